@@ -1,0 +1,70 @@
+# make demo and make test are all a newcomer needs; make check is what a change must pass.
+
+PYTHON ?= python3
+PORT ?= 8080
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# Debian packages whose program has the package's name; the tests start real ones.
+PROGRAMS := redis-server xmlsec1 chromium
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+
+# Installs Debian packages, or says in one sentence what is missing.
+define install
+{ command -v apt-get >/dev/null || { echo "Please install:$(1)" >&2; exit 1; }; \
+  echo "Installing Debian packages:$(1)"; \
+  $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(1) >/dev/null; }
+endef
+
+.PHONY: venv demo test check static programs bench lock clean
+
+venv: .venv/run.stamp
+
+.venv/run.stamp: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@version=$$($(PYTHON) -c 'import sys; print("python%d.%d" % sys.version_info[:2])'); \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(call install, $$version-venv)
+	$(PYTHON) -m venv .venv
+	$(PIP) --require-hashes -r requirements.txt
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/test.stamp: requirements-test.txt .venv/run.stamp
+	$(PIP) --require-hashes -r requirements-test.txt
+	@touch $@
+
+demo: venv
+	$(BIN)/broker demo --port-base $(PORT)
+
+programs:
+	@missing=; for each in $(PROGRAMS); do command -v $$each >/dev/null || missing="$$missing $$each"; done; \
+	[ -z "$$missing" ] || $(call install,$$missing)
+
+test: .venv/test.stamp programs
+	$(BIN)/python -m pytest $(ARGS)
+
+# Everything a change must pass that is not a test: format, lint, types, import law, the shipped policies' own examples.
+static: .venv/test.stamp
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports
+	$(BIN)/broker policy check
+
+check: static test
+
+bench: .venv/test.stamp
+	$(BIN)/python bench/login.py $(ARGS)
+
+# Writes both lock files anew: hashes, and no index or host names.
+lock:
+	$(PYTHON) -m venv .lock
+	.lock/bin/python -m pip install --quiet pip-tools
+	.lock/bin/pip-compile $(LOCK) --upgrade -o requirements.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) --extra test -c requirements.txt -o requirements-test.txt pyproject.toml
+
+LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --build-deps-for editable --no-header --no-emit-options \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+clean:
+	rm -rf .venv .lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,188 @@
+"""Runs SATOSA as the broker's yardstick: the same hub, service and person, and keys of the same size.
+
+Equal: RSA-2048 on every side; the hub signs its assertion only and encrypts nothing; AuthnRequests to the hub are
+signed, those of the service are not; Response and assertion are both signed RSA-SHA256 and the assertion is encrypted
+to the service; six attributes leave; no screen, no account linking; the state of a login is sealed.
+
+Not equal, in SATOSA's favour: it encrypts with Triple-DES, since pysaml2 has no setting for anything newer (AES-GCM
+here); it looks no borrower up, keeps no consent, decides nothing, and logs nothing (its default writes every message to
+standard output); it passes the hub's transient NameID on where ours is persistent and derived; with several workers it
+takes unsolicited Responses, because the requests it waits for lie in the memory of one worker (with one it does not).
+To its disadvantage: sync workers, as it was measured for the anchor, close the connection after each of two requests.
+"""
+
+import os
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import xmlsec
+from lxml import etree, html
+
+from bench.satosa_files import ATTRIBUTES, written
+from broker.demo import hub, library
+from broker.demo.identity import Identity
+from broker.demo.personas import persona
+from broker.demo.setting import HUB, SERVICES, Ports, Setting, write
+from broker.saml import bindings, names, signature
+
+_READY_WITHIN: Final = 60.0
+_MOST_REDIRECTS: Final = 5
+
+
+class Wire(Protocol):
+    """What a login needs of a browser (``login.Wire``)."""
+
+    cookies: dict[str, str]
+
+    def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
+        """Send one request and give status, Location and body."""
+
+
+@dataclass(frozen=True, slots=True)
+class SatosaRun:
+    """A SATOSA that answers: where, the process at the root of its tree, and one whole login."""
+
+    origin: str
+    pid: int
+    once: Callable[[Wire], None]
+
+
+@contextmanager
+def satosa_running(python: str, workers: int) -> Iterator[SatosaRun]:
+    """Run SATOSA in a throw-away folder with ``workers`` sync workers and stop it at the end.
+
+    ``python`` is an interpreter that has SATOSA and gunicorn installed. SystemExit with the end of its log where it
+    does not come up.
+    """
+    with tempfile.TemporaryDirectory(prefix="bench-satosa-") as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        origin = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        probe.close()
+        now = datetime.now(UTC)
+        setting, own = write(Path(folder) / "demo", Ports(), now), Identity.made("satosa", now)
+        proxy = written(Path(folder), origin, own, setting.folder / "metadata", several=workers > 1)
+        served = _gunicorn(python, proxy, origin, workers)
+        try:
+            _await(served, origin, Path(folder) / "log")
+            yield SatosaRun(origin, served.pid, _Login(origin, setting, own))
+        finally:
+            _end(served)
+
+
+def _gunicorn(python: str, proxy: Path, origin: str, workers: int) -> subprocess.Popen[bytes]:
+    """Start it as its documentation does."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    command = [python, "-m", "gunicorn", "--bind", urlsplit(origin).netloc, "--workers", str(workers)]
+    with (proxy.parent / "log").open("ab") as out:
+        return subprocess.Popen(
+            [*command, "--worker-class", "sync", "--timeout", "120", "satosa.wsgi:app"],
+            cwd=proxy.parent,
+            env={**environment, "SATOSA_CONFIG": str(proxy), "XDG_RUNTIME_DIR": str(proxy.parent)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _await(served: subprocess.Popen[bytes], origin: str, log: Path) -> None:
+    """Wait until its metadata answers."""
+    until = time.monotonic() + _READY_WITHIN
+    while time.monotonic() < until and served.poll() is None:
+        connection = HTTPConnection(urlsplit(origin).netloc, timeout=10)
+        try:
+            connection.request("GET", "/idp/proxy.xml")
+            answer = connection.getresponse()
+            if answer.status == 200 and b"IDPSSODescriptor" in answer.read():
+                return
+        except (OSError, HTTPException):
+            pass
+        finally:
+            connection.close()
+        time.sleep(0.1)
+    end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise SystemExit(f"SATOSA did not start: has this interpreter SATOSA and gunicorn, and is xmlsec1 on PATH?\n{end}")
+
+
+def _end(served: subprocess.Popen[bytes]) -> None:
+    served.terminate()
+    try:
+        served.wait(10)
+    except subprocess.TimeoutExpired:
+        served.kill()
+        served.wait()
+
+
+@dataclass(slots=True)
+class _Login:
+    """One login: AuthnRequest of the service, the hub's answer, the self-posting page."""
+
+    origin: str
+    setting: Setting
+    own: Identity
+    site: library.Site = field(init=False)
+    peer: library.Peer = field(init=False)
+    key: signature.SigningKey = field(init=False)
+    proved: bool = False
+
+    def __post_init__(self) -> None:
+        title, _, entity_id = SERVICES["my-loans"]
+        acs = f"{self.setting.ports.origin('library')}/my-loans/acs"
+        verifying = signature.VerifyKey.of(self.own.certificate.encode())
+        self.site = library.Site(title, entity_id, acs)
+        self.peer = library.Peer(f"{self.origin}/idp/proxy.xml", f"{self.origin}/hub/sso/redirect", (verifying,))
+        self.key = signature.SigningKey.of(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
+
+    def __call__(self, wire: Wire) -> None:
+        """Log asta in through ``wire``; SystemExit where it does not end with an assertion."""
+        asking = library.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
+        status, to_hub, page = wire.send("GET", asking)
+        if status not in {302, 303}:
+            raise SystemExit(f"SATOSA did not send the browser to the hub but answered {status}: {_text(page)}")
+        asked = hub.read(urlsplit(to_hub).query)
+        xml = hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
+        fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        status, further, page = wire.send("POST", asked.acs, fields)
+        for _ in range(_MOST_REDIRECTS):
+            if not further.startswith((self.origin, "/")):
+                break
+            status, further, page = wire.send("GET", further)
+        wire.cookies = {}  # it has taken its cookie back, by an age of zero
+        inputs = html.fromstring(page).iter("input") if page.strip() else ()
+        message = next((each.get("value") for each in inputs if each.get("name") == "SAMLResponse"), None)
+        if status != 200 or not message:
+            raise SystemExit(f"the login at SATOSA ended with {status} and without a SAMLResponse: {_text(page)}")
+        if not self.proved:
+            self._prove(urlsplit(to_hub).query, bindings.decode_post(message))
+            self.proved = True
+
+    def _prove(self, asked: str, message: bytes) -> None:
+        """Check, once, that it does the work it is measured for; without the gate, which refuses Triple-DES."""
+        signed = bindings.inflate_redirect(asked, "SAMLRequest").signed
+        root = etree.fromstring(message)
+        sealed = root.find(f"{names.ENCRYPTED_ASSERTION}/{names.ENCRYPTED_DATA}")
+        if signed is None or sealed is None:
+            raise SystemExit("SATOSA did not sign its AuthnRequest, or did not encrypt the assertion")
+        signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, self.peer.keys)
+        signature.verify(root, self.peer.keys)
+        holder = xmlsec.KeysManager()
+        holder.add_key(xmlsec.Key.from_memory(self.setting.library.key, xmlsec.constants.KeyDataFormatPem))
+        opened = xmlsec.EncryptionContext(holder).decrypt(sealed)
+        assertion = etree.fromstring(etree.tostring(opened, with_tail=False))
+        signature.verify(assertion, self.peer.keys)
+        released = sorted(each.get("FriendlyName", "") for each in assertion.iter(f"{{{names.SAML}}}Attribute"))
+        if released != sorted(ATTRIBUTES.values()):
+            raise SystemExit(f"SATOSA released {released} and not {sorted(ATTRIBUTES.values())}")
+
+
+def _text(page: bytes) -> str:
+    """Give the beginning of a page's text."""
+    return "".join(map(str, html.fromstring(page).itertext()))[:300] if page.strip() else "an empty page"

@@ -1,0 +1,236 @@
+"""One attempt at an enrolment: look, plan, create or change, count, and mail the PIN that is owed (design 4c).
+
+Every call has a deadline, and before each change the lease is renewed beyond it. Any process may die between any
+two lines: whoever claims the enrolment next looks again before it does anything.
+"""
+
+import secrets
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.borrower import Borrower, Case, Change, Create, Enrolment, Outcome, State, Wish, plan
+from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.core.letters import Letters
+from broker.core.pins import new_pin, suggested_by
+from broker.core.ports import LibrarySystem, Mail
+from broker.core.pseudonyms import Pseudonyms
+from broker.ledger import GIVE_UP_AFTER, LEASE, Entry, Ledger
+from broker.links import Links
+
+CALL: Final = timedelta(seconds=15)
+PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together: well within the lease
+POINTER_AFTER: Final = timedelta(hours=24)
+_LONGEST_PAUSE: Final = 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What carrying out needs of the world."""
+
+    library: LibrarySystem
+    mail: Mail | None
+    pseudonyms: Pseudonyms
+    letters: Letters
+    links: Links
+    ledger: Ledger
+    now: Callable[[], datetime]
+
+    def carried(self, wish: Wish) -> str:
+        """Give the pseudonym of what ``wish`` asks for, its expiry apart: that moves on every day."""
+        fields = [part for each in wish.fields for part in (each.name, each.value, each.set)]
+        return self.pseudonyms.of("wish", wish.affiliation, wish.category, ",".join(wish.upgrades), *fields)
+
+
+class _Lost(Exception):
+    """Another worker or a later wish has written: stop at once, they look again."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Carries out the enrolment of ``entry``, which is leased to us; ``entry`` follows each of our writes."""
+
+    entry: Entry
+    tools: Tools
+
+    def run(self) -> Enrolment | None:
+        """Do all that can be done now and give the enrolment as it then stands; what failed is due again later."""
+        try:
+            if self.entry.enrolment.state is State.WANTED:
+                self._enrol()
+            if self.entry.enrolment.pin_owed:
+                self._mail_pin()
+        except (LibraryUnavailable, MailUnavailable) as error:
+            self._later(error)
+        except LibraryRefused as error:
+            self._refused(error)
+        except _Lost:
+            self._yielded()
+        standing = self.tools.ledger.read(self.entry.key)
+        return standing.enrolment if standing else None
+
+    def _enrol(self) -> None:
+        enrolment, wish, now = self.entry.enrolment, self.entry.enrolment.wish, self.tools.now()
+        if wish is None or wish.cpr is None or now - enrolment.wanted_at >= GIVE_UP_AFTER:
+            self._write(replace(enrolment, state=State.GIVEN_UP, wish=None), None)
+            return
+        found = self._look(wish.cpr)
+        planned = plan(found, wish, self._linked(found), now.date())
+        if isinstance(planned, Create):
+            # After each create the matches are counted: a race that no unique field stopped shows here.
+            found = self._look(wish.cpr, self._create(wish))
+            planned = plan(found, wish, None, now.date())
+        if isinstance(planned, Create):
+            raise LibraryUnavailable("a borrower is said to be there and cannot be found")
+        if isinstance(planned, Case):
+            self._case(planned.reason)
+            return
+        self._done(found[0], wish, planned if isinstance(planned, Change) else None)
+
+    def _look(self, cpr: str, made: Borrower | None = None) -> tuple[Borrower, ...]:
+        library, mark = self.tools.library, self.entry.enrolment.id
+        found = library.find(cpr, self._by())
+        if self.entry.enrolment.creates:
+            # One that we made and the desk gave another number is still this person's.
+            found += library.marked(mark, self._by())
+        return tuple({each.number: each for each in (*found, *([made] if made else []))}.values())
+
+    def _linked(self, found: tuple[Borrower, ...]) -> str | None:
+        linked = self.entry.enrolment.link
+        if linked is None or any(each.number == linked for each in found):
+            return linked
+        # A link to a borrower that the library has deleted or merged names nobody.
+        return linked if self.tools.library.read(linked, self._by()) else None
+
+    def _create(self, wish: Wish) -> Borrower | None:
+        self._hold(creates=1)
+        return self.tools.library.create(wish, self.entry.enrolment.id, self._by())
+
+    def _done(self, borrower: Borrower, wish: Wish, change: Change | None) -> None:
+        before, now = self.entry.enrolment, self.tools.now()
+        ours = borrower.mark == before.id
+        if change:
+            self._hold()
+            borrower = self.tools.library.change(change, self._by())
+        same = before.number == borrower.number
+        made = ours and not same
+        unchanged = Outcome.UPGRADED if change else Outcome.UNCHANGED
+        # Only a borrower that carries our mark gets a PIN: one of the desk's has a PIN that works.
+        owed = ours and self.tools.mail is not None and wish.pin_to is not None and not (same and before.pin_mailed)
+        done = replace(
+            before,
+            state=State.DONE,
+            wish=wish.without_person() if owed else None,
+            number=borrower.number,
+            category=borrower.category,
+            expires=borrower.expires,
+            outcome=Outcome.CREATED if made else unchanged,
+            reason=None,
+            attempts=0,
+            carried=self.tools.carried(wish),
+            settled=now,
+            pin_owed=owed,
+            pin_mailed=before.pin_mailed if same else None,
+            pin_tried=(before.pin_tried if same else None) or (now if owed else None),
+            pin_avoids=tuple(map(self._pin_name, sorted(suggested_by(wish.cpr or "")))) if owed else (),
+        )
+        self.tools.links.remember(before.person, borrower.number)
+        self._write(done, now + LEASE if owed else None)
+
+    def _mail_pin(self) -> None:
+        enrolment, wish, mail, now = self.entry.enrolment, self.entry.enrolment.wish, self.tools.mail, self.tools.now()
+        number, deadline = enrolment.number, now + PIN_CALLS
+        borrower = self.tools.library.read(number, self._by()) if number else None
+        if borrower is None or borrower.mark != enrolment.id or mail is None or wish is None or wish.pin_to is None:
+            self._pin_closed(None)
+            return
+        late = enrolment.pin_tried is not None and now - enrolment.pin_tried >= POINTER_AFTER
+        self._hold()
+        with closing(mail.address(wish.pin_to, deadline)) as letter:
+            if late:
+                letter.send(*self.tools.letters.pointer(wish.language))
+            else:
+                # The server has accepted the recipient; only now is the PIN set, and its mail follows at once.
+                pin = new_pin(lambda drawn: self._pin_name(drawn) in enrolment.pin_avoids)
+                self.tools.library.set_pin(borrower.number, pin, deadline)
+                letter.send(*self.tools.letters.pin(wish.language, pin))
+        self._pin_closed(self.tools.now())
+
+    def _pin_name(self, pin: str) -> str:
+        return self.tools.pseudonyms.of("pin", self.entry.enrolment.person, pin)
+
+    def _pin_closed(self, mailed: datetime | None, reason: str | None = None) -> None:
+        # The mail is out: that is recorded even where a later wish has been written meanwhile.
+        number = self.entry.enrolment.number
+
+        def closed(entry: Entry) -> tuple[Enrolment, datetime | None]:
+            done = entry.enrolment.state is State.DONE
+            changed = replace(entry.enrolment, pin_owed=False, pin_mailed=mailed, number=number, pin_avoids=())
+            changed = replace(changed, wish=None, reason=reason) if done else changed
+            return changed, None if done else entry.due
+
+        self.tools.ledger.amend(self.entry.key, closed)
+
+    def _by(self) -> datetime:
+        return self.tools.now() + CALL
+
+    def _hold(self, *, creates: int = 0) -> None:
+        held = self.tools.ledger.hold(self.entry, creates=creates)
+        if held is None:
+            raise _Lost
+        self.entry = held
+
+    def _write(self, enrolment: Enrolment, due: datetime | None) -> None:
+        written = self.tools.ledger.write(self.entry, enrolment, due)
+        if written is None:
+            raise _Lost
+        self.entry = written
+
+    def _case(self, reason: str) -> None:
+        mine = self.entry.enrolment
+
+        def opened(entry: Entry) -> tuple[Enrolment, datetime | None] | None:
+            # Two borrowers are two, even where another worker has called its one done; a later wish looks itself.
+            if entry.enrolment.state is State.WANTED and entry.enrolment.wish != mine.wish:
+                return None
+            case = replace(entry.enrolment, state=State.CASE, reason=reason, wish=mine.wish, pin_owed=False)
+            return case, None
+
+        self.tools.ledger.amend(self.entry.key, opened)
+
+    def _refused(self, error: BrokerError) -> None:
+        if self.entry.enrolment.state is State.DONE:
+            self._pin_closed(None, "pin_refused")
+        else:
+            self._case(error.reason)
+
+    def _later(self, error: BrokerError) -> None:
+        enrolment, now = self.entry.enrolment, self.tools.now()
+        if enrolment.pin_tried and enrolment.pin_owed and now - enrolment.pin_tried >= GIVE_UP_AFTER:
+            self._pin_closed(None, error.reason)
+            return
+        later = replace(enrolment, attempts=enrolment.attempts + 1, reason=error.reason)
+        if self.tools.ledger.write(self.entry, later, now + pause(enrolment.attempts)) is None:
+            self._yielded()
+
+    def _yielded(self) -> None:
+        # A later wish leaves the lease with us, so that no one works beside us: it ends here, and the wish is due.
+        ours = self.entry.due
+
+        def ended(entry: Entry) -> tuple[Enrolment, datetime | None] | None:
+            if entry.due != ours or entry.enrolment.state is not State.WANTED:
+                return None
+            return entry.enrolment, self.tools.now()
+
+        self.tools.ledger.amend(self.entry.key, ended)
+
+
+def pause(attempts: int) -> timedelta:
+    """Give how long to wait after the failure number ``attempts`` + 1: 5 s, three times more each, at most 2 h, ± half.
+
+    The jitter keeps a thousand enrolments from meeting a recovered library system in the same second.
+    """
+    seconds = min(_LONGEST_PAUSE, 5.0 * 3.0 ** min(attempts, 10))
+    return timedelta(seconds=seconds * (500 + secrets.randbelow(1001)) / 1000)

@@ -1,0 +1,97 @@
+"""What staff see of the enrolments and may do to them: list, show, try again, and the cases where links disagree."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from broker.core.borrower import Enrolment, State
+from broker.core.ports import Key
+from broker.ledger import Entry, Ledger
+from broker.links import Links
+
+Row = Mapping[str, str | int | bool | None]
+
+_LINK = "link"
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """The service desk's view: nothing personal in it but the borrower's number."""
+
+    ledger: Ledger
+    links: Links
+
+    def rows(self) -> Iterator[Row]:
+        """Give every enrolment as a row for ``broker enrolments list``."""
+        for entry in self.ledger.all():
+            yield _row(entry)
+
+    def show(self, enrolment_id: str) -> Row | None:
+        """Give the row of one enrolment, or None."""
+        entry = self._of(enrolment_id)
+        return _row(entry) if entry else None
+
+    def retry(self, enrolment_id: str) -> bool:
+        """Let an enrolment be tried again now, after staff have put right what it stood at; False where it cannot be.
+
+        For a case of "cpr_changed" this says that the library system is right and the remembered link is not.
+        """
+        entry = self._of(enrolment_id)
+        if entry is None:
+            return False
+        if entry.key.name == _LINK:
+            self.links.forget(entry.key.group)
+            self.ledger.store.drop(entry.key)
+            return True
+        enrolment = entry.enrolment
+        if enrolment.wish is None:  # finished, given up, or observed only
+            return False
+        if enrolment.reason == "cpr_changed":
+            self.links.remember(enrolment.person, None)
+            enrolment = replace(enrolment, link=None)
+        if enrolment.state is State.CASE:
+            enrolment = replace(enrolment, state=State.WANTED, reason=None)
+        again = replace(enrolment, attempts=0)
+        return self.ledger.write(entry, again, self.ledger.soon(entry)) is not None
+
+    def dispute(self, name: str, cpr: str) -> Enrolment:
+        """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another (both pseudonyms of Links).
+
+        It is kept apart from the person's own enrolment, which it must not undo.
+        """
+        key, now = Key("enrolment", name, _LINK), self.ledger.now()
+        number = self.links.number(name)
+        case = Enrolment(secrets.token_hex(16), State.CASE, now, None, cpr, reason="cpr_changed", link=number)
+        entry = self.ledger.read(key)
+        if entry:
+            case = replace(case, id=entry.enrolment.id)
+        self.ledger.write(entry or Entry(key, case, None, None), case, None)
+        return case
+
+    def _of(self, enrolment_id: str) -> Entry | None:
+        return next((entry for entry in self.ledger.all() if entry.enrolment.id == enrolment_id), None)
+
+
+def _row(entry: Entry) -> Row:
+    enrolment = entry.enrolment
+    return {
+        "id": enrolment.id,
+        "state": enrolment.state.value,
+        "reason": enrolment.reason,
+        "outcome": enrolment.outcome.value if enrolment.outcome else None,
+        "number": enrolment.number,
+        "linked": enrolment.link,
+        "category": enrolment.category or (enrolment.wish.category if enrolment.wish else None),
+        "expires": _iso(enrolment.expires),
+        "wanted_at": _iso(enrolment.wanted_at),
+        "due": _iso(entry.due),
+        "attempts": enrolment.attempts,
+        "pin_owed": enrolment.pin_owed,
+        "pin_mailed": _iso(enrolment.pin_mailed),
+        "would": ", ".join(enrolment.would) or None,
+    }
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None

@@ -1,0 +1,127 @@
+"""What is asked or told before anything leaves, and the receipt of the answer, bound to exactly what was shown."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Literal
+
+from broker.core.policy import LegalBasis
+from broker.core.pseudonyms import Pseudonyms
+from broker.core.release import Disclosure
+
+REMEMBERED_FOR: Final = timedelta(days=365)
+TOKEN_VALID_FOR: Final = timedelta(minutes=10)
+
+
+class Event(StrEnum):
+    """What a receipt records; an acknowledged notice is never recorded as consent (consent.md section 1)."""
+
+    GIVEN = "given"
+    INFORMED = "informed"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One answer, append-only and pseudonymous, shaped after ISO/IEC TS 27560 (consent.md section 5).
+
+    ``material`` and ``shown`` are digests of ``Disclosure``; names are kept, values never.
+    """
+
+    record_id: str
+    event: Event
+    event_time: datetime
+    language: str
+    person: str  # pseudonym of person id and service
+    policy: str
+    legal_basis: LegalBasis
+    names: tuple[str, ...]
+    material: str
+    shown: str
+    valid_until: datetime | None  # None: for this login only
+    chosen: tuple[str, ...] = ()  # the optional attributes that were ticked
+    schema: int = 1
+    method: str = "web-form"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A screen to show: asks for consent or informs, and whether the person answered something else before."""
+
+    variant: Literal["ask", "inform"]
+    disclosure: Disclosure
+    changed: bool = False
+
+
+def question(
+    disclosure: Disclosure, receipts: Iterable[Receipt], own: Receipt | None, pseudonyms: Pseudonyms, now: datetime
+) -> Question | None:
+    """Say what must be shown before ``disclosure`` may leave, or None if the answer stands.
+
+    ``own`` is this transaction's receipt, good for exactly what it showed; ``receipts`` are those on file for this
+    person and service, of which the latest counts, while it is remembered and nothing material has changed.
+    """
+    if not disclosure.items:
+        return None
+    if own and own.event in {Event.GIVEN, Event.INFORMED} and own.shown == disclosure.shown(pseudonyms):
+        return None
+    latest = max(receipts, key=lambda each: each.event_time, default=None)
+    if latest and _stands(latest, disclosure, pseudonyms, now):
+        return None
+    variant: Literal["ask", "inform"] = "ask" if disclosure.legal_basis == "consent" else "inform"
+    return Question(variant, disclosure, changed=latest is not None and latest.event is not Event.WITHDRAWN)
+
+
+def _stands(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> bool:
+    wanted = Event.GIVEN if disclosure.legal_basis == "consent" else Event.INFORMED
+    return (
+        latest.event is wanted
+        and latest.valid_until is not None
+        and now < latest.valid_until
+        and latest.material == disclosure.material(pseudonyms)
+    )
+
+
+def in_force(receipts: Iterable[Receipt], own: Receipt | None) -> Receipt | None:
+    """Give the answer that governs: this transaction's own, else the latest on file."""
+    return own or max(receipts, key=lambda each: each.event_time, default=None)
+
+
+def agreed(disclosure: Disclosure, answer: Receipt | None) -> Disclosure:
+    """Leave out the optional attributes that the person did not tick."""
+    chosen = answer.chosen if answer else ()
+    return replace(
+        disclosure, items=tuple(each for each in disclosure.items if not each.optional or each.name in chosen)
+    )
+
+
+def receipt(
+    record_id: str,
+    asked: Question,
+    answer: bool,  # noqa: FBT001 - the one answer a form carries
+    *,
+    remember: bool,
+    chosen: tuple[str, ...] = (),
+    person: str,
+    language: str,
+    pseudonyms: Pseudonyms,
+    now: datetime,
+) -> Receipt:
+    """Record the answer to ``asked``; a refusal is recorded but never remembered."""
+    yes = Event.GIVEN if asked.variant == "ask" else Event.INFORMED
+    return Receipt(
+        record_id=record_id,
+        event=yes if answer else Event.REFUSED,
+        event_time=now,
+        language=language,
+        person=person,
+        policy=asked.disclosure.policy,
+        legal_basis=asked.disclosure.legal_basis,
+        names=tuple(item.name for item in asked.disclosure.items),
+        material=asked.disclosure.material(pseudonyms),
+        shown=asked.disclosure.shown(pseudonyms),
+        valid_until=now + REMEMBERED_FOR if answer and remember else None,
+        chosen=tuple(item.name for item in asked.disclosure.items if item.optional and item.name in chosen),
+    )

@@ -1,0 +1,101 @@
+"""The parties of a login: upstreams and the institutions behind them, services, and how surely a person is known."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final, Literal
+
+PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
+TRANSIENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+
+Profile = Literal["wayf", "saml", "oiosaml3"]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text in the two languages of the library."""
+
+    en: str
+    da: str
+
+    def __getitem__(self, language: str) -> str:
+        """Give the text in ``language``; Danish where it is neither "en" nor "da"."""
+        return self.en if language == "en" else self.da
+
+
+class Assurance(IntEnum):
+    """How surely the person is known, one order for WAYF's numbers and NSIS levels (design 5)."""
+
+    SELF_ASSERTED = 1
+    LOW = 2
+    SUBSTANTIAL = 3
+    HIGH = 4
+
+    @classmethod
+    def named(cls, name: str) -> "Assurance":
+        """Read the spelling of the policy files ("self_asserted" ... "high"); KeyError for any other."""
+        return cls[name.upper()]
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """One identity provider behind an upstream: its real entityID, other spellings, and what it may assert."""
+
+    entity_id: str
+    aliases: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    may_assert: frozenset[str] = frozenset()  # "cpr", or the CPR counts as not sent
+    max_assurance: Assurance = Assurance.HIGH
+    label: Text | None = None
+
+    def answers_to(self, name: str) -> bool:
+        """Say whether ``name`` (an AuthenticatingAuthority) is this institution."""
+        return name == self.entity_id or name in self.aliases
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One way to log in."""
+
+    name: str
+    profile: Profile
+    entity_id: str
+    sp_entity_id: str
+    attribute_map: str
+    label: Text
+    institutions: tuple[Institution, ...] = ()
+    only: tuple[str, ...] = ()  # entityIDs put into Scoping; empty means all institutions
+    cbc: bool = False  # AES-CBC is decrypted only for an upstream that needs it (attacks.md row 23)
+    requester_id: bool = True
+
+    def institution(self, authority: str) -> Institution | None:
+        """Find the institution that ``authority`` names, by entityID or alias."""
+        return next((each for each in self.institutions if each.answers_to(authority)), None)
+
+    def scoped(self) -> tuple[str, ...]:
+        """Give the entityIDs that an AuthnRequest to this upstream names in its IDPList."""
+        return self.only or tuple(each.entity_id for each in self.institutions)
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """Who is answerable for what a service gets (GDPR article 4(7)), as the consent screen names it."""
+
+    name: Text
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A SAML service provider of the library, as broker.toml and its metadata describe it."""
+
+    name: str
+    entity_id: str
+    label: Text
+    methods: tuple[str, ...]  # upstreams a person may use, in the order shown
+    controller: Controller | None = None
+    categories: tuple[str, ...] = ()
+    description: Text | None = None
+    privacy_notice: Text | None = None
+    encrypts: bool = False  # publishes an encryption key; without one no CPR leaves (invariant 4)
+    attribute_map: str = "library"

@@ -1,0 +1,196 @@
+"""What the broker asks of the world outside: store, library system, mail and the two SAML faces, as protocols."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from broker.core.borrower import Borrower, Change, Wish
+from broker.core.errors import Status
+from broker.core.release import Disclosure
+from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding, UpstreamRefusal
+
+
+class Key(NamedTuple):
+    """Names one record; ``group`` is the unit of atomicity and listing, nothing is atomic across groups."""
+
+    kind: str  # transaction, arrival, spent, receipt, enrolment, session, link, counter
+    group: str
+    name: str = ""
+
+
+class Kept(NamedTuple):
+    """One record as kept: bytes, the writer's random version, when it expires, and when it is due if it is queued."""
+
+    value: bytes
+    version: str
+    until: datetime
+    due: datetime | None = None
+
+
+class Store(Protocol):
+    """Where facts are kept between requests, workers and restarts (design 4b).
+
+    All times are aware UTC datetimes and ``now`` is the caller's. Every method raises
+    ``StoreUnavailable`` when the store does not answer.
+    """
+
+    def get(self, key: Key, now: datetime) -> Kept | None:
+        """Give the record, or None where there is none or it has expired."""
+        ...
+
+    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+        """Compare and set: write if the present version is ``was`` (None: if absent); True if ``kept.version`` stands.
+
+        A retried put that finds its own version has succeeded. ``durable`` waits until a power cut cannot undo it.
+        """
+        ...
+
+    def drop(self, key: Key) -> None:
+        """Remove the record if there is one."""
+        ...
+
+    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+        """Give the unexpired records of a group, or of the whole kind where ``group`` is None."""
+        ...
+
+    def claim(
+        self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
+    ) -> tuple[Key, Kept] | None:
+        """Take the earliest record due at ``now``: its ``due`` becomes now + lease and its version ``version``."""
+        ...
+
+    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
+        """Add ``by`` to the counter and give its new value; an expired counter starts at nought with this ``until``."""
+        ...
+
+    def faults(self) -> Sequence[str]:
+        """Say in sentences what makes this store unfit for production; empty when nothing does."""
+        ...
+
+
+class LibrarySystem(Protocol):
+    """A library system that keeps borrowers (reference/library_systems.md).
+
+    Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try, ``LibraryRefused`` is not;
+    neither ever holds a personal value.
+    """
+
+    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give every borrower that carries this CPR, in whatever field and spelling the desk used."""
+        ...
+
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Give the borrower of this number, or None."""
+        ...
+
+    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give the borrowers made under this enrolment id."""
+        ...
+
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+        """Make the borrower, carrying ``mark`` and a database-unique field derived from the person.
+
+        None where the system says that such a borrower is there already: look again.
+        """
+        ...
+
+    def change(self, change: Change, deadline: datetime) -> Borrower:
+        """Set the fields, category and expiry of one borrower."""
+        ...
+
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
+        """Make ``pin`` the borrower's PIN."""
+        ...
+
+    def faults(self, deadline: datetime) -> Sequence[str]:
+        """Say in sentences what in the system's set-up breaks a promise of ours; empty when nothing does."""
+        ...
+
+
+class Letter(Protocol):
+    """A message whose recipient the mail server has accepted and whose text it has not got yet."""
+
+    def send(self, subject: str, text: str) -> None:
+        """Hand over the text; ``MailUnavailable`` unless the server answered 250."""
+        ...
+
+    def close(self) -> None:
+        """End the conversation; nothing is sent if ``send`` was not called."""
+        ...
+
+
+class Mail(Protocol):
+    """A mail server."""
+
+    def address(self, recipient: str, deadline: datetime) -> Letter:
+        """Open a conversation as far as an accepted RCPT (design 4c: RCPT, PIN set, DATA, recorded)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PostForm:
+    """A message on its way through the browser: where the form posts to and its hidden fields."""
+
+    action: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Received:
+    """A verified answer of an upstream, and the id and end of the message that brought it, for the replay record."""
+
+    answer: Authentication | UpstreamRefusal
+    message_id: str
+    until: datetime
+
+
+class ServiceFace(Protocol):
+    """Our identity provider face, toward the library's services."""
+
+    def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
+        """Verify an AuthnRequest that came by HTTP-Redirect, from the raw query string."""
+        ...
+
+    def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
+        """Verify an AuthnRequest that came by HTTP-POST, from the form's pairs."""
+        ...
+
+    def respond(
+        self,
+        request: AuthnRequest,
+        disclosure: Disclosure,
+        authentication: Authentication,
+        issued: Issued,
+    ) -> PostForm:
+        """Write the signed Response with exactly what ``disclosure`` holds."""
+        ...
+
+    def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:
+        """Write the signed error Response."""
+        ...
+
+
+class UpstreamFace(Protocol):
+    """Our service provider face, toward the upstreams; upstreams are named as in broker.toml."""
+
+    def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
+        """Give the URL that carries our signed AuthnRequest."""
+        ...
+
+    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[bytes, str]:
+        """Give the message's octets and the request it claims to answer, from the form's pairs; nothing is trusted yet."""
+        ...
+
+    def receive(
+        self,
+        upstream: str,
+        message: bytes,
+        expected: Outstanding,
+        *,
+        force_authn: bool,
+        now: datetime,
+        idp_list: tuple[str, ...] = (),
+    ) -> Received:
+        """Verify the message in full, by an institution of the service's IDPList; MessageRefused names the check."""
+        ...

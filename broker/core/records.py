@@ -1,0 +1,36 @@
+"""Facts to bytes and back, for the store: one adapter a type, strict, with the release's record number in front."""
+
+from functools import cache
+from typing import Any, Final, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from broker.core.errors import StoreUnavailable
+
+# What this release writes, and what it reads: n-1 and n (design 4b). The first release has no n-1.
+WRITES: Final = 1
+READS: Final = frozenset({1})
+
+T = TypeVar("T")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def dump(fact: object) -> bytes:
+    """Give the bytes of a frozen dataclass: one octet for the record number, then JSON."""
+    return bytes([WRITES]) + _adapter(cast("Any", type(fact))).dump_json(fact)
+
+
+def load(kind: type[T], octets: bytes) -> T:
+    """Give the ``kind`` that ``dump`` wrote; StoreUnavailable for another release's or a broken record."""
+    if not octets or octets[0] not in READS:
+        raise StoreUnavailable(f"{kind.__name__} record of an unknown release")
+    try:
+        fact: T = _adapter(cast("Any", kind)).validate_json(octets[1:])
+    except ValidationError:
+        # The validator's text quotes the value, which may be personal: the chain is cut.
+        raise StoreUnavailable(f"{kind.__name__} record does not read") from None
+    return fact

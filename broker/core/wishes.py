@@ -1,0 +1,47 @@
+"""From a decision and the attributes to the wish that a borrower be so."""
+
+import calendar
+from datetime import date
+
+from broker.core.attributes import Attributes
+from broker.core.borrower import Wish, WishedField
+from broker.core.policy import BorrowerRule, Decision
+
+_PROOF = "proof."
+
+
+def months_after(day: date, months: int) -> date:
+    """Give the same day ``months`` later, the month's last day where it has none such."""
+    years, month = divmod(day.month - 1 + months, 12)
+    year = day.year + years
+    return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+
+
+def wish(decision: Decision, attributes: Attributes, *, find_by_cpr: bool, language: str, today: date) -> Wish | None:
+    """Give the wish of a permitted decision, or None where its policy makes no borrower."""
+    policy = decision.policy
+    if policy is None or policy.borrower is None:
+        return None
+    rule = policy.borrower
+    fields = _fields(rule, attributes)
+    address = next((each.value for each in fields if each.name == "email"), None)
+    return Wish(
+        cpr=attributes.one("cpr") if find_by_cpr and "cpr" in rule.find_by else None,
+        affiliation=policy.affiliation,
+        category=rule.category,
+        upgrades=rule.upgrades,
+        expires=months_after(today, rule.expires_after_months),
+        fields=fields,
+        pin_to=address if rule.pin == "mail" else None,
+        language=language,
+    )
+
+
+def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WishedField, ...]:
+    wished = []
+    for field in rule.fields:
+        sources = (each.removeprefix(_PROOF) for each in (field.source, *field.otherwise))
+        value = next((found for each in sources if (found := attributes.one(each))), None)
+        if value:
+            wished.append(WishedField(field.name, value, field.set))
+    return tuple(wished)

@@ -1,0 +1,1 @@
+"""Simulated WAYF, NemLog-in, library, patron API and mailbox around a real broker."""

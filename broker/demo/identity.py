@@ -1,0 +1,37 @@
+"""A simulated party's key and certificate, made anew for every demo."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Identity:
+    """An RSA-2048 private key and a self-signed certificate, both PEM."""
+
+    key: str
+    certificate: str
+
+    @classmethod
+    def made(cls, name: str, now: datetime) -> "Identity":
+        """Make one for ``name``, good for thirty days."""
+        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name}.demo.example")])
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(subject)
+            .public_key(private.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=30))
+            .sign(private, hashes.SHA256())
+        )
+        pem = private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        return cls(pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode())

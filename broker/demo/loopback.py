@@ -1,0 +1,31 @@
+"""Serves one of the demo's simulated parties on loopback, from threads of this process."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import Flask
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+
+class _Keeping(WSGIRequestHandler):
+    """Keeps connections open between requests, as real servers do, and writes no request lines."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Write nothing: each party has its own log where it needs one."""
+
+
+@contextmanager
+def served(app: Flask, port: int = 0) -> Iterator[str]:
+    """Serve ``app`` on 127.0.0.1 while the block runs, and give its address; port 0 takes a free one."""
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Keeping)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

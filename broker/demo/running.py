@@ -1,0 +1,152 @@
+"""Starts the whole demo: simulated parties in threads, the broker as a real gunicorn beside them."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+from flask import Flask
+from lxml import etree
+
+from broker.core.errors import BrokerError
+from broker.demo import hub, koha, library
+from broker.demo.loopback import served
+from broker.demo.mailbox import Mailbox
+from broker.demo.personas import PERSONAS
+from broker.demo.setting import CLIENT_SECRET, HUB, PARTIES, SERVICES, Ports, Setting
+from broker.saml import encryption, signature
+
+_READY_WITHIN: Final = 20.0
+_M: Final = "{urn:oasis:names:tc:SAML:2.0:metadata}"
+_D: Final = "{http://www.w3.org/2000/09/xmldsig#}"
+
+
+class DemoFailed(BrokerError):
+    """The demo could not start: a port is taken, or the broker did not come up."""
+
+    reason = "demo_failed"
+
+
+def _claim(ports: Ports) -> None:
+    """Refuse to start where a port is taken, before anything runs."""
+    for party in PARTIES:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", ports.number(party)))
+            except OSError:
+                msg = f"port {ports.number(party)} is taken; try another --port-base"
+                raise DemoFailed(msg) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A demo that answers: its setting, its patron API and its mailbox."""
+
+    setting: Setting
+    patrons: koha.Simulation
+    mailbox: Mailbox
+    broker: subprocess.Popen[bytes]
+
+    def peer(self) -> library.Peer:
+        """Give the broker as the library knows it from its metadata."""
+        return _peer(self.setting)
+
+
+def seeds() -> list[dict[str, str]]:
+    """Give the borrowers that the desk has registered before the demo begins."""
+    return [dict(each) for person in PERSONAS for each in person.desk]
+
+
+def _peer(setting: Setting) -> library.Peer:
+    """Read the broker's IdP metadata as a service does."""
+    port = setting.ports.number("broker")
+    answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=10)
+    root = etree.fromstring(answer.content)
+    signing = root.iterfind(f"{_M}IDPSSODescriptor/{_M}KeyDescriptor[@use='signing']//{_D}X509Certificate")
+    found = tuple(signature.VerifyKey.of(b64decode(each.text or "")) for each in signing)
+    endpoints = root.iterfind(f"{_M}IDPSSODescriptor/{_M}SingleSignOnService")
+    sso = next(str(each.get("Location")) for each in endpoints if str(each.get("Binding")).endswith("Redirect"))
+    return library.Peer(str(root.get("entityID")), sso, found)
+
+
+def _parties(setting: Setting) -> Mapping[str, Flask]:
+    origin = setting.ports.origin
+    broker = origin("broker")
+    known = {f"{broker}/saml/sp/{name}/metadata": f"{broker}/saml/sp/{name}/acs" for name in ("wayf", "nemid")}
+    key = signature.SigningKey.of(setting.hub.key.encode(), setting.hub.certificate.encode())
+    clients = {"broker": koha.Client(CLIENT_SECRET)}
+    system = koha.create_app(seeds(), clients=clients)
+    patrons: koha.Simulation = system.extensions["koha"]
+
+    def account(number: str) -> Mapping[str, Any] | None:
+        return next((row for row in patrons.patrons.rows() if str(row["patron_id"]) == number), None)
+
+    sites = {
+        name: library.Site(title, entity_id, f"{origin('library')}/{name}/acs")
+        for name, (title, _, entity_id) in SERVICES.items()
+    }
+    opened = encryption.DecryptionKeys.of([setting.library.key.encode()])
+    return {
+        "hub": hub.create_app(HUB, key, known),
+        "library": library.create_app(sites, lambda: _peer(setting), opened, account),
+        "patrons": system,
+    }
+
+
+def _gunicorn(setting: Setting, log: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "BROKER_CONFIG": str(setting.config)}
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "broker.cli", "serve"], env=environment, stdout=out, stderr=subprocess.STDOUT
+        )
+
+
+def _await(broker: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + _READY_WITHIN
+    while time.monotonic() < until:
+        if broker.poll() is not None:
+            break
+        try:
+            if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == requests.codes.ok:
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.05)
+    raise DemoFailed("the broker did not start:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]))
+
+
+@contextmanager
+def running(setting: Setting) -> Iterator[Running]:
+    """Start everything, give it once the broker answers, and stop it all at the end; DemoFailed where it cannot."""
+    log = setting.folder / "broker.log"
+    ports = setting.ports
+    _claim(ports)
+    parties = _parties(setting)
+    with ExitStack() as stack:
+        for name, app in parties.items():
+            stack.enter_context(served(app, ports.number(name)))
+        mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
+        mailbox.start()
+        stack.callback(mailbox.stop)
+        broker = _gunicorn(setting, log)
+        stack.callback(_end, broker)
+        _await(broker, ports.number("broker"), log)
+        yield Running(setting, parties["patrons"].extensions["koha"], mailbox, broker)
+
+
+def _end(broker: subprocess.Popen[bytes]) -> None:
+    broker.terminate()
+    try:
+        broker.wait(10)
+    except subprocess.TimeoutExpired:
+        broker.kill()
+        broker.wait()

@@ -1,0 +1,201 @@
+"""Writes the folder a demo runs in: configuration, keys, metadata of the simulated parties, policies and maps."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from saml2 import md, saml
+from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
+
+from broker.demo.identity import Identity
+from broker.demo.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
+from broker.saml import keys
+
+_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+_PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
+_SOURCE: Final = Path(__file__).resolve().parent.parent.parent
+
+CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
+
+
+PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the demo's parties listen: the broker on ``base``, the others on the ports after it."""
+
+    base: int = 8080
+
+    def origin(self, party: str) -> str:
+        """Give the address browsers use: its own host name, since cookies ignore ports."""
+        return f"http://{party}.localhost:{self.number(party)}"
+
+    def number(self, party: str) -> int:
+        """Give a party's port."""
+        return self.base + PARTIES.index(party)
+
+
+def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
+    body = "".join(line for line in certificate.splitlines() if "CERTIFICATE" not in line)
+    chain = X509Data(x509_certificate=X509Certificate(text=body))
+    return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
+
+
+def _hub(ports: Ports, hub: Identity) -> bytes:
+    role = md.IDPSSODescriptor(
+        protocol_support_enumeration=_PROTOCOL,
+        want_authn_requests_signed="true",
+        key_descriptor=[_descriptor(hub.certificate, "signing")],
+        name_id_format=[md.NameIDFormat(text=saml.NAMEID_FORMAT_TRANSIENT)],
+        single_sign_on_service=[md.SingleSignOnService(binding=_REDIRECT, location=ports.origin("hub") + "/sso")],
+    )
+    return bytes(md.EntityDescriptor(entity_id=HUB, idpsso_descriptor=role).to_string())
+
+
+def _service(ports: Ports, name: str, library: Identity) -> bytes:
+    acs = md.AssertionConsumerService(
+        binding=_POST, location=ports.origin("library") + f"/{name}/acs", index="0", is_default="true"
+    )
+    role = md.SPSSODescriptor(
+        protocol_support_enumeration=_PROTOCOL,
+        want_assertions_signed="true",
+        key_descriptor=[_descriptor(library.certificate, use) for use in ("signing", "encryption")],
+        assertion_consumer_service=[acs],
+    )
+    return bytes(md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string())
+
+
+HUB: Final = "https://wayf.demo.example"
+# Name, title in both languages, entityID.
+SERVICES: Final = {
+    "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
+    "myprint": ("MyPrint", "MyPrint", "https://myprint.demo.example"),
+    "e-resources": ("Electronic resources", "Elektroniske ressourcer", "https://e-resources.demo.example"),
+}
+
+_TOML: Final = """\
+# The demo's configuration, written anew at every start.
+base_url = "{broker}"
+metadata = "metadata"
+policies = "policies"
+attribute_maps = "attribute_maps"
+keys = "keys"
+
+[store]
+url = "{store}"
+accept_loss = true
+
+[upstreams.wayf]
+profile = "wayf"
+entity_id = "{hub}"
+attribute_map = "wayf"
+label = {{ en = "University login (WAYF)", da = "Universitetslogin (WAYF)" }}
+institutions = [
+  {{ entity_id = "{au}", scopes = ["au.dk"], may_assert = ["cpr"], label = {au_label} }},
+  {{ entity_id = "{ku}", scopes = ["ku.dk"], label = {ku_label} }},
+]
+
+[upstreams.nemid]
+profile = "wayf"
+entity_id = "{hub}"
+attribute_map = "wayf"
+label = {{ en = "NemID", da = "NemID" }}
+institutions = [
+  {{ entity_id = "{nemlogin}", aliases = ["{birk}"], scopes = ["sikker-adgang.dk"], may_assert = ["cpr"] }},
+]
+
+{services}
+[library]
+system = "koha"
+mode = "live"
+url = "http://127.0.0.1:{patrons}"
+client_id = "broker"
+client_secret = "{secret}"
+library_id = "AUL"
+unique_field = "userid"
+cpr_attribute = "CPR"
+
+[mail]
+url = "smtp://127.0.0.1:{smtp}"
+sender = "library@library.example"
+
+[contact]
+name = "Demo library"
+email = "help@library.example"
+phone = "+45 00 00 00 00"
+
+[serve]
+bind = "127.0.0.1:{port}"
+workers = 2
+threads = 8
+"""
+
+
+_SERVICE: Final = """\
+[services.{name}]
+entity_id = "{entity_id}"
+methods = ["wayf", "nemid"]
+label = {{ en = "{en}", da = "{da}" }}
+controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A folder ready to run in, and the identities of the simulated parties."""
+
+    folder: Path
+    ports: Ports
+    hub: Identity
+    library: Identity
+
+    @property
+    def config(self) -> Path:
+        """Give the path of broker.toml."""
+        return self.folder / "broker.toml"
+
+
+def write(
+    folder: Path, ports: Ports, now: datetime, *, store: str = "sqlite:state/broker.db", key_size: int = 2048
+) -> Setting:
+    """Write everything into ``folder``, which must be empty or absent, and give the setting."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for name in ("policies", "attribute_maps"):
+        shutil.copytree(_SOURCE / name, folder / name)
+    (folder / "state").mkdir(mode=0o700)
+    keys.generate(folder / "keys", now, size=key_size)
+    hub, library = Identity.made("hub", now), Identity.made("library", now)
+    descriptors = {"hub": _hub(ports, hub)} | {name: _service(ports, name, library) for name in SERVICES}
+    (folder / "metadata").mkdir()
+    for name, xml in descriptors.items():
+        (folder / "metadata" / f"{name}.xml").write_bytes(xml)
+    setting = Setting(folder, ports, hub, library)
+    setting.config.write_text(
+        _TOML.format(
+            broker=ports.origin("broker"),
+            store=store,
+            hub=HUB,
+            au=AU,
+            au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
+            ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',
+            ku=KU,
+            nemlogin=NEMLOGIN,
+            birk=NEMLOGIN_BIRK,
+            services="\n".join(
+                _SERVICE.format(name=name, en=en, da=da, entity_id=entity_id)
+                for name, (en, da, entity_id) in SERVICES.items()
+            ),
+            patrons=ports.number("patrons"),
+            secret=CLIENT_SECRET,
+            smtp=ports.number("smtp"),
+            port=ports.number("broker"),
+        ),
+        encoding="utf-8",
+    )
+    setting.config.chmod(0o600)
+    return setting

@@ -1,0 +1,164 @@
+"""What the ports know of the person who has just logged in: links, receipts on file, and the borrower."""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from broker.core.attributes import Attributes, Reading
+from broker.core.borrower import Enrolment, State, Wish
+from broker.core.consent import Receipt
+from broker.core.errors import AttributesRefused, LibraryRefused, LibraryUnavailable
+from broker.core.policy import Decision, Effect
+from broker.core.ports import Store
+from broker.core.pseudonyms import Pseudonyms
+from broker.core.records import load
+from broker.core.steps import Terms
+from broker.core.transaction import Account, Authentication, Person, Transaction
+from broker.core.wishes import wish
+from broker.enrolments import Enrolments
+from broker.links import Links
+from broker.rules import Rules
+
+# The upstream's own names for a person, steadiest first; a transient NameID names nobody.
+_NAMES: Final = ("cprUuid", "eduPersonPrincipalName", "subject-id", "pairwise-id")
+_KINDS: Final = {"eduPersonPrincipalName": "eppn"}
+_NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "constructed_number"})
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """Asks the ports; ``naming`` holds the key of persistent NameIDs, which is never rotated."""
+
+    store: Store
+    pseudonyms: Pseudonyms
+    naming: Pseudonyms
+    rules: Rules
+    links: Links
+    enrolments: Enrolments
+
+    def learn(self, transaction: Transaction, terms: Terms, now: datetime) -> Transaction:
+        """Add person, receipts on file and account to a transaction that an authentication has just joined.
+
+        A login that the policies deny asks nothing and leaves nothing behind. ``LibraryUnavailable`` only where a
+        link and a CPR disagree and the library cannot say who is right.
+        """
+        if transaction.authentication is None:
+            return transaction
+        try:
+            reading = self.rules.reading(transaction.authentication, now)
+        except AttributesRefused:
+            return transaction
+        decision = terms.decide(transaction, now)
+        if decision.effect is not Effect.PERMIT and decision.reasons[0].code not in _NUMBERLESS:
+            return transaction
+        person = self._person(transaction.authentication, reading, decision)
+        known = replace(transaction, person=person)
+        decision = terms.decide(known, now)
+        if decision.effect is not Effect.PERMIT:
+            return known
+        receipts = tuple(
+            load(Receipt, kept.value) for _, kept in self.store.list("receipt", self.receipts_of(known), now)
+        )
+        return replace(known, receipts=receipts, account=self._account(known, reading, decision, now))
+
+    def receipts_of(self, transaction: Transaction) -> str:
+        """Give the pseudonym of person and service that receipts are kept under."""
+        person = transaction.person.id if transaction.person else ""
+        return self.pseudonyms.of("receipts", person, transaction.request.service)
+
+    def enrol(
+        self, transaction: Transaction, decision: Decision, now: datetime, *, language: str, patience: float
+    ) -> Account:
+        """Write the wish, wait ``patience`` seconds for it, and say how it stands; a library that is down is no error."""
+        person, authentication = transaction.person, transaction.authentication
+        if person is None or authentication is None:
+            return Account(None, "none")
+        attributes = self.rules.reading(authentication, now).attributes
+        wanted = _wish(decision, attributes, language, now)
+        if wanted is None or wanted.cpr is None:
+            return Account(person.number, "done" if person.number else "case", reason="cpr_required")
+        try:
+            if self._mailless(wanted):
+                return Account(None, "mail_required")
+            enrolment = self.enrolments.want(wanted, person.number)
+        except (LibraryUnavailable, LibraryRefused):
+            return Account(None, "wanted", reason="library_unavailable")
+        if enrolment.state is State.WANTED:
+            key = self.enrolments.person_key(wanted.cpr)
+            enrolment = self.enrolments.wait(key, patience) or enrolment
+        if enrolment.state is State.DONE:
+            self.links.remember(self.links.of_cpr(wanted.cpr), enrolment.number)
+        return _account(enrolment)
+
+    def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
+        """Give the NameID for the service: the same for this person and this service for ever, or random."""
+        if not persistent or transaction.person is None:
+            return f"_{secrets.token_hex(20)}"
+        entity_id = self.rules.service(transaction.request.service).entity_id
+        return self.naming.of("name-id", transaction.person.id, entity_id).partition(".")[2]
+
+    def _person(self, authentication: Authentication, reading: Reading, decision: Decision) -> Person:
+        number = _real(reading, decision)
+        name = self._name(authentication, reading.attributes)
+        if name is None and number is None:
+            return Person(secrets.token_hex(16))
+        cpr = self.links.of_cpr(number) if number else None
+        person = self.links.person(name, cpr, lambda borrower: self._carries(borrower, number))
+        if person.case and name and cpr:
+            self.enrolments.dispute(name, cpr, person.number)
+        return person
+
+    def _name(self, authentication: Authentication, attributes: Attributes) -> str | None:
+        for name in _NAMES:
+            value = attributes.one(name)
+            if value:
+                # An upstream's name is good within its institution only: two could assert the same.
+                kind = _KINDS.get(name, name)
+                return self.links.of_name(f"{kind} {authentication.institution}", value)
+        return None
+
+    def _carries(self, borrower: str, cpr: str | None) -> bool:
+        return cpr is not None and any(each.number == borrower for each in self.enrolments.look(cpr))
+
+    def _account(self, transaction: Transaction, reading: Reading, decision: Decision, now: datetime) -> Account | None:
+        release, person = decision.release, transaction.person
+        if release is None or person is None or release.borrower == "none" or person.case:
+            return None
+        wanted = _wish(decision, reading.attributes, "da", now)
+        try:
+            if release.borrower == "need":
+                return self._needed(person, _real(reading, decision))
+            if wanted is None or wanted.cpr is None:
+                return Account(person.number, "done" if person.number else "none")
+            standing = self.enrolments.known(wanted, person.number)
+            if standing:
+                self.links.remember(self.links.of_cpr(wanted.cpr), standing.number)
+                return _account(standing)
+            return Account(None, "mail_required" if self._mailless(wanted) else "none")
+        except (LibraryUnavailable, LibraryRefused):
+            return Account(None, "unavailable")
+
+    def _needed(self, person: Person, cpr: str | None) -> Account:
+        if person.number or cpr is None:
+            return Account(person.number, "known" if person.number else "none")
+        found = self.enrolments.look(cpr)
+        return Account(found[0].number, "known") if len(found) == 1 else Account(None, "none")
+
+    def _mailless(self, wanted: Wish) -> bool:
+        """Say whether a borrower would have to be made without a mail address, which none may be (wizard.md R22)."""
+        return wanted.pin_to is None and wanted.cpr is not None and not self.enrolments.look(wanted.cpr)
+
+
+def _real(reading: Reading, decision: Decision) -> str | None:
+    """Give the CPR where it may find a borrower: a real number, of a person known in person (design 5)."""
+    return reading.attributes.one("cpr") if reading.cpr == "real" and decision.may_find_by_cpr else None
+
+
+def _wish(decision: Decision, attributes: Attributes, language: str, now: datetime) -> Wish | None:
+    return wish(decision, attributes, find_by_cpr=decision.may_find_by_cpr, language=language, today=now.date())
+
+
+def _account(enrolment: Enrolment) -> Account:
+    outcome = enrolment.outcome.value if enrolment.outcome else None
+    return Account(enrolment.number, enrolment.state.value, outcome, enrolment.reason)

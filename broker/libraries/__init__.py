@@ -1,0 +1,1 @@
+"""Connectors to library systems, each found by its entry point."""

@@ -1,0 +1,169 @@
+"""Opens and checks every part of a broker from its configuration, and says all that is wrong in one go."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from threading import Event, Semaphore
+from typing import TypeVar
+
+from broker import attribute_maps, audit, config, policies
+from broker.attempt import Tools
+from broker.cases import Cases
+from broker.core.entities import Service, Upstream
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.letters import Letters
+from broker.core.ports import LibrarySystem, Store
+from broker.enrolments import Enrolments
+from broker.ledger import Ledger
+from broker.libraries.registry import open_library
+from broker.links import Links
+from broker.mail import Smtp
+from broker.rules import Rules
+from broker.saml import keys, metadata
+from broker.stores.opening import open_store
+from broker.stores.sealed import Sealed
+
+T = TypeVar("T")
+
+
+def now() -> datetime:
+    """Give the one clock's time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that the endpoints, the command line and the loop of enrolments are made of."""
+
+    config: config.Config
+    keys: keys.KeyRing
+    metadata: metadata.Metadata
+    services: Mapping[str, Service]
+    upstreams: Mapping[str, Upstream]
+    maps: attribute_maps.AttributeMaps
+    policies: policies.LivePolicies
+    store: Store
+    library: LibrarySystem
+    links: Links
+    enrolments: Enrolments
+    cases: Cases
+    wake: Event
+
+    def rules(self) -> Rules:
+        """Give the rules over the policy set of the moment."""
+        return Rules(
+            services=self.services,
+            upstreams=self.upstreams,
+            maps=self.maps.maps,
+            policies=lambda: self.policies.refresh(now()),
+        )
+
+
+def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
+    """Read the configuration the environment names; ``ConfigurationFaults`` with everything wrong in it."""
+    return config.load(None, os.environ if environ is None else environ)
+
+
+def assemble(settings: config.Config) -> Parts:
+    """Open and check every part; ``ConfigurationFaults`` with the faults of all of them at once."""
+    faults: list[Fault] = []
+    ring = _tried(faults, lambda: keys.load(settings.keys))
+    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    named = {name: settings.service(name) for name in settings.services}
+    peers = _tried(faults, lambda: metadata.load(settings.metadata, _ids(upstreams), _ids(named), now()))
+    maps = _tried(faults, lambda: attribute_maps.load(settings.attribute_maps))
+    library = _tried(faults, lambda: open_library(settings.library.system, settings.library.given()))
+    store = _tried(faults, lambda: _opened(settings))
+    services = {name: _described(each, peers) for name, each in named.items()}
+    live = _tried(faults, lambda: _live(settings, services, maps))
+    if faults or not (ring and peers and maps and library and store and live):
+        raise ConfigurationFaults(faults)
+    sealed = Sealed(store, ring.sealing, ring.sealing_id)
+    tools = _tools(settings, ring, sealed, library)
+    wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
+    enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
+    return Parts(
+        config=settings,
+        keys=ring,
+        metadata=peers,
+        services=services,
+        upstreams=upstreams,
+        maps=maps,
+        policies=live,
+        store=sealed,
+        library=library,
+        links=tools.links,
+        enrolments=enrolments,
+        cases=Cases(tools.ledger, tools.links),
+        wake=wake,
+    )
+
+
+def _tools(settings: config.Config, ring: keys.KeyRing, store: Store, library: LibrarySystem) -> Tools:
+    return Tools(
+        library=library,
+        mail=_smtp(settings),
+        pseudonyms=ring.index,
+        letters=_letters(settings),
+        links=Links(store, ring.index, now),
+        ledger=Ledger(store, now),
+        now=now,
+    )
+
+
+def _live(
+    settings: config.Config, services: Mapping[str, Service], maps: attribute_maps.AttributeMaps | None
+) -> policies.LivePolicies:
+    return policies.LivePolicies.load(
+        settings.policies,
+        services,
+        now(),
+        attributes=maps.attributes if maps else None,
+        maps=maps.maps if maps else None,
+        state=settings.keys.parent / "state" / "policies",
+        tell=_told,
+    )
+
+
+def _opened(settings: config.Config) -> Store:
+    return open_store(settings.store.url, settings.keys.parent, accept_loss=settings.store.accept_loss)
+
+
+def _described(service: Service, peers: metadata.Metadata | None) -> Service:
+    """Complete a service by what its metadata says."""
+    return replace(service, encrypts=peers.encrypts(service.entity_id)) if peers else service
+
+
+def _ids(named: Mapping[str, Service] | Mapping[str, Upstream]) -> tuple[str, ...]:
+    return tuple(each.entity_id for each in named.values())
+
+
+def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
+    try:
+        return opening()
+    except ConfigurationFaults as found:
+        faults.extend(found.faults)
+    except BrokerError as error:
+        faults.append(Fault(error.reason, str(error)))
+    return None
+
+
+def _letters(settings: config.Config) -> Letters:
+    contact = settings.contact
+    return Letters(contact.name or "the library", f"{settings.base_url}/pin", contact.email or contact.phone)
+
+
+def _smtp(settings: config.Config) -> Smtp:
+    mail = settings.mail
+    password = mail.password.get_secret_value() if mail.password else None
+    return Smtp(mail.url, mail.sender, mail.username, password)
+
+
+def _told(faults: tuple[Fault, ...]) -> None:
+    """Tell loudly that the policy files are broken and the last good set is in force, or that they are mended."""
+    for fault in faults:
+        audit.tell("policies_stale", fault=str(fault))
+    if not faults:
+        audit.tell("policies_mended")

@@ -1,0 +1,164 @@
+"""Our identity provider face, toward the library's services: reads their AuthnRequests, answers at their ACS only."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+from saml2 import saml, samlp
+
+from broker.core.attributes import AttributeMap
+from broker.core.entities import Service
+from broker.core.errors import (
+    INVALID_NAME_ID_POLICY,
+    SUCCESS,
+    BrokerError,
+    MessageRefused,
+    RequestRefused,
+    Status,
+)
+from broker.core.ports import PostForm
+from broker.core.release import Disclosure
+from broker.core.transaction import Authentication, AuthnRequest, Issued
+from broker.saml import authn_requests, bindings, encryption, gate, signature, writing
+from broker.saml.answers import ENTITY_FORMAT, text
+from broker.saml.authn_requests import Question
+from broker.saml.keys import FaceKeys
+from broker.saml.metadata import Metadata
+from broker.saml.names import AUTHN_REQUEST, ISSUER, SIGNATURE
+
+# A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is known.
+BOUNDS: Final = gate.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
+
+
+def sso(base_url: str) -> str:
+    """Give our SSO address, for both bindings."""
+    return f"{base_url}/saml/idp/sso"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IdentityProviderFace:
+    """The face over one key and the metadata of the moment; ``services`` is by entityID, ``own`` all our entityIDs."""
+
+    base_url: str
+    entity_id: str
+    key: signature.SigningKey
+    metadata: Metadata
+    services: Mapping[str, Service]
+    maps: Mapping[str, AttributeMap]
+    own: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        base_url: str,
+        entity_id: str,
+        keys: FaceKeys,
+        metadata: Metadata,
+        *,
+        services: Mapping[str, Service],
+        maps: Mapping[str, AttributeMap],
+        sp_entity_ids: Iterable[str],
+    ) -> "IdentityProviderFace":
+        """Load the face's key; ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other faces'."""
+        return cls(
+            base_url=base_url,
+            entity_id=entity_id,
+            key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
+            metadata=metadata,
+            services={each.entity_id: each for each in services.values()},
+            maps=maps,
+            own=frozenset((entity_id, *sp_entity_ids)),
+        )
+
+    def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
+        """Verify an AuthnRequest that came by HTTP-Redirect, from the query string exactly as it came.
+
+        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since nobody is known to answer to.
+        ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4, saml-core 3.4.1.
+        """
+        message = bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
+        root, service = self._sender(message.xml)
+        keys = self.metadata.services[service.entity_id].keys
+        if message.signed:
+            signed = message.signed
+            signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, keys)
+        return self._read(root, service, message.relay_state, now, signed=message.signed is not None)
+
+    def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
+        """Verify an AuthnRequest that came by HTTP-POST, from the form's pairs; errors as ``read_redirect``."""
+        names = [name for name, _ in fields]
+        if names.count("SAMLRequest") != 1 or len(set(names)) != len(names):
+            raise MessageRefused("request.fields")  # which of two is verified and which is read would differ
+        form = dict(fields)
+        state = bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
+        xml = bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
+        root, service = self._sender(xml)
+        return self._read(root, service, state, now, signed=False)
+
+    def respond(
+        self, request: AuthnRequest, disclosure: Disclosure, authentication: Authentication, issued: Issued
+    ) -> PostForm:
+        """Write the Response with exactly what ``disclosure`` holds; the same for the same ``issued``.
+
+        It and the Assertion are signed, and the Assertion encrypted where the service publishes a key.
+        ``RequestRefused`` where the service asked for another NameID format than the policy gives. ``BrokerError``
+        where the ACS is no longer registered, or another's disclosure is given, and as ``writing.assertion``.
+        """
+        service = self._service(request)
+        if (disclosure.service, disclosure.acs) != (request.service, request.acs):
+            raise BrokerError("what was shown was for another service or ACS")
+        if request.name_id_format not in {None, disclosure.name_id_format}:
+            raise RequestRefused(INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request)
+        assertable = writing.Assertable(self.entity_id, request, disclosure, authentication, issued)
+        assertion = _tree(writing.assertion(assertable, service, self.maps[service.attribute_map]))
+        signature.sign(assertion, self.key)
+        certificate = self.metadata.services[service.entity_id].encryption
+        if certificate is not None:
+            assertion = encryption.encrypt(assertion, certificate)
+        response = _tree(writing.response(self.entity_id, request, issued.response, issued.at, SUCCESS))
+        response.append(assertion)
+        return self._form(response, request)
+
+    def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:
+        """Write the signed error Response to the request's ACS; ``BrokerError`` where that is no longer registered."""
+        self._service(request)
+        return self._form(_tree(writing.response(self.entity_id, request, response_id, now, status)), request)
+
+    def _sender(self, xml: bytes) -> tuple[etree._Element, Service]:
+        root = gate.parse(xml, AUTHN_REQUEST, BOUNDS)
+        issuer = root.find(ISSUER)
+        service = self.services.get(text(issuer))
+        if issuer is None or service is None or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
+            raise MessageRefused("request.unknown_service")
+        return root, service
+
+    def _read(
+        self, root: etree._Element, service: Service, relay_state: str | None, now: datetime, *, signed: bool
+    ) -> AuthnRequest:
+        descriptor = self.metadata.services[service.entity_id]
+        if root.find(SIGNATURE) is not None:
+            signature.verify(root, descriptor.keys)
+            signed = True
+        question = Question(root, service.name, descriptor, signed, sso(self.base_url), self.own, now)
+        return authn_requests.read(question, relay_state)
+
+    def _service(self, request: AuthnRequest) -> Service:
+        """Find the service again: between request and answer, metadata may have lost the ACS (invariant 3)."""
+        service = self.services.get(request.entity_id)
+        if service is None or service.name != request.service:
+            raise BrokerError("the service of this request is no longer configured")
+        if request.acs not in {each.location for each in self.metadata.services[request.entity_id].acs}:
+            raise BrokerError("the ACS of this request is no longer registered")
+        return service
+
+    def _form(self, response: etree._Element, request: AuthnRequest) -> PostForm:
+        signature.sign(response, self.key)
+        xml = etree.tostring(response, encoding="utf-8")
+        return PostForm(request.acs, bindings.post_fields(xml, "SAMLResponse", request.relay_state))
+
+
+def _tree(message: samlp.Response | saml.Assertion) -> etree._Element:
+    """Give what pysaml2 wrote as the tree that is signed."""
+    return etree.fromstring(message.to_string())

@@ -1,0 +1,138 @@
+"""The only reader of metadata/: the descriptor of each upstream and service in use, whole, or every fault at once."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TypeVar
+
+from lxml import etree
+
+from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
+from broker.saml import gate, times
+from broker.saml.names import ENTITIES, ENTITY
+from broker.saml.roles import IDP_ROLE, SP_ROLE, Faults, ServiceDescriptor, UpstreamDescriptor, service, upstream
+
+# A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read elsewhere.
+BOUNDS: Final = gate.Bounds(
+    octets=16 * 1024 * 1024, depth=40, nodes=1_000_000, attributes=1_000_000, namespaces=100_000
+)
+_MENDS: Final = {
+    "gate.comment": "take the XML comments out",
+    "gate.instruction": "take the processing instructions out",
+    "gate.doctype": "take the DOCTYPE out",
+    "gate.schema_location": "take xsi:schemaLocation out",
+    "gate.schema": "validate it against saml-schema-metadata-2.0.xsd",
+    "gate.size": "keep only the entities you need",
+    "gate.unreadable": "is it XML in UTF-8?",
+}
+_Descriptor = TypeVar("_Descriptor")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What the peers say of themselves, by entityID; files in the folder are trusted as configuration is."""
+
+    upstreams: Mapping[str, UpstreamDescriptor]
+    services: Mapping[str, ServiceDescriptor]
+
+    def encrypts(self, entity_id: str) -> bool:
+        """Say whether this service publishes an encryption key; without one no CPR leaves (invariant 4)."""
+        return self.services[entity_id].encryption is not None
+
+    def faults(self, now: datetime) -> Sequence[str]:
+        """Say which descriptors have run out since they were read; empty when none has."""
+        every: list[UpstreamDescriptor | ServiceDescriptor] = [*self.upstreams.values(), *self.services.values()]
+        return [f"the metadata of {each.entity_id} ran out" for each in every if each.until and each.until <= now]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """An EntityDescriptor or a role in it, the file it stands in, and until when it and all around it may be used."""
+
+    where: str
+    element: etree._Element
+    until: tuple[datetime, ...]
+
+
+def load(folder: Path, upstreams: Collection[str], services: Collection[str], now: datetime) -> Metadata:
+    """Read every ``*.xml`` of ``folder`` for the entityIDs named; other entities in the files are left alone.
+
+    ``ConfigurationFaults`` with everything wrong: a file that is no metadata, an entity without a descriptor or with
+    two, one that has run out, lacks a usable endpoint or key. Signatures are not verified: whoever writes the folder
+    also writes broker.toml. Sources: saml-metadata 2.3-2.4, saml_profiles.md rows 4-10.
+    """
+    faults: list[Fault] = []
+    found: dict[str, list[_Found]] = {}
+    paths = sorted(folder.glob("*.xml")) if folder.is_dir() else []
+    if not paths:
+        faults.append(Fault(str(folder), "holds no metadata", "put the descriptors of upstreams and services there"))
+    for path in paths:
+        for each in _entities(path, f"{folder.name}/{path.name}", faults):
+            found.setdefault(each.element.get("entityID", ""), []).append(each)
+    ids = (sorted(set(upstreams)), sorted(set(services)))
+    idps = {each: _role(each, _one(each, found, IDP_ROLE, faults), upstream, now, faults) for each in ids[0]}
+    sps = {each: _role(each, _one(each, found, SP_ROLE, faults), service, now, faults) for each in ids[1]}
+    if faults:
+        raise ConfigurationFaults(faults)
+    return Metadata(
+        {name: each for name, each in idps.items() if each}, {name: each for name, each in sps.items() if each}
+    )
+
+
+def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[_Found]:
+    try:
+        root = _parsed(path.read_bytes())
+    except OSError as error:
+        faults.append(Fault(where, f"cannot be read: {error.strerror}"))
+        return
+    except MessageRefused as refused:
+        faults.append(Fault(where, f"is no sound metadata: {refused.cause}", _MENDS.get(refused.cause, "")))
+        return
+    for element in root.iter(ENTITY):
+        around = [element, *element.iterancestors(ENTITIES)]
+        ends = [times.read(each.get("validUntil", "")) for each in around if each.get("validUntil")]
+        yield _Found(where, element, tuple(end for end in ends if end))
+
+
+def _parsed(raw: bytes) -> etree._Element:
+    try:
+        return gate.parse(raw, ENTITY, BOUNDS)
+    except MessageRefused as refused:
+        if refused.cause != "gate.root":
+            raise
+        return gate.parse(raw, ENTITIES, BOUNDS)
+
+
+def _one(entity_id: str, found: Mapping[str, list[_Found]], role: str, faults: list[Fault]) -> _Found | None:
+    """Find the one descriptor of an entity in a role."""
+    elements = [
+        _Found(each.where, part, each.until) for each in found.get(entity_id, ()) for part in each.element.findall(role)
+    ]
+    name = role.rpartition("}")[2]
+    if not elements:
+        faults.append(Fault("metadata", f"no {name} of {entity_id}", "put its metadata into the folder"))
+    elif len(elements) > 1:
+        places = ", ".join(sorted({each.where for each in elements}))
+        faults.append(Fault(places, f"{entity_id} has several {name}s", "keep one"))
+    return elements[0] if len(elements) == 1 else None
+
+
+def _role(
+    entity_id: str,
+    found: _Found | None,
+    read: Callable[[str, etree._Element, datetime | None, Faults], _Descriptor | None],
+    now: datetime,
+    faults: list[Fault],
+) -> _Descriptor | None:
+    """Read the descriptor found, and tell where it stands whatever is wrong with it."""
+    if found is None:
+        return None
+    own = times.read(found.element.get("validUntil", ""))
+    until = min((*found.until, *((own,) if own else ())), default=None)
+    if until and until <= now:
+        faults.append(Fault(found.where, f"{entity_id} ran out {times.write(until)}", "fetch it again"))
+    told: Faults = []
+    descriptor = read(entity_id, found.element, until, told)
+    faults.extend(Fault(found.where, f"{entity_id} {what}", mend) for what, mend in told)
+    return descriptor

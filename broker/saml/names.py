@@ -1,0 +1,29 @@
+"""The namespaces and element names of SAML and XML security, each written once."""
+
+from typing import Final
+
+SAML: Final = "urn:oasis:names:tc:SAML:2.0:assertion"
+SAMLP: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
+MD: Final = "urn:oasis:names:tc:SAML:2.0:metadata"
+DS: Final = "http://www.w3.org/2000/09/xmldsig#"
+XENC: Final = "http://www.w3.org/2001/04/xmlenc#"
+XENC11: Final = "http://www.w3.org/2009/xmlenc11#"
+XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
+XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
+EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
+
+PREFIXES: Final = {"saml": SAML, "samlp": SAMLP, "md": MD, "ds": DS, "xenc": XENC, "xsi": XSI, "xi": XINCLUDE}
+
+RESPONSE: Final = f"{{{SAMLP}}}Response"
+AUTHN_REQUEST: Final = f"{{{SAMLP}}}AuthnRequest"
+LOGOUT_REQUEST: Final = f"{{{SAMLP}}}LogoutRequest"
+LOGOUT_RESPONSE: Final = f"{{{SAMLP}}}LogoutResponse"
+ASSERTION: Final = f"{{{SAML}}}Assertion"
+ENCRYPTED_ASSERTION: Final = f"{{{SAML}}}EncryptedAssertion"
+ISSUER: Final = f"{{{SAML}}}Issuer"
+ENTITY: Final = f"{{{MD}}}EntityDescriptor"
+ENTITIES: Final = f"{{{MD}}}EntitiesDescriptor"
+SIGNATURE: Final = f"{{{DS}}}Signature"
+SIGNED_INFO: Final = f"{{{DS}}}SignedInfo"
+ENCRYPTED_DATA: Final = f"{{{XENC}}}EncryptedData"
+ENCRYPTED_KEY: Final = f"{{{XENC}}}EncryptedKey"

@@ -1,0 +1,193 @@
+"""Our service provider face, toward the upstreams: asks by a signed AuthnRequest, and verifies the answer in full."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+from saml2 import saml, samlp
+
+from broker.core.entities import Upstream
+from broker.core.errors import (
+    AUTHN_FAILED,
+    NO_SUPPORTED_IDP,
+    PROXY_COUNT_EXCEEDED,
+    MessageRefused,
+    RequestRefused,
+    Status,
+)
+from broker.core.ports import Received
+from broker.core.transaction import AuthnRequest, Outstanding, UpstreamRefusal
+from broker.saml import bindings, encryption, gate, signature, times
+from broker.saml.answers import FRESH, Answer, Claim, moment, refuse, scoped
+from broker.saml.assertion_checks import ASSERTION_CHECKS
+from broker.saml.authentications import authentication
+from broker.saml.keys import FaceKeys
+from broker.saml.metadata import Metadata
+from broker.saml.names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, SIGNATURE
+from broker.saml.response_checks import RESPONSE_CHECKS
+from broker.saml.roles import POST
+
+_STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
+_TOPS: Final = frozenset(_STATUS + each for each in ("Requester", "Responder", "VersionMismatch"))
+
+
+def acs(base_url: str, upstream: str) -> str:
+    """Give our ACS toward one upstream, under which it answers and nobody else."""
+    return f"{base_url}/saml/sp/{upstream}/acs"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ServiceProviderFace:
+    """The face over one key ring and the metadata of the moment; ``own`` holds the entityIDs of all our faces."""
+
+    base_url: str
+    key: signature.SigningKey
+    decryption: encryption.DecryptionKeys
+    metadata: Metadata
+    upstreams: Mapping[str, Upstream]
+    own: frozenset[str]
+
+    @classmethod
+    def of(
+        cls, base_url: str, keys: FaceKeys, metadata: Metadata, *, upstreams: Mapping[str, Upstream], idp_entity_id: str
+    ) -> "ServiceProviderFace":
+        """Load the face's keys; ``idp_entity_id`` is our other face's, by which a loop is known."""
+        return cls(
+            base_url=base_url,
+            key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
+            decryption=encryption.DecryptionKeys.of(each.private for each in keys.decryption),
+            metadata=metadata,
+            upstreams=upstreams,
+            own=frozenset((idp_entity_id, *(each.sp_entity_id for each in upstreams.values()))),
+        )
+
+    def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
+        """Give the URL that carries our signed AuthnRequest, with what the service asked carried through.
+
+        No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where the service's
+        IDPList leaves no institution, or its ProxyCount no proxy. Sources: saml-core 3.4.1, saml_profiles.md rows 12-15
+        and 35-37.
+        """
+        party = self.upstreams[upstream]
+        sso = self.metadata.upstreams[party.entity_id].sso
+        message = samlp.AuthnRequest(
+            id=request_id,
+            version="2.0",
+            issue_instant=times.write(now),
+            destination=sso,
+            assertion_consumer_service_url=acs(self.base_url, upstream),
+            protocol_binding=POST,
+            issuer=saml.Issuer(text=party.sp_entity_id),
+            name_id_policy=samlp.NameIDPolicy(allow_create="true"),
+            force_authn="true" if request.force_authn else None,
+            is_passive="true" if request.is_passive else None,
+            requested_authn_context=_authn_context(request),
+            scoping=_scoping(party, request),
+        )
+        return bindings.redirect_url(sso, "SAMLRequest", message.to_string(), None, self.key)
+
+    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[bytes, str]:
+        """Give the Response's octets and the request that it says it answers; nothing of it is trusted yet.
+
+        ``MessageRefused``: ``response.unknown_upstream``, ``response.fields``, ``response.unsolicited``, or the gate's.
+        """
+        if upstream not in self.upstreams:
+            raise MessageRefused("response.unknown_upstream")
+        names = [name for name, _ in fields]
+        if names.count("SAMLResponse") != 1 or len(set(names)) != len(names):
+            raise MessageRefused("response.fields")  # which of two is looked up and which is read would differ
+        message = bindings.decode_post(dict(fields)["SAMLResponse"])
+        answered = gate.parse(message, RESPONSE).get("InResponseTo")
+        if not answered:
+            raise MessageRefused("response.unsolicited")
+        return message, answered
+
+    def receive(
+        self,
+        upstream: str,
+        message: bytes,
+        expected: Outstanding,
+        *,
+        force_authn: bool,
+        now: datetime,
+        idp_list: tuple[str, ...] = (),
+    ) -> Received:
+        """Verify a Response in full: gate, signatures by this upstream's keys only, then every check of both tables.
+
+        ``idp_list`` is the service's own (an answer by an institution it left out is refused). ``MessageRefused`` names
+        the check that failed. An error status is an UpstreamRefusal, signed or not: some sign none (interop.md).
+        """
+        party = self.upstreams[upstream]
+        keys = self.metadata.upstreams[party.entity_id].keys
+        root = gate.parse(message, RESPONSE)
+        whole = root.find(SIGNATURE) is not None
+        if whole:
+            signature.verify(root, keys)
+        answer = Answer(root, party, acs(self.base_url, upstream), expected, now)
+        refuse(RESPONSE_CHECKS, answer)
+        if not answer.succeeded:
+            until = (moment(root, "IssueInstant") or now) + FRESH
+            return Received(UpstreamRefusal(upstream, _refusal(answer.codes)), root.get("ID", ""), until)
+        assertion = self._assertion(root, party)
+        _verify(assertion, keys, party, covered=whole)
+        claim = Claim(assertion, answer, self.own, force_authn, idp_list)
+        refuse(ASSERTION_CHECKS, claim)
+        found = authentication(claim)
+        return Received(found, assertion.get("ID", ""), found.assertion_until)
+
+    def _assertion(self, root: etree._Element, party: Upstream) -> etree._Element:
+        plain, sealed = root.find(ASSERTION), root.find(ENCRYPTED_ASSERTION)
+        if plain is not None:
+            return plain
+        if sealed is None:
+            raise MessageRefused("response.assertion_missing")
+        return encryption.decrypt(sealed, self.decryption, allow_cbc=party.cbc)
+
+
+def _verify(
+    assertion: etree._Element, keys: tuple[signature.VerifyKey, ...], party: Upstream, *, covered: bool
+) -> None:
+    """Demand a signature over the very element that will be read; NemLog-in signs the Assertion itself (nemid.md)."""
+    if assertion.find(SIGNATURE) is not None:
+        signature.verify(assertion, keys)
+    elif not covered or party.profile == "oiosaml3":
+        raise MessageRefused("response.unsigned")
+
+
+def _authn_context(request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
+    if not request.authn_contexts:
+        return None
+    refs = [saml.AuthnContextClassRef(text=each) for each in request.authn_contexts]
+    return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison=request.comparison)
+
+
+def _scoping(party: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
+    """Name the institutions, ourselves one proxy fewer, and the chain of services that asked, the nearest last."""
+    if request.proxy_count == 0:
+        raise RequestRefused(PROXY_COUNT_EXCEEDED, request=request)
+    institutions = scoped(party, request.idp_list)
+    if not institutions:
+        raise RequestRefused(NO_SUPPORTED_IDP, request=request)
+    scoping = samlp.Scoping()
+    if party.profile == "wayf":
+        scoping.idp_list = samlp.IDPList(idp_entry=[samlp.IDPEntry(provider_id=each) for each in institutions])
+    if party.requester_id:
+        chain = (*request.requester_ids, request.entity_id)
+        scoping.requester_id = [samlp.RequesterID(text=each) for each in chain]
+    if request.proxy_count is not None:
+        scoping.proxy_count = str(request.proxy_count - 1)
+    empty = not (party.profile == "wayf" or party.requester_id or request.proxy_count is not None)
+    return None if empty else scoping
+
+
+def _refusal(codes: tuple[str, ...]) -> Status:
+    """Give an upstream's status as SAML has it: some put the detail first, and text of their own is not passed on."""
+    if not codes:
+        return AUTHN_FAILED
+    top, *rest = codes
+    if top not in _TOPS:
+        top, rest = AUTHN_FAILED.top, [top]
+    second = rest[0] if rest and rest[0].startswith(_STATUS) and rest[0] not in _TOPS else None
+    return Status(top, second)

@@ -1,0 +1,25 @@
+"""Reads and writes the times of SAML messages: UTC, marked Z (saml-core 1.3.3)."""
+
+from datetime import UTC, datetime
+
+
+def read(written: str) -> datetime | None:
+    """Give an xs:dateTime as an aware UTC datetime, or None where no calendar has it.
+
+    A time without a zone is read as UTC: whether it may stand so is for ``marked`` to say.
+    """
+    try:
+        moment = datetime.fromisoformat(written.strip())
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def marked(written: str) -> bool:
+    """Say whether a time is UTC by its own mark, and one that a calendar has (attacks.md row 19)."""
+    return written.strip().endswith("Z") and read(written) is not None
+
+
+def write(moment: datetime) -> str:
+    """Give an aware datetime as SAML writes it, cut to whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

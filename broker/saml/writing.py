@@ -1,0 +1,125 @@
+"""Writes the Response and the Assertion a service gets, with pysaml2's classes; nothing is signed here."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from saml2 import saml, samlp
+
+from broker.core.attributes import CPR, AttributeMap, wire
+from broker.core.entities import PERSISTENT, Service
+from broker.core.errors import BrokerError, Status
+from broker.core.release import Disclosure, Item
+from broker.core.transaction import Authentication, AuthnRequest, Issued
+from broker.saml import times
+
+# The service's clock may be behind ours by as much (interop.md).
+STARTS_BEFORE: Final = timedelta(seconds=60)
+LIVES: Final = timedelta(minutes=5)
+LONGEST_SESSION: Final = timedelta(hours=8)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Assertable:
+    """All that goes into one assertion, and nothing else can."""
+
+    issuer: str
+    request: AuthnRequest
+    disclosure: Disclosure
+    authentication: Authentication
+    issued: Issued
+
+
+def response(issuer: str, request: AuthnRequest, name: str, at: datetime, status: Status) -> samlp.Response:
+    """Give a Response to ``request`` without an assertion; a status carries no message, least of all an upstream's."""
+    second = samlp.StatusCode(value=status.second) if status.second else None
+    return samlp.Response(
+        id=name,
+        version="2.0",
+        issue_instant=times.write(at),
+        destination=request.acs,
+        in_response_to=request.id,
+        issuer=saml.Issuer(text=issuer),
+        status=samlp.Status(status_code=samlp.StatusCode(value=status.top, status_code=second)),
+    )
+
+
+def assertion(of: Assertable, service: Service, attribute_map: AttributeMap) -> saml.Assertion:
+    """Give the Assertion: the same for the same ``issued``.
+
+    How and when the person was authenticated is the upstream's word, never stamped anew; AuthenticatingAuthority is
+    its chain in its order, then the upstream itself, as a hub writes it (wayf.md section 4). ``BrokerError`` for a CPR
+    where the service publishes no encryption key, and for an attribute that its map cannot name.
+    Sources: saml-profiles 4.1.4.2, saml_profiles.md rows 26, 29-31, 38, 39 and 41.
+    """
+    at, request = of.issued.at, of.request
+    end = times.write(at + LIVES)
+    confirmation = saml.SubjectConfirmationData(in_response_to=request.id, recipient=request.acs, not_on_or_after=end)
+    attributes = list(_attributes(of.disclosure.items, service, attribute_map))
+    return saml.Assertion(
+        id=of.issued.assertion,
+        version="2.0",
+        issue_instant=times.write(at),
+        issuer=saml.Issuer(text=of.issuer),
+        subject=saml.Subject(
+            name_id=_name_id(of),
+            subject_confirmation=[
+                saml.SubjectConfirmation(method=saml.SCM_BEARER, subject_confirmation_data=confirmation)
+            ],
+        ),
+        conditions=saml.Conditions(
+            not_before=times.write(at - STARTS_BEFORE),
+            not_on_or_after=end,
+            audience_restriction=[saml.AudienceRestriction(audience=[saml.Audience(text=request.entity_id)])],
+        ),
+        authn_statement=[_statement(of)],
+        # An empty AttributeStatement is against the schema (interop.md).
+        attribute_statement=[saml.AttributeStatement(attribute=attributes)] if attributes else [],
+    )
+
+
+def _name_id(of: Assertable) -> saml.NameID:
+    persistent = of.disclosure.name_id_format == PERSISTENT
+    return saml.NameID(
+        format=of.disclosure.name_id_format,
+        name_qualifier=of.issuer if persistent else None,
+        sp_name_qualifier=of.request.entity_id if persistent else None,
+        text=of.issued.name_id,
+    )
+
+
+def _statement(of: Assertable) -> saml.AuthnStatement:
+    authentication = of.authentication
+    longest = of.issued.at + LONGEST_SESSION
+    until = min(authentication.session_until or longest, longest)
+    chain = dict.fromkeys((*authentication.authorities, authentication.issuer))
+    session = hashlib.sha256(b"session index\0" + of.issued.assertion.encode()).hexdigest()
+    return saml.AuthnStatement(
+        authn_instant=times.write(authentication.authn_instant),
+        session_index=f"_{session[:40]}",
+        session_not_on_or_after=times.write(until),
+        authn_context=saml.AuthnContext(
+            authn_context_class_ref=saml.AuthnContextClassRef(
+                text=authentication.authn_context or saml.AUTHN_UNSPECIFIED
+            ),
+            authenticating_authority=[saml.AuthenticatingAuthority(text=each) for each in chain],
+        ),
+    )
+
+
+def _attributes(items: Iterable[Item], service: Service, attribute_map: AttributeMap) -> Iterable[saml.Attribute]:
+    for item in items:
+        if item.name == CPR and not service.encrypts:
+            raise BrokerError(f"a CPR would leave unencrypted for {service.name}")
+        row = wire(attribute_map, item.name)
+        if row is None:
+            raise BrokerError(f"the attribute map {attribute_map.name} has no row for {item.name}")
+        if item.values:
+            yield saml.Attribute(
+                name=row.wire,
+                name_format=row.name_format,
+                friendly_name=row.friendly or item.name,
+                attribute_value=[saml.AttributeValue(text=row.written(value)) for value in item.values],
+            )

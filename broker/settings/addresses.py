@@ -1,0 +1,64 @@
+"""Which addresses the configuration accepts; no refusal quotes one, since it may hold a password."""
+
+from ipaddress import ip_address
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
+
+STORES: Final = ("sqlite:", "redis://", "rediss://", "redis+sentinel://", "redis+cluster://")
+MAILS: Final = ("smtp://", "smtps://", "smtp+starttls://")
+
+
+def loopback(host: str | None) -> bool:
+    """Say whether ``host`` names this machine and nothing else (RFC 6761 section 6.3 for ``*.localhost``)."""
+    if host is None:
+        return False
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _url(value: str) -> str:
+    """Refuse what is no absolute http(s) URL, without quoting it."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("is no http or https address")
+    return value
+
+
+def _base_url(value: str) -> str:
+    """Strip the trailing slash; refuse http off this machine, because cookies and assertions would travel in clear."""
+    parts = urlsplit(_url(value))
+    if parts.query or parts.fragment or parts.username or parts.password is not None:
+        raise ValueError("has a query, fragment or user name; it is scheme, host, port and path only")
+    if parts.scheme == "http" and not loopback(parts.hostname):
+        raise ValueError("is http; only localhost, *.localhost and loopback addresses may be, all others are https")
+    return value.rstrip("/")
+
+
+def _store_url(value: str) -> str:
+    """Refuse unknown stores, and a Redis whose traffic would leave this machine in clear or without a password."""
+    if not value.startswith(STORES) or value == "sqlite:":
+        raise ValueError(f"begins with none of {', '.join(STORES)}")
+    if value.startswith(("redis://", "rediss://")):
+        parts = urlsplit(value)
+        if not loopback(parts.hostname) and (parts.scheme != "rediss" or not parts.password):
+            raise ValueError("reaches Redis on another machine: that needs rediss:// and a password")
+    return value
+
+
+def _mail_url(value: str) -> str:
+    """Refuse what names no mail server."""
+    if not value.startswith(MAILS) or not urlsplit(value).hostname:
+        raise ValueError(f"is no mail server address: {', '.join(each + 'HOST:PORT' for each in MAILS)}")
+    return value
+
+
+Url = Annotated[str, AfterValidator(_url)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+MailUrl = Annotated[str, AfterValidator(_mail_url)]

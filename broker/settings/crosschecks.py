@@ -1,0 +1,141 @@
+"""What must agree across keys, asked of the tree as written, so that these faults are told together with all others."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from broker.core.errors import Fault
+from broker.settings.sources import Given, Place
+
+SHORTEST_SECRET: Final = 16
+# What examples, tutorials and tired people write; every length of them is refused.
+OBVIOUS: Final = frozenset(
+    {"", "changeme", "secret", "password", "default", "example", "test", "admin", "koha", "1234"}
+)
+SECRET_KEYS: Final = ("secret", "password", "token", "api_key")
+
+Table = dict[str, Any]
+
+
+def crosschecks(given: Given) -> tuple[Fault, ...]:
+    """Give the faults of every check below; a table of the wrong shape is left to the types."""
+    return tuple(fault for check in CHECKS for fault in check(given))
+
+
+def _tables(given: Given, *place: str) -> Iterator[tuple[Place, Table]]:
+    """Give the tables below a table: ``upstreams.wayf``, ``upstreams.nemid``."""
+    level: Any = given.tree
+    for part in place:
+        level = level.get(part) if isinstance(level, dict) else None
+    if isinstance(level, dict):
+        yield from (((*place, name), table) for name, table in level.items() if isinstance(table, dict))
+
+
+def _institutions(given: Given) -> Iterator[tuple[Place, Place, Table]]:
+    for upstream, table in _tables(given, "upstreams"):
+        listed = table.get("institutions")
+        for index, each in enumerate(listed if isinstance(listed, list) else []):
+            if isinstance(each, dict):
+                yield upstream, (*upstream, "institutions", index), each
+
+
+def _texts(table: Table, key: str) -> list[str]:
+    listed = table.get(key)
+    return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
+
+
+def _called(institution: Table) -> list[str]:
+    """Give every spelling an institution is known by."""
+    entity_id = institution.get("entity_id")
+    return [*([entity_id] if isinstance(entity_id, str) else []), *_texts(institution, "aliases")]
+
+
+def _upstreams(given: Given) -> Iterator[Fault]:
+    for place, table in _tables(given, "upstreams"):
+        listed = [each for upstream, _, each in _institutions(given) if upstream == place]
+        if table.get("profile") == "wayf" and not listed:
+            # A hub speaks for anyone: without the list, any institution could assert any scope (invariant 2).
+            what = "profile wayf without institutions would believe every institution behind the hub"
+            yield Fault(given.where(place), what, "list institutions = [{entity_id, scopes}]")
+        if table.get("profile") in {"saml", "oiosaml3"} and any(
+            each.get("entity_id") != table.get("entity_id") for each in listed
+        ):
+            what = "an upstream that is no hub is its own institution"
+            yield Fault(
+                given.where((*place, "institutions")), what, "list its own entity_id only, or set profile = wayf"
+            )
+        if table.get("profile") == "saml" and "attribute_map" not in table:
+            yield Fault(
+                given.where((*place, "attribute_map")), "is missing", "name a file of the attribute_maps folder"
+            )
+
+
+def _only(given: Given) -> Iterator[Fault]:
+    for place, table in _tables(given, "upstreams"):
+        known = {name for upstream, _, each in _institutions(given) if upstream == place for name in _called(each)}
+        for index, name in enumerate(_texts(table, "only")):
+            if name not in known:
+                what = f"{name} is none of this upstream's institutions"
+                yield Fault(given.where((*place, "only", index)), what, "add it to institutions, or correct it")
+
+
+def _aliases(given: Given) -> Iterator[Fault]:
+    """One spelling is one institution of one upstream, else AuthenticatingAuthority would not say who answered."""
+    first: dict[str, Place] = {}
+    for _, place, table in _institutions(given):
+        for name in _called(table):
+            if name in first:
+                mend = f"it stands at {given.where(first[name])} too; keep one"
+                yield Fault(given.where(place), f"{name} names two institutions", mend)
+            first.setdefault(name, place)
+
+
+def _services(given: Given) -> Iterator[Fault]:
+    known = [str(place[1]) for place, _ in _tables(given, "upstreams")]
+    first: dict[str, Place] = {}
+    for place, table in _tables(given, "services"):
+        for index, name in enumerate(_texts(table, "methods")):
+            if name not in known:
+                mend = f"upstreams are {', '.join(known) or 'none'}"
+                yield Fault(given.where((*place, "methods", index)), f"no upstream {name}", mend)
+        entity_id = table.get("entity_id")
+        if isinstance(entity_id, str) and first.setdefault(entity_id, place) != place:
+            mend = f"{given.where(first[entity_id])} has it too; one of the two would never be found"
+            yield Fault(given.where((*place, "entity_id")), "is the entity_id of two services", mend)
+
+
+def _secrets(given: Given) -> Iterator[Fault]:
+    """Refuse what an attacker tries first; never quote it."""
+    https = str(given.tree.get("base_url", "")).startswith("https:")
+    for (name,), table in ((place, table) for place, table in _tables(given) if place in {("library",), ("mail",)}):
+        for key, value in table.items():
+            if not (key.endswith(SECRET_KEYS) and isinstance(value, str)):
+                continue
+            if value.strip().lower() in OBVIOUS:
+                what = "is empty or a default that anyone would try"
+            elif https and len(value) < SHORTEST_SECRET:
+                what = f"is shorter than {SHORTEST_SECRET} characters"
+            else:
+                continue
+            yield Fault(given.where((name, key)), what, "make one with: openssl rand -base64 32")
+
+
+def _keys_apart(given: Given) -> Iterator[Fault]:
+    """Whoever copies the store's file (a backup) must not get the keys that open it along with it."""
+    url = dict(_tables(given)).get(("store",), {}).get("url", "")
+    keys = given.tree.get("keys")
+    if isinstance(url, str) and url.startswith("sqlite:") and isinstance(keys, str):
+        store = Path(url.removeprefix("sqlite:"))
+        if store.is_relative_to(keys):
+            what = "puts the store into the folder of the keys that open it"
+            yield Fault(given.where(("store", "url")), what, "put it into a folder of its own")
+
+
+CHECKS: Final[tuple[Callable[[Given], Iterator[Fault]], ...]] = (
+    _upstreams,
+    _only,
+    _aliases,
+    _services,
+    _secrets,
+    _keys_apart,
+)

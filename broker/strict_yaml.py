@@ -1,0 +1,171 @@
+"""Strict YAML 1.2: every plain scalar is text, every node knows its line, and what could surprise is refused."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from broker.core.cpr import looks_like_cpr
+from broker.core.errors import ConfigurationFaults, Fault
+
+LARGEST: Final = 256 * 1024
+_DEEPEST: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A text, whatever it looks like: ``no``, ``12:30`` and ``0101`` are those letters and digits."""
+
+    text: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A sequence."""
+
+    nodes: "tuple[Node, ...]"
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One key of a mapping, with the line it stands on."""
+
+    key: str
+    line: int
+    node: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A mapping, in the order of the file."""
+
+    entries: tuple[Entry, ...]
+    line: int
+
+
+Node = Scalar | Listing | Table
+
+
+def read(octets: bytes, name: str) -> Node:
+    """Read one document; ``name`` is what faults call the file.
+
+    ConfigurationFaults for anything but UTF-8 up to 256 KB, a second document, a directive, anchor, alias, tag, merge
+    key, doubled key, key that is no text, and nesting deeper than sixteen (policy_tools.md 3).
+    """
+    if len(octets) > LARGEST:
+        raise ConfigurationFaults([Fault(f"{name}:1", "is larger than 256 KB", "split it")])
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError as error:
+        line = octets[: error.start].count(b"\n") + 1
+        raise ConfigurationFaults([Fault(f"{name}:{line}", "is not UTF-8", "save the file as UTF-8")]) from None
+    reader = _Reader(name)
+    try:
+        node = reader.document(YAML(typ="rt", pure=True).parse(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1 if mark else 1}"
+        raise ConfigurationFaults([*reader.faults, Fault(where, f"is not YAML: {_shown(error.problem)}")]) from None
+    except YAMLError:
+        raise ConfigurationFaults([*reader.faults, Fault(f"{name}:1", "is not YAML: a forbidden character")]) from None
+    if reader.faults or node is None:
+        raise ConfigurationFaults(reader.faults or [Fault(f"{name}:1", "is empty")])
+    return node
+
+
+def quoted(word: object) -> str:
+    """Quote a word of the file, unless it could be a CPR number: faults are logged."""
+    return "(not shown)" if looks_like_cpr(str(word)) else repr(word)
+
+
+def _shown(problem: str | None) -> str:
+    return "a fault" if problem is None or looks_like_cpr(problem) else problem
+
+
+class _Unreadable(Exception):
+    """A fault after which the rest of the file would only give follow-up faults."""
+
+
+class _Reader:
+    """Turns the parser's events into nodes, and what it refuses into faults; nothing is ever constructed from a tag."""
+
+    def __init__(self, name: str) -> None:
+        self.faults: list[Fault] = []
+        self._name = name
+
+    def document(self, events: Iterator[Any]) -> Node | None:
+        """Give the one document's node, None where there is none."""
+        node: Node | None = None
+        try:
+            for event in events:
+                if isinstance(event, DocumentStartEvent):
+                    self._document_start(event, first=node is None)
+                elif isinstance(event, AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent):
+                    node = self._node(event, events, 1)
+        except _Unreadable:
+            return None
+        return node
+
+    def _document_start(self, event: Any, *, first: bool) -> None:
+        if event.version or event.tags:
+            self._fault(event, "carries a directive", "remove the line that begins with %")
+        if not first:
+            self._fault(event, "holds a second document", "one file is one document")
+            raise _Unreadable
+
+    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+        at = event.start_mark.line + 1
+        if isinstance(event, AliasEvent):
+            self._fault(event, "uses an alias", "write the value out")
+            return Scalar("", at)
+        if event.anchor is not None:
+            self._fault(event, "sets an anchor", "remove the word that begins with &")
+        if event.tag is not None:
+            self._fault(event, "sets a tag", "remove the word that begins with !")
+        if isinstance(event, ScalarEvent):
+            return Scalar(event.value, at)
+        if depth > _DEEPEST:
+            self._fault(event, "is nested deeper than sixteen", "flatten it")
+            raise _Unreadable
+        if isinstance(event, SequenceStartEvent):
+            return Listing(tuple(self._items(events, depth)), at)
+        return Table(tuple(self._entries(events, depth)), at)
+
+    def _items(self, events: Iterator[Any], depth: int) -> Iterator[Node]:
+        for event in events:
+            if isinstance(event, SequenceEndEvent):
+                return
+            yield self._node(event, events, depth + 1)
+
+    def _entries(self, events: Iterator[Any], depth: int) -> Iterator[Entry]:
+        first: dict[str, int] = {}
+        for event in events:
+            if isinstance(event, MappingEndEvent):
+                return
+            key = self._node(event, events, depth + 1)
+            node = self._node(next(events), events, depth + 1)
+            if not isinstance(key, Scalar):
+                self._fault(event, "has a key that is not a text")
+            elif key.text == "<<":
+                self._fault(event, "uses a merge key", "write the keys out")
+            elif key.text in first:
+                self._fault(event, f"has {quoted(key.text)} twice", f"the first is in line {first[key.text]}")
+            else:
+                first[key.text] = key.line
+                yield Entry(key.text, key.line, node)
+
+    def _fault(self, event: Any, what: str, mend: str = "") -> None:
+        self.faults.append(Fault(f"{self._name}:{event.start_mark.line + 1}", what, mend))

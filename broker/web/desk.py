@@ -1,0 +1,48 @@
+"""What the endpoints are handed by the composition root: the flow, the faces and what pages need."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from broker.core.entities import Service, Text, Upstream
+from broker.core.ports import ServiceFace, UpstreamFace
+from broker.flow import Broker
+from broker.web.browser import Cookies
+from broker.web.forms import Forms
+
+
+class Events(Protocol):
+    """Where what happened is told, one event at a time, without personal values."""
+
+    def __call__(self, event: str, **facts: str | int | None) -> None:
+        """Tell one event with its facts."""
+        ...
+
+
+class Traces(Protocol):
+    """What the service desk finds by a reference for 30 days."""
+
+    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
+        """Keep step, time, upstream, reason and enrolment under ``reference``; never fails a request."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything an endpoint may reach; adapters only through ports."""
+
+    broker: Broker
+    service_face: ServiceFace
+    upstream_face: UpstreamFace
+    cookies: Cookies
+    forms: Forms
+    now: Callable[[], datetime]
+    events: Events
+    traces: Traces
+    services: Mapping[str, Service]
+    upstreams: Mapping[str, Upstream]
+    labels: Mapping[str, Text]  # canonical attribute name to what people call it
+    base_url: str
+    unexpected: Callable[[BaseException, str], None]
+    patience: float = 5.0

@@ -1,0 +1,67 @@
+"""One place that turns everything that can go wrong into a page with a reason, a way on and a reference."""
+
+from typing import Final
+
+from flask import Flask, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from broker.core.errors import BrokerError, MessageRefused, RequestRefused
+from broker.core.transaction import AuthnRequest
+from broker.flow import reference
+from broker.web.desk import Desk
+from broker.web.pages import Pages
+
+_HTTP: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
+
+
+def install(app: Flask, desk: Desk, pages: Pages) -> None:
+    """Answer every error of ``app``: no stack trace, no 500 without a page (invariant 8)."""
+
+    def refused(error: BrokerError) -> Response:
+        name = reference()
+        if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
+            desk.events("request_refused", reference=name, service=error.request.service, cause=str(error))
+            form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
+            return pages.post(form, error.request.service)
+        cause = error.cause if isinstance(error, MessageRefused) else str(error)
+        desk.events("refused", reference=name, reason=error.reason, cause=cause, route=_route())
+        desk.traces.leave(name, desk.now(), step=_route(), reason=error.reason)
+        return pages.error(error.reason, error.http, name, _again(desk))
+
+    def http(error: HTTPException) -> Response:
+        name = reference()
+        code = error.code or 500
+        reason = _HTTP.get(code, "unexpected" if code >= 500 else "form_refused")
+        desk.events("refused", reference=name, reason=reason, http=code, route=_route())
+        response = pages.error(reason, code, name, None)
+        if code == 405:
+            response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+        return response
+
+    def unforeseen(error: Exception) -> Response:
+        name = reference()
+        desk.unexpected(error, name)
+        return pages.error("unexpected", 503, name, _again(desk))
+
+    app.register_error_handler(BrokerError, refused)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unforeseen)
+
+
+def _route() -> str:
+    """Name the route by its rule: a path could hold what somebody pasted into it."""
+    return request.url_rule.rule if request.url_rule else "none"
+
+
+def _again(desk: Desk) -> str | None:
+    """Give the address where this browser may begin the same login again, if the transaction is its own and lives."""
+    name = (request.view_args or {}).get("name")
+    if not name:
+        return None
+    try:
+        transaction = desk.broker.read(name, desk.now()).transaction
+    except BrokerError:
+        return None
+    own = transaction.browser is None or transaction.browser in desk.cookies.browsers(request)
+    return f"{desk.base_url}/login/{name}/upstream" if own else None

@@ -1,0 +1,73 @@
+"""Which of the two languages a page speaks: the person's pick, else the browser's wish, else the library's."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Request
+from flask_babel import get_locale
+from werkzeug.wrappers import Response
+
+LANGUAGES: Final = {"da": "Dansk", "en": "English"}
+COOKIE: Final = "lang"
+_REMEMBERED_FOR: Final = timedelta(days=365)
+# Who reads Norwegian or Swedish reads Danish more easily than a page in nobody's language.
+_READS: Final = {"da": "da", "nb": "da", "nn": "da", "no": "da", "sv": "da", "fo": "da", "kl": "da", "en": "en"}
+
+
+def choose(query: str | None, cookie: str | None, accepted: Iterable[str], default: str) -> str:
+    """Give "da" or "en": the query's, else the cookie's, else the first of ``accepted`` we can serve, else ``default``.
+
+    ``accepted`` are the tags of Accept-Language, best first.
+    """
+    for picked in (query, cookie):
+        if picked in LANGUAGES:
+            return picked
+    tags = (tag.replace("_", "-").partition("-")[0].lower() for tag in accepted)
+    return next((_READS[tag] for tag in tags if tag in _READS), default)
+
+
+def of(request: Request, default: str) -> str:
+    """Give the language for a request."""
+    accepted = (tag for tag, quality in request.accept_languages if quality > 0)
+    return choose(request.args.get("lang"), request.cookies.get(COOKIE), accepted, default)
+
+
+def language() -> str:
+    """Give the language of the page being made."""
+    return str(get_locale().language)
+
+
+def remember(request: Request, response: Response, base_url: str) -> Response:
+    """Keep what the person picked with ``?lang=`` in a cookie; nobody who picked nothing gets one.
+
+    A page reached by a form, or at a SAML address, sets none: the ACS neither reads nor sets cookies (design 4a.2).
+    """
+    picked = request.args.get("lang")
+    if switchable(request) and request.method == "GET" and picked in LANGUAGES:
+        response.set_cookie(
+            COOKIE,
+            picked,
+            max_age=_REMEMBERED_FOR,
+            secure=base_url.startswith("https:"),
+            httponly=True,
+            samesite="Lax",
+            path=base_path(base_url) or "/",
+        )
+    return response
+
+
+def switchable(request: Request) -> bool:
+    """Say whether the page's address can be asked for again in the other language.
+
+    A message that came to a SAML address cannot be sent again by a link.
+    """
+    rule = request.url_rule
+    answers_get = rule is None or rule.methods is None or "GET" in rule.methods
+    return answers_get and not request.path.startswith("/saml/")
+
+
+def base_path(base_url: str) -> str:
+    """Give the path that ``base_url`` ends in, without a slash at its end ("" for none)."""
+    return urlsplit(base_url).path.rstrip("/")

@@ -1,0 +1,49 @@
+"""What anybody may fetch: our metadata, liveness and readiness."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from flask import Blueprint, abort, jsonify, request
+from werkzeug.wrappers import Response
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+
+def blueprint(
+    idp: Callable[[], bytes], sps: Mapping[str, Callable[[], bytes]], checks: Callable[[], Mapping[str, Sequence[str]]]
+) -> Blueprint:
+    """Give the metadata of both faces, ``/healthz`` and ``/readyz``.
+
+    ``checks`` gives, by what is checked, the sentences that say why logins would fail; empty when they would not.
+    """
+    rooms = Blueprint("public", __name__)
+
+    @rooms.get("/saml/idp/metadata")
+    def idp_metadata() -> Response:
+        return Response(idp(), mimetype="application/samlmetadata+xml")
+
+    @rooms.get("/saml/sp/<upstream>/metadata")
+    def sp_metadata(upstream: str) -> Response:
+        if upstream not in sps:
+            abort(404)
+        return Response(sps[upstream](), mimetype="application/samlmetadata+xml")
+
+    @rooms.get("/healthz")
+    def healthz() -> Response:
+        return Response("ok\n", mimetype="text/plain")
+
+    @rooms.get("/readyz")
+    def readyz() -> tuple[Response, int]:
+        found = checks()
+        ready = not any(found.values())
+        # Details only to this machine: what is broken is nobody else's business.
+        detail = {name: list(faults) or "ok" for name, faults in found.items()}
+        body = {"ready": ready, **(detail if _local() else {})}
+        return jsonify(body), 200 if ready else 503
+
+    return rooms
+
+
+def _local() -> bool:
+    """Say whether the caller is this machine itself; what a proxy on it forwards is not."""
+    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return request.remote_addr in _LOOPBACK and not forwarded

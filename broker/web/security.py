@@ -1,0 +1,71 @@
+"""What a browser may do with each kind of page, and whether a form came from one of our own."""
+
+from collections.abc import Mapping
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from werkzeug.datastructures import Headers
+from werkzeug.wrappers import Response
+
+# page: ours alone. leaving: holds a form that posts to a service. static: stylesheet and scripts.
+PageKind = Literal["page", "leaving", "static"]
+
+_CLOSED: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+# A demonstration or a developer's machine; never allowed where base_url is https.
+_LOCAL: Final = "http://localhost:* http://*.localhost:* http://127.0.0.1:*"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
+    """Give the security headers of one kind of page (pages.md section 5).
+
+    No Cross-Origin-Opener-Policy: it would cut a service that opens the login in a window of its own off from it.
+    """
+    store = "public, max-age=31536000, immutable" if kind == "static" else "no-store"
+    return {
+        "Content-Security-Policy": f"{_CLOSED}; form-action {_form_action(kind, base_url)}",
+        # Under no-referrer our own POST would carry Origin: null (design 4a); off-site nothing of the address leaks.
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Cache-Control": store,
+    }
+
+
+def _form_action(kind: PageKind, base_url: str) -> str:
+    if kind != "leaving":
+        return "'self'"
+    # Browsers check form-action along the whole redirect chain, and where a service redirects is not ours to know:
+    # naming its ACS alone would block the login after the assertion was consumed (measured, pages.md section 5).
+    return "'self' https:" + (f" {_LOCAL}" if urlsplit(base_url).scheme == "http" else "")
+
+
+def protect(response: Response, base_url: str, kind: PageKind = "page") -> Response:
+    """Add the headers of ``kind`` that the response does not carry yet, and give it back."""
+    for name, value in headers(kind, base_url).items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def origin(url: str) -> str:
+    """Give the origin of ``url`` as a browser writes it in ``Origin``: lower case, no default port (RFC 6454)."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+def same_origin(sent: Headers | Mapping[str, str], base_url: str) -> bool:
+    """Say whether a POST came from one of our own pages (CWE-352, attacks.md row 30).
+
+    ``Sec-Fetch-Site`` decides where the browser sends it, else ``Origin``; a request with neither is refused.
+    """
+    site = sent.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return sent.get("Origin") == origin(base_url)

@@ -1,0 +1,282 @@
+"""Design 4a: a login belongs to one browser, and each reason for that is a test."""
+
+import secrets
+from datetime import timedelta
+
+import pytest
+
+from broker.demo.personas import persona
+from tests.plugins.house import House, Person, form, mark
+
+
+def test_a_victim_s_login_is_not_collected(house: House) -> None:
+    """An attacker starts a login and sends the victim to the hub: neither gets anything of the other's."""
+    attacker, victim = house.person(), house.person()
+    to_hub = attacker.choose(attacker.ask())
+    arrived = victim.deliver(*house.answer(to_hub, "asta"))
+    at_victim = victim.get(arrived.location)
+    assert at_victim.status_code == 403
+    assert mark(at_victim) == ("error", "other_browser")
+    at_attacker = attacker.get(arrived.location)
+    assert mark(at_attacker)[0] == "choose"
+
+
+def test_an_attacker_s_answered_login_takes_no_second_answer_of_a_victim(house: House) -> None:
+    """The attacker answers request 1 himself and sends the victim request 2 of the same transaction."""
+    attacker, victim = house.person(), house.person()
+    page = attacker.log_in("bo")
+    name = page.request.path.split("/")[2]
+    second = attacker.choose(attacker.get(f"/login/{name}/upstream"))
+    arrived = victim.deliver(*house.answer(second, "asta"))
+    assert mark(victim.get(arrived.location)) == ("error", "other_browser")
+    assert mark(attacker.get(arrived.location))[0] == "choose"
+
+
+def test_login_csrf_is_refused(house: House) -> None:
+    """An attacker's finished arrival, opened by a victim, logs the victim in as nobody and is spent."""
+    attacker, victim = house.person(), house.person()
+    arrived = attacker.deliver(*house.answer(attacker.choose(attacker.ask()), "bo"))
+    assert mark(victim.get(arrived.location)) == ("error", "other_browser")
+    assert mark(attacker.get(arrived.location))[0] == "choose"
+
+
+def test_b_alone_is_worthless(house: House) -> None:
+    """A fixed or copied cookie b without cookie a opens no page of an authenticated transaction (design 4a.4)."""
+    person = house.person()
+    page = person.log_in("asta")
+    thief = house.person()
+    for cookie in _cookies(person, "b-"):
+        thief.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
+    assert mark(thief.get(page.request.path)) == ("error", "other_browser")
+    answer = {"token": _token(page), "answer": "yes"}
+    assert mark(thief.post(page.request.path, answer)) == ("error", "other_browser")
+    assert mark(thief.get(page.request.path.removesuffix("/consent")))[0] == "choose"
+
+
+def test_a_alone_is_worthless(house: House) -> None:
+    """Cookie a without b opens nothing."""
+    person = house.person()
+    page = person.log_in("asta")
+    thief = house.person()
+    for cookie in _cookies(person, "a-"):
+        thief.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
+    assert mark(thief.get(page.request.path)) == ("error", "other_browser")
+
+
+def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
+    """Logging in again in a transaction makes the earlier cookie a worthless, and its token with it."""
+    person = house.person()
+    page = person.log_in("bo")
+    old_token = _token(page)
+    old = [(each.key, each.value) for each in _cookies(person, "a-")]
+    name = page.request.path.split("/")[2]
+    arrived = person.deliver(*house.answer(person.choose(person.get(f"/login/{name}/upstream")), "asta"))
+    again = person.get(arrived.location)
+    assert mark(person.post(again.request.path, {"token": old_token, "answer": "yes"})) == ("error", "token_refused")
+    for key, value in old:
+        person.client.set_cookie(key, value, domain="broker.localhost")
+    assert mark(person.get(again.request.path)) == ("error", "other_browser")
+
+
+def test_the_acs_reads_and_sets_no_cookie(house: House) -> None:
+    """The cross-site POST carries no Lax cookie, and the answer plants none (design 4a.2)."""
+    person = house.person()
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    assert arrived.status_code == 303
+    assert "Set-Cookie" not in arrived.headers
+
+
+def test_an_sso_request_sets_no_cookie(house: House) -> None:
+    """One click with 200 AuthnRequests evicts nothing: only /login/<transaction> sets a cookie, and only if none came."""
+    person = house.person()
+    begun = person.client.get(person.sso_path(), base_url=person.base)
+    assert begun.status_code == 303
+    assert "Set-Cookie" not in begun.headers
+    person.ask()
+    for _ in range(5):
+        person.ask()
+    assert len(_cookies(person, "b-")) == 1
+
+
+def test_simultaneous_first_tabs_all_finish(house: House) -> None:
+    """Three tabs opened before any cookie came each get a name of their own, and each login lands."""
+    person = house.person()
+    begun = [person.client.get(person.sso_path(), base_url=person.base).location for _ in range(3)]
+    bare = [house.app.test_client().get(Person.path(url), base_url=person.base) for url in begun]
+    for each in bare:
+        key, _, rest = each.headers["Set-Cookie"].partition("=")
+        person.client.set_cookie(key, rest.partition(";")[0], domain="broker.localhost")
+    for each in bare:
+        to_hub = person.choose(person.get(each.location))
+        arrived = person.deliver(*house.answer(to_hub, "asta"))
+        assert mark(person.get(arrived.location))[0] == "ask"
+
+
+def test_tabs_side_by_side_do_not_mix(house: House) -> None:
+    """Two logins of different people in one browser end each with its own."""
+    person = house.person()
+    first, second = person.choose(person.ask()), person.choose(person.ask())
+    one = person.deliver(*house.answer(second, "bo"))
+    two = person.deliver(*house.answer(first, "asta"))
+    bo, asta = person.get(one.location), person.get(two.location)
+    assert "Lindegaard" in bo.get_data(as_text=True)
+    assert "Ravn" in asta.get_data(as_text=True)
+    assert house.landing(person.agree(bo)).status == "Success"
+    assert house.landing(person.agree(asta)).status == "Success"
+
+
+def test_a_browser_without_cookies_is_told(house: House) -> None:
+    """A browser that keeps no cookie meets the page that says so, not a loop."""
+    person = house.person()
+    begun = person.client.get(person.sso_path(), base_url=person.base)
+    once = house.app.test_client().get(Person.path(begun.location), base_url=person.base)
+    page = house.app.test_client().get(Person.path(once.location), base_url=person.base)
+    assert page.status_code == 400
+    assert mark(page) == ("error", "cookies_needed")
+
+
+def test_a_lost_answer_is_repeated(house: House) -> None:
+    """The GET with the arrival, asked again by the same browser, gives the same answer; the login is not lost."""
+    person = house.person()
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    person.get(arrived.location)
+    for cookie in _cookies(person, "a-"):
+        person.client.delete_cookie(cookie.key, domain="broker.localhost")
+    assert mark(person.get(arrived.location))[0] == "ask"
+
+
+def test_a_late_arrival_is_useless(house: House) -> None:
+    """An arrival is good for sixty seconds."""
+    person = house.person()
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    house.clock.ahead = timedelta(seconds=61)
+    assert mark(person.get(arrived.location))[0] == "choose"
+
+
+def test_a_response_posted_twice_is_one_arrival(house: House) -> None:
+    """The second POST of one Response is refused, and the first still lands (attacks 15)."""
+    person = house.person()
+    answer = house.answer(person.choose(person.ask()), "asta")
+    first, second = person.deliver(*answer), person.deliver(*answer)
+    assert second.status_code == 400
+    assert mark(second) == ("error", "message_refused")
+    assert mark(person.get(first.location))[0] == "ask"
+
+
+def test_another_upstream_s_acs_takes_nothing(house: House) -> None:
+    """A Response to WAYF's request is refused at NemID's ACS (attacks 18)."""
+    person = house.person()
+    acs, fields = house.answer(person.choose(person.ask()), "asta")
+    page = person.deliver(acs.replace("/sp/wayf/", "/sp/nemid/"), fields)
+    assert page.status_code in {400, 410}
+    assert mark(page)[0] == "error"
+
+
+def test_an_unknown_arrival_leads_to_the_chooser(house: House) -> None:
+    """A made-up arrival changes nothing and offers the ways to log in."""
+    person = house.person()
+    page = person.ask()
+    name = _name(page)
+    assert mark(person.get(f"/login/{name}?arrival={'0' * 64}"))[0] == "choose"
+
+
+FORMS = {
+    "no token": {"token": ""},
+    "foreign token": {"token": "1~x~y"},
+    "other origin": {"origin": "https://evil.example"},
+    "cross-site": {"site": "cross-site"},
+    "no origin at all": {"site": "", "origin": ""},
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_forged_consent_is_refused(house: House, name: str) -> None:
+    """A consent that our own page, of this login, did not send changes nothing (attacks 30)."""
+    person = house.person()
+    page = person.log_in("asta")
+    forged = FORMS[name]
+    headers = {}
+    if "site" in forged or "origin" in forged:
+        headers = {"Sec-Fetch-Site": forged.get("site", ""), "Origin": forged.get("origin", "")}
+    fields = {"token": forged.get("token", _token(page)), "answer": "yes"}
+    refused = person.bare_post(page.request.path, fields, headers or person.own_headers())
+    assert refused.status_code == 403
+    assert mark(refused) == ("error", "token_refused")
+    assert mark(person.get(page.request.path))[0] == "ask"
+
+
+def test_a_token_is_good_for_ten_minutes(house: House) -> None:
+    """A page left open for longer asks once more."""
+    person = house.person()
+    page = person.log_in("asta")
+    house.clock.ahead = timedelta(minutes=10, seconds=1)
+    refused = person.post(page.request.path, {"token": _token(page), "answer": "yes"})
+    assert mark(refused) == ("error", "token_refused")
+
+
+def test_a_token_of_another_transaction_is_refused(house: House) -> None:
+    """The token of one login answers no other, though the browser is the same."""
+    person = house.person()
+    one, other = person.log_in("asta"), person.log_in("bo")
+    refused = person.post(one.request.path, {"token": _token(other), "answer": "yes"})
+    assert mark(refused) == ("error", "token_refused")
+
+
+def test_a_second_submit_gives_the_same_assertion(house: House) -> None:
+    """Submitting twice issues once: the same ids, told once."""
+    person = house.person()
+    page = person.log_in("asta")
+    fields = {"token": _token(page), "answer": "yes"}
+    first = house.landing(person.post(page.request.path, fields))
+    second = house.landing(person.post(page.request.path, fields))
+    assert (first.name_id, first.in_response_to) == (second.name_id, second.in_response_to)
+    assert first.attributes == second.attributes
+
+
+def test_consent_cannot_be_given_by_a_link(house: House) -> None:
+    """A GET with the answer in it is only a page."""
+    person = house.person()
+    page = person.log_in("asta")
+    shown = person.get(f"{page.request.path}?answer=yes&token={_token(page)}")
+    assert mark(shown)[0] == "ask"
+
+
+def test_the_number_is_on_no_page_but_its_own(house: House) -> None:
+    """The whole CPR number is on the reveal page only, for five minutes after arrival (invariant 4)."""
+    person = house.person()
+    page = person.log_in("asta")
+    number = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]
+    assert number not in page.get_data(as_text=True)
+    assert number[6:] not in page.get_data(as_text=True)
+    reveal = {"token": _token(page), "reveal": "1"}
+    assert f"{number[:6]}-{number[6:]}" in person.post(page.request.path, reveal).get_data(as_text=True)
+    house.clock.ahead = timedelta(minutes=5, seconds=1)
+    fresh = person.get(page.request.path)
+    assert mark(person.post(page.request.path, {"token": _token(fresh), "reveal": "1"})) == ("error", "token_refused")
+
+
+def test_nobody_else_sees_the_number(house: House) -> None:
+    """The reveal page opens for the transaction's own browser only."""
+    person = house.person()
+    page = person.log_in("asta")
+    refused = house.person().post(page.request.path, {"token": _token(page), "reveal": "1"})
+    assert mark(refused) == ("error", "other_browser")
+
+
+def test_ids_cannot_be_guessed(house: House) -> None:
+    """Unknown transactions are gone, whatever is asked of them."""
+    name = secrets.token_hex(16)
+    for path in (f"/login/{name}", f"/login/{name}/consent", f"/login/{name}/upstream"):
+        assert house.person().get(path).status_code == 410
+
+
+def _token(page) -> str:  # type: ignore[no-untyped-def]
+    return form(page)[1]["token"]
+
+
+def _name(page) -> str:  # type: ignore[no-untyped-def]
+    return str(page.request.path.split("/")[2])
+
+
+def _cookies(person: Person, prefix: str):  # type: ignore[no-untyped-def]
+    return [each for each in person.client._cookies.values() if each.key.startswith(prefix)]

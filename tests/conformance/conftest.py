@@ -1,0 +1,24 @@
+"""Every store that has to keep the laws of its port: SQLite, Redis, a Cluster, and each of them sealed."""
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from broker.core.ports import Store
+from broker.stores.opening import open_store
+from broker.stores.sealed import Sealed
+
+
+@pytest.fixture(params=["sqlite", "redis", "cluster"])
+def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Give each store as its URL opens it."""
+    urls = {"redis": "redis_url", "cluster": "redis_cluster_url"}
+    url = request.getfixturevalue(urls[request.param]) if request.param in urls else "sqlite:broker.db"
+    return open_store(url, tmp_path)
+
+
+@pytest.fixture(params=["bare", "sealed"])
+def store(request: pytest.FixtureRequest, bare: Store) -> Store:
+    """Give each store as it is and sealed."""
+    return bare if request.param == "bare" else Sealed(bare, {"k1": secrets.token_bytes(32)}, "k1")

@@ -1,0 +1,197 @@
+"""What every library system must do, tried over real HTTP against the simulated one of each connector."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from broker.core.borrower import Borrower, Change, Wish, WishedField
+from broker.core.errors import LibraryUnavailable
+from broker.core.ports import LibrarySystem
+from broker.demo.koha import create_app
+from broker.demo.koha_faults import Faults
+from broker.demo.loopback import served
+from broker.libraries.koha import KohaSettings
+
+CPR = "0101800000"
+MARK, OTHER_MARK = "a" * 32, "b" * 32
+UNTIL = date(2028, 8, 31)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A library system, and its desk: ``register`` makes a borrower, ``proves`` tries a PIN, ``count`` counts."""
+
+    library: LibrarySystem
+    register: Callable[[str, str], str]
+    proves: Callable[[str, str], bool]
+    count: Callable[[], int]
+
+
+@contextmanager
+def _koha(unique_field: str, cpr_attribute: str) -> Iterator[Stage]:
+    app = create_app(faults=Faults(race_window=0.005))
+    patrons = app.extensions["koha"].patrons
+    settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
+    settings |= {"unique_field": unique_field, "cpr_attribute": cpr_attribute}
+
+    def register(spelled: str, category: str) -> str:
+        body = {"surname": "Desk", "library_id": "AUL", "category_id": category, "cardnumber": spelled}
+        return str(patrons.create(body)["patron_id"])
+
+    with served(app) as url:
+        yield Stage(
+            KohaSettings.read({**settings, "url": url}).open(),
+            register,
+            lambda name, pin: patrons.proven(name, pin) is not None,
+            lambda: len(patrons.rows()),
+        )
+
+
+STAGES: dict[str, Callable[[], AbstractContextManager[Stage]]] = {
+    "koha, unique user name": lambda: _koha("userid", ""),
+    "koha, unique user name and attribute": lambda: _koha("userid", "CPR"),
+    "koha, unique card number": lambda: _koha("cardnumber", ""),
+}
+
+
+@pytest.fixture(params=STAGES, name="stage")
+def _stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    with STAGES[request.param]() as stage:
+        yield stage
+
+
+def soon() -> datetime:
+    """Give a deadline that no test comes near."""
+    return datetime.now(UTC) + timedelta(seconds=20)
+
+
+def wish(cpr: str | None = CPR, category: str = "STUDENT") -> Wish:
+    """Give the wish for one invented person."""
+    fields = (
+        WishedField("surname", "Prøvesen", "always"),
+        WishedField("firstname", "Åse", "always"),
+        WishedField("email", "aase@post.example", "create"),
+    )
+    return Wish(cpr, "student", category, (), UNTIL, fields, pin_to=None)
+
+
+def made(stage: Stage, cpr: str | None = CPR) -> Borrower:
+    """Make the borrower and give it."""
+    borrower = stage.library.create(wish(cpr), MARK, soon())
+    assert borrower is not None
+    return borrower
+
+
+def test_a_created_borrower_is_found_by_cpr_mark_and_number(stage: Stage) -> None:
+    """The three ways to a borrower give the same account, as the wish had it."""
+    borrower = made(stage)
+    assert borrower.category == "STUDENT"
+    assert borrower.expires == UNTIL
+    assert borrower.mark == MARK
+    assert borrower.email == "aase@post.example"
+    assert borrower.fields == {"surname": "Prøvesen", "firstname": "Åse", "email": "aase@post.example"}
+    assert stage.library.find(CPR, soon()) == (borrower,)
+    assert stage.library.marked(MARK, soon()) == (borrower,)
+    assert stage.library.read(borrower.number, soon()) == borrower
+
+
+def test_the_number_is_the_systems_own(stage: Stage) -> None:
+    """The borrower number, which services see, holds no part of the CPR."""
+    assert CPR not in made(stage).number
+
+
+def test_what_is_not_there_is_not_found(stage: Stage) -> None:
+    """Nothing found is an answer, not an error."""
+    made(stage)
+    assert stage.library.find("0202810000", soon()) == ()
+    assert stage.library.marked(OTHER_MARK, soon()) == ()
+    assert stage.library.read("999999", soon()) is None
+
+
+@pytest.mark.parametrize("spelled", ["0101800000", "010180-0000", "010180 0000"])
+def test_every_spelling_of_the_desk_is_found(stage: Stage, spelled: str) -> None:
+    """However the desk wrote the number, the person is found, and without a mark: not ours."""
+    number = stage.register(spelled, "PRIVATE")
+    (borrower,) = stage.library.find(CPR, soon())
+    assert (borrower.number, borrower.category, borrower.mark) == (number, "PRIVATE", None)
+
+
+def test_two_borrowers_of_one_person_are_both_given(stage: Stage) -> None:
+    """Staff must merge them: neither is chosen here."""
+    numbers = {stage.register("010180-0000", "PRIVATE"), stage.register("010180 0000", "STUDENT")}
+    assert {each.number for each in stage.library.find(CPR, soon())} == numbers
+
+
+def test_a_second_create_of_one_person_is_told_to_look_again(stage: Stage) -> None:
+    """The system itself keeps one borrower to a person, whatever the enrolment."""
+    made(stage)
+    assert stage.library.create(wish(), OTHER_MARK, soon()) is None
+    assert stage.count() == 1
+
+
+def test_a_repeated_create_without_a_cpr_is_told_to_look_again(stage: Stage) -> None:
+    """Without a CPR the enrolment's own id keeps a repeated create from making a second borrower."""
+    borrower = made(stage, cpr=None)
+    assert stage.library.create(wish(cpr=None), MARK, soon()) is None
+    assert stage.library.marked(MARK, soon()) == (borrower,)
+
+
+def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
+    """However many enrolments of one person meet, one creates; the others are told to look, or to try again."""
+
+    def attempt(number: int) -> str:
+        try:
+            return "made" if stage.library.create(wish(), f"{number:032}", soon()) else "look again"
+        except LibraryUnavailable:
+            return "try again"
+
+    with ThreadPoolExecutor(12) as threads:
+        outcomes = list(threads.map(attempt, range(60)))
+    assert stage.count() == 1
+    assert outcomes.count("made") == 1
+    assert "look again" in outcomes
+
+
+def test_a_change_sets_what_it_names_and_keeps_the_rest(stage: Stage) -> None:
+    """An upgrade moves category, expiry and the named fields; mark, CPR and other fields stay."""
+    before = made(stage)
+    change = Change(before.number, (("email", "new@post.example"),), "EMPLOYEE", date(2029, 1, 31))
+    after = stage.library.change(change, soon())
+    assert after == stage.library.read(before.number, soon())
+    assert (after.category, after.expires, after.email) == ("EMPLOYEE", date(2029, 1, 31), "new@post.example")
+    assert (after.mark, after.fields["surname"]) == (MARK, "Prøvesen")
+    assert stage.library.find(CPR, soon()) == (after,)
+
+
+def test_a_change_of_fields_moves_neither_category_nor_expiry(stage: Stage) -> None:
+    """Only what the change names is written."""
+    before = made(stage)
+    after = stage.library.change(Change(before.number, (("firstname", "Aase"),)), soon())
+    assert (after.category, after.expires) == (before.category, before.expires)
+    assert after.fields["firstname"] == "Aase"
+
+
+def test_the_last_pin_works(stage: Stage) -> None:
+    """A PIN that is set is good at once, and the one before it no longer."""
+    borrower = made(stage)
+    stage.library.set_pin(borrower.number, "4071", soon())
+    stage.library.set_pin(borrower.number, "5182", soon())
+    assert stage.proves(CPR, "5182")
+    assert not stage.proves(CPR, "4071")
+
+
+def test_after_the_deadline_nothing_is_done(stage: Stage) -> None:
+    """A create whose time is up is not sent: the lease may be another's by now."""
+    with pytest.raises(LibraryUnavailable):
+        stage.library.create(wish(), MARK, datetime.now(UTC) - timedelta(seconds=1))
+    assert stage.count() == 0
+
+
+def test_a_sound_system_has_no_faults(stage: Stage) -> None:
+    """A set-up that keeps our promises is not complained about, and probing it leaves nothing behind."""
+    assert list(stage.library.faults(soon())) == []
+    assert stage.count() == 0

@@ -1,0 +1,243 @@
+"""The laws of the Store port, one suite for every store: SQLite, Redis, a Cluster, and each of them sealed."""
+
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broker.core.ports import Kept, Key, Store
+
+# Nowhere near the clocks of the servers: a store may go by the caller's ``now`` only.
+NOW = datetime(2031, 3, 30, 1, 59, 59, 123456, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+LATER = NOW + timedelta(minutes=30)
+LEASE = timedelta(seconds=20)
+AWKWARD = ("g", "a/b", "a", "{a}", "}{", "æøå:*?[x]", "a b", "%2F", "1.0123456789abcdef")
+
+
+def kept(value: bytes = b"value", version: str = "1", until: datetime = LATER, due: datetime | None = None) -> Kept:
+    """Give a record to keep."""
+    return Kept(value, version, until, due)
+
+
+@pytest.mark.parametrize("durable", [False, True])
+@pytest.mark.parametrize(
+    "record",
+    [
+        kept(),
+        kept(b""),
+        kept(bytes(range(256)) * 40),
+        kept(version="v 1/{}="),
+        kept(until=datetime.max.replace(tzinfo=UTC)),
+        kept(due=NOW),
+        kept(due=LATER + timedelta(microseconds=1)),
+    ],
+)
+def test_what_was_put_is_got(store: Store, record: Kept, *, durable: bool) -> None:
+    """A record comes back as it was put, to the octet and the microsecond, durable or not."""
+    key = Key("enrolment", "g", "n")
+    assert store.put(key, record, None, NOW, durable=durable)
+    assert store.get(key, NOW) == record
+
+
+@pytest.mark.parametrize("group", AWKWARD)
+def test_every_key_is_its_own(store: Store, group: str) -> None:
+    """Keys whose parts only look alike when joined, or that hold a store's own marks, never meet."""
+    keys = [Key("link", other, name) for other in AWKWARD for name in ("", group)]
+    for key in keys:
+        assert store.put(key, kept(repr(key).encode()), None, NOW)
+    for key in keys:
+        assert store.get(key, NOW) == kept(repr(key).encode())
+    assert {key for key, _ in store.list("link", group, NOW)} == {key for key in keys if key.group == group}
+
+
+@pytest.mark.parametrize(
+    ("present", "was", "version", "stands"),
+    [
+        (None, None, "2", True),
+        (None, "1", "2", False),
+        ("1", "1", "2", True),
+        ("1", "0", "2", False),
+        ("1", None, "2", False),
+        ("1", "", "2", False),
+        ("2", None, "2", True),
+        ("2", "1", "2", True),
+    ],
+)
+@pytest.mark.parametrize("durable", [False, True])
+def test_put_compares_and_sets(
+    store: Store, present: str | None, was: str | None, version: str, *, stands: bool, durable: bool
+) -> None:
+    """A put stands where the version is the expected one, or is already its own, and changes nothing otherwise."""
+    key = Key("transaction", "g")
+    if present is not None:
+        store.put(key, kept(b"old", present), None, NOW)
+    assert store.put(key, kept(b"new", version), was, NOW, durable=durable) is stands
+    found = store.get(key, NOW)
+    expected = version if stands else present
+    assert (found and found.version) == expected
+    if found and present == "1":
+        assert found.value == (b"new" if stands else b"old")
+
+
+def test_expired_is_absent(store: Store) -> None:
+    """At ``until`` a record is gone for get, list, claim and compare; before it, by a microsecond, it is there."""
+    key, record = Key("enrolment", "g", "n"), kept(until=NOW + SECOND, due=NOW)
+    store.put(key, record, None, NOW)
+    before = NOW + SECOND - timedelta(microseconds=1)
+    assert store.get(key, before) == record
+    assert store.get(key, NOW + SECOND) is None
+    assert list(store.list("enrolment", "g", NOW + SECOND)) == []
+    assert list(store.list("enrolment", None, NOW + SECOND)) == []
+    assert store.claim("enrolment", None, "c", LEASE, NOW + SECOND) is None
+    assert store.claim("enrolment", "g", "c", LEASE, NOW + SECOND) is None
+    assert not store.put(key, kept(version="2"), "1", NOW + SECOND)
+    assert store.put(key, kept(version="2"), None, NOW + SECOND)
+
+
+def test_drop_removes(store: Store) -> None:
+    """A dropped record is absent everywhere, the queue too; a dropped counter starts anew; nothing can be dropped."""
+    key = Key("enrolment", "g", "n")
+    store.drop(key)
+    store.put(key, kept(due=NOW), None, NOW)
+    store.count(key, 3, LATER, NOW)
+    store.drop(key)
+    assert store.get(key, NOW) is None
+    assert [*store.list("enrolment", "g", NOW), *store.list("enrolment", None, NOW)] == []
+    assert store.claim("enrolment", None, "c", LEASE, NOW) is None
+    assert store.count(key, 1, LATER, NOW) == 1
+
+
+def test_list_gives_group_or_kind(store: Store) -> None:
+    """A list holds every unexpired record of its group, or of its kind, once, and no other kind's."""
+    keys = {Key("receipt", f"g{number % 7}", str(number)) for number in range(450)}
+    for key in keys:
+        store.put(key, kept(key.name.encode()), None, NOW)
+    store.put(Key("receipts", "g1", "x"), kept(), None, NOW)
+    store.put(Key("receipt", "g1", "gone"), kept(until=NOW + SECOND), None, NOW)
+    listed = list(store.list("receipt", None, NOW + SECOND))
+    assert sorted(listed) == sorted((key, kept(key.name.encode())) for key in keys)
+    assert {key for key, _ in store.list("receipt", "g1", NOW + SECOND)} == {key for key in keys if key.group == "g1"}
+    assert len(list(store.list("receipt", "g1", NOW + SECOND))) == sum(key.group == "g1" for key in keys)
+
+
+def test_list_may_be_left_and_changed(store: Store) -> None:
+    """Whoever lists may write to what it lists, and stop in the middle."""
+    for number in range(5):
+        store.put(Key("link", f"g{number}"), kept(), None, NOW)
+    for key, record in store.list("link", None, NOW):
+        assert store.put(key, kept(b"seen", "2"), record.version, NOW)
+        break
+    assert sum(record.value == b"seen" for _, record in store.list("link", None, NOW)) == 1
+
+
+def test_claim_takes_the_earliest_due(store: Store) -> None:
+    """Claims come in the order of due, never early, and set due and version; a lease that ran out is due again."""
+    for number in (4, 1, 3, 2, 9):
+        store.put(Key("enrolment", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND), None, NOW)
+    store.put(Key("enrolment", "idle"), kept(), None, NOW)
+    store.put(Key("session", "g0"), kept(due=NOW), None, NOW)
+    at = NOW + 4 * SECOND
+    for number in (1, 2, 3, 4):
+        claimed = store.claim("enrolment", None, f"c{number}", LEASE, at)
+        assert claimed == (Key("enrolment", f"g{number}", "n"), kept(b"%d" % number, f"c{number}", due=at + LEASE))
+        assert store.get(claimed[0], at) == claimed[1]
+    assert store.claim("enrolment", None, "c5", LEASE, at) is None
+    again = store.claim("enrolment", None, "c6", LEASE, at + LEASE)
+    assert again is not None
+    assert again[0].group == "g9"
+    assert store.claim("enrolment", None, "c7", LEASE, at + LEASE) is not None
+
+
+def test_claim_of_a_group_keeps_to_it(store: Store) -> None:
+    """A claim of one group takes its earliest and leaves what other groups have due earlier."""
+    for group, number in (("g", 2), ("g", 1), ("gg", 0), ("", 0)):
+        store.put(Key("enrolment", group, str(number)), kept(due=NOW - 9 * SECOND + number * SECOND), None, NOW)
+    claims = [store.claim("enrolment", "g", "c", LEASE, NOW) for _ in range(3)]
+    assert [claim and claim[0].name for claim in claims] == ["1", "2", None]
+
+
+def test_a_lease_is_seen_by_the_writer_it_overtook(store: Store) -> None:
+    """Who read before a claim cannot write after it; a record put without due is out of the queue."""
+    key = Key("enrolment", "g")
+    store.put(key, kept(due=NOW), None, NOW)
+    store.claim("enrolment", None, "c", LEASE, NOW)
+    assert not store.put(key, kept(version="2"), "1", NOW)
+    assert store.put(key, kept(b"done", "2"), "c", NOW)
+    assert store.claim("enrolment", None, "d", LEASE, NOW + LEASE) is None
+
+
+def test_count_adds_and_expires(store: Store) -> None:
+    """A counter gives its sum, keeps the ``until`` it began with, starts at nought after it, and is no record."""
+    key, until = Key("counter", "g", "n"), NOW + 10 * SECOND
+    assert [store.count(key, by, until, NOW) for by in (1, 5, -2, 0)] == [1, 6, 4, 4]
+    assert store.count(key, 1, LATER, NOW + 9 * SECOND) == 5
+    assert store.count(key, 1, LATER, until) == 1
+    assert store.count(key, 1, LATER, until + SECOND) == 2
+    assert store.count(Key("counter", "g"), 1, LATER, NOW) == 1
+    assert store.get(key, NOW) is None
+    assert list(store.list("counter", None, NOW)) == []
+
+
+def _together(work: Callable[[int], object], threads: int = 8) -> list[object]:
+    """Run ``work`` in threads that start at one moment and give what each gave."""
+    gate = threading.Barrier(threads)
+
+    def begin(number: int) -> object:
+        gate.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(begin, range(threads)))
+
+
+def test_threads_lose_no_change(store: Store) -> None:
+    """Eight threads that add one to one record by compare-and-set, and to one counter, lose none of it."""
+    key = Key("transaction", "g")
+    store.put(key, kept(b"0", "start"), None, NOW)
+
+    def add(_: int) -> None:
+        for _ in range(12):
+            store.count(Key("counter", "g"), 1, LATER, NOW)
+            stands = False
+            while not stands:
+                found = store.get(key, NOW)
+                assert found is not None
+                more = kept(b"%d" % (int(found.value) + 1), secrets.token_hex(8))
+                stands = store.put(key, more, found.version, NOW)
+
+    _together(add)
+    found = store.get(key, NOW)
+    assert found is not None
+    assert found.value == b"96"
+    assert store.count(Key("counter", "g"), 0, LATER, NOW) == 96
+
+
+def test_two_claimers_never_share(store: Store) -> None:
+    """Within the lease no record is given to two claimers, and every due one is given to somebody."""
+    keys = {Key("enrolment", f"g{number}") for number in range(40)}
+    for key in keys:
+        store.put(key, kept(due=NOW), None, NOW)
+
+    def take(_: int) -> list[Key]:
+        taken = []
+        while claimed := store.claim("enrolment", None, secrets.token_hex(8), LEASE, NOW):
+            taken.append(claimed[0])
+        return taken
+
+    taken = [key for part in _together(take, 4) for key in part]  # type: ignore[attr-defined]
+    assert sorted(taken) == sorted(keys)
+
+
+def test_one_of_many_adds(store: Store) -> None:
+    """Of eight that add one absent record at once, one alone is told that it stands."""
+    told = _together(lambda number: store.put(Key("arrival", "g"), kept(version=f"v{number}"), None, NOW))
+    assert sorted(map(bool, told)) == [False] * 7 + [True]
+
+
+def test_nothing_is_wrong_with_it(store: Store) -> None:
+    """A store as the tests start it has no fault."""
+    assert list(store.faults()) == []

@@ -1,0 +1,133 @@
+"""Builders of core values, for the tests of the pure heart."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from broker.core.attributes import WireAttribute
+from broker.core.entities import Controller, Service, Text
+from broker.core.policy import (
+    Account,
+    BorrowerRule,
+    Decision,
+    Effect,
+    Field,
+    LegalBasis,
+    Place,
+    Policy,
+    Reason,
+    Release,
+    ReleasedAttribute,
+    Requirement,
+)
+from broker.core.pseudonyms import Pseudonyms
+from broker.core.release import Disclosure, Item
+from broker.core.transaction import Authentication, AuthnRequest, Person, Transaction
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+PLACE = Place("student.yaml", 1)
+WORDS = Text(en="words", da="ord")
+
+
+@pytest.fixture
+def now() -> datetime:
+    """Give the moment at which all happens."""
+    return NOW
+
+
+@pytest.fixture
+def pseudonyms() -> Pseudonyms:
+    """Give pseudonyms under a fixed key."""
+    return Pseudonyms("k1", b"k" * 32)
+
+
+@pytest.fixture
+def service() -> Service:
+    """Give a service with a controller and an encryption key."""
+    return Service(
+        "my-loans",
+        "https://loans.example",
+        WORDS,
+        ("wayf", "nemid"),
+        Controller(Text("Library", "Bibliotek")),
+        encrypts=True,
+    )
+
+
+@pytest.fixture
+def transaction() -> Transaction:
+    """Give a transaction that has just begun."""
+    request = AuthnRequest("_r1", "my-loans", "https://loans.example", "https://loans.example/acs")
+    return Transaction("t" * 32, "BCDFGHJK", NOW, NOW + timedelta(minutes=30), request)
+
+
+@pytest.fixture
+def authentication() -> Authentication:
+    """Give a verified authentication by WAYF."""
+    return Authentication(
+        upstream="wayf",
+        issuer="https://wayf.example",
+        institution="https://idp.au.example",
+        authorities=("https://idp.au.example",),
+        attributes=(WireAttribute("urn:oid:2.5.4.3", ("Asta Ravn",)),),
+        authn_instant=NOW,
+        authn_context="urn:oasis:names:tc:SAML:2.0:ac:classes:Password",
+        received=NOW,
+        assertion_until=NOW + timedelta(minutes=4),
+    )
+
+
+@pytest.fixture
+def arrived(transaction: Transaction, authentication: Authentication) -> Transaction:
+    """Give a transaction whose authentication and person are known."""
+    return replace(
+        transaction,
+        browser="b",
+        upstream="wayf",
+        authentication=authentication,
+        authenticated=NOW,
+        arrival="a",
+        person=Person("p1"),
+    )
+
+
+Permit = Callable[..., Decision]
+
+
+@pytest.fixture
+def permit() -> Permit:
+    """Give a maker of permitting decisions."""
+
+    def make(basis: LegalBasis = "consent", borrower: Account = "none", **released: tuple[str, ...]) -> Decision:
+        listed = tuple(
+            (ReleasedAttribute(name, WORDS, PLACE, mask=name == "cpr"), values)
+            for name, values in (released or {"sn": ("Ravn",)}).items()
+        )
+        release = Release("my-loans", borrower, basis, WORDS, "persistent", tuple(each for each, _ in listed), PLACE)
+        rule = BorrowerRule(
+            ("cpr",), "STUDENT", ("PRIVATE",), 24, (Field("email", "mail", "create", PLACE),), "mail", PLACE
+        )
+        policy = Policy(
+            "student.yaml", "student", 10, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,)
+        )
+        return Decision(
+            Effect.PERMIT, (Reason("ok", PLACE),), "student", policy, release, listed, digest="d", may_find_by_cpr=True
+        )
+
+    return make
+
+
+@pytest.fixture
+def disclosure() -> Disclosure:
+    """Give a disclosure of a name, a CPR number and a borrower number that is not made yet."""
+    items = (
+        Item("sn", ("Ravn",), WORDS),
+        Item("cpr", ("1403044004",), WORDS, mask=True),
+        Item("borrower_number", (), WORDS),
+    )
+    giver, receiver = Controller(Text("AU", "AU")), Controller(Text("Library", "Bibliotek"))
+    return Disclosure(
+        "my-loans", "https://loans.example/acs", "persistent", WORDS, "consent", giver, receiver, items, "d"
+    )

@@ -1,0 +1,54 @@
+"""From decision and attributes to the wish for a borrower."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from broker.core.attributes import Attributes
+from broker.core.wishes import months_after, wish
+
+DAY = date(2026, 11, 25)
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "then"),
+    [
+        (DAY, 24, date(2028, 11, 25)),
+        (date(2026, 1, 31), 1, date(2026, 2, 28)),
+        (date(2027, 1, 31), 13, date(2028, 2, 29)),
+        (date(2026, 12, 1), 1, date(2027, 1, 1)),
+    ],
+)
+def test_months_after(day: date, months: int, then: date) -> None:
+    """A month that lacks the day ends on its last."""
+    assert months_after(day, months) == then
+
+
+def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
+    """Category and fields are the policy's, values the person's, the PIN goes to the address that is set."""
+    attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
+    made = wish(permit(borrower="make"), attributes, find_by_cpr=True, language="en", today=DAY)
+    assert made is not None
+    assert (made.cpr, made.category, made.upgrades, made.pin_to) == (
+        "1403044004",
+        "STUDENT",
+        ("PRIVATE",),
+        "a@b.example",
+    )
+    assert made.expires == date(2028, 11, 25)
+    assert "1403044004" not in repr(made)
+
+
+def test_a_person_not_known_in_person_is_not_found_by_cpr(permit: Any) -> None:
+    """Self-asserted logins and bare affiliates never reach a borrower by its CPR (design 5)."""
+    made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=False, language="da", today=DAY)
+    assert made is not None
+    assert made.cpr is None
+
+
+def test_no_address_no_letter(permit: Any) -> None:
+    """Without an address there is nowhere to mail the PIN."""
+    made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=True, language="da", today=DAY)
+    assert made is not None
+    assert made.pin_to is None

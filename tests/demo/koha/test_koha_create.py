@@ -1,0 +1,143 @@
+"""What the simulated Koha answers to tokens, rights and POST /patrons (library_systems.md 1.1, 1.2)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Barrier
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from broker.core.wishes import months_after
+from broker.demo.koha import Simulation
+
+CPR = "0101800000"
+ANNA = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "category_id": "STUDENT"}
+
+
+Ask = Callable[..., TestResponse]
+Add = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("form", "status", "error"),
+    [
+        ({"grant_type": "password"}, 400, "Unimplemented grant type"),
+        ({"grant_type": "client_credentials"}, 403, "access_denied"),
+        ({"grant_type": "client_credentials", "client_id": "broker", "client_secret": "x"}, 403, "access_denied"),
+    ],
+)
+def test_tokens_are_refused(app: Flask, form: dict[str, str], status: int, error: str) -> None:
+    """1.1: another grant and a wrong secret."""
+    answer = app.test_client().post("/api/v1/oauth/token", data=form)
+    assert (answer.status_code, answer.get_json()) == (status, {"error": error})
+
+
+def test_a_missing_or_expired_token_is_401(app: Flask, ask: Ask) -> None:
+    """1.1: both read the same."""
+    assert app.test_client().get("/api/v1/patrons").status_code == 401
+    assert ask("GET", "/patrons").status_code == 200
+    app.extensions["koha"].tokens.revoke()
+    answer = ask("GET", "/patrons")
+    assert (answer.status_code, answer.get_json()) == (401, {"error": "Authentication failure."})
+
+
+@pytest.mark.parametrize(
+    ("client", "method", "path", "right"),
+    [
+        ("none", "GET", "/patrons", "edit_borrowers"),
+        ("none", "POST", "/patrons", "edit_borrowers"),
+        ("weak", "PUT", "/patrons/1", "1"),
+        ("weak", "POST", "/patrons/1/password", "1"),
+        ("weak", "POST", "/auth/password/validation", "1"),
+    ],
+)
+def test_a_missing_right_is_403(ask: Ask, client: str, method: str, path: str, right: str) -> None:
+    """1.1: edit_borrowers is enough for GET and POST of patrons only; the right is looked at before the body."""
+    answer = ask(method, path, {} if method != "GET" else None, client=client)
+    assert answer.status_code == 403
+    text = "Authorization failure. Missing required permission(s)."
+    assert answer.get_json() == {"error": text, "required_permissions": {"borrowers": right}}
+
+
+def test_a_patron_is_made(ask: Ask) -> None:
+    """1.2: 201 with Location, dates with a time, attributes null unless embedded, a user name if none was given."""
+    answer = ask("POST", "/patrons", ANNA | {"patron_id": 99, "extended_attributes": [{"type": "CPR", "value": CPR}]})
+    made = answer.get_json()
+    assert (answer.status_code, answer.headers["Location"]) == (201, "/api/v1/patrons/1")
+    assert (made["patron_id"], made["extended_attributes"], made["userid"]) == (1, None, "åse.prøvesen")
+    expiry = months_after(datetime.now(UTC).date(), 12).isoformat()
+    assert made["expiry_date"] == f"{expiry}T22:39:08"
+    read = ask("GET", "/patrons/1").get_json()
+    assert (read["expiry_date"], read["extended_attributes"]) == (expiry, None)
+    embedded = ask("GET", "/patrons/1", x_koha_embed="extended_attributes").get_json()
+    assert [(each["type"], each["value"]) for each in embedded["extended_attributes"]] == [("CPR", CPR)]
+
+
+def _schema(message: str, path: str) -> dict[str, Any]:
+    return {"errors": [{"message": message, "path": path}], "status": 400}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "answer"),
+    [
+        ({"surname": "x", "library_id": "AUL"}, 400, _schema("Missing property.", "/body/category_id")),
+        (ANNA | {"pin": "1234"}, 400, _schema("Properties not allowed: pin.", "/body")),
+        (ANNA | {"expiry_date": "31/12/2027"}, 400, _schema("Does not match date format.", "/body/expiry_date")),
+        (ANNA | {"anonymized": False}, 400, _schema("Read-only.", "/body/anonymized")),
+        (ANNA | {"category_id": "X"}, 400, {"error": "Given category_id does not exist"}),
+        (ANNA | {"library_id": "X"}, 400, {"error": "Given library_id does not exist"}),
+        (
+            ANNA | {"extended_attributes": [{"type": "X", "value": "1"}]},
+            400,
+            {"error": "Tried to use an invalid attribute type. type=X"},
+        ),
+        (ANNA | {"cardnumber": CPR}, 409, {"conflict": "cardnumber", "error": "Duplicate ID"}),
+        (ANNA | {"userid": CPR, "cardnumber": CPR}, 400, {"error": f"Problem with {CPR}"}),
+        (ANNA | {"cardnumber": ""}, 409, {"conflict": "cardnumber", "error": "Duplicate ID"}),
+        (
+            ANNA | {"extended_attributes": [{"type": "CPR", "value": CPR}]},
+            400,
+            {"error": f"Your action breaks a unique constraint on the attribute. type=CPR value={CPR}"},
+        ),
+    ],
+)
+def test_what_post_refuses(ask: Ask, add: Add, body: Mapping[str, object], status: int, answer: object) -> None:
+    """1.2: the table of refusals, each of which leaves nothing behind."""
+    add(userid=CPR, cardnumber=CPR, extended_attributes=[{"type": "CPR", "value": CPR}])
+    add(cardnumber="")
+    given = ask("POST", "/patrons", body)
+    assert (given.status_code, given.get_json()) == (status, answer)
+    assert len(ask("GET", "/patrons").get_json()) == 2
+
+
+def _together(ask: Ask, bodies: Sequence[Mapping[str, object]]) -> list[int]:
+    start = Barrier(len(bodies))
+
+    def post(body: Mapping[str, object]) -> int:
+        start.wait()
+        return ask("POST", "/patrons", {**ANNA, **body}).status_code
+
+    with ThreadPoolExecutor(len(bodies)) as threads:
+        return list(threads.map(post, bodies))
+
+
+def test_the_unique_attribute_has_a_race(ask: Ask, koha: Simulation) -> None:
+    """1.2: two who look before either inserts both pass, so one CPR has two patrons; the fourth meeting deadlocks."""
+    koha.faults.set({"race_window": 0.2})
+    outcomes = []
+    for number in range(4):
+        attribute = [{"type": "CPR", "value": f"010180000{number}"}]
+        pair = [{"cardnumber": f"{number}-{each}", "extended_attributes": attribute} for each in "ab"]
+        outcomes.append(sorted(_together(ask, pair)))
+    assert outcomes == [[201, 201], [201, 201], [201, 201], [201, 500]]
+
+
+def test_the_database_keeps_user_name_and_card_number_unique(ask: Ask, koha: Simulation) -> None:
+    """1.2: with cardnumber = userid = CPR exactly one of many gets 201."""
+    koha.faults.set({"race_window": 0.05})
+    statuses = _together(ask, [{"cardnumber": CPR, "userid": CPR}] * 8)
+    assert statuses.count(201) == 1
+    assert set(statuses) - {201} <= {400, 409}

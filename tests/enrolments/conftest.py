@@ -1,0 +1,233 @@
+"""A world to enrol in: a real SQLite store, a scripted library and post, a clock that is set, hooks at each call."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any, TypeVar
+
+import pytest
+
+from broker.attempt import Tools
+from broker.cases import Cases
+from broker.core.borrower import Borrower, Change, Enrolment, Wish, WishedField
+from broker.core.errors import MailUnavailable
+from broker.core.letters import Letters
+from broker.core.pseudonyms import Pseudonyms
+from broker.enrolments import Enrolments, Mode
+from broker.ledger import LEASE, Ledger
+from broker.links import Links
+from broker.stores import sqlite_file
+from broker.stores.sqlite import SqliteStore
+
+CPR = "0101990000"
+T = TypeVar("T")
+
+
+class Hooks:
+    """Called before and after each call of a port, by the call's name; a hook runs once, then it is gone."""
+
+    def __init__(self) -> None:
+        self.before: dict[str, Callable[[], None]] = {}
+        self.after: dict[str, Callable[[], None]] = {}
+        self.every: Callable[[str], None] = lambda _name: None
+        self.calls: list[str] = []
+
+    def around(self, name: str, call: Callable[[], T]) -> T:
+        """Do ``call`` between its hooks."""
+        self.calls.append(name)
+        self.before.pop(name, lambda: None)()
+        answer = call()
+        self.after.pop(name, lambda: None)()
+        self.every(name)
+        return answer
+
+
+class Shelf:
+    """A library that keeps borrowers in memory; ``unique`` is the database's own guard, as Koha's user name is."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self.hooks = hooks
+        self.unique = True
+        self.borrowers: dict[str, Borrower] = {}
+        self.cprs: dict[str, str] = {}
+        self.pins: dict[str, str] = {}
+        self._lock = Lock()
+
+    def add(self, cpr: str, borrower: Borrower) -> Borrower:
+        """Put a borrower on the shelf as the desk does."""
+        self.borrowers[borrower.number], self.cprs[borrower.number] = borrower, cpr
+        return borrower
+
+    def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those with the CPR."""
+        del deadline
+        return self.hooks.around("find", lambda: tuple(self.borrowers[n] for n, c in self.cprs.items() if c == cpr))
+
+    def read(self, number: str, deadline: datetime) -> Borrower | None:
+        """Give one."""
+        del deadline
+        return self.hooks.around("read", lambda: self.borrowers.get(number))
+
+    def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those with the mark."""
+        del deadline
+        return self.hooks.around("marked", lambda: tuple(b for b in self.borrowers.values() if b.mark == mark))
+
+    def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
+        """Make one, unless the unique field refuses."""
+        del deadline
+        return self.hooks.around("create", lambda: self._create(wish, mark))
+
+    def change(self, change: Change, deadline: datetime) -> Borrower:
+        """Change one."""
+        del deadline
+        return self.hooks.around("change", lambda: self._change(change))
+
+    def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
+        """Set the PIN."""
+        del deadline
+        self.hooks.around("set_pin", lambda: self.pins.update({number: pin}))
+
+    def faults(self, deadline: datetime) -> tuple[str, ...]:
+        """Find nothing wrong."""
+        del deadline
+        return ()
+
+    def _create(self, wish: Wish, mark: str) -> Borrower | None:
+        with self._lock:
+            if self.unique and wish.cpr in self.cprs.values():
+                return None
+            fields = {each.name: each.value for each in wish.fields}
+            made = Borrower(str(len(self.borrowers) + 1), wish.category, wish.expires, mark, fields=fields)
+            return self.add(wish.cpr or "", made)
+
+    def _change(self, change: Change) -> Borrower:
+        before = self.borrowers[change.number]
+        after = replace(
+            before,
+            category=change.category or before.category,
+            expires=change.expires or before.expires,
+            fields={**before.fields, **dict(change.fields)},
+        )
+        self.borrowers[change.number] = after
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One mail that left."""
+
+    to: str
+    subject: str
+    text: str
+
+    @property
+    def pin(self) -> str | None:
+        """Give the PIN in it, if there is one."""
+        found = re.search(r"(?:pinkode er|PIN is): (\d{4})\n", self.text)
+        return found[1] if found else None
+
+
+class Post:
+    """A mail server that keeps what it is given; ``down`` refuses every recipient."""
+
+    def __init__(self, hooks: Hooks) -> None:
+        self.hooks = hooks
+        self.sent: list[Sent] = []
+        self.down = False
+
+    def address(self, recipient: str, deadline: datetime) -> "Sheet":
+        """Accept the recipient."""
+        del deadline
+        if self.down:
+            raise MailUnavailable("down")
+        return self.hooks.around("RCPT", lambda: Sheet(self, recipient))
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A letter under way."""
+
+    post: Post
+    to: str
+
+    def send(self, subject: str, text: str) -> None:
+        """Take the text."""
+        self.post.hooks.around("DATA", lambda: self.post.sent.append(Sent(self.to, subject, text)))
+
+    def close(self) -> None:
+        """End."""
+
+
+class HookedStore(SqliteStore):
+    """The real store, with the hook after each write."""
+
+    def __init__(self, path: Path, hooks: Hooks) -> None:
+        super().__init__(path)
+        self.hooks = hooks
+
+    def put(self, *given: Any, **options: Any) -> bool:
+        """Write."""
+        return bool(self.hooks.around("put", lambda: super(HookedStore, self).put(*given, **options)))
+
+    def claim(self, *given: Any) -> Any:
+        """Claim."""
+        return self.hooks.around("claim", lambda: super(HookedStore, self).claim(*given))
+
+
+@dataclass
+class World:
+    """Everything an enrolment meets."""
+
+    path: Path
+    now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    hooks: Hooks = field(default_factory=Hooks)
+
+    def __post_init__(self) -> None:
+        """Open it all."""
+        self.library, self.post, self.wake = Shelf(self.hooks), Post(self.hooks), Event()
+        self.store = HookedStore(self.path, self.hooks)
+        clock = lambda: self.now  # noqa: E731
+        pseudonyms = Pseudonyms("i1", b"k" * 32)
+        self.links = Links(self.store, pseudonyms, clock)
+        self.ledger = Ledger(self.store, clock)
+        letters = Letters("AU Library", "https://login.example/pin", "the desk")
+        self.tools = Tools(self.library, self.post, pseudonyms, letters, self.links, self.ledger, clock)
+        self.cases = Cases(self.ledger, self.links)
+        self.live = self.enrolments("live")
+
+    def enrolments(self, mode: Mode) -> Enrolments:
+        """Give the enrolments in a mode."""
+        return Enrolments(self.tools, mode, self.wake, self.slept)
+
+    def slept(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.now += timedelta(seconds=seconds)
+
+    def wish(self, **changes: Any) -> Wish:
+        """Give a student's wish, changed as asked."""
+        fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", "aase@example.org", "create"))
+        whole = Wish(CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org")
+        return replace(whole, **changes)
+
+    def settle(self) -> Enrolment | None:
+        """Carry out what is due, lease after lease, until nothing is under way; give the enrolment."""
+        for _ in range(4):
+            while self.live.step():
+                pass
+            self.now += LEASE + timedelta(seconds=1)
+        return self.live.standing(CPR)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """Give a world with an empty shelf."""
+    path = tmp_path / "broker.db"
+    sqlite_file.prepare(path)
+    world = World(path)
+    yield world
+    for connection in world.store._own.idle:
+        connection.close()

@@ -1,0 +1,161 @@
+"""An accepted enrolment is carried out once, wherever the process that was at it died."""
+
+import itertools
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from broker.core.borrower import Borrower, Outcome, State
+from broker.core.errors import LibraryUnavailable
+
+if TYPE_CHECKING:
+    from broker.core.borrower import Wish
+
+CPR = "0101990000"
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside: nothing after it runs."""
+
+
+def killed_at(world: Any, point: int) -> str | None:
+    """Carry out what is due and die after the call number ``point``; give the call's name, None if it ran through."""
+    calls = itertools.count()
+    died: list[str] = []
+
+    def die(name: str) -> None:
+        if next(calls) == point:
+            died.append(name)
+            raise Killed
+
+    world.hooks.every = die
+    try:
+        world.settle()
+    except Killed:
+        return died[0]
+    finally:
+        world.hooks.every = lambda _name: None
+    return None
+
+
+@pytest.mark.parametrize("point", range(14))
+@pytest.mark.parametrize("later", [None, {"affiliation": "employee", "category": "EMPL", "upgrades": ("PRIV", "STUD")}])
+def test_a_death_at_any_point_leaves_one_borrower_whose_last_mailed_pin_works(
+    world: Any, point: int, later: dict[str, Any] | None
+) -> None:
+    """One borrower, as last wished; the last mailed PIN is its PIN; a second mail only after a death at DATA."""
+    wish: Wish = world.wish()
+    world.live.want(wish, None)
+    died = killed_at(world, point)
+    if later:
+        wish = world.wish(**later)
+        world.live.want(wish, None)
+    enrolment = world.settle()
+    (borrower,) = world.library.borrowers.values()
+    assert (enrolment.state, enrolment.number, enrolment.wish) == (State.DONE, borrower.number, None)
+    assert borrower.category == wish.category
+    assert world.post.sent[-1].pin == world.library.pins[borrower.number]
+    assert len(world.post.sent) == (2 if died == "DATA" else 1)
+
+
+def test_the_points_of_death_are_all_there_are(world: Any) -> None:
+    """The table above dies in every call that an enrolment makes."""
+    world.live.want(world.wish(), None)
+    world.hooks.calls.clear()
+    world.live.step()
+    enrolling = ["claim", "find", "put", "create", "find", "marked", "put"]
+    assert world.hooks.calls == [*enrolling, "read", "put", "RCPT", "set_pin", "DATA", "put"]
+
+
+def test_a_create_that_was_done_and_answered_with_an_error_is_recognised(world: Any) -> None:
+    """The library made the borrower and lost the answer: it is found by its mark, counted as ours, and gets its PIN."""
+
+    def lost() -> None:
+        raise LibraryUnavailable("502")
+
+    world.hooks.after["create"] = lost
+    world.live.want(world.wish(), None)
+    assert world.live.step().reason == "library_unavailable"
+    enrolment = world.settle()
+    assert (len(world.library.borrowers), enrolment.outcome, len(world.post.sent)) == (1, Outcome.CREATED, 1)
+
+
+def test_one_that_was_made_and_got_another_number_at_the_desk_is_not_made_again(world: Any) -> None:
+    """A borrower with our mark is this person's even when the CPR no longer finds it."""
+
+    def lost() -> None:
+        world.library.cprs["1"] = "0202990000"
+        raise LibraryUnavailable("502")
+
+    world.hooks.after["create"] = lost
+    world.live.want(world.wish(), None)
+    assert world.settle().number == "1"
+    assert len(world.library.borrowers) == 1
+
+
+def test_a_borrower_without_our_mark_never_gets_a_pin(world: Any) -> None:
+    """One made by the desk in the moment of our create has a PIN that works; it is left alone."""
+
+    def desk() -> None:
+        world.library.add(CPR, Borrower("9", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
+
+    world.hooks.before["create"] = desk
+    world.live.want(world.wish(), None)
+    enrolment = world.settle()
+    assert (enrolment.number, enrolment.outcome) == ("9", Outcome.UNCHANGED)
+    assert (world.library.pins, world.post.sent, enrolment.pin_tried) == ({}, [], None)
+
+
+def test_a_borrower_that_lost_our_mark_before_its_pin_gets_none(world: Any) -> None:
+    """Between the create and the mail the desk may have taken the borrower over."""
+    world.live.want(world.wish(), None)
+    world.post.down = True
+    world.live.step()
+    world.library.add(CPR, Borrower("1", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
+    world.post.down = False
+    enrolment = world.settle()
+    assert (enrolment.pin_owed, world.library.pins, world.post.sent) == (False, {}, [])
+
+
+def test_a_lease_that_ran_out_leaves_the_work_to_the_next(world: Any) -> None:
+    """A worker that slept through its lease finds so before its change and does not make it."""
+
+    def overslept() -> None:
+        world.now += timedelta(minutes=5)
+        world.live.step()
+
+    world.hooks.after["find"] = overslept
+    world.live.want(world.wish(), None)
+    world.live.step()
+    assert world.hooks.calls.count("create") == 1
+    assert len(world.post.sent) == 1
+
+
+def test_who_overslept_does_not_end_the_lease_of_the_next(world: Any) -> None:
+    """A third worker would start beside the second."""
+
+    def overslept() -> None:
+        world.now += timedelta(minutes=5)
+        assert world.ledger.claim()
+
+    world.hooks.after["find"] = overslept
+    world.live.want(world.wish(), None)
+    world.live.step()
+    assert world.live.step() is None
+    assert world.hooks.calls.count("create") == 0
+
+
+@pytest.mark.parametrize(("unique", "state", "borrowers"), [(True, State.DONE, 1), (False, State.CASE, 2)])
+def test_two_creates_at_once_are_one_borrower_or_a_case(world: Any, unique: bool, state: State, borrowers: int) -> None:
+    """A create that outlives its lease meets the unique field; where there is none, the count finds two."""
+
+    def beside() -> None:
+        world.now += timedelta(minutes=5)
+        world.live.step()
+
+    world.library.unique = unique
+    world.hooks.before["create"] = beside
+    world.live.want(world.wish(), None)
+    world.live.step()
+    assert (len(world.library.borrowers), world.settle().state) == (borrowers, state)

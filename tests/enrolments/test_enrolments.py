@@ -1,0 +1,357 @@
+"""The wish, how it is carried out, and what becomes of it when others are down."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from threading import Barrier, Semaphore
+from typing import Any
+
+import pytest
+
+from broker.core.borrower import Borrower, Outcome, State, WishedField
+from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.core.records import dump
+
+CPR = "0101990000"
+
+
+def failing(error: Exception) -> Any:
+    """Give a hook that raises."""
+
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def test_a_finished_enrolment_keeps_no_cpr(world: Any) -> None:
+    """Number, category, expiry and outcome stay; the CPR is in neither the record nor its key."""
+    world.live.want(world.wish(), None)
+    enrolment = world.settle()
+    assert (enrolment.number, enrolment.category, enrolment.expires) == ("1", "STUD", world.wish().expires)
+    assert (enrolment.outcome, enrolment.wish, enrolment.pin_avoids) == (Outcome.CREATED, None, ())
+    assert all(
+        CPR not in str(key) and CPR.encode() not in kept.value
+        for key, kept in world.store.list("enrolment", None, world.now)
+    )
+
+
+def test_while_a_pin_is_owed_the_record_keeps_no_cpr_either(world: Any) -> None:
+    """The borrower is there, so the number to find it by has done its work."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    enrolment = world.live.step()
+    assert (enrolment.state, enrolment.number, enrolment.pin_owed) == (State.DONE, "1", True)
+    assert CPR.encode() not in dump(enrolment)
+
+
+def test_neither_a_key_nor_a_row_nor_a_repr_shows_the_cpr(world: Any) -> None:
+    """What staff, logs and the store's index see is a pseudonym or nothing."""
+    enrolment = world.live.want(world.wish(), None)
+    assert CPR not in f"{world.live.person_key(CPR)}{enrolment!r}{enrolment.wish!r}{list(world.cases.rows())}"
+
+
+def test_twenty_at_once_are_one_borrower_and_one_mail(world: Any) -> None:
+    """Twenty first logins of one person, each with a loop beside it, make one create and one PIN mail."""
+    barrier = Barrier(20)
+
+    def login(_: int) -> None:
+        barrier.wait()
+        world.live.want(world.wish(), None)
+        while world.live.step():
+            pass
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(login, range(20)))
+    assert world.settle().state is State.DONE
+    assert (world.hooks.calls.count("create"), len(world.library.borrowers), len(world.post.sent)) == (1, 1, 1)
+
+
+def test_a_later_wish_replaces_the_earlier_under_the_same_mark(world: Any) -> None:
+    """The mark stays, so that what was made under the earlier wish is still recognised; the wish is the later one."""
+    first = world.live.want(world.wish(), None)
+    second = world.live.want(world.wish(category="EMPL"), None)
+    assert (second.id, second.wish.category) == (first.id, "EMPL")
+    assert world.settle().category == "EMPL"
+
+
+def test_a_wish_that_comes_while_a_worker_is_at_it_does_not_start_another(world: Any) -> None:
+    """Two workers that set PINs at once would break that the last mailed one works."""
+    stepped: list[Any] = []
+
+    def again() -> None:
+        world.live.want(world.wish(category="EMPL", upgrades=("STUD",)), None)
+        stepped.append(world.live.step())
+
+    world.hooks.after["set_pin"] = again
+    world.live.want(world.wish(), None)
+    world.live.step()
+    assert stepped == [None]
+    enrolment = world.settle()
+    assert (enrolment.category, len(world.post.sent)) == ("EMPL", 1)
+    assert world.post.sent[0].pin == world.library.pins["1"]
+
+
+def test_the_same_wish_again_changes_nothing(world: Any) -> None:
+    """A reload of the waiting page is no second wish."""
+    first = world.live.want(world.wish(), None)
+    assert world.live.want(world.wish(), None) == first
+    assert world.ledger.read(world.live.person_key(CPR)).due == world.now
+
+
+def test_a_wish_whose_pause_is_long_is_tried_at_once_when_the_person_comes_back(world: Any) -> None:
+    """A library that was down for a day is asked again as soon as somebody waits for it."""
+    world.live.want(world.wish(), None)
+    for _ in range(8):
+        world.hooks.before["find"] = failing(LibraryUnavailable("down"))
+        world.live.step()
+        world.now += timedelta(hours=4)
+    world.hooks.before["find"] = failing(LibraryUnavailable("down"))
+    world.live.step()
+    assert world.live.step() is None
+    assert world.live.want(world.wish(), None).reason is None
+    assert world.live.step().state is State.DONE
+
+
+def test_a_library_that_is_down_for_thirty_days_ends_the_wish_and_its_cpr(world: Any) -> None:
+    """Given up after 30 days: listed so, the CPR erased, the mark kept."""
+    wanted = world.live.want(world.wish(), None)
+    for _ in range(800):
+        world.hooks.before["find"] = failing(LibraryUnavailable("down"))
+        if world.live.step() and world.live.standing(CPR).state is State.GIVEN_UP:
+            break
+        world.now += timedelta(hours=1)
+    enrolment = world.live.standing(CPR)
+    assert (enrolment.state, enrolment.wish, enrolment.id) == (State.GIVEN_UP, None, wanted.id)
+    assert timedelta(days=30) <= world.now - wanted.wanted_at < timedelta(days=30, hours=4)
+
+
+def test_a_wish_that_nobody_carries_out_expires_with_its_cpr(world: Any) -> None:
+    """Even where no loop runs, no CPR outlives the month by more than a day."""
+    world.live.want(world.wish(), None)
+    world.now += timedelta(days=31, seconds=1)
+    assert world.live.standing(CPR) is None
+
+
+def test_two_matches_are_a_case_that_keeps_what_staff_need(world: Any) -> None:
+    """Nothing is made or changed; the wish stays 30 days, and a retry after a merge carries it out."""
+    kept = Borrower("8", "PRIV", world.wish().expires, fields={"surname": "Prøvesen"})
+    for each in (kept, replace(kept, number="9")):
+        world.library.add(CPR, each)
+    world.live.want(world.wish(), None)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason, enrolment.wish.cpr) == (State.CASE, "two_borrowers", CPR)
+    assert not {"create", "change", "set_pin"} & set(world.hooks.calls)
+    del world.library.cprs["9"]
+    assert world.cases.retry(enrolment.id)
+    assert (world.settle().outcome, world.library.borrowers["8"].category) == (Outcome.UPGRADED, "STUD")
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_a_link_that_the_cpr_contradicts_is_a_case(world: Any, found: bool) -> None:
+    """The link names a borrower that is there, the CPR another or none: nothing is made."""
+    world.library.add("0202990000", Borrower("7", "PRIV"))
+    if found:
+        world.library.add(CPR, Borrower("8", "PRIV"))
+    world.live.want(world.wish(), "7")
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason) == (State.CASE, "cpr_changed")
+    assert not {"create", "change"} & set(world.hooks.calls)
+    assert world.cases.retry(enrolment.id)
+    assert world.settle().state is State.DONE
+
+
+def test_a_link_to_a_borrower_that_is_gone_stops_nobody(world: Any) -> None:
+    """The library deletes borrowers after years; a link to one names nobody."""
+    world.live.want(world.wish(), "7")
+    assert world.settle().outcome is Outcome.CREATED
+
+
+def test_a_refusal_of_the_library_is_a_case(world: Any) -> None:
+    """What another try will not mend is for staff."""
+    world.hooks.before["create"] = failing(LibraryRefused("no such category"))
+    world.live.want(world.wish(), None)
+    enrolment = world.live.step()
+    assert (enrolment.state, enrolment.reason) == (State.CASE, "library_refused")
+    assert world.live.step() is None
+
+
+@pytest.mark.parametrize("at", ["RCPT", "DATA"])
+def test_a_mail_that_fails_is_tried_again_with_a_new_pin(world: Any, at: str) -> None:
+    """The login goes on with the number; the PIN that is mailed in the end is the one that works."""
+    world.hooks.before[at] = failing(MailUnavailable("450"))
+    world.live.want(world.wish(), None)
+    first = world.live.step()
+    assert (first.state, first.reason, first.pin_owed) == (State.DONE, "mail_unavailable", True)
+    enrolment = world.settle()
+    assert (enrolment.pin_owed, len(world.post.sent)) == (False, 1)
+    assert world.post.sent[0].pin == world.library.pins["1"]
+
+
+def test_no_pin_is_set_before_the_recipient_is_accepted(world: Any) -> None:
+    """A PIN that nobody can be told would lock the person out."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.settle()
+    assert world.library.pins == {}
+
+
+def test_a_day_after_the_first_try_only_a_pointer_is_mailed(world: Any) -> None:
+    """By then the person may have made a PIN: theirs is not changed, and no mail holds one."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.live.step()
+    world.now += timedelta(hours=24)
+    world.post.down = False
+    enrolment = world.settle()
+    (sent,) = world.post.sent
+    assert (sent.pin, world.library.pins, enrolment.pin_owed) == (None, {}, False)
+    assert "https://login.example/pin" in sent.text
+
+
+def test_a_pin_is_not_mailed_again_when_a_later_wish_is_carried_out(world: Any) -> None:
+    """An upgrade of the borrower we made is no reason to change its PIN."""
+    world.live.want(world.wish(), None)
+    world.settle()
+    world.live.want(world.wish(affiliation="employee", category="EMPL", upgrades=("STUD",)), None)
+    assert world.settle().outcome is Outcome.UPGRADED
+    assert len(world.post.sent) == 1
+
+
+def test_no_mail_holds_the_cpr(world: Any) -> None:
+    """A mail travels and is kept where we do not know."""
+    world.live.want(world.wish(), None)
+    world.settle()
+    assert all(CPR not in f"{sent}" and CPR[:6] not in f"{sent}" for sent in world.post.sent)
+
+
+@pytest.mark.parametrize("pin", ["0101", "1990", "9900", "0000"])
+def test_a_pin_that_the_persons_number_suggests_is_drawn_again(
+    world: Any, pin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pieces of the number are avoided after the number itself is erased."""
+    drawn = iter([int(pin), 5837])
+    monkeypatch.setattr("secrets.randbelow", lambda below: next(drawn) if below == 10_000 else 0)
+    monkeypatch.setattr("broker.core.pins.guessable", lambda _pin: False)
+    world.live.want(world.wish(), None)
+    world.settle()
+    assert world.library.pins == {"1": "5837"}
+
+
+def test_observe_records_what_would_be_written_and_nothing_else(world: Any) -> None:
+    """No CPR, no values, thirty days, and never to be carried out, not even after the mode has changed."""
+    observing = world.enrolments("observe")
+    enrolment = observing.want(world.wish(), None)
+    assert (enrolment.state, enrolment.outcome, enrolment.would) == (
+        State.OBSERVED,
+        Outcome.CREATED,
+        ("surname", "email"),
+    )
+    ((_, kept),) = world.store.list("enrolment", None, world.now)
+    assert not any(word in kept.value for word in (CPR.encode(), "Prøvesen".encode(), b"example.org"))
+    assert (kept.due, kept.until) == (None, world.now + timedelta(days=30))
+    assert (world.cases.retry(enrolment.id), world.settle(), world.library.borrowers) == (False, None, {})
+
+
+def test_a_wish_accepted_live_waits_through_the_other_modes(world: Any) -> None:
+    """Observe and frozen carry nothing out, and lose nothing."""
+    world.live.want(world.wish(), None)
+    for mode in ("observe", "frozen"):
+        assert world.enrolments(mode).step() is None
+    world.enrolments("observe").want(world.wish(), None)
+    assert world.settle().outcome is Outcome.CREATED
+
+
+def test_frozen_refuses_the_wish_and_writes_nothing(world: Any) -> None:
+    """The person is told that the library system cannot be written to now."""
+    with pytest.raises(LibraryUnavailable):
+        world.enrolments("frozen").want(world.wish(), None)
+    assert list(world.store.list("enrolment", None, world.now)) == []
+
+
+def test_a_wish_without_a_number_enrols_nobody(world: Any) -> None:
+    """Two nameless wishes would share one key."""
+    with pytest.raises(LibraryRefused):
+        world.live.want(world.wish(cpr=None), None)
+
+
+def test_a_borrower_as_wished_is_known_by_one_look_and_then_for_a_day_by_none(world: Any) -> None:
+    """The daily login of a known borrower asks the library at most once a day and queues nothing."""
+    world.library.add(CPR, Borrower("5", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
+    for _ in range(3):
+        assert world.live.known(world.wish(), None).number == "5"
+    assert world.hooks.calls.count("find") == 1
+    world.now += timedelta(days=1)
+    world.hooks.before["find"] = failing(LibraryUnavailable("down"))
+    assert world.live.known(world.wish(), None).number == "5"
+    assert world.live.step() is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"category": "EMPL"},
+        {"fields": (WishedField("surname", "Eksempel", "always"),)},
+        {"affiliation": "employee"},
+    ],
+)
+def test_a_borrower_that_is_wished_otherwise_is_not_taken_for_known(world: Any, change: dict[str, Any]) -> None:
+    """Another category, name or affiliation is looked at anew, however fresh the last look."""
+    world.library.add(CPR, Borrower("5", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
+    world.live.known(world.wish(), None)
+    world.live.known(world.wish(**change), None)
+    assert world.hooks.calls.count("find") == 2
+
+
+def test_waiting_ends_with_the_work_the_patience_or_the_first_failure(world: Any) -> None:
+    """At most five seconds, and not even those when the library has just failed."""
+    key, begun = world.live.person_key(CPR), world.now
+    world.live.want(world.wish(), None)
+    assert world.live.wait(key, 5).state is State.WANTED
+    assert world.now - begun == timedelta(seconds=5)
+    world.hooks.before["find"] = failing(LibraryUnavailable("down"))
+    world.live.step()
+    assert world.live.wait(key, 5).reason == "library_unavailable"
+    assert world.now - begun == timedelta(seconds=5)
+    world.settle()
+    assert world.live.wait(key, 5).state is State.DONE
+
+
+def test_without_a_free_seat_nobody_waits(world: Any) -> None:
+    """Waiting never takes more than its half of the threads, and gives each seat back."""
+    seats = Semaphore(1)
+    seated = replace(world.live, seats=seats)
+    seated.want(world.wish(), None)
+    begun = world.now
+    with seats:
+        assert seated.wait(world.live.person_key(CPR), 5).state is State.WANTED
+    assert world.now == begun
+    seated.wait(world.live.person_key(CPR), 1)
+    assert seats.acquire(blocking=False)
+
+
+def test_the_loop_outlives_what_nobody_planned(world: Any) -> None:
+    """One broken enrolment is told and left to its lease; the others get their turn."""
+    world.live.want(world.wish(), None)
+    world.hooks.before["find"] = failing(KeyError("surprise"))
+    told: list[Exception] = []
+    turns = iter([False, False, True])
+    loop = replace(world.live, wake=_Never())
+    loop.run(lambda: next(turns), 0, told.append)
+    assert [type(each) for each in told] == [KeyError]
+    assert world.settle().state is State.DONE
+
+
+class _Never:
+    """An event for a loop that need not sleep."""
+
+    def set(self) -> None:
+        """Wake nobody."""
+
+    def clear(self) -> None:
+        """Forget nothing."""
+
+    def wait(self, timeout: float) -> bool:
+        """Return at once."""
+        del timeout
+        return True

@@ -1,0 +1,205 @@
+"""Whole logins: service, broker, hub, library system and mail server, over real messages."""
+
+import re
+from datetime import timedelta
+from email.utils import parseaddr
+
+import pytest
+
+from broker.demo.personas import PERSONAS, persona
+from tests.plugins.house import House, form, mark
+
+MAKING = [each for each in PERSONAS if each.expect.isupper()]
+REFUSED = [each for each in PERSONAS if not each.expect.isupper()]
+
+
+def way(name: str) -> str:
+    """Give the way a persona logs in."""
+    return "nemid" if "nemlogin" in persona(name).institution else "wayf"
+
+
+@pytest.mark.parametrize("name", [each.name for each in MAKING])
+def test_a_person_with_a_borrower_lands(house: House, name: str) -> None:
+    """Each persona who may borrow agrees once and lands with exactly one borrower of the expected category."""
+    person = house.person()
+    landing = house.landing(person.agree(person.log_in(name, way(name))))
+    number = landing.attributes["uid"][0]
+    row = next(each for each in house.koha.patrons.rows() if str(each["patron_id"]) == number)
+    known = {"bo-nemid": "PRIVATE"}
+    assert row["category_id"] == known.get(name, persona(name).expect)
+    cpr = persona(name).attributes["schacPersonalUniqueID"][0][-10:]
+    spellings = {cpr, f"{cpr[:6]}-{cpr[6:]}"}
+    assert len([each for each in house.koha.patrons.rows() if {each["userid"], each["cardnumber"]} & spellings]) == 1
+
+
+@pytest.mark.parametrize("name", [each.name for each in REFUSED])
+def test_a_person_who_may_not_borrow_hears_why(house: House, name: str) -> None:
+    """Each other persona meets a page with the reason, can return to the service, and leaves no borrower behind."""
+    before = len(house.koha.patrons.rows())
+    person = house.person()
+    page = person.log_in(name, way(name))
+    if mark(page)[0] == "ask":
+        page = person.agree(page)
+    assert mark(page) == ("refuse", persona(name).expect)
+    assert page.status_code == 403
+    assert len(house.koha.patrons.rows()) == before
+    landing = house.landing(page)
+    assert (landing.status, dict(landing.attributes)) == ("Responder / RequestDenied", {})
+
+
+def test_logging_in_twice_is_one_borrower(house: House) -> None:
+    """The second login asks again (nothing was remembered) and finds the borrower of the first."""
+    numbers = set()
+    for _ in range(2):
+        person = house.person()
+        numbers.add(house.landing(person.agree(person.log_in("asta"))).attributes["uid"][0])
+    assert len(numbers) == 1
+
+
+def test_two_affiliations_are_one_borrower(house: House) -> None:
+    """The employee who comes by NemID is the same borrower and is not lowered to private."""
+    person, other = house.person(), house.person()
+    first = house.landing(person.agree(person.log_in("bo")))
+    second = house.landing(other.agree(other.log_in("bo-nemid", "nemid")))
+    assert first.attributes["uid"] == second.attributes["uid"]
+    row = next(each for each in house.koha.patrons.rows() if str(each["patron_id"]) == first.attributes["uid"][0])
+    assert row["category_id"] == "EMPLOYEE"
+
+
+def test_a_remembered_answer_is_not_asked_again(house: House) -> None:
+    """With the box ticked, the next login goes straight through."""
+    person = house.person()
+    first = house.landing(person.agree(person.log_in("asta"), remember=True))
+    page = house.person().log_in("asta")
+    assert mark(page)[0] == "issue"
+    again = house.landing(page)
+    assert again.attributes == first.attributes
+    assert again.name_id == first.name_id
+
+
+def test_declining_sends_nothing(house: House) -> None:
+    """A no shows the way out, makes no borrower, and the service hears RequestDenied."""
+    before = len(house.koha.patrons.rows())
+    person = house.person()
+    page = person.agree(person.log_in("asta"), answer="no")
+    assert mark(page) == ("refuse", "consent_refused")
+    assert "sundhedskort" in page.get_data(as_text=True) or "health insurance card" in page.get_data(as_text=True)
+    action, fields = form(page)
+    review = person.post(action, {**fields, "reconsider": "1"})
+    assert review.status_code in {200, 303}
+    assert len(house.koha.patrons.rows()) == before
+    assert house.landing(_second_form(page)).status == "Responder / RequestDenied"
+
+
+def _second_form(page):  # type: ignore[no-untyped-def]
+    class Page:
+        @staticmethod
+        def get_data() -> bytes:
+            data: bytes = page.get_data()
+            return data[data.rindex(b"<form") :]
+
+    return Page()
+
+
+def test_a_refusal_can_be_taken_back(house: House) -> None:
+    """Going back to review shows the screen again, and a yes then lands."""
+    person = house.person()
+    page = person.agree(person.log_in("asta"), answer="no")
+    action, fields = form(page)
+    reviewed = person.post(action, {**fields, "reconsider": "1"})
+    again = person.get(reviewed.location or action)
+    assert house.landing(person.agree(again)).status == "Success"
+
+
+def test_the_pin_is_mailed_to_a_new_borrower_and_works(house: House) -> None:
+    """The letter holds the PIN that the library system now knows, and no personal number."""
+    person = house.person()
+    number = house.landing(person.agree(person.log_in("asta"))).attributes["uid"][0]
+    mail = _mail(house)
+    assert parseaddr(mail.recipients[0])[1] == "asta@post.au.example"
+    pin = re.search(r"\b\d{4}\b", mail.text)
+    assert pin is not None
+    assert house.koha.patrons.proven("1403044004", pin.group())["patron_id"] == int(number)
+    assert "1403044004" not in mail.text
+    assert "140304-4004" not in mail.text
+
+
+def _mail(house: House):  # type: ignore[no-untyped-def]
+    for _ in range(100):
+        if house.mailbox.mails():
+            return house.mailbox.mails()[0]
+        house.parts.enrolments.pause(0.05)
+    raise AssertionError("no mail came")
+
+
+def test_a_borrower_of_the_desk_keeps_pin_and_card(house: House) -> None:
+    """Whom the desk registered gets no new PIN, no mail and no second account."""
+    person = house.person()
+    house.landing(person.agree(person.log_in("karla")))
+    assert house.koha.patrons.proven("111102-4568", "4071") is not None
+    assert house.mailbox.mails() == ()
+
+
+def test_a_library_that_is_down_gets_the_wish_later(house: House) -> None:
+    """The page says the account is on its way; once the library answers, the same login lands."""
+    house.koha.faults.down = True
+    person = house.person()
+    page = person.agree(person.log_in("asta"))
+    assert mark(page)[0] == "enrol"
+    house.koha.faults.down = False
+    row = next(iter(house.parts.cases.rows()))
+    assert house.parts.cases.retry(str(row["id"]))
+    landed = person.get(page.request.path.removesuffix("/consent"))
+    assert house.landing(landed).status == "Success"
+
+
+def test_a_transaction_lives_thirty_minutes(house: House) -> None:
+    """An answer after half an hour meets a page that says so, and nothing is made."""
+    person = house.person()
+    page = person.log_in("asta")
+    house.clock.ahead = timedelta(minutes=31)
+    late = person.get(page.request.path)
+    assert late.status_code == 410
+    assert mark(late) == ("error", "transaction_gone")
+
+
+def test_services_that_need_or_do_without_a_borrower(house: House) -> None:
+    """MyPrint sends who has no account to sign up; e-resources make and need none."""
+    before = len(house.koha.patrons.rows())
+    assert mark(house.person().log_in("asta", service="myprint")) == ("refuse", "no_library_account")
+    person = house.person()
+    landing = house.landing(person.agree(person.log_in("ib", service="e-resources")))
+    assert landing.status == "Success"
+    assert "uid" not in landing.attributes
+    assert len(house.koha.patrons.rows()) == before
+    assert mark(house.person().log_in("eva", "nemid", "e-resources"))[0] == "refuse"
+
+
+def test_a_passive_request_shows_no_page(house: House) -> None:
+    """IsPassive with several ways open is answered NoPassive at once."""
+    page = house.person().ask(passive=True)
+    assert house.landing(page).status == "Responder / NoPassive"
+
+
+def test_cancelling_at_the_hub_is_a_page(house: House) -> None:
+    """The hub's AuthnFailed becomes a page with a way to try again and back to the service."""
+    page = _cancelled(house)
+    assert mark(page) == ("refuse", "upstream_refused")
+    assert house.landing(page).status == "Responder / AuthnFailed"
+
+
+def _cancelled(house: House):  # type: ignore[no-untyped-def]
+    person = house.person()
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), None))
+    return person.get(arrived.location)
+
+
+def test_persistent_ids_differ_by_service_and_not_by_login(house: House) -> None:
+    """The NameID is the person's own at each service and links nothing across services."""
+    ids = {}
+    for service in ("my-loans", "e-resources", "my-loans"):
+        person = house.person()
+        page = person.log_in("asta", service=service)
+        ids.setdefault(service, set()).add(house.landing(person.agree(page) if mark(page)[0] == "ask" else page).name_id)
+    assert len(ids["my-loans"]) == 1
+    assert ids["my-loans"] != ids["e-resources"]

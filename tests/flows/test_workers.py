@@ -1,0 +1,119 @@
+"""Two workers, one state: logins that cross them, races, sudden deaths, and nothing personal left lying about."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+from lxml import html
+
+from broker.demo import checking
+from broker.demo.browsing import Browser
+from broker.demo.personas import PERSONAS, persona
+from broker.demo.running import Running, running
+from broker.demo.setting import Ports, write
+from tests.plugins.demo import free_base
+
+CPRS = tuple(
+    value.rpartition(":")[2] for person in PERSONAS for value in person.attributes.get("schacPersonalUniqueID", ())
+)
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+    """Give a demo of its own over each store."""
+    store = "sqlite:state/broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
+    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=store)
+    with running(setting) as demo:
+        yield demo
+
+
+def log_in(demo: Running, name: str, way: str) -> Browser:
+    """Walk one persona to the end in a new browser."""
+    browser = Browser()
+    checking.walk(browser, demo.setting.ports.origin("library"), persona(name), way)
+    return browser
+
+
+def landed(browser: Browser) -> str:
+    """Give the borrower number on the library's page."""
+    assert browser.page is not None
+    return "".join(html.fromstring(browser.page.content).xpath("//td[@id='borrower']/text()"))
+
+
+def test_twenty_first_logins_at_once_are_one_borrower(fresh: Running) -> None:
+    """Twenty browsers of one person, spread over both workers, leave one borrower and all land with its number."""
+    with ThreadPoolExecutor(20) as pool:
+        numbers = set(pool.map(lambda _: landed(log_in(fresh, "asta", "wayf")), range(20)))
+    assert len(numbers) == 1
+    assert numbers != {""}
+    rows = [row for row in fresh.patrons.patrons.rows() if row["userid"] == "1403044004"]
+    assert len(rows) == 1
+
+
+def test_a_wish_survives_the_death_of_every_worker(fresh: Running) -> None:
+    """An accepted enrolment is carried out after kill -9 of all workers and after the library has come back."""
+    fresh.patrons.faults.down = True
+    browser = log_in(fresh, "asta", "wayf")
+    assert browser.mark()[0] == "enrol"
+    for worker in _children(fresh.broker.pid):
+        os.kill(worker, signal.SIGKILL)
+    fresh.patrons.faults.down = False
+    _until(lambda: any(row["userid"] == "1403044004" for row in fresh.patrons.patrons.rows()))
+    assert landed(log_in(fresh, "asta", "wayf")) != ""
+
+
+def test_nothing_personal_lies_about(demo: Running) -> None:
+    """After every persona's login no CPR number stands in log, store file or any page that the broker sent."""
+    seen: list[bytes] = []
+    for person in PERSONAS:
+        browser = Browser(seen=seen)
+        way = "nemid" if "nemlogin" in person.institution else "wayf"
+        checking.walk(browser, demo.setting.ports.origin("library"), person, way)
+    folder = demo.setting.folder
+    left = [path.read_bytes() for path in [*folder.glob("state/**/*"), folder / "broker.log"] if path.is_file()]
+    pages = [page for page in seen if b"data-step" in page]
+    assert len(pages) > len(PERSONAS)
+    for cpr in CPRS:
+        for spelling in (cpr.encode(), f"{cpr[:6]}-{cpr[6:]}".encode()):
+            assert not any(spelling in octets for octets in left)
+            assert not any(spelling in page for page in pages)
+
+
+def test_the_demo_s_own_check_passes(demo: Running) -> None:
+    """``broker demo --check`` reports every persona as expected, in the form that programs rely on."""
+    reports = checking.check(demo)
+    assert [each.persona for each in reports if not each.ok] == []
+    row = checking.as_json(reports)["logins"][0]  # type: ignore[index]
+    assert set(row) == {"persona", "affiliation", "decision", "released", "borrower"}
+
+
+def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> None:
+    """Liveness needs nothing; readiness says whether logins would work."""
+    base = f"http://127.0.0.1:{fresh.setting.ports.number('broker')}"
+    assert requests.get(f"{base}/healthz", timeout=5).text == "ok\n"
+    ready = requests.get(f"{base}/readyz", timeout=5)
+    assert ready.json()["ready"] is True
+    hidden = requests.get(f"{base}/readyz", timeout=5, headers={"X-Forwarded-For": "192.0.2.1"})
+    assert set(hidden.json()) == {"ready"}
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(each) for each in task.read_text().split()]
+    assert found
+    return found
+
+
+def _until(reached) -> None:  # type: ignore[no-untyped-def]
+    for _ in range(600):
+        if reached():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not come to that")

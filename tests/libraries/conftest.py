@@ -1,0 +1,110 @@
+"""A simulated Koha over real HTTP, the connector to it, and a raw server for answers that no Koha gives."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from flask import Flask
+
+from broker.core.borrower import Wish, WishedField
+from broker.demo.koha import Client, Simulation, create_app
+from broker.demo.loopback import served
+from broker.libraries.koha import Koha, KohaSettings
+
+CPR = "0101800000"
+MARK = "a" * 32
+
+
+def _settings(url: str, **more: object) -> dict[str, object]:
+    """Give sound settings for a Koha at ``url``."""
+    keys = {"url": url, "client_id": "broker", "client_secret": "demo", "library_id": "AUL", "cpr_attribute": "CPR"}
+    return keys | more
+
+
+@pytest.fixture(name="settings")
+def _sound_settings() -> Callable[..., dict[str, object]]:
+    return _settings
+
+
+@pytest.fixture(name="app")
+def _app() -> Flask:
+    clients = {
+        "broker": Client("demo"),
+        "weak": Client("demo", frozenset({"edit_borrowers"})),
+        "blind": Client("demo", frozenset({"borrowers"})),
+        "none": Client("demo", frozenset()),
+    }
+    return create_app(clients=clients)
+
+
+@pytest.fixture(name="koha")
+def _koha(app: Flask) -> Simulation:
+    simulation: Simulation = app.extensions["koha"]
+    return simulation
+
+
+@pytest.fixture(name="url")
+def _url(app: Flask) -> Iterator[str]:
+    with served(app) as url:
+        yield url
+
+
+@pytest.fixture(name="opened")
+def _opened(url: str) -> Callable[..., Koha]:
+    return lambda **more: KohaSettings.read(_settings(url, **more)).open()
+
+
+@pytest.fixture(name="library")
+def _library(opened: Callable[..., Koha]) -> Koha:
+    return opened()
+
+
+@pytest.fixture(name="soon")
+def _soon() -> Callable[..., datetime]:
+    def soon(seconds: float = 20) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=seconds)
+
+    return soon
+
+
+@pytest.fixture(name="wish")
+def _wish() -> Wish:
+    fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", "aase@post.example", "create"))
+    return Wish(CPR, "student", "STUDENT", (), date(2028, 8, 31), fields, pin_to=None)
+
+
+@pytest.fixture(name="raw")
+def _raw() -> Callable[..., object]:
+    """Give a server that reads one request of each connection and answers with what ``pieces`` yields."""
+
+    @contextmanager
+    def raw(pieces: Callable[[], Iterator[bytes]], seen: list[bytes] | None = None) -> Iterator[str]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        over = threading.Event()
+
+        def answer() -> None:
+            while not over.is_set():
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    with connection:
+                        request = connection.recv(65_536)
+                        if seen is not None and request:
+                            seen.append(request)
+                        for piece in pieces():
+                            connection.sendall(piece)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+            with suppress(OSError):
+                socket.create_connection(listener.getsockname(), 1).close()
+            thread.join()
+            listener.close()
+
+    return raw

@@ -1,0 +1,180 @@
+"""Koha's connector against the simulated Koha: what it finds, what it makes of refusals, and what it never shows."""
+
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+
+from broker.core.borrower import Change, Wish
+from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
+from broker.demo.koha import Simulation
+from broker.libraries.koha import Koha
+
+CPR = "0101800000"
+SPELLINGS = ("0101800000", "010180-0000", "010180 0000")
+MARK = "a" * 32
+
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+
+
+def _desk(koha: Simulation, **more: object) -> dict[str, object]:
+    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
+    return koha.patrons.create(body | more)
+
+
+@pytest.mark.parametrize("field", ["cardnumber", "userid", "attribute"])
+@pytest.mark.parametrize("spelled", SPELLINGS)
+def test_each_spelling_in_each_field_is_found(
+    koha: Simulation, library: Koha, soon: Soon, field: str, spelled: str
+) -> None:
+    """A desk may have written the number anywhere Koha has room for it."""
+    attribute = {"extended_attributes": [{"type": "CPR", "value": spelled}]}
+    made = _desk(koha, **(attribute if field == "attribute" else {field: spelled}))
+    assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
+
+
+def test_one_borrower_that_matches_thrice_is_one(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Card number, user name and attribute of one patron are one match, not a case for staff."""
+    _desk(koha, cardnumber=CPR, userid="010180-0000", extended_attributes=[{"type": "CPR", "value": CPR}])
+    assert len(library.find(CPR, soon())) == 1
+
+
+def test_a_number_that_merely_contains_the_cpr_is_another(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """The match is exact: a longer card number is another person's."""
+    _desk(koha, cardnumber=CPR + "1")
+    assert library.find(CPR, soon()) == ()
+
+
+def test_a_stripped_search_header_is_noticed(
+    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a proxy drops the query Koha gives everyone, and the first of everyone must not become the person."""
+    _desk(koha, cardnumber="T-1")
+    monkeypatch.setattr("broker.libraries.koha_queries.headers", lambda *_, **__: {})
+    with pytest.raises(LibraryUnavailable, match="strip"):
+        library.find(CPR, soon())
+    with pytest.raises(LibraryUnavailable, match="strip"):
+        library.marked(MARK, soon())
+
+
+@pytest.mark.parametrize("number", ["", "abc", "0101", "2 1", "../1", "1/password", "１", "99999999999"])  # noqa: RUF001
+def test_what_cannot_be_a_patron_id_reaches_no_url(koha: Simulation, library: Koha, soon: Soon, number: str) -> None:
+    """Only Koha's own kind of number stands in a path."""
+    with pytest.raises(LibraryRefused):
+        library.read(number, soon())
+    assert koha.access.lines() == []
+
+
+@pytest.mark.parametrize("cpr", ["", "010180000", "01018000001", "120180ABC1", '"},{"', "010180--0000"])
+def test_what_has_not_ten_digits_is_not_searched(koha: Simulation, library: Koha, soon: Soon, cpr: str) -> None:
+    """A constructed number, or none at all, finds nobody."""
+    with pytest.raises(LibraryRefused):
+        library.find(cpr, soon())
+    assert koha.access.lines() == []
+
+
+def test_a_create_carries_the_unique_field_and_the_mark(
+    koha: Simulation, library: Koha, wish: Wish, soon: Soon
+) -> None:
+    """The user name is the CPR, the card number stays empty unless configured, the mark lies in its field."""
+    library.create(wish, MARK, soon())
+    (row,) = koha.patrons.rows()
+    assert (row["userid"], row["cardnumber"], row["statistics_1"]) == (CPR, None, MARK)
+    assert [(each["type"], each["value"]) for each in row["extended_attributes"]] == [("CPR", CPR)]
+    assert (row["library_id"], row["category_id"], row["expiry_date"]) == ("AUL", "STUDENT", "2028-08-31")
+
+
+def test_settings_move_mark_and_card_number(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+    """A library whose statistics are in use reserves the other field, one that scans cards gets the CPR there."""
+    library = opened(mark_field="statistics_2", card_number="cpr", cpr_attribute="")
+    made = library.create(wish, MARK, soon())
+    (row,) = koha.patrons.rows()
+    assert (row["cardnumber"], row["statistics_1"], row["statistics_2"]) == (CPR, None, MARK)
+    assert row["extended_attributes"] == []
+    assert library.marked(MARK, soon()) == (made,)
+
+
+def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Home branch, card number and attributes of a desk's borrower survive; an echo of the object would be a 500."""
+    values = [{"type": "CPR", "value": CPR}]
+    made = _desk(koha, cardnumber="010180-0000", extended_attributes=values, expiry_date="2031-11-24")
+    number = str(made["patron_id"])
+    after = library.change(Change(number, (), "STUDENT", date(2028, 8, 31)), soon())
+    (row,) = koha.patrons.rows()
+    assert (after.category, after.expires) == ("STUDENT", date(2028, 8, 31))
+    kept = ("surname", "userid", "cardnumber", "extended_attributes", "library_id")
+    assert {name: row[name] for name in kept} == {name: made[name] for name in kept}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"client_id": "weak"}, ["PINs cannot be set nor borrowers changed"]),
+        ({"client_id": "blind"}, []),
+        ({"library_id": "XXX"}, ["the home branch cannot be seen"]),
+        ({"client_id": "none"}, ["found by CPR", "found by their mark", "PINs cannot be set"]),
+    ],
+)
+def test_faults_of_the_setup_are_named(
+    opened: Opened, soon: Soon, settings: dict[str, object], said: list[str]
+) -> None:
+    """What would break a promise at the first login is said by ``broker check``, sentence by sentence."""
+    found = opened(**settings).faults(soon())
+    assert len(found) == len(said)
+    assert all(part in sentence for part, sentence in zip(said, found, strict=True))
+
+
+def test_a_search_that_koha_cannot_answer_is_a_fault(
+    library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Koha that reads queries otherwise than 23.05 did shows it at the check, not at a login."""
+    monkeypatch.setattr("broker.libraries.koha_queries.by_attribute", lambda *_: {"extended_attributes.nonsense": "x"})
+    assert "found by CPR (find: 500)" in library.faults(soon())[0]
+
+
+def _everything(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> list[BaseException]:
+    """Use every call, well and badly, and give the errors."""
+    caught: list[BaseException] = []
+    made = library.create(wish, MARK, soon())
+    assert made is not None
+    _desk(koha, cardnumber="010180-0000")
+    library.find(CPR, soon())
+    for strike in ({"lose_answer": 1}, {"fail": 1}, {"down": True}, {"down": False, "slow": 0.5}):
+        koha.faults.set(strike)
+        for attempt in (
+            lambda: library.create(replace(wish, category="NONE"), MARK, soon(0.2)),
+            lambda: library.change(Change(made.number, (("date_of_birth", CPR),)), soon(0.2)),
+            lambda: library.find(CPR, soon(0.2)),
+            lambda: library.set_pin(made.number, "1", soon(0.2)),
+        ):
+            try:
+                attempt()
+            except BrokerError as error:
+                caught.append(error)
+    return caught
+
+
+def test_no_cpr_in_urls_logs_errors_or_reprs(
+    *,
+    koha: Simulation,
+    library: Koha,
+    wish: Wish,
+    soon: Soon,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Invariant 4, over every call and every kind of failure, with every logger turned up."""
+    with caplog.at_level(logging.DEBUG):
+        errors = _everything(koha, library, wish, soon)
+    assert len(errors) >= 10
+    shown = ["".join(traceback.format_exception(each)) for each in errors]
+    shown += [repr(each) + str(each.__context__) + str(each.__cause__) for each in errors]
+    shown += [repr(library), repr(library.find), caplog.text, *capfd.readouterr()]
+    lines = koha.access.lines()
+    assert any("GET /api/v1/patrons?_per_page" in line for line in lines)
+    assert not [text for text in (*shown, *lines) if any(spelled in text for spelled in SPELLINGS)]

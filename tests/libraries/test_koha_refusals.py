@@ -1,0 +1,230 @@
+"""What Koha's connector makes of refusals, odd answers, lost answers and credentials."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+import responses
+from flask import Flask
+
+from broker.core.borrower import Change, Wish, WishedField
+from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
+from broker.demo.koha import Simulation
+from broker.libraries.koha import Koha
+
+CPR = "0101800000"
+SPELLINGS = ("0101800000", "010180-0000", "010180 0000")
+MARK = "a" * 32
+
+
+Soon = Callable[..., datetime]
+Opened = Callable[..., Koha]
+
+
+def _desk(koha: Simulation, **more: object) -> dict[str, object]:
+    body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
+    return koha.patrons.create(body | more)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"userid": CPR},
+        {"extended_attributes": [{"type": "CPR", "value": CPR}]},
+    ],
+    ids=["user name taken, 400", "attribute taken, 400"],
+)
+def test_a_taken_value_means_look_again(
+    koha: Simulation, library: Koha, wish: Wish, soon: Soon, there: dict[str, object]
+) -> None:
+    """Each way in which Koha says "there already" is told from a refusal."""
+    _desk(koha, **there)
+    assert library.create(wish, MARK, soon()) is None
+
+
+def test_a_taken_card_number_means_look_again(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+    """The card number's 409 is such a way too."""
+    _desk(koha, cardnumber=CPR)
+    library = opened(unique_field="cardnumber", cpr_attribute="")
+    assert library.create(wish, MARK, soon()) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        ((409, {"conflict": "borrowers.cardnumber", "error": "Duplicate ID"}), None),
+        ((409, {"conflict": "userid", "error": "Duplicate ID"}), None),
+        ((409, {"error": "A patron record matching these details already exists"}), LibraryRefused),
+        ((400, {"error": f"Something about {CPR}"}), LibraryRefused),
+        ((400, {"errors": [{"message": CPR, "path": f"/body/{CPR}"}, CPR], "status": 400}), LibraryRefused),
+        ((400, [CPR]), LibraryRefused),
+        ((500, {"error": "Something went wrong", "error_code": "internal_server_error"}), LibraryUnavailable),
+        ((503, "<h1>Maintenance</h1>"), LibraryUnavailable),
+        ((429, {}), LibraryUnavailable),
+        ((302, {}), LibraryUnavailable),
+        ((201, "<h1>Hello</h1>"), LibraryUnavailable),
+        ((201, {"patron_id": "12", "category_id": "STUDENT"}), LibraryUnavailable),
+        ((201, {"patron_id": 12}), LibraryUnavailable),
+    ],
+)
+def test_odd_answers_to_a_create(
+    *, library: Koha, url: str, wish: Wish, soon: Soon, answer: tuple[int, object], outcome: type[BrokerError] | None
+) -> None:
+    """A namesake is no duplicate, a 5xx may have been done, and an unreadable success is not taken for one."""
+    status, body = answer
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
+        where = f"{url}/api/v1/patrons"
+        odd.post(where, status=status, **({"body": body} if isinstance(body, str) else {"json": body}))
+        if outcome is None:
+            assert library.create(wish, MARK, soon()) is None
+            return
+        with pytest.raises(outcome) as caught:
+            library.create(wish, MARK, soon())
+    assert CPR not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"category": "NONE"}, "create: 400 for category_id"),
+        (
+            {"fields": (WishedField("surname", "x", "always"), WishedField("date_of_birth", CPR, "always"))},
+            "date_of_birth",
+        ),
+        ({"fields": (WishedField("email", "x@y.example", "always"),)}, "no surname"),
+        ({"fields": (WishedField("userid", "x", "always"),)}, "no field for 'userid'"),
+    ],
+)
+def test_a_refusal_names_the_field_and_nothing_else(
+    *, koha: Simulation, library: Koha, wish: Wish, soon: Soon, change: dict[str, object], named: str
+) -> None:
+    """Enough to mend a policy by, and no value of the person's."""
+    with pytest.raises(LibraryRefused, match=named) as caught:
+        library.create(replace(wish, **change), MARK, soon())  # type: ignore[arg-type]  # a table of changes
+    assert CPR not in str(caught.value)
+    assert koha.patrons.rows() == []
+
+
+def test_a_lost_answer_is_found_again_by_mark_and_cpr(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> None:
+    """A create that was done although 502 came back is told as "try again", and looking finds it with our mark."""
+    koha.faults.lose_answer = 1
+    with pytest.raises(LibraryUnavailable, match="502"):
+        library.create(wish, MARK, soon())
+    assert [each.mark for each in library.marked(MARK, soon())] == [MARK]
+    assert [each.mark for each in library.find(CPR, soon())] == [MARK]
+
+
+def test_a_koha_that_is_down_or_slow_is_worth_another_try(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """503 and silence until the deadline are the same to us."""
+    koha.faults.down = True
+    with pytest.raises(LibraryUnavailable, match="503"):
+        library.find(CPR, soon())
+    koha.faults.set({"down": False, "slow": 2.0})
+    with pytest.raises(LibraryUnavailable, match="no answer"):
+        library.find(CPR, soon(0.3))
+
+
+def test_an_expired_token_is_renewed_once(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> None:
+    """A 401 fetches a new token and repeats the call, which Koha had refused before any work."""
+    library.find(CPR, soon())
+    koha.tokens.revoke()
+    assert library.create(wish, MARK, soon()) is not None
+    assert sum("oauth/token" in line for line in koha.access.lines()) == 2
+
+
+def test_the_token_is_kept_between_calls(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """One token serves all calls until it is about to expire."""
+    for _ in range(3):
+        library.read("1", soon())
+    assert sum("oauth/token" in line for line in koha.access.lines()) == 1
+
+
+def test_credentials_that_are_refused_are_a_fault_of_the_setup(opened: Opened, wish: Wish, soon: Soon) -> None:
+    """No enrolment is given up because a secret was changed: it is tried again once that is mended."""
+    with pytest.raises(LibraryUnavailable, match="no token: 403"):
+        opened(client_secret="wrong").create(wish, MARK, soon())
+
+
+def test_a_missing_right_is_named(opened: Opened, wish: Wish, soon: Soon) -> None:
+    """edit_borrowers makes borrowers, but PINs and changes need the whole module (library_systems.md 1.1)."""
+    library = opened(client_id="weak")
+    made = library.create(wish, MARK, soon())
+    assert made is not None
+    with pytest.raises(LibraryUnavailable, match="a right is missing: borrowers"):
+        library.set_pin(made.number, "4071", soon())
+    with pytest.raises(LibraryUnavailable, match="a right is missing: borrowers"):
+        library.change(Change(made.number, (), "EMPLOYEE", date(2029, 1, 1)), soon())
+
+
+@pytest.mark.parametrize("pin", ["12", " 4071", "407 "])
+def test_a_pin_that_breaks_a_rule_is_refused_unquoted(koha: Simulation, library: Koha, soon: Soon, pin: str) -> None:
+    """Koha's password rules are a refusal, and the PIN is in no text."""
+    number = str(_desk(koha)["patron_id"])
+    with pytest.raises(LibraryRefused) as caught:
+        library.set_pin(number, pin, soon())
+    assert str(caught.value) == "set_pin: 400"
+
+
+def test_a_borrower_that_is_gone_is_a_refusal(library: Koha, soon: Soon) -> None:
+    """What staff have deleted meanwhile is neither changed nor given a PIN."""
+    with pytest.raises(LibraryRefused, match="no such borrower"):
+        library.change(Change("77", ()), soon())
+    with pytest.raises(LibraryRefused, match="404"):
+        library.set_pin("77", "4071", soon())
+
+
+def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str, soon: Soon) -> None:
+    """A proxy's own 404 must not make anyone's account vanish."""
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
+        odd.get(f"{url}/api/v1/patrons/5", status=404, body="<h1>Not Found</h1>")
+        with pytest.raises(LibraryUnavailable, match="404"):
+            library.read("5", soon())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["<h1>Hello</h1>", "[]", '{"access_token": 5}', '{"access_token": "t\\u0141"}', '{"access_token": "t\\n"}'],
+)
+def test_an_answer_that_holds_no_token(library: Koha, url: str, soon: Soon, answer: str) -> None:
+    """What cannot stand in a header is no token, and says that Koha is not there just now."""
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", body=answer)
+        with pytest.raises(LibraryUnavailable, match="no token: 200"):
+            library.find(CPR, soon())
+
+
+def test_a_token_that_stays_refused_is_not_asked_for_without_end(app: Flask, library: Koha, soon: Soon) -> None:
+    """One new token and one more try; then the set-up is at fault."""
+    app.extensions["koha"].tokens._lifetime = 0
+    with pytest.raises(LibraryUnavailable, match="find: 401"):
+        library.find(CPR, soon())
+    assert len(_granted(app)) == 2
+
+
+def test_a_token_is_renewed_before_it_expires(app: Flask, library: Koha, soon: Soon) -> None:
+    """A minute before its end a new one is fetched, so that no call meets the end."""
+    library.find(CPR, soon())
+    tokens = library._calls._tokens
+    assert tokens._renew_at < time.monotonic() + 3541
+    tokens._renew_at = time.monotonic()
+    library.find(CPR, soon())
+    assert len(_granted(app)) == 2
+    assert not [line for line in app.extensions["koha"].access.lines() if line.endswith("401")]
+
+
+def test_many_threads_fetch_one_token(app: Flask, library: Koha, soon: Soon) -> None:
+    """Neither a cold start nor an expiry sends every thread to the token endpoint."""
+    with ThreadPoolExecutor(8) as threads:
+        for _ in range(2):
+            assert set(threads.map(lambda _: library.find(CPR, soon()), range(16))) == {()}
+            app.extensions["koha"].tokens.revoke()
+    assert len(_granted(app)) == 2
+
+
+def _granted(app: Flask) -> list[str]:
+    return [line for line in app.extensions["koha"].access.lines() if "oauth/token" in line]

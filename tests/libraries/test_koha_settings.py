@@ -1,0 +1,74 @@
+"""What [library] may say of a Koha, and that its secret stays secret."""
+
+from collections.abc import Callable
+
+import pytest
+from pydantic import ValidationError
+
+from broker.core.errors import ConfigurationFaults
+from broker.libraries.koha import KohaSettings
+
+Settings = Callable[..., dict[str, object]]
+URL = "https://koha.library.example"
+
+
+@pytest.mark.parametrize(
+    ("more", "where"),
+    [
+        ({"url": "http://koha.library.example"}, "library.url"),
+        ({"url": "http://127.0.0.1.evil.example"}, "library.url"),
+        ({"url": "https://user:secret@koha.library.example"}, "library.url"),
+        ({"url": "https://koha.library.example/api/v1"}, "library.url"),
+        ({"url": "https://koha.library.example/?x=1"}, "library.url"),
+        ({"url": "ftp://koha.library.example"}, "library.url"),
+        ({"unique_field": "CPR"}, "library.unique_field"),
+        ({"mark_field": "surname"}, "library.mark_field"),
+        ({"card_number": "always"}, "library.card_number"),
+        ({"cpr_attribute": "a b"}, "library.cpr_attribute"),
+        ({"timeout": 0}, "library.timeout"),
+        ({"timeout": 3600}, "library.timeout"),
+        ({"client_secret": ""}, "library.client_secret"),
+        ({"verify": False}, "library.verify"),
+    ],
+)
+def test_a_faulty_key_is_named(settings: Settings, more: dict[str, object], where: str) -> None:
+    """Plain http, an attribute as the unique field, or TLS without verification cannot be configured."""
+    with pytest.raises(ConfigurationFaults) as caught:
+        KohaSettings.read(settings(URL) | more)
+    assert [fault.where for fault in caught.value.faults] == [where]
+
+
+def test_all_faults_come_at_once() -> None:
+    """An administrator mends the section in one go."""
+    with pytest.raises(ConfigurationFaults) as caught:
+        KohaSettings.read({"timeout": "soon", "colour": "red"})
+    wanted = {"url", "client_id", "client_secret", "library_id", "timeout", "colour"}
+    assert {fault.where for fault in caught.value.faults} == {f"library.{key}" for key in wanted}
+
+
+def test_the_secret_is_never_shown(settings: Settings) -> None:
+    """Neither sound settings, nor faulty ones, nor the system that they open tell the secret."""
+    secret = "hunter2-hunter2"
+    sound = KohaSettings.read(settings(URL, client_secret=secret))
+    with pytest.raises(ConfigurationFaults) as caught:
+        KohaSettings.read(settings(URL, client_secret=[secret]))
+    with pytest.raises(ValidationError) as raw:
+        KohaSettings.model_validate(settings(URL, client_secret=[secret]))
+    library = sound.open()
+    shown = f"{raw.value} {sound!r} {sound} {library!r} {library._calls._tokens!r} {caught.value!r} {caught.value}"
+    assert secret not in shown
+    assert caught.value.__context__ is None
+
+
+def test_environment_texts_are_read(settings: Settings) -> None:
+    """A number from the environment comes as text."""
+    assert KohaSettings.read(settings(URL + "/", timeout="2.5")).timeout == 2.5
+    assert KohaSettings.read(settings(URL + "/")).url == URL
+
+
+def test_no_policy_field_reaches_key_mark_or_rights(settings: Settings) -> None:
+    """A policy cannot write what makes a borrower unique, ours, or of a category and branch."""
+    reserved = {"userid", "cardnumber", "statistics_1", "statistics_2", "category_id", "library_id", "patron_id"}
+    fields = KohaSettings.read(settings(URL)).fields
+    assert "surname" in fields
+    assert not fields & (reserved | {"expiry_date", "extended_attributes", "password", "privacy"})

@@ -1,0 +1,89 @@
+"""Draws transactions in every combination of facts, for laws that must hold of them all."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from broker.core.attributes import WireAttribute
+from broker.core.consent import Question, receipt
+from broker.core.entities import Controller, Service, Text
+from broker.core.errors import AUTHN_FAILED
+from broker.core.policy import Decision, Effect, Place, Policy, Reason, Release, ReleasedAttribute, Requirement
+from broker.core.pseudonyms import Pseudonyms
+from broker.core.release import disclose
+from broker.core.steps import Terms
+from broker.core.transaction import (
+    Account,
+    Authentication,
+    AuthnRequest,
+    Person,
+    Transaction,
+    UpstreamRefusal,
+)
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+WORDS, PLACE = Text("words", "ord"), Place("student.yaml", 1)
+PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
+SERVICE = Service("my-loans", "https://loans.example", WORDS, ("wayf",), Controller(WORDS), encrypts=True)
+LOGIN = Authentication(
+    "wayf", "i", "au", ("au",), (WireAttribute("cn", ("A",)),), NOW, "ctx", NOW, NOW + timedelta(minutes=4)
+)
+
+
+def terms_of(decision: Decision) -> Terms:
+    """Give terms under which ``decision`` is always the decision."""
+    return Terms(SERVICE, Controller(WORDS), PSEUDONYMS, lambda *_: decision, ("wayf",))
+
+
+@st.composite
+def transactions(draw: st.DrawFn) -> tuple[Transaction, Decision]:
+    """Draw a transaction and a decision about it."""
+    decision = draw(decisions())
+    request = AuthnRequest("_r", "my-loans", "https://loans.example", "acs", is_passive=draw(st.booleans()))
+    plain = Transaction("t" * 32, "BCDFGHJK", NOW, NOW + timedelta(minutes=30), request)
+    made = replace(
+        plain,
+        upstream=draw(st.sampled_from([None, "wayf"])),
+        authentication=draw(st.sampled_from([None, LOGIN])),
+        failure=draw(st.sampled_from([None, UpstreamRefusal("wayf", AUTHN_FAILED)])),
+        person=draw(st.sampled_from([None, Person("p"), Person("p", None, "cpr_changed")])),
+        account=draw(st.sampled_from([None, Account("7", "done"), Account(None, "case"), Account(None, "none")])),
+    )
+    if decision.release is None or draw(st.booleans()):
+        return made, decision
+    asked = Question(
+        "ask" if decision.release.legal_basis == "consent" else "inform",
+        disclose(decision, SERVICE, "acs", Controller(WORDS)),
+    )
+    answer = receipt(
+        "r", asked, draw(st.booleans()), remember=False, person="p", language="da", pseudonyms=PSEUDONYMS, now=NOW
+    )
+    return replace(made, receipt=answer), decision
+
+
+@st.composite
+def decisions(draw: st.DrawFn) -> Decision:
+    """Draw a decision: deny, permit, or a permit that lacks its release entry."""
+    if draw(st.booleans()):
+        return Decision(Effect.DENY, (Reason("no_affiliation"),))
+    listed = (ReleasedAttribute("sn", WORDS, PLACE),)
+    release = Release(
+        "my-loans",
+        draw(st.sampled_from(["make", "need", "none"])),
+        draw(st.sampled_from(["consent", "public_task"])),
+        WORDS,
+        "persistent",
+        listed,
+        PLACE,
+    )
+    policy = Policy("s.yaml", "student", 1, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), None, (release,))
+    return Decision(
+        Effect.PERMIT,
+        (Reason("ok"),),
+        "student",
+        policy,
+        draw(st.sampled_from([release, None])),
+        ((listed[0], ("Ravn",)),),
+        digest="d",
+    )

@@ -1,0 +1,227 @@
+"""A whole broker in the test's own process, over real HTTP to a simulated Koha and a real mail server."""
+
+import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker import parts as parts_of
+from broker.app import create_app
+from broker.config import load
+from broker.demo import hub, koha, library
+from broker.demo.loopback import served
+from broker.demo.mailbox import Mailbox
+from broker.demo.personas import persona
+from broker.demo.running import seeds
+from broker.demo.setting import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
+from broker.saml import bindings, encryption, signature
+
+_LOGIN = re.compile(r"/login/([0-9a-f]{32})")
+
+
+@dataclass(slots=True)
+class Clock:
+    """The one clock of the broker under test, which a test may move."""
+
+    ahead: timedelta = timedelta()
+
+    def now(self) -> datetime:
+        """Give the time it is for the broker."""
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass(slots=True)
+class House:
+    """The broker and the parties around it."""
+
+    setting: Setting
+    app: Flask
+    koha: koha.Simulation
+    mailbox: Mailbox
+    clock: Clock
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def parts(self) -> parts_of.Parts:
+        """Give the broker's parts."""
+        found: parts_of.Parts = self.app.extensions["broker"]
+        return found
+
+    def person(self) -> "Person":
+        """Give a browser that has never been here."""
+        return Person(self, self.app.test_client())
+
+    @property
+    def peer(self) -> library.Peer:
+        """Give the broker as a service knows it."""
+        base = self.setting.ports.origin("broker")
+        keys = tuple(signature.VerifyKey.of(each) for each in self.parts.keys.idp.signing_certificates)
+        return library.Peer(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys)
+
+    def site(self, service: str) -> library.Site:
+        """Give one of the library's services."""
+        title, _, entity_id = SERVICES[service]
+        return library.Site(title, entity_id, f"{self.setting.ports.origin('library')}/{service}/acs")
+
+    def hub_key(self) -> signature.SigningKey:
+        """Give the key the hub signs with."""
+        return signature.SigningKey.of(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
+
+    def answer(self, url: str, name: str | None, key: signature.SigningKey | None = None) -> tuple[str, dict[str, str]]:
+        """Let the hub answer the AuthnRequest in ``url`` as this persona (None: cancelled); give ACS and fields."""
+        asked = hub.read(urlsplit(url).query)
+        xml = hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
+        return asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+
+    def landing(self, response: TestResponse) -> library.Landing:
+        """Read, as the service does, what a self-posting page carries."""
+        fields = form(response)[1]
+        keys = encryption.DecryptionKeys.of([self.setting.library.key.encode()])
+        return library.land(bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
+
+
+def form(response: TestResponse, number: int = 0) -> tuple[str, dict[str, str]]:
+    """Give action and hidden fields of a form on the page."""
+    found = list(html.fromstring(response.get_data()).iter("form"))[number]
+    fields = {each.get("name"): each.get("value") or "" for each in found.iter("input") if each.get("type") == "hidden"}
+    return found.get("action") or "", fields
+
+
+def mark(response: TestResponse) -> tuple[str, str]:
+    """Give data-step and data-reason of a page."""
+    main = next(html.fromstring(response.get_data()).iter("main"))
+    return main.get("data-step"), main.get("data-reason")
+
+
+@dataclass(slots=True)
+class Person:
+    """One person's browser at the broker; hub and library are played by the test."""
+
+    house: House
+    client: FlaskClient
+
+    def get(self, url: str) -> TestResponse:
+        """Open an address of the broker, following its redirects as long as they stay there."""
+        response = self.client.get(self.path(url), base_url=self.base)
+        while response.status_code in {302, 303} and response.location.startswith(self.base + "/"):
+            response = self.client.get(self.path(response.location), base_url=self.base)
+        return response
+
+    def post(self, url: str, fields: Mapping[str, Any], **headers: str) -> TestResponse:
+        """Post a form as a page of the broker's does; ``headers`` replace the browser's."""
+        return self.bare_post(url, fields, {**self.own_headers(), **headers})
+
+    @property
+    def base(self) -> str:
+        """Give the broker's origin."""
+        return self.house.setting.ports.origin("broker")
+
+    def ask(self, service: str = "my-loans", *, force: bool = False, passive: bool = False) -> TestResponse:
+        """Come from a service with its AuthnRequest."""
+        url = library.request_url(self.house.site(service), service, self.house.peer, force=force, passive=passive)
+        return self.get(url)
+
+    def sso_path(self, service: str = "my-loans") -> str:
+        """Give path and query of a service's AuthnRequest."""
+        return self.path(library.request_url(self.house.site(service), service, self.house.peer, force=False, passive=False))
+
+    def own_headers(self) -> dict[str, str]:
+        """Give what a browser says of a form on the broker's own pages."""
+        return {"Sec-Fetch-Site": "same-origin", "Origin": self.base}
+
+    def bare_post(self, url: str, fields: Mapping[str, Any], headers: Mapping[str, str]) -> TestResponse:
+        """Post a form with these headers only; an empty one is left out."""
+        sent = {name: value for name, value in headers.items() if value}
+        return self.client.post(self.path(url), data=fields, base_url=self.base, headers=sent)
+
+    def choose(self, page: TestResponse, way: str = "wayf") -> str:
+        """Choose a way to log in on the chooser and give the address of the upstream the browser is sent to."""
+        action, fields = form(page)
+        onward = self.post(action, {**fields, "upstream": way})
+        response = self.get(html.fromstring(onward.get_data()).xpath("//main//a/@href")[0])
+        assert response.status_code == 302
+        return str(response.location)
+
+    def deliver(self, acs: str, fields: Mapping[str, str]) -> TestResponse:
+        """Bring the hub's answer to the ACS, as the cross-site POST that it is, without following."""
+        bare = self.house.app.test_client()
+        return bare.post(self.path(acs), data=fields, base_url=self.base, headers={"Sec-Fetch-Site": "cross-site"})
+
+    def log_in(self, name: str, way: str = "wayf", service: str = "my-loans", **how: bool) -> TestResponse:
+        """Go from the service through the hub to whatever page comes after."""
+        url = self.choose(self.ask(service, **how), way)
+        arrived = self.deliver(*self.house.answer(url, name))
+        assert arrived.status_code == 303, mark(arrived)
+        return self.get(arrived.location)
+
+    def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:
+        """Answer the consent screen."""
+        assert mark(page)[0] == "ask", mark(page)
+        token = html.fromstring(page.get_data()).xpath("//form[@class='answer']//input[@name='token']/@value")[0]
+        fields = {"token": token, "answer": answer, **({"remember": "yes"} if remember else {}), **more}
+        return self.post(page.request.path, fields)
+
+    @staticmethod
+    def path(url: str) -> str:
+        """Give path and query of an address."""
+        parts = urlsplit(url)
+        return parts.path + (f"?{parts.query}" if parts.query else "")
+
+
+@pytest.fixture(scope="session")
+def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
+    """Write a demo's folder once, keys and all."""
+    return write(tmp_path_factory.mktemp("house") / "demo", Ports(48080), datetime.now(UTC))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give the clock of the broker under test."""
+    return Clock()
+
+
+@pytest.fixture
+def house(setting: Setting, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    """Give a broker with an empty store, a fresh library system and an empty mailbox."""
+    monkeypatch.setattr(parts_of, "now", clock.now)
+    monkeypatch.setattr("broker.app.now", clock.now)
+    smtp, page = _free_port(), _free_port()
+    system = koha.create_app(seeds(), clients={"broker": koha.Client(CLIENT_SECRET)})
+    mailbox = Mailbox(smtp, page)
+    mailbox.start()
+    with served(system) as url:
+        environ = {
+            "BROKER_LIBRARY__URL": url,
+            "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
+            "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
+        }
+        app = create_app(load(setting.config, environ))
+        found = House(setting, app, system.extensions["koha"], mailbox, clock)
+        ending = threading.Event()
+        loop = threading.Thread(target=found.parts.enrolments.run, args=(ending.is_set, 0.05, _raise), daemon=True)
+        loop.start()
+        yield found
+        ending.set()
+        found.parts.wake.set()
+        loop.join(20)
+    mailbox.stop()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _raise(error: Exception) -> None:
+    raise error

@@ -1,0 +1,146 @@
+"""Real Redis servers for the tests: one alone and a Cluster of three, on free ports, in throw-away folders."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+KEEPING = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
+_SLOTS = 16384
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@dataclass
+class RedisServer:
+    """One redis-server of the tests: started, killed and started again on the same folder."""
+
+    folder: Path
+    settings: tuple[str, ...] = KEEPING
+    port: int = field(default_factory=_free_port)
+    _running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The URL of its first database."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> "RedisServer":
+        """Start it and wait until it answers and has loaded what lies in its folder."""
+        # Sentinel keeps what it learns in its settings file, so every server gets one.
+        settings = self.folder / "conf"
+        settings.touch()
+        place = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.folder))
+        with (self.folder / "log").open("ab") as log:
+            self._running = subprocess.Popen(
+                ("redis-server", str(settings), *place, *self.settings), stdout=log, stderr=log
+            )
+        _until(self._answers)
+        return self
+
+    def kill(self) -> None:
+        """End it at once, as kill -9 does, and wait until it is gone."""
+        if self._running is not None:
+            self._running.send_signal(signal.SIGKILL)
+            self._running.wait()
+            self._running = None
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP makes it hang, SIGCONT go on."""
+        assert self._running is not None
+        self._running.send_signal(number)
+
+    def client(self) -> redis.Redis:
+        """Give a plain client, for looking behind the store."""
+        return redis.Redis(host="127.0.0.1", port=self.port, protocol=2, retry=Retry(NoBackoff(), 0))
+
+    def _answers(self) -> bool:
+        assert self._running is not None
+        assert self._running.poll() is None, (self.folder / "log").read_text()
+        try:
+            with self.client() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        time.sleep(0.05)
+    pytest.fail("a server of the tests did not start within 20 seconds")
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """Give one server that keeps what it acknowledges, for the whole run."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    try:
+        yield server.start()
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """Give the URL of an empty Redis."""
+    with redis_server.client() as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RedisServer, ...]]:
+    """Give three servers that share the slots of one Cluster, for the whole run."""
+    nodes = [
+        RedisServer(
+            tmp_path_factory.mktemp("node"),
+            (*KEEPING, "--cluster-enabled", "yes", "--cluster-port", str(_free_port())),
+        )
+        for _ in range(3)
+    ]
+    try:
+        _join([node.start() for node in nodes])
+        yield tuple(nodes)
+    finally:
+        for node in nodes:
+            node.kill()
+
+
+@pytest.fixture
+def redis_cluster_url(redis_cluster: tuple[RedisServer, ...]) -> str:
+    """Give the URL of an empty Cluster."""
+    for node in redis_cluster:
+        with node.client() as client:
+            client.flushall()
+    return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in redis_cluster)
+
+
+def _join(nodes: list[RedisServer]) -> None:
+    for number, node in enumerate(nodes):
+        with node.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", number * _SLOTS // 3, (number + 1) * _SLOTS // 3 - 1)
+            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            if number:
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port, nodes[0].settings[-1])
+    for node in nodes:
+        _until(partial(_knows_all, node))
+
+
+def _knows_all(node: RedisServer) -> bool:
+    with node.client() as client:
+        told = client.execute_command("CLUSTER", "INFO")
+    return b"cluster_state:ok" in told and b"cluster_known_nodes:3" in told

@@ -1,0 +1,194 @@
+"""Messages of an upstream for the tests of the gate: genuine ones, and the parts of which hostile ones are made."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xmlsec
+from lxml import etree
+
+from broker.saml import encryption, gate, keys, signature
+from broker.saml.encryption import DecryptionKeys
+from broker.saml.names import ASSERTION, DS, ENCRYPTED_ASSERTION, EXCLUSIVE, RESPONSE, SAML, SIGNATURE, XENC, XENC11
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+MORE = "http://www.w3.org/2001/04/xmldsig-more#"
+SHA256 = XENC + "sha256"
+UPSTREAM = "https://hub.example"
+_NAMESPACES = f"""xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="{SAML}" \
+xmlns:xs="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance\""""
+_ASSERTION = """<saml:Assertion ID="a1" Version="2.0" IssueInstant="2026-11-25T12:00:00Z">\
+<saml:Issuer>https://hub.example</saml:Issuer><saml:Subject>\
+<saml:NameID Format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient">_t1</saml:NameID>\
+<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData \
+NotOnOrAfter="2026-11-25T12:04:00Z" Recipient="https://broker.example/acs" InResponseTo="q1"/>\
+</saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore="2026-11-25T11:59:30Z" \
+NotOnOrAfter="2026-11-25T12:04:00Z"><saml:AudienceRestriction><saml:Audience>https://broker.example</saml:Audience>\
+</saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement AuthnInstant="2026-11-25T12:00:00Z">\
+<saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password\
+</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement><saml:AttributeStatement>\
+<saml:Attribute Name="urn:oid:1.3.6.1.4.1.5923.1.1.1.6" \
+NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri"><saml:AttributeValue%s>%s\
+</saml:AttributeValue></saml:Attribute></saml:AttributeStatement></saml:Assertion>"""
+_RESPONSE = f"""<samlp:Response {_NAMESPACES} ID="r1" Version="2.0" IssueInstant="2026-11-25T12:00:00Z" \
+InResponseTo="q1" Destination="https://broker.example/acs"><saml:Issuer>{UPSTREAM}</saml:Issuer>%s<samlp:Status>\
+<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/>%s</samlp:Status>%s</samlp:Response>"""
+REQUEST = f"""<samlp:AuthnRequest {_NAMESPACES} ID="q1" Version="2.0" IssueInstant="2026-11-25T12:00:00Z">\
+<saml:Issuer>https://my-loans.example</saml:Issuer></samlp:AuthnRequest>""".encode()
+_SIGNATURE = f"""<ds:Signature xmlns:ds="{DS}"><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="%(c14n)s"/>\
+<ds:SignatureMethod Algorithm="%(method)s"/>%(references)s</ds:SignedInfo><ds:SignatureValue/></ds:Signature>"""
+_REFERENCE = """<ds:Reference URI="%(uri)s"><ds:Transforms>%(transforms)s</ds:Transforms>\
+<ds:DigestMethod Algorithm="%(digest)s"/><ds:DigestValue/></ds:Reference>"""
+_SEALED = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}"><xenc:EncryptedData xmlns:xenc="{XENC}" xmlns:ds="{DS}" \
+Type="%(type)s"><xenc:EncryptionMethod Algorithm="%(content)s"/><ds:KeyInfo><xenc:EncryptedKey>\
+<xenc:EncryptionMethod Algorithm="%(transport)s">%(inner)s</xenc:EncryptionMethod><xenc:CipherData><xenc:CipherValue/>\
+</xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue/></xenc:CipherData>\
+</xenc:EncryptedData></saml:EncryptedAssertion>"""
+
+
+@dataclass(frozen=True, repr=False)
+class Peer:
+    """Somebody with a key, and its certificate in a file as the xmlsec1 program wants it."""
+
+    private: bytes
+    certificate: bytes
+    key: signature.SigningKey
+    folder: Path
+
+
+@dataclass(frozen=True, repr=False)
+class Forge:
+    """Makes messages, genuine or not."""
+
+    upstream: Peer
+    stranger: Peer
+    broker: Peer
+    older: Peer  # the broker's previous decryption key
+
+    @property
+    def decryption(self) -> DecryptionKeys:
+        """The broker's keys: the current and the one before."""
+        return DecryptionKeys.of([self.broker.private, self.older.private])
+
+    def assertion(self, value: str = "nurse@au.dk", name: str = "a1") -> str:
+        """Give an unsigned assertion with one attribute value, which is written as it stands."""
+        kind = "" if value.startswith("<") else ' xsi:type="xs:string"'
+        return (_ASSERTION % (kind, value)).replace('"a1"', f'"{name}"')
+
+    def response(self, value: str = "nurse@au.dk", *, extensions: str = "", detail: str = "", after: str = "") -> Any:
+        """Give an unsigned Response with an assertion; the other parts are written where the schema has them."""
+        return etree.fromstring(_RESPONSE % (extensions, detail, self.assertion(value) + after))
+
+    def bare(self, extensions: str = "", detail: str = "") -> Any:
+        """Give an unsigned Response without an assertion."""
+        return etree.fromstring(_RESPONSE % (extensions, detail, ""))
+
+    def signed(self, response: Any | None = None, *, whole: bool = False, both: bool = False) -> Any:
+        """Give a Response signed by the upstream: its assertion, the whole of it, or both."""
+        root = self.response() if response is None else response
+        if both or not whole:
+            signature.sign(root.find(ASSERTION), self.upstream.key)
+        if both or whole:
+            signature.sign(root, self.upstream.key)
+        return root
+
+    def sign(
+        self,
+        element: Any,
+        *,
+        key: xmlsec.Key | None = None,
+        method: str = MORE + "rsa-sha256",
+        digest: str = SHA256,
+        c14n: str = EXCLUSIVE,
+        transforms: Sequence[str] = (DS + "enveloped-signature", EXCLUSIVE),
+        uris: Sequence[str] = ("#a1",),
+    ) -> Any:
+        """Sign ``element`` truly, but in whatever way is asked, and give it back."""
+        written = "".join(
+            each if each.startswith("<") else f'<ds:Transform Algorithm="{each}"/>' for each in transforms
+        )
+        parts = "".join(_REFERENCE % {"uri": uri, "transforms": written, "digest": digest} for uri in uris)
+        made = etree.fromstring(_SIGNATURE % {"c14n": c14n, "method": method, "references": parts})
+        element.insert(1, made)
+        signing = xmlsec.SignatureContext()
+        signing.key = key or self.upstream.key.xml
+        for each in element.getroottree().iter(RESPONSE, ASSERTION):
+            signing.register_id(each, "ID")
+        signing.sign(made)
+        return element
+
+    def sealed(
+        self,
+        plain: bytes,
+        *,
+        content: str = XENC11 + "aes256-gcm",
+        transport: str = XENC + "rsa-oaep-mgf1p",
+        inner: str = "",
+        kind: str = XENC + "Element",
+        to: Peer | None = None,
+    ) -> Any:
+        """Encrypt octets to the broker in whatever way is asked, and give the EncryptedAssertion."""
+        made = etree.fromstring(_SEALED % {"content": content, "transport": transport, "inner": inner, "type": kind})
+        recipient = xmlsec.KeysManager()
+        recipient.add_key(signature.VerifyKey.of((to or self.broker).certificate).xml)
+        closing = xmlsec.EncryptionContext(recipient)
+        triple = "tripledes" in content
+        size = 192 if triple else int(content.rpartition("aes")[2][:3])
+        kinds = xmlsec.constants
+        closing.key = xmlsec.Key.generate(
+            kinds.KeyDataDes if triple else kinds.KeyDataAes, size, kinds.KeyDataTypeSession
+        )
+        closing.encrypt_binary(made[0], plain)
+        return made
+
+    def enclosed(self, sealed: Any) -> Any:
+        """Give an unsigned Response around an EncryptedAssertion."""
+        root = self.bare()
+        root.append(sealed)
+        return root
+
+    def receive(self, raw: bytes, *, allow_cbc: bool = False) -> Any:
+        """Take a Response as an endpoint does and give the assertion that a signature covers."""
+        root = gate.parse(raw, RESPONSE)
+        whole = root.find(SIGNATURE) is not None
+        if whole:
+            signature.verify(root, [self.upstream.certificate])
+        sealed, assertion = root.find(ENCRYPTED_ASSERTION), root.find(ASSERTION)
+        if sealed is not None:
+            assertion = encryption.decrypt(sealed, self.decryption, allow_cbc=allow_cbc)
+        if assertion is None:
+            raise LookupError("no assertion")
+        if not whole or assertion.find(SIGNATURE) is not None:
+            signature.verify(assertion, [self.upstream.certificate])
+        return assertion
+
+
+def octets(element: Any) -> bytes:
+    """Write a message as upstreams do."""
+    return etree.tostring(element, encoding="utf-8")
+
+
+def stripped(element: Any) -> Any:
+    """Give a copy without the signature at it."""
+    copy = deepcopy(element)
+    for each in copy.findall(SIGNATURE):
+        copy.remove(each)
+    return copy
+
+
+def _peer(folder: Path) -> Peer:
+    folder.mkdir()
+    keys.new_pair(folder / "key.pem", folder.name, NOW, 2048)
+    private, certificate = (folder / "key.pem").read_bytes(), (folder / "key.crt").read_bytes()
+    return Peer(private, certificate, signature.SigningKey.of(private, certificate), folder)
+
+
+@pytest.fixture(scope="session")
+def forge(tmp_path_factory: pytest.TempPathFactory) -> Forge:
+    """Give the makers of messages, with keys made once a run."""
+    folder = tmp_path_factory.mktemp("peers")
+    return Forge(*(_peer(folder / name) for name in ("upstream", "stranger", "broker", "older")))

@@ -1,0 +1,357 @@
+"""A broker between two upstreams and three services, each with its own keys, and the messages they truly send."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from lxml import etree
+
+from broker.core.attributes import AttributeMap, Row, WireAttribute
+from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text, Upstream
+from broker.core.ports import PostForm, Received
+from broker.core.release import Disclosure, Item
+from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding
+from broker.saml import bindings, encryption, gate, keys, metadata, signature
+from broker.saml.identity_provider import IdentityProviderFace
+from broker.saml.names import PREFIXES, RESPONSE
+from broker.saml.service_provider import ServiceProviderFace
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+BASE = "https://broker.example"
+IDP = f"{BASE}/saml/idp/metadata"
+SSO = f"{BASE}/saml/idp/sso"
+HUB, DIRECT, EID = "https://hub.example", "https://idp.kb.example", "https://saml.eid.example"
+AU, AU_ALIAS, KU = "https://idp.au.example", "https://birk.example/idp.au.example", "https://idp.ku.example"
+NEMLOGIN = "https://nemlogin.example"
+LOANS, OPEN, PRINT = "https://my-loans.example", "https://open.example", "https://print.example"
+EPPN, CN = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "urn:oid:2.5.4.3"
+WORDS = Text("words", "ord")
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+_URI = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
+Change = Callable[[Any], object]
+
+_RESPONSE = """<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"
+ xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" xmlns:xs="http://www.w3.org/2001/XMLSchema"
+ xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" ID="_r1" Version="2.0" IssueInstant="{now}" InResponseTo="_q1"
+ Destination="{acs}"><saml:Issuer>{issuer}</saml:Issuer><samlp:Status>
+ <samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>
+ <saml:Assertion ID="_a1" Version="2.0" IssueInstant="{now}"><saml:Issuer>{issuer}</saml:Issuer><saml:Subject>
+ <saml:NameID Format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient">_t1</saml:NameID>
+ <saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData
+ NotOnOrAfter="{end}" Recipient="{acs}" InResponseTo="_q1"/></saml:SubjectConfirmation></saml:Subject>
+ <saml:Conditions NotBefore="{now}" NotOnOrAfter="{end}"><saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience>
+ </saml:AudienceRestriction></saml:Conditions>
+ <saml:AuthnStatement AuthnInstant="{now}" SessionIndex="_s1" SessionNotOnOrAfter="{session}"><saml:AuthnContext>
+ <saml:AuthnContextClassRef>{context}</saml:AuthnContextClassRef>{chain}</saml:AuthnContext></saml:AuthnStatement>
+ <saml:AttributeStatement><saml:Attribute Name="{eppn}" NameFormat="{uri}">
+ <saml:AttributeValue xsi:type="xs:string">au1@au.dk</saml:AttributeValue></saml:Attribute>
+ <saml:Attribute Name="{cn}" NameFormat="{uri}"><saml:AttributeValue>Asta Ravn</saml:AttributeValue></saml:Attribute>
+ </saml:AttributeStatement></saml:Assertion></samlp:Response>"""
+
+_REQUEST = """<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"
+ xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_s1" Version="2.0" IssueInstant="2026-11-25T12:00:00Z"
+ Destination="{sso}" AssertionConsumerServiceURL="{service}/acs"
+ ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"><saml:Issuer>{service}</saml:Issuer></samlp:AuthnRequest>"""
+
+_ENTITY = """<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"
+ xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" entityID="{entity_id}">
+{role}</md:EntityDescriptor>"""
+
+_PROTOCOL = 'protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"'
+_BINDINGS = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-"
+
+
+@dataclass(frozen=True, repr=False)
+class Party:
+    """Somebody with a key."""
+
+    private: bytes
+    certificate: bytes
+    key: signature.SigningKey
+
+
+def key_descriptor(certificate: bytes, use: str | None = None, after: str = "") -> str:
+    """Write a KeyDescriptor as peers do."""
+    body = "".join(line for line in certificate.decode().splitlines() if "CERTIFICATE" not in line)
+    given = f' use="{use}"' if use else ""
+    return (
+        f"<md:KeyDescriptor{given}><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{body}</ds:X509Certificate>"
+        f"</ds:X509Data></ds:KeyInfo>{after}</md:KeyDescriptor>"
+    )
+
+
+def idp_entity(entity_id: str, *descriptors: str) -> str:
+    """Write an upstream's metadata."""
+    endpoint = f'<md:SingleSignOnService Binding="{_BINDINGS}Redirect" Location="{entity_id}/sso"/>'
+    role = f"<md:IDPSSODescriptor {_PROTOCOL}>{''.join(descriptors)}{endpoint}</md:IDPSSODescriptor>"
+    return _ENTITY.format(entity_id=entity_id, role=role)
+
+
+def sp_entity(entity_id: str, *descriptors: str, signs: bool = False, before: str = "", acs: str = "") -> str:
+    """Write a service's metadata."""
+    endpoints = acs or f'<md:AssertionConsumerService index="1" Binding="{_BINDINGS}POST" Location="{entity_id}/acs"/>'
+    flag = ' AuthnRequestsSigned="true"' if signs else ""
+    role = f"<md:SPSSODescriptor {_PROTOCOL}{flag}>{before}{''.join(descriptors)}{endpoints}</md:SPSSODescriptor>"
+    return _ENTITY.format(entity_id=entity_id, role=role)
+
+
+def edit(path: str, **attributes: str | None) -> Change:
+    """Give a change that sets the attributes of the element at ``path``; None takes one out."""
+
+    def change(root: Any) -> None:
+        for name, value in attributes.items():
+            element = at(root, path)
+            if value is None:
+                element.attrib.pop(name)
+            else:
+                element.set(name, value)
+
+    return change
+
+
+def drop(path: str) -> Change:
+    """Give a change that takes the element at ``path`` out."""
+
+    def change(root: Any) -> None:
+        element = at(root, path)
+        element.getparent().remove(element)
+
+    return change
+
+
+def say(path: str, words: str) -> Change:
+    """Give a change of the text of the element at ``path``."""
+    return lambda root: setattr(at(root, path), "text", words)
+
+
+def add(path: str, xml: str, index: int | None = None) -> Change:
+    """Give a change that puts an element into the one at ``path``, last or at ``index``."""
+
+    def change(root: Any) -> None:
+        spaces = " ".join(f'xmlns:{prefix}="{space}"' for prefix, space in PREFIXES.items())
+        made = etree.fromstring(f"<x {spaces}>{xml}</x>")[0]
+        parent = at(root, path)
+        parent.insert(len(parent) if index is None else index, made)
+
+    return change
+
+
+def at(root: Any, path: str) -> Any:
+    """Find the one element at a path with prefixes; "." is the root."""
+    (found,) = root.xpath(path, namespaces=PREFIXES)
+    return found
+
+
+def stamp(moment: datetime) -> str:
+    """Write a time as SAML does."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, repr=False)
+class Parties:
+    """Everyone, and what they send and receive."""
+
+    folder: Path
+    ring: keys.KeyRing
+    hub: Party
+    direct: Party
+    service: Party
+    stranger: Party
+    upstreams: Mapping[str, Upstream]
+    services: Mapping[str, Service]
+    metadata: metadata.Metadata
+    face: ServiceProviderFace
+    idp: IdentityProviderFace
+    request: AuthnRequest = field(default=AuthnRequest("_s1", "my-loans", LOANS, f"{LOANS}/acs", "state/1"))
+
+    def acs(self, upstream: str = "wayf") -> str:
+        """Give our ACS toward an upstream."""
+        return f"{BASE}/saml/sp/{upstream}/acs"
+
+    def signer(self, upstream: str) -> Party:
+        """Give who signs as this upstream."""
+        return self.hub if self.upstreams[upstream].entity_id == HUB else self.direct
+
+    def response(self, *changes: Change, upstream: str = "wayf", now: datetime = NOW) -> Any:
+        """Give an unsigned Response of ``upstream``, true but for the changes."""
+        party = self.upstreams[upstream]
+        chain = {"wayf": (AU,), "nemid": ("https://saml.nemlogin.example", NEMLOGIN)}.get(upstream, ())
+        xml = _RESPONSE.format(
+            acs=self.acs(upstream),
+            issuer=party.entity_id,
+            audience=party.sp_entity_id,
+            now=stamp(now),
+            end=stamp(now + timedelta(minutes=4)),
+            session=stamp(now + timedelta(hours=4)),
+            context=PASSWORD,
+            chain="".join(f"<saml:AuthenticatingAuthority>{each}</saml:AuthenticatingAuthority>" for each in chain),
+            eppn=EPPN,
+            cn=CN,
+            uri=_URI,
+        )
+        root = etree.fromstring(xml.replace("\n", ""))
+        for change in changes:
+            change(root)
+        return root
+
+    def signed(self, root: Any, party: Party | None = None, *, whole: bool = False, both: bool = False) -> bytes:
+        """Sign a Response as the hub or another: its Assertion, the whole, or both; and give its octets."""
+        key = (party or self.hub).key
+        assertion = root.find("{*}Assertion")
+        if assertion is not None and (both or not whole):
+            signature.sign(assertion, key)
+        if both or whole:
+            signature.sign(root, key)
+        return cast("bytes", etree.tostring(root))
+
+    def sealed(self, root: Any, party: Party | None = None, *, sign: bool = True) -> Any:
+        """Sign the Assertion of a Response and encrypt it to our current key."""
+        assertion = root.find("{*}Assertion")
+        if sign:
+            signature.sign(assertion, (party or self.hub).key)
+        root.replace(assertion, encryption.encrypt(assertion, self.ring.sp.encryption_certificate))
+        return root
+
+    def receive(self, xml: bytes, upstream: str = "wayf", *, now: datetime = NOW, **more: Any) -> Received:
+        """Take a Response as the flow does, to the request ``_q1`` that was sent at NOW."""
+        expected = more.pop("expected", Outstanding("_q1", upstream, NOW))
+        return self.face.receive(upstream, xml, expected, now=now, **{"force_authn": False, **more})
+
+    def authn_request(self, *changes: Change, service: str = LOANS) -> Any:
+        """Give an unsigned AuthnRequest of a service, true but for the changes."""
+        root = etree.fromstring(_REQUEST.format(sso=SSO, service=service).replace("\n", ""))
+        for change in changes:
+            change(root)
+        return root
+
+    def query(self, root: Any, *, key: signature.SigningKey | None, relay_state: str | None = "state/1") -> str:
+        """Give the query string that carries an AuthnRequest by Redirect, signed if a key is given."""
+        url = bindings.redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
+        return url.partition("?")[2]
+
+    def ask(self, *changes: Change, service: str = LOANS, now: datetime = NOW) -> AuthnRequest:
+        """Read an AuthnRequest by Redirect, signed where the service signs."""
+        key = self.service.key if service == LOANS else None
+        return self.idp.read_redirect(self.query(self.authn_request(*changes, service=service), key=key), now)
+
+    def issued(self) -> Issued:
+        """Give the ids of an assertion."""
+        return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "4711")
+
+    def disclosure(self, *items: Item, service: str = "my-loans", entity: str = LOANS) -> Disclosure:
+        """Give a disclosure with these items, or a plain one."""
+        listed = items or (Item("borrower_number", ("4711",), WORDS), Item("cn", ("Asta Ravn",), WORDS))
+        return Disclosure(service, f"{entity}/acs", PERSISTENT, WORDS, "consent", None, None, listed, "digest")
+
+    def authentication(self, **changes: Any) -> Authentication:
+        """Give a verified authentication by the hub."""
+        made = Authentication(
+            upstream="wayf",
+            issuer=HUB,
+            institution=AU,
+            authorities=(AU,),
+            attributes=(WireAttribute(CN, ("Asta Ravn",)),),
+            authn_instant=NOW - timedelta(minutes=3),
+            authn_context=PASSWORD,
+            received=NOW,
+            assertion_until=NOW + timedelta(minutes=4),
+        )
+        return replace(made, **changes)
+
+    def message(self, form: PostForm) -> bytes:
+        """Take the Response out of a form."""
+        return bindings.decode_post(form.fields["SAMLResponse"])
+
+    def opened(self, form: PostForm) -> tuple[Any, Any]:
+        """Verify and open a Response as a service does: give it and its Assertion."""
+        root = gate.parse(self.message(form), RESPONSE)
+        keys_of_ours = [signature.VerifyKey.of(each) for each in self.ring.idp.signing_certificates]
+        signature.verify(root, keys_of_ours)
+        sealed, plain = root.find("{*}EncryptedAssertion"), root.find("{*}Assertion")
+        if sealed is not None:
+            plain = encryption.decrypt(sealed, encryption.DecryptionKeys.of([self.service.private]), allow_cbc=False)
+        if plain is not None:
+            signature.verify(plain, keys_of_ours)
+        return root, plain
+
+
+def party(folder: Path, size: int = 2048) -> Party:
+    """Make somebody with a key."""
+    keys.new_pair(folder / "key.pem", folder.name, NOW, size)
+    private, certificate = (folder / "key.pem").read_bytes(), (folder / "key.crt").read_bytes()
+    return Party(private, certificate, signature.SigningKey.of(private, certificate))
+
+
+def _upstreams() -> dict[str, Upstream]:
+    hub = Upstream(
+        "wayf",
+        "wayf",
+        HUB,
+        f"{BASE}/saml/sp/wayf/metadata",
+        "wayf",
+        WORDS,
+        (Institution(AU, (AU_ALIAS,), ("au.dk", "clin.au.dk")), Institution(KU, (), ("ku.dk",))),
+    )
+    own = f"{BASE}/saml/sp/%s/metadata"
+    nemid = replace(hub, name="nemid", sp_entity_id=own % "nemid", institutions=(Institution(NEMLOGIN),))
+    direct = Upstream("kb", "saml", DIRECT, own % "kb", "wayf", WORDS, (Institution(DIRECT),))
+    eid = replace(direct, name="eid", profile="oiosaml3", entity_id=EID, sp_entity_id=own % "eid")
+    eid = replace(eid, institutions=(Institution(EID),), cbc=True, requester_id=False)
+    return {each.name: each for each in (hub, nemid, direct, eid)}
+
+
+def _services() -> dict[str, Service]:
+    loans = Service("my-loans", LOANS, WORDS, ("wayf", "nemid"), Controller(WORDS), encrypts=True)
+    made = (loans, Service("open", OPEN, WORDS, ("wayf",)), Service("print", PRINT, WORDS, ("wayf",)))
+    return {each.name: each for each in made}
+
+
+OUTGOING = AttributeMap(
+    "library",
+    (
+        Row("urn:oid:0.9.2342.19200300.100.1.1", "borrower_number", friendly="uid"),
+        Row("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr", prefix="urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"),
+        Row(CN, "cn", friendly="cn"),
+        Row("mail", "mail"),
+    ),
+    outgoing=True,
+)
+
+
+def write_metadata(folder: Path, hub: Party, direct: Party, service: Party) -> None:
+    """Write what everyone says of themselves into ``folder``."""
+    folder.mkdir()
+    location = f'<md:AssertionConsumerService index="%d" Binding="{_BINDINGS}POST" Location="{OPEN}/%s"%s/>'
+    several = location % (1, "acs", "") + location % (2, "other", "") + location % (7, "main", ' isDefault="true"')
+    files = {
+        "hub": idp_entity(HUB, key_descriptor(hub.certificate)),
+        "direct": idp_entity(DIRECT, key_descriptor(direct.certificate, "signing")),
+        "eid": idp_entity(EID, key_descriptor(direct.certificate, "signing")),
+        "loans": sp_entity(LOANS, key_descriptor(service.certificate), signs=True),
+        "open": sp_entity(OPEN, acs=several),
+        "print": sp_entity(PRINT, key_descriptor(service.certificate, "signing")),
+    }
+    for name, xml in files.items():
+        (folder / f"{name}.xml").write_text(xml)
+
+
+@pytest.fixture(scope="session")
+def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
+    """Give everyone, with keys made once a run."""
+    folder = tmp_path_factory.mktemp("parties")
+    keys.generate(folder / "keys", NOW, 2048)
+    ring = keys.load(folder / "keys")
+    made = [party(folder / name) for name in ("hub", "direct", "service", "stranger")]
+    write_metadata(folder / "metadata", *made[:3])
+    upstreams, services = _upstreams(), _services()
+    read = metadata.load(
+        folder / "metadata", {each.entity_id for each in upstreams.values()}, {LOANS, OPEN, PRINT}, NOW
+    )
+    own = tuple(each.sp_entity_id for each in upstreams.values())
+    face = ServiceProviderFace.of(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
+    maps = {"library": OUTGOING}
+    idp = IdentityProviderFace.of(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
+    return Parties(folder, ring, *made, upstreams, services, read, face, idp)

@@ -1,0 +1,178 @@
+"""What the Redis store promises beyond the laws of its port, shown on real servers."""
+
+import signal
+import socket
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key, Store
+from broker.stores import redis_address, redis_keys
+from broker.stores.opening import open_store
+from broker.stores.redis import RedisStore
+from tests.plugins.redis_server import KEEPING, RedisServer
+
+NOW = datetime(2031, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
+KEY = Key("enrolment", "g", "n")
+MARKER = b"0101010000"
+Start = Callable[..., RedisServer]
+CALLS: dict[str, Callable[[Store], object]] = {
+    "get": lambda store: store.get(KEY, NOW),
+    "put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW),
+    "durable put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW, durable=True),
+    "drop": lambda store: store.drop(KEY),
+    "list": lambda store: list(store.list("enrolment", None, NOW)),
+    "list group": lambda store: list(store.list("enrolment", "g", NOW)),
+    "claim": lambda store: store.claim("enrolment", None, "c", timedelta(0), NOW),
+    "count": lambda store: store.count(KEY, 1, LATER, NOW),
+    "faults": lambda store: store.faults(),
+}
+
+
+def _open(url: str, **options: bool) -> Store:
+    return open_store(url, Path(), **options)
+
+
+def _put(store: Store, version: str = "1") -> bool:
+    return store.put(KEY, Kept(MARKER, version, LATER, NOW), None, NOW, durable=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ((), ["appendonly", "appendfsync"]),
+        (("--appendonly", "yes"), ["appendfsync"]),
+        ((*KEEPING, "--maxmemory-policy", "allkeys-lru"), ["maxmemory-policy"]),
+        ((*KEEPING, "--no-appendfsync-on-rewrite", "yes"), ["no-appendfsync-on-rewrite"]),
+        (KEEPING, []),
+    ],
+)
+def test_settings_that_lose_writes_are_faults(start: Start, settings: tuple[str, ...], words: list[str]) -> None:
+    """Redis as Debian ships it, and each setting that may lose what was acknowledged, is named with the remedy."""
+    server = start(*settings)
+    faults = _open(server.url).faults()
+    assert len(faults) == len(words)
+    assert all(word in fault for word, fault in zip(words, faults, strict=True))
+    assert list(_open(server.url, accept_loss=True).faults()) == []
+
+
+def test_settings_that_cannot_be_read_are_a_fault(start: Start) -> None:
+    """Where the broker's user may not see the settings, that is said; what cannot be checked is not taken as good."""
+    server = start(*KEEPING)
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-config")
+    (fault,) = _open(server.url).faults()
+    assert "CONFIG GET" in fault
+
+
+def test_faults_of_a_cluster_name_the_server(redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str) -> None:
+    """One server of a Cluster that may lose writes is named by its address."""
+    with redis_cluster[1].client() as client:
+        client.config_set("appendfsync", "everysec")
+        faults = _open(redis_cluster_url).faults()
+        client.config_set("appendfsync", "always")
+    assert [str(redis_cluster[1].port) in fault for fault in faults] == [True]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("kind", ["redis", "redis+cluster", "redis+sentinel"])
+def test_a_redis_that_is_not_there_is_unavailable(kind: str, call: str) -> None:
+    """Whatever is asked of a server that does not answer is a 503 that quotes neither value nor password."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        store = _open(f"{kind}://:hemmeligt@127.0.0.1:{closed.getsockname()[1]}" + "/books" * kind.endswith("sentinel"))
+        with pytest.raises(StoreUnavailable) as refused:
+            CALLS[call](store)
+    assert refused.value.http == 503
+    assert not any(word in str(refused.value) for word in ("hemmeligt", "0101010000", "127.0.0.1"))
+
+
+@pytest.mark.parametrize("call", ["get", "durable put", "claim"])
+def test_a_redis_that_hangs_is_unavailable(start: Start, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """A server that takes the question and never answers costs a request the timeout, not its thread."""
+    monkeypatch.setitem(redis_address._SETTINGS, "socket_timeout", 0.1)
+    server = start(*KEEPING)
+    store = _open(server.url)
+    CALLS[call](store)
+    server.signal(signal.SIGSTOP)
+    with pytest.raises(StoreUnavailable):
+        CALLS[call](store)
+    server.signal(signal.SIGCONT)
+    CALLS[call](store)
+
+
+def test_a_full_redis_is_unavailable_and_unchanged(start: Start) -> None:
+    """A put for which memory is short is a 503 that left nothing behind, not even in the queue."""
+    server = start(*KEEPING)
+    store = _open(server.url)
+    with server.client() as client:
+        client.config_set("maxmemory", "1kb")
+        for call in ("put", "durable put", "count"):
+            with pytest.raises(StoreUnavailable):
+                CALLS[call](store)
+        assert client.keys() == []
+        client.config_set("maxmemory", "0")
+    assert _put(store)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_forgotten_scripts_are_sent_again(redis_server: RedisServer, redis_url: str, call: str) -> None:
+    """A server that was restarted knows no script, and nobody notices."""
+    store = _open(redis_url)
+    CALLS[call](store)
+    with redis_server.client() as client:
+        client.script_flush()
+    CALLS[call](store)
+
+
+def test_redis_cleans_up_what_has_expired(redis_server: RedisServer, redis_url: str) -> None:
+    """Every key has a time to live that reaches beyond ``until`` and not far, so that nothing stays for ever."""
+    store = _open(redis_url)
+    for name in ("", "n"):
+        store.put(Key("link", "g", name), Kept(MARKER, "1", LATER), None, NOW)
+    store.put(Key("link", "g", "m"), Kept(MARKER, "1", NOW + timedelta(hours=1)), None, NOW)
+    store.count(KEY, 1, LATER, NOW)
+    day, leeway = timedelta(days=1), timedelta(minutes=5)
+    with redis_server.client() as client:
+        lives = {key: timedelta(milliseconds=int(client.pttl(key))) for key in client.scan_iter()}
+    assert len(lives) == 5
+    short = [life for key, life in lives.items() if key.endswith(b"g/m")]
+    assert all(timedelta(hours=1) < life <= timedelta(hours=1) + leeway for life in short)
+    assert sorted(day < life <= day + leeway for life in lives.values()) == [False] + [True] * 4
+
+
+def test_the_names_of_a_group_are_forgotten_with_their_records(redis_server: RedisServer, redis_url: str) -> None:
+    """A group that is written to for years does not grow by the names of what has long expired."""
+    store = _open(redis_url)
+    for day in range(5):
+        now = NOW + timedelta(days=day)
+        assert store.put(Key("session", "g", str(day)), Kept(b"", "1", now + timedelta(hours=1)), None, now)
+    with redis_server.client() as client:
+        assert client.zrange(redis_keys.place(Key("session", "g")).names, 0, -1) == [b"4"]
+
+
+def test_a_key_scanned_twice_is_listed_once(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SCAN may give a key again, next to it or much later, when Redis resizes its table; a list does not."""
+    store = _open(redis_url)
+    assert isinstance(store, RedisStore)
+    for number in range(300):
+        store.put(Key("link", str(number)), Kept(b"", "1", LATER), None, NOW)
+    names = [*store._opened().scan_iter()]
+    monkeypatch.setattr(store._opened(), "scan_iter", lambda **_: iter([names[0], *names, *names]))
+    assert len([*store.list("link", None, NOW)]) == 300
+
+
+def test_a_group_lies_under_one_hash_tag() -> None:
+    """All keys of a group share one tag, also where its name holds braces, and a kind's groups spread over shards."""
+    tags = set()
+    for group in ("g", "}{", "{a}", "a/b", *(str(number) for number in range(200))):
+        places = [redis_keys.place(Key("link", group, name)) for name in ("", "n", "}{x}")]
+        keys = {key for place in places for key in (place.record, place.names, place.due, place.counter)}
+        of_group = {key[key.index("{") + 1 : key.index("}")] for key in keys}
+        assert len(of_group) == 1
+        tags |= of_group
+    assert len(tags) == redis_keys.SHARDS

@@ -1,0 +1,125 @@
+"""What is left of an acknowledged write when a Redis dies, is replaced, or gives its slot away."""
+
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key, Store
+from broker.stores import redis_keys
+from broker.stores.opening import open_store
+from broker.stores.redis import RedisStore
+from tests.plugins.redis_server import KEEPING, RedisServer
+
+NOW = datetime(2031, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
+KEY = Key("enrolment", "g", "n")
+MARKER = b"0101010000"
+Start = Callable[..., RedisServer]
+
+
+def _open(url: str, **options: bool) -> Store:
+    return open_store(url, Path(), **options)
+
+
+def _put(store: Store, version: str = "1") -> bool:
+    return store.put(KEY, Kept(MARKER, version, LATER, NOW), None, NOW, durable=True)
+
+
+@pytest.fixture
+def pair(start: Start) -> tuple[RedisServer, RedisServer]:
+    """Give a master and the replica that follows it."""
+    master = start(*KEEPING, "--repl-diskless-sync-delay", "0")
+    replica = start(*KEEPING, "--replicaof", "127.0.0.1", str(master.port))
+    with master.client() as client:
+        client.set("begun", "1")
+        _wait(lambda: bool(client.wait(1, 100)))
+    return master, replica
+
+
+def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer]) -> None:
+    """With a replica attached a durable put stands only once it has it; a retry does not get round that."""
+    master, replica = pair
+    with replica.client() as copy:
+        store = _open(master.url)
+        assert _put(store)
+        record = redis_keys.place(KEY).record
+        assert copy.hget(record, "v") == MARKER
+        replica.signal(signal.SIGSTOP)
+        try:
+            second = Kept(b"second", "2", LATER)
+            for worker in (store, store, _open(master.url)):
+                with pytest.raises(StoreUnavailable, match="replica"):
+                    worker.put(KEY, second, "1", NOW, durable=True)
+            assert store.put(Key("link", "g"), second, None, NOW)
+        finally:
+            replica.signal(signal.SIGCONT)
+        assert store.put(KEY, second, "1", NOW, durable=True)
+        assert copy.hget(record, "v") == b"second"
+
+
+def test_sentinel_leads_to_the_new_master(pair: tuple[RedisServer, RedisServer], start: Start) -> None:
+    """When the master is killed and its replica promoted, what was acknowledged is there and writes go on."""
+    master, replica = pair
+    sentinel = start("--sentinel")
+    with sentinel.client() as client:
+        client.execute_command("SENTINEL", "MONITOR", "books", "127.0.0.1", master.port, 1)
+        client.execute_command("SENTINEL", "SET", "books", "down-after-milliseconds", 300)
+        _wait(lambda: bool(client.execute_command("SENTINEL", "REPLICAS", "books")))
+    store = _open(sentinel.url.replace("redis://", "redis+sentinel://").removesuffix("/0") + "/books")
+    assert list(store.faults()) == []
+    assert _put(store)
+    master.kill()
+    _wait(lambda: _writes(store))
+    found = store.get(KEY, NOW)
+    assert found is not None
+    assert found.value == MARKER
+    with replica.client() as client:
+        assert client.role()[0] == b"master"
+
+
+def _writes(store: Store) -> bool:
+    try:
+        return store.put(Key("link", "g"), Kept(b"", secrets.token_hex(8), LATER), None, NOW, durable=True)
+    except StoreUnavailable:
+        return False
+
+
+def test_a_moved_slot_is_followed(redis_cluster: tuple[RedisServer, ...], redis_cluster_url: str) -> None:
+    """A durable put whose slot went to another server since the client last looked finds it there."""
+    store = _open(redis_cluster_url)
+    assert isinstance(store, RedisStore)
+    assert _put(store)
+    store.drop(KEY)
+    slot = store._opened().keyslot(redis_keys.place(KEY).record)
+    port = store._opened().get_node_from_key(redis_keys.place(KEY).record).port
+    owner = next(node for node in redis_cluster if node.port == port)
+    other = next(node for node in redis_cluster if node is not owner)
+    _give(redis_cluster, slot, other)
+    assert _put(store)
+    with other.client() as client:
+        assert client.keys() != []
+    store.drop(KEY)
+    _give(redis_cluster, slot, owner)
+    assert store.get(KEY, NOW) is None
+
+
+def _give(nodes: tuple[RedisServer, ...], slot: int, to: RedisServer) -> None:
+    with to.client() as client:
+        name = client.execute_command("CLUSTER", "MYID")
+    for node in sorted(nodes, key=lambda node: node is not to):
+        with node.client() as client:
+            client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
+
+
+def _wait(holds: Callable[[], bool]) -> None:
+    for _ in range(400):
+        if holds():
+            return
+        time.sleep(0.05)
+    pytest.fail("it did not come about within 20 seconds")

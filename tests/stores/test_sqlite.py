@@ -1,0 +1,235 @@
+"""What the SQLite store promises beyond the laws of its port."""
+
+import resource
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key, Store
+from broker.stores import sqlite, sqlite_file
+from broker.stores.opening import open_store
+
+NOW = datetime(2031, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
+KEY = Key("enrolment", "g", "n")
+MARKER = b"0101010000-and-more-that-nobody-may-read"
+CALLS: dict[str, Callable[[Store], object]] = {
+    "get": lambda store: store.get(KEY, NOW),
+    "put": lambda store: store.put(KEY, Kept(MARKER, "1", LATER), None, NOW),
+    "drop": lambda store: store.drop(KEY),
+    "list": lambda store: list(store.list("enrolment", None, NOW)),
+    "list group": lambda store: list(store.list("enrolment", "g", NOW)),
+    "claim": lambda store: store.claim("enrolment", None, "c", timedelta(0), NOW),
+    "count": lambda store: store.count(KEY, 1, LATER, NOW),
+    "faults": lambda store: store.faults(),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Give where the file lies."""
+    return tmp_path / "broker.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Store:
+    """Give a store on a new file."""
+    return open_store(f"sqlite:{path.name}", path.parent)
+
+
+@pytest.fixture
+def raw(path: Path, store: Store) -> Iterator[sqlite3.Connection]:  # noqa: ARG001 - the store makes the file
+    """Give a look behind the store."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def test_its_files_are_the_owners_alone(store: Store, path: Path) -> None:
+    """The file, its log and its index are made with mode 0600, and nothing else is left in the folder."""
+    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
+    modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert modes == {"broker.db": 0o600, "broker.db-wal": 0o600, "broker.db-shm": 0o600}
+    assert list(store.faults()) == []
+
+
+def test_a_file_that_others_may_read_is_a_fault(store: Store, path: Path) -> None:
+    """A file opened to the group is named in a sentence, with the mode it should have."""
+    path.chmod(0o640)
+    faults = store.faults()
+    assert "broker.db " in faults[0]
+    assert all("0600" in fault for fault in faults)
+
+
+def test_a_file_without_its_log_is_a_fault(store: Store, raw: sqlite3.Connection) -> None:
+    """A file that was taken out of WAL mode is named in a sentence."""
+    raw.execute("PRAGMA journal_mode = DELETE")
+    (fault,) = store.faults()
+    assert "WAL" in fault
+
+
+def test_prepare_keeps_what_is_there(store: Store, path: Path) -> None:
+    """Preparing a file again changes nothing in it."""
+    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
+    sqlite_file.prepare(path)
+    assert open_store("sqlite:broker.db", path.parent).get(KEY, NOW) == Kept(b"value", "1", LATER)
+
+
+def test_of_two_workers_that_make_the_file_one_wins(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that saw no file, overtaken by one that made and filled it, does not put its own in its place."""
+    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(Path, "exists", lambda _: False)
+        before = path.stat().st_ino
+        sqlite_file.prepare(path)
+    assert path.stat().st_ino == before
+    assert open_store("sqlite:broker.db", path.parent).get(KEY, NOW) is not None
+    assert sorted(file.name for file in path.parent.iterdir()) == ["broker.db", "broker.db-shm", "broker.db-wal"]
+
+
+def test_connections_stay_on_their_side_of_a_fork(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fork the child opens its own connections and leaves those it inherited untouched, not even closed."""
+    assert isinstance(store, sqlite.SqliteStore)
+    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
+    (inherited,) = before = [*store._own.idle]
+    with monkeypatch.context() as child:
+        child.setattr("os.getpid", lambda: -1)
+        assert store.get(KEY, NOW) is not None
+        assert not {*map(id, store._own.idle)} & {*map(id, before)}
+        assert store._own.inherited is not None
+        assert store._own.inherited.idle == before
+    assert inherited.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("durable", "synchronous"), [(False, ["NORMAL"]), (True, ["NORMAL", "FULL", "NORMAL"])])
+def test_durable_commits_under_synchronous_full(
+    store: Store, monkeypatch: pytest.MonkeyPatch, synchronous: list[str], *, durable: bool
+) -> None:
+    """A durable put is committed with an fsync; the next put on that connection is not."""
+    said: list[str] = []
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
+
+    def traced(*arguments: object, **options: object) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(said.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    store.put(KEY, Kept(b"value", "1", LATER), None, NOW, durable=durable)
+    assert [line.rpartition(" ")[2] for line in said if line.startswith("PRAGMA synchronous")] == synchronous
+    commit = said.index("COMMIT")
+    assert [line for line in said[:commit] if "synchronous" in line][-1].endswith("FULL" if durable else "NORMAL")
+    assert "BEGIN IMMEDIATE" in said[:commit]
+
+
+def test_what_was_erased_does_not_linger(store: Store, raw: sqlite3.Connection, path: Path) -> None:
+    """Once the log is folded in, neither a dropped nor an overwritten value stands in a free page."""
+    for key in (KEY, Key("link", "g")):
+        store.put(key, Kept(MARKER * 300, "1", LATER), None, NOW)
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert MARKER in path.read_bytes()
+    store.drop(KEY)
+    store.put(Key("link", "g"), Kept(b"", "2", LATER), "1", NOW)
+    raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert MARKER[:10] not in path.read_bytes()
+
+
+def test_expired_rows_are_swept(store: Store, raw: sqlite3.Connection) -> None:
+    """Writes delete what has expired, a bounded number at a time, and nothing else."""
+    for number in range(150):
+        store.put(Key("spent", str(number)), Kept(b"value", "1", NOW + timedelta(seconds=1)), None, NOW)
+        store.count(Key("counter", str(number)), 1, NOW + timedelta(seconds=1), NOW)
+    store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
+    left = [151]
+    while left[-1] > 1:
+        store.count(Key("counter", "present"), 1, LATER, NOW + timedelta(minutes=1))
+        left.append(raw.execute("SELECT count(*) FROM record").fetchone()[0])
+        assert 0 <= left[-2] - left[-1] <= 128
+        assert len(left) < 300
+    assert raw.execute("SELECT count(*) FROM counter").fetchone()[0] < 150
+    assert store.get(KEY, NOW) is not None
+    assert store.count(Key("counter", "present"), 0, LATER, NOW) == len(left) - 1
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("harm", ["missing", "garbage", "schema"])
+def test_a_broken_file_is_unavailable(path: Path, call: str, harm: str) -> None:
+    """A file that is gone, is none of SQLite's, or has a later schema is a 503 that quotes no value."""
+    store = open_store("sqlite:broker.db", path.parent)
+    if harm == "missing":
+        path.unlink()
+    elif harm == "garbage":
+        path.write_bytes(MARKER * 300)
+    else:
+        connection = sqlite3.connect(path)
+        connection.execute("PRAGMA user_version = 2")
+        connection.close()
+    with pytest.raises(StoreUnavailable) as refused:
+        CALLS[call](store)
+    assert refused.value.http == 503
+    assert "0101010000" not in str(refused.value)
+
+
+@pytest.mark.parametrize("call", ["put", "drop", "count"])
+def test_a_locked_file_is_unavailable(
+    path: Path, raw: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A writer that another one keeps waiting gives up with a 503, reads go on, and afterwards all is well."""
+    monkeypatch.setattr(sqlite_file, "_PATIENCE", 0.05)
+    store = open_store("sqlite:broker.db", path.parent)
+    raw.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
+        CALLS[call](store)
+    assert store.get(KEY, NOW) is None
+    raw.execute("ROLLBACK")
+    CALLS[call](store)
+
+
+def test_a_thread_that_never_gets_its_turn_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the writers before it in the same worker do not finish, a thread gives up with a 503."""
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.05)
+    assert isinstance(store, sqlite.SqliteStore)
+    with store._here().turn, pytest.raises(StoreUnavailable):
+        store.drop(KEY)
+    store.drop(KEY)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key
+from broker.stores.opening import open_store
+now = datetime(2031, 1, 1, tzinfo=UTC)
+store = open_store("sqlite:broker.db", Path(sys.argv[1]))
+def put(name, size):
+    return store.put(Key("link", name), Kept(bytes(size), "1", now + timedelta(1)), None, now, durable=True)
+assert put("a", 10)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, most))
+try:
+    put("b", 400_000)
+except StoreUnavailable as error:
+    print(error)
+assert store.get(Key("link", "a"), now) and not store.get(Key("link", "b"), now)
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+assert put("b", 400_000)
+"""
+
+
+def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
+    """A write for which there is no room is a 503 and leaves no half of itself; with room again it succeeds."""
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
+    root = str(Path(sqlite.__file__).parents[2])
+    command = (sys.executable, "-c", FULL_DISK, str(tmp_path))
+    done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": root}, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("sqlite: SQLITE_")

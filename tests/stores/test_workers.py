@@ -1,0 +1,74 @@
+"""Several workers on one store, and what is left when one of them, or the store, is killed."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from subprocess import Popen
+
+import pytest
+
+from broker.core.ports import Key
+from broker.stores.opening import open_store
+from tests.plugins.redis_server import RedisServer
+
+NOW = datetime(2031, 1, 1, tzinfo=UTC)
+TOTAL = Key("transaction", "total")
+Worker = Callable[[str, Path, str], Popen[str]]
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Give each store's URL."""
+    return str(request.getfixturevalue("redis_url")) if request.param == "redis" else "sqlite:broker.db"
+
+
+def _total(url: str, folder: Path) -> bytes | None:
+    found = open_store(url, folder).get(TOTAL, NOW)
+    return found and found.value
+
+
+def _acknowledged(running: Popen[str], least: int) -> list[int]:
+    assert running.stdout is not None
+    return [int(running.stdout.readline()) for _ in range(least)]
+
+
+def test_workers_lose_no_change(url: str, tmp_path: Path, worker: Worker) -> None:
+    """Four workers that start together, make the store and count by compare-and-set lose none of it."""
+    for running in [worker(url, tmp_path, "add") for _ in range(4)]:
+        assert (running.communicate()[1], running.returncode) == ("", 0)
+    assert _total(url, tmp_path) == b"200"
+
+
+def test_a_store_used_before_a_fork_serves_both_sides(url: str, tmp_path: Path, worker: Worker) -> None:
+    """Children forked from a worker with open connections, and the worker itself, lose no change."""
+    running = worker(url, tmp_path, "fork")
+    assert (running.communicate()[1], running.returncode) == ("", 0)
+    assert _total(url, tmp_path) == b"256"
+
+
+def test_a_killed_worker_loses_nothing_acknowledged(url: str, tmp_path: Path, worker: Worker) -> None:
+    """After kill -9 of a writer, each enrolment whose put had returned is there, and can be claimed."""
+    running = worker(url, tmp_path, "acknowledge")
+    told = _acknowledged(running, 25)
+    running.kill()
+    told += [int(line) for line in running.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
+    listed = {key.group for key, _ in open_store(url, tmp_path).list("enrolment", None, NOW)}
+    assert {str(number) for number in told} <= listed
+
+
+def test_a_killed_redis_loses_nothing_acknowledged(tmp_path: Path, worker: Worker) -> None:
+    """After kill -9 of the server and a new start on its folder, each acknowledged enrolment is there and queued."""
+    server = RedisServer(tmp_path).start()
+    try:
+        running = worker(server.url, tmp_path, "acknowledge")
+        told = _acknowledged(running, 25)
+        server.kill()
+        rest, error = running.communicate()
+        assert "StoreUnavailable" in error
+        told += [int(line) for line in rest.splitlines()]
+        server.start()
+        store = open_store(server.url, tmp_path)
+        assert {str(number) for number in told} <= {key.group for key, _ in store.list("enrolment", None, NOW)}
+        assert all(store.claim("enrolment", str(number), "c", NOW - NOW, NOW) for number in told)
+    finally:
+        server.kill()

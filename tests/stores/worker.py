@@ -1,0 +1,54 @@
+"""Another worker, for the tests: ``worker.py URL FOLDER add|acknowledge|fork``."""
+
+import os
+import secrets
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from broker.core.ports import Kept, Key, Store
+from broker.stores.opening import open_store
+
+NOW = datetime(2031, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(days=1)
+TOTAL = Key("transaction", "total")
+
+
+def add(store: Store, times: int = 50) -> None:
+    """Add one, ``times`` times, by compare-and-set."""
+    for _ in range(times):
+        stands = False
+        while not stands:
+            found = store.get(TOTAL, NOW)
+            value, was = (int(found.value), found.version) if found else (0, None)
+            stands = store.put(TOTAL, Kept(b"%d" % (value + 1), secrets.token_hex(8), LATER), was, NOW)
+
+
+def acknowledge(store: Store) -> None:
+    """Write durable enrolments without end and print the number of each once it stands."""
+    for number in count():
+        record = Kept(b"wish", secrets.token_hex(8), LATER, NOW)
+        assert store.put(Key("enrolment", str(number)), record, None, NOW, durable=True)
+        sys.stdout.write(f"{number}\n")
+        sys.stdout.flush()
+
+
+def fork(store: Store) -> None:
+    """Use the store, fork with its connections open, and go on in four children and the parent at once."""
+    add(store, 3)
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            add(store)
+            os._exit(0)
+        children.append(child)
+    add(store)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    add(store, 3)
+
+
+if __name__ == "__main__":
+    url, folder, work = sys.argv[1:]
+    {"add": add, "acknowledge": acknowledge, "fork": fork}[work](open_store(url, Path(folder)))

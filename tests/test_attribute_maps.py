@@ -1,0 +1,134 @@
+"""The shipped attribute maps and their reader."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker import attribute_maps
+from broker.core.attributes import OURS, wire
+from broker.core.errors import ConfigurationFaults
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = attribute_maps.load(ROOT / "attribute_maps")
+LABELS = "version: 1\nlabels:\n  sn: {en: Surname, da: Efternavn}\n"
+MAP = "version: 1\nface: upstream\nattributes:\n"
+
+
+def faults(folder: Path, **files: str) -> list[str]:
+    """Give the faults of a folder with these files."""
+    for name, text in {"labels": LABELS, **files}.items():
+        (folder / f"{name}.yaml").write_text(text)
+    with pytest.raises(ConfigurationFaults) as found:
+        attribute_maps.load(folder)
+    return [str(each).removeprefix(folder.name + "/") for each in found.value.faults]
+
+
+def test_wayf_is_read_by_both_of_its_names() -> None:
+    """Each attribute with an OID has a row for it and one for the plain name, alike in all but the Name."""
+    rows = SHIPPED.maps["wayf"].rows
+    oids = {row.name for row in rows if row.wire.startswith("urn:") and row.name != "cpr"}
+    alike = {row.name: row for row in rows if not row.wire.startswith("urn:")}
+    for row in rows:
+        if row.name in oids and row.wire.startswith("urn:"):
+            other = alike[row.name]
+            assert (row.pattern, row.single, row.scope, row.identity) == (
+                other.pattern,
+                other.single,
+                other.scope,
+                other.identity,
+            )
+    assert [row.wire for row in rows if row.name == "cpr"] == [
+        "urn:oid:1.3.6.1.4.1.25178.1.2.15",
+        "urn:oid:1.3.6.1.4.1.2428.90.1.5",
+        "schacPersonalUniqueID",
+        "norEduPersonNIN",
+    ]
+
+
+def test_identities_are_single_and_of_an_exact_scope() -> None:
+    """A doubled or foreign eppn, subject-id, pairwise-id or home organisation must refuse (attacks.md 21 and 22)."""
+    identities = {row.name for row in SHIPPED.maps["wayf"].rows if row.identity}
+    assert identities == {"eduPersonPrincipalName", "subject-id", "pairwise-id", "schacHomeOrganization"}
+    assert all(row.single and row.scope == "exact" for row in SHIPPED.maps["wayf"].rows if row.identity)
+
+
+def test_the_library_gets_number_and_cpr_as_it_reads_them() -> None:
+    """The borrower number is uid on the wire, the CPR the schacPersonalUniqueID URN (design 5)."""
+    library = SHIPPED.maps["library"]
+    number, cpr = wire(library, "borrower_number"), wire(library, "cpr")
+    assert number is not None
+    assert cpr is not None
+    assert (number.wire, number.friendly) == ("urn:oid:0.9.2342.19200300.100.1.1", "uid")
+    assert cpr.written("0101010110") == "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:0101010110"
+    assert (cpr.wire, cpr.friendly) == ("urn:oid:1.3.6.1.4.1.25178.1.2.15", "schacPersonalUniqueID")
+
+
+def test_people_see_every_attribute_by_a_label_in_both_languages() -> None:
+    """Also what is ours to say; and a policy may name it all."""
+    names = {row.name for each in SHIPPED.maps.values() for row in each.rows}
+    assert names <= SHIPPED.labels.keys()
+    assert SHIPPED.labels["cpr"]["da"] == "CPR-nummer"
+    assert SHIPPED.attributes >= OURS
+    assert "eduPersonScopedAffiliation" in SHIPPED.attributes
+
+
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_no_upstream_asserts_what_is_ours(tmp_path: Path, name: str) -> None:
+    """Else an institution could claim a hospital's mailbox, or another's borrower number (design 5)."""
+    labels = LABELS + f"  {name}: {{en: x, da: x}}\n"
+    found = faults(tmp_path, wayf=MAP + f"  - {{wire: x, name: {name}}}\n", labels=labels)
+    mend = "it comes from a proof or from the library system, never from an upstream"
+    assert found == [f"wayf.yaml:4: an upstream cannot assert {name} ({mend})"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (
+            MAP + "  - {wire: x, name: sn}\n  - {wire: x, name: sn}\n",
+            "wayf.yaml:4: wire 'x' stands in two rows (keep one)",
+        ),
+        (MAP + "  - {wire: x, name: sn, patern: y}\n", "wayf.yaml:4: unknown key 'patern' (did you mean 'pattern'?)"),
+        (
+            MAP + "  - {wire: x, name: sn, single: yes}\n",
+            "wayf.yaml:4: attributes.1.single: must be true or false",
+        ),
+        (
+            MAP + "  - {wire: x, name: sn, pattern: '['}\n",
+            "wayf.yaml:4: attributes.1.pattern: no regular expression",
+        ),
+        (MAP + "  - {wire: x, name: sn, prefix: y}\n", "wayf.yaml:4: prefix is for writing"),
+        (MAP + "  - {wire: x, name: gn}\n", "labels.yaml:2: no label for gn"),
+        (MAP + "  - {name: sn}\n", "wayf.yaml:4: attributes.1.wire is missing"),
+        (MAP.replace("upstream", "both") + "  - {wire: x, name: sn}\n", "wayf.yaml:2: face: input should be"),
+        (MAP.replace("1", "2") + "  - {wire: x, name: sn}\n", "wayf.yaml:1: version: input should be '1'"),
+        (MAP + "  []\n", "wayf.yaml:3: attributes: must not be empty"),
+        ("- a\n", "wayf.yaml:1: the file: must be a mapping"),
+    ],
+)
+def test_a_faulty_map_is_refused_with_line_and_mend(tmp_path: Path, text: str, fault: str) -> None:
+    """Each fault where it stands, and how to mend it."""
+    assert faults(tmp_path, wayf=text)[0].startswith(fault)
+
+
+def test_the_faults_of_all_files_come_at_once(tmp_path: Path) -> None:
+    """Two maps and the labels, in one go."""
+    found = faults(tmp_path, a="x: 1\n", b=MAP + "  - {wire: x, name: gn}\n")
+    assert {each.split(":")[0] for each in found} == {"a.yaml", "labels.yaml"}
+
+
+def test_a_folder_without_maps_or_labels_is_refused(tmp_path: Path) -> None:
+    """An empty folder is a mistake, not a wish."""
+    with pytest.raises(ConfigurationFaults, match="holds no attribute map"):
+        attribute_maps.load(tmp_path)
+    (tmp_path / "wayf.yaml").write_text(MAP + "  - {wire: x, name: sn}\n")
+    with pytest.raises(ConfigurationFaults, match=r"labels\.yaml: cannot be read"):
+        attribute_maps.load(tmp_path)
+
+
+@given(st.sampled_from(SHIPPED.maps["wayf"].rows))
+def test_the_wire_name_alone_finds_a_row(row: object) -> None:
+    """Every shipped row is reachable by its Name."""
+    assert any(SHIPPED.maps["wayf"].reads(each.wire) is row for each in SHIPPED.maps["wayf"].rows)

@@ -1,0 +1,297 @@
+"""The configuration: what a good broker.toml becomes, and every fault of a bad one."""
+
+import json
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from broker.config import Config, keys, load
+from broker.core.entities import Assurance, Controller, Institution, Text
+from broker.core.errors import ConfigurationFaults
+
+ROOT = Path(__file__).resolve().parent.parent
+GOOD = """
+base_url = "https://login.library.example/broker/"
+
+[upstreams.wayf]
+profile = "wayf"
+entity_id = "https://hub.example"
+label = {en = "University", da = "Universitet"}
+institutions = [
+    {entity_id = "https://au", aliases = ["au"], scopes = ["au.dk"], may_assert = ["cpr"], max_assurance = "low"},
+]
+only = ["au"]
+
+[upstreams.national-eid]
+profile = "oiosaml3"
+entity_id = "https://eid.example"
+label = {en = "National eID", da = "Nationalt eID"}
+
+[services.my-loans]
+entity_id = "https://loans.example"
+label = {en = "My loans", da = "Mine lån"}
+controller = {en = "The Library", da = "Biblioteket", contact = "dpo@library.example"}
+
+[library]
+system = "koha"
+url = "https://koha.example"
+client_secret = "correct horse battery staple"
+
+[mail]
+url = "smtp://127.0.0.1:25"
+sender = "library@library.example"
+"""
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a broker.toml and give its path."""
+
+    def written(text: str) -> Path:
+        path = tmp_path / "broker.toml"
+        path.write_text(text)
+        return path
+
+    return written
+
+
+def faults(path: Path | None, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Give each fault as one line."""
+    with pytest.raises(ConfigurationFaults) as caught:
+        load(path, environ or {})
+    return [str(each) for each in caught.value.faults]
+
+
+def test_a_good_file_becomes_a_config(write: Write, tmp_path: Path) -> None:
+    """Defaults stand beside the file, and the trailing slash of base_url is gone."""
+    config = load(write(GOOD), {})
+    assert config.base_url == "https://login.library.example/broker"
+    assert config.idp_entity_id == "https://login.library.example/broker/saml/idp/metadata"
+    assert (config.keys, config.policies) == (tmp_path / "keys", tmp_path / "policies")
+    assert config.store.url == f"sqlite:{tmp_path}/broker.db"
+    assert (config.library.mode, config.national_eid, config.language) == ("live", "NemID", "da")
+    assert config.secure
+
+
+def test_tables_become_the_parties_of_the_core(write: Write) -> None:
+    """An upstream that is no hub is its own institution; a service offers every upstream unless it names some."""
+    config = load(write(GOOD), {})
+    wayf, eid = config.upstream("wayf"), config.upstream("national-eid")
+    au = Institution("https://au", ("au",), ("au.dk",), frozenset({"cpr"}), Assurance.LOW)
+    assert (wayf.institutions, wayf.only, wayf.attribute_map, wayf.cbc) == ((au,), ("au",), "wayf", False)
+    assert eid.institutions == (Institution("https://eid.example"),)
+    assert eid.sp_entity_id == "https://login.library.example/broker/saml/sp/national-eid/metadata"
+    loans = config.service("my-loans")
+    assert loans.methods == ("wayf", "national-eid")
+    assert loans.controller == Controller(Text("The Library", "Biblioteket"), "dpo@library.example")
+
+
+def test_entity_ids_can_be_set_per_face(write: Write) -> None:
+    """A library that replaces its old broker keeps its entityIDs, and with them every targeted id."""
+    text = GOOD.replace("only =", 'sp_entity_id = "https://old.example/sp"\nonly =')
+    config = load(write(text + '[idp]\nentity_id = "https://old.example/idp"\n'), {})
+    assert config.idp_entity_id == "https://old.example/idp"
+    assert config.upstream("wayf").sp_entity_id == "https://old.example/sp"
+
+
+@pytest.mark.parametrize("key", ["base_url", "keys", "upstreams"])
+def test_what_is_loaded_does_not_change(write: Write, key: str) -> None:
+    """A Config is frozen: nothing in a request can alter what the administrator wrote."""
+    config = load(write(GOOD), {})
+    with pytest.raises(ValueError, match="frozen"):
+        setattr(config, key, "https://evil.example")
+
+
+@pytest.mark.parametrize(
+    ("environ", "read", "expected"),
+    [
+        ({"BROKER_LANGUAGE": "en"}, lambda c: c.language, "en"),
+        ({"BROKER_SERVE__WORKERS": "7"}, lambda c: c.serve.workers, 7),
+        ({"BROKER_SHARED_ORIGIN": "true"}, lambda c: c.shared_origin, True),
+        ({"BROKER_UPSTREAMS__NATIONAL_EID__CBC": "yes"}, lambda c: c.upstream("national-eid").cbc, True),
+        ({"BROKER_SERVICES__MY_LOANS__METHODS": '["wayf"]'}, lambda c: c.service("my-loans").methods, ("wayf",)),
+        ({"BROKER_LIBRARY__CLIENT_SECRET": "1234567890123456"}, lambda c: c.library.settings["client_secret"], None),
+        ({"BROKER_LIBRARY__MODE": "observe"}, lambda c: c.library.mode, "observe"),
+        ({"BROKER_KEYS": "/srv/keys"}, lambda c: str(c.keys), "/srv/keys"),
+        ({"BROKER_SHARED_NETWORKS": '["10.0.0.0/8"]'}, lambda c: str(c.shared_networks[0]), "10.0.0.0/8"),
+    ],
+    ids=lambda case: next(iter(case)) if isinstance(case, dict) else "",
+)
+def test_the_environment_overrules_the_file(
+    write: Write, environ: dict[str, str], read: Callable[[Config], object], expected: object
+) -> None:
+    """Every key is BROKER_SECTION__KEY too, "-" in names written "_"; a secret of digits stays text."""
+    value = next(iter(environ.values())) if expected is None else expected
+    assert read(load(write(GOOD), environ)) == value
+
+
+def _json(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def test_the_environment_can_stand_alone() -> None:
+    """A container needs no file."""
+    flat = tomllib.loads(GOOD)
+    environ = {"BROKER_BASE_URL": flat["base_url"]}
+    for section in ("library", "mail"):
+        environ |= {f"BROKER_{section}__{key}".upper(): _json(value) for key, value in flat[section].items()}
+    for key, value in flat["upstreams"]["wayf"].items():
+        environ[f"BROKER_UPSTREAMS__WAYF__{key}".upper()] = _json(value)
+    assert load(None, environ).upstream("wayf").scoped() == ("au",)
+
+
+def test_the_file_is_named_by_the_environment(write: Write) -> None:
+    """BROKER_CONFIG names the file where no argument does."""
+    assert load(None, {"BROKER_CONFIG": str(write(GOOD))}).language == "da"
+
+
+def test_a_secret_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
+    """..._FILE names a file with the secret, its last line break not part of it."""
+    (tmp_path / "secret").write_text("a secret of its own file\n")
+    config = load(write(GOOD), {"BROKER_LIBRARY__CLIENT_SECRET_FILE": "secret"})
+    assert config.library.given() == {"url": "https://koha.example", "client_secret": "a secret of its own file"}
+
+
+def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
+    """Where the broker is started from changes nothing, for the folders, the store and the connector's files."""
+    text = GOOD.replace("[library]", '[store]\nurl = "sqlite:state/a.db"\n[library]\nca_file = "ca.pem"')
+    config = load(write('policies = "rules"\ncontent = "/srv/content"' + text), {"BROKER_METADATA": "peers"})
+    assert (config.policies, config.metadata) == (tmp_path / "rules", tmp_path / "peers")
+    assert (config.content, config.store.url) == (Path("/srv/content"), f"sqlite:{tmp_path}/state/a.db")
+    assert config.library.settings["ca_file"] == str(tmp_path / "ca.pem")
+
+
+def test_nothing_shows_a_secret(write: Write) -> None:
+    """Neither the repr of a Config nor the text of a fault holds a password, wherever it was written."""
+    mail = 'username = "broker"\npassword = "hunter2 and then some"\n'
+    text = GOOD.replace("smtp://127.0.0.1:25", "smtp://u:hunter2-in-url@mail.example") + mail
+    config = load(write(text), {"BROKER_STORE__URL": "rediss://:hunter2-redis@redis.example"})
+    assert "hunter2" not in repr(config)
+    assert "correct horse" not in repr(config)
+    bad = text.replace("smtp://u", "smpt://u").replace("correct horse battery staple", "hunter2 short")
+    assert "hunter2" not in "\n".join(faults(write(bad), {"BROKER_STORE__URL": "redis://:hunter2@redis.example"}))
+
+
+BAD = [
+    ('base_url = "https://login.library.example/broker/"', "", "broker.toml:base_url: is missing"),
+    ("https://login.library.example/broker/", "http://login.library.example", "base_url: is http"),
+    ("https://login.library.example/broker/", "login.library.example", "is no http or https address"),
+    ("https://login.library.example/broker/", "https://x.example/?a=b", "base_url: has a query"),
+    ("https://login.library.example/broker/", "https://u:p@x.example/", "base_url: has a query, fragment or user"),
+    ('profile = "wayf"', 'profile = "wyf"', "upstreams.wayf.profile: input should be 'wayf'"),
+    ('profile = "wayf"', 'profil = "wayf"', "upstreams.wayf.profil: is no key of the configuration (did you mean"),
+    ("[mail]", "[mial]", "broker.toml:mial: is no key of the configuration (did you mean mail?)"),
+    (
+        "aliases",
+        "alias",
+        "upstreams.wayf.institutions[0].alias: is no key of the configuration (did you mean aliases?)",
+    ),
+    (
+        "[upstreams.wayf]",
+        "cbc = true\n[upstreams.wayf]",
+        "broker.toml:cbc: is no key of the configuration (did you mean",
+    ),
+    ("[upstreams.wayf]", "[upstreams.Wayf_1]", "upstreams.Wayf_1: is no name"),
+    ('max_assurance = "low"', 'max_assurance = "lowest"', "institutions[0].max_assurance: input should be"),
+    ('may_assert = ["cpr"]', 'may_assert = ["eppn"]', "institutions[0].may_assert"),
+    ("institutions = [", "ignored = [", "upstreams.wayf: profile wayf without institutions"),
+    ('only = ["au"]', 'only = ["ku"]', "upstreams.wayf.only[0]: ku is none of this upstream's institutions"),
+    (
+        'label = {en = "National eID", da = "Nationalt eID"}',
+        'institutions = [{entity_id = "https://eid.example", aliases = ["au"]}]',
+        "upstreams.national-eid.institutions[0]: au names two institutions",
+    ),
+    (
+        'label = {en = "National eID", da = "Nationalt eID"}',
+        'institutions = [{entity_id = "https://other.example"}]',
+        "upstreams.national-eid.institutions: an upstream that is no hub is its own institution",
+    ),
+    ('"oiosaml3"', '"saml"', "upstreams.national-eid.attribute_map: is missing"),
+    ("controller =", 'methods = ["wayf", "nemid"]\ncontroller =', "services.my-loans.methods[1]: no upstream nemid"),
+    (
+        "[library]",
+        '[services.b]\nentity_id = "https://loans.example"\nlabel = {en = "B", da = "B"}\n[library]',
+        "services.b.entity_id: is the entity_id of two services",
+    ),
+    ("correct horse battery staple", "changeme", "library.client_secret: is empty or a default"),
+    ("correct horse battery staple", "", "library.client_secret: is empty or a default"),
+    ("correct horse battery staple", "Tr0ub4dor&3", "library.client_secret: is shorter than 16"),
+    ("smtp://127.0.0.1:25", "127.0.0.1:25", "mail.url: is no mail server address"),
+    ("[mail]", "[mail]\nusername = 'u'", "broker.toml:mail: username and password are given together"),
+    ("[library]", "[store]\nurl = 'postgres://x'\n[library]", "store.url: begins with none of sqlite:"),
+    ("[library]", "[store]\nurl = 'redis://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
+    ("[library]", "[store]\nurl = 'rediss://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
+    ("[library]", "[store]\nurl = 'sqlite:keys/broker.db'\n[library]", "store.url: puts the store into the folder of"),
+    ("[mail]", "[serve]\nthreads = 0\n[mail]", "serve.threads: input should be greater"),
+    ("[mail]", "[mail", "is not TOML"),
+]
+
+
+@pytest.mark.parametrize(("good", "bad", "fault"), BAD)
+def test_a_fault_is_told_with_place_and_mend(write: Write, good: str, bad: str, fault: str) -> None:
+    """Each fault says where it stands, what is wrong, and how to mend it."""
+    assert good in GOOD
+    found = [each for each in faults(write(GOOD.replace(good, bad, 1))) if fault in each]
+    assert len(found) == 1, found
+    assert found[0].endswith(")")
+
+
+@pytest.mark.parametrize(
+    ("environ", "fault"),
+    [
+        ({"BROKER_LANGUAG": "da"}, "BROKER_LANGUAG: is no key of the configuration (did you mean language?)"),
+        ({"BROKER_SERVE__WORKER": "2"}, "BROKER_SERVE__WORKER: is no key of the configuration (did you mean workers?)"),
+        ({"BROKER_SERVE__WORKERS": "many"}, "BROKER_SERVE__WORKERS: input should be a valid integer"),
+        ({"BROKER_UPSTREAMS__WAYF__ONLY": "au"}, "BROKER_UPSTREAMS__WAYF__ONLY: is a list or table"),
+        ({"BROKER_MAIL__PASSWORD_FILE": "gone"}, "BROKER_MAIL__PASSWORD_FILE: names a file that cannot be read"),
+        ({"BROKER_MAIL__URL": "smtp://a", "BROKER_MAIL__URL_FILE": "broker.toml"}, "gives the same key as"),
+        ({"BROKER_LIBRARY__CLIENT_SECRET": "secret"}, "BROKER_LIBRARY__CLIENT_SECRET: is empty or a default"),
+    ],
+)
+def test_a_fault_of_the_environment_names_the_variable(write: Write, environ: dict[str, str], fault: str) -> None:
+    """What came from the environment is mended there."""
+    assert [each for each in faults(write(GOOD), environ) if fault in each]
+
+
+def test_all_faults_are_told_at_once(write: Write) -> None:
+    """Faults of shape, of agreement, of secrets, of the environment and of key files come in one answer."""
+    text = GOOD.replace("https://login", "http://login").replace('only = ["au"]', 'only = ["ku"]')
+    path = write(text.replace("[mail]", "[mial]").replace("correct horse battery staple", "changeme"))
+    found = "\n".join(faults(path, {"BROKER_SERVE__WORKERS": "many"}))
+    for each in ("base_url", "only[0]", "mial", "mail: is missing", "client_secret", "BROKER_SERVE__WORKERS"):
+        assert each in found
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080", "http://library.localhost/broker"])
+def test_http_is_accepted_on_this_machine_only(write: Write, url: str) -> None:
+    """A demo needs no certificate; its short secrets are no fault there, the obvious ones still are."""
+    text = GOOD.replace("https://login.library.example/broker/", url).replace("correct horse battery staple", "s3cr-t")
+    assert not load(write(text), {}).secure
+    assert "is empty or a default" in faults(write(text.replace("s3cr-t", "Secret")))[0]
+
+
+def test_a_missing_file_is_a_fault(tmp_path: Path) -> None:
+    """The path that was looked at is named."""
+    assert faults(tmp_path / "gone.toml") == [
+        f"{tmp_path}/gone.toml: cannot be read: No such file or directory (name another file in BROKER_CONFIG)"
+    ]
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_key_files_that_others_may_open_are_refused(write: Write, tmp_path: Path, mode: int) -> None:
+    """A key that the group or anyone can read is no longer a key."""
+    (tmp_path / "keys").mkdir(mode=0o700)
+    file = tmp_path / "keys" / "index.key"
+    file.write_bytes(os.urandom(32))
+    file.chmod(mode)
+    assert faults(write(GOOD)) == [f"{file}: is open to its group or others (chmod go= {file})"]
+
+
+def test_every_key_is_documented() -> None:
+    """docs/configuration.md names each key, so that no setting has to be found in the source."""
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert [each for each in keys() if f"`{each}`" not in text] == []

@@ -1,0 +1,248 @@
+"""The rules of the house, kept by the house: sizes, names, floors, locks, and what may stand in no file."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BROKER = sorted((ROOT / "broker").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+LOCKS = ("requirements.txt", "requirements-test.txt")
+FORBIDDEN = re.compile(r"(handler|manager|helper|util|context|data|info|process|internal)s?")
+STANDARD = re.compile(r"(?i)authn_?context|(encrypted|cipher|confirmation)_?data|(signed|key)_?info")
+# Arguments that a base class of somebody else's has named.
+IMPOSED = {"broker/saml/schema.py: context", "broker/libraries/timed_sockets.py: data"}
+CPR_SHAPED = re.compile(r"(?<![\w.])(\d{2})(\d{2})(\d{2})[- ]?\d{4}(?![\w.])")
+# Put together here, so that this file does not hold what it forbids.
+REGISTRIES = tuple("".join(halves) for halves in (("pypi.", "org"), ("python", "hosted"), ("npmjs.", "org")))
+INSTALLER = tuple("-".join(halves) for halves in (("index", "url"), ("trusted", "host")))
+
+
+def written() -> Iterator[Path]:
+    """Give every text file that people wrote, and the locks."""
+    for path in sorted(ROOT.rglob("*")):
+        parts = path.relative_to(ROOT).parts
+        hidden = any(part.startswith(".") and part not in {".ci", ".gitignore"} for part in parts)
+        if path.is_file() and not hidden and "__pycache__" not in parts and path.suffix not in {".mo", ".db", ".xsd"}:
+            yield path
+
+
+def shown(path: Path) -> str:
+    """Name a file as people do."""
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Give every function of a file, methods and inner ones too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def names(path: Path) -> Iterator[str]:
+    """Give every name that a file coins: its own, and those of classes, functions, arguments and variables."""
+    yield from path.relative_to(ROOT).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()):
+                yield name
+            case ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+            case _:
+                pass
+
+
+def words(name: str) -> list[str]:
+    """Split a name into its words, leaving out what SAML, XML Signature and XML Encryption named before us."""
+    spaced = STANDARD.sub("Standard", name)
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", spaced).lower().split("_")
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Hold the import law over the package in ``folder``."""
+    program = Path(sys.executable).with_name("lint-imports")
+    command = [str(program), "--no-cache", str(ROOT / "pyproject.toml")]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_files_are_at_most_250_lines() -> None:
+    """A file that has grown past 250 lines asks to be split."""
+    sizes = {shown(path): len(path.read_text().splitlines()) for path in BROKER}
+    assert {path: size for path, size in sizes.items() if size > 250} == {}
+
+
+def test_functions_are_at_most_40_lines() -> None:
+    """A function that has grown past 40 lines asks to be split."""
+    sizes = {
+        f"{shown(path)}:{each.name}": (each.end_lineno or each.lineno) - each.lineno + 1
+        for path in BROKER
+        for each in functions(path)
+    }
+    assert {name: size for name, size in sizes.items() if size > 40} == {}
+
+
+def test_no_name_holds_a_word_that_says_nothing() -> None:
+    """Handler, manager, helper and their like name no thing, so nothing is named so."""
+    found = {
+        f"{shown(path)}: {name}"
+        for path in BROKER
+        for name in names(path)
+        if any(FORBIDDEN.fullmatch(word) for word in words(name))
+    }
+    assert found - IMPOSED == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "forbidden"),
+    [("RequestHandler", True), ("user_data", True), ("utils", True), ("metadata", False), ("AUTHN_CONTEXT", False)],
+)
+def test_the_forbidden_words_are_whole_words(name: str, forbidden: bool) -> None:
+    """Metadata and AuthnContext are SAML's words; data and context alone are refused in any spelling of a name."""
+    assert any(FORBIDDEN.fullmatch(word) for word in words(name)) is forbidden
+
+
+def test_packages_begin_with_a_docstring_and_nothing_else() -> None:
+    """An __init__.py that does something would run whenever anything in its folder is imported."""
+    for path in (ROOT / "broker").rglob("__init__.py"):
+        body = ast.parse(path.read_text()).body
+        assert [type(each) for each in body] in ([], [ast.Expr]), shown(path)
+
+
+def test_every_test_states_a_behaviour() -> None:
+    """A failing test says in its docstring what no longer holds."""
+    silent = [
+        f"{shown(path)}:{each.name}"
+        for path in TESTS
+        for each in functions(path)
+        if each.name.startswith("test_") and not ast.get_docstring(each)
+    ]
+    assert silent == []
+
+
+def test_no_test_is_skipped_or_expected_to_fail() -> None:
+    """What a test would skip on this machine, make test installs."""
+    marks = re.compile(r"\b(mark\.(skip|skipif|xfail)|pytest\.(skip|xfail|importorskip))\b")
+    assert [shown(path) for path in TESTS if path != Path(__file__) and marks.search(path.read_text())] == []
+
+
+def test_no_test_folder_is_a_package() -> None:
+    """Tests are imported by path, so that none can lean on another."""
+    assert [shown(path) for path in TESTS if path.name == "__init__.py"] == []
+
+
+def test_the_core_and_the_flow_read_no_clock() -> None:
+    """Time comes in as an argument, which imports alone cannot show."""
+    pure = [path for path in BROKER if path.parent.name == "core" or path.name == "flow.py"]
+    found = [
+        f"{shown(path)}:{node.lineno}"
+        for path in pure
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"now", "utcnow", "today"}
+        and isinstance(node.ctx, ast.Load)
+        if isinstance(node.value, ast.Name) and node.value.id in {"datetime", "date"}
+    ]
+    assert found == []
+
+
+def test_entry_points_are_read_in_one_place() -> None:
+    """Installed plugins are found by libraries/registry.py only: anything that reads them can run foreign code."""
+    readers = {
+        shown(path)
+        for path in BROKER
+        for node in ast.walk(ast.parse(path.read_text()))
+        if (isinstance(node, ast.ImportFrom) and node.module == "importlib.metadata")
+        or (isinstance(node, ast.Import) and any(each.name == "importlib.metadata" for each in node.names))
+    }
+    assert readers == {"broker/libraries/registry.py"}
+
+
+def test_the_import_law_is_kept() -> None:
+    """Every floor imports only from below, and each third-party face stays in its room."""
+    answer = lint_imports(ROOT)
+    assert answer.returncode == 0, answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("trespasser", "line"),
+    [
+        ("core/errors.py", "import time"),
+        ("core/errors.py", "from broker.core import ports"),
+        ("flow.py", "import logging"),
+        ("flow.py", "import broker.saml.keys"),
+        ("saml/keys.py", "import flask"),
+        ("saml/keys.py", "import broker.libraries.registry"),
+        ("stores/opening.py", "import lxml.etree"),
+        ("libraries/registry.py", "import redis"),
+        ("mail.py", "import requests"),
+        ("config.py", "import broker.app"),
+        ("undeclared.py", "import broker.core.errors"),
+    ],
+)
+def test_the_import_law_catches(tmp_path: Path, trespasser: str, line: str) -> None:
+    """Each kind of trespass, and a new top-level module without a floor, breaks the law."""
+    shutil.copytree(ROOT / "broker", tmp_path / "broker", ignore=shutil.ignore_patterns("__pycache__"))
+    with (tmp_path / "broker" / trespasser).open("a") as file:
+        file.write(f"\n{line}\n")
+    answer = lint_imports(tmp_path)
+    assert answer.returncode == 1
+    assert "broker." + trespasser.removesuffix(".py").replace("/", ".") in answer.stdout
+
+
+def test_no_cpr_number_stands_outside_tests_and_demo() -> None:
+    """Ten digits that begin with a date are a person, even in a comment or a policy file."""
+    found = []
+    for path in written():
+        if path.is_relative_to(ROOT / "tests") or path.is_relative_to(ROOT / "broker" / "demo"):
+            continue
+        for day, month, year in CPR_SHAPED.findall(path.read_text(encoding="utf-8", errors="replace")):
+            try:
+                date(2000 + int(year), int(month), int(day) - 60 if int(day) > 60 else int(day))
+            except ValueError:
+                continue
+            found.append(shown(path))
+    assert found == []
+
+
+def test_no_file_names_a_package_registry() -> None:
+    """Where packages come from is the installer's own set-up; a lock that named a host would overrule it."""
+    found = [
+        (shown(path), each)
+        for path in written()
+        for each in (*REGISTRIES, *(() if path.name == "Makefile" else INSTALLER))  # make lock says that they stay out
+        if path != Path(__file__) and each in path.read_text(errors="replace")
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_hashes(lock: str) -> None:
+    """A package that was swapped on its way here does not install."""
+    entries = re.split(r"\n(?=[a-z0-9])", (ROOT / lock).read_text())
+    assert [entry.splitlines()[0] for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
+
+
+def test_the_locks_agree_and_hold_every_dependency() -> None:
+    """What runs in a test is what runs in service, and nothing that is asked for was left out of the lock."""
+    run, both = (dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / each).read_text(), re.MULTILINE)) for each in LOCKS)
+    assert run.items() <= both.items()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    bare = {re.split(r"[<>=]", each)[0].replace(".", "-") for each in asked}
+    assert bare - both.keys() == set()
+
+
+def test_ci_runs_all_of_make_check() -> None:
+    """The two halves that .ci/run calls are what make check calls, so neither can drift from the other."""
+    halves = re.findall(r"^check: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split()
+    assert sorted(re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)) == sorted(halves)

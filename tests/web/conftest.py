@@ -1,0 +1,203 @@
+"""Pages to look at: an invented person's login, and every template with what it shows of it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask, make_response, render_template
+from werkzeug.wrappers import Response
+
+from broker.core.consent import Question
+from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
+from broker.core.policy import Decision, Effect, LegalBasis, Place, Policy, Release, Requirement
+from broker.core.ports import PostForm
+from broker.core.release import Disclosure, Item
+from broker.core.steps import Ask
+from broker.core.transaction import AuthnRequest, Transaction
+from broker.web import screens
+from broker.web.frame import Imprint, install
+from broker.web.language import language
+from broker.web.security import protect
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+CPR = "0101881235"
+_TOO_SHORT_TO_TELL = 4
+LABELS = {
+    "cpr": Text("CPR number", "CPR-nummer"),
+    "borrower_number": Text("Borrower number", "Lånernummer"),
+    "eduPersonScopedAffiliation": Text("Affiliation", "Tilknytning"),
+    "mail": Text("Mail address", "Mailadresse"),
+}
+SERVICE = Service(
+    name="my-loans",
+    entity_id="https://loans.library.example/saml",
+    label=Text("My loans", "Mine lån"),
+    methods=("wayf", "nemid"),
+    description=Text("Your loans and reservations.", "Dine lån og reserveringer."),
+    privacy_notice=Text("https://library.example/en/privacy/loans", "https://library.example/privatliv/laan"),
+)
+IMPRINT = Imprint(
+    name=Text("The Example Library", "Eksempelbiblioteket"),
+    mail="help@library.example",
+    phone="+45 70 00 00 00",
+    contact=Text("https://library.example/en/contact", "https://library.example/kontakt"),
+    service_locations=Text("https://library.example/en/places", "https://library.example/steder"),
+    sign_up=Text("https://login.library.example/sign-up", "https://login.library.example/sign-up"),
+    e_resources=Text("https://library.example/en/search", "https://library.example/soeg"),
+    privacy=Text("https://library.example/en/privacy", "https://library.example/privatliv"),
+    accessibility="https://was.digst.dk/library-example",
+    dpo="dpo@library.example",
+)
+FORM = PostForm("https://loans.library.example/acs", {"SAMLResponse": "PHNhbWxwOlJlc3BvbnNlLz4=", "RelayState": "x"})
+ITEMS = (
+    Item("borrower_number", (), Text("So that we find your account.", "Så vi kan finde din konto.")),
+    Item("cpr", (CPR,), Text("So that we know who borrows.", "Så vi ved, hvem der låner."), mask=True),
+    Item(
+        "eduPersonScopedAffiliation",
+        ("employee@clin.au.dk", "member@au.dk"),
+        Text("It decides what you may borrow.", "Den afgør, hvad du kan låne."),
+    ),
+    Item("mail", ("kim@post.example",), Text("To remind you.", "Så vi kan minde dig om det."), optional=True),
+)
+
+
+def transaction(**facts: Any) -> Transaction:
+    """Give a login that has just been authenticated."""
+    request = AuthnRequest("_1", "my-loans", SERVICE.entity_id, FORM.action)
+    plain = Transaction("0" * 32, "K7MW3QZX", NOW, NOW + timedelta(minutes=30), request, authenticated=NOW)
+    return replace(plain, **facts)
+
+
+def asked(
+    basis: LegalBasis = "consent", items: tuple[Item, ...] = ITEMS, *, changed: bool = False, transient: bool = False
+) -> Ask:
+    """Give the question that these items lead to."""
+    place = Place("student.yaml", 1)
+    purpose = Text("to see and renew your loans.", "at se og forny dine lån.")
+    release = Release("my-loans", "make", basis, purpose, "persistent", (), place)
+    label = Text("Student at Aarhus University", "Studerende på Aarhus Universitet")
+    policy = Policy(
+        "student.yaml", "student", 10, label, "a@b.example", date(2027, 1, 1), (), (), Requirement(), None, (release,)
+    )
+    disclosure = Disclosure(
+        service="my-loans",
+        acs=FORM.action,
+        name_id_format=TRANSIENT if transient else PERSISTENT,
+        purpose=purpose,
+        legal_basis=basis,
+        giver=Controller(Text("Aarhus University", "Aarhus Universitet"), "dpo@university.example"),
+        receiver=Controller(Text("The Royal Example Library", "Det Kgl. Eksempelbibliotek"), "dpo@royal.example"),
+        items=items,
+        policy="d" * 64,
+    )
+    question = Question("ask" if basis == "consent" else "inform", disclosure, changed)
+    return Ask(question, Decision(Effect.PERMIT, (), "student", policy, release, digest="d" * 64))
+
+
+def screen(spoken: str, ask: Ask) -> screens.Screen:
+    """Give what the page shows of ``ask``."""
+    return screens.consent(ask, SERVICE, LABELS, spoken, transaction(), NOW)
+
+
+def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
+    """Give every page there is under a name: its template and its values."""
+    service = SERVICE.label[spoken]
+    url = "https://login.library.example/login/00"
+    marked = {"reference": "K7MW3QZX", "now": NOW}
+    refused = {"step": "refuse", "service": service, "form": FORM, "retry": f"{url}/upstream", **marked}
+    ways = [("wayf", "Universitetslogin (WAYF)"), ("nemid", "NemID")]
+    choose = {"step": "choose", "service": service, "ways": ways, "token": "t~t", "action": f"{url}/upstream"}
+    consent = {"step": "ask", "token": "t~t"}
+    inform = asked("public_task", ITEMS[:3], changed=True, transient=True)
+    mismatch = replace(asked("contract", ITEMS[:3]), decision=replace(asked().decision, mismatch="hospital"))
+    return {
+        "choose": ("choose.html", {**choose, "again": False}),
+        "choose-again": ("choose.html", {**choose, "again": True}),
+        "choose-problem": ("choose.html", {**choose, "again": False, "problem": "token_refused"}),
+        "onward": ("onward.html", {"step": "authenticate", "url": url}),
+        "ask": ("consent.html", {**consent, "screen": screen(spoken, asked()), "choices": "/my-choices"}),
+        "inform": ("consent.html", {**consent, "screen": screen(spoken, inform)}),
+        "inform-contract": ("consent.html", {**consent, "screen": screen(spoken, mismatch)}),
+        "inform-law": ("consent.html", {**consent, "screen": screen(spoken, asked("legal_obligation", ITEMS[:1]))}),
+        "ask-problem": (
+            "consent.html",
+            {**consent, "screen": screen(spoken, asked()), "problem": "token_refused"},
+        ),
+        "reveal": ("reveal.html", {"step": "reveal", "number": "010188-1235", "back": f"{url}/consent"}),
+        "declined": (
+            "declined.html",
+            {**refused, "reason": "consent_refused", "review": f"{url}/consent", "token": "t~t"},
+        ),
+        "enrolling": ("enrolling.html", {"step": "enrol", "service": service, "url": url, **marked}),
+        "post": ("post.html", {"step": "issue", "service": service, "form": FORM}),
+        "refused": ("refused.html", {**refused, "reason": "no_library_account"}),
+        "refused-again": ("refused.html", {**refused, "reason": "upstream_refused"}),
+        "error": ("error.html", {"step": "error", "reason": "other_browser", **marked}),
+        "error-again": ("error.html", {"step": "error", "reason": "cookies_needed", "retry": url, **marked}),
+    }
+
+
+def made_site(base_url: str = "https://login.library.example", imprint: Imprint = IMPRINT, **settings: str) -> Flask:
+    """Give an application that shows every specimen under /<name>."""
+    app = Flask("broker.web")
+    app.config.update(settings)
+    install(app, imprint, base_url)
+
+    @app.route("/<name>", methods=["GET", "POST"])
+    def show(name: str) -> Response:
+        template, values = specimens(language())[name]
+        response = make_response(render_template(template, **values))
+        return protect(response, base_url, "leaving" if "form" in values else "page")
+
+    return app
+
+
+@pytest.fixture(scope="session")
+def site() -> Callable[..., Flask]:
+    """Give what makes an application that shows every specimen: base_url, imprint, settings."""
+    return made_site
+
+
+@pytest.fixture(scope="session")
+def question() -> Callable[..., Ask]:
+    """Give what makes a question: legal basis, items, changed, transient."""
+    return asked
+
+
+@pytest.fixture(scope="session")
+def login() -> Transaction:
+    """Give a login that has just been authenticated."""
+    return transaction()
+
+
+@pytest.fixture
+def app() -> Flask:
+    """Give an application that shows every specimen."""
+    return made_site()
+
+
+@pytest.fixture(params=sorted(specimens("da")))
+def specimen(request: pytest.FixtureRequest) -> str:
+    """Give the name of every page in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def handed_in() -> tuple[str, ...]:
+    """Give every text on the specimens that came from outside the templates."""
+    values = [IMPRINT, "English", *(each for _template, each in specimens("da").values())]
+    return tuple({text for text in _spelt(values) if len(text) > _TOO_SHORT_TO_TELL})
+
+
+def _spelt(thing: Any) -> Iterator[str]:
+    """Give every string inside a value."""
+    if isinstance(thing, str):
+        yield thing
+    elif is_dataclass(thing):
+        yield from (text for field in fields(thing) for text in _spelt(getattr(thing, field.name)))
+    elif isinstance(thing, Mapping):
+        yield from (text for value in thing.values() for text in _spelt(value))
+    elif isinstance(thing, list | tuple):
+        yield from (text for value in thing for text in _spelt(value))

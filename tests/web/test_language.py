@@ -1,0 +1,110 @@
+"""Which language a page speaks, and when that is remembered."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask, request
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.web.language import base_path, choose, switchable
+
+
+@pytest.mark.parametrize(
+    ("query", "cookie", "accepted", "expected"),
+    [
+        ("en", "da", ["da"], "en"),
+        (None, "en", ["da"], "en"),
+        ("de", "en", ["da"], "en"),
+        ("de", "xx", ["en"], "en"),
+        (None, None, ["de", "en-GB", "da"], "en"),
+        (None, None, ["nb-NO", "en"], "da"),
+        (None, None, ["sv"], "da"),
+        (None, None, ["EN_us"], "en"),
+        (None, None, ["de", "fr"], "da"),
+        (None, None, [], "da"),
+        ("", "", ["*"], "da"),
+    ],
+)
+def test_the_person_picks_then_the_browser_then_the_library(
+    query: str | None, cookie: str | None, accepted: list[str], expected: str
+) -> None:
+    """The order is query, cookie, Accept-Language, default; what is neither Danish nor English is passed over."""
+    assert choose(query, cookie, accepted, "da") == expected
+
+
+@given(st.none() | st.text(), st.none() | st.text(), st.lists(st.text()), st.sampled_from(["da", "en"]))
+def test_every_request_gets_one_of_the_two(
+    query: str | None, cookie: str | None, accepted: list[str], default: str
+) -> None:
+    """Whatever comes, the answer is a language we have."""
+    assert choose(query, cookie, accepted, default) in {"da", "en"}
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [("en;q=0.4, da;q=0.8", "da"), ("da;q=0, en;q=0.1", "en"), ("nonsense;;q=x", "da"), ("sv, en;q=0.9", "da")],
+)
+def test_the_browser_is_heard_with_its_weights(app: Flask, header: str, expected: str) -> None:
+    """The best weighted language counts, one weighted nought never."""
+    page = app.test_client().get("/choose", headers={"Accept-Language": header}).text
+    assert f'<html lang="{expected}">' in page
+
+
+def test_what_is_picked_is_remembered(app: Flask) -> None:
+    """A pick by the switch holds on the next page, against the browser's own wish."""
+    client = app.test_client()
+    cookie = client.get("/choose?lang=en").headers["Set-Cookie"]
+    assert {"Secure", "HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
+    assert '<html lang="en">' in client.get("/choose", headers={"Accept-Language": "da"}).text
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/choose"), ("GET", "/choose?lang=de"), ("POST", "/choose?lang=en"), ("GET", "/saml/idp/sso?lang=en")],
+)
+def test_who_picked_nothing_gets_no_cookie(app: Flask, method: str, path: str) -> None:
+    """No cookie comes of a visit, of an unknown language, of a form or at a SAML address (design 4a.2)."""
+    assert "Set-Cookie" not in app.test_client().open(path, method=method).headers
+
+
+def test_on_plain_http_below_a_path_the_cookie_still_works(site: Callable[..., Flask]) -> None:
+    """On a developer's machine the cookie is not Secure, and it stays below the path that base_url ends in."""
+    cookie = site("http://localhost:8080/broker").test_client().get("/choose?lang=en").headers["Set-Cookie"]
+    assert "Secure" not in cookie
+    assert cookie.endswith("Path=/broker; SameSite=Lax")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [("https://library.example/login/", "/login"), ("https://library.example/", ""), ("https://library.example", "")],
+)
+def test_the_path_of_base_url_has_no_slash_at_its_end(base_url: str, expected: str) -> None:
+    """Addresses are written by putting a path behind it."""
+    assert base_path(base_url) == expected
+
+
+def test_the_switch_keeps_the_path_and_drops_the_query(app: Flask) -> None:
+    """The other language is a link to the same page; an arrival in the query is not carried along."""
+    page = app.test_client().get("/choose?lang=da&arrival=abc").text
+    assert 'href="?lang=en"' in page
+    assert "abc" not in page
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/choose", True),
+        ("POST", "/choose", True),
+        ("POST", "/only-post", False),
+        ("GET", "/saml/idp/sso", False),
+    ],
+)
+def test_a_page_that_a_link_cannot_ask_for_again_has_no_switch(
+    app: Flask, method: str, path: str, expected: bool
+) -> None:
+    """A SAML message or a form cannot be repeated by a link, so none is offered."""
+    app.add_url_rule("/only-post", "only_post", lambda: "", methods=["POST"])
+    app.add_url_rule("/saml/idp/sso", "sso", lambda: "", methods=["GET", "POST"])
+    with app.test_request_context(path, method=method):
+        assert switchable(request) is expected

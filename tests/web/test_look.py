@@ -1,0 +1,149 @@
+"""Every page in a real browser: accessible in both schemes, whole on a narrow screen, usable without scripts."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask
+from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from werkzeug.serving import make_server
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+ACS = "https://loans.library.example/acs"
+SCRIPT = "**/autopost.js*"
+# One of each template; the others differ in words.
+LOOKED_AT = ("ask", "ask-problem", "inform", "choose", "choose-again", "declined", "enrolling", "error-again", "post",
+             "refused", "reveal")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give Debian's Chromium."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(QUIET))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def address(site: Callable[..., Flask]) -> Iterator[str]:
+    """Give the address of a server that shows every specimen."""
+    server = make_server("127.0.0.1", 0, site("http://127.0.0.1"), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+    """Give what opens a context whose service, outside, answers with a page of its own."""
+    opened = []
+
+    def service(route: Route) -> None:
+        route.fulfill(status=200, content_type="text/html", body="<title>service</title>")
+
+    def open_one(**settings: object) -> BrowserContext:
+        opened.append(browser.new_context(**settings))  # type: ignore[arg-type]
+        opened[-1].route(re.compile("^https:"), service)
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+def faults(page: Page) -> list[str]:
+    """Give the accessibility rules that a page breaks."""
+    found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
+    return [f"{page.url}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in found]
+
+
+@pytest.mark.parametrize(("scheme", "language", "width"), [("light", "da", 320), ("dark", "en", 1280)])
+def test_pages_are_accessible_and_whole(
+    address: str, visit: Callable[..., BrowserContext], scheme: str, language: str, width: int
+) -> None:
+    """No rule of WCAG 2.2 AA that a program can check is broken, and nothing is wider than 320 pixels."""
+    context = visit(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    context.route(SCRIPT, lambda route: route.abort())  # the page is looked at before it goes on
+    page, found = context.new_page(), []
+    for name in LOOKED_AT:
+        page.goto(f"{address}/{name}?lang={language}")
+        found += faults(page)
+        if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+            found.append(f"{name} is too wide")
+    assert found == []
+
+
+def test_the_posting_page_goes_on_by_itself(address: str, visit: Callable[..., BrowserContext]) -> None:
+    """The script sends the form on to the service, through the content security policy."""
+    page = visit().new_page()
+    page.goto(f"{address}/post?lang=en", wait_until="commit")
+    page.wait_for_url(ACS)
+    assert page.title() == "service"
+
+
+def test_after_back_the_posting_page_stays(address: str, visit: Callable[..., BrowserContext]) -> None:
+    """A person who goes back is not thrown forward again, and finds the button."""
+    context = visit()
+    context.route(SCRIPT, lambda route: route.abort())
+    page = context.new_page()
+    page.goto(f"{address}/post?lang=en")
+    page.get_by_role("button", name="Continue to My loans").click()
+    page.wait_for_url(ACS)
+    context.unroute(SCRIPT)
+    with page.expect_response(lambda response: "autopost.js" in response.url):
+        page.go_back(wait_until="load")
+    assert page.url.startswith(address)
+    assert page.get_by_role("button", name="Continue to My loans").is_visible()
+
+
+@pytest.mark.parametrize("name", ["post", "refused", "declined"])
+def test_without_scripts_a_button_leads_to_the_service(
+    address: str, visit: Callable[..., BrowserContext], name: str
+) -> None:
+    """The content security policy lets the form go to the service, and a blocked script strands nobody."""
+    page = visit(java_script_enabled=False).new_page()
+    page.goto(f"{address}/{name}?lang=en")
+    page.locator("form[action^='https://loans'] button").click()
+    page.wait_for_url(ACS)
+
+
+def test_a_page_of_ours_posts_nowhere_else(address: str, visit: Callable[..., BrowserContext]) -> None:
+    """A form that were turned away from us on an ordinary page is stopped by the browser."""
+    page = visit().new_page()
+    page.goto(f"{address}/ask?lang=en")
+    page.evaluate("document.querySelector('form.answer').action = 'https://evil.example/'")
+    with page.expect_event("console", lambda message: "form-action" in message.text):
+        page.evaluate("document.querySelector('form.answer').submit()")
+    assert page.url.startswith(address)
+
+
+def test_the_keyboard_reaches_everything_in_reading_order(address: str, visit: Callable[..., BrowserContext]) -> None:
+    """Tab goes skip link, language, table, details, boxes, the two answers; a problem takes the focus first."""
+    page = visit().new_page()
+    page.goto(f"{address}/ask?lang=en")
+    seen = []
+    for _ in range(10):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("(document.activeElement.innerText || document.activeElement.name).trim()"))
+    assert seen == ["Skip to the content", "Dansk", "Show the whole number", "Who is responsible?",
+                    "Is something wrong?", "optional", "remember", "Yes, send the information", "No, do not send",
+                    "See and withdraw your choices"]  # fmt: skip
+    page.goto(f"{address}/ask-problem?lang=en")
+    assert page.evaluate("document.activeElement.dataset.problem") == "token_refused"
+
+
+def test_the_whole_number_is_asked_for_by_its_own_form(address: str, visit: Callable[..., BrowserContext]) -> None:
+    """The button in the table sends reveal and the token, and neither answer nor choices."""
+    page = visit(java_script_enabled=False).new_page()
+    page.goto(f"{address}/ask?lang=en")
+    with page.expect_request(lambda request: request.method == "POST") as sent:
+        page.get_by_role("button", name="Show the whole number").click()
+    assert sent.value.post_data == "reveal=1&token=t%7Et"

@@ -1,0 +1,192 @@
+"""Every page as a browser gets it: whole, closed, saying what it must and nothing it must not."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask import Flask, render_template
+from jinja2 import UndefinedError
+
+import broker.web
+from broker.core.entities import Text
+from broker.core.steps import Ask
+from broker.core.transaction import Transaction
+from broker.web.frame import Imprint
+
+ROOM = Path(broker.web.__path__[0])
+TEMPLATES = sorted(path.name for path in (ROOM / "templates").glob("*.html"))
+CPR = "0101881235"
+
+
+def page(app: Flask, name: str, language: str = "en") -> str:
+    """Give the source of a specimen."""
+    return app.test_client().get(f"/{name}?lang={language}").text
+
+
+def spoken(source: str) -> str:
+    """Give what stands on a page, without its tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", source))
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_every_page_has_its_bones(app: Flask, specimen: str, language: str) -> None:
+    """Language, title, one heading that is in the title, step and reason, skip link, help; and it is small."""
+    source = page(app, specimen, language)
+    heading = re.findall(r"<h1>(.*?)</h1>", source)
+    assert len(heading) == 1
+    assert heading[0] in re.findall(r"<title>(.*?)</title>", source)[0]
+    assert f'<html lang="{language}">' in source
+    assert len(re.findall(r'<main id="main"[^>]* data-step="[a-z]+" data-reason="[a-z_]*">', source)) == 1
+    assert 'href="#main"' in source
+    assert "mailto:help@library.example" in source
+    assert len(source.encode()) < 60_000
+
+
+def test_no_page_has_a_script_or_style_of_its_own(app: Flask, specimen: str) -> None:
+    """Nothing inline that the content security policy would have to allow, and no request elsewhere."""
+    source = page(app, specimen)
+    assert re.findall(r"<script(?![^>]* src=)|<style|\sstyle=|\son[a-z]+=|javascript:", source) == []
+    assert re.findall(r'(?:<script|<link|<img)[^>]*(?:src|href)="(?!/static/)', source) == []
+
+
+def test_every_form_is_a_post_and_ours_carry_a_token(app: Flask, specimen: str) -> None:
+    """No answer stands in a URL; a form without a token is one to a service and has its SAML message."""
+    forms = re.findall(r"<form.*?</form>", page(app, specimen), re.DOTALL)
+    assert all('method="post"' in form for form in forms)
+    assert all(('name="token"' in form) != ('name="SAMLResponse"' in form) for form in forms)
+
+
+def test_only_the_reveal_page_holds_the_number(app: Flask, specimen: str) -> None:
+    """The CPR number is in no page source but that of the page made to show it (invariant 4)."""
+    held = [each for each in (CPR, "010188-1235", "1235") if each in page(app, specimen)]
+    assert bool(held) is (specimen == "reveal")
+
+
+@pytest.mark.parametrize("specimen_name", ["inform", "inform-contract", "inform-law"])
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_a_notice_never_speaks_of_consent(app: Flask, specimen_name: str, language: str) -> None:
+    """Where nothing is asked, neither word nor address nor class says that it is (consent.md, check 2)."""
+    assert re.findall(r"(?i)\w*(?:consent|agree|samtyk|accept)\w*", page(app, specimen_name, language)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "buttons"),
+    [
+        ("ask", "en", ["Yes, send the information", "No, do not send"]),
+        ("ask", "da", ["Ja, send oplysningerne", "Nej, send ikke"]),
+        ("inform", "en", ["Continue to My loans", "Cancel"]),
+        ("inform", "da", ["Fortsæt til Mine lån", "Annuller"]),
+    ],
+)
+def test_both_answers_weigh_the_same(app: Flask, name: str, language: str, buttons: list[str]) -> None:
+    """Two buttons that differ in value and text alone, nothing ticked, nothing focused (consent.md section 4)."""
+    source = page(app, name, language)
+    assert re.findall(r'<button class="button" name="answer" value="(?:yes|no)">(.*?)</button>', source) == buttons
+    assert re.findall(r"\schecked|\sautofocus|\srequired", source) == []
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_the_question_says_who_what_and_why(app: Flask, language: str) -> None:
+    """Both parties, purpose, rows with a row for the NameID, notices, officer, remember, optional and withdrawal."""
+    source = page(app, "ask", language)
+    wanted = {
+        "da": ["Aarhus Universitet", "Det Kgl. Eksempelbibliotek", "at se og forny dine lån.", "010188-••••",
+               "tildeles, når du fortsætter", "Anonymt brugernummer", "Dit samtykke", "employee@clin.au.dk"],
+        "en": ["Aarhus University", "The Royal Example Library", "to see and renew your loans.", "010188-••••",
+               "assigned when you continue", "Anonymous user number", "Your consent", "employee@clin.au.dk"],
+    }[language]  # fmt: skip
+    assert [text for text in [*wanted, "dpo@library.example"] if text not in spoken(source)] == []
+    names = re.findall(r'data-attribute="(\w+)"', source)
+    assert names == ["borrower_number", "cpr", "eduPersonScopedAffiliation", "NameID"]
+    assert re.findall(r'name="(?:optional|remember)" value="(\w+)"', source) == ["mail", "yes"]
+
+
+def test_what_has_changed_and_what_went_wrong_is_said(app: Flask) -> None:
+    """Asking again says so, a problem stands on top with the title marked, another affiliation is named."""
+    assert "Something has changed since you were last asked." in page(app, "inform")
+    assert "This is not what you chose" in page(app, "inform-contract")
+    assert 'data-problem="token_refused"' in page(app, "ask-problem")
+    assert "<title>Error: " in page(app, "ask-problem")
+    assert "WAYF gives up without a word after three minutes." in page(app, "choose-again")
+
+
+def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None:
+    """Nothing was sent; in person with the card; e-resources; review and return (consent.md section 4)."""
+    source = page(app, "declined")
+    for text in ("Nothing has been sent", "health insurance card and another form of ID", "university login"):
+        assert text in source
+    assert 'href="https://library.example/en/places"' in source
+    assert 'name="reconsider" value="1"' in source
+    assert '<form method="post" action="https://loans.library.example/acs">' in source
+
+
+def test_a_refusal_has_a_reference_and_a_way_back(app: Flask) -> None:
+    """The person can quote eight characters and return; another try is offered only where it may help."""
+    hopeless, worth_trying = page(app, "refused"), page(app, "refused-again")
+    assert "K7MW3QZX" in hopeless
+    assert '<time datetime="2026-11-25T12:00:00+00:00">25 November 2026' in hopeless
+    assert "Return to My loans" in hopeless
+    assert "Log in again</a>" not in hopeless
+    assert "Log in again</a>" in worth_trying
+
+
+HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
+
+
+def test_what_came_from_outside_is_escaped(
+    site: Callable[..., Flask], question: Callable[..., Ask], login: Transaction
+) -> None:
+    """Values of attributes, forms and reasons are text on a page and nothing more (attacks.md rows 27 and 32)."""
+    app = site()
+    from broker.core.entities import Service
+    from broker.web.screens import consent
+
+    asked = question()
+    items = tuple(replace(item, values=(HOSTILE,), mask=False) for item in asked.question.disclosure.items)
+    asked = replace(asked, question=replace(asked.question, disclosure=replace(asked.question.disclosure, items=items)))
+    service = Service("x", "x", Text(HOSTILE, HOSTILE), ("wayf",))
+    screen = consent(asked, service, {"mail": Text(HOSTILE, HOSTILE)}, "en", login, login.begun)
+    with app.test_request_context("/"):
+        source = render_template("consent.html", step="ask", token=HOSTILE, screen=screen, problem=HOSTILE)
+    assert "<script>alert" not in source
+    assert "{{ 7*7 }}" in source
+    assert source.count("&lt;script&gt;") > 5
+
+
+def test_a_page_fails_rather_than_showing_a_gap(app: Flask) -> None:
+    """A value that an endpoint forgot is found by the first test of that endpoint."""
+    with app.test_request_context("/"), pytest.raises(UndefinedError):
+        render_template("reveal.html", step="reveal", back="/")
+
+
+def test_a_library_that_configured_little_has_no_empty_links(site: Callable[..., Flask]) -> None:
+    """What is not configured is left out: no link leads nowhere."""
+    app = site("https://library.example/broker", Imprint(Text("Library", "Bibliotek")))
+    for name in ("ask", "declined", "refused", "error"):
+        source = page(app, name)
+        assert re.findall(r'href="(?:None)?"', source) == []
+        assert '"/broker/static/style.css?v=' in source
+
+
+def test_the_stylesheet_is_small_and_ours() -> None:
+    """At most 12 kB, no import, no address; light and dark, forced colours, reduced motion and print are thought of."""
+    css = (ROOM / "static" / "style.css").read_text()
+    assert len(css.encode()) <= 12_000
+    assert re.findall(r"@import|url\(|https?:", css) == []
+    for query in (
+        "prefers-color-scheme: dark",
+        "forced-colors",
+        "prefers-reduced-motion",
+        "@media print",
+        "focus-visible",
+    ):
+        assert query in css
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_templates_switch_no_escaping_off(template: str) -> None:
+    """No template marks anything as safe."""
+    source = (ROOM / "templates" / template).read_text()
+    assert re.findall(r"\|\s*safe|autoescape|Markup", source) == []
