@@ -155,7 +155,7 @@ def measure(name: str, pid: int, run: Callable[[int], list[float]], logins: int)
 def ours(arguments: argparse.Namespace) -> Iterator[Running]:
     """Run our broker, with asta's consent on file and her borrower made."""
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        setting = write(Path(folder) / "demo", Ports(18080), datetime.now(UTC), store=arguments.store)
+        setting = write(Path(folder) / "demo", Ports(arguments.port_base), datetime.now(UTC), store=arguments.store)
         text = setting.config.read_text().replace("workers = 2", f"workers = {arguments.workers}")
         setting.config.write_text(text.replace('methods = ["wayf", "nemid"]', 'methods = ["wayf"]'))
         with running(setting) as demo:
@@ -170,6 +170,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--store", default="sqlite:state/broker.db")
+    parser.add_argument("--port-base", type=int, default=18080)
     parser.add_argument("--satosa", help="a Python interpreter that has SATOSA installed")
     arguments = parser.parse_args()
     with ours(arguments) as demo:

@@ -27,13 +27,16 @@ class Report:
     ok: bool
 
 
-def walk(browser: Browser, origin: str, person: Persona, method: str) -> None:
-    """Log ``person`` in at My loans: choose the way, pick the persona, agree, land."""
+def walk(browser: Browser, origin: str, person: Persona, method: str, *, patient: bool = True) -> None:
+    """Log ``person`` in at My loans: choose the way, pick the persona, agree, land.
+
+    Who is not ``patient`` stops at the page that says that the account is on its way.
+    """
     browser.get(f"{origin}/my-loans")
     for _ in range(_MOST_PAGES):
         step, _reason = browser.mark()
         form = _next(browser, step)
-        if form is None:
+        if form is None or (step == "enrol" and not patient):
             return
         names = {name for name, _ in form.buttons}
         if step == "choose":

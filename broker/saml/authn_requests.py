@@ -197,9 +197,9 @@ def read(question: Question, relay_state: str | None) -> AuthnRequest:
 
 def _request(question: Question, relay_state: str | None) -> AuthnRequest:
     policy = question.root.find(_p("NameIDPolicy"))
-    contexts = question.root.find(_p("RequestedAuthnContext"))
+    authn_contexts = question.root.find(_p("RequestedAuthnContext"))
     wanted = None if policy is None else policy.get("Format")
-    refs = () if contexts is None else contexts.iterfind(saml("AuthnContextClassRef"))
+    refs = () if authn_contexts is None else authn_contexts.iterfind(saml("AuthnContextClassRef"))
     return AuthnRequest(
         id=question.root.get("ID", ""),
         service=question.service,
@@ -210,7 +210,7 @@ def _request(question: Question, relay_state: str | None) -> AuthnRequest:
         is_passive=question.flag("IsPassive"),
         name_id_format=None if wanted == UNSPECIFIED else wanted,
         authn_contexts=tuple(text(each) for each in refs),
-        comparison="exact" if contexts is None else contexts.get("Comparison", "exact"),
+        comparison="exact" if authn_contexts is None else authn_contexts.get("Comparison", "exact"),
         idp_list=tuple(
             each.get("ProviderID", "") for each in question.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))
         ),

@@ -181,14 +181,10 @@ def _signature_namespace(message: Tree) -> bool:
 def _signature_place(message: Tree) -> bool:
     """Refuse a signature but at the root or its assertion: elsewhere another element borrows it (signature wrapping).
 
-    Which roots may have one, and where in them, the schemas say.
+    Which roots may have one, and where in them, the schemas say; where an assertion may stand, ``assertion_place``.
     """
     parents = [found.getparent() for found in message.signatures]
-    return not all(
-        parent is not None
-        and (parent is message.root or (parent.tag == ASSERTION and parent.getparent() is message.root))
-        for parent in parents
-    )
+    return any(parent is None or (parent is not message.root and parent.tag != ASSERTION) for parent in parents)
 
 
 def _signatures(message: Tree) -> bool:

@@ -14,6 +14,7 @@ from typing import Final, cast
 from xml.sax.saxutils import quoteattr
 
 import xmlsec
+from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from broker.core.errors import MessageRefused
@@ -76,7 +77,7 @@ def _encrypted_keys(sealed: Sealed) -> bool:
     return not 1 <= len(sealed.keys) <= _MOST_KEYS
 
 
-def _data_method(sealed: Sealed) -> bool:
+def _content_method(sealed: Sealed) -> bool:
     """Refuse CBC, which can be changed unnoticed, from peers not configured to need it; and 3DES from all."""
     allowed = _GCM | _CBC if sealed.allow_cbc else _GCM
     methods = [found for each in sealed.content for found in each.findall(_METHOD)]
@@ -114,7 +115,7 @@ METHODS: Final[dict[str, Callable[[Sealed], bool]]] = {
     "cipher_reference": _cipher_reference,
     "retrieval_method": _retrieval_method,
     "encrypted_keys": _encrypted_keys,
-    "data_method": _data_method,
+    "content_method": _content_method,
     "key_method": _key_method,
     "key_digest": _key_digest,
 }
@@ -192,6 +193,9 @@ def encrypt(assertion: etree._Element, certificate: bytes) -> etree._Element:
 @lru_cache(maxsize=256)
 def _recipient(certificate: bytes) -> xmlsec.KeysManager:
     """Hold one recipient's key and no other, so that nothing can be encrypted for somebody else."""
+    key = VerifyKey.of(certificate)
+    if not isinstance(key.public, rsa.RSAPublicKey):
+        raise MessageRefused("gate.key")
     holder = xmlsec.KeysManager()
-    holder.add_key(VerifyKey.of(certificate).xml)
+    holder.add_key(key.xml)
     return holder

@@ -36,7 +36,7 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
 def log_in(demo: Running, name: str, way: str) -> Browser:
     """Walk one persona to the end in a new browser."""
     browser = Browser()
-    checking.walk(browser, demo.setting.ports.origin("library"), persona(name), way)
+    checking.walk(browser, demo.setting.ports.origin("library"), persona(name), way, patient=False)
     return browser
 
 

@@ -123,6 +123,13 @@ def moved_up(forge: Forge) -> bytes:
     return octets(root)
 
 
+def moved_aside(forge: Forge) -> bytes:
+    """Move the assertion's signature to Extensions."""
+    root = forge.signed(forge.response(extensions="<samlp:Extensions/>"))
+    root.find(f"{{{SAMLP}}}Extensions").append(root.find(f".//{SIGNATURE}"))
+    return octets(root)
+
+
 def cut(what: str) -> Make:
     """Cut a signed value in two, as no signature without comments notices."""
     return lambda forge: octets(forge.signed(forge.response("nurse@au.dk.evil"))).replace(

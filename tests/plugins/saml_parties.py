@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -42,8 +42,8 @@ _RESPONSE = """<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol
  <saml:NameID Format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient">_t1</saml:NameID>
  <saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData
  NotOnOrAfter="{end}" Recipient="{acs}" InResponseTo="_q1"/></saml:SubjectConfirmation></saml:Subject>
- <saml:Conditions NotBefore="{now}" NotOnOrAfter="{end}"><saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience>
- </saml:AudienceRestriction></saml:Conditions>
+ <saml:Conditions NotBefore="{now}" NotOnOrAfter="{end}"><saml:AudienceRestriction>
+ <saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions>
  <saml:AuthnStatement AuthnInstant="{now}" SessionIndex="_s1" SessionNotOnOrAfter="{session}"><saml:AuthnContext>
  <saml:AuthnContextClassRef>{context}</saml:AuthnContextClassRef>{chain}</saml:AuthnContext></saml:AuthnStatement>
  <saml:AttributeStatement><saml:Attribute Name="{eppn}" NameFormat="{uri}">
@@ -205,7 +205,7 @@ class Parties:
             signature.sign(assertion, key)
         if both or whole:
             signature.sign(root, key)
-        return cast("bytes", etree.tostring(root))
+        return etree.tostring(root)
 
     def sealed(self, root: Any, party: Party | None = None, *, sign: bool = True) -> Any:
         """Sign the Assertion of a Response and encrypt it to our current key."""
@@ -344,8 +344,8 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     folder = tmp_path_factory.mktemp("parties")
     keys.generate(folder / "keys", NOW, 2048)
     ring = keys.load(folder / "keys")
-    made = [party(folder / name) for name in ("hub", "direct", "service", "stranger")]
-    write_metadata(folder / "metadata", *made[:3])
+    hub, direct, service, stranger = (party(folder / name) for name in ("hub", "direct", "service", "stranger"))
+    write_metadata(folder / "metadata", hub, direct, service)
     upstreams, services = _upstreams(), _services()
     read = metadata.load(
         folder / "metadata", {each.entity_id for each in upstreams.values()}, {LOANS, OPEN, PRINT}, NOW
@@ -354,4 +354,4 @@ def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     face = ServiceProviderFace.of(BASE, ring.sp, read, upstreams=upstreams, idp_entity_id=IDP)
     maps = {"library": OUTGOING}
     idp = IdentityProviderFace.of(BASE, IDP, ring.idp, read, services=services, maps=maps, sp_entity_ids=own)
-    return Parties(folder, ring, *made, upstreams, services, read, face, idp)
+    return Parties(folder, ring, hub, direct, service, stranger, upstreams, services, read, face, idp)

@@ -4,9 +4,15 @@ import base64
 import subprocess
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from lxml import etree
 
 from broker.core.errors import MessageRefused
@@ -22,7 +28,7 @@ from broker.saml.names import (
     XENC,
     XENC11,
 )
-from tests.plugins.saml_messages import Forge, octets
+from tests.plugins.saml_messages import NOW, Forge, octets
 
 GCM = XENC11 + "aes256-gcm"
 OAEP11 = XENC11 + "rsa-oaep"
@@ -57,7 +63,7 @@ def test_cbc_only_from_a_peer_that_needs_it(size: int, forge: Forge) -> None:
     """NemLog-in and Lasso encrypt with CBC; from anyone else it is refused before it is decrypted."""
     sealed = forge.sealed(plain(forge), content=f"{XENC}aes{size}-cbc")
     assert opened(forge, deepcopy(sealed), allow_cbc=True).get("ID") == "a1"
-    with pytest.raises(MessageRefused, match=r"gate\.data_method"):
+    with pytest.raises(MessageRefused, match=r"gate\.content_method"):
         opened(forge, sealed)
 
 
@@ -142,7 +148,7 @@ REFUSED: dict[str, tuple[Callable[[Forge], Any], ...]] = {
     "cipher_reference": (_with(_content_elsewhere),),
     "retrieval_method": (_with(_key_elsewhere),),
     "encrypted_keys": (_with(_many_keys), _with(lambda sealed: sealed[0].remove(sealed[0][1]))),
-    "data_method": (_with(_unchanged, content=XENC + "tripledes-cbc"), _with(_no_method)),
+    "content_method": (_with(_unchanged, content=XENC + "tripledes-cbc"), _with(_no_method)),
     "key_method": (_with(_unchanged, transport=XENC + "rsa-1_5"), _with(_no_key_method)),
     "key_digest": (
         _with(_unchanged, inner=SHA512),
@@ -176,10 +182,10 @@ def test_refused_before_decryption(name: str, forge: Forge, monkeypatch: pytest.
     assert all(_cause(forge, make(forge)) != f"gate.{name}" for make in REFUSED[name])
 
 
-@pytest.mark.parametrize("name", ["key_method", "data_method", "encrypted_keys", "encrypted_data"])
+@pytest.mark.parametrize("name", ["key_method", "content_method", "encrypted_keys", "encrypted_data"])
 def test_the_checks_before_decryption_stand_alone(name: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The library below would decrypt RSA 1.5 unasked, 256 keys or a Content: nothing but the check is in the way."""
-    make = _with(_unchanged, content=XENC + "aes256-cbc") if name == "data_method" else REFUSED[name][0]
+    make = _with(_unchanged, content=XENC + "aes256-cbc") if name == "content_method" else REFUSED[name][0]
     rest = {each: check for each, check in encryption.METHODS.items() if each != name}
     monkeypatch.setattr(encryption, "METHODS", rest)
     assert _cause(forge, make(forge)) is None
@@ -270,7 +276,15 @@ def test_every_encryption_has_its_own_key(forge: Forge) -> None:
     assert not set(once) & set(again)
 
 
-def test_nothing_is_encrypted_for_what_is_no_key(forge: Forge) -> None:
+def _elliptic() -> bytes:
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "elliptic")])
+    made = x509.CertificateBuilder(name, name, private.public_key(), 1, NOW, NOW + timedelta(days=1))
+    return made.sign(private, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize("certificate", [b"no certificate", _elliptic()])
+def test_nothing_is_encrypted_for_what_is_no_rsa_key(certificate: bytes, forge: Forge) -> None:
     """A recipient without a usable certificate gets nothing rather than something in the clear."""
     with pytest.raises(MessageRefused, match=r"gate\.key"):
-        encryption.encrypt(forge.signed().find(ASSERTION), b"no certificate")
+        encryption.encrypt(forge.signed().find(ASSERTION), certificate)

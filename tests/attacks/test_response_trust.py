@@ -1,0 +1,161 @@
+"""Whose signature, whose keys and which institution an upstream's Response rests on (rows 5, 6, 16, 18, 22, 23)."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from broker.core.attributes import WireAttribute
+from broker.core.errors import MessageRefused
+from broker.core.transaction import Authentication, UpstreamRefusal
+from tests.plugins.saml_parties import (
+    AU,
+    EPPN,
+    HUB,
+    KU,
+    Change,
+    Parties,
+    add,
+    drop,
+    edit,
+    say,
+)
+
+SUBJECT = "saml:Assertion/saml:Subject"
+CONFIRMATION = f"{SUBJECT}/saml:SubjectConfirmation"
+CONFIRMED = f"{CONFIRMATION}/saml:SubjectConfirmationData"
+STATEMENT = "saml:Assertion/saml:AuthnStatement"
+AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
+CODE = "samlp:Status/samlp:StatusCode"
+_BEARER = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/>'
+
+
+def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> str:
+    """Give why a Response is refused."""
+    with pytest.raises(MessageRefused) as caught:
+        parties.receive(xml, upstream, **more)
+    return caught.value.cause.removeprefix("response.")
+
+
+def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
+    """WAYF cannot answer for the institution that was asked directly, whatever it writes (row 18)."""
+    forged = parties.response(upstream="kb")
+    assert cause(parties, parties.signed(forged, parties.hub, both=True), "kb") == "gate.signature"
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None:
+    """The keys are those of the IDPSSODescriptor, never another's that we also know (row 6)."""
+    xml = parties.signed(parties.response(), parties.service, whole=whole)
+    assert cause(parties, xml) == "gate.signature"
+
+
+def test_an_unsigned_response_is_refused(parties: Parties) -> None:
+    """Without any signature nothing is believed (row 5)."""
+    assert cause(parties, etree.tostring(parties.response())) == "unsigned"
+
+
+def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
+    """Where both are signed, both must verify."""
+    root = etree.fromstring(parties.signed(parties.response()))
+    assert cause(parties, parties.signed(root, parties.stranger, whole=True)) == "gate.signature"
+    inner = etree.fromstring(parties.signed(parties.response(), parties.stranger))
+    assert cause(parties, parties.signed(inner, whole=True)) == "gate.signature"
+
+
+def test_unsigned_ciphertext_is_refused(parties: Parties) -> None:
+    """Anybody can encrypt to us: encryption is no signature (row 23)."""
+    assert cause(parties, etree.tostring(parties.sealed(parties.response(), sign=False))) == "unsigned"
+
+
+def test_signed_ciphertext_covers_what_is_within(parties: Parties) -> None:
+    """A signature over the Response is over the ciphertext, and so over the assertion decrypted from it."""
+    xml = parties.signed(parties.sealed(parties.response(), sign=False), whole=True)
+    assert isinstance(parties.receive(xml).answer, Authentication)
+
+
+def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
+    """A signature over the Response alone is not what its profile gives (nemid.md)."""
+    sealed = parties.sealed(parties.response(upstream="eid"), sign=False)
+    assert cause(parties, parties.signed(sealed, parties.direct, whole=True), "eid") == "unsigned"
+    good = parties.sealed(parties.response(upstream="eid"), parties.direct)
+    assert isinstance(parties.receive(etree.tostring(good), "eid").answer, Authentication)
+
+
+def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> None:
+    """What is hidden in ciphertext is looked at as if it were not."""
+    root = parties.sealed(parties.response(edit(CONFIRMED, Recipient="https://elsewhere.example")))
+    assert cause(parties, etree.tostring(root)) == "recipient"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("saml:Assertion/saml:AttributeStatement/saml:Attribute[1]/saml:AttributeValue", "boss@au.dk"), (AUTHORITY, KU)],
+)
+def test_what_was_signed_cannot_be_changed(parties: Parties, path: str, value: str) -> None:
+    """Neither a value nor the institution can be put in after signing."""
+    root = etree.fromstring(parties.signed(parties.response()))
+    say(path, value)(root)
+    assert cause(parties, etree.tostring(root)) == "gate.signature"
+
+
+def test_a_response_without_an_assertion_authenticates_nobody(parties: Parties) -> None:
+    """Success must come with an assertion."""
+    assert cause(parties, parties.signed(parties.response(drop("saml:Assertion")), whole=True)) == "assertion_missing"
+
+
+def test_an_unsigned_refusal_cannot_bring_an_assertion(parties: Parties) -> None:
+    """Error Responses may be unsigned, so nothing but the refusal is taken from one."""
+    change = edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder")
+    assert cause(parties, etree.tostring(parties.response(change))) == "assertion_of_refusal"
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("destination", edit(".", Destination="https://broker.example/saml/sp/nemid/acs")),
+        ("in_response_to", edit(".", InResponseTo="_q2")),
+        ("issuer", say("saml:Issuer", "https://idp.kb.example")),
+        ("issued_long_ago", edit(".", IssueInstant="2026-11-25T11:00:00Z")),
+    ],
+)
+def test_a_refusal_must_answer_our_request_too(parties: Parties, name: str, change: Change) -> None:
+    """A refusal of somebody else's login ends nobody's (row 16)."""
+    refusal = (drop("saml:Assertion"), edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder"))
+    assert isinstance(parties.receive(etree.tostring(parties.response(*refusal))).answer, UpstreamRefusal)
+    assert cause(parties, etree.tostring(parties.response(*refusal, change))) == name
+
+
+def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> None:
+    """No reader can take the first and another the second: cardinality is judged over all (row 22)."""
+    value = "<saml:AttributeValue>x@ku.dk</saml:AttributeValue>"
+    again = f'<saml:Attribute Name="{EPPN}" FriendlyName="cn">{value}</saml:Attribute>'
+    xml = parties.signed(parties.response(add("saml:Assertion/saml:AttributeStatement", again)))
+    answer = parties.receive(xml).answer
+    assert isinstance(answer, Authentication)
+    assert [each for each in answer.attributes if each.name == EPPN] == [WireAttribute(EPPN, ("au1@au.dk", "x@ku.dk"))]
+
+
+def test_an_answer_is_for_one_request_of_one_upstream(parties: Parties) -> None:
+    """Both upstreams at the hub share its key, yet neither's answer serves the other's request (row 18)."""
+    xml = parties.signed(parties.response(upstream="nemid"))
+    assert isinstance(parties.receive(xml, "nemid").answer, Authentication)
+    assert cause(parties, xml, "wayf") == "destination"
+    moved = parties.response(edit(".", Destination=parties.acs()), upstream="nemid")
+    assert cause(parties, parties.signed(moved), "wayf") == "recipient"
+
+
+@pytest.mark.parametrize("listed", [(AU,), (HUB,), ("urn:unknown", AU), ()])
+def test_the_services_list_lets_its_institutions_through(parties: Parties, listed: tuple[str, ...]) -> None:
+    """An institution by any of its names, or the hub itself, is what the service asked for; no list asks for all."""
+    received = parties.receive(parties.signed(parties.response()), idp_list=listed)
+    assert isinstance(received.answer, Authentication)
+
+
+def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) -> None:
+    """``only`` is held against the answer, not just written into the question."""
+    narrowed = replace(parties.upstreams["wayf"], only=(KU,))
+    face = replace(parties.face, upstreams={**parties.upstreams, "wayf": narrowed})
+    with pytest.raises(MessageRefused, match=r"response\.institution_not_asked"):
+        replace(parties, face=face).receive(parties.signed(parties.response()))
