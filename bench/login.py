@@ -10,7 +10,6 @@ SATOSA installed) the same load is put on SATOSA in the same run and the ratio i
 import argparse
 import http.client
 import os
-import sys
 import tempfile
 import threading
 import time
@@ -22,15 +21,13 @@ from urllib.parse import urlencode, urlsplit
 
 from lxml import html
 
+from bench.satosa import SatosaRun, satosa_running
 from broker.demo import checking, hub, library
 from broker.demo.browsing import Browser
 from broker.demo.personas import persona
 from broker.demo.running import Running, running
 from broker.demo.setting import HUB, SERVICES, Ports, write
 from broker.saml import bindings, signature
-
-sys.path.insert(0, str(Path(__file__).parent))
-from satosa import SatosaRun, satosa_running
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -103,7 +100,7 @@ def login(demo: Running, peer: library.Peer, key: signature.SigningKey) -> Calla
         wire.cookies = cookies
         status, _, page = wire.send("GET", back)
         if status != 200 or b"SAMLResponse" not in page:
-            msg = f"login ended with {status}: {html.fromstring(page).text_content()[:300]}"
+            msg = f"login ended with {status}: {''.join(map(str, html.fromstring(page).itertext()))[:300]}"
             raise SystemExit(msg)
         wire.cookies = {name: value for name, value in wire.cookies.items() if name.startswith("b-")}
 
@@ -133,6 +130,8 @@ def load(origin: str, once: Callable[[Wire], None], logins: int, concurrency: in
         each.start()
     for each in threads:
         each.join()
+    if len(times) != logins:
+        raise SystemExit(f"{logins - len(times)} of {logins} logins did not end")
     return times
 
 

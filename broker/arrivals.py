@@ -32,8 +32,9 @@ class Arrivals:
         another worker, finds the record and loses (attacks 15).
         """
         name, until = message
-        issuer = answer.issuer if isinstance(answer, Authentication) else answer.upstream
-        x = self.pseudonyms.of("arrival", issuer, name).partition(".")[2]
+        # An error status may be unsigned, so that anybody can write one: each request takes one and no more.
+        named = (answer.issuer, name) if isinstance(answer, Authentication) else (answer.upstream, "", request)
+        x = self.pseudonyms.of("arrival", *named).partition(".")[2]
         arrival = Arrival(transaction, request, now, answer)
         kept = Kept(dump(arrival), secrets.token_hex(8), max(until, now + ARRIVAL_USABLE_FOR) + SKEW)
         if not self.store.put(self._key(x), kept, None, now):

@@ -3,7 +3,6 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, get_args, get_origin
 
@@ -52,7 +51,6 @@ class Config(BaseSettings):
     accessibility_statement: Url | None = None
     privacy_notice: Links | None = None
     contact: Contact = Contact()
-    shared_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     log_format: Literal["json", "text"] = "json"
     idp: IdpTable = IdpTable()
     store: StoreTable = StoreTable()

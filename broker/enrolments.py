@@ -65,8 +65,17 @@ class Enrolments:
         return Key("enrolment", self.tools.links.of_cpr(cpr))
 
     def look(self, cpr: str) -> tuple[Borrower, ...]:
-        """Give the borrowers with this CPR now, within 3 s; LibraryUnavailable, LibraryRefused."""
-        return self.tools.library.find(cpr, self.tools.now() + _LOOK)
+        """Give the borrowers with this CPR now, within 3 s; LibraryUnavailable, LibraryRefused.
+
+        Without a seat it answers LibraryUnavailable at once: a slow library must not hold every thread.
+        """
+        if self.seats is not None and not self.seats.acquire(blocking=False):
+            raise LibraryUnavailable("no seat to wait for the library in")
+        try:
+            return self.tools.library.find(cpr, self.tools.now() + _LOOK)
+        finally:
+            if self.seats is not None:
+                self.seats.release()
 
     def standing(self, cpr: str) -> Enrolment | None:
         """Give the enrolment of the person as it stands, or None; no call to the library."""

@@ -1,47 +1,25 @@
 """One login from request to assertion: each method adds one fact to the transaction and keeps it."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker.arrivals import Arrivals
-from broker.core.consent import Receipt, receipt
+from broker.core.consent import Event, Receipt, receipt
 from broker.core.entities import PERSISTENT
-from broker.core.errors import BrowserUnmatched, FormRefused, StoreUnavailable, TransactionGone
+from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
 from broker.core.ports import Kept, Key, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.records import dump, load
+from broker.core.records import dump
 from broker.core.steps import Ask, Enrol, Issue, Step, Terms, next_step
-from broker.core.transaction import (
-    LIFETIME,
-    AuthnRequest,
-    Issued,
-    Outstanding,
-    Transaction,
-)
+from broker.core.transaction import LIFETIME, AuthnRequest, Issued, Outstanding, Transaction
 from broker.learning import Learning
 from broker.rules import Rules
+from broker.transactions import Held, Transactions, reference
 
-# Beyond this a compare-and-set that keeps losing is a fault, not a race.
-_TRIES: Final = 8
-# Read aloud at a service desk: no vowels that make words, no letter that looks like a digit.
-_SPEAKABLE: Final = "23456789BCDFGHJKMNPQRSTVWXZ"
 _RECEIPTS_KEPT_FOR: Final = timedelta(days=2 * 365)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A transaction and the version it was read at."""
-
-    transaction: Transaction
-    version: str
-
-
-def reference() -> str:
-    """Give eight speakable characters that name a page to the service desk."""
-    return "".join(secrets.choice(_SPEAKABLE) for _ in range(8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +36,15 @@ class Broker:
         """Give the answers between ACS and browser."""
         return Arrivals(self.store, self.pseudonyms)
 
+    @property
+    def transactions(self) -> Transactions:
+        """Give the transactions."""
+        return Transactions(self.store)
+
     def begin(self, request: AuthnRequest, now: datetime, browser: str | None = None) -> Held:
         """Store a new transaction for a verified AuthnRequest; RequestRefused where its IDPList leaves no way."""
         ways = self.rules.ways(request)
-        transaction = Transaction(
+        begun = Transaction(
             id=secrets.token_hex(16),
             reference=reference(),
             begun=now,
@@ -70,17 +53,11 @@ class Broker:
             browser=browser,
             upstream=ways[0] if len(ways) == 1 else None,
         )
-        version = secrets.token_hex(8)
-        if not self.store.put(_key(transaction.id), Kept(dump(transaction), version, transaction.until), None, now):
-            raise StoreUnavailable("a new transaction could not be stored")
-        return Held(transaction, version)
+        return self.transactions.add(begun, now)
 
     def read(self, name: str, now: datetime) -> Held:
         """Give the transaction; TransactionGone if there is none that lives."""
-        kept = self.store.get(_key(name), now)
-        if kept is None:
-            raise TransactionGone("no such transaction")
-        return Held(load(Transaction, kept.value), kept.version)
+        return self.transactions.read(name, now)
 
     def step(self, transaction: Transaction, now: datetime) -> Step:
         """Say what comes next."""
@@ -90,21 +67,20 @@ class Broker:
         """Bind the transaction to the browser that ``browser``, a pseudonym of its cookie b, names."""
         if held.transaction.browser == browser:
             return held
-        return self._change(held, lambda transaction: transaction.bound(browser), now)
+        return self.transactions.change(held, lambda transaction: transaction.bound(browser), now)
 
-    def choose(self, held: Held, upstream: str, now: datetime) -> Held:
-        """Record the way to log in; FormRefused for one that this request may not take."""
+    def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
+        """Record a new AuthnRequest to ``upstream`` before it is sent; nothing else changes before it is answered.
+
+        BrowserUnmatched for a transaction that is not bound, FormRefused for a way that this request may not take.
+        """
+        if held.transaction.browser is None:
+            raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
         if upstream not in self.rules.ways(held.transaction.request):
             raise FormRefused("not a way to log in to this service")
-        return self._change(held, lambda transaction: transaction.chose(upstream), now)
-
-    def ask_upstream(self, held: Held, now: datetime) -> tuple[Held, Outstanding]:
-        """Record a new AuthnRequest to the chosen upstream before it is sent; only for a bound transaction."""
-        transaction = held.transaction
-        if transaction.browser is None or transaction.upstream is None:
-            raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
-        outstanding = Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", transaction.upstream, now)
-        return self._change(held, lambda each: each.asked(outstanding), now), outstanding
+        sent = Outstanding(f"_{held.transaction.id}{secrets.token_hex(16)}", upstream, now)
+        done = self.transactions.change(held, lambda transaction: transaction.asked(sent), now, of_person=False)
+        return done, sent
 
     def awaited(self, in_response_to: str, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
         """Find the request of ours that an answer names, still open and sent to this very upstream.
@@ -119,7 +95,7 @@ class Broker:
 
     def spoil(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
         """Consume a request that a refused message named, so that nothing can be tried against it again."""
-        self._change(held, lambda transaction: transaction.consumed(outstanding.id), now)
+        self.transactions.change(held, lambda each: each.consumed(outstanding.id), now, of_person=False)
 
     def match(self, held: Held, x: str, browsers: Sequence[str], now: datetime) -> Held | None:
         """Join an arrival to its transaction, once, for the browser that asked (design 4a.3).
@@ -132,19 +108,32 @@ class Broker:
             arrivals.spend(x, now)
             raise BrowserUnmatched("an arrival in another browser")
         if transaction.arrival == arrivals.mark(x):
-            return held
+            return self.learnt(held, now)
         arrival = arrivals.usable(x, transaction.id, now)
         if arrival is None or arrival.answer is None or transaction.awaits(arrival.request) is None:
             return None
-        answer = arrival.answer
-        plain = transaction.authenticated_by(answer, arrival.request, arrivals.mark(x), now)
-        learnt = self.learning.learn(plain, self._terms(plain), now)
-        joined = self._put(learnt, held.version, now)
+        joined = self.transactions.put(
+            transaction.authenticated_by(arrival.answer, arrival.request, arrivals.mark(x), now), held.version, now
+        )
         if joined is None:
             # Lost a race: whoever won holds the answer, or the request is still open and this is tried again.
             return self.match(self.read(transaction.id, now), x, browsers, now)
         arrivals.spend(x, now)
-        return joined
+        return self.learnt(joined, now)
+
+    def learnt(self, held: Held, now: datetime) -> Held:
+        """Add what the ports know of the person, once the policies let the person in; again if they did not before."""
+        transaction = held.transaction
+        if transaction.authentication is None or transaction.person is not None:
+            return held
+        known = self.learning.learn(transaction, self._terms(transaction), now)
+        if known.person is None:
+            return held
+
+        def told(each: Transaction) -> Transaction:
+            return replace(each, person=known.person, receipts=known.receipts, account=known.account)
+
+        return self.transactions.change(held, told, now)
 
     def answer(
         self,
@@ -159,9 +148,16 @@ class Broker:
     ) -> Held:
         """Add the receipt of the person's answer to what was ``shown`` (a digest the page's token binds).
 
-        If what would be shown has changed meanwhile, nothing is added: the next step asks again.
+        If what would be shown has changed meanwhile, nothing is added: the next step asks again. A no after a yes,
+        from another tab or by Back, is the person's last word.
         """
         step = self.step(held.transaction, now)
+        own = held.transaction.receipt
+        if answer == "no" and own is not None and not held.transaction.issued and isinstance(step, Issue | Enrol):
+            refused = replace(
+                own, record_id=secrets.token_hex(16), event=Event.REFUSED, event_time=now, valid_until=None
+            )
+            return self._answered(held, refused, now)
         if not isinstance(step, Ask) or step.question.disclosure.shown(self.pseudonyms) != shown:
             return held
         made = receipt(
@@ -175,12 +171,11 @@ class Broker:
             pseudonyms=self.pseudonyms,
             now=now,
         )
-        self._file(made, held.transaction, now)
-        return self._change(held, lambda transaction: replace(transaction, receipt=made), now)
+        return self._answered(held, made, now)
 
     def reconsider(self, held: Held, now: datetime) -> Held:
         """Take a refusal back, so that the person is asked again."""
-        return self._change(held, lambda transaction: replace(transaction, receipt=None), now)
+        return self.transactions.change(held, lambda transaction: replace(transaction, receipt=None), now)
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
         """Write the durable wish, wait for it at most ``patience`` seconds and record how it stands."""
@@ -188,7 +183,7 @@ class Broker:
         if not isinstance(step, Enrol):
             return held
         account = self.learning.enrol(held.transaction, step.decision, now, language=language, patience=patience)
-        return self._change(held, lambda transaction: replace(transaction, account=account), now)
+        return self.transactions.change(held, lambda transaction: replace(transaction, account=account), now)
 
     def issue(self, held: Held, now: datetime) -> tuple[Held, bool]:
         """Record once that the assertion is issued; the flag says whether this call was the one."""
@@ -202,10 +197,14 @@ class Broker:
             name_id=self.learning.name_id(held.transaction, persistent=step.disclosure.name_id_format == PERSISTENT),
             number=step.number,
         )
-        done = self._change(
-            held, lambda transaction: transaction if transaction.issued else replace(transaction, issued=issued), now
-        )
+        done = self.transactions.change(held, lambda each: each if each.issued else replace(each, issued=issued), now)
         return done, done.transaction.issued == issued
+
+    def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
+        done = self.transactions.change(held, lambda transaction: replace(transaction, receipt=made), now)
+        key = Key("receipt", self.learning.receipts_of(held.transaction), made.record_id)
+        self.store.put(key, Kept(dump(made), secrets.token_hex(8), now + _RECEIPTS_KEPT_FOR), None, now, durable=True)
+        return done
 
     def _terms(self, transaction: Transaction) -> Terms:
         return Terms(
@@ -215,24 +214,3 @@ class Broker:
             decide=self.rules.decide,
             ways=self.rules.ways(transaction.request),
         )
-
-    def _file(self, made: Receipt, transaction: Transaction, now: datetime) -> None:
-        key = Key("receipt", self.learning.receipts_of(transaction), made.record_id)
-        self.store.put(key, Kept(dump(made), secrets.token_hex(8), now + _RECEIPTS_KEPT_FOR), None, now, durable=True)
-
-    def _change(self, held: Held, change: Callable[[Transaction], Transaction], now: datetime) -> Held:
-        for _ in range(_TRIES):
-            done = self._put(change(held.transaction), held.version, now)
-            if done:
-                return done
-            held = self.read(held.transaction.id, now)
-        raise StoreUnavailable("the transaction kept changing")
-
-    def _put(self, transaction: Transaction, was: str, now: datetime) -> Held | None:
-        version = secrets.token_hex(8)
-        kept = Kept(dump(transaction), version, transaction.until)
-        return Held(transaction, version) if self.store.put(_key(transaction.id), kept, was, now) else None
-
-
-def _key(name: str) -> Key:
-    return Key("transaction", name)

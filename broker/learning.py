@@ -23,7 +23,10 @@ from broker.rules import Rules
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
 _NAMES: Final = ("cprUuid", "eduPersonPrincipalName", "subject-id", "pairwise-id")
 _KINDS: Final = {"eduPersonPrincipalName": "eppn"}
-_NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "constructed_number"})
+# What self-service enrolment needs; who has a borrower already gets on without it.
+_UNMET: Final = frozenset(
+    {"cpr_required", "replacement_number", "constructed_number", "too_young", "assurance_too_low"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Learning:
         except AttributesRefused:
             return transaction
         decision = terms.decide(transaction, now)
-        if decision.effect is not Effect.PERMIT and decision.reasons[0].code not in _NUMBERLESS:
+        if decision.effect is not Effect.PERMIT and decision.reasons[0].code not in _UNMET:
             return transaction
         person = self._person(transaction.authentication, reading, decision)
         known = replace(transaction, person=person)
@@ -70,7 +73,7 @@ class Learning:
     def enrol(
         self, transaction: Transaction, decision: Decision, now: datetime, *, language: str, patience: float
     ) -> Account:
-        """Write the wish, wait ``patience`` seconds for it, and say how it stands; a library that is down is no error."""
+        """Write the wish, wait ``patience`` seconds for it, and say how it stands; a silent library is no error."""
         person, authentication = transaction.person, transaction.authentication
         if person is None or authentication is None:
             return Account(None, "none")
@@ -83,7 +86,8 @@ class Learning:
                 return Account(None, "mail_required")
             enrolment = self.enrolments.want(wanted, person.number)
         except (LibraryUnavailable, LibraryRefused):
-            return Account(None, "wanted", reason="library_unavailable")
+            # Nothing was stored, so nothing is promised (frozen, or no address and nobody to ask whether it is needed).
+            return Account(None, "closed", reason="library_unavailable")
         if enrolment.state is State.WANTED:
             key = self.enrolments.person_key(wanted.cpr)
             enrolment = self.enrolments.wait(key, patience) or enrolment

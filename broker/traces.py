@@ -31,12 +31,17 @@ class Traces:
 
     store: Store
 
-    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
+    def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
         """Keep ``facts`` (step, upstream, reason, enrolment) under ``reference``; a store that is down keeps none."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         try:
             if (
-                self.store.count(Key("counter", "traces", hour.isoformat()), 1, hour + timedelta(hours=2), now)
+                self.store.count(
+                    Key("counter", "traces" if known else "traces of strangers", hour.isoformat()),
+                    1,
+                    hour + timedelta(hours=2),
+                    now,
+                )
                 > _MOST_AN_HOUR
             ):
                 return

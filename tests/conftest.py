@@ -1,3 +1,9 @@
 """The plugins that every room's tests may use."""
 
-pytest_plugins = ["tests.plugins.redis_server", "tests.plugins.saml_messages", "tests.plugins.saml_parties", "tests.plugins.house", "tests.plugins.demo"]
+pytest_plugins = [
+    "tests.plugins.redis_server",
+    "tests.plugins.saml_messages",
+    "tests.plugins.saml_parties",
+    "tests.plugins.house",
+    "tests.plugins.demo",
+]

@@ -15,6 +15,7 @@ from broker.core.errors import ConfigurationFaults
 ROOT = Path(__file__).resolve().parent.parent
 GOOD = """
 base_url = "https://login.library.example/broker/"
+shared_origin = true
 
 [upstreams.wayf]
 profile = "wayf"
@@ -111,13 +112,11 @@ def test_what_is_loaded_does_not_change(write: Write, key: str) -> None:
     [
         ({"BROKER_LANGUAGE": "en"}, lambda c: c.language, "en"),
         ({"BROKER_SERVE__WORKERS": "7"}, lambda c: c.serve.workers, 7),
-        ({"BROKER_SHARED_ORIGIN": "true"}, lambda c: c.shared_origin, True),
         ({"BROKER_UPSTREAMS__NATIONAL_EID__CBC": "yes"}, lambda c: c.upstream("national-eid").cbc, True),
         ({"BROKER_SERVICES__MY_LOANS__METHODS": '["wayf"]'}, lambda c: c.service("my-loans").methods, ("wayf",)),
         ({"BROKER_LIBRARY__CLIENT_SECRET": "1234567890123456"}, lambda c: c.library.settings["client_secret"], None),
         ({"BROKER_LIBRARY__MODE": "observe"}, lambda c: c.library.mode, "observe"),
         ({"BROKER_KEYS": "/srv/keys"}, lambda c: str(c.keys), "/srv/keys"),
-        ({"BROKER_SHARED_NETWORKS": '["10.0.0.0/8"]'}, lambda c: str(c.shared_networks[0]), "10.0.0.0/8"),
     ],
     ids=lambda case: next(iter(case)) if isinstance(case, dict) else "",
 )
@@ -136,7 +135,7 @@ def _json(value: object) -> str:
 def test_the_environment_can_stand_alone() -> None:
     """A container needs no file."""
     flat = tomllib.loads(GOOD)
-    environ = {"BROKER_BASE_URL": flat["base_url"]}
+    environ = {"BROKER_BASE_URL": flat["base_url"], "BROKER_SHARED_ORIGIN": "true"}
     for section in ("library", "mail"):
         environ |= {f"BROKER_{section}__{key}".upper(): _json(value) for key, value in flat[section].items()}
     for key, value in flat["upstreams"]["wayf"].items():
@@ -178,6 +177,7 @@ def test_nothing_shows_a_secret(write: Write) -> None:
 
 BAD = [
     ('base_url = "https://login.library.example/broker/"', "", "broker.toml:base_url: is missing"),
+    ("shared_origin = true", "", "base_url: is below a path"),
     ("https://login.library.example/broker/", "http://login.library.example", "base_url: is http"),
     ("https://login.library.example/broker/", "login.library.example", "is no http or https address"),
     ("https://login.library.example/broker/", "https://x.example/?a=b", "base_url: has a query"),

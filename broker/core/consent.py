@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
+from broker.core.entities import PERSISTENT
 from broker.core.policy import LegalBasis
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import Disclosure
@@ -63,7 +64,7 @@ def question(
     ``own`` is this transaction's receipt, good for exactly what it showed; ``receipts`` are those on file for this
     person and service, of which the latest counts, while it is remembered and nothing material has changed.
     """
-    if not disclosure.items:
+    if not disclosure.items and disclosure.name_id_format != PERSISTENT:
         return None
     if own and own.event in {Event.GIVEN, Event.INFORMED} and own.shown == disclosure.shown(pseudonyms):
         return None

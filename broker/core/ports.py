@@ -179,7 +179,7 @@ class UpstreamFace(Protocol):
         ...
 
     def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[bytes, str]:
-        """Give the message's octets and the request it claims to answer, from the form's pairs; nothing is trusted yet."""
+        """Give the message's octets and the request it claims to answer, from the form's pairs; none is trusted yet."""
         ...
 
     def receive(

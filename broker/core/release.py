@@ -44,16 +44,24 @@ class Disclosure:
 
     def shown(self, pseudonyms: Pseudonyms) -> str:
         """Give the digest of everything shown; token, receipt and assertion must agree on it (design 4a)."""
-        values = (part for item in self.items for part in (item.name, *self._bound(item), ""))
+        values = (part for item in self.items for part in (_kind(item), item.name, *self._bound(item), ""))
         return pseudonyms.of("shown", self.acs, self.name_id_format, *self._terms(), *values)
 
     def material(self, pseudonyms: Pseudonyms) -> str:
-        """Give the digest of what asks again when it changes: names, watched values, purpose, basis, controllers."""
+        """Give the digest of what asks again when it changes.
+
+        Names and whether each is optional, watched values, the NameID's kind, purpose, basis and controllers.
+        """
         parts = []
         for item in sorted(self.items, key=lambda each: each.name):
             watched = item.name in _WATCHED
-            parts += [item.name, *(sorted(value.casefold() for value in item.values) if watched else ()), ""]
-        return pseudonyms.of("material", *self._terms(), *parts)
+            parts += [
+                _kind(item),
+                item.name,
+                *(sorted(value.casefold() for value in item.values) if watched else ()),
+                "",
+            ]
+        return pseudonyms.of("material", self.name_id_format, *self._terms(), *parts)
 
     def _terms(self) -> tuple[str, ...]:
         parties = [text for each in (self.giver, self.receiver) for text in _spelt(each)]
@@ -62,6 +70,11 @@ class Disclosure:
     @staticmethod
     def _bound(item: Item) -> tuple[str, ...]:
         return () if item.name == BORROWER_NUMBER else item.values
+
+
+def _kind(item: Item) -> str:
+    # An attribute that was optional and is so no longer leaves though nobody ticked it: that is another question.
+    return "optional" if item.optional else "always"
 
 
 def _spelt(party: Controller | None) -> tuple[str, ...]:

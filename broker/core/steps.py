@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from broker.core.consent import Event, Question, agreed, in_force, question
-from broker.core.entities import Controller, Service
+from broker.core.entities import PERSISTENT, Controller, Service
 from broker.core.errors import (
     AUTHN_FAILED,
     INVALID_NAME_ID_POLICY,
@@ -99,17 +99,9 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
 
 
 def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: datetime) -> Step:
-    release = decision.release
-    account = transaction.account
-    if release is None:
-        return Refuse("no_policy_for_service", REQUEST_DENIED, decision)
-    if release.borrower != "none" and transaction.person and transaction.person.case:
-        return Refuse(transaction.person.case, REQUEST_DENIED, decision)
-    if release.borrower == "need" and (account is None or account.number is None):
-        unsure = account is not None and account.state == "unavailable"
-        return Refuse("library_unavailable" if unsure else "no_library_account", REQUEST_DENIED, decision)
-    if account is not None and account.state == "mail_required":
-        return Refuse("mail_required", REQUEST_DENIED, decision)
+    refused = _barred(transaction, decision)
+    if refused:
+        return refused
     disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
@@ -118,13 +110,33 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     asked = _question(transaction, decision, disclosure, terms, now)
     if asked:
         return Refuse("passive", NO_PASSIVE, decision) if transaction.request.is_passive else Ask(asked, decision)
-    if release.borrower == "make":
-        unfinished = _unfinished(account, decision)
-        if unfinished:
-            return unfinished
-    number = account.number if account else None
+    unfinished = _unfinished(transaction.account, decision)
+    if unfinished:
+        return unfinished
+    number = transaction.account.number if transaction.account else None
     leaving = agreed(disclosure, in_force(transaction.receipts, transaction.receipt))
     return Issue(numbered(leaving, number), decision, number)
+
+
+def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
+    """Say what ends a permitted login before anybody is asked in vain."""
+    release, person, account = decision.release, transaction.person, transaction.account
+    if release is None:
+        return Refuse("no_policy_for_service", REQUEST_DENIED, decision)
+    if person is None:
+        # The policies denied when the person arrived and permit now: nothing was looked up, so the login begins anew.
+        return Refuse("login_not_finished", AUTHN_FAILED, decision)
+    if release.borrower == "none":
+        return None
+    if person.case:
+        return Refuse(person.case, REQUEST_DENIED, decision)
+    if account is not None and account.state in {"mail_required", "closed"}:
+        reason = "library_unavailable" if account.state == "closed" else account.state
+        return Refuse(reason, REQUEST_DENIED, decision)
+    if release.borrower == "need" and (account is None or account.number is None):
+        unsure = account is not None and account.state == "unavailable"
+        return Refuse("library_unavailable" if unsure else "no_library_account", REQUEST_DENIED, decision)
+    return None
 
 
 def _question(
@@ -133,18 +145,20 @@ def _question(
     asked = question(disclosure, transaction.receipts, transaction.receipt, terms.pseudonyms, now)
     if asked is None or asked.variant == "ask" or decision.release is None or decision.release.notice == "ours":
         return asked
-    # The upstream's own notice covers what the upstream itself sent, never what we add.
+    # The upstream's own notice covers what the upstream itself sent, never what we add: our persistent NameID too.
     own = {"borrower_number", "kaldemail_domain"}
-    return asked if any(item.name in own for item in disclosure.items) else None
+    ours = disclosure.name_id_format == PERSISTENT or any(item.name in own for item in disclosure.items)
+    return asked if ours else None
 
 
 def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse | None:
-    state = account.state if account else "none"
-    if account is None or state in {"none", "wanted", "unavailable"}:
-        return Enrol(decision)
-    if state in {"done", "observed"}:
+    if decision.release is None or decision.release.borrower != "make":
         return None
-    return Refuse(state if state == "mail_required" else account.reason or "account_case", REQUEST_DENIED, decision)
+    if account is None or account.state in {"none", "wanted", "unavailable"}:
+        return Enrol(decision)
+    if account.state in {"done", "observed"}:
+        return None
+    return Refuse(account.reason or "account_case", REQUEST_DENIED, decision)
 
 
 def _authn_context_met(transaction: Transaction) -> bool:

@@ -98,7 +98,7 @@ class Account:
     """What is known of the borrower now: the number (None: none yet) and how the enrolment stands."""
 
     number: str | None
-    state: str  # known | none | wanted | done | case | given_up | observed | unavailable | mail_required
+    state: str  # known | none | wanted | done | case | given_up | observed | unavailable | mail_required | closed
     outcome: str | None = None
     reason: str | None = None
 
@@ -143,10 +143,6 @@ class Transaction:
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
         return replace(self, browser=browser)
-
-    def chose(self, upstream: str) -> "Transaction":
-        """Record the way to log in; anything an earlier authentication brought is dropped with it."""
-        return replace(self.cleared(), upstream=upstream, authentication=None, arrival=None, failure=None)
 
     def asked(self, outstanding: Outstanding) -> "Transaction":
         """Record an AuthnRequest that is about to be sent; TooMany after twenty in one transaction."""

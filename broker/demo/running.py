@@ -32,7 +32,7 @@ _D: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 class DemoFailed(BrokerError):
     """The demo could not start: a port is taken, or the broker did not come up."""
 
-    reason = "demo_failed"
+    reason = "configuration"
 
 
 def _claim(ports: Ports) -> None:
@@ -118,7 +118,7 @@ def _await(broker: subprocess.Popen[bytes], port: int, log: Path) -> None:
         try:
             if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == requests.codes.ok:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:
             pass
         time.sleep(0.05)
     raise DemoFailed("the broker did not start:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
 from broker.settings.sources import Given, Place
@@ -131,6 +132,14 @@ def _keys_apart(given: Given) -> Iterator[Fault]:
             yield Fault(given.where(("store", "url")), what, "put it into a folder of its own")
 
 
+def _origin(given: Given) -> Iterator[Fault]:
+    base_url, shared = given.tree.get("base_url"), given.tree.get("shared_origin", False)
+    if isinstance(base_url, str) and urlsplit(base_url).path.strip("/") and str(shared).lower() != "true":
+        # What answers beside us at this origin can read our pages, the one with the CPR number included (design 4a).
+        what = "is below a path: whatever else answers at this origin can read the broker's pages"
+        yield Fault(given.where(("base_url",)), what, "give the broker a host of its own, or set shared_origin = true")
+
+
 CHECKS: Final[tuple[Callable[[Given], Iterator[Fault]], ...]] = (
     _upstreams,
     _only,
@@ -138,4 +147,5 @@ CHECKS: Final[tuple[Callable[[Given], Iterator[Fault]], ...]] = (
     _services,
     _secrets,
     _keys_apart,
+    _origin,
 )

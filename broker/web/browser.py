@@ -30,8 +30,10 @@ class Cookies:
         """Give the pseudonyms of every cookie b that came."""
         found = []
         for name, value in request.cookies.items():
-            if _B.fullmatch(name.removeprefix(self._prefix)) and _SECRET.fullmatch(value):
-                found.append(self.pseudonyms.of("browser", name.removeprefix(self._prefix), value))
+            # A sibling domain can plant any cookie but one with the prefix: without it the name is not ours.
+            plain = name.removeprefix(self._prefix) if name.startswith(self._prefix) else ""
+            if _B.fullmatch(plain) and _SECRET.fullmatch(value):
+                found.append(self.pseudonyms.of("browser", plain, value))
         return tuple(found[:_MOST_B])
 
     def new_browser(self, response: Response) -> None:

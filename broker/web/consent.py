@@ -5,8 +5,8 @@ from werkzeug.wrappers import Response
 
 from broker.core.consent import Event
 from broker.core.errors import TokenRefused
-from broker.core.steps import Ask
-from broker.flow import Held
+from broker.core.steps import Ask, Enrol, Issue
+from broker.transactions import Held
 from broker.web import screens
 from broker.web.desk import Desk
 from broker.web.forms import Form
@@ -59,6 +59,9 @@ class Consent:
             language=language(),
         )
         step = desk.broker.step(held.transaction, desk.now())
+        if form.one("answer") == "no" and isinstance(step, Issue | Enrol):
+            # What has been sent cannot be called back, and a no sends nothing again.
+            return self.pages.error("finished", 410, held.transaction.reference, None)
         # 200 and never a redirect: what follows may post off-site (design 4a).
         return self.pages.ask(held, step) if isinstance(step, Ask) else self.pages.show(held)
 
@@ -81,5 +84,5 @@ class Consent:
 
     def _onward(self, held: Held) -> Response:
         if request.method == "POST":
-            return self.pages.onward(held)
+            return self.pages.onward(held, self.pages.url(held.transaction))
         return redirect(self.pages.url(held.transaction), 303)

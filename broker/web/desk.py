@@ -23,8 +23,11 @@ class Events(Protocol):
 class Traces(Protocol):
     """What the service desk finds by a reference for 30 days."""
 
-    def leave(self, reference: str, now: datetime, **facts: str | None) -> None:
-        """Keep step, time, upstream, reason and enrolment under ``reference``; never fails a request."""
+    def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
+        """Keep step, time, upstream, reason and enrolment under ``reference``; never fails a request.
+
+        ``known`` says that it is a person's login: strangers' refusals have a quota of their own.
+        """
         ...
 
 

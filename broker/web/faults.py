@@ -6,9 +6,10 @@ from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from broker.core.errors import BrokerError, MessageRefused, RequestRefused
+from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
+from broker.core.steps import Refuse
 from broker.core.transaction import AuthnRequest
-from broker.flow import reference
+from broker.transactions import Held, reference
 from broker.web.desk import Desk
 from broker.web.pages import Pages
 
@@ -24,9 +25,13 @@ def install(app: Flask, desk: Desk, pages: Pages) -> None:
             desk.events("request_refused", reference=name, service=error.request.service, cause=str(error))
             form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
             return pages.post(form, error.request.service)
+        passive = _passive(desk)
+        if passive is not None:
+            # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
+            return pages.refused(passive, Refuse(error.reason, NO_PASSIVE))
         cause = error.cause if isinstance(error, MessageRefused) else str(error)
         desk.events("refused", reference=name, reason=error.reason, cause=cause, route=_route())
-        desk.traces.leave(name, desk.now(), step=_route(), reason=error.reason)
+        desk.traces.leave(name, desk.now(), known=_own(desk) is not None, step=_route(), reason=error.reason)
         return pages.error(error.reason, error.http, name, _again(desk))
 
     def http(error: HTTPException) -> Response:
@@ -54,14 +59,24 @@ def _route() -> str:
     return request.url_rule.rule if request.url_rule else "none"
 
 
-def _again(desk: Desk) -> str | None:
-    """Give the address where this browser may begin the same login again, if the transaction is its own and lives."""
+def _own(desk: Desk) -> Held | None:
+    """Give the transaction of the address if it lives and is this browser's, or nobody's yet."""
     name = (request.view_args or {}).get("name")
     if not name:
         return None
     try:
-        transaction = desk.broker.read(name, desk.now()).transaction
+        held = desk.broker.read(name, desk.now())
     except BrokerError:
         return None
-    own = transaction.browser is None or transaction.browser in desk.cookies.browsers(request)
-    return f"{desk.base_url}/login/{name}/upstream" if own else None
+    return held if held.transaction.browser in {None, *desk.cookies.browsers(request)} else None
+
+
+def _passive(desk: Desk) -> Held | None:
+    held = _own(desk)
+    return held if held and held.transaction.request.is_passive else None
+
+
+def _again(desk: Desk) -> str | None:
+    """Give the address where this browser may begin the same login again."""
+    held = _own(desk)
+    return f"{desk.base_url}/login/{held.transaction.id}/upstream" if held else None

@@ -31,7 +31,11 @@ class Forms:
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
         fields = request.form
-        seconds, _, rest = Form(fields).one("token", "").partition("~")
+        return Form(fields, self.hold(Form(fields).one("token", ""), transaction, purpose, now))
+
+    def hold(self, token: str, transaction: Transaction, purpose: str, now: datetime) -> str:
+        """Give what the page of ``token`` showed; TokenRefused unless it is this purpose's, this login's, and fresh."""
+        seconds, _, rest = token.partition("~")
         shown, _, digest = rest.partition("~")
         if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 12):
             raise TokenRefused("a token without a time")
@@ -40,7 +44,7 @@ class Forms:
         age = now - datetime.fromtimestamp(int(seconds), UTC)
         if not -TOKEN_VALID_FOR < age < TOKEN_VALID_FOR:
             raise TokenRefused("a token older than ten minutes")
-        return Form(fields, shown)
+        return shown
 
     def _digest(self, transaction: Transaction, purpose: str, shown: str, seconds: str) -> str:
         # arrival: a token shown before a new login of the same transaction is worthless after it.

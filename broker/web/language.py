@@ -31,7 +31,12 @@ def choose(query: str | None, cookie: str | None, accepted: Iterable[str], defau
 def of(request: Request, default: str) -> str:
     """Give the language for a request."""
     accepted = (tag for tag, quality in request.accept_languages if quality > 0)
-    return choose(request.args.get("lang"), request.cookies.get(COOKIE), accepted, default)
+    return choose(request.args.get("lang"), _picked_before(request), accepted, default)
+
+
+def _picked_before(request: Request) -> str | None:
+    # The ACS neither reads nor sets cookies (design 4a.2).
+    return None if request.path.startswith("/saml/") else request.cookies.get(COOKIE)
 
 
 def language() -> str:

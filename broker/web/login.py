@@ -1,14 +1,15 @@
 """The login endpoints: each adds one fact to the transaction and shows what comes next."""
 
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.core.errors import BrowserUnmatched, CookiesNeeded, MessageRefused
+from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, MessageRefused
 from broker.core.steps import Issue
 from broker.core.transaction import Transaction
-from broker.flow import Held
+from broker.transactions import Held
 from broker.web.desk import Desk
 from broker.web.pages import Pages
 
@@ -87,15 +88,18 @@ class Login:
             if not browsers:
                 return self._introduce(transaction)
             held = desk.broker.bind(held, browsers[0], now)
+            transaction = held.transaction
         elif transaction.browser not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
         if transaction.arrival is not None and not desk.cookies.brings_authentication(request, transaction):
             return redirect(self.pages.url(transaction, "upstream"), 303)
-        return self.pages.show(held)
+        return self.pages.show(desk.broker.learnt(held, now))
 
     def _introduce(self, transaction: Transaction) -> Response:
         """Set cookie b and come back once to see whether the browser keeps it."""
         if request.args.get("cookie"):
+            if transaction.request.is_passive:
+                return self.pages.post(self.pages.refusal(transaction, NO_PASSIVE), transaction.request.service)
             raise CookiesNeeded("no cookie after it was set")
         response = redirect(f"{self.pages.url(transaction)}?cookie=1", 303)
         self.desk.cookies.new_browser(response)
@@ -116,11 +120,17 @@ class Login:
         """Show the ways to log in, or take the chosen one."""
         desk, now = self.desk, self.desk.now()
         held = self.of_browser(name)
-        if request.method == "GET":
+        if request.method == "POST":
+            form = desk.forms.read(request, held.transaction, "upstream", now)
+            upstream = form.one("upstream")
+            token = desk.forms.token(held.transaction, f"to {upstream}", now)
+            # A form POST never redirects off-site (design 4a): a page leads to our own GET, which does.
+            query = urlencode({"to": upstream, "token": token})
+            return self.pages.onward(held, f"{self.pages.url(held.transaction, 'upstream')}?{query}")
+        if "to" not in request.args:
             return self.pages.choose(held)
-        form = desk.forms.read(request, held.transaction, "upstream", now)
-        held = desk.broker.choose(held, form.one("upstream"), now)
-        return self.pages.onward(held)
+        desk.forms.hold(request.args.get("token", ""), held.transaction, f"to {request.args['to']}", now)
+        return self.pages.to_upstream(held, request.args["to"])
 
     def of_browser(self, name: str) -> Held:
         """Give the transaction if the browser's cookie b is its own; BrowserUnmatched otherwise."""
@@ -135,4 +145,4 @@ class Login:
         held = self.of_browser(name)
         if not self.desk.cookies.brings_authentication(request, held.transaction):
             raise BrowserUnmatched("not the browser of this authentication")
-        return held
+        return self.desk.broker.learnt(held, self.desk.now())

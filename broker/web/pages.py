@@ -10,7 +10,7 @@ from broker.core.errors import NO_PASSIVE, Status
 from broker.core.ports import PostForm
 from broker.core.steps import Ask, Authenticate, Choose, Enrol, Issue, Refuse, Step
 from broker.core.transaction import Transaction
-from broker.flow import Held
+from broker.transactions import Held
 from broker.web import screens
 from broker.web.desk import Desk
 from broker.web.language import language
@@ -39,7 +39,7 @@ class Pages:
             case Choose():
                 return self.choose(held)
             case Authenticate():
-                return self._to_upstream(held)
+                return self.to_upstream(held, step.upstream)
             case Ask():
                 return redirect(self.url(held.transaction, "consent"), 303)
             case Enrol():
@@ -67,9 +67,9 @@ class Pages:
             again=bool(transaction.sent),
         )
 
-    def onward(self, held: Held) -> Response:
-        """Send the browser on by a page: a form POST never redirects off-site (design 4a)."""
-        return self._page("onward.html", "authenticate", held.transaction, url=self.url(held.transaction))
+    def onward(self, held: Held, url: str) -> Response:
+        """Send the browser on by a page to ``url``, which is ours: a form POST never redirects off-site (design 4a)."""
+        return self._page("onward.html", "authenticate", held.transaction, url=url)
 
     def ask(self, held: Held, step: Ask) -> Response:
         """Show the consent or notice screen."""
@@ -101,7 +101,7 @@ class Pages:
             reason=step.reason,
             policy=step.decision.digest[:12] if step.decision else None,
         )
-        form = self._refusal(transaction, step.status)
+        form = self.refusal(transaction, step.status)
         if transaction.request.is_passive:
             return self.post(form, transaction.request.service)
         self._leave(transaction, "refuse", step.reason)
@@ -137,9 +137,10 @@ class Pages:
         )
         return Response(page, status, mimetype="text/html")
 
-    def _to_upstream(self, held: Held) -> Response:
+    def to_upstream(self, held: Held, upstream: str) -> Response:
+        """Send the browser to ``upstream`` with a new AuthnRequest."""
         desk, now = self.desk, self.desk.now()
-        held, outstanding = desk.broker.ask_upstream(held, now)
+        held, outstanding = desk.broker.ask_upstream(held, upstream, now)
         url = desk.upstream_face.ask(outstanding.upstream, outstanding.id, held.transaction.request, now)
         desk.events("asked_upstream", reference=held.transaction.reference, upstream=outstanding.upstream)
         return redirect(url, 302)
@@ -179,13 +180,14 @@ class Pages:
             )
         return self.post(form, transaction.request.service)
 
-    def _refusal(self, transaction: Transaction, status: Status) -> PostForm:
+    def refusal(self, transaction: Transaction, status: Status) -> PostForm:
+        """Give the error Response that takes the person back to the service."""
         # The id is the transaction's own, so that going back twice sends the same answer.
         return self.desk.service_face.refuse(transaction.request, status, f"_r{transaction.id}", self.desk.now())
 
     def _leave(self, transaction: Transaction, step: str, reason: str) -> None:
         self.desk.traces.leave(
-            transaction.reference, self.desk.now(), step=step, upstream=transaction.upstream, reason=reason
+            transaction.reference, self.desk.now(), known=True, step=step, upstream=transaction.upstream, reason=reason
         )
 
     def _page(self, template: str, step: str, transaction: Transaction, **values: object) -> Response:

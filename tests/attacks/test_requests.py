@@ -141,7 +141,7 @@ def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeyp
 def test_what_cannot_be_served_is_told_the_service(
     parties: Parties, name: str, change: Change, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A status goes back to the registered ACS, with the request to answer in the error; without the limit it is read."""
+    """A status goes back to the registered ACS, the request being in the error; without the limit it is read."""
     with pytest.raises(RequestRefused) as caught:
         parties.ask(change)
     request = caught.value.request

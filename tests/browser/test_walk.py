@@ -19,9 +19,7 @@ LOOKS = [
 def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """Give a window of each language, colour scheme and width."""
     locale, scheme, width = request.param
-    window: Any = chromium.new_context(
-        locale=locale, color_scheme=scheme, viewport={"width": width, "height": 900}
-    )
+    window: Any = chromium.new_context(locale=locale, color_scheme=scheme, viewport={"width": width, "height": 900})
     yield window.new_page()
     window.close()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.core.consent import Event, Question, Receipt, agreed, question, receipt
-from broker.core.entities import Text
+from broker.core.entities import PERSISTENT, TRANSIENT, Text
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import Disclosure, Item
 
@@ -93,8 +93,10 @@ def test_this_login_s_answer_is_bound_to_what_it_showed(
 
 
 def test_nothing_to_send_asks_nothing(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> None:
-    """A service that gets no attribute needs no screen."""
-    assert question(replace(disclosure, items=()), (), None, pseudonyms, now) is None
+    """A service that gets no attribute and no lasting NameID needs no screen."""
+    nothing = replace(disclosure, items=())
+    assert question(replace(nothing, name_id_format=TRANSIENT), (), None, pseudonyms, now) is None
+    assert question(replace(nothing, name_id_format=PERSISTENT), (), None, pseudonyms, now) is not None
 
 
 def test_a_receipt_holds_no_value(answer: Any) -> None:

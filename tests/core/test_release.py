@@ -33,6 +33,18 @@ def test_where_it_goes_is_bound_to_the_page(disclosure: Disclosure, pseudonyms: 
     assert replace(disclosure, **{field: "other"}).shown(pseudonyms) != disclosure.shown(pseudonyms)
 
 
+def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+    """A remembered answer to a transient NameID does not stand for a persistent one."""
+    assert replace(disclosure, name_id_format="other").material(pseudonyms) != disclosure.material(pseudonyms)
+
+
+def test_what_was_optional_is_asked_about_when_it_no_longer_is(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+    """An attribute nobody ticked does not leave because a policy now calls it required."""
+    free = replace(disclosure, items=(*disclosure.items[:-1], replace(disclosure.items[-1], optional=True)))
+    assert free.shown(pseudonyms) != disclosure.shown(pseudonyms)
+    assert free.material(pseudonyms) != disclosure.material(pseudonyms)
+
+
 def _with(disclosure: Disclosure, name: str, *values: str) -> Disclosure:
     items = tuple(replace(each, values=values) if each.name == name else each for each in disclosure.items)
     return replace(disclosure, items=items)

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from broker.core.consent import Event, Question, receipt
 from broker.core.entities import Controller, Service, Text
-from broker.core.errors import AUTHN_FAILED, NO_AUTHN_CONTEXT, NO_PASSIVE, REQUEST_DENIED, Status
+from broker.core.errors import (
+    AUTHN_FAILED,
+    INVALID_NAME_ID_POLICY,
+    NO_AUTHN_CONTEXT,
+    NO_PASSIVE,
+    REQUEST_DENIED,
+    Status,
+)
 from broker.core.policy import Decision, Effect, Reason
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import disclose
@@ -214,7 +221,9 @@ def test_an_exact_context_is_kept(arrived: Transaction, after: Next, permit: Any
     """A class that was asked for exactly and did not come is NoAuthnContext, and is never echoed."""
     asked = replace(arrived, request=replace(arrived.request, authn_contexts=("https://refeds.org/profile/mfa",)))
     assert after(asked, permit()) == Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
-    came = replace(arrived, request=replace(arrived.request, authn_contexts=(str(arrived.authentication.authn_context),)))
+    came = replace(
+        arrived, request=replace(arrived.request, authn_contexts=(str(arrived.authentication.authn_context),))
+    )
     assert isinstance(after(came, permit()), Ask)
 
 
@@ -223,11 +232,29 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
 
     def noticed(basis: str, **released: tuple[str, ...]) -> Decision:
         decision = permit(basis, **released)
-        return replace(decision, release=replace(decision.release, notice="upstream"))
+        return replace(decision, release=replace(decision.release, notice="upstream", name_id=name_id))
 
+    name_id = "transient"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Issue)
     assert isinstance(after(arrived, noticed("public_task", borrower_number=())), Ask)
     assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
+    name_id = "persistent"
+    assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Ask)
+
+
+def test_a_format_the_policy_does_not_give_is_refused_before_anybody_is_asked(
+    arrived: Transaction, after: Next, permit: Any
+) -> None:
+    """A NameIDPolicy that cannot be met is InvalidNameIDPolicy, with no screen and no borrower before it."""
+    asked = replace(arrived, request=replace(arrived.request, name_id_format="urn:other"))
+    assert after(asked, permit()) == Refuse("request_refused", INVALID_NAME_ID_POLICY, permit())
+
+
+def test_a_person_never_looked_up_begins_anew(arrived: Transaction, after: Next, permit: Any) -> None:
+    """Where policies denied at arrival and permit now, nothing known of the person is made up."""
+    step = after(replace(arrived, person=None), permit())
+    assert isinstance(step, Refuse)
+    assert step.reason == "login_not_finished"
 
 
 @given(data=st.data())

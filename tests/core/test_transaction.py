@@ -52,12 +52,6 @@ def test_a_new_authentication_discards_what_the_older_led_to(
     assert joined.awaits("_9") is None
 
 
-def test_choosing_again_drops_the_authentication(arrived: Transaction) -> None:
-    """Another way to log in starts the person over, cookie a included."""
-    chosen = replace(arrived, person=Person("p")).chose("nemid")
-    assert (chosen.authentication, chosen.arrival, chosen.person) == (None, None, None)
-
-
 def test_a_stored_transaction_comes_back_the_same(arrived: Transaction, now: datetime) -> None:
     """Facts survive the store to the letter."""
     full = replace(arrived, account=Account("7", "done"), outstanding=(Outstanding("_1", "wayf", now),))

@@ -204,6 +204,8 @@ def test_persistent_ids_differ_by_service_and_not_by_login(house: House) -> None
     for service in ("my-loans", "e-resources", "my-loans"):
         person = house.person()
         page = person.log_in("asta", service=service)
-        ids.setdefault(service, set()).add(house.landing(person.agree(page) if mark(page)[0] == "ask" else page).name_id)
+        ids.setdefault(service, set()).add(
+            house.landing(person.agree(page) if mark(page)[0] == "ask" else page).name_id
+        )
     assert len(ids["my-loans"]) == 1
     assert ids["my-loans"] != ids["e-resources"]

@@ -134,7 +134,9 @@ class Person:
 
     def sso_path(self, service: str = "my-loans") -> str:
         """Give path and query of a service's AuthnRequest."""
-        return self.path(library.request_url(self.house.site(service), service, self.house.peer, force=False, passive=False))
+        return self.path(
+            library.request_url(self.house.site(service), service, self.house.peer, force=False, passive=False)
+        )
 
     def own_headers(self) -> dict[str, str]:
         """Give what a browser says of a form on the broker's own pages."""
