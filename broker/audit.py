@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
@@ -10,18 +9,16 @@ from typing import Any, Final
 
 import structlog
 
-# CPR-shaped: a day 01-31 or 61-91, a month, a year, four more; measured in reference/policy_tools.md section 5.
-_CPR: Final = re.compile(
-    r"(?<!\d)(?:0[1-9]|[12]\d|3[01]|6[1-9]|[78]\d|9[01])(?:0[1-9]|1[0-2])\d{2}[- ]?[0-9A-Za-z]{4}(?![0-9A-Za-z])"
-)
+from broker.core import cpr
+
 _MASK: Final = "******-****"
 
 dropped = 0
 
 
 def masked(text: str) -> str:
-    """Give ``text`` without anything shaped like a CPR number."""
-    return _CPR.sub(_MASK, text)
+    """Give ``text`` without anything shaped like a CPR number, by the one shape that attributes are read by too."""
+    return cpr.blotted(text, _MASK)
 
 
 def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:

@@ -41,8 +41,14 @@ class Broker:
         """Give the transactions."""
         return Transactions(self.store)
 
-    def begin(self, request: AuthnRequest, now: datetime, browser: str | None = None) -> Held:
-        """Store a new transaction for a verified AuthnRequest; RequestRefused where its IDPList leaves no way."""
+    def begin(
+        self, request: AuthnRequest, now: datetime, browser: str | None = None
+    ) -> tuple[Held, Outstanding | None]:
+        """Store a new transaction for a verified AuthnRequest; RequestRefused where its IDPList leaves no way.
+
+        Where the browser is known already and there is but one way to log in, the AuthnRequest to it is recorded in
+        the same put, and given (design 4a.1).
+        """
         ways = self.rules.ways(request)
         begun = Transaction(
             id=secrets.token_hex(16),
@@ -53,7 +59,10 @@ class Broker:
             browser=browser,
             upstream=ways[0] if len(ways) == 1 else None,
         )
-        return self.transactions.add(begun, now)
+        if browser is None or begun.upstream is None:
+            return self.transactions.add(begun, now), None
+        sent = self._outstanding(begun, begun.upstream, now)
+        return self.transactions.add(begun.asked(sent), now), sent
 
     def read(self, name: str, now: datetime) -> Held:
         """Give the transaction; TransactionGone if there is none that lives."""
@@ -78,7 +87,7 @@ class Broker:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
         if upstream not in self.rules.ways(held.transaction.request):
             raise FormRefused("not a way to log in to this service")
-        sent = Outstanding(f"_{held.transaction.id}{secrets.token_hex(16)}", upstream, now)
+        sent = self._outstanding(held.transaction, upstream, now)
         done = self.transactions.change(held, lambda transaction: transaction.asked(sent), now, of_person=False)
         return done, sent
 
@@ -185,10 +194,12 @@ class Broker:
         account = self.learning.enrol(held.transaction, step.decision, now, language=language, patience=patience)
         return self.transactions.change(held, lambda transaction: replace(transaction, account=account), now)
 
-    def issue(self, held: Held, now: datetime) -> tuple[Held, bool]:
-        """Record once that the assertion is issued; the flag says whether this call was the one."""
-        step = self.step(held.transaction, now)
-        if not isinstance(step, Issue) or held.transaction.issued is not None:
+    def issue(self, held: Held, step: Issue, now: datetime) -> tuple[Held, bool]:
+        """Record once that the assertion of ``step`` is issued; the flag says whether this call was the one.
+
+        ``step`` was decided on ``held`` as it is. Where the transaction has changed since, the caller decides again.
+        """
+        if held.transaction.issued is not None:
             return held, False
         issued = Issued(
             response=f"_{secrets.token_hex(20)}",
@@ -199,6 +210,11 @@ class Broker:
         )
         done = self.transactions.change(held, lambda each: each if each.issued else replace(each, issued=issued), now)
         return done, done.transaction.issued == issued
+
+    @staticmethod
+    def _outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
+        # The id carries the transaction, so that no RelayState is needed that could be swapped (attacks 16).
+        return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
         done = self.transactions.change(held, lambda transaction: replace(transaction, receipt=made), now)

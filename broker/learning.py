@@ -57,7 +57,9 @@ class Learning:
             return transaction
         person = self._person(transaction.authentication, reading, decision)
         known = replace(transaction, person=person)
-        decision = terms.decide(known, now)
+        if decision.effect is not Effect.PERMIT:
+            # What self-service lacks is no matter to whom has a borrower already.
+            decision = terms.decide(known, now)
         if decision.effect is not Effect.PERMIT:
             return known
         receipts = tuple(

@@ -4,6 +4,7 @@ The rules and their sources are in reference/cpr.md; asserted values are read st
 """
 
 import re
+import unicodedata
 from datetime import date
 from enum import StrEnum
 from typing import Final
@@ -18,9 +19,16 @@ _WEIGHTS: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 _OLDEST: Final = 125  # nobody has been older than 122; the 1800s of the century table are all past it
 
 # Measured: the plain \d{6}-?\d{4} misses a number inside a word and hits every epoch time (policy_tools.md 5).
-_SHAPE: Final = r"(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])(?:0[1-9]|1[0-2])[0-9]{2}[- ]?[0-9]{4}"
-_SHAPED: Final = re.compile(rf"(?<![0-9]){_SHAPE}(?![0-9])")
-_APART: Final = re.compile(rf"(?<![0-9A-Za-z]){_SHAPE}(?![0-9A-Za-z])")
+# Day, month, year and running number may stand apart, for a person reads 14.03.04 - 4004 as well as a program does.
+_GAP: Final = "[-./ ]{0,3}"
+_DAY: Final = "(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])"
+_DATE: Final = rf"{_DAY}{_GAP}(?:0[1-9]|1[0-2]){_GAP}[0-9]{{2}}{_GAP}"
+_SHAPED: Final = re.compile(rf"(?<![0-9]){_DATE}[0-9]{{4}}(?![0-9])")
+_APART: Final = re.compile(rf"(?<![0-9A-Za-z]){_DATE}[0-9]{{4}}(?![0-9A-Za-z])")
+_SERIAL: Final = "(?![0-9]{3})[0-9A-Za-z]{3}[0-9](?![0-9A-Za-z])"
+_ANY_KIND: Final = re.compile(rf"(?<![0-9]){_DATE}(?:[0-9]{{4}}(?![0-9])|{_SERIAL})")
+# What is not seen between two digits, or only around one: zero-width characters, accents, the frame of a keycap.
+_UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})
 
 
 class Kind(StrEnum):
@@ -76,16 +84,44 @@ def mask(value: str) -> str:
 
 
 def looks_like_cpr(text: str, *, apart: bool = False) -> bool:
-    """Say whether something in ``text`` has the shape of a CPR number, replacement numbers and spaced ones included.
+    """Say whether something in ``text`` reads as a CPR number: replacement numbers, spaced ones, any script's digits.
 
     With ``apart`` it must not run on into letters: of ids of 40 random hex digits one in 360 holds such a run.
     """
-    return (_APART if apart else _SHAPED).search(text) is not None
+    return (_APART if apart else _SHAPED).search(_plain(text)) is not None
+
+
+def blotted(text: str, blot: str) -> str:
+    """Give ``text`` with ``blot`` over everything that reads as a CPR number, constructed ones included.
+
+    Where there is none the text comes back as it was, else in plain characters.
+    """
+    plain = _plain(text)
+    blotted_out = _ANY_KIND.sub(lambda _: blot, plain)
+    return text if blotted_out == plain else blotted_out
 
 
 def spellings(value: str) -> tuple[str, ...]:
     """Give the ways in which a desk types ten characters: together, with a hyphen, with a space."""
     return (value, f"{value[:6]}-{value[6:]}", f"{value[:6]} {value[6:]}")
+
+
+def _plain(text: str) -> str:
+    """Give ``text`` as it is read: every script's digits as ours, every dash, dot, bullet and space as an ASCII one."""
+    if text.isascii():
+        return text
+    return "".join(map(_plain_character, unicodedata.normalize("NFKC", text)))
+
+
+def _plain_character(character: str) -> str:
+    if character.isascii():
+        return character
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category in _UNSEEN:
+        return ""
+    return {"Z": " ", "P": "-", "S": "-"}.get(category[0], character)
 
 
 def _century(seventh: int, year: int) -> int:

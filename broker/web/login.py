@@ -44,9 +44,9 @@ class Login:
         else:
             asked = desk.service_face.read_post(pairs(request), now)
         browsers = desk.cookies.browsers(request) if request.method == "GET" else ()
-        held = desk.broker.begin(asked, now, browsers[0] if browsers else None)
-        if browsers and held.transaction.upstream:
-            return self.pages.show(held)
+        held, outstanding = desk.broker.begin(asked, now, browsers[0] if browsers else None)
+        if outstanding:
+            return self.pages.away(held, outstanding)
         return redirect(self.pages.url(held.transaction), 303)
 
     def acs(self, upstream: str) -> Response:
@@ -111,8 +111,9 @@ class Login:
         if joined is None:
             return redirect(self.pages.url(held.transaction, "upstream"), 303)
         transaction = joined.transaction
-        issuing = isinstance(desk.broker.step(transaction, desk.now()), Issue)
-        response = self.pages.show(joined) if issuing else redirect(self.pages.url(transaction), 303)
+        step = desk.broker.step(transaction, desk.now())
+        issuing = isinstance(step, Issue)
+        response = self.pages.show(joined, step) if issuing else redirect(self.pages.url(transaction), 303)
         desk.cookies.authenticated(response, transaction, x)
         return response
 

@@ -1,5 +1,6 @@
 """Shows a step: the one place where what comes next becomes an answer to the browser."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final, assert_never
 
@@ -9,7 +10,7 @@ from werkzeug.wrappers import Response
 from broker.core.errors import NO_PASSIVE, Status
 from broker.core.ports import PostForm
 from broker.core.steps import Ask, Authenticate, Choose, Enrol, Issue, Refuse, Step
-from broker.core.transaction import Transaction
+from broker.core.transaction import Outstanding, Transaction
 from broker.transactions import Held
 from broker.web import screens
 from broker.web.desk import Desk
@@ -32,9 +33,9 @@ class Pages:
         """Give the address of a transaction, or of one of its pages, built from base_url."""
         return f"{self.desk.base_url}/login/{transaction.id}" + (f"/{page}" if page else "")
 
-    def show(self, held: Held) -> Response:
-        """Answer with what comes next."""
-        step: Step = self.desk.broker.step(held.transaction, self.desk.now())
+    def show(self, held: Held, decided: Step | None = None) -> Response:
+        """Answer with what comes next; ``decided`` is the step of ``held`` where the caller knows it already."""
+        step = decided or self.desk.broker.step(held.transaction, self.desk.now())
         match step:
             case Choose():
                 return self.choose(held)
@@ -45,7 +46,7 @@ class Pages:
             case Enrol():
                 return self._enrol(held)
             case Issue():
-                return self._issue(held)
+                return self._issue(held, step)
             case Refuse():
                 return self.refused(held, step)
             case _:
@@ -140,7 +141,11 @@ class Pages:
     def to_upstream(self, held: Held, upstream: str) -> Response:
         """Send the browser to ``upstream`` with a new AuthnRequest."""
         desk, now = self.desk, self.desk.now()
-        held, outstanding = desk.broker.ask_upstream(held, upstream, now)
+        return self.away(*desk.broker.ask_upstream(held, upstream, now))
+
+    def away(self, held: Held, outstanding: Outstanding) -> Response:
+        """Redirect to the upstream with the AuthnRequest that ``outstanding`` records."""
+        desk, now = self.desk, self.desk.now()
         url = desk.upstream_face.ask(outstanding.upstream, outstanding.id, held.transaction.request, now)
         desk.events("asked_upstream", reference=held.transaction.reference, upstream=outstanding.upstream)
         return redirect(url, 302)
@@ -156,13 +161,13 @@ class Pages:
         self._leave(held.transaction, "enrol", "library_unavailable")
         return self._page("enrolling.html", "enrol", held.transaction, url=self.url(held.transaction))
 
-    def _issue(self, held: Held) -> Response:
+    def _issue(self, held: Held, step: Issue) -> Response:
         desk, now = self.desk, self.desk.now()
-        held, first = desk.broker.issue(held, now)
+        decided = held.transaction
+        held, first = desk.broker.issue(held, step, now)
         transaction = held.transaction
         issued, authentication = transaction.issued, transaction.authentication
-        step = desk.broker.step(transaction, now)
-        if issued is None or authentication is None or not isinstance(step, Issue):
+        if issued is None or authentication is None or replace(transaction, issued=decided.issued) != decided:
             # A fact changed between deciding and recording: whatever it now asks for is shown.
             return self.show(held)
         if now > issued.at + _GIVEN_AGAIN_FOR:

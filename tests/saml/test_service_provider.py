@@ -1,17 +1,321 @@
-"""Our face toward the upstreams."""
+"""Our face toward the upstreams: what it asks, and what it makes of a true answer."""
+
+import base64
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from lxml import etree
 
-from broker.core.transaction import Authentication
-from tests.plugins.saml_parties import AU, NOW, Parties
+from broker.core.attributes import WireAttribute
+from broker.core.entities import UNSPECIFIED
+from broker.core.errors import (
+    AUTHN_FAILED,
+    NO_PASSIVE,
+    NO_SUPPORTED_IDP,
+    PROXY_COUNT_EXCEEDED,
+    MessageRefused,
+    RequestRefused,
+    Status,
+)
+from broker.core.ports import UpstreamFace
+from broker.core.transaction import Authentication, AuthnRequest, UpstreamRefusal
+from broker.saml import bindings, gate, signature
+from broker.saml.names import AUTHN_REQUEST
+from tests.plugins.saml_parties import (
+    AU,
+    AU_ALIAS,
+    BASE,
+    CN,
+    EPPN,
+    HUB,
+    KU,
+    LOANS,
+    NEMLOGIN,
+    NOW,
+    PASSWORD,
+    Parties,
+    add,
+    drop,
+    edit,
+    say,
+    stamp,
+)
+
+STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
+CODE = "samlp:Status/samlp:StatusCode"
+STATEMENT = "saml:Assertion/saml:AuthnStatement"
+AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 
 
-def test_a_true_response_is_read(parties: Parties) -> None:
-    """x."""
-    received = parties.receive(parties.signed(parties.response()))
-    assert isinstance(received.answer, Authentication)
-    assert received.answer.institution == AU
-    form = parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())
-    print(parties.opened(form))
-    print(parties.ask())
-    print(parties.face.ask("wayf", "_q1", parties.request, NOW))
+def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
+    """Give the AuthnRequest we send, gate and signature passed."""
+    url = parties.face.ask(upstream, "_q9", replace(parties.request, **request), NOW)
+    message = bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+    assert message.signed is not None
+    keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
+    signature.verify_bytes(message.signed.octets, message.signed.signature, message.signed.sigalg, keys)
+    assert message.relay_state is None
+    return gate.parse(message.xml, AUTHN_REQUEST)
+
+
+def values(root: Any, path: str) -> list[str]:
+    """Give attribute values or texts at a path."""
+    spaces = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
+    return [str(each) for each in root.xpath(path, namespaces=spaces)]
+
+
+def test_it_is_the_port(parties: Parties) -> None:
+    """The face is what the flow's port asks for, by type too."""
+    face: UpstreamFace = parties.face
+    assert face is parties.face
+
+
+def test_a_request_says_who_asks_whom_where(parties: Parties) -> None:
+    """Destination, ACS by URL and POST, our entityID toward this upstream, any NameID, no RelayState (rows 12-14)."""
+    root = asked(parties)
+    assert dict(root.attrib) == {
+        "ID": "_q9",
+        "Version": "2.0",
+        "IssueInstant": stamp(NOW),
+        "Destination": f"{HUB}/sso",
+        "AssertionConsumerServiceURL": parties.acs(),
+        "ProtocolBinding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST",
+    }
+    assert values(root, "saml:Issuer/text()") == [f"{BASE}/saml/sp/wayf/metadata"]
+    assert values(root, "samlp:NameIDPolicy/@*") == ["true"]
+    assert values(root, "samlp:RequestedAuthnContext") == []
+
+
+def test_what_the_service_asked_is_carried_through(parties: Parties) -> None:
+    """ForceAuthn, IsPassive, the AuthnContext, one proxy fewer, and the chain of who asked."""
+    root = asked(
+        parties,
+        force_authn=True,
+        is_passive=True,
+        authn_contexts=(PASSWORD, "urn:x"),
+        comparison="minimum",
+        proxy_count=2,
+        requester_ids=("https://portal.example",),
+    )
+    assert values(root, "@ForceAuthn | @IsPassive") == ["true", "true"]
+    assert values(root, "samlp:RequestedAuthnContext/@Comparison") == ["minimum"]
+    assert values(root, "samlp:RequestedAuthnContext/saml:AuthnContextClassRef/text()") == [PASSWORD, "urn:x"]
+    assert values(root, "samlp:Scoping/@ProxyCount") == ["1"]
+    assert values(root, "samlp:Scoping/samlp:RequesterID/text()") == ["https://portal.example", LOANS]
+
+
+@pytest.mark.parametrize(
+    ("idp_list", "scoped"),
+    [
+        ((), [AU, KU]),
+        ((AU,), [AU]),
+        ((AU_ALIAS, "urn:unknown"), [AU]),
+        ((KU, AU), [AU, KU]),
+        ((HUB,), [AU, KU]),
+        ((NEMLOGIN, KU), [KU]),
+    ],
+)
+def test_the_services_list_narrows_ours(parties: Parties, idp_list: tuple[str, ...], scoped: list[str]) -> None:
+    """Institutions are named by the entityIDs configured; what is not known here never widens (row 37)."""
+    root = asked(parties, idp_list=idp_list)
+    assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == scoped
+
+
+def test_an_alias_in_only_is_written_as_configured(parties: Parties) -> None:
+    """A hub that knows an institution by another name is asked by that name, and the list still narrows it."""
+    only = replace(parties.upstreams["wayf"], only=(AU_ALIAS,))
+    face = replace(parties.face, upstreams={"wayf": only})
+    root = asked(replace(parties, face=face), idp_list=(AU,))
+    assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == [AU_ALIAS]
+
+
+@pytest.mark.parametrize(
+    ("request_has", "status"),
+    [({"idp_list": (NEMLOGIN,)}, NO_SUPPORTED_IDP), ({"proxy_count": 0}, PROXY_COUNT_EXCEEDED)],
+)
+def test_a_request_that_cannot_be_asked_is_refused(
+    parties: Parties, request_has: dict[str, Any], status: Status
+) -> None:
+    """Nothing is sent upstream; the service is told, with the request in the error."""
+    request = replace(parties.request, **request_has)
+    with pytest.raises(RequestRefused) as caught:
+        parties.face.ask("wayf", "_q9", request, NOW)
+    assert (caught.value.refusal, caught.value.request) == (status, request)
+
+
+def test_an_upstream_that_is_no_hub_gets_no_list(parties: Parties) -> None:
+    """Its one institution is itself; who asked is told unless it is configured not to be."""
+    direct, eid = asked(parties, "kb"), asked(parties, "eid")
+    assert values(direct, "samlp:Scoping/samlp:IDPList") == []
+    assert values(direct, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
+    assert values(eid, "samlp:Scoping") == []
+    assert values(asked(parties, "eid", proxy_count=3), "samlp:Scoping/@ProxyCount") == ["2"]
+
+
+@pytest.mark.parametrize("kind", ["assertion", "whole", "both", "sealed"])
+def test_a_true_response_is_an_authentication(parties: Parties, kind: str) -> None:
+    """Signed here or there, encrypted or not, it comes to the same."""
+    root = parties.response()
+    xml = {
+        "assertion": lambda: parties.signed(root),
+        "whole": lambda: parties.signed(root, whole=True),
+        "both": lambda: parties.signed(root, both=True),
+        "sealed": lambda: etree.tostring(parties.sealed(root)),
+    }[kind]()
+    received = parties.receive(xml)
+    end = NOW + timedelta(minutes=4)
+    assert (received.message_id, received.until) == ("_a1", end)
+    assert received.answer == Authentication(
+        upstream="wayf",
+        issuer=HUB,
+        institution=AU,
+        authorities=(AU,),
+        attributes=(WireAttribute(EPPN, ("au1@au.dk",)), WireAttribute(CN, ("Asta Ravn",))),
+        authn_instant=NOW,
+        authn_context=PASSWORD,
+        received=NOW,
+        assertion_until=end,
+        name_id="_t1",
+        name_id_format="urn:oasis:names:tc:SAML:2.0:nameid-format:transient",
+        session_index="_s1",
+        session_until=NOW + timedelta(hours=4),
+    )
+
+
+@pytest.mark.parametrize(
+    ("upstream", "change", "institution"),
+    [
+        ("wayf", say(AUTHORITY, AU_ALIAS), AU),
+        ("wayf", say(AUTHORITY, KU), KU),
+        ("nemid", edit(".", ID="_r2"), NEMLOGIN),
+        ("kb", edit(".", ID="_r2"), "https://idp.kb.example"),
+    ],
+)
+def test_the_last_authority_is_the_institution(parties: Parties, upstream: str, change: Any, institution: str) -> None:
+    """By its alias, at the end of NemLog-in's chain, or the upstream itself where there is no hub."""
+    xml = parties.signed(parties.response(change, upstream=upstream), parties.signer(upstream))
+    answer = parties.receive(xml, upstream).answer
+    assert isinstance(answer, Authentication)
+    assert answer.institution == institution
+
+
+def test_what_an_assertion_may_leave_out(parties: Parties) -> None:
+    """NameID, AuthnContext class, session and attributes are not required (saml_profiles.md row 20)."""
+    changes = (
+        drop("saml:Assertion/saml:Subject/saml:NameID"),
+        drop("saml:Assertion/saml:AttributeStatement"),
+        drop(f"{STATEMENT}/saml:AuthnContext/saml:AuthnContextClassRef"),
+        edit(STATEMENT, SessionIndex=None, SessionNotOnOrAfter=None),
+    )
+    declared = add(f"{STATEMENT}/saml:AuthnContext", "<saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>", 0)
+    answer = parties.receive(parties.signed(parties.response(*changes, declared))).answer
+    assert isinstance(answer, Authentication)
+    assert (answer.name_id, answer.name_id_format) == (None, UNSPECIFIED)
+    assert (answer.attributes, answer.authn_context) == ((), None)
+    assert (answer.session_index, answer.session_until) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("<saml:AttributeValue>Å &amp; B</saml:AttributeValue>", ("Å & B",)),
+        ("<saml:AttributeValue><saml:NameID>WAYF-DK-1</saml:NameID></saml:AttributeValue>", ("WAYF-DK-1",)),
+        ("<saml:AttributeValue>\n<saml:NameID>x</saml:NameID>\n</saml:AttributeValue>", ("x",)),
+        ("<saml:AttributeValue>a<x>b</x></saml:AttributeValue>", ()),
+        ("<saml:AttributeValue><![CDATA[a<b]]>c</saml:AttributeValue>", ("a<bc",)),
+        ("<saml:AttributeValue xsi:nil='true'/>", ("",)),
+        ("<saml:AttributeValue>1</saml:AttributeValue><saml:AttributeValue>2</saml:AttributeValue>", ("1", "2")),
+        ("", ()),
+    ],
+)
+def test_values_are_read_whole(parties: Parties, written: str, read: tuple[str, ...]) -> None:
+    """Leaf text in full, the NameID of an eduPersonTargetedID, and no other structure taken for a text (row 11)."""
+    path = "saml:Assertion/saml:AttributeStatement"
+    xml = parties.signed(parties.response(add(path, f'<saml:Attribute Name="urn:y">{written}</saml:Attribute>')))
+    answer = parties.receive(xml).answer
+    assert isinstance(answer, Authentication)
+    assert answer.attributes[-1] == WireAttribute("urn:y", read)
+
+
+@pytest.mark.parametrize(
+    ("top", "second", "status"),
+    [
+        ("Responder", "NoPassive", NO_PASSIVE),
+        ("Responder", "AuthnFailed", AUTHN_FAILED),
+        ("Responder", None, Status(STATUS + "Responder")),
+        ("Requester", "RequestUnsupported", Status(STATUS + "Requester", STATUS + "RequestUnsupported")),
+        ("NoPassive", None, NO_PASSIVE),  # samlp puts the detail on top (interop.md)
+        ("AuthnFailed", None, AUTHN_FAILED),
+    ],
+)
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_refusal_is_an_answer(parties: Parties, top: str, second: str | None, status: Status, signed: bool) -> None:
+    """An error status is a login that failed, signed or not (SimpleSAMLphp signs none), and put where SAML has it."""
+    inner = add(CODE, f'<samlp:StatusCode Value="{STATUS}{second}"/>') if second else edit(".", ID="_r1")
+    root = parties.response(drop("saml:Assertion"), edit(CODE, Value=STATUS + top), inner)
+    received = parties.receive(parties.signed(root, whole=True) if signed else etree.tostring(root))
+    assert received.answer == UpstreamRefusal("wayf", status)
+    assert (received.message_id, received.until) == ("_r1", NOW + timedelta(minutes=5))
+
+
+@pytest.mark.parametrize("code", ["urn:other:status", "<b>", STATUS + "Success"])
+def test_words_of_an_upstreams_own_are_not_passed_on(parties: Parties, code: str) -> None:
+    """A status outside SAML's own is a plain failure; a second Success is none."""
+    inner = add(CODE, "<samlp:StatusCode Value='x'/>")
+    root = parties.response(drop("saml:Assertion"), edit(CODE, Value="urn:y"), inner, edit(f"{CODE}/*", Value=code))
+    assert parties.receive(etree.tostring(root)).answer == UpstreamRefusal("wayf", Status(AUTHN_FAILED.top, None))
+
+
+def test_a_refusal_signed_by_another_is_none(parties: Parties) -> None:
+    """It need not be signed, but what is signed must be the upstream's."""
+    root = parties.response(drop("saml:Assertion"), edit(CODE, Value=STATUS + "Responder"))
+    with pytest.raises(MessageRefused, match=r"gate\.signature"):
+        parties.receive(parties.signed(root, parties.stranger, whole=True))
+
+
+def form(*pairs: tuple[str, bytes]) -> list[tuple[str, str]]:
+    """Give a form's pairs."""
+    return [(name, base64.b64encode(value).decode()) for name, value in pairs]
+
+
+def test_the_request_is_found_before_anything_is_trusted(parties: Parties) -> None:
+    """InResponseTo, and the very octets that will be verified."""
+    xml = etree.tostring(parties.response())
+    assert parties.face.in_response_to("wayf", form(("SAMLResponse", xml))) == (xml, "_q1")
+
+
+@pytest.mark.parametrize(
+    ("upstream", "names", "cause"),
+    [
+        ("nobody", ["SAMLResponse"], "response.unknown_upstream"),
+        ("wayf", [], "response.fields"),
+        ("wayf", ["SAMLResponse", "SAMLResponse"], "response.fields"),
+        ("wayf", ["SAMLResponse", "RelayState", "RelayState"], "response.fields"),
+    ],
+)
+def test_a_form_says_one_thing(parties: Parties, upstream: str, names: list[str], cause: str) -> None:
+    """No field twice: what is looked up must be what is read (attacks.md row 14)."""
+    fields = form(*((name, etree.tostring(parties.response())) for name in names))
+    with pytest.raises(MessageRefused) as caught:
+        parties.face.in_response_to(upstream, fields)
+    assert caught.value.cause == cause
+
+
+@pytest.mark.parametrize("named", [None, ""])
+def test_an_unsolicited_response_is_refused(parties: Parties, named: str | None) -> None:
+    """Without InResponseTo there is no request of ours that it could answer (attacks.md row 16)."""
+    change = edit(".", InResponseTo=named)
+    with pytest.raises(MessageRefused) as caught:
+        parties.face.in_response_to("wayf", form(("SAMLResponse", etree.tostring(parties.response(change)))))
+    assert caught.value.cause in {"response.unsolicited", "gate.schema"}
+
+
+def test_nothing_secret_is_shown(parties: Parties) -> None:
+    """Neither face shows its keys, nor a received answer its values."""
+    shown = repr(parties.face) + repr(parties.idp) + repr(parties.receive(parties.signed(parties.response())))
+    assert "Asta" not in shown
+    assert "PRIVATE" not in shown
+    assert AuthnRequest is type(parties.request)
