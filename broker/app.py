@@ -16,6 +16,7 @@ from broker.parts import Parts, assemble, now, read_config
 from broker.saml import descriptors
 from broker.saml.identity_provider import IdentityProviderFace
 from broker.saml.service_provider import ServiceProviderFace
+from broker.settings.tables import Links
 from broker.traces import Traces
 from broker.web import consent, frame, login, public
 from broker.web import faults as failing
@@ -87,7 +88,7 @@ def _upstream_face(parts: Parts) -> ServiceProviderFace:
 
 
 def _front(settings: Config, entity_id: str) -> descriptors.Front:
-    contact, privacy = settings.contact, settings.privacy_notice
+    contact = settings.contact
     name = contact.name or "Library"
     return descriptors.Front(
         base_url=settings.base_url,
@@ -97,7 +98,7 @@ def _front(settings: Config, entity_id: str) -> descriptors.Front:
         organization=Text(en=name, da=name),
         organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
-        privacy_statement=privacy.text() if privacy else None,
+        privacy_statement=_text(settings.privacy_notice),
     )
 
 
@@ -113,12 +114,21 @@ def _sp_descriptor(parts: Parts, name: str) -> bytes:
 
 
 def _imprint(settings: Config) -> frame.Imprint:
-    contact, privacy = settings.contact, settings.privacy_notice
+    contact, places = settings.contact, settings.places
     name = contact.name or "Library"
     return frame.Imprint(
         name=Text(en=name, da=name),
         mail=contact.email,
         phone=contact.phone,
-        privacy=privacy.text() if privacy else None,
+        contact=_text(contact.page),
+        service_locations=_text(places.service_locations),
+        sign_up=_text(places.sign_up),
+        e_resources=_text(places.e_resources),
+        privacy=_text(settings.privacy_notice),
         accessibility=settings.accessibility_statement or "",
+        dpo=contact.dpo,
     )
+
+
+def _text(links: Links | None) -> Text | None:
+    return links.text() if links else None

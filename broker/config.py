@@ -22,6 +22,7 @@ from broker.settings.tables import (
     Links,
     MailTable,
     Name,
+    PlacesTable,
     ServeTable,
     ServiceTable,
     StoreTable,
@@ -29,7 +30,7 @@ from broker.settings.tables import (
     UpstreamTable,
 )
 
-FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys", "content")
+FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys")
 
 
 class Config(BaseSettings):
@@ -45,13 +46,11 @@ class Config(BaseSettings):
     policies: Path
     attribute_maps: Path
     keys: Path
-    content: Path | None = None  # replaces the shipped sign-up pages
-    national_eid: Literal["NemID", "MitID"] = "NemID"
     language: Literal["da", "en"] = "da"
     accessibility_statement: Url | None = None
     privacy_notice: Links | None = None
     contact: Contact = Contact()
-    log_format: Literal["json", "text"] = "json"
+    places: PlacesTable = PlacesTable()
     idp: IdpTable = IdpTable()
     store: StoreTable = StoreTable()
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
@@ -137,7 +136,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 def _settle(given: Given, base: Path) -> None:
     """Make every path absolute, from the file's folder; the folders have their defaults beside the file."""
     for key in FOLDERS:
-        value = given.tree.get(key, None if key == "content" else key)
+        value = given.tree.get(key, key)
         if isinstance(value, str):
             given.tree[key] = str(base / value)
     library = given.tree.get("library")

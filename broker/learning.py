@@ -17,7 +17,7 @@ from broker.core.steps import Terms
 from broker.core.transaction import Account, Authentication, Person, Transaction
 from broker.core.wishes import wish
 from broker.enrolments import Enrolments
-from broker.links import Links
+from broker.links import Asserted, Links
 from broker.rules import Rules
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
@@ -110,10 +110,16 @@ class Learning:
         if name is None and number is None:
             return Person(secrets.token_hex(16))
         cpr = self.links.of_cpr(number) if number else None
-        person = self.links.person(name, cpr, lambda borrower: self._carries(borrower, number))
-        if person.case and name and cpr:
-            self.enrolments.dispute(name, cpr, person.number)
+        asserted = self._asserted(name, reading)
+        person = self.links.person(name, cpr, lambda borrower: self._carries(borrower, number), asserted)
+        if person.case and name:
+            self.enrolments.dispute(name, cpr or (asserted.number if asserted else name), person.number)
         return person
+
+    def _asserted(self, name: str | None, reading: Reading) -> Asserted | None:
+        """Give the number that was asserted, too weak to find a borrower or not, as what may speak against a link."""
+        number = reading.attributes.one("cpr")
+        return self.links.asserted(name, number, real=reading.cpr == "real") if name and number else None
 
     def _name(self, authentication: Authentication, attributes: Attributes) -> str | None:
         for name in _NAMES:

@@ -17,6 +17,8 @@ _KEPT: Final = timedelta(days=20 * 365)
 _CONFIRM_EVERY: Final = timedelta(days=30)
 _HOLDS_WITHOUT_CPR: Final = timedelta(days=365)  # design 5
 _TURNS: Final = 20
+# Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and "k").
+_SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -24,13 +26,31 @@ class Link:
     """What one name of a person leads to.
 
     ``person`` is the random id, ``number`` the borrower, ``cpr`` the pseudonym of the CPR that came with the name
-    (None: none ever did), ``confirmed`` when the two last came together.
+    (None: none ever did), ``confirmed`` when the two last came together; without a CPR, when the name last came.
+    ``asserted`` and ``born`` are what a name without a CPR was last said to be (of ``Asserted``). ``disputed``: another
+    CPR came with the name, and staff have not looked yet.
     """
 
     person: str
     number: str | None
     cpr: str | None
     confirmed: datetime
+    asserted: str | None = None
+    born: str | None = None
+    disputed: bool = False
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Asserted:
+    """The number of this login as evidence: it may speak against a link, and never makes or finds one.
+
+    ``number`` is the pseudonym of ``of_cpr``, ``born`` that of the date of birth; ``real`` is False for a replacement
+    or constructed number.
+    """
+
+    number: str
+    real: bool = True
+    born: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +73,37 @@ class Links:
 
     def of_name(self, kind: str, value: str) -> str:
         """Give the pseudonym of an upstream's own name for the person; ``kind`` is "eppn" or "cprUuid"."""
-        return self.pseudonyms.of("link", kind, value.casefold())
+        return self.pseudonyms.of("link", kind, value.translate(_SMALL))
 
-    def person(self, name: str | None, cpr: str | None, carries: Callable[[str], bool]) -> Person:
+    def asserted(self, name: str, number: str, *, real: bool) -> Asserted:
+        """Give an asserted number (real, replacement or constructed) as evidence about ``name`` (of ``of_name``)."""
+        # All three begin with the date of birth, the replacement number's with 60 added to the day (cpr.md).
+        day = int(number[:2])
+        born = f"{day - 60 if day > 60 else day:02}{number[2:6]}"
+        return Asserted(self.of_cpr(number.translate(_SMALL)), real, self.pseudonyms.of("born", name, born))
+
+    def person(
+        self, name: str | None, cpr: str | None, carries: Callable[[str], bool], asserted: Asserted | None = None
+    ) -> Person:
         """Say whom ``name`` (of ``of_name``) and ``cpr`` (of ``of_cpr``) belong to; at least one is given.
 
-        Two first logins that race get one id. Where the name remembers a borrower of another CPR, ``carries`` is asked
-        whether that borrower carries the asserted CPR now; if not, the name was recycled or the CPR changed: another
-        person id, ``case`` "cpr_changed", and the old link stands until staff have looked (invariant 6).
+        ``cpr`` is a number that may find a borrower, ``asserted`` whatever number was asserted, good or not. Two first
+        logins that race get one id. Where the name leads to another CPR's borrower, ``carries`` is asked whether that
+        borrower carries ``cpr`` now; if not, or if ``asserted`` alone speaks against the link, the name was recycled or
+        the CPR changed: another person id, no number, ``case`` "cpr_changed", and the old link stands, of no use
+        without its CPR, until staff have looked (invariant 6). A name nothing has confirmed for twelve months gets a
+        new id (design 4b, 5).
         """
         for _ in range(_TURNS):
-            person = self._turn(name, cpr, carries)
+            person = self._turn(name, cpr, carries, asserted)
             if person is not None:
                 return person
         raise StoreUnavailable("a link is changed by others all the time")
 
     def number(self, name: str) -> str | None:
-        """Give the borrower that the link of ``name`` remembers, or None."""
+        """Give the borrower that ``name`` leads to, or None."""
         found = self._read(name)
-        return found.link.number if found else None
+        return self._number(found.link) if found else None
 
     def remember(self, cpr: str, number: str | None) -> None:
         """Write which borrower the person of ``cpr`` (a pseudonym) has; nothing where no link is kept."""
@@ -84,53 +116,84 @@ class Links:
         raise StoreUnavailable("a link is changed by others all the time")
 
     def forget(self, name: str) -> None:
-        """Drop the link of ``name``: staff say that it leads to someone else now."""
-        self.store.drop(Key("link", name))
+        """Drop the link of ``name`` if it is disputed: staff say that it leads to someone else now."""
+        found = self._read(name)
+        if found and found.link.disputed:
+            self.store.drop(Key("link", name))
 
-    def _turn(self, name: str | None, cpr: str | None, carries: Callable[[str], bool]) -> Person | None:
+    def _turn(
+        self, name: str | None, cpr: str | None, carries: Callable[[str], bool], asserted: Asserted | None
+    ) -> Person | None:
         named = self._read(name) if name else None
         if cpr is None:
-            return self._by_name_alone(name or "", named)
-        disputed = _disputed(named, cpr)
+            return self._by_name_alone(name or "", named, asserted)
         kept = self._read(cpr)
-        if disputed and named and named.link.number and not self._agree(named.link, kept, carries):
+        changed = named is not None and named.link.cpr not in {None, cpr}
+        linked = self._number(named.link) if named and changed else None
+        if name and named and linked and not _agree(linked, kept, carries):
+            if not self._dispute(name, named):
+                return None
             mine = kept or self._added(cpr, Link(_new_id(), None, cpr, self.now()))
             return Person(mine.link.person, None, "cpr_changed") if mine else None
         if kept is None:
-            # A name that never came with another CPR brings its id along; so does one whose borrower staff moved.
-            own = named.link if named and (not disputed or named.link.number) else None
-            born = Link(own.person if own else _new_id(), own.number if own else None, cpr, self.now())
-            kept = self._added(cpr, born)
+            kept = self._born(name or "", named, cpr, linked, asserted or Asserted(cpr))
             if kept is None:
                 return None
         if name and not self._confirm(name, named, kept.link, cpr):
             return None
         return Person(kept.link.person, kept.link.number)
 
-    def _by_name_alone(self, name: str, named: _Found | None) -> Person | None:
-        now = self.now()
-        if named is None:
-            named = self._added(name, Link(_new_id(), None, None, now))
-            return Person(named.link.person) if named else None
+    def _by_name_alone(self, name: str, named: _Found | None, asserted: Asserted | None) -> Person | None:
+        against = named is not None and asserted is not None and _against(named.link, asserted)
+        if named and named.link.cpr and (named.link.disputed or against):
+            # Old holder or new one, no machine can tell: neither the borrower nor the id is given to either.
+            rival = self.pseudonyms.of("rival", name, asserted.number) if asserted else _new_id()
+            return Person(rival, None, "cpr_changed") if self._dispute(name, named) else None
+        if named is None or against or self._stale(named.link):
+            fresh = _noted(Link(_new_id(), None, None, self.now()), asserted)
+            return Person(fresh.person) if self._write(name, fresh, named.version if named else None) else None
         link = named.link
-        if link.cpr is None or now - link.confirmed > _HOLDS_WITHOUT_CPR:
-            return Person(link.person)
-        kept = self._read(link.cpr)
-        return Person(link.person, kept.link.number if kept else link.number)
+        if link.cpr:
+            return Person(link.person, self._number(link))
+        # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from the CPR.
+        now = self.now()
+        seen = _noted(replace(link, confirmed=now) if now - link.confirmed >= _CONFIRM_EVERY else link, asserted)
+        return Person(link.person) if seen == link or self._write(name, seen, named.version) else None
 
-    def _agree(self, named: Link, kept: _Found | None, carries: Callable[[str], bool]) -> bool:
-        if named.number is None or (kept and kept.link.number not in {None, named.number}):
-            return False
-        return carries(named.number)
+    def _born(
+        self, name: str, named: _Found | None, cpr: str, linked: str | None, asserted: Asserted
+    ) -> _Found | None:
+        """Make the link of ``cpr``, with the id that the name brings along where nothing speaks against it."""
+        now, link = self.now(), named.link if named else None
+        if link and link.cpr is None and named and not self._stale(link) and not _against(link, asserted):
+            # The name is claimed first, and its id taken on the next turn: of two CPRs that race one gets the id.
+            self._write(name, Link(link.person, None, cpr, now), named.version)
+            return None
+        if link and (linked or link.cpr == cpr):
+            return self._added(cpr, Link(link.person, linked or link.number, cpr, now))
+        return self._added(cpr, Link(_new_id(), None, cpr, now))
+
+    def _dispute(self, name: str, named: _Found) -> bool:
+        return named.link.disputed or self._write(name, replace(named.link, disputed=True), named.version)
 
     def _confirm(self, name: str, named: _Found | None, kept: Link, cpr: str) -> bool:
         link = Link(kept.person, kept.number, cpr, self.now())
         if named is None:
             return self._write(name, link, None)
+        # Its own CPR does not end a dispute: whoever else holds the name may come without one.
+        link = replace(link, disputed=named.link.disputed and named.link.cpr == cpr)
         recent = link.confirmed - named.link.confirmed < _CONFIRM_EVERY
         if recent and replace(named.link, confirmed=link.confirmed) == link:
             return True
         return self._write(name, link, named.version)
+
+    def _number(self, link: Link) -> str | None:
+        # A borrower is remembered by the CPR; the name learns of it at its next login only.
+        kept = self._read(link.cpr) if link.cpr else None
+        return kept.link.number if kept else link.number
+
+    def _stale(self, link: Link) -> bool:
+        return self.now() - link.confirmed > _HOLDS_WITHOUT_CPR
 
     def _read(self, name: str) -> _Found | None:
         kept = self.store.get(Key("link", name), self.now())
@@ -145,8 +208,27 @@ class Links:
         return self.store.put(Key("link", name), kept, was, now, durable=True)
 
 
-def _disputed(named: _Found | None, cpr: str) -> bool:
-    return named is not None and named.link.cpr is not None and named.link.cpr != cpr
+def _agree(linked: str, kept: _Found | None, carries: Callable[[str], bool]) -> bool:
+    return (kept is None or kept.link.number in {None, linked}) and carries(linked)
+
+
+def _against(link: Link, asserted: Asserted) -> bool:
+    """Say whether the number of this login is another person's than the link's.
+
+    Who had a CPR never goes back to a replacement or constructed number, so those speak against one too. Who has one of
+    those may get a CPR or another of them, with the same date of birth.
+    """
+    if link.cpr:
+        return asserted.number != link.cpr
+    if link.born and asserted.born and link.born != asserted.born:
+        return True
+    return asserted.real and link.asserted not in {None, asserted.number}
+
+
+def _noted(link: Link, asserted: Asserted | None) -> Link:
+    if asserted is None:
+        return link
+    return replace(link, asserted=asserted.number if asserted.real else link.asserted, born=asserted.born or link.born)
 
 
 def _new_id() -> str:

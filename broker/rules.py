@@ -78,6 +78,7 @@ class Rules:
             age=reading.age,
             intent=transaction.intent,
             borrower=known or None,
+            withheld=frozenset(name for name, _ in reading.withheld),
         )
 
     @staticmethod

@@ -74,7 +74,7 @@ def test_a_good_file_becomes_a_config(write: Write, tmp_path: Path) -> None:
     assert config.idp_entity_id == "https://login.library.example/broker/saml/idp/metadata"
     assert (config.keys, config.policies) == (tmp_path / "keys", tmp_path / "policies")
     assert config.store.url == f"sqlite:{tmp_path}/broker.db"
-    assert (config.library.mode, config.national_eid, config.language) == ("live", "NemID", "da")
+    assert (config.library.mode, config.language) == ("live", "da")
     assert config.secure
 
 
@@ -158,9 +158,9 @@ def test_a_secret_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
 def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
     """Where the broker is started from changes nothing, for the folders, the store and the connector's files."""
     text = GOOD.replace("[library]", '[store]\nurl = "sqlite:state/a.db"\n[library]\nca_file = "ca.pem"')
-    config = load(write('policies = "rules"\ncontent = "/srv/content"' + text), {"BROKER_METADATA": "peers"})
+    config = load(write('policies = "rules"' + text), {"BROKER_METADATA": "peers"})
     assert (config.policies, config.metadata) == (tmp_path / "rules", tmp_path / "peers")
-    assert (config.content, config.store.url) == (Path("/srv/content"), f"sqlite:{tmp_path}/state/a.db")
+    assert config.store.url == f"sqlite:{tmp_path}/state/a.db"
     assert config.library.settings["ca_file"] == str(tmp_path / "ca.pem")
 
 

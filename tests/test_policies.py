@@ -155,6 +155,16 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("{from: sn,", "{from: proof.kaldemail,", "proof.kaldemail: no such proof in this file"),
         ("displayName: {why", "displayName: {optional: true, why", "displayName is optional without consent"),
         ("cpr: {mask: true, why", "cpr: {why", "cpr without mask: true (a page shows it masked (invariant 4))"),
+        (
+            "gn: {why",
+            "gn: {mask: true, why",
+            "policies/student.yaml:36: gn would leave without being shown (remove mask: true",
+        ),
+        (
+            "borrower_number: {why",
+            "borrower_number: {mask: true, why",
+            "borrower_number would leave without being shown",
+        ),
         ("service: my-loans", "service: 'urn:category'", "cpr is never released to a category"),
         ("borrower: need", "borrower: none", "borrower_number without a borrower"),
         ("[student@au.dk]}", "['stud*@au.dk']}", "eduPersonScopedAffiliation: * may only end a value"),

@@ -18,6 +18,7 @@ EPPN: Final = "eduPersonPrincipalName"
 OURS: Final = frozenset({"kaldemail_domain", "borrower_number"})
 
 _COMPANY: Final = ("cvr", "rid")
+_MOST: Final = 100  # values of one attribute: more is no person's, and every one is read, shown and kept
 
 
 class Attributes(Mapping[str, tuple[str, ...]]):
@@ -188,7 +189,7 @@ def _judged(
 ) -> tuple[str, ...]:
     kept = []
     identity = any(row.identity for row, _ in pairs)
-    if len(pairs) > 1 and any(row.single for row, _ in pairs):
+    if len(pairs) > (1 if any(row.single for row, _ in pairs) else _MOST):
         if identity:
             raise AttributesRefused("several_values", name)
         withheld.append((name, "several_values"))
@@ -237,8 +238,7 @@ def _number(
         return None, "none"
     if len(numbers) > 1:
         raise AttributesRefused("cpr_disagrees", CPR)
-    number = numbers.pop()
-    kind = cpr.classify(number, today)
+    kind = cpr.classify(number := numbers.pop(), today)
     if kind is cpr.Kind.INVALID:
         withheld.append((CPR, "invalid"))
         return None, kind.value

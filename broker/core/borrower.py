@@ -6,12 +6,15 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import assert_never
 
+from broker.core import cpr
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Borrower:
     """One account as the library system holds it; ``number`` is the system's own id, never a field with the CPR.
 
-    ``mark`` is the enrolment id found in the field reserved for it, None where there is none.
+    ``mark`` is the enrolment id found in the field reserved for it, None where there is none; ``born`` the date of birth
+    where the system holds one.
     """
 
     number: str
@@ -20,6 +23,15 @@ class Borrower:
     mark: str | None = None
     email: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
+    born: date | None = None
+
+    def is_anothers(self, number: str) -> bool:
+        """Say whether this is a borrower with whose date of birth the CPR ``number`` disagrees.
+
+        Its card number may be ten digits that are a stranger's CPR. One that we made was made by the CPR itself.
+        """
+        born = cpr.birth_date(number)
+        return self.mark is None and None not in {self.born, born} and self.born != born
 
     def __repr__(self) -> str:
         """Show number and category only."""
@@ -66,7 +78,7 @@ class State(StrEnum):
 
     WANTED = "wanted"
     DONE = "done"
-    CASE = "case"  # staff must look: two_borrowers, cpr_changed
+    CASE = "case"  # staff must look: two_borrowers, cpr_changed, birth_date_differs
     GIVEN_UP = "given_up"
     OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
 
@@ -153,7 +165,7 @@ def plan(found: tuple[Borrower, ...], wish: Wish, linked: str | None, today: dat
     """Say what must be done so that exactly one borrower is as ``wish`` has it (invariant 6).
 
     ``found`` are all borrowers that match the CPR, ``linked`` the number a remembered link names.
-    Two matches, or a link that names another borrower than the CPR finds, is a Case.
+    Two matches, a link that names another borrower than the CPR finds, or one with another date of birth is a Case.
     """
     if len(found) > 1:
         return Case("two_borrowers")
@@ -162,6 +174,8 @@ def plan(found: tuple[Borrower, ...], wish: Wish, linked: str | None, today: dat
     borrower = found[0]
     if linked and linked != borrower.number:
         return Case("cpr_changed")
+    if wish.cpr and borrower.is_anothers(wish.cpr):
+        return Case("birth_date_differs")
     return _change(borrower, wish, today)
 
 

@@ -28,7 +28,8 @@ NEVER_BY_CATEGORY: Final = frozenset({CPR, BORROWER_NUMBER})
 
 _PROOF_DOMAIN: Final = "_domain"
 _AFFILIATIONS: Final = ("eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation")
-_WEAK: Final = frozenset({"affiliate", "library-walk-in"})
+# Whom an institution has seen and keeps papers on. A list of who is not would let in every word it does not know.
+_IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
 # A refusal explains the files that came nearest; a thousand explanations would help nobody and cost time.
 _EXPLAINED: Final = 8
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
@@ -232,8 +233,14 @@ def _allowed(value: str, patterns: Sequence[str]) -> bool:
 
 
 def _known_in_person(login: Login) -> bool:
-    """Say whether the person may be taken for the owner of the CPR: neither self-asserted nor an affiliate only."""
+    """Say whether the person may be taken for the owner of the CPR: not self-asserted, and a member of the house.
+
+    Who comes without any affiliation has none to show, as at a national eID, and is then known by its level alone;
+    one that was withheld is no such silence.
+    """
     if login.assurance is None or login.assurance is Assurance.SELF_ASSERTED:
         return False
-    local = {value.partition("@")[0] for name in _AFFILIATIONS for value in login.attributes.get(name, ())}
-    return not local or not local <= _WEAK
+    roles = {value.partition("@")[0].casefold() for name in _AFFILIATIONS for value in _of(login.attributes, name)}
+    if roles:
+        return not roles.isdisjoint(_IN_PERSON)
+    return login.assurance >= Assurance.SUBSTANTIAL and login.withheld.isdisjoint(_AFFILIATIONS)

@@ -189,8 +189,8 @@ class PolicySet:
 class Login:
     """All that a policy may look at: how the person came, what is known, what they meant to be.
 
-    ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or "none"),
-    ``borrower`` whether a borrower of the person's is known already (None: not looked up yet).
+    ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or "none"), ``withheld``
+    the attributes kept back for a fault, ``borrower`` whether the person's borrower is known (None: not looked up yet).
     """
 
     upstream: str
@@ -200,6 +200,7 @@ class Login:
     age: int | None = None
     intent: str | None = None
     borrower: bool | None = None
+    withheld: frozenset[str] = frozenset()
 
 
 class Effect(StrEnum):
@@ -232,7 +233,7 @@ class Decision:
 
     ``released`` holds the attributes with the values that may leave, in the order of the file, before renaming;
     ``borrower_number`` is listed with no value until the borrower is known. ``may_find_by_cpr`` is False where the
-    person is self-asserted or an ``affiliate`` only: such a person finds no borrower by CPR (design 5).
+    person is self-asserted or no member of the house: such a person finds no borrower by CPR (design 5).
     """
 
     effect: Effect

@@ -10,7 +10,7 @@ from broker.core import cpr
 from broker.core.entities import Assurance
 
 # SDP-G02 promises 256 and a UTF-8 name may need more; nothing a person is called needs a page.
-LONGEST: Final = 1024
+_LONGEST: Final = 1024
 # Lower case only, no empty label, nothing after the last one: "au.dk." and "AU.DK" are other names than "au.dk".
 _DOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
 # Bidirectional overrides: a name with one shows another text on the consent screen than the one that leaves.
@@ -29,7 +29,7 @@ _LEVELS: Final = {
 
 def clean(value: str) -> bool:
     """Say whether ``value`` is of bearable length and free of control characters, newlines and bidi tricks."""
-    return len(value) <= LONGEST and not any(
+    return len(value) <= _LONGEST and not any(
         character in _BIDI or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in value
     )
 

@@ -128,6 +128,10 @@ name = "Demo library"
 email = "help@library.example"
 phone = "+45 00 00 00 00"
 
+[places]
+service_locations = {{ en = "{library}/", da = "{library}/" }}
+e_resources = {{ en = "{library}/e-resources", da = "{library}/e-resources" }}
+
 [serve]
 bind = "127.0.0.1:{port}"
 workers = 2
@@ -180,6 +184,7 @@ def write(
             broker=ports.origin("broker"),
             store=store,
             hub=HUB,
+            library=ports.origin("library"),
             au=AU,
             au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
             ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',

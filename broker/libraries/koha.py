@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from broker.core.borrower import Borrower, Change, Wish
 from broker.core.errors import ConfigurationFaults, Fault, LibraryRefused, LibraryUnavailable
@@ -24,7 +24,9 @@ class KohaSettings(BaseModel):
     ``url`` ends before ``/api/v1``; ``library_id`` is the home branch of new borrowers. ``unique_field`` is the
     database-unique field that holds the CPR of those we make, ``mark_field`` the one reserved for the enrolment id.
     ``card_number = "cpr"`` makes the CPR the card number too; ``cpr_attribute`` is the extended attribute with the
-    CPR, where the library has one; ``timeout`` bounds one call, in seconds; ``ca_file`` is for a private authority.
+    CPR, where the library has one; ``cpr_fields`` are the fields in which ten digits are a CPR: a library whose cards
+    have numbers of ten digits leaves out the card number. ``timeout`` bounds one call, in seconds; ``ca_file`` is for
+    a private authority.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -37,6 +39,7 @@ class KohaSettings(BaseModel):
     unique_field: Literal["userid", "cardnumber"] = "userid"  # Koha's attributes are not unique in its database
     card_number: Literal["", "cpr"] = ""
     cpr_attribute: str = Field("", max_length=10, pattern=r"^\w*$")
+    cpr_fields: tuple[Literal["userid", "cardnumber"], ...] = ("userid", "cardnumber")
     timeout: float = Field(10.0, gt=0, le=60)
     ca_file: str = ""
 
@@ -51,6 +54,16 @@ class KohaSettings(BaseModel):
         if "/api" in parts.path:
             raise ValueError("must end before /api/v1")
         return url.rstrip("/")
+
+    @field_validator("cpr_fields")
+    @classmethod
+    def _finds_our_own(cls, fields: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
+        # A borrower we make and do not find again would be made at each login, and refused as taken for ever.
+        written = {found.data.get("unique_field", ""), "cardnumber" if found.data.get("card_number") else ""}
+        missing = sorted(written - {"", *fields})
+        if missing:
+            raise ValueError(f"must name {', '.join(missing)}: the CPR of those we make is written there")
+        return fields
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
@@ -85,11 +98,11 @@ class Koha:
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give every borrower with this CPR as card number, user name or attribute, in any spelling of desks."""
         spelled = queries.spellings(cpr)
-        kind = self._settings.cpr_attribute
-        found = self._search("find", queries.headers(queries.by_fields(spelled)), deadline)
+        kind, fields = self._settings.cpr_attribute, self._settings.cpr_fields
+        found = self._search("find", queries.headers(queries.by_fields(fields, spelled)), deadline)
         if kind:
             found += self._search("find", queries.headers(queries.by_attribute(kind, spelled), embed=True), deadline)
-        if not all(queries.carries(each, spelled, kind) for each in found):
+        if not all(queries.carries(each, fields, spelled, kind) for each in found):
             raise LibraryUnavailable("find: Koha gave borrowers without the number; does a proxy strip x-koha headers?")
         return self._borrowers(found)
 

@@ -67,6 +67,7 @@ def borrower(patron: Any, mark_field: str) -> Borrower:
         expires=day(patron.get("expiry_date")),
         mark=patron.get(mark_field) or None,
         email=patron.get("email") or None,
+        born=day(patron.get("date_of_birth")),
         fields={ours: value for ours, value in given.items() if isinstance(value, str) and value},
     )
 

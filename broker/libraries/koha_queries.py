@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker.core.errors import LibraryRefused
@@ -26,9 +26,9 @@ def patron_path(number: str) -> str:
     return f"/api/v1/patrons/{number}"
 
 
-def by_fields(spelled: tuple[str, ...]) -> list[dict[str, list[str]]]:
-    """Give the query for a CPR in card number or user name (library_systems.md 1.3; a list is an "or")."""
-    return [{"cardnumber": list(spelled)}, {"userid": list(spelled)}]
+def by_fields(fields: Sequence[str], spelled: tuple[str, ...]) -> list[dict[str, list[str]]]:
+    """Give the query for a CPR in one of ``fields`` (library_systems.md 1.3; a list is an "or")."""
+    return [{field: list(spelled)} for field in fields]
 
 
 def by_attribute(kind: str, spelled: tuple[str, ...]) -> dict[str, str | list[str]]:
@@ -42,13 +42,13 @@ def headers(query: object, *, embed: bool = False) -> dict[str, str]:
     return carried | {"x-koha-embed": "extended_attributes"} if embed else carried
 
 
-def carries(patron: Mapping[str, Any], spelled: tuple[str, ...], kind: str) -> bool:
-    """Say whether a patron that a search gave does carry the number.
+def carries(patron: Mapping[str, Any], fields: Sequence[str], spelled: tuple[str, ...], kind: str) -> bool:
+    """Say whether a patron that a search gave does carry the number, in one of ``fields`` or the attribute ``kind``.
 
     A proxy that strips ``x-koha-*`` headers turns the search into "everyone", and the first of everyone would be
     taken for the person.
     """
     attributes = patron.get("extended_attributes") or ()
-    values = [patron.get("cardnumber"), patron.get("userid")]
+    values = [patron.get(field) for field in fields]
     values += [each.get("value") for each in attributes if isinstance(each, Mapping) and each.get("type") == kind]
     return any(isinstance(value, str) and value.strip() in spelled for value in values)

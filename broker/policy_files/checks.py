@@ -119,6 +119,11 @@ def _entry(policy: Policy, release: Release, folder: str, services: Collection[s
             yield _fault(folder, listed.place, f"{listed.name} is optional without consent", mend)
         if listed.name == "cpr" and not listed.mask:
             yield _fault(folder, listed.place, "cpr without mask: true", "a page shows it masked (invariant 4)")
+        if listed.name != "cpr" and listed.mask:
+            mend = (
+                "remove mask: true; only the CPR has a page that shows it, and what leaves is shown (docs/consent.md)"
+            )
+            yield _fault(folder, listed.place, f"{listed.name} would leave without being shown", mend)
         if listed.name == "borrower_number" and release.borrower == "none":
             mend = "the entry says borrower: none, so there is no number"
             yield _fault(folder, listed.place, "borrower_number without a borrower", mend)

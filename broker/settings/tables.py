@@ -64,6 +64,16 @@ class Contact(Table):
     name: str = ""
     email: str = ""
     phone: str = ""
+    page: Links | None = None
+    dpo: str = ""  # mail address or telephone number of the data protection officer
+
+
+class PlacesTable(Table):
+    """Where a person whom the broker cannot help is sent; each left out leaves its link out."""
+
+    service_locations: Links | None = None
+    sign_up: Links | None = None
+    e_resources: Links | None = None
 
 
 class IdpTable(Table):

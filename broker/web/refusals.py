@@ -166,6 +166,15 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
+    "birth_date_differs": Explanation(
+        title=_("Your account and your date of birth do not match"),
+        happened=_(
+            "The account that we found by your CPR number is kept with another date of birth, so it may be "
+            "somebody else's. Nothing has been changed and nothing has been sent."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
     "policy_unavailable": Explanation(
         title=_("We cannot log anybody in right now"),
         happened=_("The rules for what may be sent are not in order. Until they are, we send nothing."),

@@ -69,7 +69,10 @@ def test_values_come_under_our_names() -> None:
         ({"mail": "no address"}, ("mail", "bad_value")),
         ({"sn": "Ravn\n"}, ("sn", "bad_value")),
         ({"sn": "\u202envaR"}, ("sn", "bad_value")),
-        ({"sn": "R" * 2049}, ("sn", "bad_value")),
+        ({"sn": "R" * 1025}, ("sn", "bad_value")),
+        ({"mail": tuple(f"m{at}@b.dk" for at in range(101))}, ("mail", "several_values")),
+        ({"scoped": "140304.4004@au.dk"}, ("eduPersonScopedAffiliation", "cpr_shaped")),
+        ({"uid": "140304\u20134004"}, ("uid", "cpr_shaped")),
         ({"sn": "Ravn 010190-1234"}, ("sn", "cpr_shaped")),
         ({"sn": "０１０１９０１２３４"}, ("sn", "cpr_shaped")),  # noqa: RUF001 - full-width digits
         ({"mail": "0101901234@au.dk"}, ("mail", "cpr_shaped")),
@@ -86,6 +89,12 @@ def test_a_faulty_value_is_withheld_with_its_reason(sent: Sent, withheld: tuple[
     reading = canonical(wires(sent), MAP, capped, TODAY)
     assert reading.withheld == (withheld,)
     assert dict(reading.attributes) == {}
+
+
+def test_a_hundred_values_of_one_attribute_are_read() -> None:
+    """Groups and entitlements come by the dozen."""
+    values = tuple(f"m{at}@b.dk" for at in range(100))
+    assert read(mail=values).attributes["mail"] == values
 
 
 def test_a_random_id_may_hold_the_shape_by_chance() -> None:

@@ -34,11 +34,22 @@ THERE = Borrower("7", "STUD", FAR, fields={"surname": "Prøvesen"})
         ((replace(THERE, expires=TODAY + timedelta(days=179)),), None, Change("7", (), None, FAR)),
         ((replace(THERE, expires=TODAY + timedelta(days=180)),), None, Nothing("7")),
         ((replace(THERE, category="STAFF", expires=TODAY),), None, Nothing("7")),
+        ((replace(THERE, born=date(1999, 1, 1)),), None, Nothing("7")),
+        ((replace(THERE, born=date(1999, 1, 2)),), None, Case("birth_date_differs")),
+        ((replace(THERE, born=date(1899, 1, 1)),), "7", Case("birth_date_differs")),
+        ((replace(THERE, born=date(1999, 1, 2), category="PRIV"),), None, Case("birth_date_differs")),
+        ((replace(THERE, born=date(1999, 1, 2), mark="a" * 32),), None, Nothing("7")),
     ],
 )
 def test_the_plan(found: tuple[Borrower, ...], linked: str | None, planned: Plan) -> None:
     """One row a situation: what is there and remembered, and the one thing to do."""
     assert plan(found, WISH, linked, TODAY) == planned
+
+
+def test_without_a_date_in_the_number_no_borrower_is_anothers() -> None:
+    """What cannot be compared does not disagree."""
+    assert not replace(THERE, born=TODAY).is_anothers("120180ABC1")
+    assert plan((replace(THERE, born=TODAY),), replace(WISH, cpr=None), None, TODAY) == Nothing("7")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """CPR numbers: classification of asserted values, dates, wire form, mask and spellings. All numbers are synthetic."""
 
-from datetime import date
+from datetime import date, datetime
+from uuid import UUID
 
 import pytest
 from hypothesis import example, given
@@ -148,6 +149,91 @@ def test_the_mask_hides_the_last_four(value: str, masked: str) -> None:
 def test_the_shape_is_found_where_it_stands(text: str, apart: bool, found: bool) -> None:
     """The measured expression of reference/policy_tools.md section 5."""
     assert cpr.looks_like_cpr(text, apart=apart) is found
+
+
+DIGITS = st.sampled_from(["0123456789", "０１２３４５６７８９", "٠١٢٣٤٥٦٧٨٩", "𝟎𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖𝟗", "₀₁₂₃₄₅₆₇₈₉"])  # noqa: RUF001
+SIGNS = "-./ \u2010\u2011\u2012\u2013\u2014\u2212\ufe63\uff0d\u00a0\u2009\u202f\u3000\uff0e\u2044\u2215\u00b7\u2022"
+GAP = st.lists(st.sampled_from(SIGNS), max_size=3).map("".join)
+UNSEEN = st.sampled_from(["", "\u200b", "\u00ad", "\u2060", "\ufeff", "\u0332", "\ufe0f\u20e3"])
+
+
+@given(
+    st.dates(date(1936, 1, 1), date(2036, 12, 31)),
+    st.booleans(),
+    st.integers(0, 9999),
+    st.tuples(GAP, GAP, GAP),
+    DIGITS,
+    UNSEEN,
+)
+@example(date(2004, 3, 14), False, 4004, ("-", "-", "-"), "0123456789", "")
+@example(date(2004, 3, 14), False, 4004, (".", ".", " - "), "0123456789", "")
+def test_a_number_is_seen_however_it_is_typeset(
+    *, born: date, replaced: bool, running: int, gaps: tuple[str, str, str], digits: str, unseen: str
+) -> None:
+    """Any dash, dot, slash or space between day, month, year and running number, digits of any script, unseen signs."""
+    parts = (f"{born.day + 60 * replaced:02}", f"{born:%m}", f"{born:%y}", f"{running:04}")
+    spelt = "".join(part + gap for part, gap in zip(parts, (*gaps, ""), strict=True))
+    odd = "".join(digits[int(each)] + unseen if each in "0123456789" else each for each in spelt)
+    for apart in (False, True):
+        assert cpr.looks_like_cpr(f"uid:{odd}", apart=apart)
+    assert cpr.blotted(f"before {odd}", "#") == "before #"
+
+
+STAMPS = st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31))  # noqa: DTZ001 - as a value may hold one
+PAIR = st.integers(0, 99).map("{:02}".format)
+OTHERS = st.one_of(
+    STAMPS.map(str),
+    STAMPS.map(lambda when: when.isoformat(timespec="milliseconds") + "Z"),
+    STAMPS.map("{:%d.%m.%Y %H:%M}".format),
+    STAMPS.map("{:%d/%m/%Y}".format),
+    st.ip_addresses(v=4).map(str),
+    st.tuples(st.ip_addresses(v=4), st.integers(1, 65535)).map("{0[0]}:{0[1]}".format),
+    st.lists(PAIR, min_size=4, max_size=4).map(lambda pairs: "+45 " + " ".join(pairs)),
+    st.integers(0, 10**12 - 1).map("PID:9208-2002-2-{:012}@sikker-adgang.dk".format),
+    st.tuples(PAIR, PAIR, PAIR).map("1.{0[0]}.{0[1]}.{0[2]}".format),
+)
+
+
+@given(OTHERS)
+@example("2012-06-30 12:34:56.301234")
+@example("10.11.12.13:1234")
+@example("12.10.2030 20:45")
+def test_times_addresses_and_telephones_are_no_numbers(text: str) -> None:
+    """What logs and attributes are full of stays readable: gaps must not make a number of it."""
+    assert not cpr.looks_like_cpr(text)
+    assert cpr.blotted(text, "#") == text
+
+
+@given(st.uuids())
+def test_a_random_id_is_no_number(value: UUID) -> None:
+    """The ids of people that upstreams draw are read with ``apart``."""
+    assert not cpr.looks_like_cpr(str(value), apart=True)
+
+
+def test_of_times_in_seconds_few_look_like_a_number() -> None:
+    """As many as the day and month in their first four digits let through (policy_tools.md 5), gaps or no gaps."""
+    times = range(1_400_000_000, 2_000_000_000, 1_000_003)
+    found = sum(cpr.looks_like_cpr(str(each)) for each in times)
+    assert found == sum(str(each)[:2] < "32" and "01" <= str(each)[2:4] <= "12" for each in times)
+    assert found / len(times) < 0.13
+
+
+@pytest.mark.parametrize(
+    ("text", "blotted"),
+    [
+        ("a 140304-4004 b", "a # b"),
+        ("user_1403044004x", "user_#x"),
+        ("120180ABC1, 1201800BB1", "#, #"),
+        ("120180-ABC1", "#"),
+        ("x120180abc1d2", "x120180abc1d2"),
+        ("Jens Høj – 0000", "Jens Høj – 0000"),  # noqa: RUF001 - nothing found, nothing changed
+        ("Høj – 140304 – 4004", "Høj - #"),  # noqa: RUF001 - found, so plain
+    ],
+)
+def test_what_reads_as_a_number_is_blotted_out(text: str, blotted: str) -> None:
+    """Constructed numbers too, where no letter or digit follows; the mark is never read as a pattern."""
+    assert cpr.blotted(text, "#") == blotted
+    assert cpr.blotted(text, r"\1") == blotted.replace("#", r"\1")
 
 
 def test_desks_spell_in_three_ways() -> None:

@@ -67,7 +67,7 @@ def policy(affiliation: str, precedence: int, *match: Alternative, **more: objec
 
 STUDENTS = policy("student", 20, alternative(10, upstream="wayf", role="student@*"))
 STAFF = policy("employee", 30, alternative(20, upstream="wayf", role="employee@au.dk"))
-LOGIN = Login("wayf", STUDENT, Assurance.LOW, "real", 22)
+LOGIN = Login("wayf", STUDENT, Assurance.SUBSTANTIAL, "real", 22)
 
 
 def decide(login: Login = LOGIN, service: Service = LOANS, *policies: Policy) -> Decision:
@@ -298,20 +298,41 @@ def test_a_domain_that_no_proof_of_the_file_lists_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("assurance", "attributes", "may"),
+    ("assurance", "affiliations", "may"),
     [
-        (Assurance.LOW, {"eduPersonScopedAffiliation": ("student@au.dk",)}, True),
-        (Assurance.LOW, {}, True),
-        (Assurance.LOW, {"eduPersonScopedAffiliation": ("affiliate@au.dk",)}, False),
-        (Assurance.LOW, {"eduPersonPrimaryAffiliation": ("affiliate",), "eduPersonAffiliation": ("affiliate",)}, False),
-        (Assurance.LOW, {"eduPersonAffiliation": ("affiliate", "student")}, True),
-        (Assurance.SELF_ASSERTED, {"eduPersonAffiliation": ("student",)}, False),
-        (None, {"eduPersonAffiliation": ("student",)}, False),
+        (Assurance.LOW, {"Scoped": ("student@au.dk",)}, True),
+        (Assurance.LOW, {"Scoped": ("Employee@au.dk",)}, True),
+        (Assurance.LOW, {"": ("staff",)}, True),
+        (Assurance.LOW, {"": ("faculty",)}, True),
+        (Assurance.LOW, {"Primary": ("member",)}, True),
+        (Assurance.LOW, {"": ("affiliate", "student")}, True),
+        (Assurance.HIGH, {"Scoped": ("affiliate@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("Affiliate@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("guest@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("alum@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("Library-Walk-In@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("student",), "Primary": ("affiliate",)}, True),
+        (Assurance.HIGH, {"Primary": ("affiliate",), "": ("affiliate",)}, False),
+        (Assurance.SELF_ASSERTED, {"": ("student",)}, False),
+        (None, {"": ("student",)}, False),
+        (Assurance.SUBSTANTIAL, {}, True),
+        (Assurance.LOW, {}, False),
+        (Assurance.SELF_ASSERTED, {}, False),
     ],
 )
 def test_who_is_not_known_in_person_finds_no_borrower_by_cpr(
-    assurance: Assurance | None, attributes: dict[str, tuple[str, ...]], may: bool
+    assurance: Assurance | None, affiliations: dict[str, tuple[str, ...]], may: bool
 ) -> None:
     """Design 5: else anyone with a self-made account and a stranger's number would take over the stranger's loans."""
-    login = replace(LOGIN, assurance=assurance, attributes=Attributes({"role": ("student@au.dk",), **attributes}))
+    named = {f"eduPerson{kind}Affiliation": values for kind, values in affiliations.items()}
+    login = replace(LOGIN, assurance=assurance, attributes=Attributes({"role": ("student@au.dk",), **named}))
     assert decide(login).may_find_by_cpr is may
+    assert decide(login, replace(LOANS, name="unheard-of")).may_find_by_cpr is may
+
+
+@pytest.mark.parametrize("kind", ["Scoped", "Primary", ""])
+def test_an_affiliation_that_was_withheld_is_not_the_silence_of_a_national_eid(kind: str) -> None:
+    """A role at somebody else's house, taken away as scope_mismatch, must not leave the person better off than it."""
+    withheld = frozenset({f"eduPerson{kind}Affiliation"})
+    assert not decide(replace(LOGIN, withheld=withheld)).may_find_by_cpr
+    assert decide(replace(LOGIN, withheld=frozenset({"mail"}))).may_find_by_cpr

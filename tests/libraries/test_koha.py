@@ -44,6 +44,29 @@ def test_one_borrower_that_matches_thrice_is_one(koha: Simulation, library: Koha
     assert len(library.find(CPR, soon())) == 1
 
 
+@pytest.mark.parametrize("field", ["cardnumber", "userid"])
+def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
+    *, koha: Simulation, opened: Opened, soon: Soon, field: str
+) -> None:
+    """A CPR equal to the card number of somebody else must not find somebody else."""
+    library = opened(cpr_fields=[field], unique_field=field)
+    other = {"cardnumber": "userid", "userid": "cardnumber"}[field]
+    _desk(koha, **{field: "desk.user", other: CPR})
+    assert library.find(CPR, soon()) == ()
+    made = _desk(koha, **{"userid": "another", field: "010180-0000"})
+    assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
+
+
+def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """By it a stranger whose card number is the person's CPR is told from the person."""
+    _desk(koha, cardnumber=CPR, date_of_birth="1944-05-06")
+    _desk(koha, userid=CPR, date_of_birth="1980-01-01")
+    assert [(each.born, each.is_anothers(CPR)) for each in library.find(CPR, soon())] == [
+        (date(1944, 5, 6), True),
+        (date(1980, 1, 1), False),
+    ]
+
+
 def test_a_number_that_merely_contains_the_cpr_is_another(koha: Simulation, library: Koha, soon: Soon) -> None:
     """The match is exact: a longer card number is another person's."""
     _desk(koha, cardnumber=CPR + "1")

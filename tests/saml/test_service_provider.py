@@ -20,8 +20,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.ports import UpstreamFace
-from broker.core.transaction import Authentication, AuthnRequest, UpstreamRefusal
+from broker.core.transaction import Authentication, UpstreamRefusal
 from broker.saml import bindings, gate, signature
 from broker.saml.names import AUTHN_REQUEST
 from tests.plugins.saml_parties import (
@@ -65,12 +64,6 @@ def values(root: Any, path: str) -> list[str]:
     """Give attribute values or texts at a path."""
     spaces = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
     return [str(each) for each in root.xpath(path, namespaces=spaces)]
-
-
-def test_it_is_the_port(parties: Parties) -> None:
-    """The face is what the flow's port asks for, by type too."""
-    face: UpstreamFace = parties.face
-    assert face is parties.face
 
 
 def test_a_request_says_who_asks_whom_where(parties: Parties) -> None:
@@ -318,4 +311,3 @@ def test_nothing_secret_is_shown(parties: Parties) -> None:
     shown = repr(parties.face) + repr(parties.idp) + repr(parties.receive(parties.signed(parties.response())))
     assert "Asta" not in shown
     assert "PRIVATE" not in shown
-    assert AuthnRequest is type(parties.request)

@@ -33,6 +33,7 @@ INDIRECT = {
     "no_library_account", "library_unavailable", "account_case", "two_borrowers", "cpr_changed", "scope_mismatch",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity", "method_not_allowed",
     "policy_unavailable", "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
+    "birth_date_differs",
 }  # fmt: skip
 
 

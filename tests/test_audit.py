@@ -1,0 +1,44 @@
+"""The event lines: nothing shaped like a CPR number is in one, and what cannot be masked is not written."""
+
+import json
+
+import pytest
+
+from broker import audit
+
+SPELT = (
+    "1403044004",
+    "140304-4004",
+    "140304\u20134004",
+    "14.03.04 - 4004",
+    "１４０３０４４００４",
+    "user_1403044004x",
+    "120180ABC1",
+)  # noqa: RUF001, E501
+
+
+@pytest.fixture(autouse=True)
+def _configured() -> None:
+    audit.configure()
+
+
+@pytest.mark.parametrize("spelt", SPELT)
+def test_no_spelling_of_a_number_reaches_the_log(capsys: pytest.CaptureFixture[str], spelt: str) -> None:
+    """Invariant 4: whatever a fact quotes by mistake, the line shows a mask."""
+    audit.tell("asked", fault=f"of {spelt}", reference="BCDFGHJK", count=3)
+    line = json.loads(capsys.readouterr().out)
+    assert line["fault"].replace("user_", "").rstrip("x") == "of ******-****"
+    assert (line["reference"], line["count"], line["event"]) == ("BCDFGHJK", 3, "asked")
+
+
+def test_times_and_places_stay_readable(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mask over the time of an event would make the log useless."""
+    audit.tell("asked", fault="policies/student.yaml:12: until 2012-06-30 10:12:30.301234, of 10.11.12.13:8080")
+    assert "*" not in capsys.readouterr().out
+
+
+def test_a_line_that_cannot_be_masked_is_dropped_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """A list or an object could hold anything."""
+    before = audit.dropped
+    audit.tell("asked", fault=["1403044004"])  # type: ignore[arg-type]
+    assert (capsys.readouterr().out, audit.dropped) == ("", before + 1)

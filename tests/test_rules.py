@@ -1,0 +1,53 @@
+"""From a verified authentication to a decision: what the reading held back is known to whom decides."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broker.core.attributes import AttributeMap, Row, WireAttribute
+from broker.core.entities import Institution, Service, Text, Upstream
+from broker.core.policy import PolicySet
+from broker.core.transaction import Authentication, AuthnRequest, Transaction
+from broker.rules import Rules
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+WORDS = Text("words", "ord")
+AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
+MAP = AttributeMap(
+    "wayf",
+    (
+        Row("scoped", "eduPersonScopedAffiliation", scope="sub"),
+        Row("primary", "eduPersonPrimaryAffiliation", single=True, pattern="[a-z]+"),
+        Row("assurance", "eduPersonAssurance"),
+    ),
+)
+RULES = Rules(
+    {"my-loans": Service("my-loans", "https://loans.example", WORDS, ("wayf",))},
+    {"wayf": Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", WORDS, (AU,))},
+    {"wayf": MAP},
+    lambda: PolicySet((), "d"),
+)
+
+
+@pytest.mark.parametrize(
+    ("sent", "may"),
+    [
+        ({}, True),
+        ({"scoped": "employee@au.dk"}, True),
+        ({"scoped": "employee@ku.dk"}, False),
+        ({"primary": "EMPLOYEE"}, False),
+        ({"scoped": "guest@au.dk"}, False),
+        ({"assurance": "2"}, False),
+    ],
+)
+def test_only_who_is_known_in_person_finds_a_borrower_by_cpr(sent: dict[str, str], may: bool) -> None:
+    """An affiliation that was withheld leaves its holder unknown, not as well known as by a national eID."""
+    wire = tuple(WireAttribute(name, (value,)) for name, value in ({"assurance": "3"} | sent).items())
+    came = Authentication(
+        "wayf", "https://wayf.example", AU.entity_id, (AU.entity_id,), wire, NOW, "x", NOW, NOW + timedelta(minutes=4)
+    )
+    request = AuthnRequest("_r1", "my-loans", "https://loans.example", "https://loans.example/acs")
+    begun = Transaction(
+        "t" * 32, "BCDFGHJK", NOW, NOW + timedelta(minutes=30), request, upstream="wayf", authentication=came
+    )
+    assert RULES.decide(begun, NOW).may_find_by_cpr is may
