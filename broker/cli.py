@@ -1,21 +1,28 @@
 """The command line: serve, check, keys, policies, enrolments and the demo."""
 
 import json
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from broker import inspection
-from broker.core.errors import BrokerError, ConfigurationFaults
-from broker.parts import assemble, read_config
+from broker.core.errors import ConfigurationFaults
+from broker.inspection import configuration
 from broker.saml import keys as saml_keys
 
 FINDINGS: Final = 1
 CONFIGURATION: Final = 78
+
+_ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BASES: Final = click.IntRange(1, 65535 - 5)  # the demo takes six ports
+_FOLDER: Final = click.Path(path_type=Path, exists=True, file_okay=False)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,19 +37,19 @@ def main() -> None:
 
 
 def told(command: Callable[P, R]) -> Callable[P, R]:
-    """Tell every fault of the configuration, one a line on standard error, and end with 78; other errors with 1."""
+    """Tell every fault, one a line on standard error: of the configuration, ending with 78; others with 1."""
 
     @wraps(command)
     def run(*args: P.args, **options: P.kwargs) -> R:
         try:
             return command(*args, **options)
-        except ConfigurationFaults as found:
-            for fault in found.faults:
-                click.echo(str(fault), err=True)
-            raise SystemExit(CONFIGURATION) from None
-        except BrokerError as error:
-            click.echo(f"{error.reason}: {error}", err=True)
-            raise SystemExit(FINDINGS) from None
+        except click.ClickException:
+            raise
+        except Exception as error:  # noqa: BLE001 - no traceback: it may quote anything, a CPR number too
+            for line in inspection.account(error):
+                click.echo(line, err=True)
+            mistaken = isinstance(error, ConfigurationFaults | OSError)  # files the administrator named
+            raise SystemExit(CONFIGURATION if mistaken else FINDINGS) from None
 
     return run
 
@@ -51,45 +58,50 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
 def broker() -> None:
     """Broker logins between WAYF, NemID and a library's services.
 
-    The configuration is the file that BROKER_CONFIG names.
+    The configuration is the file that BROKER_CONFIG names. Exit codes: 0 well, 1 findings, 2 usage, 78 configuration.
     """
 
 
-@broker.command()
+@broker.command(short_help="Serve the broker under gunicorn.")
 @told
 def serve() -> None:
-    """Serve the broker under gunicorn."""
+    """Serve the broker under gunicorn until SIGTERM; SIGHUP reads everything again, if it is sound."""
     from broker import serving  # noqa: PLC0415 - no other command needs a web server
 
-    serving.serve(read_config())
+    serving.serve(configuration)
 
 
-@broker.command()
+_folder = click.argument("folder", type=_FOLDER, required=False)
+_json = click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+
+
+@broker.command(short_help="Check everything that the broker is made of.")
 @click.option("--reference", help="Show what a page's reference of eight characters stands for.")
-@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+@_json
 @told
 def check(reference: str | None, *, as_json: bool) -> None:
     """Check configuration, keys, metadata, maps, policies, store and library; exit 1 with findings, 78 with faults."""
-    parts = assemble(read_config())
-    if reference:
+    parts = inspection.opened()
+    if reference is not None:
         trace = inspection.trace(parts, reference)
         if trace is None:
             raise click.ClickException("no page of the last thirty days had this reference")
-        click.echo(json.dumps(trace, indent=2))
+        _print([trace], as_json=as_json, alone=True)
         return
     findings = inspection.findings(parts)
-    click.echo(json.dumps({"findings": findings}) if as_json else "\n".join(findings) or "all well")
+    click.echo(json.dumps({"findings": findings}, indent=2) if as_json else "\n".join(findings) or "all well")
     if findings:
         raise SystemExit(FINDINGS)
 
 
-@broker.command()
+@broker.command(short_help="Ask the running broker whether it is ready.")
+@_json
 @told
-def healthcheck() -> None:
-    """Ask the running broker on this machine whether it is ready; exit 1 if not."""
-    status = inspection.health(read_config())
-    click.echo(status)
-    if status != "ready":
+def healthcheck(*, as_json: bool) -> None:
+    """Ask the running broker on this machine whether it is ready; exit 1 if not, with the reasons."""
+    health = inspection.health(configuration())
+    click.echo(json.dumps(asdict(health)) if as_json else "\n".join((health.status, *health.faults)))
+    if health.status != "ready":
         raise SystemExit(FINDINGS)
 
 
@@ -98,7 +110,7 @@ def keys() -> None:
     """Make and list the broker's own keys."""
 
 
-@keys.command()
+@keys.command(short_help="Make every key the broker needs.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @told
 def generate(folder: Path) -> None:
@@ -107,13 +119,13 @@ def generate(folder: Path) -> None:
     click.echo(f"keys are in {folder}; keep a copy of index.key and person.key: nothing replaces them")
 
 
-@keys.command("list")
+@keys.command("list", short_help="List the keys, none of their secrets.")
+@_folder
+@_json
 @told
-def list_keys() -> None:
-    """List the keys: use, slot, size, fingerprint."""
-    for each in saml_keys.listing(read_config().keys):
-        until = f"{each.until:%Y-%m-%d}" if each.until else "-"
-        click.echo(f"{each.use:16} {each.slot:10} {each.bits:5} {until:10} {each.fingerprint[:32]}")
+def list_keys(folder: Path | None, *, as_json: bool) -> None:
+    """List the keys of FOLDER (else those configured): use, slot, bits, end of the certificate, fingerprint."""
+    _print([asdict(each) for each in saml_keys.listing(folder or configuration().keys)], as_json=as_json)
 
 
 @broker.group()
@@ -121,31 +133,34 @@ def policy() -> None:
     """Check and test the policy files."""
 
 
-@policy.command("check")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
+@policy.command("check", short_help="Check the policy files.")
+@_folder
+@_json
 @told
-def check_policies(folder: Path | None) -> None:
-    """Check the policy files of FOLDER (else those configured): form, names, texts and examples."""
-    loaded = inspection.load_policies(folder, read_config)
-    for warning in loaded.warnings:
+def check_policies(folder: Path | None, *, as_json: bool) -> None:
+    """Check the policy files of FOLDER: form, names, texts and examples.
+
+    Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set.
+    """
+    loaded = inspection.load_policies(folder)
+    warnings = [str(each) for each in loaded.warnings]
+    found = {"policies": len(loaded.policies), "digest": loaded.digest, "warnings": warnings}
+    for warning in [] if as_json else warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(f"{len(loaded.policies)} policies, {loaded.digest[:12]}: well")
+    click.echo(json.dumps(found) if as_json else f"{len(loaded.policies)} policies, {loaded.digest[:12]}: well")
 
 
-@policy.command("test")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
+@policy.command("test", short_help="Run the examples of the policy files.")
+@_folder
+@_json
 @told
-def test_policies(folder: Path | None) -> None:
-    """Run the examples of the policy files and print each; exit 1 if one fails or there is none."""
-    results = inspection.run_examples(inspection.load_policies(folder, read_config), None)
-    for result in results:
-        differences = "; ".join(result.differences)
-        click.echo(
-            f"{'FAILS' if differences else 'holds'}  {result.example.place}  {result.example.name}  {differences}"
-        )
-    failed = [each for each in results if each.differences]
-    click.echo(f"{len(results) - len(failed)} of {len(results)} examples hold")
-    if failed or not results:
+def test_policies(folder: Path | None, *, as_json: bool) -> None:
+    """Run the examples of the policy files and print each that holds; exit 78 with all that do not, 1 without any."""
+    results = inspection.run_examples(inspection.load_policies(folder), None)
+    rows = [{"place": each.example.place, "name": each.example.name} for each in results]
+    lines = [f"holds  {row['place']}  {row['name']}" for row in rows]
+    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join((*lines, f"{len(rows)} examples hold")))
+    if not rows:
         raise SystemExit(FINDINGS)
 
 
@@ -155,64 +170,80 @@ def enrolments() -> None:
 
 
 @enrolments.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print for programs.")
+@_json
 @told
 def list_enrolments(*, as_json: bool) -> None:
     """List every enrolment; nothing personal but the borrower number."""
-    rows = [dict(row) for row in assemble(read_config()).cases.rows()]
+    rows = list(inspection.opened().cases.rows())
+    click.echo(f"{len(rows)} enrolments", err=True)
     _print(rows, as_json=as_json)
 
 
 @enrolments.command("show")
 @click.argument("enrolment")
+@_json
 @told
-def show_enrolment(enrolment: str) -> None:
+def show_enrolment(enrolment: str, *, as_json: bool) -> None:
     """Show one enrolment by its id."""
-    row = assemble(read_config()).cases.show(enrolment)
+    row = inspection.opened().cases.show(enrolment)
     if row is None:
-        raise click.ClickException("no such enrolment")
-    _print([dict(row)], as_json=True)
+        raise click.ClickException("no such enrolment; broker enrolments list shows their ids")
+    _print([row], as_json=as_json, alone=True)
 
 
-@enrolments.command("retry")
+@enrolments.command("retry", short_help="Try an enrolment again.")
 @click.argument("enrolment")
 @told
 def retry_enrolment(enrolment: str) -> None:
     """Try an enrolment again, after what it stood at has been put right."""
-    if not assemble(read_config()).cases.retry(enrolment):
+    if not inspection.opened().cases.retry(enrolment):
         raise click.ClickException("no such enrolment, or nothing left to try")
     click.echo("it is due now")
 
 
-@enrolments.command("run")
+@enrolments.command("run", short_help="Carry out what is due now, and end.")
 @told
 def run_enrolments() -> None:
     """Carry out everything that is due now, and end."""
-    worked = assemble(read_config()).enrolments
-    count = 0
-    while worked.step() is not None:
-        count += 1
-    click.echo(f"{count} carried out")
+    parts = inspection.opened()
+    if parts.enrolments.mode != "live":
+        raise click.ClickException(f"library.mode is {parts.enrolments.mode}: nothing is carried out")
+    click.echo(f"{len(list(iter(parts.enrolments.step, None)))} carried out")
 
 
-def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def _print(rows: Sequence[Mapping[str, Any]], *, as_json: bool, alone: bool = False) -> None:
+    """Print rows, for programs as JSON, for people each on a line; one ``alone`` with a line for each of its facts."""
     if as_json:
-        click.echo(json.dumps(rows, indent=2, default=str))
-        return
-    for row in rows:
-        click.echo("  ".join(f"{name}={value}" for name, value in row.items() if value is not None))
+        click.echo(json.dumps(rows[0] if alone else rows, indent=2, default=str))
+    for row in [] if as_json else rows:
+        facts = [f"{name}={value}" for name, value in row.items() if value is not None]
+        click.echo(("\n" if alone else "  ").join(facts))
 
 
-@broker.command()
-@click.option("--port-base", default=8080, show_default=True, help="The broker's port; the others take the next ones.")
+@broker.command(short_help="Run the broker with everything around it simulated.")
+@click.option("--port-base", type=_BASES, default=8080, show_default=True, help="First of six ports: the broker's.")
 @click.option("--check", "checks", is_flag=True, help="Drive every persona over HTTP, print the report and end.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print for programs.")
 @told
 def demo(port_base: int, *, checks: bool, as_json: bool) -> None:
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
+    if as_json and not checks:
+        raise click.UsageError("--json goes with --check")
     from broker.demo import showing  # noqa: PLC0415 - the simulated parties are no part of a broker in service
 
+    # What is set for a broker in service (its store, its library system) must not become the demo's.
+    for name in [each for each in os.environ if each.startswith("BROKER_")]:
+        del os.environ[name]
+    for each in _ENDS:
+        signal.signal(each, _interrupted)
     raise SystemExit(showing.show(port_base, checks=checks, as_json=as_json))
+
+
+def _interrupted(_: int, __: object) -> NoReturn:
+    """End the demo in order, folder and gunicorn too; a second Ctrl-C must not break into that."""
+    for each in _ENDS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

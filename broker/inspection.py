@@ -1,12 +1,16 @@
 """What an administrator or a probe may ask of a broker's parts: readiness, findings, a trace, the policies."""
 
+import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+import socket
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Final
-from urllib.error import URLError
-from urllib.request import urlopen
+from urllib.parse import urlsplit
 
 from broker import attribute_maps, policies
 from broker.config import Config
@@ -14,21 +18,29 @@ from broker.core.entities import Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.policy import PolicySet
 from broker.core.ports import Key
-from broker.parts import Parts, now
+from broker.parts import Parts, assemble, now, read_config
+from broker.settings.sources import CONFIG, PREFIX
 from broker.traces import Traces
 
 _ASKED_FOR: Final = timedelta(seconds=10)
+_PROBED_FOR: Final = timedelta(hours=1)
 _PROBE_TIMEOUT: Final = 5
+_PORT: Final = 8000  # gunicorn's, where serve.bind names none
+_MENDS: Final = {
+    "store_unavailable": "see [store] url: its folder must be there and be yours to write, or its Redis answer",
+    "library_unavailable": "see [library] url, and whether the library system is up",
+}
 # Without a configuration the files of the folder one stands in are meant.
 _HERE: Final = Path("policies")
 
 
 def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
-    """Say, by what is checked, why logins would fail now; nothing where they would not."""
+    """Say, by what is checked, why logins would fail now; nothing where they would not.
+
+    The store is written to: one that can only be read (a full disk, a replica) loses every login.
+    """
     moment = now()
-    unreadable = _asked(lambda: parts.store.get(Key("counter", "ready"), moment))
-    lossy = [] if unreadable else parts.store.faults()
-    return {"store": [*unreadable, *lossy], "metadata": parts.metadata.faults(moment), "policies": []}
+    return {"store": _store(parts, moment), "metadata": parts.metadata.faults(moment), "policies": []}
 
 
 def findings(parts: Parts) -> list[str]:
@@ -65,22 +77,96 @@ def trace(parts: Parts, reference: str) -> dict[str, str | None] | None:
     }
 
 
-def health(config: Config) -> str:
-    """Ask the broker on this machine: "ready", "not ready", or "no answer"."""
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What the broker on this machine says: "ready", "not ready" and why, or "no answer"."""
+
+    status: str
+    faults: tuple[str, ...] = ()
+
+
+def health(config: Config) -> Health:
+    """Ask the broker on this machine, past any proxy, at the address it listens on and below the path it is at."""
+    connection = _connection(config.serve.bind)
     try:
-        with urlopen(f"http://{config.serve.bind}/readyz", timeout=_PROBE_TIMEOUT) as answer:
-            return "ready" if answer.status == 200 else "not ready"
-    except URLError as error:
-        return "not ready" if getattr(error, "code", None) == 503 else "no answer"
+        connection.request("GET", urlsplit(config.base_url).path + "/readyz")
+        answer = connection.getresponse()
+        body = json.loads(answer.read())
+    except (OSError, HTTPException, ValueError):
+        return Health("no answer")
+    finally:
+        connection.close()
+    if answer.status == 200:
+        return Health("ready")
+    found = [(name, faults) for name, faults in body.items() if isinstance(faults, list)]
+    return Health("not ready", tuple(f"{name}: {fault}" for name, faults in found for fault in faults))
 
 
-def load_policies(folder: Path | None, read_config: Callable[[], Config]) -> PolicySet:
+class _Local(HTTPConnection):
+    """HTTP over the socket file that ``serve.bind`` may name."""
+
+    def connect(self) -> None:
+        """Open it."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.host)
+
+
+def _connection(bind: str) -> HTTPConnection:
+    """Give a connection to where gunicorn binds: ``HOST:PORT``, ``:PORT``, ``HOST`` or ``unix:FILE``."""
+    if bind.startswith("unix:"):
+        local = _Local("localhost", timeout=_PROBE_TIMEOUT)
+        local.host = bind.removeprefix("unix:").removeprefix("//")
+        return local
+    parts = urlsplit(f"//{bind}")
+    return HTTPConnection(parts.hostname or "127.0.0.1", parts.port or _PORT, timeout=_PROBE_TIMEOUT)
+
+
+def configuration() -> Config:
+    """Read the configuration; ``ConfigurationFaults`` as ``read_config``, saying first where nothing names a file."""
+    if CONFIG in os.environ:
+        return read_config()
+    unset = Fault(CONFIG, "is not set", "set it to the path of a broker.toml; docs/configuration.md has a small one")
+    if not any(name.startswith(PREFIX) for name in os.environ):
+        raise ConfigurationFaults([unset])
+    try:
+        return read_config()
+    except ConfigurationFaults as found:
+        raise ConfigurationFaults([unset, *found.faults]) from None
+
+
+def opened() -> Parts:
+    """Open every part of the broker that is configured; ``ConfigurationFaults`` as ``configuration``."""
+    return assemble(configuration())
+
+
+def account(error: Exception) -> list[str]:
+    """Give the lines that say what went wrong and where to look; nothing of an error that nobody foresaw but its type.
+
+    Its text and traceback may quote anything, a CPR number too.
+    """
+    if isinstance(error, ConfigurationFaults):
+        return [str(_mended(fault)) for fault in error.faults]
+    if isinstance(error, BrokerError):
+        return [str(_mended(Fault(error.reason, str(error))))]
+    if isinstance(error, OSError) and error.filename:
+        return [f"{error.filename}: cannot be used: {error.strerror}"]
+    at = traceback.extract_tb(error.__traceback__)[-1]
+    name = at.filename.rpartition("/")[2]
+    return [f"unexpected: {type(error).__name__} at {name}:{at.lineno} (please report this line)"]
+
+
+def _mended(fault: Fault) -> Fault:
+    return fault if fault.mend else replace(fault, mend=_MENDS.get(fault.where, ""))
+
+
+def load_policies(folder: Path | None) -> PolicySet:
     """Load the policies of ``folder``, or those configured; ``ConfigurationFaults`` with everything wrong in them."""
     if folder is not None:
         return policies.load(folder, now())
-    if "BROKER_CONFIG" not in os.environ and _HERE.is_dir():
+    if CONFIG not in os.environ and _HERE.is_dir():
         return policies.load(_HERE, now())
-    config = read_config()
+    config = configuration()
     maps = attribute_maps.load(config.attribute_maps)
     services = {name: config.service(name) for name in config.services}
     return policies.load(config.policies, now(), policies.Names(services, maps.attributes, services, maps.maps))
@@ -91,9 +177,9 @@ def run_examples(loaded: PolicySet, services: Mapping[str, Service] | None) -> l
     return list(policies.run_examples(loaded, services, now()))
 
 
-def _asked(question: Callable[[], object]) -> list[str]:
+def _store(parts: Parts, moment: datetime) -> Sequence[str]:
     try:
-        question()
+        parts.store.count(Key("counter", "ready"), 0, moment + _PROBED_FOR, moment)
+        return parts.store.faults()
     except BrokerError as error:
-        return [error.reason]
-    return []
+        return [f"cannot be used: {error}"]

@@ -131,7 +131,9 @@ class Learning:
         return None
 
     def _carries(self, borrower: str, cpr: str | None) -> bool:
-        return cpr is not None and any(each.number == borrower for each in self.enrolments.look(cpr))
+        if cpr is None:
+            return False
+        return any(each.number == borrower and not each.is_anothers(cpr) for each in self.enrolments.look(cpr))
 
     def _account(self, transaction: Transaction, reading: Reading, decision: Decision, now: datetime) -> Account | None:
         release, person = decision.release, transaction.person
@@ -155,7 +157,8 @@ class Learning:
         if person.number or cpr is None:
             return Account(person.number, "known" if person.number else "none")
         found = self.enrolments.look(cpr)
-        return Account(found[0].number, "known") if len(found) == 1 else Account(None, "none")
+        own = len(found) == 1 and not found[0].is_anothers(cpr)
+        return Account(found[0].number, "known") if own else Account(None, "none")
 
     def _mailless(self, wanted: Wish) -> bool:
         """Say whether a borrower would have to be made without a mail address, which none may be (wizard.md R22)."""

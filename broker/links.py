@@ -80,7 +80,7 @@ class Links:
         # All three begin with the date of birth, the replacement number's with 60 added to the day (cpr.md).
         day = int(number[:2])
         born = f"{day - 60 if day > 60 else day:02}{number[2:6]}"
-        return Asserted(self.of_cpr(number.translate(_SMALL)), real, self.pseudonyms.of("born", name, born))
+        return Asserted(self.of_cpr(number), real, self.pseudonyms.of("born", name, born))
 
     def person(
         self, name: str | None, cpr: str | None, carries: Callable[[str], bool], asserted: Asserted | None = None
@@ -160,9 +160,7 @@ class Links:
         seen = _noted(replace(link, confirmed=now) if now - link.confirmed >= _CONFIRM_EVERY else link, asserted)
         return Person(link.person) if seen == link or self._write(name, seen, named.version) else None
 
-    def _born(
-        self, name: str, named: _Found | None, cpr: str, linked: str | None, asserted: Asserted
-    ) -> _Found | None:
+    def _born(self, name: str, named: _Found | None, cpr: str, linked: str | None, asserted: Asserted) -> _Found | None:
         """Make the link of ``cpr``, with the id that the name brings along where nothing speaks against it."""
         now, link = self.now(), named.link if named else None
         if link and link.cpr is None and named and not self._stale(link) and not _against(link, asserted):
@@ -216,19 +214,19 @@ def _against(link: Link, asserted: Asserted) -> bool:
     """Say whether the number of this login is another person's than the link's.
 
     Who had a CPR never goes back to a replacement or constructed number, so those speak against one too. Who has one of
-    those may get a CPR or another of them, with the same date of birth.
+    those may get a CPR, or another of them, with the same date of birth.
     """
     if link.cpr:
         return asserted.number != link.cpr
     if link.born and asserted.born and link.born != asserted.born:
         return True
-    return asserted.real and link.asserted not in {None, asserted.number}
+    return link.asserted not in {None, asserted.number}
 
 
 def _noted(link: Link, asserted: Asserted | None) -> Link:
     if asserted is None:
         return link
-    return replace(link, asserted=asserted.number if asserted.real else link.asserted, born=asserted.born or link.born)
+    return replace(link, asserted=asserted.number if asserted.real else None, born=asserted.born)
 
 
 def _new_id() -> str:

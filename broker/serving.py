@@ -1,21 +1,31 @@
 """Runs the application under gunicorn, with the loop of enrolments started in each worker after the fork."""
 
+import sys
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+from gunicorn.util import parse_address
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker import app, audit, inspection, parts
 from broker.config import Config
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 
 # Beside a wake-up from its own worker, how long a wish written elsewhere may lie.
 _IDLE: Final = 2.0
+# How long a worker that cannot start waits before another takes its place.
+_PAUSE: Final = 5.0
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - workers keep their heartbeat there, unnamed; a slow disk must not kill them
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +43,14 @@ class Mounted:
 class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn over our configuration; nothing is read from its own files or environment."""
 
-    def __init__(self, config: Config) -> None:
-        """Take a checked configuration."""
-        self.config = config
+    def __init__(self, read: Callable[[], Config]) -> None:
+        """Take what reads the configuration; ``ConfigurationFaults`` where it cannot be served."""
+        self.read = read
+        self.config = _checked(read)
         super().__init__()
 
     def load_config(self) -> None:
-        """Set gunicorn's options."""
+        """Set gunicorn's options, at the start and at every reload."""
         serve = self.config.serve
         options = {
             "bind": [serve.bind],
@@ -54,6 +65,10 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "accesslog": None,
             "errorlog": "-",
             "loglevel": "warning",
+            "logger_class": Terse,
+            # A socket in a home folder, by which whoever gets at it commands the server.
+            "control_socket_disable": True,
+            "worker_tmp_dir": str(_MEMORY) if _MEMORY.is_dir() else None,
             "preload_app": False,
             "limit_request_line": 8190,
             "limit_request_field_size": 16380,
@@ -64,12 +79,59 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Make the application in the worker, so that HUP brings a new one."""
-        made = app.create_app(self.config)
+        """Make the application in the worker, so that HUP brings a new one.
+
+        A worker that cannot (a metadata file half copied when another worker died) ends with a code that lets the
+        arbiter try again: gunicorn's own would take the workers down that still serve.
+        """
+        try:
+            made = app.create_app(self.config)
+        except BrokerError as error:
+            _tell("worker_waits", error)
+            time.sleep(_PAUSE)
+            raise SystemExit(1) from None
         path = urlsplit(self.config.base_url).path
         # Below a path the broker sees only what lies below it, as it does when another application mounts it.
         mounted = DispatcherMiddleware(NotFound(), {path: made}) if path else made
         return Mounted(mounted, made.extensions["broker"])
+
+    def renew(self) -> bool:
+        """Read the configuration again; where it cannot be served, tell every fault, keep what runs and say False."""
+        try:
+            self.config = _checked(self.read)
+        except BrokerError as error:
+            _tell("reload_refused", error)
+            return False
+        audit.tell("reloaded")
+        return True
+
+    def run(self) -> None:
+        """Serve until told to stop."""
+        _Reloading(self).run()
+
+
+class _Reloading(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's arbiter, which replaces no worker that serves by one that could not."""
+
+    def handle_hup(self) -> None:
+        """Reload, if what would be loaded is sound."""
+        if self.app.renew():
+            super().handle_hup()
+
+
+class Terse(Logger):  # type: ignore[misc]  # gunicorn has no types
+    """gunicorn's log without what it quotes of requests: addresses with SAML messages, texts of errors."""
+
+    def warning(self, msg: object, *args: object, **_: object) -> None:
+        """Log a warning, but of a request that is no HTTP only that there was one."""
+        text = str(msg)
+        super().warning("Invalid request" if text.startswith("Invalid request") else text, *args)
+
+    def exception(self, *_: object, **__: object) -> None:
+        """Tell the type of an error and where it was raised."""
+        error = sys.exc_info()[1]
+        if error is not None:
+            audit.unexpected(error, "server")
 
 
 _ending = threading.Event()
@@ -94,10 +156,30 @@ def _end_loop(_: Any, worker: Any) -> None:
         wsgi.parts.wake.set()
 
 
-def serve(config: Config) -> None:
-    """Check everything once, make what must be there before the fork, and serve until told to stop.
+def _checked(read: Callable[[], Config]) -> Config:
+    """Read a configuration and open everything it names once; ``BrokerError`` where it cannot be served.
+
+    What must be there before the fork (the store's file) is made by it.
+    """
+    config = read()
+    try:
+        parse_address(config.serve.bind)
+    except RuntimeError:
+        raise ConfigurationFaults([Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")]) from None
+    inspection.fit_to_serve(parts.assemble(config))
+    return config
+
+
+def _tell(event: str, error: BrokerError) -> None:
+    faults = error.faults if isinstance(error, ConfigurationFaults) else (error,)
+    for fault in faults:
+        audit.tell(event, reason=error.reason, fault=str(fault))
+
+
+def serve(read: Callable[[], Config]) -> None:
+    """Check everything once and serve until told to stop; HUP reads and checks it again.
 
     ``ConfigurationFaults`` where the parts do not fit, or the store may lose what it acknowledged.
     """
-    inspection.fit_to_serve(parts.assemble(config))
-    Served(config).run()
+    audit.configure()
+    Served(read).run()

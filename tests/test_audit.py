@@ -11,10 +11,10 @@ SPELT = (
     "140304-4004",
     "140304\u20134004",
     "14.03.04 - 4004",
-    "１４０３０４４００４",
+    "\uff11\uff14\uff10\uff13\uff10\uff14\uff14\uff10\uff10\uff14",
     "user_1403044004x",
     "120180ABC1",
-)  # noqa: RUF001, E501
+)
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from broker.core import cpr
 class Borrower:
     """One account as the library system holds it; ``number`` is the system's own id, never a field with the CPR.
 
-    ``mark`` is the enrolment id found in the field reserved for it, None where there is none; ``born`` the date of birth
-    where the system holds one.
+    ``mark`` is the enrolment id found in the field reserved for it, ``born`` the date of birth; each None where the
+    system holds none.
     """
 
     number: str

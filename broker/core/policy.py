@@ -189,8 +189,8 @@ class PolicySet:
 class Login:
     """All that a policy may look at: how the person came, what is known, what they meant to be.
 
-    ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or "none"), ``withheld``
-    the attributes kept back for a fault, ``borrower`` whether the person's borrower is known (None: not looked up yet).
+    ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or "none"),
+    ``borrower`` whether the person's borrower is known (None: not looked up yet), ``withheld`` what a fault kept back.
     """
 
     upstream: str

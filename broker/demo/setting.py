@@ -179,28 +179,29 @@ def write(
     for name, xml in descriptors.items():
         (folder / "metadata" / f"{name}.xml").write_bytes(xml)
     setting = Setting(folder, ports, hub, library)
-    setting.config.write_text(
-        _TOML.format(
-            broker=ports.origin("broker"),
-            store=store,
-            hub=HUB,
-            library=ports.origin("library"),
-            au=AU,
-            au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
-            ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',
-            ku=KU,
-            nemlogin=NEMLOGIN,
-            birk=NEMLOGIN_BIRK,
-            services="\n".join(
-                _SERVICE.format(name=name, en=en, da=da, entity_id=entity_id)
-                for name, (en, da, entity_id) in SERVICES.items()
-            ),
-            patrons=ports.number("patrons"),
-            secret=CLIENT_SECRET,
-            smtp=ports.number("smtp"),
-            port=ports.number("broker"),
-        ),
-        encoding="utf-8",
-    )
+    setting.config.write_text(_configuration(ports, store), encoding="utf-8")
     setting.config.chmod(0o600)
     return setting
+
+
+def _configuration(ports: Ports, store: str) -> str:
+    services = (
+        _SERVICE.format(name=name, en=en, da=da, entity_id=entity_id) for name, (en, da, entity_id) in SERVICES.items()
+    )
+    return _TOML.format(
+        broker=ports.origin("broker"),
+        store=store,
+        hub=HUB,
+        library=ports.origin("library"),
+        au=AU,
+        au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
+        ku=KU,
+        ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',
+        nemlogin=NEMLOGIN,
+        birk=NEMLOGIN_BIRK,
+        services="\n".join(services),
+        patrons=ports.number("patrons"),
+        secret=CLIENT_SECRET,
+        smtp=ports.number("smtp"),
+        port=ports.number("broker"),
+    )

@@ -112,13 +112,16 @@ class IdentityProviderFace:
         if request.name_id_format not in {None, disclosure.name_id_format}:
             raise RequestRefused(INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request)
         assertable = writing.Assertable(self.entity_id, request, disclosure, authentication, issued)
-        assertion = _tree(writing.assertion(assertable, service, self.maps[service.attribute_map]))
-        signature.sign(assertion, self.key)
         certificate = self.metadata.services[service.entity_id].encryption
-        if certificate is not None:
-            assertion = encryption.encrypt(assertion, certificate)
         response = _tree(writing.response(self.entity_id, request, issued.response, issued.at, SUCCESS))
-        response.append(assertion)
+        attribute_map = self.maps[service.attribute_map]
+        assertion = _tree(writing.assertion(assertable, attribute_map, sealed=certificate is not None))
+        if certificate is None:
+            response.append(assertion)  # before it is signed: it takes on the prefixes of where it stands
+            signature.sign(assertion, self.key)
+        else:
+            signature.sign(assertion, self.key)
+            response.append(encryption.encrypt(assertion, certificate))
         return self._form(response, request)
 
     def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:

@@ -1,7 +1,7 @@
 """Writes the Response and the Assertion a service gets, with pysaml2's classes; nothing is signed here."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -9,7 +9,7 @@ from typing import Final
 from saml2 import saml, samlp
 
 from broker.core.attributes import CPR, AttributeMap, wire
-from broker.core.entities import PERSISTENT, Service
+from broker.core.entities import PERSISTENT
 from broker.core.errors import BrokerError, Status
 from broker.core.release import Disclosure, Item
 from broker.core.transaction import Authentication, AuthnRequest, Issued
@@ -19,6 +19,7 @@ from broker.saml import times
 STARTS_BEFORE: Final = timedelta(seconds=60)
 LIVES: Final = timedelta(minutes=5)
 LONGEST_SESSION: Final = timedelta(hours=8)
+_UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,18 +47,18 @@ def response(issuer: str, request: AuthnRequest, name: str, at: datetime, status
     )
 
 
-def assertion(of: Assertable, service: Service, attribute_map: AttributeMap) -> saml.Assertion:
+def assertion(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> saml.Assertion:
     """Give the Assertion: the same for the same ``issued``.
 
     How and when the person was authenticated is the upstream's word, never stamped anew; AuthenticatingAuthority is
     its chain in its order, then the upstream itself, as a hub writes it (wayf.md section 4). ``BrokerError`` for a CPR
-    where the service publishes no encryption key, and for an attribute that its map cannot name.
+    where the assertion will not be ``sealed``, and for an attribute that the service's map cannot name.
     Sources: saml-profiles 4.1.4.2, saml_profiles.md rows 26, 29-31, 38, 39 and 41.
     """
     at, request = of.issued.at, of.request
     end = times.write(at + LIVES)
     confirmation = saml.SubjectConfirmationData(in_response_to=request.id, recipient=request.acs, not_on_or_after=end)
-    attributes = list(_attributes(of.disclosure.items, service, attribute_map))
+    attributes = list(_attributes(of.disclosure.items, attribute_map, sealed=sealed))
     return saml.Assertion(
         id=of.issued.assertion,
         version="2.0",
@@ -101,18 +102,16 @@ def _statement(of: Assertable) -> saml.AuthnStatement:
         session_index=f"_{session[:40]}",
         session_not_on_or_after=times.write(until),
         authn_context=saml.AuthnContext(
-            authn_context_class_ref=saml.AuthnContextClassRef(
-                text=authentication.authn_context or saml.AUTHN_UNSPECIFIED
-            ),
+            authn_context_class_ref=saml.AuthnContextClassRef(text=authentication.authn_context or _UNSPECIFIED),
             authenticating_authority=[saml.AuthenticatingAuthority(text=each) for each in chain],
         ),
     )
 
 
-def _attributes(items: Iterable[Item], service: Service, attribute_map: AttributeMap) -> Iterable[saml.Attribute]:
+def _attributes(items: Iterable[Item], attribute_map: AttributeMap, *, sealed: bool) -> Iterator[saml.Attribute]:
     for item in items:
-        if item.name == CPR and not service.encrypts:
-            raise BrokerError(f"a CPR would leave unencrypted for {service.name}")
+        if item.name == CPR and not sealed:
+            raise BrokerError("a CPR would leave unencrypted")
         row = wire(attribute_map, item.name)
         if row is None:
             raise BrokerError(f"the attribute map {attribute_map.name} has no row for {item.name}")

@@ -9,6 +9,7 @@ from lxml import etree
 from broker.core.attributes import WireAttribute
 from broker.core.errors import MessageRefused
 from broker.core.transaction import Authentication, UpstreamRefusal
+from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import (
     AU,
     EPPN,
@@ -159,3 +160,18 @@ def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) 
     face = replace(parties.face, upstreams={**parties.upstreams, "wayf": narrowed})
     with pytest.raises(MessageRefused, match=r"response\.institution_not_asked"):
         replace(parties, face=face).receive(parties.signed(parties.response()))
+
+
+@pytest.mark.parametrize(("upstream", "passes"), [("wayf", False), ("eid", True)])
+def test_cbc_is_decrypted_for_who_needs_it_only(parties: Parties, forge: Forge, upstream: str, passes: bool) -> None:
+    """Its ciphertext can be changed unnoticed, so only an upstream configured for it may use it (row 23)."""
+    root = etree.fromstring(parties.signed(parties.response(upstream=upstream), parties.signer(upstream)))
+    assertion = root.find("{*}Assertion")
+    assert assertion is not None
+    us = replace(forge.broker, certificate=parties.ring.sp.encryption_certificate)
+    plain = etree.tostring(assertion, with_tail=False)
+    root.replace(assertion, forge.sealed(plain, content="http://www.w3.org/2001/04/xmlenc#aes256-cbc", to=us))
+    if passes:
+        assert isinstance(parties.receive(etree.tostring(root), upstream).answer, Authentication)
+    else:
+        assert cause(parties, etree.tostring(root), upstream) == "gate.content_method"

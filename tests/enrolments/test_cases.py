@@ -1,12 +1,12 @@
 """What staff see and may do, and how long a failed try rests."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from broker.attempt import pause
-from broker.core.borrower import Borrower
+from broker.core.borrower import Borrower, State
 from broker.core.errors import LibraryUnavailable
 
 CPR = "0101990000"
@@ -69,6 +69,16 @@ def test_a_case_comes_back_when_nothing_was_put_right(world: Any) -> None:
     world.settle()
     assert world.cases.retry(enrolment.id)
     assert world.settle().reason == "two_borrowers"
+
+
+def test_a_borrower_with_another_date_of_birth_is_left_alone(world: Any) -> None:
+    """Its card number happens to be the person's CPR; the person gets no account of a stranger's, and staff a case."""
+    world.library.add(CPR, Borrower("8", "PRIV", born=date(1944, 5, 6)))
+    assert world.live.known(world.wish(), None) is None
+    world.live.want(world.wish(), None)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason, enrolment.number) == (State.CASE, "birth_date_differs", None)
+    assert not {"create", "change", "set_pin"} & set(world.hooks.calls)
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(0, 5), (1, 15), (3, 135), (7, 7200), (800, 7200)])

@@ -25,7 +25,7 @@ URL = "https://koha.library.example"
         ({"mark_field": "surname"}, "library.mark_field"),
         ({"card_number": "always"}, "library.card_number"),
         ({"cpr_attribute": "a b"}, "library.cpr_attribute"),
-        ({"cpr_fields": ["surname"]}, "library.cpr_fields"),
+        ({"cpr_fields": ["surname"]}, "library.cpr_fields.0"),
         ({"cpr_fields": []}, "library.cpr_fields"),
         ({"cpr_fields": ["cardnumber"]}, "library.cpr_fields"),
         ({"cpr_fields": ["userid"], "unique_field": "cardnumber"}, "library.cpr_fields"),

@@ -21,7 +21,7 @@ from broker.core.errors import NO_PASSIVE
 from broker.core.ports import PostForm
 from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding
 from broker.saml import bindings, descriptors
-from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, SSO, Parties
+from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties
 
 XMLSEC = "/usr/bin/xmlsec1"
 PROTOCOL, ASSERTION = "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:2.0:assertion"
@@ -43,12 +43,12 @@ def xmlsec(*arguments: object) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def verified(xml: bytes, node: str, certificate: bytes, folder: Path) -> None:
+def verified(xml: bytes, node: str, certificate: bytes, folder: Path, *more: str) -> None:
     """Let xmlsec1 verify the first signature of a message, of the element ``node`` (namespace:name)."""
     (folder / "message.xml").write_bytes(xml)
     (folder / "peer.crt").write_bytes(certificate)
     known = ("--pubkey-cert-pem", folder / "peer.crt", "--id-attr:ID", node, folder / "message.xml")
-    xmlsec("--verify", "--enabled-key-data", "rsa", *known)
+    xmlsec("--verify", "--enabled-key-data", "rsa", *more, *known)
 
 
 def unnumbered(xml: bytes) -> bytes:
@@ -166,6 +166,18 @@ def test_xmlsec1_verifies_and_decrypts_our_response(parties: Parties, tmp_path: 
     assertion = etree.parse(out).getroot().find(f"{{{ASSERTION}}}EncryptedAssertion/{{{ASSERTION}}}Assertion")
     assert assertion is not None
     verified(etree.tostring(assertion), f"{ASSERTION}:Assertion", parties.ring.idp.signing.certificate, tmp_path)
+
+
+def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path) -> None:
+    """To a service without a key: each of the two signatures where it stands."""
+    request = replace(parties.request, service="open", entity_id=OPEN, acs=f"{OPEN}/acs")
+    form = parties.idp.respond(
+        request, parties.disclosure(service="open", entity=OPEN), parties.authentication(), parties.issued()
+    )
+    certificate = parties.ring.idp.signing.certificate
+    verified(parties.message(form), f"{PROTOCOL}:Response", certificate, tmp_path)
+    place = "//*[local-name()='Assertion']/*[local-name()='Signature']"
+    verified(parties.message(form), f"{ASSERTION}:Assertion", certificate, tmp_path, "--node-xpath", place)
 
 
 def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> None:

@@ -151,8 +151,8 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
     ("hub", lambda xml: xml.replace("<md:KeyDescriptor>", '<md:KeyDescriptor use="encryption">'), "has no signing key"),
     (
         "hub",
-        lambda xml: xml.replace("https://hub.example/sso", "javascript:alert(1)"),
-        "has the Location 'javascript:alert(1)'",
+        lambda xml: xml.replace("https://hub.example/sso", "javascript://hub.example/%0aalert(1)"),
+        "has the Location 'javascript://hub.example/%0aalert(1)'",
     ),
     ("hub", lambda xml: xml.replace("Certificate>MII", "Certificate>MIJ"), "holds a certificate that is none"),
     ("loans", lambda xml: xml.replace("/acs", "/a b"), "has the Location"),

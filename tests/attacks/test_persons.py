@@ -1,0 +1,113 @@
+"""Design 4b and 5: the next holder of a name at the university is not the last one, to no service."""
+
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.core.records import load
+from broker.demo import hub
+from broker.demo.library import Landing
+from broker.demo.personas import persona
+from broker.demo.setting import HUB
+from broker.links import Link
+from broker.saml import bindings
+from tests.plugins.house import House, Person, mark
+
+URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
+ASTA, OTHER, REPLACEMENT, CONSTRUCTED = "1403044004", "1206034218", "7403044000", "140304ABC1"
+
+
+@pytest.fixture
+def asta(house: House) -> Landing:
+    """Let Asta get a borrower, and give what MyPrint hears of her."""
+    person = house.person()
+    assert house.landing(person.agree(person.log_in("asta"))).status == "Success"
+    return landed(house, arrive(house))
+
+
+@pytest.mark.parametrize(
+    ("number", "level"),
+    [(OTHER, "1"), (OTHER, "2"), (REPLACEMENT, "2"), (CONSTRUCTED, "2")],
+    ids=["self-asserted", "known in person", "replacement", "constructed"],
+)
+def test_the_next_holder_of_an_eppn_gets_nothing_of_the_last(
+    house: House, asta: Landing, number: str, level: str
+) -> None:
+    """Asta's name with another number, however weak: no borrower, one listed case, and Asta herself goes on."""
+    for _ in range(2):
+        _, page = arrive(house, schacPersonalUniqueID=(URN + number,), eduPersonAssurance=(level,))
+        assert mark(page) == ("refuse", "cpr_changed")
+    rows = [row for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"]
+    assert [row["linked"] for row in rows] == [asta.attributes["uid"][0]]
+    assert mark(arrive(house, schacPersonalUniqueID=())[1]) == ("refuse", "cpr_changed")
+    again = landed(house, arrive(house))
+    assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
+
+
+def test_staff_give_the_name_to_its_next_holder(house: House, asta: Landing) -> None:
+    """After the retry the name leads nowhere, by whatever weak number, and Asta's CPR still to Asta."""
+    weak = {"schacPersonalUniqueID": (URN + OTHER,), "eduPersonAssurance": ("1",)}
+    arrive(house, **weak)
+    (case,) = (str(row["id"]) for row in house.parts.cases.rows() if row["reason"] == "cpr_changed")
+    assert house.parts.cases.retry(case)
+    assert mark(arrive(house, **weak)[1]) == ("refuse", "no_library_account")
+    moved = arrive(house, eduPersonPrincipalName=("asta.new@au.dk",))
+    assert landed(house, moved).name_id == asta.name_id
+
+
+@pytest.mark.parametrize("numbers", [(), (URN + ASTA,)], ids=["no number", "her own, self-asserted"])
+def test_a_weak_login_that_contradicts_nothing_holds_for_a_year(
+    house: House, asta: Landing, numbers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within twelve months Asta's name is Asta; then it is somebody new, NameID and all."""
+    weak = {"schacPersonalUniqueID": numbers, "eduPersonAssurance": ("1",)}
+    # The services' requests come at the time it is for the broker.
+    monkeypatch.setattr("broker.demo.library.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
+    house.clock.ahead = timedelta(days=300)
+    held = landed(house, arrive(house, **weak))
+    assert (held.name_id, held.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
+    house.clock.ahead = timedelta(days=366)
+    assert mark(arrive(house, **weak)[1]) == ("refuse", "no_library_account")
+
+
+def test_a_self_asserted_number_finds_no_borrower(house: House, asta: Landing) -> None:
+    """Another name with Asta's number, at the lowest level, is not Asta."""
+    assert asta.attributes["uid"]
+    stranger = {"eduPersonPrincipalName": ("mallory@au.dk",), "eduPersonAssurance": ("1",)}
+    assert mark(arrive(house, **stranger)[1]) == ("refuse", "no_library_account")
+
+
+@pytest.mark.parametrize(("number", "same"), [(ASTA, True), (OTHER, False)])
+def test_a_replacement_number_gives_way_to_the_cpr_of_the_same_birth(house: House, number: str, *, same: bool) -> None:
+    """A student from abroad who gets a CPR stays the same person; another who gets the eppn does not."""
+    arrive(house, schacPersonalUniqueID=(URN + REPLACEMENT,))
+    before = people(house)
+    arrive(house, schacPersonalUniqueID=(URN + number,))
+    assert (len(before), people(house) == before) == (1, same)
+
+
+def people(house: House) -> set[str]:
+    """Give the person ids that links lead to."""
+    store = house.parts.store
+    return {load(Link, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
+
+
+def arrive(house: House, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:
+    """Come to MyPrint by the hub as Asta, with these attributes in place of hers (an empty one is not sent)."""
+    attributes = {name: values for name, values in {**persona("asta").attributes, **asserted}.items() if values}
+    person = house.person()
+    asked = hub.read(urlsplit(person.choose(person.ask("myprint"))).query)
+    who = replace(persona("asta"), attributes=attributes)
+    xml = hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
+    fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+    return person, person.get(person.deliver(asked.acs, fields).location)
+
+
+def landed(house: House, came: tuple[Person, TestResponse]) -> Landing:
+    """Agree to what is asked and give what MyPrint hears."""
+    person, page = came
+    return house.landing(person.agree(page))
