@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final, NoReturn, ParamSpec, TypeVar
 
@@ -235,15 +235,15 @@ def demo(port_base: int, *, checks: bool, as_json: bool) -> None:
     for name in [each for each in os.environ if each.startswith("BROKER_")]:
         del os.environ[name]
     for each in _ENDS:
-        signal.signal(each, _interrupted)
+        signal.signal(each, partial(_ended, FINDINGS if checks else 0))
     raise SystemExit(showing.show(port_base, checks=checks, as_json=as_json))
 
 
-def _interrupted(_: int, __: object) -> NoReturn:
+def _ended(code: int, _: int, __: object) -> NoReturn:
     """End the demo in order, folder and gunicorn too; a second Ctrl-C must not break into that."""
     for each in _ENDS:
         signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -215,7 +215,7 @@ def test_no_line_quotes_a_request_that_is_no_http(server: Server) -> None:
 
 def test_below_a_path_the_probe_finds_it(server: Server) -> None:
     """A base_url with a path moves every address, the ones that systemd and monitoring ask included."""
-    server.edit("broker.toml", '48080"\n', '48080/broker"\nshared_origin = true\n')
+    server.edit("broker.toml", 'localhost:48080"\n', 'localhost:48080/broker"\nshared_origin = true\n')
     server.running.send_signal(signal.SIGHUP)
     until(lambda: '"event": "reloaded"' in server.log())
     environ = {**os.environ, "BROKER_CONFIG": str(server.folder / "broker.toml")}

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from broker.core.consent import Event, Question, agreed, in_force, question
-from broker.core.entities import PERSISTENT, Controller, Service
+from broker.core.entities import PERSISTENT, Assurance, Controller, Service
 from broker.core.errors import (
     AUTHN_FAILED,
     INVALID_NAME_ID_POLICY,
@@ -66,6 +67,9 @@ class Refuse:
     status: Status
     decision: Decision | None = None
 
+
+_LOA: Final = "https://data.gov.dk/concept/core/nsis/loa/"
+_NSIS: Final = {_LOA + each.name.capitalize(): each for each in Assurance if each is not Assurance.SELF_ASSERTED}
 
 Step = Choose | Authenticate | Ask | Enrol | Issue | Refuse
 
@@ -163,9 +167,24 @@ def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse |
 
 def _authn_context_met(transaction: Transaction) -> bool:
     request, authentication = transaction.request, transaction.authentication
-    if not request.authn_contexts or request.comparison != "exact" or authentication is None:
+    if not request.authn_contexts or authentication is None:
         return True
-    return authentication.authn_context in request.authn_contexts
+    came = authentication.authn_context or ""
+    if request.comparison == "exact":
+        return came in request.authn_contexts
+    return _in_order(came, request.authn_contexts, request.comparison)
+
+
+def _in_order(came: str, wanted: tuple[str, ...], comparison: str) -> bool:
+    """Compare NSIS levels, the only classes that have an order; of the others only the very one asked for will do."""
+    if came in wanted:
+        return comparison in {"minimum", "maximum"}
+    levels = [_NSIS.get(each) for each in wanted]
+    level = _NSIS.get(came)
+    if level is None or not levels or any(each is None for each in levels):
+        return False
+    known = [each for each in levels if each is not None]
+    return {"minimum": level >= min(known), "maximum": level <= max(known), "better": level > max(known)}[comparison]
 
 
 def _upstream_refused(status: Status) -> Refuse:

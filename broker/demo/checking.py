@@ -1,6 +1,7 @@
 """Drives every persona through the running demo over HTTP and reports what became of each."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -13,6 +14,8 @@ from broker.demo.running import Running
 
 # Redirects and forms of one login; a login that needs more goes in circles.
 _MOST_PAGES: Final = 12
+# Seconds that a person looks at the page that says that the account is on its way.
+_PATIENCE: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ def walk(browser: Browser, origin: str, person: Persona, method: str, *, patient
         elif step == "ask":
             browser.submit(form, answer="yes", remember="1")
         elif step in {"authenticate", "enrol"}:
+            time.sleep(_PATIENCE if step == "enrol" else 0)
             browser.get(form.action)
         elif "persona" in names:
             browser.submit(form, persona=person.name)

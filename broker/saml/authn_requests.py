@@ -32,6 +32,8 @@ FRESH: Final = timedelta(minutes=5)
 # More than that is no federation but a loop.
 _MOST_HOPS: Final = 10
 _MOST_DIGITS: Final = 6
+_MOST_LISTED: Final = 50
+_LONGEST_NAME: Final = 256  # SDP-G02
 _TRUE: Final = frozenset(("true", "1"))
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _FORMATS: Final = frozenset((PERSISTENT, TRANSIENT, UNSPECIFIED))
@@ -169,8 +171,18 @@ def _loop(question: Question) -> Status | None:
     return None if question.own.isdisjoint(question.texts("Scoping", "RequesterID")) else REQUEST_DENIED
 
 
+def _sizes(question: Question) -> Status | None:
+    """Keep little: a transaction is stored for anybody who writes a request, and the store is not theirs to fill."""
+    listed = [each.get("ProviderID", "") for each in question.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))]
+    wanted = [text(each) for each in question.root.iterfind(f"{_p('RequestedAuthnContext')}/*")]
+    names = [question.root.get("ID", ""), *listed, *wanted, *question.texts("Scoping", "RequesterID")]
+    many = len(listed) > _MOST_LISTED or len(wanted) > _MOST_LISTED
+    return REQUEST_UNSUPPORTED if many or any(len(each) > _LONGEST_NAME for each in names) else None
+
+
 LIMITS: Final[dict[str, Callable[[Question], Status | None]]] = {
     "binding": _binding,
+    "sizes": _sizes,
     "subject": _subject,
     "name_id": _name_id,
     "declarations": _declarations,

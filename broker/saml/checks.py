@@ -41,6 +41,8 @@ def _path(expression: str) -> Callable[[etree._Element], Any]:
 
 
 _IDS: Final = _path("//@*[translate(local-name(), 'ID', 'id') = 'id']")
+# Elements that the standards give an ``Id``, or that pysaml2 writes one on (measured): counted, never referred to.
+_NUMBERED: Final = frozenset({ENCRYPTED_DATA, ENCRYPTED_KEY, SIGNATURE})
 _SIGNATURES: Final = _path("//*[local-name() = 'Signature']")
 _ASSERTIONS: Final = _path("//saml:Assertion | //saml:EncryptedAssertion")
 _NODES: Final = _path("count(//node())")
@@ -149,10 +151,7 @@ def _depth(message: Tree) -> bool:
 def _id_attribute(message: Tree) -> bool:
     """Refuse ``id``, ``Id`` or ``xml:id`` beside ``ID``: readers differ in which a Reference finds (CVE-2025-66567)."""
     return any(
-        not (
-            found.attrname == "ID"
-            or (found.attrname == "Id" and found.getparent().tag in {ENCRYPTED_DATA, ENCRYPTED_KEY})
-        )
+        not (found.attrname == "ID" or (found.attrname == "Id" and found.getparent().tag in _NUMBERED))
         for found in message.ids
     )
 

@@ -4,6 +4,7 @@ import secrets
 from datetime import timedelta
 
 import pytest
+from werkzeug.test import TestResponse
 
 from broker.demo.personas import persona
 from tests.plugins.house import House, Person, form, mark
@@ -45,7 +46,7 @@ def test_b_alone_is_worthless(house: House) -> None:
     person = house.person()
     page = person.log_in("asta")
     thief = house.person()
-    for cookie in _cookies(person, "b-"):
+    for cookie in person.cookies("b-"):
         thief.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     assert mark(thief.get(page.request.path)) == ("error", "other_browser")
     answer = {"token": _token(page), "answer": "yes"}
@@ -58,7 +59,7 @@ def test_a_alone_is_worthless(house: House) -> None:
     person = house.person()
     page = person.log_in("asta")
     thief = house.person()
-    for cookie in _cookies(person, "a-"):
+    for cookie in person.cookies("a-"):
         thief.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     assert mark(thief.get(page.request.path)) == ("error", "other_browser")
 
@@ -68,7 +69,7 @@ def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
     person = house.person()
     page = person.log_in("bo")
     old_token = _token(page)
-    old = [(each.key, each.value) for each in _cookies(person, "a-")]
+    old = [(each.key, each.value) for each in person.cookies("a-")]
     name = page.request.path.split("/")[2]
     arrived = person.deliver(*house.answer(person.choose(person.get(f"/login/{name}/upstream")), "asta"))
     again = person.get(arrived.location)
@@ -87,7 +88,7 @@ def test_the_acs_reads_and_sets_no_cookie(house: House) -> None:
 
 
 def test_an_sso_request_sets_no_cookie(house: House) -> None:
-    """One click with 200 AuthnRequests evicts nothing: only /login/<transaction> sets a cookie, and only if none came."""
+    """One click with 200 AuthnRequests evicts nothing: only /login/<transaction> sets a cookie, if none came."""
     person = house.person()
     begun = person.client.get(person.sso_path(), base_url=person.base)
     assert begun.status_code == 303
@@ -95,7 +96,7 @@ def test_an_sso_request_sets_no_cookie(house: House) -> None:
     person.ask()
     for _ in range(5):
         person.ask()
-    assert len(_cookies(person, "b-")) == 1
+    assert len(person.cookies("b-")) == 1
 
 
 def test_simultaneous_first_tabs_all_finish(house: House) -> None:
@@ -140,7 +141,7 @@ def test_a_lost_answer_is_repeated(house: House) -> None:
     person = house.person()
     arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
     person.get(arrived.location)
-    for cookie in _cookies(person, "a-"):
+    for cookie in person.cookies("a-"):
         person.client.delete_cookie(cookie.key, domain="broker.localhost")
     assert mark(person.get(arrived.location))[0] == "ask"
 
@@ -270,13 +271,9 @@ def test_ids_cannot_be_guessed(house: House) -> None:
         assert house.person().get(path).status_code == 410
 
 
-def _token(page) -> str:  # type: ignore[no-untyped-def]
+def _token(page: TestResponse) -> str:
     return form(page)[1]["token"]
 
 
-def _name(page) -> str:  # type: ignore[no-untyped-def]
+def _name(page: TestResponse) -> str:
     return str(page.request.path.split("/")[2])
-
-
-def _cookies(person: Person, prefix: str):  # type: ignore[no-untyped-def]
-    return [each for each in person.client._cookies.values() if each.key.startswith(prefix)]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.core.ports import Key, Kept
+from broker.core.ports import Kept, Key
 from tests.plugins.house import House, Person, form, mark
 
 
@@ -48,9 +48,8 @@ def shared(house: House) -> tuple[Person, Person, str, TestResponse]:
     name = chooser.request.path.split("/")[2]
     to_second, to_first = first.choose(chooser), first.choose(first.get(f"/login/{name}/upstream"))
     page = first.get(first.deliver(*house.answer(to_first, "bo")).location)
-    for cookie in list(first.client._cookies.values()):
-        if cookie.key.startswith("b-"):
-            second.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
+    for cookie in first.cookies("b-"):
+        second.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
     return first, second, to_second, page
 
 

@@ -83,8 +83,17 @@ ACS_VARIANTS = [
     " " + f"{LOANS}/acs",
 ]
 
+LISTED = "<samlp:IDPList>%s</samlp:IDPList>"
+
 REFUSED: list[tuple[str, Change, Status]] = [
     ("binding", edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"), REQUEST_UNSUPPORTED),
+    ("sizes", add(".", SCOPING % ("", LISTED % ('<samlp:IDPEntry ProviderID="urn:x"/>' * 51))), REQUEST_UNSUPPORTED),
+    ("sizes", add(".", SCOPING % ("", REQUESTER % ("urn:" + "x" * 253))), REQUEST_UNSUPPORTED),
+    (
+        "sizes",
+        add(".", SCOPING % ("", LISTED % f'<samlp:IDPEntry ProviderID="urn:{"x" * 253}"/>')),
+        REQUEST_UNSUPPORTED,
+    ),
     ("subject", add(".", "<saml:Subject><saml:NameID>somebody</saml:NameID></saml:Subject>", 1), REQUEST_UNSUPPORTED),
     ("name_id", add(".", POLICY % "1.1:nameid-format:emailAddress", 1), INVALID_NAME_ID_POLICY),
     ("name_id", add(".", POLICY % "2.0:nameid-format:encrypted", 1), INVALID_NAME_ID_POLICY),

@@ -8,15 +8,18 @@ import pytest
 
 from broker.core.consent import Event, Question, Receipt, agreed, question, receipt
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
+from broker.core.policy import LegalBasis
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import Disclosure, Item
+
+YES = True
 
 
 @pytest.fixture
 def answer(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> Any:
     """Give a maker of receipts for the disclosure."""
 
-    def make(*, yes: bool = True, remember: bool = True, basis: str = "consent", **more: Any) -> Receipt:
+    def make(*, yes: bool = True, remember: bool = True, basis: LegalBasis = "consent", **more: Any) -> Receipt:
         shown = replace(disclosure, legal_basis=basis)
         asked = Question("ask" if basis == "consent" else "inform", shown)
         return receipt(
@@ -37,7 +40,7 @@ def test_other_bases_inform(disclosure: Disclosure, pseudonyms: Pseudonyms, now:
     asked = question(informed, (), None, pseudonyms, now)
     assert asked is not None
     assert asked.variant == "inform"
-    made = receipt("r", asked, True, remember=True, person="p", language="da", pseudonyms=pseudonyms, now=now)
+    made = receipt("r", asked, YES, remember=True, person="p", language="da", pseudonyms=pseudonyms, now=now)
     assert made.event is Event.INFORMED
 
 
@@ -46,7 +49,7 @@ def test_a_remembered_answer_stands(disclosure: Disclosure, pseudonyms: Pseudony
     assert question(disclosure, [answer()], None, pseudonyms, now) is None
 
 
-OUT_OF_FORCE = {
+OUT_OF_FORCE: dict[str, dict[str, Any]] = {
     "not remembered": {"remember": False},
     "refused": {"yes": False},
     "informed only": {"basis": "public_task"},
@@ -115,7 +118,7 @@ def test_optional_attributes_leave_only_if_ticked(
 
     def chosen(*names: str) -> list[str]:
         made = receipt(
-            "r", asked, True, remember=False, chosen=names, person="p", language="da", pseudonyms=pseudonyms, now=now
+            "r", asked, YES, remember=False, chosen=names, person="p", language="da", pseudonyms=pseudonyms, now=now
         )
         return [each.name for each in agreed(offered, made).items]
 

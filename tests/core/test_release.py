@@ -1,6 +1,7 @@
 """What is shown is what leaves, and what is bound is what was shown."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import Disclosure, Item, numbered
 
 OTHER = Text(en="other", da="andet")
-CHANGES = {
+CHANGES: dict[str, dict[str, Any]] = {
     "service": {"service": "other"},
     "purpose": {"purpose": OTHER},
     "basis": {"legal_basis": "contract"},
@@ -30,7 +31,7 @@ def test_changed_terms_change_both_digests(disclosure: Disclosure, pseudonyms: P
 @pytest.mark.parametrize("field", ["acs", "name_id_format"])
 def test_where_it_goes_is_bound_to_the_page(disclosure: Disclosure, pseudonyms: Pseudonyms, field: str) -> None:
     """Another ACS or NameID format than the page was made for is another disclosure."""
-    assert replace(disclosure, **{field: "other"}).shown(pseudonyms) != disclosure.shown(pseudonyms)
+    assert replace(disclosure, **_other(field)).shown(pseudonyms) != disclosure.shown(pseudonyms)
 
 
 def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
@@ -43,6 +44,10 @@ def test_what_was_optional_is_asked_about_when_it_no_longer_is(disclosure: Discl
     free = replace(disclosure, items=(*disclosure.items[:-1], replace(disclosure.items[-1], optional=True)))
     assert free.shown(pseudonyms) != disclosure.shown(pseudonyms)
     assert free.material(pseudonyms) != disclosure.material(pseudonyms)
+
+
+def _other(field: str) -> dict[str, Any]:
+    return {field: "other"}
 
 
 def _with(disclosure: Disclosure, name: str, *values: str) -> Disclosure:

@@ -19,7 +19,7 @@ from broker.core.errors import (
     REQUEST_DENIED,
     Status,
 )
-from broker.core.policy import Decision, Effect, Reason
+from broker.core.policy import Decision, Effect, NameIDKind, Reason
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import disclose
 from broker.core.steps import Ask, Authenticate, Choose, Enrol, Issue, Refuse, Step, Terms, next_step
@@ -48,10 +48,10 @@ def agreed(arrived: Transaction, service: Service, pseudonyms: Pseudonyms, now: 
 
     def make(decision: Decision, *, yes: bool = True) -> Transaction:
         shown = disclose(decision, service, arrived.request.acs, GIVER)
-        variant = "ask" if decision.release and decision.release.legal_basis == "consent" else "inform"
+        asks = decision.release is not None and decision.release.legal_basis == "consent"
         made = receipt(
             "r",
-            Question(variant, shown),
+            Question("ask" if asks else "inform", shown),
             yes,
             remember=False,
             person="p",
@@ -222,19 +222,51 @@ def test_an_exact_context_is_kept(arrived: Transaction, after: Next, permit: Any
     asked = replace(arrived, request=replace(arrived.request, authn_contexts=("https://refeds.org/profile/mfa",)))
     assert after(asked, permit()) == Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     came = replace(
-        arrived, request=replace(arrived.request, authn_contexts=(str(arrived.authentication.authn_context),))
+        arrived, request=replace(arrived.request, authn_contexts=("urn:oasis:names:tc:SAML:2.0:ac:classes:Password",))
     )
     assert isinstance(after(came, permit()), Ask)
+
+
+NSIS = "https://data.gov.dk/concept/core/nsis/loa/"
+COMPARED = [
+    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}High", True),
+    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}Substantial", True),
+    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}Low", False),
+    ("minimum", (f"{NSIS}Substantial",), "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", False),
+    ("minimum", ("https://refeds.org/profile/mfa",), "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", False),
+    ("minimum", ("https://refeds.org/profile/mfa",), "https://refeds.org/profile/mfa", True),
+    ("better", (f"{NSIS}Substantial",), f"{NSIS}Substantial", False),
+    ("better", (f"{NSIS}Substantial",), f"{NSIS}High", True),
+    ("maximum", (f"{NSIS}Substantial",), f"{NSIS}High", False),
+    ("maximum", (f"{NSIS}Substantial",), f"{NSIS}Low", True),
+]
+
+
+@pytest.mark.parametrize("case", COMPARED)
+def test_a_compared_context_is_held_against_what_came(
+    arrived: Transaction, after: Next, permit: Any, case: tuple[str, tuple[str, ...], str, bool]
+) -> None:
+    """Whatever the upstream made of the request, a class below what the service asked is NoAuthnContext."""
+    comparison, wanted, came, met = case
+    assert arrived.authentication is not None
+    asked = replace(
+        arrived,
+        request=replace(arrived.request, authn_contexts=wanted, comparison=comparison),
+        authentication=replace(arrived.authentication, authn_context=came),
+    )
+    step = after(asked, permit())
+    assert isinstance(step, Ask) if met else step == Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
 
 
 def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, after: Next, permit: Any) -> None:
     """`notice: upstream` skips our screen, but not where we add something or where consent is the basis."""
 
     def noticed(basis: str, **released: tuple[str, ...]) -> Decision:
-        decision = permit(basis, **released)
+        decision: Decision = permit(basis, **released)
+        assert decision.release is not None
         return replace(decision, release=replace(decision.release, notice="upstream", name_id=name_id))
 
-    name_id = "transient"
+    name_id: NameIDKind = "transient"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Issue)
     assert isinstance(after(arrived, noticed("public_task", borrower_number=())), Ask)
     assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)

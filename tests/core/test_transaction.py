@@ -7,7 +7,7 @@ import pytest
 
 from broker.core.errors import BrowserUnmatched, TooMany
 from broker.core.records import dump, load
-from broker.core.transaction import Account, Authentication, Issued, Outstanding, Person, Transaction
+from broker.core.transaction import Account, Authentication, Issued, Outstanding, Transaction
 
 
 def test_it_is_bound_to_one_browser_for_good(transaction: Transaction) -> None:

@@ -3,14 +3,13 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import requests
-from lxml import html
 
 from broker.demo import checking
 from broker.demo.browsing import Browser
@@ -33,17 +32,16 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
         yield demo
 
 
-def log_in(demo: Running, name: str, way: str) -> Browser:
+def log_in(demo: Running, name: str, way: str, *, patient: bool = True) -> Browser:
     """Walk one persona to the end in a new browser."""
     browser = Browser()
-    checking.walk(browser, demo.setting.ports.origin("library"), persona(name), way, patient=False)
+    checking.walk(browser, demo.setting.ports.origin("library"), persona(name), way, patient=patient)
     return browser
 
 
 def landed(browser: Browser) -> str:
     """Give the borrower number on the library's page."""
-    assert browser.page is not None
-    return "".join(html.fromstring(browser.page.content).xpath("//td[@id='borrower']/text()"))
+    return "".join(checking.texts(browser, "//td[@id='borrower']/text()"))
 
 
 def test_twenty_first_logins_at_once_are_one_borrower(fresh: Running) -> None:
@@ -59,7 +57,7 @@ def test_twenty_first_logins_at_once_are_one_borrower(fresh: Running) -> None:
 def test_a_wish_survives_the_death_of_every_worker(fresh: Running) -> None:
     """An accepted enrolment is carried out after kill -9 of all workers and after the library has come back."""
     fresh.patrons.faults.down = True
-    browser = log_in(fresh, "asta", "wayf")
+    browser = log_in(fresh, "asta", "wayf", patient=False)
     assert browser.mark()[0] == "enrol"
     for worker in _children(fresh.broker.pid):
         os.kill(worker, signal.SIGKILL)
@@ -111,7 +109,7 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _until(reached) -> None:  # type: ignore[no-untyped-def]
+def _until(reached: Callable[[], bool]) -> None:
     for _ in range(600):
         if reached():
             return

@@ -14,7 +14,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from lxml import html
-from werkzeug.test import TestResponse
+from werkzeug.test import Cookie, TestResponse
 
 from broker import parts as parts_of
 from broker.app import create_app
@@ -84,9 +84,9 @@ class House:
         xml = hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
         return asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
 
-    def landing(self, response: TestResponse) -> library.Landing:
+    def landing(self, response: TestResponse, number: int = 0) -> library.Landing:
         """Read, as the service does, what a self-posting page carries."""
-        fields = form(response)[1]
+        fields = form(response, number)[1]
         keys = encryption.DecryptionKeys.of([self.setting.library.key.encode()])
         return library.land(bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
 
@@ -94,14 +94,23 @@ class House:
 def form(response: TestResponse, number: int = 0) -> tuple[str, dict[str, str]]:
     """Give action and hidden fields of a form on the page."""
     found = list(html.fromstring(response.get_data()).iter("form"))[number]
-    fields = {each.get("name"): each.get("value") or "" for each in found.iter("input") if each.get("type") == "hidden"}
+    fields = {
+        str(each.get("name")): each.get("value") or "" for each in found.iter("input") if each.get("type") == "hidden"
+    }
     return found.get("action") or "", fields
+
+
+def found(response: TestResponse, path: str) -> str:
+    """Give the first thing an XPath finds on the page, as text."""
+    hits = html.fromstring(response.get_data()).xpath(path)
+    assert isinstance(hits, list)
+    return str(hits[0])
 
 
 def mark(response: TestResponse) -> tuple[str, str]:
     """Give data-step and data-reason of a page."""
     main = next(html.fromstring(response.get_data()).iter("main"))
-    return main.get("data-step"), main.get("data-reason")
+    return str(main.get("data-step")), str(main.get("data-reason"))
 
 
 @dataclass(slots=True)
@@ -147,11 +156,15 @@ class Person:
         sent = {name: value for name, value in headers.items() if value}
         return self.client.post(self.path(url), data=fields, base_url=self.base, headers=sent)
 
+    def cookies(self, prefix: str) -> list[Cookie]:
+        """Give the cookies whose name begins so."""
+        return [each for each in (self.client._cookies or {}).values() if each.key.startswith(prefix)]
+
     def choose(self, page: TestResponse, way: str = "wayf") -> str:
         """Choose a way to log in on the chooser and give the address of the upstream the browser is sent to."""
         action, fields = form(page)
         onward = self.post(action, {**fields, "upstream": way})
-        response = self.get(html.fromstring(onward.get_data()).xpath("//main//a/@href")[0])
+        response = self.get(found(onward, "//main//a/@href"))
         assert response.status_code == 302
         return str(response.location)
 
@@ -170,7 +183,7 @@ class Person:
     def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:
         """Answer the consent screen."""
         assert mark(page)[0] == "ask", mark(page)
-        token = html.fromstring(page.get_data()).xpath("//form[@class='answer']//input[@name='token']/@value")[0]
+        token = found(page, "//form[@class='answer']//input[@name='token']/@value")
         fields = {"token": token, "answer": answer, **({"remember": "yes"} if remember else {}), **more}
         return self.post(page.request.path, fields)
 

@@ -11,7 +11,7 @@ PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
 NAME, VALUE = "b-" + "0" * 16, "a" * 64
 
 
-def brought(secure: bool, header: str) -> tuple[str, ...]:  # noqa: FBT001 - http or https
+def brought(secure: bool, header: str) -> tuple[str, ...]:
     """Give the browsers that a Cookie header names."""
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
         request: Request = made.request
@@ -41,7 +41,7 @@ def test_a_flood_of_cookies_costs_little() -> None:
 
 
 @pytest.mark.parametrize(("secure", "prefix"), [(True, "__Host-b-"), (False, "b-")])
-def test_cookie_b_is_lax_http_only_and_for_the_session(secure: bool, prefix: str) -> None:  # noqa: FBT001 - http or https
+def test_cookie_b_is_lax_http_only_and_for_the_session(secure: bool, prefix: str) -> None:
     """The cookie carries every attribute that keeps it where it belongs."""
     response = Response()
     Cookies(PSEUDONYMS, secure).new_browser(response)

@@ -1,0 +1,312 @@
+"""The command line as a newcomer and a program meet it: what is said where, and the exit codes."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from broker.cli import broker
+from broker.demo.running import Running
+from broker.demo.setting import Setting
+from tests.plugins.demo import free_base
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = (
+    *((each,) for each in ("serve", "check", "healthcheck")),
+    ("keys", "list"),
+    ("policy", "check"),
+    ("policy", "test"),
+    *(("enrolments", *each) for each in (("list",), ("show", "x"), ("retry", "x"), ("run",))),
+)
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in an empty folder, in an environment that says nothing of a broker but what is given."""
+    monkeypatch.chdir(tmp_path)
+    for name in [each for each in os.environ if each.startswith("BROKER_")]:
+        monkeypatch.delenv(name)
+
+    def ran(*words: str, **environ: str) -> Result:
+        result = CliRunner().invoke(broker, words, env=environ, prog_name="broker")
+        assert isinstance(result.exception, SystemExit | None), result.exception
+        return result
+
+    return ran
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a folder with a sound configuration, to spoil; nobody listens at its library system."""
+    shutil.copytree(setting.folder, tmp_path / "demo")
+    return tmp_path / "demo"
+
+
+def configured(folder: Path) -> dict[str, str]:
+    """Give the environment that names a folder's configuration."""
+    return {"BROKER_CONFIG": str(folder / "broker.toml")}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_without_configuration_every_command_says_what_to_set(run: Run, words: tuple[str, ...]) -> None:
+    """One line, on standard error, exit code 78."""
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert result.stderr.startswith("BROKER_CONFIG: is not set (set it to the path of a broker.toml")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_file_that_is_not_there_is_named(run: Run, words: tuple[str, ...]) -> None:
+    """The path that was meant, and where it was named."""
+    result = run(*words, BROKER_CONFIG="nothing.toml")
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert (
+        result.stderr
+        == "nothing.toml: cannot be read: No such file or directory (name another file in BROKER_CONFIG)\n"
+    )
+
+
+def test_an_environment_alone_is_told_its_faults_too(run: Run) -> None:
+    """A container may have no file; what is missing is listed after the hint that a file would do."""
+    lines = run("check", BROKER_LANGUAGE="en").stderr.splitlines()
+    assert lines[0].startswith("BROKER_CONFIG: is not set")
+    assert any("BROKER_BASE_URL" in line for line in lines[1:])
+
+
+def _typo(folder: Path) -> None:
+    path = folder / "broker.toml"
+    path.write_text(path.read_text().replace("workers", "wrokers").replace("accept_loss", "acept_loss"))
+
+
+def _open_keys(folder: Path) -> None:
+    (folder / "keys").chmod(0o755)
+    (folder / "keys" / "index.key").chmod(0o644)
+
+
+def _no_keys(folder: Path) -> None:
+    shutil.rmtree(folder / "keys")
+
+
+def _no_metadata(folder: Path) -> None:
+    (folder / "metadata" / "hub.xml").unlink()
+
+
+def _policy(folder: Path) -> None:
+    path = folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("precedence", "precedense"))
+
+
+def _no_store(folder: Path) -> None:
+    path = folder / "broker.toml"
+    path.write_text(path.read_text().replace("sqlite:state/", "sqlite:nowhere/"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (_typo, ["serve.wrokers: is no key of the configuration (did you mean workers?)", "did you mean accept_loss?"]),
+        (_open_keys, ["keys: is open to its group or others (chmod go= ", "keys/index.key: is open"]),
+        (_no_keys, ["keys: is no folder (broker keys generate)"]),
+        (_no_metadata, ["no IDPSSODescriptor of https://wayf.demo.example (put its metadata into the folder)"]),
+        (_policy, ["policies/student.yaml:4: unknown key 'precedense' (did you mean 'precedence'?)"]),
+        (_no_store, ["sqlite: FileNotFoundError (see [store] url: its folder must be there"]),
+    ],
+    ids=lambda case: case.__name__ if callable(case) else "",
+)
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_a_fault_is_told_with_place_and_mend(
+    run: Run, folder: Path, command: str, spoil: Callable[[Path], None], said: list[str]
+) -> None:
+    """``check`` and ``serve`` say the same, one fault a line, on standard error; exit code 78."""
+    spoil(folder)
+    result = run(command, **configured(folder))
+    assert (result.exit_code, result.stdout) == (78, "")
+    for each in said:
+        assert sum(each in line for line in result.stderr.splitlines()) == 1
+
+
+def test_check_finds_what_does_not_answer(run: Run, folder: Path) -> None:
+    """A library system or a store that is down is a finding (1), not a fault of the configuration."""
+    down = {"BROKER_STORE__URL": "redis://127.0.0.1:1/0", **configured(folder)}
+    result = run("check", **down)
+    assert result.exit_code == 1
+    assert "store: cannot be used: redis: ConnectionError" in result.stdout
+    assert "library: Koha: borrowers cannot be found by CPR" in result.stdout
+    assert json.loads(run("check", "--json", **down).stdout)["findings"] == result.stdout.splitlines()
+    refused = run("serve", **down)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("store_unavailable: redis: ConnectionError (see [store] url")
+
+
+def test_check_of_a_running_broker_finds_nothing(run: Run, demo: Running) -> None:
+    """All well, and nothing for programs to act on; a health check agrees."""
+    environ = configured(demo.setting.folder)
+    assert (run("check", **environ).stdout, run("check", "--json", **environ).exit_code) == ("all well\n", 0)
+    health = run("healthcheck", **environ)
+    assert (health.stdout, health.exit_code) == ("ready\n", 0)
+    assert json.loads(run("healthcheck", "--json", **environ).stdout) == {"status": "ready", "faults": []}
+
+
+def test_a_health_check_without_a_server(run: Run, folder: Path) -> None:
+    """Nobody listens: "no answer", exit code 1."""
+    result = run("healthcheck", BROKER_SERVE__BIND="127.0.0.1:1", **configured(folder))
+    assert (result.stdout, result.exit_code) == ("no answer\n", 1)
+
+
+def test_keys_are_never_overwritten(run: Run, folder: Path) -> None:
+    """A folder that holds anything is refused, and left as it was."""
+    before = (folder / "keys" / "person.key").read_bytes()
+    result = run("keys", "generate", str(folder / "keys"))
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert "holds something already (name an empty or new folder)" in result.stderr
+    assert (folder / "keys" / "person.key").read_bytes() == before
+
+
+def test_new_keys_are_listed_without_any_configuration(run: Run) -> None:
+    """The first thing a newcomer does: make keys, look at them."""
+    made = run("keys", "generate", "fresh")
+    assert made.exit_code == 0
+    assert "keep a copy of index.key and person.key" in made.stdout
+    listed = json.loads(run("keys", "list", "fresh", "--json").stdout)
+    assert {each["bits"] for each in listed if each["until"]} == {3072}
+    assert [each["use"] for each in listed][-3:] == ["store", "index", "person"]
+    assert len(run("keys", "list", "fresh").stdout.splitlines()) == len(listed)
+    unwritable = run("keys", "generate", "/proc/nothing")
+    assert (unwritable.exit_code, unwritable.stderr) == (
+        78,
+        "/proc/nothing: cannot be used: No such file or directory\n",
+    )
+
+
+def test_policies_here_need_no_configuration(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with ``policies`` those are meant: an admin checks an edit where it is made."""
+    monkeypatch.chdir(ROOT)
+    checked = run("policy", "check")
+    assert (checked.exit_code, checked.stdout.startswith("4 policies, ")) == (0, True)
+    assert json.loads(run("policy", "check", "--json").stdout)["policies"] == 4
+    tested = run("policy", "test")
+    names = [each["name"] for each in json.loads(run("policy", "test", "--json").stdout)]
+    assert (tested.exit_code, tested.stdout.splitlines()[-1]) == (0, f"{len(names)} examples hold")
+
+
+def test_a_failing_example_is_told_with_its_line(run: Run, folder: Path) -> None:
+    """An edit that breaks what the file promises is refused before it counts."""
+    path = folder / "policies" / "student.yaml"
+    path.write_text(path.read_text().replace("category: STUDENT\n", "category: STUDENTS\n", 1))
+    for command in ("check", "test"):
+        result = run("policy", command, str(folder / "policies"))
+        assert result.exit_code == 78
+        assert "expected STUDENT" in result.stderr
+        assert result.stderr.startswith("policies/")
+
+
+def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
+    """Nothing to show is said, and an id that is not there is a finding."""
+    environ = configured(folder)
+    listed = run("enrolments", "list", "--json", **environ)
+    assert (listed.exit_code, json.loads(listed.stdout), listed.stderr) == (0, [], "0 enrolments\n")
+    assert run("enrolments", "run", **environ).stdout == "0 carried out\n"
+    for command in ("show", "retry"):
+        missing = run("enrolments", command, "nope", **environ)
+        assert (missing.exit_code, missing.stdout) == (1, "")
+        assert "no such enrolment" in missing.stderr
+
+
+@pytest.mark.parametrize("mode", ["observe", "frozen"])
+def test_nothing_is_carried_out_unless_live(run: Run, folder: Path, mode: str) -> None:
+    """A command that does nothing says why."""
+    result = run("enrolments", "run", BROKER_LIBRARY__MODE=mode, **configured(folder))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"library.mode is {mode}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("chekc",), ("check", "--jsn"), ("demo", "--port-base", "65531"), ("demo", "--json"), ("keys", "generate")],
+)
+def test_a_wrong_call_is_told_as_such(run: Run, words: tuple[str, ...]) -> None:
+    """Exit code 2, and how it is written."""
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("Usage: broker")
+
+
+def test_an_error_nobody_foresaw_is_one_line_without_its_text(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its text may quote a person, and a traceback helps no administrator."""
+
+    def broken(_: object) -> None:
+        raise ValueError("1403044004")
+
+    monkeypatch.setattr("broker.inspection.findings", broken)
+    result = run("check", **configured(folder))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("unexpected: ValueError at test_cli.py:")
+    assert "1403044004" not in result.stderr
+
+
+def program(*words: str, optimise: bool = False, **environ: str) -> "subprocess.Popen[str]":
+    """Start the command line as people do."""
+    command = [sys.executable, *(["-O"] if optimise else []), "-m", "broker.cli", *words]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, env={**os.environ, **environ}, stdout=pipe, stderr=pipe, text=True)
+
+
+def test_python_without_assertions_is_refused() -> None:
+    """Under -O checks of pysaml2 vanish (attacks.md row 34)."""
+    running = program("check", optimise=True)
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (78, "")
+    assert err == "broker does not run under python -O: assertions are checks in libraries it uses\n"
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    """Before anything starts, and nothing is left behind."""
+    base = free_base()
+    with socket.create_server(("127.0.0.1", base + 2)):
+        running = program("demo", "--port-base", str(base), TMPDIR=str(tmp_path))
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, out) == (1, "")
+    assert f"port {base + 2} is taken; try another --port-base" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> None:
+    """Ctrl-C, kill and a closed terminal: exit code 0, no traceback, no folder, nobody left listening.
+
+    A broker in service that the same environment describes is not the demo's: its keys would be faults here.
+    """
+    base = free_base()
+    running = program("demo", "--port-base", str(base), TMPDIR=str(tmp_path), BROKER_UNKNOWN="1")
+    assert running.stdout is not None
+    while "Ctrl-C" not in (line := running.stdout.readline()):
+        assert line
+    running.send_signal(end)
+    _, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (0, "")
+    assert list(tmp_path.iterdir()) == []
+    for offset in range(6):
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", base + offset)) != 0
+
+
+def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
+    """Programs read standard output whole (design 4)."""
+    running = program("demo", "--check", "--json", "--port-base", str(free_base()))
+    out, err = running.communicate(timeout=240)
+    logins = json.loads(out)["logins"]
+    assert (running.returncode, err) == (0, "")
+    assert {"persona", "affiliation", "decision", "released", "borrower"} <= set(logins[0])
+    assert len(logins) >= 12

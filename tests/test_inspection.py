@@ -1,0 +1,130 @@
+"""What a probe and an administrator are told: readiness, findings, and which broker is asked for its health."""
+
+import json
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+from werkzeug.serving import make_server
+
+from broker import inspection
+from broker.config import load
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.demo.setting import Setting
+from broker.inspection import Health
+from broker.parts import Parts, assemble
+from broker.traces import Traces
+
+
+@pytest.fixture
+def parts(setting: Setting, tmp_path: Path) -> Parts:
+    """Give a broker's parts over an empty store; nobody listens at its library system."""
+    return assemble(load(setting.config, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
+
+
+def test_a_sound_broker_is_ready(parts: Parts) -> None:
+    """Nothing is said under any of what is checked."""
+    assert inspection.readiness(parts) == {"store": (), "metadata": [], "policies": []}
+
+
+def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Path) -> None:
+    """It can still be read, but every login writes: a full disk, a replica, a file that lost its mode."""
+    connection = sqlite3.connect(tmp_path / "broker.db")
+    connection.execute("CREATE TRIGGER full BEFORE INSERT ON counter BEGIN SELECT RAISE(ABORT, 'full'); END")
+    connection.commit()
+    connection.close()
+    (said,) = inspection.readiness(parts)["store"]
+    assert said.startswith("cannot be used: sqlite: SQLITE_CONSTRAINT")
+
+
+def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
+    """Who needs no new account logs in all the same."""
+    assert not any(inspection.readiness(parts).values())
+    assert any(each.startswith("library: Koha") for each in inspection.findings(parts))
+
+
+def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: Path) -> None:
+    """What was acknowledged must not be forgotten (design 4b); the administrator may accept that in so many words."""
+    inspection.fit_to_serve(parts)
+    (tmp_path / "broker.db").chmod(0o644)
+    with pytest.raises(ConfigurationFaults, match=r"mode 0600\. \(or set store\.accept_loss = true\)"):
+        inspection.fit_to_serve(parts)
+
+
+def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
+    """Small letters and spaces do not matter; an unknown one gives nothing."""
+    Traces(parts.store).leave("BCDFGHJK", inspection.now(), known=True, step="ask", reason="too_many")
+    found = inspection.trace(parts, "bcdf ghjk")
+    assert found is not None
+    assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
+    assert inspection.trace(parts, "BCDFGHJL") is None
+
+
+def test_where_to_look_is_added_only_where_nobody_said_it() -> None:
+    """A fault keeps its own mend; what does not answer gets one."""
+    own, bare = Fault("store_unavailable", "x", "own"), Fault("store_unavailable", "x")
+    said = inspection.account(ConfigurationFaults([own, bare]))
+    assert said[0] == "store_unavailable: x (own)"
+    assert said[1].startswith("store_unavailable: x (see [store] url")
+
+
+@contextmanager
+def _serving(host: str, port: int, status: int, body: bytes) -> Iterator[list[str]]:
+    asked: list[str] = []
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
+        asked.append(environ["PATH_INFO"])
+        start(f"{status} x", [("Content-Type", "application/json")])
+        return [body]
+
+    server = make_server(host, port, answer)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.parametrize("written", ["127.0.0.1:{port}", "localhost:{port}", ":{port}", "unix:{file}"])
+def test_health_is_asked_where_gunicorn_binds(
+    setting: Setting, tmp_path: Path, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every way to write an address, below the path of base_url, and past a proxy that the environment names."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    file = tmp_path / "broker.sock"
+    environ = {
+        "BROKER_BASE_URL": "http://localhost/broker",
+        "BROKER_SHARED_ORIGIN": "true",
+        "BROKER_SERVE__BIND": written.format(port=port, file=file),
+    }
+    config = load(setting.config, environ)
+    assert inspection.health(config) == Health("no answer")
+    host = f"unix://{file}" if "file" in written else "127.0.0.1"
+    with _serving(host, port, 200, b"{}") as asked:
+        assert inspection.health(config) == Health("ready")
+    assert asked == ["/broker/readyz"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "health"),
+    [
+        (503, json.dumps({"ready": False, "store": ["x"], "metadata": "ok"}), Health("not ready", ("store: x",))),
+        (404, "{}", Health("not ready")),
+        (200, "<html>", Health("no answer")),
+    ],
+)
+def test_health_says_why_not(setting: Setting, status: int, body: str, health: Health) -> None:
+    """The reasons that only this machine is told; an answer that is none of the broker's is none."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = int(probe.getsockname()[1])
+    config = load(setting.config, {"BROKER_SERVE__BIND": f"127.0.0.1:{port}"})
+    with _serving("127.0.0.1", port, status, body.encode()):
+        assert inspection.health(config) == health
