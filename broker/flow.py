@@ -135,7 +135,7 @@ class Broker:
         transaction = held.transaction
         if transaction.authentication is None or transaction.person is not None:
             return held
-        known = self.learning.learn(transaction, self._terms(transaction), now)
+        known = self.learning.learn(transaction, now)
         if known.person is None:
             return held
 

@@ -13,7 +13,6 @@ from broker.core.policy import Decision, Effect
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import load
-from broker.core.steps import Terms
 from broker.core.transaction import Account, Authentication, Person, Transaction
 from broker.core.wishes import wish
 from broker.enrolments import Enrolments
@@ -40,7 +39,7 @@ class Learning:
     links: Links
     enrolments: Enrolments
 
-    def learn(self, transaction: Transaction, terms: Terms, now: datetime) -> Transaction:
+    def learn(self, transaction: Transaction, now: datetime) -> Transaction:
         """Add person, receipts on file and account to a transaction that an authentication has just joined.
 
         A login that the policies deny asks nothing and leaves nothing behind. ``LibraryUnavailable`` only where a
@@ -52,14 +51,14 @@ class Learning:
             reading = self.rules.reading(transaction.authentication, now)
         except AttributesRefused:
             return transaction
-        decision = terms.decide(transaction, now)
+        decision = self.rules.decide_on(transaction, reading, now)
         if decision.effect is not Effect.PERMIT and decision.reasons[0].code not in _UNMET:
             return transaction
         person = self._person(transaction.authentication, reading, decision)
         known = replace(transaction, person=person)
         if decision.effect is not Effect.PERMIT:
             # What self-service lacks is no matter to whom has a borrower already.
-            decision = terms.decide(known, now)
+            decision = self.rules.decide_on(known, reading, now)
         if decision.effect is not Effect.PERMIT:
             return known
         receipts = tuple(

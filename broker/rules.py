@@ -65,7 +65,12 @@ class Rules:
             reading = self.reading(authentication, now)
         except AttributesRefused as refused:
             return Decision(Effect.DENY, (Reason(refused.cause),), digest=policies.digest)
-        return evaluate(policies, self._login(transaction, reading), self.service(transaction.request.service), now)
+        return self.decide_on(transaction, reading, now)
+
+    def decide_on(self, transaction: Transaction, reading: Reading, now: datetime) -> Decision:
+        """Decide as ``decide`` does, where the transaction's authentication has been read already."""
+        login = self._login(transaction, reading)
+        return evaluate(self.policies(), login, self.service(transaction.request.service), now)
 
     @staticmethod
     def _login(transaction: Transaction, reading: Reading) -> Login:

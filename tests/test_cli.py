@@ -47,7 +47,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 @pytest.fixture
 def folder(setting: Setting, tmp_path: Path) -> Path:
     """Give a folder with a sound configuration, to spoil; nobody listens at its library system."""
-    shutil.copytree(setting.folder, tmp_path / "demo")
+    # Without the store and the last good policies that other tests may have left.
+    shutil.copytree(setting.folder, tmp_path / "demo", ignore=shutil.ignore_patterns("broker.db*", "last-good"))
     return tmp_path / "demo"
 
 

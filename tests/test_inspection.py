@@ -17,7 +17,7 @@ from broker.config import load
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.setting import Setting
 from broker.inspection import Health
-from broker.parts import Parts, assemble
+from broker.parts import Parts, assemble, now
 from broker.traces import Traces
 
 
@@ -58,7 +58,7 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
-    Traces(parts.store).leave("BCDFGHJK", inspection.now(), known=True, step="ask", reason="too_many")
+    Traces(parts.store).leave("BCDFGHJK", now(), known=True, step="ask", reason="too_many")
     found = inspection.trace(parts, "bcdf ghjk")
     assert found is not None
     assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)

@@ -178,19 +178,19 @@ class UpstreamFace(Protocol):
         """Give the URL that carries our signed AuthnRequest."""
         ...
 
-    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[bytes, str]:
-        """Give the message's octets and the request it claims to answer, from the form's pairs; none is trusted yet."""
+    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[object, str]:
+        """Give the message, past the gate, and the request it claims to answer; nothing of it is trusted yet."""
         ...
 
     def receive(
         self,
         upstream: str,
-        message: bytes,
+        message: object,
         expected: Outstanding,
         *,
         force_authn: bool,
         now: datetime,
         idp_list: tuple[str, ...] = (),
     ) -> Received:
-        """Verify the message in full, by an institution of the service's IDPList; MessageRefused names the check."""
+        """Verify what ``in_response_to`` gave in full, by an institution of the IDPList; MessageRefused names the check."""
         ...

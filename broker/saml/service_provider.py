@@ -88,8 +88,8 @@ class ServiceProviderFace:
         )
         return bindings.redirect_url(sso, "SAMLRequest", message.to_string(), None, self.key)
 
-    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[bytes, str]:
-        """Give the Response's octets and the request that it says it answers; nothing of it is trusted yet.
+    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[object, str]:
+        """Give the Response, past the gate, and the request that it says it answers; nothing of it is trusted yet.
 
         ``MessageRefused``: ``response.unknown_upstream``, ``response.fields``, ``response.unsolicited``, or the gate's.
         """
@@ -98,16 +98,16 @@ class ServiceProviderFace:
         names = [name for name, _ in fields]
         if names.count("SAMLResponse") != 1 or len(set(names)) != len(names):
             raise MessageRefused("response.fields")  # which of two is looked up and which is read would differ
-        message = bindings.decode_post(dict(fields)["SAMLResponse"])
-        answered = gate.parse(message, RESPONSE).get("InResponseTo")
+        root = gate.parse(bindings.decode_post(dict(fields)["SAMLResponse"]), RESPONSE)
+        answered = root.get("InResponseTo")
         if not answered:
             raise MessageRefused("response.unsolicited")
-        return message, answered
+        return root, answered
 
     def receive(
         self,
         upstream: str,
-        message: bytes,
+        message: object,
         expected: Outstanding,
         *,
         force_authn: bool,
@@ -121,7 +121,8 @@ class ServiceProviderFace:
         """
         party = self.upstreams[upstream]
         keys = self.metadata.upstreams[party.entity_id].keys
-        root = gate.parse(message, RESPONSE)
+        # An element is one that ``in_response_to`` let through the gate: parsed once, read from the same tree.
+        root = message if isinstance(message, etree._Element) else gate.parse(_octets(message), RESPONSE)
         whole = root.find(SIGNATURE) is not None
         if whole:
             signature.verify(root, keys)
@@ -144,6 +145,12 @@ class ServiceProviderFace:
         if sealed is None:
             raise MessageRefused("response.assertion_missing")
         return encryption.decrypt(sealed, self.decryption, allow_cbc=party.cbc)
+
+
+def _octets(message: object) -> bytes:
+    if not isinstance(message, bytes):
+        raise MessageRefused("response.fields")
+    return message
 
 
 def _verify(

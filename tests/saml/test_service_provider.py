@@ -275,9 +275,17 @@ def form(*pairs: tuple[str, bytes]) -> list[tuple[str, str]]:
 
 
 def test_the_request_is_found_before_anything_is_trusted(parties: Parties) -> None:
-    """InResponseTo, and the very octets that will be verified."""
+    """InResponseTo, and the very tree that will be verified."""
     xml = etree.tostring(parties.response())
-    assert parties.face.in_response_to("wayf", form(("SAMLResponse", xml))) == (xml, "_q1")
+    message, answered = parties.face.in_response_to("wayf", form(("SAMLResponse", xml)))
+    assert isinstance(message, etree._Element)
+    assert (etree.tostring(message), answered) == (xml, "_q1")
+
+
+def test_only_a_message_past_the_gate_is_received(parties: Parties) -> None:
+    """Anything but a tree of the gate's, or octets for it, is refused."""
+    with pytest.raises(MessageRefused, match=r"response\.fields"):
+        parties.receive("a message")
 
 
 @pytest.mark.parametrize(
