@@ -157,7 +157,7 @@ def check_policies(folder: Path | None, *, as_json: bool) -> None:
 def test_policies(folder: Path | None, *, as_json: bool) -> None:
     """Run the examples of the policy files and print each that holds; exit 78 with all that do not, 1 without any."""
     results = inspection.run_examples(inspection.load_policies(folder), None)
-    rows = [{"place": each.example.place, "name": each.example.name} for each in results]
+    rows = [{"place": str(each.example.place), "name": str(each.example.name)} for each in results]
     lines = [f"holds  {row['place']}  {row['name']}" for row in rows]
     click.echo(json.dumps(rows, indent=2) if as_json else "\n".join((*lines, f"{len(rows)} examples hold")))
     if not rows:

@@ -192,5 +192,5 @@ class UpstreamFace(Protocol):
         now: datetime,
         idp_list: tuple[str, ...] = (),
     ) -> Received:
-        """Verify what ``in_response_to`` gave in full, by an institution of the IDPList; MessageRefused names the check."""
+        """Verify what ``in_response_to`` gave, in full; MessageRefused names the check that failed."""
         ...

@@ -122,7 +122,7 @@ class ServiceProviderFace:
         party = self.upstreams[upstream]
         keys = self.metadata.upstreams[party.entity_id].keys
         # An element is one that ``in_response_to`` let through the gate: parsed once, read from the same tree.
-        root = message if isinstance(message, etree._Element) else gate.parse(_octets(message), RESPONSE)
+        root = _opened(message)
         whole = root.find(SIGNATURE) is not None
         if whole:
             signature.verify(root, keys)
@@ -147,8 +147,10 @@ class ServiceProviderFace:
         return encryption.decrypt(sealed, self.decryption, allow_cbc=party.cbc)
 
 
-def _octets(message: object) -> bytes:
-    if not isinstance(message, bytes):
+def _opened(message: object) -> etree._Element:
+    if isinstance(message, bytes):
+        return gate.parse(message, RESPONSE)
+    if not etree.iselement(message):
         raise MessageRefused("response.fields")
     return message
 
