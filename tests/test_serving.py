@@ -15,11 +15,14 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
+from gunicorn.config import Config as Settings
 
+from broker import audit
 from broker.config import load
 from broker.core.borrower import Wish
 from broker.demo.setting import Setting
 from broker.parts import Parts, assemble
+from broker.serving import Terse
 
 CPR = "1403044004"
 
@@ -206,11 +209,24 @@ def test_nothing_is_written_outside_the_folders_configured(server: Server) -> No
 def test_no_line_quotes_a_request_that_is_no_http(server: Server) -> None:
     """What somebody writes into an address by mistake, a CPR number too, stays out of the log (invariant 4)."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
-        wire.sendall(f"GET /?cpr={CPR}&mail=aase@example.org HTPP/1.1\r\n\r\n".encode())
+        wire.sendall(f"GET /?cpr={CPR}&mail=aase@example.org\r\n\r\n".encode())
         assert b" 400 " in wire.recv(1000)
     until(lambda: "Invalid request" in server.log())
     assert CPR not in server.log()
     assert "aase" not in server.log()
+
+
+def test_the_server_tells_no_error_by_its_text(capfd: pytest.CaptureFixture[str]) -> None:
+    """What gunicorn would log of a failed request is its address, SAML message included, and a traceback."""
+    audit.configure()
+    log = Terse(Settings())
+    try:
+        int(f"of {CPR}")
+    except ValueError:
+        log.exception("Error handling request %s", f"/?cpr={CPR}")
+    out, err = capfd.readouterr()
+    assert (json.loads(out)["kind"], err) == ("ValueError", "")
+    assert CPR not in out
 
 
 def test_below_a_path_the_probe_finds_it(server: Server) -> None:
