@@ -10,7 +10,7 @@ from broker import audit
 from broker.config import Config
 from broker.core.entities import Text
 from broker.flow import Broker
-from broker.inspection import readiness
+from broker.inspection import notes, readiness
 from broker.learning import Learning
 from broker.parts import Parts, assemble, now, read_config
 from broker.saml import descriptors
@@ -60,7 +60,9 @@ def create_app(settings: Config | None = None) -> Flask:
     app.register_blueprint(login.blueprint(entry))
     app.register_blueprint(consent.blueprint(desk, pages, entry))
     sps = {name: partial(_sp_descriptor, parts, name) for name in parts.upstreams}
-    app.register_blueprint(public.blueprint(partial(_idp_descriptor, parts), sps, partial(readiness, parts)))
+    app.register_blueprint(
+        public.blueprint(partial(_idp_descriptor, parts), sps, partial(readiness, parts), partial(notes, parts))
+    )
     failing.install(app, desk, pages)
     return app
 

@@ -43,6 +43,12 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     return {"store": _store(parts, moment), "metadata": parts.metadata.faults(moment), "policies": []}
 
 
+def notes(parts: Parts) -> Mapping[str, str]:
+    """Say what is amiss although logins work: the last good policies are in force, not those in the folder."""
+    parts.policies.refresh(now())
+    return {"policies": "stale"} if parts.policies.stale else {}
+
+
 def findings(parts: Parts) -> list[str]:
     """Give everything that a careful administrator would want to mend, a sentence each."""
     found = [f"{name}: {fault}" for name, faults in readiness(parts).items() for fault in faults]

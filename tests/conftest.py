@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.plugins.saml_parties",
     "tests.plugins.house",
     "tests.plugins.demo",
+    "tests.plugins.chromium",
 ]

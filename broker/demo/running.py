@@ -103,7 +103,9 @@ def _parties(setting: Setting) -> Mapping[str, Flask]:
 
 
 def _gunicorn(setting: Setting, log: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "BROKER_CONFIG": str(setting.config)}
+    # Only the demo's own file counts: a variable meant for a real broker could send invented people to a real library.
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+    environment = {**plain, "BROKER_CONFIG": str(setting.config)}
     with log.open("ab") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "broker.cli", "serve"], env=environment, stdout=out, stderr=subprocess.STDOUT

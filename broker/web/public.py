@@ -9,11 +9,15 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 def blueprint(
-    idp: Callable[[], bytes], sps: Mapping[str, Callable[[], bytes]], checks: Callable[[], Mapping[str, Sequence[str]]]
+    idp: Callable[[], bytes],
+    sps: Mapping[str, Callable[[], bytes]],
+    checks: Callable[[], Mapping[str, Sequence[str]]],
+    notes: Callable[[], Mapping[str, str]] = dict,
 ) -> Blueprint:
     """Give the metadata of both faces, ``/healthz`` and ``/readyz``.
 
     ``checks`` gives, by what is checked, the sentences that say why logins would fail; empty when they would not.
+    ``notes`` gives what is amiss although they would not.
     """
     rooms = Blueprint("public", __name__)
 
@@ -36,7 +40,8 @@ def blueprint(
         found = checks()
         ready = not any(found.values())
         # Details only to this machine: what is broken is nobody else's business.
-        detail = {name: list(faults) or "ok" for name, faults in found.items()}
+        told = notes()
+        detail = {name: list(faults) or told.get(name, "ok") for name, faults in found.items()}
         body = {"ready": ready, **(detail if _local() else {})}
         return jsonify(body), 200 if ready else 503
 

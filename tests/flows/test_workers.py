@@ -97,6 +97,10 @@ def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> Non
     assert requests.get(f"{base}/healthz", timeout=5).text == "ok\n"
     ready = requests.get(f"{base}/readyz", timeout=5)
     assert ready.json()["ready"] is True
+    policy = fresh.setting.folder / "policies" / "student.yaml"
+    policy.write_text(policy.read_text().replace("precedence", "precedense"))
+    _until(lambda: requests.get(f"{base}/readyz", timeout=5).json().get("policies") == "stale")
+    assert requests.get(f"{base}/readyz", timeout=5).status_code == 200
     hidden = requests.get(f"{base}/readyz", timeout=5, headers={"X-Forwarded-For": "192.0.2.1"})
     assert set(hidden.json()) == {"ready"}
 

@@ -20,7 +20,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.transaction import Authentication, UpstreamRefusal
+from broker.core.transaction import Authentication, Outstanding, UpstreamRefusal
 from broker.saml import bindings, gate, signature
 from broker.saml.names import AUTHN_REQUEST
 from tests.plugins.saml_parties import (
@@ -285,7 +285,7 @@ def test_the_request_is_found_before_anything_is_trusted(parties: Parties) -> No
 def test_only_a_message_past_the_gate_is_received(parties: Parties) -> None:
     """Anything but a tree of the gate's, or octets for it, is refused."""
     with pytest.raises(MessageRefused, match=r"response\.fields"):
-        parties.receive("a message")
+        parties.face.receive("wayf", "a message", Outstanding("_q1", "wayf", NOW), force_authn=False, now=NOW)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from flask import Flask
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 from werkzeug.serving import make_server
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -18,15 +18,6 @@ SCRIPT = "**/autopost.js*"
 # One of each template; the others differ in words.
 LOOKED_AT = ("ask", "ask-problem", "inform", "choose", "choose-again", "declined", "enrolling", "error-again", "post",
              "refused", "reveal")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Give Debian's Chromium."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(QUIET))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +33,7 @@ def address(site: Callable[..., Flask]) -> Iterator[str]:
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
+def visit(chromium: Browser) -> Iterator[Callable[..., BrowserContext]]:
     """Give what opens a context whose service, outside, answers with a page of its own."""
     opened = []
 
@@ -50,7 +41,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
         route.fulfill(status=200, content_type="text/html", body="<title>service</title>")
 
     def open_one(**settings: object) -> BrowserContext:
-        opened.append(browser.new_context(**settings))  # type: ignore[arg-type]
+        opened.append(chromium.new_context(**settings))  # type: ignore[arg-type]
         opened[-1].route(re.compile("^https:"), service)
         return opened[-1]
 

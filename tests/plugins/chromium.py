@@ -1,4 +1,4 @@
-"""A real Chromium to walk the demo with."""
+"""Debian's Chromium, one for all tests: two drivers of it cannot live in one process."""
 
 from collections.abc import Iterator
 
