@@ -83,6 +83,8 @@ class Learning:
         if wanted is None or wanted.cpr is None:
             return Account(person.number, "done" if person.number else "case", reason="cpr_required")
         try:
+            if self.enrolments.mode == "frozen":
+                return self._frozen(wanted.cpr)
             if self._mailless(wanted):
                 return Account(None, "mail_required")
             enrolment = self.enrolments.want(wanted, person.number)
@@ -158,6 +160,11 @@ class Learning:
         found = self.enrolments.look(cpr)
         own = len(found) == 1 and not found[0].is_anothers(cpr)
         return Account(found[0].number, "known") if own else Account(None, "none")
+
+    def _frozen(self, cpr: str) -> Account:
+        """Serve a borrower that is there as it is; nobody new, and nothing changed."""
+        found = self._needed(Person(""), cpr)
+        return replace(found, state="done") if found.number else Account(None, "closed")
 
     def _mailless(self, wanted: Wish) -> bool:
         """Say whether a borrower would have to be made without a mail address, which none may be (wizard.md R22)."""

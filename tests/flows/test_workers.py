@@ -13,9 +13,9 @@ import requests
 
 from broker.demo import checking
 from broker.demo.browsing import Browser
-from broker.demo.personas import PERSONAS, persona
+from broker.demo.personas import PERSONAS, Persona, persona
 from broker.demo.running import Running, running
-from broker.demo.setting import Ports, write
+from broker.demo.setting import SERVICES, Ports, write
 from tests.plugins.demo import free_base
 
 CPRS = tuple(
@@ -81,6 +81,8 @@ def test_nothing_personal_lies_about(demo: Running) -> None:
         for spelling in (cpr.encode(), f"{cpr[:6]}-{cpr[6:]}".encode()):
             assert not any(spelling in octets for octets in left)
             assert not any(spelling in page for page in pages)
+    names = [*(name for person in PERSONAS for name in _names(person)), *(site[2] for site in SERVICES.values())]
+    assert not any(name.encode() in octets for name in names for octets in left[:-1])
 
 
 def test_the_demo_s_own_check_passes(demo: Running) -> None:
@@ -103,6 +105,11 @@ def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> Non
     assert requests.get(f"{base}/readyz", timeout=5).status_code == 200
     hidden = requests.get(f"{base}/readyz", timeout=5, headers={"X-Forwarded-For": "192.0.2.1"})
     assert set(hidden.json()) == {"ready"}
+
+
+def _names(person: Persona) -> tuple[str, ...]:
+    """Give what an institution calls a person: no plain text in the store."""
+    return (*person.attributes["eduPersonPrincipalName"], *person.attributes.get("mail", ()))
 
 
 def _children(pid: int) -> list[int]:

@@ -201,16 +201,23 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
 
 
 @pytest.fixture
-def clock() -> Clock:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give the clock of the broker under test."""
-    return Clock()
+    found = Clock()
+    monkeypatch.setattr(parts_of, "now", found.now)
+    monkeypatch.setattr("broker.app.now", found.now)
+    return found
 
 
 @pytest.fixture
-def house(setting: Setting, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def environment() -> dict[str, str]:
+    """Give what the broker's environment says beside its file; a test may say more by its parameters."""
+    return {}
+
+
+@pytest.fixture
+def house(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str, str]) -> Iterator[House]:
     """Give a broker with an empty store, a fresh library system and an empty mailbox."""
-    monkeypatch.setattr(parts_of, "now", clock.now)
-    monkeypatch.setattr("broker.app.now", clock.now)
     smtp, page = _free_port(), _free_port()
     system = koha.create_app(seeds(), clients={"broker": koha.Client(CLIENT_SECRET)})
     mailbox = Mailbox(smtp, page)
@@ -220,6 +227,7 @@ def house(setting: Setting, tmp_path: Path, clock: Clock, monkeypatch: pytest.Mo
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
+            **environment,
         }
         app = create_app(load(setting.config, environ))
         found = House(setting, app, system.extensions["koha"], mailbox, clock)

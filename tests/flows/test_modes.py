@@ -1,0 +1,100 @@
+"""The library's three modes, and the ways a request and a login can come about."""
+
+import base64
+
+import pytest
+from saml2 import saml, samlp
+
+from broker.core.borrower import State
+from tests.plugins.house import House, Person, mark
+
+OBSERVE, FROZEN = {"BROKER_LIBRARY__MODE": "observe"}, {"BROKER_LIBRARY__MODE": "frozen"}
+
+
+@pytest.mark.parametrize("environment", [OBSERVE])
+def test_observing_writes_nothing_and_tells_what_it_would(house: House) -> None:
+    """Observing, a login lands without a number, the library is untouched, and the wish is listed without CPR."""
+    before = house.koha.patrons.rows()
+    person = house.person()
+    landing = house.landing(person.agree(person.log_in("asta")))
+    assert landing.status == "Success"
+    assert "uid" not in landing.attributes
+    assert house.koha.patrons.rows() == before
+    rows = list(house.parts.cases.rows())
+    assert [row["state"] for row in rows] == [State.OBSERVED.value]
+    assert "1403044004" not in str(rows)
+    assert not house.parts.cases.retry(str(rows[0]["id"]))
+    assert house.mailbox.mails() == ()
+
+
+@pytest.mark.parametrize("environment", [FROZEN])
+def test_a_frozen_library_serves_those_it_knows(house: House) -> None:
+    """In frozen mode a borrower of the desk's lands; a new person is told that it cannot be done now."""
+    before = house.koha.patrons.rows()
+    known = house.person()
+    assert house.landing(known.agree(known.log_in("karla"))).attributes["uid"]
+    new = house.person()
+    assert mark(new.agree(new.log_in("asta"))) == ("refuse", "library_unavailable")
+    assert house.koha.patrons.rows() == before
+
+
+def _posted(person: Person, **more: str) -> str:
+    site, peer = person.house.site("my-loans"), person.house.peer
+    asked = samlp.AuthnRequest(
+        id="_posted",
+        version="2.0",
+        issue_instant=person.house.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        destination=peer.sso,
+        assertion_consumer_service_url=site.acs,
+        issuer=saml.Issuer(text=site.entity_id),
+        **more,
+    )
+    return base64.b64encode(asked.to_string()).decode()
+
+
+def test_a_request_by_post_begins_a_login(house: House) -> None:
+    """The POST binding leads to the same login; RelayState comes back to the letter."""
+    person = house.person()
+    fields = {"SAMLRequest": _posted(person), "RelayState": "ss:mem:1 +&<"}
+    begun = person.bare_post("/saml/idp/sso", fields, {"Sec-Fetch-Site": "cross-site"})
+    assert begun.status_code == 303
+    assert "Set-Cookie" not in begun.headers
+    arrived = person.deliver(*house.answer(person.choose(person.get(begun.location)), "asta"))
+    page = person.agree(person.get(arrived.location))
+    assert house.landing(page).in_response_to == "_posted"
+    assert 'value="ss:mem:1 +&amp;&lt;"' in page.get_data(as_text=True)
+
+
+def test_a_login_that_did_not_come_back_can_be_begun_again(house: House) -> None:
+    """WAYF gives up after three minutes without a word: the way back is the chooser, which says what happened."""
+    person = house.person()
+    chooser = person.ask()
+    assert mark(chooser) == ("choose", "")
+    person.choose(chooser)
+    again = person.get(chooser.request.path)
+    assert mark(again) == ("choose", "login_not_finished")
+    arrived = person.deliver(*house.answer(person.choose(again), "asta"))
+    assert mark(person.get(arrived.location))[0] == "ask"
+
+
+def test_an_answer_to_the_first_of_two_requests_still_counts(house: House) -> None:
+    """Back and a second try do not spoil the first, if that is the one which ends (design 4a)."""
+    person = house.person()
+    chooser = person.ask()
+    first = person.choose(chooser)
+    person.choose(person.get(chooser.request.path))
+    arrived = person.deliver(*house.answer(first, "asta"))
+    assert mark(person.get(arrived.location))[0] == "ask"
+
+
+def test_force_authn_reaches_the_upstream(house: House) -> None:
+    """A service's ForceAuthn is carried through."""
+    person = house.person()
+    url = person.choose(person.ask(force=True))
+    _, query = url.split("SAMLRequest=", 1)
+    from broker.demo import hub
+    from broker.saml import bindings
+
+    assert hub.read("SAMLRequest=" + query).issuer.endswith("/saml/sp/wayf/metadata")
+    message = bindings.inflate_redirect("SAMLRequest=" + query, "SAMLRequest")
+    assert b'ForceAuthn="true"' in message.xml
