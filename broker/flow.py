@@ -14,7 +14,7 @@ from broker.core.ports import Kept, Key, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump
 from broker.core.steps import Ask, Enrol, Issue, Step, Terms, next_step
-from broker.core.transaction import LIFETIME, AuthnRequest, Issued, Outstanding, Transaction
+from broker.core.transaction import LIFETIME, UNBOUND_FOR, AuthnRequest, Issued, Outstanding, Transaction
 from broker.learning import Learning
 from broker.rules import Rules
 from broker.transactions import Held, Transactions, reference
@@ -54,7 +54,7 @@ class Broker:
             id=secrets.token_hex(16),
             reference=reference(),
             begun=now,
-            until=now + LIFETIME,
+            until=now + (LIFETIME if browser else UNBOUND_FOR),
             request=request,
             browser=browser,
             upstream=ways[0] if len(ways) == 1 else None,
@@ -194,22 +194,34 @@ class Broker:
         account = self.learning.enrol(held.transaction, step.decision, now, language=language, patience=patience)
         return self.transactions.change(held, lambda transaction: replace(transaction, account=account), now)
 
-    def issue(self, held: Held, step: Issue, now: datetime) -> tuple[Held, bool]:
-        """Record once that the assertion of ``step`` is issued; the flag says whether this call was the one.
+    def issuing(self, held: Held, step: Issue, now: datetime) -> Issued | None:
+        """Give the ids under which the assertion of ``step`` leaves: those recorded, or new ones that are not yet.
 
-        ``step`` was decided on ``held`` as it is. Where the transaction has changed since, the caller decides again.
+        None where another assertion has left under the recorded ids: they stand for that one only.
         """
-        if held.transaction.issued is not None:
-            return held, False
-        issued = Issued(
+        content = self._content(step)
+        before = held.transaction.issued
+        if before is not None:
+            return before if before.content == content else None
+        return Issued(
             response=f"_{secrets.token_hex(20)}",
             assertion=f"_{secrets.token_hex(20)}",
             at=now,
             name_id=self.learning.name_id(held.transaction, persistent=step.disclosure.name_id_format == PERSISTENT),
             number=step.number,
+            content=content,
         )
-        done = self.transactions.change(held, lambda each: each if each.issued else replace(each, issued=issued), now)
-        return done, done.transaction.issued == issued
+
+    def issued(self, held: Held, issued: Issued, now: datetime) -> bool:
+        """Record that the assertion leaves; False where the transaction has changed since it was decided."""
+        return self.transactions.put(replace(held.transaction, issued=issued), held.version, now) is not None
+
+    def again(self, held: Held, now: datetime) -> Held:
+        """Read the transaction again; BrowserUnmatched where another authentication has joined it meanwhile."""
+        return self.transactions.again(held, now)
+
+    def _content(self, step: Issue) -> str:
+        return self.pseudonyms.of("content", step.disclosure.shown(self.pseudonyms), step.number or "")
 
     @staticmethod
     def _outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
@@ -217,9 +229,21 @@ class Broker:
         return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
-        done = self.transactions.change(held, lambda transaction: replace(transaction, receipt=made), now)
         key = Key("receipt", self.learning.receipts_of(held.transaction), made.record_id)
+        # On file first: nothing may leave on an answer that no record holds.
         self.store.put(key, Kept(dump(made), secrets.token_hex(8), now + _RECEIPTS_KEPT_FOR), None, now, durable=True)
+
+        def told(each: Transaction) -> Transaction:
+            return each if each.issued else replace(each, receipt=made)
+
+        taken = False
+        try:
+            done = self.transactions.change(held, told, now)
+            taken = done.transaction.receipt == made
+        finally:
+            if not taken:
+                # The answer came too late, or belongs to nobody: what was sent before it stands on its own receipt.
+                self.store.drop(key)
         return done
 
     def _terms(self, transaction: Transaction) -> Terms:

@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.core.attributes import Attributes, Reading
 from broker.core.borrower import Enrolment, State, Wish
-from broker.core.consent import Receipt
+from broker.core.consent import Receipt, in_force
 from broker.core.errors import AttributesRefused, LibraryRefused, LibraryUnavailable
 from broker.core.policy import Decision, Effect
 from broker.core.ports import Store
@@ -61,10 +61,11 @@ class Learning:
             decision = self.rules.decide_on(known, reading, now)
         if decision.effect is not Effect.PERMIT:
             return known
-        receipts = tuple(
-            load(Receipt, kept.value) for _, kept in self.store.list("receipt", self.receipts_of(known), now)
+        filed = self.store.list("receipt", self.receipts_of(known), now)
+        latest = in_force((load(Receipt, kept.value) for _, kept in filed), None)
+        return replace(
+            known, receipts=(latest,) if latest else (), account=self._account(known, reading, decision, now)
         )
-        return replace(known, receipts=receipts, account=self._account(known, reading, decision, now))
 
     def receipts_of(self, transaction: Transaction) -> str:
         """Give the pseudonym of person and service that receipts are kept under."""
@@ -78,8 +79,8 @@ class Learning:
         person, authentication = transaction.person, transaction.authentication
         if person is None or authentication is None:
             return Account(None, "none")
-        attributes = self.rules.reading(authentication, now).attributes
-        wanted = _wish(decision, attributes, language, now)
+        reading = self.rules.reading(authentication, now)
+        wanted = _wish(decision, reading, language, now)
         if wanted is None or wanted.cpr is None:
             return Account(person.number, "done" if person.number else "case", reason="cpr_required")
         try:
@@ -140,7 +141,7 @@ class Learning:
         release, person = decision.release, transaction.person
         if release is None or person is None or release.borrower == "none" or person.case:
             return None
-        wanted = _wish(decision, reading.attributes, "da", now)
+        wanted = _wish(decision, reading, "da", now)
         try:
             if release.borrower == "need":
                 return self._needed(person, _real(reading, decision))
@@ -176,8 +177,10 @@ def _real(reading: Reading, decision: Decision) -> str | None:
     return reading.attributes.one("cpr") if reading.cpr == "real" and decision.may_find_by_cpr else None
 
 
-def _wish(decision: Decision, attributes: Attributes, language: str, now: datetime) -> Wish | None:
-    return wish(decision, attributes, find_by_cpr=decision.may_find_by_cpr, language=language, today=now.date())
+def _wish(decision: Decision, reading: Reading, language: str, now: datetime) -> Wish | None:
+    # Whatever a policy file forgets to require: only a real number enrols by itself (invariant 5).
+    find = decision.may_find_by_cpr and reading.cpr == "real"
+    return wish(decision, reading.attributes, find_by_cpr=find, language=language, today=now.date())
 
 
 def _account(enrolment: Enrolment) -> Account:

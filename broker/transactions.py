@@ -57,6 +57,13 @@ class Transactions:
         written = self.store.put(Key("transaction", transaction.id), kept, was, now)
         return Held(transaction, version) if written else None
 
+    def again(self, held: Held, now: datetime) -> Held:
+        """Read a transaction again; BrowserUnmatched where another authentication has joined it since ``held``."""
+        found = self.read(held.transaction.id, now)
+        if _whose(found) != _whose(held):
+            raise BrowserUnmatched("another authentication has joined the transaction")
+        return found
+
     def change(
         self, held: Held, change: Callable[[Transaction], Transaction], now: datetime, *, of_person: bool = True
     ) -> Held:
@@ -66,12 +73,13 @@ class Transactions:
         read it, and checked its cookies, the fact is nobody's, and what it led to must not be shown (design 4a.3):
         BrowserUnmatched.
         """
-        own = (held.transaction.arrival, held.transaction.authenticated)
         for _ in range(_TRIES):
             done = self.put(change(held.transaction), held.version, now)
             if done:
                 return done
-            held = self.read(held.transaction.id, now)
-            if of_person and (held.transaction.arrival, held.transaction.authenticated) != own:
-                raise BrowserUnmatched("another authentication has joined the transaction")
+            held = self.again(held, now) if of_person else self.read(held.transaction.id, now)
         raise StoreUnavailable("the transaction kept changing")
+
+
+def _whose(held: Held) -> tuple[str | None, datetime | None]:
+    return held.transaction.arrival, held.transaction.authenticated

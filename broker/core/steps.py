@@ -112,6 +112,9 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     if transaction.receipt and transaction.receipt.event is Event.REFUSED:
         return Refuse("consent_refused", REQUEST_DENIED, decision)
     asked = _question(transaction, decision, disclosure, terms, now)
+    if asked and transaction.issued:
+        # Something else has left already; to ask anew in the same login would send two answers to one request.
+        return Refuse("finished", AUTHN_FAILED, decision)
     if asked:
         return Refuse("passive", NO_PASSIVE, decision) if transaction.request.is_passive else Ask(asked, decision)
     unfinished = _unfinished(transaction.account, decision)
@@ -137,6 +140,8 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
     if account is not None and account.state in {"mail_required", "closed"}:
         reason = "library_unavailable" if account.state == "closed" else account.state
         return Refuse(reason, REQUEST_DENIED, decision)
+    if account is not None and account.state == "case":
+        return Refuse(account.reason or "account_case", REQUEST_DENIED, decision)
     if release.borrower == "need" and (account is None or account.number is None):
         unsure = account is not None and account.state == "unavailable"
         return Refuse("library_unavailable" if unsure else "no_library_account", REQUEST_DENIED, decision)

@@ -10,6 +10,8 @@ from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
 
 LIFETIME: Final = timedelta(minutes=30)
+# Until a browser has come for it: anybody may write a request, and the store is not theirs to fill.
+UNBOUND_FOR: Final = timedelta(minutes=5)
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
 SKEW: Final = timedelta(seconds=180)  # the one constant (invariant 9)
 # Back, retry and WAYF's silent limit each send another request; a loop must end.
@@ -105,13 +107,17 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """That an assertion was issued, with the ids that make a second submit give the same one again."""
+    """That an assertion was issued, with the ids that make a second submit give the same one again.
+
+    ``content`` is the digest of what left: under these ids nothing else ever does.
+    """
 
     response: str
     assertion: str
     at: datetime
     name_id: str
     number: str | None
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ class Transaction:
         """Bind to one browser, once and for all; BrowserUnmatched if it is another's already (design 4a.1)."""
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
-        return replace(self, browser=browser)
+        return replace(self, browser=browser, until=self.begun + LIFETIME)
 
     def asked(self, outstanding: Outstanding) -> "Transaction":
         """Record an AuthnRequest that is about to be sent; TooMany after twenty in one transaction."""

@@ -74,7 +74,8 @@ class Tree:
 
 
 _ENCODING: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
-_NAMESPACE: Final = re.compile(rb"""xmlns(?::[^\s=<>"']+)?\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+# Possessive, and only behind the white space that XML demands: else ``xmlns:xmlns:...`` takes quadratic time.
+_NAMESPACE: Final = re.compile(rb"""\sxmlns(?::[^\s=<>"']++)?\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
 _ABSOLUTE: Final = re.compile(rb"""[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>"'&]*""")
 
 

@@ -13,9 +13,11 @@ from broker.core.pseudonyms import Pseudonyms
 from broker.core.transaction import LIFETIME, Transaction
 
 _B: Final = re.compile(r"b-[0-9a-f]{16}")
+_A: Final = re.compile(r"a-[0-9a-f]{16}")
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 # Cookies of ours that a browser can bring; more are somebody's attempt to fill the header.
 _MOST_B: Final = 8
+_MOST_A: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,16 @@ class Cookies:
             and self.pseudonyms.same(transaction.arrival, "arrival-mark", x)
         )
 
-    def authenticated(self, response: Response, transaction: Transaction, x: str) -> None:
-        """Give the browser the cookie a of this transaction."""
+    def authenticated(self, request: Request, response: Response, transaction: Transaction, x: str) -> None:
+        """Give the browser the cookie a of this transaction, and take back those of all but its last few logins.
+
+        However many logins one page makes a browser go through, the header stays small (design 4a).
+        """
+        old = [name for name in request.cookies if _A.fullmatch(name.removeprefix(self._prefix))]
+        for name in old[: max(0, len(old) - _MOST_A + 1)]:
+            response.delete_cookie(
+                name, secure=self.secure, httponly=True, samesite="Lax", path="/" if self.secure else self.path
+            )
         self._set(response, self._a(transaction), x, LIFETIME)
 
     @property

@@ -19,19 +19,35 @@ _HTTP: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "t
 def install(app: Flask, desk: Desk, pages: Pages) -> None:
     """Answer every error of ``app``: no stack trace, no 500 without a page (invariant 8)."""
 
-    def refused(error: BrokerError) -> Response:
-        name = reference()
+    def answered(error: BrokerError, name: str) -> Response | None:
+        """Answer the service instead of the person, where that is what the service asked for."""
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
             desk.events("request_refused", reference=name, service=error.request.service, cause=str(error))
             form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
             return pages.post(form, error.request.service)
+        # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
         passive = _passive(desk)
-        if passive is not None:
-            # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
-            return pages.refused(passive, Refuse(error.reason, NO_PASSIVE))
+        return pages.refused(passive, Refuse(error.reason, NO_PASSIVE)) if passive else None
+
+    def refused(error: BrokerError) -> Response:
+        name = reference()
+        try:
+            response = answered(error, name)
+        except BrokerError as unanswerable:
+            # The service itself is gone from the metadata: there is nobody to answer but the person.
+            error, response = unanswerable, None
+        if response is not None:
+            return response
+        own = _own(desk)
         cause = error.cause if isinstance(error, MessageRefused) else str(error)
         desk.events("refused", reference=name, reason=error.reason, cause=cause, route=_route())
-        desk.traces.leave(name, desk.now(), known=_own(desk) is not None, step=_route(), reason=error.reason)
+        desk.traces.leave(
+            name,
+            desk.now(),
+            known=own is not None and own.transaction.browser is not None,
+            step=_route(),
+            reason=error.reason,
+        )
         return pages.error(error.reason, error.http, name, _again(desk))
 
     def http(error: HTTPException) -> Response:

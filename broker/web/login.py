@@ -91,7 +91,8 @@ class Login:
             transaction = held.transaction
         elif transaction.browser not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
-        if transaction.arrival is not None and not desk.cookies.brings_authentication(request, transaction):
+        # A refusal of the upstream's names nobody: b suffices to see it, and no cookie a is spent on it.
+        if transaction.authentication is not None and not desk.cookies.brings_authentication(request, transaction):
             return redirect(self.pages.url(transaction, "upstream"), 303)
         return self.pages.show(desk.broker.learnt(held, now))
 
@@ -114,7 +115,8 @@ class Login:
         step = desk.broker.step(transaction, desk.now())
         issuing = isinstance(step, Issue)
         response = self.pages.show(joined, step) if issuing else redirect(self.pages.url(transaction), 303)
-        desk.cookies.authenticated(response, transaction, x)
+        if transaction.authentication is not None:
+            desk.cookies.authenticated(request, response, transaction, x)
         return response
 
     def upstream(self, name: str) -> Response:

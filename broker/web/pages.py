@@ -1,6 +1,5 @@
 """Shows a step: the one place where what comes next becomes an answer to the browser."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final, assert_never
 
@@ -162,18 +161,17 @@ class Pages:
         return self._page("enrolling.html", "enrol", held.transaction, url=self.url(held.transaction))
 
     def _issue(self, held: Held, step: Issue) -> Response:
-        desk, now = self.desk, self.desk.now()
-        decided = held.transaction
-        held, first = desk.broker.issue(held, step, now)
-        transaction = held.transaction
-        issued, authentication = transaction.issued, transaction.authentication
-        if issued is None or authentication is None or replace(transaction, issued=decided.issued) != decided:
-            # A fact changed between deciding and recording: whatever it now asks for is shown.
-            return self.show(held)
-        if now > issued.at + _GIVEN_AGAIN_FOR:
+        desk, now, transaction = self.desk, self.desk.now(), held.transaction
+        authentication = transaction.authentication
+        issued = desk.broker.issuing(held, step, now)
+        if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
             return self.error("finished", 410, transaction.reference, None)
+        # Written before it is recorded: what cannot be written is not said to have left.
         form = desk.service_face.respond(transaction.request, step.disclosure, authentication, issued)
-        if first:
+        if transaction.issued is None:
+            if not desk.broker.issued(held, issued, now):
+                # Another request of this browser wrote a fact meanwhile: whatever is next now is decided anew.
+                return self.show(desk.broker.again(held, now))
             desk.events(
                 "issued",
                 reference=transaction.reference,

@@ -1,12 +1,17 @@
 """Facts of one authentication never reach another, however requests of one browser interleave (design 4a.3)."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.ports import Kept, Key
+from broker.saml.identity_provider import IdentityProviderFace
 from tests.plugins.house import House, Person, form, mark
 
 
@@ -128,3 +133,157 @@ def test_a_promise_is_made_only_with_a_wish_stored(house: House) -> None:
     page = person.agree(person.log_in("ida"))
     assert mark(page) == ("refuse", "library_unavailable")
     assert list(house.parts.cases.rows()) == []
+
+
+def _told(capsys: pytest.CaptureFixture[str]) -> int:
+    return sum('"event": "issued"' in line for line in capsys.readouterr().out.splitlines())
+
+
+def test_another_fact_written_meanwhile_does_not_hide_the_assertion(
+    house: House, moment: Moment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While the assertion is recorded another tab asks for an upstream: it leaves, once, and is told once."""
+    person = house.person()
+    page = person.log_in("asta")
+    name = page.request.path.split("/")[2]
+    capsys.readouterr()
+    # The answer is the first write of the transaction, the enrolment's outcome the second, the issue the third.
+    moment.before("transaction", "transaction", "transaction", then=lambda: _elsewhere(person, name))
+    assert house.landing(person.agree(page)).status == "Success"
+    assert moment.then is None
+    assert _told(capsys) == 1
+
+
+def _elsewhere(person: Person, name: str) -> None:
+    person.choose(person.get(f"/login/{name}/upstream"))
+
+
+def test_two_submits_at_once_are_told_once(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A double click gives the same assertion twice, and one line in the audit."""
+    person = house.person()
+    page = person.log_in("asta")
+    fields = {"token": form(page)[1]["token"], "answer": "yes"}
+    tabs = [Person(house, house.app.test_client()) for _ in range(2)]
+    for tab in tabs:
+        for cookie in person.cookies(""):
+            tab.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
+    capsys.readouterr()
+    with ThreadPoolExecutor(2) as pool:
+        pages = list(pool.map(lambda tab: tab.post(page.request.path, fields), tabs))
+    landings = [house.landing(each) for each in pages if mark(each)[0] == "issue"]
+    assert landings
+    assert len({(each.name_id, each.attributes["uid"]) for each in landings}) == 1
+    assert _told(capsys) == 1
+
+
+def test_other_content_never_leaves_under_the_same_ids(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Policies that change after the assertion left do not send another under its id."""
+    person = house.person()
+    page = person.log_in("asta")
+    house.landing(person.agree(page, remember=True))
+    policies = house.parts.policies
+    held = policies._held
+    student = next(each for each in held[0].policies if each.affiliation == "student")
+    fewer = tuple(replace(each, attributes=each.attributes[:1]) for each in student.releases)
+    others = tuple(each for each in held[0].policies if each is not student)
+    changed = type(held[0])((replace(student, releases=fewer), *others), "other")
+    monkeypatch.setattr(policies, "_held", (changed, ()))
+    again = person.get(page.request.path.removesuffix("/consent"))
+    assert mark(again) == ("refuse", "finished")
+    assert not house.landing(again).attributes
+
+
+def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(house: House, moment: Moment) -> None:
+    """A no decided before and written after the other tab's assertion is not the last word on file."""
+    house.koha.faults.down = True
+    person = house.person()
+    page = person.log_in("asta")
+    token = form(page)[1]["token"]
+    assert mark(person.agree(page, remember=True))[0] == "enrol"
+    house.koha.faults.down = False
+    base = page.request.path.removesuffix("/consent")
+
+    def lands() -> None:
+        for _ in range(400):
+            if mark(person.get(base))[0] == "issue":
+                return
+            house.parts.enrolments.pause(0.05)
+
+    moment.before("receipt", then=lands)
+    late = person.post(page.request.path, {"token": token, "answer": "no"})
+    assert mark(late)[0] != "refuse"
+    assert mark(house.person().log_in("asta"))[0] == "issue"
+
+
+def test_nothing_leaves_on_an_answer_that_no_record_holds(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the receipt cannot be filed the login does not go on, now or at a reload."""
+    person = house.person()
+    page = person.log_in("asta")
+    inner = house.parts.store._store  # type: ignore[attr-defined]
+    put = inner.put
+
+    def fails(key: Key, *args: Any, **how: Any) -> bool:
+        if key.kind == "receipt":
+            raise StoreUnavailable("no")
+        return bool(put(key, *args, **how))
+
+    monkeypatch.setattr(inner, "put", fails)
+    assert mark(person.agree(page)) == ("error", "store_unavailable")
+    monkeypatch.undo()
+    assert mark(person.get(page.request.path.removesuffix("/consent")))[0] == "ask"
+
+
+def test_a_cancelled_login_costs_no_cookie(house: House) -> None:
+    """An upstream's refusal names nobody: a page that makes a browser fetch many plants nothing in it."""
+    person = house.person()
+    for _ in range(3):
+        arrived = person.deliver(*house.answer(person.choose(person.ask()), None))
+        assert mark(person.get(arrived.location)) == ("refuse", "upstream_refused")
+    assert person.cookies("a-") == []
+
+
+def test_many_logins_keep_the_header_small(house: House) -> None:
+    """A browser holds the cookies of its last few logins only."""
+    person = house.person()
+    for _ in range(11):
+        person.log_in("asta")
+    assert len(person.cookies("a-")) == 8
+
+
+def test_a_request_nobody_comes_for_is_gone_in_five_minutes(house: House) -> None:
+    """What anybody may write lives shortly; a browser that came for it has its half hour."""
+    person, other = house.person(), house.person()
+    begun = person.client.get(person.sso_path(), base_url=person.base)
+    chooser = other.ask()
+    house.clock.ahead = timedelta(minutes=6)
+    assert mark(person.get(begun.location)) == ("error", "transaction_gone")
+    assert mark(other.get(chooser.request.path))[0] == "choose"
+
+
+def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A policy file that forgets to require a real number makes no borrower of one that is not (invariant 5)."""
+    policies = house.parts.policies
+    held = policies._held
+    lax = tuple(replace(each, require=replace(each.require, cpr=False)) for each in held[0].policies)
+    monkeypatch.setattr(policies, "_held", (type(held[0])(lax, "lax"), ()))
+    before = house.koha.patrons.rows()
+    person = house.person()
+    page = person.log_in("gry")
+    page = person.agree(page) if mark(page)[0] == "ask" else page
+    assert mark(page) == ("refuse", "cpr_required")
+    assert house.koha.patrons.rows() == before
+
+
+def test_a_service_that_is_gone_is_a_page_and_no_crash(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where not even the refusal can be addressed, the person gets a page with a reference (invariant 8)."""
+    person = house.person()
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise BrokerError("the ACS of this request is no longer registered")
+
+    monkeypatch.setattr(IdentityProviderFace, "refuse", gone)
+    page = person.ask(passive=True)
+    assert page.status_code == 503
+    assert mark(page) == ("error", "unexpected")

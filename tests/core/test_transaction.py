@@ -42,7 +42,7 @@ def test_a_new_authentication_discards_what_the_older_led_to(
     full = replace(
         arrived,
         account=Account("7", "done"),
-        issued=Issued("_r", "_a", now, "n", "7"),
+        issued=Issued("_r", "_a", now, "n", "7", "c"),
         outstanding=(Outstanding("_9", "nemid", now),),
     )
     other = replace(authentication, upstream="nemid")

@@ -239,7 +239,7 @@ class Parties:
 
     def issued(self) -> Issued:
         """Give the ids of an assertion."""
-        return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "4711")
+        return Issued("_resp1", "_assertion1", NOW, "pairwise-1", "4711", "c")
 
     def disclosure(self, *items: Item, service: str = "my-loans", entity: str = LOANS) -> Disclosure:
         """Give a disclosure with these items, or a plain one."""
