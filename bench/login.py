@@ -158,7 +158,7 @@ def ours(arguments: argparse.Namespace) -> Iterator[Running]:
         text = setting.config.read_text().replace("workers = 2", f"workers = {arguments.workers}")
         setting.config.write_text(text.replace('methods = ["wayf", "nemid"]', 'methods = ["wayf"]'))
         with running(setting) as demo:
-            checking.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf")
+            checking.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
             yield demo
 
 

@@ -30,7 +30,9 @@ class Report:
     ok: bool
 
 
-def walk(browser: Browser, origin: str, person: Persona, method: str, *, patient: bool = True) -> None:
+def walk(
+    browser: Browser, origin: str, person: Persona, method: str, *, patient: bool = True, remember: bool = False
+) -> None:
     """Log ``person`` in at My loans: choose the way, pick the persona, agree, land.
 
     Who is not ``patient`` stops at the page that says that the account is on its way.
@@ -45,7 +47,7 @@ def walk(browser: Browser, origin: str, person: Persona, method: str, *, patient
         if step == "choose":
             browser.submit(form, upstream=method)
         elif step == "ask":
-            browser.submit(form, answer="yes", remember="1")
+            browser.submit(form, answer="yes", **({"remember": "yes"} if remember else {}))
         elif step in {"authenticate", "enrol"}:
             time.sleep(_PATIENCE if step == "enrol" else 0)
             browser.get(form.action)
