@@ -60,7 +60,7 @@ class Attempt:
         try:
             if self.entry.enrolment.state is State.WANTED:
                 self._enrol()
-            if self.entry.enrolment.pin_owed:
+            if self.entry.enrolment.state is State.DONE and self.entry.enrolment.pin_owed:
                 self._mail_pin()
         except (LibraryUnavailable, MailUnavailable) as error:
             self._later(error)
@@ -74,7 +74,7 @@ class Attempt:
     def _enrol(self) -> None:
         enrolment, wish, now = self.entry.enrolment, self.entry.enrolment.wish, self.tools.now()
         if wish is None or wish.cpr is None or now - enrolment.wanted_at >= GIVE_UP_AFTER:
-            self._write(replace(enrolment, state=State.GIVEN_UP, wish=None), None)
+            self._write(replace(enrolment, state=State.GIVEN_UP, wish=None, pin_owed=False), None)
             return
         found = self._look(wish.cpr)
         planned = plan(found, wish, self._linked(found), now.date())
@@ -90,11 +90,13 @@ class Attempt:
         self._done(found[0], wish, planned if isinstance(planned, Change) else None)
 
     def _look(self, cpr: str, made: Borrower | None = None) -> tuple[Borrower, ...]:
-        library, mark = self.tools.library, self.entry.enrolment.id
+        library, enrolment = self.tools.library, self.entry.enrolment
         found = library.find(cpr, self._by())
-        if self.entry.enrolment.creates:
-            # One that we made and the desk gave another number is still this person's.
-            found += library.marked(mark, self._by())
+        if enrolment.creates:
+            # One that we made and the desk gave another number is still this person's. A desk that copies the record
+            # for a sibling copies the mark: it counts on the one that we know, or where our create's answer was lost.
+            marked, known = library.marked(enrolment.id, self._by()), enrolment.number
+            found += tuple(each for each in marked if known in {None, each.number})
         return tuple({each.number: each for each in (*found, *([made] if made else []))}.values())
 
     def _linked(self, found: tuple[Borrower, ...]) -> str | None:
@@ -105,6 +107,10 @@ class Attempt:
         return linked if self.tools.library.read(linked, self._by()) else None
 
     def _create(self, wish: Wish) -> Borrower | None:
+        if self.entry.enrolment.number is not None:
+            # Whoever we knew is gone and copies may carry the mark: a new borrower gets a new one, and a PIN.
+            anew = replace(self.entry.enrolment, id=secrets.token_hex(16), number=None)
+            self.entry = self.entry._replace(enrolment=anew)
         self._hold(creates=1)
         return self.tools.library.create(wish, self.entry.enrolment.id, self._by())
 
@@ -115,10 +121,11 @@ class Attempt:
             self._hold()
             borrower = self.tools.library.change(change, self._by())
         same = before.number == borrower.number
-        made = ours and not same
+        made = ours and before.number is None
         unchanged = Outcome.UPGRADED if change else Outcome.UNCHANGED
-        # Only a borrower that carries our mark gets a PIN: one of the desk's has a PIN that works.
-        owed = ours and self.tools.mail is not None and wish.pin_to is not None and not (same and before.pin_mailed)
+        # Only what we have just made gets a PIN: one of the desk's, or one it has served since, has one that works.
+        due = made or (ours and same and before.pin_owed)
+        owed = due and self.tools.mail is not None and wish.pin_to is not None
         done = replace(
             before,
             state=State.DONE,

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
@@ -47,7 +46,7 @@ def configure() -> None:
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

@@ -42,6 +42,9 @@ class Cases:
             return False
         if entry.key.name == _LINK:
             self.links.forget(entry.key.group)
+            if entry.key.group == entry.enrolment.person:
+                # The link of the CPR itself: the library is right, and the next login asks it.
+                self.links.remember(entry.enrolment.person, None)
             self.ledger.store.drop(entry.key)
             return True
         enrolment = entry.enrolment
@@ -55,14 +58,21 @@ class Cases:
         again = replace(enrolment, attempts=0)
         return self.ledger.write(entry, again, self.ledger.soon(entry)) is not None
 
-    def dispute(self, name: str, cpr: str) -> Enrolment:
+    def reason(self, cpr: str) -> str | None:
+        """Say why staff must look before the person of this CPR (a pseudonym of Links) is served, or None."""
+        entries = (self.ledger.read(Key("enrolment", cpr, name)) for name in ("", _LINK))
+        cases = (entry.enrolment for entry in entries if entry and entry.enrolment.state is State.CASE)
+        return next((case.reason for case in cases), None)
+
+    def dispute(self, name: str, cpr: str, reason: str = "cpr_changed") -> Enrolment:
         """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another (both pseudonyms of Links).
 
-        It is kept apart from the person's own enrolment, which it must not undo.
+        Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It is kept apart from
+        the person's own enrolment, which it must not undo.
         """
         key, now = Key("enrolment", name, _LINK), self.ledger.now()
         number = self.links.number(name)
-        case = Enrolment(secrets.token_hex(16), State.CASE, now, None, cpr, reason="cpr_changed", link=number)
+        case = Enrolment(secrets.token_hex(16), State.CASE, now, None, cpr, reason=reason, link=number)
         entry = self.ledger.read(key)
         if entry:
             case = replace(case, id=entry.enrolment.id)

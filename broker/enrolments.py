@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, TypeVar
 
 from broker.attempt import Attempt, Tools
 from broker.cases import Cases
@@ -14,6 +14,7 @@ from broker.core.ports import Key
 from broker.ledger import Entry
 
 Mode = Literal["live", "observe", "frozen"]
+T = TypeVar("T")
 
 _LOOK: Final = timedelta(seconds=3)
 _TRUSTED: Final = timedelta(days=1)  # how long a finished enrolment is believed without a look at the library
@@ -33,7 +34,6 @@ class Signal(Protocol):
 
     def wait(self, timeout: float) -> bool:
         """Wait until it is set, at most ``timeout`` seconds."""
-        ...
 
 
 class Seats(Protocol):
@@ -41,7 +41,6 @@ class Seats(Protocol):
 
     def acquire(self, *, blocking: bool) -> bool:
         """Take a seat, or say that none is free."""
-        ...
 
     def release(self) -> None:
         """Give the seat back."""
@@ -69,17 +68,22 @@ class Enrolments:
 
         Without a seat it answers LibraryUnavailable at once: a slow library must not hold every thread.
         """
-        if self.seats is not None and not self.seats.acquire(blocking=False):
-            raise LibraryUnavailable("no seat to wait for the library in")
-        try:
-            return self.tools.library.find(cpr, self.tools.now() + _LOOK)
-        finally:
-            if self.seats is not None:
-                self.seats.release()
+        return self._seated(lambda by: self.tools.library.find(cpr, by))
+
+    def read(self, number: str) -> Borrower | None:
+        """Give the borrower with this number of the library system's, or None; as ``look``."""
+        return self._seated(lambda by: self.tools.library.read(number, by))
 
     def standing(self, cpr: str) -> Enrolment | None:
         """Give the enrolment of the person as it stands, or None; no call to the library."""
-        return self._at(self._key(cpr))
+        key = self.person_key(cpr)
+        return self._at(key._replace(name=_OBSERVED) if self.mode == "observe" else key)
+
+    def settled(self, cpr: str) -> str | None:
+        """Give the number of the borrower that this CPR was found to have within the last day, or None."""
+        standing = self.standing(cpr)
+        fresh = standing and standing.state is State.DONE and _looked(standing, self.tools.now(), _TRUSTED)
+        return standing.number if standing and fresh else None
 
     def known(self, wish: Wish, linked: str | None) -> Enrolment | None:
         """Give the finished enrolment of a person whose borrower is as wished already, or None: then ``want``.
@@ -171,6 +175,15 @@ class Enrolments:
         """List for staff that the link of ``name`` and ``cpr`` disagree, as ``Cases.dispute``."""
         return Cases(self.tools.ledger, self.tools.links).dispute(name, cpr)
 
+    def _seated(self, ask: Callable[[datetime], T]) -> T:
+        if self.seats is not None and not self.seats.acquire(blocking=False):
+            raise LibraryUnavailable("no seat to wait for the library in")
+        try:
+            return ask(self.tools.now() + _LOOK)
+        finally:
+            if self.seats is not None:
+                self.seats.release()
+
     def _at(self, key: Key) -> Enrolment | None:
         entry = self.tools.ledger.read(key)
         return entry.enrolment if entry else None
@@ -188,10 +201,10 @@ class Enrolments:
             soon = self.tools.ledger.soon(entry)
             return (before if soon == entry.due else replace(before, reason=None)), soon
         wanted = replace(before, state=State.WANTED, wanted_at=now, wish=wish, link=linked, attempts=0, reason=None)
-        return replace(wanted, pin_owed=False), self.tools.ledger.soon(entry)
+        return wanted, self.tools.ledger.soon(entry)
 
     def _new(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
-        return Enrolment(_mark(), State.WANTED, self.tools.now(), wish, key.group, link=linked)
+        return Enrolment(secrets.token_hex(16), State.WANTED, self.tools.now(), wish, key.group, link=linked)
 
     def _as_wished(self, before: Enrolment, wish: Wish, now: datetime) -> bool:
         if before.number is None or before.carried != self.tools.carried(wish):
@@ -199,10 +212,12 @@ class Enrolments:
         return before.expires is None or not near(before.expires, wish.expires, now.date())
 
     def _found(self, borrower: Borrower, before: Enrolment, wish: Wish) -> Enrolment:
+        owed = before.pin_owed and before.number == borrower.number
         return replace(
             before,
             state=State.DONE,
-            wish=before.wish if before.pin_owed else None,
+            wish=before.wish if owed else None,
+            pin_owed=owed,
             number=borrower.number,
             category=borrower.category,
             expires=borrower.expires,
@@ -224,10 +239,6 @@ class Enrolments:
         self.tools.ledger.write(entry, observed, None)
         return observed
 
-    def _key(self, cpr: str) -> Key:
-        key = self.person_key(cpr)
-        return key._replace(name=_OBSERVED) if self.mode == "observe" else key
-
 
 def _number(wish: Wish) -> str:
     if wish.cpr is None:
@@ -237,7 +248,3 @@ def _number(wish: Wish) -> str:
 
 def _looked(before: Enrolment, now: datetime, within: timedelta) -> bool:
     return before.settled is not None and now - before.settled < within
-
-
-def _mark() -> str:
-    return secrets.token_hex(16)

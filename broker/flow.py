@@ -3,23 +3,20 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from broker.arrivals import Arrivals
 from broker.core.consent import Event, Receipt, receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.records import dump
 from broker.core.steps import Ask, Enrol, Issue, Step, Terms, next_step
 from broker.core.transaction import LIFETIME, UNBOUND_FOR, AuthnRequest, Issued, Outstanding, Transaction
 from broker.learning import Learning
+from broker.receipts import Receipts
 from broker.rules import Rules
 from broker.transactions import Held, Transactions, reference
-
-_RECEIPTS_KEPT_FOR: Final = timedelta(days=2 * 365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +226,9 @@ class Broker:
         return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
-        key = Key("receipt", self.learning.receipts_of(held.transaction), made.record_id)
+        receipts, group = Receipts(self.store), self.learning.receipts_of(held.transaction)
         # On file first: nothing may leave on an answer that no record holds.
-        self.store.put(key, Kept(dump(made), secrets.token_hex(8), now + _RECEIPTS_KEPT_FOR), None, now, durable=True)
+        receipts.file(group, made, now)
 
         def told(each: Transaction) -> Transaction:
             return each if each.issued else replace(each, receipt=made)
@@ -243,7 +240,7 @@ class Broker:
         finally:
             if not taken:
                 # The answer came too late, or belongs to nobody: what was sent before it stands on its own receipt.
-                self.store.drop(key)
+                receipts.take_back(group, made)
         return done
 
     def _terms(self, transaction: Transaction) -> Terms:

@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from broker.cases import Cases
 from broker.core.attributes import Attributes, Reading
-from broker.core.borrower import Enrolment, State, Wish
-from broker.core.consent import Receipt, in_force
+from broker.core.borrower import Borrower, Enrolment, State, Wish, amiss
 from broker.core.errors import AttributesRefused, LibraryRefused, LibraryUnavailable
 from broker.core.policy import Decision, Effect
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.records import load
 from broker.core.transaction import Account, Authentication, Person, Transaction
 from broker.core.wishes import wish
 from broker.enrolments import Enrolments
 from broker.links import Asserted, Links
+from broker.receipts import Receipts
 from broker.rules import Rules
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
@@ -61,8 +61,7 @@ class Learning:
             decision = self.rules.decide_on(known, reading, now)
         if decision.effect is not Effect.PERMIT:
             return known
-        filed = self.store.list("receipt", self.receipts_of(known), now)
-        latest = in_force((load(Receipt, kept.value) for _, kept in filed), None)
+        latest = Receipts(self.store).latest(self.receipts_of(known), now)
         return replace(
             known, receipts=(latest,) if latest else (), account=self._account(known, reading, decision, now)
         )
@@ -144,7 +143,10 @@ class Learning:
         wanted = _wish(decision, reading, "da", now)
         try:
             if release.borrower == "need":
-                return self._needed(person, _real(reading, decision))
+                name = (
+                    self._name(transaction.authentication, reading.attributes) if transaction.authentication else None
+                )
+                return self._needed(person, _real(reading, decision), name)
             if wanted is None or wanted.cpr is None:
                 return Account(person.number, "done" if person.number else "none")
             standing = self.enrolments.known(wanted, person.number)
@@ -155,12 +157,37 @@ class Learning:
         except (LibraryUnavailable, LibraryRefused):
             return Account(None, "unavailable")
 
-    def _needed(self, person: Person, cpr: str | None) -> Account:
-        if person.number or cpr is None:
-            return Account(person.number, "known" if person.number else "none")
-        found = self.enrolments.look(cpr)
-        own = len(found) == 1 and not found[0].is_anothers(cpr)
-        return Account(found[0].number, "known") if own else Account(None, "none")
+    def _needed(self, person: Person, cpr: str | None, name: str | None = None) -> Account:
+        """Find the borrower that must be there: where a CPR came by the CPR, for the desk may have corrected it."""
+        if cpr is None:
+            owner = self.links.cpr(name) if name else None
+            reason = Cases(self.enrolments.tools.ledger, self.links).reason(owner) if owner else None
+            return _case(reason) if reason else _known(person.number)
+        standing = self.enrolments.standing(cpr)
+        if standing and standing.state is State.CASE:
+            return _case(standing.reason)
+        if person.number and person.number == self.enrolments.settled(cpr):
+            return _known(person.number)
+        try:
+            found = self.enrolments.look(cpr)
+        except LibraryUnavailable:
+            if person.number is None:
+                raise
+            return _known(person.number)
+        return self._agreed(found, cpr, person.number, standing)
+
+    def _agreed(self, found: tuple[Borrower, ...], cpr: str, linked: str | None, standing: Enrolment | None) -> Account:
+        reason = amiss(found, cpr, linked)
+        kept = self.enrolments.read(linked) if linked and reason else None
+        if kept is None or reason is None:
+            # No link, one that agrees, or one to a borrower that is gone and names nobody.
+            return _known(found[0].number if found and not amiss(found, cpr, None) else None)
+        if not found and standing and kept.mark == standing.id and not kept.is_anothers(cpr):
+            # We made it for this very CPR, and the desk has given it another number since.
+            return _known(linked)
+        owner = self.links.of_cpr(cpr)
+        Cases(self.enrolments.tools.ledger, self.links).dispute(owner, owner, reason)
+        return _case(reason)
 
     def _frozen(self, cpr: str) -> Account:
         """Serve a borrower that is there as it is; nobody new, and nothing changed."""
@@ -169,7 +196,16 @@ class Learning:
 
     def _mailless(self, wanted: Wish) -> bool:
         """Say whether a borrower would have to be made without a mail address, which none may be (wizard.md R22)."""
-        return wanted.pin_to is None and wanted.cpr is not None and not self.enrolments.look(wanted.cpr)
+        mailed = any(each.name == "email" for each in wanted.fields)
+        return not mailed and wanted.cpr is not None and not self.enrolments.look(wanted.cpr)
+
+
+def _case(reason: str | None) -> Account:
+    return Account(None, "case", reason=reason)
+
+
+def _known(number: str | None) -> Account:
+    return Account(number, "known" if number else "none")
 
 
 def _real(reading: Reading, decision: Decision) -> str | None:

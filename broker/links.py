@@ -105,6 +105,11 @@ class Links:
         found = self._read(name)
         return self._number(found.link) if found else None
 
+    def cpr(self, name: str) -> str | None:
+        """Give the pseudonym of the CPR that ``name`` is linked with, or None."""
+        found = self._read(name)
+        return found.link.cpr if found else None
+
     def remember(self, cpr: str, number: str | None) -> None:
         """Write which borrower the person of ``cpr`` (a pseudonym) has; nothing where no link is kept."""
         for _ in range(_TURNS):

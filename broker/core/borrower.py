@@ -28,10 +28,11 @@ class Borrower:
     def is_anothers(self, number: str) -> bool:
         """Say whether this is a borrower with whose date of birth the CPR ``number`` disagrees.
 
-        Its card number may be ten digits that are a stranger's CPR. One that we made was made by the CPR itself.
+        Its card number may be ten digits that are a stranger's CPR. A mark proves nothing: the desk copies records,
+        mark and all, and may have used the field for something else.
         """
         born = cpr.birth_date(number)
-        return self.mark is None and None not in {self.born, born} and self.born != born
+        return None not in {self.born, born} and self.born != born
 
     def __repr__(self) -> str:
         """Show number and category only."""
@@ -95,9 +96,9 @@ class Outcome(StrEnum):
 class Enrolment:
     """One durable wish and how far it is; keyed by the person, a later wish replaces the earlier (design 4c).
 
-    ``id`` is the random mark that every create carries, the same under every later wish, so that a borrower found
-    with it is ours; ``creates`` counts the creates sent with it. A finished enrolment keeps number, category, expiry
-    and outcome, not the wish; while its PIN is owed it keeps the wish without CPR and fields.
+    ``id`` is the random mark that every create carries, the same under every later wish until the borrower it made is
+    gone, so that our create is known by it; ``creates`` counts the creates sent. A finished enrolment keeps number,
+    category, expiry and outcome, not the wish; while its PIN is owed it keeps the wish without CPR and fields.
     """
 
     id: str
@@ -167,16 +168,24 @@ def plan(found: tuple[Borrower, ...], wish: Wish, linked: str | None, today: dat
     ``found`` are all borrowers that match the CPR, ``linked`` the number a remembered link names.
     Two matches, a link that names another borrower than the CPR finds, or one with another date of birth is a Case.
     """
+    reason = amiss(found, wish.cpr, linked)
+    if reason:
+        return Case(reason)
+    return _change(found[0], wish, today) if found else Create(wish)
+
+
+def amiss(found: tuple[Borrower, ...], number: str | None, linked: str | None) -> str | None:
+    """Say why ``found`` by the CPR ``number`` is not the one borrower that ``linked`` names, or None where it is.
+
+    The answer is the reason of a case. With ``linked`` None any one borrower will do, and so does none.
+    """
     if len(found) > 1:
-        return Case("two_borrowers")
-    if not found:
-        return Case("cpr_changed") if linked else Create(wish)
-    borrower = found[0]
-    if linked and linked != borrower.number:
-        return Case("cpr_changed")
-    if wish.cpr and borrower.is_anothers(wish.cpr):
-        return Case("birth_date_differs")
-    return _change(borrower, wish, today)
+        return "two_borrowers"
+    if linked and linked not in {each.number for each in found}:
+        return "cpr_changed"
+    if number and any(each.is_anothers(number) for each in found):
+        return "birth_date_differs"
+    return None
 
 
 def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:

@@ -6,14 +6,24 @@ from typing import Final
 from lxml import etree
 
 from broker.core.attributes import WireAttribute
-from broker.core.entities import UNSPECIFIED
+from broker.core.entities import UNSPECIFIED, Assurance
 from broker.core.transaction import Authentication
+from broker.core.values import level
 from broker.saml.answers import FRESH, Claim, moment, saml, text
+from broker.saml.names import UNSPECIFIED_CLASS
 
 _ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")
 _VALUE: Final = saml("AttributeValue")
 _NAME_ID: Final = saml("NameID")
 _CLASS: Final = saml("AuthnContext", "AuthnContextClassRef")
+# Classes other than those of NSIS that say how surely the person is known, and the level each says at least.
+_SAYING: Final = {
+    "https://refeds.org/profile/mfa": Assurance.SUBSTANTIAL,
+    "http://schemas.microsoft.com/claims/multipleauthn": Assurance.SUBSTANTIAL,
+    "http://eidas.europa.eu/LoA/low": Assurance.LOW,
+    "http://eidas.europa.eu/LoA/substantial": Assurance.SUBSTANTIAL,
+    "http://eidas.europa.eu/LoA/high": Assurance.HIGH,
+}
 
 
 def authentication(claim: Claim) -> Authentication:
@@ -31,7 +41,7 @@ def authentication(claim: Claim) -> Authentication:
         authorities=claim.authorities,
         attributes=attributes(claim.assertion),
         authn_instant=claim.instants[0],
-        authn_context=text(statement.find(_CLASS)) or None,
+        authn_context=_authn_context(claim),
         received=claim.answer.now,
         assertion_until=min(end for end in ends if end),
         name_id=text(name_id) or None,
@@ -39,6 +49,14 @@ def authentication(claim: Claim) -> Authentication:
         session_index=statement.get("SessionIndex"),
         session_until=moment(statement, "SessionNotOnOrAfter"),
     )
+
+
+def _authn_context(claim: Claim) -> str | None:
+    """Give the class, or unspecified where it says more than the institution is good for: we would vouch for it."""
+    written = " ".join(text(claim.statements[0].find(_CLASS)).split())  # an anyURI: space around it means nothing
+    cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
+    said = _SAYING.get(written) or level(written)
+    return UNSPECIFIED_CLASS if said and said > cap else written or None
 
 
 def attributes(assertion: etree._Element) -> tuple[WireAttribute, ...]:

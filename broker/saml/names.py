@@ -11,6 +11,7 @@ XENC11: Final = "http://www.w3.org/2009/xmlenc11#"
 XSI: Final = "http://www.w3.org/2001/XMLSchema-instance"
 XINCLUDE: Final = "http://www.w3.org/2001/XInclude"
 EXCLUSIVE: Final = "http://www.w3.org/2001/10/xml-exc-c14n#"
+UNSPECIFIED_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 
 PREFIXES: Final = {"saml": SAML, "samlp": SAMLP, "md": MD, "ds": DS, "xenc": XENC, "xsi": XSI, "xi": XINCLUDE}
 

@@ -1,6 +1,7 @@
 """Reads one role descriptor of metadata: what an upstream's IDPSSODescriptor or a service's SPSSODescriptor says."""
 
 import base64
+import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -85,13 +86,13 @@ class _Role:
         return self.element.get(name, "").strip() in _TRUE
 
     def locations(self, kind: str, binding: str) -> list[tuple[etree._Element, str]]:
-        """Give the endpoints of a binding; a Location that is no web address would run as script in the form."""
+        """Give the endpoints of a binding; a Location that is none would run as script, plain http be read."""
         found = []
         for each in self.element.findall(kind):
             location = each.get("Location", "")
             if each.get("Binding") != binding:
                 continue
-            if web_address(location):
+            if web_address(location, secure=True):
                 found.append((each, location))
             else:
                 self.faults.append((f"has the Location {location!r}", "an endpoint is an https address"))
@@ -146,7 +147,7 @@ class _Role:
         for each in self.element.iterfind(f"{_UIINFO}/{{{MDUI}}}{name}"):
             written = (each.text or "").strip()
             if address and not web_address(written):
-                self.faults.append((f"has the {name} {written!r}", "it is an https address"))
+                self.faults.append((f"has the {name} {written!r}", "it is a web address"))
             texts.setdefault(each.get(_LANGUAGE, ""), written)
         either = texts.get("en") or texts.get("da")
         return Text(en=texts.get("en") or either, da=texts.get("da") or either) if either else None
@@ -199,14 +200,25 @@ def service(
     return None if faults else descriptor
 
 
-def web_address(location: str) -> bool:
-    """Say whether this is an absolute http or https address without credentials or white space."""
+def web_address(location: str, *, secure: bool = False) -> bool:
+    """Say whether this is an absolute http or https address without credentials or white space.
+
+    A ``secure`` one is https, or never leaves the machine: assertions and person data go there.
+    """
     try:
         parts = urlsplit(location)
     except ValueError:
         return False
     plain = not any(each.isspace() for each in location) and "@" not in parts.netloc
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
+    kept = parts.scheme == "https" or (parts.scheme == "http" and (not secure or _loopback(parts.hostname or "")))
+    return kept and bool(parts.hostname) and plain
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def _octets(certificate: etree._Element) -> bytes:

@@ -18,6 +18,7 @@ DIGEST_METHODS: Final = frozenset(
     ("http://www.w3.org/2001/04/xmlenc#sha256", _MORE + "sha384", "http://www.w3.org/2001/04/xmlenc#sha512")
 )
 _ID: Final = re.compile(r"[^\W\d][\w.\-]*")  # an NCName: nothing that could end the XPointer xmlsec builds from it
+_MOST_PREFIXES: Final = 16  # real signatures list one to five
 _INCLUSIVE: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 
 
@@ -94,6 +95,12 @@ def _parameters(signature: etree._Element) -> bool:
     )
 
 
+def _prefixes(signature: etree._Element) -> bool:
+    """Refuse long lists of prefixes: each is looked for at each element, 40 kB of them for half a minute."""
+    listed = [each.get("PrefixList", "").split() for each in signature.iter(_INCLUSIVE)]
+    return sum(map(len, listed)) > _MOST_PREFIXES
+
+
 SHAPE: Final[dict[str, Callable[[etree._Element], bool]]] = {
     "signed_infos": _signed_infos,
     "object": _object,
@@ -104,6 +111,7 @@ SHAPE: Final[dict[str, Callable[[etree._Element], bool]]] = {
     "digest": _digest,
     "signature_method": _method,
     "signature_parameters": _parameters,
+    "prefixes": _prefixes,
 }
 
 

@@ -14,12 +14,12 @@ from broker.core.errors import BrokerError, Status
 from broker.core.release import Disclosure, Item
 from broker.core.transaction import Authentication, AuthnRequest, Issued
 from broker.saml import times
+from broker.saml.names import UNSPECIFIED_CLASS
 
 # The service's clock may be behind ours by as much (interop.md).
 STARTS_BEFORE: Final = timedelta(seconds=60)
 LIVES: Final = timedelta(minutes=5)
 LONGEST_SESSION: Final = timedelta(hours=8)
-_UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -102,7 +102,7 @@ def _statement(of: Assertable) -> saml.AuthnStatement:
         session_index=f"_{session[:40]}",
         session_not_on_or_after=times.write(until),
         authn_context=saml.AuthnContext(
-            authn_context_class_ref=saml.AuthnContextClassRef(text=authentication.authn_context or _UNSPECIFIED),
+            authn_context_class_ref=saml.AuthnContextClassRef(text=authentication.authn_context or UNSPECIFIED_CLASS),
             authenticating_authority=[saml.AuthenticatingAuthority(text=each) for each in chain],
         ),
     )

@@ -18,21 +18,24 @@ _HTTP: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "t
 
 def install(app: Flask, desk: Desk, pages: Pages) -> None:
     """Answer every error of ``app``: no stack trace, no 500 without a page (invariant 8)."""
+    faults = Faults(desk, pages)
+    app.register_error_handler(BrokerError, faults.refused)
+    app.register_error_handler(HTTPException, faults.http)
+    app.register_error_handler(Exception, faults.unforeseen)
 
-    def answered(error: BrokerError, name: str) -> Response | None:
-        """Answer the service instead of the person, where that is what the service asked for."""
-        if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
-            desk.events("request_refused", reference=name, service=error.request.service, cause=str(error))
-            form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
-            return pages.post(form, error.request.service)
-        # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
-        passive = _passive(desk)
-        return pages.refused(passive, Refuse(error.reason, NO_PASSIVE)) if passive else None
 
-    def refused(error: BrokerError) -> Response:
-        name = reference()
+class Faults:
+    """The answers to errors over one desk."""
+
+    def __init__(self, desk: Desk, pages: Pages) -> None:
+        """Take where errors are told, and what shows them."""
+        self.desk, self.pages = desk, pages
+
+    def refused(self, error: BrokerError) -> Response:
+        """Answer what the broker itself refuses or cannot do."""
+        desk, name = self.desk, reference()
         try:
-            response = answered(error, name)
+            response = self._to_service(error, name)
         except BrokerError as unanswerable:
             # The service itself is gone from the metadata: there is nobody to answer but the person.
             error, response = unanswerable, None
@@ -41,33 +44,36 @@ def install(app: Flask, desk: Desk, pages: Pages) -> None:
         own = _own(desk)
         cause = error.cause if isinstance(error, MessageRefused) else str(error)
         desk.events("refused", reference=name, reason=error.reason, cause=cause, route=_route())
-        desk.traces.leave(
-            name,
-            desk.now(),
-            known=own is not None and own.transaction.browser is not None,
-            step=_route(),
-            reason=error.reason,
-        )
-        return pages.error(error.reason, error.http, name, _again(desk))
+        known = own is not None and own.transaction.browser is not None
+        desk.traces.leave(name, desk.now(), known=known, step=_route(), reason=error.reason)
+        return self.pages.error(error.reason, error.http, name, _again(desk))
 
-    def http(error: HTTPException) -> Response:
-        name = reference()
-        code = error.code or 500
+    def http(self, error: HTTPException) -> Response:
+        """Answer what Flask refuses: no such page, wrong method, too large."""
+        name, code = reference(), error.code or 500
         reason = _HTTP.get(code, "unexpected" if code >= 500 else "form_refused")
-        desk.events("refused", reference=name, reason=reason, http=code, route=_route())
-        response = pages.error(reason, code, name, None)
+        self.desk.events("refused", reference=name, reason=reason, http=code, route=_route())
+        response = self.pages.error(reason, code, name, None)
         if code == 405:
             response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
         return response
 
-    def unforeseen(error: Exception) -> Response:
+    def unforeseen(self, error: Exception) -> Response:
+        """Answer what nobody foresaw."""
         name = reference()
-        desk.unexpected(error, name)
-        return pages.error("unexpected", 503, name, _again(desk))
+        self.desk.unexpected(error, name)
+        return self.pages.error("unexpected", 503, name, _again(self.desk))
 
-    app.register_error_handler(BrokerError, refused)
-    app.register_error_handler(HTTPException, http)
-    app.register_error_handler(Exception, unforeseen)
+    def _to_service(self, error: BrokerError, name: str) -> Response | None:
+        """Answer the service instead of the person, where that is what the service asked for."""
+        desk, pages = self.desk, self.pages
+        if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
+            desk.events("request_refused", reference=name, service=error.request.service, cause=str(error))
+            form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
+            return pages.post(form, error.request.service)
+        # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
+        passive = _passive(desk)
+        return pages.refused(passive, Refuse(error.reason, NO_PASSIVE)) if passive else None
 
 
 def _route() -> str:

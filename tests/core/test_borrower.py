@@ -38,7 +38,8 @@ THERE = Borrower("7", "STUD", FAR, fields={"surname": "Prøvesen"})
         ((replace(THERE, born=date(1999, 1, 2)),), None, Case("birth_date_differs")),
         ((replace(THERE, born=date(1899, 1, 1)),), "7", Case("birth_date_differs")),
         ((replace(THERE, born=date(1999, 1, 2), category="PRIV"),), None, Case("birth_date_differs")),
-        ((replace(THERE, born=date(1999, 1, 2), mark="a" * 32),), None, Nothing("7")),
+        ((replace(THERE, born=date(1999, 1, 2), mark="a" * 32),), None, Case("birth_date_differs")),
+        ((replace(THERE, born=date(1999, 1, 2), mark="HUM-2019"),), "7", Case("birth_date_differs")),
     ],
 )
 def test_the_plan(found: tuple[Borrower, ...], linked: str | None, planned: Plan) -> None:

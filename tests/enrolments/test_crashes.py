@@ -1,6 +1,7 @@
 """An accepted enrolment is carried out once, wherever the process that was at it died."""
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -159,3 +160,61 @@ def test_two_creates_at_once_are_one_borrower_or_a_case(world: Any, unique: bool
     world.live.want(world.wish(), None)
     world.live.step()
     assert (len(world.library.borrowers), world.settle().state) == (borrowers, state)
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_copy_of_one_that_is_gone_is_not_taken_for_a_create_whose_answer_was_lost(world: Any, sent: bool) -> None:
+    """The desk copied the record, mark and all, and deleted it; the new create fails, and the copy stays another's."""
+
+    def lost() -> None:
+        raise LibraryUnavailable("502")
+
+    world.live.want(world.wish(), None)
+    world.settle()
+    gone = world.library.borrowers.pop("1")
+    del world.library.cprs["1"]
+    copy = world.library.add("0202990000", replace(gone, number="7", fields={"surname": "Eksempel"}))
+    world.hooks.after.update({"create": lost} if sent else {})
+    world.hooks.before.update({} if sent else {"create": lost})
+    world.live.want(world.wish(affiliation="employee"), "1")
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.number, enrolment.outcome) == (State.DONE, "2", Outcome.CREATED)
+    assert (world.library.borrowers["7"], set(world.library.pins)) == (copy, {"1", "2"})
+    assert (len(world.post.sent), world.post.sent[-1].pin) == (2, world.library.pins["2"])
+
+
+def test_a_copy_beside_the_one_we_made_is_no_second_borrower(world: Any) -> None:
+    """The mark counts on the borrower that we know, and on no other."""
+    world.live.want(world.wish(), None)
+    world.settle()
+    world.library.add("0202990000", replace(world.library.borrowers["1"], number="7"))
+    world.live.want(world.wish(affiliation="employee"), "1")
+    assert (world.settle().state, world.settle().number, len(world.post.sent)) == (State.DONE, "1", 1)
+
+
+def test_a_copy_that_got_the_cpr_gets_no_pin(world: Any) -> None:
+    """The desk moved the person to another record: whatever PIN it gave there is left alone."""
+    world.live.want(world.wish(), None)
+    world.settle()
+    moved = world.library.borrowers.pop("1")
+    del world.library.cprs["1"]
+    world.library.add(CPR, replace(moved, number="7"))
+    world.live.want(world.wish(affiliation="employee"), "1")
+    enrolment = world.settle()
+    assert (enrolment.number, enrolment.outcome, enrolment.pin_owed) == ("7", Outcome.UNCHANGED, False)
+    assert (set(world.library.pins), len(world.post.sent)) == ({"1"}, 1)
+
+
+def test_a_pin_owed_is_not_owed_to_another_borrower(world: Any) -> None:
+    """While the mail was down the desk moved the person to a copy; it gets no PIN at the next login either."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.live.step()
+    moved = world.library.borrowers.pop("1")
+    del world.library.cprs["1"]
+    world.library.add(CPR, replace(moved, number="7"))
+    world.now += timedelta(days=1)
+    assert world.live.known(world.wish(), None).pin_owed is False
+    world.post.down = False
+    world.settle()
+    assert (world.library.pins, world.post.sent) == ({}, [])

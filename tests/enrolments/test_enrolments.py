@@ -218,6 +218,48 @@ def test_a_pin_is_not_mailed_again_when_a_later_wish_is_carried_out(world: Any) 
     assert len(world.post.sent) == 1
 
 
+def test_a_pin_that_could_not_be_mailed_is_not_set_at_a_later_wish(world: Any) -> None:
+    """The desk has given one meanwhile: a changed wish is no reason to set another over it."""
+    world.hooks.before["set_pin"] = failing(LibraryRefused("too simple"))
+    world.live.want(world.wish(), None)
+    assert world.settle().reason == "pin_refused"
+    world.library.pins["1"] = "4071"
+    world.live.want(world.wish(affiliation="employee", category="EMPL", upgrades=("STUD",)), None)
+    assert world.settle().outcome is Outcome.UPGRADED
+    assert (world.library.pins, world.post.sent) == ({"1": "4071"}, [])
+
+
+@pytest.mark.parametrize("later", ["employee", "student"])
+def test_a_pin_that_is_owed_stays_owed_under_a_later_wish(world: Any, later: str) -> None:
+    """Another wish while the mail is down loses no PIN, and a case or the end of the wish mails none."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.live.step()
+    world.live.want(world.wish(affiliation=later, fields=()), None)
+    world.post.down = False
+    assert world.settle().pin_owed is False
+    assert [each.pin for each in world.post.sent] == [world.library.pins["1"]]
+
+
+@pytest.mark.parametrize("end", [State.CASE, State.GIVEN_UP])
+def test_an_enrolment_that_ends_otherwise_mails_no_pin(world: Any, end: State) -> None:
+    """Where staff must look, or nothing came of it, no PIN is set."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.live.step()
+    world.live.want(world.wish(affiliation="employee"), None)
+    world.post.down = False
+    if end is State.CASE:
+        world.library.add(CPR, Borrower("9", "PRIV"))
+        world.now += timedelta(hours=4)
+    else:
+        world.now += timedelta(days=30)
+    world.hooks.calls.clear()
+    enrolment = world.live.step()
+    assert (enrolment.state, enrolment.pin_owed, "read" in world.hooks.calls) == (end, False, False)
+    assert (world.library.pins, world.post.sent) == ({}, [])
+
+
 def test_no_mail_holds_the_cpr(world: Any) -> None:
     """A mail travels and is kept where we do not know."""
     world.live.want(world.wish(), None)

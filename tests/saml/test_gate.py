@@ -11,9 +11,21 @@ from lxml import etree
 
 from broker.core.errors import MessageRefused
 from broker.saml import checks, gate, shape
-from broker.saml.names import ASSERTION, AUTHN_REQUEST, DS, ENTITY, MD, RESPONSE, SAML, SIGNATURE, SIGNED_INFO
+from broker.saml.names import (
+    ASSERTION,
+    AUTHN_REQUEST,
+    DS,
+    ENTITY,
+    EXCLUSIVE,
+    MD,
+    RESPONSE,
+    SAML,
+    SIGNATURE,
+    SIGNED_INFO,
+)
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 
+LISTING = f'<e:InclusiveNamespaces xmlns:e="{EXCLUSIVE}" PrefixList="%s"/>'
 HIDDEN = '<e:x xmlns:e="urn:e">%s</e:x>'
 
 
@@ -85,9 +97,10 @@ HOSTILE: dict[str, Callable[[Forge], bytes]] = {
     "namespaces": _value("".join(f'<e:x xmlns:e="urn:{each}"/>' for each in range(1100))),
     "relative_namespace": _replaced(b" ID=", b' xmlns:rel="rel/uri" ID='),
     "root": lambda _forge: REQUEST,
-    "nodes": _value("<e/>" * 10_001),
-    "attributes": _value(_attributed(900)),
+    "nodes": _value("<e/>" * 3_000),
+    "attributes": _value(_attributed(250)),
     "depth": _value("<e>" * 60 + "</e>" * 60),
+    "scope": _value("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{each}='urn:e'" for each in range(100)) + "/>"),
     "comment": _value("nurse@au.dk<!-- -->.evil.example"),
     "instruction": _value("nurse@au.dk<?x y?>.evil.example"),
     "xinclude": _value('<i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/hostname"/>'),
@@ -113,6 +126,10 @@ HOSTILE: dict[str, Callable[[Forge], bytes]] = {
     "digest": _replaced(b"http://www.w3.org/2001/04/xmlenc#sha256", b"http://www.w3.org/2000/09/xmldsig#sha1"),
     "signature_method": _replaced(b"2001/04/xmldsig-more#rsa-sha256", b"2000/09/xmldsig#rsa-sha1"),
     "signature_parameters": _truncated,
+    "prefixes": _replaced(
+        f'<ds:Transform Algorithm="{EXCLUSIVE}"/>'.encode(),
+        f'<ds:Transform Algorithm="{EXCLUSIVE}">{LISTING % ("p " * 17)}</ds:Transform>'.encode(),
+    ),
 }
 TABLES: dict[str, tuple[Any, str]] = {
     name: (module, table)

@@ -156,6 +156,11 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
     ),
     ("hub", lambda xml: xml.replace("Certificate>MII", "Certificate>MIJ"), "holds a certificate that is none"),
     ("loans", lambda xml: xml.replace("/acs", "/a b"), "has the Location"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://my-loans.example/acs"), "https address"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://localhost.example/"), "https address"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://evil-localhost/"), "https address"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://10.0.0.1/acs"), "https address"),
+    ("hub", lambda xml: xml.replace("https://hub.example/sso", "http://hub.example/sso"), "https address"),
     (
         "loans",
         lambda xml: xml.replace("https://my-loans.example/acs", "https://x@my-loans.example/acs"),
@@ -184,6 +189,14 @@ def test_a_fault_is_told_with_its_file(folder: Path, name: str, spoil: Callable[
     found = [each for each in faults(folder) if told in each]
     assert len(found) == 1
     assert found[0].startswith(("metadata/" + path.name, "metadata: no IDPSSODescriptor"))
+
+
+@pytest.mark.parametrize("host", ["localhost:8080", "loans.localhost:8080", "127.0.0.1:8080", "[::1]:8080"])
+def test_plain_http_stays_on_the_machine(folder: Path, host: str) -> None:
+    """A service under development on this machine needs no certificate: what is posted to it never leaves."""
+    path = folder / "loans.xml"
+    path.write_text(path.read_text().replace("https://my-loans.example/acs", f"http://{host}/acs"))
+    assert load(folder).services[LOANS].acs == (Endpoint(f"http://{host}/acs", 1),)
 
 
 def test_a_list_with_gcm_is_no_fault(folder: Path) -> None:

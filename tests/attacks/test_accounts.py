@@ -1,0 +1,190 @@
+"""Design 4c: nobody gets another's account, whatever the desk has copied, corrected or written into the record."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.core.errors import LibraryUnavailable
+from broker.demo import hub
+from broker.demo.personas import persona
+from broker.demo.setting import HUB
+from broker.saml import bindings
+from tests.plugins.house import House, Person, mark
+
+ASTA = "1403044004"
+DESK = {"surname": "Ravn", "firstname": "Ida", "library_id": "AUL", "category_id": "STUDENT"}
+Arrive = Callable[..., tuple[Person, TestResponse]]
+
+
+@pytest.fixture
+def arrive(house: House, monkeypatch: pytest.MonkeyPatch) -> Arrive:
+    """Give how Asta comes to a service by the hub, some of her attributes replaced (an empty one is not sent)."""
+    # The services' requests come at the time it is for the broker.
+    monkeypatch.setattr("broker.demo.library.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
+
+    def come(service: str, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:
+        attributes = {name: values for name, values in {**persona("asta").attributes, **asserted}.items() if values}
+        person = house.person()
+        asked = hub.read(urlsplit(person.choose(person.ask(service))).query)
+        who = replace(persona("asta"), attributes=attributes)
+        xml = hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
+        fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        return person, person.get(person.deliver(asked.acs, fields).location)
+
+    return come
+
+
+def number(house: House, came: tuple[Person, TestResponse]) -> str:
+    """Agree to what is asked and give the borrower number that the service hears."""
+    person, page = came
+    return str(house.landing(person.agree(page)).attributes["uid"][0])
+
+
+def mailed(house: House, mails: int) -> None:
+    """Wait until so many mails have come."""
+    for _ in range(100):
+        if len(house.mailbox.mails()) >= mails:
+            return
+        house.parts.enrolments.pause(0.05)
+    raise AssertionError(house.mailbox.mails())
+
+
+@pytest.fixture
+def mistyped(house: House, arrive: Arrive) -> str:
+    """Let the desk have typed Asta's CPR into another's record, Asta have come, and the desk have corrected it."""
+    wrong = house.koha.patrons.create({**DESK, "userid": ASTA})["patron_id"]
+    assert number(house, arrive("my-loans")) == str(wrong)
+    house.koha.patrons.change(wrong, {**DESK, "userid": "ida"})
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    return str(wrong)
+
+
+@pytest.mark.parametrize("born", ["2009-01-01", None])
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_copy_of_a_record_is_not_its_person(house: House, arrive: Arrive, born: str | None, *, gone: bool) -> None:
+    """A sibling's record copied from Asta's, mark and all, keeps name and PIN; Asta gets her own or a new one."""
+    hers = number(house, arrive("my-loans"))
+    mailed(house, 1)
+    copied = {"statistics_1": house.koha.patrons.row(int(hers))["statistics_1"], "date_of_birth": born}
+    sibling = house.koha.patrons.create({**DESK, "cardnumber": "S-1", "userid": "ida", **copied})["patron_id"]
+    if gone:
+        house.koha.patrons.drop(int(hers))
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    now = number(house, arrive("my-loans", sn=("Ravn-Nielsen",)))
+    assert (now not in {hers, str(sibling)}) if gone else now == hers
+    mailed(house, 1 + gone)
+    assert house.koha.patrons.row(sibling)["surname"] == "Ravn"
+    assert not house.koha.patrons.has_password(sibling)
+    assert house.koha.patrons.has_password(int(now))
+
+
+@pytest.mark.parametrize("text", [None, "HUM-2019"])
+@pytest.mark.parametrize(
+    ("service", "told"), [("myprint", "no_library_account"), ("my-loans", "birth_date_differs")], ids=["need", "make"]
+)
+def test_a_card_number_of_ten_digits_is_no_cpr(
+    house: House, arrive: Arrive, text: str | None, service: str, told: str
+) -> None:
+    """A stranger whose card number is Asta's CPR stays a stranger, whatever the desk keeps in the mark's field."""
+    stranger = {"cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05", "statistics_1": text}
+    house.koha.patrons.create({**DESK, **stranger})
+    person, page = arrive(service)
+    assert mark(person.agree(page) if mark(page)[0] == "ask" else page) == ("refuse", told)
+
+
+def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mistyped: str) -> None:
+    """A service that needs a borrower gets no wrong one, by CPR or name; staff see a case, and their retry mends it."""
+    for came in (arrive("myprint"), arrive("myprint", schacPersonalUniqueID=())):
+        assert mark(came[1]) == ("refuse", "cpr_changed")
+    (case,) = (row for row in house.parts.cases.rows() if row["reason"] == "cpr_changed")
+    assert (case["state"], case["linked"]) == ("case", mistyped)
+    assert house.parts.cases.retry(str(case["id"]))
+    hers = house.koha.patrons.create({**DESK, "userid": ASTA})["patron_id"]
+    assert number(house, arrive("myprint")) == str(hers)
+
+
+def test_a_case_of_the_enrolment_holds_for_who_only_needs_a_borrower(
+    house: House, arrive: Arrive, mistyped: str
+) -> None:
+    """What My loans listed for staff is refused by MyPrint too, by CPR and by name alone."""
+    person, page = arrive("my-loans")
+    assert mark(person.agree(page)) == ("refuse", "cpr_changed")
+    for came in (arrive("myprint"), arrive("myprint", schacPersonalUniqueID=())):
+        assert mark(came[1]) == ("refuse", "cpr_changed")
+    assert [row["linked"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"] == [mistyped]
+
+
+def test_a_second_borrower_with_the_cpr_is_a_case_to_who_needs_one(house: House, arrive: Arrive) -> None:
+    """With two, the remembered one is not given for want of better knowledge."""
+    house.koha.patrons.create({**DESK, "userid": ASTA})
+    number(house, arrive("my-loans"))
+    house.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "ida"})
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    assert mark(arrive("myprint")[1]) == ("refuse", "two_borrowers")
+
+
+def test_a_borrower_that_is_gone_is_no_case(house: House, arrive: Arrive) -> None:
+    """Who was deleted at the library is told to sign up."""
+    house.koha.patrons.drop(int(number(house, arrive("my-loans"))))
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    assert mark(arrive("myprint")[1]) == ("refuse", "no_library_account")
+
+
+@pytest.mark.parametrize(("born", "still"), [("2004-03-14", True), ("1960-05-05", False)])
+def test_one_that_we_made_and_the_desk_gave_another_card(
+    house: House, arrive: Arrive, born: str, *, still: bool
+) -> None:
+    """Its CPR is no longer found, but we made it for this very CPR; with another date of birth it is a case."""
+    hers = number(house, arrive("my-loans"))
+    patrons, row = house.koha.patrons, house.koha.patrons.row(int(hers))
+    kept = {name: row[name] for name in ("surname", "library_id", "category_id")}
+    patrons.change(int(hers), {**kept, "cardnumber": "C-7", "userid": "asta", "date_of_birth": born})
+    for each in row["extended_attributes"]:
+        patrons.drop_attribute(int(hers), each["extended_attribute_id"])
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    came = arrive("myprint")
+    assert (number(house, came) == hers) if still else mark(came[1]) == ("refuse", "cpr_changed")
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=23), timedelta(days=2)], ids=["not asked", "silent"])
+def test_a_silent_library_does_not_stop_who_has_a_borrower(
+    house: House, arrive: Arrive, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within a day the library is not asked at all; later its silence leaves the link standing."""
+    hers = number(house, arrive("my-loans"))
+    house.clock.ahead = ahead
+    asked: list[str] = []
+
+    def silent(_self: object, cpr: str, _deadline: object) -> None:
+        asked.append(cpr)
+        raise LibraryUnavailable("down")
+
+    monkeypatch.setattr(type(house.parts.enrolments.tools.library), "find", silent)
+    assert number(house, arrive("myprint")) == hers
+    assert asked == ([] if ahead < timedelta(days=1) else [ASTA])
+
+
+def test_a_policy_without_pins_enrols(house: House, arrive: Arrive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No PIN by mail is no missing address: the borrower is made, and no mail is sent."""
+    policies = house.parts.policies
+    ours, *rest = policies._held
+    unpinned = tuple(
+        replace(each, borrower=replace(each.borrower, pin="none")) if each.borrower else each for each in ours.policies
+    )
+    monkeypatch.setattr(policies, "_held", (replace(ours, policies=unpinned), *rest))
+    hers = number(house, arrive("my-loans"))
+    assert not house.koha.patrons.has_password(int(hers))
+    assert house.mailbox.mails() == ()
+    assert mark(
+        arrive(
+            "my-loans",
+            mail=(),
+            eduPersonPrincipalName=("x@au.dk",),
+            schacPersonalUniqueID=("urn:mace:terena.org:schac:personalUniqueID:dk:CPR:1206034218",),
+        )[1]
+    ) == ("refuse", "mail_required")
