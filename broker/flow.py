@@ -213,10 +213,6 @@ class Broker:
         """Record that the assertion leaves; False where the transaction has changed since it was decided."""
         return self.transactions.put(replace(held.transaction, issued=issued), held.version, now) is not None
 
-    def again(self, held: Held, now: datetime) -> Held:
-        """Read the transaction again; BrowserUnmatched where another authentication has joined it meanwhile."""
-        return self.transactions.again(held, now)
-
     def _content(self, step: Issue) -> str:
         return self.pseudonyms.of("content", step.disclosure.shown(self.pseudonyms), step.number or "")
 

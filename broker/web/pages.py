@@ -171,7 +171,7 @@ class Pages:
         if transaction.issued is None:
             if not desk.broker.issued(held, issued, now):
                 # Another request of this browser wrote a fact meanwhile: whatever is next now is decided anew.
-                return self.show(desk.broker.again(held, now))
+                return self.show(desk.broker.transactions.again(held, now))
             desk.events(
                 "issued",
                 reference=transaction.reference,
