@@ -169,8 +169,18 @@ def test_another_upstream_s_acs_takes_nothing(house: House) -> None:
     person = house.person()
     acs, fields = house.answer(person.choose(person.ask()), "asta")
     page = person.deliver(acs.replace("/sp/wayf/", "/sp/nemid/"), fields)
-    assert page.status_code in {400, 410}
-    assert mark(page)[0] == "error"
+    assert mark(page) == ("error", "transaction_gone")
+    arrived = person.deliver(acs, fields)
+    assert mark(person.get(arrived.location))[0] == "ask"
+
+
+def test_a_bound_transaction_opens_in_no_other_browser(house: House) -> None:
+    """Its address alone shows nothing and sends nobody upstream, before a login as after one."""
+    person, other = house.person(), house.person()
+    other.ask()
+    chooser = person.ask()
+    assert mark(other.get(chooser.request.path)) == ("error", "other_browser")
+    assert mark(other.get(f"/login/{_name(chooser)}/upstream")) == ("error", "other_browser")
 
 
 def test_an_unknown_arrival_leads_to_the_chooser(house: House) -> None:

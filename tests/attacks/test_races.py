@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.ports import Kept, Key
+from broker.core.steps import Issue
 from broker.saml.identity_provider import IdentityProviderFace
 from tests.plugins.house import House, Person, form, mark
 
@@ -191,6 +192,20 @@ def test_other_content_never_leaves_under_the_same_ids(house: House, monkeypatch
     again = person.get(page.request.path.removesuffix("/consent"))
     assert mark(again) == ("refuse", "finished")
     assert not house.landing(again).attributes
+
+
+def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
+    """Under the ids of an assertion that left, the same may leave again and nothing else."""
+    person = house.person()
+    page = person.log_in("asta")
+    house.landing(person.agree(page))
+    broker = house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
+    now = house.clock.now()
+    held = broker.read(page.request.path.split("/")[2], now)
+    step = broker.step(held.transaction, now)
+    assert isinstance(step, Issue)
+    assert broker.issuing(held, step, now) == held.transaction.issued
+    assert broker.issuing(held, replace(step, number="another"), now) is None
 
 
 def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(house: House, moment: Moment) -> None:
