@@ -1,7 +1,6 @@
 """What a probe and an administrator are told: readiness, findings, and which broker is asked for its health."""
 
 import json
-import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from broker.demo.setting import Setting
 from broker.inspection import Health
 from broker.parts import Parts, assemble, now
 from broker.traces import Traces
+from tests.plugins.ports import free_port
 
 
 @pytest.fixture
@@ -97,8 +97,7 @@ def test_health_is_asked_where_gunicorn_binds(
 ) -> None:
     """Every way to write an address, below the path of base_url, and past a proxy that the environment names."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     file = tmp_path / "broker.sock"
     environ = {
         "BROKER_BASE_URL": "http://localhost/broker",
@@ -123,8 +122,7 @@ def test_health_is_asked_where_gunicorn_binds(
 )
 def test_health_says_why_not(setting: Setting, status: int, body: str, health: Health) -> None:
     """The reasons that only this machine is told; an answer that is none of the broker's is none."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = int(probe.getsockname()[1])
+    port = free_port()
     config = load(setting.config, {"BROKER_SERVE__BIND": f"127.0.0.1:{port}"})
     with _serving("127.0.0.1", port, status, body.encode()):
         assert inspection.health(config) == health

@@ -23,6 +23,7 @@ from broker.core.borrower import Wish
 from broker.demo.setting import Setting
 from broker.parts import Parts, assemble
 from broker.serving import Terse
+from tests.plugins.ports import free_port
 
 CPR = "1403044004"
 
@@ -73,12 +74,6 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
     while not true():
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture

@@ -2,20 +2,13 @@
 
 import json
 import smtplib
-import socket
 from collections.abc import Iterator
 from urllib.request import urlopen
 
 import pytest
 
 from broker.demo.mailbox import Mailbox
-
-
-def free_port() -> int:
-    """Give a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.plugins.ports import free_port
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A whole broker in the test's own process, over real HTTP to a simulated Koha and a real mail server."""
 
 import re
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from broker.demo.personas import persona
 from broker.demo.running import seeds
 from broker.demo.setting import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
 from broker.saml import bindings, encryption, signature
+from tests.plugins.ports import free_port
 
 _LOGIN = re.compile(r"/login/([0-9a-f]{32})")
 
@@ -218,7 +218,7 @@ def environment() -> dict[str, str]:
 @pytest.fixture
 def house(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str, str]) -> Iterator[House]:
     """Give a broker with an empty store, a fresh library system and an empty mailbox."""
-    smtp, page = _free_port(), _free_port()
+    smtp, page = free_port(), free_port()
     system = koha.create_app(seeds(), clients={"broker": koha.Client(CLIENT_SECRET)})
     mailbox = Mailbox(smtp, page)
     mailbox.start()
@@ -239,11 +239,6 @@ def house(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str,
         found.parts.wake.set()
         loop.join(20)
     mailbox.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _raise(error: Exception) -> None:

@@ -1,7 +1,6 @@
 """Real Redis servers for the tests: one alone and a Cluster of three, on free ports, in throw-away folders."""
 
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,13 +13,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.plugins.ports import free_port
+
 KEEPING = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction", "--save", "")
 _SLOTS = 16384
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @dataclass
@@ -29,7 +25,7 @@ class RedisServer:
 
     folder: Path
     settings: tuple[str, ...] = KEEPING
-    port: int = field(default_factory=_free_port)
+    port: int = field(default_factory=free_port)
     _running: subprocess.Popen[bytes] | None = None
 
     @property
@@ -108,7 +104,7 @@ def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Re
     nodes = [
         RedisServer(
             tmp_path_factory.mktemp("node"),
-            (*KEEPING, "--cluster-enabled", "yes", "--cluster-port", str(_free_port())),
+            (*KEEPING, "--cluster-enabled", "yes", "--cluster-port", str(free_port())),
         )
         for _ in range(3)
     ]
