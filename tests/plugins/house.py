@@ -1,9 +1,8 @@
 """A whole broker in the test's own process, over real HTTP to a simulated Koha and a real mail server."""
 
-import re
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,6 @@ from broker.demo.setting import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, wr
 from broker.saml import bindings, encryption, signature
 from tests.plugins.ports import free_port
 
-_LOGIN = re.compile(r"/login/([0-9a-f]{32})")
-
 
 @dataclass(slots=True)
 class Clock:
@@ -50,7 +47,6 @@ class House:
     koha: koha.Simulation
     mailbox: Mailbox
     clock: Clock
-    lines: list[str] = field(default_factory=list)
 
     @property
     def parts(self) -> parts_of.Parts:
