@@ -5,17 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from broker.answers import Answers
 from broker.arrivals import Arrivals
-from broker.core.consent import Event, Receipt, receipt
-from broker.core.entities import PERSISTENT
+from broker.core.borrower import Borrower
+from broker.core.course import Terms, next_step
 from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.steps import Ask, Enrol, Issue, Step, Terms, next_step
-from broker.core.transaction import LIFETIME, UNBOUND_FOR, AuthnRequest, Issued, Outstanding, Transaction
+from broker.core.steps import Enrol, OfferUpgrade, Step
+from broker.core.transaction import UNBOUND_FOR, AuthnRequest, Errand, Outstanding, Transaction
+from broker.issuance import Issuance
 from broker.learning import Learning
-from broker.receipts import Receipts
-from broker.rules import Rules
+from broker.rules import Rules, by_pin
 from broker.transactions import Held, Transactions, reference
 
 
@@ -27,6 +28,17 @@ class Broker:
     pseudonyms: Pseudonyms
     rules: Rules
     learning: Learning
+    errands_by: str | None = None  # the service by whose policy people sign up
+
+    @property
+    def answers(self) -> Answers:
+        """Give what takes the answers to questions."""
+        return Answers(self.store, self.pseudonyms, self.learning, self.transactions)
+
+    @property
+    def issuance(self) -> Issuance:
+        """Give what lets an assertion leave."""
+        return Issuance(self.pseudonyms, self.learning, self.transactions)
 
     @property
     def arrivals(self) -> Arrivals:
@@ -39,7 +51,7 @@ class Broker:
         return Transactions(self.store)
 
     def begin(
-        self, request: AuthnRequest, now: datetime, browser: str | None = None
+        self, request: AuthnRequest, now: datetime, browser: str | None = None, *, shared: bool = False
     ) -> tuple[Held, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest; RequestRefused where its IDPList leaves no way.
 
@@ -47,19 +59,37 @@ class Broker:
         the same put, and given (design 4a.1).
         """
         ways = self.rules.ways(request)
-        begun = Transaction(
-            id=secrets.token_hex(16),
-            reference=reference(),
-            begun=now,
-            until=now + (LIFETIME if browser else UNBOUND_FOR),
-            request=request,
-            browser=browser,
-            upstream=ways[0] if len(ways) == 1 else None,
-        )
-        if browser is None or begun.upstream is None:
+        begun = replace(_begun(request, now, shared=shared), upstream=ways[0] if len(ways) == 1 else None)
+        begun = begun.bound(browser) if browser else begun
+        if browser is None or begun.upstream is None or begun.upstream in self.rules.local:
             return self.transactions.add(begun, now), None
         sent = self._outstanding(begun, begun.upstream, now)
         return self.transactions.add(begun.asked(sent), now), sent
+
+    def begin_errand(
+        self,
+        errand: Errand,
+        now: datetime,
+        *,
+        intent: str | None = None,
+        upstream: str | None = None,
+        back: str | None = None,
+        shared: bool = False,
+    ) -> Held:
+        """Store a transaction that no service asked for; FormRefused where ``upstream`` is no way for it.
+
+        Who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is somebody else's chance.
+        """
+        if self.errands_by is None:
+            raise FormRefused("no service by whose policy people sign up")
+        request = AuthnRequest(
+            id="", service=self.errands_by, entity_id="", acs="", force_authn=errand in {Errand.SIGN_UP, Errand.PIN}
+        )
+        if upstream is not None and upstream not in self.rules.ways(request, errand):
+            raise FormRefused("not a way to log in for this")
+        back = back if back in self.rules.services else None
+        begun = _begun(request, now, shared=shared)
+        return self.transactions.add(replace(begun, errand=errand, back=back, intent=intent, upstream=upstream), now)
 
     def read(self, name: str, now: datetime) -> Held:
         """Give the transaction; TransactionGone if there is none that lives."""
@@ -82,7 +112,8 @@ class Broker:
         """
         if held.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
-        if upstream not in self.rules.ways(held.transaction.request):
+        ways = self.rules.ways(held.transaction.request, held.transaction.errand)
+        if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
         sent = self._outstanding(held.transaction, upstream, now)
         done = self.transactions.change(held, lambda transaction: transaction.asked(sent), now, of_person=False)
@@ -133,55 +164,51 @@ class Broker:
         if transaction.authentication is None or transaction.person is not None:
             return held
         known = self.learning.learn(transaction, now)
-        if known.person is None:
+        if known == transaction:
             return held
 
         def told(each: Transaction) -> Transaction:
-            return replace(each, person=known.person, receipts=known.receipts, account=known.account)
+            if _told(each) != _told(transaction):
+                return each  # learnt before something was told beside it: of no use, and what was told is not lost
+            return replace(
+                each, person=known.person, receipts=known.receipts, account=known.account, proofs=known.proofs
+            )
 
         return self.transactions.change(held, told, now)
 
-    def answer(
-        self,
-        held: Held,
-        shown: str,
-        answer: str,
-        now: datetime,
-        *,
-        remember: bool,
-        chosen: tuple[str, ...],
-        language: str,
-    ) -> Held:
-        """Add the receipt of the person's answer to what was ``shown`` (a digest the page's token binds).
-
-        If what would be shown has changed meanwhile, nothing is added: the next step asks again. A no after a yes,
-        from another tab or by Back, is the person's last word.
-        """
-        step = self.step(held.transaction, now)
-        own = held.transaction.receipt
-        if answer == "no" and own is not None and not held.transaction.issued and isinstance(step, Issue | Enrol):
-            refused = replace(
-                own, record_id=secrets.token_hex(16), event=Event.REFUSED, event_time=now, valid_until=None
-            )
-            return self._answered(held, refused, now)
-        if not isinstance(step, Ask) or step.question.disclosure.shown(self.pseudonyms) != shown:
+    def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
+        """Add the person's answer to the offer of another category."""
+        if not isinstance(self.step(held.transaction, now), OfferUpgrade):
             return held
-        made = receipt(
-            secrets.token_hex(16),
-            step.question,
-            answer == "yes",
-            remember=remember,
-            chosen=chosen,
-            person=self.learning.receipts_of(held.transaction),
-            language=language,
-            pseudonyms=self.pseudonyms,
-            now=now,
-        )
-        return self._answered(held, made, now)
+        if wanted:
+            return self.transactions.change(held, lambda each: replace(each, upgrade=True), now)
+        self.learning.keep_category(held.transaction, now)
+        kept = self.transactions.change(held, lambda each: replace(each.relearning(), upgrade=False), now)
+        return self.learnt(kept, now)
 
-    def reconsider(self, held: Held, now: datetime) -> Held:
-        """Take a refusal back, so that the person is asked again."""
-        return self.transactions.change(held, lambda transaction: replace(transaction, receipt=None), now)
+    def verified(self, held: Held, upstream: str, borrower: Borrower, now: datetime) -> tuple[Held, str]:
+        """Join the library system's word that this is the holder of ``borrower``, and give x for cookie a.
+
+        FormRefused for a way that this request may not take.
+        """
+        transaction = held.transaction
+        ways = self.rules.ways(transaction.request, transaction.errand)
+        if transaction.browser is None or upstream not in ways or upstream not in self.rules.local:
+            raise FormRefused("not a way to log in to this service")
+        self.learning.persons.verified(borrower)
+        # Fresh, as what follows an assertion is: a cookie a of before is worthless after it (design 4a.4).
+        x = secrets.token_hex(32)
+        answer = by_pin(upstream, borrower, now)
+        joined = self.transactions.change(
+            held, lambda each: each.authenticated_by(answer, "", self.arrivals.mark(x), now), now, of_person=False
+        )
+        return self.learnt(joined, now), x
+
+    def adopt(self, held: Held, number: str, now: datetime) -> Held:
+        """Add that the temporary borrower ``number`` is the person's own: they have shown its PIN."""
+        return self.learnt(
+            self.transactions.change(held, lambda each: replace(each.relearning(), temporary=number), now), now
+        )
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
         """Write the durable wish, wait for it at most ``patience`` seconds and record how it stands."""
@@ -191,53 +218,10 @@ class Broker:
         account = self.learning.enrol(held.transaction, step.decision, now, language=language, patience=patience)
         return self.transactions.change(held, lambda transaction: replace(transaction, account=account), now)
 
-    def issuing(self, held: Held, step: Issue, now: datetime) -> Issued | None:
-        """Give the ids under which the assertion of ``step`` leaves: those recorded, or new ones that are not yet.
-
-        None where another assertion has left under the recorded ids: they stand for that one only.
-        """
-        content = self._content(step)
-        before = held.transaction.issued
-        if before is not None:
-            return before if before.content == content else None
-        return Issued(
-            response=f"_{secrets.token_hex(20)}",
-            assertion=f"_{secrets.token_hex(20)}",
-            at=now,
-            name_id=self.learning.name_id(held.transaction, persistent=step.disclosure.name_id_format == PERSISTENT),
-            number=step.number,
-            content=content,
-        )
-
-    def issued(self, held: Held, issued: Issued, now: datetime) -> bool:
-        """Record that the assertion leaves; False where the transaction has changed since it was decided."""
-        return self.transactions.put(replace(held.transaction, issued=issued), held.version, now) is not None
-
-    def _content(self, step: Issue) -> str:
-        return self.pseudonyms.of("content", step.disclosure.shown(self.pseudonyms), step.number or "")
-
     @staticmethod
     def _outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
         # The id carries the transaction, so that no RelayState is needed that could be swapped (attacks 16).
         return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
-
-    def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
-        receipts, group = Receipts(self.store), self.learning.receipts_of(held.transaction)
-        # On file first: nothing may leave on an answer that no record holds.
-        receipts.file(group, made, now)
-
-        def told(each: Transaction) -> Transaction:
-            return each if each.issued else replace(each, receipt=made)
-
-        taken = False
-        try:
-            done = self.transactions.change(held, told, now)
-            taken = done.transaction.receipt == made
-        finally:
-            if not taken:
-                # The answer came too late, or belongs to nobody: what was sent before it stands on its own receipt.
-                receipts.take_back(group, made)
-        return done
 
     def _terms(self, transaction: Transaction) -> Terms:
         return Terms(
@@ -245,5 +229,16 @@ class Broker:
             giver=self.rules.giver(transaction.authentication),
             pseudonyms=self.pseudonyms,
             decide=self.rules.decide,
-            ways=self.rules.ways(transaction.request),
+            lacking=self.learning.lacking,
+            ways=self.rules.ways(transaction.request, transaction.errand),
+            local=self.rules.local,
         )
+
+
+def _told(transaction: Transaction) -> tuple[object, ...]:
+    """Give what a person has told beside their login, and what is learnt of them goes by."""
+    return transaction.proofs, transaction.temporary, transaction.upgrade
+
+
+def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction:
+    return Transaction(secrets.token_hex(16), reference(), now, now + UNBOUND_FOR, request, shared=shared)

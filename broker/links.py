@@ -100,6 +100,18 @@ class Links:
                 return person
         raise StoreUnavailable("a link is changed by others all the time")
 
+    def known(self, name: str | None, cpr: str | None, asserted: Asserted | None) -> Person | None:
+        """Give whom ``cpr``, else ``name``, leads to if a login has made that link and nothing speaks against it."""
+        kept = self._read(cpr) if cpr else None
+        if kept:
+            return Person(kept.link.person, kept.link.number)
+        named = self._read(name) if name and cpr is None else None
+        if named is None or named.link.disputed or self._stale(named.link):
+            return None
+        if asserted is not None and _against(named.link, asserted):
+            return None
+        return Person(named.link.person, self._number(named.link))
+
     def number(self, name: str) -> str | None:
         """Give the borrower that ``name`` leads to, or None."""
         found = self._read(name)

@@ -1,15 +1,23 @@
 """What is configured, as the flow sees it: services, ways to log in, and the decision over the current policies."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
-from broker.core.attributes import AttributeMap, Reading, canonical
+from broker.core.attributes import AttributeMap, Attributes, Reading, WireAttribute, canonical
+from broker.core.borrower import Borrower
 from broker.core.entities import Controller, Service, Upstream
 from broker.core.errors import NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
 from broker.core.evaluation import evaluate
 from broker.core.policy import Decision, Effect, Login, PolicySet, Reason
-from broker.core.transaction import Authentication, AuthnRequest, Transaction
+from broker.core.proofs import MAIL, Proved
+from broker.core.steps import ProveMailbox
+from broker.core.transaction import Authentication, AuthnRequest, Errand, Transaction
+from broker.core.unproved import allowed, unproved
+
+# What a service is told of a login by number and PIN (saml-authn-context 3.4.8: a password over a protected session).
+PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +33,22 @@ class Rules:
         """Give the service of this name; it was checked when the request was read."""
         return self.services[name]
 
-    def ways(self, request: AuthnRequest) -> tuple[str, ...]:
+    @property
+    def local(self) -> frozenset[str]:
+        """Give the upstreams where the library system itself knows the person: a PIN, and no assertion."""
+        return frozenset(name for name, each in self.upstreams.items() if each.local)
+
+    def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> tuple[str, ...]:
         """Give the upstreams this request may take, in the service's order.
 
-        An IDPList narrows them and never widens (saml_profiles.md 37); RequestRefused where it leaves none.
+        An IDPList narrows them and never widens (saml_profiles.md 37); RequestRefused where it leaves none. Nobody
+        signs up, or makes a new PIN, by a PIN; a PIN by mail asks for no login.
         """
         methods = self.services[request.service].methods
+        if errand is Errand.PIN_BY_MAIL:
+            return ()
+        if errand in {Errand.SIGN_UP, Errand.PIN}:
+            return tuple(name for name in methods if name not in self.local)
         if not request.idp_list:
             return methods
         ways = tuple(name for name in methods if self._listed(self.upstreams[name], request.idp_list))
@@ -47,9 +65,20 @@ class Rules:
         label = institution.label if institution and institution.label else upstream.label
         return Controller(label)
 
-    def reading(self, authentication: Authentication, now: datetime) -> Reading:
-        """Read the attributes of a verified authentication; AttributesRefused where they cannot be trusted."""
+    def reading(self, authentication: Authentication, now: datetime, proofs: tuple[Proved, ...] = ()) -> Reading:
+        """Read the attributes of a verified authentication, and what the person has proved beside them.
+
+        AttributesRefused where they cannot be trusted.
+        """
+        plain = self._read(authentication, now)
+        return replace(plain, attributes=_proved(plain.attributes, proofs, now)) if proofs else plain
+
+    def _read(self, authentication: Authentication, now: datetime) -> Reading:
         upstream = self.upstreams[authentication.upstream]
+        if upstream.local:
+            # The library system said whose account it is, and of nobody who they are.
+            ours = Attributes({each.name: each.values for each in authentication.attributes})
+            return Reading(ours, None, "none", None)
         institution = upstream.institution(authentication.institution)
         if institution is None:
             raise AttributesRefused("unknown_institution")
@@ -62,7 +91,7 @@ class Rules:
         if authentication is None:
             return Decision(Effect.DENY, (Reason("no_affiliation"),), digest=policies.digest)
         try:
-            reading = self.reading(authentication, now)
+            reading = self.reading(authentication, now, transaction.proofs)
         except AttributesRefused as refused:
             return Decision(Effect.DENY, (Reason(refused.cause),), digest=policies.digest)
         return self.decide_on(transaction, reading, now)
@@ -71,6 +100,41 @@ class Rules:
         """Decide as ``decide`` does, where the transaction's authentication has been read already."""
         login = self._login(transaction, reading)
         return evaluate(self.policies(), login, self.service(transaction.request.service), now)
+
+    def lacking(self, transaction: Transaction, now: datetime) -> ProveMailbox | None:
+        """Give the step in which the person proves what their intent needs and they have not proved, or None."""
+        authentication, policies = transaction.authentication, self.policies()
+        if authentication is None or transaction.intent is None:
+            return None
+        try:
+            reading = self.reading(authentication, now, transaction.proofs)
+        except AttributesRefused:
+            return None
+        proof = unproved(policies, self._login(transaction, reading), now.date())
+        if proof is None:
+            return None
+        domains = allowed(proof, now.date())
+        # What the upstream calls the person's address somebody typed there: it saves typing, and proves nothing.
+        told = reading.attributes.one("mail") or ""
+        suggested = told if told.rpartition("@")[2].lower() in domains else None
+        return ProveMailbox(proof.name, domains, proof.code_valid_for, suggested, optional=True)
+
+    def affiliations(self) -> frozenset[str]:
+        """Give what a person may say they are."""
+        return frozenset(each.affiliation for each in self.policies().policies)
+
+    def tells(self, service: str, attribute: str) -> bool:
+        """Say whether a policy gives ``service`` this attribute of anybody."""
+        return any(
+            attribute in {each.name for each in release.attributes}
+            for policy in self.policies().policies
+            for release in policy.releases
+            if release.service == service
+        )
+
+    def provable(self, upstream: str) -> bool:
+        """Say whether a policy asks of who comes by this upstream that a mailbox be proved."""
+        return upstream in self.policies().provable
 
     @staticmethod
     def _login(transaction: Transaction, reading: Reading) -> Login:
@@ -92,3 +156,32 @@ class Rules:
             name for each in upstream.institutions for name in (each.entity_id, *each.aliases)
         }
         return not names.isdisjoint(idp_list)
+
+
+def by_pin(upstream: str, borrower: Borrower, now: datetime) -> Authentication:
+    """Give the authentication of who showed ``borrower``'s PIN: whose account it is, and nothing of who they are."""
+    return Authentication(
+        upstream=upstream,
+        issuer="",
+        institution="",
+        authorities=(),
+        attributes=(WireAttribute("borrower_category", (borrower.category,)),),
+        authn_instant=now,
+        authn_context=PIN_CLASS,
+        received=now,
+        assertion_until=now,
+        name_id=borrower.number,
+    )
+
+
+def _proved(attributes: Attributes, proofs: tuple[Proved, ...], now: datetime) -> Attributes:
+    """Add what the person proved; an address to write to only where the upstream named none."""
+    more: dict[str, tuple[str, ...]] = {}
+    for each in proofs:
+        if each.until <= now:
+            continue
+        if each.name == MAIL:
+            more |= {} if attributes.one(MAIL) else {MAIL: (each.address,)}
+        else:
+            more |= {each.name: (each.address,), f"{each.name}_domain": (each.domain,)}
+    return Attributes({**attributes, **more})

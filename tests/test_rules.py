@@ -1,5 +1,6 @@
 """From a verified authentication to a decision: what the reading held back is known to whom decides."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from broker.core.attributes import AttributeMap, Row, WireAttribute
 from broker.core.entities import Institution, Service, Text, Upstream
 from broker.core.policy import PolicySet
+from broker.core.proofs import Proved
 from broker.core.transaction import Authentication, AuthnRequest, Transaction
 from broker.rules import Rules
 
@@ -27,6 +29,16 @@ RULES = Rules(
     {"wayf": MAP},
     lambda: PolicySet((), "d"),
 )
+CAME = Authentication(
+    "wayf", "https://wayf.example", AU.entity_id, (AU.entity_id,), (), NOW, "x", NOW, NOW + timedelta(minutes=4)
+)
+
+
+@pytest.mark.parametrize(("left", "domain"), [(timedelta(seconds=1), "auh.rm.dk"), (timedelta(0), None)])
+def test_a_proof_counts_until_it_ends(left: timedelta, domain: str | None) -> None:
+    """One that runs out while its person is logging in no longer says where they work."""
+    proof = Proved("kaldemail", "nurse@auh.rm.dk", NOW - timedelta(days=365), NOW + left)
+    assert RULES.reading(CAME, NOW, (proof,)).attributes.one("kaldemail_domain") == domain
 
 
 @pytest.mark.parametrize(
@@ -43,9 +55,7 @@ RULES = Rules(
 def test_only_who_is_known_in_person_finds_a_borrower_by_cpr(sent: dict[str, str], may: bool) -> None:
     """An affiliation that was withheld leaves its holder unknown, not as well known as by a national eID."""
     wire = tuple(WireAttribute(name, (value,)) for name, value in ({"assurance": "3"} | sent).items())
-    came = Authentication(
-        "wayf", "https://wayf.example", AU.entity_id, (AU.entity_id,), wire, NOW, "x", NOW, NOW + timedelta(minutes=4)
-    )
+    came = replace(CAME, attributes=wire)
     request = AuthnRequest("_r1", "my-loans", "https://loans.example", "https://loans.example/acs")
     begun = Transaction(
         "t" * 32, "BCDFGHJK", NOW, NOW + timedelta(minutes=30), request, upstream="wayf", authentication=came

@@ -14,8 +14,8 @@ from broker.core.values import carries_cpr, clean, in_scope, level, matches
 CPR: Final = "cpr"
 ASSURANCE: Final = "eduPersonAssurance"
 EPPN: Final = "eduPersonPrincipalName"
-# What no upstream may say of a person: the one comes from a proof, the other from the library system (design 5).
-OURS: Final = frozenset({"kaldemail_domain", "borrower_number"})
+# What no upstream may say of a person: one comes from a proof, the others from the library system (design 5).
+OURS: Final = frozenset({"kaldemail_domain", "borrower_number", "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
 _MOST: Final = 100  # values of one attribute: more is no person's, and every one is read, shown and kept

@@ -22,6 +22,7 @@ class Event(StrEnum):
     INFORMED = "informed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
+    FORGOTTEN = "forgotten"  # a notice is to be shown again: nothing was given that could be withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,22 @@ class Receipt:
     chosen: tuple[str, ...] = ()  # the optional attributes that were ticked
     schema: int = 1
     method: str = "web-form"
+    optional: tuple[str, ...] = ()  # those that could have been
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Give the names that the answer is about: without the optional ones that nobody ticked."""
+        return tuple(name for name in self.names if name not in self.optional or name in self.chosen)
+
+    def remembered(self, now: datetime) -> bool:
+        """Say whether the answer is a yes that counts for later logins, as long as nothing material changes."""
+        yes = self.event in {Event.GIVEN, Event.INFORMED}
+        return yes and self.valid_until is not None and now < self.valid_until
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A screen to show: asks for consent or informs, and whether the person answered something else before."""
+    """A screen to show: asks for consent or informs, and whether that is because something has changed."""
 
     variant: Literal["ask", "inform"]
     disclosure: Disclosure
@@ -72,22 +84,37 @@ def question(
     if latest and _stands(latest, disclosure, pseudonyms, now):
         return None
     variant: Literal["ask", "inform"] = "ask" if disclosure.legal_basis == "consent" else "inform"
-    return Question(variant, disclosure, changed=latest is not None and latest.event is not Event.WITHDRAWN)
+    return Question(variant, disclosure, changed=latest is not None and _changed(latest, disclosure, pseudonyms))
 
 
 def _stands(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> bool:
     wanted = Event.GIVEN if disclosure.legal_basis == "consent" else Event.INFORMED
-    return (
-        latest.event is wanted
-        and latest.valid_until is not None
-        and now < latest.valid_until
-        and latest.material == disclosure.material(pseudonyms)
-    )
+    return latest.event is wanted and latest.remembered(now) and latest.material == disclosure.material(pseudonyms)
+
+
+def _changed(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms) -> bool:
+    # Who took an answer back knows why the page is here; who let it lapse is told of no change that there was not.
+    taken_back = latest.event in {Event.WITHDRAWN, Event.FORGOTTEN}
+    return not taken_back and latest.material != disclosure.material(pseudonyms)
 
 
 def in_force(receipts: Iterable[Receipt], own: Receipt | None) -> Receipt | None:
     """Give the answer that governs: this transaction's own, else the latest on file."""
     return own or max(receipts, key=lambda each: each.event_time, default=None)
+
+
+def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> Receipt | None:
+    """Record that the person takes ``given`` back: a consent is withdrawn, a notice forgotten, anything else neither.
+
+    A forgotten notice is shown again, no more: it never was consent (consent.md section 1).
+    """
+    ends = {Event.GIVEN: Event.WITHDRAWN, Event.INFORMED: Event.FORGOTTEN}
+    if given.event not in ends:
+        return None
+    # Later than what it ends, though the clock of another machine ran ahead: the latest counts.
+    at = max(now, given.event_time + timedelta(microseconds=1))
+    event = ends[given.event]
+    return replace(given, record_id=record_id, event=event, event_time=at, language=language, valid_until=None)
 
 
 def agreed(disclosure: Disclosure, answer: Receipt | None) -> Disclosure:
@@ -125,4 +152,5 @@ def receipt(
         shown=asked.disclosure.shown(pseudonyms),
         valid_until=now + REMEMBERED_FOR if answer and remember else None,
         chosen=tuple(item.name for item in asked.disclosure.items if item.optional and item.name in chosen),
+        optional=tuple(item.name for item in asked.disclosure.items if item.optional),
     )

@@ -8,7 +8,8 @@ PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 TRANSIENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 
-Profile = Literal["wayf", "saml", "oiosaml3"]
+# library: no SAML, the library system itself verifies a borrower's number and PIN
+Profile = Literal["wayf", "saml", "oiosaml3", "library"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,11 @@ class Upstream:
     cbc: bool = False  # AES-CBC is decrypted only for an upstream that needs it (attacks.md row 23)
     requester_id: bool = True
 
+    @property
+    def local(self) -> bool:
+        """Say whether the library system itself verifies the person, by a borrower's number and PIN."""
+        return self.profile == "library"
+
     def institution(self, authority: str) -> Institution | None:
         """Find the institution that ``authority`` names, by entityID or alias."""
         return next((each for each in self.institutions if each.answers_to(authority)), None)
@@ -97,5 +103,6 @@ class Service:
     categories: tuple[str, ...] = ()
     description: Text | None = None
     privacy_notice: Text | None = None
+    url: Text | None = None  # where one begins to use it, for the way back after a sign-up
     encrypts: bool = False  # publishes an encryption key; without one no CPR leaves (invariant 4)
     attribute_map: str = "library"

@@ -150,6 +150,58 @@ class MailUnavailable(BrokerError):
     http = 503
 
 
+class RecipientRefused(MailUnavailable):
+    """The mail server will never take mail to this recipient: it answered RCPT with 5xx."""
+
+    reason = "recipient_refused"
+    http = 422
+
+
+class AddressRefused(BrokerError):
+    """A mail address, as a person typed it, that cannot be taken.
+
+    ``cause`` is a stable code: address_empty, address_too_long, address_not_plain, address_other_domain, address_cpr,
+    address_unreachable.
+    """
+
+    reason = "address_refused"
+    http = 422
+
+    def __init__(self, cause: str) -> None:
+        """Take the code; the address is never taken."""
+        super().__init__(cause)
+        self.cause = cause
+
+
+class AddressTaken(BrokerError):
+    """An address that proves somebody else: staff must look (one address proves one person)."""
+
+    reason = "address_taken"
+    http = 403
+
+
+class CodeRefused(BrokerError):
+    """A code or link of a mail of ours that proves nothing.
+
+    ``cause`` is a stable code: code_malformed, code_wrong, code_used_up, code_expired, code_none.
+    """
+
+    reason = "code_refused"
+    http = 422
+
+    def __init__(self, cause: str) -> None:
+        """Take the code of the cause; what was typed is never taken."""
+        super().__init__(cause)
+        self.cause = cause
+
+
+class LinkGone(BrokerError):
+    """A link from a mail of ours that leads nowhere: used, replaced, run out, or never sent."""
+
+    reason = "link_gone"
+    http = 410
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault in what an administrator wrote: where it stands, what is wrong, how to mend it."""

@@ -14,7 +14,7 @@ from broker.core.transaction import Authentication, AuthnRequest, Issued, Outsta
 class Key(NamedTuple):
     """Names one record; ``group`` is the unit of atomicity and listing, nothing is atomic across groups."""
 
-    kind: str  # transaction, arrival, spent, receipt, enrolment, session, link, counter
+    kind: str  # transaction, arrival, spent, receipt, enrolment, session, link, proof, counter
     group: str
     name: str = ""
 
@@ -96,11 +96,22 @@ class LibrarySystem(Protocol):
         ...
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Set the fields, category and expiry of one borrower."""
+        """Set the fields, category and expiry of one borrower, and the CPR of one that had none.
+
+        The CPR goes where those of created borrowers lie, and before the category: a change that was cut short is
+        found by its CPR, and is whole after it is repeated. LibraryUnavailable where another has the number by now.
+        """
         ...
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Make ``pin`` the borrower's PIN."""
+        ...
+
+    def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
+        """Say whether ``pin`` is the PIN of this borrower.
+
+        A number that is nobody's is False after the same calls, so that a stranger cannot tell it from a wrong PIN.
+        """
         ...
 
     def faults(self, deadline: datetime) -> Sequence[str]:

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final
 
 from broker.core.attributes import WireAttribute
 from broker.core.consent import Receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
+from broker.core.proofs import Mailing, Proved
 
 LIFETIME: Final = timedelta(minutes=30)
 # Until a browser has come for it: anybody may write a request, and the store is not theirs to fill.
@@ -18,9 +20,23 @@ SKEW: Final = timedelta(seconds=180)  # the one constant (invariant 9)
 _MOST_OUTSTANDING: Final = 20
 
 
+class Errand(StrEnum):
+    """What a person came for: only a login was asked for by a service, and only it ends in an assertion."""
+
+    LOGIN = "login"
+    SIGN_UP = "sign_up"
+    PIN = "pin"  # a new PIN, after a login
+    PIN_BY_MAIL = "pin_by_mail"  # a new PIN, without one
+    CHOICES = "choices"
+
+
 @dataclass(frozen=True, slots=True)
 class AuthnRequest:
-    """What a service asked, after its message was verified; ``acs`` is one of its metadata's."""
+    """What a service asked, after its message was verified; ``acs`` is one of its metadata's.
+
+    An errand that no service asked for has one too, without ``id``, ``entity_id`` and ``acs``: its ``service`` is the
+    one whose policy counts.
+    """
 
     id: str
     service: str
@@ -103,6 +119,9 @@ class Account:
     state: str  # known | none | wanted | done | case | given_up | observed | unavailable | mail_required | closed
     outcome: str | None = None
     reason: str | None = None
+    upgrade_from: str | None = None  # the category that going on would change, if the person wants
+    category: str | None = None  # the borrower's, where an enrolment says it
+    pin_mailed: bool = False  # whether a PIN is mailed, or will be
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +148,9 @@ class Transaction:
     begun: datetime
     until: datetime
     request: AuthnRequest
+    errand: Errand = Errand.LOGIN
+    shared: bool = False  # begun on a computer that others use too: nothing is remembered
+    back: str | None = None  # the service to go on to after an errand
     browser: str | None = None  # pseudonym of cookie b
     intent: str | None = None
     upstream: str | None = None
@@ -142,7 +164,17 @@ class Transaction:
     receipts: tuple[Receipt, ...] = ()  # on file when the person arrived
     receipt: Receipt | None = None
     account: Account | None = None
+    proofs: tuple[Proved, ...] = ()
+    mailing: Mailing | None = None
+    unproved: bool = False  # the person goes on without a proof that would make them who they said they are
+    upgrade: bool | None = None  # the person's answer to the offer
+    temporary: str | None = None  # the borrower without a CPR that the person proved to be their own by its PIN
     issued: Issued | None = None
+
+    @property
+    def forced(self) -> bool:
+        """Say whether whoever logs in must do so afresh (ForceAuthn)."""
+        return self.request.force_authn or self.shared
 
     def bound(self, browser: str) -> "Transaction":
         """Bind to one browser, once and for all; BrowserUnmatched if it is another's already (design 4a.1)."""
@@ -175,4 +207,10 @@ class Transaction:
 
     def cleared(self) -> "Transaction":
         """Drop everything that an authentication led to."""
-        return replace(self, person=None, receipts=(), receipt=None, account=None, issued=None)
+        return replace(
+            self.relearning(), proofs=(), mailing=None, unproved=False, upgrade=None, temporary=None, issued=None
+        )
+
+    def relearning(self) -> "Transaction":
+        """Drop what was learnt of the person, because more is known now: it is asked for again."""
+        return replace(self, person=None, receipts=(), receipt=None, account=None)

@@ -7,15 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker.core.attributes import WireAttribute
+from broker.core.borrower_rules import BorrowerRule, Field
 from broker.core.entities import Controller, Service, Text
+from broker.core.places import Place
 from broker.core.policy import (
     Account,
-    BorrowerRule,
     Decision,
     Effect,
-    Field,
     LegalBasis,
-    Place,
     Policy,
     Reason,
     Release,
@@ -113,7 +112,15 @@ def permit() -> Permit:
             "student.yaml", "student", 10, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,)
         )
         return Decision(
-            Effect.PERMIT, (Reason("ok", PLACE),), "student", policy, release, listed, digest="d", may_find_by_cpr=True
+            Effect.PERMIT,
+            (Reason("ok", PLACE),),
+            "student",
+            policy,
+            release,
+            listed,
+            digest="d",
+            may_find_by_cpr=True,
+            may_create=True,
         )
 
     return make

@@ -7,16 +7,19 @@ from hypothesis import strategies as st
 
 from broker.core.attributes import WireAttribute
 from broker.core.consent import Question, receipt
+from broker.core.course import Terms
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import AUTHN_FAILED
-from broker.core.policy import Decision, Effect, Place, Policy, Reason, Release, ReleasedAttribute, Requirement
+from broker.core.places import Place
+from broker.core.policy import Decision, Effect, Policy, Reason, Release, ReleasedAttribute, Requirement
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import disclose
-from broker.core.steps import Terms
+from broker.core.steps import ProveMailbox
 from broker.core.transaction import (
     Account,
     Authentication,
     AuthnRequest,
+    Errand,
     Person,
     Transaction,
     UpstreamRefusal,
@@ -29,11 +32,21 @@ SERVICE = Service("my-loans", "https://loans.example", WORDS, ("wayf",), Control
 LOGIN = Authentication(
     "wayf", "i", "au", ("au",), (WireAttribute("cn", ("A",)),), NOW, "ctx", NOW, NOW + timedelta(minutes=4)
 )
+ACCOUNTS = (
+    None,
+    Account("7", "done"),
+    Account(None, "case"),
+    Account(None, "none"),
+    Account(None, "none", upgrade_from="PRIVATE"),
+    Account(None, "mail_required"),
+)
+LACKING = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), None, optional=True)
 
 
-def terms_of(decision: Decision) -> Terms:
-    """Give terms under which ``decision`` is always the decision."""
-    return Terms(SERVICE, Controller(WORDS), PSEUDONYMS, lambda *_: decision, ("wayf",))
+def terms_of(decision: Decision, lacking: ProveMailbox | None = None, local: frozenset[str] = frozenset()) -> Terms:
+    """Give terms under which ``decision`` is always the decision, and ``lacking`` always what is not proved."""
+    ways = ("wayf", "library")
+    return Terms(SERVICE, Controller(WORDS), PSEUDONYMS, lambda *_: decision, lambda *_: lacking, ways, local)
 
 
 @st.composite
@@ -48,7 +61,10 @@ def transactions(draw: st.DrawFn) -> tuple[Transaction, Decision]:
         authentication=draw(st.sampled_from([None, LOGIN])),
         failure=draw(st.sampled_from([None, UpstreamRefusal("wayf", AUTHN_FAILED)])),
         person=draw(st.sampled_from([None, Person("p"), Person("p", None, "cpr_changed")])),
-        account=draw(st.sampled_from([None, Account("7", "done"), Account(None, "case"), Account(None, "none")])),
+        account=draw(st.sampled_from(ACCOUNTS)),
+        errand=draw(st.sampled_from(Errand)),
+        upgrade=draw(st.sampled_from([None, True, False])),
+        unproved=draw(st.booleans()),
     )
     if decision.release is None or draw(st.booleans()):
         return made, decision

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.consent import Event, Question, receipt
+from broker.core.course import Terms, next_step
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -22,8 +23,8 @@ from broker.core.errors import (
 from broker.core.policy import Decision, Effect, NameIDKind, Reason
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import disclose
-from broker.core.steps import Ask, Authenticate, Choose, Enrol, Issue, Refuse, Step, Terms, next_step
-from broker.core.transaction import Account, Person, Transaction, UpstreamRefusal
+from broker.core.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
+from broker.core.transaction import Account, Errand, Person, Transaction, UpstreamRefusal
 
 GIVER = Controller(Text("AU", "AU"))
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
@@ -36,7 +37,7 @@ def after(service: Service, pseudonyms: Pseudonyms, now: datetime) -> Next:
     """Give the next step of a transaction under a decision."""
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
-        terms = Terms(service, GIVER, pseudonyms, lambda *_: decision, ("wayf", "nemid"))
+        terms = Terms(service, GIVER, pseudonyms, lambda *_: decision, lambda *_: None, ("wayf", "nemid"))
         return next_step(transaction, terms, now)
 
     return ask
@@ -154,7 +155,7 @@ ACCOUNTS = {
     "observed": (Account(None, "observed"), Issue),
     "case": (Account(None, "case", reason="two_borrowers"), Refuse),
     "given up": (Account(None, "given_up"), Refuse),
-    "without mail": (Account(None, "mail_required"), Refuse),
+    "without mail": (Account(None, "mail_required"), ProveMailbox),
 }
 
 
@@ -175,10 +176,10 @@ def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
 
 
 def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any) -> None:
-    """Who cannot get a borrower for want of a mail address hears so before being asked for consent."""
+    """Who cannot get a borrower for want of a mail address proves one before being asked for consent (R22)."""
     step = after(replace(arrived, account=Account(None, "mail_required")), permit(borrower="make"))
-    assert isinstance(step, Refuse)
-    assert step.reason == "mail_required"
+    assert isinstance(step, ProveMailbox)
+    assert (step.name, step.domains, step.optional) == ("mail", (), False)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +298,7 @@ def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
     transaction, decision = data.draw(transactions())
     step = next_step(transaction, terms_of(decision), transaction.begun)
     if isinstance(step, Issue):
+        assert transaction.errand is Errand.LOGIN
         assert transaction.authentication is not None
         assert transaction.failure is None
         assert decision.effect is Effect.PERMIT
