@@ -11,19 +11,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.borrower import Borrower, Case, Change, Create, Enrolment, Outcome, State, Wish, plan
+from broker import finding
+from broker.core.borrower import Borrower, Case, Change, Create, Enrolment, Gone, Outcome, State, Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.letters import Letters
 from broker.core.pins import new_pin, suggested_by
+from broker.core.plans import outcome, plan
 from broker.core.ports import LibrarySystem, Mail
 from broker.core.pseudonyms import Pseudonyms
 from broker.ledger import GIVE_UP_AFTER, LEASE, Entry, Ledger
 from broker.links import Links
+from broker.pauses import pause
 
 CALL: Final = timedelta(seconds=15)
 PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together: well within the lease
 POINTER_AFTER: Final = timedelta(hours=24)
-_LONGEST_PAUSE: Final = 7200.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +75,56 @@ class Attempt:
 
     def _enrol(self) -> None:
         enrolment, wish, now = self.entry.enrolment, self.entry.enrolment.wish, self.tools.now()
-        if wish is None or wish.cpr is None or now - enrolment.wanted_at >= GIVE_UP_AFTER:
-            self._write(replace(enrolment, state=State.GIVEN_UP, wish=None, pin_owed=False), None)
+        library, number = self.tools.library, (wish.cpr or wish.borrower) if wish else None
+        if wish is None or number is None or now - enrolment.wanted_at >= GIVE_UP_AFTER:
+            self._give_up(None)
             return
-        found = self._look(wish.cpr)
-        planned = plan(found, wish, self._linked(found), now.date())
+        found = self._look(wish)
+        temporary = finding.temporary(library, found, wish, self._by())
+        linked = finding.standing_link(library, found, enrolment.link, self._by())
+        planned = plan(found, wish, linked, now.date(), temporary)
         if isinstance(planned, Create):
             # After each create the matches are counted: a race that no unique field stopped shows here.
-            found = self._look(wish.cpr, self._create(wish))
+            found = self._look(wish, self._create(wish))
             planned = plan(found, wish, None, now.date())
         if isinstance(planned, Create):
             raise LibraryUnavailable("a borrower is said to be there and cannot be found")
         if isinstance(planned, Case):
             self._case(planned.reason)
-            return
-        self._done(found[0], wish, planned if isinstance(planned, Change) else None)
+        elif isinstance(planned, Gone):
+            self._give_up("borrower_gone")
+        else:
+            self._change(found[0] if found else temporary, wish, planned if isinstance(planned, Change) else None)
 
-    def _look(self, cpr: str, made: Borrower | None = None) -> tuple[Borrower, ...]:
+    def _change(self, borrower: Borrower | None, wish: Wish, change: Change | None) -> None:
+        if borrower is None:
+            raise LibraryUnavailable("there is nothing to change")
+        after = borrower
+        if change:
+            self._hold()
+            after = self.tools.library.change(change, self._by())
+        if change and change.cpr:
+            # It counts as adopted once the CPR finds it and nobody else: another may have been made meanwhile.
+            found = self.tools.library.find(change.cpr, self._by())
+            if not found:
+                raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
+            if [each.number for each in found] != [after.number]:
+                self._case("temporary_and_cpr")
+                return
+        self._done(after, wish, outcome(borrower, change, wish))
+
+    def _look(self, wish: Wish, made: Borrower | None = None) -> tuple[Borrower, ...]:
         library, enrolment = self.tools.library, self.entry.enrolment
-        found = library.find(cpr, self._by())
-        if enrolment.creates:
-            # One that we made and the desk gave another number is still this person's. A desk that copies the record
-            # for a sibling copies the mark: it counts on the one that we know, or where our create's answer was lost.
-            marked, known = library.marked(enrolment.id, self._by()), enrolment.number
-            found += tuple(each for each in marked if known in {None, each.number})
-        return tuple({each.number: each for each in (*found, *([made] if made else []))}.values())
+        there = finding.found(library, wish, self._by()) + finding.ours(library, enrolment, wish, self._by())
+        return tuple({each.number: each for each in (*there, *([made] if made else []))}.values())
 
-    def _linked(self, found: tuple[Borrower, ...]) -> str | None:
-        linked = self.entry.enrolment.link
-        if linked is None or any(each.number == linked for each in found):
-            return linked
-        # A link to a borrower that the library has deleted or merged names nobody.
-        return linked if self.tools.library.read(linked, self._by()) else None
+    def _give_up(self, reason: str | None) -> None:
+        enrolment = self.entry.enrolment
+        if reason:
+            self.tools.links.remember(enrolment.person, None)
+        self._write(
+            replace(enrolment, state=State.GIVEN_UP, wish=None, pin_owed=False, reason=reason or enrolment.reason), None
+        )
 
     def _create(self, wish: Wish) -> Borrower | None:
         if self.entry.enrolment.number is not None:
@@ -114,15 +134,11 @@ class Attempt:
         self._hold(creates=1)
         return self.tools.library.create(wish, self.entry.enrolment.id, self._by())
 
-    def _done(self, borrower: Borrower, wish: Wish, change: Change | None) -> None:
+    def _done(self, borrower: Borrower, wish: Wish, unmade: Outcome) -> None:
         before, now = self.entry.enrolment, self.tools.now()
         ours = borrower.mark == before.id
-        if change:
-            self._hold()
-            borrower = self.tools.library.change(change, self._by())
         same = before.number == borrower.number
         made = ours and before.number is None
-        unchanged = Outcome.UPGRADED if change else Outcome.UNCHANGED
         # Only what we have just made gets a PIN: one of the desk's, or one it has served since, has one that works.
         due = made or (ours and same and before.pin_owed)
         owed = due and self.tools.mail is not None and wish.pin_to is not None
@@ -133,7 +149,7 @@ class Attempt:
             number=borrower.number,
             category=borrower.category,
             expires=borrower.expires,
-            outcome=Outcome.CREATED if made else unchanged,
+            outcome=Outcome.CREATED if made else unmade,
             reason=None,
             attempts=0,
             carried=self.tools.carried(wish),
@@ -232,12 +248,3 @@ class Attempt:
             return entry.enrolment, self.tools.now()
 
         self.tools.ledger.amend(self.entry.key, ended)
-
-
-def pause(attempts: int) -> timedelta:
-    """Give how long to wait after the failure number ``attempts`` + 1: 5 s, three times more each, at most 2 h, ± half.
-
-    The jitter keeps a thousand enrolments from meeting a recovered library system in the same second.
-    """
-    seconds = min(_LONGEST_PAUSE, 5.0 * 3.0 ** min(attempts, 10))
-    return timedelta(seconds=seconds * (500 + secrets.randbelow(1001)) / 1000)

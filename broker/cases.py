@@ -13,6 +13,7 @@ from broker.links import Links
 Row = Mapping[str, str | int | bool | None]
 
 _LINK = "link"
+_PROOF = "proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,8 @@ class Cases:
     def retry(self, enrolment_id: str) -> bool:
         """Let an enrolment be tried again now, after staff have put right what it stood at; False where it cannot be.
 
-        For a case of "cpr_changed" this says that the library system is right and the remembered link is not.
+        For a case of "cpr_changed" this says that the library system is right and the remembered link is not, for
+        "address_taken" that the mailbox is no longer the one's who proved it first.
         """
         entry = self._of(enrolment_id)
         if entry is None:
@@ -45,6 +47,11 @@ class Cases:
             if entry.key.group == entry.enrolment.person:
                 # The link of the CPR itself: the library is right, and the next login asks it.
                 self.links.remember(entry.enrolment.person, None)
+            self.ledger.store.drop(entry.key)
+            return True
+        if entry.key.name == _PROOF:
+            # The mailbox is the other's now: whoever proves it next holds it.
+            self.ledger.store.drop(Key("proof", entry.enrolment.person))
             self.ledger.store.drop(entry.key)
             return True
         enrolment = entry.enrolment
@@ -70,9 +77,17 @@ class Cases:
         Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It is kept apart from
         the person's own enrolment, which it must not undo.
         """
-        key, now = Key("enrolment", name, _LINK), self.ledger.now()
-        number = self.links.number(name)
-        case = Enrolment(secrets.token_hex(16), State.CASE, now, None, cpr, reason=reason, link=number)
+        return self._list(Key("enrolment", name, _LINK), cpr, reason, self.links.number(name))
+
+    def taken(self, owner: str, address: str) -> None:
+        """List a case: ``owner`` proved a mail address that is another's proof already (pseudonyms of Links).
+
+        One mailbox speaks for one person; who has read another's mail, or inherited the address, only people can tell.
+        """
+        self._list(Key("enrolment", owner, _PROOF), address, "address_taken")
+
+    def _list(self, key: Key, person: str, reason: str, number: str | None = None) -> Enrolment:
+        case = Enrolment(secrets.token_hex(16), State.CASE, self.ledger.now(), None, person, reason=reason, link=number)
         entry = self.ledger.read(key)
         if entry:
             case = replace(case, id=entry.enrolment.id)

@@ -4,14 +4,18 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol, TypeVar
+from typing import Final, Literal, TypeVar
 
+from broker import finding
 from broker.attempt import Attempt, Tools
 from broker.cases import Cases
-from broker.core.borrower import Borrower, Enrolment, Nothing, Outcome, State, Wish, near, plan, would
+from broker.core.borrower import Borrower, Change, Enrolment, Nothing, State, Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable, StoreUnavailable
+from broker.core.plans import offered, plan, would
 from broker.core.ports import Key
 from broker.ledger import Entry
+from broker.seats import Seats, Signal, seated
+from broker.standing import Known, as_found, as_wished, looked
 
 Mode = Literal["live", "observe", "frozen"]
 T = TypeVar("T")
@@ -21,29 +25,6 @@ _TRUSTED: Final = timedelta(days=1)  # how long a finished enrolment is believed
 _POLL: Final = 0.05
 _TURNS: Final = 50
 _OBSERVED: Final = "observed"  # apart, so that a wish accepted while live is not lost to it
-
-
-class Signal(Protocol):
-    """A ``threading.Event``: a request sets it, the loop waits for it."""
-
-    def set(self) -> None:
-        """Wake who waits."""
-
-    def clear(self) -> None:
-        """Sleep again."""
-
-    def wait(self, timeout: float) -> bool:
-        """Wait until it is set, at most ``timeout`` seconds."""
-
-
-class Seats(Protocol):
-    """A ``threading.Semaphore``: how many requests may wait at a time (at most half the threads)."""
-
-    def acquire(self, *, blocking: bool) -> bool:
-        """Take a seat, or say that none is free."""
-
-    def release(self) -> None:
-        """Give the seat back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +43,12 @@ class Enrolments:
     def person_key(self, cpr: str) -> Key:
         """Give the key of the one enrolment of the person with this CPR; the number itself is not in it."""
         return Key("enrolment", self.tools.links.of_cpr(cpr))
+
+    def place(self, wish: Wish, owner: str | None = None) -> Key:
+        """Give the key that a wish is kept under: that of its CPR, or of ``owner``, a pseudonym of Links."""
+        if wish.cpr is None and (wish.borrower is None or owner is None):
+            raise LibraryRefused("a wish without a CPR number and without a borrower enrols nobody")
+        return Key("enrolment", owner) if owner else self.person_key(wish.cpr or "")
 
     def look(self, cpr: str) -> tuple[Borrower, ...]:
         """Give the borrowers with this CPR now, within 3 s; LibraryUnavailable, LibraryRefused.
@@ -82,44 +69,47 @@ class Enrolments:
     def settled(self, cpr: str) -> str | None:
         """Give the number of the borrower that this CPR was found to have within the last day, or None."""
         standing = self.standing(cpr)
-        fresh = standing and standing.state is State.DONE and _looked(standing, self.tools.now(), _TRUSTED)
+        fresh = standing and standing.state is State.DONE and looked(standing, self.tools.now(), _TRUSTED)
         return standing.number if standing and fresh else None
 
-    def known(self, wish: Wish, linked: str | None) -> Enrolment | None:
-        """Give the finished enrolment of a person whose borrower is as wished already, or None: then ``want``.
+    def known(self, wish: Wish, linked: str | None, owner: str | None = None) -> Known:
+        """Say how a person's borrower stands against ``wish``, before anything is written down for it.
 
-        Within a day of the last look this asks the library nothing; later it looks once, and where the library does
-        not answer, a borrower that was as wished is believed to be so still.
+        Its ``enrolment`` is the finished one of a borrower that is as wished already, or None: then ``want``. Within a
+        day of the last look this asks the library nothing; later, or where the category would change, it looks once,
+        and where the library does not answer, a borrower that was as wished is believed to be so still.
         """
-        cpr = _number(wish)
-        key, now = self.person_key(cpr), self.tools.now()
+        key, now = self.place(wish, owner), self.tools.now()
         entry = self.tools.ledger.read(key)
         before = entry.enrolment if entry else None
         if before and before.state is not State.DONE:
-            return None
-        as_wished = before is not None and self._as_wished(before, wish, now)
-        if before and as_wished and _looked(before, now, _TRUSTED):
-            return before
+            return Known()
+        believed = before if before and as_wished(before, wish, self.tools) else None
+        if believed and looked(believed, now, _TRUSTED):
+            return Known(believed)
         try:
-            found = self.look(cpr)
+            found, temporary = self._seated(lambda by: self._there(wish, by))
         except (LibraryUnavailable, LibraryRefused):
-            return before if as_wished else None
-        if not isinstance(plan(found, wish, linked, now.date()), Nothing):
-            return None
-        known = self._found(found[0], before or self._new(key, wish, linked), wish)
+            return Known(believed)
+        planned = plan(found, wish, linked, now.date(), temporary)
+        if not isinstance(planned, Nothing):
+            number = planned.number if isinstance(planned, Change) and found else None
+            return Known(upgrade_from=offered(planned, found, wish), number=number)
+        known = as_found(found[0], before or self._new(key, wish, linked), wish, self.tools)
         if self.mode == "live":
             self.tools.links.remember(key.group, known.number)
             place = entry or Entry(key, known, None, None)
-            return known if self.tools.ledger.write(place, known, place.due) else None
-        return known
+            return Known(known if self.tools.ledger.write(place, known, place.due) else None)
+        return Known(known)
 
-    def want(self, wish: Wish, linked: str | None) -> Enrolment:
+    def want(self, wish: Wish, linked: str | None, owner: str | None = None) -> Enrolment:
         """Write the wish durably and give the enrolment; a later wish replaces the earlier, under the same mark.
 
         ``linked`` is the borrower number that a link remembers. In observe mode what would be written is recorded
-        under another key, without the CPR; frozen raises LibraryUnavailable.
+        under another key, without the CPR; frozen raises LibraryUnavailable. LibraryRefused for a wish with neither
+        CPR nor borrower.
         """
-        key = self.person_key(_number(wish))
+        key = self.place(wish, owner)
         if self.mode == "frozen":
             raise LibraryUnavailable("library.mode is frozen")
         if self.mode == "observe":
@@ -176,13 +166,8 @@ class Enrolments:
         return Cases(self.tools.ledger, self.tools.links).dispute(name, cpr)
 
     def _seated(self, ask: Callable[[datetime], T]) -> T:
-        if self.seats is not None and not self.seats.acquire(blocking=False):
-            raise LibraryUnavailable("no seat to wait for the library in")
-        try:
+        with seated(self.seats):
             return ask(self.tools.now() + _LOOK)
-        finally:
-            if self.seats is not None:
-                self.seats.release()
 
     def _at(self, key: Key) -> Enrolment | None:
         entry = self.tools.ledger.read(key)
@@ -195,8 +180,11 @@ class Enrolments:
         if entry is None:
             return self._new(key, wish, linked), now
         before = entry.enrolment
-        if before.state is State.DONE and self._as_wished(before, wish, now) and _looked(before, now, _LOOK):
+        if before.state is State.DONE and as_wished(before, wish, self.tools) and looked(before, now, _LOOK):
             return before, entry.due
+        if before.state is State.WANTED and before.wish and before.wish.category == wish.category:
+            # Who agreed while the library was down has agreed: a later login had nothing to offer.
+            wish = replace(wish, upgrade=wish.upgrade or before.wish.upgrade)
         if before.state is State.WANTED and (before.wish, before.link) == (wish, linked):
             soon = self.tools.ledger.soon(entry)
             return (before if soon == entry.due else replace(before, reason=None)), soon
@@ -206,45 +194,20 @@ class Enrolments:
     def _new(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
         return Enrolment(secrets.token_hex(16), State.WANTED, self.tools.now(), wish, key.group, link=linked)
 
-    def _as_wished(self, before: Enrolment, wish: Wish, now: datetime) -> bool:
-        if before.number is None or before.carried != self.tools.carried(wish):
-            return False
-        return before.expires is None or not near(before.expires, wish.expires, now.date())
-
-    def _found(self, borrower: Borrower, before: Enrolment, wish: Wish) -> Enrolment:
-        owed = before.pin_owed and before.number == borrower.number
-        return replace(
-            before,
-            state=State.DONE,
-            wish=before.wish if owed else None,
-            pin_owed=owed,
-            number=borrower.number,
-            category=borrower.category,
-            expires=borrower.expires,
-            outcome=Outcome.UNCHANGED,
-            carried=self.tools.carried(wish),
-            settled=self.tools.now(),
-        )
+    def _there(self, wish: Wish, by: datetime) -> tuple[tuple[Borrower, ...], Borrower | None]:
+        library = self.tools.library
+        there = finding.found(library, wish, by)
+        return there, finding.temporary(library, there, wish, by)
 
     def _observed(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
         observed = replace(self._new(key, wish, linked), state=State.OBSERVED, wish=None)
         try:
-            found = self.look(_number(wish))
+            found, temporary = self._seated(lambda by: self._there(wish, by))
         except (LibraryUnavailable, LibraryRefused) as error:
             observed = replace(observed, reason=error.reason)
         else:
-            observed = would(observed, plan(found, wish, linked, self.tools.now().date()))
+            observed = would(observed, plan(found, wish, linked, self.tools.now().date(), temporary))
         place = key._replace(name=_OBSERVED)
         entry = self.tools.ledger.read(place) or Entry(place, observed, None, None)
         self.tools.ledger.write(entry, observed, None)
         return observed
-
-
-def _number(wish: Wish) -> str:
-    if wish.cpr is None:
-        raise LibraryRefused("a wish without a CPR number enrols nobody")
-    return wish.cpr
-
-
-def _looked(before: Enrolment, now: datetime, within: timedelta) -> bool:
-    return before.settled is not None and now - before.settled < within

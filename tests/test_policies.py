@@ -136,9 +136,9 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         (
             "borrower: make",
             "borower: make",
-            "policies/student.yaml:29: unknown key 'borower' (did you mean 'borrower'?)",
+            "policies/student.yaml:31: unknown key 'borower' (did you mean 'borrower'?)",
         ),
-        ("mask: true", "maks: true", "policies/student.yaml:35: unknown key 'maks' (did you mean 'mask'?)"),
+        ("mask: true", "maks: true", "policies/student.yaml:37: unknown key 'maks' (did you mean 'mask'?)"),
         ("precedence: 20", "precedence: high", "policies/student.yaml:4: precedence: must be a whole number"),
         ("precedence: 20", "precedence: 30", "policies/student.yaml:1: precedence 30 is also that of employee.yaml"),
         (
@@ -149,7 +149,7 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("2027-06-30", "30.6.2027", "policies/student.yaml:7: review_by: must be a day like 2027-06-30"),
         (", da: Studerende på Aarhus Universitet", "", "policies/student.yaml:5: label.da is missing"),
         ("service: myprint", "service: my-print", "unknown service 'my-print' (did you mean 'myprint'?)"),
-        ("service: myprint", "service: my-loans", "a second entry for my-loans; the first is in line 28"),
+        ("service: myprint", "service: my-loans", "a second entry for my-loans; the first is in line 30"),
         ("displayName: {why", "displayname: {why", "unknown attribute 'displayname' (did you mean 'displayName'?)"),
         ("{from: sn,", "{from: surname,", "unknown attribute 'surname'"),
         ("{from: sn,", "{from: proof.kaldemail,", "proof.kaldemail: no such proof in this file"),
@@ -158,7 +158,7 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         (
             "gn: {why",
             "gn: {mask: true, why",
-            "policies/student.yaml:36: gn would leave without being shown (remove mask: true",
+            "policies/student.yaml:38: gn would leave without being shown (remove mask: true",
         ),
         (
             "borrower_number: {why",
@@ -169,6 +169,17 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("borrower: need", "borrower: none", "borrower_number without a borrower"),
         ("[student@au.dk]}", "['stud*@au.dk']}", "eduPersonScopedAffiliation: * may only end a value"),
         ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
+        ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:15: nobody of this affiliation comes by 'nemid'"),
+        (
+            "upgrades: [PRIVATE]",
+            "lowers: {by: wayf, categories: [STUDENT, EMPLOYEE]}",
+            "policies/student.yaml:17: lowers STUDENT, which it also makes or upgrades (name it once)",
+        ),
+        (
+            "upgrades: [PRIVATE]",
+            "lowers: {by: wyaf, categories: [EMPLOYEE]}",
+            "nobody of this affiliation comes by 'wyaf' (did you mean 'wayf'?)",
+        ),
         ("upstream: wayf, ", "", "policies/student.yaml:11: match.1.upstream is missing"),
         (
             "expires_after: 12 months",

@@ -1,10 +1,9 @@
-"""The person's account in the library system: what is there, what is wanted, and the one change between the two."""
+"""The person's account in the library system: what is there, what is wanted, and how far that is."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import StrEnum
-from typing import assert_never
 
 from broker.core import cpr
 
@@ -13,8 +12,8 @@ from broker.core import cpr
 class Borrower:
     """One account as the library system holds it; ``number`` is the system's own id, never a field with the CPR.
 
-    ``mark`` is the enrolment id found in the field reserved for it, ``born`` the date of birth; each None where the
-    system holds none.
+    ``mark`` is the enrolment id found in the field reserved for it, ``born`` the date of birth, ``cpr`` the real number
+    where the system keeps one (ten digits); each None where it holds none.
     """
 
     number: str
@@ -24,6 +23,7 @@ class Borrower:
     email: str | None = None
     fields: Mapping[str, str] = field(default_factory=dict)
     born: date | None = None
+    cpr: str | None = None
 
     def is_anothers(self, number: str) -> bool:
         """Say whether this is a borrower with whose date of birth the CPR ``number`` disagrees.
@@ -52,8 +52,12 @@ class WishedField:
 class Wish:
     """That a borrower be so: worked out from the decision, before anything is looked up.
 
-    ``cpr`` is the number to find the borrower by, or None; ``expires`` the day the category is good until;
-    ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail.
+    ``cpr`` is the number to find the borrower by, or None: then ``borrower`` is the number of one that is proved to be
+    the person's, and none is made. ``expires`` is the day the category is good until, ``pin_to`` the address a new
+    borrower's PIN is mailed to, None for no mail. ``upgrade`` is False where the person would rather keep the category
+    (or was not asked yet), ``lowers`` the categories that this login may lower. ``temporary`` is the number of a
+    borrower without a CPR that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
+    ``creates`` is False where the person may not enrol alone: who has a borrower gets on, nobody gets a new one.
     """
 
     cpr: str | None
@@ -64,14 +68,28 @@ class Wish:
     fields: tuple[WishedField, ...]
     pin_to: str | None
     language: str = "da"
+    upgrade: bool = True
+    lowers: tuple[str, ...] = ()
+    borrower: str | None = None
+    temporary: str | None = None
+    adopts: tuple[str, ...] = ()
+    creates: bool = True
 
     def __repr__(self) -> str:
         """Show affiliation and category only."""
         return f"Wish({self.affiliation!r}, {self.category!r})"
 
     def without_person(self) -> "Wish":
-        """Give what an owed PIN mail needs once the borrower is made: no CPR, no fields."""
-        return replace(self, cpr=None, fields=())
+        """Give what an owed PIN mail needs once the borrower is made: no CPR, no fields, no numbers."""
+        return replace(self, cpr=None, fields=(), borrower=None, temporary=None)
+
+    def upgrades_from(self, category: str) -> bool:
+        """Say whether a borrower of ``category`` would be upgraded; only its person's word makes it so (R40)."""
+        return self.upgrade and category != self.category and category in self.upgrades
+
+    def moves(self, category: str) -> bool:
+        """Say whether a borrower of ``category`` would get another: upgraded or lowered."""
+        return self.upgrades_from(category) or (category != self.category and category in self.lowers)
 
 
 class State(StrEnum):
@@ -79,8 +97,8 @@ class State(StrEnum):
 
     WANTED = "wanted"
     DONE = "done"
-    CASE = "case"  # staff must look: two_borrowers, cpr_changed, birth_date_differs
-    GIVEN_UP = "given_up"
+    CASE = "case"  # staff must look: two_borrowers, cpr_changed, birth_date_differs, temporary_and_cpr, ...
+    GIVEN_UP = "given_up"  # nothing came of it: too late, or borrower_gone
     OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
 
 
@@ -89,6 +107,8 @@ class Outcome(StrEnum):
 
     CREATED = "created"
     UPGRADED = "upgraded"
+    LOWERED = "lowered"
+    ADOPTED = "adopted"  # a temporary borrower got its person's CPR
     UNCHANGED = "unchanged"
 
 
@@ -144,12 +164,17 @@ class Create:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Change:
-    """A borrower is there: set these fields, and the category and expiry where they are given."""
+    """A borrower is there: set these fields, and the category, expiry and CPR where they are given."""
 
     number: str
     fields: tuple[tuple[str, str], ...]
     category: str | None = None
     expires: date | None = None
+    cpr: str | None = None
+
+    def __repr__(self) -> str:
+        """Show number and category only."""
+        return f"Change({self.number!r}, {self.category!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +184,12 @@ class Case:
     reason: str
 
 
-Plan = Nothing | Create | Change | Case
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No borrower is there, and none may be made: whom it was about must enrol anew."""
 
 
-def plan(found: tuple[Borrower, ...], wish: Wish, linked: str | None, today: date) -> Plan:
-    """Say what must be done so that exactly one borrower is as ``wish`` has it (invariant 6).
-
-    ``found`` are all borrowers that match the CPR, ``linked`` the number a remembered link names.
-    Two matches, a link that names another borrower than the CPR finds, or one with another date of birth is a Case.
-    """
-    reason = amiss(found, wish.cpr, linked)
-    if reason:
-        return Case(reason)
-    return _change(found[0], wish, today) if found else Create(wish)
+Plan = Nothing | Create | Change | Case | Gone
 
 
 def amiss(found: tuple[Borrower, ...], number: str | None, linked: str | None) -> str | None:
@@ -186,57 +204,3 @@ def amiss(found: tuple[Borrower, ...], number: str | None, linked: str | None) -
     if number and any(each.is_anothers(number) for each in found):
         return "birth_date_differs"
     return None
-
-
-def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
-    upgrade = borrower.category in wish.upgrades and borrower.category != wish.category
-    longer = borrower.category == wish.category and _expires_soon(borrower.expires, wish.expires, today)
-    fields = tuple(
-        (each.name, each.value)
-        for each in wish.fields
-        if (each.set == "always" and borrower.fields.get(each.name) != each.value)
-        or (each.set == "if_empty" and not borrower.fields.get(each.name))
-    )
-    if not (upgrade or longer or fields):
-        return Nothing(borrower.number)
-    return Change(
-        borrower.number,
-        fields,
-        wish.category if upgrade else None,
-        wish.expires if upgrade or longer else None,
-    )
-
-
-def _expires_soon(standing: date | None, wished: date, today: date) -> bool:
-    # No expiry is none to move, and a login never brings one nearer.
-    if standing is None or standing >= wished:
-        return False
-    return near(standing, wished, today)
-
-
-def near(standing: date, wished: date, today: date) -> bool:
-    """Say whether an expiry is so near that a login moves it: half a year, or half of a shorter term.
-
-    A write at every login would cost more than it is worth.
-    """
-    return (standing - today).days < min(_RENEW_BELOW_DAYS, (wished - today).days // 2)
-
-
-_RENEW_BELOW_DAYS = 180
-
-
-def would(observed: Enrolment, planned: Plan) -> Enrolment:
-    """Give the record of what ``planned`` would write: names of fields, never their values."""
-    match planned:
-        case Case(reason):
-            return replace(observed, reason=reason)
-        case Nothing(number):
-            return replace(observed, number=number, outcome=Outcome.UNCHANGED)
-        case Create(wish):
-            names = tuple(each.name for each in wish.fields)
-            return replace(observed, outcome=Outcome.CREATED, category=wish.category, expires=wish.expires, would=names)
-        case Change(number, fields, category, expires):
-            changed = replace(observed, number=number, category=category, expires=expires)
-            return replace(changed, outcome=Outcome.UPGRADED, would=tuple(name for name, _ in fields))
-        case _:
-            assert_never(planned)

@@ -1,14 +1,12 @@
 """The decision: who the person is to the library, what this service gets of them, and why, line by line."""
 
-from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Service
+from broker.core.matching import affiliations, allowed
 from broker.core.policy import (
-    Alternative,
-    Condition,
     Decision,
     Effect,
     Fate,
@@ -26,12 +24,9 @@ BORROWER_NUMBER: Final = "borrower_number"
 # What a service gets only under its own name, never as a member of a category (design 6).
 NEVER_BY_CATEGORY: Final = frozenset({CPR, BORROWER_NUMBER})
 
-_PROOF_DOMAIN: Final = "_domain"
 _AFFILIATIONS: Final = ("eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation")
 # Whom an institution has seen and keeps papers on. A list of who is not would let in every word it does not know.
 _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
-# A refusal explains the files that came nearest; a thousand explanations would help nobody and cost time.
-_EXPLAINED: Final = 8
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
 _Released = list[tuple[ReleasedAttribute, tuple[str, ...]]]
@@ -41,13 +36,14 @@ def evaluate(policies: PolicySet, login: Login, service: Service, now: datetime)
     """Decide what ``service`` may get of the person who logged in. Total, pure, deny by default.
 
     The order is affiliation, release entry, requirement, values (design 6). The highest precedence that matches
-    wins; ``login.intent`` may pick another that matches too. A denial's first reason is the one to act on.
+    wins; ``login.intent`` may pick another that matches too, unless that one makes accounts by other ways to log in
+    only (wizard.md R05). A denial's first reason is the one to act on.
     """
-    today = now.date()
-    matched, near = _affiliations(policies, login, today)
+    matched, near = affiliations(policies, login, now.date())
     if not matched:
         return _denied(policies, login, (Reason("no_affiliation"), *near), mismatch=login.intent)
-    wanted = next((found for found in matched if found[0].affiliation == login.intent), None)
+    picked = (found for found in matched if found[0].affiliation == login.intent)
+    wanted = next((found for found in picked if found is matched[0] or _comes_by(found[0].require, login)), None)
     policy, alternative = wanted or matched[0]
     mismatch = login.intent if login.intent and not wanted else None
     release = _entry(policy, service)
@@ -69,6 +65,8 @@ def evaluate(policies: PolicySet, login: Login, service: Service, now: datetime)
         digest=policies.digest,
         mismatch=mismatch,
         may_find_by_cpr=_known_in_person(login),
+        may_create=not _lacking(policy.require, login),
+        may_lower=policy is matched[0][0] and _may_lower(policy, login),
     )
 
 
@@ -96,67 +94,6 @@ def _denied(
     )
 
 
-def _affiliations(
-    policies: PolicySet, login: Login, today: date
-) -> tuple[list[tuple[Policy, Alternative]], list[Reason]]:
-    """Give the policies that match with the alternative that did, highest first; or else why the nearest did not."""
-    candidates = policies.index.candidates((("upstream", (login.upstream,)), *login.attributes.items()))
-    matched = []
-    for at in candidates:
-        policy = policies.policies[at]
-        for alternative in policy.match:
-            if all(_failure(each, policy, login, today) is None for each in alternative.conditions):
-                matched.append((policy, alternative))
-                break
-    if matched:
-        return matched, []
-    nearest = list(dict.fromkeys((*candidates[:_EXPLAINED], *range(min(_EXPLAINED, len(policies.policies))))))
-    explained = (policies.policies[at] for at in nearest[:_EXPLAINED])
-    return [], [_near_miss(each, login, today) for each in explained if each.match]
-
-
-def _near_miss(policy: Policy, login: Login, today: date) -> Reason:
-    """Give the first condition that failed in the alternative that failed least."""
-    failures = []
-    for alternative in policy.match:
-        failed = [(_failure(each, policy, login, today), each.place) for each in alternative.conditions]
-        failures.append([Reason(code, place) for code, place in failed if code])
-    return min(failures, key=len)[0]
-
-
-def _failure(condition: Condition, policy: Policy, login: Login, today: date) -> str | None:
-    """Say why ``condition`` does not hold, or None if it does; what cannot be evaluated does not hold."""
-    if condition.name == "upstream":
-        return None if login.upstream in condition.values else "other_upstream"
-    if condition.name == "assurance":
-        enough = login.assurance is not None and login.assurance >= _least(condition.values)
-        return None if enough else "assurance_too_low"
-    values = login.attributes.get(condition.name, ())
-    if condition.name.endswith(_PROOF_DOMAIN):
-        return _unproved(condition, values, policy, today)
-    if not values:
-        return "attribute_missing"
-    return None if any(_allowed(value, condition.values) for value in values) else "value_not_matched"
-
-
-def _least(values: tuple[str, ...]) -> Assurance:
-    try:
-        return max(Assurance.named(value) for value in values)
-    except (KeyError, ValueError):
-        return Assurance.HIGH
-
-
-def _unproved(condition: Condition, values: tuple[str, ...], policy: Policy, today: date) -> str | None:
-    """Ask of a proof's domain that the policy lists it for that proof and that its day has not come."""
-    name = condition.name.removesuffix(_PROOF_DOMAIN)
-    domains = [each for proof in policy.proofs if proof.name == name for each in proof.domains]
-    listed = {each.name for each in domains if each.name in values and each.name in condition.values}
-    if not listed:
-        return "value_not_matched" if values else "proof_missing"
-    in_time = any(each.name in listed and (each.until is None or today <= each.until) for each in domains)
-    return None if in_time else "proof_expired"
-
-
 def _entry(policy: Policy, service: Service) -> Release | None:
     """Find the entry of the service's own name, else the first of a category it is in (a name beats a category)."""
     named = next((each for each in policy.releases if each.service == service.name), None)
@@ -169,7 +106,14 @@ def _unmet(require: Requirement, release: Release, login: Login) -> tuple[Reason
         return (Reason("no_library_account", release.place),)
     if release.borrower != "make" or login.borrower is True:
         return ()
+    return _lacking(require, login)
+
+
+def _lacking(require: Requirement, login: Login) -> tuple[Reason, ...]:
+    """Say what the person lacks to enrol by oneself; first the way to log in, for it brings the rest."""
     codes = []
+    if not _comes_by(require, login):
+        codes.append("national_eid_required")
     if require.assurance and (login.assurance is None or login.assurance < require.assurance):
         codes.append("assurance_too_low")
     if require.cpr and login.cpr != "real":
@@ -179,6 +123,19 @@ def _unmet(require: Requirement, release: Release, login: Login) -> tuple[Reason
     elif require.age is not None and login.age is not None and login.age < require.age:
         codes.append("too_young")
     return tuple(Reason(code, require.place) for code in codes)
+
+
+def _comes_by(require: Requirement, login: Login) -> bool:
+    return not require.upstream or login.upstream in require.upstream
+
+
+def _may_lower(policy: Policy, login: Login) -> bool:
+    """Say whether the login tells that a category is one's no longer (wizard.md R47): the university's own words do.
+
+    An affiliation that a fault withheld may have been the very one that the person still has.
+    """
+    lowers = policy.borrower.lowers if policy.borrower else None
+    return lowers is not None and login.upstream in lowers.by and login.withheld.isdisjoint(_AFFILIATIONS)
 
 
 def _filtered(release: Release, login: Login, service: Service) -> tuple[_Released, tuple[Fate, ...]]:
@@ -205,10 +162,10 @@ def _leaving(
         return None, "not_sent"
     if listed.name == CPR and (kept := _cpr_kept(login, service)):
         return None, kept
-    allowed = tuple(value for value in values if _allowed(value, listed.values)) if listed.values else values
-    if not allowed:
+    leaving = tuple(value for value in values if allowed(value, listed.values)) if listed.values else values
+    if not leaving:
         return None, "value_not_allowed"
-    return allowed, "released" if len(allowed) == len(values) else "released_in_part"
+    return leaving, "released" if len(leaving) == len(values) else "released_in_part"
 
 
 def _cpr_kept(login: Login, service: Service) -> str | None:
@@ -225,11 +182,6 @@ def _cpr_kept(login: Login, service: Service) -> str | None:
 
 def _of(attributes: Attributes, name: str) -> tuple[str, ...]:
     return attributes.get(name, ())
-
-
-def _allowed(value: str, patterns: Sequence[str]) -> bool:
-    """Say whether ``value`` is one of ``patterns``, of which one that ends in ``*`` takes what begins so."""
-    return any(value.startswith(each[:-1]) if each.endswith("*") else value == each for each in patterns)
 
 
 def _known_in_person(login: Login) -> bool:

@@ -6,25 +6,15 @@ from enum import StrEnum
 from typing import Literal
 
 from broker.core.attributes import Attributes
+from broker.core.borrower_rules import BorrowerRule
 from broker.core.entities import Assurance, Text
 from broker.core.errors import Fault
 from broker.core.index import Index
+from broker.core.places import Place
 
 LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
 Account = Literal["make", "need", "none"]
 NameIDKind = Literal["persistent", "transient"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the policy files something stands."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        """Give ``student.yaml:12``."""
-        return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +58,16 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What self-service enrolment needs of the person; unmet, the person is told where to go instead."""
+    """What self-service enrolment needs of the person; unmet, the person is told where to go instead.
+
+    ``upstream`` are the ways to log in by which an account is made; any, where none is named.
+    """
 
     cpr: bool = False  # a real number
     age: int | None = None
     assurance: Assurance | None = None
     place: Place | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One borrower field: where its value comes from, where else if there is none, and when it is written."""
-
-    name: str
-    source: str  # an attribute's canonical name or "proof.<name>"
-    set: Literal["create", "if_empty", "always"]
-    place: Place
-    otherwise: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class BorrowerRule:
-    """What borrower a person of this affiliation becomes."""
-
-    find_by: tuple[str, ...]
-    category: str
-    upgrades: tuple[str, ...]
-    expires_after_months: int
-    fields: tuple[Field, ...]
-    pin: Literal["mail", "none"]
-    place: Place
+    upstream: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +144,7 @@ class PolicySet:
     digest: str
     warnings: tuple[Fault, ...] = ()
     index: Index = field(init=False, repr=False, compare=False)
+    provable: frozenset[str] = field(init=False, repr=False, compare=False)  # upstreams where a proof can matter
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.policies, key=lambda each: -each.precedence))
@@ -183,6 +154,13 @@ class PolicySet:
             for policy in ordered
         ]
         object.__setattr__(self, "index", Index.of(matches))
+        proving = (
+            dict(conditions)
+            for policy in matches
+            for conditions in policy
+            if any(name.endswith("_domain") for name, _ in conditions)
+        )
+        object.__setattr__(self, "provable", frozenset(name for each in proving for name in each.get("upstream", ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +212,8 @@ class Decision:
     ``released`` holds the attributes with the values that may leave, in the order of the file, before renaming;
     ``borrower_number`` is listed with no value until the borrower is known. ``may_find_by_cpr`` is False where the
     person is self-asserted or no member of the house: such a person finds no borrower by CPR (design 5).
+    ``may_create`` says that all is met which enrolling by oneself needs, ``may_lower`` that the login came by a way
+    which may lower a category, that no policy of higher precedence matched it, and that no affiliation was withheld.
     """
 
     effect: Effect
@@ -248,3 +228,5 @@ class Decision:
     digest: str = ""
     mismatch: str | None = None  # the intent that the assertion did not bear out
     may_find_by_cpr: bool = False
+    may_create: bool = False
+    may_lower: bool = False

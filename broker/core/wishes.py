@@ -5,9 +5,11 @@ from datetime import date
 
 from broker.core.attributes import Attributes
 from broker.core.borrower import Wish, WishedField
-from broker.core.policy import BorrowerRule, Decision
+from broker.core.borrower_rules import BorrowerRule
+from broker.core.policy import Decision
 
 _PROOF = "proof."
+_CATEGORY = "borrower_category"
 
 
 def months_after(day: date, months: int) -> date:
@@ -17,16 +19,29 @@ def months_after(day: date, months: int) -> date:
     return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
 
 
-def wish(decision: Decision, attributes: Attributes, *, find_by_cpr: bool, language: str, today: date) -> Wish | None:
-    """Give the wish of a permitted decision, or None where its policy makes no borrower."""
+def wish(
+    decision: Decision,
+    attributes: Attributes,
+    *,
+    find_by_cpr: bool,
+    language: str,
+    today: date,
+    borrower: str | None = None,
+) -> Wish | None:
+    """Give the wish of a permitted decision, or None where its policy makes no borrower.
+
+    ``borrower`` is the number of the borrower that is proved to be the person's, used where no CPR finds it. A login
+    by the library account wishes nothing: its category is the library's own word, and would renew itself for ever.
+    """
     policy = decision.policy
-    if policy is None or policy.borrower is None:
+    if policy is None or policy.borrower is None or _CATEGORY in attributes:
         return None
     rule = policy.borrower
     fields = _fields(rule, attributes)
     address = next((each.value for each in fields if each.name == "email"), None)
+    number = attributes.one("cpr") if find_by_cpr and "cpr" in rule.find_by else None
     return Wish(
-        cpr=attributes.one("cpr") if find_by_cpr and "cpr" in rule.find_by else None,
+        cpr=number,
         affiliation=policy.affiliation,
         category=rule.category,
         upgrades=rule.upgrades,
@@ -34,6 +49,10 @@ def wish(decision: Decision, attributes: Attributes, *, find_by_cpr: bool, langu
         fields=fields,
         pin_to=address if rule.pin == "mail" else None,
         language=language,
+        lowers=rule.lowers.categories if rule.lowers and decision.may_lower else (),
+        borrower=None if number else borrower,
+        adopts=rule.temporary,
+        creates=decision.may_create,
     )
 
 

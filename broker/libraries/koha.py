@@ -1,6 +1,8 @@
 """Koha as a library system: borrowers found, made and changed through its REST API (library_systems.md section 1)."""
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
@@ -13,8 +15,10 @@ from broker.libraries import koha_answers as answers
 from broker.libraries import koha_queries as queries
 from broker.libraries.exchange import Exchange
 from broker.libraries.koha_calls import Calls, RightMissing
+from broker.libraries.koha_changes import changes, identify
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_NO_PATRON = "4294967295"  # larger than any number that Koha gives
 _NOBODY = "0000000000"  # ten digits that are no date: asked for to see how the search answers
 
 
@@ -117,7 +121,7 @@ class Koha:
     def read(self, number: str, deadline: datetime) -> Borrower | None:
         """Give the borrower with this ``patron_id``, or None."""
         patron = self._patron(number, deadline)
-        return None if patron is None else answers.borrower(patron, self._settings.mark_field)
+        return None if patron is None else self._borrower(patron)
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None where Koha says that its card number, user name or attribute is taken."""
@@ -126,27 +130,21 @@ class Koha:
             return None
         if answer.status != 201:
             raise answers.refusal(answer, "create")
-        return answers.borrower(answer.json(), self._settings.mark_field)
+        return self._borrower(answer.json())
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Set the fields, category and expiry of one borrower.
-
-        Koha merges, but demands three fields each time; they go back as they are. Nothing else of the object does:
-        read-only fields are refused, attributes are a 500, an old ``updated_on`` would be stored.
-        """
+        """Set the fields, category and expiry of one borrower, and before them its CPR."""
         patron = self._patron(change.number, deadline)
         if patron is None:
             raise LibraryRefused("change: no such borrower")
-        body = {name: patron.get(name) for name in ("surname", "library_id", "category_id")}
-        body |= {answers.koha_name(name): value for name, value in change.fields}
-        if change.category is not None:
-            body["category_id"] = change.category
-        if change.expires is not None:  # a new category does not move the expiry by itself
-            body["expiry_date"] = change.expires.isoformat()
+        if change.cpr:
+            identify(self._calls, self._settings, patron, change.cpr, deadline)
+        body = changes(patron, change)
         answer = self._calls.call("change", "PUT", queries.patron_path(change.number), deadline, body=body)
         if answer.status != 200:
             raise answers.refusal(answer, "change")
-        return answers.borrower(answer.json(), self._settings.mark_field)
+        # The answer to a change brings no attributes; what was read before it did.
+        return replace(self._borrower(answer.json()), cpr=change.cpr or self._borrower(patron).cpr)
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Make ``pin`` the borrower's password, which Koha's self-service machines take as the PIN."""
@@ -154,6 +152,17 @@ class Koha:
         answer = self._calls.call("set_pin", "POST", path, deadline, body={"password": pin, "password_2": pin})
         if answer.status != 200:
             raise answers.refusal(answer, "set_pin")
+
+    def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
+        """Say whether ``pin`` is the borrower's password, as Koha sees it by user name or card number.
+
+        For nobody's number a name that nobody has is tried: known and unknown cost the same two calls.
+        """
+        patron = self._patron(number if queries.possible(number) else _NO_PATRON, deadline) or {}
+        name = patron.get("userid") or patron.get("cardnumber") or secrets.token_hex(16)
+        body = {"identifier": name, "password": pin}
+        answer = self._calls.call("check_pin", "POST", "/api/v1/auth/password/validation", deadline, body=body)
+        return answers.proves(answer, number)
 
     def faults(self, deadline: datetime) -> Sequence[str]:
         """Say what in Koha's set-up breaks a promise of ours; Koha 23.05 lets no one ask for its categories."""
@@ -207,7 +216,8 @@ class Koha:
         return body | {"expiry_date": wish.expires.isoformat()}
 
     def _patron(self, number: str, deadline: datetime) -> Mapping[str, Any] | None:
-        answer = self._calls.call("read", "GET", queries.patron_path(number), deadline)
+        headers = queries.embedding(self._settings.cpr_attribute)
+        answer = self._calls.call("read", "GET", queries.patron_path(number), deadline, headers=headers)
         read = answer.json()
         if answer.status == 404 and isinstance(read, Mapping) and "error" in read:  # Koha's own, not some proxy's
             return None
@@ -221,5 +231,8 @@ class Koha:
         return answers.patrons(self._calls.call(asked, "GET", path, deadline, headers=headers), asked)
 
     def _borrowers(self, found: Sequence[Mapping[str, Any]]) -> tuple[Borrower, ...]:
-        read = (answers.borrower(each, self._settings.mark_field) for each in found)
-        return tuple({each.number: each for each in read}.values())
+        return tuple({each.number: each for each in map(self._borrower, found)}.values())
+
+    def _borrower(self, patron: Any) -> Borrower:
+        settings = self._settings
+        return answers.borrower(patron, settings.mark_field, settings.cpr_fields, settings.cpr_attribute)

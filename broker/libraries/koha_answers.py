@@ -1,10 +1,11 @@
 """What Koha answers, read into our own words; no text of Koha's goes on, for it quotes the CPR."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from broker.core import cpr
 from broker.core.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.libraries.exchange import Answer
@@ -35,6 +36,7 @@ _NAMEABLE = frozenset(FIELDS.values()) | {
     "statistics_2",
     "extended_attributes",
 }
+_SPELLED = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
 _GIVEN = re.compile(r"Given (\w+) does not exist")
 _ATTRIBUTE_TYPE = "Tried to use an invalid attribute type"
 _TAKEN = ("Problem with ", "Your action breaks a unique constraint")  # library_systems.md 1.2: userid; unique attribute
@@ -55,8 +57,11 @@ def day(text: object) -> date | None:
         return None
 
 
-def borrower(patron: Any, mark_field: str) -> Borrower:
-    """Read a patron object; ``LibraryUnavailable`` where it is none."""
+def borrower(patron: Any, mark_field: str, cpr_fields: Sequence[str] = (), kind: str = "") -> Borrower:
+    """Read a patron object; ``LibraryUnavailable`` where it is none.
+
+    Its CPR is that of one of ``cpr_fields`` or of the extended attribute ``kind``, where the answer brought any.
+    """
     number = patron.get("patron_id") if isinstance(patron, Mapping) else None
     if not isinstance(number, int) or isinstance(number, bool) or not isinstance(patron.get("category_id"), str):
         raise LibraryUnavailable("an answer that is no patron")
@@ -68,8 +73,22 @@ def borrower(patron: Any, mark_field: str) -> Borrower:
         mark=patron.get(mark_field) or None,
         email=patron.get("email") or None,
         born=day(patron.get("date_of_birth")),
+        cpr=_cpr(patron, cpr_fields, kind),
         fields={ours: value for ours, value in given.items() if isinstance(value, str) and value},
     )
+
+
+def attributes(patron: Mapping[str, Any], kind: str) -> list[str]:
+    """Give the values of the extended attribute ``kind``, as far as the answer brought any."""
+    found = patron.get("extended_attributes") or ()
+    return [str(each.get("value")) for each in found if isinstance(each, Mapping) and kind and each.get("type") == kind]
+
+
+def _cpr(patron: Mapping[str, Any], cpr_fields: Sequence[str], kind: str) -> str | None:
+    """Give the real number that a patron carries, in ten digits; a replacement number is none (cpr.md)."""
+    values = (*(str(patron.get(field) or "") for field in cpr_fields), *attributes(patron, kind))
+    numbers = (value[:6] + value[-4:] for value in map(str.strip, values) if _SPELLED.fullmatch(value))
+    return next((each for each in numbers if cpr.birth_date(each) and each[0] not in "6789"), None)
 
 
 def patrons(answer: Answer, asked: str) -> list[Mapping[str, Any]]:
@@ -91,6 +110,16 @@ def taken(answer: Answer) -> bool:
     if answer.status == 409:
         return str(read.get("conflict", "")).rpartition(".")[2] in {"cardnumber", "userid"}
     return answer.status == 400 and str(read.get("error", "")).startswith(_TAKEN)
+
+
+def proves(answer: Answer, number: str) -> bool:
+    """Say whether a password was found right, and for this very patron: its user name may be another's card number."""
+    read = answer.json()
+    if answer.status == 201 and isinstance(read, Mapping):
+        return str(read.get("patron_id")) == number
+    if answer.status == 400 and isinstance(read, Mapping) and read.get("error") == "Validation failed":
+        return False
+    raise LibraryUnavailable(f"check_pin: {answer.status}")
 
 
 def unpermitted(answer: Answer) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker.core.errors import LibraryRefused
+from broker.libraries import koha_answers as answers
 
 _TEN_DIGITS = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}")
@@ -19,9 +20,14 @@ def spellings(cpr: str) -> tuple[str, str, str]:
     return (day + running, f"{day}-{running}", f"{day} {running}")
 
 
+def possible(number: str) -> bool:
+    """Say whether the number can be a ``patron_id``."""
+    return bool(_NUMBER.fullmatch(number))
+
+
 def patron_path(number: str) -> str:
     """Give the path of one patron; ``LibraryRefused`` where the number cannot be a ``patron_id``."""
-    if not _NUMBER.fullmatch(number):  # a CPR taken for a number could otherwise stand in a URL
+    if not possible(number):  # a CPR taken for a number could otherwise stand in a URL
         raise LibraryRefused("no patron has such a number")
     return f"/api/v1/patrons/{number}"
 
@@ -36,6 +42,11 @@ def by_attribute(kind: str, spelled: tuple[str, ...]) -> dict[str, str | list[st
     return {"extended_attributes.code": kind, "extended_attributes.value": list(spelled)}
 
 
+def embedding(kind: str) -> dict[str, str]:
+    """Give the header by which an answer brings the extended attributes, where the library keeps one of ``kind``."""
+    return {"x-koha-embed": "extended_attributes"} if kind else {}
+
+
 def headers(query: object, *, embed: bool = False) -> dict[str, str]:
     """Give the headers that carry a query."""
     carried = {"x-koha-query": json.dumps(query)}
@@ -48,7 +59,6 @@ def carries(patron: Mapping[str, Any], fields: Sequence[str], spelled: tuple[str
     A proxy that strips ``x-koha-*`` headers turns the search into "everyone", and the first of everyone would be
     taken for the person.
     """
-    attributes = patron.get("extended_attributes") or ()
     values = [patron.get(field) for field in fields]
-    values += [each.get("value") for each in attributes if isinstance(each, Mapping) and each.get("type") == kind]
+    values += answers.attributes(patron, kind)
     return any(isinstance(value, str) and value.strip() in spelled for value in values)

@@ -8,7 +8,8 @@ from broker.core.cpr import looks_like_cpr
 from broker.core.entities import Service
 from broker.core.errors import Fault
 from broker.core.evaluation import NEVER_BY_CATEGORY
-from broker.core.policy import Place, Policy, Release
+from broker.core.places import Place
+from broker.core.policy import Policy, Release
 from broker.shapes import meant
 
 _NOT_ATTRIBUTES = frozenset({"upstream", "assurance"})
@@ -36,6 +37,7 @@ def one_file(
         yield from _names(policy, folder, attributes)
     yield from _proofs(policy, folder)
     yield from _match(policy, folder)
+    yield from _ways(policy, folder)
 
 
 def across(policies: Iterable[Policy], folder: str) -> Iterator[Fault]:
@@ -170,6 +172,22 @@ def _match(policy: Policy, folder: str) -> Iterator[Fault]:
     for name, values, place in patterns:
         if any("*" in value[:-1] or value == "*" for value in values):
             yield _fault(folder, place, f"{name}: * may only end a value", "write prefix*, or leave values out")
+
+
+def _ways(policy: Policy, folder: str) -> Iterator[Fault]:
+    """Find a way to log in by which nobody is of this affiliation, and a category that is both kept and lowered."""
+    conditions = [each for alternative in policy.match for each in alternative.conditions]
+    ways = {value for each in conditions if each.name == "upstream" for value in each.values}
+    named = [(way, policy.require.place) for way in policy.require.upstream]
+    rule = policy.borrower
+    if rule and rule.lowers:
+        named += [(way, rule.place) for way in rule.lowers.by]
+        for category in sorted({rule.category, *rule.upgrades} & set(rule.lowers.categories)):
+            yield _fault(folder, rule.place, f"lowers {category}, which it also makes or upgrades", "name it once")
+    for way, place in named:
+        if place and way not in ways:
+            mend = meant(way, ways) or "name it in an alternative of match"
+            yield _fault(folder, place, f"nobody of this affiliation comes by {way!r}", mend)
 
 
 def _wired(release: Release, folder: str, service: Service, attribute_map: AttributeMap) -> Iterator[Fault]:

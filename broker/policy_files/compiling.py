@@ -3,17 +3,16 @@
 from typing import Final
 
 from broker.core.attributes import Attributes
+from broker.core.borrower_rules import BorrowerRule, Field, Lowering
 from broker.core.entities import Assurance, Text
+from broker.core.places import Place
 from broker.core.policy import (
     Alternative,
-    BorrowerRule,
     Condition,
     Example,
     Expectation,
-    Field,
     Login,
     MailDomain,
-    Place,
     Policy,
     Proof,
     Release,
@@ -53,6 +52,7 @@ def compiled(read: shape.PolicyShape, node: Node, file: str) -> Policy:
             age=read.require.age,
             assurance=_level(read.require.assurance),
             place=place("require"),
+            upstream=read.require.upstream,
         ),
         borrower=_borrower(read.borrower, node, file) if read.borrower else None,
         releases=tuple(_release(each, node, file, at) for at, each in enumerate(read.release)),
@@ -95,6 +95,8 @@ def _borrower(read: shape.BorrowerShape, node: Node, file: str) -> BorrowerRule:
         ),
         pin=read.pin,
         place=Place(file, line(node, ("borrower",))),
+        lowers=Lowering(read.lowers.by, read.lowers.categories) if read.lowers else None,
+        temporary=read.temporary,
     )
 
 

@@ -7,7 +7,8 @@ from typing import Final
 
 from broker.core.entities import Controller, Service, Text
 from broker.core.evaluation import evaluate
-from broker.core.policy import Decision, Example, Place, PolicySet
+from broker.core.places import Place
+from broker.core.policy import Decision, Example, PolicySet
 
 _ANY: Final = Text("any", "enhver")
 
@@ -50,7 +51,7 @@ def rules(policies: PolicySet) -> frozenset[Place]:
         places |= {each.place for each in policy.match} | {each.place for each in policy.releases}
         places |= {each.place for release in policy.releases for each in release.attributes}
         require = policy.require
-        if require.place and (require.cpr or require.age is not None or require.assurance):
+        if require.place and (require.cpr or require.age is not None or require.assurance or require.upstream):
             places.add(require.place)
     return frozenset(places)
 

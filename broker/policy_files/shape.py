@@ -88,6 +88,7 @@ class RequireShape(Shape):
     cpr: Literal["real"] | None = None
     age: Whole | None = None
     assurance: Level | None = None
+    upstream: Values = ()  # the ways to log in by which an account is made
 
 
 class FieldShape(Shape):
@@ -97,12 +98,21 @@ class FieldShape(Shape):
     set: Literal["create", "if_empty", "always"]
 
 
+class LowersShape(Shape):
+    """Which categories a login by which upstreams may lower to this one."""
+
+    by: Values
+    categories: Names
+
+
 class BorrowerShape(Shape):
     """The borrower that a person of this affiliation becomes."""
 
     find_by: tuple[Literal["cpr"], ...]
     category: Line
     upgrades: tuple[Line, ...] = ()
+    lowers: LowersShape | None = None
+    temporary: tuple[Line, ...] = ()  # categories without a CPR that become this one when it arrives
     expires_after: Months
     fields: dict[str, FieldShape]
     pin: Literal["mail", "none"]

@@ -15,6 +15,7 @@ from broker.demo.personas import persona
 from broker.demo.setting import HUB
 from broker.saml import bindings
 from tests.plugins.house import House, Person, mark
+from tests.plugins.requirements.visits import by_pin
 
 ASTA = "1403044004"
 DESK = {"surname": "Ravn", "firstname": "Ida", "library_id": "AUL", "category_id": "STUDENT"}
@@ -95,6 +96,19 @@ def test_a_card_number_of_ten_digits_is_no_cpr(
     house.koha.patrons.create({**DESK, **stranger})
     person, page = arrive(service)
     assert mark(person.agree(page) if mark(page)[0] == "ask" else page) == ("refuse", told)
+
+
+def test_whose_card_has_a_strangers_cpr_is_not_that_stranger(house: House) -> None:
+    """Who logs in by PIN to a record whose card number is Asta's CPR leaves a link that her login does not follow."""
+    row = house.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "sten", "date_of_birth": "1960-05-05"})
+    house.koha.patrons.set_password(row["patron_id"], "8362", "8362")
+    person, hers = house.person(), house.person()
+    his = house.landing(person.agree(by_pin(person, str(row["patron_id"]), "8362")))
+    assert his.attributes["uid"] == (str(row["patron_id"]),)
+    house.koha.patrons.drop(row["patron_id"])
+    landing = house.landing(hers.agree(hers.log_in("asta")))
+    assert landing.name_id != his.name_id
+    assert landing.attributes["uid"] != his.attributes["uid"]
 
 
 def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mistyped: str) -> None:
@@ -187,4 +201,4 @@ def test_a_policy_without_pins_enrols(house: House, arrive: Arrive, monkeypatch:
             eduPersonPrincipalName=("x@au.dk",),
             schacPersonalUniqueID=("urn:mace:terena.org:schac:personalUniqueID:dk:CPR:1206034218",),
         )[1]
-    ) == ("refuse", "mail_required")
+    ) == ("proof", "mail")

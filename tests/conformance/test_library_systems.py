@@ -175,6 +175,20 @@ def test_a_change_of_fields_moves_neither_category_nor_expiry(stage: Stage) -> N
     assert after.fields["firstname"] == "Aase"
 
 
+def test_a_cpr_that_arrives_later_finds_the_borrower(stage: Stage) -> None:
+    """A temporary borrower keeps its number; a change that is repeated after a lost answer changes nothing more."""
+    number = stage.register("T-4711", "TEMP")
+    before = stage.library.read(number, soon())
+    assert before is not None
+    assert before.cpr is None
+    for _ in range(2):
+        after = stage.library.change(Change(number, (), "STUDENT", UNTIL, CPR), soon())
+        assert (after.number, after.category, after.expires, after.cpr) == (number, "STUDENT", UNTIL, CPR)
+        assert stage.library.find(CPR, soon()) == (after,)
+        assert stage.library.read(number, soon()) == after
+    assert stage.count() == 1
+
+
 def test_the_last_pin_works(stage: Stage) -> None:
     """A PIN that is set is good at once, and the one before it no longer."""
     borrower = made(stage)
@@ -182,6 +196,18 @@ def test_the_last_pin_works(stage: Stage) -> None:
     stage.library.set_pin(borrower.number, "5182", soon())
     assert stage.proves(CPR, "5182")
     assert not stage.proves(CPR, "4071")
+
+
+def test_a_pin_is_checked(stage: Stage) -> None:
+    """The borrower's PIN is right, another is wrong, one without a PIN and nobody's number have none."""
+    borrower = made(stage)
+    stage.library.set_pin(borrower.number, "4071", soon())
+    other = stage.register("0202810000", "PRIVATE")
+    assert stage.library.check_pin(borrower.number, "4071", soon())
+    assert not stage.library.check_pin(borrower.number, "4072", soon())
+    assert not stage.library.check_pin(other, "4071", soon())
+    for nobodys in ("999999", "0", "nobody", CPR):
+        assert not stage.library.check_pin(nobodys, "4071", soon())
 
 
 def test_after_the_deadline_nothing_is_done(stage: Stage) -> None:

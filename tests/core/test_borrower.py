@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrower import Borrower, Case, Change, Create, Nothing, Plan, Wish, WishedField, plan
+from broker.core.borrower import Borrower, Case, Change, Create, Nothing, Plan, Wish, WishedField
+from broker.core.plans import plan
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)
@@ -28,6 +29,7 @@ THERE = Borrower("7", "STUD", FAR, fields={"surname": "Prøvesen"})
         ((THERE, replace(THERE, number="8")), "7", Case("two_borrowers")),
         ((replace(THERE, category="PRIV"),), None, Change("7", (), "STUD", FAR)),
         ((replace(THERE, category="STAFF"),), None, Nothing("7")),
+        ((replace(THERE, category="TEMP"),), None, Nothing("7")),
         ((replace(THERE, fields={"surname": "Eksempel"}),), None, Change("7", (("surname", "Prøvesen"),))),
         ((replace(THERE, expires=None),), None, Nothing("7")),
         ((replace(THERE, expires=TODAY - timedelta(days=9)),), None, Change("7", (), None, FAR)),

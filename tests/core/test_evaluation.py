@@ -6,8 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker.core.attributes import Attributes
+from broker.core.borrower_rules import BorrowerRule, Lowering
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.evaluation import evaluate
+from broker.core.places import Place
 from broker.core.policy import (
     Account,
     Alternative,
@@ -16,7 +18,6 @@ from broker.core.policy import (
     Effect,
     Login,
     MailDomain,
-    Place,
     Policy,
     PolicySet,
     Proof,
@@ -259,6 +260,54 @@ def test_making_a_borrower_needs_what_the_policy_requires(
     assert (decision.effect is Effect.DENY) is bool(expected)
     assert [each.code for each in decision.reasons if each.code not in {"ok", "matched"}] == expected
     assert not (expected and decision.released)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "borrower", "codes"),
+    [
+        ("nemid", None, ["too_young"]),
+        ("nemid", True, []),
+        ("wayf", None, ["national_eid_required", "assurance_too_low", "cpr_required", "too_young"]),
+        ("wayf", True, []),
+    ],
+)
+def test_an_account_may_be_made_by_some_ways_to_log_in_only(
+    upstream: str, borrower: bool | None, codes: list[str]
+) -> None:
+    """The way to log in is the first thing to mend, for it brings the rest; and who has a borrower gets on (R05)."""
+    strict = Requirement(
+        cpr=True, age=18, assurance=Assurance.SUBSTANTIAL, place=Place("p.yaml", 50), upstream=("nemid",)
+    )
+    match = (alternative(10, upstream=("wayf", "nemid")),)
+    private = policy(
+        "private", 1, *match, require=strict, releases=(release("my-loans", "sn", borrower="make"), release("x"))
+    )
+    poor = Login(upstream, STUDENT, Assurance.LOW, "none", 17, borrower=borrower)
+    sure = replace(poor, assurance=Assurance.SUBSTANTIAL, cpr="real")
+    decision = decide(sure if upstream == "nemid" else poor, LOANS, private)
+    assert [each.code for each in decision.reasons if each.code not in {"ok", "matched"}] == codes
+    assert not decision.may_create
+    assert decide(replace(sure, upstream="nemid", age=18), LOANS, private).may_create
+
+
+@pytest.mark.parametrize(
+    ("changes", "may"),
+    [
+        ({}, True),
+        ({"upstream": "nemid"}, False),
+        ({"attributes": Attributes({"role": ("affiliate@au.dk", "employee@au.dk")}), "intent": "former"}, False),
+        ({"withheld": frozenset({"eduPersonScopedAffiliation"})}, False),
+        ({"withheld": frozenset({"mail"})}, True),
+    ],
+)
+def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:
+    """R47: by the university, with nothing higher that matched and nothing that was kept back."""
+    rule = BorrowerRule(("cpr",), "PRIV", (), 24, (), "none", Place("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
+    former = policy("former", 10, alternative(10, upstream=("wayf", "nemid"), role="affiliate@au.dk"), borrower=rule)
+    login = replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)}))
+    login = replace(login, **changes)  # type: ignore[arg-type]
+    assert decide(login, LOANS, former, STAFF).may_lower is may
+    assert not decide(login, LOANS, replace(former, borrower=replace(rule, lowers=None)), STAFF).may_lower
 
 
 @pytest.mark.parametrize(("borrower", "effect"), [(None, Effect.PERMIT), (True, Effect.PERMIT), (False, Effect.DENY)])

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.evaluation import evaluate
+from broker.core.places import Place
 from broker.core.policy import (
     Alternative,
     Condition,
     Decision,
     Effect,
     Login,
-    Place,
     Policy,
     PolicySet,
     Release,

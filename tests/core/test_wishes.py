@@ -1,11 +1,13 @@
 """From decision and attributes to the wish for a borrower."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
 
 from broker.core.attributes import Attributes
+from broker.core.borrower_rules import Lowering
 from broker.core.wishes import months_after, wish
 
 DAY = date(2026, 11, 25)
@@ -52,3 +54,25 @@ def test_no_address_no_letter(permit: Any) -> None:
     made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=True, language="da", today=DAY)
     assert made is not None
     assert made.pin_to is None
+
+
+@pytest.mark.parametrize(
+    ("find", "may_lower", "expected"),
+    [(True, True, (None, ("STUD",))), (False, True, ("7", ("STUD",))), (False, False, ("7", ()))],
+)
+def test_without_a_cpr_the_proved_borrower_stands_for_the_person(
+    permit: Any, find: bool, may_lower: bool, expected: tuple[str | None, tuple[str, ...]]
+) -> None:
+    """A CPR finds better than a number; what may be lowered is the decision's word, not the file's alone."""
+    decision = replace(permit(borrower="make"), may_lower=may_lower)
+    assert decision.policy
+    rule = replace(decision.policy.borrower, lowers=Lowering(("wayf",), ("STUD",)), temporary=("TEMP",))
+    decision = replace(decision, policy=replace(decision.policy, borrower=rule))
+    numbered = Attributes({"cpr": ("1403044004",)})
+    made = wish(decision, numbered, find_by_cpr=find, language="da", today=DAY, borrower="7")
+    assert made is not None
+    assert (made.borrower, made.lowers) == expected
+    assert (made.adopts, made.creates) == (("TEMP",), True)
+    barred = wish(replace(decision, may_create=False), numbered, find_by_cpr=find, language="da", today=DAY)
+    assert barred is not None
+    assert not barred.creates

@@ -91,6 +91,11 @@ class Shelf:
         del deadline
         self.hooks.around("set_pin", lambda: self.pins.update({number: pin}))
 
+    def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
+        """Say whether this is the PIN."""
+        del deadline
+        return self.hooks.around("check_pin", lambda: self.pins.get(number) == pin)
+
     def faults(self, deadline: datetime) -> tuple[str, ...]:
         """Find nothing wrong."""
         del deadline
@@ -111,8 +116,11 @@ class Shelf:
             category=change.category or before.category,
             expires=change.expires or before.expires,
             fields={**before.fields, **dict(change.fields)},
+            cpr=change.cpr or before.cpr,
         )
         self.borrowers[change.number] = after
+        if change.cpr:
+            self.cprs[change.number] = change.cpr
         return after
 
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from broker.attempt import pause
-from broker.core.borrower import Borrower, State
+from broker.core.borrower import Borrower, Outcome, State
 from broker.core.errors import LibraryUnavailable
+from broker.pauses import pause
+from broker.standing import Known
 
 CPR = "0101990000"
 
@@ -74,7 +75,7 @@ def test_a_case_comes_back_when_nothing_was_put_right(world: Any) -> None:
 def test_a_borrower_with_another_date_of_birth_is_left_alone(world: Any) -> None:
     """Its card number happens to be the person's CPR; the person gets no account of a stranger's, and staff a case."""
     world.library.add(CPR, Borrower("8", "PRIV", born=date(1944, 5, 6)))
-    assert world.live.known(world.wish(), None) is None
+    assert world.live.known(world.wish(), None) == Known()
     world.live.want(world.wish(), None)
     enrolment = world.settle()
     assert (enrolment.state, enrolment.reason, enrolment.number) == (State.CASE, "birth_date_differs", None)
@@ -87,3 +88,18 @@ def test_a_failed_try_rests_longer_each_time(attempts: int, seconds: int) -> Non
     rests = {pause(attempts) for _ in range(50)}
     assert all(timedelta(seconds=seconds * 0.5) <= rest <= timedelta(seconds=seconds * 1.5) for rest in rests)
     assert len(rests) > 1
+
+
+def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any) -> None:
+    """Staff see that two people proved one mailbox; neither name nor address is in it, and a retry takes it away."""
+    owner, address = world.links.of_cpr(CPR), world.links.of_name("address", "nurse@auh.rm.dk")
+    for _ in range(2):
+        world.cases.taken(owner, address)
+    (row,) = world.cases.rows()
+    assert (row["state"], row["reason"], row["due"]) == ("case", "address_taken", None)
+    assert not any(word in f"{row}" for word in (CPR, "nurse", "auh.rm.dk"))
+    assert (world.cases.reason(owner), world.live.step()) == (None, None)
+    world.live.want(world.wish(), None)
+    assert world.settle().outcome is Outcome.CREATED
+    assert world.cases.retry(row["id"])
+    assert [each["reason"] for each in world.cases.rows()] == [None]

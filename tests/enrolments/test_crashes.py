@@ -214,7 +214,7 @@ def test_a_pin_owed_is_not_owed_to_another_borrower(world: Any) -> None:
     del world.library.cprs["1"]
     world.library.add(CPR, replace(moved, number="7"))
     world.now += timedelta(days=1)
-    assert world.live.known(world.wish(), None).pin_owed is False
+    assert world.live.known(world.wish(), None).enrolment.pin_owed is False
     world.post.down = False
     world.settle()
     assert (world.library.pins, world.post.sent) == ({}, [])

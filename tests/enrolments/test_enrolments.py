@@ -321,11 +321,11 @@ def test_a_borrower_as_wished_is_known_by_one_look_and_then_for_a_day_by_none(wo
     """The daily login of a known borrower asks the library at most once a day and queues nothing."""
     world.library.add(CPR, Borrower("5", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
     for _ in range(3):
-        assert world.live.known(world.wish(), None).number == "5"
+        assert world.live.known(world.wish(), None).enrolment.number == "5"
     assert world.hooks.calls.count("find") == 1
     world.now += timedelta(days=1)
     world.hooks.before["find"] = failing(LibraryUnavailable("down"))
-    assert world.live.known(world.wish(), None).number == "5"
+    assert world.live.known(world.wish(), None).enrolment.number == "5"
     assert world.live.step() is None
 
 

@@ -1,0 +1,146 @@
+"""A CPR that arrives later: the temporary borrower gets it, once, whatever dies meanwhile."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from broker.core.borrower import Borrower, Outcome, State
+from broker.core.errors import LibraryUnavailable
+
+CPR = "0101990000"
+
+
+@pytest.fixture
+def temporary(world: Any) -> Borrower:
+    """Put a temporary borrower with a PIN on the shelf, as the desk made it."""
+    borrower = Borrower("9", "TEMP", date(2027, 1, 31), None, "desk@post.example", {"surname": "Prøvesen"})
+    world.library.borrowers["9"] = borrower
+    world.library.pins["9"] = "4071"
+    return borrower
+
+
+def wish(world: Any, **more: Any) -> Any:
+    """Give the wish of a student who proved the temporary borrower by its PIN."""
+    return world.wish(**{"temporary": "9", "adopts": ("TEMP",), **more})
+
+
+def test_the_temporary_borrower_becomes_the_persons(world: Any, temporary: Borrower) -> None:
+    """Number, PIN, mail and loans stay; category, expiry and CPR are new; no second account and no PIN mail."""
+    world.live.want(wish(world), None)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.outcome, enrolment.number) == (State.DONE, Outcome.ADOPTED, "9")
+    adopted = replace(temporary, category="STUD", expires=world.wish().expires, cpr=CPR)
+    assert world.library.borrowers == {"9": adopted}
+    assert world.library.find(CPR, world.now) == (adopted,)
+    assert (world.library.pins, world.post.sent) == ({"9": "4071"}, [])
+    assert world.live.known(wish(world), "9").enrolment.number == "9"
+    assert world.live.known(world.wish(), "9").enrolment.number == "9"
+
+
+def test_a_borrower_with_the_cpr_beside_it_is_for_staff(world: Any, temporary: Borrower) -> None:
+    """Neither is changed; once they are merged a retry goes on with the one that is left."""
+    own = world.library.add(CPR, Borrower("5", "PRIV", world.wish().expires, fields={"surname": "Prøvesen"}))
+    assert world.live.known(wish(world), None).enrolment is None
+    world.live.want(wish(world), None)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason) == (State.CASE, "temporary_and_cpr")
+    assert world.library.borrowers == {"9": temporary, "5": own}
+    del world.library.borrowers["9"]
+    assert world.cases.retry(enrolment.id)
+    assert (world.settle().number, world.library.borrowers["5"].category) == ("5", "STUD")
+
+
+def test_one_that_is_proved_after_the_person_was_enrolled_is_for_staff_too(world: Any, temporary: Borrower) -> None:
+    """What was done minutes ago is no answer to who has two accounts now."""
+    del temporary
+    world.library.add(CPR, Borrower("5", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
+    assert world.live.known(world.wish(), None).enrolment.number == "5"
+    assert world.live.known(wish(world), "5").enrolment is None
+    world.live.want(wish(world), "5")
+    assert world.settle().reason == "temporary_and_cpr"
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [{"category": "PRIV"}, {"cpr": "0202990000"}, {"born": date(1980, 1, 1)}],
+)
+def test_what_is_no_temporary_borrower_of_this_person_is_left_alone(
+    world: Any, temporary: Borrower, unfit: dict[str, Any]
+) -> None:
+    """A PIN proves an account, not that the CPR belongs to it; staff look, and the person gets no other account."""
+    kept = world.library.borrowers["9"] = replace(temporary, **unfit)
+    world.live.want(wish(world), None)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason) == (State.CASE, "temporary_unfit")
+    assert world.library.borrowers == {"9": kept}
+    assert not {"create", "change"} & set(world.hooks.calls)
+
+
+class Killed(BaseException):
+    """What kill -9 looks like from inside."""
+
+
+@pytest.mark.parametrize("death", range(8))
+def test_a_death_at_any_point_leaves_one_borrower_with_the_cpr(world: Any, temporary: Borrower, death: int) -> None:
+    """Whoever claims the enrolment next looks again before it does anything."""
+    del temporary
+    calls = iter(range(99))
+
+    def die(_: str) -> None:
+        if next(calls) == death:
+            raise Killed
+
+    world.live.want(wish(world), None)
+    world.hooks.every = die
+    try:
+        world.settle()
+    except Killed:
+        pass
+    finally:
+        world.hooks.every = lambda _name: None
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.number, enrolment.wish) == (State.DONE, "9", None)
+    assert [(each.cpr, each.category) for each in world.library.borrowers.values()] == [(CPR, "STUD")]
+    assert (world.library.pins, world.post.sent) == ({"9": "4071"}, [])
+
+
+def test_the_points_of_death_are_all_there_are(world: Any, temporary: Borrower) -> None:
+    """The table above dies in every call that an adoption makes."""
+    del temporary
+    world.live.want(wish(world), None)
+    world.hooks.calls.clear()
+    world.live.step()
+    assert world.hooks.calls == ["claim", "find", "read", "put", "change", "find", "put"]
+
+
+def test_a_change_that_was_cut_short_is_made_whole(world: Any, temporary: Borrower) -> None:
+    """The CPR is there and the category is not: the same borrower is found by its CPR, and gets the rest."""
+
+    def half() -> None:
+        world.library.add(CPR, replace(temporary, cpr=CPR))
+        raise LibraryUnavailable("502")
+
+    world.hooks.before["change"] = half
+    world.live.want(wish(world), None)
+    assert world.live.step().reason == "library_unavailable"
+    enrolment = world.settle()
+    assert (enrolment.outcome, enrolment.category) == (Outcome.ADOPTED, "STUD")
+    assert len(world.library.borrowers) == 1
+
+
+def test_one_made_in_the_very_moment_is_a_case(world: Any, temporary: Borrower) -> None:
+    """The desk made a borrower with the CPR between our look and our change: the count after it finds two."""
+    del temporary
+    world.hooks.after["change"] = lambda: world.library.add(CPR, Borrower("5", "PRIV"))
+    world.live.want(wish(world), None)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason) == (State.CASE, "temporary_and_cpr")
+
+
+def test_observing_says_what_would_be_adopted(world: Any, temporary: Borrower) -> None:
+    """Nothing is written to the library, and no CPR here."""
+    enrolment = world.enrolments("observe").want(wish(world), None)
+    assert (enrolment.state, enrolment.outcome, enrolment.number) == (State.OBSERVED, Outcome.ADOPTED, "9")
+    assert world.library.borrowers == {"9": temporary}
