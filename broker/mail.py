@@ -1,6 +1,5 @@
 """Mail as SMTP: the recipient accepted first, the text handed over when it is time, all by one deadline."""
 
-import re
 import secrets
 import smtplib
 import socket
@@ -18,30 +17,17 @@ from threading import Timer
 from typing import Final
 from urllib.parse import urlsplit
 
-from broker.core.errors import ConfigurationFaults, Fault, MailUnavailable
+from broker.core.errors import ConfigurationFaults, Fault, MailUnavailable, RecipientRefused
+from broker.core.mailboxes import plain
 
 _PORTS: Final = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
-_LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-_LONGEST_LOCAL: Final = 64  # RFC 5321 4.5.3.1.1
-_LONGEST: Final = 254
+_NEVER: Final = range(500, 600)  # what a server answers that will say so again (RFC 5321 4.2.1)
 
 
 def mailbox(text: str) -> str:
-    """Give an address as it goes on the wire, its domain in ASCII; MailUnavailable where it is no plain address.
-
-    Plain: a dot-atom, an ``@`` and a domain of at least two labels (RFC 5321 4.1.2 without quoting and literals), so
-    that nothing in it can end a command or a header line.
-    """
-    local, at, domain = text.rpartition("@")
-    try:
-        ascii_domain = domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        ascii_domain = ""
-    labels = ascii_domain.split(".")
-    plain = len(local) <= _LONGEST_LOCAL and _LOCAL.fullmatch(local) and all(map(_LABEL.fullmatch, labels))
-    address = f"{local}@{ascii_domain}"
-    if not (at and plain and len(labels) > 1 and len(address) <= _LONGEST):
+    """Give an address as it goes on the wire (``mailboxes.plain``); MailUnavailable where it is no plain address."""
+    address = plain(text)
+    if address is None:
         raise MailUnavailable("the recipient is not a plain mail address")
     return address
 
@@ -94,7 +80,10 @@ class Smtp:
         return ()
 
     def address(self, recipient: str, deadline: datetime) -> "Conversation":
-        """Open a conversation as far as an accepted RCPT; MailUnavailable, which never names the recipient."""
+        """Open a conversation as far as an accepted RCPT; MailUnavailable, which never names the recipient.
+
+        RecipientRefused, which is one, where trying again would not help.
+        """
         to, (name, own) = mailbox(recipient), parseaddr(self.sender)
         sender = Address(name, addr_spec=mailbox(own))
         parts = urlsplit(self.url)
@@ -143,7 +132,10 @@ class Conversation:
     def introduce(self) -> None:
         """Name sender and recipient; MailUnavailable unless both are accepted."""
         self._accepted("MAIL", self._server.mail(self._sender.addr_spec)[0])
-        self._accepted("RCPT", self._server.rcpt(self._recipient)[0], also=251)
+        code = self._server.rcpt(self._recipient)[0]
+        if code in _NEVER:
+            raise RecipientRefused(f"RCPT answered {code}")
+        self._accepted("RCPT", code, also=251)
 
     def send(self, subject: str, text: str) -> None:
         """Hand over the text; MailUnavailable unless the server answered 250."""

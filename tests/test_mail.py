@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from broker.core.errors import ConfigurationFaults, MailUnavailable
+from broker.core.errors import ConfigurationFaults, MailUnavailable, RecipientRefused
 from broker.mail import Smtp, mailbox
 
 TO = "aase@example.org"
@@ -160,6 +160,17 @@ def test_a_refused_recipient_is_told_at_once_and_not_named(smtp: Smtp, server: S
     with pytest.raises(MailUnavailable) as caught:
         smtp.address(TO, soon())
     assert "aase" not in f"{caught.value!r}{caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "never"), [("550 no", True), ("553 no", True), ("450 later", False), ("252 ?", False)]
+)
+def test_a_recipient_that_is_never_taken_is_told_apart(smtp: Smtp, server: Server, answer: str, never: bool) -> None:
+    """A server that says no for good is another thing than one to be asked again."""
+    server.rcpt = answer
+    with pytest.raises(MailUnavailable) as caught:
+        smtp.address(TO, soon())
+    assert isinstance(caught.value, RecipientRefused) is never
 
 
 @pytest.mark.parametrize("answer", ["451 <aase@example.org> later", "552 too big", "251 perhaps", "354 go on"])

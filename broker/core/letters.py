@@ -1,15 +1,12 @@
-"""The two letters a new borrower may get: the PIN, or where to make one. No personal number is ever in them."""
+"""The letters: the PIN of a new borrower, where to make one, and the code of a mailbox. No personal number in any."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
-
-class Message(NamedTuple):
-    """A subject line and a plain text."""
-
-    subject: str
-    text: str
-
+from broker.core import pin_texts
+from broker.core.pin_texts import Message
 
 _PIN: Final = {
     "da": Message(
@@ -26,10 +23,8 @@ pinkode på {pin_url}
 Får du flere mails som denne, er det pinkoden i den nyeste, der gælder.
 Giv aldrig din pinkode til andre. Vi beder dig aldrig om den i en mail.
 
-Spørgsmål? Kontakt {contact}
-
-Venlig hilsen
-{library}
+{questions}Venlig hilsen
+{signed}
 """,
     ),
     "en": Message(
@@ -46,10 +41,8 @@ a new PIN at {pin_url}
 If you get more than one mail like this, the PIN in the newest one is in force.
 Never give your PIN to anyone. We never ask for it in a mail.
 
-Questions? Contact {contact}
-
-Kind regards
-{library}
+{questions}Kind regards
+{signed}
 """,
     ),
 }
@@ -64,10 +57,8 @@ pinkode. Lav selv en på {pin_url}
 
 Har du fået en pinkode i en tidligere mail, og virker den ikke, så lav en ny samme sted.
 
-Spørgsmål? Kontakt {contact}
-
-Venlig hilsen
-{library}
+{questions}Venlig hilsen
+{signed}
 """,
     ),
     "en": Message(
@@ -79,18 +70,81 @@ Please make one at {pin_url}
 
 If you got a PIN in an earlier mail and it does not work, make a new one there too.
 
-Questions? Contact {contact}
-
-Kind regards
-{library}
+{questions}Kind regards
+{signed}
 """,
     ),
 }
 
+_PROOF: Final = {
+    "da": Message(
+        "Vis, at mailadressen er din: kode fra {library}",
+        """Hej
+
+{asker} er ved at logge ind hos {library} og har bedt os sende en kode til denne
+mailadresse. Koden viser, at adressen er din.
+
+Koden er: {code}
+
+Skriv koden på den side, hvor du begyndte. Du kan også åbne dette link i samme
+browser og bekræfte der:
+{link}
+
+Koden og linket gælder i {minutes} minutter og kan bruges én gang. Har du bedt om
+mere end én kode, er det kun den nyeste, der gælder.
+
+Er det ikke dig, så se bort fra denne mail, og giv ikke koden til nogen.
+Vi beder dig aldrig om koden i en mail eller i telefonen.
+
+{questions}Venlig hilsen
+{signed}
+""",
+    ),
+    "en": Message(
+        "Show that the mail address is yours: code from {library}",
+        """Hello
+
+{asker} is logging in at {library} and has asked us to send a code to this mail
+address. The code shows that the address is yours.
+
+The code is: {code}
+
+Type it on the page where you began. Or open this link in the same browser and
+confirm there:
+{link}
+
+Code and link are good for {minutes} minutes and can be used once. If you asked for
+more than one code, only the newest one works.
+
+If it was not you, ignore this mail and give the code to nobody.
+We never ask for the code in a mail or on the telephone.
+
+{questions}Kind regards
+{signed}
+""",
+    ),
+}
+_SOMEBODY: Final = {"da": "En person", "en": "Somebody"}
+_QUESTIONS: Final = {"da": "Spørgsmål? Kontakt {contact}\n\n", "en": "Questions? Contact {contact}\n\n"}
+_LIBRARY: Final = {"da": "biblioteket", "en": "the library"}
+_LONGEST_NAME: Final = 60
+
+
+def named(asserted: str) -> str:
+    """Give a person's name as it may stand in a letter: one line of letters, hyphens and apostrophes, 60 at most.
+
+    A name is what some upstream says; an address or a number in it would be mailed to a stranger in our name.
+    """
+    words = re.sub(r"[^\w '’-]|[\d_]", " ", asserted).split()
+    return " ".join(words)[:_LONGEST_NAME].strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """What every letter says: the library's name, the address of ``/pin``, and whom to ask."""
+    """What every letter says: the library's name, the address of ``/pin``, and whom to ask.
+
+    Without a name it is "the library" in the letter's language; without somebody to ask, no letter says to.
+    """
 
     library: str
     pin_url: str
@@ -98,13 +152,42 @@ class Letters:
 
     def pin(self, language: str, pin: str) -> Message:
         """Give the letter with a PIN, in Danish unless ``language`` is "en"."""
-        return self._filled(_PIN, language, pin)
+        return self._filled(_PIN, language, pin=pin)
 
     def pointer(self, language: str) -> Message:
         """Give the letter that says where to make a PIN, in Danish unless ``language`` is "en"."""
-        return self._filled(_POINTER, language, "")
+        return self._filled(_POINTER, language)
 
-    def _filled(self, letters: dict[str, Message], language: str, pin: str) -> Message:
-        subject, text = letters["en" if language == "en" else "da"]
-        values = {"library": self.library, "pin_url": self.pin_url, "contact": self.contact, "pin": pin}
+    def proof(self, language: str, *, code: str, link: str, asker: str, minutes: int) -> Message:
+        """Give the letter with the code and the link that show whose a mailbox is.
+
+        ``asker`` is who says that it is theirs, for the owner of the mailbox to know them or not.
+        """
+        who = named(asker) or _SOMEBODY["en" if language == "en" else "da"]
+        return self._filled(_PROOF, language, code=code, link=link, asker=who, minutes=str(minutes))
+
+    def pin_link(self, language: str, link: str, minutes: int) -> Message:
+        """Give the letter with the link whose button makes a new PIN."""
+        return self._filled(pin_texts.LINK, language, link=link, minutes=str(minutes))
+
+    def new_pin(self, language: str, pin: str) -> Message:
+        """Give the letter with the PIN that a borrower asked for."""
+        return self._filled(pin_texts.RENEWED, language, pin=pin)
+
+    def pin_changed(self, language: str) -> Message:
+        """Give the letter that says that somebody who was logged in chose a new PIN."""
+        return self._filled(pin_texts.CHANGED, language)
+
+    def _filled(self, letters: Mapping[str, Message], language: str, **more: str) -> Message:
+        spoken = "en" if language == "en" else "da"
+        subject, text = letters[spoken]
+        library = self.library or _LIBRARY[spoken]
+        values = {
+            "library": library,
+            "signed": self.library or library.capitalize(),
+            "pin_url": self.pin_url,
+            "questions": _QUESTIONS[spoken].format(contact=self.contact) if self.contact else "",
+            "asked": self.contact or library,
+            **more,
+        }
         return Message(subject.format(**values), text.format(**values))
