@@ -1,11 +1,21 @@
 """Four digits that nobody guesses first: random, no pattern, nothing of the person's own number."""
 
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import date
 from itertools import permutations
-from typing import Final
+from typing import Final, Literal
+
+from broker.core.pasted import bare, compact
 
 _DIGITS: Final = "0123456789"
+_FOUR: Final = re.compile(r"[0-9]{4}")
+_CPR: Final = re.compile(r"([0-9]{6})-?([0-9]{4})")
+# Never nine digits: a CPR number that a spreadsheet has robbed of its first nought is no borrower number to be shown.
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,6}")
+_FEW: Final = 5  # digits that are no date of birth yet
+_LONGEST: Final = 40
 _RUNS: Final = _DIGITS + _DIGITS[:3]
 
 
@@ -27,3 +37,41 @@ def suggested_by(cpr: str) -> frozenset[str]:
     parts = (cpr[:2], cpr[2:4], cpr[4:6])
     windows = {cpr[start : start + 4] for start in range(len(cpr) - 3)}
     return frozenset(windows | {"".join(pair) for pair in permutations(parts, 2)})
+
+
+def suggested_by_birth(born: date) -> frozenset[str]:
+    """Give the PINs that a date of birth suggests: any two of day, month and year, and the year in full."""
+    parts = (f"{born.day:02}", f"{born.month:02}", f"{born.year % 100:02}")
+    return frozenset({f"{born.year:04}"} | {"".join(pair) for pair in permutations(parts, 2)})
+
+
+def unfit(pin: str, avoid: Collection[str]) -> Literal["pin_not_four", "pin_trivial"] | None:
+    """Say why a person may not have the ``pin`` they chose, or None: not four digits, or guessed first."""
+    if not _FOUR.fullmatch(pin):
+        return "pin_not_four"
+    return "pin_trivial" if guessable(pin) or pin in avoid else None
+
+
+def whose(typed: str) -> str | None:
+    """Give the digits of a CPR number (ten) or a borrower number (fewer) as a person types them; None for others."""
+    text = compact(typed)
+    number = _CPR.fullmatch(text)
+    if number:
+        return number[1] + number[2]
+    return text if _NUMBER.fullmatch(text) else None
+
+
+def shown_again(typed: str) -> str:
+    """Give what of a number that somebody typed may stand in its field again: nothing that could be a CPR number.
+
+    Nor a mistyped one, which is not ten digits: not even to whoever has just typed it (invariant 4).
+    """
+    digits = whose(typed)
+    if digits is not None:
+        return "" if is_cpr(digits) else digits
+    return "" if sum(each.isdigit() for each in typed) > _FEW else bare(typed)[:_LONGEST]
+
+
+def is_cpr(digits: str) -> bool:
+    """Say whether what ``whose`` gave is a CPR number."""
+    return bool(_CPR.fullmatch(digits))

@@ -1,0 +1,83 @@
+"""Whom the network says a request comes from: what limits on guessing and shared computers go by."""
+
+import json
+
+import pytest
+from flask import Request
+from werkzeug.test import EnvironBuilder
+
+from broker.web.callers import Callers
+from tests.plugins.house import House
+
+HALL, HOME = "10.1.2.3", "192.0.2.1"
+HALLS = {"BROKER_SHARED_NETWORKS": json.dumps(["10.1.0.0/16", "2001:db8:7::/48"])}
+
+
+def caller(address: str) -> Request:
+    """Give a request from an address."""
+    return Request(EnvironBuilder(environ_overrides={"REMOTE_ADDR": address}).get_environ())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("192.0.2.1", "192.0.2.254", True),
+        ("192.0.2.1", "192.0.3.1", False),
+        ("2001:db8:0:1::1", "2001:db8:0:ffff:ffff::9", True),
+        ("2001:db8:0:1::1", "2001:db8:1:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.9", True),
+        ("192.0.2.1:5678", "192.0.2.9", True),
+        ("[2001:db8:0:1::1]:5678", "2001:db8:0:1::9", True),
+        ("", "not an address", True),
+    ],
+)
+def test_a_subscriber_is_one_caller(one: str, other: str, same: bool) -> None:
+    """Who changes the address within what a subscriber is given gets no new tries at PINs."""
+    assert (Callers.network(caller(one)) == Callers.network(caller(other))) is same
+
+
+@pytest.mark.parametrize(
+    ("address", "shared"),
+    [
+        (HALL, True),
+        (f"::ffff:{HALL}", True),
+        (f"{HALL}:443", True),
+        ("2001:db8:7::1", True),
+        ("[2001:db8:7::1]:5", True),
+        (HOME, False),
+        ("", False),
+        ("10.2.0.1", False),
+    ],
+)
+def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -> None:
+    """Both kinds of address, and the one written as the other; no address is no shared computer."""
+    assert Callers.of(["10.1.0.0/16", "2001:db8:7::/48"]).shared(caller(address)) is shared
+
+
+@pytest.mark.parametrize(
+    ("environment", "remote", "forwarded", "shared"),
+    [
+        (HALLS, HALL, "", True),
+        (HALLS, HALL, HOME, True),  # or somebody in the hall could leave it by a header
+        (HALLS, HOME, HALL, False),
+        ({**HALLS, "BROKER_SERVE__PROXIES": "1"}, "127.0.0.1", HALL, True),
+        ({**HALLS, "BROKER_SERVE__PROXIES": "1"}, "127.0.0.1", f"{HOME}, {HALL}", True),
+        ({**HALLS, "BROKER_SERVE__PROXIES": "1"}, "127.0.0.1", f"{HALL}, {HOME}", False),
+        ({**HALLS, "BROKER_SERVE__PROXIES": "2"}, "127.0.0.1", f"{HOME}, {HALL}, {HOME}", True),
+    ],
+    indirect=["environment"],
+)
+def test_only_configured_proxies_say_who_asks(house: House, remote: str, forwarded: str, shared: bool) -> None:
+    """X-Forwarded-For counts from its end, an entry for each proxy, and not at all where there is none."""
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    begun = house.app.test_client().get("/pin", headers=headers, environ_overrides={"REMOTE_ADDR": remote})
+    broker = house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
+    name = begun.location.rpartition("=")[2]
+    assert broker.read(name, house.clock.now()).transaction.shared is shared
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Give the networks of the table."""
+    given: dict[str, str] = request.param
+    return given

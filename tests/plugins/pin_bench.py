@@ -1,0 +1,93 @@
+"""Guesses and letters about PINs over a real store, a simulated Koha over HTTP, and a real mail server."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.core.letters import Letters
+from broker.core.ports import LibrarySystem, Store
+from broker.core.pseudonyms import Pseudonyms
+from broker.demo.koha import Simulation, create_app
+from broker.demo.loopback import served
+from broker.demo.mailbox import Mailbox
+from broker.guesses import Guesses
+from broker.libraries.koha import KohaSettings
+from broker.mail import Smtp
+from broker.pin_letters import PinLetters
+from broker.stores.opening import open_store
+from tests.plugins.ports import free_port
+
+CPR, NUMBER, PIN = "0101800000", "1", "4071"  # of Åse, with mail
+CARD_OF_ANOTHER = "0202810000"  # a number on Bo's card, who was born on another day
+PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
+_DESK = {"library_id": "AUL", "category_id": "PRIVATE"}
+_SEEDS = (
+    {**_DESK, "surname": "Prøvesen", "userid": CPR, "email": "aase@post.example", "date_of_birth": "1980-01-01"},
+    {**_DESK, "surname": "Bo", "userid": "bo", "cardnumber": CARD_OF_ANOTHER, "date_of_birth": "1999-05-05"},
+)
+
+
+@dataclass
+class Bench:
+    """The world around PINs; ``ahead`` is how far its clock is before the real one."""
+
+    store: Store
+    koha: Simulation
+    library: LibrarySystem
+    smtp: Smtp
+    mailbox: Mailbox
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def now(self) -> datetime:
+        """Give the time it is."""
+        return datetime.now(UTC) + self.ahead
+
+    def guesses(self, store: Store | None = None, library: LibrarySystem | None = None) -> Guesses:
+        """Give the guesses of one worker."""
+        return Guesses(store or self.store, PSEUDONYMS, library or self.library, self.now)
+
+    def letters(self, store: Store | None = None) -> PinLetters:
+        """Give the letters of one worker."""
+        written = Letters("the library", "https://login.library.example/pin", "the desk")
+        return PinLetters(store or self.store, PSEUDONYMS, self.library, self.smtp, written, self.now)
+
+    def checks(self) -> int:
+        """Count the tries that reached the library system."""
+        return sum("/auth/password/validation" in line for line in self.koha.access.lines())
+
+    def shape(self) -> list[str]:
+        """Give the calls so far without whom they were about, and forget them."""
+        lines = [re.sub(r"/patrons/\d+", "/patrons/N", line).rsplit(" ", 1)[0] for line in self.koha.access.lines()]
+        self.koha.access._lines.clear()
+        return [line for line in lines if "/oauth/" not in line]
+
+    def works(self, pin: str) -> bool:
+        """Say whether this is Åse's PIN."""
+        return self.koha.patrons.proven(CPR, pin) is not None
+
+    def secret(self, mail: int = 0) -> str:
+        """Give the secret of the link in a mail, newest first."""
+        found = re.search(r"link=([a-z]+)", self.mailbox.mails()[mail].text)
+        assert found
+        return found[1]
+
+
+@pytest.fixture
+def pin_bench(tmp_path: Path) -> Iterator[Bench]:
+    """Give Åse with a PIN and a mail address, Bo with neither, and nobody else."""
+    app = create_app(_SEEDS)
+    koha: Simulation = app.extensions["koha"]
+    koha.patrons.set_password(int(NUMBER), PIN, PIN)
+    smtp = free_port()
+    mailbox = Mailbox(smtp, free_port())
+    mailbox.start()
+    settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
+    with served(app) as url:
+        library = KohaSettings.read({**settings, "url": url}).open()
+        sender = Smtp(f"smtp://127.0.0.1:{smtp}", "library@library.example")
+        yield Bench(open_store("sqlite:broker.db", tmp_path), koha, library, sender, mailbox)
+    mailbox.stop()
