@@ -1,0 +1,44 @@
+"""The sign-up pages as an application of their own: an invented library, every link configured."""
+
+import re
+from typing import Final
+
+from flask import Flask
+
+from broker.core.entities import Text
+from broker.web import wizard
+from broker.web.frame import Imprint, install
+from broker.web.signup import SignUp, blueprint
+from broker.web.texts import Texts
+
+BASE: Final = "https://login.library.example"
+LIBRARY: Final = Text("AU Library", "AU Library")
+STATEMENT: Final = "https://was.digst.dk/library-example"
+LINKS: Final = {
+    name: Text(f"https://library.example/en/{name}", f"https://library.example/{name}") for name in wizard.LINKS
+}
+SETTING: Final = SignUp(
+    university="wayf",
+    national_eid="nemid",
+    eid_name="MitID",
+    library=LIBRARY,
+    services={"my-loans": Text("My loans", "Mine lån"), "myprint": Text("MyPrint", "MyPrint")},
+    links=LINKS,
+)
+PATHS: Final = (*(node.path for node in wizard.NODES.values()), wizard.FAQ)
+
+
+def signup_site(
+    base_url: str = BASE, setting: SignUp = SETTING, accessibility: str = STATEMENT, texts: Texts | None = None
+) -> Flask:
+    """Give an application that shows the sign-up pages."""
+    app = Flask("broker.web")
+    install(app, Imprint(LIBRARY, mail="library@library.example", accessibility=accessibility), base_url)
+    app.register_blueprint(blueprint(texts or Texts.load(), setting, base_url))
+    return app
+
+
+def words(page: str) -> str:
+    """Give what people read of a page, on one line, without its head."""
+    body = page.partition("<main")[2].partition(">")[2].partition("</main>")[0]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", body)).strip()

@@ -1,0 +1,90 @@
+"""The sign-up pages in a real browser: accessible in both schemes and widths, by keyboard, and without scripts."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page
+
+from broker.demo.loopback import served
+from broker.web import wizard
+from tests.plugins.ports import free_port
+from tests.plugins.signup_pages import PATHS, signup_site
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WRONG = "/sign-up?answer="
+ENDS = [node.name for node in wizard.NODES.values() if not node.question]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Give the address of a server that shows the sign-up pages."""
+    port = free_port()
+    with served(signup_site(f"http://127.0.0.1:{port}"), port) as url:
+        yield url
+
+
+def faults(page: Page) -> list[str]:
+    """Give what is wrong with a page: rules of WCAG 2.2 AA, too wide, too small to hit."""
+    broken = Axe().run(page, options={"runOnly": RULES}).response["violations"]
+    found = [f"{page.url}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in broken]
+    if page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        found.append(f"{page.url} is too wide")
+    return found
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_pages_are_accessible_and_whole(
+    address: str, chromium: Browser, width: int, scheme: str, language: str
+) -> None:
+    """No rule that a program can check is broken on any page, and nothing is wider than the screen."""
+    with chromium.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme) as visit:  # type: ignore[arg-type]
+        page, found = visit.new_page(), []
+        for path in (*PATHS, WRONG):
+            page.goto(f"{address}{path}{'&' if '?' in path else '?'}lang={language}&service=my-loans")
+            found += faults(page)
+    assert found == []
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("end", ENDS)
+def test_every_end_is_reached_by_answering(address: str, chromium: Browser, end: str, scripts: bool) -> None:
+    """A person who answers gets to each of the nine ends, with the service and the language, and back again."""
+    way = [wizard.NODES[end]]
+    while way[0].back:
+        way.insert(0, wizard.NODES[way[0].back])
+    with chromium.new_context(java_script_enabled=scripts) as visit:
+        page = visit.new_page()
+        page.goto(f"{address}/sign-up?service=my-loans&lang=en")
+        for asks, following in pairwise(way):
+            answer = next(each for each, name in asks.answers.items() if name == following.name)
+            page.locator(f"label[for=answer-{answer}]").click()
+            page.get_by_role("button", name="Continue").click()
+            page.wait_for_url(f"{address}{following.path}?service=my-loans&lang=en")
+        for before in reversed(way[:-1]):
+            page.get_by_role("link", name="Back", exact=True).click()
+            page.wait_for_url(f"{address}{before.path}?service=my-loans&lang=en")
+
+
+def test_the_keyboard_reaches_everything_in_reading_order(address: str, chromium: Browser) -> None:
+    """Tab goes skip link, language, the answers as one, the button, the links; an error takes the focus first."""
+    with chromium.new_context() as visit:
+        page, seen = visit.new_page(), []
+        page.goto(f"{address}/sign-up?lang=en")
+        for _ in range(6):
+            page.keyboard.press("Tab")
+            seen.append(page.evaluate("(document.activeElement.innerText || document.activeElement.name).trim()"))
+        assert seen == ["Skip to the content", "Dansk", "answer", "Continue", "See who needs an account",
+                        "Questions and answers about signing up"]  # fmt: skip
+        page.locator("#answer-student").focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{address}/sign-up/employee?lang=en")
+        page.get_by_role("button", name="Continue").press("Enter")
+        assert page.evaluate("document.activeElement.dataset.problem") == "answer_missing"
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "answer-yes"
