@@ -1,0 +1,160 @@
+"""The pages of a person's choices in a real browser: accessible, whole on a narrow screen, and fit to print."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from flask import Flask, render_template
+from playwright.sync_api import Browser, Page
+from werkzeug.serving import make_server
+
+from broker.core.consent import Event
+from broker.core.entities import Text
+from broker.web.choices import Card, Line
+from broker.web.frame import Imprint, install
+from broker.web.screens import Party
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+IMPRINT = Imprint(
+    name=Text("The Example Library", "Eksempelbiblioteket"),
+    mail="help@library.example",
+    accessibility="https://was.digst.dk/library-example",
+    dpo="dpo@library.example",
+)
+NAMES = ("Lånernummer", "CPR-nummer", "Fornavn", "Efternavn", "Mailadresse", "Tilknytning med institution")
+GIVEN = Line("0f" * 16, Event.GIVEN, NOW, NAMES, "consent", NOW + timedelta(days=365), "?login=0&receipt=0f")
+ONCE = replace(GIVEN, until=None)
+TOLD = replace(GIVEN, event=Event.INFORMED, legal_basis="public_task", names=())
+LOANS = Card(
+    name="my-loans",
+    service="Mine lån",
+    receiver=Party("Det Kgl. Eksempelbibliotek", "databeskyttelse@eksempelbiblioteket.example"),
+    privacy_notice="https://library.example/privatliv",
+    latest=GIVEN,
+    earlier=(ONCE, replace(ONCE, event=Event.REFUSED)),
+    more=12,
+    offer="withdraw",
+)
+PRINT = replace(LOANS, name="myprint", service="MyPrint", latest=TOLD, earlier=(), more=0, offer="forget")
+RULE = replace(PRINT, name="self", service="Selvbetjening", latest=replace(TOLD, legal_basis="contract"), offer=None)
+ENDED = replace(LOANS, latest=replace(ONCE, event=Event.WITHDRAWN), offer=None)
+AGAIN = replace(PRINT, latest=replace(TOLD, event=Event.FORGOTTEN, until=None), offer=None)
+RECORD = {
+    "record_id": "0f" * 16, "policy_version": "d" * 64, "set_hash": f"k1.{'ab' * 32}", "user_ref": f"k1.{'cd' * 32}",
+    "notice_version": f"k1.{'ef' * 32}", "language": "da", "optional_not_chosen": ["title"],
+}  # fmt: skip
+LISTED = {"ended": None, "action": "?login=0", "file": "?format=json", "token": "t~t", "kept": {"login": "0"}}
+PAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "list": ("choices.html", {**LISTED, "cards": [LOANS, PRINT, RULE]}),
+    "withdrawn": ("choices.html", {**LISTED, "cards": [ENDED, PRINT], "ended": ENDED}),
+    "forgotten": ("choices.html", {**LISTED, "cards": [AGAIN], "ended": AGAIN}),
+    "none": ("choices.html", {**LISTED, "cards": []}),
+    "begin": ("choices_begin.html", {"ways": [("?with=wayf", "Universitetslogin (WAYF)"), ("?with=nemid", "NemID")]}),
+    "receipt": (
+        "receipt.html",
+        {
+            "card": LOANS,
+            "record": RECORD,
+            "declined": ("Titel",),
+            "back": "?login=0",
+            "file": "?f",
+            "kept": {},
+            "purpose": "Så du kan se og forny dine lån.",
+            "giver": "Aarhus Universitet",
+        },
+    ),
+}
+
+
+def site(base_url: str, imprint: Imprint = IMPRINT) -> Flask:
+    """Give an application that shows every page under its name."""
+    app = Flask("broker.web")
+    install(app, imprint, base_url)
+
+    @app.get("/<any({names}):name>".format(names=", ".join(PAGES)))
+    def show(name: str) -> str:
+        template, values = PAGES[name]
+        return render_template(template, step="choices", reason=name, **values)
+
+    return app
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """Give the address of a server that shows every page."""
+    server = make_server("127.0.0.1", 0, site("http://127.0.0.1"), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def faults(page: Page) -> list[str]:
+    """Give what is amiss with the page that is open."""
+    violations = Axe().run(page, options={"runOnly": RULES}).response["violations"]
+    amiss = [f"{page.url}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in violations]
+    wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return [*amiss, *([f"{page.url} is too wide"] if wide else [])]
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_the_pages_are_accessible_and_whole(
+    address: str, chromium: Browser, language: str, scheme: str, width: int
+) -> None:
+    """No rule of WCAG 2.2 AA that a program can check is broken, open or closed, and nothing is too wide."""
+    options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
+    with chromium.new_context(**options) as opened:  # type: ignore[arg-type]
+        page, found = opened.new_page(), []
+        for name in PAGES:
+            page.goto(f"{address}/{name}?lang={language}")
+            page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+            found += faults(page)
+    assert found == []
+
+
+def test_each_button_says_which_service_it_is_for(address: str, chromium: Browser) -> None:
+    """Whoever hears the buttons one by one knows what each withdraws."""
+    with chromium.new_context() as opened:
+        page = opened.new_page()
+        page.goto(f"{address}/list?lang=en")
+        assert page.get_by_role("button", name="Withdraw consent – Mine lån").count() == 1
+        assert page.get_by_role("button", name="Tell me again next time – MyPrint").count() == 1
+        assert page.get_by_role("button").count() == 2
+
+
+def test_a_printed_receipt_holds_what_counts(address: str, chromium: Browser) -> None:
+    """On paper there are answer, numbers and receiver, and no button or link back."""
+    with chromium.new_context() as opened:
+        page = opened.new_page()
+        page.goto(f"{address}/receipt?lang=en")
+        page.emulate_media(media="print")
+        assert page.get_by_text("You said yes.").is_visible()
+        assert page.get_by_text(RECORD["record_id"], exact=True).is_visible()  # type: ignore[arg-type]
+        assert page.locator("a.button").is_hidden()
+        assert page.locator(".back").is_hidden()
+
+
+@pytest.mark.parametrize(
+    ("imprint", "wanted"),
+    [
+        (IMPRINT, "mailto:dpo@library.example"),
+        (replace(IMPRINT, dpo="+45 70 00 00 00"), "officer: +45 70 00 00 00"),
+        (replace(IMPRINT, dpo=""), "Write to the library: mailto:help@library.example"),
+        (replace(IMPRINT, dpo="", mail=""), "Contact the library."),
+    ],
+)
+def test_who_may_object_learns_where(imprint: Imprint, wanted: str) -> None:
+    """Beside a notice stands whom to write to; a consent alone needs no such line (GDPR article 21)."""
+    source = site("http://127.0.0.1", imprint).test_client().get("/list?lang=en").text
+    plain = " ".join(source.replace('<a href="', " ").replace('">', " ").split())
+    assert wanted in plain
+    assert plain.count("GDPR article 21") == 1
