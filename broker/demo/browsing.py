@@ -56,6 +56,10 @@ class Browser:
         """Open an address and follow its redirects."""
         return self._opened(self.session.get(url, timeout=_TIMEOUT))
 
+    def open(self, link: str) -> requests.Response:
+        """Follow a link of the page."""
+        return self.get(urljoin(self._page().url, link))
+
     def forms(self) -> tuple[Form, ...]:
         """Give the forms of the page."""
         page = self._page()

@@ -4,17 +4,21 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from flask import Flask, abort, redirect, render_template, request
 from saml2 import saml, samlp
 from werkzeug.wrappers import Response
 
+from broker.demo import places, selfservice, wording
+from broker.demo.circulation import Circulation
 from broker.demo.masking import masked
+from broker.demo.personas import AU, NEMLOGIN
 from broker.saml import bindings, encryption, gate, signature
 
 _P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+_JOURNALS: Final = ("Annals of the Improbable Fjord", "Nordic Letters on Moss", "The Slow Review of Fast Things")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Landing:
     attributes: Mapping[str, tuple[str, ...]]
     name_id: str | None
     in_response_to: str | None
+    authn_context: str | None = None
+    authorities: tuple[str, ...] = ()  # who authenticated the person, nearest last; none where the broker itself did
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,19 @@ class Site:
     title: str
     entity_id: str
     acs: str
+    danish: str = ""
+
+    @property
+    def titles(self) -> tuple[str, str]:
+        """Give its title in English and in Danish."""
+        return self.title, self.danish or self.title
 
 
-def request_url(site: Site, relay_state: str, peer: Peer, *, force: bool, passive: bool) -> str:
-    """Write an AuthnRequest and give the URL that carries it."""
+def request_url(
+    site: Site, relay_state: str, peer: Peer, *, force: bool, passive: bool, listed: tuple[str, ...] = ()
+) -> str:
+    """Write an AuthnRequest and give the URL that carries it; ``listed`` are the entityIDs of its IDPList."""
+    entries = [samlp.IDPEntry(provider_id=each) for each in listed]
     asked = samlp.AuthnRequest(
         id=f"_{secrets.token_hex(16)}",
         version="2.0",
@@ -57,6 +72,7 @@ def request_url(site: Site, relay_state: str, peer: Peer, *, force: bool, passiv
         issuer=saml.Issuer(text=site.entity_id),
         force_authn="true" if force else None,
         is_passive="true" if passive else None,
+        scoping=samlp.Scoping(idp_list=samlp.IDPList(idp_entry=entries)) if entries else None,
     )
     return bindings.redirect_url(peer.sso, "SAMLRequest", asked.to_string(), relay_state, None)
 
@@ -77,43 +93,66 @@ def land(message: bytes, peer: Peer, keys: encryption.DecryptionKeys) -> Landing
         )
         for each in assertion.iter(_A + "Attribute")
     }
-    return Landing("Success", attributes, assertion.findtext(f"{_A}Subject/{_A}NameID"), root.get("InResponseTo"))
+    return Landing(
+        "Success",
+        attributes,
+        assertion.findtext(f"{_A}Subject/{_A}NameID"),
+        root.get("InResponseTo"),
+        assertion.findtext(f"{_A}AuthnStatement/{_A}AuthnContext/{_A}AuthnContextClassRef"),
+        tuple(each.text or "" for each in assertion.iter(_A + "AuthenticatingAuthority")),
+    )
 
 
 def create_app(
     services: Mapping[str, Site],
     peer: Callable[[], Peer],
     keys: encryption.DecryptionKeys,
-    account: Callable[[str], Mapping[str, Any] | None],
+    circulation: Circulation,
+    broker: str,
 ) -> Flask:
-    """Give the library: ``peer`` reads the broker's metadata when needed, ``account`` finds a borrower by number."""
+    """Give the library: ``peer`` reads the broker's metadata when needed, ``broker`` is where its own pages lie."""
     app = Flask(__name__)
+    wording.speak(app)
+    selfservice.serve(app, circulation)
+    places.serve(app)
 
     @app.get("/")
     def start() -> str:
-        return render_template("library.html", services=services)
+        return render_template("library.html", services=services, places=places.PLACES, broker=broker)
 
     @app.get("/<service>")
     def log_in(service: str) -> Response:
         if service not in services:
             abort(404)
         force, passive = "force" in request.args, "passive" in request.args
-        return redirect(request_url(services[service], service, peer(), force=force, passive=passive))
+        known = peer()
+        listed = {"wayf": (AU,), "nemid": (NEMLOGIN,), "library": (known.entity_id,)}.get(request.args.get("way", ""))
+        site = services[service]
+        return redirect(request_url(site, service, known, force=force, passive=passive, listed=listed or ()))
 
     @app.post("/<service>/acs")
     def land_here(service: str) -> str:
+        if service not in services:
+            abort(404)
         landing = land(bindings.decode_post(request.form["SAMLResponse"]), peer(), keys)
         if request.form.get("RelayState") != service:
             abort(400, "RelayState changed")
-        number = next(iter(landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))), None)
-        shown = {name: [masked(value) for value in values] for name, values in landing.attributes.items()}
-        found = account(number) if number else None
-        return render_template(
-            "landing.html",
-            landing=landing,
-            attributes=shown,
-            account=found,
-            title=services[service].title,
-        )
+        return _landed(landing, service, services[service], circulation)
 
     return app
+
+
+def _landed(landing: Landing, service: str, site: Site, circulation: Circulation) -> str:
+    number = next(iter(landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))), None)
+    account = circulation.account(number) if number else None
+    return render_template(
+        "landing.html",
+        landing=landing,
+        attributes={name: [masked(value) for value in values] for name, values in landing.attributes.items()},
+        account=account,
+        loans=circulation.loans(account["patron_id"]) if account else (),
+        balance=circulation.balance(account["patron_id"]) if account else 0,
+        journals=_JOURNALS,
+        service=service,
+        titles=site.titles,
+    )

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import requests
 from flask import Flask
@@ -18,6 +18,8 @@ from lxml import etree
 
 from broker.core.errors import BrokerError
 from broker.demo import hub, koha, library
+from broker.demo.circulation import Circulation
+from broker.demo.koha_patrons import Patrons
 from broker.demo.loopback import served
 from broker.demo.mailbox import Mailbox
 from broker.demo.personas import PERSONAS
@@ -49,12 +51,13 @@ def _claim(ports: Ports) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A demo that answers: its setting, its patron API and its mailbox."""
+    """A demo that answers: its setting, its patron API, its mailbox, and what the library keeps."""
 
     setting: Setting
     patrons: koha.Simulation
     mailbox: Mailbox
     broker: subprocess.Popen[bytes]
+    circulation: Circulation
 
     def peer(self) -> library.Peer:
         """Give the broker as the library knows it from its metadata."""
@@ -64,6 +67,16 @@ class Running:
 def seeds() -> list[dict[str, str]]:
     """Give the borrowers that the desk has registered before the demo begins."""
     return [dict(each) for person in PERSONAS for each in person.desk]
+
+
+def lent(patrons: Patrons) -> Circulation:
+    """Give the library's circulation, with the loans of those whom the desk has registered."""
+    circulation = Circulation(patrons)
+    numbers = {row["userid"]: row["patron_id"] for row in patrons.rows()}
+    for person in PERSONAS:
+        for book in person.loans:
+            circulation.lend(numbers[person.desk[0]["userid"]], book)
+    return circulation
 
 
 def _peer(setting: Setting) -> library.Peer:
@@ -78,28 +91,25 @@ def _peer(setting: Setting) -> library.Peer:
     return library.Peer(str(root.get("entityID")), sso, found)
 
 
-def _parties(setting: Setting) -> Mapping[str, Flask]:
+def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     origin = setting.ports.origin
     broker = origin("broker")
     known = {f"{broker}/saml/sp/{name}/metadata": f"{broker}/saml/sp/{name}/acs" for name in ("wayf", "nemid")}
     key = signature.SigningKey.of(setting.hub.key.encode(), setting.hub.certificate.encode())
     clients = {"broker": koha.Client(CLIENT_SECRET)}
     system = koha.create_app(seeds(), clients=clients)
-    patrons: koha.Simulation = system.extensions["koha"]
-
-    def account(number: str) -> Mapping[str, Any] | None:
-        return next((row for row in patrons.patrons.rows() if str(row["patron_id"]) == number), None)
-
+    circulation = lent(system.extensions["koha"].patrons)
     sites = {
-        name: library.Site(title, entity_id, f"{origin('library')}/{name}/acs")
-        for name, (title, _, entity_id) in SERVICES.items()
+        name: library.Site(title, entity_id, f"{origin('library')}/{name}/acs", danish)
+        for name, (title, danish, entity_id) in SERVICES.items()
     }
     opened = encryption.DecryptionKeys.of([setting.library.key.encode()])
-    return {
+    parties = {
         "hub": hub.create_app(HUB, key, known),
-        "library": library.create_app(sites, lambda: _peer(setting), opened, account),
+        "library": library.create_app(sites, lambda: _peer(setting), opened, circulation, broker),
         "patrons": system,
     }
+    return parties, circulation
 
 
 def _gunicorn(setting: Setting, log: Path) -> subprocess.Popen[bytes]:
@@ -132,7 +142,7 @@ def running(setting: Setting) -> Iterator[Running]:
     log = setting.folder / "broker.log"
     ports = setting.ports
     _claim(ports)
-    parties = _parties(setting)
+    parties, circulation = _parties(setting)
     with ExitStack() as stack:
         for name, app in parties.items():
             stack.enter_context(served(app, ports.number(name)))
@@ -142,7 +152,7 @@ def running(setting: Setting) -> Iterator[Running]:
         broker = _gunicorn(setting, log)
         stack.callback(_end, broker)
         _await(broker, ports.number("broker"), log)
-        yield Running(setting, parties["patrons"].extensions["koha"], mailbox, broker)
+        yield Running(setting, parties["patrons"].extensions["koha"], mailbox, broker, circulation)
 
 
 def _end(broker: subprocess.Popen[bytes]) -> None:

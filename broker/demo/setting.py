@@ -1,5 +1,6 @@
 """Writes the folder a demo runs in: configuration, keys, metadata of the simulated parties, policies and maps."""
 
+import json
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
@@ -70,11 +71,18 @@ def _service(ports: Ports, name: str, library: Identity) -> bytes:
 
 
 HUB: Final = "https://wayf.demo.example"
-# Name, title in both languages, entityID.
+# Name: title in both languages, entityID.
 SERVICES: Final = {
     "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
     "myprint": ("MyPrint", "MyPrint", "https://myprint.demo.example"),
     "e-resources": ("Electronic resources", "Elektroniske ressourcer", "https://e-resources.demo.example"),
+}
+
+# The upstreams by which one may log in at each; the first is offered first.
+METHODS: Final = {
+    "my-loans": ("library", "wayf", "nemid"),
+    "myprint": ("library", "wayf", "nemid"),
+    "e-resources": ("wayf", "nemid"),
 }
 
 _TOML: Final = """\
@@ -84,6 +92,8 @@ metadata = "metadata"
 policies = "policies"
 attribute_maps = "attribute_maps"
 keys = "keys"
+accessibility_statement = "{library}/accessibility"
+privacy_notice = {{ en = "{library}/privacy?lang=en", da = "{library}/privacy?lang=da" }}
 
 [store]
 url = "{store}"
@@ -108,7 +118,17 @@ institutions = [
   {{ entity_id = "{nemlogin}", aliases = ["{birk}"], scopes = ["sikker-adgang.dk"], may_assert = ["cpr"] }},
 ]
 
+[upstreams.library]
+profile = "library"
+label = {{ en = "Library account (borrower number and PIN)", da = "Lånerkonto (lånernummer og pinkode)" }}
+
 {services}
+[sign_up]
+service = "my-loans"
+university = "wayf"
+national_eid = "nemid"
+eid_name = "NemID"
+
 [library]
 system = "koha"
 mode = "live"
@@ -127,10 +147,10 @@ sender = "library@library.example"
 name = "Demo library"
 email = "help@library.example"
 phone = "+45 00 00 00 00"
+dpo = "dpo@library.example"
 
 [places]
-service_locations = {{ en = "{library}/", da = "{library}/" }}
-e_resources = {{ en = "{library}/e-resources", da = "{library}/e-resources" }}
+{places}
 
 [serve]
 bind = "127.0.0.1:{port}"
@@ -139,11 +159,23 @@ threads = 8
 """
 
 
+# Keys of [places], and where at the library each leads.
+_PLACES: Final = {
+    "service_locations": "locations",
+    "e_resources": "e-resources",
+    "my_loans": "my-loans",
+    "search_engine": "search",
+    "subject_guides": "subject-guides",
+    "databases": "databases",
+    "faq_hospital_da": "hospital-da",
+}
+
 _SERVICE: Final = """\
 [services.{name}]
 entity_id = "{entity_id}"
-methods = ["wayf", "nemid"]
+methods = {methods}
 label = {{ en = "{en}", da = "{da}" }}
+url = {{ en = "{library}/{name}?lang=en", da = "{library}/{name}?lang=da" }}
 controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
 """
 
@@ -185,14 +217,22 @@ def write(
 
 
 def _configuration(ports: Ports, store: str) -> str:
+    library = ports.origin("library")
     services = (
-        _SERVICE.format(name=name, en=en, da=da, entity_id=entity_id) for name, (en, da, entity_id) in SERVICES.items()
+        _SERVICE.format(
+            name=name, en=en, da=da, entity_id=entity_id, methods=json.dumps(METHODS[name]), library=library
+        )
+        for name, (en, da, entity_id) in SERVICES.items()
+    )
+    places = (
+        f'{key} = {{ en = "{library}/{path}?lang=en", da = "{library}/{path}?lang=da" }}'
+        for key, path in _PLACES.items()
     )
     return _TOML.format(
         broker=ports.origin("broker"),
         store=store,
         hub=HUB,
-        library=ports.origin("library"),
+        library=library,
         au=AU,
         au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
         ku=KU,
@@ -200,6 +240,7 @@ def _configuration(ports: Ports, store: str) -> str:
         nemlogin=NEMLOGIN,
         birk=NEMLOGIN_BIRK,
         services="\n".join(services),
+        places="\n".join(places),
         patrons=ports.number("patrons"),
         secret=CLIENT_SECRET,
         smtp=ports.number("smtp"),

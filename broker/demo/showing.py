@@ -32,7 +32,7 @@ def _wait(demo: Running) -> int:
     origin = demo.setting.ports.origin
     click.echo("The demo is running. Begin at the library:\n")
     for party, what in (
-        ("library", 'log in at "My loans"'),
+        ("library", 'log in at "My loans", borrow at the machine, sign up'),
         ("patrons", "the borrowers of the simulated library system"),
         ("mailbox", "the mails that people got"),
         ("broker", "the broker itself: /saml/idp/metadata, /readyz"),
@@ -54,14 +54,21 @@ def _check(demo: Running, *, as_json: bool) -> int:
 
 
 def _table(reports: Sequence[checking.Report]) -> str:
-    rows = [("persona", "affiliation", "decision", "borrower", "released")]
+    rows = [("persona", "affiliation", "decision", "borrower", "account", "released")]
     rows += [
-        (each.persona, each.affiliation or "-", each.decision, each.borrower, ", ".join(each.released) or "-")
+        (
+            each.persona,
+            each.affiliation or "-",
+            each.decision,
+            each.borrower,
+            "{category} {number}".format(**each.account) if each.account else "-",
+            ", ".join(each.released) or "-",
+        )
         for each in reports
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]) for row in rows
     ]
     wrong = [each.persona for each in reports if not each.ok]
-    return "\n".join([*lines, "", f"not as expected: {', '.join(wrong)}" if wrong else "every login as expected"])
+    return "\n".join([*lines, "", f"not as expected: {', '.join(wrong)}" if wrong else "every persona as expected"])

@@ -1,0 +1,122 @@
+"""The simulated library's plain pages, where the links of the broker's own pages lead."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Flask, render_template
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One plain page: its title and paragraphs, English and Danish side by side."""
+
+    title: tuple[str, str]
+    lines: tuple[tuple[str, str], ...]
+    hours: bool = False
+    danish_only: bool = False
+
+
+_MADE_UP: Final = (
+    "This page is part of the demo; nothing behind it is real.",
+    "Siden hører til demoen; intet bag den er virkeligt.",
+)
+
+PLACES: Final[Mapping[str, Place]] = {
+    "locations": Place(
+        ("Service locations", "Betjeningssteder"),
+        (
+            (
+                (
+                    "Bring identification: your health insurance card and one other. Students bring their student card"
+                    " and AU ID, employees their AU ID."
+                ),
+                (
+                    "Medbring legitimation: dit sundhedskort og ét til. Studerende medbringer studiekort og AU-id,"
+                    " ansatte medbringer AU-id."
+                ),
+            ),
+        ),
+        hours=True,
+    ),
+    "search": Place(
+        ("Search the library", "Søg på biblioteket"),
+        (
+            (
+                "Here you would search books, journals and articles.",
+                "Her ville du søge i bøger, tidsskrifter og artikler.",
+            ),
+        ),
+    ),
+    "subject-guides": Place(
+        ("Subject guides", "Fagguider"),
+        (
+            (
+                "Guides to the literature of physics, theology and the fourteen subjects between them.",
+                "Guider til litteraturen i fysik, teologi og de fjorten fag derimellem.",
+            ),
+        ),
+    ),
+    "databases": Place(
+        ("Databases", "Databaser"),
+        (
+            (
+                "Three invented databases: Runebase, Fjord Statistics, and the Register of Lost Umbrellas.",
+                "Tre opfundne databaser: Runebasen, Fjordstatistik og Registret over Glemte Paraplyer.",
+            ),
+        ),
+    ),
+    "hospital-da": Place(
+        ("Er du ansat på Aarhus Universitetshospital?",) * 2,
+        (
+            (
+                (
+                    "Du kan oprette dig som låner med dit login til mit.au.dk. Har du ikke det, bestiller du først en"
+                    " kaldemail på regionens interne net og bruger den sammen med dit nationale eID."
+                ),
+            )
+            * 2,
+        ),
+        danish_only=True,
+    ),
+    "privacy": Place(
+        ("Privacy notice", "Privatlivspolitik"),
+        (
+            (
+                "The demo library keeps what it is sent in memory, and forgets it when the demo ends.",
+                "Demobiblioteket gemmer det, det får tilsendt, i hukommelsen og glemmer det, når demoen slutter.",
+            ),
+        ),
+    ),
+    "accessibility": Place(
+        ("Accessibility statement", "Tilgængelighedserklæring"),
+        (
+            (
+                (
+                    "A library that uses the broker publishes its statement here. Write to help@library.example about"
+                    " any obstacle that you meet."
+                ),
+                (
+                    "Et bibliotek, der bruger brokeren, har sin erklæring her. Skriv til help@library.example, hvis du"
+                    " støder på en forhindring."
+                ),
+            ),
+        ),
+    ),
+}
+
+HOURS: Final = (
+    (("The Harbour House", "Havnehuset"), "Kajgade 1", "8.00-20.00", "10.00-16.00"),
+    (("The Reading Room", "Læsesalen"), "Bogvej 12", "9.00-18.00", "-"),
+    (("The Hospital Library", "Hospitalsbiblioteket"), "Lægestien 4", "8.00-16.00", "-"),
+)
+
+
+def serve(app: Flask) -> None:
+    """Add the plain pages to the library."""
+    for path, place in PLACES.items():
+        app.add_url_rule(
+            f"/{path}",
+            f"place-{path}",
+            lambda place=place: render_template("place.html", place=place, hours=HOURS, note=_MADE_UP),
+        )

@@ -1,0 +1,40 @@
+"""What the library keeps under a borrower's number, through an upgrade by a login."""
+
+from flask.testing import FlaskClient
+
+from broker.demo import library
+from broker.demo.circulation import BOOKS
+from broker.demo.personas import persona
+from broker.demo.running import lent
+from broker.saml import encryption
+from tests.plugins.house import House, form, mark
+
+
+def machine(client: FlaskClient, number: str, pin: str) -> str:
+    """Show number and PIN to the machine and give what it says."""
+    answer = client.post("/machine", data={"identifier": number, "pin": pin})
+    assert answer.status_code == 200
+    return answer.get_data(as_text=True)
+
+
+def test_an_upgrade_keeps_number_loans_pin_and_mail(house: House) -> None:
+    """A private borrower edits the profile, takes the upgrade, and meets all of it again as a student."""
+    jens, patrons = persona("jens"), house.koha.patrons
+    hall = library.create_app(
+        {}, lambda: house.peer, encryption.DecryptionKeys.of([]), lent(patrons), "https://broker.example"
+    ).test_client()
+    before = next(each for each in patrons.rows() if each["userid"] == jens.desk[0]["userid"])
+    number, pin = str(before["patron_id"]), str(jens.pin)
+    wanted = {"email": "jens@moved.example", "phone": "", "address": ""}
+    assert hall.post("/profile", data={"identifier": number, "pin": pin, **wanted}).status_code == 200
+    assert BOOKS[0] in machine(hall, number, pin)
+    person = house.person()
+    page = person.log_in("jens")
+    assert mark(page)[0] == "upgrade"
+    token = form(page)[1]["token"]
+    answered = person.post(page.request.path, {"token": token, "answer": "yes"})
+    landing = house.landing(person.agree(person.get(answered.location)))
+    assert landing.attributes["uid"] == (number,)
+    after = patrons.row(before["patron_id"])
+    assert (after["category_id"], after["email"]) == ("STUDENT", "jens@moved.example")
+    assert BOOKS[0] in machine(hall, number, pin)
