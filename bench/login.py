@@ -10,6 +10,7 @@ SATOSA installed) the same load is put on SATOSA in the same run and the ratio i
 import argparse
 import http.client
 import os
+import re
 import tempfile
 import threading
 import time
@@ -157,7 +158,7 @@ def ours(arguments: argparse.Namespace) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         setting = write(Path(folder) / "demo", Ports(arguments.port_base), datetime.now(UTC), store=arguments.store)
         text = setting.config.read_text().replace("workers = 2", f"workers = {arguments.workers}")
-        setting.config.write_text(text.replace('methods = ["wayf", "nemid"]', 'methods = ["wayf"]'))
+        setting.config.write_text(re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text))
         with running(setting) as demo:
             checking.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
             yield demo

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from broker.core.entities import Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.saml.keys import exposed
-from broker.settings.addresses import BaseUrl, Url
+from broker.settings.addresses import BaseUrl, Network, Url
 from broker.settings.crosschecks import crosschecks
 from broker.settings.sources import Given, Place, dotted, read, variable
 from broker.settings.tables import (
@@ -25,6 +25,7 @@ from broker.settings.tables import (
     PlacesTable,
     ServeTable,
     ServiceTable,
+    SignUpTable,
     StoreTable,
     Table,
     UpstreamTable,
@@ -46,11 +47,14 @@ class Config(BaseSettings):
     policies: Path
     attribute_maps: Path
     keys: Path
+    content: Path | None = None  # texts of the sign-up pages that replace the shipped ones
+    shared_networks: tuple[Network, ...] = ()  # of computers that several people use, in the library's halls
     language: Literal["da", "en"] = "da"
     accessibility_statement: Url | None = None
     privacy_notice: Links | None = None
     contact: Contact = Contact()
     places: PlacesTable = PlacesTable()
+    sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
     store: StoreTable = StoreTable()
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
@@ -87,7 +91,7 @@ class Config(BaseSettings):
         return Upstream(
             name=name,
             profile=table.profile,
-            entity_id=table.entity_id,
+            entity_id=table.entity_id or self.idp_entity_id,
             sp_entity_id=table.sp_entity_id or f"{self.base_url}/saml/sp/{name}/metadata",
             attribute_map=table.attribute_map or table.profile,
             label=table.label.text(),
@@ -97,6 +101,10 @@ class Config(BaseSettings):
             requester_id=table.requester_id,
         )
 
+    def _federated(self) -> tuple[str, ...]:
+        # Four digits are a weak proof: a service takes the library account where it is named, never by default.
+        return tuple(name for name, each in self.upstreams.items() if each.profile != "library")
+
     def service(self, name: str) -> Service:
         """Give the service of this name as the core has it, ``encrypts`` still False; KeyError if there is none."""
         table = self.services[name]
@@ -104,11 +112,12 @@ class Config(BaseSettings):
             name=name,
             entity_id=table.entity_id,
             label=table.label.text(),
-            methods=tuple(self.upstreams) if table.methods is None else table.methods,
+            methods=self._federated() if table.methods is None else table.methods,
             controller=table.controller.controller() if table.controller else None,
             categories=table.categories,
             description=table.description.text() if table.description else None,
             privacy_notice=table.privacy_notice.text() if table.privacy_notice else None,
+            url=table.url.text() if table.url else None,
             attribute_map=table.attribute_map,
         )
 
@@ -139,6 +148,8 @@ def _settle(given: Given, base: Path) -> None:
         value = given.tree.get(key, key)
         if isinstance(value, str):
             given.tree[key] = str(base / value)
+    if isinstance(content := given.tree.get("content"), str):
+        given.tree["content"] = str(base / content)
     library = given.tree.get("library")
     if isinstance(library, dict):
         files = {key: value for key, value in library.items() if key.endswith("_file") and value}

@@ -4,7 +4,7 @@ import json
 import os
 import socket
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from http.client import HTTPConnection, HTTPException
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from broker import attribute_maps, policies
+from broker import attribute_maps, policies, wording
 from broker.config import Config
 from broker.core.entities import Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
@@ -21,6 +21,7 @@ from broker.core.ports import Key
 from broker.parts import Parts, assemble, now, read_config
 from broker.settings.sources import CONFIG, PREFIX
 from broker.traces import Traces
+from broker.web import signup
 
 _ASKED_FOR: Final = timedelta(seconds=10)
 _PROBED_FOR: Final = timedelta(hours=1)
@@ -57,9 +58,24 @@ def findings(parts: Parts) -> list[str]:
         found += [f"library: {fault}" for fault in parts.library.faults(now() + _ASKED_FOR)]
     except BrokerError as error:
         found.append(f"library: {error}")
+    if parts.config.secure and not parts.config.serve.proxies:
+        found.append("serve.proxies is 0: behind a TLS proxy every caller counts as one, and one can lock out all")
+    if not parts.config.sign_up.service:
+        found.append("sign_up.service is not set: nobody can sign up, change a PIN or see their choices")
+    setting = wording.sign_up(parts.config, parts.services)
+    if parts.config.sign_up.service and not setting:
+        found.append("sign_up.university and sign_up.national_eid are not both set: there are no sign-up pages")
+    found += [f"content: {fault}" for fault in (signup.faults(parts.texts, setting) if setting else ())]
     if not parts.config.accessibility_statement and parts.config.secure:
         found.append("accessibility_statement is not set: every page of a public body must link to one")
-    return found
+    return [*found, *_unsaid(parts.config)]
+
+
+def _unsaid(config: Config) -> Iterator[str]:
+    if not config.contact.name:
+        yield 'contact.name is not set: pages and mails call the library "the library" and no more'
+    if not (config.contact.email or config.contact.phone):
+        yield "neither contact.email nor contact.phone is set: who needs help is told of nobody to ask"
 
 
 def fit_to_serve(parts: Parts) -> None:

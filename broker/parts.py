@@ -9,6 +9,7 @@ from threading import Event, Semaphore
 from typing import TypeVar
 
 from broker import attribute_maps, audit, config, policies
+from broker.accounts import Accounts
 from broker.attempt import Tools
 from broker.cases import Cases
 from broker.core.entities import Service, Upstream
@@ -16,14 +17,20 @@ from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.letters import Letters
 from broker.core.ports import LibrarySystem, Store
 from broker.enrolments import Enrolments
+from broker.guesses import Guesses
+from broker.learning import Learning
 from broker.ledger import Ledger
 from broker.libraries.registry import open_library
 from broker.links import Links
 from broker.mail import Smtp
+from broker.persons import Persons
+from broker.pin_letters import PinLetters
+from broker.proving import Proving
 from broker.rules import Rules
 from broker.saml import keys, metadata
 from broker.stores.opening import open_store
 from broker.stores.sealed import Sealed
+from broker.web.texts import Texts
 
 T = TypeVar("T")
 
@@ -49,7 +56,16 @@ class Parts:
     links: Links
     enrolments: Enrolments
     cases: Cases
+    proving: Proving
+    guesses: Guesses
+    pin_letters: PinLetters
+    texts: Texts
     wake: Event
+
+    @property
+    def federated(self) -> Mapping[str, Upstream]:
+        """Give the upstreams that speak SAML."""
+        return _federated(self.upstreams)
 
     def rules(self) -> Rules:
         """Give the rules over the policy set of the moment."""
@@ -59,6 +75,13 @@ class Parts:
             maps=self.maps.maps,
             policies=lambda: self.policies.refresh(now()),
         )
+
+    def learning(self) -> Learning:
+        """Give what asks the ports of a person."""
+        rules, ring = self.rules(), self.keys
+        persons = Persons(rules, self.links, self.enrolments)
+        accounts = Accounts(self.store, ring.index, persons, self.enrolments)
+        return Learning(self.store, ring.index, ring.person, rules, persons, accounts, self.proving)
 
 
 def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
@@ -72,18 +95,20 @@ def assemble(settings: config.Config) -> Parts:
     ring = _tried(faults, lambda: keys.load(settings.keys))
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     named = {name: settings.service(name) for name in settings.services}
-    peers = _tried(faults, lambda: metadata.load(settings.metadata, _ids(upstreams), _ids(named), now()))
+    peers = _tried(faults, lambda: metadata.load(settings.metadata, _ids(_federated(upstreams)), _ids(named), now()))
     maps = _tried(faults, lambda: attribute_maps.load(settings.attribute_maps))
     library = _tried(faults, lambda: open_library(settings.library.system, settings.library.given()))
     store = _tried(faults, lambda: _opened(settings))
     services = {name: _described(each, peers) for name, each in named.items()}
+    texts = _tried(faults, lambda: Texts.load(settings.content))
     live = _tried(faults, lambda: _live(settings, services, maps))
-    if faults or not (ring and peers and maps and library and store and live):
+    if faults or not (ring and peers and maps and library and store and live and texts):
         raise ConfigurationFaults(faults)
     sealed = Sealed(store, ring.sealing, ring.sealing_id)
     tools = _tools(settings, ring, sealed, library)
     wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
+    cases = Cases(tools.ledger, tools.links)
     return Parts(
         config=settings,
         keys=ring,
@@ -96,7 +121,16 @@ def assemble(settings: config.Config) -> Parts:
         library=library,
         links=tools.links,
         enrolments=enrolments,
-        cases=Cases(tools.ledger, tools.links),
+        cases=cases,
+        proving=Proving(sealed, ring.index, _smtp(settings), tools.letters, cases),
+        guesses=Guesses(sealed, ring.index, library, now, seats, time.sleep),
+        pin_letters=PinLetters(
+            *(sealed, ring.index, library, _smtp(settings), tools.letters, now),
+            wake=wake,
+            live=settings.library.mode == "live",
+            seats=seats,
+        ),
+        texts=texts,
         wake=wake,
     )
 
@@ -136,6 +170,10 @@ def _described(service: Service, peers: metadata.Metadata | None) -> Service:
     return replace(service, encrypts=peers.encrypts(service.entity_id)) if peers else service
 
 
+def _federated(upstreams: Mapping[str, Upstream]) -> Mapping[str, Upstream]:
+    return {name: each for name, each in upstreams.items() if not each.local}
+
+
 def _ids(named: Mapping[str, Service] | Mapping[str, Upstream]) -> tuple[str, ...]:
     return tuple(each.entity_id for each in named.values())
 
@@ -152,7 +190,7 @@ def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
 
 def _letters(settings: config.Config) -> Letters:
     contact = settings.contact
-    return Letters(contact.name or "the library", f"{settings.base_url}/pin", contact.email or contact.phone)
+    return Letters(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
 
 
 def _smtp(settings: config.Config) -> Smtp:

@@ -1,4 +1,4 @@
-"""Runs the application under gunicorn, with the loop of enrolments started in each worker after the fork."""
+"""Runs the application under gunicorn, with the loop of queued work started in each worker after the fork."""
 
 import sys
 import threading
@@ -17,7 +17,7 @@ from gunicorn.util import parse_address
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from broker import app, audit, inspection, parts
+from broker import app, audit, inspection, parts, rounds
 from broker.config import Config
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 
@@ -138,13 +138,14 @@ _ending = threading.Event()
 
 
 def _report(error: Exception) -> None:
-    audit.unexpected(error, "enrolments")
+    audit.unexpected(error, "rounds")
 
 
 def _start_loop(worker: Any) -> None:
     made: parts.Parts = worker.wsgi.parts
+    steps = (made.enrolments.step, made.pin_letters.step)
     loop = threading.Thread(
-        target=made.enrolments.run, args=(_ending.is_set, _IDLE, _report), name="enrolments", daemon=True
+        target=rounds.run, args=(steps, made.wake, _ending.is_set, _IDLE, _report), name="rounds", daemon=True
     )
     loop.start()
 

@@ -50,6 +50,10 @@ class Transactions:
             raise TransactionGone("no such transaction")
         return Held(load(Transaction, kept.value), kept.version)
 
+    def end(self, held: Held) -> None:
+        """Forget the transaction: nothing can be done by it any more."""
+        self.store.drop(Key("transaction", held.transaction.id))
+
     def put(self, transaction: Transaction, was: str | None, now: datetime) -> Held | None:
         """Write the transaction in the place of version ``was``; None where another wrote first."""
         version = secrets.token_hex(8)

@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.plugins.house",
     "tests.plugins.demo",
     "tests.plugins.chromium",
+    "tests.plugins.pin_bench",
 ]

@@ -78,6 +78,15 @@ def test_a_good_file_becomes_a_config(write: Write, tmp_path: Path) -> None:
     assert config.secure
 
 
+def test_the_library_account_is_offered_where_a_service_says_so_only(write: Write) -> None:
+    """A library that adds it does not open every service to who guesses a PIN of four digits."""
+    local = '[upstreams.pin]\nprofile = "library"\nlabel = {en = "Library account", da = "Lånerkonto"}\n'
+    text = GOOD.replace("[services.my-loans]", f"{local}\n[services.my-loans]")
+    assert load(write(text), {}).service("my-loans").methods == ("wayf", "national-eid")
+    named = text.replace("controller =", 'methods = ["pin", "wayf"]\ncontroller =')
+    assert load(write(named), {}).service("my-loans").methods == ("pin", "wayf")
+
+
 def test_tables_become_the_parties_of_the_core(write: Write) -> None:
     """An upstream that is no hub is its own institution; a service offers every upstream unless it names some."""
     config = load(write(GOOD), {})
@@ -250,6 +259,8 @@ def test_a_fault_is_told_with_place_and_mend(write: Write, good: str, bad: str, 
         ({"BROKER_MAIL__PASSWORD_FILE": "gone"}, "BROKER_MAIL__PASSWORD_FILE: names a file that cannot be read"),
         ({"BROKER_MAIL__URL": "smtp://a", "BROKER_MAIL__URL_FILE": "broker.toml"}, "gives the same key as"),
         ({"BROKER_LIBRARY__CLIENT_SECRET": "secret"}, "BROKER_LIBRARY__CLIENT_SECRET: is empty or a default"),
+        ({"BROKER_CONTACT__NAME": "Demo\nlibrary"}, "BROKER_CONTACT__NAME: holds a line break"),
+        ({"BROKER_CONTACT__PHONE": "1\u2028"}, "BROKER_CONTACT__PHONE: holds a line break"),
     ],
 )
 def test_a_fault_of_the_environment_names_the_variable(write: Write, environ: dict[str, str], fault: str) -> None:

@@ -11,8 +11,9 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker import inspection
+from broker import inspection, wording
 from broker.config import load
+from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.setting import Setting
 from broker.inspection import Health
@@ -46,6 +47,51 @@ def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(par
     """Who needs no new account logs in all the same."""
     assert not any(inspection.readiness(parts).values())
     assert any(each.startswith("library: Koha") for each in inspection.findings(parts))
+
+
+def unsaid(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
+    """Give the findings of the demo's configuration with these parts of it replaced."""
+    text = setting.config.read_text()
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    file = setting.folder / "changed.toml"
+    file.write_text(text)
+    file.chmod(0o600)
+    return inspection.findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
+
+
+def test_a_library_that_says_too_little_of_itself_is_told(setting: Setting, tmp_path: Path) -> None:
+    """A name, and a mail address or a telephone number to turn to: without them letters say little."""
+    name, mail, phone = 'name = "Demo library"\n', 'email = "help@library.example"\n', 'phone = "+45 00 00 00 00"\n'
+    told = unsaid(setting, tmp_path, (name, ""), (mail, ""), (phone, ""))
+    assert any(each.startswith("contact.name is not set") for each in told)
+    assert any(each.startswith("neither contact.email nor contact.phone") for each in told)
+    assert not any("contact." in each for each in unsaid(setting, tmp_path, (phone, "")))
+
+
+@pytest.mark.parametrize("missing", ['university = "wayf"\n', 'national_eid = "nemid"\n'])
+def test_sign_up_pages_that_are_not_there_are_told(setting: Setting, tmp_path: Path, missing: str) -> None:
+    """The service alone makes no pages: whoever set it meant them."""
+    assert any("there are no sign-up pages" in each for each in unsaid(setting, tmp_path, (missing, "")))
+    assert not any("no sign-up pages" in each for each in unsaid(setting, tmp_path))
+
+
+def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> None:
+    """Neither the imprint nor a refusal names them, and nobody is sent to an answer of theirs."""
+    config = load(setting.config, {})
+    assert wording.imprint(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
+    assert wording.imprint(config).wayf.endswith("/sign-up/faq#wayf")
+    bare = config.model_copy(update={"sign_up": config.sign_up.model_copy(update={"university": None})})
+    assert (wording.imprint(bare).sign_up, wording.imprint(bare).wayf, wording.sign_up_url(bare)) == (None, "", None)
+
+
+def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> None:
+    """Alone and in a sentence: English words do not stand on Danish pages."""
+    config = load(setting.config, {"BROKER_CONTACT__NAME": ""})
+    assert (wording.imprint(config).name.da, wording.called(config).da) == ("Biblioteket", "biblioteket")
+    assert (wording.imprint(config).name.en, wording.called(config).en) == ("The library", "the library")
+    assert wording.called(load(setting.config, {})).da == "Demo library"
 
 
 def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: Path) -> None:

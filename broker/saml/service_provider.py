@@ -182,12 +182,13 @@ def _scoping(party: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
     scoping = samlp.Scoping()
     if party.profile == "wayf":
         scoping.idp_list = samlp.IDPList(idp_entry=[samlp.IDPEntry(provider_id=each) for each in institutions])
-    if party.requester_id:
-        chain = (*request.requester_ids, request.entity_id)
+    # A sign-up is an errand of our own: no service asked.
+    chain = (*request.requester_ids, request.entity_id) if party.requester_id and request.entity_id else ()
+    if chain:
         scoping.requester_id = [samlp.RequesterID(text=each) for each in chain]
     if request.proxy_count is not None:
         scoping.proxy_count = str(request.proxy_count - 1)
-    empty = not (party.profile == "wayf" or party.requester_id or request.proxy_count is not None)
+    empty = not (party.profile == "wayf" or chain or request.proxy_count is not None)
     return None if empty else scoping
 
 

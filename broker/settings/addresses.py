@@ -1,6 +1,6 @@
 """Which addresses the configuration accepts; no refusal quotes one, since it may hold a password."""
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -58,7 +58,23 @@ def _mail_url(value: str) -> str:
     return value
 
 
+_SIX: Final = 6
+
+
+def _network(value: str) -> str:
+    """Refuse what is no network; one with host bits set is a typing mistake somewhere."""
+    try:
+        found = ip_network(value)
+    except ValueError:
+        raise ValueError("is no network; write it as 192.0.2.0/24 or 2001:db8::/56") from None
+    if found.version == _SIX and found.network_address.ipv4_mapped:
+        # Callers are compared as IPv4: written so, it would match nobody, and shared computers would count as homes.
+        raise ValueError("is an IPv4 network written as IPv6; write it as 192.0.2.0/24")
+    return str(found)
+
+
 Url = Annotated[str, AfterValidator(_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 MailUrl = Annotated[str, AfterValidator(_mail_url)]
+Network = Annotated[str, AfterValidator(_network)]

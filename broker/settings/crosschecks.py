@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
-from broker.settings.sources import Given, Place
+from broker.settings.sources import Given, Place, variable
 
 SHORTEST_SECRET: Final = 16
 # What examples, tutorials and tired people write; every length of them is refused.
@@ -54,6 +54,12 @@ def _called(institution: Table) -> list[str]:
 def _upstreams(given: Given) -> Iterator[Fault]:
     for place, table in _tables(given, "upstreams"):
         listed = [each for upstream, _, each in _institutions(given) if upstream == place]
+        if table.get("profile") == "library" and (listed or "entity_id" in table):
+            what = "profile library is the library account itself: it has no entity_id and no institutions"
+            yield Fault(given.where(place), what, "leave them out")
+        if table.get("profile") != "library" and "entity_id" not in table:
+            what = f"write it there, or set {variable((*place, 'entity_id'))}"
+            yield Fault(given.where((*place, "entity_id")), "is missing", what)
         if table.get("profile") == "wayf" and not listed:
             # A hub speaks for anyone: without the list, any institution could assert any scope (invariant 2).
             what = "profile wayf without institutions would believe every institution behind the hub"
@@ -105,6 +111,21 @@ def _services(given: Given) -> Iterator[Fault]:
             yield Fault(given.where((*place, "entity_id")), "is the entity_id of two services", mend)
 
 
+def _sign_up(given: Given) -> Iterator[Fault]:
+    """Ask that the sign-up pages speak of upstreams and a service that there are, and of one library account."""
+    table = dict(_tables(given)).get(("sign_up",), {})
+    for key, kind in (("university", "upstreams"), ("national_eid", "upstreams"), ("service", "services")):
+        known = {str(place[1]): each for place, each in _tables(given, kind)}
+        name = table.get(key)
+        if isinstance(name, str) and (name not in known or known[name].get("profile") == "library"):
+            mend = f"{kind} are {', '.join(known) or 'none'}"
+            yield Fault(given.where(("sign_up", key)), f"{name} is none of the {kind} one can sign up by", mend)
+    local = [place for place, each in _tables(given, "upstreams") if each.get("profile") == "library"]
+    for place in local[1:]:
+        what = "is a second library account; a broker has one library system"
+        yield Fault(given.where(place), what, f"keep {given.where(local[0])}")
+
+
 def _secrets(given: Given) -> Iterator[Fault]:
     """Refuse what an attacker tries first; never quote it."""
     https = str(given.tree.get("base_url", "")).startswith("https:")
@@ -145,6 +166,7 @@ CHECKS: Final[tuple[Callable[[Given], Iterator[Fault]], ...]] = (
     _only,
     _aliases,
     _services,
+    _sign_up,
     _secrets,
     _keys_apart,
     _origin,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -22,6 +23,16 @@ NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
 Filled = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _printable(value: str) -> str:
+    """Refuse what would break a line: a subject of ours with one in it is never sent."""
+    if not value.isprintable():
+        raise ValueError("holds a line break or another character that cannot be printed")
+    return value.strip()
+
+
+Printed = Annotated[str, AfterValidator(_printable)]
 
 
 def _assurance(value: object) -> object:
@@ -61,11 +72,11 @@ class Links(Table):
 class Contact(Table):
     """Whom a borrower may ask; shown on every refusal."""
 
-    name: str = ""
-    email: str = ""
-    phone: str = ""
+    name: Printed = ""
+    email: Printed = ""
+    phone: Printed = ""
     page: Links | None = None
-    dpo: str = ""  # mail address or telephone number of the data protection officer
+    dpo: Printed = ""  # mail address or telephone number of the data protection officer
 
 
 class PlacesTable(Table):
@@ -74,6 +85,20 @@ class PlacesTable(Table):
     service_locations: Links | None = None
     sign_up: Links | None = None
     e_resources: Links | None = None
+    my_loans: Links | None = None
+    search_engine: Links | None = None
+    subject_guides: Links | None = None
+    databases: Links | None = None
+    faq_hospital_da: Links | None = None
+
+
+class SignUpTable(Table):
+    """How people become borrowers: by the policy of which service, and which upstreams the pages speak of."""
+
+    service: Name | None = None
+    university: Name | None = None
+    national_eid: Name | None = None
+    eid_name: Filled = "NemID"
 
 
 class IdpTable(Table):
@@ -117,10 +142,10 @@ class InstitutionTable(Table):
 
 
 class UpstreamTable(Table):
-    """One way to log in."""
+    """One way to log in; profile "library" is the library account, and has neither entity_id nor institutions."""
 
     profile: Profile
-    entity_id: Filled
+    entity_id: Filled | None = None
     sp_entity_id: Filled | None = None
     attribute_map: Filled | None = None
     label: Wording
@@ -131,9 +156,9 @@ class UpstreamTable(Table):
 
     def parties(self) -> tuple[Institution, ...]:
         """Give its institutions; unless it is a hub, an upstream without any is its own (design 4)."""
-        if self.institutions or self.profile == "wayf":
+        if self.institutions or self.profile in {"wayf", "library"}:
             return tuple(each.institution() for each in self.institutions)
-        return (Institution(self.entity_id),)
+        return (Institution(self.entity_id or ""),)
 
 
 class ControllerTable(Wording):
@@ -153,6 +178,7 @@ class ServiceTable(Table):
     label: Wording
     description: Wording | None = None
     privacy_notice: Links | None = None
+    url: Links | None = None
     methods: tuple[Name, ...] | None = None
     controller: ControllerTable | None = None
     categories: tuple[Filled, ...] = ()
@@ -204,3 +230,4 @@ class ServeTable(Table):
     bind: Filled = "127.0.0.1:8000"
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     threads: Annotated[int, Field(ge=2, le=64)] = 4  # a request may wait for the library on half of them (design 4c)
+    proxies: Annotated[int, Field(ge=0, le=8)] = 0  # how many in front of us add to X-Forwarded-For, and can be trusted

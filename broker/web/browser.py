@@ -1,5 +1,6 @@
 """Two cookies: b says which browser, a says which authenticated transaction (design 4a)."""
 
+import hmac
 import re
 import secrets
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 # Cookies of ours that a browser can bring; more are somebody's attempt to fill the header.
 _MOST_B: Final = 8
 _MOST_A: Final = 8
+_K: Final = re.compile(r"k-[0-9a-f]{16}")
+_MOST_K: Final = 4
+_KNOWN_FOR: Final = timedelta(days=180)
+_WAY: Final = "way"
+_WAY_KEPT_FOR: Final = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +44,46 @@ class Cookies:
                 found.append(self.pseudonyms.of("browser", plain, value))
         return tuple(found[:_MOST_B])
 
-    def new_browser(self, response: Response) -> None:
-        """Give the browser a cookie b under a fresh name, for the session: first tabs side by side keep theirs."""
-        self._set(response, f"b-{secrets.token_hex(8)}", secrets.token_hex(32), None)
+    def new_browser(self, response: Response) -> str:
+        """Give the browser a cookie b under a fresh name, for the session: first tabs side by side keep theirs.
+
+        The answer is the pseudonym that it will have if it keeps the cookie.
+        """
+        name, value = f"b-{secrets.token_hex(8)}", secrets.token_hex(32)
+        self._set(response, name, value, None)
+        return self.pseudonyms.of("browser", name, value)
+
+    def marks(self, request: Request) -> tuple[str, ...]:
+        """Give a pseudonym of each borrower with whose PIN this browser has logged in before."""
+        names = (each.removeprefix(self._prefix) for each in request.cookies if each.startswith(self._prefix))
+        return tuple(sorted(name for name in names if _K.fullmatch(name) and self._known(request, name)))
+
+    def known(self, request: Request, number: str) -> str | None:
+        """Give the pseudonym of this browser if it has logged in with this very borrower's PIN before, else None."""
+        kept = self._known(request, self._k(number))
+        return self.pseudonyms.of("known-browser", kept) if kept else None
+
+    def remember_borrower(self, request: Request, response: Response, number: str) -> None:
+        """Let the browser be known to this borrower for half a year, and to the last few borrowers only."""
+        name = self._k(number)
+        brought = [each for each in request.cookies if _K.fullmatch(each.removeprefix(self._prefix))]
+        others = [each for each in brought if each != self._prefix + name]
+        for each in others[: max(0, len(others) - _MOST_K + 1)]:
+            self._drop(response, each)
+        # The same id again: a success must not give a browser, or who took it over, its tries back.
+        kept = self._known(request, name) or secrets.token_hex(32)
+        self._set(response, name, f"{kept}.{self._proof(name, kept)}", _KNOWN_FOR)
+
+    def way(self, request: Request) -> str | None:
+        """Give the name of the upstream that the person asked this browser to remember, unchecked; or None."""
+        return request.cookies.get(self._prefix + _WAY)
+
+    def remember_way(self, request: Request, response: Response, way: str | None) -> None:
+        """Remember a way to log in for half a year, or, with None, no more."""
+        if way:
+            self._set(response, _WAY, way, _WAY_KEPT_FOR)
+        elif self.way(request) is not None:
+            self._drop(response, self._prefix + _WAY)
 
     def brings_authentication(self, request: Request, transaction: Transaction) -> bool:
         """Say whether the cookie a that came is the one made when this transaction's authentication arrived."""
@@ -58,9 +101,7 @@ class Cookies:
         """
         old = [name for name in request.cookies if _A.fullmatch(name.removeprefix(self._prefix))]
         for name in old[: max(0, len(old) - _MOST_A + 1)]:
-            response.delete_cookie(
-                name, secure=self.secure, httponly=True, samesite="Lax", path="/" if self.secure else self.path
-            )
+            self._drop(response, name)
         self._set(response, self._a(transaction), x, LIFETIME)
 
     @property
@@ -69,6 +110,21 @@ class Cookies:
 
     def _a(self, transaction: Transaction) -> str:
         return "a-" + self.pseudonyms.of("cookie-a", transaction.id).partition(".")[2][:16]
+
+    def _known(self, request: Request, name: str) -> str | None:
+        kept, _, proof = request.cookies.get(self._prefix + name, "").partition(".")
+        right = _SECRET.fullmatch(kept) and _SECRET.fullmatch(proof)
+        return kept if right and hmac.compare_digest(proof, self._proof(name, kept)) else None
+
+    def _k(self, number: str) -> str:
+        return "k-" + self.pseudonyms.of("cookie-k", number).partition(".")[2][:16]
+
+    def _proof(self, name: str, kept: str) -> str:
+        return self.pseudonyms.of("cookie-k-value", name, kept).partition(".")[2]
+
+    def _drop(self, response: Response, name: str) -> None:
+        path = "/" if self.secure else self.path
+        response.delete_cookie(name, secure=self.secure, httponly=True, samesite="Lax", path=path)
 
     def _set(self, response: Response, name: str, value: str, lifetime: timedelta | None) -> None:
         response.set_cookie(

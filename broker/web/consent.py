@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 from broker.core.consent import Event
 from broker.core.errors import TokenRefused
 from broker.core.steps import Ask, Enrol, Issue
+from broker.core.transaction import Errand
 from broker.transactions import Held
 from broker.web import screens
 from broker.web.desk import Desk
@@ -49,8 +50,9 @@ class Consent:
 
     def _answered(self, held: Held, form: Form) -> Response:
         desk = self.desk
-        held = desk.broker.answer(
+        held = desk.broker.answers.answer(
             held,
+            desk.broker.step(held.transaction, desk.now()),
             form.shown,
             form.choice("answer", ("yes", "no")),
             desk.now(),
@@ -62,13 +64,16 @@ class Consent:
         if form.one("answer") == "no" and isinstance(step, Issue | Enrol):
             # What has been sent cannot be called back, and a no sends nothing again.
             return self.pages.error("finished", 410, held.transaction.reference, None)
+        if held.transaction.errand is not Errand.LOGIN:
+            # What follows is a page of ours, which the person may load again without sending the form again.
+            return redirect(self.pages.url(held.transaction), 303)
         # 200 and never a redirect: what follows may post off-site (design 4a).
         return self.pages.ask(held, step) if isinstance(step, Ask) else self.pages.show(held)
 
     def _reconsider(self, held: Held) -> Response:
         own = held.transaction.receipt
         if own is not None and own.event is Event.REFUSED:
-            held = self.desk.broker.reconsider(held, self.desk.now())
+            held = self.desk.broker.answers.reconsider(held, self.desk.now())
         return redirect(self.pages.url(held.transaction, "consent"), 303)
 
     def _reveal(self, held: Held) -> Response:

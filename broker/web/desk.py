@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from flask import Request
+
 from broker.core.entities import Service, Text, Upstream
 from broker.core.ports import ServiceFace, UpstreamFace
 from broker.flow import Broker
@@ -48,4 +50,9 @@ class Desk:
     labels: Mapping[str, Text]  # canonical attribute name to what people call it
     base_url: str
     unexpected: Callable[[BaseException, str], None]
+    shared: Callable[[Request], bool]  # whether several people use the computer that asks
+    network: Callable[[Request], str]  # the network that asks, as limits count
+    library: Text  # what people call the library
+    sign_up: str | None = None  # the address of our sign-up pages, where there are any
+    local: str | None = None  # the upstream where the library system verifies a number and PIN
     patience: float = 5.0

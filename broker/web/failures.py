@@ -96,6 +96,12 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         advice=(_LATER, _CONTACT),
         again=True,
     ),
+    "recipient_refused": Explanation(
+        title=_("No mail gets through to the address"),
+        happened=_("The mail server does not take mail to the address that the library has for you."),
+        advice=(_("Ask the library to correct the address, then try again."),),
+        places=("service_locations",),
+    ),
     "not_found": Explanation(
         title=_("There is no page here"),
         happened=_("The address may be misspelt, or the page may be gone."),

@@ -70,7 +70,7 @@ class Faults:
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
             desk.events("request_refused", reference=name, service=error.request.service, cause=str(error))
             form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
-            return pages.post(form, error.request.service)
+            return pages.leaving.post(form, error.request.service)
         # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
         passive = _passive(desk)
         return pages.refused(passive, Refuse(error.reason, NO_PASSIVE)) if passive else None

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Flask, request
+from flask import Flask, abort, redirect, request
 from flask_babel import Babel
 from jinja2 import StrictUndefined
 from werkzeug.wrappers import Response
@@ -33,13 +33,15 @@ class Imprint:
     service_locations: Text | None = None
     sign_up: Text | None = None
     e_resources: Text | None = None
+    my_loans: Text | None = None
+    wayf: str = ""  # where we say what WAYF is
     privacy: Text | None = None
     accessibility: str = ""
     dpo: str = ""  # mail address or telephone number of the data protection officer
 
 
 def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") -> None:
-    """Give ``app`` the languages, the names that templates use, and the headers of every answer.
+    """Give ``app`` the languages, the names that templates use, the headers of every answer, and ``/was``.
 
     ``app`` is ``Flask("broker.web")``, so that templates and static files are found.
     A page that asks for a name it was not given fails at once instead of showing a gap (StrictUndefined).
@@ -55,6 +57,10 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     static = _static(base_url)
     app.context_processor(lambda: _names(imprint, static))
+
+    @app.get("/was")
+    def was() -> Response:
+        return redirect(imprint.accessibility, 303) if imprint.accessibility else abort(404)
 
     @app.after_request
     def _finish(response: Response) -> Response:
@@ -73,7 +79,9 @@ def _names(imprint: Imprint, static: Callable[[str], str]) -> dict[str, Any]:
         "lang": spoken,
         "static": static,
         "explain": explain,
-        "other_language": (other, language.LANGUAGES[other]) if language.switchable(request) else None,
+        "other_language": (other, language.LANGUAGES[other]),
+        # What a form led to is asked for again by a link only where the page says with what (``kept``).
+        "asked_for": request.method in {"GET", "HEAD"} and language.switchable(request),
     }
 
 

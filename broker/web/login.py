@@ -1,6 +1,6 @@
 """The login endpoints: each adds one fact to the transaction and shows what comes next."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
@@ -8,9 +8,10 @@ from werkzeug.wrappers import Response
 
 from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, MessageRefused
 from broker.core.steps import Issue
-from broker.core.transaction import Transaction
+from broker.core.transaction import Errand, Transaction
 from broker.transactions import Held
 from broker.web.desk import Desk
+from broker.web.forms import Form
 from broker.web.pages import Pages
 
 
@@ -44,9 +45,10 @@ class Login:
         else:
             asked = desk.service_face.read_post(pairs(request), now)
         browsers = desk.cookies.browsers(request) if request.method == "GET" else ()
-        held, outstanding = desk.broker.begin(asked, now, browsers[0] if browsers else None)
+        browser = browsers[0] if browsers else None
+        held, outstanding = desk.broker.begin(asked, now, browser, shared=desk.shared(request))
         if outstanding:
-            return self.pages.away(held, outstanding)
+            return self.pages.leaving.away(held, outstanding)
         return redirect(self.pages.url(held.transaction), 303)
 
     def acs(self, upstream: str) -> Response:
@@ -62,7 +64,7 @@ class Login:
                 upstream,
                 message,
                 outstanding,
-                force_authn=transaction.request.force_authn,
+                force_authn=transaction.forced,
                 now=now,
                 idp_list=transaction.request.idp_list,
             )
@@ -78,33 +80,53 @@ class Login:
     def show(self, name: str) -> Response:
         """Continue a transaction in its browser."""
         desk, now = self.desk, self.desk.now()
-        held = desk.broker.read(name, now)
-        browsers = desk.cookies.browsers(request)
         arrival = request.args.get("arrival")
         if arrival is not None:
-            return self._arrived(held, arrival, browsers)
+            return self._arrived(desk.broker.read(name, now), arrival, desk.cookies.browsers(request))
+        held = self.bound(name, self.pages.url)
+        if isinstance(held, Response):
+            return held
         transaction = held.transaction
-        if transaction.browser is None:
-            if not browsers:
-                return self._introduce(transaction)
-            held = desk.broker.bind(held, browsers[0], now)
-            transaction = held.transaction
-        elif transaction.browser not in browsers:
-            raise BrowserUnmatched("not the browser of this transaction")
+        if transaction.upstream is None and (way := self._remembered(transaction)):
+            local = way in desk.broker.rules.local
+            return redirect(self.pages.url(transaction, "pin"), 303) if local else self.pages.to_upstream(held, way)
         # A refusal of the upstream's names nobody: b suffices to see it, and no cookie a is spent on it.
         if transaction.authentication is not None and not desk.cookies.brings_authentication(request, transaction):
             return redirect(self.pages.url(transaction, "upstream"), 303)
         return self.pages.show(desk.broker.learnt(held, now))
 
-    def _introduce(self, transaction: Transaction) -> Response:
+    def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
+        """Give the transaction, bound to this browser; or the answer that sets cookie b and comes back to ``url`` once.
+
+        BrowserUnmatched where it is another browser's, CookiesNeeded where the browser keeps none (design 4a.1).
+        """
+        desk, now = self.desk, self.desk.now()
+        held, browsers = desk.broker.read(name, now), desk.cookies.browsers(request)
+        transaction = held.transaction
+        if transaction.browser is None:
+            return desk.broker.bind(held, browsers[0], now) if browsers else self._introduce(transaction, url)
+        if transaction.browser not in browsers:
+            raise BrowserUnmatched("not the browser of this transaction")
+        return held
+
+    def _introduce(self, transaction: Transaction, url: Callable[[Transaction], str]) -> Response:
         """Set cookie b and come back once to see whether the browser keeps it."""
         if request.args.get("cookie"):
             if transaction.request.is_passive:
-                return self.pages.post(self.pages.refusal(transaction, NO_PASSIVE), transaction.request.service)
+                leaving = self.pages.leaving
+                form = leaving.refusal(transaction, NO_PASSIVE)
+                return leaving.post(form, transaction.request.service)
             raise CookiesNeeded("no cookie after it was set")
-        response = redirect(f"{self.pages.url(transaction)}?cookie=1", 303)
+        back = url(transaction)
+        response = redirect(f"{back}{'&' if '?' in back else '?'}cookie=1", 303)
         self.desk.cookies.new_browser(response)
         return response
+
+    def _remembered(self, transaction: Transaction) -> str | None:
+        """Give the way that this browser's person asked us to remember, if it is one of this request's."""
+        way = None if transaction.shared or transaction.request.is_passive else self.desk.cookies.way(request)
+        ways = self.desk.broker.rules.ways(transaction.request, transaction.errand)
+        return way if transaction.errand is Errand.LOGIN and way in ways else None
 
     def _arrived(self, held: Held, x: str, browsers: Sequence[str]) -> Response:
         desk = self.desk
@@ -125,15 +147,25 @@ class Login:
         held = self.of_browser(name)
         if request.method == "POST":
             form = desk.forms.read(request, held.transaction, "upstream", now)
-            upstream = form.one("upstream")
-            token = desk.forms.token(held.transaction, f"to {upstream}", now)
-            # A form POST never redirects off-site (design 4a): a page leads to our own GET, which does.
-            query = urlencode({"to": upstream, "token": token})
-            return self.pages.onward(held, f"{self.pages.url(held.transaction, 'upstream')}?{query}")
+            return self._chosen(held, form)
         if "to" not in request.args:
             return self.pages.choose(held)
         desk.forms.hold(request.args.get("token", ""), held.transaction, f"to {request.args['to']}", now)
         return self.pages.to_upstream(held, request.args["to"])
+
+    def _chosen(self, held: Held, form: Form) -> Response:
+        desk, transaction, upstream = self.desk, held.transaction, form.one("upstream")
+        if upstream in desk.broker.rules.local:
+            url = self.pages.url(transaction, "pin")
+        else:
+            token = desk.forms.token(transaction, f"to {upstream}", desk.now())
+            # A form POST never redirects off-site (design 4a): a page leads to our own GET, which does.
+            url = f"{self.pages.url(transaction, 'upstream')}?{urlencode({'to': upstream, 'token': token})}"
+        response = self.pages.onward(held, url)
+        known = upstream in desk.broker.rules.ways(transaction.request, transaction.errand)
+        if not transaction.shared and known:
+            desk.cookies.remember_way(request, response, upstream if form.one("remember", "") else None)
+        return response
 
     def of_browser(self, name: str) -> Held:
         """Give the transaction if the browser's cookie b is its own; BrowserUnmatched otherwise."""

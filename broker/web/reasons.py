@@ -5,9 +5,11 @@ from typing import Final
 
 from broker.web.explanation import Explanation
 from broker.web.failures import FAILURES, GENERAL
+from broker.web.pin_problems import PIN_PROBLEMS
+from broker.web.problems import PROBLEMS
 from broker.web.refusals import REFUSALS
 
-REASONS: Final[Mapping[str, Explanation]] = {**FAILURES, **REFUSALS}
+REASONS: Final[Mapping[str, Explanation]] = {**FAILURES, **PIN_PROBLEMS, **PROBLEMS, **REFUSALS}
 
 
 def explain(code: str) -> Explanation:

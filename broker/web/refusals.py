@@ -117,17 +117,15 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_WITHOUT_CPR, _("When you have got your CPR number, log in here again.")),
         places=("service_locations",),
     ),
-    "mail_required": Explanation(
-        title=_("A mail address is needed"),
+    "national_eid_required": Explanation(
+        title=_("Sign up with your national eID first"),
         happened=_(
-            "A library account must hold a mail address, and your login did not give us one. Nothing has been sent."
+            "Your university does not say that you study or work there, so this login alone gives no library account."
         ),
         advice=(
-            _("Have a mail address added where you log in, or choose another way to log in."),
-            _IN_PERSON,
+            _("Sign up as a private user with your national eID. After that you can log in here too."),
+            _("If you do study or work at the university, ask its IT support why your login does not say so."),
         ),
-        places=("service_locations",),
-        again=True,
     ),
     "too_young": Explanation(
         title=_("You are too young to open an account here"),
@@ -156,6 +154,30 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         ),
         advice=(_CONTACT,),
         places=("service_locations",),
+    ),
+    "temporary_and_cpr": Explanation(
+        title=_("You have an account besides your temporary one"),
+        happened=_(
+            "The temporary borrower ID is yours, but the library also has an account with your CPR number. Nothing has "
+            "been changed. The library has been told and joins the two, so that you keep your loans."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
+    "temporary_unfit": Explanation(
+        title=_("This borrower ID cannot become your account"),
+        happened=_(
+            "It is no temporary borrower ID, or it is kept with another date of birth than yours. "
+            "Nothing has been changed. The library has been told."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
+    "borrower_gone": Explanation(
+        title=_("Your library account is no longer there"),
+        happened=_("The account that you used before has been closed. This login alone cannot make a new one."),
+        advice=(_("Sign up again, as you did the first time."), _CONTACT),
+        places=("sign_up", "service_locations"),
     ),
     "cpr_changed": Explanation(
         title=_("Your account and your CPR number do not match"),

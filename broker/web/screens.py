@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from broker.core.entities import PERSISTENT, Controller, Service, Text
-from broker.core.policy import LegalBasis
+from broker.core.policy import Decision, LegalBasis
 from broker.core.release import BORROWER_NUMBER, Disclosure, Item
 from broker.core.steps import Ask
 from broker.core.transaction import Transaction
@@ -56,6 +56,7 @@ class Screen:
     affiliation: str
     mismatch: bool
     makes_account: bool
+    temporary: bool  # whether a borrower that the desk made before the CPR number came may become the account
     revealable: bool
 
 
@@ -86,9 +87,17 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         changed=question.changed,
         affiliation=decision.policy.label[language] if decision.policy else "",
         mismatch=decision.mismatch is not None,
+        temporary=_may_be_temporary(decision, transaction),
         makes_account=decision.release is not None and decision.release.borrower == "make" and number is None,
         revealable=opened and any(row.revealable for _, row in rows),
     )
+
+
+def _may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
+    rule = decision.policy.borrower if decision.policy else None
+    making = decision.release is not None and decision.release.borrower == "make" and decision.may_find_by_cpr
+    number = transaction.account.number if transaction.account else None
+    return bool(making and number is None and transaction.temporary is None and rule and rule.temporary)
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:

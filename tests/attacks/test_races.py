@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,9 +11,13 @@ from werkzeug.test import TestResponse
 
 from broker.core.errors import BrokerError, StoreUnavailable
 from broker.core.ports import Kept, Key
+from broker.core.proofs import Proved
 from broker.core.steps import Issue
+from broker.core.transaction import Errand
 from broker.saml.identity_provider import IdentityProviderFace
 from tests.plugins.house import House, Person, form, mark
+
+LONG_AGO, FOREVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
 
 
 class Moment:
@@ -204,8 +208,23 @@ def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
     held = broker.read(page.request.path.split("/")[2], now)
     step = broker.step(held.transaction, now)
     assert isinstance(step, Issue)
-    assert broker.issuing(held, step, now) == held.transaction.issued
-    assert broker.issuing(held, replace(step, number="another"), now) is None
+    assert broker.issuance.ids(held, step, now) == held.transaction.issued
+    assert broker.issuance.ids(held, replace(step, number="another"), now) is None
+
+
+@pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
+def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None:
+    """Even if it came to the step Issue by mistake: no service asked, so there is nobody to write to (invariant 3)."""
+    person = house.person()
+    page = person.log_in("asta")
+    house.landing(person.agree(page))
+    broker = house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
+    now = house.clock.now()
+    held = broker.read(page.request.path.split("/")[2], now)
+    step = broker.step(held.transaction, now)
+    assert isinstance(step, Issue)
+    begun = replace(held, transaction=replace(held.transaction, errand=errand, issued=None))
+    assert broker.issuance.ids(begun, step, now) is None
 
 
 def test_a_no_that_comes_after_the_assertion_leaves_the_yes_on_file(house: House, moment: Moment) -> None:
@@ -302,3 +321,26 @@ def test_a_service_that_is_gone_is_a_page_and_no_crash(house: House, monkeypatch
     page = person.ask(passive=True)
     assert page.status_code == 503
     assert mark(page) == ("error", "unexpected")
+
+
+@pytest.mark.parametrize(
+    "told", [{"temporary": "T-1"}, {"upgrade": False}, {"proofs": (Proved("mail", "a@b.example", LONG_AGO, FOREVER),)}]
+)
+def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
+    house: House, moment: Moment, told: dict[str, Any]
+) -> None:
+    """One tab looks the person up, another adds a fact of theirs: nothing stays that was learnt without it."""
+    person = house.person()
+    arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    broker = house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
+    name, now = arrived.location.partition("?")[0].rpartition("/")[2], house.clock.now()
+
+    def tell() -> None:
+        held = broker.read(name, now)
+        broker.transactions.put(replace(held.transaction, **told), held.version, now)
+
+    moment.before("transaction", "link", then=tell)
+    person.client.get(person.path(arrived.location), base_url=person.base)
+    seen = broker.read(name, now).transaction
+    assert {each: getattr(seen, each) for each in told} == told
+    assert (seen.person, seen.account) == (None, None)

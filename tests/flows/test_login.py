@@ -11,8 +11,8 @@ from broker.demo.mailbox import Mail
 from broker.demo.personas import PERSONAS, persona
 from tests.plugins.house import House, form, mark
 
-MAKING = [each for each in PERSONAS if each.expect.isupper()]
-REFUSED = [each for each in PERSONAS if not each.expect.isupper()]
+MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
+REFUSED = [each for each in PERSONAS if each.plain and not each.expect.isupper()]
 
 
 def way(name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from flask import Flask
@@ -15,6 +15,7 @@ from lxml import html
 from werkzeug.test import Cookie, TestResponse
 
 from broker import parts as parts_of
+from broker import rounds
 from broker.app import create_app
 from broker.config import load
 from broker.demo import hub, koha, library
@@ -176,6 +177,21 @@ class Person:
         assert arrived.status_code == 303, mark(arrived)
         return self.get(arrived.location)
 
+    def sign_up(self, name: str, affiliation: str, way: str = "wayf", service: str = "") -> TestResponse:
+        """Begin at the sign-up pages' last link and go through the hub to whatever page comes after."""
+        asked = f"{self.base}/sign-up/begin?affiliation={affiliation}&upstream={way}"
+        away = self.get(asked + (f"&service={service}" if service else ""))
+        assert away.status_code == 302, mark(away)
+        arrived = self.deliver(*self.house.answer(away.location, name))
+        assert arrived.status_code == 303, mark(arrived)
+        return self.get(arrived.location)
+
+    def press(self, page: TestResponse, **fields: str) -> TestResponse:
+        """Send the first form of a page of ours with more fields filled in, and follow to our next page."""
+        action, hidden = form(page)
+        sent = self.post(urljoin(page.request.url, action), {**hidden, **fields})
+        return self.get(sent.location) if sent.status_code in {302, 303} else sent
+
     def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:
         """Answer the consent screen."""
         assert mark(page)[0] == "ask", mark(page)
@@ -228,7 +244,9 @@ def house(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str,
         app = create_app(load(setting.config, environ))
         found = House(setting, app, system.extensions["koha"], mailbox, clock)
         ending = threading.Event()
-        loop = threading.Thread(target=found.parts.enrolments.run, args=(ending.is_set, 0.05, _raise), daemon=True)
+        steps = (found.parts.enrolments.step, found.parts.pin_letters.step)
+        turns = (steps, found.parts.wake, ending.is_set, 0.05, _raise)
+        loop = threading.Thread(target=rounds.run, args=turns, daemon=True)
         loop.start()
         yield found
         ending.set()

@@ -7,18 +7,22 @@ from typing import Any
 
 import pytest
 from flask import Flask, make_response, render_template
+from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
 from broker.core.consent import Question
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
-from broker.core.policy import Decision, Effect, LegalBasis, Place, Policy, Release, Requirement
+from broker.core.places import Place
+from broker.core.policy import Decision, Effect, LegalBasis, Policy, Release, Requirement
 from broker.core.ports import PostForm
+from broker.core.proofs import Mailing
 from broker.core.release import Disclosure, Item
 from broker.core.steps import Ask
 from broker.core.transaction import AuthnRequest, Transaction
 from broker.web import screens
 from broker.web.frame import Imprint, install
 from broker.web.language import language
+from broker.web.onward import Onward
 from broker.web.security import protect
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -38,6 +42,7 @@ SERVICE = Service(
     description=Text("Your loans and reservations.", "Dine lån og reserveringer."),
     privacy_notice=Text("https://library.example/en/privacy/loans", "https://library.example/privatliv/laan"),
 )
+BEGUN = replace(SERVICE, url=Text("https://library.example/en/print", "https://library.example/print"))
 IMPRINT = Imprint(
     name=Text("The Example Library", "Eksempelbiblioteket"),
     mail="help@library.example",
@@ -46,6 +51,8 @@ IMPRINT = Imprint(
     service_locations=Text("https://library.example/en/places", "https://library.example/steder"),
     sign_up=Text("https://login.library.example/sign-up", "https://login.library.example/sign-up"),
     e_resources=Text("https://library.example/en/search", "https://library.example/soeg"),
+    my_loans=Text("https://library.example/en/loans", "https://library.example/laan"),
+    wayf="https://login.library.example/sign-up/faq#wayf",
     privacy=Text("https://library.example/en/privacy", "https://library.example/privatliv"),
     accessibility="https://was.digst.dk/library-example",
     dpo="dpo@library.example",
@@ -61,6 +68,8 @@ ITEMS = (
     ),
     Item("mail", ("kim@post.example",), Text("To remind you.", "Så vi kan minde dig om det."), optional=True),
 )
+
+MAILING = Mailing("kaldemail", "nurse@auh.rm.dk", "004217", "0" * 32, NOW, NOW + timedelta(minutes=30))
 
 
 def transaction(**facts: Any) -> Transaction:
@@ -107,13 +116,56 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     url = "https://login.library.example/login/00"
     marked = {"reference": "K7MW3QZX", "now": NOW}
     refused = {"step": "refuse", "service": service, "form": FORM, "retry": f"{url}/upstream", **marked}
-    ways = [("wayf", "Universitetslogin (WAYF)"), ("nemid", "NemID")]
-    choose = {"step": "choose", "service": service, "ways": ways, "token": "t~t", "action": f"{url}/upstream"}
+    refused["shared"] = False
+    ways = [("library", "Lånerkonto", True), ("wayf", "Universitetslogin (WAYF)", False), ("nemid", "NemID", False)]
+    choose: dict[str, Any] = {
+        "step": "choose",
+        "service": service,
+        "ways": ways,
+        "token": "t~t",
+        "action": f"{url}/upstream",
+    }
+    choose |= {"tells": True, "rememberable": True, "remembered": False}
+    refused |= {"onward": None, "signing_up": False, "kept": {}}
+    onward = Onward(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
+    labelled = screen(spoken, asked()).affiliation
+    done: dict[str, Any] = {
+        "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
+        "mismatch": False, "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
+        "account": labelled, "declined": False, "mailed": True,
+    }  # fmt: skip
+    kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}
     consent = {"step": "ask", "token": "t~t"}
     inform = asked("public_task", ITEMS[:3], changed=True, transient=True)
     mismatch = replace(asked("contract", ITEMS[:3]), decision=replace(asked().decision, mismatch="hospital"))
+    proof = {
+        "step": "proof", "reason": "kaldemail", "action": f"{url}/proof", "token": "t~t", "problem": "",
+        "mailing": MAILING, "domains": ("auh.rm.dk", "ps.rm.dk"), "optional": True, "address": MAILING.address,
+    }  # fmt: skip
+    linked = {"step": "proof", "action": f"{url}/proof", "token": "t~t", "mailing": MAILING}
     return {
+        "proof": ("proof.html", {**proof, "asking": True, "mailing": None}),
+        "proof-mail": ("proof.html", {**proof, "reason": "mail", "asking": True, "domains": (), "optional": False}),
+        "proof-address-problem": ("proof.html", {**proof, "asking": True, "problem": "address_other_domain"}),
+        "proof-code": ("proof.html", {**proof, "asking": False}),
+        "proof-code-problem": ("proof.html", {**proof, "asking": False, "problem": "code_wrong"}),
+        "proof-link": ("proof_link.html", {**linked, "reason": "kaldemail", "link": "0" * 32, "asker": None}),
+        "proof-elsewhere": (
+            "proof_link.html",
+            {**linked, "reason": "elsewhere", "link": "", "asker": "Dorte Holm"},
+        ),
         "choose": ("choose.html", {**choose, "again": False}),
+        "choose-federated": ("choose.html", {**choose, "again": False, "ways": ways[1:]}),
+        "choose-bare": ("choose.html", {**choose, "again": False, "tells": False, "rememberable": False}),
+        "upgrade": ("upgrade.html", {"step": "upgrade", "affiliation": labelled, "token": "t~t"}),
+        "done": ("done.html", done),
+        "done-shared": ("done.html", {**kept, "outcome": "upgraded", "mismatch": True, "shared": True}),
+        "done-declined": ("done.html", {**kept, "account": "", "declined": True}),
+        "done-lowered": ("done.html", {**kept, "outcome": "lowered"}),
+        "done-adopted": ("done.html", {**kept, "outcome": "adopted"}),
+        "done-pinless": ("done.html", {**done, "mailed": False}),
+        "done-observed": ("done.html", {**kept, "outcome": "observed", "number": None}),
+        "done-known": ("done.html", {**kept, "outcome": None, "back": BEGUN}),
         "choose-again": ("choose.html", {**choose, "again": True}),
         "choose-problem": ("choose.html", {**choose, "again": False, "problem": "token_refused"}),
         "onward": ("onward.html", {"step": "authenticate", "url": url}),
@@ -130,9 +182,16 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
             "declined.html",
             {**refused, "reason": "consent_refused", "review": f"{url}/consent", "token": "t~t"},
         ),
+        "declined-sign-up": (
+            "declined.html",
+            {**refused, "reason": "consent_refused", "review": url, "token": "t~t", "signing_up": True, "form": None},
+        ),
         "enrolling": ("enrolling.html", {"step": "enrol", "service": service, "url": url, **marked}),
-        "post": ("post.html", {"step": "issue", "service": service, "form": FORM}),
-        "refused": ("refused.html", {**refused, "reason": "no_library_account"}),
+        "post": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": False}),
+        "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
+        "refused": ("refused.html", {**refused, "reason": "no_library_account", "onward": onward}),
+        "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True}),
+        "refused-errand": ("refused.html", {**refused, "reason": "cpr_required", "form": None}),
         "refused-again": ("refused.html", {**refused, "reason": "upstream_refused"}),
         "error": ("error.html", {"step": "error", "reason": "other_browser", **marked}),
         "error-again": ("error.html", {"step": "error", "reason": "cookies_needed", "retry": url, **marked}),

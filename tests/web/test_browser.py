@@ -51,3 +51,42 @@ def test_cookie_b_is_lax_http_only_and_for_the_session(secure: bool, prefix: str
     assert ("Secure" in cookie.split("; ")) is secure
     assert "Max-Age" not in cookie
     assert "Domain" not in cookie
+
+
+def remembered(number: str = "4") -> str:
+    """Give the Cookie header of a browser that has logged in with the PIN of borrower ``number``."""
+    with Flask(__name__).test_request_context() as made:
+        response = Response()
+        Cookies(PSEUDONYMS, secure=True).remember_borrower(made.request, response, number)
+    return response.headers["Set-Cookie"].partition(";")[0]
+
+
+def who(header: str, number: str = "4") -> tuple[bool, str | None]:
+    """Say whether a browser with this Cookie header has a mark, and as whom borrower ``number`` knows it."""
+    with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
+        cookies = Cookies(PSEUDONYMS, secure=True)
+        return bool(cookies.marks(made.request)), cookies.known(made.request, number)
+
+
+def test_a_borrower_knows_its_browsers_and_no_others() -> None:
+    """A browser is known to the borrower it has logged in to; each browser under a name of its own."""
+    one, two = remembered(), remembered()
+    assert one.startswith("__Host-k-")
+    assert who(one)[0]
+    assert who(one)[1] not in {None, who(two)[1]}
+    assert who(one, "5") == (True, None)
+    assert who("") == (False, None)
+
+
+@pytest.mark.parametrize("forge", ["made up", "another's", "renamed", "cut"])
+def test_a_forged_mark_is_no_mark(forge: str) -> None:
+    """Whoever writes the cookie themselves, or moves it to another borrower's name, stays a stranger."""
+    name, _, value = remembered().partition("=")
+    other = remembered("5")
+    forged = {
+        "made up": f"{name}={'a' * 64}.{'b' * 64}",
+        "another's": f"{name}={other.partition('=')[2]}",
+        "renamed": f"{name.removeprefix('__Host-')}={value}",
+        "cut": f"{name}={value[:-1]}",
+    }
+    assert who(forged[forge]) == (False, None)

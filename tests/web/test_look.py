@@ -17,7 +17,8 @@ ACS = "https://loans.library.example/acs"
 SCRIPT = "**/autopost.js*"
 # One of each template; the others differ in words.
 LOOKED_AT = ("ask", "ask-problem", "inform", "choose", "choose-again", "declined", "enrolling", "error-again", "post",
-             "refused", "reveal")  # fmt: skip
+             "refused", "reveal", "proof-address-problem", "proof-code", "proof-code-problem", "proof-link",
+             "proof-elsewhere")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -122,6 +122,46 @@ def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None
     assert '<form method="post" action="https://loans.library.example/acs">' in source
 
 
+def test_a_refusal_links_to_the_sign_up_once(app: Flask) -> None:
+    """Of two links to the same pages the one stands that leads back to the service afterwards."""
+    links = [each for each in re.findall(r'href="([^"]*)"', page(app, "refused")) if "/sign-up" in each]
+    assert links == ["https://login.library.example/login/00/sign-up/student?service=myprint"]
+    assert "/en/places" in page(app, "refused")
+
+
+def test_who_declines_in_a_sign_up_is_told_that_they_are_not_signed_up(app: Flask) -> None:
+    """No service was on its way, so none is spoken of."""
+    source = spoken(page(app, "declined-sign-up"))
+    assert "You have not been signed up" in source
+    assert "no library account has been made or changed" in source
+    assert "My loans" not in source
+    assert "signed up" not in page(app, "declined")
+
+
+def test_the_chooser_speaks_of_the_ways_it_offers(app: Flask) -> None:
+    """The library account is spoken of where it can be used, and what WAYF is can be read."""
+    assert "A login with your library account passes on no CPR number." in page(app, "choose")
+    assert "library account" not in spoken(page(app, "choose-federated"))
+    assert "your CPR number is passed on" in page(app, "choose-federated")
+    assert '<a href="https://login.library.example/sign-up/faq#wayf">What is WAYF?</a>' in page(app, "choose-federated")
+
+
+def test_where_nobody_says_what_wayf_is_nobody_is_sent_there(site: Callable[..., Flask]) -> None:
+    """The link stands only where there are sign-up pages, which answer it."""
+    app = site(imprint=Imprint(Text("Library", "Bibliotek")))
+    assert "What is WAYF?" not in page(app, "choose")
+
+
+@pytest.mark.parametrize(
+    ("name", "linked"), [("refused", True), ("declined", True), ("onward", False), ("post", False)]
+)
+def test_what_a_form_leads_to_is_offered_in_the_other_language(app: Flask, name: str, linked: bool) -> None:
+    """Where a link gives the same page; what only the form gives would come back as another."""
+    client = app.test_client()
+    assert ('href="?lang=en"' in client.post(f"/{name}?lang=da").text) is linked
+    assert 'href="?lang=en"' in client.get(f"/{name}?lang=da").text
+
+
 def test_a_refusal_has_a_reference_and_a_way_back(app: Flask) -> None:
     """The person can quote eight characters and return; another try is offered only where it may help."""
     hopeless, worth_trying = page(app, "refused"), page(app, "refused-again")

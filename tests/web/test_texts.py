@@ -25,12 +25,13 @@ DANISH = ROOM / "translations" / "da" / "LC_MESSAGES"
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 OPTIONS = {"templates/**.html": {"newstyle_gettext": "true", "silent": "false"}}
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
-CODE = re.compile(r'(?:Refuse|Reason|AttributesRefused|RequestRefused)\("([a-z_]+)"')
+CODE = re.compile(r'(?:Refuse|Reason|AttributesRefused|RequestRefused|AddressRefused|CodeRefused)\("([a-z_]+)"')
 PERMITTING = {"matched", "ok"}  # these end at no page
 # What decides gives these codes by way of a table or a field, where no pattern finds them.
 INDIRECT = {
-    "cpr_required", "replacement_number", "constructed_number", "too_young", "mail_required", "assurance_too_low",
+    "cpr_required", "replacement_number", "constructed_number", "too_young", "assurance_too_low",
     "no_library_account", "library_unavailable", "account_case", "two_borrowers", "cpr_changed", "scope_mismatch",
+    "temporary_and_cpr", "temporary_unfit", "borrower_gone", "address_taken", "national_eid_required",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity", "method_not_allowed",
     "policy_unavailable", "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
     "birth_date_differs",

@@ -1,0 +1,52 @@
+"""Where a person who cannot be let in is best served, by the reason and who they are to the library."""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
+
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
+from broker.core.steps import Refuse
+from broker.core.transaction import Errand, Transaction
+
+_UNIVERSITY: Final = frozenset({"student", "employee"})
+_PAGES: Final = frozenset({"student", "employee", "hospital", "private"})
+_NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "constructed_number"})
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A link to one of our own pages, and what it says."""
+
+    url: str
+    label: LazyString
+
+
+def onward(step: Refuse, transaction: Transaction, sign_up: str | None) -> Onward | None:
+    """Give the sign-up page that helps with ``step``, with the way back to the service; None where none does.
+
+    ``sign_up`` is where our sign-up pages are, None where there are none.
+    """
+    who = step.decision.affiliation if step.decision else None
+    back = transaction.request.service if transaction.errand is Errand.LOGIN else transaction.back
+    found = _found(step.reason, who)
+    if found is None or sign_up is None:
+        return None
+    path, label = found
+    return Onward(sign_up + path + (f"?{urlencode({'service': back})}" if back else ""), label)
+
+
+def _found(reason: str, who: str | None) -> tuple[str, LazyString] | None:
+    if reason in _NUMBERLESS:
+        # Who has no CPR number is served in person, each with papers of their own (wizard.md R11, R12 and R36).
+        return (f"/{who}/temporary", _("See what to bring to a service location")) if who in _UNIVERSITY else None
+    if reason == "national_eid_required":
+        return "/private", _("Sign up as a private user")
+    if reason == "no_library_account":
+        return (f"/{who}" if who in _PAGES else ""), _("Sign up for a library account")
+    if reason == "no_affiliation":
+        return "", _("See how you can become a borrower")
+    if reason == "no_policy_for_service" and who == "private":
+        return "/hospital", _("I work at Aarhus University Hospital")
+    return None

@@ -1,0 +1,210 @@
+"""What an attacker may try with errands that no service asked for, with remembered ways and with shared computers."""
+
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+import pytest
+from saml2 import saml
+
+from broker.core.transaction import Errand
+from broker.demo import hub
+from broker.demo.person import Persona
+from tests.plugins.house import House, Person, form, found, mark
+
+SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
+
+
+def asked_forced(location: str) -> bool:
+    """Say whether the AuthnRequest in an address asks for a fresh login."""
+    from broker.saml import bindings
+
+    return b'ForceAuthn="true"' in bindings.inflate_redirect(urlsplit(location).query, "SAMLRequest").xml
+
+
+@pytest.fixture
+def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the hub say that whoever logs in did so an hour ago, as a hub does that ignores ForceAuthn."""
+    plain = hub.assertion
+
+    def old(name: str, asked: hub.Asked, person: Persona, now: datetime) -> saml.Assertion:
+        made = plain(name, asked, person, now)
+        made.authn_statement[0].authn_instant = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return made
+
+    monkeypatch.setattr(hub, "assertion", old)
+
+
+@pytest.mark.usefixtures("an_hour_old")
+@pytest.mark.parametrize("errand", ["/sign-up/begin?affiliation=student&upstream=wayf", "/pin?change=wayf"])
+def test_an_errand_asks_for_a_fresh_login_and_checks_it(house: House, errand: str) -> None:
+    """The screen somebody left logged in opens no account and changes no PIN: an old AuthnInstant is refused."""
+    person = house.person()
+    away = person.get(person.base + errand)
+    assert asked_forced(away.location)
+    assert mark(person.deliver(*house.answer(away.location, "asta"))) == ("error", "message_refused")
+    plain = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    assert plain.status_code == 303  # a login that did not ask for a fresh one takes it
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "affiliation=student&upstream=library",  # nobody signs up by a PIN
+        "affiliation=student&upstream=none-such",
+        "affiliation=admin&upstream=wayf",
+        "affiliation=&upstream=wayf",
+        "affiliation=company&upstream=nemid",
+    ],
+)
+def test_a_sign_up_begins_only_as_the_pages_say(house: House, query: str) -> None:
+    """What no page of ours links to begins nothing."""
+    person = house.person()
+    page = person.get(f"{person.base}/sign-up/begin?{query}")
+    assert page.status_code == 422
+    assert mark(page) == ("error", "form_refused")
+
+
+def test_the_way_back_is_a_name_of_ours(house: House) -> None:
+    """An address in place of a service's name leads nowhere."""
+    person = house.person()
+    page = person.agree(person.sign_up("asta", "student", service="https://evil.example/"))
+    page = person.get(page.location) if page.status_code == 303 else page
+    assert mark(page)[0] == "done"
+    assert b"evil.example" not in page.get_data()
+
+
+def test_a_finished_sign_up_gives_no_assertion(house: House) -> None:
+    """However its pages are asked for, a sign-up never becomes a login at a service."""
+    person = house.person()
+    page = person.sign_up("asta", "student")
+    name = page.request.path.split("/")[2]
+    person.agree(page)
+    for path in ("", "/consent", "/upgrade", "/proof", "/pin"):
+        got = person.get(f"{person.base}/login/{name}{path}")
+        assert b"SAMLResponse" not in got.get_data()
+    held = _broker(house).read(name, house.clock.now())
+    assert held.transaction.errand is Errand.SIGN_UP
+    assert held.transaction.issued is None
+
+
+def test_another_browser_ends_no_sign_up(house: House) -> None:
+    """A sign-up page belongs to the browser that logged in: the number on it is a person's own."""
+    person = house.person()
+    page = person.sign_up("asta", "student")
+    url = page.request.url
+    person.agree(page)
+    assert mark(house.person().get(url)) == ("error", "other_browser")
+
+
+def test_the_offer_needs_its_token(house: House) -> None:
+    """A page elsewhere cannot say yes to another category."""
+    person = house.person()
+    page = person.sign_up("jens", "student")
+    assert mark(page)[0] == "upgrade"
+    fields = form(page)[1]
+    assert person.post(page.request.path, {"answer": "yes", "token": "0~~x"}).status_code == 403
+    assert (
+        person.post(page.request.path, {**fields, "answer": "yes"}, **{"Sec-Fetch-Site": "cross-site"}).status_code
+        == 403
+    )
+    assert person.post(page.request.path, {**fields, "answer": "maybe"}).status_code == 422
+    assert {row["category_id"] for row in house.koha.patrons.rows() if row["userid"] == "2102014459"} == {"PRIVATE"}
+
+
+def test_no_category_changes_while_the_offer_could_not_be_made(house: House) -> None:
+    """Where the library was silent when the person arrived, nobody was asked, so nothing is upgraded."""
+    person = house.person()
+    house.koha.faults.down = True
+    page = person.log_in("jens")
+    assert mark(page)[0] == "ask"
+    house.koha.faults.down = False
+    landed = house.landing(person.agree(page))
+    assert landed.status == "Success"
+    assert {row["category_id"] for row in house.koha.patrons.rows() if row["userid"] == "2102014459"} == {"PRIVATE"}
+
+
+def test_a_remembered_way_is_one_of_the_request_s(house: House) -> None:
+    """Whatever stands in the cookie, only a way that this service takes is gone, and the chooser stays in reach."""
+    person = house.person()
+    page = person.ask()
+    action, fields = form(page)
+    person.post(action, {**fields, "upstream": "wayf", "remember": "yes"})
+    assert person.ask().status_code == 302
+    for value in ("none-such", "https://evil.example", "nemid "):
+        person.client.set_cookie("way", value, domain="broker.localhost")
+        assert mark(person.ask())[0] == "choose"
+    person.client.set_cookie("way", "wayf", domain="broker.localhost")
+    started = person.ask()
+    assert started.status_code == 302
+    assert b"upstream" in person.get(f"{person.base}/login/{_newest(house)}/upstream").get_data()
+    begun = person.get("/sign-up/begin?affiliation=student")
+    assert mark(begun)[0] == "choose"  # an errand is nobody's habit
+
+
+@pytest.mark.parametrize("environment", [SHARED])
+def test_a_shared_computer_remembers_nothing(house: House) -> None:
+    """From a shared network every login is fresh, nothing is kept in the browser or on file, and the end says so."""
+    person = house.person()
+    person.client.set_cookie("way", "wayf", domain="broker.localhost")
+    page = person.ask()
+    assert mark(page)[0] == "choose"  # whatever the browser kept from elsewhere
+    person.client.delete_cookie("way", domain="broker.localhost")
+    action, fields = form(page)
+    onward = person.post(action, {**fields, "upstream": "wayf", "remember": "yes"})
+    url = person.get(found(onward, "//main//a/@href")).location
+    assert asked_forced(url)
+    arrived = person.deliver(*house.answer(url, "asta"))
+    page = person.get(arrived.location)
+    last = person.agree(page, remember=True)
+    assert b"autopost.js" not in last.get_data()
+    assert b'role="status"' in last.get_data()
+    assert house.landing(last).status == "Success"
+    assert [each.key for each in person.cookies("way")] == []
+    again = house.person()
+    assert mark(again.log_in("asta")) == ("ask", "ask")
+
+
+@pytest.mark.usefixtures("an_hour_old")
+@pytest.mark.parametrize("environment", [SHARED])
+def test_an_old_login_is_refused_at_a_shared_computer(house: House) -> None:
+    """That the person before logged in to the university does not count: the AuthnInstant is checked."""
+    person = house.person()
+    refused = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+    assert mark(refused) == ("error", "message_refused")
+
+
+def test_what_was_taken_back_meanwhile_lets_nothing_leave(house: House) -> None:
+    """A login that waits while its person withdraws elsewhere asks again before it issues."""
+    first, second = house.person(), house.person()
+    house.koha.faults.down = True
+    first.agree(first.log_in("asta"), remember=True)
+    url = second.choose(second.ask())
+    arrived = second.deliver(*house.answer(url, "asta"))
+    waits = second.get(arrived.location)
+    assert mark(waits)[0] == "enrol"  # the yes on file was read, and the library system does not answer
+    house.koha.faults.down = False
+    _withdraw(house, first)
+    house.clock.ahead = timedelta(seconds=20)
+    assert mark(second.get(waits.request.path))[0] == "ask"
+
+
+def _withdraw(house: House, person: Person) -> None:
+    """Take every consent of this person back, as /my-choices does."""
+    page = person.get(f"{person.base}/my-choices?with=wayf")
+    arrived = person.deliver(*house.answer(page.location, "asta"))
+    listed = person.get(arrived.location)
+    assert mark(listed)[0] == "choices"
+    assert mark(person.press(listed, do="withdraw"))[0] == "choices"
+
+
+def _broker(house: House):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    return house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
+
+
+def _newest(house: House) -> str:
+    listed = house.parts.store.list("transaction", None, house.clock.now())
+    newest = max(
+        (key.group for key, _ in listed),
+        key=lambda name: _broker(house).read(name, house.clock.now()).transaction.begun,
+    )
+    return str(newest)

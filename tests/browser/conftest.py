@@ -1,0 +1,36 @@
+"""A demo for each file of walks, in which nobody has been before."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from broker.demo.running import Running, running
+from broker.demo.setting import Ports, write
+from tests.plugins.demo import free_base
+from tests.plugins.visitor import Visitor, visitor
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Give a demo that no other file's tests have signed anybody up at."""
+    setting = write(tmp_path_factory.mktemp("fresh") / "demo", Ports(free_base()), datetime.now(UTC))
+    with running(setting) as found:
+        yield found
+
+
+@pytest.fixture
+def visit(chromium: Browser, fresh: Running) -> Iterator[Callable[..., Visitor]]:
+    """Give what opens a new incognito window; at the end nobody's browser has complained of anything."""
+    opened: list[Visitor] = []
+
+    def open_one(**ways: Any) -> Visitor:
+        opened.append(visitor(chromium, fresh, **ways))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.page.context.close()
+    assert [fault for each in opened for fault in each.faults] == []

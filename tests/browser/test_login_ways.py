@@ -1,0 +1,224 @@
+"""The ways to log in, PINs, and the person's own choices in a real browser, each to where the person wanted to go."""
+
+from collections.abc import Callable
+
+from broker.demo.personas import persona
+from tests.plugins.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+HUB = "button[name=persona]"
+
+
+def sign_up(person: Visitor, name: str) -> str:
+    """Sign an employee or a student of the university up and give the borrower number."""
+    person.open("broker", "/sign-up/student/pin")
+    person.press("[data-action=login_wayf]")
+    person.pick(name)
+    person.at("ask")
+    person.agree()
+    person.at("done")
+    return person.text("#number")
+
+
+def to_my_loans(person: Visitor, way: str) -> None:
+    """Choose a way into My loans on the page that asks."""
+    person.open("library", "/")
+    person.press("a.button[href='/my-loans']")
+    person.at("choose")
+    person.press(f"button[name=upstream][value={way}]")
+
+
+def show_pin(person: Visitor, number: str, pin: str) -> None:
+    """Write borrower number and PIN where the library account logs in."""
+    person.at("pin")
+    person.write("#identifier", number)
+    person.write("#pin", pin)
+    person.press("button[name=do][value=login]")
+
+
+def land(person: Visitor) -> str:
+    """Agree, and give the borrower number that My loans shows."""
+    person.at("ask")
+    person.agree()
+    person.page.wait_for_selector("#borrower")
+    return person.text("#borrower")
+
+
+def number_of(person: Visitor, name: str) -> str:
+    """Give the number of the borrower that the desk has registered for a persona."""
+    rows = person.demo.patrons.patrons.rows()
+    return next(str(each["patron_id"]) for each in rows if each["userid"] == persona(name).desk[0]["userid"])
+
+
+def test_three_ways_lead_to_one_account(visit: Visit) -> None:
+    """Number and PIN, university login and national eID show the same borrower; only the last two send the CPR."""
+    person = visit()
+    number = sign_up(person, "bo")
+    pin = person.pin("bo@post.au.example")
+    for way, name in (("library", ""), ("wayf", "bo"), ("nemid", "bo-nemid")):
+        to_my_loans(person, way)
+        if name:
+            person.pick(name)
+        else:
+            show_pin(person, number, pin)
+        assert land(person) == number
+        assert (person.find("#assertion td:has-text('PersonalUniqueID')").count() > 0) is (way != "library")
+
+
+def test_a_service_may_choose_the_way_beforehand(visit: Visit) -> None:
+    """A link that names the way shows no chooser: to the PIN form, or straight to the login."""
+    person = visit()
+    person.open("library", "/")
+    person.press("a[href='/my-loans?way=library']")
+    show_pin(person, number_of(person, "vera"), "0000")
+    person.page.wait_for_selector("[data-problem=pin_wrong]")
+    assert person.find("#identifier[aria-invalid=true]").input_value() == number_of(person, "vera")
+    person.open("library", "/")
+    person.press("a[href='/my-loans?way=nemid']")
+    person.page.wait_for_selector(f"{HUB}[value=eva]")
+    assert person.find(f"{HUB}[value=asta]").count() == 0
+
+
+def test_a_way_is_remembered_until_the_person_changes_it(visit: Visit) -> None:
+    """With the box ticked the next login asks for no way; the same page, reached by its link, takes it back."""
+    person = visit()
+    person.open("library", "/my-loans")
+    person.at("choose")
+    assert not person.find("#remember").is_checked()
+    person.tick("label[for=remember]")
+    person.press("button[name=upstream][value=library]")
+    person.at("pin")
+    person.open("library", "/my-loans")
+    person.at("pin")
+    person.press("main a[href$='/upstream']")
+    person.at("choose")
+    assert person.find("#remember").is_checked()
+    person.tick("label[for=remember]")
+    person.press("button[name=upstream][value=wayf]")
+    person.page.wait_for_selector(HUB)
+    person.open("library", "/my-loans")
+    person.at("choose")
+    assert not person.find("#remember").is_checked()
+
+
+def test_a_cancelled_login_leads_to_the_other_ways(visit: Visit) -> None:
+    """Who cancels where they log in meets a page that says so, and logs in again another way."""
+    person = visit()
+    to_my_loans(person, "nemid")
+    person.press(f"{HUB}[value='']")
+    person.at("refuse")
+    person.press("main a.button")
+    person.at("choose")
+    person.press("button[name=upstream][value=wayf]")
+    person.pick("karla")
+    assert land(person) == number_of(person, "karla")
+
+
+def test_a_pin_comes_by_mail_without_a_login(visit: Visit) -> None:
+    """The number is written, the mailed link's button pressed, and the new PIN of the second mail logs in."""
+    person, number = visit(), ""
+    number = number_of(person, "vera")
+    person.open("library", "/")
+    person.press("a[href$='/pin']")
+    person.at("pin")
+    person.press("main form button")
+    person.page.wait_for_selector("[data-problem=pin_number_missing]")
+    person.write("#identifier", number)
+    person.press("main form button")
+    person.at("pin", "asked")
+    person.page.goto(person.link("vera@own.example"))
+    person.page.wait_for_selector("input[name=link]", state="attached")
+    person.press("main form button")
+    person.at("pin", "mailed")
+    pin = person.pin("vera@own.example")
+    to_my_loans(person, "library")
+    show_pin(person, number, str(persona("vera").pin))
+    person.page.wait_for_selector("[data-problem=pin_wrong]")
+    show_pin(person, number, pin)
+    assert land(person) == number
+
+
+def test_a_pin_is_chosen_after_a_login(visit: Visit) -> None:
+    """A trivial PIN and two that differ are refused at the field; a good one opens the library's machine at once."""
+    person = visit()
+    number = sign_up(person, "asta")
+    person.open("broker", "/sign-up/student/pin")
+    person.press("[data-action=login_wayf_pin]")
+    person.pick("asta")
+    for pin, again, problem in (("1234", "1234", "pin_trivial"), ("7294", "7295", "pin_differs")):
+        person.at("pin")
+        person.write("#pin", pin)
+        person.write("#again", again)
+        person.press("button[value=choose]")
+        person.page.wait_for_selector(f"[data-problem={problem}]")
+        assert person.find("#pin[aria-describedby~=problem]").input_value() == ""
+    person.write("#pin", "7294")
+    person.write("#again", "7294")
+    person.press("button[value=choose]")
+    person.at("pin", "changed")
+    person.open("library", "/machine")
+    person.write("#identifier", number)
+    person.write("#pin", "7294")
+    person.press("main form button")
+    assert person.text("#borrower") == number
+
+
+def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
+    """A remembered yes asks no more; the page of choices shows it, and after its button the next login asks again."""
+    person = visit()
+    to_my_loans(person, "wayf")
+    person.pick("dan")
+    person.at("ask")
+    person.tick("#remember")
+    number = land(person)
+    to_my_loans(person, "wayf")
+    person.pick("dan")
+    person.page.wait_for_selector("#borrower")
+    assert person.text("#borrower") == number
+    person.open("library", "/")
+    person.press("a[href$='/my-choices']")
+    person.at("choices", "begin")
+    person.press("main .ways a[href*=wayf]")
+    person.pick("dan")
+    person.at("choices")
+    assert person.find("[data-service=my-loans][data-event=given]").count() == 1
+    person.press("[data-service=my-loans] a[href*=receipt]")
+    person.at("choices", "receipt")
+    person.press(".back a")
+    person.at("choices")
+    person.press("button[name=do][value=withdraw]")
+    person.at("choices", "withdrawn")
+    to_my_loans(person, "wayf")
+    person.pick("dan")
+    assert land(person) == number
+
+
+def test_a_temporary_borrower_is_shown_to_be_ones_own(visit: Visit) -> None:
+    """A student whose CPR number has come shows number and PIN of the temporary account, and keeps it and its loans."""
+    person, tove = visit(), persona("tove")
+    number = number_of(person, "tove")
+    to_my_loans(person, "wayf")
+    person.pick("tove")
+    person.at("ask")
+    person.press("main a[href*=temporary]")
+    person.at("pin")
+    person.write("#identifier", number)
+    person.write("#pin", str(tove.pin))
+    person.press("button[value=temporary]")
+    assert land(person) == number
+    assert person.text("#category") == "STUDENT"
+    assert person.find("#loans li").all_inner_texts() == list(tove.loans)
+
+
+def test_by_keyboard_and_without_scripts_it_is_the_same(visit: Visit) -> None:
+    """Number and PIN, and the page of choices, need neither a mouse nor scripts."""
+    for ways in ({"keys": True}, {"scripts": False}):
+        person = visit(**ways)
+        to_my_loans(person, "library")
+        show_pin(person, number_of(person, "ivan"), str(persona("ivan").pin))
+        assert land(person) == number_of(person, "ivan")
+        person.open("broker", "/my-choices")
+        person.press("main .ways a[href*=library]")
+        show_pin(person, number_of(person, "ivan"), str(persona("ivan").pin))
+        person.at("choices")
+        assert person.find("[data-service=my-loans]").count() == 1

@@ -1,0 +1,156 @@
+"""Pages of sign-up, PINs and choices: accessible and whole in both languages, schemes and widths."""
+
+from collections.abc import Callable
+
+import pytest
+
+from broker.demo.personas import persona
+from broker.web import wizard
+from tests.plugins.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+# Who is looked after in each language: nobody meets the first-time pages twice.
+PEOPLE = {"da-DK": ("dorte", "jens", "sara", "finn"), "en-GB": ("kim", "jytte", "asta", "finn")}
+
+pytestmark = pytest.mark.parametrize("language", list(PEOPLE))
+
+
+def told(person: Visitor, problem: str) -> None:
+    """Wait for a page with an error summary, and look at it."""
+    person.page.wait_for_selector(f"[data-problem={problem}]")
+    person.look()
+
+
+def test_the_sign_up_pages(visit: Visit, language: str) -> None:
+    """Questions, ends, the questions and answers, and a question that was not answered."""
+    person = visit(language=language, looking=True)
+    for node in wizard.NODES.values():
+        person.open("broker", f"{node.path}?service=my-loans")
+        person.at("sign-up", node.name)
+    person.open("broker", wizard.FAQ)
+    person.at("sign-up", "faq")
+    person.open("broker", "/sign-up")
+    person.press("form.asking button")
+    told(person, "answer_missing")
+
+
+def test_the_pages_of_a_kaldemail(visit: Visit, language: str) -> None:
+    """Address and code, each with its errors, the link in both browsers, the question, the number, and the end."""
+    name = PEOPLE[language][0]
+    address = f"{name}@auh.rm.dk"
+    person, other = (visit(language=language, looking=True) for _ in range(2))
+    person.open("broker", "/sign-up/hospital/kaldemail")
+    person.press("[data-action]")
+    person.pick(name)
+    person.at("proof", "kaldemail")
+    person.write("#address", f"{name}@rm.dk")
+    person.press("button[value=mail]")
+    told(person, "address_other_domain")
+    person.write("#address", address)
+    person.press("button[value=mail]")
+    person.page.wait_for_selector("#code")
+    person.look()
+    person.write("#code", "000000")
+    person.press("button[value=code]")
+    told(person, "code_wrong")
+    other.page.goto(person.link(address))
+    other.at("proof", "elsewhere")
+    person.page.goto(person.link(address))
+    person.page.wait_for_selector("button[value=press]")
+    person.look()
+    person.press("button[value=press]")
+    person.at("ask")
+    person.press("button[name=reveal]")
+    person.at("reveal")
+    person.press("main a.button")
+    person.page.wait_for_selector("main[data-step=ask]")
+    person.agree()
+    person.at("done")
+
+
+def test_the_pages_of_an_upgrade_and_a_refusal(visit: Visit, language: str) -> None:
+    """The offer, no to the question, and the page of somebody who is too young."""
+    person = visit(language=language, looking=True)
+    person.open("broker", "/sign-up/student/pin")
+    person.press("[data-action=login_wayf]")
+    person.pick(PEOPLE[language][1])
+    person.at("upgrade")
+    person.press("button[name=answer][value=no]")
+    person.page.wait_for_selector("main[data-step=ask]")
+    person.press("button[name=answer][value=no]")
+    person.at("refuse", "consent_refused")
+    person.open("broker", "/sign-up/private")
+    person.press("[data-action]")
+    person.pick(PEOPLE[language][3])
+    person.at("refuse", "too_young")
+
+
+def test_the_pages_of_a_login_by_pin(visit: Visit, language: str) -> None:
+    """The ways to log in, number and PIN, a wrong PIN, and the temporary account of somebody with a new number."""
+    person = visit(language=language, looking=True)
+    person.open("library", "/my-loans")
+    person.at("choose")
+    person.press("button[name=upstream][value=library]")
+    person.at("pin")
+    person.write("#identifier", "1")
+    person.press("button[value=login]")
+    told(person, "pin_missing")
+    person.press("main a[href$='/upstream']")
+    person.page.wait_for_selector("main[data-step=choose]")
+    person.press("button[name=upstream][value=wayf]")
+    person.pick("tove")
+    person.at("ask")
+    person.press("main a[href*=temporary]")
+    person.at("pin")
+    person.write("#identifier", "1")
+    person.write("#pin", "1")
+    person.press("button[value=temporary]")
+    told(person, "pin_wrong")
+
+
+def test_the_pages_of_pin_and_choices(visit: Visit, language: str) -> None:
+    """A PIN by mail up to its button, a PIN chosen, and a consent listed, read and withdrawn."""
+    name = PEOPLE[language][2]
+    address = persona(name).attributes["mail"][0]
+    person = visit(language=language, looking=True)
+    person.open("broker", "/sign-up/student/pin")
+    person.press("[data-action=login_wayf]")
+    person.pick(name)
+    person.at("ask")
+    person.tick("#remember")
+    person.agree()
+    person.at("done")
+    number = person.text("#number")
+    person.open("broker", "/pin")
+    person.at("pin")
+    person.press("main form button")
+    told(person, "pin_number_missing")
+    person.write("#identifier", number)
+    person.press("main form button")
+    person.at("pin", "asked")
+    person.page.goto(person.link(address))
+    person.at("pin")
+    person.press("main form button")
+    person.at("pin", "mailed")
+    person.open("broker", "/pin?change=wayf")
+    person.pick(name)
+    person.at("pin")
+    person.write("#pin", "1234")
+    person.write("#again", "1234")
+    person.press("button[value=choose]")
+    told(person, "pin_trivial")
+    person.write("#pin", "7294")
+    person.write("#again", "7294")
+    person.press("button[value=choose]")
+    person.at("pin", "changed")
+    person.open("broker", "/my-choices")
+    person.at("choices", "begin")
+    person.press("main .ways a[href*=wayf]")
+    person.pick(name)
+    person.at("choices")
+    person.press("[data-service=my-loans] a[href*=receipt]")
+    person.at("choices", "receipt")
+    person.press(".back a")
+    person.page.wait_for_selector("button[value=withdraw]")
+    person.press("button[value=withdraw]")
+    person.at("choices", "withdrawn")

@@ -1,0 +1,209 @@
+"""Becoming a borrower in a real browser: all nine ends, the kaldemail, the upgrade, without scripts and by keyboard."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import pytest
+
+from broker.demo.personas import persona
+from broker.web import wizard
+from tests.plugins.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+# End of the tree, what is pressed there, who does, and what they are then (None: the end needs no login).
+LOGINS = [
+    ("student.pin", "login_wayf", "sara", "STUDENT"),
+    ("student.pin", "login_wayf", "poul", "EMPLOYEE"),
+    ("employee.pin", "login_wayf", "cilla", "EMPLOYEE"),
+    ("hospital.login", "login_wayf", "hanne", "HOSPITAL"),
+    ("private.eid", "login_eid_private", "rosa", "PRIVATE"),
+]
+PLACES = [
+    ("student.temp", "/locations"),
+    ("employee.temp", "/locations"),
+    ("employee.eaccess", "/search"),
+    ("student.eaccess", "/sign-up/faq"),
+]
+
+
+def way_to(end: str) -> Sequence[wizard.Node]:
+    """Give the pages from the start to an end."""
+    way = [wizard.NODES[end]]
+    while way[0].back:
+        way.insert(0, wizard.NODES[way[0].back])
+    return way
+
+
+def answers_to(end: str) -> Sequence[tuple[str, str, str]]:
+    """Give page, answer and following page, from the start to an end."""
+    return [
+        (asks.name, next(key for key, name in asks.answers.items() if name == then.name), then.name)
+        for asks, then in pairwise(way_to(end))
+    ]
+
+
+def go_to(person: Visitor, end: str, *, back: bool = False) -> None:
+    """Answer the questions up to an end; with ``back``, press Back once on every page."""
+    person.open("library", "/")
+    person.press("a[href$='/sign-up']")
+    person.at("sign-up", "start")
+    for here, answer, then in answers_to(end):
+        person.answer(answer)
+        person.at("sign-up", then)
+        if back:
+            person.press(".back a")
+            person.at("sign-up", here)
+            person.answer(answer)
+            person.at("sign-up", then)
+
+
+def finish(person: Visitor) -> str:
+    """Agree, and give the borrower number on the page that ends a sign-up."""
+    person.at("ask")
+    person.agree()
+    person.at("done")
+    return person.text("#number")
+
+
+def prove(person: Visitor, address: str) -> None:
+    """Write an address of the wrong domain, then the own one, and the code that was mailed."""
+    person.at("proof", "kaldemail")
+    person.write("#address", address.replace("@", "@sub."))
+    person.press("button[value=mail]")
+    person.page.wait_for_selector("[data-problem]")
+    person.at("proof")
+    assert person.find("#address[aria-describedby=problem]").input_value() == address.replace("@", "@sub.")
+    assert person.find("#problem").is_visible()
+    person.write("#address", address)
+    person.press("button[value=mail]")
+    person.page.wait_for_selector("#code")
+    person.at("proof")
+    person.write("#code", person.code(address))
+    person.press("button[value=code]")
+
+
+def mailed_pin_opens(person: Visitor, number: str, address: str) -> None:
+    """Show the borrower number and the PIN of the mail to the library's machine."""
+    person.open("library", "/machine")
+    person.write("#identifier", number)
+    person.write("#pin", person.pin(address))
+    person.press("main form button")
+    assert person.text("#borrower") == number
+
+
+@pytest.mark.parametrize(("end", "action", "name", "category"), LOGINS)
+def test_an_end_with_a_login_makes_a_borrower(visit: Visit, end: str, action: str, name: str, category: str) -> None:
+    """Answers, Back at every step, the login, Back and forward again, and a number whose mailed PIN works."""
+    person = visit()
+    go_to(person, end, back=True)
+    person.press(f"[data-action={action}]")
+    person.page.wait_for_selector("button[name=persona]")
+    person.page.go_back()
+    person.at("sign-up", end)
+    person.press(f"[data-action={action}]")
+    person.pick(name)
+    person.at("ask")
+    person.page.reload()
+    person.page.go_back()
+    person.page.go_forward()
+    number = finish(person)
+    assert person.row(number)["category_id"] == category
+    assert person.find("[data-affiliation] .notice").count() == int(name == "poul")
+    mailed_pin_opens(person, number, persona(name).attributes["mail"][0])
+
+
+@pytest.mark.parametrize(("end", "place"), PLACES)
+def test_an_end_without_a_login_leads_to_its_place(visit: Visit, end: str, place: str) -> None:
+    """Who needs no login, or cannot log in yet, finds the link to where they are helped, and Back from every page."""
+    person = visit()
+    go_to(person, end, back=True)
+    assert person.find("[data-action]").count() == 0
+    person.press(f"main a[href*='{place}']")
+    person.page.wait_for_url(f"**{place}?*")
+    person.page.go_back()
+    person.at("sign-up", end)
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "ways"),
+    [
+        ("dorte", "dorte@auh.rm.dk", {}),
+        ("nils", "nils@ps.rm.dk", {"scripts": False}),
+        ("eva", "eva@aarhus.rm.dk", {"keys": True}),
+    ],
+)
+def test_the_last_end_asks_for_a_kaldemail(visit: Visit, name: str, address: str, ways: dict[str, bool]) -> None:
+    """National eID and the code of a real mail make a hospital borrower: by mouse, without scripts, by keyboard."""
+    person = visit(**ways)
+    go_to(person, "hospital.kaldemail", back=not person.keys)
+    person.press("[data-action=login_eid_hospital]")
+    person.pick(name)
+    prove(person, address)
+    number = finish(person)
+    row = person.row(number)
+    assert (row["category_id"], row["email"]) == ("HOSPITAL", address)
+    mailed_pin_opens(person, number, address)
+
+
+def test_the_mailed_link_proves_in_its_own_browser_only(visit: Visit) -> None:
+    """Elsewhere the link shows code and asker and proves nothing; in the own browser its button proves."""
+    kim, other = visit(), visit()
+    go_to(kim, "hospital.kaldemail")
+    kim.press("[data-action=login_eid_hospital]")
+    kim.pick("kim")
+    kim.at("proof")
+    kim.write("#address", "kim@skejby.rm.dk")
+    kim.press("button[value=mail]")
+    kim.page.wait_for_selector("#code")
+    link = kim.link("kim@skejby.rm.dk")
+    other.page.goto(link)
+    other.at("proof", "elsewhere")
+    assert "Kim Sand" in other.text("main")
+    assert other.text(".number.code") == kim.code("kim@skejby.rm.dk")
+    assert other.find("main button").count() == 0
+    kim.page.reload()
+    kim.at("proof")
+    kim.page.goto(link)
+    kim.at("proof", "kaldemail")
+    kim.press("button[value=press]")
+    assert kim.row(finish(kim))["category_id"] == "HOSPITAL"
+
+
+@pytest.mark.parametrize(("name", "answer", "category"), [("jens", "yes", "STUDENT"), ("jytte", "no", "PRIVATE")])
+def test_a_private_borrower_answers_the_offer(visit: Visit, name: str, answer: str, category: str) -> None:
+    """Yes changes the category and no does not; number and mail address stay, and no second account is made."""
+    person = visit()
+    before = {each["patron_id"]: each for each in person.demo.patrons.patrons.rows()}
+    desk = next(each for each in before.values() if each["userid"] == persona(name).desk[0]["userid"])
+    go_to(person, "student.pin")
+    person.press("[data-action=login_wayf]")
+    person.pick(name)
+    person.at("upgrade")
+    person.press(f"button[name=answer][value={answer}]")
+    assert finish(person) == str(desk["patron_id"])
+    after = person.row(desk["patron_id"])
+    assert (after["category_id"], after["email"]) == (category, desk["email"])
+    assert len(person.demo.patrons.patrons.rows()) == len(before)
+
+
+def test_who_needs_an_account_comes_back_to_the_service(visit: Visit) -> None:
+    """MyPrint without an account leads to the sign-up pages, and the sign-up ends with the way to MyPrint."""
+    person = visit()
+    person.open("library", "/myprint")
+    person.press("button[name=upstream][value=wayf]")
+    person.pick("alma")
+    person.at("refuse", "no_library_account")
+    person.press("main a[href*='/sign-up/student']")
+    person.at("sign-up", "student.cpr")
+    person.answer("yes")
+    person.at("sign-up", "student.pin")
+    person.press("[data-action=login_wayf]")
+    person.pick("alma")
+    number = finish(person)
+    person.press("a.button[href*='/myprint']")
+    person.press("button[name=upstream][value=wayf]")
+    person.pick("alma")
+    person.at("ask")
+    person.agree()
+    person.page.wait_for_selector("#balance")
+    assert person.text("#borrower") == number

@@ -1,0 +1,193 @@
+"""R09, R10, R25, R26, R34, R41 and R42: PINs, what they open, and how a person gets or changes one."""
+
+import re
+from urllib.parse import urlsplit
+
+from werkzeug.test import TestResponse
+
+from broker.demo.personas import persona
+from broker.web.wizard import FAQ
+from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.requirements.people import ASTA
+from tests.plugins.requirements.visits import (
+    action,
+    arrived,
+    at_library,
+    borrower,
+    by_pin,
+    calls,
+    hall,
+    landed,
+    links,
+    log_in,
+    mail_to,
+    pin_page,
+    pin_to,
+    settled,
+    sign_up,
+    texts,
+    visitor,
+    walked,
+    words,
+)
+
+_CHECK = "POST /api/v1/auth/password/validation"
+_VERA, _HERS = "0303651330", "8362"  # whom the desk has registered, and her PIN
+
+
+def _pressed(person: Person, address: str) -> str:
+    """Open the link that was mailed to ``address``, press its button, and give the PIN that is mailed then."""
+    link = re.search(r"http\S+/pin\?link=\S+", mail_to(person.house, address, r"/pin\?link=").text)
+    assert link
+    opened = person.get(link[0])
+    done = person.press(opened)
+    assert mark(done) == ("pin", "mailed")
+    pin = pin_to(person.house, address)
+    assert not any(pin in re.sub(r"[0-9a-f]{20,}", "", words(page)) for page in (opened, done))
+    return pin
+
+
+def _bare(page: TestResponse) -> tuple[int, str]:
+    """Give a page without what differs on every page."""
+    return page.status_code, re.sub(r"\d+~[^\"]*|[0-9a-f]{32}", "", page.get_data(as_text=True))
+
+
+def r09(house: House) -> None:
+    """Answer everybody alike who asks for a PIN, write to the address on file only, and stop who asks for everybody."""
+    leaf = walked(visitor(house), "student", "yes")
+    number = _number(house, _VERA)
+    seen = set()
+    for identifier in (_VERA, "0303820008", number, "987654"):
+        person = visitor(house)
+        page = person.get(action(leaf, "pin_by_email"))
+        assert form(page)[0].partition("?")[2].startswith("login=")
+        seen.add(_bare(person.press(page, identifier=identifier)))
+    assert len(seen) == 1
+    assert next(iter(seen))[0] == 200
+    assert mail_to(house, "vera@own.example").recipients == ("vera@own.example",)
+    assert house.koha.patrons.proven(_VERA, _HERS)
+    pin = _pressed(visitor(house), "vera@own.example")
+    assert house.koha.patrons.proven(_VERA, pin)
+    assert not house.koha.patrons.proven(_VERA, _HERS)
+    assert {mail.recipients for mail in house.mailbox.mails()} == {("vera@own.example",)}
+    assert sum("/pin?link=" in mail.text for mail in house.mailbox.mails()) == 1
+    greedy = visitor(house)
+    page = greedy.get("/pin")
+    statuses = [greedy.press(page, identifier=str(900 + each)).status_code for each in range(8)]
+    assert statuses == [200] * 6 + [429] * 2  # four were asked for above: ten an hour for a network
+
+
+def r10(house: House) -> None:
+    """Land the leaves' WAYF link on the page where a PIN is changed, and nowhere that an address chooses."""
+    pia, person = persona("pia"), visitor(house)
+    away = person.get(action(walked(person, "student", "yes"), "login_wayf_pin"))
+    assert away.status_code == 302
+    page = arrived(person, away.location, pia)
+    assert (mark(page)[0], page.request.path) == ("pin", "/pin")
+    changed = person.press(page, do="choose", pin="5926", again="5926")
+    assert mark(changed) == ("pin", "changed")
+    assert house.koha.patrons.proven("1402024085", "5926")
+    for elsewhere in ("https://evil.example", "//evil.example", "library"):
+        refused = visitor(house).get(f"/pin?change={elsewhere}")
+        assert refused.status_code == 422
+        assert not refused.location
+    again = visitor(house)
+    sent = again.get("/pin?change=wayf&service=https://evil.example")
+    acs, fields = house.answer(sent.location, "pia")
+    came = again.deliver(acs, {**fields, "RelayState": "https://evil.example/"})
+    assert "evil.example" not in (came.location or "")
+    assert came.status_code in {303, 400, 403}
+    shown = again.get(came.location) if came.location else came
+    assert "evil.example" not in shown.get_data(as_text=True)
+
+
+def r25(house: House) -> None:
+    """Take the CPR number as user name, with a PIN of four digits; after five wrong ones no more reach the library."""
+    person = visitor(house)
+    assert landed(person, by_pin(person, _VERA, _HERS)).status == "Success"
+    made = visitor(house)
+    settled(made, sign_up(made, ASTA, "student"))
+    row, pin = borrower(house, ASTA), pin_to(house, "asta@post.au.example")
+    assert (row["userid"], len(pin)) == ("1403044004", 4)
+    assert landed(other := visitor(house), by_pin(other, "140304-4004", pin)).attributes["uid"] == (
+        str(row["patron_id"]),
+    )
+    away = made.get("/pin?change=wayf")
+    page = arrived(made, away.location, ASTA)
+    for poor in ("407", "40715", "abcd", "٤٠٧١", "1234"):
+        assert made.press(page, do="choose", pin=poor, again=poor).status_code == 422
+    assert house.koha.patrons.proven("1403044004", pin)
+    before, stranger = len(calls(house, _CHECK)), visitor(house)
+    guess = pin_page(stranger)
+    statuses = [stranger.press(guess, identifier=_VERA, pin=f"{each:04}").status_code for each in range(6)]
+    assert statuses == [422] * 5 + [429]
+    assert len(calls(house, _CHECK)) - before <= 5
+    assert mark(stranger.press(guess, identifier=_VERA, pin=_HERS)) == ("pin", "pin_throttled")
+    assert stranger.cookies("a-") == []
+    assert len(calls(house, _CHECK)) - before <= 5
+
+
+def r26(house: House) -> None:
+    """Name the yellow health insurance card as the library card on every page that speaks of PINs."""
+    for language, card in (("en", "yellow health insurance card"), ("da", "gule sundhedskort")):
+        person = visitor(house, language)
+        for path in ("/sign-up/student/pin", "/sign-up/employee/pin"):
+            assert card in words(person.get(path))
+        [entry] = texts(person.get(FAQ), "//section[h2[@id='login']]")
+        assert card in entry
+
+
+def r34(house: House) -> None:
+    """Without a library login a student must get a PIN first: nothing opens the account before, the mailed PIN does."""
+    pia, stranger = persona("pia"), visitor(house)
+    assert not house.koha.patrons.has_password(borrower(house, pia)["patron_id"])
+    assert mark(by_pin(stranger, "1402024085", "0000")) == ("pin", "pin_wrong")
+    page = stranger.get(action(walked(stranger, "student", "yes"), "pin_by_email"))
+    assert mark(stranger.press(page, identifier="140202-4085")) == ("pin", "asked")
+    pin = _pressed(stranger, "pia@own.example")
+    landing = landed(other := visitor(house), by_pin(other, "1402024085", pin))
+    assert landing.attributes["uid"] == (str(borrower(house, pia)["patron_id"]),)
+    new = visitor(house)
+    done = settled(new, sign_up(new, persona("sara"), "student"))
+    assert "We send you a mail with a PIN of four digits" in words(done)
+    assert house.koha.patrons.proven("2209044075", pin_to(house, "sara@post.au.example"))
+
+
+def r41(house: House) -> None:
+    """Who has forgotten the PIN makes a new one, found from the login page and from the answers."""
+    person = visitor(house)
+    login, faq = pin_page(person), person.get(FAQ)
+    [forgotten] = [each for each in links(login) if urlsplit(each).path == "/pin"]
+    assert texts(faq, "//section[h2[@id='pin']]//a/@href") == ["/pin"]
+    number = _number(house, "temp.ivan")
+    assert mark(person.press(person.get(forgotten), identifier=number)) == ("pin", "asked")
+    pin = _pressed(person, "ivan@own.example")
+    assert mark(by_pin(person, number, "6193", "myprint")) == ("pin", "pin_wrong")
+    assert landed(other := visitor(house), by_pin(other, number, pin, "myprint")).attributes["uid"] == (number,)
+
+
+def _number(house: House, user: str) -> str:
+    return str(next(row for row in house.koha.patrons.rows() if row["userid"] == user)["patron_id"])
+
+
+def r42(house: House) -> None:
+    """Lead to the library, where address, mail and PIN are edited with CPR number and PIN; no login undoes that."""
+    library, person = hall(house)[0], visitor(house)
+    [mine] = texts(person.get(FAQ), "//section[h2[@id='profile']]//a/@href")
+    assert mine == f"{house.setting.ports.origin('library')}/my-loans?lang=en"
+    assert at_library(library, mine).status_code == 302
+    jens = persona("jens")
+    page = settled(person, log_in(person, jens))
+    action_, fields = form(page)
+    landing = library.post(urlsplit(action_).path, data=fields)
+    assert "/profile" in {urlsplit(each).path for each in texts(landing, "//a/@href")}
+    wanted = {"email": "jens@moved.example", "phone": "", "address": "Bakken 3", "new_pin": "5926", "again": "5926"}
+    saved = library.post("/profile", data={"identifier": "2102014459", "pin": "7318", **wanted})
+    assert saved.status_code == 200
+    assert house.koha.patrons.proven("2102014459", "5926")
+    again = visitor(house)
+    landed(again, log_in(again, jens))
+    row = borrower(house, jens)
+    assert (row["email"], row["address"]) == ("jens@moved.example", "Bakken 3")
+    done = settled(other := visitor(house), sign_up(other, jens, "student"))
+    assert found(done, "//div[@class='actions']/a/@href").startswith(house.setting.ports.origin("library"))

@@ -1,0 +1,240 @@
+"""What people do at the broker, and what is then seen on pages, in assertions, in the library system and in mails."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from flask import Flask, request, request_finished
+from flask.testing import FlaskClient
+from lxml import etree, html
+from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
+from werkzeug.wrappers import Response
+
+from broker.demo import hub, library
+from broker.demo.circulation import Circulation
+from broker.demo.mailbox import Mail
+from broker.demo.person import Persona
+from broker.demo.running import lent
+from broker.demo.setting import HUB, SERVICES
+from broker.saml import bindings, encryption
+from tests.plugins.house import House, Person, form, found, mark
+
+URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
+CPR = "schacPersonalUniqueID"
+LANGUAGES = ("en", "da")
+_MAIL_WITHIN = 10.0
+_STEPS = 8
+
+
+def visitor(house: House, language: str = "en") -> Person:
+    """Give a browser that has picked a language."""
+    person = house.person()
+    person.get(f"/sign-up?lang={language}")
+    return person
+
+
+def words(page: TestResponse) -> str:
+    """Give what people read of a page, on one line."""
+    return texts(page, "//main")[0]
+
+
+def texts(page: TestResponse, path: str) -> list[str]:
+    """Give everything an XPath finds on a page, as texts on one line."""
+    hits = html.fromstring(page.get_data()).xpath(path)
+    assert isinstance(hits, list)
+    read = (str(each) if isinstance(each, str) else "".join(map(str, _element(each).itertext())) for each in hits)
+    return [re.sub(r"\s+", " ", each).strip() for each in read]
+
+
+def _element(hit: object) -> etree._Element:
+    assert isinstance(hit, etree._Element)
+    return hit
+
+
+def links(page: TestResponse) -> list[str]:
+    """Give where the links of a page lead."""
+    return texts(page, "//main//a/@href")
+
+
+def walked(person: Person, *answers: str) -> TestResponse:
+    """Answer the sign-up pages from the first one on, each by its own form, and give the page that comes last."""
+    page = person.get("/sign-up")
+    for answer in answers:
+        page = person.get(f"{form(page)[0]}?answer={answer}")
+        assert page.status_code == 200
+    return page
+
+
+def action(page: TestResponse, name: str) -> str:
+    """Give where a button of a sign-up page leads."""
+    return found(page, f"//main//a[@data-action='{name}']/@href")
+
+
+def arrived(person: Person, url: str, who: Persona) -> TestResponse:
+    """Let the hub say who this is, and follow to our next page; ``url`` holds the AuthnRequest."""
+    asked = hub.read(urlsplit(url).query)
+    xml = hub.response(HUB, asked, who, person.house.hub_key(), person.house.clock.now())
+    answer = person.deliver(asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    return person.get(answer.location) if answer.status_code == 303 else answer
+
+
+def log_in(person: Person, who: Persona, service: str = "my-loans", way: str | None = None) -> TestResponse:
+    """Come from a service and log in, to whatever page is next."""
+    return arrived(person, person.choose(person.ask(service), way or who.way), who)
+
+
+def sign_up(person: Person, who: Persona, affiliation: str, way: str | None = None) -> TestResponse:
+    """Begin a sign-up at the last link of the sign-up pages and log in, to whatever page is next."""
+    away = person.get(f"/sign-up/begin?affiliation={affiliation}&upstream={way or who.way}")
+    assert away.status_code == 302, mark(away)
+    return arrived(person, away.location, who)
+
+
+def by_pin(person: Person, identifier: str, pin: str, service: str = "my-loans") -> TestResponse:
+    """Come from a service and show a number and its PIN, to whatever page is next."""
+    return person.press(pin_page(person, service), identifier=identifier, pin=pin)
+
+
+def pin_page(person: Person, service: str = "my-loans") -> TestResponse:
+    """Come from a service and choose the library account."""
+    chosen = person.press(person.ask(service), upstream="library")
+    return person.get(found(chosen, "//main//a[contains(@class, 'button')]/@href"))
+
+
+def proof(person: Person, page: TestResponse, do: str, **fields: str) -> TestResponse:
+    """Do something on the page that proves a mailbox."""
+    return person.press(page, do=do, **fields)
+
+
+def proved(person: Person, page: TestResponse, address: str) -> TestResponse:
+    """Prove a mailbox by the code that is mailed to it."""
+    assert mark(page)[0] == "proof", mark(page)
+    page = proof(person, page, "mail", address=address)
+    return proof(person, page, "code", code=code_to(person.house, address))
+
+
+def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestResponse:
+    """Agree to whatever is asked, up to the end: done, refused, or on the way to the service."""
+    for _ in range(_STEPS):
+        step = mark(page)[0]
+        if step == "ask":
+            sent = person.agree(page)
+            page = person.get(sent.location) if sent.status_code == 303 else sent
+        elif step == "upgrade":
+            page = person.press(page, answer=upgrade)
+        elif step in {"authenticate", "enrol"}:
+            page = person.get(found(page, "//main//a[contains(@class, 'button')]/@href"))
+        else:
+            return page
+    raise AssertionError(mark(page))
+
+
+def landed(person: Person, page: TestResponse) -> library.Landing:
+    """Agree to whatever is asked and give what the service receives."""
+    return person.house.landing(settled(person, page))
+
+
+def cpr(who: Persona) -> str:
+    """Give a persona's number, "" for none."""
+    return who.attributes.get(CPR, (URN,))[0].removeprefix(URN)
+
+
+def spelled(number: str) -> tuple[str, ...]:
+    """Give the ways in which a number is written."""
+    return number, f"{number[:6]}-{number[6:]}", f"{number[:6]} {number[6:]}"
+
+
+def borrowers(house: House, who: Persona) -> list[dict[str, Any]]:
+    """Give every borrower that the library system keeps under a persona's number."""
+    wanted = set(spelled(cpr(who)))
+    kept = [
+        (row, {row["userid"], row["cardnumber"], *(each["value"] for each in row["extended_attributes"])})
+        for row in house.koha.patrons.rows()
+    ]
+    return [row for row, values in kept if values & wanted]
+
+
+def borrower(house: House, who: Persona) -> dict[str, Any]:
+    """Give a persona's one borrower."""
+    [row] = borrowers(house, who)
+    return row
+
+
+def calls(house: House, start: str) -> list[str]:
+    """Give the calls that the library system got and that begin so."""
+    return [line for line in house.koha.access.lines() if line.startswith(start)]
+
+
+def creates(house: House) -> int:
+    """Give how often the library system was asked to make a borrower."""
+    return len(calls(house, "POST /api/v1/patrons "))
+
+
+def mail_to(house: House, address: str, pattern: str = "") -> Mail:
+    """Give the newest mail to ``address`` in which ``pattern`` is found, once it has come."""
+    until = time.monotonic() + _MAIL_WITHIN
+    while time.monotonic() < until:
+        for mail in house.mailbox.mails():
+            if mail.recipients == (address,) and re.search(pattern, mail.text):
+                return mail
+        time.sleep(0.02)
+    raise AssertionError("no such mail came")
+
+
+def code_to(house: House, address: str) -> str:
+    """Give the code that was mailed to ``address``."""
+    found_ = re.search(r"(?:code is|Koden er): *([0-9]{6})", mail_to(house, address).text)
+    assert found_
+    return found_[1]
+
+
+def pin_to(house: House, address: str) -> str:
+    """Give the PIN that was mailed to ``address``: four digits on a line that ends with them."""
+    found_ = re.search(r": ([0-9]{4})$", mail_to(house, address, r"(?m): [0-9]{4}$").text, re.MULTILINE)
+    assert found_
+    return found_[1]
+
+
+def hall(house: House) -> tuple[FlaskClient, Circulation]:
+    """Give a browser at the library's own pages, and what the library lends."""
+    sites = {name: house.site(name) for name in SERVICES}
+    keys = encryption.DecryptionKeys.of([house.setting.library.key.encode()])
+    circulation = lent(house.koha.patrons)
+    site: Flask = library.create_app(sites, lambda: house.peer, keys, circulation, "https://broker.example")
+    return site.test_client(), circulation
+
+
+def at_library(client: FlaskClient, address: str) -> TestResponse:
+    """Open a page of the library's by the address that a page of ours links to."""
+    parts = urlsplit(address)
+    return client.get(f"{parts.path}?{parts.query}")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the broker was asked and answered, and what it told its log."""
+
+    urls: list[str] = field(default_factory=list)
+    pages: list[str] = field(default_factory=list)
+    told: list[Mapping[str, Any]] = field(default_factory=list)
+    acts: int = 0  # answers that are more than a page that somebody looked at
+
+    def note(self, _app: Flask, response: Response, **_more: object) -> None:
+        """Keep one answer of the broker's."""
+        self.urls += [unquote(request.url), unquote(response.headers.get("Location", ""))]
+        self.pages.append("" if response.direct_passthrough else response.get_data(as_text=True))
+        self.acts += request.method == "POST" or response.status_code != 200
+
+
+@contextmanager
+def watched(house: House) -> Iterator[Seen]:
+    """Watch the broker while something is done there."""
+    seen = Seen()
+    with capture_logs() as told, request_finished.connected_to(seen.note, house.app):
+        yield seen
+    seen.told = list(told)

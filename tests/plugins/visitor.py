@@ -1,0 +1,200 @@
+"""A person at a window of Chromium: sees pages, presses what is on them, and reads the demo's mail."""
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+
+from broker.demo.mailbox import Mail
+from broker.demo.running import Running
+
+LOOKS: Final[Sequence[tuple[Literal["light", "dark"], int]]] = [
+    ("light", 1280), ("light", 320), ("dark", 320), ("dark", 1280),
+]  # fmt: skip
+RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_AMISS: Final = """async rules => {
+    const found = (await axe.run({runOnly: rules, resultTypes: ["violations"]})).violations.map(
+        each => each.id + " " + each.nodes.map(node => node.target));
+    const root = document.documentElement;
+    const parts = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
+    const weight = parts.reduce((sum, each) => sum + each.decodedBodySize, 0);
+    return [...found, ...(root.scrollWidth > root.clientWidth ? ["too wide"] : []),
+            ...(weight > 60000 ? [`weighs ${weight}`] : []), ...(weight < 1000 ? ["not weighed"] : [])];
+}"""
+_MOST_TABS: Final = 90
+_MAIL_WITHIN: Final = 10.0
+_CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{6})")
+_PIN: Final = re.compile(r"(?:PIN|pinkode)[^.\n]*: *(\d{4})$", re.MULTILINE)
+_LINK: Final = re.compile(r"https?://\S+(?:/proof/|\?link=)\S+")
+# The browser reports every answer of 4xx so; a form with a fault (422) and a refusal (403) are pages like others.
+_TOLD: Final = re.compile(r"Failed to load resource: the server responded with a status of (403|422) ")
+_ICON: Final = "/favicon.ico"  # asked for by the browser alone
+
+
+@dataclass(slots=True)
+class Visitor:
+    """One person: ``keys`` presses everything by keyboard, ``looking`` looks hard at every page of ours."""
+
+    page: Page
+    demo: Running
+    keys: bool = False
+    scripts: bool = True
+    looking: bool = False  # by axe, in every look, whenever a page of ours is come to
+    faults: list[str] = field(default_factory=list)  # what the browser complained of, and what looking found
+
+    def __post_init__(self) -> None:
+        """Listen to what the browser complains of."""
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.faults.append(f"{self.page.url}: {error}"))
+
+    def origin(self, party: str) -> str:
+        """Give the address of one of the demo's parties."""
+        return self.demo.setting.ports.origin(party)
+
+    def open(self, party: str, path: str) -> None:
+        """Type an address."""
+        self.page.goto(self.origin(party) + path)
+
+    def at(self, step: str, reason: str | None = None) -> None:
+        """Wait for a page of ours, and look at it where this visitor looks."""
+        self.page.wait_for_selector(f"main[data-step='{step}']" + (f"[data-reason='{reason}']" if reason else ""))
+        self.page.wait_for_load_state()
+        if self.looking:
+            self.look()
+
+    def press(self, selector: str) -> None:
+        """Press a button or follow a link."""
+        if self.keys:
+            self._reach(selector)
+            self.page.keyboard.press("Enter")
+        else:
+            self.page.click(selector)
+
+    def write(self, selector: str, text: str) -> None:
+        """Write into a field, in place of what stands there."""
+        if self.keys:
+            self._reach(selector)
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.type(text)
+        else:
+            self.page.fill(selector, text)
+
+    def tick(self, selector: str) -> None:
+        """Turn a box."""
+        if self.keys:
+            self._reach(selector)
+            self.page.keyboard.press("Space")
+        else:
+            self.page.click(selector)
+
+    def answer(self, value: str) -> None:
+        """Choose an answer on a question page and continue."""
+        if self.keys:
+            self._reach("[name=answer]")
+            self.page.keyboard.press("Space")
+            while not self._on(f"#answer-{value}"):
+                self.page.keyboard.press("ArrowDown")
+        else:
+            self.page.click(f"label[for=answer-{value}]")
+        self.press("form.asking button")
+
+    def pick(self, persona: str) -> None:
+        """Be somebody at the hub; without scripts the page behind is pressed on too."""
+        self.page.wait_for_selector("button[name=persona]")
+        self.press(f"button[name=persona][value={persona}]")
+        if not self.scripts:
+            self.page.wait_for_selector("input[name=SAMLResponse]", state="attached")
+            self.press("main form button")
+
+    def agree(self) -> None:
+        """Say yes to what is sent; without scripts the page that leads to the service is pressed on too."""
+        self.press("button[name=answer][value=yes]")
+        self.hand_over()
+
+    def hand_over(self) -> None:
+        """Press on the page that leads to a service, where no script does."""
+        if not self.scripts:
+            self.page.wait_for_selector("main[data-step=issue], main[data-step=done]")
+            if self.page.query_selector("main[data-step=issue]"):
+                self.press("main form button")
+
+    def text(self, selector: str) -> str:
+        """Read something on the page."""
+        return self.page.inner_text(selector).strip()
+
+    def find(self, selector: str) -> Locator:
+        """Give what a selector finds on the page."""
+        return self.page.locator(selector)
+
+    def code(self, address: str) -> str:
+        """Read the code in the newest mail to an address."""
+        return self._read(address, _CODE)[1]
+
+    def link(self, address: str) -> str:
+        """Read the link in the newest mail to an address that holds one."""
+        return self._read(address, _LINK)[0]
+
+    def pin(self, address: str) -> str:
+        """Read the PIN in the newest mail to an address that holds one."""
+        return self._read(address, _PIN)[1]
+
+    def row(self, number: str) -> dict[str, Any]:
+        """Give the borrower as the library system keeps it."""
+        return self.demo.patrons.patrons.row(int(number))
+
+    def look(self) -> None:
+        """Hold axe against the page in both schemes and widths, see that nothing hangs out, and weigh it."""
+        self.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
+        self.page.evaluate(AXE_SCRIPT)
+        for scheme, width in LOOKS:
+            self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # no colour half-way
+            self.page.set_viewport_size({"width": width, "height": 800})
+            self.faults += [f"{self.page.url} {scheme} {width}: {each}" for each in self.page.evaluate(_AMISS, RULES)]
+
+    def _read(self, address: str, wanted: re.Pattern[str]) -> re.Match[str]:
+        until = time.monotonic() + _MAIL_WITHIN
+        while time.monotonic() < until:
+            for text in _texts(self.demo.mailbox.mails(), address):
+                if found := wanted.search(text):
+                    return found
+            time.sleep(0.05)
+        raise AssertionError(f"no such mail came to {address}")
+
+    def _reach(self, selector: str) -> None:
+        for _ in range(_MOST_TABS):
+            if self._on(selector):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"Tab does not reach {selector} on {self.page.url}")
+
+    def _on(self, selector: str) -> bool:
+        return bool(self.page.evaluate("selector => document.activeElement.matches(selector)", selector))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        about = message.location["url"]
+        told = _TOLD.match(message.text) and about == self.page.url
+        if message.type in {"error", "warning"} and not told and not about.endswith(_ICON):
+            self.faults.append(f"{self.page.url}: {message.text}")
+
+
+def visitor(
+    chromium: Browser,
+    demo: Running,
+    *,
+    keys: bool = False,
+    scripts: bool = True,
+    looking: bool = False,
+    language: str = "en-GB",
+) -> Visitor:
+    """Give a person at a new incognito window."""
+    window = chromium.new_context(java_script_enabled=scripts, locale=language)
+    window.set_default_timeout(15_000)
+    return Visitor(window.new_page(), demo, keys, scripts, looking)
+
+
+def _texts(mails: tuple[Mail, ...], address: str) -> list[str]:
+    return [each.text for each in mails if address in each.recipients]

@@ -1,0 +1,197 @@
+"""The page where a sign-up is done: it says what is so of the account, and promises no more than comes."""
+
+import re
+import shutil
+import time
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.demo.setting import Setting
+from tests.plugins.house import House, Person, found, mark
+from tests.plugins.signup_pages import words
+
+PIN_MAIL = "We send you a mail with a PIN of four digits"
+OBSERVE = {"BROKER_LIBRARY__MODE": "observe"}
+
+
+def signed_up(house: House, name: str, affiliation: str = "student") -> tuple[Person, TestResponse]:
+    """Sign up by the university, agree, and give the browser and the page it ends on, in English."""
+    person = house.person()
+    person.client.set_cookie("lang", "en", domain="broker.localhost")
+    page = person.sign_up(name, affiliation)
+    return person, ended(person, page) if mark(page)[0] == "ask" else page
+
+
+def ended(person: Person, page: TestResponse) -> TestResponse:
+    """Agree, and give the page that comes of it."""
+    answer = person.agree(page)
+    return person.get(answer.location) if answer.status_code == 303 else answer
+
+
+def rows(house: House, userid: str) -> list[dict[str, object]]:
+    """Give the borrowers with a user id."""
+    return [each for each in house.koha.patrons.rows() if each["userid"] == userid]
+
+
+def told(page: TestResponse) -> tuple[str, str]:
+    """Give what the page says came of it, and what the person is to the library."""
+    assert mark(page)[0] == "done", mark(page)
+    shown = page.get_data(as_text=True)
+    label = re.search(r'<dd id="account">([^<]*)</dd>', shown)
+    return mark(page)[1], label[1] if label else ""
+
+
+def test_who_declines_another_category_is_told_that_it_stays(house: House) -> None:
+    """The account is what it was, in what it is called and in what is said of it, although a name was filled in."""
+    person, offer = signed_up(house, "jytte")
+    assert mark(offer)[0] == "upgrade"
+    page = ended(person, person.press(offer, answer="no"))
+    assert rows(house, "2405014087")[0]["category_id"] == "PRIVATE"
+    assert told(page) == ("unchanged", "Private user")
+    said = words(page.get_data(as_text=True))
+    assert "You said no to the change: your account stays as it is" in said
+    assert "Student" not in said
+    assert "brought up to date" not in said
+
+
+def test_an_account_of_a_category_that_no_policy_names_is_called_nothing(house: House) -> None:
+    """The page leaves out what it cannot know, instead of the person's latest affiliation."""
+    desk = {"library_id": "AUL", "category_id": "TEMP", "userid": "1403044004", "surname": "Ravn", "firstname": "Asta"}
+    made = house.koha.patrons.create(desk)
+    _, page = signed_up(house, "asta")
+    assert found(page, "//strong[@id='number']/text()") == str(made["patron_id"])
+    assert told(page) == ("unchanged", "")
+
+
+def test_a_second_sign_up_promises_no_pin(house: House) -> None:
+    """What was made before is there already: no mail comes, so none is promised."""
+    _, first = signed_up(house, "asta")
+    assert told(first) == ("created", "Student at Aarhus University")
+    assert PIN_MAIL in words(first.get_data(as_text=True))
+    _mails(house, 1)
+    _, again = signed_up(house, "asta")
+    assert told(again) == ("unchanged", "Student at Aarhus University")
+    assert PIN_MAIL not in words(again.get_data(as_text=True))
+    assert "Your PIN is as before." in words(again.get_data(as_text=True))
+    assert len(house.mailbox.mails()) == 1
+
+
+def test_a_page_that_is_loaded_again_says_the_same(house: House) -> None:
+    """Who has just become a borrower is not told at a reload that they were one."""
+    person, page = signed_up(house, "asta")
+    house.clock.ahead = timedelta(minutes=1)
+    assert told(person.get(page.request.path)) == told(page) == ("created", "Student at Aarhus University")
+    assert PIN_MAIL in words(person.get(page.request.path).get_data(as_text=True))
+
+
+def test_what_was_made_while_the_person_waited_was_made_now(house: House) -> None:
+    """The library system was down, and has made the account before the person comes back to the same page."""
+    person = house.person()
+    page = person.sign_up("asta", "student")
+    house.koha.faults.down = True
+    waiting = ended(person, page)
+    assert mark(waiting)[0] == "enrol"
+    house.koha.faults.down = False
+    house.clock.ahead = timedelta(seconds=30)
+    _mails(house, 1)
+    house.clock.ahead = timedelta(minutes=2)
+    done = person.get(found(waiting, "//main//a[contains(@class, 'button')]/@href"))
+    assert told(done)[0] == "created"
+    assert len(rows(house, "1403044004")) == 1
+
+
+def test_who_declines_is_told_that_nobody_was_signed_up(house: House) -> None:
+    """In either language: the page that the form leads to has a link to the other."""
+    person = house.person()
+    page = person.agree(person.sign_up("asta", "student"), answer="no")
+    page = person.get(page.location) if page.status_code == 303 else page
+    assert mark(page) == ("refuse", "consent_refused")
+    other = person.get(page.request.path + "?lang=en")
+    assert "You have not been signed up" in words(other.get_data(as_text=True))
+    assert "Du er ikke blevet oprettet" in words(page.get_data(as_text=True))
+    assert rows(house, "1403044004") == []
+
+
+def test_a_refused_login_has_its_other_language(house: House) -> None:
+    """Declining at a service is a form's answer, and the same address gives the page to a link."""
+    person = house.person()
+    page = person.agree(person.log_in("asta"), answer="no")
+    assert page.request.method == "POST"
+    other = person.get(page.request.path + found(page, "//header//a/@href"))
+    assert (mark(other), found(other, "//html/@lang")) == (mark(page), "en")
+
+
+@pytest.mark.parametrize("environment", [OBSERVE])
+def test_an_observed_library_promises_nothing(house: House) -> None:
+    """Nothing is made, so the page says that, and speaks of no PIN that comes and no card to use it with."""
+    _, page = signed_up(house, "asta")
+    assert told(page)[0] == "observed"
+    said = words(page.get_data(as_text=True))
+    assert "No account has been made or changed" in said
+    assert PIN_MAIL not in said
+    assert "health insurance card is your library card" not in said
+
+
+@pytest.fixture
+def environment(request: pytest.FixtureRequest, setting: Setting, tmp_path: Path) -> dict[str, str]:
+    """Give what the environment says; with the parameter "no PIN", policies under which none is mailed."""
+    if getattr(request, "param", "") != "no PIN":
+        return {}
+    folder = tmp_path / "policies"
+    shutil.copytree(setting.folder / "policies", folder)
+    for file in folder.glob("*.yaml"):
+        file.write_text(file.read_text().replace("  pin: mail\n", "  pin: none\n"))
+    return {"BROKER_POLICIES": str(folder)}
+
+
+@pytest.mark.parametrize("environment", ["no PIN"], indirect=True)
+def test_without_a_mailed_pin_the_page_says_where_to_get_one(house: House) -> None:
+    """A policy with ``pin: none`` makes an account to which no PIN is mailed."""
+    _, page = signed_up(house, "asta")
+    assert told(page)[0] == "created"
+    said = words(page.get_data(as_text=True))
+    assert PIN_MAIL not in said
+    assert "It has no PIN yet. Get a PIN" in said
+
+
+def test_a_lowered_account_is_called_what_it_has_become(house: House) -> None:
+    """Who has left the university keeps the account, on other terms, and is told so (R47)."""
+    signed_up(house, "otto")
+    _, page = signed_up(house, "otto-left")
+    assert told(page) == ("lowered", "Private user")
+    assert "so it has other loan terms now" in words(page.get_data(as_text=True))
+
+
+def test_a_temporary_account_that_became_ones_own_is_called_so(house: House) -> None:
+    """The person brought loans along; that nothing was changed, or a new account made, would both be false."""
+    person = house.person()
+    person.client.set_cookie("lang", "en", domain="broker.localhost")
+    page = person.sign_up("tove", "student")
+    number = next(str(row["patron_id"]) for row in house.koha.patrons.rows() if row["userid"] == "temp.tove")
+    form = person.get(page.request.path.replace("/consent", "/pin?temporary=1"))
+    page = person.press(form, do="temporary", identifier=number, pin="4071")
+    done = ended(person, page)
+    assert told(done) == ("adopted", "Student at Aarhus University")
+    assert "Your temporary account is now your own account" in words(done.get_data(as_text=True))
+    assert found(done, "//strong[@id='number']/text()") == number
+
+
+def test_a_service_without_a_place_of_its_own_leads_to_my_loans(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has just signed up finds the next thing to do on the page."""
+    desk = house.app.view_functions["login.show"].__self__.desk  # type: ignore[union-attr]
+    monkeypatch.setitem(desk.services, "my-loans", replace(desk.services["my-loans"], url=None))
+    _, page = signed_up(house, "asta")
+    links = [found(page, "//div[@class='actions']/a/@href"), found(page, "//div[@class='actions']/a/text()")]
+    assert links == [f"{house.setting.ports.origin('library')}/my-loans?lang=en", "Go on to My loans"]
+
+
+def _mails(house: House, number: int) -> None:
+    for _ in range(400):
+        if len(house.mailbox.mails()) >= number:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no mail came")
