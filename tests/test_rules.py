@@ -21,6 +21,7 @@ MAP = AttributeMap(
         Row("scoped", "eduPersonScopedAffiliation", scope="sub"),
         Row("primary", "eduPersonPrimaryAffiliation", single=True, pattern="[a-z]+"),
         Row("assurance", "eduPersonAssurance"),
+        Row("mail", "mail"),
     ),
 )
 RULES = Rules(
@@ -39,6 +40,16 @@ def test_a_proof_counts_until_it_ends(left: timedelta, domain: str | None) -> No
     """One that runs out while its person is logging in no longer says where they work."""
     proof = Proved("kaldemail", "nurse@auh.rm.dk", NOW - timedelta(days=365), NOW + left)
     assert RULES.reading(CAME, NOW, (proof,)).attributes.one("kaldemail_domain") == domain
+
+
+@pytest.mark.parametrize(
+    ("sent", "mail"), [((), "proved@post.example"), (("told@au.example",), "told@au.example")], ids=["none", "one"]
+)
+def test_a_proved_address_is_written_to_where_the_upstream_named_none(sent: tuple[str, ...], mail: str) -> None:
+    """An institution's own address stands, whatever somebody proved in an earlier login."""
+    proof = Proved("mail", "proved@post.example", NOW, NOW + timedelta(days=1))
+    came = replace(CAME, attributes=(WireAttribute("mail", sent),) if sent else ())
+    assert RULES.reading(came, NOW, (proof,)).attributes.one("mail") == mail
 
 
 @pytest.mark.parametrize(

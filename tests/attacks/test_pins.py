@@ -191,6 +191,15 @@ def test_where_the_library_account_is_the_only_way_no_upstream_is_asked(house: H
         assert (page.status_code, mark(page)[0], page.request.path.rpartition("/")[2]) == (200, "pin", "pin")
 
 
+def test_a_login_that_has_been_answered_joins_no_temporary_borrower(house: House) -> None:
+    """Who shows a PIN after the assertion has left, at a screen somebody left, makes that borrower nobody's."""
+    person = house.person()
+    asked = person.log_in("asta")
+    house.landing(person.agree(asked))
+    path = asked.request.path.replace("/consent", "/pin")
+    assert mark(person.get(f"{path}?temporary=1"))[0] != "pin"
+
+
 def test_a_sign_up_changes_no_pin(house: House) -> None:
     """Its borrower number is not what a change of PIN goes by: the page is not opened."""
     person = house.person()

@@ -1,7 +1,8 @@
 """The facts of a login, each added once and by a guarded transition."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,22 @@ def test_a_new_authentication_discards_what_the_older_led_to(
     assert (joined.person, joined.receipt, joined.account, joined.issued) == (None, None, None, None)
     assert (joined.authentication, joined.upstream, joined.arrival) == (other, "nemid", "a2")
     assert joined.awaits("_9") is None
+
+
+# What a transaction is about, whoever is logged in; every other fact is of one login.
+_OF_ALL = {
+    "id", "reference", "begun", "until", "request", "errand", "shared", "back", "browser", "intent", "upstream",
+    "outstanding", "sent", "arrival", "authentication", "authenticated",
+}  # fmt: skip
+
+
+def test_nothing_told_in_one_login_is_the_next_persons(
+    transaction: Transaction, authentication: Authentication, now: datetime
+) -> None:
+    """Proofs, a temporary borrower and answers go with the login in which they came, and so will facts yet to come."""
+    told: dict[str, Any] = {each.name: object() for each in fields(Transaction) if each.name not in _OF_ALL}
+    joined = replace(transaction, **told).authenticated_by(authentication, "_1", "a2", now)
+    assert {name: getattr(joined, name) for name in told} == {name: getattr(transaction, name) for name in told}
 
 
 def test_a_stored_transaction_comes_back_the_same(arrived: Transaction, now: datetime) -> None:

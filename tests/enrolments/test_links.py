@@ -255,6 +255,7 @@ def test_a_name_nothing_confirmed_for_a_year_gets_a_new_id(world: Any, names: tu
     world.now += YEAR
     assert world.links.person(eppn, None, never).id == first.id
     world.now += YEAR + timedelta(days=1)
+    assert world.links.known(eppn, None, None) is None  # nor is the next holder shown what the last agreed to
     second = world.links.person(eppn, None, never)
     assert second.id != first.id
     assert world.links.person(eppn, None, never).id == second.id
