@@ -18,6 +18,7 @@ from broker.persons import Persons, real
 
 # Who said no to another category is not asked at every login; a sign-up asks again.
 _DECLINED_FOR: Final = timedelta(days=180)
+_MOMENT: Final = timedelta(seconds=1)  # a counter that is only read is no counter to keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +157,12 @@ class Accounts:
         """Remember that the person does not want another category."""
         key = self._declined(transaction)
         if key:
+            self.store.drop(key)  # counted anew, it lasts from today
             self.store.count(key, 1, now + _DECLINED_FOR, now)
 
     def _kept(self, transaction: Transaction, now: datetime) -> bool:
         key = None if transaction.errand is Errand.SIGN_UP else self._declined(transaction)
-        return key is not None and self.store.count(key, 0, now + _DECLINED_FOR, now) > 0
+        return key is not None and self.store.count(key, 0, now + _MOMENT, now) > 0
 
     def _declined(self, transaction: Transaction) -> Key | None:
         person = transaction.person

@@ -5,7 +5,6 @@ two lines: whoever claims the enrolment next looks again before it does anything
 """
 
 import secrets
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,36 +13,15 @@ from typing import Final
 from broker import finding
 from broker.core.borrower import Borrower, Case, Change, Create, Enrolment, Gone, Outcome, State, Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
-from broker.core.letters import Letters
 from broker.core.pins import new_pin, suggested_by
 from broker.core.plans import outcome, plan
-from broker.core.ports import LibrarySystem, Mail
-from broker.core.pseudonyms import Pseudonyms
-from broker.ledger import GIVE_UP_AFTER, LEASE, Entry, Ledger
-from broker.links import Links
+from broker.ledger import GIVE_UP_AFTER, LEASE, Entry
 from broker.pauses import pause
+from broker.tools import Tools
 
 CALL: Final = timedelta(seconds=15)
 PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together: well within the lease
 POINTER_AFTER: Final = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What carrying out needs of the world."""
-
-    library: LibrarySystem
-    mail: Mail | None
-    pseudonyms: Pseudonyms
-    letters: Letters
-    links: Links
-    ledger: Ledger
-    now: Callable[[], datetime]
-
-    def carried(self, wish: Wish) -> str:
-        """Give the pseudonym of what ``wish`` asks for, its expiry apart: that moves on every day."""
-        fields = [part for each in wish.fields for part in (each.name, each.value, each.set)]
-        return self.pseudonyms.of("wish", wish.affiliation, wish.category, ",".join(wish.upgrades), *fields)
 
 
 class _Lost(Exception):
@@ -100,6 +78,9 @@ class Attempt:
         if borrower is None:
             raise LibraryUnavailable("there is nothing to change")
         after = borrower
+        if change and change.cpr and not self.tools.adopts(change.number, change.cpr):
+            self._case("temporary_unfit")
+            return
         if change:
             self._hold()
             after = self.tools.library.change(change, self._by())

@@ -7,6 +7,8 @@ from datetime import date
 
 from broker.core.borrower import Enrolment, State
 from broker.core.ports import Key
+from broker.core.proofs import Claim
+from broker.core.records import load
 from broker.ledger import Entry, Ledger
 from broker.links import Links
 
@@ -50,8 +52,13 @@ class Cases:
             self.ledger.store.drop(entry.key)
             return True
         if entry.key.name == _PROOF:
-            # The mailbox is the other's now: whoever proves it next holds it.
-            self.ledger.store.drop(Key("proof", entry.enrolment.person))
+            # The mailbox is the other's now: whoever proves it next holds it, and who held it proves nothing by it.
+            place, store = Key("proof", entry.enrolment.person), self.ledger.store
+            kept = store.get(place, self.ledger.now())
+            if kept:
+                claim = load(Claim, kept.value)
+                store.drop(Key("proof", claim.owner, claim.name))
+            store.drop(place)
             self.ledger.store.drop(entry.key)
             return True
         enrolment = entry.enrolment

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
 from broker import finding
-from broker.attempt import Attempt, Tools
+from broker.attempt import Attempt
 from broker.cases import Cases
 from broker.core.borrower import Borrower, Change, Enrolment, Nothing, State, Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable, StoreUnavailable
@@ -16,6 +16,7 @@ from broker.core.ports import Key
 from broker.ledger import Entry
 from broker.seats import Seats, Signal, seated
 from broker.standing import Known, as_found, as_wished, looked
+from broker.tools import Tools
 
 Mode = Literal["live", "observe", "frozen"]
 T = TypeVar("T")
@@ -185,6 +186,10 @@ class Enrolments:
         if before.state is State.WANTED and before.wish and before.wish.category == wish.category:
             # Who agreed while the library was down has agreed: a later login had nothing to offer.
             wish = replace(wish, upgrade=wish.upgrade or before.wish.upgrade)
+        if before.state in {State.WANTED, State.CASE} and before.wish and before.wish.temporary and wish.cpr:
+            # Proved is proved: a login that does not say so again makes no second borrower, and hides no case.
+            adopts = tuple(dict.fromkeys((*wish.adopts, *before.wish.adopts)))
+            wish = replace(wish, temporary=wish.temporary or before.wish.temporary, adopts=adopts)
         if before.state is State.WANTED and (before.wish, before.link) == (wish, linked):
             soon = self.tools.ledger.soon(entry)
             return (before if soon == entry.due else replace(before, reason=None)), soon

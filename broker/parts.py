@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from broker import attribute_maps, audit, config, policies
 from broker.accounts import Accounts
-from broker.attempt import Tools
 from broker.cases import Cases
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
@@ -30,6 +29,7 @@ from broker.rules import Rules
 from broker.saml import keys, metadata
 from broker.stores.opening import open_store
 from broker.stores.sealed import Sealed
+from broker.tools import Tools
 from broker.web.texts import Texts
 
 T = TypeVar("T")
@@ -124,12 +124,7 @@ def assemble(settings: config.Config) -> Parts:
         cases=cases,
         proving=Proving(sealed, ring.index, _smtp(settings), tools.letters, cases),
         guesses=Guesses(sealed, ring.index, library, now, seats, time.sleep),
-        pin_letters=PinLetters(
-            *(sealed, ring.index, library, _smtp(settings), tools.letters, now),
-            wake=wake,
-            live=settings.library.mode == "live",
-            seats=seats,
-        ),
+        pin_letters=_pin_letters(settings, tools, wake, seats),
         texts=texts,
         wake=wake,
     )
@@ -145,6 +140,11 @@ def _tools(settings: config.Config, ring: keys.KeyRing, store: Store, library: L
         ledger=Ledger(store, now),
         now=now,
     )
+
+
+def _pin_letters(settings: config.Config, tools: Tools, wake: Event, seats: Semaphore) -> PinLetters:
+    store, mail, live = tools.ledger.store, _smtp(settings), settings.library.mode == "live"
+    return PinLetters(store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats)
 
 
 def _live(

@@ -61,7 +61,8 @@ def load_or_last_good(
         if not kept:
             raise
         try:
-            return _parsed(kept, folder.name, now, names), found.faults
+            # They were good once: what only time has changed (a domain's ``until``) must not end every login.
+            return _parsed(kept, folder.name, now, names, binding=False), found.faults
         except ConfigurationFaults:
             raise found from None
     return _promoted(state, files, policies), ()
@@ -143,7 +144,7 @@ class LivePolicies:
             self._tell(self._held[1])
 
 
-def _parsed(files: Mapping[str, bytes], folder: str, now: datetime, names: Names) -> PolicySet:
+def _parsed(files: Mapping[str, bytes], folder: str, now: datetime, names: Names, *, binding: bool = True) -> PolicySet:
     faults: list[Fault] = []
     policies: list[Policy] = []
     for name, octets in sorted(files.items()):
@@ -168,9 +169,9 @@ def _parsed(files: Mapping[str, bytes], folder: str, now: datetime, names: Names
         for each in run_examples(loaded, None, now)
         for difference in each.differences
     ]
-    if failed:
+    if failed and binding:
         raise ConfigurationFaults(failed)
-    return loaded
+    return replace(loaded, warnings=(*loaded.warnings, *failed)) if failed else loaded
 
 
 def _promoted(state: Path | None, files: Mapping[str, bytes], policies: PolicySet) -> PolicySet:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from broker.claims import claimed
 from broker.core.errors import (
     AddressRefused,
     AddressTaken,
@@ -21,7 +22,7 @@ from broker.core.letters import Letters
 from broker.core.mailboxes import one_mailbox, typed
 from broker.core.pasted import compact
 from broker.core.ports import Kept, Key, Mail, Store
-from broker.core.proofs import MAIL, Mailing, Proved
+from broker.core.proofs import MAIL, Claim, Mailing, Proved
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
 from broker.core.transaction import Transaction
@@ -43,13 +44,6 @@ class Cases(Protocol):
     def taken(self, owner: str, address: str) -> None:
         """List that ``owner`` reads the mail of an address that proves another (both pseudonyms)."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """Whom an address proves."""
-
-    owner: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,15 +201,10 @@ class Proving:
     def _claimed(self, proved: Proved, owner: str, now: datetime) -> bool:
         """Say whether the address is the person's own from now on; a second person's is a case for the staff."""
         mark = self.pseudonyms.of("proof address", proved.name, one_mailbox(proved.address))
-        for _ in range(_TURNS):
-            kept = self.store.get(Key("proof", mark), now)
-            if kept and load(_Claim, kept.value).owner != owner:
-                self.cases.taken(owner, mark)
-                return False
-            claim = Kept(dump(_Claim(owner)), secrets.token_hex(8), proved.until)
-            if self.store.put(Key("proof", mark), claim, kept.version if kept else None, now, durable=True):
-                return True
-        raise StoreUnavailable("a claim on an address kept changing")
+        if not claimed(self.store, Key("proof", mark), Claim(owner, proved.name), proved.until, now):
+            self.cases.taken(owner, mark)
+            return False
+        return True
 
     def _written(self, key: Key, fact: object, until: datetime, now: datetime) -> None:
         for _ in range(_TURNS):

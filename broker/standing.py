@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from broker.attempt import Tools
 from broker.core.borrower import Borrower, Enrolment, Outcome, State, Wish
 from broker.core.plans import near
+from broker.tools import Tools
 
 
 @dataclass(frozen=True, slots=True)

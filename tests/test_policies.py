@@ -286,6 +286,18 @@ def test_a_start_without_valid_files_takes_the_last_good_ones(folder: Path, edit
     assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].policies[2].precedence == 21
 
 
+def test_a_day_that_passes_ends_no_login(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """A domain's last day makes an example of it fail: an edit would be refused, a restart is warned."""
+    state, day = tmp_path / "state", datetime(2026, 12, 31, 12, tzinfo=UTC)
+    domains = "kind: mailbox, domains: [auh.rm.dk, aarhus.rm.dk, skejby.rm.dk, "
+    edit(f"{domains}ps.rm.dk]", f"{domains}{{name: ps.rm.dk, until: 2026-12-31}}]", "hospital.yaml")
+    good, _ = load_or_last_good(folder, state, day)
+    kept, why = load_or_last_good(folder, state, day + timedelta(days=1))
+    assert kept.digest == good.digest
+    assert any("example" in each.what for each in why)
+    assert any("example" in each.what for each in kept.warnings)
+
+
 def _snapshot(state: Path) -> Path:
     return state / "last-good" / (state / "last-good" / "current").read_text()
 

@@ -94,6 +94,9 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     account = transaction.account
     number = account.number if account else None
     if transaction.errand is Errand.PIN:
+        if not decision.may_find_by_cpr:
+            # A PIN outlives the link that led here: it is not for a name that may be the next holder's by now.
+            return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
         return Done(decision, number) if number else Refuse(_missing(account), REQUEST_DENIED, decision)
     if account is not None and account.state == "mail_required":
         return _unless_passive(transaction, ProveMailbox(MAIL, (), _MAIL_LASTS, None, optional=False), decision)

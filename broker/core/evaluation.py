@@ -132,10 +132,12 @@ def _comes_by(require: Requirement, login: Login) -> bool:
 def _may_lower(policy: Policy, login: Login) -> bool:
     """Say whether the login tells that a category is one's no longer (wizard.md R47): the university's own words do.
 
-    An affiliation that a fault withheld may have been the very one that the person still has.
+    An affiliation that a fault withheld may have been the very one that the person still has. So may one that no
+    policy lists: a student of a department, or one whom only the primary affiliation calls a student, has not left.
     """
     lowers = policy.borrower.lowers if policy.borrower else None
-    return lowers is not None and login.upstream in lowers.by and login.withheld.isdisjoint(_AFFILIATIONS)
+    told = lowers is not None and login.upstream in lowers.by and login.withheld.isdisjoint(_AFFILIATIONS)
+    return told and _roles(login).isdisjoint(_IN_PERSON)
 
 
 def _filtered(release: Release, login: Login, service: Service) -> tuple[_Released, tuple[Fate, ...]]:
@@ -168,6 +170,10 @@ def _leaving(
     return leaving, "released" if len(leaving) == len(values) else "released_in_part"
 
 
+def _roles(login: Login) -> set[str]:
+    return {value.partition("@")[0].casefold() for name in _AFFILIATIONS for value in _of(login.attributes, name)}
+
+
 def _cpr_kept(login: Login, service: Service) -> str | None:
     """Say why the CPR stays here (invariant 4): it goes only to a named controller, encrypted, and only if real.
 
@@ -177,6 +183,9 @@ def _cpr_kept(login: Login, service: Service) -> str | None:
         return "no_controller"
     if not service.encrypts:
         return "no_encryption_key"
+    if not _known_in_person(login):
+        # Whoever may type a number of their own would else be somebody else to the service.
+        return "not_known_in_person"
     return None if login.cpr == "real" else _NOT_REAL.get(login.cpr, "not_real")
 
 
@@ -192,7 +201,7 @@ def _known_in_person(login: Login) -> bool:
     """
     if login.assurance is None or login.assurance is Assurance.SELF_ASSERTED:
         return False
-    roles = {value.partition("@")[0].casefold() for name in _AFFILIATIONS for value in _of(login.attributes, name)}
+    roles = _roles(login)
     if roles:
         return not roles.isdisjoint(_IN_PERSON)
     return login.assurance >= Assurance.SUBSTANTIAL and login.withheld.isdisjoint(_AFFILIATIONS)

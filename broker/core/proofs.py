@@ -35,3 +35,11 @@ class Mailing:
     link: str
     sent: datetime
     until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whom (a pseudonym) an address or a temporary borrower proves, and by which proof."""
+
+    owner: str
+    name: str

@@ -73,7 +73,7 @@ def borrower(patron: Any, mark_field: str, cpr_fields: Sequence[str] = (), kind:
         mark=patron.get(mark_field) or None,
         email=patron.get("email") or None,
         born=day(patron.get("date_of_birth")),
-        cpr=_cpr(patron, cpr_fields, kind),
+        cpr=number_of(patron, cpr_fields, kind),
         fields={ours: value for ours, value in given.items() if isinstance(value, str) and value},
     )
 
@@ -84,7 +84,7 @@ def attributes(patron: Mapping[str, Any], kind: str) -> list[str]:
     return [str(each.get("value")) for each in found if isinstance(each, Mapping) and kind and each.get("type") == kind]
 
 
-def _cpr(patron: Mapping[str, Any], cpr_fields: Sequence[str], kind: str) -> str | None:
+def number_of(patron: Mapping[str, Any], cpr_fields: Sequence[str], kind: str) -> str | None:
     """Give the real number that a patron carries, in ten digits; a replacement number is none (cpr.md)."""
     values = (*(str(patron.get(field) or "") for field in cpr_fields), *attributes(patron, kind))
     numbers = (value[:6] + value[-4:] for value in map(str.strip, values) if _SPELLED.fullmatch(value))

@@ -1,6 +1,6 @@
 """What a change to a Koha patron sends: only what it must, and a CPR that arrives later before everything else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -17,6 +17,10 @@ class Settings(Protocol):
     @property
     def unique_field(self) -> str:
         """Give the database-unique field of those we make."""
+
+    @property
+    def cpr_fields(self) -> Sequence[str]:
+        """Give the fields in which ten digits are a CPR."""
 
     @property
     def card_number(self) -> str:
@@ -50,7 +54,8 @@ def identify(calls: Calls, settings: Settings, patron: Mapping[str, Any], cpr: s
     """
     number, path = queries.spellings(cpr)[0], queries.patron_path(str(patron.get("patron_id")))
     held = answers.attributes(patron, settings.cpr_attribute)
-    if any(each.strip() not in queries.spellings(cpr) for each in held):
+    other = answers.number_of(patron, settings.cpr_fields, settings.cpr_attribute) not in {None, number}
+    if other or any(each.strip() not in queries.spellings(cpr) for each in held):
         raise LibraryRefused("change: the patron carries another number")
     fields = {settings.unique_field} | ({"cardnumber"} if settings.card_number else set())
     missing = {name: number for name in sorted(fields) if patron.get(name) != number}

@@ -20,6 +20,7 @@ from broker.web.finishing import pin_url
 from broker.web.forms import Form
 from broker.web.login import Login
 from broker.web.pages import Pages
+from broker.web.screens import may_be_temporary
 
 _PURPOSE: Final = "pin"
 _STATUS: Final = {"pin_throttled": 429}
@@ -82,7 +83,9 @@ class PinLogin:
         by = transaction.authentication.upstream if transaction.authentication else self.desk.local
         step = self.desk.broker.step(transaction, self.desk.now())
         errand = transaction.errand in {Errand.LOGIN, Errand.SIGN_UP}
-        return by != self.desk.local and errand and isinstance(step, Ask | Enrol | OfferUpgrade)
+        if by == self.desk.local or not errand or not isinstance(step, Ask | Enrol | OfferUpgrade):
+            return False
+        return may_be_temporary(step.decision, transaction)
 
     def _verified(self, form: Form, *, temporary: bool = False) -> Borrower | str:
         """Give the borrower, or the reason why there is none."""

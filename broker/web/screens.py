@@ -9,7 +9,7 @@ from broker.core.entities import PERSISTENT, Controller, Service, Text
 from broker.core.policy import Decision, LegalBasis
 from broker.core.release import BORROWER_NUMBER, Disclosure, Item
 from broker.core.steps import Ask
-from broker.core.transaction import Transaction
+from broker.core.transaction import Errand, Transaction
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
 _DOTS: Final = "••••"
@@ -87,17 +87,22 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         changed=question.changed,
         affiliation=decision.policy.label[language] if decision.policy else "",
         mismatch=decision.mismatch is not None,
-        temporary=_may_be_temporary(decision, transaction),
+        temporary=may_be_temporary(decision, transaction),
         makes_account=decision.release is not None and decision.release.borrower == "make" and number is None,
         revealable=opened and any(row.revealable for _, row in rows),
     )
 
 
-def _may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
+def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
+    """Say whether a borrower that the desk made before the CPR number came may become the person's account.
+
+    Who has an account by that number is asked in a sign-up only: there the two of them are a case for staff.
+    """
     rule = decision.policy.borrower if decision.policy else None
     making = decision.release is not None and decision.release.borrower == "make" and decision.may_find_by_cpr
     number = transaction.account.number if transaction.account else None
-    return bool(making and number is None and transaction.temporary is None and rule and rule.temporary)
+    asked = number is None or transaction.errand is Errand.SIGN_UP
+    return bool(making and asked and transaction.temporary is None and rule and rule.temporary)
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:

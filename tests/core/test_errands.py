@@ -48,6 +48,14 @@ def test_a_pin_makes_no_new_pin(arrived: Transaction, terms: Any, permit: Any) -
     assert isinstance(next_step(by_login, terms(permit(borrower="make")), arrived.begun), Done)
 
 
+def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, permit: Any) -> None:
+    """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
+    unsure = replace(permit(borrower="make"), may_find_by_cpr=False)
+    step = next_step(replace(arrived, errand=Errand.PIN, account=Account("7", "known")), terms(unsure), arrived.begun)
+    assert isinstance(step, Refuse)
+    assert step.reason == "assurance_too_low"
+
+
 def test_a_new_pin_needs_a_borrower(arrived: Transaction, terms: Any, permit: Any) -> None:
     """Who has no account has no PIN to change."""
     step = next_step(

@@ -182,6 +182,13 @@ def test_a_name_beats_a_category_which_never_gets_cpr_or_number() -> None:
     assert (fates(other)["cpr"], fates(other)["borrower_number"]) == ("not_by_category", "not_by_category")
 
 
+def test_a_number_that_somebody_typed_stays_here() -> None:
+    """Self-asserted, a CPR is whoever the person wants to be: no service gets it, account or none."""
+    listing = replace(STUDENTS, releases=(release("my-loans", "sn", "cpr", borrower="none"),))
+    login = replace(LOGIN, cpr="real", assurance=Assurance.SELF_ASSERTED)
+    assert fates(decide(login, LOANS, listing))["cpr"] == "not_known_in_person"
+
+
 @pytest.mark.parametrize(
     ("service", "kind", "fate"),
     [
@@ -298,6 +305,7 @@ def test_an_account_may_be_made_by_some_ways_to_log_in_only(
         ({"attributes": Attributes({"role": ("affiliate@au.dk", "employee@au.dk")}), "intent": "former"}, False),
         ({"withheld": frozenset({"eduPersonScopedAffiliation"})}, False),
         ({"withheld": frozenset({"mail"})}, True),
+        ({"attributes": Attributes({"role": ("affiliate@au.dk",), "eduPersonAffiliation": ("student",)})}, False),
     ],
 )
 def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:

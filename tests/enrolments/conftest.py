@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.attempt import Tools
 from broker.cases import Cases
 from broker.core.borrower import Borrower, Change, Enrolment, Wish, WishedField
 from broker.core.errors import MailUnavailable
@@ -21,6 +20,7 @@ from broker.ledger import LEASE, Ledger
 from broker.links import Links
 from broker.stores import sqlite_file
 from broker.stores.sqlite import SqliteStore
+from broker.tools import Tools
 
 CPR = "0101990000"
 T = TypeVar("T")

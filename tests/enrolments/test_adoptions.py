@@ -82,7 +82,7 @@ class Killed(BaseException):
     """What kill -9 looks like from inside."""
 
 
-@pytest.mark.parametrize("death", range(8))
+@pytest.mark.parametrize("death", range(9))
 def test_a_death_at_any_point_leaves_one_borrower_with_the_cpr(world: Any, temporary: Borrower, death: int) -> None:
     """Whoever claims the enrolment next looks again before it does anything."""
     del temporary
@@ -112,7 +112,7 @@ def test_the_points_of_death_are_all_there_are(world: Any, temporary: Borrower) 
     world.live.want(wish(world), None)
     world.hooks.calls.clear()
     world.live.step()
-    assert world.hooks.calls == ["claim", "find", "read", "put", "change", "find", "put"]
+    assert world.hooks.calls == ["claim", "find", "read", "put", "put", "change", "find", "put"]
 
 
 def test_a_change_that_was_cut_short_is_made_whole(world: Any, temporary: Borrower) -> None:
@@ -144,3 +144,42 @@ def test_observing_says_what_would_be_adopted(world: Any, temporary: Borrower) -
     enrolment = world.enrolments("observe").want(wish(world), None)
     assert (enrolment.state, enrolment.outcome, enrolment.number) == (State.OBSERVED, Outcome.ADOPTED, "9")
     assert world.library.borrowers == {"9": temporary}
+
+
+def test_a_login_while_the_library_is_down_forgets_no_proof(world: Any, temporary: Borrower) -> None:
+    """The temporary borrower is proved and agreed to, and the person logs in again: there is still one account."""
+
+    def down() -> None:
+        raise LibraryUnavailable("down")
+
+    world.hooks.before["find"] = down
+    world.live.want(wish(world), None)
+    world.live.step()
+    world.live.want(world.wish(), None)
+    assert (world.settle().outcome, [*world.library.borrowers]) == (Outcome.ADOPTED, [temporary.number])
+
+
+def test_a_case_outlives_the_next_login(world: Any, temporary: Borrower) -> None:
+    """What staff have to look at stays listed, and makes no other account, until they try it again."""
+    world.library.borrowers["9"] = replace(temporary, category="STAFF")
+    world.live.want(wish(world), None)
+    for _ in range(2):
+        assert (world.settle().reason, [*world.library.borrowers]) == ("temporary_unfit", ["9"])
+        world.live.want(world.wish(), None)
+
+
+def test_a_temporary_borrower_becomes_one_person_only(world: Any, temporary: Borrower) -> None:
+    """Two who know its PIN at once: the second is for staff, whatever the library system has written by then."""
+    del temporary
+    other = "0202990000"
+
+    def second() -> None:
+        world.live.want(wish(world, cpr=other), None)
+        world.live.step()
+
+    world.hooks.before["change"] = second
+    world.live.want(wish(world), None)
+    world.live.step()
+    assert (world.live.standing(other).state, world.live.standing(other).reason) == (State.CASE, "temporary_unfit")
+    assert world.settle().number == "9"
+    assert [each.cpr for each in world.library.borrowers.values()] == [CPR]

@@ -7,6 +7,9 @@ import pytest
 
 from broker.core.borrower import Borrower, Outcome, State
 from broker.core.errors import LibraryUnavailable
+from broker.core.ports import Kept, Key
+from broker.core.proofs import Claim
+from broker.core.records import dump
 from broker.pauses import pause
 from broker.standing import Known
 
@@ -101,5 +104,10 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
     assert (world.cases.reason(owner), world.live.step()) == (None, None)
     world.live.want(world.wish(), None)
     assert world.settle().outcome is Outcome.CREATED
+    first, store = Key("proof", "k1.first", "kaldemail"), world.ledger.store
+    claim = Kept(dump(Claim("k1.first", "kaldemail")), "v", world.now + timedelta(days=365))
+    store.put(Key("proof", address), claim, None, world.now)
+    store.put(first, claim, None, world.now)
     assert world.cases.retry(row["id"])
+    assert store.get(first, world.now) is None  # nor does the one who held it prove anything by it any more
     assert [each["reason"] for each in world.cases.rows()] == [None]

@@ -159,3 +159,14 @@ def test_no_number_of_an_adoption_stands_in_a_url(koha: Simulation, library: Koh
     lines = koha.access.lines()
     assert any("extended_attributes" in line for line in lines)
     assert not any(part in line for line in lines for part in (CPR, "010180"))
+
+
+@pytest.mark.parametrize("field", ["userid", "cardnumber"])
+def test_a_patron_with_anothers_number_is_not_given_ours(
+    koha: Simulation, opened: Opened, soon: Soon, field: str
+) -> None:
+    """Without an attribute too: whoever got this borrower a moment ago keeps it."""
+    number = _temporary(koha, **{field: "0202810000"})
+    with pytest.raises(LibraryRefused):
+        opened(cpr_attribute="").change(_change(number), soon())
+    assert _shown(koha)[field] == "0202810000"

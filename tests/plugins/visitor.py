@@ -48,7 +48,7 @@ class Visitor:
 
     def __post_init__(self) -> None:
         """Listen to what the browser complains of."""
-        self.page.on("console", self._hear)
+        self.page.on("console", lambda message: self._hear(message))  # noqa: PLW0108 - a method with slots is no listener
         self.page.on("pageerror", lambda error: self.faults.append(f"{self.page.url}: {error}"))
 
     def origin(self, party: str) -> str:
