@@ -1,6 +1,7 @@
 """What a probe and an administrator are told: readiness, findings, and which broker is asked for its health."""
 
 import json
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -55,9 +56,9 @@ def unsaid(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[st
     for old, new in edits:
         assert old in text
         text = text.replace(old, new)
-    file = setting.folder / "changed.toml"
+    folder = shutil.copytree(setting.folder, tmp_path / "changed", dirs_exist_ok=True)
+    file = folder / setting.config.name
     file.write_text(text)
-    file.chmod(0o600)
     return inspection.findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
 
 
