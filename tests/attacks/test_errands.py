@@ -82,7 +82,7 @@ def test_a_finished_sign_up_gives_no_assertion(house: House) -> None:
     for path in ("", "/consent", "/upgrade", "/proof", "/pin"):
         got = person.get(f"{person.base}/login/{name}{path}")
         assert b"SAMLResponse" not in got.get_data()
-    held = _broker(house).read(name, house.clock.now())
+    held = house.broker.read(name, house.clock.now())
     assert held.transaction.errand is Errand.SIGN_UP
     assert held.transaction.issued is None
 
@@ -197,14 +197,10 @@ def _withdraw(house: House, person: Person) -> None:
     assert mark(person.press(listed, do="withdraw"))[0] == "choices"
 
 
-def _broker(house: House):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    return house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
-
-
 def _newest(house: House) -> str:
     listed = house.parts.store.list("transaction", None, house.clock.now())
     newest = max(
         (key.group for key, _ in listed),
-        key=lambda name: _broker(house).read(name, house.clock.now()).transaction.begun,
+        key=lambda name: house.broker.read(name, house.clock.now()).transaction.begun,
     )
     return str(newest)

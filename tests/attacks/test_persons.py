@@ -111,3 +111,13 @@ def landed(house: House, came: tuple[Person, TestResponse]) -> Landing:
     """Agree to what is asked and give what MyPrint hears."""
     person, page = came
     return house.landing(person.agree(page))
+
+
+def test_no_account_is_learnt_of_whose_name_is_in_doubt(house: House, asta: Landing) -> None:
+    """While staff have the case nothing is written down about a borrower for a person who may be another."""
+    assert asta
+    _, page = arrive(house, schacPersonalUniqueID=(URN + OTHER,), eduPersonAssurance=("2",))
+    assert mark(page) == ("refuse", "cpr_changed")
+    known = house.broker.read(page.request.path.split("/")[2], house.clock.now()).transaction
+    assert known.person is not None
+    assert (known.person.case, known.account) == ("cpr_changed", None)

@@ -62,9 +62,10 @@ def test_two_hundred_guesses_at_two_workers_are_five(demo: Running) -> None:
 
     with ThreadPoolExecutor(24) as threads:
         statuses = list(threads.map(tries, range(200)))
-    assert sum(CHECK in line for line in demo.patrons.access.lines()) - before <= 5
+    assert 0 < sum(CHECK in line for line in demo.patrons.access.lines()) - before <= 5
     assert set(statuses) <= {422, 429, 503}
-    assert statuses.count(422) <= 5
+    assert 0 < statuses.count(422) <= 5
+    assert statuses.count(429) > 150
 
 
 @pytest.mark.parametrize("pin", ["4072", "0000"])

@@ -14,7 +14,10 @@ from broker.core.errors import BrowserUnmatched, CodeRefused
 from broker.core.ports import Kept, Key
 from broker.stores.sqlite import SqliteStore
 from broker.transactions import Held
+from tests.plugins.house import House, mark
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
+from tests.plugins.requirements.people import EVA, asserted
+from tests.plugins.requirements.visits import CPR, sign_up
 
 
 @pytest.fixture(scope="module")
@@ -180,3 +183,10 @@ def test_what_is_kept_names_nobody(bench: Bench) -> None:
     keys = [repr(key) for key, _ in SqliteStore(bench.path).list("proof", None, bench.now)]
     assert len(keys) == 2
     assert not any(secret in key for key in keys for secret in (NURSE, "nurse", code, link))
+
+
+def test_whom_nothing_names_is_asked_for_no_proof(house: House) -> None:
+    """A proof of nobody would keep the address from its holder for a year: without name and number there is none."""
+    nameless = asserted(EVA, **{CPR: (), "eduPersonPrincipalName": ()})
+    assert mark(sign_up(house.person(), nameless, "hospital", "nemid"))[0] != "proof"
+    assert mark(sign_up(house.person(), EVA, "hospital", "nemid"))[0] == "proof"

@@ -203,7 +203,7 @@ def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
     person = house.person()
     page = person.log_in("asta")
     house.landing(person.agree(page))
-    broker = house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
+    broker = house.broker
     now = house.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
     step = broker.step(held.transaction, now)
@@ -218,7 +218,7 @@ def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None
     person = house.person()
     page = person.log_in("asta")
     house.landing(person.agree(page))
-    broker = house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
+    broker = house.broker
     now = house.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
     step = broker.step(held.transaction, now)
@@ -332,7 +332,7 @@ def test_what_is_told_while_the_person_is_looked_up_is_not_lost(
     """One tab looks the person up, another adds a fact of theirs: nothing stays that was learnt without it."""
     person = house.person()
     arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
-    broker = house.app.view_functions["login.show"].__self__.desk.broker  # type: ignore[union-attr]
+    broker = house.broker
     name, now = arrived.location.partition("?")[0].rpartition("/")[2], house.clock.now()
 
     def tell() -> None:

@@ -24,7 +24,9 @@ from broker.demo.mailbox import Mailbox
 from broker.demo.personas import persona
 from broker.demo.running import seeds
 from broker.demo.setting import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
+from broker.flow import Broker
 from broker.saml import bindings, encryption, signature
+from broker.web.desk import Desk
 from tests.plugins.ports import free_port
 
 
@@ -54,6 +56,17 @@ class House:
         """Give the broker's parts."""
         found: parts_of.Parts = self.app.extensions["broker"]
         return found
+
+    @property
+    def desk(self) -> Desk:
+        """Give what the broker's endpoints reach."""
+        found: Desk = self.app.view_functions["login.show"].__self__.desk  # type: ignore[union-attr]
+        return found
+
+    @property
+    def broker(self) -> Broker:
+        """Give the flow behind the pages."""
+        return self.desk.broker
 
     def person(self) -> "Person":
         """Give a browser that has never been here."""
