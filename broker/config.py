@@ -14,6 +14,7 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.saml.keys import exposed
 from broker.settings.addresses import BaseUrl, Network, Url
 from broker.settings.crosschecks import crosschecks
+from broker.settings.peers import ServiceTable, UpstreamTable
 from broker.settings.sources import Given, Place, dotted, read, variable
 from broker.settings.tables import (
     Contact,
@@ -24,11 +25,9 @@ from broker.settings.tables import (
     Name,
     PlacesTable,
     ServeTable,
-    ServiceTable,
     SignUpTable,
     StoreTable,
     Table,
-    UpstreamTable,
 )
 
 FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys")

@@ -1,0 +1,53 @@
+"""The commands that look after borrowers who are wanted."""
+
+import click
+
+from broker import inspection
+from broker.commands.telling import as_json, show, told
+
+
+@click.group()
+def enrolments() -> None:
+    """Look after borrowers that are wanted, made, or waiting for staff."""
+
+
+@enrolments.command("list")
+@as_json
+@told
+def list_enrolments(*, as_json: bool) -> None:
+    """List every enrolment; nothing personal but the borrower number."""
+    rows = list(inspection.opened().cases.rows())
+    click.echo(f"{len(rows)} enrolments", err=True)
+    show(rows, as_json=as_json)
+
+
+@enrolments.command("show")
+@click.argument("enrolment")
+@as_json
+@told
+def show_enrolment(enrolment: str, *, as_json: bool) -> None:
+    """Show one enrolment by its id."""
+    row = inspection.opened().cases.show(enrolment)
+    if row is None:
+        raise click.ClickException("no such enrolment; broker enrolments list shows their ids")
+    show([row], as_json=as_json, alone=True)
+
+
+@enrolments.command("retry", short_help="Try an enrolment again.")
+@click.argument("enrolment")
+@told
+def retry_enrolment(enrolment: str) -> None:
+    """Try an enrolment again, after what it stood at has been put right."""
+    if not inspection.opened().cases.retry(enrolment):
+        raise click.ClickException("no such enrolment, or nothing left to try")
+    click.echo("it is due now")
+
+
+@enrolments.command("run", short_help="Carry out what is due now, and end.")
+@told
+def run_enrolments() -> None:
+    """Carry out everything that is due now, and end."""
+    parts = inspection.opened()
+    if parts.enrolments.mode != "live":
+        raise click.ClickException(f"library.mode is {parts.enrolments.mode}: nothing is carried out")
+    click.echo(f"{len(list(iter(parts.enrolments.step, None)))} carried out")

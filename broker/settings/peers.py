@@ -1,0 +1,80 @@
+"""The tables of broker.toml that name upstreams and services, and what they become in the core."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+
+from broker.core.entities import Assurance, Controller, Institution, Profile
+from broker.settings.tables import Filled, Links, Name, Table, Wording
+
+
+def _assurance(value: object) -> object:
+    """Read the word of the policy files; anything else is left for the type to refuse."""
+    named = {each.name.lower(): each for each in Assurance}
+    return named.get(value, "") if isinstance(value, str) else value
+
+
+class InstitutionTable(Table):
+    """One identity provider behind an upstream, and how far it is trusted."""
+
+    entity_id: Filled
+    aliases: tuple[Filled, ...] = ()
+    scopes: tuple[Filled, ...] = ()
+    may_assert: frozenset[Literal["cpr"]] = frozenset()
+    max_assurance: Annotated[Assurance, BeforeValidator(_assurance)] = Assurance.HIGH
+    label: Wording | None = None
+
+    def institution(self) -> Institution:
+        """Give the institution as the core has it."""
+        return Institution(
+            entity_id=self.entity_id,
+            aliases=self.aliases,
+            scopes=self.scopes,
+            may_assert=frozenset(self.may_assert),
+            max_assurance=self.max_assurance,
+            label=self.label.text() if self.label else None,
+        )
+
+
+class UpstreamTable(Table):
+    """One way to log in; profile "library" is the library account, and has neither entity_id nor institutions."""
+
+    profile: Profile
+    entity_id: Filled | None = None
+    sp_entity_id: Filled | None = None
+    attribute_map: Filled | None = None
+    label: Wording
+    institutions: tuple[InstitutionTable, ...] = ()
+    only: tuple[Filled, ...] = ()
+    cbc: bool = False
+    requester_id: bool = True
+
+    def parties(self) -> tuple[Institution, ...]:
+        """Give its institutions; unless it is a hub, an upstream without any is its own (design 4)."""
+        if self.institutions or self.profile in {"wayf", "library"}:
+            return tuple(each.institution() for each in self.institutions)
+        return (Institution(self.entity_id or ""),)
+
+
+class ControllerTable(Wording):
+    """Who answers for what a service gets (GDPR article 4(7))."""
+
+    contact: str = ""
+
+    def controller(self) -> Controller:
+        """Give the controller as the core has it."""
+        return Controller(self.text(), self.contact)
+
+
+class ServiceTable(Table):
+    """One SAML service provider of the library."""
+
+    entity_id: Filled
+    label: Wording
+    description: Wording | None = None
+    privacy_notice: Links | None = None
+    url: Links | None = None
+    methods: tuple[Name, ...] | None = None
+    controller: ControllerTable | None = None
+    categories: tuple[Filled, ...] = ()
+    attribute_map: Filled = "library"
