@@ -1,0 +1,123 @@
+"""Measures what the gate adds to a login, and what the largest messages cost that anybody may post.
+
+    .venv/bin/python bench/gate.py [--rounds 2000]
+
+The baseline is lxml reading the same bytes with its defaults, in the same run. The login's Response is of the size that a
+university sends (about 7 kB, Response and assertion signed, RSA-2048).
+"""
+
+import argparse
+import base64
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from lxml import etree
+
+from broker.core.errors import MessageRefused
+from broker.saml import gate, keys, signature, times
+from broker.saml.names import ASSERTION, SAMLP, RESPONSE, SAML
+
+_LARGE: Final = 400_000
+_REPEATS: Final = 7  # the quickest counts: the rest is what else the machine did
+_ATTRIBUTE: Final = (
+    '<saml:Attribute Name="urn:oid:1.3.6.1.4.1.5923.1.1.1.%d" FriendlyName="attribute%d"'
+    ' NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri"><saml:AttributeValue>%s</saml:AttributeValue>'
+    "</saml:Attribute>"
+)
+_RESPONSE: Final = (
+    f'<samlp:Response xmlns:samlp="{SAMLP}" xmlns:saml="{SAML}" ID="_r1" Version="2.0" IssueInstant="%(now)s"'
+    ' InResponseTo="_q1" Destination="https://broker.example/saml/sp/wayf/acs">'
+    "<saml:Issuer>https://hub.example</saml:Issuer><samlp:Status>"
+    '<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>'
+    '<saml:Assertion ID="_a1" Version="2.0" IssueInstant="%(now)s"><saml:Issuer>https://hub.example</saml:Issuer>'
+    '<saml:Subject><saml:NameID>_t1</saml:NameID></saml:Subject><saml:AuthnStatement AuthnInstant="%(now)s">'
+    "<saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
+    "</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>"
+    "<saml:AttributeStatement>%(attributes)s</saml:AttributeStatement></saml:Assertion></samlp:Response>"
+)
+_OFFENDING: Final = (
+    b'<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"'
+    b' xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_r1" Version="2.0" IssueInstant="no">%s</samlp:Response>'
+)
+
+
+def response() -> tuple[bytes, tuple[signature.VerifyKey, ...]]:
+    """Give a signed Response as octets, and the keys that verify it."""
+    written = "".join(_ATTRIBUTE % (number, number, "a value of some length") for number in range(18))
+    root = etree.fromstring(_RESPONSE % {"now": times.write(datetime.now(UTC)), "attributes": written})
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "signing.pem"
+        keys.new_pair(path, "benchmark", datetime.now(UTC), 2048)
+        private, certificate = path.read_bytes(), path.with_suffix(".crt").read_bytes()
+    key = signature.SigningKey.of(private, certificate)
+    signature.sign(root.find(ASSERTION), key)
+    signature.sign(root, key)
+    lines = [line for line in certificate.decode().splitlines() if "CERTIFICATE" not in line]
+    return etree.tostring(root), (signature.VerifyKey.of(base64.b64decode("".join(lines))),)
+
+
+def milliseconds(work: Callable[[], object], rounds: int) -> float:
+    """Give the CPU time of one ``work``, the quickest of several series."""
+    series = []
+    for _ in range(_REPEATS):
+        began = time.process_time()
+        for _ in range(max(1, rounds // _REPEATS)):
+            work()
+        series.append(time.process_time() - began)
+    return min(series) / max(1, rounds // _REPEATS) * 1e3
+
+
+def tried(raw: bytes) -> str:
+    """Give why the gate refuses ``raw``, or ``read``."""
+    try:
+        gate.parse(raw, RESPONSE)
+    except MessageRefused as refused:
+        return refused.cause
+    return "read"
+
+
+def filled(unit: bytes, length: int) -> bytes:
+    """Give an element of about ``length`` octets that holds ``unit`` again and again."""
+    return b"<a>" + unit * ((length - 7) // len(unit)) + b"</a>"
+
+
+def messages(genuine: bytes) -> dict[str, bytes]:
+    """Give large messages by name: refused at the door, and of the most that is read at all."""
+    most = gate.Bounds().octets
+    long_value = b"v" * (most - len(genuine) - 100)
+    return {
+        "400 kB": filled(b"<b/>", _LARGE),
+        "256 kB of elements": filled(b"<b/>", most),
+        "256 kB of text": filled(b"&#65;", most),
+        "256 kB of attributes": b"<a " + b"".join(b'a%x="" ' % number for number in range(26_000)) + b"/>",
+        "256 kB of declarations": b"<a b='" + b' xmlns="' * 999 + b" " * (most - 8_100) + b"'/>",
+        "elements that offend": _OFFENDING % (b"<samlp:x/>" * (gate.Bounds().nodes - 10)),
+        "values that offend": _OFFENDING % (b'<saml:Attribute Name=" " X="1"/>' * (gate.Bounds().attributes // 2 - 10)),
+        "a genuine one of 256 kB": genuine.replace(b"a value of some length", long_value, 1),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=2_000)
+    rounds = parser.parse_args().rounds
+    genuine, trusted = response()
+    assert tried(genuine) == "read"
+    plain = milliseconds(lambda: etree.fromstring(genuine), rounds)
+    gated = milliseconds(lambda: gate.parse(genuine, RESPONSE), rounds)
+    root = gate.parse(genuine, RESPONSE)
+    verified = milliseconds(lambda: signature.verify(root, trusted), rounds)
+    print(f"a Response of {len(genuine)} octets: lxml {plain:.3f} ms, gate {gated:.3f} ms, {gated / plain:.1f} times;")
+    print(f"the gate adds {gated - plain:.3f} ms; one signature verified {verified:.3f} ms")
+    for name, raw in messages(genuine).items():
+        spent = milliseconds(lambda raw=raw: tried(raw), 70)  # type: ignore[misc]
+        print(f"{name:26} {len(raw):>8} octets {spent:8.2f} ms  {tried(raw)}")
+
+
+if __name__ == "__main__":
+    main()
