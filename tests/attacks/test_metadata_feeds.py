@@ -1,0 +1,306 @@
+"""Row 33 of the table of attacks: hostile feeds of metadata, each made from a valid signed one by one change."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+import xmlsec
+from lxml import etree
+
+from broker.core.errors import MessageRefused
+from broker.saml import shape, signature
+from broker.saml.names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD, SIGNATURE
+from tests.plugins import feeds
+from tests.plugins.saml_messages import MORE, NOW, Forge
+
+ONE, EVIL = "https://one.example", "https://evil.example"
+SHA1: Final = "http://www.w3.org/2000/09/xmldsig#sha1"
+ENTITY_XML: Final = f'<md:EntityDescriptor entityID="{ONE}"><md:Organization/></md:EntityDescriptor>'
+FEED: Final = feeds.collection(ENTITY_XML, more=f' Name="{ONE}"')
+FORGED: Final = f'<md:EntityDescriptor xmlns:md="{MD}" entityID="{EVIL}"/>'
+_ds: Final = f"{{{DS}}}"
+
+Make = Callable[[Forge], bytes]
+
+
+def _plain(_: Forge) -> bytes:
+    return FEED.encode()
+
+
+def _by(change: Callable[[Any], object], xml: str = FEED) -> Make:
+    return lambda forge: feeds.forged(xml, forge.upstream.key.xml, change=change)
+
+
+def _with(xml: str = FEED, **how: Any) -> Make:
+    return lambda forge: feeds.forged(xml, forge.upstream.key.xml, **how)
+
+
+def _octets(change: Callable[[bytes], bytes]) -> Make:
+    return lambda forge: change(feeds.forged(FEED, forge.upstream.key.xml))
+
+
+def _ends(**delta: float) -> Make:
+    return lambda forge: feeds.signed(feeds.collection(ENTITY_XML, until=NOW + timedelta(**delta)), forge.upstream.key)
+
+
+def _insert(place: int, xml: str = FORGED) -> Callable[[Any], object]:
+    return lambda root: root.insert(place, etree.fromstring(xml))
+
+
+def _wrapped(place: str) -> Make:
+    """Put a forged root around the genuine, signed one: whoever looks the Reference up finds the genuine one."""
+
+    def make(forge: Forge) -> bytes:
+        genuine: Any = etree.fromstring(feeds.forged(FEED, forge.upstream.key.xml))
+        found = genuine.find(SIGNATURE)
+        outer = etree.fromstring(feeds.collection(FORGED).replace('"_f1"', '"_f2"'))
+        if place == "child":
+            outer.append(genuine)
+        elif place == "signature moved":
+            genuine.remove(found)
+            outer.insert(0, found)
+            outer.append(genuine)
+        elif place == "in an Object":
+            genuine.remove(found)
+            outer.insert(0, found)
+            held = etree.SubElement(found, f"{_ds}Object")
+            held.append(genuine)
+        elif place == "same ID":
+            outer.set("ID", "_f1")
+            genuine.remove(found)
+            outer.insert(0, found)
+            outer.append(genuine)
+        elif place == "in Extensions":
+            outer.insert(0, etree.Element(f"{{{MD}}}Extensions"))
+            outer[0].append(genuine)
+        return etree.tostring(outer)
+
+    return make
+
+
+def _algorithm(path: str, value: str) -> Callable[[Any], object]:
+    return lambda root: root.find(f".//{_ds}{path}").set("Algorithm", value)
+
+
+def _drop(path: str) -> Callable[[Any], object]:
+    def change(root: Any) -> None:
+        found = root.find(f".//{_ds}{path}")
+        found.getparent().remove(found)
+
+    return change
+
+
+def _twice(path: str) -> Callable[[Any], object]:
+    def change(root: Any) -> None:
+        found = root.find(f".//{_ds}{path}")
+        found.addnext(deepcopy(found))
+
+    return change
+
+
+def _own_key(forge: Forge) -> bytes:
+    """Sign with a stranger's key and send the stranger's certificate along."""
+    return feeds.signed(FEED, forge.stranger.key)
+
+
+def _pinned_name(forge: Forge) -> bytes:
+    """Sign with a stranger's key and send the pinned certificate along."""
+    signed = etree.fromstring(feeds.signed(FEED, forge.stranger.key))
+    found = signed.find(f".//{_ds}X509Certificate")
+    assert found is not None
+    found.text = forge.upstream.key.certificate
+    return etree.tostring(signed)
+
+
+def _hmac(forge: Forge) -> bytes:
+    """Take the pinned public key for the secret of an HMAC."""
+    pem = forge.upstream.certificate
+    key = xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataHmac, pem)
+    return feeds.forged(FEED, key, method=MORE + "hmac-sha256")
+
+
+def _entity(change: Callable[[Any], object]) -> Make:
+    """Sign the one entity in the feed, truly, and not the feed."""
+
+    def make(forge: Forge) -> bytes:
+        root: Any = etree.fromstring(FEED)
+        root.find(ENTITY).set("ID", "_e1")
+        signature.sign(root.find(ENTITY), forge.upstream.key)
+        change(root)
+        return etree.tostring(root)
+
+    return make
+
+
+def _lifted(root: Any) -> None:
+    root.insert(0, root.find(ENTITY).find(SIGNATURE))
+
+
+XPATH: Final = f"""<ds:Transform xmlns:ds="{DS}" Algorithm="http://www.w3.org/TR/1999/REC-xpath-19991116">\
+<ds:XPath>not(ancestor-or-self::*[@entityID])</ds:XPath></ds:Transform>"""
+BOMB: Final = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+XXE: Final = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+HOSTILE: Final[dict[str, tuple[Make, str]]] = {
+    # nobody signed it, or somebody else did
+    "unsigned": (_plain, "feed.unsigned"),
+    "the signature cut out": (_by(lambda root: root.remove(root[0])), "feed.unsigned"),
+    "an empty signature": (_by(lambda root: root[0].clear()), "gate.signed_infos"),
+    "no value": (_by(_drop("SignatureValue")), "feed.signature"),
+    "an empty value": (_by(lambda root: setattr(root.find(f".//{_ds}SignatureValue"), "text", "")), "feed.signature"),
+    "a value that is no base64": (
+        _by(lambda root: setattr(root.find(f".//{_ds}SignatureValue"), "text", "!")),
+        "feed.unreadable",
+    ),
+    "no digest": (_by(_drop("DigestValue")), "feed.signature"),
+    "a stranger's key": (_own_key, "feed.signature"),
+    "a stranger's key, the pinned certificate": (_pinned_name, "feed.signature"),
+    "an HMAC of the public key": (_hmac, "gate.signature_method"),
+    "the entity signed, not the feed": (_entity(lambda _: None), "feed.unsigned"),
+    "the entity's signature lifted to the feed": (_entity(_lifted), "gate.reference"),
+    # what was signed is not what stands there
+    "an entity added": (_by(_insert(1)), "feed.digest"),
+    "an entity added last": (_by(_insert(99)), "feed.digest"),
+    "an entity taken out": (
+        _by(lambda root: root.remove(root[2]), FEED.replace(ENTITY_XML, ENTITY_XML * 2)),
+        "feed.digest",
+    ),
+    "an entity renamed": (_by(lambda root: root[1].set("entityID", EVIL)), "feed.digest"),
+    "text added": (_by(lambda root: setattr(root[1], "tail", "x")), "feed.digest"),
+    "a space added": (_by(lambda root: setattr(root[1], "tail", (root[1].tail or "") + " ")), "feed.digest"),
+    "a longer life": (_by(lambda root: root.set("validUntil", "2026-12-05T00:00:00Z")), "feed.digest"),
+    "a shorter life": (_by(lambda root: root.set("validUntil", "2026-11-26T00:00:00Z")), "feed.digest"),
+    "an attribute more": (_by(lambda root: root.set("Name", "x")), "feed.digest"),
+    "an attribute less": (_by(lambda root: root.attrib.pop("Name")), "feed.digest"),
+    "the digest of the change": (
+        _by(lambda root: setattr(root.find(f".//{_ds}DigestValue"), "text", "AAAA")),
+        "feed.signature",
+    ),
+    # wrapped
+    "wrapped as a child": (_wrapped("child"), "feed.unsigned"),
+    "wrapped, signature moved": (_wrapped("signature moved"), "gate.reference"),
+    "wrapped in an Object": (_wrapped("in an Object"), "gate.object"),
+    "wrapped, both of one ID": (_wrapped("same ID"), "feed.digest"),
+    "wrapped in Extensions": (_wrapped("in Extensions"), "feed.unsigned"),
+    "the signature behind an entity": (_with(at=1), "feed.unsigned"),
+    "the signature last": (_with(at=99), "feed.unsigned"),
+    "two signatures": (_by(lambda root: root.insert(1, deepcopy(root[0]))), "feed.signatures"),
+    "a second signature last": (_by(lambda root: root.append(deepcopy(root[0]))), "feed.signatures"),
+    "two SignedInfos": (_by(_twice("SignedInfo")), "gate.signed_infos"),
+    "two References": (_by(_twice("Reference")), "gate.references"),
+    "a Reference to nothing": (_with(uri=""), "gate.reference"),
+    "a Reference elsewhere": (
+        _by(lambda root: root.find(f".//{_ds}Reference").set("URI", "#_e1")),
+        "gate.reference",
+    ),
+    "the root's ID taken away": (_by(lambda root: root.attrib.pop("ID")), "gate.reference"),
+    # algorithms
+    "signed by SHA-1": (_with(method="http://www.w3.org/2000/09/xmldsig#rsa-sha1"), "gate.signature_method"),
+    "digested by SHA-1": (_with(digest=SHA1), "gate.digest"),
+    "MD5": (_by(_algorithm("DigestMethod", MORE + "md5")), "gate.digest"),
+    "another canonicalisation": (
+        _with(c14n="http://www.w3.org/TR/2001/REC-xml-c14n-20010315"),
+        "gate.canonicalization",
+    ),
+    "inclusive canonicalisation of the whole": (
+        _with(transforms=(shape.ENVELOPED, "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")),
+        "gate.transforms",
+    ),
+    "no enveloped transform": (
+        _by(lambda root: root.find(f".//{_ds}Transform").getparent().remove(root.find(f".//{_ds}Transform"))),
+        "gate.transforms",
+    ),
+    "XPath chooses what is signed": (
+        _with(
+            transforms=(
+                shape.ENVELOPED,
+                XPATH,
+                EXCLUSIVE,
+            )
+        ),
+        "gate.transforms",
+    ),
+    # time
+    "no end": (
+        lambda forge: feeds.signed(feeds.collection(ENTITY_XML, until=None), forge.upstream.key),
+        "feed.unbounded",
+    ),
+    "an end without a zone": (
+        lambda forge: feeds.signed(FEED.replace('Z"', '"'), forge.upstream.key),
+        "feed.unbounded",
+    ),
+    "an end in no calendar": (
+        lambda forge: feeds.signed(
+            feeds.collection(ENTITY_XML, more=' validUntil="2026-02-30T00:00:00Z"', until=None), forge.upstream.key
+        ),
+        "feed.unbounded",
+    ),
+    "expired": (_ends(seconds=-200), "feed.expired"),
+    "too long": (_ends(days=14, seconds=200), "feed.window"),
+    "a year": (_ends(days=365), "feed.window"),
+    # not what it should be
+    "a DOCTYPE": (_octets(lambda raw: b"<!DOCTYPE x>" + raw), "feed.doctype"),
+    "entity expansion": (_octets(lambda raw: BOMB + raw), "feed.doctype"),
+    "an external entity": (
+        _octets(lambda raw: XXE + raw.replace(b"Organization/", b"Organization/>&e;<md:x/")),
+        "feed.doctype",
+    ),
+    "a DOCTYPE in UTF-16": (_octets(lambda raw: (b"<!DOCTYPE x>" + raw).decode().encode("utf-16")), "feed.unreadable"),
+    "too large": (_octets(lambda raw: raw + b" " * feeds.LARGEST), "feed.size"),
+    "cut short": (_octets(lambda raw: raw[:-9]), "feed.unreadable"),
+    "a second root": (_octets(lambda raw: raw + FORGED.encode()), "feed.unreadable"),
+    "no XML": (lambda _: b"<html><body>Sign in</body></html>", "feed.root"),
+    "nothing": (lambda _: b"", "feed.unreadable"),
+    "NULs": (lambda _: b"\0" * 100, "feed.unreadable"),
+    "the root a Response": (_octets(lambda raw: raw.replace(b"EntitiesDescriptor", b"Response")), "feed.root"),
+    "the root of no namespace": (_octets(lambda raw: raw.replace(MD.encode(), b"urn:x")), "feed.root"),
+    "the feed inside another document": (_octets(lambda raw: b"<x>" + raw + b"</x>"), "feed.root"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_feed_is_refused(case: str, forge: Forge) -> None:
+    """Each is refused, by the check that is there for it."""
+    make, cause = HOSTILE[case]
+    with pytest.raises(MessageRefused) as refused:
+        feeds.read(make(forge), feeds.trust(forge.upstream.certificate), ONE, EVIL)
+    assert refused.value.cause == cause
+
+
+CONTROLS: Final[dict[str, Make]] = {
+    "as it is": _with(),
+    "signed as our own": lambda forge: feeds.signed(FEED, forge.upstream.key),
+    "SHA-512": _with(method=MORE + "rsa-sha512", digest="http://www.w3.org/2001/04/xmlenc#sha512"),
+    "KeyInfo of anybody": _by(
+        lambda root: root[0].append(
+            etree.fromstring(f'<ds:KeyInfo xmlns:ds="{DS}"><ds:KeyName>x</ds:KeyName></ds:KeyInfo>')
+        )
+    ),
+    "three minutes over": _ends(seconds=-179),
+    "fourteen days and three minutes": _ends(days=14, seconds=179),
+    "a comment added": _by(lambda root: root.append(etree.Comment("nobody signs comments"))),
+}
+
+
+@pytest.mark.parametrize("case", CONTROLS)
+def test_a_sound_feed_is_read(case: str, forge: Forge) -> None:
+    """What one change leaves as good as it was is believed, so that refusing everything is no defence."""
+    found = feeds.read(CONTROLS[case](forge), feeds.trust(forge.upstream.certificate), ONE, EVIL)
+    assert set(found.entities) == {ONE}
+
+
+def test_no_comment_divides_what_is_read(forge: Forge) -> None:
+    """A comment that somebody adds to a signed feed cuts no text: what is kept has none (CVE-2017-11427)."""
+    xml = FEED.replace("<md:Organization/>", "<md:NameIDFormat>one.example.evil</md:NameIDFormat>")
+
+    def change(root: Any) -> None:
+        found = root.find(f".//{{{MD}}}NameIDFormat")
+        found.text = "one.example"
+        found.append(etree.Comment(""))
+        found[0].tail = ".evil"
+
+    octets = feeds.forged(xml, forge.upstream.key.xml, change=change)
+    (kept,) = feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).entities[ONE]
+    assert etree.fromstring(kept.octets).findtext(f".//{{{MD}}}NameIDFormat") == "one.example.evil"
+    assert etree.fromstring(octets).tag == ENTITIES

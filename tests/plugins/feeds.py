@@ -1,0 +1,74 @@
+"""Feeds of metadata for the tests: built from entities, signed by xmlsec, in whatever way a test asks."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Any, Final
+
+import xmlsec
+from lxml import etree
+
+from broker.saml import aggregates, shape, signature, times
+from broker.saml.names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
+from tests.plugins.saml_messages import MORE, NOW, SHA256
+
+LARGEST: Final = 4 * 1024 * 1024
+WINDOW: Final = timedelta(days=14)
+_SIGNATURE: Final = """<ds:Signature xmlns:ds="{ds}"><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="{c14n}"/>\
+<ds:SignatureMethod Algorithm="{method}"/><ds:Reference URI="{uri}"><ds:Transforms>{transforms}</ds:Transforms>\
+<ds:DigestMethod Algorithm="{digest}"/><ds:DigestValue/></ds:Reference></ds:SignedInfo><ds:SignatureValue/>\
+</ds:Signature>"""
+
+
+def collection(*entities: str, until: datetime | None = NOW + timedelta(days=7), more: str = "") -> str:
+    """Give an unsigned feed of these entities."""
+    end = f' validUntil="{times.write(until)}"' if until else ""
+    listed = "\n".join(entities)
+    return f'<md:EntitiesDescriptor xmlns:md="{MD}" ID="_f1"{end}{more}>\n{listed}\n</md:EntitiesDescriptor>'
+
+
+def signed(xml: str | bytes, key: signature.SigningKey) -> bytes:
+    """Sign a feed as our own metadata is signed."""
+    root = etree.fromstring(xml.encode() if isinstance(xml, str) else xml)
+    signature.sign(root, key)
+    return etree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def forged(
+    xml: str,
+    key: xmlsec.Key,
+    *,
+    method: str = MORE + "rsa-sha256",
+    digest: str = SHA256,
+    c14n: str = f"{EXCLUSIVE}",
+    transforms: tuple[str, ...] = (shape.ENVELOPED, EXCLUSIVE),
+    uri: str = "#_f1",
+    at: int = 0,
+    change: Callable[[Any], object] = lambda _: None,
+) -> bytes:
+    """Sign a feed truly, but in whatever way is asked; ``change`` is made afterwards."""
+    root = etree.fromstring(xml.encode())
+    written = "".join(each if each[0] == "<" else f'<ds:Transform Algorithm="{each}"/>' for each in transforms)
+    made = etree.fromstring(
+        _SIGNATURE.format(ds=DS, c14n=c14n, method=method, uri=uri, transforms=written, digest=digest)
+    )
+    root.insert(at, made)
+    signing = xmlsec.SignatureContext()
+    signing.key = key
+    for each in root.iter(ENTITIES, ENTITY):
+        if each.get("ID"):
+            signing.register_id(each, "ID")
+    signing.sign(made)
+    change(root)
+    return etree.tostring(root, encoding="utf-8")
+
+
+def trust(*keys: bytes | signature.VerifyKey, largest: int = LARGEST) -> aggregates.Trust:
+    """Give the trust in a feed that one of these keys signs."""
+    loaded = tuple(each if isinstance(each, signature.VerifyKey) else signature.VerifyKey.of(each) for each in keys)
+    return aggregates.Trust(loaded, WINDOW, largest)
+
+
+def read(octets: bytes, held: aggregates.Trust, *wanted: str, now: datetime = NOW) -> aggregates.Aggregate:
+    """Read a feed from octets."""
+    return aggregates.read(BytesIO(octets), held, wanted, now)
