@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = (
     *((each,) for each in ("serve", "check", "healthcheck")),
     ("keys", "list"),
+    ("keys", "rotate"),
     ("policy", "check"),
     ("policy", "test"),
     *(("enrolments", *each) for each in (("list",), ("show", "x"), ("retry", "x"), ("run",))),
@@ -187,6 +188,25 @@ def test_new_keys_are_listed_without_any_configuration(run: Run) -> None:
         78,
         "/proc/nothing: cannot be used: No such file or directory\n",
     )
+
+
+def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:
+    """What was done, what comes next and when; too early is exit 1 and changes nothing; --now does not wait."""
+    keys = str(folder / "keys")
+    begun = run("keys", "rotate", keys, "--json", "--only", "idp-encryption", "--only", "store")
+    assert begun.exit_code == 0, begun.stderr
+    assert "reload the broker" in begun.stderr
+    turns = json.loads(begun.stdout)
+    assert [(each["track"], each["did"], each["next"]) for each in turns] == [
+        ("idp-encryption", "start", "switch"),
+        ("store", "start", "switch"),
+    ]
+    again = run("keys", "rotate", "--only", "store", **configured(folder))
+    assert (again.exit_code, again.stderr.startswith("too early; next comes 20")) == (1, True)
+    assert [each["slot"] for each in json.loads(run("keys", "list", keys, "--json").stdout)].count("next") == 1
+    hurried = run("keys", "rotate", keys, "--json", "--now", "--only", "store")
+    assert [each["did"] for each in json.loads(hurried.stdout)] == ["switch"]
+    assert run("keys", "rotate", keys, "--only", "person").exit_code == 2
 
 
 def test_policies_here_need_no_configuration(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The commands that make and list the broker's own keys."""
+"""The commands that make, list and rotate the broker's own keys."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from broker.commands.telling import as_json, folder, show, told
+from broker.commands.telling import FINDINGS, as_json, folder, show, told
 from broker.inspection import configuration
+from broker.saml import key_listing, rotation
 from broker.saml import keys as saml_keys
 
 
 @click.group()
 def keys() -> None:
-    """Make and list the broker's own keys."""
+    """Make, list and rotate the broker's own keys."""
 
 
 @keys.command(short_help="Make every key the broker needs.")
@@ -31,4 +32,26 @@ def generate(folder: Path) -> None:
 @told
 def list_keys(folder: Path | None, *, as_json: bool) -> None:
     """List the keys of FOLDER (else those configured): use, slot, bits, end of the certificate, fingerprint."""
-    show([asdict(each) for each in saml_keys.listing(folder or configuration().keys)], as_json=as_json)
+    show([asdict(each) for each in key_listing.listing(folder or configuration().keys)], as_json=as_json)
+
+
+@keys.command(short_help="Take the next step of a rotation.")
+@click.option(
+    "--only", "tracks", multiple=True, type=click.Choice(rotation.TRACKS), help="Rotate this one; repeatable."
+)
+@click.option("--now", "early", is_flag=True, help="Do not wait for peers that hold older metadata: they will notice.")
+@folder
+@as_json
+@told
+def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json: bool) -> None:
+    """Take the next step for the keys of FOLDER (else those configured): start, switch, finish.
+
+    Reload the broker after each step. Exit 1 where it is too early for any.
+    """
+    place = folder or configuration().keys
+    turns = rotation.rotate(place, datetime.now(UTC), tracks or rotation.TRACKS, early=early)
+    show([asdict(each) for each in turns], as_json=as_json)
+    if not any(each.did for each in turns):
+        click.echo(f"too early; next comes {min(each.earliest for each in turns):%Y-%m-%d %H:%M} UTC", err=True)
+        raise SystemExit(FINDINGS)
+    click.echo("now reload the broker (SIGHUP), on every machine that has these keys", err=True)

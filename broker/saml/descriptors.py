@@ -21,7 +21,7 @@ from broker.saml.roles import POST, REDIRECT
 
 # Peers that refresh see a new key within hours; a copy that nobody refreshes dies while its keys are still ours.
 VALID_FOR: Final = timedelta(days=28)
-CACHED_FOR: Final = "PT6H"
+CACHED_FOR: Final = timedelta(hours=6)
 _GCM: Final = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")
 _CBC: Final = (f"{XENC}aes256-cbc", f"{XENC}aes128-cbc")
 _OAEP: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
@@ -95,7 +95,7 @@ def _entity(front: Front, now: datetime, **role: Any) -> md.EntityDescriptor:
     return md.EntityDescriptor(
         id=f"_{secrets.token_hex(16)}",
         valid_until=times.write(now + VALID_FOR),
-        cache_duration=CACHED_FOR,
+        cache_duration=f"PT{CACHED_FOR // timedelta(hours=1)}H",
         extensions=_extensions(*digests, *(algsupport.SigningMethod(algorithm=each) for each in methods)),
         organization=md.Organization(
             organization_name=_texts(md.OrganizationName, front.organization),

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,6 +29,7 @@ SLOTS: Final = ("current", "next", "previous")  # rotation: next is published, b
 SIZE: Final = 3072
 SMALLEST: Final = 2048  # saml_profiles.md row 7
 SECRET: Final = 32
+_ANOTHERS: Final = ("is not its .crt's key",)
 OURS: Final = 0o077  # mode bits that nobody but the owner may have
 VALID_FOR: Final = timedelta(days=3650)  # peers ignore the expiry (SDP-MD05); the key is what they pin
 
@@ -89,15 +89,27 @@ def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
     for face in FACES:
         for use in USES:
             new_pair(folder / f"{face}-{use}" / "current.pem", f"{face} {use}", now, size)
-    key_id = f"{now:%Y%m%d}-{secrets.token_hex(4)}"
+    key_id = new_id(now)
     _write(folder / "store" / f"{key_id}.key", secrets.token_bytes(SECRET))
     _write(folder / "store" / "current", key_id.encode())
     for name in ("index.key", "person.key"):
         _write(folder / name, secrets.token_bytes(SECRET))
 
 
+def new_id(now: datetime) -> str:
+    """Give an id for a new sealing key."""
+    return f"{now:%Y%m%d}-{secrets.token_hex(4)}"
+
+
 def new_pair(path: Path, subject: str, now: datetime, size: int = SIZE) -> None:
     """Write an RSA key to ``path`` (.pem) and its self-signed certificate beside it (.crt); neither may exist."""
+    made = pair(subject, now, size)
+    _write(path, made.private)
+    _write(path.with_suffix(".crt"), made.certificate)
+
+
+def pair(subject: str, now: datetime, size: int = SIZE) -> Pair:
+    """Make an RSA key and its self-signed certificate."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=size)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"library identity broker {subject}")])
     certificate = (
@@ -110,8 +122,8 @@ def new_pair(path: Path, subject: str, now: datetime, size: int = SIZE) -> None:
         .not_valid_after(now + VALID_FOR)
         .sign(key, hashes.SHA256())
     )
-    _write(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    _write(path.with_suffix(".crt"), certificate.public_bytes(Encoding.PEM))
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Pair(private, certificate.public_bytes(Encoding.PEM))
 
 
 def _write(path: Path, octets: bytes) -> None:
@@ -148,22 +160,22 @@ def load(folder: Path) -> KeyRing:
     return KeyRing(idp, sp, sealing, sealing_id, Pseudonyms(_id(index), index), Pseudonyms(_id(person), person))
 
 
+def slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, Pair]:
+    """Read the pairs of ``idp-signing`` or another track by slot; what is wrong with any is put into ``faults``."""
+    paths = [folder / track / f"{slot}.pem" for slot in SLOTS]
+    found = {path.stem: _pair(path, faults) for path in paths if path.exists() or path.stem == "current"}
+    return {slot: each for slot, each in found.items() if each}
+
+
 def _face(folder: Path, face: str, faults: list[Fault]) -> FaceKeys | None:
-    pairs: dict[str, list[Pair]] = {}
-    for use in USES:
-        paths = [folder / f"{face}-{use}" / f"{slot}.pem" for slot in SLOTS]
-        found = [_pair(path, faults) for path in paths if path.exists() or path.stem == "current"]
-        pairs[use] = [pair for pair in found if pair]
-    signing, encryption = pairs["signing"], pairs["encryption"]
-    if not signing or not encryption:
+    signing, encryption = (slots(folder, f"{face}-{use}", faults) for use in USES)
+    if "current" not in signing or "current" not in encryption:
         return None
-    retired = (folder / f"{face}-signing" / "previous.pem").exists()
-    published = signing[:-1] if retired and len(signing) > 1 else signing
     return FaceKeys(
-        signing=signing[0],
-        decryption=tuple(encryption),
-        signing_certificates=tuple(each.certificate for each in published),
-        encryption_certificate=encryption[0].certificate,
+        signing=signing["current"],
+        decryption=tuple(encryption.values()),
+        signing_certificates=tuple(each.certificate for slot, each in signing.items() if slot != "previous"),
+        encryption_certificate=encryption["current"].certificate,
     )
 
 
@@ -175,8 +187,17 @@ def _pair(path: Path, faults: list[Fault]) -> Pair | None:
         faults.append(Fault(str(error.filename), f"cannot be read: {error.strerror}", mend))
         return None
     found = _wrong(private, certificate)
+    if found == _ANOTHERS and (moved := _moving(path)) and not _wrong(private, moved):
+        return Pair(private, moved)
     faults.extend(Fault(str(path), what, "replace the key and its certificate together") for what in found)
     return None if found else Pair(private, certificate)
+
+
+def _moving(path: Path) -> bytes | None:
+    """Give the certificate of a switch that was cut short: its key has moved up already, by itself (rotation.py)."""
+    left = path.with_name("next.crt")
+    cut = path.stem == "current" and left.exists() and not path.with_name("next.pem").exists()
+    return left.read_bytes() if cut else None
 
 
 def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
@@ -194,7 +215,7 @@ def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     except ValueError:
         return ("has a .crt that is no PEM certificate",)
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return () if public.public_bytes(*form) == key.public_key().public_bytes(*form) else ("is not its .crt's key",)
+    return () if public.public_bytes(*form) == key.public_key().public_bytes(*form) else _ANOTHERS
 
 
 def _secret(path: Path, faults: list[Fault]) -> bytes:
@@ -208,36 +229,3 @@ def _secret(path: Path, faults: list[Fault]) -> bytes:
 def _id(key: bytes) -> str:
     """Derive a key's id from it one-way, so that the two cannot come apart."""
     return hashlib.sha256(b"key id\0" + key).hexdigest()[:8]
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One key as ``broker keys list`` shows it; ``fingerprint`` is of the certificate, SHA-256 over its DER form."""
-
-    use: str
-    slot: str
-    bits: int
-    fingerprint: str
-    until: datetime | None
-
-
-def listing(folder: Path) -> Iterator[Listed]:
-    """Give every key of a sound folder, none of its secrets; ``ConfigurationFaults`` as ``load``."""
-    ring = load(folder)
-    for face in FACES:
-        for use in USES:
-            for path in (folder / f"{face}-{use}" / f"{slot}.crt" for slot in SLOTS):
-                if path.exists():
-                    yield _listed(f"{face}-{use}", path)
-    for key_id in ring.sealing:
-        slot = "current" if key_id == ring.sealing_id else "reads"
-        yield Listed("store", slot, SECRET * 8, key_id, None)
-    yield Listed("index", "current", SECRET * 8, ring.index.key_id, None)
-    yield Listed("person", "current", SECRET * 8, ring.person.key_id, None)
-
-
-def _listed(use: str, path: Path) -> Listed:
-    certificate = x509.load_pem_x509_certificate(path.read_bytes())
-    public = certificate.public_key()
-    bits = public.key_size if isinstance(public, rsa.RSAPublicKey) else 0
-    return Listed(use, path.stem, bits, certificate.fingerprint(hashes.SHA256()).hex(), certificate.not_valid_after_utc)

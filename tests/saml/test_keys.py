@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from broker.core.errors import ConfigurationFaults
-from broker.saml.keys import SIZE, generate, listing, load, new_pair
+from broker.saml.key_listing import listing
+from broker.saml.keys import SIZE, generate, load, new_pair
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -1,0 +1,402 @@
+"""Keys that roll: every step, what is published in between, peers that refresh or not, and being killed anywhere."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from broker.core.entities import Text
+from broker.core.errors import ConfigurationFaults, MessageRefused
+from broker.core.ports import Kept, Key
+from broker.saml import bindings, descriptors, encryption, keys, rotation, signature
+from broker.saml.identity_provider import IdentityProviderFace
+from broker.saml.names import MD
+from broker.saml.rotation import RECORD, RELOADED, STORE, TRACKS, rotate
+from broker.saml.service_provider import ServiceProviderFace
+from broker.stores.opening import open_store
+from broker.stores.sealed import Sealed
+from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
+
+DAY = timedelta(days=1)
+HELD = descriptors.VALID_FOR
+FRONT = descriptors.Front(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
+FACES = TRACKS[:-1]
+
+
+class Killed(BaseException):
+    """The process died here: nothing that would tidy up runs."""
+
+
+@pytest.fixture(scope="module")
+def stock() -> list[keys.Pair]:
+    """Make a few pairs once: these tests use many, and none cares which."""
+    return [keys.pair("stock", NOW, 2048) for _ in range(4)]
+
+
+@pytest.fixture(scope="module")
+def judged() -> Callable[[bytes, bytes], tuple[str, ...]]:
+    """Judge a pair once, however often it is read: the arithmetic takes long and depends on nothing else."""
+    return cache(keys._wrong)
+
+
+@pytest.fixture(autouse=True)
+def quick(stock: list[keys.Pair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let new keys come from the stock, each once a test."""
+    left, made = list(stock), keys.pair
+
+    def pair(subject: str, now: datetime, size: int) -> keys.Pair:
+        return left.pop() if left else made(subject, now, min(size, 2048))
+
+    monkeypatch.setattr(keys, "pair", pair)
+    monkeypatch.setattr(keys, "_wrong", judged)
+
+
+@pytest.fixture
+def folder(parties: Parties, tmp_path: Path) -> Path:
+    """Give a copy of a sound keys folder."""
+    return Path(shutil.copytree(parties.folder / "keys", tmp_path / "keys"))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Give every file of the folder."""
+    return {str(each.relative_to(folder)): each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+
+
+def certificates(folder: Path, track: str) -> dict[str, bytes]:
+    """Give the certificate of each slot."""
+    return {slot: each.certificate for slot, each in keys.slots(folder, track, []).items()}
+
+
+@pytest.mark.parametrize("track", FACES)
+def test_the_three_steps(folder: Path, track: str) -> None:
+    """Start makes the next, switch moves everybody up, finish leaves the new one alone: nothing else ever changes."""
+    before, old = files(folder), certificates(folder, track)["current"]
+    (turn,) = rotate(folder, NOW, [track])
+    assert (turn.did, turn.phase, turn.next) == ("start", "started", "switch")
+    new = certificates(folder, track)["next"]
+    assert certificates(folder, track) == {"current": old, "next": new}
+    (turn,) = rotate(folder, turn.earliest, [track])
+    assert (turn.did, turn.phase, turn.next) == ("switch", "switched", "finish")
+    assert certificates(folder, track) == {"current": new, "previous": old}
+    (turn,) = rotate(folder, turn.earliest, [track])
+    assert (turn.did, turn.phase, turn.next) == ("finish", "steady", "start")
+    assert certificates(folder, track) == {"current": new}
+    after = files(folder)
+    own = {RECORD, f"{track}/current.pem", f"{track}/current.crt"}
+    assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} == own
+
+
+@pytest.mark.parametrize(
+    ("use", "switch", "finish"),
+    [("signing", HELD + RELOADED, RELOADED), ("encryption", RELOADED, HELD + RELOADED)],
+)
+def test_what_is_waited_for_is_the_oldest_copy(folder: Path, use: str, switch: timedelta, finish: timedelta) -> None:
+    """A key signs when every valid copy has it, and goes when no valid copy encrypts to it; no sooner, no later."""
+    at, track = NOW, f"sp-{use}"
+    rotate(folder, at, [track])
+    for wait, did in ((switch, "switch"), (finish, "finish")):
+        (early,) = rotate(folder, at + wait - timedelta(seconds=1), [track])
+        assert (early.did, early.earliest) == (None, at + wait)
+        at += wait
+        (turn,) = rotate(folder, at, [track])
+        assert turn.did == did
+
+
+def test_a_second_call_changes_nothing(folder: Path) -> None:
+    """At any phase: too early is told, with the time, and not one octet is another; not even a new rotation begins."""
+    at = NOW
+    for _ in range(3):
+        rotate(folder, at, early=True)
+        before = files(folder)
+        assert {each.did for each in rotate(folder, at)} == {None}
+        assert files(folder) == before
+        at += timedelta(minutes=1)
+    assert all(each.phase == "steady" and each.earliest > at + 27 * DAY for each in rotate(folder, at))
+
+
+def test_early_is_as_early_as_one_says(folder: Path) -> None:
+    """A key that somebody else may hold is gone in three steps, whatever peers hold."""
+    old = certificates(folder, "idp-signing")["current"]
+    steps = [rotate(folder, NOW, ["idp-signing"], early=True)[0].did for _ in range(3)]
+    assert steps == ["start", "switch", "finish"]
+    assert old not in certificates(folder, "idp-signing").values()
+
+
+def test_none_begins_while_another_is_under_way(folder: Path) -> None:
+    """The sealing key is done first; that the others take a month does not begin its next one."""
+    rotate(folder, NOW)
+    rotate(folder, NOW + RELOADED)
+    turns = {each.track: each for each in rotate(folder, NOW + HELD + RELOADED * 2)}
+    assert turns["idp-signing"].did == "switch"
+    assert turns[STORE].did is None
+    assert turns[STORE].phase == "steady"
+
+
+def test_a_new_sealing_key_reads_before_it_writes(folder: Path, tmp_path: Path) -> None:
+    """Between start and switch every process opens what the new one will seal; the old one opens its own for ever."""
+    bare = open_store("sqlite:broker.db", tmp_path)
+    place, until = Key("link", "g"), NOW + 400 * DAY
+
+    def store() -> Sealed:
+        ring = keys.load(folder)
+        return Sealed(bare, ring.sealing, ring.sealing_id)
+
+    first, old = store(), keys.load(folder).sealing_id
+    assert first.put(place, Kept(b"old", "1", until), None, NOW)
+    (turn,) = rotate(folder, NOW, [STORE])
+    waiting = store()
+    assert keys.load(folder).sealing_id == old
+    (turn,) = rotate(folder, turn.earliest, [STORE])
+    assert (turn.did, turn.phase) == ("switch", "steady")
+    assert keys.load(folder).sealing_id != old
+    assert store().put(place, Kept(b"new", "2", until), "1", NOW)
+    kept = waiting.get(place, NOW)
+    assert kept is not None
+    assert kept.value == b"new"
+    assert old in keys.load(folder).sealing
+
+
+@pytest.mark.parametrize("track", ["sp-encryption", STORE])
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_killed_anywhere_the_folder_is_sound_and_the_next_call_goes_on(
+    folder: Path, track: str, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After every single write, rename and unlink: all keys load, none that is needed is lost, and it ends."""
+    for _ in range(steps):
+        rotate(folder, NOW, [track], early=True)
+    held = keys.load(folder)
+    deaths = 0
+    while True:
+        copy = Path(shutil.copytree(folder, tmp_path / f"copy{deaths}"))
+        if not _dies(copy, track, deaths, monkeypatch):
+            break
+        ring = keys.load(copy)
+        whole = {each.private for each in ring.sp.decryption}
+        assert held.sp.decryption[0].private in whole
+        assert held.sealing.items() <= ring.sealing.items()
+        moved = certificates(copy, "sp-encryption")["current"] != certificates(folder, "sp-encryption")["current"]
+        first = _goes_on(copy, track)
+        # What had not been taken is taken now, and not something else in its place.
+        assert first == ("finish" if moved else "switch") or steps != 1 or track == STORE
+        deaths += 1
+    assert deaths >= 2
+
+
+def _dies(folder: Path, track: str, number: int, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Take the next step and die at the sync of that number, of those that say what has reached the disk."""
+    synced = iter(range(1000))
+    real = os.fsync
+
+    def dying(opened: int) -> None:
+        if next(synced) == number:
+            raise Killed
+        real(opened)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", dying)
+        try:
+            rotate(folder, NOW, [track], early=True)
+        except Killed:
+            return True
+    return False
+
+
+def _goes_on(folder: Path, track: str) -> str | None:
+    """Call until the track is steady with one key, nothing left lying about, and give the first step taken."""
+    first = None
+    for _ in range(4):
+        (turn,) = rotate(folder, NOW, [track], early=True)
+        first = first or turn.did
+        if turn.phase == "steady" and turn.did:
+            break
+    assert turn.phase == "steady"
+    names = {each.name for each in (folder / track).iterdir()}
+    assert not any(name.endswith(".new") for name in names)
+    assert names == {"current.pem", "current.crt"} or track == STORE
+    assert len(keys.load(folder).sp.decryption) == 1
+    return first
+
+
+def test_everything_written_is_its_owners_alone(folder: Path) -> None:
+    """Each file 0600 in every phase, whatever the umask says."""
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            rotate(folder, NOW, early=True)
+            assert {each.stat().st_mode & 0o777 for each in folder.rglob("*") if each.is_file()} == {0o600}
+    finally:
+        os.umask(before)
+
+
+def test_two_do_not_rotate_at_once(folder: Path) -> None:
+    """The second is told to wait, and the lock of a dead one is nobody's."""
+    with rotation._alone(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
+        rotate(folder, NOW)
+    assert rotate(folder, NOW)[0].did == "start"
+
+
+def test_a_lost_record_begins_the_wait_anew(folder: Path) -> None:
+    """Longer than needed and never shorter; one that cannot be read is told and not guessed at."""
+    rotate(folder, NOW)
+    (folder / RECORD).unlink()
+    late = NOW + HELD * 2
+    assert {each.did for each in rotate(folder, late)} == {None}
+    (turn,) = rotate(folder, late + HELD, ["idp-signing"])
+    assert (turn.did, turn.earliest) == (None, late + HELD + RELOADED)
+    (folder / RECORD).write_text("{")
+    with pytest.raises(ConfigurationFaults, match="delete it"):
+        rotate(folder, late + HELD * 2)
+
+
+def test_an_unsound_folder_is_not_rotated(folder: Path) -> None:
+    """What is wrong is told as at a start, and nothing is changed."""
+    (folder / "idp-signing" / "current.pem").write_bytes(b"x")
+    before = files(folder)
+    with pytest.raises(ConfigurationFaults, match="no unencrypted PEM"):
+        rotate(folder, NOW)
+    assert files(folder) == before
+
+
+def certificates_in(descriptor: bytes, use: str) -> list[bytes]:
+    """Give the certificates of a descriptor as PEM."""
+    found = etree.fromstring(descriptor).iterfind(f".//{{{MD}}}KeyDescriptor[@use='{use}']")
+    bodies = ["".join(str(part) for part in each.itertext()).strip() for each in found]
+    return [f"-----BEGIN CERTIFICATE-----\n{each}\n-----END CERTIFICATE-----\n".encode() for each in bodies]
+
+
+@dataclass
+class Running:
+    """A broker that has read the keys at some time and reads them again when it is told to (SIGHUP)."""
+
+    parties: Parties
+    folder: Path
+    ring: keys.KeyRing = field(init=False)
+    face: ServiceProviderFace = field(init=False)
+    response: bytes = b""
+    published: list[tuple[datetime, bytes, bytes]] = field(default_factory=list)
+
+    def reload(self, now: datetime) -> None:
+        """Read the keys again, and publish what both faces are from now on."""
+        self.ring = keys.load(self.folder)
+        upstream = self.parties.upstreams["wayf"]
+        front = replace(FRONT, entity_id=upstream.sp_entity_id)
+        idp, sp = descriptors.idp(FRONT, self.ring.idp, [], now), descriptors.sp(upstream, front, self.ring.sp, now)
+        self.published.append((now, idp, sp))
+        peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}
+        self.face = ServiceProviderFace.of(BASE, self.ring.sp, self.parties.metadata, **peers)
+        self.response = self._said()
+
+    def copy(self, fetched: datetime) -> tuple[bytes, bytes]:
+        """Give both descriptors as they were published then."""
+        return next(each[1:] for each in reversed(self.published) if each[0] <= fetched)
+
+    def _said(self) -> bytes:
+        """Write a signed Response."""
+        old, of = self.parties.idp, self.parties
+        told: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
+        face = IdentityProviderFace.of(BASE, IDP, self.ring.idp, old.metadata, **told, sp_entity_ids=())
+        return of.message(face.respond(of.request, of.disclosure(), of.authentication(), of.issued()))
+
+
+def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[str]:
+    """Say what a peer with this copy could not do: verify our Response or our AuthnRequest, or encrypt to us."""
+    found, (idp, sp) = set(), copy
+    if not any(verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
+        found.add("response")
+    query = broker.face.ask("wayf", "_q1", broker.parties.request, NOW).partition("?")[2]
+    signed = bindings.inflate_redirect(query, "SAMLRequest").signed
+    assert signed is not None
+    known = tuple(signature.VerifyKey.of(each) for each in certificates_in(sp, "signing"))
+    try:
+        signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, known)
+    except MessageRefused:
+        found.add("request")
+    (target,) = certificates_in(sp, "encryption")
+    sealed = encryption.encrypt(broker.parties.response().find("{*}Assertion"), target)
+    try:
+        encryption.decrypt(sealed, broker.face.decryption, allow_cbc=False)
+    except MessageRefused:
+        found.add("encryption")
+    return found
+
+
+def verified(xml: bytes, certificate: bytes, folder: Path) -> bool:
+    """Let the xmlsec1 program verify a Response's signature."""
+    (folder / "message.xml").write_bytes(xml)
+    (folder / "peer.crt").write_bytes(certificate)
+    node = "urn:oasis:names:tc:SAML:2.0:protocol:Response"
+    command = ["xmlsec1", "--verify", "--enabled-key-data", "rsa", "--pubkey-cert-pem", str(folder / "peer.crt")]
+    ran = subprocess.run(
+        [*command, "--id-attr:ID", node, str(folder / "message.xml")], capture_output=True, check=False
+    )
+    return ran.returncode == 0
+
+
+def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_path: Path) -> None:
+    """A whole rotation, each reload as late as allowed, each peer's copy as old as it may be: nobody is refused.
+
+    They fetch every six hours, every two weeks, or when the copy runs out. Who never does is refused from the switch
+    of the signing keys on, and its ciphertext from the drop of the old key on, and not a moment before.
+    """
+    broker, now = Running(parties, folder), NOW
+    broker.reload(now - HELD)
+    ages = [descriptors.CACHED_FOR, 14 * DAY, HELD]
+    refused: dict[str, datetime] = {}
+    taken: dict[tuple[str, str], datetime] = {}
+    late = RELOADED - timedelta(seconds=1)
+
+    def look() -> None:
+        for age in ages:
+            assert notices(broker.copy(now - age), broker, tmp_path) == set(), (now - NOW, age)
+        for what in notices(broker.copy(NOW), broker, tmp_path):
+            refused.setdefault(what, now)
+
+    while len(taken) < 12:
+        look()
+        turns = rotate(folder, now, FACES)
+        taken |= {(each.track, each.did): now + late for each in turns if each.did}
+        now += late
+        look()  # right before the reload, and right after it
+        broker.reload(now)
+        look()
+        now = max(now, min(each.earliest for each in turns if (each.track, "finish") not in taken or each.did))
+    look()
+    assert refused["response"] == taken["idp-signing", "switch"]
+    assert refused["request"] == taken["sp-signing", "switch"]
+    assert refused["encryption"] == taken["sp-encryption", "finish"]
+    assert taken["sp-encryption", "switch"] < taken["sp-signing", "switch"] < taken["sp-encryption", "finish"] + HELD
+
+
+def test_a_dropped_key_is_never_accepted_again(parties: Parties, folder: Path) -> None:
+    """What is encrypted to it does not open, and what it signs verifies by nothing that we publish."""
+    broker = Running(parties, folder)
+    broker.reload(NOW)
+    old = certificates_in(broker.copy(NOW)[0], "signing") + certificates_in(broker.copy(NOW)[1], "signing")
+    (target,) = certificates_in(broker.copy(NOW)[1], "encryption")
+    counts = []
+    for _ in range(3):
+        rotate(folder, NOW, early=True)
+        broker.reload(NOW)
+        published = [cert for each in broker.copy(NOW) for cert in certificates_in(each, "signing")]
+        counts.append((len(published), len(set(published) & set(old))))
+    assert counts == [(4, 2), (2, 0), (2, 0)]  # the previous is not published: nobody should take it any more
+    sealed = encryption.encrypt(parties.response().find("{*}Assertion"), target)
+    with pytest.raises(MessageRefused, match=r"gate\.decryption"):
+        encryption.decrypt(sealed, broker.face.decryption, allow_cbc=False)
+
+
+def test_the_record_holds_no_secret(folder: Path) -> None:
+    """Tracks, phases and times: it may be shown to anybody who asks how far a rotation is."""
+    rotate(folder, NOW)
+    found = json.loads((folder / RECORD).read_text())
+    assert found["idp-signing"] == {"phase": "started", "at": NOW.astimezone(UTC).isoformat()}
+    assert set(found) == set(TRACKS)
