@@ -6,16 +6,21 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # Debian packages whose program has the package's name; the tests start real ones.
 PROGRAMS := redis-server xmlsec1 chromium
+# Those that the interop tests start, each by a file of its package; without what they recommend, so that no web server runs.
+PEERS := /usr/sbin/apache2=apache2-bin /usr/sbin/shibd=shibboleth-sp-utils /usr/bin/openssl=openssl \
+	/usr/lib/apache2/modules/mod_shib.so=libapache2-mod-shib \
+	/usr/lib/apache2/modules/mod_auth_mellon.so=libapache2-mod-auth-mellon \
+	/usr/lib/python3/dist-packages/lasso.py=python3-lasso
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 
-# Installs Debian packages, or says in one sentence what is missing.
+# Installs Debian packages, with options of apt-get if there are any, or says in one sentence what is missing.
 define install
 { command -v apt-get >/dev/null || { echo "Please install:$(1)" >&2; exit 1; }; \
   echo "Installing Debian packages:$(1)"; \
-  $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(1) >/dev/null; }
+  $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(2)$(1) >/dev/null; }
 endef
 
-.PHONY: venv demo test check static programs bench lock clean
+.PHONY: venv demo test interop check static programs peers bench lock clean
 
 venv: .venv/run.stamp
 
@@ -39,8 +44,16 @@ programs:
 	@missing=; for each in $(PROGRAMS); do command -v $$each >/dev/null || missing="$$missing $$each"; done; \
 	[ -z "$$missing" ] || $(call install,$$missing)
 
-test: .venv/test.stamp programs
+peers:
+	@missing=; for each in $(PEERS); do [ -e $${each%=*} ] || missing="$$missing $${each#*=}"; done; \
+	[ -z "$$missing" ] || $(call install,$$missing,--no-install-recommends)
+
+test: .venv/test.stamp programs peers
 	$(BIN)/python -m pytest $(ARGS)
+
+# The products of the field on both sides of the broker; prints which does what, and fails where one does not.
+interop: .venv/test.stamp programs peers
+	$(BIN)/python -m pytest --quiet --no-header -p tests.plugins.interop.matrix tests/interop $(ARGS)
 
 # Everything a change must pass that is not a test: format, lint, types, import law, the shipped policies' own examples.
 static: .venv/test.stamp

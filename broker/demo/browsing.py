@@ -25,6 +25,7 @@ class _Loopback(HTTPAdapter):
             response: requests.Response = super().send(request, *args, **options)  # type: ignore[arg-type]
         finally:
             request.url = asked
+            del request.headers["Host"]  # or the next host of a redirect would be sent this one's cookies
         response.url = asked
         return response
 

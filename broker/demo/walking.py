@@ -53,11 +53,20 @@ def walk(
         walker.sign_up(person.sign_up)
     else:
         browser.get(f"{origin}/{person.service}")
+    _to_the_end(walker, patient=patient)
+
+
+def onward(browser: Browser, person: Persona, method: str) -> None:
+    """Log ``person`` in from whatever page the browser shows; errors as ``walk``."""
+    _to_the_end(_Walker(browser, person, method, remember=False, demo=None), patient=True)
+
+
+def _to_the_end(walker: "_Walker", *, patient: bool) -> None:
     for _ in range(_MOST_PAGES):
-        step, _reason = browser.mark()
+        step, _reason = walker.browser.mark()
         if (step == "enrol" and not patient) or not walker.go_on(step):
             return
-    msg = f"{person.name} goes in circles at {browser.mark()}"
+    msg = f"{walker.person.name} goes in circles at {walker.browser.mark()}"
     raise AssertionError(msg)
 
 

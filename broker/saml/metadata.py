@@ -1,5 +1,6 @@
 """The only reader of metadata/: the descriptor of each upstream and service in use, whole, or every fault at once."""
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,9 @@ from broker.saml.roles import IDP_ROLE, SP_ROLE, Faults, ServiceDescriptor, Upst
 BOUNDS: Final = gate.Bounds(
     octets=16 * 1024 * 1024, depth=40, nodes=1_000_000, attributes=1_000_000, namespaces=100_000
 )
+# What a tool says of the file it made, mod_shib for one (interop.md). No reader looks before the root element, so that
+# this cuts no text in two; a comment anywhere else is refused.
+_HEADING: Final = re.compile(rb"\A(\s*(?:<\?xml[^>]*\?>)?)\s*(?:<!--.*?-->\s*)+", re.DOTALL)
 _MENDS: Final = {
     "gate.comment": "take the XML comments out",
     "gate.instruction": "take the processing instructions out",
@@ -96,6 +100,7 @@ def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[_Found]:
 
 
 def _parsed(raw: bytes) -> etree._Element:
+    raw = _HEADING.sub(rb"\1", raw, count=1)
     try:
         return gate.parse(raw, ENTITY, BOUNDS)
     except MessageRefused as refused:

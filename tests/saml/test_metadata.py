@@ -71,6 +71,14 @@ def test_an_upstream_is_read(parties: Parties, folder: Path) -> None:
     assert (read.sso, publics, read.wants_signed) == (f"{HUB}/sso", owners, False)
 
 
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="UTF-8"?>\n'])
+def test_what_a_tool_says_above_the_metadata_is_passed_over(folder: Path, declaration: str) -> None:
+    """Mod_shib writes a comment before the root element of its metadata; nothing is read there."""
+    xml = (folder / "loans.xml").read_text()
+    (folder / "loans.xml").write_text(f"{declaration}<!-- Do *NOT*\nsupply as is -->\n <!-- two -->{xml}")
+    assert load(folder).services[LOANS].entity_id == LOANS
+
+
 def test_a_service_is_read(parties: Parties, folder: Path) -> None:
     """Its ACSs, keys, flags, formats and texts; a text in one language stands in for the other."""
     formats = "<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>"
@@ -138,6 +146,7 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
     ("hub", lambda xml: xml[:-9], "is no sound metadata: gate.unreadable"),
     ("hub", lambda xml: "<!DOCTYPE x>" + xml, "take the DOCTYPE out"),
     ("hub", lambda xml: xml + "<!-- ours -->", "take the XML comments out"),
+    ("loans", lambda xml: "<!-- ours -->" + xml.replace("<md:SPSSO", "<!-- in --><md:SPSSO"), "take the XML comments"),
     ("hub", lambda xml: xml.replace("protocolSupportEnumeration", "protocol"), "saml-schema-metadata-2.0.xsd"),
     ("hub", lambda xml: xml.replace("md:EntityDescriptor", "md:Entity"), "is no sound metadata: gate.root"),
     (

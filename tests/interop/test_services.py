@@ -1,0 +1,157 @@
+"""The products that a library puts before its services, with the broker as their identity provider."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qs, quote
+
+from broker.core.entities import PERSISTENT, TRANSIENT
+from broker.demo.walking import onward
+from tests.plugins.interop.table import SERVICES, row
+from tests.plugins.interop.watching import Watched, sealed_by
+from tests.plugins.interop.world import KARLA, World
+
+SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
+GCM: Final = ["http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]
+CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:1111024568"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the protected page of a product shows of Karla: values by the product's own names, "" for her number."""
+
+    values: Mapping[str, str]
+    name_id: str  # where the NameID stands
+    kind: str
+
+
+SHOWN: Final = {
+    "shib": Shown(
+        {"uid": "", "schacPersonalUniqueID": CPR, "givenName": "Karla", "sn": "Dam", "mail": "karla@post.au.example"},
+        "persistent-id",
+        PERSISTENT,
+    ),
+    "mellon": Shown(
+        {"MELLON_affiliation": "student@au.dk", "MELLON_organization": "au.dk"}, "MELLON_NAME_ID", TRANSIENT
+    ),
+    "python": Shown({"uid": "", "mail": "karla@post.au.example"}, "NAME_ID", PERSISTENT),
+}
+FORCE: Final = {"shib": "/Shibboleth.sso/Login?forceAuthn=true&target={page}", "python": "/protected/?force"}
+PASSIVE: Final = {
+    "shib": "/Shibboleth.sso/Login?isPassive=true&target={page}",
+    "mellon": "/mellon/login?IsPassive=true&ReturnTo={page}",
+    "python": "/protected/?passive",
+}
+
+
+def page(interop: World, peer: str) -> str:
+    """Give the address of a product's protected page."""
+    return interop.origin(peer) + "/protected/"
+
+
+def log_in(interop: World, peer: str, method: str = "wayf", address: str = "") -> Watched:
+    """Log Karla in at a product, to whatever page is the last."""
+    browser = Watched()
+    browser.get(address or page(interop, peer))
+    onward(browser, KARLA, method)
+    return browser
+
+
+@row(SERVICES, "login")
+def test_what_is_released_arrives(interop: World, peer: str) -> None:
+    """The protected page is reached, and shows each attribute that the policy releases there and the NameID sent."""
+    browser = log_in(interop, peer)
+    assert browser.page is not None
+    told, shown = browser.told(), SHOWN[peer]
+    assert browser.page.url == page(interop, peer)
+    assert {name: told.get(name) for name in shown.values} == {
+        name: value or interop.number() for name, value in shown.values.items()
+    }
+    again = log_in(interop, peer).told()
+    assert (told[shown.name_id] == again[shown.name_id]) is (shown.kind == PERSISTENT)
+
+
+@row(SERVICES, "encrypted")
+def test_what_is_released_is_encrypted(interop: World, peer: str) -> None:
+    """The assertion travels by AES-256-GCM and RSA-OAEP, and the product opens it."""
+    browser = log_in(interop, peer)
+    (response,) = browser.answered(interop.origin(peer))
+    assert sealed_by(response) == GCM
+    assert response.find("{*}Assertion") is None
+    assert browser.told()[SHOWN[peer].name_id]
+
+
+@row(SERVICES, "scopes")
+def test_scoped_values_survive_the_stock_policy(interop: World, peer: str) -> None:
+    """What has a scope is kept by Debian's attribute-policy.xml, since our descriptor publishes the scope."""
+    told = log_in(interop, peer).told()
+    assert (told["eppn"], told["affiliation"]) == ("karla@au.dk", "student@au.dk")
+    assert "invalid scope" not in (interop.apache.folder / "shibd.log").read_text()
+
+
+@row(SERVICES, "force")
+def test_a_fresh_login_reaches_the_upstream(interop: World, peer: str) -> None:
+    """Who has a session there is asked again, and only then."""
+    browser = log_in(interop, peer, "lasso")
+    place = interop.sso("lasso")
+    browser.get(page(interop, "mellon"))
+    onward(browser, KARLA, "lasso")
+    logins = [fields for action, fields in browser.sent if action.startswith(place)]
+    browser.get(interop.origin(peer) + FORCE[peer].format(page=quote(page(interop, peer))))
+    onward(browser, KARLA, "lasso")
+    again = [fields for action, fields in browser.sent if action.startswith(place)]
+    assert [each.get("ForceAuthn") for each in browser.asked(place)] == [None, None, "true"]
+    assert (len(logins), len(again)) == (1, 2)
+    assert browser.told()[SHOWN[peer].name_id]
+
+
+@row(SERVICES, "passive")
+def test_who_has_no_session_comes_back_unasked(interop: World, peer: str) -> None:
+    """NoPassive arrives where the product tells its portal so, and no page of ours was shown."""
+    browser = Watched()
+    browser.get(interop.origin(peer) + PASSIVE[peer].format(page=quote(page(interop, peer))))
+    onward(browser, KARLA, "wayf")
+    (response,) = browser.answered(interop.origin(peer))
+    codes = [str(each.get("Value")).rpartition(":")[2] for each in response.iter("{*}StatusCode")]
+    told = browser.told()
+    assert codes == ["Responder", "NoPassive"]
+    assert len(browser.sent) == 1
+    if peer == "shib":
+        assert parse_qs(told["QUERY_STRING"])["statusCode2"] == ["urn:oasis:names:tc:SAML:2.0:status:NoPassive"]
+    if peer == "mellon":
+        assert told["REQUEST_URI"] == "/refused.shtml"
+    if peer == "python":
+        assert told["STATUS"] == "StatusNoPassive"
+
+
+@row(SERVICES, "signed")
+def test_requests_are_signed_by_what_we_publish(interop: World, peer: str) -> None:
+    """The product signs by RSA-SHA256; without the signature its request is refused."""
+    browser = Watched()
+    browser.get(page(interop, peer))
+    sso = interop.demo.setting.ports.origin("broker") + "/saml/idp/sso"
+    (request,) = (each for each in browser.trail if each.startswith(f"{sso}?"))
+    assert browser.mark()[0] == "choose"
+    assert browser.signed_by(sso) == [SHA256]
+    bare = "&".join(each for each in request.split("&") if not each.startswith(("SigAlg=", "Signature=")))
+    browser.get(bare)
+    assert browser.mark() == ("error", "message_refused")
+
+
+@row(SERVICES, "post")
+def test_a_posted_request_is_read(interop: World, peer: str) -> None:
+    """An AuthnRequest signed within and sent by HTTP-POST leads to the same page."""
+    browser = log_in(interop, peer, address=f"{page(interop, peer)}?binding=post")
+    assert browser.sent[0][0].endswith("/saml/idp/sso")
+    assert browser.told()[SHOWN[peer].name_id]
+
+
+@row(SERVICES, "deflated")
+def test_a_deflated_post_is_read(interop: World, peer: str) -> None:
+    """So does one that is DEFLATEd before it is posted, as passport-saml does against the standard."""
+    browser = log_in(interop, peer, address=f"{page(interop, peer)}?binding=deflated")
+    action, fields = browser.sent[0]
+    assert action.endswith("/saml/idp/sso")
+    assert not base64.b64decode(fields["SAMLRequest"]).lstrip().startswith(b"<")
+    assert browser.told()[SHOWN[peer].name_id]

@@ -1,0 +1,135 @@
+"""An identity provider by Lasso, run by Debian's own Python: a login page, a session, and signed, encrypted answers.
+
+Arguments: port, folder. The folder holds idp.xml, key.pem and key.crt, people.json ({name: {attribute: [values]}}),
+and sp.xml, the broker's descriptor, from the first request on.
+"""
+
+import json
+import secrets
+import sys
+from datetime import UTC, datetime, timedelta
+from html import escape
+from http import HTTPStatus
+from http.cookies import SimpleCookie
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import lasso
+
+PORT, FOLDER = int(sys.argv[1]), Path(sys.argv[2])
+PEOPLE: dict[str, dict[str, list[str]]] = json.loads((FOLDER / "people.json").read_text())
+LIVES = timedelta(minutes=4)
+SESSIONS: dict[str, str] = {}  # cookie: who
+
+
+def server() -> Any:
+    """Give Lasso with the broker as its only service provider."""
+    made = lasso.Server(*(str(FOLDER / name) for name in ("idp.xml", "key.pem")), None, str(FOLDER / "key.crt"))
+    made.signatureMethod = lasso.SIGNATURE_METHOD_RSA_SHA256
+    made.addProvider(lasso.PROVIDER_ROLE_SP, str(FOLDER / "sp.xml"), None, None)
+    provider = made.getProvider(next(iter(made.providerIds)))
+    provider.setEncryptionMode(lasso.ENCRYPTION_MODE_ASSERTION)
+    provider.setEncryptionSymKeyType(lasso.ENCRYPTION_SYM_KEY_TYPE_AES_256)
+    return made
+
+
+def asked(query: str) -> Any:
+    """Read an AuthnRequest; Lasso verifies its signature and looks the ACS up."""
+    login = lasso.Login(server())
+    login.processAuthnRequestMsg(query)
+    return login
+
+
+def stamp(when: datetime) -> str:
+    """Write a time as SAML does."""
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def statement(attributes: dict[str, list[str]]) -> Any:
+    """Write the attributes."""
+    written = []
+    for name, values in attributes.items():
+        attribute = lasso.Saml2Attribute()
+        attribute.name, attribute.nameFormat = name, lasso.SAML2_ATTRIBUTE_NAME_FORMAT_URI
+        attribute.attributeValue = [value_of(each) for each in values]
+        written.append(attribute)
+    found = lasso.Saml2AttributeStatement()
+    found.attribute = written
+    return found
+
+
+def value_of(text: str) -> Any:
+    """Write one value."""
+    node, value = lasso.MiscTextNode.newWithString(text), lasso.Saml2AttributeValue()
+    node.textChild = True
+    value.any = [node]
+    return value
+
+
+def answer(login: Any, who: str) -> str:
+    """Give the self-posting page that says who logged in; nobody is NoPassive or a cancelled login."""
+    if who:
+        login.validateRequestMsg(authentication_result=True, is_consent_obtained=True)
+        now = datetime.now(UTC)
+        times = (stamp(now), None, stamp(now - timedelta(seconds=5)), stamp(now + LIVES))
+        login.buildAssertion(lasso.SAML2_AUTHN_CONTEXT_PASSWORD_PROTECTED_TRANSPORT, *times)
+        login.assertion.attributeStatement = [statement(PEOPLE[who])]
+    else:
+        try:
+            login.validateRequestMsg(authentication_result=False, is_consent_obtained=False)
+        except lasso.LoginRequestDeniedError:
+            passive = login.request.isPassive
+            detail = lasso.SAML2_STATUS_CODE_NO_PASSIVE if passive else lasso.SAML2_STATUS_CODE_AUTHN_FAILED
+            login.response.status.statusCode.statusCode.value = detail
+    login.buildAuthnResponseMsg()
+    fields = {"SAMLResponse": login.msgBody, **({"RelayState": login.msgRelayState} if login.msgRelayState else {})}
+    hidden = "".join(f'<input type=hidden name="{name}" value="{escape(each)}">' for name, each in fields.items())
+    return f'<form method=post action="{escape(login.msgUrl)}">{hidden}<button>Continue</button></form>'
+
+
+def page(query: str) -> str:
+    """Give the login page."""
+    buttons = "".join(f'<button name=persona value="{name}">{name}</button>' for name in ("", *PEOPLE))
+    return f'<title>Lasso</title><form method=post action="/sso?{escape(query)}">{buttons}</form>'
+
+
+class Endpoint(BaseHTTPRequestHandler):
+    """The single sign-on endpoint, by Redirect."""
+
+    def do_GET(self) -> None:
+        """Take an AuthnRequest: answer for who has a session, else show the login page."""
+        query = urlsplit(self.path).query
+        login = asked(query)
+        who = SESSIONS.get(self.cookie(), "")
+        if login.request.isPassive or (who and not login.request.forceAuthn):
+            self.show(answer(login, who))
+        else:
+            self.show(page(query))
+
+    def do_POST(self) -> None:
+        """Take the login page."""
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
+        who, session = form["persona"][0], secrets.token_hex(16)
+        if who:
+            SESSIONS[session] = who
+        self.show(answer(asked(urlsplit(self.path).query), who), session)
+
+    def cookie(self) -> str:
+        """Give the session's name, if the browser has one."""
+        found = SimpleCookie(self.headers.get("Cookie", "")).get("lasso")
+        return found.value if found else ""
+
+    def show(self, text: str, session: str = "") -> None:
+        """Send a page."""
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        if session:
+            self.send_header("Set-Cookie", f"lasso={session}; HttpOnly; Path=/")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+
+if __name__ == "__main__":
+    ThreadingHTTPServer(("127.0.0.1", PORT), Endpoint).serve_forever()

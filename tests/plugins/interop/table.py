@@ -1,0 +1,75 @@
+"""The one table of interop: which product does what; the tests run it and ``make interop`` prints it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import pytest
+
+# Rows: name, and the product in its place.
+SERVICES: Final[Mapping[str, str]] = {
+    "shib": "mod_shib, service",
+    "mellon": "mod_auth_mellon, service",
+    "python": "pysaml2, service",
+}
+UPSTREAMS: Final[Mapping[str, str]] = {
+    "hub": "simulated hub, upstream",
+    "lasso": "Lasso, upstream",
+    "pysaml2": "pysaml2, upstream",
+}
+PEERS: Final[Mapping[str, str]] = {**SERVICES, **UPSTREAMS}
+# Columns.
+FEATURES: Final[Mapping[str, str]] = {
+    "login": "login",
+    "encrypted": "encrypted",
+    "scopes": "scopes",
+    "force": "ForceAuthn",
+    "passive": "IsPassive",
+    "signed": "signed",
+    "post": "POST",
+    "deflated": "deflated",
+}
+_REDIRECT: Final = "sends its AuthnRequest by HTTP-Redirect"
+_OURS: Final = "the broker sends its AuthnRequest by HTTP-Redirect"
+# Cells that do not apply, and why.
+NOT_APPLICABLE: Final[Mapping[tuple[str, str], str]] = {
+    ("mellon", "force"): "has no way to ask for ForceAuthn",
+    ("mellon", "scopes"): "does not look at scopes",
+    ("python", "scopes"): "does not look at scopes",
+    ("shib", "post"): _REDIRECT,
+    ("mellon", "post"): _REDIRECT,
+    ("shib", "deflated"): _REDIRECT,
+    ("mellon", "deflated"): _REDIRECT,
+    ("hub", "encrypted"): "signs its assertions and does not encrypt them, as WAYF",
+    ("pysaml2", "encrypted"): "encrypts by 3DES only, which the broker refuses",
+    ("hub", "signed"): "does not verify the signature of a request",
+    **{(upstream, feature): _OURS for upstream in UPSTREAMS for feature in ("post", "deflated")},
+}
+_Test = TypeVar("_Test", bound=Callable[..., Any])
+
+
+def row(peers: Mapping[str, str], feature: str) -> Callable[[_Test], _Test]:
+    """Run a test for every one of ``peers`` to whom a feature applies, as those cells of the table."""
+    applies = [each for each in peers if (each, feature) not in NOT_APPLICABLE]
+
+    def mark(test: _Test) -> _Test:
+        marked: _Test = pytest.mark.parametrize("peer", applies)(pytest.mark.interop(feature)(test))
+        return marked
+
+    return mark
+
+
+def lines(cells: Mapping[tuple[str, str], str]) -> list[str]:
+    """Print the table over what became of each cell; a cell that applies and is not among them is "missing"."""
+    notes: dict[str, int] = {}
+    width = max(map(len, PEERS.values()))
+    head = "  ".join(f"{each:>{max(len(each), 7)}}" for each in FEATURES.values())
+    written = [f"{'':{width}}  {head}"]
+    for peer, title in PEERS.items():
+        row_ = []
+        for feature, column in FEATURES.items():
+            why = NOT_APPLICABLE.get((peer, feature))
+            note = notes.setdefault(why, len(notes) + 1) if why else 0
+            text = f"- ({note})" if note else cells.get((peer, feature), "missing")
+            row_.append(f"{text:>{max(len(column), 7)}}")
+        written.append(f"{title:{width}}  {'  '.join(row_)}")
+    return [*written, "", *(f"({number}) {why}" for why, number in notes.items())]

@@ -1,0 +1,59 @@
+"""A browser that keeps every address it opens and every form it sends, so that a test can read the messages."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+from lxml import etree, html
+
+from broker.demo.browsing import Browser, Form
+from broker.saml import bindings
+
+_ALGORITHM: Final = "{http://www.w3.org/2001/04/xmlenc#}EncryptionMethod"
+
+
+@dataclass(slots=True)
+class Watched(Browser):
+    """One person's browser, watched."""
+
+    trail: list[str] = field(default_factory=list)
+    sent: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+
+    def submit(self, form: Form, **more: str) -> requests.Response:
+        """Send a form, and keep where it went and what it held."""
+        self.sent.append((form.action, {**form.fields, **more}))
+        return super(Watched, self).submit(form, **more)
+
+    def _opened(self, page: requests.Response) -> requests.Response:
+        self.trail += [each.url for each in (*page.history, page)]
+        return super(Watched, self)._opened(page)
+
+    def asked(self, place: str) -> list[etree._Element]:
+        """Give the AuthnRequests that this browser brought to ``place`` by Redirect, in order."""
+        found = [bindings.inflate_redirect(each, "SAMLRequest") for each in self._queries(place)]
+        return [etree.fromstring(each.xml) for each in found]
+
+    def signed_by(self, place: str) -> list[str]:
+        """Give the signature algorithm of each of those AuthnRequests, "" for one that is not signed."""
+        return [parse_qs(each).get("SigAlg", [""])[0] for each in self._queries(place)]
+
+    def answered(self, place: str) -> list[etree._Element]:
+        """Give the Responses that this browser posted to a page whose address begins with ``place``."""
+        fields = (each for action, each in self.sent if action.startswith(place) and "SAMLResponse" in each)
+        return [etree.fromstring(base64.b64decode(each["SAMLResponse"])) for each in fields]
+
+    def told(self) -> dict[str, str]:
+        """Give what the page of a service says it was told."""
+        text = html.fromstring(self.page.content).xpath("string(//pre[@id='seen'])") if self.page else ""
+        return dict(line.split("=", 1) for line in str(text).splitlines() if "=" in line)
+
+    def _queries(self, place: str) -> list[str]:
+        queries = [urlsplit(each).query for each in self.trail if each.startswith(f"{place}?")]
+        return list(dict.fromkeys(each for each in queries if "SAMLRequest=" in each))
+
+
+def sealed_by(response: etree._Element) -> list[str]:
+    """Give the algorithms by which the assertion of a Response is encrypted: content first, then key."""
+    return [str(each.get("Algorithm")) for each in response.iter(_ALGORITHM)]

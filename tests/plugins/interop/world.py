@@ -1,0 +1,143 @@
+"""A real broker between the field's own products: Apache's two modules below it, the hub, Lasso and pysaml2 above."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from broker.demo.identity import Identity
+from broker.demo.loopback import served
+from broker.demo.personas import persona
+from broker.demo.running import Running, running
+from broker.demo.setting import SERVICES, Ports, Setting, write
+from broker.demo.walking import number
+from broker.demo.wire import NAMES
+from tests.plugins.demo import free_base
+from tests.plugins.interop import apache, lasso_peer, pysaml2_peers
+from tests.plugins.ports import free_port
+
+# A student whom the desk has registered, so that every service lets her in from the first login on.
+KARLA: Final = persona("karla")
+# Which of the demo's services each product plays.
+PLAYED: Final = {"shib": "my-loans", "mellon": "e-resources", "python": "myprint"}
+# The upstreams beside the hub, by their names in broker.toml.
+UPSTREAMS: Final = {"lasso": "https://lasso.interop.example", "pysaml2": "https://pysaml2.interop.example"}
+_UPSTREAM: Final = """
+[upstreams.{name}]
+profile = "saml"
+entity_id = "{entity_id}"
+attribute_map = "wayf"
+cbc = {cbc}
+label = {{ en = "{name}", da = "{name}" }}
+institutions = [{{ entity_id = "{entity_id}", scopes = ["au.dk"], may_assert = ["cpr"] }}]
+"""
+_STUDENT: Final = "{upstream: wayf, schacHomeOrganization: [au.dk], eduPersonScopedAffiliation: [student@au.dk]}"
+# What the shipped file does not release to My loans, and what mod_shib is known to drop (interop.md).
+_MORE: Final = """\
+      eduPersonPrincipalName: {why: {en: It is tested here, da: Det afprøves her}}
+      eduPersonTargetedID: {why: {en: It is tested here, da: Det afprøves her}}
+"""
+_BEFORE: Final = "      borrower_number: {why: {en: So that the library finds"
+WIRE: Final = {**NAMES, "eduPersonTargetedID": "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"}
+TARGETED: Final = "WAYF-DK-0123456789abcdef"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everybody, running."""
+
+    demo: Running
+    apache: apache.Apache
+    lasso: lasso_peer.Lasso
+    service: pysaml2_peers.Service
+    provider: pysaml2_peers.IdentityProvider
+
+    def origin(self, service: str) -> str:
+        """Give where a service answers browsers."""
+        return self.service.origin if service == "python" else self.apache.origin(service)
+
+    def sso(self, upstream: str) -> str:
+        """Give where an upstream takes AuthnRequests."""
+        origins = {"lasso": self.lasso.origin, "pysaml2": self.provider.origin}
+        return (origins.get(upstream) or self.demo.setting.ports.origin("hub")) + "/sso"
+
+    @property
+    def broker(self) -> str:
+        """Give our entityID toward services."""
+        return self.demo.setting.ports.origin("broker") + "/saml/idp/metadata"
+
+    def number(self) -> str:
+        """Give Karla's borrower number."""
+        return number(self.demo, KARLA)
+
+    def introduce(self) -> None:
+        """Give the broker's own descriptors to everybody, as an operator would."""
+        port = self.demo.setting.ports.number("broker")
+        paths = ("idp", *(f"sp/{name}" for name in UPSTREAMS))
+        answers = [requests.get(f"http://127.0.0.1:{port}/saml/{each}/metadata", timeout=10) for each in paths]
+        idp, lasso, pysaml2 = (each.content for each in answers)
+        self.apache.learn(idp)
+        self.service.learn(self.broker, idp)
+        self.lasso.learn(lasso)
+        self.provider.learn(pysaml2)
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """Start everybody in ``folder``: the peers, the broker with their metadata, then its metadata to the peers."""
+    setting = write(folder / "demo", Ports(free_base()), datetime.now(UTC))
+    entity_ids = {each: SERVICES[service][2] for each, service in PLAYED.items()}
+    key = Identity.made("interop", datetime.now(UTC))
+    (folder / "own.key").write_text(key.key)
+    (folder / "own.crt").write_text(key.certificate)
+    asserted = {**KARLA.attributes, "eduPersonTargetedID": (TARGETED,)}
+    wire = {KARLA.name: {WIRE[name]: values for name, values in asserted.items()}}
+    local = {KARLA.name: {"givenName" if name == "gn" else name: [*values] for name, values in asserted.items()}}
+    own = f"{setting.ports.origin('broker')}/saml/idp/metadata"
+    with ExitStack() as stack:
+        modules = {each: entity_ids[each] for each in ("shib", "mellon")}
+        server = stack.enter_context(apache.serving(own, modules))
+        lasso = stack.enter_context(lasso_peer.serving(folder / "lasso", UPSTREAMS["lasso"], key, wire))
+        ports = free_port(), free_port()
+        own_key = folder / "own"
+        service = pysaml2_peers.Service(entity_ids["python"], f"http://python-sp.localhost:{ports[0]}", own_key)
+        origin = f"http://python-idp.localhost:{ports[1]}"
+        provider = pysaml2_peers.IdentityProvider(UPSTREAMS["pysaml2"], origin, own_key, local)
+        stack.enter_context(served(service.app(), ports[0]))
+        stack.enter_context(served(provider.app(), ports[1]))
+        written = {
+            **{PLAYED[each]: server.metadata(each) for each in modules},
+            PLAYED["python"]: service.metadata(),
+            "lasso": lasso.metadata(),
+            "pysaml2": provider.metadata(),
+        }
+        _arrange(setting, written)
+        found = World(stack.enter_context(running(setting)), server, lasso, service, provider)
+        found.introduce()
+        yield found
+
+
+def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
+    """Put the peers into the demo's folder: their metadata, two upstreams more, and who is a student by them."""
+    for name, xml in metadata.items():
+        (setting.folder / "metadata" / f"{name}.xml").write_bytes(xml)
+    more = "".join(
+        _UPSTREAM.format(name=name, entity_id=entity_id, cbc=json.dumps(name == "lasso"))
+        for name, entity_id in UPSTREAMS.items()
+    )
+    methods = json.dumps(["wayf", *UPSTREAMS])
+    written = re.sub(r"^methods = .*$", f"methods = {methods}", setting.config.read_text(), flags=re.MULTILINE)
+    setting.config.write_text(written + more)
+    student = setting.folder / "policies" / "student.yaml"
+    text = student.read_text()
+    assert _STUDENT in text
+    assert _BEFORE in text
+    matches = "".join(f"  - {_STUDENT.replace('wayf', name)}\n" for name in UPSTREAMS)
+    text = text.replace(f"  - {_STUDENT}\n", f"  - {_STUDENT}\n{matches}").replace(_BEFORE, _MORE + _BEFORE)
+    student.write_text(text)
