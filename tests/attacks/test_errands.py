@@ -184,7 +184,7 @@ def test_what_was_taken_back_meanwhile_lets_nothing_leave(house: House) -> None:
     assert mark(waits)[0] == "enrol"  # the yes on file was read, and the library system does not answer
     house.koha.faults.down = False
     _withdraw(house, first)
-    house.clock.ahead = timedelta(seconds=20)
+    house.clock.ahead = timedelta(minutes=2)
     assert mark(second.get(waits.request.path))[0] == "ask"
 
 
