@@ -97,7 +97,8 @@ class Config(BaseSettings):
             institutions=table.parties(),
             only=table.only,
             cbc=table.cbc,
-            requester_id=table.requester_id,
+            requester_id=table.profile != "oiosaml3" if table.requester_id is None else table.requester_id,
+            meets=table.authn_contexts,
         )
 
     def _federated(self) -> tuple[str, ...]:

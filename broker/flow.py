@@ -232,6 +232,7 @@ class Broker:
             lacking=self.learning.lacking,
             ways=self.rules.ways(transaction.request, transaction.errand),
             local=self.rules.local,
+            meets=self.rules.meets(transaction.authentication),
         )
 
 

@@ -7,14 +7,16 @@ from typing import Final
 
 from broker.core.attributes import AttributeMap, Attributes, Reading, WireAttribute, canonical
 from broker.core.borrower import Borrower
-from broker.core.entities import Controller, Service, Upstream
-from broker.core.errors import NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
+from broker.core.entities import Assurance, Controller, Service, Upstream
+from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
 from broker.core.evaluation import evaluate
+from broker.core.levels import Meets, answer
 from broker.core.policy import Decision, Effect, Login, PolicySet, Reason
 from broker.core.proofs import MAIL, Proved
 from broker.core.steps import ProveMailbox
 from broker.core.transaction import Authentication, AuthnRequest, Errand, Transaction
 from broker.core.unproved import allowed, unproved
+from broker.core.values import said
 
 # What a service is told of a login by number and PIN (saml-authn-context 3.4.8: a password over a protected session).
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
@@ -41,20 +43,43 @@ class Rules:
     def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> tuple[str, ...]:
         """Give the upstreams this request may take, in the service's order.
 
-        An IDPList narrows them and never widens (saml_profiles.md 37); RequestRefused where it leaves none. Nobody
-        signs up, or makes a new PIN, by a PIN; a PIN by mail asks for no login.
+        An IDPList narrows them and never widens (saml_profiles.md 37), a class that no PIN meets leaves the PIN out;
+        RequestRefused where none is left. Nobody signs up, or makes a new PIN, by a PIN; a PIN by mail asks for no
+        login.
         """
         methods = self.services[request.service].methods
         if errand is Errand.PIN_BY_MAIL:
             return ()
         if errand in {Errand.SIGN_UP, Errand.PIN}:
             return tuple(name for name in methods if name not in self.local)
-        if not request.idp_list:
-            return methods
-        ways = tuple(name for name in methods if self._listed(self.upstreams[name], request.idp_list))
-        if not ways:
+        ways = tuple(
+            name for name in methods if not request.idp_list or self._listed(self.upstreams[name], request.idp_list)
+        )
+        if methods and not ways:
             raise RequestRefused(NO_SUPPORTED_IDP, "IDPList names no way of this service", request=request)
-        return ways
+        able = tuple(name for name in ways if not self._falls_short(self.upstreams[name], request))
+        if ways and not able:
+            raise RequestRefused(NO_AUTHN_CONTEXT, "no way of this service meets the class", request=request)
+        return able
+
+    def meets(self, authentication: Authentication | None) -> Meets:
+        """Give what the classes of this upstream are good for, as far as its institution is good for it itself."""
+        if authentication is None:
+            return {}
+        upstream = self.upstreams[authentication.upstream]
+        if upstream.local:
+            return upstream.meets
+        institution = upstream.institution(authentication.institution)
+        cap = institution.max_assurance if institution else Assurance.SELF_ASSERTED
+        return {wanted: met for wanted, met in upstream.meets.items() if (said(wanted) or cap) <= cap}
+
+    def vouched(self, transaction: Transaction) -> Authentication | None:
+        """Give the authentication with the class that the service is told; None where it is none that it asked for."""
+        authentication = transaction.authentication
+        if authentication is None:
+            return None
+        told = answer(transaction.request, authentication.authn_context, self.meets(authentication))
+        return None if told is None else replace(authentication, authn_context=told or None)
 
     def giver(self, authentication: Authentication | None) -> Controller | None:
         """Give the institution that answered, as the consent screen names where the attributes come from."""
@@ -149,6 +174,10 @@ class Rules:
             borrower=known or None,
             withheld=frozenset(name for name, _ in reading.withheld),
         )
+
+    @staticmethod
+    def _falls_short(upstream: Upstream, request: AuthnRequest) -> bool:
+        return upstream.local and answer(request, PIN_CLASS, upstream.meets) is None
 
     @staticmethod
     def _listed(upstream: Upstream, idp_list: tuple[str, ...]) -> bool:

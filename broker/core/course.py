@@ -1,7 +1,7 @@
 """What comes next in a login: one pure function, the only place that decides it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -15,7 +15,7 @@ from broker.core.errors import (
     REQUEST_DENIED,
     Status,
 )
-from broker.core.levels import met
+from broker.core.levels import Meets, answer
 from broker.core.policy import Decision, Effect
 from broker.core.proofs import MAIL
 from broker.core.pseudonyms import Pseudonyms
@@ -47,6 +47,7 @@ class Terms:
     lacking: Callable[[Transaction, datetime], ProveMailbox | None]
     ways: tuple[str, ...]  # the upstreams this request may take
     local: frozenset[str] = frozenset()  # those of them where the library system itself knows the person
+    meets: Meets = field(default_factory=dict)  # what the upstream's classes are good for
 
 
 # The address that a borrower must have is written to at once: a code for it is good as long as any other.
@@ -81,7 +82,8 @@ def _unknown(transaction: Transaction, terms: Terms) -> Step | None:
     local = transaction.upstream in terms.local
     if transaction.authentication is None:
         return _unless_passive(transaction, VerifyPin()) if local else Authenticate(transaction.upstream)
-    if not met(transaction) or (local and transaction.errand is Errand.PIN):
+    met = answer(transaction.request, transaction.authentication.authn_context, terms.meets)
+    if met is None or (local and transaction.errand is Errand.PIN):
         # Who guessed a PIN must not be able to make a new one of it.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     return None

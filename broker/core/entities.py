@@ -1,6 +1,7 @@
 """The parties of a login: upstreams and the institutions behind them, services, and how surely a person is known."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final, Literal
 
@@ -68,6 +69,8 @@ class Upstream:
     only: tuple[str, ...] = ()  # entityIDs put into Scoping; empty means all institutions
     cbc: bool = False  # AES-CBC is decrypted only for an upstream that needs it (attacks.md row 23)
     requester_id: bool = True
+    # For classes that services ask for, those of this upstream that are as good (saml_profiles.md row 15).
+    meets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def local(self) -> bool:

@@ -1,29 +1,43 @@
-"""Whether the class of authentication that came is one that the service asked for."""
+"""Which class of authentication a service is told, and whether the one that came is one that it asked for."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from broker.core.entities import Assurance
-from broker.core.transaction import Transaction
+from broker.core.transaction import AuthnRequest
 
 _LOA: Final = "https://data.gov.dk/concept/core/nsis/loa/"
 _NSIS: Final = {_LOA + each.name.capitalize(): each for each in Assurance if each is not Assurance.SELF_ASSERTED}
 
+# For a class that services ask for, the classes of an upstream that are as good; what nobody configured is not.
+Meets = Mapping[str, tuple[str, ...]]
 
-def met(transaction: Transaction) -> bool:
-    """Say whether the authentication is of a class the request names, compared as it asks (saml-core 3.3.2.2.1)."""
-    request, authentication = transaction.request, transaction.authentication
-    if not request.authn_contexts or authentication is None:
-        return True
-    came = authentication.authn_context or ""
-    if request.comparison == "exact":
-        return came in request.authn_contexts
-    return _in_order(came, request.authn_contexts, request.comparison)
+
+def answer(request: AuthnRequest, came: str | None, meets: Meets) -> str | None:
+    """Give the class that the service is told, or None where ``came`` is none that it asked for.
+
+    It is what came, or the class asked for that ``meets`` says is met by it; never another because it was asked for
+    (saml-core 3.3.2.2.1, saml_profiles.md rows 15, 28 and 49). "" stands for a class that the upstream did not name.
+    """
+    given = came or ""
+    if not request.authn_contexts:
+        return given
+    if given in request.authn_contexts:
+        return None if request.comparison == "better" else given
+    if request.comparison != "exact" and _in_order(given, request.authn_contexts, request.comparison):
+        return given
+    if request.comparison == "better":
+        return None
+    return next((each for each in request.authn_contexts if given in meets.get(each, ())), None)
+
+
+def asked(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
+    """Give the classes to ask an upstream for, in its own words."""
+    return tuple(dict.fromkeys(each for wanted in request.authn_contexts for each in meets.get(wanted, (wanted,))))
 
 
 def _in_order(came: str, wanted: tuple[str, ...], comparison: str) -> bool:
-    """Compare NSIS levels, the only classes that have an order; of the others only the very one asked for will do."""
-    if came in wanted:
-        return comparison in {"minimum", "maximum"}
+    """Compare NSIS levels, the only classes that have an order."""
     levels = [_NSIS.get(each) for each in wanted]
     level = _NSIS.get(came)
     if level is None or not levels or any(each is None for each in levels):

@@ -25,6 +25,14 @@ _LEVELS: Final = {
     "substantial": Assurance.SUBSTANTIAL,
     "high": Assurance.HIGH,
 }
+# Classes other than those of NSIS that say how surely the person is known, and the level each says at least.
+_CLASSES: Final = {
+    "https://refeds.org/profile/mfa": Assurance.SUBSTANTIAL,
+    "http://schemas.microsoft.com/claims/multipleauthn": Assurance.SUBSTANTIAL,
+    "http://eidas.europa.eu/LoA/low": Assurance.LOW,
+    "http://eidas.europa.eu/LoA/substantial": Assurance.SUBSTANTIAL,
+    "http://eidas.europa.eu/LoA/high": Assurance.HIGH,
+}
 
 
 def clean(value: str) -> bool:
@@ -57,6 +65,11 @@ def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
 def carries_cpr(value: str, *, opaque: bool) -> bool:
     """Say whether ``value`` carries a CPR-shaped number; in an ``opaque`` id a run on into letters is chance."""
     return cpr.looks_like_cpr(value, apart=opaque)
+
+
+def said(authn_class: str) -> Assurance | None:
+    """Give the level that a class of authentication says at least; None where it says nothing of it."""
+    return _CLASSES.get(authn_class) or level(authn_class)
 
 
 def level(value: str) -> Assurance | None:

@@ -8,7 +8,7 @@ from lxml import etree
 from broker.core.attributes import WireAttribute
 from broker.core.entities import UNSPECIFIED, Assurance
 from broker.core.transaction import Authentication
-from broker.core.values import level
+from broker.core.values import said
 from broker.saml.answers import FRESH, Claim, moment, saml, text
 from broker.saml.names import UNSPECIFIED_CLASS
 
@@ -16,14 +16,6 @@ _ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")
 _VALUE: Final = saml("AttributeValue")
 _NAME_ID: Final = saml("NameID")
 _CLASS: Final = saml("AuthnContext", "AuthnContextClassRef")
-# Classes other than those of NSIS that say how surely the person is known, and the level each says at least.
-_SAYING: Final = {
-    "https://refeds.org/profile/mfa": Assurance.SUBSTANTIAL,
-    "http://schemas.microsoft.com/claims/multipleauthn": Assurance.SUBSTANTIAL,
-    "http://eidas.europa.eu/LoA/low": Assurance.LOW,
-    "http://eidas.europa.eu/LoA/substantial": Assurance.SUBSTANTIAL,
-    "http://eidas.europa.eu/LoA/high": Assurance.HIGH,
-}
 
 
 def authentication(claim: Claim) -> Authentication:
@@ -55,8 +47,8 @@ def _authn_context(claim: Claim) -> str | None:
     """Give the class, or unspecified where it says more than the institution is good for: we would vouch for it."""
     written = " ".join(text(claim.statements[0].find(_CLASS)).split())  # an anyURI: space around it means nothing
     cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
-    said = _SAYING.get(written) or level(written)
-    return UNSPECIFIED_CLASS if said and said > cap else written or None
+    least = said(written)
+    return UNSPECIFIED_CLASS if least and least > cap else written or None
 
 
 def attributes(assertion: etree._Element) -> tuple[WireAttribute, ...]:

@@ -17,6 +17,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
+from broker.core.levels import asked
 from broker.core.ports import Received
 from broker.core.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 from broker.saml import bindings, encryption, gate, signature, times
@@ -83,7 +84,7 @@ class ServiceProviderFace:
             name_id_policy=samlp.NameIDPolicy(allow_create="true"),
             force_authn="true" if request.force_authn else None,
             is_passive="true" if request.is_passive else None,
-            requested_authn_context=_authn_context(request),
+            requested_authn_context=_authn_context(party, request),
             scoping=_scoping(party, request),
         )
         return bindings.redirect_url(sso, "SAMLRequest", message.to_string(), None, self.key)
@@ -165,10 +166,10 @@ def _verify(
         raise MessageRefused("response.unsigned")
 
 
-def _authn_context(request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
+def _authn_context(party: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
     if not request.authn_contexts:
         return None
-    refs = [saml.AuthnContextClassRef(text=each) for each in request.authn_contexts]
+    refs = [saml.AuthnContextClassRef(text=each) for each in asked(request, party.meets)]
     return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison=request.comparison)
 
 

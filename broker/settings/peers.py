@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from broker.core.entities import Assurance, Controller, Institution, Profile
+from broker.saml.names import UNSPECIFIED_CLASS
 from broker.settings.tables import Filled, Links, Name, Table, Wording
 
 
@@ -12,6 +13,16 @@ def _assurance(value: object) -> object:
     """Read the word of the policy files; anything else is left for the type to refuse."""
     named = {each.name.lower(): each for each in Assurance}
     return named.get(value, "") if isinstance(value, str) else value
+
+
+def _says_something(value: str) -> str:
+    """Refuse the class that stands for one we would not vouch for: it would be good for whatever was configured."""
+    if value == UNSPECIFIED_CLASS:
+        raise ValueError("says nothing of how the person was authenticated, so it meets no class")
+    return value
+
+
+Class = Annotated[Filled, AfterValidator(_says_something)]
 
 
 class InstitutionTable(Table):
@@ -47,7 +58,8 @@ class UpstreamTable(Table):
     institutions: tuple[InstitutionTable, ...] = ()
     only: tuple[Filled, ...] = ()
     cbc: bool = False
-    requester_id: bool = True
+    requester_id: bool | None = None  # by default where the upstream is a hub, or another of the federation
+    authn_contexts: dict[Filled, tuple[Class, ...]] = Field(default_factory=dict)
 
     def parties(self) -> tuple[Institution, ...]:
         """Give its institutions; unless it is a hub, an upstream without any is its own (design 4)."""

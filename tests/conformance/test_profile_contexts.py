@@ -1,0 +1,121 @@
+"""AuthnContext at a whole broker: what a service asks, what its upstream is asked, what came, and what is told."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from broker.config import load
+from broker.core.entities import Assurance
+from broker.core.errors import ConfigurationFaults
+from broker.core.levels import answer, asked
+from broker.core.transaction import AuthnRequest
+from broker.demo.setting import Setting
+from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing, sent
+from tests.plugins.house import House, mark
+from tests.plugins.saml_parties import PASSWORD, say
+
+MFA = "https://refeds.org/profile/mfa"
+LOA = "https://data.gov.dk/concept/core/nsis/loa/"
+CLASS = "saml:Assertion/saml:AuthnStatement/saml:AuthnContext/saml:AuthnContextClassRef"
+BOTH = (f"{LOA}Substantial", f"{LOA}High")
+KEY = "BROKER_UPSTREAMS__WAYF__AUTHN_CONTEXTS"
+MAPPED = {KEY: json.dumps({MFA: BOTH})}
+
+
+def request(*classes: str, comparison: str = "exact") -> AuthnRequest:
+    """Give a request for these classes."""
+    return AuthnRequest("_1", "s", "e", "a", authn_contexts=classes, comparison=comparison)
+
+
+@pytest.mark.profile(15, 28, 49)
+@pytest.mark.parametrize(
+    ("wanted", "comparison", "came", "told"),
+    [
+        ((), "exact", "urn:any", "urn:any"),
+        ((), "exact", None, ""),
+        ((MFA,), "exact", MFA, MFA),
+        ((MFA,), "exact", BOTH[0], MFA),
+        ((MFA,), "exact", BOTH[1], MFA),
+        ((MFA,), "exact", f"{LOA}Low", None),
+        ((MFA,), "exact", PASSWORD, None),
+        ((MFA,), "exact", None, None),
+        ((PASSWORD, MFA), "exact", BOTH[0], MFA),
+        ((PASSWORD,), "exact", BOTH[1], None),
+        ((MFA,), "minimum", BOTH[1], MFA),
+        ((MFA,), "minimum", PASSWORD, None),
+        ((MFA,), "better", BOTH[1], None),
+        ((BOTH[0],), "exact", BOTH[1], None),
+        ((BOTH[0],), "minimum", BOTH[1], BOTH[1]),
+        ((BOTH[0],), "better", BOTH[0], None),
+    ],
+)
+def test_row_28_told_is_what_came_or_what_is_configured_to_be_as_good(
+    wanted: tuple[str, ...], comparison: str, came: str | None, told: str | None
+) -> None:
+    """Requested by returned, weaker ones included: the class asked for is never given because it was asked for."""
+    assert answer(request(*wanted, comparison=comparison), came, {MFA: BOTH}) == told
+
+
+@pytest.mark.profile(15)
+def test_row_15_an_upstream_is_asked_in_its_own_words() -> None:
+    """A class that is configured is asked for by what meets it, each once; any other as it stands."""
+    assert asked(request(MFA, PASSWORD, BOTH[0]), {MFA: BOTH}) == (*BOTH, PASSWORD)
+    assert asked(request(), {MFA: BOTH}) == ()
+
+
+@pytest.mark.profile(15, 28, 49)
+@pytest.mark.parametrize("environment", [MAPPED])
+def test_row_49_mfa_is_told_where_the_configured_class_came(house: House) -> None:
+    """The hub is asked for the NSIS levels; Substantial came; the service, which asked for MFA, is told MFA."""
+    person = house.person()
+    away = ask(person, contexts(MFA), TO_AU)
+    refs = [each.text for each in sent(away).iter("{*}AuthnContextClassRef")]
+    assert refs == list(BOTH)
+    landing = house.landing(person.agree(come_back(person, away, "asta", say(CLASS, BOTH[0]))))
+    assert (landing.status, landing.authn_context) == ("Success", MFA)
+
+
+@pytest.mark.profile(28, 49)
+@pytest.mark.parametrize("environment", [MAPPED, {}], ids=["mapped", "unmapped"])
+def test_row_49_a_password_is_no_mfa(house: House) -> None:
+    """The upstream answered with a password: NoAuthnContext, nothing about the person, whatever is configured."""
+    person = house.person()
+    page = come_back(person, ask(person, contexts(MFA), TO_AU), "asta")
+    assert mark(page) == ("refuse", "assurance_too_low")
+    landing = house.landing(page)
+    assert (landing.status, dict(landing.attributes)) == ("Responder / NoAuthnContext", {})
+
+
+@pytest.mark.profile(49)
+@pytest.mark.parametrize("environment", [{KEY: json.dumps({MFA: [PASSWORD]})}], ids=["a careless configuration"])
+def test_row_49_no_configuration_says_more_than_the_institution_is_good_for(house: House) -> None:
+    """A password that somebody configured to be MFA is none where the institution is capped below it."""
+    person = house.person()
+    rules = house.broker.rules
+    upstream = rules.upstreams["wayf"]
+    capped = [replace(each, max_assurance=Assurance.LOW) for each in upstream.institutions]
+    object.__setattr__(upstream, "institutions", tuple(capped))
+    page = come_back(person, ask(person, contexts(MFA), TO_AU), "asta")
+    assert mark(page) == ("refuse", "assurance_too_low")
+
+
+@pytest.mark.profile(28)
+def test_row_28_a_pin_is_offered_only_where_it_is_enough(house: House) -> None:
+    """Asked for MFA, the chooser leaves the library account out; asked for MFA by PIN only, it is NoAuthnContext."""
+    page = ask(house.person(), contexts(MFA), service="my-loans").get_data(as_text=True)
+    assert 'value="wayf"' in page
+    assert 'value="library"' not in page
+    assert 'value="library"' in ask(house.person(), contexts(PASSWORD), service="my-loans").get_data(as_text=True)
+    only = listing(house.peer.entity_id)
+    refused = ask(house.person(), contexts(MFA), only, service="my-loans")
+    assert house.landing(refused).status == "Responder / NoAuthnContext"
+    assert mark(ask(house.person(), contexts(PASSWORD), only, service="my-loans"))[0] == "pin"
+
+
+@pytest.mark.profile(49)
+def test_row_49_unspecified_meets_nothing(setting: Setting) -> None:
+    """It is what a class becomes that an institution is not good for: a map to it would undo every cap."""
+    wrong = {KEY: json.dumps({MFA: ["urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"]})}
+    with pytest.raises(ConfigurationFaults, match="says nothing of how the person was authenticated"):
+        load(setting.config, wrong)

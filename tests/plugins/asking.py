@@ -1,0 +1,74 @@
+"""Requests and answers of one's own at a whole broker: any AuthnRequest, and any answer of the hub, changed at will."""
+
+from secrets import token_hex
+from urllib.parse import urlsplit
+
+from lxml import etree
+from werkzeug.test import TestResponse
+
+from broker.demo import hub
+from broker.demo.personas import AU, persona
+from broker.demo.setting import HUB, SERVICES
+from broker.saml import bindings, signature
+from tests.plugins.house import House, Person
+from tests.plugins.saml_parties import Change, add, stamp
+
+_REQUEST = """<samlp:AuthnRequest xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol"
+ xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_{name}" Version="2.0" IssueInstant="{now}"
+ Destination="{sso}" AssertionConsumerServiceURL="{acs}"><saml:Issuer>{issuer}</saml:Issuer></samlp:AuthnRequest>"""
+
+
+def listing(*names: str, more: str = "", **attributes: str) -> Change:
+    """Give a change that puts a Scoping with an IDPList in; ``more`` follows the list in it."""
+    entries = "".join(f'<samlp:IDPEntry ProviderID="{each}"/>' for each in names)
+    idps = f"<samlp:IDPList>{entries}</samlp:IDPList>" if names else ""
+    written = "".join(f' {name}="{value}"' for name, value in attributes.items())
+    return add(".", f"<samlp:Scoping{written}>{idps}{more}</samlp:Scoping>")
+
+
+def contexts(*classes: str, comparison: str = "exact") -> Change:
+    """Give a change that asks for these classes; it goes before a Scoping."""
+    refs = "".join(f"<saml:AuthnContextClassRef>{each}</saml:AuthnContextClassRef>" for each in classes)
+    return add(".", f'<samlp:RequestedAuthnContext Comparison="{comparison}">{refs}</samlp:RequestedAuthnContext>')
+
+
+TO_AU = listing(AU)  # the one way, so that no chooser is shown
+
+
+def authn_request(house: House, service: str, *changes: Change) -> bytes:
+    """Write an AuthnRequest of a service, true but for the changes."""
+    told = {"sso": house.peer.sso, "acs": house.site(service).acs, "issuer": SERVICES[service][2]}
+    written = _REQUEST.format(name=token_hex(16), now=stamp(house.clock.now()), **told)
+    root = etree.fromstring(written.replace("\n", ""))
+    for change in changes:
+        change(root)
+    return etree.tostring(root)
+
+
+def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestResponse:
+    """Come from a service with an AuthnRequest of one's own, to the first page or the way to an upstream."""
+    xml = authn_request(person.house, service, *changes)
+    url = bindings.redirect_url(person.house.peer.sso, "SAMLRequest", xml, service, None)
+    return person.get(url)
+
+
+def sent(response: TestResponse) -> etree._Element:
+    """Give the AuthnRequest with which the browser is sent to an upstream."""
+    assert response.status_code == 302, response.get_data(as_text=True)[:500]
+    return etree.fromstring(bindings.inflate_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
+
+
+def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -> TestResponse:
+    """Let the hub answer as a persona, its Response changed before it is signed, and go on to the next page."""
+    house = person.house
+    asked = hub.read(urlsplit(away.location).query)
+    xml = hub.response(HUB, asked, persona(name), house.hub_key(), house.clock.now())
+    root = etree.fromstring(xml)
+    assertion = root.find("{*}Assertion")
+    assertion.remove(assertion.find("{*}Signature"))
+    for change in changes:
+        change(root)
+    signature.sign(assertion, house.hub_key())
+    fields = bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+    arrived = person.deliver(asked.acs, fields)
+    return person.get(arrived.location) if arrived.status_code == 303 else arrived
