@@ -58,6 +58,7 @@ SPOOFED = [
 @pytest.mark.parametrize(
     "name", [EPPN, "urn:oasis:names:tc:SAML:attribute:subject-id", "pairwise-id", "eduPersonPrincipalName"]
 )
+@pytest.mark.profile(21)
 def test_an_identity_of_another_scope_refuses_the_login(read: Read, name: str, scope: str) -> None:
     """Row 21: eppn, subject-id and pairwise-id carry exactly a scope of the institution, not even one below it."""
     with pytest.raises(AttributesRefused) as refused:
@@ -73,6 +74,7 @@ def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scop
 
 
 @pytest.mark.parametrize("scope", SPOOFED)
+@pytest.mark.profile(21)
 def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: str) -> None:
     """Row 21: the good value beside it stays, the spoofed one reaches no policy."""
     reading = read((SCOPED, f"employee@{scope}", "student@au.dk"))
@@ -81,11 +83,13 @@ def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: st
 
 
 @pytest.mark.parametrize("scope", ["au.dk", "clin.au.dk", "a.b.au.dk"])
+@pytest.mark.profile(21)
 def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: str) -> None:
     """Design 6: dot-separated sub-scopes are the institution's own."""
     assert read((SCOPED, f"employee@{scope}")).attributes["eduPersonScopedAffiliation"] == (f"employee@{scope}",)
 
 
+@pytest.mark.profile(21)
 def test_the_right_scopes_are_read(read: Read) -> None:
     """What all the refusals above are measured against."""
     reading = read((EPPN, "asta@au.dk"), (HOME, "au.dk"))
@@ -134,6 +138,7 @@ def test_two_numbers_refuse_the_login(read: Read, sent: list[tuple[str, ...]]) -
         "kaldemail_domain",
     ],
 )
+@pytest.mark.profile(20)
 def test_only_an_exact_name_is_known(read: Read, name: str) -> None:
     """Row 22: FriendlyNames, near names and our own canonical names mean nothing on the wire."""
     reading = read((name, "asta@au.dk"))

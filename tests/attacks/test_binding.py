@@ -79,6 +79,7 @@ def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
     assert mark(person.get(again.request.path)) == ("error", "other_browser")
 
 
+@pytest.mark.profile(12)
 def test_the_acs_reads_and_sets_no_cookie(house: House) -> None:
     """The cross-site POST carries no Lax cookie, and the answer plants none (design 4a.2)."""
     person = house.person()
@@ -113,6 +114,7 @@ def test_simultaneous_first_tabs_all_finish(house: House) -> None:
         assert mark(person.get(arrived.location))[0] == "ask"
 
 
+@pytest.mark.profile(22)
 def test_tabs_side_by_side_do_not_mix(house: House) -> None:
     """Two logins of different people in one browser end each with its own."""
     person = house.person()
@@ -154,6 +156,7 @@ def test_a_late_arrival_is_useless(house: House) -> None:
     assert mark(person.get(arrived.location))[0] == "choose"
 
 
+@pytest.mark.profile(18)
 def test_a_response_posted_twice_is_one_arrival(house: House) -> None:
     """The second POST of one Response is refused, and the first still lands (attacks 15)."""
     person = house.person()

@@ -163,6 +163,7 @@ ATTACKS: dict[str, tuple[Make, str]] = {
 
 
 @pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.profile(2, 17)
 def test_refused(name: str, forge: Forge) -> None:
     """Each hostile message is refused for the reason that belongs to it, and for no other."""
     make, cause = ATTACKS[name]

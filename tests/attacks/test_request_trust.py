@@ -40,6 +40,7 @@ def cause(parties: Parties, query: str, **more: Any) -> str:
 @pytest.mark.parametrize(
     "issuer", ["https://unknown.example", OPEN.upper(), LOANS + " ", "https://hub.example", IDP, ""]
 )
+@pytest.mark.profile(33)
 def test_an_unknown_issuer_is_nobody(parties: Parties, issuer: str) -> None:
     """Upstreams and we ourselves are no services."""
     root = parties.authn_request(say("saml:Issuer", issuer))
@@ -55,6 +56,7 @@ def test_an_issuer_is_an_entity(parties: Parties, change: Change) -> None:
     assert cause(parties, parties.query(parties.authn_request(change), key=parties.service.key)) == "unknown_service"
 
 
+@pytest.mark.profile(24)
 def test_another_services_signature_is_none(parties: Parties) -> None:
     """Each service signs with the keys of its own metadata (row 24)."""
     root = parties.authn_request()
@@ -70,6 +72,7 @@ def test_a_signature_that_cannot_be_verified_is_refused(parties: Parties) -> Non
 
 
 @pytest.mark.parametrize("name", ["RelayState", "SAMLRequest"])
+@pytest.mark.profile(24)
 def test_nothing_signed_can_be_exchanged(parties: Parties, name: str) -> None:
     """RelayState and message are under the signature, as they stand in the query (CVE-2025-27773)."""
     query = parties.query(parties.authn_request(), key=parties.service.key)
@@ -82,6 +85,7 @@ def test_nothing_signed_can_be_exchanged(parties: Parties, name: str) -> None:
 @pytest.mark.parametrize(
     "method", ["http://www.w3.org/2000/09/xmldsig#rsa-sha1", "http://www.w3.org/2000/09/xmldsig#hmac-sha1", "none", ""]
 )
+@pytest.mark.profile(11, 24)
 def test_an_algorithm_outside_the_list_is_refused(parties: Parties, method: str) -> None:
     """SHA-1, HMAC with the public key as its secret, and none."""
     query = parties.query(parties.authn_request(), key=parties.service.key)
@@ -100,6 +104,7 @@ def test_a_signed_request_says_for_whom_it_is(parties: Parties) -> None:
 @pytest.mark.parametrize(
     ("seconds", "name"), [(-180, None), (-181, "issued_later"), (479, None), (480, "issued_long_ago")]
 )
+@pytest.mark.profile(1)
 def test_a_request_is_fresh(parties: Parties, seconds: int, name: str | None) -> None:
     """Five minutes and the skew: a form may stand a while, a bookmark may not (row 26)."""
     now = NOW + timedelta(seconds=seconds)
@@ -109,6 +114,7 @@ def test_a_request_is_fresh(parties: Parties, seconds: int, name: str | None) ->
         assert cause(parties, parties.query(parties.authn_request(), key=parties.service.key), now=now) == name
 
 
+@pytest.mark.profile(24)
 def test_a_post_request_is_verified_too(parties: Parties) -> None:
     """By POST the signature is in the message; stripped, by a stranger, or twice the field, it is refused."""
 
@@ -172,6 +178,7 @@ def test_a_request_of_many_nodes_is_refused(parties: Parties) -> None:
     assert cause(parties, parties.query(root, key=parties.service.key)) == "gate.nodes"
 
 
+@pytest.mark.profile(35)
 def test_a_proxy_count_may_have_any_number_of_digits(parties: Parties) -> None:
     """The schema does not bound it, and a number too long to be converted is no reason to fail."""
     assert parties.ask(add(".", SCOPING % (f' ProxyCount="{"9" * 5000}"', ""))).proxy_count == 999_999

@@ -140,6 +140,7 @@ def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeyp
 
 
 @pytest.mark.parametrize(("name", "change", "status"), REFUSED)
+@pytest.mark.profile(33, 35, 40, 42)
 def test_what_cannot_be_served_is_told_the_service(
     parties: Parties, name: str, change: Change, status: Status, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +156,7 @@ def test_what_cannot_be_served_is_told_the_service(
 
 
 @pytest.mark.parametrize("url", ACS_VARIANTS)
+@pytest.mark.profile(25)
 def test_only_a_registered_acs_is_answered(parties: Parties, url: str) -> None:
     """Prefix, case, port, user, scheme, another service's: an address is the same only if it is written the same."""
     query = parties.query(parties.authn_request(edit(".", **{ACS: url})), key=parties.service.key)
@@ -162,6 +164,7 @@ def test_only_a_registered_acs_is_answered(parties: Parties, url: str) -> None:
 
 
 @pytest.mark.parametrize("index", ["0", "3", "65535"])
+@pytest.mark.profile(25)
 def test_only_a_registered_index_is_answered(parties: Parties, index: str) -> None:
     """An index that metadata does not have names nothing, not the default."""
     change = edit(".", **{ACS: None, "AssertionConsumerServiceIndex": index})

@@ -46,6 +46,7 @@ LIMITS = [
 
 
 @pytest.mark.parametrize(("name", "change", "last"), LIMITS)
+@pytest.mark.profile(1)
 def test_clocks_may_differ_by_180_seconds(parties: Parties, name: str, change: Change, last: int) -> None:
     """At the last second it passes, one second further it does not; every bound knows the one skew."""
     off = timedelta(seconds=last)
@@ -67,6 +68,7 @@ def test_clocks_may_differ_by_180_seconds(parties: Parties, name: str, change: C
 @pytest.mark.parametrize(
     ("seconds", "name"), [(-180, None), (-181, "issued_long_ago"), (180, None), (181, "issued_later")]
 )
+@pytest.mark.profile(1)
 def test_an_issue_instant_may_be_off_by_180_seconds(
     parties: Parties, path: str, seconds: int, name: str | None
 ) -> None:
@@ -91,6 +93,7 @@ def test_a_response_is_fresh_for_five_minutes(parties: Parties, seconds: int, pa
 
 
 @pytest.mark.parametrize(("seconds", "passes"), [(-180, True), (-181, False)])
+@pytest.mark.profile(26)
 def test_forced_authentication_is_newer_than_the_request(parties: Parties, seconds: int, passes: bool) -> None:
     """ForceAuthn is not answered with a session from before it (saml_profiles.md row 26)."""
     change = edit(STATEMENT, AuthnInstant=stamp(NOW + timedelta(seconds=seconds)))

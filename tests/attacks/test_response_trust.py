@@ -52,11 +52,13 @@ def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None
     assert cause(parties, xml) == "gate.signature"
 
 
+@pytest.mark.profile(17)
 def test_an_unsigned_response_is_refused(parties: Parties) -> None:
     """Without any signature nothing is believed (row 5)."""
     assert cause(parties, etree.tostring(parties.response())) == "unsigned"
 
 
+@pytest.mark.profile(17)
 def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
     """Where both are signed, both must verify."""
     root = etree.fromstring(parties.signed(parties.response()))
@@ -65,6 +67,7 @@ def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
     assert cause(parties, parties.signed(inner, whole=True)) == "gate.signature"
 
 
+@pytest.mark.profile(17)
 def test_unsigned_ciphertext_is_refused(parties: Parties) -> None:
     """Anybody can encrypt to us: encryption is no signature (row 23)."""
     assert cause(parties, etree.tostring(parties.sealed(parties.response(), sign=False))) == "unsigned"
@@ -76,6 +79,7 @@ def test_signed_ciphertext_covers_what_is_within(parties: Parties) -> None:
     assert isinstance(parties.receive(xml).answer, Authentication)
 
 
+@pytest.mark.profile(17)
 def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
     """A signature over the Response alone is not what its profile gives (nemid.md)."""
     sealed = parties.sealed(parties.response(upstream="eid"), sign=False)
@@ -84,6 +88,7 @@ def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
     assert isinstance(parties.receive(etree.tostring(good), "eid").answer, Authentication)
 
 
+@pytest.mark.profile(16)
 def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> None:
     """What is hidden in ciphertext is looked at as if it were not."""
     root = parties.sealed(parties.response(edit(CONFIRMED, Recipient="https://elsewhere.example")))
@@ -138,6 +143,7 @@ def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> N
     assert [each for each in answer.attributes if each.name == EPPN] == [WireAttribute(EPPN, ("au1@au.dk", "x@ku.dk"))]
 
 
+@pytest.mark.profile(18)
 def test_an_answer_is_for_one_request_of_one_upstream(parties: Parties) -> None:
     """Both upstreams at the hub share its key, yet neither's answer serves the other's request (row 18)."""
     xml = parties.signed(parties.response(upstream="nemid"))
@@ -163,6 +169,7 @@ def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) 
 
 
 @pytest.mark.parametrize(("upstream", "passes"), [("wayf", False), ("eid", True)])
+@pytest.mark.profile(11)
 def test_cbc_is_decrypted_for_who_needs_it_only(parties: Parties, forge: Forge, upstream: str, passes: bool) -> None:
     """Its ciphertext can be changed unnoticed, so only an upstream configured for it may use it (row 23)."""
     root = etree.fromstring(parties.signed(parties.response(upstream=upstream), parties.signer(upstream)))

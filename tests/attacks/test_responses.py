@@ -164,6 +164,7 @@ def test_every_check_has_its_message() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.profile(14, 18, 41, 42)
 def test_a_message_wrong_in_one_thing_is_refused_for_it(parties: Parties, name: str) -> None:
     """Though the true upstream signed it, the check of that name refuses it."""
     row = HOSTILE[name]
@@ -181,6 +182,7 @@ def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeyp
 
 
 @pytest.mark.parametrize(("name", "change"), VARIANTS)
+@pytest.mark.profile(14, 18)
 def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> None:
     """Missing, empty, nearly equal and additional: none passes for the right one."""
     assert cause(parties, parties.signed(parties.response(change), both=True)) == name
@@ -203,6 +205,7 @@ def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> No
         edit(".", IssueInstant="2026-11-25T12:00:00.1234567Z"),
     ],
 )
+@pytest.mark.profile(20)
 def test_what_the_profile_allows_passes(parties: Parties, change: Change) -> None:
     """The controls: the same message, changed in a way that upstreams may."""
     assert isinstance(parties.receive(parties.signed(parties.response(change))).answer, Authentication)

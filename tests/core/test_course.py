@@ -75,6 +75,7 @@ def test_a_chosen_way_authenticates(transaction: Transaction, after: Next) -> No
     assert after(replace(transaction, upstream="wayf"), DENY) == Authenticate("wayf")
 
 
+@pytest.mark.profile(27)
 def test_a_passive_request_never_chooses(transaction: Transaction, after: Next) -> None:
     """IsPassive forbids the chooser: the service hears NoPassive (saml_profiles.md 27)."""
     passive = replace(transaction, request=replace(transaction.request, is_passive=True))
@@ -90,6 +91,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.profile(19)
 def test_an_upstream_s_no_ends_the_login(transaction: Transaction, after: Next, name: str) -> None:
     """An error status of the upstream becomes our own, never passed on as it came."""
     status, reason, told = REFUSALS[name]

@@ -164,6 +164,7 @@ def test_an_unknown_level_is_met_by_nobody_below_high(level: str) -> None:
     assert decide(replace(LOGIN, assurance=Assurance.SUBSTANTIAL), LOANS, odd).effect is Effect.DENY
 
 
+@pytest.mark.profile(32)
 def test_an_unknown_service_gets_nothing() -> None:
     """The affiliation is known, the service is not: no attribute leaves, and the reason says so."""
     decision = decide(LOGIN, replace(LOANS, name="unheard-of"))
@@ -171,6 +172,7 @@ def test_an_unknown_service_gets_nothing() -> None:
     assert reasons(decision) == ["no_policy_for_service p.yaml:10"]
 
 
+@pytest.mark.profile(32)
 def test_a_name_beats_a_category_which_never_gets_cpr_or_number() -> None:
     """Design 6; the loader refuses such a file, and the engine withholds all the same."""
     entries = (release(CATEGORY, "sn", "cpr", "borrower_number"), release("my-loans", "home"))
@@ -200,6 +202,7 @@ def test_a_number_that_somebody_typed_stays_here() -> None:
         (LOANS, "none", "not_real"),
     ],
 )
+@pytest.mark.profile(29, 32)
 def test_a_cpr_leaves_only_real_encrypted_and_for_a_controller(service: Service, kind: str, fate: str) -> None:
     """Invariant 4; the rest of the entry leaves without it."""
     listing = replace(STUDENTS, releases=(release("my-loans", "sn", "cpr"),))
@@ -219,6 +222,7 @@ def test_a_cpr_leaves_only_real_encrypted_and_for_a_controller(service: Service,
         (("student@au.d",), None, "value_not_allowed"),
     ],
 )
+@pytest.mark.profile(32)
 def test_only_listed_values_leave(values: tuple[str, ...], kept: tuple[str, ...] | None, fate: str) -> None:
     """Values are exact or a front that ends in *."""
     listing = replace(STUDENTS, releases=(release("my-loans", "role", values=values),))

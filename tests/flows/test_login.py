@@ -173,12 +173,14 @@ def test_services_that_need_or_do_without_a_borrower(house: House) -> None:
     assert mark(house.person().log_in("eva", "nemid", "e-resources"))[0] == "refuse"
 
 
+@pytest.mark.profile(27)
 def test_a_passive_request_shows_no_page(house: House) -> None:
     """IsPassive with several ways open is answered NoPassive at once."""
     page = house.person().ask(passive=True)
     assert house.landing(page).status == "Responder / NoPassive"
 
 
+@pytest.mark.profile(19)
 def test_cancelling_at_the_hub_is_a_page(house: House) -> None:
     """The hub's AuthnFailed becomes a page with a way to try again and back to the service."""
     page = _cancelled(house)
@@ -192,6 +194,7 @@ def _cancelled(house: House) -> TestResponse:
     return person.get(arrived.location)
 
 
+@pytest.mark.profile(30)
 def test_persistent_ids_differ_by_service_and_not_by_login(house: House) -> None:
     """The NameID is the person's own at each service and links nothing across services."""
     ids: dict[str, set[str | None]] = {}

@@ -52,6 +52,7 @@ def _posted(person: Person, **more: str) -> str:
     return base64.b64encode(asked.to_string()).decode()
 
 
+@pytest.mark.profile(24)
 def test_a_request_by_post_begins_a_login(house: House) -> None:
     """The POST binding leads to the same login; RelayState comes back to the letter."""
     person = house.person()
@@ -87,6 +88,7 @@ def test_an_answer_to_the_first_of_two_requests_still_counts(house: House) -> No
     assert mark(person.get(arrived.location))[0] == "ask"
 
 
+@pytest.mark.profile(26)
 def test_force_authn_reaches_the_upstream(house: House) -> None:
     """A service's ForceAuthn is carried through."""
     person = house.person()

@@ -76,6 +76,7 @@ def test_the_response_is_addressed_to_the_request(parties: Parties) -> None:
     assert values(root, "saml:Assertion") == []
 
 
+@pytest.mark.profile(41)
 def test_the_assertion_is_for_this_service_only(parties: Parties) -> None:
     """Audience, Recipient, times and confirmation (saml-profiles 4.1.4.2)."""
     _, assertion = respond(parties)
@@ -110,6 +111,7 @@ def test_a_transient_name_is_not(parties: Parties) -> None:
 @pytest.mark.parametrize(
     ("ends", "until"), [(None, 8), (timedelta(hours=4), 4), (timedelta(hours=8), 8), (timedelta(days=9), 8)]
 )
+@pytest.mark.profile(26, 39)
 def test_how_and_when_is_the_upstreams_word(parties: Parties, ends: timedelta | None, until: int) -> None:
     """AuthnInstant and class as they came, never stamped anew; the session ends when the upstream's does, or sooner."""
     _, assertion = respond(parties, session_until=NOW + ends if ends else None)
@@ -130,6 +132,7 @@ def test_without_a_class_none_is_invented(parties: Parties) -> None:
     ("chain", "written"),
     [((), [HUB]), ((AU,), [AU, HUB]), (("urn:a", "urn:b"), ["urn:a", "urn:b", HUB]), ((HUB,), [HUB])],
 )
+@pytest.mark.profile(38)
 def test_the_chain_ends_with_the_upstream(parties: Parties, chain: tuple[str, ...], written: list[str]) -> None:
     """Who authenticated the person, in the upstream's order, and then the upstream (saml_profiles.md row 38)."""
     _, assertion = respond(parties, authorities=chain)
@@ -137,6 +140,7 @@ def test_the_chain_ends_with_the_upstream(parties: Parties, chain: tuple[str, ..
     assert values(assertion, path) == written
 
 
+@pytest.mark.profile(31)
 def test_exactly_what_was_shown_leaves(parties: Parties) -> None:
     """Each item under the service's name for it, one element a value, and nothing of the upstream's besides."""
     items = (
@@ -177,6 +181,7 @@ def test_a_value_is_written_as_it_is(parties: Parties, text: str) -> None:
     assert values(assertion, "//saml:AttributeValue/text()") == [text]
 
 
+@pytest.mark.profile(11, 29)
 def test_a_service_with_a_key_gets_ciphertext(parties: Parties) -> None:
     """Only AES-256-GCM and RSA-OAEP, and no value in clear; the Response around it is signed too."""
     form = parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())
@@ -200,6 +205,7 @@ def test_a_service_without_a_key_gets_it_signed(parties: Parties) -> None:
     assert schema.valid(root)
 
 
+@pytest.mark.profile(29)
 def test_a_cpr_never_leaves_in_clear(parties: Parties) -> None:
     """The last line of defence, whatever a policy says, and the error does not say the number (invariant 4)."""
     disclosure = parties.disclosure(Item("cpr", (CPR,), WORDS), service="open", entity=OPEN)
@@ -234,6 +240,7 @@ def test_what_was_shown_for_another_does_not_leave(parties: Parties, change: dic
 @pytest.mark.parametrize(
     "change", [{"acs": "https://evil.example/acs"}, {"acs": f"{OPEN}/acs"}, {"entity_id": OPEN}, {"service": "open"}]
 )
+@pytest.mark.profile(25)
 def test_nothing_is_posted_to_an_acs_that_is_not_registered(parties: Parties, change: dict[str, Any]) -> None:
     """Not even if it was when the request came: both answers look again (invariant 3)."""
     request = replace(parties.request, **change)
@@ -244,6 +251,7 @@ def test_nothing_is_posted_to_an_acs_that_is_not_registered(parties: Parties, ch
         parties.idp.refuse(request, AUTHN_FAILED, "_r9", NOW)
 
 
+@pytest.mark.profile(40)
 def test_the_format_asked_for_is_given_or_refused(parties: Parties) -> None:
     """A persistent identifier where a transient one was asked would be more than was asked (row 40)."""
     asked = replace(parties.request, name_id_format=PERSISTENT)
@@ -270,6 +278,7 @@ def test_the_same_ids_give_the_same_again(parties: Parties) -> None:
     "status",
     [NO_PASSIVE, PROXY_COUNT_EXCEEDED, INVALID_NAME_ID_POLICY, Status("urn:oasis:names:tc:SAML:2.0:status:Responder")],
 )
+@pytest.mark.profile(33)
 def test_a_refusal_is_signed_and_says_the_status_only(parties: Parties, status: Status) -> None:
     """No assertion, and no message in which an upstream's words could stand."""
     form = parties.idp.refuse(parties.request, status, "_r9", NOW)

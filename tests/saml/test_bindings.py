@@ -163,6 +163,7 @@ def test_no_tricks_with_posted_fields(field: str, cause: str) -> None:
     assert refusal.value.cause == f"gate.{cause}"
 
 
+@pytest.mark.profile(24)
 def test_passport_saml_deflates_what_it_posts() -> None:
     """Its requests are taken where requests are, bounded as in a redirect, and nowhere else."""
     field = base64.b64encode(deflated(REQUEST)).decode()

@@ -59,6 +59,7 @@ def test_a_descriptor_is_sound_and_signed(parties: Parties, face: str) -> None:
     assert root.get("cacheDuration") == "PT6H"
 
 
+@pytest.mark.profile(9)
 def test_services_learn_where_to_ask(parties: Parties) -> None:
     """SSO by both bindings, both NameID formats; no logout until it works."""
     xml = idp(parties)
@@ -76,6 +77,7 @@ def test_an_error_page_that_is_not_there_is_not_named(parties: Parties) -> None:
     assert read(idp(parties, privacy_statement=None), "//mdui:PrivacyStatementURL") == []
 
 
+@pytest.mark.profile(9)
 def test_scopes_are_published(parties: Parties) -> None:
     """Mod_shib drops values of a scope that is not (interop.md); none is a pattern."""
     xml = idp(parties)
@@ -85,6 +87,7 @@ def test_scopes_are_published(parties: Parties) -> None:
 
 
 @pytest.mark.parametrize("face", ["idp", "sp"])
+@pytest.mark.profile(9)
 def test_people_see_our_names_in_both_languages(parties: Parties, face: str) -> None:
     """DisplayName, Description and PrivacyStatementURL, Organization, and whom to write to."""
     xml = idp(parties) if face == "idp" else sp(parties)
@@ -105,6 +108,7 @@ def test_people_see_our_names_in_both_languages(parties: Parties, face: str) -> 
 
 
 @pytest.mark.parametrize("face", ["idp", "sp"])
+@pytest.mark.profile(10, 11)
 def test_no_weak_algorithm_is_offered(parties: Parties, face: str) -> None:
     """SHA-256 and more; RSA-SHA256 first, since mod_shib signs with the first that it knows (interop.md)."""
     xml = idp(parties) if face == "idp" else sp(parties)
@@ -116,6 +120,7 @@ def test_no_weak_algorithm_is_offered(parties: Parties, face: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "cbc"), [("wayf", False), ("eid", True)])
+@pytest.mark.profile(10)
 def test_cbc_is_offered_to_who_needs_it(parties: Parties, name: str, cbc: bool) -> None:
     """GCM comes first for everyone; what we would refuse is not offered."""
     offered = [each.rpartition("#")[2] for each in read(sp(parties, name), "//md:EncryptionMethod/@Algorithm")]
@@ -123,6 +128,7 @@ def test_cbc_is_offered_to_who_needs_it(parties: Parties, name: str, cbc: bool) 
     assert offered == ["aes256-gcm", "aes128-gcm", *middle, "rsa-oaep-mgf1p", "rsa-oaep"]
 
 
+@pytest.mark.profile(13, 14)
 def test_upstreams_learn_where_to_answer(parties: Parties) -> None:
     """One ACS by POST, signed requests, signed assertions, and the NameID format that a hub takes from here."""
     xml = sp(parties)

@@ -73,6 +73,7 @@ def test_the_assertion_is_alone_in_its_tree(forge: Forge) -> None:
     assert found.getroottree().getroot() is found
 
 
+@pytest.mark.profile(8)
 def test_either_of_our_keys_decrypts(forge: Forge) -> None:
     """While a key rolls over, peers with older metadata encrypt for the older key, or for both."""
     assert opened(forge, forge.sealed(plain(forge), to=forge.older)).get("ID") == "a1"
@@ -173,6 +174,7 @@ def test_every_check_before_decryption_has_its_message() -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.profile(11)
 def test_refused_before_decryption(name: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is refused by the check named for it, and without that check is not."""
     for make in REFUSED[name]:

@@ -157,6 +157,7 @@ def test_every_check_has_its_hostile_message() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.profile(2)
 def test_the_check_refuses(name: str, forge: Forge) -> None:
     """The message made for a check is refused, with the check's name as the cause."""
     assert cause(HOSTILE[name](forge)) == f"gate.{name}"

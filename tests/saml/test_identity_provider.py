@@ -51,6 +51,7 @@ UNSPECIFIED = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
         (edit(".", IssueInstant="2026-11-25T12:00:00.250Z"), {}),
     ],
 )
+@pytest.mark.profile(24, 26, 27)
 def test_what_is_asked_is_read(parties: Parties, change: Change, read: dict[str, Any]) -> None:
     """Each part of a request, in every spelling that services use (interop.md)."""
     assert parties.ask(change) == replace(parties.request, **read)

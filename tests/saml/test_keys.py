@@ -43,11 +43,13 @@ def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
+@pytest.mark.profile(7)
 def test_the_size_in_service_is_3072() -> None:
     """RSA-3072 is what the deployment profile recommends; 2048 is for benchmarks and tests."""
     assert SIZE == 3072
 
 
+@pytest.mark.profile(7)
 def test_every_use_has_a_key_of_its_own(keys: Path) -> None:
     """Signing and encryption, idp and sp: no key serves two purposes, and the certificate is that key's."""
     ring = load(keys)

@@ -59,6 +59,7 @@ def faults(folder: Path) -> list[str]:
     return [str(each) for each in caught.value.faults]
 
 
+@pytest.mark.profile(8)
 def test_an_upstream_is_read(parties: Parties, folder: Path) -> None:
     """Its Redirect address and every signing key; one without use is for both."""
     more = key_descriptor(parties.stranger.certificate, "signing") + key_descriptor(
@@ -124,6 +125,7 @@ def test_a_collection_is_read(parties: Parties, folder: Path) -> None:
 
 @pytest.mark.parametrize("place", ["EntitiesDescriptor", "EntityDescriptor", "IDPSSODescriptor"])
 @pytest.mark.parametrize(("seconds", "sound"), [(-1, False), (0, False), (1, True)])
+@pytest.mark.profile(6)
 def test_what_has_run_out_is_refused(parties: Parties, folder: Path, place: str, seconds: int, sound: bool) -> None:
     """ValidUntil counts wherever it stands around the descriptor."""
     entity = idp_entity(HUB, key_descriptor(parties.hub.certificate))
@@ -224,6 +226,7 @@ def test_a_chain_of_certificates_is_a_fault(parties: Parties, folder: Path) -> N
     assert any("has a KeyDescriptor of 2 certificates" in each for each in faults(folder))
 
 
+@pytest.mark.profile(7)
 def test_a_short_key_is_a_fault(folder: Path, tmp_path: Path) -> None:
     """RSA below 2048 bits signs for whoever has factored it (SDP-MD07)."""
     (tmp_path / "weak").mkdir()

@@ -66,6 +66,7 @@ def values(root: Any, path: str) -> list[str]:
     return [str(each) for each in root.xpath(path, namespaces=spaces)]
 
 
+@pytest.mark.profile(12, 13, 14)
 def test_a_request_says_who_asks_whom_where(parties: Parties) -> None:
     """Destination, ACS by URL and POST, our entityID toward this upstream, any NameID, no RelayState (rows 12-14)."""
     root = asked(parties)
@@ -82,6 +83,7 @@ def test_a_request_says_who_asks_whom_where(parties: Parties) -> None:
     assert values(root, "samlp:RequestedAuthnContext") == []
 
 
+@pytest.mark.profile(26, 27, 35, 36)
 def test_what_the_service_asked_is_carried_through(parties: Parties) -> None:
     """ForceAuthn, IsPassive, the AuthnContext, one proxy fewer, and the chain of who asked."""
     root = asked(
@@ -111,6 +113,7 @@ def test_what_the_service_asked_is_carried_through(parties: Parties) -> None:
         ((NEMLOGIN, KU), [KU]),
     ],
 )
+@pytest.mark.profile(37)
 def test_the_services_list_narrows_ours(parties: Parties, idp_list: tuple[str, ...], scoped: list[str]) -> None:
     """Institutions are named by the entityIDs configured; what is not known here never widens (row 37)."""
     root = asked(parties, idp_list=idp_list)
@@ -129,6 +132,7 @@ def test_an_alias_in_only_is_written_as_configured(parties: Parties) -> None:
     ("request_has", "status"),
     [({"idp_list": (NEMLOGIN,)}, NO_SUPPORTED_IDP), ({"proxy_count": 0}, PROXY_COUNT_EXCEEDED)],
 )
+@pytest.mark.profile(35, 37)
 def test_a_request_that_cannot_be_asked_is_refused(
     parties: Parties, request_has: dict[str, Any], status: Status
 ) -> None:
@@ -187,6 +191,7 @@ def test_a_true_response_is_an_authentication(parties: Parties, kind: str) -> No
         ("kb", edit(".", ID="_r2"), "https://idp.kb.example"),
     ],
 )
+@pytest.mark.profile(38)
 def test_the_last_authority_is_the_institution(parties: Parties, upstream: str, change: Any, institution: str) -> None:
     """By its alias, at the end of NemLog-in's chain, or the upstream itself where there is no hub."""
     xml = parties.signed(parties.response(change, upstream=upstream), parties.signer(upstream))
@@ -195,6 +200,7 @@ def test_the_last_authority_is_the_institution(parties: Parties, upstream: str, 
     assert answer.institution == institution
 
 
+@pytest.mark.profile(20)
 def test_what_an_assertion_may_leave_out(parties: Parties) -> None:
     """NameID, AuthnContext class, session and attributes are not required (saml_profiles.md row 20)."""
     changes = (

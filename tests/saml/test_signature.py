@@ -63,6 +63,7 @@ def test_metadata_is_signed_in_the_first_place(forge: Forge) -> None:
     signature.verify(entity, [forge.upstream.certificate])
 
 
+@pytest.mark.profile(8)
 def test_any_of_the_keys_will_do(forge: Forge) -> None:
     """A peer that rolls over signs with either of the keys it publishes, PEM, DER, loaded or public."""
     der = ssl.PEM_cert_to_DER_cert(forge.upstream.certificate.decode())

@@ -19,6 +19,7 @@ def directives(kind: PageKind, base_url: str = BASE) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", ["page", "leaving", "static"])
 @pytest.mark.parametrize("base_url", [BASE, "http://localhost:8080"])
+@pytest.mark.profile(12)
 def test_every_kind_is_closed_but_for_what_it_needs(kind: PageKind, base_url: str) -> None:
     """No kind of page loads from elsewhere, runs inline script, is framed or has its base changed."""
     rules = directives(kind, base_url)
