@@ -1,6 +1,7 @@
 """Requests and answers of one's own at a whole broker: any AuthnRequest, and any answer of the hub, changed at will."""
 
 from secrets import token_hex
+from typing import Any
 from urllib.parse import urlsplit
 
 from lxml import etree
@@ -52,7 +53,7 @@ def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestR
     return person.get(url)
 
 
-def sent(response: TestResponse) -> etree._Element:
+def sent(response: TestResponse) -> Any:
     """Give the AuthnRequest with which the browser is sent to an upstream."""
     assert response.status_code == 302, response.get_data(as_text=True)[:500]
     return etree.fromstring(bindings.inflate_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
@@ -63,7 +64,7 @@ def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -
     house = person.house
     asked = hub.read(urlsplit(away.location).query)
     xml = hub.response(HUB, asked, persona(name), house.hub_key(), house.clock.now())
-    root = etree.fromstring(xml)
+    root: Any = etree.fromstring(xml)
     assertion = root.find("{*}Assertion")
     assertion.remove(assertion.find("{*}Signature"))
     for change in changes:
