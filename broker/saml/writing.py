@@ -1,17 +1,17 @@
 """Writes the Response and the Assertion a service gets, with pysaml2's classes; nothing is signed here."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from saml2 import saml, samlp
+from saml2 import element_to_extension_element, saml, samlp
 
-from broker.core.attributes import CPR, AttributeMap, wire
+from broker.core.attributes import CPR, AttributeMap, Row, wire
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrokerError, Status
-from broker.core.release import Disclosure, Item
+from broker.core.release import Disclosure
 from broker.core.transaction import Authentication, AuthnRequest, Issued
 from broker.saml import times
 from broker.saml.names import UNSPECIFIED_CLASS
@@ -20,6 +20,8 @@ from broker.saml.names import UNSPECIFIED_CLASS
 STARTS_BEFORE: Final = timedelta(seconds=60)
 LIVES: Final = timedelta(minutes=5)
 LONGEST_SESSION: Final = timedelta(hours=8)
+# eduPersonTargetedID: its value is a NameID, and mod_shib silently drops one that is a text (interop.md).
+_TARGETED_ID: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -58,7 +60,7 @@ def assertion(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> s
     at, request = of.issued.at, of.request
     end = times.write(at + LIVES)
     confirmation = saml.SubjectConfirmationData(in_response_to=request.id, recipient=request.acs, not_on_or_after=end)
-    attributes = list(_attributes(of.disclosure.items, attribute_map, sealed=sealed))
+    attributes = list(_attributes(of, attribute_map, sealed=sealed))
     return saml.Assertion(
         id=of.issued.assertion,
         version="2.0",
@@ -109,8 +111,8 @@ def _statement(of: Assertable) -> saml.AuthnStatement:
     )
 
 
-def _attributes(items: Iterable[Item], attribute_map: AttributeMap, *, sealed: bool) -> Iterator[saml.Attribute]:
-    for item in items:
+def _attributes(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> Iterator[saml.Attribute]:
+    for item in of.disclosure.items:
         if item.name == CPR and not sealed:
             raise BrokerError("a CPR would leave unencrypted")
         row = wire(attribute_map, item.name)
@@ -121,5 +123,14 @@ def _attributes(items: Iterable[Item], attribute_map: AttributeMap, *, sealed: b
                 name=row.wire,
                 name_format=row.name_format,
                 friendly_name=row.friendly or item.name,
-                attribute_value=[saml.AttributeValue(text=row.written(value)) for value in item.values],
+                attribute_value=[_value(of, row, value) for value in item.values],
             )
+
+
+def _value(of: Assertable, row: Row, value: str) -> saml.AttributeValue:
+    if row.wire != _TARGETED_ID:
+        return saml.AttributeValue(text=row.written(value))
+    name_id = saml.NameID(
+        format=PERSISTENT, name_qualifier=of.issuer, sp_name_qualifier=of.request.entity_id, text=row.written(value)
+    )
+    return saml.AttributeValue(extension_elements=[element_to_extension_element(name_id)])

@@ -1,61 +1,26 @@
 """The products that a library puts before its services, with the broker as their identity provider."""
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs, quote
 
-from broker.core.entities import PERSISTENT, TRANSIENT
+from broker.core.entities import PERSISTENT
 from broker.demo.walking import onward
+from tests.plugins.interop.pages import SHOWN, log_in, page
 from tests.plugins.interop.table import SERVICES, row
 from tests.plugins.interop.watching import Watched, sealed_by
 from tests.plugins.interop.world import KARLA, World
 
 SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 GCM: Final = ["http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]
-CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:1111024568"
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the protected page of a product shows of Karla: values by the product's own names, "" for her number."""
-
-    values: Mapping[str, str]
-    name_id: str  # where the NameID stands
-    kind: str
-
-
-SHOWN: Final = {
-    "shib": Shown(
-        {"uid": "", "schacPersonalUniqueID": CPR, "givenName": "Karla", "sn": "Dam", "mail": "karla@post.au.example"},
-        "persistent-id",
-        PERSISTENT,
-    ),
-    "mellon": Shown(
-        {"MELLON_affiliation": "student@au.dk", "MELLON_organization": "au.dk"}, "MELLON_NAME_ID", TRANSIENT
-    ),
-    "python": Shown({"uid": "", "mail": "karla@post.au.example"}, "NAME_ID", PERSISTENT),
-}
 FORCE: Final = {"shib": "/Shibboleth.sso/Login?forceAuthn=true&target={page}", "python": "/protected/?force"}
 PASSIVE: Final = {
     "shib": "/Shibboleth.sso/Login?isPassive=true&target={page}",
     "mellon": "/mellon/login?IsPassive=true&ReturnTo={page}",
     "python": "/protected/?passive",
 }
-
-
-def page(interop: World, peer: str) -> str:
-    """Give the address of a product's protected page."""
-    return interop.origin(peer) + "/protected/"
-
-
-def log_in(interop: World, peer: str, method: str = "wayf", address: str = "") -> Watched:
-    """Log Karla in at a product, to whatever page is the last."""
-    browser = Watched()
-    browser.get(address or page(interop, peer))
-    onward(browser, KARLA, method)
-    return browser
 
 
 @row(SERVICES, "login")

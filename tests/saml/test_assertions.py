@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.core.attributes import AttributeMap
+from broker.core.attributes import AttributeMap, Row
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -74,6 +74,19 @@ def test_the_response_is_addressed_to_the_request(parties: Parties) -> None:
     assert values(root, "saml:Issuer/text()") == [IDP]
     assert values(root, "samlp:Status//@Value") == ["urn:oasis:names:tc:SAML:2.0:status:Success"]
     assert values(root, "saml:Assertion") == []
+
+
+def test_a_targeted_id_is_written_as_a_name_id(parties: Parties) -> None:
+    """Mod_shib drops an eduPersonTargetedID that is a text; its NameID is ours for that service (interop.md)."""
+    row = Row("urn:oid:1.3.6.1.4.1.5923.1.1.1.10", "eduPersonTargetedID")
+    idp = replace(parties.idp, maps={"library": AttributeMap("library", (row,), outgoing=True)})
+    disclosure = parties.disclosure(Item("eduPersonTargetedID", ("WAYF-DK-1",), WORDS))
+    form = idp.respond(parties.request, disclosure, parties.authentication(), parties.issued())
+    _, assertion = parties.opened(form)
+    (value,) = assertion.iterfind(".//{*}AttributeValue")
+    (name_id,) = value
+    assert (name_id.tag, name_id.text, dict(value.attrib)) == (f"{{{SPACES['saml']}}}NameID", "WAYF-DK-1", {})
+    assert dict(name_id.attrib) == {"Format": PERSISTENT, "NameQualifier": IDP, "SPNameQualifier": LOANS}
 
 
 @pytest.mark.profile(41)

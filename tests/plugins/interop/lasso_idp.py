@@ -101,7 +101,11 @@ class Endpoint(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Take an AuthnRequest: answer for who has a session, else show the login page."""
         query = urlsplit(self.path).query
-        login = asked(query)
+        try:
+            login = asked(query)
+        except lasso.Error as refused:
+            self.show(f"<title>Refused</title><pre id=seen>REFUSED={type(refused).__name__}</pre>")
+            return
         who = SESSIONS.get(self.cookie(), "")
         if login.request.isPassive or (who and not login.request.forceAuthn):
             self.show(answer(login, who))

@@ -12,7 +12,7 @@ SERVICES: Final[Mapping[str, str]] = {
     "python": "pysaml2, service",
 }
 UPSTREAMS: Final[Mapping[str, str]] = {
-    "hub": "simulated hub, upstream",
+    "wayf": "simulated hub, upstream",
     "lasso": "Lasso, upstream",
     "pysaml2": "pysaml2, upstream",
 }
@@ -39,9 +39,10 @@ NOT_APPLICABLE: Final[Mapping[tuple[str, str], str]] = {
     ("mellon", "post"): _REDIRECT,
     ("shib", "deflated"): _REDIRECT,
     ("mellon", "deflated"): _REDIRECT,
-    ("hub", "encrypted"): "signs its assertions and does not encrypt them, as WAYF",
+    ("wayf", "encrypted"): "signs its assertions and does not encrypt them, as WAYF",
     ("pysaml2", "encrypted"): "encrypts by 3DES only, which the broker refuses",
-    ("hub", "signed"): "does not verify the signature of a request",
+    ("wayf", "scopes"): "asserts no scope but the institution's own",
+    ("wayf", "signed"): "does not verify the signature of a request",
     **{(upstream, feature): _OURS for upstream in UPSTREAMS for feature in ("post", "deflated")},
 }
 _Test = TypeVar("_Test", bound=Callable[..., Any])

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,12 @@ from tests.plugins.ports import free_port
 
 # A student whom the desk has registered, so that every service lets her in from the first login on.
 KARLA: Final = persona("karla")
+# The same person at an upstream that claims a role at another university for her.
+STRAY: Final = replace(
+    KARLA,
+    name="stray",
+    attributes={**KARLA.attributes, "eduPersonScopedAffiliation": ("student@au.dk", "student@ku.dk")},
+)
 # Which of the demo's services each product plays.
 PLAYED: Final = {"shib": "my-loans", "mellon": "e-resources", "python": "myprint"}
 # The upstreams beside the hub, by their names in broker.toml.
@@ -45,6 +51,7 @@ _MORE: Final = """\
 """
 _BEFORE: Final = "      borrower_number: {why: {en: So that the library finds"
 WIRE: Final = {**NAMES, "eduPersonTargetedID": "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"}
+_LOCAL: Final = {"gn": "givenName"}  # pysaml2's own name
 TARGETED: Final = "WAYF-DK-0123456789abcdef"
 
 
@@ -96,9 +103,9 @@ def world(folder: Path) -> Iterator[World]:
     key = Identity.made("interop", datetime.now(UTC))
     (folder / "own.key").write_text(key.key)
     (folder / "own.crt").write_text(key.certificate)
-    asserted = {**KARLA.attributes, "eduPersonTargetedID": (TARGETED,)}
-    wire = {KARLA.name: {WIRE[name]: values for name, values in asserted.items()}}
-    local = {KARLA.name: {"givenName" if name == "gn" else name: [*values] for name, values in asserted.items()}}
+    people = {each.name: {**each.attributes, "eduPersonTargetedID": (TARGETED,)} for each in (KARLA, STRAY)}
+    wire = {who: {WIRE[name]: values for name, values in of.items()} for who, of in people.items()}
+    local = {who: {_LOCAL.get(name, name): [*values] for name, values in of.items()} for who, of in people.items()}
     own = f"{setting.ports.origin('broker')}/saml/idp/metadata"
     with ExitStack() as stack:
         modules = {each: entity_ids[each] for each in ("shib", "mellon")}
