@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -41,6 +41,7 @@ class _Row(Shape):
 class _Map(Shape):
     version: Literal["1"]
     face: Literal["upstream", "service"]
+    complete: Flag = False
     attributes: tuple[_Row, ...] = Field(min_length=1)
 
 
@@ -108,25 +109,26 @@ def _map(path: Path, where: str) -> AttributeMap:
     if faults:
         raise ConfigurationFaults(faults)
     rows = tuple(Row(**each.model_dump()) for each in read_map.attributes)
-    return AttributeMap(path.stem, rows, outgoing=read_map.face == "service")
+    return AttributeMap(path.stem, rows, outgoing=read_map.face == "service", complete=read_map.complete)
 
 
-def _faults(read_map: _Map, node: Node, where: str) -> list[Fault]:
+def _faults(read_map: _Map, node: Node, where: str) -> Iterator[Fault]:
     """Find what only shows across rows: a Name or an attribute twice, an upstream that asserts what is ours to say."""
     upstream = read_map.face == "upstream"
+    if read_map.complete and not upstream:
+        place = f"{where}:{line(node, ('complete',))}"
+        yield Fault(place, "complete is for reading", "remove it from a service's map")
     key = "wire" if upstream else "name"
     often = Counter(getattr(each, key) for each in read_map.attributes)
-    faults = []
     for at, row in enumerate(read_map.attributes):
         place = f"{where}:{line(node, ('attributes', at, key))}"
         if often[getattr(row, key)] > 1:
-            faults.append(Fault(place, f"{key} {getattr(row, key)!r} stands in two rows", "keep one"))
+            yield Fault(place, f"{key} {getattr(row, key)!r} stands in two rows", "keep one")
         if upstream and row.name in OURS:
             mend = "it comes from a proof or from the library system, never from an upstream"
-            faults.append(Fault(place, f"an upstream cannot assert {row.name}", mend))
+            yield Fault(place, f"an upstream cannot assert {row.name}", mend)
         if upstream and row.prefix:
-            faults.append(Fault(place, "prefix is for writing", "remove it from an upstream's map"))
-    return faults
+            yield Fault(place, "prefix is for writing", "remove it from an upstream's map")
 
 
 def _node(path: Path, where: str) -> Node:

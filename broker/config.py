@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal, get_args, get_origin
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from broker.core.entities import Service, Upstream
+from broker.core.entities import Assurance, Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.saml.keys import exposed
 from broker.settings.addresses import BaseUrl, Network, Url
@@ -99,6 +99,8 @@ class Config(BaseSettings):
             cbc=table.cbc,
             requester_id=table.profile != "oiosaml3" if table.requester_id is None else table.requester_id,
             meets=table.authn_contexts,
+            least=table.minimum or Assurance.SUBSTANTIAL,
+            assurance_level=table.assurance_level,
         )
 
     def _federated(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from broker.core.attributes import AttributeMap, Attributes, Reading, WireAttribute, canonical
 from broker.core.borrower import Borrower
+from broker.core.eid import admitted, completed
 from broker.core.entities import Assurance, Controller, Service, Upstream
 from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
 from broker.core.evaluation import evaluate
@@ -107,7 +108,11 @@ class Rules:
         institution = upstream.institution(authentication.institution)
         if institution is None:
             raise AttributesRefused("unknown_institution")
-        return canonical(authentication.attributes, self.maps[upstream.attribute_map], institution, now.date())
+        by, said, today = self.maps[upstream.attribute_map], authentication.attributes, now.date()
+        reading = canonical(said, by, institution, today)
+        if upstream.profile == "oiosaml3":
+            return admitted(reading, said, authentication.name_id, upstream, today)
+        return completed(reading, today) if by.complete else reading
 
     def decide(self, transaction: Transaction, now: datetime) -> Decision:
         """Decide by the policies of the moment; attributes that cannot be trusted deny."""

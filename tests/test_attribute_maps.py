@@ -74,6 +74,13 @@ def test_people_see_every_attribute_by_a_label_in_both_languages() -> None:
     assert "eduPersonScopedAffiliation" in SHIPPED.attributes
 
 
+def test_only_what_is_read_is_completed(tmp_path: Path) -> None:
+    """A service's map that completes names would send what nobody was shown."""
+    out = "version: 1\nface: service\ncomplete: true\nattributes:\n  - {wire: x, name: sn}\n"
+    assert faults(tmp_path, out=out) == ["out.yaml:3: complete is for reading (remove it from a service's map)"]
+    assert {name for name, each in SHIPPED.maps.items() if each.complete} == {"oiosaml2", "oiosaml3"}
+
+
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_no_upstream_asserts_what_is_ours(tmp_path: Path, name: str) -> None:
     """Else an institution could claim a hospital's mailbox, or another's borrower number (design 5)."""

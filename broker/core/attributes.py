@@ -9,11 +9,12 @@ from typing import Final
 from broker.core import cpr
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
+from broker.core.numbers import CPR, cpr_of
 from broker.core.values import carries_cpr, clean, in_scope, level, matches
 
-CPR: Final = "cpr"
 ASSURANCE: Final = "eduPersonAssurance"
 EPPN: Final = "eduPersonPrincipalName"
+CPR_UUID: Final = "cprUuid"
 # What no upstream may say of a person: one comes from a proof, the others from the library system (design 5).
 OURS: Final = frozenset({"kaldemail_domain", "borrower_number", "borrower_category"})
 
@@ -98,6 +99,7 @@ class AttributeMap:
     name: str
     rows: tuple[Row, ...]
     outgoing: bool = False
+    complete: bool = False  # whether names and date of birth are completed as WAYF completes them
     _by_wire: dict[str, Row] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -145,9 +147,12 @@ def canonical(
     _refuse_companies(found)
     withheld: list[tuple[str, str]] = []
     numbers = found.pop(CPR, [])
+    if found.get(CPR_UUID) and CPR not in institution.may_assert:
+        del found[CPR_UUID]  # it leads to a borrower as a CPR number does, so it takes the same leave to say it
+        withheld.append((CPR_UUID, "may_not_assert"))
     kept = {name: _judged(name, pairs, institution, withheld) for name, pairs in found.items()}
     assurance, kept[ASSURANCE] = _assurance(kept.get(ASSURANCE, ()), institution, withheld)
-    number, kind = _number(numbers, institution, today, withheld)
+    number, kind = cpr_of((value for _, value in numbers), institution, today, withheld)
     kept[CPR] = (number,) if number else ()
     return Reading(
         attributes=Attributes(kept),
@@ -224,27 +229,3 @@ def _assurance(
     if len(kept) < len(values):
         withheld.append((ASSURANCE, "above_cap"))
     return (None if lowest is None else min(lowest, institution.max_assurance)), kept
-
-
-def _number(
-    pairs: list[tuple[Row, str]], institution: Institution, today: date, withheld: list[tuple[str, str]]
-) -> tuple[str | None, str]:
-    """Give the one CPR number and its kind; two that differ refuse, for choosing could pick another person's."""
-    if pairs and CPR not in institution.may_assert:
-        withheld.append((CPR, "may_not_assert"))
-        return None, "none"
-    numbers = {cpr.from_wire(value) or value for _, value in pairs if not _foreign(value)}
-    if not numbers:
-        return None, "none"
-    if len(numbers) > 1:
-        raise AttributesRefused("cpr_disagrees", CPR)
-    kind = cpr.classify(number := numbers.pop(), today)
-    if kind is cpr.Kind.INVALID:
-        withheld.append((CPR, "invalid"))
-        return None, kind.value
-    return number, "real" if kind is cpr.Kind.REAL_WITHOUT_MODULUS_11 else kind.value
-
-
-def _foreign(value: str) -> bool:
-    """Say whether a schacPersonalUniqueID is another country's number: no CPR, and nothing we know how to read."""
-    return value.casefold().startswith("urn:") and cpr.from_wire(value) is None

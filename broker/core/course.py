@@ -50,6 +50,8 @@ class Terms:
     meets: Meets = field(default_factory=dict)  # what the upstream's classes are good for
 
 
+# What a denial is in SAML's words, where it is more than a denial (saml_profiles.md, status mapping).
+_STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
 # The address that a borrower must have is written to at once: a code for it is good as long as any other.
 _MAIL_LASTS: Final = timedelta(minutes=30)
 
@@ -69,7 +71,8 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     if lacking:
         return _unless_passive(transaction, lacking, decision)
     if decision.effect is not Effect.PERMIT or decision.release is None:
-        return Refuse(decision.reasons[0].code, REQUEST_DENIED, decision)
+        code = decision.reasons[0].code
+        return Refuse(code, _STATUS.get(code, REQUEST_DENIED), decision)
     return _permitted(transaction, decision, terms, now)
 
 

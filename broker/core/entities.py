@@ -71,6 +71,8 @@ class Upstream:
     requester_id: bool = True
     # For classes that services ask for, those of this upstream that are as good (saml_profiles.md row 15).
     meets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    least: Assurance = Assurance.SUBSTANTIAL  # profile oiosaml3: below this level nobody is let in
+    assurance_level: bool = False  # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
 
     @property
     def local(self) -> bool:

@@ -109,7 +109,8 @@ class TooMany(BrokerError):
 class AttributesRefused(BrokerError):
     """Attributes of a verified assertion that name no one person, or that this institution may not assert.
 
-    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, cpr_shaped, cpr_disagrees, company_identity.
+    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, cpr_shaped, cpr_disagrees, company_identity,
+    and of the national eID itself spec_version, level_missing, level_too_low.
     """
 
     reason = "attributes_refused"

@@ -6,8 +6,14 @@ from typing import Final
 from broker.core.entities import Assurance
 from broker.core.transaction import AuthnRequest
 
-_LOA: Final = "https://data.gov.dk/concept/core/nsis/loa/"
-_NSIS: Final = {_LOA + each.name.capitalize(): each for each in Assurance if each is not Assurance.SELF_ASSERTED}
+LOA: Final = "https://data.gov.dk/concept/core/nsis/loa"
+_NSIS: Final = {f"{LOA}/" + each.name.capitalize(): each for each in Assurance if each is not Assurance.SELF_ASSERTED}
+
+
+def nsis(level: Assurance) -> str:
+    """Give the class of an NSIS level; that of the lowest for who is only self-asserted."""
+    return f"{LOA}/" + max(level, Assurance.LOW).name.capitalize()
+
 
 # For a class that services ask for, the classes of an upstream that are as good; what nobody configured is not.
 Meets = Mapping[str, tuple[str, ...]]
@@ -34,6 +40,15 @@ def answer(request: AuthnRequest, came: str | None, meets: Meets) -> str | None:
 def asked(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
     """Give the classes to ask an upstream for, in its own words."""
     return tuple(dict.fromkeys(each for wanted in request.authn_contexts for each in meets.get(wanted, (wanted,))))
+
+
+def to_ask(request: AuthnRequest, least: Assurance, meets: Meets) -> Assurance | None:
+    """Give the level to demand of an upstream that knows NSIS levels only: the lowest, from ``least``, that will do.
+
+    None where none would: what a service writes is never passed on as it stands (saml_profiles.md row 15).
+    """
+    doing = (each for name, each in _NSIS.items() if answer(request, name, meets) is not None)
+    return min((each for each in doing if each >= least), default=None)
 
 
 def _in_order(came: str, wanted: tuple[str, ...], comparison: str) -> bool:

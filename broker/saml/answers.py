@@ -10,14 +10,13 @@ from lxml import etree
 
 from broker.core.entities import Institution, Upstream
 from broker.core.errors import MessageRefused
-from broker.core.transaction import SKEW, Outstanding
+from broker.core.transaction import Outstanding
 from broker.saml import times
 from broker.saml.names import ASSERTION, ENCRYPTED_ASSERTION, SAML, SAMLP
+from broker.saml.profiles import Manner, manner
 
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
-# A Response is posted as soon as it is made; a page left standing for longer is a login to begin again.
-FRESH: Final = timedelta(minutes=5)
 _TIMES: Final = ("IssueInstant", "NotBefore", "NotOnOrAfter", "AuthnInstant", "SessionNotOnOrAfter")
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _Subject = TypeVar("_Subject")
@@ -45,6 +44,16 @@ class Answer:
     acs: str
     expected: Outstanding
     now: datetime
+
+    @property
+    def manner(self) -> Manner:
+        """Give the manner of the upstream's profile."""
+        return manner(self.upstream)
+
+    @property
+    def skew(self) -> timedelta:
+        """Give how far the upstream's clock may differ from ours."""
+        return self.manner.skew
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -121,7 +130,7 @@ class Claim:
     def institution(self) -> Institution | None:
         """Give the institution that answered: only the last authority counts; an upstream that is no hub is its own."""
         upstream = self.answer.upstream
-        if not self.authorities and upstream.profile != "wayf":
+        if not self.authorities and not self.answer.manner.hub:
             return upstream.institution(upstream.entity_id)
         return upstream.institution(self.authorities[-1]) if self.authorities else None
 
@@ -154,15 +163,16 @@ def foreign(issuer: etree._Element, upstream: Upstream) -> bool:
     return text(issuer) != upstream.entity_id or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
 
 
-def future(element: etree._Element, now: datetime) -> bool:
+def future(element: etree._Element, answer: Answer) -> bool:
     """Say whether an element was issued later than now, as far as clocks may differ."""
-    return (moment(element, "IssueInstant") or _NEVER) > now + SKEW
+    return (moment(element, "IssueInstant") or _NEVER) > answer.now + answer.skew
 
 
 def old(element: etree._Element, answer: Answer) -> bool:
     """Say whether an element was issued before we asked, or so long ago that it lay somewhere before it came."""
     issued = moment(element, "IssueInstant") or _NEVER
-    return issued < answer.expected.sent - SKEW or issued <= answer.now - FRESH - SKEW
+    stale = issued <= answer.now - answer.manner.fresh - answer.skew
+    return issued < answer.expected.sent - answer.skew or stale
 
 
 def refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> None:

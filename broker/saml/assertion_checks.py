@@ -3,10 +3,11 @@
 Sources: saml-core 2.3-2.7, saml-profiles 4.1.4, attacks.md rows 15 to 20, saml_profiles.md rows 18, 26 and 42.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
-from broker.core.transaction import SKEW
+from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.saml.answers import Claim, foreign, future, moment, old, saml, scoped, text, unmarked
 from broker.saml.names import ISSUER
 
@@ -14,6 +15,10 @@ BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 _CONFIRMATION: Final = saml("Subject", "SubjectConfirmation")
 _AUDIENCES: Final = saml("AudienceRestriction")
 _PROXY: Final = saml("ProxyRestriction")
+_ATTRIBUTES: Final = saml("AttributeStatement")
+_EID_NAME: Final = re.compile(
+    r"https://data\.gov\.dk/model/core/eid/(person|professional)/uuid/[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+)
 _CONDITIONS: Final = frozenset((_AUDIENCES, _PROXY, saml("OneTimeUse")))
 
 
@@ -34,7 +39,7 @@ def _issuer(claim: Claim) -> bool:
 
 def _issued_later(claim: Claim) -> bool:
     """Refuse an Assertion from the future."""
-    return future(claim.assertion, claim.answer.now)
+    return future(claim.assertion, claim.answer)
 
 
 def _issued_long_ago(claim: Claim) -> bool:
@@ -70,7 +75,7 @@ def _confirmation_end(claim: Claim) -> bool:
 def _confirmation_expired(claim: Claim) -> bool:
     """Refuse a confirmation that has run out (row 19)."""
     end = None if claim.confirmation is None else moment(claim.confirmation, "NotOnOrAfter")
-    return end is not None and end <= claim.answer.now - SKEW
+    return end is not None and end <= claim.answer.now - claim.answer.skew
 
 
 def _confirmation_start(claim: Claim) -> bool:
@@ -92,13 +97,13 @@ def _bounds(claim: Claim) -> bool:
 def _not_yet_valid(claim: Claim) -> bool:
     """Refuse an Assertion before it holds."""
     start = claim.bound("NotBefore")
-    return start is not None and start > claim.answer.now + SKEW
+    return start is not None and start > claim.answer.now + claim.answer.skew
 
 
 def _expired(claim: Claim) -> bool:
     """Refuse an Assertion after it has run out."""
     end = claim.bound("NotOnOrAfter")
-    return end is not None and end <= claim.answer.now - SKEW
+    return end is not None and end <= claim.answer.now - claim.answer.skew
 
 
 def _audience_missing(claim: Claim) -> bool:
@@ -133,20 +138,34 @@ def _statements(claim: Claim) -> bool:
     return len(claim.statements) != 1
 
 
+def _attribute_statements(claim: Claim) -> bool:
+    """Refuse none and several AttributeStatements where the profile has one: what it says stands in one place."""
+    return claim.answer.manner.strict and len(claim.assertion.findall(_ATTRIBUTES)) != 1
+
+
+def _eid_name(claim: Claim) -> bool:
+    """Refuse a subject that is no UUID of the national eID's, persistent or transient (the profile's own validator)."""
+    if not claim.answer.manner.strict:
+        return False
+    name_id = claim.subject.find(saml("NameID"))
+    kind = "" if name_id is None else name_id.get("Format", "")
+    return kind not in {PERSISTENT, TRANSIENT} or not _EID_NAME.fullmatch(text(name_id))
+
+
 def _authenticated_later(claim: Claim) -> bool:
     """Refuse an authentication in the future."""
-    return any(at > claim.answer.now + SKEW for at in claim.instants)
+    return any(at > claim.answer.now + claim.answer.skew for at in claim.instants)
 
 
 def _authenticated_before(claim: Claim) -> bool:
     """Refuse an older authentication where a new one was demanded (saml_profiles.md row 26)."""
-    return claim.force_authn and any(at < claim.answer.expected.sent - SKEW for at in claim.instants)
+    return claim.force_authn and any(at < claim.answer.expected.sent - claim.answer.skew for at in claim.instants)
 
 
 def _session_ended(claim: Claim) -> bool:
     """Refuse a session that is over (row 19)."""
     ends = [moment(each, "SessionNotOnOrAfter") for each in claim.statements]
-    return any(end is not None and end <= claim.answer.now - SKEW for end in ends)
+    return any(end is not None and end <= claim.answer.now - claim.answer.skew for end in ends)
 
 
 def _loop(claim: Claim) -> bool:
@@ -156,7 +175,7 @@ def _loop(claim: Claim) -> bool:
 
 def _authority_missing(claim: Claim) -> bool:
     """Refuse a hub that does not say which of its institutions answered: scopes cannot be held against anyone."""
-    return claim.answer.upstream.profile == "wayf" and not claim.authorities
+    return claim.answer.manner.hub and not claim.authorities
 
 
 def _institution_unknown(claim: Claim) -> bool:
@@ -194,6 +213,8 @@ ASSERTION_CHECKS: Final[dict[str, Callable[[Claim], bool]]] = {
     "unknown_condition": _unknown_condition,
     "proxying_forbidden": _proxying_forbidden,
     "statements": _statements,
+    "attribute_statements": _attribute_statements,
+    "eid_name": _eid_name,
     "authenticated_later": _authenticated_later,
     "authenticated_before": _authenticated_before,
     "session_ended": _session_ended,

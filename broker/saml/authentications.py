@@ -7,9 +7,10 @@ from lxml import etree
 
 from broker.core.attributes import WireAttribute
 from broker.core.entities import UNSPECIFIED, Assurance
+from broker.core.levels import LOA, nsis
 from broker.core.transaction import Authentication
-from broker.core.values import said
-from broker.saml.answers import FRESH, Claim, moment, saml, text
+from broker.core.values import level, said
+from broker.saml.answers import Claim, moment, saml, text
 from broker.saml.names import UNSPECIFIED_CLASS
 
 _ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")
@@ -23,7 +24,8 @@ def authentication(claim: Claim) -> Authentication:
     statement = claim.statements[0]
     name_id = claim.subject.find(_NAME_ID)
     issued = moment(claim.assertion, "IssueInstant") or claim.answer.now
-    ends = [issued + FRESH, claim.bound("NotOnOrAfter")]  # whatever it says, nobody takes it after that
+    manner = claim.answer.manner
+    ends = [issued + manner.fresh, claim.bound("NotOnOrAfter")]  # whatever it says, nobody takes it after that
     if claim.confirmation is not None:
         ends.append(moment(claim.confirmation, "NotOnOrAfter"))
     return Authentication(
@@ -33,9 +35,9 @@ def authentication(claim: Claim) -> Authentication:
         authorities=claim.authorities,
         attributes=attributes(claim.assertion),
         authn_instant=claim.instants[0],
-        authn_context=_authn_context(claim),
+        authn_context=_level_class(claim) if manner.nsis else _authn_context(claim),
         received=claim.answer.now,
-        assertion_until=min(end for end in ends if end),
+        assertion_until=min(end for end in ends if end) + manner.longer,
         name_id=text(name_id) or None,
         name_id_format=UNSPECIFIED if name_id is None else name_id.get("Format", UNSPECIFIED),
         session_index=statement.get("SessionIndex"),
@@ -49,6 +51,14 @@ def _authn_context(claim: Claim) -> str | None:
     cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
     least = said(written)
     return UNSPECIFIED_CLASS if least and least > cap else written or None
+
+
+def _level_class(claim: Claim) -> str | None:
+    """Give the class of the NSIS level in the attribute: the class beside it tells how, and not how surely."""
+    found = [level(value) for each in attributes(claim.assertion) if each.name == LOA for value in each.values]
+    known = [each for each in found if each is not None]
+    cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
+    return nsis(min(known)) if known and len(known) == len(found) and min(known) <= cap else UNSPECIFIED_CLASS
 
 
 def attributes(assertion: etree._Element) -> tuple[WireAttribute, ...]:

@@ -42,7 +42,7 @@ def _issuer(answer: Answer) -> bool:
 
 def _issued_later(answer: Answer) -> bool:
     """Refuse a Response from the future: a clock that wrong cannot say when anything ends."""
-    return future(answer.response, answer.now)
+    return future(answer.response, answer)
 
 
 def _issued_long_ago(answer: Answer) -> bool:
@@ -57,7 +57,7 @@ def _assertion_of_refusal(answer: Answer) -> bool:
 
 def _plain(answer: Answer) -> bool:
     """Refuse a plain assertion from NemLog-in, whose profile knows encrypted ones only (nemid.md)."""
-    return answer.upstream.profile == "oiosaml3" and answer.response.find(ASSERTION) is not None
+    return answer.manner.strict and answer.response.find(ASSERTION) is not None
 
 
 RESPONSE_CHECKS: Final[dict[str, Callable[[Answer], bool]]] = {

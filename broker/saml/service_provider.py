@@ -11,25 +11,28 @@ from saml2 import saml, samlp
 from broker.core.entities import Upstream
 from broker.core.errors import (
     AUTHN_FAILED,
+    NO_AUTHN_CONTEXT,
     NO_SUPPORTED_IDP,
     PROXY_COUNT_EXCEEDED,
     MessageRefused,
     RequestRefused,
     Status,
 )
-from broker.core.levels import asked
+from broker.core.levels import asked, nsis, to_ask
 from broker.core.ports import Received
 from broker.core.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 from broker.saml import bindings, encryption, gate, signature, times
-from broker.saml.answers import FRESH, Answer, Claim, moment, refuse, scoped
+from broker.saml.answers import Answer, Claim, moment, refuse, scoped
 from broker.saml.assertion_checks import ASSERTION_CHECKS
 from broker.saml.authentications import authentication
 from broker.saml.keys import FaceKeys
 from broker.saml.metadata import Metadata
 from broker.saml.names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, SIGNATURE
+from broker.saml.profiles import manner
 from broker.saml.response_checks import RESPONSE_CHECKS
 from broker.saml.roles import POST
 
+PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
 _TOPS: Final = frozenset(_STATUS + each for each in ("Requester", "Responder", "VersionMismatch"))
 
@@ -130,7 +133,7 @@ class ServiceProviderFace:
         answer = Answer(root, party, acs(self.base_url, upstream), expected, now)
         refuse(RESPONSE_CHECKS, answer)
         if not answer.succeeded:
-            until = (moment(root, "IssueInstant") or now) + FRESH
+            until = (moment(root, "IssueInstant") or now) + answer.manner.fresh + answer.manner.longer
             return Received(UpstreamRefusal(upstream, _refusal(answer.codes)), root.get("ID", ""), until)
         assertion = self._assertion(root, party)
         _verify(assertion, keys, party, covered=whole)
@@ -162,11 +165,18 @@ def _verify(
     """Demand a signature over the very element that will be read; NemLog-in signs the Assertion itself (nemid.md)."""
     if assertion.find(SIGNATURE) is not None:
         signature.verify(assertion, keys)
-    elif not covered or party.profile == "oiosaml3":
+    elif not covered or manner(party).strict:
         raise MessageRefused("response.unsigned")
 
 
 def _authn_context(party: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
+    """Carry the classes asked for through; one that knows NSIS levels is asked for a level and a person (nemid.md)."""
+    if manner(party).nsis:
+        least = to_ask(request, party.least, party.meets)
+        if least is None:
+            raise RequestRefused(NO_AUTHN_CONTEXT, request=request)
+        refs = [saml.AuthnContextClassRef(text=each) for each in (nsis(least), PERSON)]
+        return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison="minimum")
     if not request.authn_contexts:
         return None
     refs = [saml.AuthnContextClassRef(text=each) for each in asked(request, party.meets)]
@@ -180,8 +190,11 @@ def _scoping(party: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
     institutions = scoped(party, request.idp_list)
     if not institutions:
         raise RequestRefused(NO_SUPPORTED_IDP, request=request)
+    hub = manner(party).hub
+    if manner(party).nsis and not party.requester_id:
+        return None  # whom we ask for is no matter of the national eID's (saml_profiles.md row 36)
     scoping = samlp.Scoping()
-    if party.profile == "wayf":
+    if hub:
         scoping.idp_list = samlp.IDPList(idp_entry=[samlp.IDPEntry(provider_id=each) for each in institutions])
     # A sign-up is an errand of our own: no service asked.
     chain = (*request.requester_ids, request.entity_id) if party.requester_id and request.entity_id else ()
@@ -189,7 +202,7 @@ def _scoping(party: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
         scoping.requester_id = [samlp.RequesterID(text=each) for each in chain]
     if request.proxy_count is not None:
         scoping.proxy_count = str(request.proxy_count - 1)
-    empty = not (party.profile == "wayf" or chain or request.proxy_count is not None)
+    empty = not (hub or chain or request.proxy_count is not None)
     return None if empty else scoping
 
 

@@ -8,9 +8,10 @@ from typing import Final
 
 from saml2 import element_to_extension_element, saml, samlp
 
-from broker.core.attributes import CPR, AttributeMap, Row, wire
+from broker.core.attributes import AttributeMap, Row, wire
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrokerError, Status
+from broker.core.numbers import CPR
 from broker.core.release import Disclosure
 from broker.core.transaction import Authentication, AuthnRequest, Issued
 from broker.saml import times

@@ -71,6 +71,14 @@ def _upstreams(given: Given) -> Iterator[Fault]:
             yield Fault(
                 given.where((*place, "institutions")), what, "list its own entity_id only, or set profile = wayf"
             )
+        if table.get("profile") != "oiosaml3":
+            yield from (
+                Fault(
+                    given.where((*place, key)), f"is for profile oiosaml3, not {table.get('profile')}", "leave it out"
+                )
+                for key in ("minimum", "assurance_level")
+                if key in table
+            )
         if table.get("profile") == "saml" and "attribute_map" not in table:
             yield Fault(
                 given.where((*place, "attribute_map")), "is missing", "name a file of the attribute_maps folder"

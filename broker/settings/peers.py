@@ -60,6 +60,8 @@ class UpstreamTable(Table):
     cbc: bool = False
     requester_id: bool | None = None  # by default where the upstream is a hub, or another of the federation
     authn_contexts: dict[Filled, tuple[Class, ...]] = Field(default_factory=dict)
+    minimum: Annotated[Assurance | None, BeforeValidator(_assurance)] = None
+    assurance_level: bool = False
 
     def parties(self) -> tuple[Institution, ...]:
         """Give its institutions; unless it is a hub, an upstream without any is its own (design 4)."""

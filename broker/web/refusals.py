@@ -210,4 +210,16 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "cpr_shaped": _UNTRUSTED,
     "cpr_disagrees": _UNTRUSTED,
     "unknown_institution": _UNTRUSTED,
+    "spec_version": _UNTRUSTED,
+    "level_missing": _UNTRUSTED,
+    "level_too_low": Explanation(
+        title=_("A safer login is needed"),
+        happened=_("Your national eID was used in a way that does not prove surely enough who you are."),
+        advice=(
+            _("Log in again with the app or another means that your national eID counts as safe."),
+            _("If you have none, come to the library with a photo ID."),
+        ),
+        places=("service_locations",),
+        again=True,
+    ),
 }

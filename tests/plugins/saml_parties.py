@@ -150,6 +150,15 @@ def stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+_NAME_ID = "saml:Assertion/saml:Subject/saml:NameID"
+_SUBJECTS = {
+    "oiosaml3": (
+        edit(_NAME_ID, Format=PERSISTENT),
+        say(_NAME_ID, "https://data.gov.dk/model/core/eid/person/uuid/6b1c0a52-77f0-4d0e-9d0e-0c2c6f1d7a10"),
+    )
+}
+
+
 @dataclass(frozen=True, repr=False)
 class Parties:
     """Everyone, and what they send and receive."""
@@ -193,7 +202,7 @@ class Parties:
             uri=_URI,
         )
         root = etree.fromstring(xml.replace("\n", ""))
-        for change in changes:
+        for change in (*_SUBJECTS.get(party.profile, ()), *changes):
             change(root)
         return root
 

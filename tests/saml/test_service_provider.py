@@ -149,7 +149,8 @@ def test_an_upstream_that_is_no_hub_gets_no_list(parties: Parties) -> None:
     assert values(direct, "samlp:Scoping/samlp:IDPList") == []
     assert values(direct, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
     assert values(eid, "samlp:Scoping") == []
-    assert values(asked(parties, "eid", proxy_count=3), "samlp:Scoping/@ProxyCount") == ["2"]
+    assert values(asked(parties, "eid", proxy_count=3), "samlp:Scoping") == []
+    assert values(asked(parties, "kb", proxy_count=3), "samlp:Scoping/@ProxyCount") == ["2"]
 
 
 @pytest.mark.parametrize("kind", ["assertion", "whole", "both", "sealed"])
