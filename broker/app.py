@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from broker import audit, wording
 from broker.choices import Choices
 from broker.config import Config
+from broker.core.errors import ConfigurationFaults, Fault
 from broker.flow import Broker
 from broker.inspection import notes, readiness
 from broker.learning import Learning
@@ -32,7 +33,13 @@ _LARGEST_BODY: Final = 1024 * 1024
 
 
 def create_app(settings: Config | None = None) -> Flask:
-    """Give the broker as a WSGI application, mounted where base_url says; it starts no thread (design 4c)."""
+    """Give the broker as a WSGI application, mounted where base_url says; it starts no thread (design 4c).
+
+    ``ConfigurationFaults`` under ``python -O``, whatever server brought it there: it takes out the assertions that are
+    checks in pysaml2 (attacks.md row 34).
+    """
+    if not __debug__:
+        raise ConfigurationFaults([Fault("python", "runs with -O", "start it without -O and PYTHONOPTIMIZE")])
     audit.configure()
     parts = assemble(settings or read_config())
     app = Flask("broker.web", static_url_path="/static")

@@ -1,6 +1,7 @@
 """The plugins that every room's tests may use."""
 
 pytest_plugins = [
+    "tests.plugins.attack_classes",
     "tests.plugins.redis_server",
     "tests.plugins.saml_messages",
     "tests.plugins.saml_parties",

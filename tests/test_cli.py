@@ -284,6 +284,7 @@ def program(*words: str, optimise: bool = False, **environ: str) -> "subprocess.
     return subprocess.Popen(command, env={**os.environ, **environ}, stdout=pipe, stderr=pipe, text=True)
 
 
+@pytest.mark.attack(34)
 def test_python_without_assertions_is_refused() -> None:
     """Under -O checks of pysaml2 vanish (attacks.md row 34)."""
     running = program("check", optimise=True)

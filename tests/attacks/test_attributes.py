@@ -54,6 +54,7 @@ SPOOFED = [
 ]
 
 
+@pytest.mark.attack(21)
 @pytest.mark.parametrize("scope", [*SPOOFED, "clin.au.dk"])
 @pytest.mark.parametrize(
     "name", [EPPN, "urn:oasis:names:tc:SAML:attribute:subject-id", "pairwise-id", "eduPersonPrincipalName"]
@@ -66,6 +67,7 @@ def test_an_identity_of_another_scope_refuses_the_login(read: Read, name: str, s
     assert refused.value.cause in {"scope_mismatch", "bad_value"}
 
 
+@pytest.mark.attack(21)
 @pytest.mark.parametrize("scope", [*SPOOFED[:-1], "clin.au.dk"])
 def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scope: str) -> None:
     """Row 21: whose licences and terms apply hangs on it."""
@@ -73,6 +75,7 @@ def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scop
         read((HOME, scope))
 
 
+@pytest.mark.attack(21)
 @pytest.mark.parametrize("scope", SPOOFED)
 @pytest.mark.profile(21)
 def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: str) -> None:
@@ -82,6 +85,7 @@ def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: st
     assert len(reading.withheld) == 1
 
 
+@pytest.mark.attack(21, control=True)
 @pytest.mark.parametrize("scope", ["au.dk", "clin.au.dk", "a.b.au.dk"])
 @pytest.mark.profile(21)
 def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: str) -> None:
@@ -89,6 +93,7 @@ def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: s
     assert read((SCOPED, f"employee@{scope}")).attributes["eduPersonScopedAffiliation"] == (f"employee@{scope}",)
 
 
+@pytest.mark.attack(21, control=True)
 @pytest.mark.profile(21)
 def test_the_right_scopes_are_read(read: Read) -> None:
     """What all the refusals above are measured against."""
@@ -96,6 +101,7 @@ def test_the_right_scopes_are_read(read: Read) -> None:
     assert dict(reading.attributes) == {"eduPersonPrincipalName": ("asta@au.dk",), "schacHomeOrganization": ("au.dk",)}
 
 
+@pytest.mark.attack(22)
 @pytest.mark.parametrize(
     "sent",
     [
@@ -111,6 +117,7 @@ def test_two_identities_refuse_the_login(read: Read, sent: list[tuple[str, ...]]
     assert refused.value.cause == "several_values"
 
 
+@pytest.mark.attack(22)
 @pytest.mark.parametrize(
     "sent",
     [
@@ -127,6 +134,7 @@ def test_two_numbers_refuse_the_login(read: Read, sent: list[tuple[str, ...]]) -
     assert refused.value.cause == "cpr_disagrees"
 
 
+@pytest.mark.attack(22)
 @pytest.mark.parametrize(
     "name",
     [

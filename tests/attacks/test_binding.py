@@ -10,6 +10,7 @@ from broker.demo.personas import persona
 from tests.plugins.house import House, Person, form, mark
 
 
+@pytest.mark.attack(16, 30)
 def test_a_victim_s_login_is_not_collected(house: House) -> None:
     """An attacker starts a login and sends the victim to the hub: neither gets anything of the other's."""
     attacker, victim = house.person(), house.person()
@@ -22,6 +23,7 @@ def test_a_victim_s_login_is_not_collected(house: House) -> None:
     assert mark(at_attacker)[0] == "choose"
 
 
+@pytest.mark.attack(16)
 def test_an_attacker_s_answered_login_takes_no_second_answer_of_a_victim(house: House) -> None:
     """The attacker answers request 1 himself and sends the victim request 2 of the same transaction."""
     attacker, victim = house.person(), house.person()
@@ -33,6 +35,7 @@ def test_an_attacker_s_answered_login_takes_no_second_answer_of_a_victim(house: 
     assert mark(attacker.get(arrived.location))[0] == "choose"
 
 
+@pytest.mark.attack(16)
 def test_login_csrf_is_refused(house: House) -> None:
     """An attacker's finished arrival, opened by a victim, logs the victim in as nobody and is spent."""
     attacker, victim = house.person(), house.person()
@@ -41,6 +44,7 @@ def test_login_csrf_is_refused(house: House) -> None:
     assert mark(attacker.get(arrived.location))[0] == "choose"
 
 
+@pytest.mark.attack(30)
 def test_b_alone_is_worthless(house: House) -> None:
     """A fixed or copied cookie b without cookie a opens no page of an authenticated transaction (design 4a.4)."""
     person = house.person()
@@ -54,6 +58,7 @@ def test_b_alone_is_worthless(house: House) -> None:
     assert mark(thief.get(page.request.path.removesuffix("/consent")))[0] == "choose"
 
 
+@pytest.mark.attack(30)
 def test_a_alone_is_worthless(house: House) -> None:
     """Cookie a without b opens nothing."""
     person = house.person()
@@ -64,6 +69,7 @@ def test_a_alone_is_worthless(house: House) -> None:
     assert mark(thief.get(page.request.path)) == ("error", "other_browser")
 
 
+@pytest.mark.attack(30)
 def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
     """Logging in again in a transaction makes the earlier cookie a worthless, and its token with it."""
     person = house.person()
@@ -114,6 +120,7 @@ def test_simultaneous_first_tabs_all_finish(house: House) -> None:
         assert mark(person.get(arrived.location))[0] == "ask"
 
 
+@pytest.mark.attack(16, control=True)
 @pytest.mark.profile(22)
 def test_tabs_side_by_side_do_not_mix(house: House) -> None:
     """Two logins of different people in one browser end each with its own."""
@@ -138,6 +145,7 @@ def test_a_browser_without_cookies_is_told(house: House) -> None:
     assert mark(page) == ("error", "cookies_needed")
 
 
+@pytest.mark.attack(15, control=True)
 def test_a_lost_answer_is_repeated(house: House) -> None:
     """The GET with the arrival, asked again by the same browser, gives the same answer; the login is not lost."""
     person = house.person()
@@ -148,6 +156,7 @@ def test_a_lost_answer_is_repeated(house: House) -> None:
     assert mark(person.get(arrived.location))[0] == "ask"
 
 
+@pytest.mark.attack(15)
 def test_a_late_arrival_is_useless(house: House) -> None:
     """An arrival is good for sixty seconds."""
     person = house.person()
@@ -156,6 +165,7 @@ def test_a_late_arrival_is_useless(house: House) -> None:
     assert mark(person.get(arrived.location))[0] == "choose"
 
 
+@pytest.mark.attack(15)
 @pytest.mark.profile(18)
 def test_a_response_posted_twice_is_one_arrival(house: House) -> None:
     """The second POST of one Response is refused, and the first still lands (attacks 15)."""
@@ -167,6 +177,7 @@ def test_a_response_posted_twice_is_one_arrival(house: House) -> None:
     assert mark(person.get(first.location))[0] == "ask"
 
 
+@pytest.mark.attack(18)
 def test_another_upstream_s_acs_takes_nothing(house: House) -> None:
     """A Response to WAYF's request is refused at NemID's ACS (attacks 18)."""
     person = house.person()
@@ -177,6 +188,7 @@ def test_another_upstream_s_acs_takes_nothing(house: House) -> None:
     assert mark(person.get(arrived.location))[0] == "ask"
 
 
+@pytest.mark.attack(16)
 def test_a_bound_transaction_opens_in_no_other_browser(house: House) -> None:
     """Its address alone shows nothing and sends nobody upstream, before a login as after one."""
     person, other = house.person(), house.person()
@@ -186,6 +198,7 @@ def test_a_bound_transaction_opens_in_no_other_browser(house: House) -> None:
     assert mark(other.get(f"/login/{_name(chooser)}/upstream")) == ("error", "other_browser")
 
 
+@pytest.mark.attack(16)
 def test_an_unknown_arrival_leads_to_the_chooser(house: House) -> None:
     """A made-up arrival changes nothing and offers the ways to log in."""
     person = house.person()
@@ -203,6 +216,7 @@ FORMS = {
 }
 
 
+@pytest.mark.attack(30)
 @pytest.mark.parametrize("name", FORMS)
 def test_a_forged_consent_is_refused(house: House, name: str) -> None:
     """A consent that our own page, of this login, did not send changes nothing (attacks 30)."""
@@ -219,6 +233,7 @@ def test_a_forged_consent_is_refused(house: House, name: str) -> None:
     assert mark(person.get(page.request.path))[0] == "ask"
 
 
+@pytest.mark.attack(30)
 def test_a_token_is_good_for_ten_minutes(house: House) -> None:
     """A page left open for longer asks once more."""
     person = house.person()
@@ -228,6 +243,7 @@ def test_a_token_is_good_for_ten_minutes(house: House) -> None:
     assert mark(refused) == ("error", "token_refused")
 
 
+@pytest.mark.attack(30)
 def test_a_token_of_another_transaction_is_refused(house: House) -> None:
     """The token of one login answers no other, though the browser is the same."""
     person = house.person()
@@ -247,6 +263,7 @@ def test_a_second_submit_gives_the_same_assertion(house: House) -> None:
     assert first.attributes == second.attributes
 
 
+@pytest.mark.attack(30)
 def test_consent_cannot_be_given_by_a_link(house: House) -> None:
     """A GET with the answer in it is only a page."""
     person = house.person()
@@ -269,6 +286,7 @@ def test_the_number_is_on_no_page_but_its_own(house: House) -> None:
     assert mark(person.post(page.request.path, {"token": _token(fresh), "reveal": "1"})) == ("error", "token_refused")
 
 
+@pytest.mark.attack(30)
 def test_nobody_else_sees_the_number(house: House) -> None:
     """The reveal page opens for the transaction's own browser only."""
     person = house.person()
@@ -277,6 +295,7 @@ def test_nobody_else_sees_the_number(house: House) -> None:
     assert mark(refused) == ("error", "other_browser")
 
 
+@pytest.mark.attack(30)
 def test_ids_cannot_be_guessed(house: House) -> None:
     """Unknown transactions are gone, whatever is asked of them."""
     name = secrets.token_hex(16)

@@ -46,6 +46,7 @@ def test_an_errand_asks_for_a_fresh_login_and_checks_it(house: House, errand: st
     assert plain.status_code == 303  # a login that did not ask for a fresh one takes it
 
 
+@pytest.mark.attack(28)
 @pytest.mark.parametrize(
     "query",
     [
@@ -123,6 +124,7 @@ def test_no_category_changes_while_the_offer_could_not_be_made(house: House) -> 
     assert {row["category_id"] for row in house.koha.patrons.rows() if row["userid"] == "2102014459"} == {"PRIVATE"}
 
 
+@pytest.mark.attack(28)
 def test_a_remembered_way_is_one_of_the_request_s(house: House) -> None:
     """Whatever stands in the cookie, only a way that this service takes is gone, and the chooser stays in reach."""
     person = house.person()

@@ -8,6 +8,7 @@ from lxml import etree
 
 from broker.core.errors import MessageRefused
 from broker.saml.names import ASSERTION, DS, EXCLUSIVE, MD, XENC
+from tests.plugins.defences import numbered
 from tests.plugins.hostile_messages import (
     VALUE,
     Make,
@@ -162,7 +163,7 @@ ATTACKS: dict[str, tuple[Make, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", numbered(ATTACKS))
 @pytest.mark.profile(2, 17)
 def test_refused(name: str, forge: Forge) -> None:
     """Each hostile message is refused for the reason that belongs to it, and for no other."""
@@ -194,12 +195,14 @@ def _indented(root: Any) -> Any:
     return root
 
 
+@pytest.mark.attack(1, 5, 23, control=True)
 @pytest.mark.parametrize("name", GENUINE)
 def test_accepted(name: str, forge: Forge) -> None:
     """What upstreams really send is let in, and its value is read whole."""
     assert forge.receive(GENUINE[name](forge)).findtext(VALUE) == "nurse@au.dk"
 
 
+@pytest.mark.attack(11, control=True)
 @pytest.mark.parametrize("value", ["Søren Ægidius Åkjær", "日本 \U0001f4da", "a &lt; b &amp; c", "  two  spaces ", ""])
 def test_values_are_read_as_they_were_signed(value: str, forge: Forge) -> None:
     """Letters beyond ASCII, entities of XML's own and blanks survive."""
@@ -224,6 +227,7 @@ FETCHES: dict[str, Make] = {
 }  # fmt: skip
 
 
+@pytest.mark.attack(12)
 @pytest.mark.parametrize("name", FETCHES)
 def test_nothing_is_fetched(name: str, forge: Forge) -> None:
     """A message that points elsewhere makes no request, and all but an ignored KeyInfo are refused for it."""

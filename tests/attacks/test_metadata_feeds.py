@@ -259,6 +259,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
 }
 
 
+@pytest.mark.attack(33)
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_feed_is_refused(case: str, forge: Forge) -> None:
     """Each is refused, by the check that is there for it."""
@@ -283,6 +284,7 @@ CONTROLS: Final[dict[str, Make]] = {
 }
 
 
+@pytest.mark.attack(33, control=True)
 @pytest.mark.parametrize("case", CONTROLS)
 def test_a_sound_feed_is_read(case: str, forge: Forge) -> None:
     """What one change leaves as good as it was is believed, so that refusing everything is no defence."""

@@ -123,6 +123,7 @@ def test_policies_that_come_to_permit_look_the_person_up(house: House, monkeypat
     assert house.landing(person.agree(asked)).attributes["uid"]
 
 
+@pytest.mark.attack(15)
 def test_forged_refusals_leave_one_arrival_a_request(house: House) -> None:
     """Anybody can write an unsigned error status: the second for one request is refused and stores nothing."""
     person = house.person()

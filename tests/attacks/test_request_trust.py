@@ -37,6 +37,7 @@ def cause(parties: Parties, query: str, **more: Any) -> str:
     return caught.value.cause.removeprefix("request.")
 
 
+@pytest.mark.attack(26)
 @pytest.mark.parametrize(
     "issuer", ["https://unknown.example", OPEN.upper(), LOANS + " ", "https://hub.example", IDP, ""]
 )
@@ -47,6 +48,7 @@ def test_an_unknown_issuer_is_nobody(parties: Parties, issuer: str) -> None:
     assert cause(parties, parties.query(root, key=parties.service.key)) == "unknown_service"
 
 
+@pytest.mark.attack(26)
 @pytest.mark.parametrize(
     "change",
     [drop("saml:Issuer"), edit("saml:Issuer", Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress")],
@@ -56,6 +58,7 @@ def test_an_issuer_is_an_entity(parties: Parties, change: Change) -> None:
     assert cause(parties, parties.query(parties.authn_request(change), key=parties.service.key)) == "unknown_service"
 
 
+@pytest.mark.attack(6, 24)
 @pytest.mark.profile(24)
 def test_another_services_signature_is_none(parties: Parties) -> None:
     """Each service signs with the keys of its own metadata (row 24)."""
@@ -63,6 +66,7 @@ def test_another_services_signature_is_none(parties: Parties) -> None:
     assert cause(parties, parties.query(root, key=parties.stranger.key)) == "gate.signature"
 
 
+@pytest.mark.attack(24)
 def test_a_signature_that_cannot_be_verified_is_refused(parties: Parties) -> None:
     """A service need not sign; but what it signs must be its own."""
     root = parties.authn_request(service=PRINT)
@@ -71,6 +75,7 @@ def test_a_signature_that_cannot_be_verified_is_refused(parties: Parties) -> Non
     assert cause(parties, parties.query(root, key=parties.stranger.key)) == "gate.signature"
 
 
+@pytest.mark.attack(24, 27)
 @pytest.mark.parametrize("name", ["RelayState", "SAMLRequest"])
 @pytest.mark.profile(24)
 def test_nothing_signed_can_be_exchanged(parties: Parties, name: str) -> None:
@@ -82,6 +87,7 @@ def test_nothing_signed_can_be_exchanged(parties: Parties, name: str) -> None:
     assert cause(parties, changed) == "gate.signature"
 
 
+@pytest.mark.attack(7, 24)
 @pytest.mark.parametrize(
     "method", ["http://www.w3.org/2000/09/xmldsig#rsa-sha1", "http://www.w3.org/2000/09/xmldsig#hmac-sha1", "none", ""]
 )
@@ -94,6 +100,7 @@ def test_an_algorithm_outside_the_list_is_refused(parties: Parties, method: str)
     assert cause(parties, changed) == "gate.signature_method"
 
 
+@pytest.mark.attack(26)
 def test_a_signed_request_says_for_whom_it_is(parties: Parties) -> None:
     """Signed without Destination it could be brought here from elsewhere; unsigned it is no more than a link."""
     change = edit(".", Destination=None)
@@ -101,6 +108,7 @@ def test_a_signed_request_says_for_whom_it_is(parties: Parties) -> None:
     assert parties.ask(change, service=PRINT).service == "print"
 
 
+@pytest.mark.attack(26)
 @pytest.mark.parametrize(
     ("seconds", "name"), [(-180, None), (-181, "issued_later"), (479, None), (480, "issued_long_ago")]
 )
@@ -114,6 +122,7 @@ def test_a_request_is_fresh(parties: Parties, seconds: int, name: str | None) ->
         assert cause(parties, parties.query(parties.authn_request(), key=parties.service.key), now=now) == name
 
 
+@pytest.mark.attack(14, 24)
 @pytest.mark.profile(24)
 def test_a_post_request_is_verified_too(parties: Parties) -> None:
     """By POST the signature is in the message; stripped, by a stranger, or twice the field, it is refused."""
@@ -144,6 +153,7 @@ def test_a_post_request_is_verified_too(parties: Parties) -> None:
         parties.idp.read_post([("RelayState", "s")], NOW)
 
 
+@pytest.mark.attack(27)
 @pytest.mark.parametrize(
     "state", ["https://evil.example/?a=1&b=2", '"><script>alert(1)</script>', "ss:mem:ab", " ", ""]
 )
@@ -156,6 +166,7 @@ def test_relay_state_comes_back_to_the_letter(parties: Parties, state: str) -> N
     assert (form.action, form.fields["RelayState"]) == (f"{LOANS}/acs", state)
 
 
+@pytest.mark.attack(27, control=True)
 def test_without_relay_state_none_comes_back(parties: Parties) -> None:
     """None was sent, so none is made up."""
     request = replace(parties.request, relay_state=None)
@@ -163,6 +174,7 @@ def test_without_relay_state_none_comes_back(parties: Parties) -> None:
     assert set(form.fields) == {"SAMLResponse"}
 
 
+@pytest.mark.attack(13)
 def test_a_huge_request_is_refused(parties: Parties) -> None:
     """All of a request is stored before anyone is known, so it must be small."""
     listed = "".join(f'<samlp:IDPEntry ProviderID="https://idp{n}.example/{"x" * 60}"/>' for n in range(400))
@@ -170,6 +182,7 @@ def test_a_huge_request_is_refused(parties: Parties) -> None:
     assert cause(parties, parties.query(root, key=parties.service.key)) == "gate.size"
 
 
+@pytest.mark.attack(13)
 def test_a_request_of_many_nodes_is_refused(parties: Parties) -> None:
     """What is small in octets may be large in memory."""
     root = parties.authn_request(
@@ -178,6 +191,7 @@ def test_a_request_of_many_nodes_is_refused(parties: Parties) -> None:
     assert cause(parties, parties.query(root, key=parties.service.key)) == "gate.nodes"
 
 
+@pytest.mark.attack(13, control=True)
 @pytest.mark.profile(35)
 def test_a_proxy_count_may_have_any_number_of_digits(parties: Parties) -> None:
     """The schema does not bound it, and a number too long to be converted is no reason to fail."""

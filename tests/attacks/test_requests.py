@@ -17,6 +17,7 @@ from broker.core.errors import (
 )
 from broker.core.transaction import AuthnRequest
 from broker.saml.authn_requests import LIMITS, REQUEST_CHECKS
+from tests.plugins.defences import REQUEST, closing
 from tests.plugins.saml_parties import (
     BASE,
     IDP,
@@ -126,7 +127,7 @@ def test_every_check_has_its_request() -> None:
     assert set(LIMITS) == {name for name, _, _ in REFUSED}
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", closing(HOSTILE, REQUEST))
 def test_a_request_wrong_in_one_thing_is_refused_for_it(parties: Parties, name: str) -> None:
     """Nobody is answered: the person sees a page of ours."""
     assert cause(parties, sent(parties, name)) == name
@@ -139,6 +140,7 @@ def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeyp
     assert parties.idp.read_redirect(sent(parties, name), NOW).service == "my-loans"
 
 
+@pytest.mark.attack(26)
 @pytest.mark.parametrize(("name", "change", "status"), REFUSED)
 @pytest.mark.profile(33, 35, 40, 42)
 def test_what_cannot_be_served_is_told_the_service(
@@ -155,6 +157,7 @@ def test_what_cannot_be_served_is_told_the_service(
     assert parties.ask(change).id == "_s1"
 
 
+@pytest.mark.attack(25)
 @pytest.mark.parametrize("url", ACS_VARIANTS)
 @pytest.mark.profile(25)
 def test_only_a_registered_acs_is_answered(parties: Parties, url: str) -> None:
@@ -163,6 +166,7 @@ def test_only_a_registered_acs_is_answered(parties: Parties, url: str) -> None:
     assert cause(parties, query) == "acs"
 
 
+@pytest.mark.attack(25)
 @pytest.mark.parametrize("index", ["0", "3", "65535"])
 @pytest.mark.profile(25)
 def test_only_a_registered_index_is_answered(parties: Parties, index: str) -> None:

@@ -39,12 +39,14 @@ def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> 
     return caught.value.cause.removeprefix("response.")
 
 
+@pytest.mark.attack(6, 18)
 def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
     """WAYF cannot answer for the institution that was asked directly, whatever it writes (row 18)."""
     forged = parties.response(upstream="kb")
     assert cause(parties, parties.signed(forged, parties.hub, both=True), "kb") == "gate.signature"
 
 
+@pytest.mark.attack(6)
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None:
     """The keys are those of the IDPSSODescriptor, never another's that we also know (row 6)."""
@@ -52,12 +54,14 @@ def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None
     assert cause(parties, xml) == "gate.signature"
 
 
+@pytest.mark.attack(5)
 @pytest.mark.profile(17)
 def test_an_unsigned_response_is_refused(parties: Parties) -> None:
     """Without any signature nothing is believed (row 5)."""
     assert cause(parties, etree.tostring(parties.response())) == "unsigned"
 
 
+@pytest.mark.attack(5)
 @pytest.mark.profile(17)
 def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
     """Where both are signed, both must verify."""
@@ -67,18 +71,21 @@ def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
     assert cause(parties, parties.signed(inner, whole=True)) == "gate.signature"
 
 
+@pytest.mark.attack(23)
 @pytest.mark.profile(17)
 def test_unsigned_ciphertext_is_refused(parties: Parties) -> None:
     """Anybody can encrypt to us: encryption is no signature (row 23)."""
     assert cause(parties, etree.tostring(parties.sealed(parties.response(), sign=False))) == "unsigned"
 
 
+@pytest.mark.attack(23, control=True)
 def test_signed_ciphertext_covers_what_is_within(parties: Parties) -> None:
     """A signature over the Response is over the ciphertext, and so over the assertion decrypted from it."""
     xml = parties.signed(parties.sealed(parties.response(), sign=False), whole=True)
     assert isinstance(parties.receive(xml).answer, Authentication)
 
 
+@pytest.mark.attack(23)
 @pytest.mark.profile(17)
 def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
     """A signature over the Response alone is not what its profile gives (nemid.md)."""
@@ -88,6 +95,7 @@ def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
     assert isinstance(parties.receive(etree.tostring(good), "eid").answer, Authentication)
 
 
+@pytest.mark.attack(23)
 @pytest.mark.profile(16)
 def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> None:
     """What is hidden in ciphertext is looked at as if it were not."""
@@ -95,6 +103,7 @@ def test_the_encrypted_assertion_passes_the_same_checks(parties: Parties) -> Non
     assert cause(parties, etree.tostring(root)) == "recipient"
 
 
+@pytest.mark.attack(5)
 @pytest.mark.parametrize(
     ("path", "value"),
     [("saml:Assertion/saml:AttributeStatement/saml:Attribute[1]/saml:AttributeValue", "boss@au.dk"), (AUTHORITY, KU)],
@@ -106,17 +115,20 @@ def test_what_was_signed_cannot_be_changed(parties: Parties, path: str, value: s
     assert cause(parties, etree.tostring(root)) == "gate.signature"
 
 
+@pytest.mark.attack(5)
 def test_a_response_without_an_assertion_authenticates_nobody(parties: Parties) -> None:
     """Success must come with an assertion."""
     assert cause(parties, parties.signed(parties.response(drop("saml:Assertion")), whole=True)) == "assertion_missing"
 
 
+@pytest.mark.attack(5)
 def test_an_unsigned_refusal_cannot_bring_an_assertion(parties: Parties) -> None:
     """Error Responses may be unsigned, so nothing but the refusal is taken from one."""
     change = edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder")
     assert cause(parties, etree.tostring(parties.response(change))) == "assertion_of_refusal"
 
 
+@pytest.mark.attack(16)
 @pytest.mark.parametrize(
     ("name", "change"),
     [
@@ -133,6 +145,7 @@ def test_a_refusal_must_answer_our_request_too(parties: Parties, name: str, chan
     assert cause(parties, etree.tostring(parties.response(*refusal, change))) == name
 
 
+@pytest.mark.attack(22)
 def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> None:
     """No reader can take the first and another the second: cardinality is judged over all (row 22)."""
     value = "<saml:AttributeValue>x@ku.dk</saml:AttributeValue>"
@@ -143,6 +156,7 @@ def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> N
     assert [each for each in answer.attributes if each.name == EPPN] == [WireAttribute(EPPN, ("au1@au.dk", "x@ku.dk"))]
 
 
+@pytest.mark.attack(18)
 @pytest.mark.profile(18)
 def test_an_answer_is_for_one_request_of_one_upstream(parties: Parties) -> None:
     """Both upstreams at the hub share its key, yet neither's answer serves the other's request (row 18)."""
@@ -153,6 +167,7 @@ def test_an_answer_is_for_one_request_of_one_upstream(parties: Parties) -> None:
     assert cause(parties, parties.signed(moved), "wayf") == "recipient"
 
 
+@pytest.mark.attack(18, control=True)
 @pytest.mark.parametrize("listed", [(AU,), (HUB,), ("urn:unknown", AU), ()])
 def test_the_services_list_lets_its_institutions_through(parties: Parties, listed: tuple[str, ...]) -> None:
     """An institution by any of its names, or the hub itself, is what the service asked for; no list asks for all."""
@@ -160,6 +175,7 @@ def test_the_services_list_lets_its_institutions_through(parties: Parties, liste
     assert isinstance(received.answer, Authentication)
 
 
+@pytest.mark.attack(18)
 def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) -> None:
     """``only`` is held against the answer, not just written into the question."""
     narrowed = replace(parties.upstreams["wayf"], only=(KU,))
@@ -168,6 +184,7 @@ def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) 
         replace(parties, face=face).receive(parties.signed(parties.response()))
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize(("upstream", "passes"), [("wayf", False), ("eid", True)])
 @pytest.mark.profile(11)
 def test_cbc_is_decrypted_for_who_needs_it_only(parties: Parties, forge: Forge, upstream: str, passes: bool) -> None:

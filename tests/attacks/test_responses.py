@@ -11,6 +11,7 @@ from broker.core.errors import MessageRefused
 from broker.core.transaction import Authentication, Outstanding
 from broker.saml.assertion_checks import ASSERTION_CHECKS
 from broker.saml.response_checks import RESPONSE_CHECKS
+from tests.plugins.defences import ASSERTION, RESPONSE, closing
 from tests.plugins.saml_parties import (
     AU,
     BASE,
@@ -173,7 +174,7 @@ def test_every_check_has_its_message() -> None:
     assert {*RESPONSE_CHECKS, *ASSERTION_CHECKS} == set(HOSTILE)
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", closing(HOSTILE, RESPONSE, ASSERTION))
 @pytest.mark.profile(14, 18, 41, 42)
 def test_a_message_wrong_in_one_thing_is_refused_for_it(parties: Parties, name: str) -> None:
     """Though the true upstream signed it, the check of that name refuses it."""
@@ -191,13 +192,17 @@ def test_nothing_else_would_have_refused_it(parties: Parties, name: str, monkeyp
     assert parties.receive(xml, row.upstream, **dict(row.more)).answer.upstream == row.upstream
 
 
-@pytest.mark.parametrize(("name", "change"), VARIANTS)
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [pytest.param(*row, marks=pytest.mark.attack({**RESPONSE, **ASSERTION}[row[0]])) for row in VARIANTS],
+)
 @pytest.mark.profile(14, 18)
 def test_a_variant_is_refused(parties: Parties, name: str, change: Change) -> None:
     """Missing, empty, nearly equal and additional: none passes for the right one."""
     assert cause(parties, parties.signed(parties.response(change), both=True)) == name
 
 
+@pytest.mark.attack(17, 18, 19, 20, control=True)
 @pytest.mark.parametrize(
     "change",
     [

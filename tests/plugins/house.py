@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -243,6 +244,20 @@ def environment() -> dict[str, str]:
 @pytest.fixture
 def house(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str, str]) -> Iterator[House]:
     """Give a broker with an empty store, a fresh library system and an empty mailbox."""
+    with standing(setting, tmp_path, clock, environment) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def old_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Give a broker that all tests of a module use, one after another, at the time it is."""
+    with standing(setting, tmp_path_factory.mktemp("old"), Clock(), {}) as found:
+        yield found
+
+
+@contextmanager
+def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[str, str]) -> Iterator[House]:
+    """Keep a broker, its library system and its mailbox going, with what they store in ``folder``."""
     smtp, page = free_port(), free_port()
     system = koha.create_app(seeds(), clients={"broker": koha.Client(CLIENT_SECRET)})
     mailbox = Mailbox(smtp, page)
@@ -250,7 +265,7 @@ def house(setting: Setting, tmp_path: Path, clock: Clock, environment: dict[str,
     with served(system) as url:
         environ = {
             "BROKER_LIBRARY__URL": url,
-            "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
+            "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
             **environment,
         }

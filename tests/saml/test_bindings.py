@@ -30,6 +30,7 @@ def packed(octets: bytes) -> str:
 GOOD = f"SAMLRequest={packed(deflated(REQUEST))}"
 
 
+@pytest.mark.attack(14, control=True)
 @given(state=st.none() | ANY_STATE)
 def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> None:
     """Message, RelayState and a good signature arrive exactly as they were sent, whatever the RelayState."""
@@ -42,6 +43,7 @@ def test_what_is_sent_by_redirect_arrives(state: str | None, forge: Forge) -> No
             signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, [forge.upstream.certificate])
 
 
+@pytest.mark.attack(14, control=True)
 @given(xml=st.binary(min_size=1, max_size=300), state=st.none() | ANY_STATE)
 def test_what_is_sent_by_post_arrives(xml: bytes, state: str | None) -> None:
     """The form's fields hold the message and the RelayState verbatim, and no more."""
@@ -57,6 +59,7 @@ def test_a_destination_with_a_query_keeps_it() -> None:
     assert parse_qs(urlsplit(url).query)["RelayState"] == ["r"]
 
 
+@pytest.mark.attack(27)
 def test_no_header_can_be_split() -> None:
     """A RelayState appears in a URL percent-encoded only."""
     url = bindings.redirect_url("https://hub.example/", "SAMLRequest", REQUEST, "a b&c=d#e\u2028\t", None)
@@ -82,6 +85,7 @@ BOMB = deflated(b"<" + b" " * 5_000_000)
 ALG = "SigAlg=" + quote(signature.RSA_SHA256, safe="")
 
 
+@pytest.mark.attack(14, 24)
 @pytest.mark.parametrize(
     ("query", "cause"),
     [
@@ -124,6 +128,7 @@ def test_no_tricks_with_queries(query: str, cause: str) -> None:
     assert refusal.value.cause == f"gate.{cause}"
 
 
+@pytest.mark.attack(13)
 def test_a_bomb_is_not_inflated_before_it_is_refused() -> None:
     """What is kept of it never exceeds the bound by much, whatever it would have become."""
     tracemalloc.start()
@@ -143,6 +148,7 @@ def test_line_breaks_in_a_posted_field_are_no_obstacle(at: int) -> None:
     assert bindings.decode_post(f" {wrapped}\t\n") == REQUEST
 
 
+@pytest.mark.attack(14)
 @pytest.mark.parametrize(
     ("field", "cause"),
     [

@@ -47,6 +47,7 @@ def opened(forge: Forge, sealed: Any, *, allow_cbc: bool = False) -> Any:
     return forge.receive(octets(forge.enclosed(sealed)), allow_cbc=allow_cbc)
 
 
+@pytest.mark.attack(23, control=True)
 @pytest.mark.parametrize("content", [f"{XENC11}aes{size}-gcm" for size in (128, 192, 256)])
 @pytest.mark.parametrize(
     ("transport", "inner"),
@@ -58,6 +59,7 @@ def test_what_peers_encrypt_with_is_decrypted(content: str, transport: str, inne
     assert opened(forge, sealed).findtext(f".//{{{SAML}}}AttributeValue") == "Søren"
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("size", [128, 256])
 def test_cbc_only_from_a_peer_that_needs_it(size: int, forge: Forge) -> None:
     """NemLog-in and Lasso encrypt with CBC; from anyone else it is refused before it is decrypted."""
@@ -173,6 +175,7 @@ def test_every_check_before_decryption_has_its_message() -> None:
     assert REFUSED.keys() == encryption.METHODS.keys()
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("name", REFUSED)
 @pytest.mark.profile(11)
 def test_refused_before_decryption(name: str, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,6 +225,7 @@ UNIFORM: dict[str, Callable[[Forge], Any]] = {
 }
 
 
+@pytest.mark.attack(23)
 @pytest.mark.parametrize("name", UNIFORM)
 def test_what_fails_after_decryption_began_is_one_cause(name: str, forge: Forge) -> None:
     """Neither padding, nor XML, nor schema, nor gate tells an attacker how far a changed ciphertext came."""
@@ -231,6 +235,7 @@ def test_what_fails_after_decryption_began_is_one_cause(name: str, forge: Forge)
     assert (str(refusal.value), refusal.value.__suppress_context__) == ("gate.decryption", True)
 
 
+@pytest.mark.attack(23)
 def test_a_decrypted_assertion_without_a_signature_is_refused(forge: Forge) -> None:
     """Anyone can encrypt for us: encryption is no proof of who sent it (CVE-2024-9487)."""
     unsigned = etree.tostring(forge.response().find(ASSERTION))

@@ -23,6 +23,7 @@ from broker.saml.names import (
     SIGNATURE,
     SIGNED_INFO,
 )
+from tests.plugins.defences import GATE, SHAPE, closing
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 
 LISTING = f'<e:InclusiveNamespaces xmlns:e="{EXCLUSIVE}" PrefixList="%s"/>'
@@ -156,7 +157,7 @@ def test_every_check_has_its_hostile_message() -> None:
     assert HOSTILE.keys() == TABLES.keys()
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", closing(HOSTILE, GATE, SHAPE))
 @pytest.mark.profile(2)
 def test_the_check_refuses(name: str, forge: Forge) -> None:
     """The message made for a check is refused, with the check's name as the cause."""
@@ -175,6 +176,7 @@ def test_without_the_check_nothing_else_refuses_for_it(
     assert found is None if name in ALONE else found != f"gate.{name}"
 
 
+@pytest.mark.attack(1, 11, control=True)
 @pytest.mark.parametrize(
     "value",
     [
@@ -205,6 +207,7 @@ def test_a_byte_order_mark_is_no_obstacle(forge: Forge) -> None:
     assert cause(b"\xef\xbb\xbf" + octets(forge.signed())) is None
 
 
+@pytest.mark.attack(9)
 @pytest.mark.parametrize(
     "namespace", [b"rel", b"../x", b"#x", b"a b", b"&#x72;el", b"http:<a", b"//host/x", b"http:\tx"]
 )
@@ -234,6 +237,7 @@ def test_other_roots_have_schemas_too(raw: bytes, root: str) -> None:
             gate.parse(raw, root)
 
 
+@pytest.mark.attack(32)
 def test_a_refusal_quotes_nothing(forge: Forge) -> None:
     """Libxml2 quotes the value it dislikes; the exception and its chain carry the cause alone."""
     secret = "the-secret-value"

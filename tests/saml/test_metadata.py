@@ -123,6 +123,7 @@ def test_a_collection_is_read(parties: Parties, folder: Path) -> None:
     assert load(folder).upstreams[HUB].sso == f"{HUB}/sso"
 
 
+@pytest.mark.attack(33)
 @pytest.mark.parametrize("place", ["EntitiesDescriptor", "EntityDescriptor", "IDPSSODescriptor"])
 @pytest.mark.parametrize(("seconds", "sound"), [(-1, False), (0, False), (1, True)])
 @pytest.mark.profile(6)

@@ -63,6 +63,7 @@ def test_metadata_is_signed_in_the_first_place(forge: Forge) -> None:
     signature.verify(entity, [forge.upstream.certificate])
 
 
+@pytest.mark.attack(6, control=True)
 @pytest.mark.profile(8)
 def test_any_of_the_keys_will_do(forge: Forge) -> None:
     """A peer that rolls over signs with either of the keys it publishes, PEM, DER, loaded or public."""
@@ -95,6 +96,7 @@ REFUSED: dict[str, tuple[Callable[[Forge], bytes], str]] = {
 }
 
 
+@pytest.mark.attack(5, 7, 8)
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str, forge: Forge) -> None:
     """Changed, stripped, empty, absent, by a key that came along in KeyInfo: each is refused for its own reason."""
@@ -104,6 +106,7 @@ def test_refused(name: str, forge: Forge) -> None:
     assert refusal.value.cause == cause
 
 
+@pytest.mark.attack(5)
 def test_no_keys_verify_nothing(forge: Forge) -> None:
     """An upstream without a usable key has no valid signatures."""
     found = gate.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
@@ -112,6 +115,7 @@ def test_no_keys_verify_nothing(forge: Forge) -> None:
         signature.verify(found, [])
 
 
+@pytest.mark.attack(7, control=True)
 @pytest.mark.parametrize("method", sorted(shape.SIGNATURE_METHODS))
 def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
     """The allow-list is what is really supported: RSA and ECDSA with SHA-256, SHA-384 and SHA-512."""
@@ -127,6 +131,7 @@ def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
         signature.verify(found, [forge.stranger.certificate])
 
 
+@pytest.mark.attack(6)
 @pytest.mark.parametrize(
     ("public", "cause"),
     [
@@ -144,6 +149,7 @@ def test_weak_and_foreign_keys_are_refused(public: Any, cause: str) -> None:
     assert refusal.value.cause == cause
 
 
+@pytest.mark.attack(1)
 @pytest.mark.parametrize(("fooled", "cause"), [(False, "gate.signature"), (True, "gate.signed_node")])
 def test_the_node_found_by_its_id_is_the_one_that_was_asked_about(
     fooled: bool, cause: str, forge: Forge, monkeypatch: pytest.MonkeyPatch
@@ -172,6 +178,7 @@ def test_what_never_passed_the_gate_is_held_to_the_same_shape(forge: Forge) -> N
         signature.verify(chosen, [forge.upstream.certificate])
 
 
+@pytest.mark.attack(3)
 def test_an_id_cannot_end_the_pointer_that_is_built_from_it(forge: Forge) -> None:
     """Xmlsec writes the ID into an XPointer expression; without the schema only our own pattern keeps quotes out."""
     assertion: Any = etree.fromstring(octets(forge.signed()).replace(b"a1", b"a1')|id('r1")).find(ASSERTION)
@@ -194,6 +201,7 @@ def test_octets_are_signed_and_verified(method: str, forge: Forge) -> None:
             signature.verify_bytes(raw, made, sigalg, [key.certificate])
 
 
+@pytest.mark.attack(7)
 @pytest.mark.parametrize(
     "method", [DS + "rsa-sha1", DS + "hmac-sha1", MORE + "hmac-sha256", MORE + "rsa-md5", "none", ""]
 )

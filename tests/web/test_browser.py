@@ -27,6 +27,7 @@ PLANTED = {
 }
 
 
+@pytest.mark.attack(31)
 @pytest.mark.parametrize("name", PLANTED)
 def test_what_a_sibling_domain_can_plant_does_not_count(name: str) -> None:
     """Over https only a cookie with the __Host- prefix is ours: no sibling domain and no http answer can set one."""
@@ -34,12 +35,14 @@ def test_what_a_sibling_domain_can_plant_does_not_count(name: str) -> None:
     assert len(brought(secure=True, header=f"__Host-{NAME}={VALUE}")) == 1
 
 
+@pytest.mark.attack(31)
 def test_a_flood_of_cookies_costs_little() -> None:
     """At most eight cookies b are looked at."""
     flood = "; ".join(f"b-{number:016x}={VALUE}" for number in range(40))
     assert len(brought(secure=False, header=flood)) == 8
 
 
+@pytest.mark.attack(31)
 @pytest.mark.parametrize(("secure", "prefix"), [(True, "__Host-b-"), (False, "b-")])
 def test_cookie_b_is_lax_http_only_and_for_the_session(secure: bool, prefix: str) -> None:
     """The cookie carries every attribute that keeps it where it belongs."""
@@ -78,6 +81,7 @@ def test_a_borrower_knows_its_browsers_and_no_others() -> None:
     assert who("") == (False, None)
 
 
+@pytest.mark.attack(31)
 @pytest.mark.parametrize("forge", ["made up", "another's", "renamed", "cut"])
 def test_a_forged_mark_is_no_mark(forge: str) -> None:
     """Whoever writes the cookie themselves, or moves it to another borrower's name, stays a stranger."""

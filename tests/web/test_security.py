@@ -17,6 +17,7 @@ def directives(kind: PageKind, base_url: str = BASE) -> dict[str, str]:
     return {name: value for name, _, value in (part.partition(" ") for part in parts)}
 
 
+@pytest.mark.attack(31)
 @pytest.mark.parametrize("kind", ["page", "leaving", "static"])
 @pytest.mark.parametrize("base_url", [BASE, "http://localhost:8080"])
 @pytest.mark.profile(12)
@@ -29,6 +30,7 @@ def test_every_kind_is_closed_but_for_what_it_needs(kind: PageKind, base_url: st
     assert "unsafe" not in str(rules)
 
 
+@pytest.mark.attack(31)
 @pytest.mark.parametrize(
     ("kind", "base_url", "expected"),
     [
@@ -48,6 +50,7 @@ def test_a_form_posts_elsewhere_only_from_a_page_that_leaves(kind: PageKind, bas
     assert directives(kind, base_url)["form-action"] == expected
 
 
+@pytest.mark.attack(31)
 def test_a_page_is_neither_stored_nor_told_of() -> None:
     """Pages are not stored, their address is not told off-site, their type is not guessed."""
     sent = headers("page", BASE)
@@ -63,6 +66,7 @@ def test_protect_keeps_what_an_answer_has_of_its_own() -> None:
     assert len(response.headers.getlist("Content-Security-Policy")) == 1
 
 
+@pytest.mark.attack(31)
 @pytest.mark.parametrize("path", ["/choose", "/nowhere", "/static/nowhere.css"])
 def test_every_answer_carries_the_headers(app: Flask, path: str) -> None:
     """Pages and errors carry the headers without their endpoint having to think of it."""
@@ -78,6 +82,7 @@ def test_stylesheet_and_scripts_may_be_kept(app: Flask) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.attack(30)
 @pytest.mark.parametrize(
     ("sent", "ours"),
     [
@@ -120,6 +125,7 @@ def test_an_origin_is_written_as_browsers_write_it(url: str, expected: str) -> N
     assert origin(url) == expected
 
 
+@pytest.mark.attack(30)
 @given(st.text(max_size=40))
 def test_no_other_text_passes_for_our_origin(sent: str) -> None:
     """Only the very origin is ours."""

@@ -175,6 +175,7 @@ def test_a_refusal_has_a_reference_and_a_way_back(app: Flask) -> None:
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 
 
+@pytest.mark.attack(27, 32)
 def test_what_came_from_outside_is_escaped(
     site: Callable[..., Flask], question: Callable[..., Ask], login: Transaction
 ) -> None:
@@ -225,6 +226,7 @@ def test_the_stylesheet_is_small_and_ours() -> None:
         assert query in css
 
 
+@pytest.mark.attack(32)
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_templates_switch_no_escaping_off(template: str) -> None:
     """No template marks anything as safe."""

@@ -1,0 +1,92 @@
+"""Nobody is sent to, asked for, or believed but an upstream of the configuration (attacks.md row 28)."""
+
+from dataclasses import replace
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from lxml import etree
+
+from broker.core.errors import NO_SUPPORTED_IDP, RequestRefused
+from broker.saml import bindings
+from tests.plugins.house import House, form, found, mark
+from tests.plugins.saml_parties import AU, AU_ALIAS, HUB, IDP, KU, NOW, Parties
+
+NAMES = [
+    "https://evil.example/metadata",
+    "http://169.254.169.254/latest",
+    "file:///etc/passwd",
+    "WAYF",
+    "wayf ",
+    "",
+    "../wayf",
+]
+ELSEWHERE = [
+    ("https://evil.example",),
+    ("http://169.254.169.254/",),
+    ("",),
+    (AU + "/",),
+    (IDP,),
+    ("https://evil.example", IDP),
+]
+
+
+@pytest.mark.attack(28)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_chooser_leads_to_configured_upstreams_only(old_house: House, name: str) -> None:
+    """A name put into the form, or into the link that it leads to, goes nowhere."""
+    person = old_house.person()
+    action, fields = form(person.ask())
+    onward = person.post(action, {**fields, "upstream": name})
+    if onward.status_code == 200:
+        onward = person.client.get(person.path(found(onward, "//main//a/@href")), base_url=person.base)
+    assert onward.status_code in {400, 403, 422}
+    assert onward.location is None
+
+
+@pytest.mark.attack(28)
+@pytest.mark.parametrize("name", [each for each in NAMES if each])
+def test_no_other_upstream_has_an_acs(old_house: House, name: str) -> None:
+    """An answer is taken at the ACS of a configured upstream; a path is no name of one."""
+    person = old_house.person()
+    _, fields = old_house.answer(person.choose(person.ask()), "asta")
+    refused = person.deliver(f"/saml/sp/{quote(name, safe='')}/acs", fields)
+    assert refused.status_code in {400, 404}
+    assert mark(refused)[0] == "error"
+
+
+@pytest.mark.attack(28)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sign_up_goes_to_configured_upstreams_only(old_house: House, name: str) -> None:
+    """The sign-up pages' last link names one of ours or begins nothing."""
+    refused = old_house.person().get(f"/sign-up/begin?affiliation=student&upstream={quote(name, safe='')}")
+    assert refused.status_code in {400, 422}
+    assert refused.location is None
+
+
+@pytest.mark.attack(28)
+@pytest.mark.parametrize("listed", ELSEWHERE)
+def test_a_list_of_strangers_leaves_nobody_to_ask(parties: Parties, listed: tuple[str, ...]) -> None:
+    """An IDPList narrows: where it names nobody of ours, ourselves even, the service is told and nobody is asked."""
+    with pytest.raises(RequestRefused) as refused:
+        parties.face.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW)
+    assert refused.value.refusal == NO_SUPPORTED_IDP
+
+
+@pytest.mark.attack(28)
+@pytest.mark.parametrize("listed", [("https://evil.example", AU), (AU_ALIAS, "http://169.254.169.254/")])
+def test_a_stranger_in_a_list_is_not_asked(parties: Parties, listed: tuple[str, ...]) -> None:
+    """Beside an institution of ours he does not reach the hub's list (saml_profiles.md row 37)."""
+    url = parties.face.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW)
+    assert url.startswith(f"{HUB}/sso?")
+    asked = etree.fromstring(bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)
+    assert [each.get("ProviderID") for each in asked.iter("{*}IDPEntry")] == [AU]
+
+
+@pytest.mark.attack(28, control=True)
+def test_without_a_list_every_institution_is_asked(parties: Parties) -> None:
+    """All that are configured, and they alone."""
+    url = parties.face.ask("wayf", "_q1", parties.request, NOW)
+    packed = parse_qs(urlsplit(url).query)["SAMLRequest"]
+    assert len(packed) == 1
+    asked = etree.fromstring(bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)
+    assert [each.get("ProviderID") for each in asked.iter("{*}IDPEntry")] == [AU, KU]

@@ -1,0 +1,40 @@
+"""The broker never runs without assertions, however it is started (attacks.md row 34)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+START = "from broker.app import create_app; create_app()"
+ENTRANCES = {
+    "the factory": (["-c", START], {"PYTHONOPTIMIZE": "1"}),
+    "wsgi.py": (["-O", "-c", "import wsgi"], {}),
+    "the command line": (["-OO", "-m", "broker.cli", "healthcheck"], {}),
+}
+
+
+@pytest.mark.attack(34)
+@pytest.mark.parametrize("name", ENTRANCES)
+def test_no_entrance_opens_without_assertions(name: str) -> None:
+    """Assertions are checks in pysaml2: a server of somebody's own that takes them out does not get an application."""
+    words, more = ENTRANCES[name]
+    answer = subprocess.run(
+        [sys.executable, *words], capture_output=True, cwd=ROOT, env={**os.environ, **more}, text=True, check=False
+    )
+    assert answer.returncode != 0
+    assert "-O" in answer.stderr.splitlines()[-1]
+
+
+@pytest.mark.attack(34, control=True)
+def test_with_assertions_the_entrance_asks_for_its_configuration(tmp_path: Path) -> None:
+    """The same start, assertions in place, gets as far as the configuration that is missing here."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+    command = [sys.executable, "-c", START]
+    answer = subprocess.run(
+        command, capture_output=True, cwd=tmp_path, env={**environ, "PYTHONPATH": str(ROOT)}, text=True, check=False
+    )
+    assert "ConfigurationFaults" in answer.stderr
+    assert "-O" not in answer.stderr.splitlines()[-1]
