@@ -49,7 +49,7 @@ peers:
 	[ -z "$$missing" ] || $(call install,$$missing,--no-install-recommends)
 
 test: .venv/test.stamp programs peers
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # The products of the field on both sides of the broker; prints which does what, and fails where one does not.
 interop: .venv/test.stamp programs peers
