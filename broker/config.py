@@ -14,6 +14,7 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.saml.keys import exposed
 from broker.settings.addresses import BaseUrl, Network, Url
 from broker.settings.crosschecks import crosschecks
+from broker.settings.feeds import FeedTable
 from broker.settings.peers import ServiceTable, UpstreamTable
 from broker.settings.sources import Given, Place, dotted, read, variable
 from broker.settings.tables import (
@@ -56,6 +57,7 @@ class Config(BaseSettings):
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
     store: StoreTable = StoreTable()
+    feeds: dict[Name, FeedTable] = {}
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
     services: dict[Name, ServiceTable] = {}
     library: LibraryTable
@@ -152,6 +154,11 @@ def _settle(given: Given, base: Path) -> None:
             given.tree[key] = str(base / value)
     if isinstance(content := given.tree.get("content"), str):
         given.tree["content"] = str(base / content)
+    for feed in _tables_of(given.tree.get("feeds")):
+        if isinstance(pins := feed.get("pins"), list):
+            feed["pins"] = [str(base / each) if isinstance(each, str) else each for each in pins]
+        if isinstance(ca_file := feed.get("ca_file"), str):
+            feed["ca_file"] = str(base / ca_file)
     library = given.tree.get("library")
     if isinstance(library, dict):
         files = {key: value for key, value in library.items() if key.endswith("_file") and value}
@@ -160,6 +167,10 @@ def _settle(given: Given, base: Path) -> None:
     if isinstance(store, dict) and isinstance(url := store.get("url", "sqlite:broker.db"), str):
         name = url.removeprefix("sqlite:")
         store["url"] = f"sqlite:{base / name}" if name not in {url, ""} else url
+
+
+def _tables_of(named: object) -> list[dict[str, Any]]:
+    return [each for each in named.values() if isinstance(each, dict)] if isinstance(named, dict) else []
 
 
 def _told(error: ValidationError, given: Given) -> Iterator[Fault]:
@@ -180,7 +191,7 @@ def _told(error: ValidationError, given: Given) -> Iterator[Fault]:
 
 def _meant(place: Place) -> str:
     """Say which key may have been meant, among those of the same table, else of any."""
-    pattern = re.sub(r"^(upstreams|services)\.[^.\[]+", r"\1.NAME", re.sub(r"\[\d+\]", "[]", dotted(place)))
+    pattern = re.sub(r"^(upstreams|services|feeds)\.[^.\[]+", r"\1.NAME", re.sub(r"\[\d+\]", "[]", dotted(place)))
     table, _, last = pattern.rpartition(".")
     known = list(keys())
     beside = [each.rpartition(".")[2] for each in known if each.rpartition(".")[0] == table]

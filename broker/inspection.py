@@ -45,14 +45,17 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
 
 
 def notes(parts: Parts) -> Mapping[str, str]:
-    """Say what is amiss although logins work: the last good policies are in force, not those in the folder."""
-    parts.policies.refresh(now())
-    return {"policies": "stale"} if parts.policies.stale else {}
+    """Say what is amiss although logins work: the last good policies are in force, or feeds that are refused."""
+    moment = now()
+    parts.policies.refresh(moment)
+    policies = {"policies": "stale"} if parts.policies.stale else {}
+    return policies | ({"metadata": "; ".join(alarms)} if (alarms := parts.metadata.alarms(moment)) else {})
 
 
 def findings(parts: Parts) -> list[str]:
     """Give everything that a careful administrator would want to mend, a sentence each."""
     found = [f"{name}: {fault}" for name, faults in readiness(parts).items() for fault in faults]
+    found += [f"metadata: {each}" for each in (*parts.metadata.alarms(now()), *parts.metadata.snapshot.told)]
     found += [f"policies: {fault}" for fault in (*parts.policies.stale, *parts.policies.current.warnings)]
     try:
         found += [f"library: {fault}" for fault in parts.library.faults(now() + _ASKED_FOR)]

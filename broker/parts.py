@@ -3,12 +3,12 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Semaphore
 from typing import TypeVar
 
-from broker import attribute_maps, audit, config, policies
+from broker import attribute_maps, audit, config, living, policies
 from broker.accounts import Accounts
 from broker.cases import Cases
 from broker.core.entities import Service, Upstream
@@ -26,7 +26,8 @@ from broker.persons import Persons
 from broker.pin_letters import PinLetters
 from broker.proving import Proving
 from broker.rules import Rules
-from broker.saml import keys, metadata
+from broker.saml import keys
+from broker.saml.live import Live, LiveMetadata
 from broker.stores.opening import open_store
 from broker.stores.sealed import Sealed
 from broker.tools import Tools
@@ -46,7 +47,7 @@ class Parts:
 
     config: config.Config
     keys: keys.KeyRing
-    metadata: metadata.Metadata
+    metadata: LiveMetadata
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
     maps: attribute_maps.AttributeMaps
@@ -95,11 +96,11 @@ def assemble(settings: config.Config) -> Parts:
     ring = _tried(faults, lambda: keys.load(settings.keys))
     upstreams = {name: settings.upstream(name) for name in settings.upstreams}
     named = {name: settings.service(name) for name in settings.services}
-    peers = _tried(faults, lambda: metadata.load(settings.metadata, _ids(_federated(upstreams)), _ids(named), now()))
+    peers = _tried(faults, lambda: living.opened(settings, upstreams, named, now()))
     maps = _tried(faults, lambda: attribute_maps.load(settings.attribute_maps))
     library = _tried(faults, lambda: open_library(settings.library.system, settings.library.given()))
     store = _tried(faults, lambda: _opened(settings))
-    services = {name: _described(each, peers) for name, each in named.items()}
+    services = Live(lambda: peers.snapshot.services) if peers else named
     texts = _tried(faults, lambda: Texts.load(settings.content))
     live = _tried(faults, lambda: _live(settings, services, maps))
     if faults or not (ring and peers and maps and library and store and live and texts):
@@ -114,7 +115,7 @@ def assemble(settings: config.Config) -> Parts:
         keys=ring,
         metadata=peers,
         services=services,
-        upstreams=upstreams,
+        upstreams=Live(lambda: peers.current.parties),
         maps=maps,
         policies=live,
         store=sealed,
@@ -165,17 +166,8 @@ def _opened(settings: config.Config) -> Store:
     return open_store(settings.store.url, settings.keys.parent, accept_loss=settings.store.accept_loss)
 
 
-def _described(service: Service, peers: metadata.Metadata | None) -> Service:
-    """Complete a service by what its metadata says."""
-    return replace(service, encrypts=peers.encrypts(service.entity_id)) if peers else service
-
-
 def _federated(upstreams: Mapping[str, Upstream]) -> Mapping[str, Upstream]:
     return {name: each for name, each in upstreams.items() if not each.local}
-
-
-def _ids(named: Mapping[str, Service] | Mapping[str, Upstream]) -> tuple[str, ...]:
-    return tuple(each.entity_id for each in named.values())
 
 
 def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -143,11 +143,14 @@ def _report(error: Exception) -> None:
 
 def _start_loop(worker: Any) -> None:
     made: parts.Parts = worker.wsgi.parts
-    steps = (made.enrolments.step, made.pin_letters.step)
-    loop = threading.Thread(
-        target=rounds.run, args=(steps, made.wake, _ending.is_set, _IDLE, _report), name="rounds", daemon=True
-    )
-    loop.start()
+    # A loop of its own for metadata: a feed that takes a minute must not keep a borrower waiting.
+    loops: dict[str, tuple[Sequence[Callable[[], object]], threading.Event]] = {
+        "rounds": ((made.enrolments.step, made.pin_letters.step), made.wake),
+        "metadata": ((lambda: made.metadata.step(parts.now()),), made.metadata.wake),
+    }
+    for name, (steps, wake) in loops.items():
+        turns = (steps, wake, _ending.is_set, _IDLE, _report)
+        threading.Thread(target=rounds.run, args=turns, name=name, daemon=True).start()
 
 
 def _end_loop(_: Any, worker: Any) -> None:
@@ -155,6 +158,7 @@ def _end_loop(_: Any, worker: Any) -> None:
     wsgi = getattr(worker, "wsgi", None)
     if wsgi is not None:
         wsgi.parts.wake.set()
+        wsgi.parts.metadata.wake.set()
 
 
 def _checked(read: Callable[[], Config]) -> Config:

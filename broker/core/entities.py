@@ -49,6 +49,8 @@ class Institution:
     may_assert: frozenset[str] = frozenset()  # "cpr", or the CPR counts as not sent
     max_assurance: Assurance = Assurance.HIGH
     label: Text | None = None
+    # "aliases", "scopes": not written in broker.toml and so left to its metadata in a pinned feed.
+    unwritten: frozenset[str] = field(default=frozenset(), compare=False)
 
     def answers_to(self, name: str) -> bool:
         """Say whether ``name`` (an AuthenticatingAuthority) is this institution."""

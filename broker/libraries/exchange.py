@@ -10,10 +10,11 @@ from http.client import HTTPException
 from typing import Any, NamedTuple
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
 from broker.core.errors import LibraryUnavailable
-from broker.libraries.timed_sockets import TimedAdapter, end_by, left
+from broker.timed_sockets import end_by, left, time_out
 
 _LARGEST_ANSWER = 2 * 1024 * 1024
 _PIECE = 65_536
@@ -93,8 +94,10 @@ class Exchange:
         if getattr(self._mine, "owner", None) != os.getpid():  # two processes on one connection mix their answers
             session = _Session()
             session.trust_env = False  # neither proxies nor .netrc of the account we run under
-            session.mount("http://", TimedAdapter())
-            session.mount("https://", TimedAdapter())
+            for scheme in ("http://", "https://"):
+                adapter = HTTPAdapter()
+                time_out(adapter.poolmanager)
+                session.mount(scheme, adapter)
             self._mine.owner, self._mine.session = os.getpid(), session
         kept: requests.Session = self._mine.session
         kept.cookies.clear()

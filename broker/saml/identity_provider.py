@@ -25,8 +25,9 @@ from broker.saml import authn_requests, bindings, encryption, gate, signature, w
 from broker.saml.answers import ENTITY_FORMAT, text
 from broker.saml.authn_requests import Question
 from broker.saml.keys import FaceKeys
-from broker.saml.metadata import Metadata
+from broker.saml.metadata import Source
 from broker.saml.names import AUTHN_REQUEST, ISSUER, SIGNATURE
+from broker.saml.roles import ServiceDescriptor
 
 # A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is known.
 BOUNDS: Final = gate.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
@@ -44,7 +45,7 @@ class IdentityProviderFace:
     base_url: str
     entity_id: str
     key: signature.SigningKey
-    metadata: Metadata
+    metadata: Source
     services: Mapping[str, Service]
     maps: Mapping[str, AttributeMap]
     own: frozenset[str]
@@ -55,7 +56,7 @@ class IdentityProviderFace:
         base_url: str,
         entity_id: str,
         keys: FaceKeys,
-        metadata: Metadata,
+        metadata: Source,
         *,
         services: Mapping[str, Service],
         maps: Mapping[str, AttributeMap],
@@ -79,12 +80,11 @@ class IdentityProviderFace:
         ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4, saml-core 3.4.1.
         """
         message = bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
-        root, service = self._sender(message.xml)
-        keys = self.metadata.services[service.entity_id].keys
+        root, service, descriptor = self._sender(message.xml, now)
         if message.signed:
             signed = message.signed
-            signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, keys)
-        return self._read(root, service, message.relay_state, now, signed=message.signed is not None)
+            signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, descriptor.keys)
+        return self._read(root, service, descriptor, message.relay_state, now, signed=message.signed is not None)
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-POST, from the form's pairs; errors as ``read_redirect``."""
@@ -94,8 +94,8 @@ class IdentityProviderFace:
         form = dict(fields)
         state = bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
         xml = bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
-        root, service = self._sender(xml)
-        return self._read(root, service, state, now, signed=False)
+        root, service, descriptor = self._sender(xml, now)
+        return self._read(root, service, descriptor, state, now, signed=False)
 
     def respond(
         self, request: AuthnRequest, disclosure: Disclosure, authentication: Authentication, issued: Issued
@@ -106,13 +106,13 @@ class IdentityProviderFace:
         ``RequestRefused`` where the service asked for another NameID format than the policy gives. ``BrokerError``
         where the ACS is no longer registered, or another's disclosure is given, and as ``writing.assertion``.
         """
-        service = self._service(request)
+        service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
             raise BrokerError("what was shown was for another service or ACS")
         if request.name_id_format not in {None, disclosure.name_id_format}:
             raise RequestRefused(INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request)
         assertable = writing.Assertable(self.entity_id, request, disclosure, authentication, issued)
-        certificate = self.metadata.services[service.entity_id].encryption
+        certificate = descriptor.encryption
         response = _tree(writing.response(self.entity_id, request, issued.response, issued.at, SUCCESS))
         attribute_map = self.maps[service.attribute_map]
         assertion = _tree(writing.assertion(assertable, attribute_map, sealed=certificate is not None))
@@ -126,35 +126,45 @@ class IdentityProviderFace:
 
     def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:
         """Write the signed error Response to the request's ACS; ``BrokerError`` where that is no longer registered."""
-        self._service(request)
+        self._service(request, now)
         return self._form(_tree(writing.response(self.entity_id, request, response_id, now, status)), request)
 
-    def _sender(self, xml: bytes) -> tuple[etree._Element, Service]:
+    def _sender(self, xml: bytes, now: datetime) -> tuple[etree._Element, Service, ServiceDescriptor]:
         root = gate.parse(xml, AUTHN_REQUEST, BOUNDS)
         issuer = root.find(ISSUER)
         service = self.services.get(text(issuer))
         if issuer is None or service is None or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
             raise MessageRefused("request.unknown_service")
-        return root, service
+        descriptor = self.metadata.current.service(service.entity_id, now)
+        if descriptor is None:
+            raise MessageRefused("request.no_metadata")  # it ran out, or its federation took it back
+        return root, service, descriptor
 
     def _read(
-        self, root: etree._Element, service: Service, relay_state: str | None, now: datetime, *, signed: bool
+        self,
+        root: etree._Element,
+        service: Service,
+        descriptor: ServiceDescriptor,
+        relay_state: str | None,
+        now: datetime,
+        *,
+        signed: bool,
     ) -> AuthnRequest:
-        descriptor = self.metadata.services[service.entity_id]
         if root.find(SIGNATURE) is not None:
             signature.verify(root, descriptor.keys)
             signed = True
         question = Question(root, service.name, descriptor, signed, sso(self.base_url), self.own, now)
         return authn_requests.read(question, relay_state)
 
-    def _service(self, request: AuthnRequest) -> Service:
+    def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
         """Find the service again: between request and answer, metadata may have lost the ACS (invariant 3)."""
         service = self.services.get(request.entity_id)
         if service is None or service.name != request.service:
             raise BrokerError("the service of this request is no longer configured")
-        if request.acs not in {each.location for each in self.metadata.services[request.entity_id].acs}:
+        descriptor = self.metadata.current.service(request.entity_id, now)
+        if descriptor is None or request.acs not in {each.location for each in descriptor.acs}:
             raise BrokerError("the ACS of this request is no longer registered")
-        return service
+        return service, descriptor
 
     def _form(self, response: etree._Element, request: AuthnRequest) -> PostForm:
         signature.sign(response, self.key)

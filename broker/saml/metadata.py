@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from lxml import etree
 
+from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
+from broker.core.transaction import SKEW
 from broker.saml import gate, times
 from broker.saml.names import ENTITIES, ENTITY
 from broker.saml.roles import IDP_ROLE, SP_ROLE, Faults, ServiceDescriptor, UpstreamDescriptor, service, upstream
@@ -35,14 +37,36 @@ _Descriptor = TypeVar("_Descriptor")
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the peers say of themselves, by entityID; files in the folder are trusted as configuration is."""
+    """What the peers say of themselves, by entityID; files in the folder are trusted as configuration is.
+
+    ``parties`` are the upstreams, by name, completed by what feeds say of their institutions.
+    """
 
     upstreams: Mapping[str, UpstreamDescriptor]
     services: Mapping[str, ServiceDescriptor]
+    parties: Mapping[str, Upstream] = field(default_factory=dict)
+
+    @property
+    def current(self) -> "Metadata":
+        """Give itself: metadata that does not change is read as ``LiveMetadata`` is."""
+        return self
+
+    def party(self, upstream: Upstream) -> Upstream:
+        """Give an upstream with its institutions as they are now."""
+        return self.parties.get(upstream.name, upstream)
+
+    def upstream(self, entity_id: str, now: datetime) -> UpstreamDescriptor | None:
+        """Give an upstream's descriptor, or None where there is none any more, or it has run out."""
+        return _lasting(self.upstreams.get(entity_id), now)
+
+    def service(self, entity_id: str, now: datetime) -> ServiceDescriptor | None:
+        """Give a service's descriptor, or None where there is none any more, or it has run out."""
+        return _lasting(self.services.get(entity_id), now)
 
     def encrypts(self, entity_id: str) -> bool:
         """Say whether this service publishes an encryption key; without one no CPR leaves (invariant 4)."""
-        return self.services[entity_id].encryption is not None
+        found = self.services.get(entity_id)
+        return found is not None and found.encryption is not None
 
     def faults(self, now: datetime) -> Sequence[str]:
         """Say which descriptors have run out since they were read; empty when none has."""
@@ -50,8 +74,34 @@ class Metadata:
         return [f"the metadata of {each.entity_id} ran out" for each in every if each.until and each.until <= now]
 
 
+class Source(Protocol):
+    """Where a face reads metadata: once for each message, so that it is held against one state of it."""
+
+    @property
+    def current(self) -> Metadata:
+        """Give the metadata in force."""
+        ...
+
+
+class Lasting(Protocol):
+    """Anything that may be used until some time, or for ever."""
+
+    @property
+    def until(self) -> datetime | None:
+        """Give the end, if there is one."""
+        ...
+
+
+_Lasting = TypeVar("_Lasting", bound=Lasting)
+
+
+def _lasting(found: _Lasting | None, now: datetime) -> _Lasting | None:
+    """Refuse what has run out: its keys may have been given up since (saml-metadata 2.3.1)."""
+    return None if found is None or (found.until and found.until <= now - SKEW) else found
+
+
 @dataclass(frozen=True, slots=True)
-class _Found:
+class Found:
     """An EntityDescriptor or a role in it, the file it stands in, and until when it and all around it may be used."""
 
     where: str
@@ -59,32 +109,48 @@ class _Found:
     until: tuple[datetime, ...]
 
 
-def load(folder: Path, upstreams: Collection[str], services: Collection[str], now: datetime) -> Metadata:
+def load(
+    folder: Path, upstreams: Collection[str], services: Collection[str], now: datetime, *, fed: bool = False
+) -> Metadata:
     """Read every ``*.xml`` of ``folder`` for the entityIDs named; other entities in the files are left alone.
 
     ``ConfigurationFaults`` with everything wrong: a file that is no metadata, an entity without a descriptor or with
     two, one that has run out, lacks a usable endpoint or key. Signatures are not verified: whoever writes the folder
-    also writes broker.toml. Sources: saml-metadata 2.3-2.4, saml_profiles.md rows 4-10.
+    also writes broker.toml. With ``fed``, an entity that has none may have one in a feed and is no fault.
+    Sources: saml-metadata 2.3-2.4, saml_profiles.md rows 4-10.
     """
     faults: list[Fault] = []
-    found: dict[str, list[_Found]] = {}
+    found: dict[str, list[Found]] = {}
     paths = sorted(folder.glob("*.xml")) if folder.is_dir() else []
-    if not paths:
+    if not paths and not fed:
         faults.append(Fault(str(folder), "holds no metadata", "put the descriptors of upstreams and services there"))
     for path in paths:
         for each in _entities(path, f"{folder.name}/{path.name}", faults):
             found.setdefault(each.element.get("entityID", ""), []).append(each)
-    ids = (sorted(set(upstreams)), sorted(set(services)))
-    idps = {each: _role(each, _one(each, found, IDP_ROLE, faults), upstream, now, faults) for each in ids[0]}
-    sps = {each: _role(each, _one(each, found, SP_ROLE, faults), service, now, faults) for each in ids[1]}
+    idps = described(sorted(set(upstreams)), found, (IDP_ROLE, upstream), now, faults, fed=fed)
+    sps = described(sorted(set(services)), found, (SP_ROLE, service), now, faults, fed=fed)
     if faults:
         raise ConfigurationFaults(faults)
-    return Metadata(
-        {name: each for name, each in idps.items() if each}, {name: each for name, each in sps.items() if each}
-    )
+    return Metadata(idps, sps)
 
 
-def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[_Found]:
+def described(
+    ids: Sequence[str],
+    found: Mapping[str, list[Found]],
+    kind: tuple[str, Callable[[str, etree._Element, datetime | None, Faults], _Descriptor | None]],
+    now: datetime,
+    faults: list[Fault],
+    *,
+    fed: bool,
+) -> dict[str, _Descriptor]:
+    """Read the one descriptor that each entity found has in a role, and tell what keeps others from use."""
+    role, read = kind
+    one = {each: _one(each, found, role, faults, fed=fed) for each in ids}
+    read_ones = {name: _role(name, each, read, now, faults) for name, each in one.items()}
+    return {name: each for name, each in read_ones.items() if each}
+
+
+def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[Found]:
     try:
         root = _parsed(path.read_bytes())
     except OSError as error:
@@ -96,7 +162,7 @@ def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[_Found]:
     for element in root.iter(ENTITY):
         around = [element, *element.iterancestors(ENTITIES)]
         ends = [times.read(each.get("validUntil", "")) for each in around if each.get("validUntil")]
-        yield _Found(where, element, tuple(end for end in ends if end))
+        yield Found(where, element, tuple(end for end in ends if end))
 
 
 def _parsed(raw: bytes) -> etree._Element:
@@ -109,13 +175,15 @@ def _parsed(raw: bytes) -> etree._Element:
         return gate.parse(raw, ENTITIES, BOUNDS)
 
 
-def _one(entity_id: str, found: Mapping[str, list[_Found]], role: str, faults: list[Fault]) -> _Found | None:
-    """Find the one descriptor of an entity in a role."""
+def _one(
+    entity_id: str, found: Mapping[str, list[Found]], role: str, faults: list[Fault], *, fed: bool
+) -> Found | None:
+    """Find the one descriptor of an entity in a role; with ``fed`` there may be none."""
     elements = [
-        _Found(each.where, part, each.until) for each in found.get(entity_id, ()) for part in each.element.findall(role)
+        Found(each.where, part, each.until) for each in found.get(entity_id, ()) for part in each.element.findall(role)
     ]
     name = role.rpartition("}")[2]
-    if not elements:
+    if not elements and not fed:
         faults.append(Fault("metadata", f"no {name} of {entity_id}", "put its metadata into the folder"))
     elif len(elements) > 1:
         places = ", ".join(sorted({each.where for each in elements}))
@@ -125,7 +193,7 @@ def _one(entity_id: str, found: Mapping[str, list[_Found]], role: str, faults: l
 
 def _role(
     entity_id: str,
-    found: _Found | None,
+    found: Found | None,
     read: Callable[[str, etree._Element, datetime | None, Faults], _Descriptor | None],
     now: datetime,
     faults: list[Fault],

@@ -67,6 +67,7 @@ class ServiceDescriptor:
     description: Text | None = None
     privacy_statement: Text | None = None
     until: datetime | None = None
+    categories: frozenset[str] = frozenset()  # as a pinned feed has them, never as a file says
 
     @property
     def default_acs(self) -> Endpoint:

@@ -12,6 +12,7 @@ from broker.core.entities import Upstream
 from broker.core.errors import (
     AUTHN_FAILED,
     NO_AUTHN_CONTEXT,
+    NO_AVAILABLE_IDP,
     NO_SUPPORTED_IDP,
     PROXY_COUNT_EXCEEDED,
     MessageRefused,
@@ -26,7 +27,7 @@ from broker.saml.answers import Answer, Claim, moment, refuse, scoped
 from broker.saml.assertion_checks import ASSERTION_CHECKS
 from broker.saml.authentications import authentication
 from broker.saml.keys import FaceKeys
-from broker.saml.metadata import Metadata
+from broker.saml.metadata import Source
 from broker.saml.names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, SIGNATURE
 from broker.saml.profiles import manner
 from broker.saml.response_checks import RESPONSE_CHECKS
@@ -49,13 +50,13 @@ class ServiceProviderFace:
     base_url: str
     key: signature.SigningKey
     decryption: encryption.DecryptionKeys
-    metadata: Metadata
+    metadata: Source
     upstreams: Mapping[str, Upstream]
     own: frozenset[str]
 
     @classmethod
     def of(
-        cls, base_url: str, keys: FaceKeys, metadata: Metadata, *, upstreams: Mapping[str, Upstream], idp_entity_id: str
+        cls, base_url: str, keys: FaceKeys, metadata: Source, *, upstreams: Mapping[str, Upstream], idp_entity_id: str
     ) -> "ServiceProviderFace":
         """Load the face's keys; ``idp_entity_id`` is our other face's, by which a loop is known."""
         return cls(
@@ -71,11 +72,15 @@ class ServiceProviderFace:
         """Give the URL that carries our signed AuthnRequest, with what the service asked carried through.
 
         No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where the service's
-        IDPList leaves no institution, or its ProxyCount no proxy. Sources: saml-core 3.4.1, saml_profiles.md rows 12-15
-        and 35-37.
+        IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no metadata in force. Sources:
+        saml-core 3.4.1, saml_profiles.md rows 12-15 and 35-37.
         """
-        party = self.upstreams[upstream]
-        sso = self.metadata.upstreams[party.entity_id].sso
+        peers = self.metadata.current
+        party = peers.party(self.upstreams[upstream])
+        descriptor = peers.upstream(party.entity_id, now)
+        if descriptor is None:
+            raise RequestRefused(NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request)
+        sso = descriptor.sso
         message = samlp.AuthnRequest(
             id=request_id,
             version="2.0",
@@ -123,8 +128,12 @@ class ServiceProviderFace:
         ``idp_list`` is the service's own (an answer by an institution it left out is refused). ``MessageRefused`` names
         the check that failed. An error status is an UpstreamRefusal, signed or not: some sign none (interop.md).
         """
-        party = self.upstreams[upstream]
-        keys = self.metadata.upstreams[party.entity_id].keys
+        peers = self.metadata.current
+        party = peers.party(self.upstreams[upstream])
+        descriptor = peers.upstream(party.entity_id, now)
+        if descriptor is None:
+            raise MessageRefused("response.no_metadata")  # it ran out, or its federation took it back
+        keys = descriptor.keys
         # An element is one that ``in_response_to`` let through the gate: parsed once, read from the same tree.
         root = _opened(message)
         whole = root.find(SIGNATURE) is not None

@@ -1,6 +1,7 @@
 """Signs and verifies: XML signatures by python-xmlsec in process, those of the Redirect binding over raw octets."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 from lxml import etree
 
 from broker.core.errors import MessageRefused
@@ -54,6 +60,22 @@ class VerifyKey:
         ``MessageRefused``: ``gate.key`` where it is none, ``gate.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
         """
         return _loaded(certificate) if isinstance(certificate, bytes) else _checked(certificate)
+
+    @classmethod
+    def pinned(cls, pem: bytes) -> "VerifyKey":
+        """Load a certificate or a public key, PEM, as a publisher hands it out; errors as ``of``."""
+        if b"PUBLIC KEY-----" not in pem:
+            return cls.of(pem)
+        try:
+            return _checked(load_pem_public_key(pem))
+        except ValueError:
+            raise MessageRefused("gate.key") from None
+
+    @property
+    def fingerprint(self) -> str:
+        """Give the SHA-256 of the key's SubjectPublicKeyInfo, in hex: by it people tell keys from each other."""
+        der = self.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(der).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

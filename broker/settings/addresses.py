@@ -40,6 +40,16 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _feed_url(value: str) -> str:
+    """Refuse http off this machine: who asks for what, and an old copy brought again, are for nobody on the way."""
+    parts = urlsplit(_url(value))
+    if parts.username or parts.password is not None or parts.fragment:
+        raise ValueError("has a user name or fragment; a feed is public")
+    if parts.scheme == "http" and not loopback(parts.hostname):
+        raise ValueError("is http; only localhost, *.localhost and loopback addresses may be, all others are https")
+    return value.rstrip("/")
+
+
 def _store_url(value: str) -> str:
     """Refuse unknown stores, and a Redis whose traffic would leave this machine in clear or without a password."""
     if not value.startswith(STORES) or value == "sqlite:":
@@ -75,6 +85,7 @@ def _network(value: str) -> str:
 
 Url = Annotated[str, AfterValidator(_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+FeedUrl = Annotated[str, AfterValidator(_feed_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 MailUrl = Annotated[str, AfterValidator(_mail_url)]
 Network = Annotated[str, AfterValidator(_network)]

@@ -29,8 +29,8 @@ class InstitutionTable(Table):
     """One identity provider behind an upstream, and how far it is trusted."""
 
     entity_id: Filled
-    aliases: tuple[Filled, ...] = ()
-    scopes: tuple[Filled, ...] = ()
+    aliases: tuple[Filled, ...] | None = None
+    scopes: tuple[Filled, ...] | None = None
     may_assert: frozenset[Literal["cpr"]] = frozenset()
     max_assurance: Annotated[Assurance, BeforeValidator(_assurance)] = Assurance.HIGH
     label: Wording | None = None
@@ -39,11 +39,12 @@ class InstitutionTable(Table):
         """Give the institution as the core has it."""
         return Institution(
             entity_id=self.entity_id,
-            aliases=self.aliases,
-            scopes=self.scopes,
+            aliases=self.aliases or (),
+            scopes=self.scopes or (),
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
             label=self.label.text() if self.label else None,
+            unwritten=frozenset(name for name in ("aliases", "scopes") if getattr(self, name) is None),
         )
 
 
@@ -67,7 +68,7 @@ class UpstreamTable(Table):
         """Give its institutions; unless it is a hub, an upstream without any is its own (design 4)."""
         if self.institutions or self.profile in {"wayf", "library"}:
             return tuple(each.institution() for each in self.institutions)
-        return (Institution(self.entity_id or ""),)
+        return (Institution(self.entity_id or "", unwritten=frozenset(("aliases", "scopes"))),)
 
 
 class ControllerTable(Wording):

@@ -14,7 +14,7 @@ from broker.core.errors import ConfigurationFaults, Fault
 PREFIX: Final = "BROKER_"
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself
 NAMED: Final = frozenset(
-    {"upstreams", "services"}
+    {"upstreams", "services", "feeds"}
 )  # tables of tables: the second part is a name of the administrator's
 SECRETS: Final = ("secret", "password", "token", "api_key", "url")  # a url may hold a password
 

@@ -6,8 +6,7 @@ import time
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 if TYPE_CHECKING:
@@ -95,10 +94,6 @@ class _TimedTlsPool(HTTPSConnectionPool):
     ConnectionCls = _TimedTlsConnection
 
 
-class TimedAdapter(HTTPAdapter):
-    """Carries requests over timed connections; for one thread, which says ``end_by`` before each call."""
-
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Make the pools, of timed connections."""
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = {"http": _TimedPool, "https": _TimedTlsPool}
+def time_out(pools: PoolManager) -> None:
+    """Let the pools of ``pools`` be of timed connections; for one thread, which says ``end_by`` before each call."""
+    pools.pool_classes_by_scheme = {"http": _TimedPool, "https": _TimedTlsPool}

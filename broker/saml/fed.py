@@ -1,0 +1,77 @@
+"""Reads what a verified feed holds of the entities in use: descriptors, entity categories, and scopes."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from lxml import etree
+
+from broker.core.errors import Fault, MessageRefused
+from broker.saml import gate
+from broker.saml.aggregates import Entity
+from broker.saml.metadata import BOUNDS, Found, Metadata, described
+from broker.saml.names import ENTITY, MD, SAML, SIGNATURE
+from broker.saml.roles import IDP_ROLE, SP_ROLE, service, upstream
+
+_SPACES: Final = {
+    "md": MD,
+    "saml": SAML,
+    "shibmd": "urn:mace:shibboleth:metadata:1.0",
+    "attr": "urn:oasis:names:tc:SAML:metadata:attribute",
+}
+_CATEGORIES: Final = etree.XPath(
+    "md:Extensions/attr:EntityAttributes/saml:Attribute[@Name='http://macedir.org/entity-category']/saml:AttributeValue",
+    namespaces=_SPACES,
+)
+_SCOPES: Final = etree.XPath(
+    "(md:Extensions | md:IDPSSODescriptor/md:Extensions)/shibmd:Scope[not(@regexp = 'true' or @regexp = '1')]",
+    namespaces=_SPACES,
+)
+
+
+def descriptors(
+    kept: Mapping[str, Sequence[Entity]], upstreams: Collection[str], services: Collection[str], now: datetime
+) -> tuple[Metadata, Sequence[Fault]]:
+    """Give the descriptors of the entities named, and what keeps others from use.
+
+    A service has the entity categories that the feed's publisher has vouched for (saml_profiles.md row 48).
+    """
+    faults: list[Fault] = []
+    found = {name: [each for one in several for each in _unpacked(one, faults)] for name, several in kept.items()}
+    idps = described([each for each in upstreams if each in found], found, (IDP_ROLE, upstream), now, faults, fed=True)
+    sps = described([each for each in services if each in found], found, (SP_ROLE, service), now, faults, fed=True)
+    vouched = {
+        name: replace(each, categories=frozenset(_values(found[name][0].element, _CATEGORIES)))
+        for name, each in sps.items()
+    }
+    return Metadata(idps, vouched), faults
+
+
+def scopes(entity: Entity) -> Sequence[str] | None:
+    """Give the scopes that a verified feed allows an identity provider, or None where it is none.
+
+    Expressions (``regexp="true"``) are left out: what they match, nobody can hold against another's (shibmd).
+    """
+    found = next(_unpacked(entity, []), None)
+    if found is None or found.element.find(IDP_ROLE) is None:
+        return None
+    return _values(found.element, _SCOPES)
+
+
+def _unpacked(entity: Entity, faults: list[Fault]) -> Iterator[Found]:
+    """Let an entity through the gate; without a signature of its own, which the feed's makes needless."""
+    root = etree.fromstring(entity.octets, etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True))
+    for each in root.findall(SIGNATURE):
+        root.remove(each)
+    try:
+        element = gate.parse(etree.tostring(root, encoding="utf-8"), ENTITY, BOUNDS)
+    except MessageRefused as refused:
+        faults.append(Fault(entity.entity_id, f"is no sound metadata: {refused.cause}"))
+        return
+    yield Found("feed", element, (entity.until,))
+
+
+def _values(element: etree._Element, path: etree.XPath) -> list[str]:
+    found: Any = path(element)
+    return [(each.text or "").strip() for each in found]

@@ -1,0 +1,115 @@
+"""Which scopes and other names an institution has, where broker.toml leaves them to a pinned feed.
+
+What is written there is in force whole, and no feed widens it. What is not is taken from the feed, but for what another
+institution has, or a part of it, or more than it: ``dk`` would be everybody, ``au.dk`` is whose broker.toml says.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from broker.core.entities import Institution, Upstream
+
+# Lower-case domain names of two labels or more; real feeds hold ``adm.aau.dk@aau.dk`` too, which no value can match.
+_SCOPE: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+_SCHEME: Final = re.compile("https?://")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a feed says of an institution: the names it found it under, and its scopes."""
+
+    names: tuple[str, ...]
+    scopes: tuple[str, ...]
+
+
+def spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
+    """Give the entityIDs under which a feed may hold an institution: its own, and the hub's proxy of it and back.
+
+    WAYF's BIRK entity of ``https://X`` is ``prefix`` and ``X`` (wayf.md 2).
+    """
+    written = (institution.entity_id, *institution.aliases)
+    proxied = [prefix + _SCHEME.sub("", each) for each in written if prefix and not each.startswith(prefix)]
+    real = ["https://" + each.removeprefix(prefix) for each in written if prefix and each.startswith(prefix)]
+    return tuple(dict.fromkeys((*written, *proxied, *real)))
+
+
+def completed(
+    upstreams: Mapping[str, Upstream], said: Mapping[str, Said]
+) -> tuple[Mapping[str, Upstream], Sequence[str]]:
+    """Give the upstreams with what feeds say of their institutions, by entityID, and what an administrator should know.
+
+    Two institutions never share a scope that only a feed gave them, nor a name.
+    """
+    listed = {each.entity_id: each for party in upstreams.values() for each in party.institutions}
+    told: list[str] = []
+    whole = {
+        name: replace(
+            each,
+            aliases=_aliases(each, listed, said, told),
+            scopes=_scopes(each, listed, said, told),
+        )
+        for name, each in listed.items()
+    }
+    parties = {
+        name: replace(party, institutions=tuple(whole[each.entity_id] for each in party.institutions))
+        for name, party in upstreams.items()
+    }
+    return parties, told
+
+
+def _scopes(
+    institution: Institution, listed: Mapping[str, Institution], said: Mapping[str, Said], told: list[str]
+) -> tuple[str, ...]:
+    name = institution.entity_id
+    feed = said.get(name)
+    if "scopes" not in institution.unwritten:
+        unknown = [each for each in institution.scopes if feed and each not in feed.scopes]
+        told += [f"{name} has the scope {each} in broker.toml and not in its feed" for each in unknown]
+        return institution.scopes
+    taken = dict(_others(name, listed, said))
+    kept = []
+    for scope in feed.scopes if feed else ():
+        if not _SCOPE.fullmatch(scope):
+            told.append(f"{name} has {scope!r} in its feed, which is no scope that a person's value can have")
+        elif other := next((taken[each] for each in taken if _overlap(scope, each)), None):
+            told.append(f"{name} and {other} both claim {scope} or a part of it: write who has it into broker.toml")
+        else:
+            kept.append(scope)
+    return tuple(kept)
+
+
+def _others(name: str, listed: Mapping[str, Institution], said: Mapping[str, Said]) -> Iterator[tuple[str, str]]:
+    """Give every scope of the other institutions, with whose it is."""
+    for other, institution in listed.items():
+        if other != name:
+            feed = said[other].scopes if "scopes" in institution.unwritten and other in said else ()
+            yield from ((scope, other) for scope in (*institution.scopes, *feed))
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Say whether a value may be in both: scoped affiliations may have any domain below a scope."""
+    return f".{one}".endswith(f".{other}") or f".{other}".endswith(f".{one}")
+
+
+def _aliases(
+    institution: Institution, listed: Mapping[str, Institution], said: Mapping[str, Said], told: list[str]
+) -> tuple[str, ...]:
+    name = institution.entity_id
+    feed = said.get(name)
+    if "aliases" not in institution.unwritten or feed is None:
+        return institution.aliases
+    theirs = {
+        each
+        for other, another in listed.items()
+        if other != name
+        for each in (other, *another.aliases, *(said[other].names if other in said else ()))
+    }
+    kept = []
+    for each in feed.names:
+        if each in theirs:
+            told.append(f"{each} names {name} and another institution: write whose alias it is into broker.toml")
+        elif each != name:
+            kept.append(each)
+    return tuple(kept)
