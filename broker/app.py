@@ -123,7 +123,8 @@ def _upstream_face(parts: Parts) -> ServiceProviderFace:
 
 def _idp_descriptor(parts: Parts) -> bytes:
     institutions = [each for upstream in parts.upstreams.values() for each in upstream.institutions]
-    scopes = [scope for each in institutions for scope in each.scopes]
+    own = [parts.config.idp.scope] if parts.config.idp.scope else []
+    scopes = [*own, *(scope for each in institutions for scope in each.scopes)]
     return descriptors.idp(wording.front(parts.config, parts.config.idp_entity_id), parts.keys.idp, scopes, now())
 
 

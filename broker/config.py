@@ -123,6 +123,7 @@ class Config(BaseSettings):
             privacy_notice=table.privacy_notice.text() if table.privacy_notice else None,
             url=table.url.text() if table.url else None,
             attribute_map=table.attribute_map,
+            scope=self.idp.scope,
         )
 
 

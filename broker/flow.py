@@ -233,6 +233,7 @@ class Broker:
             ways=self.rules.ways(transaction.request, transaction.errand),
             local=self.rules.local,
             meets=self.rules.meets(transaction.authentication),
+            ids=self.learning.ids(transaction),
         )
 
 

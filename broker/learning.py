@@ -13,6 +13,7 @@ from broker.core.ports import Store
 from broker.core.proofs import MAIL, Proved
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.steps import ProveMailbox
+from broker.core.subject_ids import minted
 from broker.core.transaction import Account, Authentication, Errand, Transaction
 from broker.persons import Persons
 from broker.proving import Proving
@@ -142,6 +143,12 @@ class Learning:
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
         """Remember that the person does not want another category."""
         self.accounts.keep_category(transaction, now)
+
+    def ids(self, transaction: Transaction) -> dict[str, str]:
+        """Give the identifiers that we make for this person at this service; none before the person is known."""
+        if transaction.person is None:
+            return {}
+        return minted(self.naming, transaction.person.id, self.rules.service(transaction.request.service))
 
     def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
         """Give the NameID for the service: the same for this person and this service for ever, or random."""

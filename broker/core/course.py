@@ -1,6 +1,6 @@
 """What comes next in a login: one pure function, the only place that decides it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +19,7 @@ from broker.core.levels import Meets, answer
 from broker.core.policy import Decision, Effect
 from broker.core.proofs import MAIL
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.release import Disclosure, disclose, numbered
+from broker.core.release import Disclosure, disclose, named, numbered
 from broker.core.steps import (
     Ask,
     Authenticate,
@@ -33,6 +33,7 @@ from broker.core.steps import (
     Step,
     VerifyPin,
 )
+from broker.core.subject_ids import MINTED
 from broker.core.transaction import Account, Errand, Transaction
 
 
@@ -48,6 +49,7 @@ class Terms:
     ways: tuple[str, ...]  # the upstreams this request may take
     local: frozenset[str] = frozenset()  # those of them where the library system itself knows the person
     meets: Meets = field(default_factory=dict)  # what the upstream's classes are good for
+    ids: Mapping[str, str] = field(default_factory=dict)  # those that we make for this person at this service
 
 
 # What a denial is in SAML's words, where it is more than a denial (saml_profiles.md, status mapping).
@@ -110,7 +112,7 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
 
 def _asked(transaction: Transaction, decision: Decision, terms: Terms, now: datetime) -> Step | None:
     account = transaction.account
-    disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
+    disclosure = _disclosed(transaction, decision, terms)
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
     if transaction.receipt and transaction.receipt.event is Event.REFUSED:
@@ -124,6 +126,10 @@ def _asked(transaction: Transaction, decision: Decision, terms: Terms, now: date
     return _unless_passive(transaction, Ask(asked, decision), decision) if asked else None
 
 
+def _disclosed(transaction: Transaction, decision: Decision, terms: Terms) -> Disclosure:
+    return named(disclose(decision, terms.service, transaction.request.acs, terms.giver), terms.ids)
+
+
 def _made(transaction: Transaction, decision: Decision, terms: Terms, number: str | None) -> Step:
     unfinished = _unfinished(transaction.account, decision)
     if unfinished:
@@ -131,7 +137,7 @@ def _made(transaction: Transaction, decision: Decision, terms: Terms, number: st
     if transaction.errand is not Errand.LOGIN:
         # Nobody asked for an assertion: there is nobody to write one for (invariant 3).
         return Done(decision, number)
-    disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
+    disclosure = _disclosed(transaction, decision, terms)
     leaving = agreed(disclosure, in_force(transaction.receipts, transaction.receipt))
     return Issue(numbered(leaving, number), decision, number)
 
@@ -173,7 +179,7 @@ def _question(
     if asked is None or asked.variant == "ask" or decision.release is None or decision.release.notice == "ours":
         return asked
     # The upstream's own notice covers what the upstream itself sent, never what we add: our persistent NameID too.
-    own = {"borrower_number", "kaldemail_domain"}
+    own = {"borrower_number", "kaldemail_domain", *MINTED}
     ours = disclosure.name_id_format == PERSISTENT or any(item.name in own for item in disclosure.items)
     return asked if ours else None
 

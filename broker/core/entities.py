@@ -113,3 +113,5 @@ class Service:
     url: Text | None = None  # where one begins to use it, for the way back after a sign-up
     encrypts: bool = False  # publishes an encryption key; without one no CPR leaves (invariant 4)
     attribute_map: str = "library"
+    scope: str | None = None  # of the identifiers that we make for people; without one none is made
+    subject_id_req: str | None = None  # which of them its metadata wants: subject-id, pairwise-id, any or none

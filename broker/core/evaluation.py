@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from broker.core import subject_ids
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Service
 from broker.core.matching import affiliations, allowed
@@ -145,7 +146,7 @@ def _filtered(release: Release, login: Login, service: Service) -> tuple[_Releas
     released: _Released = []
     fates = {name: Fate(name, "not_listed", release.place) for name in login.attributes}
     for listed in release.attributes:
-        values, code = _leaving(listed, login, service, by_name=release.service == service.name)
+        values, code = _leaving(listed, login, service, release)
         if values is not None:
             released.append((listed, values))
         fates[listed.name] = Fate(listed.name, code, listed.place)
@@ -153,12 +154,15 @@ def _filtered(release: Release, login: Login, service: Service) -> tuple[_Releas
 
 
 def _leaving(
-    listed: ReleasedAttribute, login: Login, service: Service, *, by_name: bool
+    listed: ReleasedAttribute, login: Login, service: Service, release: Release
 ) -> tuple[tuple[str, ...] | None, str]:
-    if listed.name in NEVER_BY_CATEGORY and not by_name:
+    if listed.name in NEVER_BY_CATEGORY and release.service != service.name:
         return None, "not_by_category"
     if listed.name == BORROWER_NUMBER:
         return (), "released"  # its value is the library system's, put in when it is known
+    if listed.name in subject_ids.MINTED:
+        unfit = subject_ids.kept(listed.name, service, {each.name for each in release.attributes})
+        return (None, unfit) if unfit else ((), "released")  # as above: ours, and never an upstream's
     values = _of(login.attributes, listed.name)
     if not values:
         return None, "not_sent"

@@ -1,10 +1,12 @@
 """Exactly what would leave for a service: shown to the person, bound into token and receipt, and then issued."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
 from broker.core.policy import Decision, LegalBasis
 from broker.core.pseudonyms import Pseudonyms
+from broker.core.subject_ids import MINTED
 
 # Whose value, and not only whose name, is material: a change of it asks again (consent.md, feature table).
 _WATCHED = frozenset({"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"})
@@ -101,6 +103,16 @@ def disclose(decision: Decision, service: Service, acs: str, giver: Controller |
         items=items,
         policy=decision.digest,
     )
+
+
+def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
+    """Put in the identifiers that we make for the person; one that is not made leaves the disclosure."""
+    filled = (
+        replace(item, values=(ids[item.name],) if item.name in ids else ()) if item.name in MINTED else item
+        for item in disclosure.items
+    )
+    kept = tuple(item for item in filled if item.values or item.name not in MINTED)
+    return replace(disclosure, items=kept)
 
 
 def numbered(disclosure: Disclosure, number: str | None) -> Disclosure:

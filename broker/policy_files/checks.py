@@ -10,6 +10,7 @@ from broker.core.errors import Fault
 from broker.core.evaluation import NEVER_BY_CATEGORY
 from broker.core.places import Place
 from broker.core.policy import Policy, Release
+from broker.core.subject_ids import MINTED
 from broker.shapes import meant
 
 _NOT_ATTRIBUTES = frozenset({"upstream", "assurance"})
@@ -84,7 +85,7 @@ def clashes(
 
 
 def unready(policies: Iterable[Policy], folder: str, services: Mapping[str, Service]) -> Iterator[Fault]:
-    """Find where a CPR would be withheld (invariant 4): no controller stated, or no encryption key published."""
+    """Find what is withheld: a CPR without controller or encryption key (invariant 4), an id without a scope."""
     for release, service in _served(policies, services):
         for listed in release.attributes:
             if listed.name == "cpr" and service.controller is None:
@@ -93,6 +94,9 @@ def unready(policies: Iterable[Policy], folder: str, services: Mapping[str, Serv
             if listed.name == "cpr" and not service.encrypts:
                 mend = "until its metadata carries one the CPR is withheld"
                 yield _fault(folder, listed.place, f"{service.name} publishes no encryption key", mend)
+            if listed.name in MINTED and service.scope is None:
+                mend = f"set idp.scope; until then {listed.name} is withheld"
+                yield _fault(folder, listed.place, "there is no scope to make identifiers under", mend)
 
 
 def _served(policies: Iterable[Policy], services: Mapping[str, Service]) -> Iterator[tuple[Release, Service]]:

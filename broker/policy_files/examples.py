@@ -25,7 +25,7 @@ class Result:
 def run_examples(policies: PolicySet, services: Mapping[str, Service] | None, now: datetime) -> list[Result]:
     """Run every example of every file, in the order of the files.
 
-    A service that ``services`` lacks is taken to be as a policy hopes: a stated controller, an encryption key.
+    A service that ``services`` lacks is taken to be as a policy hopes: a stated controller, a key, a scope.
     """
     known = services or {}
     results = []
@@ -58,7 +58,9 @@ def rules(policies: PolicySet) -> frozenset[Place]:
 
 def _hoped(name: str) -> Service:
     category = (name,) if ":" in name else ()
-    return Service(name, name, _ANY, (), controller=Controller(_ANY), categories=category, encrypts=True)
+    return Service(
+        name, name, _ANY, (), controller=Controller(_ANY), categories=category, encrypts=True, scope="library.example"
+    )
 
 
 def _differences(example: Example, decision: Decision) -> Iterator[str]:

@@ -198,4 +198,10 @@ def _described(service: Service, metadata: Metadata) -> Service:
     if found is None:
         return replace(service, encrypts=False)
     vouched = (each for each in sorted(found.categories) if each not in service.categories)
-    return replace(service, encrypts=found.encryption is not None, categories=(*service.categories, *vouched))
+    categories = (*service.categories, *vouched)
+    return replace(
+        service,
+        encrypts=found.encryption is not None,
+        categories=categories,
+        subject_id_req=found.subject_id_req,
+    )

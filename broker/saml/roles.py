@@ -12,6 +12,7 @@ from lxml import etree
 
 from broker.core.entities import Text
 from broker.core.errors import MessageRefused
+from broker.saml.entity_attributes import subject_id_req
 from broker.saml.names import DS, MD, XENC11
 from broker.saml.signature import VerifyKey
 
@@ -68,6 +69,7 @@ class ServiceDescriptor:
     privacy_statement: Text | None = None
     until: datetime | None = None
     categories: frozenset[str] = frozenset()  # as a pinned feed has them, never as a file says
+    subject_id_req: str | None = None  # subject-id, pairwise-id, any or none; None where it does not say
 
     @property
     def default_acs(self) -> Endpoint:
@@ -197,6 +199,7 @@ def service(
         description=role.text("Description"),
         privacy_statement=role.text("PrivacyStatementURL", address=True),
         until=until,
+        subject_id_req=subject_id_req(element),
     )
     return None if faults else descriptor
 

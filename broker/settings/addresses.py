@@ -1,5 +1,6 @@
 """Which addresses the configuration accepts; no refusal quotes one, since it may hold a password."""
 
+import re
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -68,6 +69,25 @@ def _mail_url(value: str) -> str:
     return value
 
 
+_LONGEST_NAME: Final = 256  # SDP-G02
+_NAMED: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20]+")
+_SCOPE: Final = re.compile(r"(?=.{1,127}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+
+
+def _entity_id(value: str) -> str:
+    """Refuse what is no absolute URI of at most 256 characters: peers refuse it too (saml_profiles.md row 3)."""
+    if len(value) > _LONGEST_NAME or not _NAMED.fullmatch(value):
+        raise ValueError(f"is no absolute URI of at most {_LONGEST_NAME} characters")
+    return value
+
+
+def _scope(value: str) -> str:
+    """Refuse what is no domain in small letters, of at most 127 characters (Subject Identifier Attributes 2.3)."""
+    if not _SCOPE.fullmatch(value):
+        raise ValueError("is no domain in small letters, as library.example")
+    return value
+
+
 _SIX: Final = 6
 
 
@@ -83,6 +103,8 @@ def _network(value: str) -> str:
     return str(found)
 
 
+EntityId = Annotated[str, AfterValidator(_entity_id)]
+Scope = Annotated[str, AfterValidator(_scope)]
 Url = Annotated[str, AfterValidator(_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 FeedUrl = Annotated[str, AfterValidator(_feed_url)]

@@ -105,6 +105,15 @@ def _aliases(given: Given) -> Iterator[Fault]:
             first.setdefault(name, place)
 
 
+def _scope(given: Given) -> Iterator[Fault]:
+    """Keep the scope that we make identifiers under apart from those of others: ours would pass for theirs."""
+    own = dict(_tables(given)).get(("idp",), {}).get("scope")
+    for _, place, table in _institutions(given):
+        if isinstance(own, str) and own in _texts(table, "scopes"):
+            what = f"{own} is a scope of the institution at {given.where(place)}"
+            yield Fault(given.where(("idp", "scope")), what, "use a domain of the library's own")
+
+
 def _services(given: Given) -> Iterator[Fault]:
     known = [str(place[1]) for place, _ in _tables(given, "upstreams")]
     first: dict[str, Place] = {}
@@ -173,6 +182,7 @@ CHECKS: Final[tuple[Callable[[Given], Iterator[Fault]], ...]] = (
     _upstreams,
     _only,
     _aliases,
+    _scope,
     _services,
     _sign_up,
     _secrets,

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from broker.core.entities import Assurance, Controller, Institution, Profile
 from broker.saml.names import UNSPECIFIED_CLASS
+from broker.settings.addresses import EntityId
 from broker.settings.tables import Filled, Links, Name, Table, Wording
 
 
@@ -52,8 +53,8 @@ class UpstreamTable(Table):
     """One way to log in; profile "library" is the library account, and has neither entity_id nor institutions."""
 
     profile: Profile
-    entity_id: Filled | None = None
-    sp_entity_id: Filled | None = None
+    entity_id: EntityId | None = None
+    sp_entity_id: EntityId | None = None
     attribute_map: Filled | None = None
     label: Wording
     institutions: tuple[InstitutionTable, ...] = ()
@@ -84,7 +85,7 @@ class ControllerTable(Wording):
 class ServiceTable(Table):
     """One SAML service provider of the library."""
 
-    entity_id: Filled
+    entity_id: EntityId
     label: Wording
     description: Wording | None = None
     privacy_notice: Links | None = None

@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from broker.core.entities import Text
-from broker.settings.addresses import MailUrl, StoreUrl, Url
+from broker.settings.addresses import EntityId, MailUrl, Scope, StoreUrl, Url
 
 # A name is part of a URL (/saml/sp/NAME/acs) and of an environment name, where its "-" is written "_".
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -97,7 +97,8 @@ class SignUpTable(Table):
 class IdpTable(Table):
     """Our identity provider face, as services see it."""
 
-    entity_id: Filled | None = None
+    entity_id: EntityId | None = None
+    scope: Scope | None = None
     display_name: Wording = Wording(en="Library login", da="Bibliotekets login")
     description: Wording = Wording(
         en="Sign-in to the library's services with WAYF or national eID.",

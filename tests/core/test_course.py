@@ -27,6 +27,7 @@ from broker.core.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMail
 from broker.core.transaction import Account, Errand, Person, Transaction, UpstreamRefusal
 
 GIVER = Controller(Text("AU", "AU"))
+IDS = {"subject-id": "a1@library.example"}
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
 
 Next = Callable[[Transaction, Decision], Step]
@@ -37,7 +38,7 @@ def after(service: Service, pseudonyms: Pseudonyms, now: datetime) -> Next:
     """Give the next step of a transaction under a decision."""
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
-        terms = Terms(service, GIVER, pseudonyms, lambda *_: decision, lambda *_: None, ("wayf", "nemid"))
+        terms = Terms(service, GIVER, pseudonyms, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask
@@ -272,6 +273,7 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     name_id: NameIDKind = "transient"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Issue)
     assert isinstance(after(arrived, noticed("public_task", borrower_number=())), Ask)
+    assert isinstance(after(arrived, noticed("public_task", **{"subject-id": ()})), Ask)
     assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
     name_id = "persistent"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Ask)

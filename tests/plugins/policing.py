@@ -1,0 +1,48 @@
+"""Policies and metadata of one's own at a whole broker: copies of the shipped ones with something put in."""
+
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from broker.demo.setting import Setting
+
+WHY = "{why: {en: For the test, da: Til testen}}"
+
+
+def policies(setting: Setting, folder: Path, entries: str) -> dict[str, str]:
+    """Copy the policies, put release entries into the students' in place of e-resources', and give the environment."""
+    made = Path(shutil.copytree(setting.folder / "policies", folder / "policies"))
+    student = made / "student.yaml"
+    before, _, rest = student.read_text().partition("  - service: e-resources")
+    first, *examples = rest.partition("\nexamples:\n")[2].split("  - name: ")
+    kept = [each for each in examples if "service: e-resources" not in each]
+    student.write_text(before + entries + "\nexamples:\n" + "  - name: ".join([first, *kept]))
+    return {"BROKER_POLICIES": str(made)}
+
+
+def entry(service: str, attributes: Iterable[str], name_id: str = "transient") -> str:
+    """Write a release entry that informs and makes nothing."""
+    listed = "".join(f"      {each}: {WHY}\n" for each in attributes)
+    return (
+        f"  - service: {service}\n    borrower: none\n    legal_basis: public_task\n"
+        f"    purpose: {{en: To test, da: At teste}}\n    name_id: {name_id}\n    attributes:\n{listed}"
+    )
+
+
+def entity_attributes(setting: Setting, folder: Path, service: str, name: str, *values: str) -> dict[str, str]:
+    """Copy the metadata, let a service say an entity attribute of itself, and give the environment."""
+    made = Path(shutil.copytree(setting.folder / "metadata", folder / "metadata"))
+    path = made / f"{service}.xml"
+    said = "".join(f"<saml:AttributeValue>{each}</saml:AttributeValue>" for each in values)
+    extensions = (
+        '<md:Extensions xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">'
+        '<mdattr:EntityAttributes xmlns:mdattr="urn:oasis:names:tc:SAML:metadata:attribute">'
+        '<saml:Attribute xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion"'
+        f' NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri" Name="{name}">{said}</saml:Attribute>'
+        "</mdattr:EntityAttributes></md:Extensions>"
+    )
+    path.write_text(
+        re.sub(r"(<[\w:]*EntityDescriptor[^>]*>)", lambda found: found[1] + extensions, path.read_text(), count=1)
+    )
+    return {"BROKER_METADATA": str(made)}
