@@ -56,9 +56,9 @@ def walk(
     _to_the_end(walker, patient=patient)
 
 
-def onward(browser: Browser, person: Persona, method: str) -> None:
+def onward(browser: Browser, person: Persona, method: str, *, remember: bool = False) -> None:
     """Log ``person`` in from whatever page the browser shows; errors as ``walk``."""
-    _to_the_end(_Walker(browser, person, method, remember=False, demo=None), patient=True)
+    _to_the_end(_Walker(browser, person, method, remember=remember, demo=None), patient=True)
 
 
 def _to_the_end(walker: "_Walker", *, patient: bool) -> None:

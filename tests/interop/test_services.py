@@ -9,7 +9,7 @@ from broker.demo.walking import onward
 from tests.plugins.interop.pages import SHOWN, log_in, page
 from tests.plugins.interop.table import SERVICES, row
 from tests.plugins.interop.watching import Watched, sealed_by
-from tests.plugins.interop.world import KARLA, World
+from tests.plugins.interop.world import KARLA, UPSTREAMS, World
 
 SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 GCM: Final = ["http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]
@@ -21,6 +21,9 @@ PASSIVE: Final = {
     "mellon": "/mellon/login?IsPassive=true&ReturnTo={page}",
     "python": "/protected/?passive",
 }
+# Where a product names the upstream in its request, and how it is then told to look only.
+NAMING: Final = {"shib": "/Shibboleth.sso/Lasso?target={page}", "python": "/protected/?way={lasso}"}
+LOOKING: Final = {"shib": "isPassive=true", "python": "passive"}
 
 
 @row(SERVICES, "login")
@@ -88,6 +91,22 @@ def test_who_has_no_session_comes_back_unasked(interop: World, peer: str) -> Non
         assert told["REQUEST_URI"] == "/refused.shtml"
     if peer == "python":
         assert told["STATUS"] == "StatusNoPassive"
+
+
+@row({each: SERVICES[each] for each in NAMING}, "passive")
+def test_who_has_a_session_is_let_in_unasked(interop: World, peer: str) -> None:
+    """A portal that names the upstream in its request may look whether somebody is logged in there, and told before."""
+    address = interop.origin(peer) + NAMING[peer].format(page=quote(page(interop, peer)), lasso=UPSTREAMS["lasso"])
+    browser = Watched()
+    browser.get(address)
+    onward(browser, KARLA, "lasso", remember=True)
+    before = len(browser.sent)
+    browser.get(f"{address}&{LOOKING[peer]}")
+    onward(browser, KARLA, "lasso")
+    posted = [action for action, _ in browser.sent[before:]]
+    assert browser.asked(interop.sso("lasso"))[-1].get("IsPassive") == "true"
+    assert [each.rpartition("/")[2] for each in posted] == ["acs", "POST" if peer == "shib" else "acs"]
+    assert browser.told()[SHOWN[peer].name_id]
 
 
 @row(SERVICES, "signed")

@@ -50,3 +50,9 @@ def test_what_does_not_apply_is_in_the_table() -> None:
     """A footnote about a product or feature that is none would hide a test that is missing."""
     assert {peer for peer, _ in table.NOT_APPLICABLE} <= table.PEERS.keys()
     assert {feature for _, feature in table.NOT_APPLICABLE} <= table.FEATURES.keys()
+
+
+def test_the_docs_show_the_table() -> None:
+    """docs/interop.md holds the table as it is printed when all is well."""
+    every = {(peer, feature): "ok" for peer in table.PEERS for feature in table.FEATURES}
+    assert "\n".join(table.lines(every)) in (HERE.parent.parent / "docs" / "interop.md").read_text(encoding="utf-8")

@@ -90,13 +90,16 @@ class Apache:
 
 
 @contextmanager
-def serving(broker: str, entity_ids: dict[str, str]) -> Iterator[Apache]:
-    """Start shibd and Apache for the services ``entity_ids`` ("shib", "mellon") of the identity provider ``broker``."""
+def serving(broker: str, upstream: str, entity_ids: dict[str, str]) -> Iterator[Apache]:
+    """Start shibd and Apache for the services ``entity_ids`` ("shib", "mellon") of the identity provider ``broker``.
+
+    mod_shib has a way in that names ``upstream``.
+    """
     folder = Path(tempfile.mkdtemp(prefix="interop-"))  # not pytest's own, which none but root may enter
     port = free_port()
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        _write(folder, port, broker, entity_ids)
+        _write(folder, port, broker, upstream, entity_ids)
         _run(
             stack,
             folder,
@@ -116,11 +119,12 @@ def serving(broker: str, entity_ids: dict[str, str]) -> Iterator[Apache]:
         yield apache
 
 
-def _write(folder: Path, port: int, broker: str, entity_ids: dict[str, str]) -> None:
+def _write(folder: Path, port: int, broker: str, upstream: str, entity_ids: dict[str, str]) -> None:
     own = {each: f"http://{each}.localhost:{port}" for each in entity_ids}
     common = {"folder": str(folder), "port": str(port), "modules": MODULES, "broker": broker}
     _fill("apache.conf", folder / "apache.conf", **common, **own)
-    _fill("shibboleth2.xml", folder / "shibboleth2.xml", **common, origin=own["shib"], entity_id=entity_ids["shib"])
+    shib = {"origin": own["shib"], "entity_id": entity_ids["shib"], "upstream": upstream}
+    _fill("shibboleth2.xml", folder / "shibboleth2.xml", **common, **shib)
     for name in ("shibd", "native"):
         _fill("log4j", folder / f"{name}.logger", folder=str(folder), log=name)
     rows = "".join(f'<Attribute name="{name}" id="{each}"/>\n' for name, each in _ENABLED.items())

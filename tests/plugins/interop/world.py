@@ -109,7 +109,7 @@ def world(folder: Path) -> Iterator[World]:
     own = f"{setting.ports.origin('broker')}/saml/idp/metadata"
     with ExitStack() as stack:
         modules = {each: entity_ids[each] for each in ("shib", "mellon")}
-        server = stack.enter_context(apache.serving(own, modules))
+        server = stack.enter_context(apache.serving(own, UPSTREAMS["lasso"], modules))
         lasso = stack.enter_context(lasso_peer.serving(folder / "lasso", UPSTREAMS["lasso"], key, wire))
         ports = free_port(), free_port()
         own_key = folder / "own"
