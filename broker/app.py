@@ -70,6 +70,7 @@ def _desk(parts: Parts, learning: Learning) -> Desk:
         now=now,
         events=audit.tell,
         traces=Traces(parts.store),
+        trail=parts.trail,
         services=parts.services,
         upstreams=parts.upstreams,
         labels=parts.maps.labels,

@@ -14,7 +14,7 @@ from broker.cases import Cases
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.letters import Letters
-from broker.core.ports import LibrarySystem, Store
+from broker.core.ports import LibrarySystem, NoTrail, Store, Trail
 from broker.enrolments import Enrolments
 from broker.guesses import Guesses
 from broker.learning import Learning
@@ -53,6 +53,7 @@ class Parts:
     maps: attribute_maps.AttributeMaps
     policies: policies.LivePolicies
     store: Store
+    trail: Trail
     library: LibrarySystem
     links: Links
     enrolments: Enrolments
@@ -119,6 +120,7 @@ def assemble(settings: config.Config) -> Parts:
         maps=maps,
         policies=live,
         store=sealed,
+        trail=NoTrail(),
         library=library,
         links=tools.links,
         enrolments=enrolments,

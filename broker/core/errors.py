@@ -130,6 +130,13 @@ class StoreUnavailable(BrokerError):
     http = 503
 
 
+class AuditUnavailable(BrokerError):
+    """What must be on the audit trail before it happens cannot be written there, so it does not happen."""
+
+    reason = "audit_unavailable"
+    http = 503
+
+
 class LibraryUnavailable(BrokerError):
     """The library system did not answer in time, or answered that it cannot now; worth trying again."""
 

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from broker.core.borrower import Borrower, Change, Wish
 from broker.core.errors import Status
+from broker.core.events import Event
 from broker.core.release import Disclosure
 from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding, UpstreamRefusal
 
@@ -137,6 +138,25 @@ class Mail(Protocol):
     def address(self, recipient: str, deadline: datetime) -> Letter:
         """Open a conversation as far as an accepted RCPT (design 4c: RCPT, PIN set, DATA, recorded)."""
         ...
+
+
+class Trail(Protocol):
+    """The audit trail: what happened, in one chain for all workers, apart from the log (docs/audit.md)."""
+
+    def add(self, event: Event) -> None:
+        """Write one event down before what it tells of has an effect outside.
+
+        ``AuditUnavailable`` only for an event of ``events.REQUIRED`` that cannot be written: then it must not happen.
+        Of others the loss is counted and told, and nothing stops: a logout or a refusal goes on.
+        """
+        ...
+
+
+class NoTrail:
+    """The trail of a broker that keeps none."""
+
+    def add(self, event: Event) -> None:
+        """Write nothing."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

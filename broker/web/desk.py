@@ -8,7 +8,7 @@ from typing import Protocol
 from flask import Request
 
 from broker.core.entities import Service, Text, Upstream
-from broker.core.ports import ServiceFace, UpstreamFace
+from broker.core.ports import ServiceFace, Trail, UpstreamFace
 from broker.flow import Broker
 from broker.web.browser import Cookies
 from broker.web.forms import Forms
@@ -45,6 +45,7 @@ class Desk:
     now: Callable[[], datetime]
     events: Events
     traces: Traces
+    trail: Trail
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
     labels: Mapping[str, Text]  # canonical attribute name to what people call it

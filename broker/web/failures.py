@@ -71,6 +71,9 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "store_unavailable": Explanation(
         title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
     ),
+    "audit_unavailable": Explanation(
+        title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
+    ),
     "configuration": Explanation(
         title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
     ),

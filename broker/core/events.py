@@ -1,0 +1,115 @@
+"""What the audit trail is told: which events there are, and the facts one may carry, none of them a person's own."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from broker.core.policy import Decision
+from broker.core.transaction import Transaction
+
+
+class Kind(StrEnum):
+    """Every event there is; docs/audit.md says when each comes and what it carries."""
+
+    DECIDED = "decided"
+    RELEASED = "released"
+    NOT_RELEASED = "not_released"  # ends a release that was written down and then overtaken
+    REFUSED = "refused"
+    REFUSED_UNTOLD = "refused_untold"  # how many refusals of strangers went beyond the quota
+    CONSENT_GIVEN = "consent_given"
+    CONSENT_REFUSED = "consent_refused"
+    CONSENT_WITHDRAWN = "consent_withdrawn"
+    NOTICE_SEEN = "notice_seen"
+    NOTICE_FORGOTTEN = "notice_forgotten"
+    UPGRADE_ACCEPTED = "upgrade_accepted"
+    UPGRADE_DECLINED = "upgrade_declined"
+    CPR_REVEALED = "cpr_revealed"
+    PROVED = "proved"
+    PIN_VERIFIED = "pin_verified"
+    PIN_CHOSEN = "pin_chosen"
+    PIN_MAILED = "pin_mailed"
+    ENROLMENT_WANTED = "enrolment_wanted"
+    ENROLMENT_MADE = "enrolment_made"
+    ENROLMENT_FOUND = "enrolment_found"
+    ENROLMENT_UPGRADED = "enrolment_upgraded"
+    ENROLMENT_LOWERED = "enrolment_lowered"
+    ENROLMENT_CHANGED = "enrolment_changed"
+    ENROLMENT_CASE = "enrolment_case"
+    ENROLMENT_GIVEN_UP = "enrolment_given_up"
+    LOGOUT_ASKED = "logout_asked"
+    LOGOUT_DONE = "logout_done"
+    LOGOUT_PARTIAL = "logout_partial"
+    LOGOUT_REFUSED = "logout_refused"
+    METADATA_CHANGED = "metadata_changed"
+    METADATA_REFUSED = "metadata_refused"
+    # Of the trail itself:
+    OPENED = "opened"
+    TORN = "torn"
+    LOST = "lost"
+    ACCEPTED = "accepted"
+    MONTH_DELETED = "month_deleted"
+    PERSON_ERASED = "person_erased"
+
+
+# What lets something leave or be made: it is written down, through to the disk, or it does not happen.
+REQUIRED: Final = frozenset({Kind.RELEASED, Kind.ENROLMENT_WANTED})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Event:
+    """One event; every fact is a code, a name of configuration, a reference or a count.
+
+    ``person`` is the random id of ``Person`` and ``borrower`` a borrower number: the trail keeps neither, but a
+    pseudonym, sealed under a key of this person's (with ``reference``, where there is one of them). ``policy`` is file
+    and line of the rule that decided, ``attributes`` the canonical names of what leaves, ``about`` an id of ours: of
+    the receipt, the enrolment or the logout.
+    """
+
+    kind: Kind
+    at: datetime
+    reference: str | None = None
+    person: str | None = None
+    borrower: str | None = None
+    service: str | None = None
+    upstream: str | None = None
+    institution: str | None = None
+    affiliation: str | None = None
+    policy: str | None = None
+    digest: str | None = None
+    reason: str | None = None
+    attributes: tuple[str, ...] = ()
+    about: str | None = None
+    count: int | None = None
+
+    def __repr__(self) -> str:
+        """Name the kind only."""
+        return f"Event({self.kind!s})"
+
+
+def of_login(
+    kind: Kind, at: datetime, transaction: Transaction, decision: Decision | None = None, **more: Any
+) -> Event:
+    """Give the event with what is known of a login; ``more`` are further facts of ``Event``."""
+    authentication = transaction.authentication
+    event = Event(
+        kind,
+        at,
+        reference=transaction.reference,
+        person=transaction.person.id if transaction.person else None,
+        service=transaction.request.service,
+        upstream=transaction.upstream,
+        institution=authentication.institution if authentication else None,
+    )
+    if decision is not None:
+        event = replace(
+            event, affiliation=decision.affiliation, policy=_place(decision), digest=decision.digest[:12] or None
+        )
+    return replace(event, **more)
+
+
+def _place(decision: Decision) -> str | None:
+    """Give file and line of the release entry that decided, else of the first reason that has a place."""
+    if decision.release is not None:
+        return str(decision.release.place)
+    return next((str(each.place) for each in decision.reasons if each.place), None)
