@@ -9,7 +9,7 @@ from broker.demo.walking import onward
 from tests.plugins.interop.pages import SHOWN, log_in, page
 from tests.plugins.interop.table import SERVICES, row
 from tests.plugins.interop.watching import Watched, sealed_by
-from tests.plugins.interop.world import KARLA, UPSTREAMS, World
+from tests.plugins.interop.world import KARLA, OWN_SCOPE, UPSTREAMS, World
 
 SHA256: Final = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 GCM: Final = ["http://www.w3.org/2009/xmlenc11#aes256-gcm", "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"]
@@ -52,9 +52,10 @@ def test_what_is_released_is_encrypted(interop: World, peer: str) -> None:
 
 @row(SERVICES, "scopes")
 def test_scoped_values_survive_the_stock_policy(interop: World, peer: str) -> None:
-    """What has a scope is kept by Debian's attribute-policy.xml, since our descriptor publishes the scope."""
+    """What has a scope is kept by Debian's attribute-policy.xml, since our descriptor publishes it, our own too."""
     told = log_in(interop, peer).told()
     assert (told["eppn"], told["affiliation"]) == ("karla@au.dk", "student@au.dk")
+    assert told["pairwise-id"].rpartition("@")[2] == OWN_SCOPE
     assert "invalid scope" not in (interop.apache.folder / "shibd.log").read_text()
 
 

@@ -47,11 +47,20 @@ _STUDENT: Final = "{upstream: wayf, schacHomeOrganization: [au.dk], eduPersonSco
 # What the shipped file does not release to My loans, and what mod_shib is known to drop (interop.md).
 _MORE: Final = """\
       eduPersonPrincipalName: {why: {en: It is tested here, da: Det afprøves her}}
+      pairwise-id: {why: {en: It is tested here, da: Det afprøves her}}
       eduPersonTargetedID: {why: {en: It is tested here, da: Det afprøves her}}
+"""
+_EXAMPLE: Final = """\
+examples:
+  - name: who logs in by Lasso is a student too
+    login: {upstream: lasso, schacHomeOrganization: au.dk, eduPersonScopedAffiliation: [student@au.dk]}
+    service: e-resources
+    expect: {effect: permit, affiliation: student}
 """
 _BEFORE: Final = "      borrower_number: {why: {en: So that the library finds"
 WIRE: Final = {**NAMES, "eduPersonTargetedID": "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"}
 _LOCAL: Final = {"gn": "givenName"}  # pysaml2's own name
+OWN_SCOPE: Final = "library.example"
 TARGETED: Final = "WAYF-DK-0123456789abcdef"
 
 
@@ -140,11 +149,11 @@ def _arrange(setting: Setting, metadata: dict[str, bytes]) -> None:
     )
     methods = json.dumps(["wayf", *UPSTREAMS])
     written = re.sub(r"^methods = .*$", f"methods = {methods}", setting.config.read_text(), flags=re.MULTILINE)
-    setting.config.write_text(written + more)
+    setting.config.write_text(f'{written}{more}\n[idp]\nscope = "{OWN_SCOPE}"\n')
     student = setting.folder / "policies" / "student.yaml"
     text = student.read_text()
     assert _STUDENT in text
     assert _BEFORE in text
     matches = "".join(f"  - {_STUDENT.replace('wayf', name)}\n" for name in UPSTREAMS)
     text = text.replace(f"  - {_STUDENT}\n", f"  - {_STUDENT}\n{matches}").replace(_BEFORE, _MORE + _BEFORE)
-    student.write_text(text)
+    student.write_text(text.partition("examples:")[0] + _EXAMPLE)  # the shipped ones speak of the shipped release
