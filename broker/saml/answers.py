@@ -18,6 +18,8 @@ from broker.saml.profiles import Manner, manner
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
 _TIMES: Final = ("IssueInstant", "NotBefore", "NotOnOrAfter", "AuthnInstant", "SessionNotOnOrAfter")
+_INNER: Final = f"{{{SAMLP}}}StatusCode"
+_CODE: Final = f"{{{SAMLP}}}Status/{_INNER}"
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _Subject = TypeVar("_Subject")
 
@@ -57,8 +59,15 @@ class Answer:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Give the status codes, top first."""
-        return tuple(each.get("Value", "") for each in self.response.iter(f"{{{SAMLP}}}StatusCode"))
+        """Give the status codes, top first.
+
+        Read where they stand and nowhere else: KeyInfo, which no signature covers, may hold another (attacks.md row 5).
+        """
+        found, written = self.response.find(_CODE), []
+        while found is not None:
+            written.append(found.get("Value", ""))
+            found = found.find(_INNER)
+        return tuple(written)
 
     @property
     def succeeded(self) -> bool:
