@@ -1,16 +1,10 @@
 """What may be tried with a service's AuthnRequest (attacks.md rows 24 to 27)."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from broker.core.errors import (
-    INVALID_NAME_ID_POLICY,
-    NO_AUTHN_CONTEXT,
-    PROXY_COUNT_EXCEEDED,
-    REQUEST_DENIED,
-    REQUEST_UNSUPPORTED,
     MessageRefused,
     RequestRefused,
     Status,
@@ -18,94 +12,15 @@ from broker.core.errors import (
 from broker.core.transaction import AuthnRequest
 from broker.saml.authn_requests import LIMITS, REQUEST_CHECKS
 from tests.plugins.defences import REQUEST, closing
+from tests.plugins.hostile_requests import ACS, ACS_VARIANTS, HOSTILE, REFUSED
 from tests.plugins.saml_parties import (
-    BASE,
-    IDP,
     LOANS,
     NOW,
     OPEN,
-    SSO,
     Change,
     Parties,
-    add,
     edit,
-    stamp,
 )
-
-ACS = "AssertionConsumerServiceURL"
-SCOPING = "<samlp:Scoping%s>%s</samlp:Scoping>"
-POLICY = '<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:%s"/>'
-REQUESTER = "<samlp:RequesterID>%s</samlp:RequesterID>"
-DECLARED = (
-    "<samlp:RequestedAuthnContext><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>"
-    "</samlp:RequestedAuthnContext>"
-)
-
-
-def nothing(_root: Any) -> None:
-    """Change nothing."""
-
-
-def both(*changes: Change) -> Change:
-    """Give several changes as one."""
-
-    def change(root: Any) -> None:
-        for each in changes:
-            each(root)
-
-    return change
-
-
-HOSTILE: dict[str, Change] = {
-    "unsigned": nothing,  # sent without the signature
-    "version": edit(".", Version="2.1"),
-    "destination": edit(".", Destination=SSO + "/"),
-    "zone": edit(".", IssueInstant="2026-11-25T12:00:00"),
-    "issued_later": edit(".", IssueInstant=stamp(NOW + timedelta(hours=1))),
-    "issued_long_ago": edit(".", IssueInstant=stamp(NOW - timedelta(hours=1))),
-    "acs_twice": edit(".", AssertionConsumerServiceIndex="1"),
-    "acs": edit(".", **{ACS: "https://evil.example/acs"}),
-}
-
-ACS_VARIANTS = [
-    f"{OPEN}/acs",  # another service's
-    f"{LOANS}/acs/",
-    f"{LOANS}/acs?x=1",
-    f"{LOANS}/acs#x",
-    f"{LOANS}/ACS",
-    f"{LOANS}/ac",
-    f"{LOANS}:443/acs",
-    "https://my-loans.example@evil.example/acs",
-    "https://my-loans.example.evil.example/acs",
-    "http://my-loans.example/acs",
-    "javascript:alert(1)",
-    "//my-loans.example/acs",
-    "",
-    " " + f"{LOANS}/acs",
-]
-
-LISTED = "<samlp:IDPList>%s</samlp:IDPList>"
-
-REFUSED: list[tuple[str, Change, Status]] = [
-    ("binding", edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"), REQUEST_UNSUPPORTED),
-    ("sizes", add(".", SCOPING % ("", LISTED % ('<samlp:IDPEntry ProviderID="urn:x"/>' * 51))), REQUEST_UNSUPPORTED),
-    ("sizes", add(".", SCOPING % ("", REQUESTER % ("urn:" + "x" * 253))), REQUEST_UNSUPPORTED),
-    (
-        "sizes",
-        add(".", SCOPING % ("", LISTED % f'<samlp:IDPEntry ProviderID="urn:{"x" * 253}"/>')),
-        REQUEST_UNSUPPORTED,
-    ),
-    ("subject", add(".", "<saml:Subject><saml:NameID>somebody</saml:NameID></saml:Subject>", 1), REQUEST_UNSUPPORTED),
-    ("name_id", add(".", POLICY % "1.1:nameid-format:emailAddress", 1), INVALID_NAME_ID_POLICY),
-    ("name_id", add(".", POLICY % "2.0:nameid-format:encrypted", 1), INVALID_NAME_ID_POLICY),
-    ("name_id", add(".", f'<samlp:NameIDPolicy SPNameQualifier="{OPEN}"/>', 1), INVALID_NAME_ID_POLICY),
-    ("declarations", add(".", DECLARED), NO_AUTHN_CONTEXT),
-    ("proxies", add(".", SCOPING % (' ProxyCount="0"', "")), PROXY_COUNT_EXCEEDED),
-    ("proxies", add(".", SCOPING % (' ProxyCount="-00"', "")), PROXY_COUNT_EXCEEDED),
-    ("proxies", add(".", SCOPING % ("", (REQUESTER % "urn:x") * 11)), PROXY_COUNT_EXCEEDED),
-    ("loop", add(".", SCOPING % ("", REQUESTER % IDP)), REQUEST_DENIED),
-    ("loop", add(".", SCOPING % ("", REQUESTER % f"{BASE}/saml/sp/wayf/metadata")), REQUEST_DENIED),
-]
 
 
 def cause(parties: Parties, query: str, **more: Any) -> str:

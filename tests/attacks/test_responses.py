@@ -1,165 +1,25 @@
 """What may be tried with an upstream's Response beyond its signature (attacks.md rows 15 to 20, 22 and 23)."""
 
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from lxml import etree
 
 from broker.core.errors import MessageRefused
-from broker.core.transaction import Authentication, Outstanding
+from broker.core.transaction import Authentication
 from broker.saml.assertion_checks import ASSERTION_CHECKS
 from broker.saml.response_checks import RESPONSE_CHECKS
 from tests.plugins.defences import ASSERTION, RESPONSE, closing
-from tests.plugins.saml_parties import (
-    AU,
-    BASE,
-    DIRECT,
-    HUB,
-    IDP,
-    KU,
-    NEMLOGIN,
-    NOW,
-    Change,
-    Parties,
-    add,
-    drop,
-    edit,
-    say,
-    stamp,
+from tests.plugins.hostile_responses import (
+    CONDITIONS,
+    EARLIER,
+    HOSTILE,
+    RESTRICTION,
+    STATEMENT,
+    SUBJECT,
+    VARIANTS,
+    nothing,
 )
-
-SUBJECT = "saml:Assertion/saml:Subject"
-CONFIRMATION = f"{SUBJECT}/saml:SubjectConfirmation"
-CONFIRMED = f"{CONFIRMATION}/saml:SubjectConfirmationData"
-CONDITIONS = "saml:Assertion/saml:Conditions"
-RESTRICTION = f"{CONDITIONS}/saml:AudienceRestriction"
-STATEMENT = "saml:Assertion/saml:AuthnStatement"
-AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
-CODE = "samlp:Status/samlp:StatusCode"
-LATER, EARLIER = stamp(NOW + timedelta(hours=1)), stamp(NOW - timedelta(hours=1))
-OTHERS = "<saml:Audience>https://another.example</saml:Audience>"
-_BEARER = '<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/>'
-
-
-@dataclass(frozen=True)
-class Hostile:
-    """A message signed by the true upstream and wrong in one thing, and what else is unlike the usual."""
-
-    change: Change
-    upstream: str = "wayf"
-    more: tuple[tuple[str, Any], ...] = ()
-    sealed: bool = False
-
-    def octets(self, parties: Parties) -> bytes:
-        """Give the message, signed by the true upstream."""
-        root, signer = parties.response(self.change, upstream=self.upstream), parties.signer(self.upstream)
-        return etree.tostring(parties.sealed(root, signer)) if self.sealed else parties.signed(root, signer, both=True)
-
-
-def twice(path: str) -> Change:
-    """Give a change that repeats the element at ``path``."""
-
-    def change(root: Any) -> None:
-        (found,) = root.xpath(path, namespaces={"saml": "urn:oasis:names:tc:SAML:2.0:assertion"})
-        found.addnext(etree.fromstring(etree.tostring(found)))
-
-    return change
-
-
-def nothing(_root: Any) -> None:
-    """Change nothing."""
-
-
-HOSTILE = {
-    "other_upstream": Hostile(nothing, more=(("expected", Outstanding("_q1", "nemid", NOW)),)),
-    "zone": Hostile(edit(".", IssueInstant="2026-11-25T12:00:00")),
-    "version": Hostile(edit(".", Version="2.1")),
-    "destination": Hostile(edit(".", Destination=f"{BASE}/saml/sp/nemid/acs")),
-    "in_response_to": Hostile(edit(".", InResponseTo="_q2")),
-    "issuer": Hostile(say("saml:Issuer", DIRECT)),
-    "issued_later": Hostile(edit(".", IssueInstant=LATER)),
-    "issued_long_ago": Hostile(edit(".", IssueInstant=EARLIER)),
-    "assertion_of_refusal": Hostile(edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder")),
-    "plain": Hostile(nothing, upstream="eid"),
-    "assertion_zone": Hostile(edit(STATEMENT, AuthnInstant="2026-11-25T12:00:00")),
-    "assertion_version": Hostile(edit("saml:Assertion", Version="2.1")),
-    "assertion_issuer": Hostile(say("saml:Assertion/saml:Issuer", DIRECT)),
-    "assertion_issued_later": Hostile(edit("saml:Assertion", IssueInstant=LATER)),
-    "assertion_issued_long_ago": Hostile(edit("saml:Assertion", IssueInstant=EARLIER)),
-    "confirmations": Hostile(add(SUBJECT, _BEARER)),
-    "bearer": Hostile(edit(CONFIRMATION, Method="urn:oasis:names:tc:SAML:2.0:cm:sender-vouches")),
-    "recipient": Hostile(edit(CONFIRMED, Recipient=f"{BASE}/saml/sp/wayf/acs/")),
-    "confirms_request": Hostile(edit(CONFIRMED, InResponseTo="_q2")),
-    "confirmation_end": Hostile(edit(CONFIRMED, NotOnOrAfter=None)),
-    "confirmation_expired": Hostile(edit(CONFIRMED, NotOnOrAfter=EARLIER)),
-    "confirmation_start": Hostile(edit(CONFIRMED, NotBefore=stamp(NOW))),
-    "identifiers": Hostile(add(CONFIRMATION, "<saml:NameID>somebody</saml:NameID>", 0)),
-    "bounds": Hostile(edit(CONDITIONS, NotBefore=None)),
-    "not_yet_valid": Hostile(edit(CONDITIONS, NotBefore=LATER, NotOnOrAfter=LATER)),
-    "expired": Hostile(edit(CONDITIONS, NotOnOrAfter=EARLIER)),
-    "audience_missing": Hostile(drop(RESTRICTION)),
-    "audience": Hostile(say(f"{RESTRICTION}/saml:Audience", f"{BASE}/saml/sp/nemid/metadata")),
-    "unknown_condition": Hostile(
-        add(CONDITIONS, f'<saml:Condition xsi:type="saml:AudienceRestrictionType">{OTHERS}</saml:Condition>')
-    ),
-    "proxying_forbidden": Hostile(add(CONDITIONS, '<saml:ProxyRestriction Count="0"/>')),
-    "statements": Hostile(twice(STATEMENT)),
-    "attribute_statements": Hostile(twice("saml:Assertion/saml:AttributeStatement"), "eid", sealed=True),
-    "eid_name": Hostile(
-        say(f"{SUBJECT}/saml:NameID", "https://data.gov.dk/model/core/eid/person/1"), "eid", sealed=True
-    ),
-    "authenticated_later": Hostile(edit(STATEMENT, AuthnInstant=LATER)),
-    "authenticated_before": Hostile(edit(STATEMENT, AuthnInstant=EARLIER), more=(("force_authn", True),)),
-    "session_ended": Hostile(edit(STATEMENT, SessionNotOnOrAfter=EARLIER)),
-    "loop": Hostile(
-        add(f"{STATEMENT}/saml:AuthnContext", f"<saml:AuthenticatingAuthority>{IDP}</saml:AuthenticatingAuthority>", 1)
-    ),
-    "authority_missing": Hostile(drop(AUTHORITY)),
-    "institution_unknown": Hostile(say(AUTHORITY, NEMLOGIN)),
-    "institution_not_asked": Hostile(nothing, more=(("idp_list", (KU,)),)),
-}
-"""One row a check, named as the check is."""
-
-VARIANTS = [
-    ("destination", edit(".", Destination=None)),
-    ("destination", edit(".", Destination="")),
-    ("destination", edit(".", Destination=f"{BASE}/saml/sp/wayf/ACS")),
-    ("in_response_to", edit(".", InResponseTo=None)),
-    ("issuer", edit("saml:Issuer", Format="urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified")),
-    ("issuer", say("saml:Issuer", HUB + " ")),
-    ("zone", edit(".", IssueInstant="2026-11-25T13:00:00+01:00")),
-    ("zone", edit(".", IssueInstant="2026-11-25T24:00:00Z")),
-    ("assertion_issuer", say("saml:Assertion/saml:Issuer", HUB + "/")),
-    ("assertion_zone", edit(CONDITIONS, NotOnOrAfter="2026-11-25T13:04:00+01:00")),
-    ("confirmations", drop(CONFIRMATION)),
-    ("confirmations", drop(SUBJECT)),
-    ("recipient", edit(CONFIRMED, Recipient=None)),
-    ("recipient", drop(CONFIRMED)),
-    ("confirms_request", edit(CONFIRMED, InResponseTo=None)),
-    ("bounds", edit(CONDITIONS, NotOnOrAfter=None)),
-    ("bounds", drop(CONDITIONS)),
-    ("audience", say(f"{RESTRICTION}/saml:Audience", BASE)),
-    (
-        "audience",
-        add(
-            CONDITIONS, "<saml:AudienceRestriction><saml:Audience>urn:other</saml:Audience></saml:AudienceRestriction>"
-        ),
-    ),
-    ("proxying_forbidden", add(CONDITIONS, '<saml:ProxyRestriction Count="000"/>')),
-    (
-        "proxying_forbidden",
-        add(CONDITIONS, "<saml:ProxyRestriction><saml:Audience>urn:other</saml:Audience></saml:ProxyRestriction>"),
-    ),
-    ("statements", drop(STATEMENT)),
-    ("institution_unknown", say(AUTHORITY, AU + "/")),
-    ("institution_unknown", say(AUTHORITY, "")),
-    (
-        "institution_unknown",
-        add(f"{STATEMENT}/saml:AuthnContext", "<saml:AuthenticatingAuthority>urn:x</saml:AuthenticatingAuthority>"),
-    ),
-]
+from tests.plugins.saml_parties import Change, Parties, add, drop, edit
 
 
 def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> str:
