@@ -20,7 +20,7 @@ from broker.saml import descriptors
 from broker.saml.identity_provider import IdentityProviderFace
 from broker.saml.service_provider import ServiceProviderFace
 from broker.traces import Traces
-from broker.web import choices, consent, errands, frame, login, pin, pin_login, proof, public, signup
+from broker.web import choices, consent, errands, frame, login, pin, pin_login, proof, public, service_errors, signup
 from broker.web import faults as failing
 from broker.web.browser import Cookies
 from broker.web.callers import Callers
@@ -89,6 +89,7 @@ def _rooms(parts: Parts, desk: Desk, pages: Pages, learning: Learning) -> Iterat
     yield login.blueprint(entry)
     yield consent.blueprint(desk, pages, entry)
     yield errands.blueprint(desk, pages, entry)
+    yield service_errors.blueprint(desk, pages)
     yield proof.blueprint(desk, pages, entry, parts.proving, learning)
     yield choices.blueprint(desk, pages, entry, Choices(parts.store, parts.keys.index, parts.services))
     yield pin_login.blueprint(desk, pages, entry, parts.guesses)

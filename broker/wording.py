@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from broker.config import Config
 from broker.core.entities import Service, Text
-from broker.saml import descriptors
+from broker.saml import descriptors, error_urls
 from broker.settings.tables import Links
 from broker.web import frame, wizard
 from broker.web.signup import SignUp
@@ -25,6 +25,7 @@ def front(settings: Config, entity_id: str) -> descriptors.Front:
         organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
         privacy_statement=_text(settings.privacy_notice),
+        error_url=error_urls.published(settings.base_url),
     )
 
 

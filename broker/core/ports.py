@@ -225,3 +225,7 @@ class UpstreamFace(Protocol):
     ) -> Received:
         """Verify what ``in_response_to`` gave, in full; MessageRefused names the check that failed."""
         ...
+
+    def error_url(self, upstream: str, code: str, reference: str, names: str, now: datetime) -> str | None:
+        """Give the page where an upstream helps its own, filled in; None where it names none."""
+        ...

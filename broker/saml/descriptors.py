@@ -75,7 +75,6 @@ def sp(upstream: Upstream, front: Front, keys: FaceKeys, now: datetime) -> bytes
     acs = service_provider.acs(front.base_url, upstream.name)
     role = md.SPSSODescriptor(
         protocol_support_enumeration=SAMLP,
-        error_url=front.error_url,
         authn_requests_signed="true",
         want_assertions_signed="true",
         extensions=_extensions(_ui(front)),

@@ -52,6 +52,7 @@ class UpstreamDescriptor:
     keys: tuple[VerifyKey, ...]
     wants_signed: bool = False
     until: datetime | None = None
+    error_url: str | None = None  # where it helps a person whom we could not let in; may hold placeholders
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,16 @@ def upstream(
         role.faults.append(("has no signing key", "without one nothing it says can be believed"))
     if faults:
         return None
-    return UpstreamDescriptor(entity_id, locations[0], keys, role.flag("WantAuthnRequestsSigned"), until)
+    help_page = element.get("errorURL", "").strip()
+    return UpstreamDescriptor(
+        entity_id,
+        locations[0],
+        keys,
+        wants_signed=role.flag("WantAuthnRequestsSigned"),
+        until=until,
+        # A link on a page of ours: one that would run as script, or is read in clear on the way, is left out.
+        error_url=help_page if web_address(help_page, secure=True) else None,
+    )
 
 
 def service(

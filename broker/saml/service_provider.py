@@ -22,7 +22,7 @@ from broker.core.errors import (
 from broker.core.levels import asked, nsis, to_ask
 from broker.core.ports import Received
 from broker.core.transaction import AuthnRequest, Outstanding, UpstreamRefusal
-from broker.saml import bindings, encryption, gate, signature, times
+from broker.saml import bindings, encryption, error_urls, gate, signature, times
 from broker.saml.answers import Answer, Claim, moment, refuse, scoped
 from broker.saml.assertion_checks import ASSERTION_CHECKS
 from broker.saml.authentications import authentication
@@ -96,6 +96,15 @@ class ServiceProviderFace:
             scoping=_scoping(party, request),
         )
         return bindings.redirect_url(sso, "SAMLRequest", message.to_string(), None, self.key)
+
+    def error_url(self, upstream: str, code: str, reference: str, names: str, now: datetime) -> str | None:
+        """Give the page where an upstream helps its own, filled in; None where its metadata names none (row 50)."""
+        party = self.upstreams[upstream]
+        found = self.metadata.current.upstream(party.entity_id, now)
+        if found is None or found.error_url is None:
+            return None
+        given = {"CODE": code, "RP": party.sp_entity_id, "TID": reference, "CTX": names}
+        return error_urls.filled(found.error_url, given, now)
 
     def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[object, str]:
         """Give the Response, past the gate, and the request that it says it answers; nothing of it is trusted yet.

@@ -9,6 +9,7 @@ from broker.web.explanation import Explanation
 
 _CONTACT: Final = _("Contact the library and give the reference number below.")
 _AFRESH: Final = _("Go to the service you came from and log in there again.")
+_AGAIN: Final = _("Log in again at the service, and agree to what it is to get.")
 _LATER: Final = _("Wait a few minutes and try again.")
 _OURS: Final = _("Something is wrong at our end. It is not your fault, and nothing has been sent.")
 
@@ -104,6 +105,27 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         happened=_("The mail server does not take mail to the address that the library has for you."),
         advice=(_("Ask the library to correct the address, then try again."),),
         places=("service_locations",),
+    ),
+    "at_service_identification": Explanation(
+        title=_("The service could not recognise you"),
+        happened=_("You were logged in, but the service did not get what it needs to know about you."),
+        advice=(_AGAIN, _CONTACT),
+    ),
+    "at_service_authentication": Explanation(
+        title=_("The service needs a safer login"),
+        happened=_("You were logged in, but in another way than the service asks for."),
+        advice=(_("Go to the service, and choose another way to log in."), _CONTACT),
+    ),
+    "at_service_authorization": Explanation(
+        title=_("The service did not let you in"),
+        happened=_("You were logged in, but the service says that you have no access to it."),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
+    "at_service_other": Explanation(
+        title=_("The login did not work at the service"),
+        happened=_("Something went wrong at the service after we had logged you in."),
+        advice=(_LATER, _AGAIN, _CONTACT),
     ),
     "not_found": Explanation(
         title=_("There is no page here"),

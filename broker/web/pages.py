@@ -22,6 +22,7 @@ from broker.core.steps import (
 from broker.core.transaction import Errand, Transaction
 from broker.transactions import Held
 from broker.web import finishing, screens
+from broker.web.abroad import abroad
 from broker.web.desk import Desk
 from broker.web.language import language
 from broker.web.leaving import Leaving
@@ -160,6 +161,7 @@ class Pages:
             retry=self.url(transaction, "upstream"),
             token=desk.forms.token(transaction, "consent", desk.now()),
             onward=onward(step, transaction, desk.sign_up),
+            abroad=abroad(step, transaction, desk),
             signing_up=transaction.errand is Errand.SIGN_UP,
             kept={},
         )

@@ -126,7 +126,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "action": f"{url}/upstream",
     }
     choose |= {"tells": True, "rememberable": True, "remembered": False}
-    refused |= {"onward": None, "signing_up": False, "kept": {}}
+    refused |= {"onward": None, "abroad": None, "signing_up": False, "kept": {}}
     onward = Onward(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
     labelled = screen(spoken, asked()).affiliation
     done: dict[str, Any] = {
@@ -192,7 +192,10 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "refused": ("refused.html", {**refused, "reason": "no_library_account", "onward": onward}),
         "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True}),
         "refused-errand": ("refused.html", {**refused, "reason": "cpr_required", "form": None}),
-        "refused-again": ("refused.html", {**refused, "reason": "upstream_refused"}),
+        "refused-again": (
+            "refused.html",
+            {**refused, "reason": "upstream_refused", "abroad": "https://idp.example/help?code=OTHER_ERROR"},
+        ),
         "error": ("error.html", {"step": "error", "reason": "other_browser", **marked}),
         "error-again": ("error.html", {"step": "error", "reason": "cookies_needed", "retry": url, **marked}),
     }

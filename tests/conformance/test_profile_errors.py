@@ -1,0 +1,222 @@
+"""What becomes of a login that fails: the status a service is told, the page, and who can help (rows 19, 33, 50)."""
+
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from lxml import etree, html
+
+from broker.demo.setting import Setting
+from broker.saml import bindings, error_urls, metadata
+from broker.web.service_errors import _REASONS
+from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing
+from tests.plugins.house import House, form, mark
+from tests.plugins.saml_parties import HUB, NOW, Change, Parties, add, edit, say
+
+OWN = "http://broker.localhost:48080/saml/sp/wayf/metadata"  # of the house
+PASSIVE = edit(".", IsPassive="true")
+ATTRIBUTES = "saml:Assertion/saml:AttributeStatement"
+EPPN = f"{ATTRIBUTES}/saml:Attribute[@FriendlyName='eduPersonPrincipalName']/saml:AttributeValue"
+UNKNOWN = contexts("https://refeds.org/profile/mfa")
+EMAIL = '<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"/>'
+TEMPLATE = "https://idp.example/help?" + "&amp;".join(
+    f"{name}=ERRORURL_{part}" for name, part in {"c": "CODE", "rp": "RP", "t": "TID", "x": "CTX", "s": "TS"}.items()
+)
+
+# Situation: what the service asks, and the status it is told at once.
+AT_ONCE: dict[str, tuple[tuple[Change, ...], str]] = {
+    "passive, and a page would be needed": ((PASSIVE,), "Responder / NoPassive"),
+    "no proxy left": ((listing(ProxyCount="0"),), "Responder / ProxyCountExceeded"),
+    "nobody of the list is ours": ((listing("urn:unheard-of"),), "Responder / NoSupportedIDP"),
+    "a format we do not give": ((add(".", EMAIL, 1),), "Requester / InvalidNameIDPolicy"),
+    "through us before": (
+        (listing(more=f"<samlp:RequesterID>{OWN}</samlp:RequesterID>"),),
+        "Responder / RequestDenied",
+    ),
+}
+
+
+@pytest.mark.profile(19, 27, 33, 35, 37, 40, 42)
+def test_row_33_what_cannot_be_served_is_told_at_once(house: House) -> None:
+    """The status table: a signed error Response to the registered ACS, no assertion and no message."""
+    for situation, (changes, status) in AT_ONCE.items():
+        page = ask(house.person(), *changes)
+        assert house.landing(page).status == status, situation
+        action, fields = form(page)
+        assert action == house.site("e-resources").acs
+        assert fields["RelayState"] == "e-resources"
+
+
+@pytest.mark.profile(19, 33)
+def test_row_33_an_upstreams_no_is_told_in_our_words(house: House) -> None:
+    """Cancelled, its own NoPassive, its own NoAuthnContext, words nobody knows: each a page, and a status of ours."""
+    codes = {
+        "AuthnFailed": "Responder / AuthnFailed",
+        "NoPassive": "Responder / NoPassive",
+        "NoAuthnContext": "Responder / NoAuthnContext",
+        "PartialLogout": "Responder / AuthnFailed",
+    }
+    for code, told in codes.items():
+        person = house.person()
+        away = ask(person, TO_AU)
+        acs, fields = house.answer(away.location, None)
+        root: Any = etree.fromstring(_opened(fields))
+        root.find(".//{*}StatusCode/{*}StatusCode").set("Value", f"urn:oasis:names:tc:SAML:2.0:status:{code}")
+        root.remove(root.find("{*}Signature"))
+        root.find("{*}Status").append(etree.fromstring(_MESSAGE))
+        arrived = person.deliver(acs, _posted(root))
+        page = person.get(arrived.location)
+        assert mark(page)[0] == "refuse"
+        assert "Ravn" not in page.get_data(as_text=True)
+        landing = house.landing(page)
+        assert (landing.status, dict(landing.attributes)) == (told, {})
+        assert b"Ravn" not in _opened(form(page)[1])
+
+
+_MESSAGE = (
+    '<samlp:StatusMessage xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol">'
+    "Asta Ravn typed a wrong password</samlp:StatusMessage>"
+)
+
+
+def _opened(fields: dict[str, str]) -> bytes:
+    return bindings.decode_post(fields["SAMLResponse"])
+
+
+def _posted(root: etree._Element) -> dict[str, str]:
+    return bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+
+
+@pytest.mark.profile(33)
+def test_row_33_a_stranger_is_answered_nowhere(house: House) -> None:
+    """No SAML message and no redirect: a page of ours, on which nothing leads to the stranger."""
+    strange = (
+        say("saml:Issuer", "https://unheard-of.example"),
+        edit(".", AssertionConsumerServiceURL="https://evil.example/acs"),
+        edit(".", Version="1.1"),
+    )
+    for change in strange:
+        page = ask(house.person(), change)
+        assert (page.status_code, mark(page)) == (400, ("error", "message_refused"))
+        assert "evil.example" not in page.get_data(as_text=True)
+        assert "SAMLResponse" not in page.get_data(as_text=True)
+
+
+@pytest.mark.profile(50)
+def test_row_50_our_error_url_is_published_with_its_placeholders(house: House) -> None:
+    """Https where we are, the five placeholders, on the face that services see and on no other."""
+    client = house.app.test_client()
+    role = etree.fromstring(client.get("/saml/idp/metadata").get_data()).find("{*}IDPSSODescriptor")
+    assert role is not None
+    url = role.get("errorURL", "")
+    assert url == error_urls.published(house.person().base)
+    found = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    assert found == {part.lower(): f"ERRORURL_{part}" for part in ("CODE", "TS", "RP", "TID", "CTX")}
+    assert b"errorURL" not in client.get("/saml/sp/wayf/metadata").get_data()
+
+
+@pytest.mark.profile(19, 50)
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_row_50_each_code_has_its_page(house: House, language: str) -> None:
+    """In both languages; a code nobody knows, none, and one not filled in have the general page."""
+    client, titles = house.app.test_client(), set()
+    for code, reason in {**_REASONS, "ERRORURL_CODE": "at_service_other", "<b>": "at_service_other"}.items():
+        page = client.get("/error", query_string={"code": code, "lang": language})
+        assert (page.status_code, mark(page)) == (200, ("error", reason))
+        titles.add(re.findall(r"<h1>(.*?)</h1>", page.get_data(as_text=True))[0])
+    assert len(titles) == 4
+    assert mark(client.get("/error")) == ("error", "at_service_other")
+
+
+@pytest.mark.profile(50)
+def test_row_50_nothing_of_the_address_is_shown_or_kept(house: House) -> None:
+    """Script, links and a number in any parameter: not on the page, not in what is told, and nobody is sent on."""
+    told: list[dict[str, object]] = []
+    object.__setattr__(house.desk, "events", lambda event, **facts: told.append({"event": event, **facts}))
+    evil = '"><script>alert(1)</script>https://evil.example/1403044004'
+    names = ("code", "ts", "rp", "tid", "ctx", "lang", "next")
+    page = house.app.test_client().get("/error", query_string=dict.fromkeys(names, evil))
+    for trace in ("alert(1)", "evil.example", "1403044004"):
+        assert trace not in page.get_data(as_text=True)
+        assert trace not in str(told)
+    own = {"code": "AUTHORIZATION_FAILURE", "rp": house.site("my-loans").entity_id}
+    house.app.test_client().get("/error", query_string=own)
+    assert (told[-1]["service"], told[-1]["reason"]) == ("my-loans", "at_service_authorization")
+
+
+@pytest.fixture
+def environment(setting: Setting, tmp_path: Path, request: pytest.FixtureRequest) -> dict[str, str]:
+    """Let the hub's metadata name an errorURL, where a test says which."""
+    named = getattr(request, "param", None)
+    if named is None:
+        return {}
+    made = Path(shutil.copytree(setting.folder / "metadata", tmp_path / "metadata"))
+    xml = (made / "hub.xml").read_text()
+    (made / "hub.xml").write_text(re.sub(r"(<[\w:]*IDPSSODescriptor )", rf'\1errorURL="{named}" ', xml, count=1))
+    return {"BROKER_METADATA": str(made)}
+
+
+def help_link(page: object) -> str | None:
+    """Give the link to the upstream's page, if there is one."""
+    hits = html.fromstring(page.get_data()).xpath("//a[@rel='noreferrer']/@href")  # type: ignore[attr-defined]
+    return str(hits[0]) if isinstance(hits, list) and hits else None
+
+
+@pytest.mark.profile(19, 50)
+@pytest.mark.parametrize("environment", [TEMPLATE], indirect=True)
+def test_row_50_an_upstreams_page_is_linked_with_all_filled_in(house: House) -> None:
+    """A scope that is not the institution's: code, our entityID, the reference, and no value of the person's."""
+    person = house.person()
+    page = come_back(person, ask(person, TO_AU), "asta", say(EPPN, "asta@ku.dk"))
+    assert mark(page) == ("refuse", "scope_mismatch")
+    link = help_link(page)
+    assert link is not None
+    given = {name: values[0] for name, values in parse_qs(urlsplit(link).query).items()}
+    assert link.startswith("https://idp.example/help?")
+    assert given["c"] == "IDENTIFICATION_FAILURE"
+    assert given["rp"] == f"{person.base}/saml/sp/wayf/metadata"
+    assert given["t"] in page.get_data(as_text=True)
+    assert abs(int(given["s"]) - datetime.now(UTC).timestamp()) < 600
+    assert "ERRORURL" not in link
+    cancelled = house.person()
+    acs, fields = house.answer(ask(cancelled, TO_AU).location, None)
+    assert "c=OTHER_ERROR" in str(help_link(cancelled.get(cancelled.deliver(acs, fields).location)))
+    weak = house.person()
+    assert "c=AUTHENTICATION_FAILURE" in str(help_link(come_back(weak, ask(weak, UNKNOWN, TO_AU), "asta")))
+
+
+@pytest.mark.profile(50)
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [
+        ("https://idp.example/help?c=ERRORURL_CODE", True),
+        ("javascript:alert(ERRORURL_CODE)", False),
+        ("http://idp.example/help", False),
+        ("//idp.example/help", False),
+        ("https://us@idp.example/help", False),
+        ("", False),
+    ],
+)
+def test_row_50_a_page_that_is_no_web_address_is_not_linked(
+    parties: Parties, tmp_path: Path, named: str, kept: bool
+) -> None:
+    """What would run as script, or be read in clear on the way, counts as not named; the rest of it is of use."""
+    folder = Path(shutil.copytree(parties.folder / "metadata", tmp_path / "metadata"))
+    xml = (folder / "hub.xml").read_text()
+    (folder / "hub.xml").write_text(xml.replace("<md:IDPSSODescriptor ", f'<md:IDPSSODescriptor errorURL="{named}" '))
+    read = metadata.load(folder, {HUB}, set(), NOW)
+    assert read.upstreams[HUB].error_url == (named if kept else None)
+
+
+@pytest.mark.profile(50)
+def test_row_50_what_is_filled_in_cannot_end_its_place() -> None:
+    """Separators, quotes and line breaks are escaped, wherever the placeholder stands."""
+    given = {"CODE": "A&b=c", "RP": "https://x/?y#z", "TID": "\r\nSet-Cookie: x", "CTX": '"<'}
+    url = error_urls.filled(
+        "https://h.example/ERRORURL_CODE/ERRORURL_TID?ERRORURL_RP#ERRORURL_CTX", given, datetime.now(UTC)
+    )
+    assert url == "https://h.example/A%26b%3Dc/%0D%0ASet-Cookie%3A%20x?https%3A%2F%2Fx%2F%3Fy%23z#%22%3C"
