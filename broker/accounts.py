@@ -46,7 +46,7 @@ class Accounts:
             return Account(None, "none")
         # Only who was offered another category, and said yes, gets it.
         wanted = _wish(decision, reading, transaction, language, now, upgrade=transaction.upgrade is True)
-        owner = self._owner(transaction, reading, wanted)
+        owner = self._owner(transaction, reading, decision, wanted)
         if wanted is None or (wanted.cpr is None and owner is None):
             return Account(person.number, "done" if person.number else "case", reason="cpr_required")
         try:
@@ -74,9 +74,9 @@ class Accounts:
         try:
             if release.borrower == "need" or transaction.errand is Errand.PIN:
                 authentication = transaction.authentication
-                name = self.persons.name(authentication, reading.attributes) if authentication else None
+                name = self.persons.name(authentication, reading, decision) if authentication else None
                 return self._needed(person, real(reading, decision), name)
-            owner = self._owner(transaction, reading, wanted)
+            owner = self._owner(transaction, reading, decision, wanted)
             if wanted is None or (wanted.cpr is None and owner is None):
                 return Account(person.number, "done" if person.number else "none")
             found = self.enrolments.known(wanted, person.number, owner)
@@ -141,7 +141,7 @@ class Accounts:
         mailed = any(each.name == "email" for each in wanted.fields)
         return not mailed and wanted.cpr is not None and not self.enrolments.look(wanted.cpr)
 
-    def _owner(self, transaction: Transaction, reading: Reading, wanted: Wish | None) -> str | None:
+    def _owner(self, transaction: Transaction, reading: Reading, decision: Decision, wanted: Wish | None) -> str | None:
         """Give the pseudonym that a wish about a linked borrower is kept under; None where there is no such wish.
 
         No CPR may find the borrower of who comes without an affiliation that counts; the link alone leads to it, and
@@ -150,7 +150,7 @@ class Accounts:
         authentication = transaction.authentication
         if wanted is None or authentication is None or wanted.cpr or not (wanted.lowers and wanted.borrower):
             return None
-        name = self.persons.name(authentication, reading.attributes)
+        name = self.persons.name(authentication, reading, decision)
         return self.persons.links.cpr(name) if name else None
 
     def keep_category(self, transaction: Transaction, now: datetime) -> None:

@@ -15,7 +15,7 @@ from broker.commands.telling import CONFIGURATION, FINDINGS, as_json, show, told
 from broker.inspection import configuration
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_BASES: Final = click.IntRange(1, 65535 - 5)  # the demo takes six ports
+_BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
 
 
 def main() -> None:
@@ -74,11 +74,18 @@ def healthcheck(*, as_json: bool) -> None:
 
 
 @broker.command(short_help="Run the broker with everything around it simulated.")
-@click.option("--port-base", type=_BASES, default=8080, show_default=True, help="First of six ports: the broker's.")
+@click.option("--port-base", type=_BASES, default=8080, show_default=True, help="First of seven ports: the broker's.")
+@click.option(
+    "--national-eid",
+    type=click.Choice(["wayf", "direct"]),
+    default="wayf",
+    show_default=True,
+    help="The way to NemID: by WAYF, or direct to NemLog-in.",
+)
 @click.option("--check", "checks", is_flag=True, help="Drive every persona over HTTP, print the report and end.")
 @click.option("--json", "as_json", is_flag=True, help="With --check: print for programs.")
 @told
-def demo(port_base: int, *, checks: bool, as_json: bool) -> None:
+def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> None:
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
@@ -89,7 +96,7 @@ def demo(port_base: int, *, checks: bool, as_json: bool) -> None:
         del os.environ[name]
     for each in _ENDS:
         signal.signal(each, partial(_ended, FINDINGS if checks else 0))
-    raise SystemExit(showing.show(port_base, checks=checks, as_json=as_json))
+    raise SystemExit(showing.show(port_base, checks=checks, as_json=as_json, national_eid=national_eid))
 
 
 def _ended(code: int, _: int, __: object) -> NoReturn:

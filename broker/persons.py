@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from broker.core.attributes import Attributes, Reading
+from broker.core.attributes import CPR_UUID, Reading
 from broker.core.borrower import Borrower
 from broker.core.policy import Decision
 from broker.core.transaction import Authentication, Person
@@ -15,7 +15,7 @@ from broker.links import Asserted, Links
 from broker.rules import Rules
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
-_NAMES: Final = ("cprUuid", "eduPersonPrincipalName", "subject-id", "pairwise-id")
+_NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")
 _KINDS: Final = {"eduPersonPrincipalName": "eppn"}
 _BORROWER: Final = "borrower"
 
@@ -33,21 +33,22 @@ class Persons:
         if authentication.upstream in self.rules.local:
             return self._borrower(authentication.name_id or "")
         number = real(reading, decision)
-        name = self.name(authentication, reading.attributes)
-        if name is None and number is None:
-            return Person(secrets.token_hex(16))
+        names = self._names(authentication, reading, decision)
         cpr = self.links.of_cpr(number) if number else None
-        asserted = self._asserted(name, reading)
-        person = self.links.person(name, cpr, lambda borrower: self._carries(borrower, number), asserted)
-        if person.case and name:
-            self.enrolments.dispute(name, cpr or (asserted.number if asserted else name), person.number)
-        return person
+        if cpr is None:
+            return self._led(names[0], None, None, reading) if names else Person(secrets.token_hex(16))
+        found = self.links.person(None, cpr, lambda _: False) if not names else None
+        for name in names:
+            found = self._led(name, cpr, number, reading)
+            if found.case:
+                return found  # one that disagrees is enough, and the others learn nothing from this login
+        return found or Person(secrets.token_hex(16))
 
     def known(self, authentication: Authentication, reading: Reading, decision: Decision) -> Person | None:
         """Give the person if a login has left one; nothing is made, and a link in doubt is nobody's."""
         if authentication.upstream in self.rules.local:
             return self.links.known(self.links.of_name(_BORROWER, authentication.name_id or ""), None, None)
-        number, name = real(reading, decision), self.name(authentication, reading.attributes)
+        number, name = real(reading, decision), self.name(authentication, reading, decision)
         cpr = self.links.of_cpr(number) if number else None
         return self.links.known(name, cpr, self._asserted(name, reading))
 
@@ -65,17 +66,11 @@ class Persons:
     def owner(self, authentication: Authentication, reading: Reading, decision: Decision) -> str | None:
         """Give the pseudonym that this person's proofs are kept under, or None where nothing names them."""
         number = real(reading, decision)
-        return self.links.of_cpr(number) if number else self.name(authentication, reading.attributes)
+        return self.links.of_cpr(number) if number else self.name(authentication, reading, decision)
 
-    def name(self, authentication: Authentication, attributes: Attributes) -> str | None:
-        """Give the pseudonym of the upstream's own name for the person, or None."""
-        for name in _NAMES:
-            value = attributes.one(name)
-            if value:
-                # An upstream's name is good within its institution only: two could assert the same.
-                kind = _KINDS.get(name, name)
-                return self.links.of_name(f"{kind} {authentication.institution}", value)
-        return None
+    def name(self, authentication: Authentication, reading: Reading, decision: Decision) -> str | None:
+        """Give the pseudonym of the name that leads to the person, or None."""
+        return next(iter(self._names(authentication, reading, decision)), None)
 
     def asker(self, authentication: Authentication, now: datetime) -> str:
         """Give what the person is called, for a mail that says who asked; "" where the upstream did not say."""
@@ -83,6 +78,31 @@ class Persons:
         parts = [attributes.one("gn") or "", attributes.one("sn") or ""]
         called = " ".join(each for each in parts if each) or attributes.one("cn") or ""
         return called if clean(called) else ""
+
+    def _names(self, authentication: Authentication, reading: Reading, decision: Decision) -> tuple[str, ...]:
+        """Give the pseudonyms of what the person is called, those that lead to somebody already first.
+
+        The id that a name has had so far is then the one that a new number, and a new name, get.
+        """
+        attributes, names = reading.attributes, []
+        if decision.may_find_by_cpr and (uuid := attributes.one(CPR_UUID)):
+            # The register's own name for the person, everywhere the same; only who may be found by CPR may use it.
+            names.append(self.links.of_name(CPR_UUID, uuid.casefold().removeprefix("urn:uuid:")))
+        own = next((name for name in _NAMES if attributes.one(name)), None)
+        if own:
+            # An upstream's name is good within its institution only: two could assert the same.
+            kind = f"{_KINDS.get(own, own)} {authentication.institution}"
+            names.append(self.links.of_name(kind, attributes.one(own) or ""))
+        if len(names) > 1:
+            names.sort(key=lambda name: self.links.known(name, None, None) is None)
+        return tuple(names)
+
+    def _led(self, name: str, cpr: str | None, number: str | None, reading: Reading) -> Person:
+        asserted = self._asserted(name, reading)
+        person = self.links.person(name, cpr, lambda borrower: self._carries(borrower, number), asserted)
+        if person.case:
+            self.enrolments.dispute(name, cpr or (asserted.number if asserted else name), person.number)
+        return person
 
     def _borrower(self, number: str) -> Person:
         name = self.links.of_name(_BORROWER, number)

@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from broker.saml import signature
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Identity:
@@ -15,6 +17,11 @@ class Identity:
 
     key: str
     certificate: str
+
+    @property
+    def signing(self) -> signature.SigningKey:
+        """Give the key to sign with."""
+        return signature.SigningKey.of(self.key.encode(), self.certificate.encode())
 
     @classmethod
     def made(cls, name: str, now: datetime) -> "Identity":

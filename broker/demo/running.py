@@ -17,13 +17,13 @@ from flask import Flask
 from lxml import etree
 
 from broker.core.errors import BrokerError
-from broker.demo import hub, koha, library
+from broker.demo import hub, koha, library, nemlogin
 from broker.demo.circulation import Circulation
 from broker.demo.koha_patrons import Patrons
 from broker.demo.loopback import served
 from broker.demo.mailbox import Mailbox
 from broker.demo.personas import PERSONAS
-from broker.demo.setting import CLIENT_SECRET, HUB, PARTIES, SERVICES, Ports, Setting
+from broker.demo.setting import CLIENT_SECRET, EID, HUB, PARTIES, SERVICES, Ports, Setting
 from broker.saml import encryption, signature
 
 _READY_WITHIN: Final = 20.0
@@ -91,11 +91,26 @@ def _peer(setting: Setting) -> library.Peer:
     return library.Peer(str(root.get("entityID")), sso, found)
 
 
+def _eid_peer(setting: Setting) -> nemlogin.Peer:
+    """Read the broker's metadata toward NemLog-in as NemLog-in does."""
+    port = setting.ports.number("broker")
+    root = etree.fromstring(requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=10).content)
+    found = {
+        use: [
+            b64decode(each.text or "")
+            for each in root.iterfind(f".//{_M}KeyDescriptor[@use='{use}']//{_D}X509Certificate")
+        ]
+        for use in ("signing", "encryption")
+    }
+    acs = next(str(each.get("Location")) for each in root.iter(f"{_M}AssertionConsumerService"))
+    return nemlogin.Peer(acs, tuple(map(signature.VerifyKey.of, found["signing"])), found["encryption"][0])
+
+
 def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     origin = setting.ports.origin
     broker = origin("broker")
     known = {f"{broker}/saml/sp/{name}/metadata": f"{broker}/saml/sp/{name}/acs" for name in ("wayf", "nemid")}
-    key = signature.SigningKey.of(setting.hub.key.encode(), setting.hub.certificate.encode())
+    key = setting.hub.signing
     clients = {"broker": koha.Client(CLIENT_SECRET)}
     system = koha.create_app(seeds(), clients=clients)
     circulation = lent(system.extensions["koha"].patrons)
@@ -106,6 +121,7 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     opened = encryption.DecryptionKeys.of([setting.library.key.encode()])
     parties = {
         "hub": hub.create_app(HUB, key, known),
+        "nemlogin": nemlogin.create_app(nemlogin.NemLogin(EID, setting.nemlogin.signing), lambda: _eid_peer(setting)),
         "library": library.create_app(sites, lambda: _peer(setting), opened, circulation, broker),
         "patrons": system,
     }

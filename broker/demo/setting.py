@@ -12,6 +12,7 @@ from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
 
 from broker.demo.identity import Identity
 from broker.demo.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
+from broker.demo.written import NATIONAL_EID, PLACES, SERVICE, TOML
 from broker.saml import keys
 
 _REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
@@ -22,7 +23,7 @@ _SOURCE: Final = Path(__file__).resolve().parent.parent.parent
 CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
 
 
-PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp")
+PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,15 @@ def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
     return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
 
 
-def _hub(ports: Ports, hub: Identity) -> bytes:
+def _idp(entity_id: str, location: str, party: Identity, name_format: str) -> bytes:
     role = md.IDPSSODescriptor(
         protocol_support_enumeration=_PROTOCOL,
         want_authn_requests_signed="true",
-        key_descriptor=[_descriptor(hub.certificate, "signing")],
-        name_id_format=[md.NameIDFormat(text=saml.NAMEID_FORMAT_TRANSIENT)],
-        single_sign_on_service=[md.SingleSignOnService(binding=_REDIRECT, location=ports.origin("hub") + "/sso")],
+        key_descriptor=[_descriptor(party.certificate, "signing")],
+        name_id_format=[md.NameIDFormat(text=name_format)],
+        single_sign_on_service=[md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")],
     )
-    return bytes(md.EntityDescriptor(entity_id=HUB, idpsso_descriptor=role).to_string())
+    return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
 
 
 def _service(ports: Ports, name: str, library: Identity) -> bytes:
@@ -71,6 +72,7 @@ def _service(ports: Ports, name: str, library: Identity) -> bytes:
 
 
 HUB: Final = "https://wayf.demo.example"
+EID: Final = "https://saml.nemlogin.demo.example"
 # Name: title in both languages, entityID.
 SERVICES: Final = {
     "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
@@ -85,100 +87,6 @@ METHODS: Final = {
     "e-resources": ("wayf", "nemid"),
 }
 
-_TOML: Final = """\
-# The demo's configuration, written anew at every start.
-base_url = "{broker}"
-metadata = "metadata"
-policies = "policies"
-attribute_maps = "attribute_maps"
-keys = "keys"
-accessibility_statement = "{library}/accessibility"
-privacy_notice = {{ en = "{library}/privacy?lang=en", da = "{library}/privacy?lang=da" }}
-
-[store]
-url = "{store}"
-accept_loss = true
-
-[upstreams.wayf]
-profile = "wayf"
-entity_id = "{hub}"
-attribute_map = "wayf"
-label = {{ en = "University login (WAYF)", da = "Universitetslogin (WAYF)" }}
-institutions = [
-  {{ entity_id = "{au}", scopes = ["au.dk"], may_assert = ["cpr"], label = {au_label} }},
-  {{ entity_id = "{ku}", scopes = ["ku.dk"], label = {ku_label} }},
-]
-
-[upstreams.nemid]
-profile = "wayf"
-entity_id = "{hub}"
-attribute_map = "wayf"
-label = {{ en = "NemID", da = "NemID" }}
-institutions = [
-  {{ entity_id = "{nemlogin}", aliases = ["{birk}"], scopes = ["sikker-adgang.dk"], may_assert = ["cpr"] }},
-]
-
-[upstreams.library]
-profile = "library"
-label = {{ en = "Library account (borrower number and PIN)", da = "Lånerkonto (lånernummer og pinkode)" }}
-
-{services}
-[sign_up]
-service = "my-loans"
-university = "wayf"
-national_eid = "nemid"
-eid_name = "NemID"
-
-[library]
-system = "koha"
-mode = "live"
-url = "http://127.0.0.1:{patrons}"
-client_id = "broker"
-client_secret = "{secret}"
-library_id = "AUL"
-unique_field = "userid"
-cpr_attribute = "CPR"
-
-[mail]
-url = "smtp://127.0.0.1:{smtp}"
-sender = "library@library.example"
-
-[contact]
-name = "Demo library"
-email = "help@library.example"
-phone = "+45 00 00 00 00"
-dpo = "dpo@library.example"
-
-[places]
-{places}
-
-[serve]
-bind = "127.0.0.1:{port}"
-workers = 2
-threads = 8
-"""
-
-
-# Keys of [places], and where at the library each leads.
-_PLACES: Final = {
-    "service_locations": "locations",
-    "e_resources": "e-resources",
-    "my_loans": "my-loans",
-    "search_engine": "search",
-    "subject_guides": "subject-guides",
-    "databases": "databases",
-    "faq_hospital_da": "hospital-da",
-}
-
-_SERVICE: Final = """\
-[services.{name}]
-entity_id = "{entity_id}"
-methods = {methods}
-label = {{ en = "{en}", da = "{da}" }}
-url = {{ en = "{library}/{name}?lang=en", da = "{library}/{name}?lang=da" }}
-controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -188,6 +96,7 @@ class Setting:
     ports: Ports
     hub: Identity
     library: Identity
+    nemlogin: Identity
 
     @property
     def config(self) -> Path:
@@ -196,39 +105,49 @@ class Setting:
 
 
 def write(
-    folder: Path, ports: Ports, now: datetime, *, store: str = "sqlite:state/broker.db", key_size: int = 2048
+    folder: Path,
+    ports: Ports,
+    now: datetime,
+    *,
+    store: str = "sqlite:state/broker.db",
+    key_size: int = 2048,
+    national_eid: str = "wayf",
 ) -> Setting:
-    """Write everything into ``folder``, which must be empty or absent, and give the setting."""
+    """Write everything into ``folder``, which must be empty or absent, and give the setting.
+
+    ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     for name in ("policies", "attribute_maps"):
         shutil.copytree(_SOURCE / name, folder / name)
     (folder / "state").mkdir(mode=0o700)
     keys.generate(folder / "keys", now, size=key_size)
-    hub, library = Identity.made("hub", now), Identity.made("library", now)
-    descriptors = {"hub": _hub(ports, hub)} | {name: _service(ports, name, library) for name in SERVICES}
+    hub, library, nemlogin = (Identity.made(each, now) for each in ("hub", "library", "nemlogin"))
+    descriptors = {
+        "hub": _idp(HUB, ports.origin("hub"), hub, saml.NAMEID_FORMAT_TRANSIENT),
+        "nemlogin": _idp(EID, ports.origin("nemlogin"), nemlogin, saml.NAMEID_FORMAT_PERSISTENT),
+    } | {name: _service(ports, name, library) for name in SERVICES}
     (folder / "metadata").mkdir()
     for name, xml in descriptors.items():
         (folder / "metadata" / f"{name}.xml").write_bytes(xml)
-    setting = Setting(folder, ports, hub, library)
-    setting.config.write_text(_configuration(ports, store), encoding="utf-8")
+    setting = Setting(folder, ports, hub, library, nemlogin)
+    setting.config.write_text(_configuration(ports, store, national_eid), encoding="utf-8")
     setting.config.chmod(0o600)
     return setting
 
 
-def _configuration(ports: Ports, store: str) -> str:
+def _configuration(ports: Ports, store: str, national_eid: str) -> str:
     library = ports.origin("library")
     services = (
-        _SERVICE.format(
-            name=name, en=en, da=da, entity_id=entity_id, methods=json.dumps(METHODS[name]), library=library
-        )
+        SERVICE.format(name=name, en=en, da=da, entity_id=entity_id, methods=json.dumps(METHODS[name]), library=library)
         for name, (en, da, entity_id) in SERVICES.items()
     )
     places = (
         f'{key} = {{ en = "{library}/{path}?lang=en", da = "{library}/{path}?lang=da" }}'
-        for key, path in _PLACES.items()
+        for key, path in PLACES.items()
     )
-    return _TOML.format(
+    return TOML.format(
         broker=ports.origin("broker"),
         store=store,
         hub=HUB,
@@ -237,8 +156,7 @@ def _configuration(ports: Ports, store: str) -> str:
         au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
         ku=KU,
         ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',
-        nemlogin=NEMLOGIN,
-        birk=NEMLOGIN_BIRK,
+        national_eid=NATIONAL_EID[national_eid].format(hub=HUB, eid=EID, nemlogin=NEMLOGIN, birk=NEMLOGIN_BIRK),
         services="\n".join(services),
         places="\n".join(places),
         patrons=ports.number("patrons"),

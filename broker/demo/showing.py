@@ -17,11 +17,13 @@ from broker.demo.setting import Ports, write
 _FINDINGS = 1
 
 
-def show(port_base: int, *, checks: bool, as_json: bool, store: str = "sqlite:state/broker.db") -> int:
+def show(
+    port_base: int, *, checks: bool, as_json: bool, store: str = "sqlite:state/broker.db", national_eid: str = "wayf"
+) -> int:
     """Run the demo in a folder of its own, removed at the end; give the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
     try:
-        setting = write(folder / "demo", Ports(port_base), datetime.now(UTC), store=store)
+        setting = write(folder / "demo", Ports(port_base), datetime.now(UTC), store=store, national_eid=national_eid)
         with running(setting) as demo:
             return _check(demo, as_json=as_json) if checks else _wait(demo)
     finally:
@@ -37,6 +39,7 @@ def _wait(demo: Running) -> int:
         ("mailbox", "the mails that people got"),
         ("broker", "the broker itself: /saml/idp/metadata, /readyz"),
         ("hub", "the simulated WAYF; one comes here by logging in"),
+        ("nemlogin", "the simulated NemLog-in, where the national eID does not go by WAYF"),
     ):
         click.echo(f"  {origin(party):32} {what}")
     click.echo("\nCtrl-C ends it.")

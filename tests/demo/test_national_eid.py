@@ -1,0 +1,65 @@
+"""The demo with the national eID direct: the same people, over real HTTP, through a simulated NemLog-in."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from urllib.parse import unquote, urlencode, urlsplit
+
+import pytest
+import requests
+
+from broker.demo import checking
+from broker.demo.browsing import Browser
+from broker.demo.personas import persona
+from broker.demo.running import Running, running
+from broker.demo.setting import Ports, write
+from tests.plugins.demo import free_base
+
+WALKED = ("bo", "bo-nemid", "eva", "finn", "olga", "dorte")
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Give a demo whose national eID goes to NemLog-in itself."""
+    folder = tmp_path_factory.mktemp("direct") / "demo"
+    with running(write(folder, Ports(free_base()), datetime.now(UTC), national_eid="direct")) as found:
+        yield found
+
+
+def at_nemlogin(direct: Running) -> tuple[Browser, str]:
+    """Come to NemLog-in's page from My loans; give the query of the AuthnRequest too."""
+    browser = Browser()
+    browser.get(f"{direct.setting.ports.origin('library')}/my-loans")
+    choosing = next(each for each in browser.forms() if "upstream" in {name for name, _ in each.buttons})
+    browser.submit(choosing, upstream="nemid")
+    page = browser.open(checking.texts(browser, "//main//a/@href")[0])
+    return browser, urlsplit(page.url).query
+
+
+def test_people_end_as_they_do_by_wayf(direct: Running) -> None:
+    """Borrowers, refusals and proofs come out the same, and one person has one borrower by both ways."""
+    reports = checking.check(direct, [persona(each) for each in WALKED])
+    assert [each.persona for each in reports if not each.ok] == []
+    bo = [each.account for each in reports if each.persona.startswith("bo")]
+    assert bo[0] == bo[1]
+
+
+def test_nemlogin_offers_level_and_role(direct: Running) -> None:
+    """A developer can be anybody, as surely and in whatever role they like, and see what the broker makes of it."""
+    browser, _ = at_nemlogin(direct)
+    offered = checking.texts(browser, "//option[not(@value)]/text()")
+    assert offered == ("Low", "Substantial", "High", "person", "professional")
+    assert "Asked for: Substantial, Person." in "".join(checking.texts(browser, "//main/p[1]/text()"))
+    browser.submit(browser.forms()[0], persona="eva", level="Low", role="")
+    browser.submit(browser.forms()[0])
+    assert browser.mark() == ("refuse", "level_too_low")
+
+
+def test_nemlogin_reads_signed_requests_only(direct: Running) -> None:
+    """As the real one does, whose metadata asks for signed requests: a stripped or changed signature is refused."""
+    _, query = at_nemlogin(direct)
+    address = f"http://127.0.0.1:{direct.setting.ports.number('nemlogin')}/sso?"
+    fields = dict(each.split("=", 1) for each in query.split("&"))
+    stripped = urlencode({"SAMLRequest": unquote(fields["SAMLRequest"])})
+    changed = query.replace("&Signature=", "&Signature=AAAA")
+    answers = [requests.get(address + each, timeout=10).status_code for each in (query, stripped, changed)]
+    assert answers == [200, 400, 400]

@@ -1,0 +1,203 @@
+"""NemLog-in direct: whole logins, and the same people before and after the route is switched in the configuration."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.core.records import load
+from broker.demo import hub
+from broker.demo.library import Landing
+from broker.demo.nemlogin import Choice
+from broker.demo.personas import Persona, persona
+from broker.demo.setting import HUB
+from broker.links import Link
+from broker.saml import bindings
+from tests.plugins.eid_house import answer, log_in, switched
+from tests.plugins.house import House, Person, mark
+
+CPR = "schacPersonalUniqueID"
+URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
+OTHER = "1902681333"
+Came = tuple[Person, TestResponse]
+Route = Callable[[House], Came]
+
+
+def by_wayf(house: House, who: Persona | str = "eva", service: str = "my-loans", way: str = "nemid") -> Came:
+    """Come by WAYF's hub, as a persona or as one changed."""
+    person, someone = house.person(), persona(who) if isinstance(who, str) else who
+    asked = hub.read(urlsplit(person.choose(person.ask(service), way)).query)
+    xml = hub.response(HUB, asked, someone, house.hub_key(), house.clock.now())
+    arrived = person.deliver(asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    return person, person.get(arrived.location)
+
+
+def direct(house: House, who: Persona | str = "eva", service: str = "my-loans") -> Came:
+    """Come by NemLog-in itself."""
+    return log_in(house, who, service)
+
+
+def agreed(house: House, came: Came, *, remember: bool = False) -> Landing:
+    """Agree to what is asked and give what the service hears."""
+    person, page = came
+    return house.landing(person.agree(page, remember=remember))
+
+
+def changed(name: str, **attributes: str | None) -> Persona:
+    """Give a persona with other attributes; None takes one out."""
+    someone = persona(name)
+    new = {key: (value,) for key, value in attributes.items() if value is not None}
+    kept = {key: values for key, values in someone.attributes.items() if key not in attributes}
+    return replace(someone, attributes={**kept, **new})
+
+
+def people(house: House) -> set[str]:
+    """Give the person ids that links lead to."""
+    store = house.parts.store
+    return {load(Link, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
+
+
+def cpr_changed(house: House) -> list[object]:
+    """Give the borrowers that links remember for whom staff have a case."""
+    return [row["linked"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"]
+
+
+@pytest.mark.parametrize("first", [by_wayf, direct], ids=["wayf, then direct", "direct, then wayf"])
+def test_a_person_is_the_same_by_both_routes(house: House, first: Route) -> None:
+    """Switched by configuration alone: one person, one borrower, one NameID, and what was agreed to still holds."""
+    nemlogin = switched(house)
+    one, then = (house, nemlogin) if first is by_wayf else (nemlogin, house)
+    second: Route = direct if first is by_wayf else by_wayf
+    before = agreed(one, first(one), remember=True)
+    _, page = second(then)
+    assert mark(page)[0] == "issue", mark(page)
+    after = then.landing(page)
+    assert (after.name_id, after.attributes) == (before.name_id, before.attributes)
+    assert before.status == "Success"
+    assert len(people(house)) == 1
+
+
+def test_nothing_but_the_upstreams_table_is_another(old_house: House) -> None:
+    """No policy, service or page names the route: the same files serve both."""
+    nemlogin = switched(old_house)
+    assert nemlogin.parts.policies.current.digest == old_house.parts.policies.current.digest
+    assert nemlogin.parts.services == old_house.parts.services
+    routes = {name: each for name, each in nemlogin.parts.upstreams.items() if each != old_house.parts.upstreams[name]}
+    assert list(routes) == ["nemid"]
+
+
+@pytest.mark.parametrize(
+    ("level", "role", "reason", "status"),
+    [
+        ("Low", None, "level_too_low", "Responder / NoAuthnContext"),
+        (None, "professional", "company_identity", "Responder / RequestDenied"),
+        ("High", "professional", "company_identity", "Responder / RequestDenied"),
+    ],
+)
+def test_who_is_refused_hears_why(
+    old_house: House, level: str | None, role: str | None, reason: str, status: str
+) -> None:
+    """Too weak a login and one for a company end on a page of ours; the service is told in SAML's words."""
+    nemlogin = switched(old_house)
+    before = old_house.koha.patrons.rows(), people(old_house)
+    _, page = log_in(nemlogin, "eva", level=level, role=role)
+    assert mark(page) == ("refuse", reason)
+    assert nemlogin.landing(page).status == status
+    assert (old_house.koha.patrons.rows(), people(old_house)) == before
+
+
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_the_refusals_have_texts_of_their_own(old_house: House, language: str) -> None:
+    """Both languages say what to do."""
+    person = switched(old_house).person()
+    url = person.choose(person.ask(), "nemid")
+    arrived = person.deliver(*answer(person.house, url, Choice(persona("eva"), "Low")))
+    path = person.path(arrived.location)
+    headers = {"Accept-Language": language}
+    page = person.client.get(path, base_url=person.base, headers=headers, follow_redirects=True)
+    text = page.get_data(as_text=True)
+    assert ("nationale eID" if language == "da" else "national eID") in text
+    assert "level_too_low" in text
+
+
+def test_the_service_hears_the_level_that_came(old_house: House) -> None:
+    """The level that came is told to the service as its NSIS class."""
+    nemlogin = switched(old_house)
+    assert agreed(nemlogin, log_in(nemlogin, "eva", level="High")).authn_context == (
+        "https://data.gov.dk/concept/core/nsis/loa/High"
+    )
+
+
+def test_a_cancelled_login_needs_no_signature(old_house: House) -> None:
+    """NemLog-in signs no error Response: it ends the login and brings nobody in."""
+    person = switched(old_house).person()
+    url = person.choose(person.ask(), "nemid")
+    page = person.get(person.deliver(*answer(person.house, url, None)).location)
+    assert mark(page) == ("refuse", "upstream_refused")
+
+
+def test_a_cpr_uuid_alone_leads_to_the_borrower(house: House) -> None:
+    """Once a CPR number has come with it, the register's name finds the person, whichever route wrote it."""
+    nemlogin = switched(house)
+    before = agreed(nemlogin, direct(nemlogin))
+    uuid = str(uuid5(NAMESPACE_URL, persona("eva").attributes["eduPersonPrincipalName"][0]))
+    bare = changed("eva", **{CPR: None})
+    assert agreed(nemlogin, direct(nemlogin, bare, "myprint")).attributes["uid"] == before.attributes["uid"]
+    other_name = {"eduPersonPrincipalName": "PID:9208-2002-2-000000000099@sikker-adgang.dk"}
+    renamed = changed("eva", **{CPR: None, "cprUuid": uuid.upper(), **other_name})
+    assert agreed(house, by_wayf(house, renamed, "myprint")).attributes["uid"] == before.attributes["uid"]
+
+
+def test_a_cpr_uuid_and_another_cpr_number_are_a_case(house: House) -> None:
+    """A remembered link and the number disagree: nothing is made, and staff get the case (invariant 6)."""
+    nemlogin = switched(house)
+    number = agreed(nemlogin, direct(nemlogin)).attributes["uid"][0]
+    before = house.koha.patrons.rows()
+    for _ in range(2):
+        _, page = direct(nemlogin, changed("eva", **{CPR: URN + OTHER}))
+        assert mark(page) == ("refuse", "cpr_changed")
+    assert house.koha.patrons.rows() == before
+    assert cpr_changed(house) == [number]
+
+
+def test_any_of_two_names_may_disagree(house: House) -> None:
+    """Where WAYF sends both, the eppn of one and the cprUuid and number of another are a case too."""
+    one = agreed(house, by_wayf(house, "eva"))
+    mixed = changed("eva", **{CPR: URN + OTHER, "cprUuid": "00000000-0000-4000-8000-000000000001"})
+    before = house.koha.patrons.rows()
+    assert mark(by_wayf(house, mixed)[1]) == ("refuse", "cpr_changed")
+    assert house.koha.patrons.rows() == before
+    assert cpr_changed(house) == [one.attributes["uid"][0]]
+
+
+def test_a_new_name_comes_to_the_person_that_the_old_one_has(house: House) -> None:
+    """Who had an id by eppn alone keeps it when the number and the cprUuid come along (design 4b)."""
+    by_wayf(house, changed("eva", **{CPR: None}), "myprint")
+    before = people(house)
+    by_wayf(house, changed("eva", cprUuid="00000000-0000-4000-8000-000000000002"))
+    assert (people(house), len(before)) == (before, 1)
+
+
+def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
+    """Whoever may type one is nobody by it, as with a CPR number (design 5)."""
+    nemlogin = switched(house)
+    agreed(nemlogin, direct(nemlogin))
+    uuid = str(uuid5(NAMESPACE_URL, persona("eva").attributes["eduPersonPrincipalName"][0]))
+    typed = changed("asta", **{CPR: None, "cprUuid": uuid, "eduPersonAssurance": "1"})
+    assert mark(by_wayf(house, typed, "myprint", "wayf")[1]) == ("refuse", "no_library_account")
+
+
+@pytest.mark.parametrize(("seconds", "reason"), [(290, "ask"), (310, "error")])
+def test_a_clock_five_minutes_off_is_borne(old_house: House, seconds: int, reason: str) -> None:
+    """NemLog-in's clock may differ by five minutes, at the ACS as in the tables."""
+    nemlogin = switched(old_house)
+    person = nemlogin.person()
+    url = person.choose(person.ask(), "nemid")
+    there = replace(nemlogin, clock=replace(old_house.clock, ahead=timedelta(seconds=seconds)))
+    arrived = person.deliver(*answer(there, url, Choice(persona("eva"))))
+    page = person.get(arrived.location) if arrived.status_code == 303 else arrived
+    assert mark(page)[0] == reason

@@ -1,0 +1,63 @@
+"""The house with NemLog-in as an upstream of its own: the same broker, store and people, another configuration."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from werkzeug.test import TestResponse
+
+from broker.app import create_app
+from broker.config import load
+from broker.demo.nemlogin import Choice, NemLogin, Peer, read
+from broker.demo.personas import Persona, persona
+from broker.demo.setting import EID
+from broker.saml import bindings, signature
+from tests.plugins.house import House, Person, mark
+
+DIRECT: Final = {
+    "BROKER_UPSTREAMS__NEMID__PROFILE": "oiosaml3",
+    "BROKER_UPSTREAMS__NEMID__ENTITY_ID": EID,
+    "BROKER_UPSTREAMS__NEMID__ATTRIBUTE_MAP": "oiosaml3",
+    "BROKER_UPSTREAMS__NEMID__INSTITUTIONS": json.dumps([{"entity_id": EID, "may_assert": ["cpr"]}]),
+}
+
+
+def switched(house: House, more: Mapping[str, str] | None = None) -> House:
+    """Give the broker started anew with these settings, over the store, library and mailbox of ``house``."""
+    config = house.parts.config
+    environ = {
+        "BROKER_LIBRARY__URL": config.library.url,
+        "BROKER_STORE__URL": config.store.url,
+        "BROKER_MAIL__URL": config.mail.url,
+        **(DIRECT if more is None else more),
+    }
+    return replace(house, app=create_app(load(house.setting.config, environ)))
+
+
+def peer(house: House) -> Peer:
+    """Give the broker as NemLog-in knows it."""
+    ring, base = house.parts.keys.sp, house.setting.ports.origin("broker")
+    keys = tuple(signature.VerifyKey.of(each) for each in ring.signing_certificates)
+    return Peer(f"{base}/saml/sp/nemid/acs", keys, ring.encryption_certificate)
+
+
+def answer(house: House, url: str, choice: Choice | None) -> tuple[str, dict[str, str]]:
+    """Let NemLog-in answer the AuthnRequest in ``url``; give ACS and fields."""
+    known = peer(house)
+    asked = read(urlsplit(url).query, known)
+    xml = NemLogin(EID, house.setting.nemlogin.signing).response(asked, choice, known, house.clock.now())
+    return asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+
+
+def log_in(
+    house: House, who: str | Persona, service: str = "my-loans", level: str | None = None, role: str | None = None
+) -> tuple[Person, TestResponse]:
+    """Go from the service through NemLog-in to whatever page comes after; give the browser and the page."""
+    person = house.person()
+    url = person.choose(person.ask(service), "nemid")
+    chosen = Choice(persona(who) if isinstance(who, str) else who, level, role)
+    arrived = person.deliver(*answer(house, url, chosen))
+    assert arrived.status_code == 303, mark(arrived)
+    return person, person.get(arrived.location)
