@@ -115,7 +115,7 @@ def test_requests_are_signed_by_what_we_publish(interop: World, peer: str) -> No
     """The product signs by RSA-SHA256; without the signature its request is refused."""
     browser = Watched()
     browser.get(page(interop, peer))
-    sso = interop.demo.setting.ports.origin("broker") + "/saml/idp/sso"
+    sso = interop.front + "/saml/idp/sso"
     (request,) = (each for each in browser.trail if each.startswith(f"{sso}?"))
     assert browser.mark()[0] == "choose"
     assert browser.signed_by(sso) == [SHA256]

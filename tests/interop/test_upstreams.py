@@ -16,7 +16,7 @@ CBC: Final = ["http://www.w3.org/2001/04/xmlenc#aes256-cbc", "http://www.w3.org/
 
 def acs(interop: World, peer: str) -> str:
     """Give where the broker takes an upstream's answers."""
-    return f"{interop.demo.setting.ports.origin('broker')}/saml/sp/{peer}/acs"
+    return f"{interop.front}/saml/sp/{peer}/acs"
 
 
 def logins(interop: World, browser: Watched, peer: str) -> int:

@@ -7,6 +7,7 @@ and sp.xml, the broker's descriptor, from the first request on.
 import json
 import secrets
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
 from http import HTTPStatus
@@ -21,7 +22,28 @@ import lasso
 PORT, FOLDER = int(sys.argv[1]), Path(sys.argv[2])
 PEOPLE: dict[str, dict[str, list[str]]] = json.loads((FOLDER / "people.json").read_text())
 LIVES = timedelta(minutes=4)
-SESSIONS: dict[str, str] = {}  # cookie: who
+SESSIONS: dict[str, "Session"] = {}  # by cookie
+
+
+@dataclass
+class Session:
+    """Who is logged in, and what Lasso keeps of it."""
+
+    who: str
+    kept: str = ""
+    identity: str = ""
+
+    def into(self, profile: Any) -> None:
+        """Let Lasso go on from what it kept."""
+        if self.kept:
+            profile.setSessionFromDump(self.kept)
+        if self.identity:
+            profile.setIdentityFromDump(self.identity)
+
+    def out_of(self, profile: Any) -> None:
+        """Keep what Lasso has now."""
+        self.kept = profile.session.dump() if profile.session else ""
+        self.identity = profile.identity.dump() if profile.identity else ""
 
 
 def server() -> Any:
@@ -68,14 +90,15 @@ def value_of(text: str) -> Any:
     return value
 
 
-def answer(login: Any, who: str) -> str:
+def answer(login: Any, session: Session | None) -> str:
     """Give the self-posting page that says who logged in; nobody is NoPassive or a cancelled login."""
-    if who:
+    if session:
+        session.into(login)
         login.validateRequestMsg(authentication_result=True, is_consent_obtained=True)
         now = datetime.now(UTC)
         times = (stamp(now), None, stamp(now - timedelta(seconds=5)), stamp(now + LIVES))
         login.buildAssertion(lasso.SAML2_AUTHN_CONTEXT_PASSWORD_PROTECTED_TRANSPORT, *times)
-        login.assertion.attributeStatement = [statement(PEOPLE[who])]
+        login.assertion.attributeStatement = [statement(PEOPLE[session.who])]
     else:
         try:
             login.validateRequestMsg(authentication_result=False, is_consent_obtained=False)
@@ -84,6 +107,8 @@ def answer(login: Any, who: str) -> str:
             detail = lasso.SAML2_STATUS_CODE_NO_PASSIVE if passive else lasso.SAML2_STATUS_CODE_AUTHN_FAILED
             login.response.status.statusCode.statusCode.value = detail
     login.buildAuthnResponseMsg()
+    if session:
+        session.out_of(login)
     fields = {"SAMLResponse": login.msgBody, **({"RelayState": login.msgRelayState} if login.msgRelayState else {})}
     hidden = "".join(f'<input type=hidden name="{name}" value="{escape(each)}">' for name, each in fields.items())
     return f'<form method=post action="{escape(login.msgUrl)}">{hidden}<button>Continue</button></form>'
@@ -96,34 +121,75 @@ def page(query: str) -> str:
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """The single sign-on endpoint, by Redirect."""
+    """The endpoints, by Redirect."""
 
     def do_GET(self) -> None:
-        """Take an AuthnRequest: answer for who has a session, else show the login page."""
-        query = urlsplit(self.path).query
+        """Take a message, or the wish to log out."""
+        path, query = urlsplit(self.path).path, urlsplit(self.path).query
         try:
-            login = asked(query)
+            if path == "/logout":
+                self.log_out()
+            elif path == "/slo":
+                self.end(query)
+            else:
+                self.sso(query)
         except lasso.Error as refused:
-            self.show(f"<title>Refused</title><pre id=seen>REFUSED={type(refused).__name__}</pre>")
-            return
-        who = SESSIONS.get(self.cookie(), "")
-        if login.request.isPassive or (who and not login.request.forceAuthn):
-            self.show(answer(login, who))
+            self.tell("REFUSED", type(refused).__name__)
+
+    def sso(self, query: str) -> None:
+        """Take an AuthnRequest: answer for who has a session, else show the login page."""
+        login, session = asked(query), SESSIONS.get(self.cookie())
+        if login.request.isPassive or (session and not login.request.forceAuthn):
+            self.show(answer(login, session))
         else:
             self.show(page(query))
+
+    def log_out(self) -> None:
+        """Begin a logout for the session of this browser: here first, then at the broker."""
+        logout = lasso.Logout(server())
+        SESSIONS.pop(self.cookie()).into(logout)
+        logout.initRequest(None, lasso.HTTP_METHOD_REDIRECT)
+        logout.buildRequestMsg()
+        self.send_on(logout.msgUrl)
+
+    def end(self, query: str) -> None:
+        """Take a LogoutRequest, which ends the session of this browser, or the answer to one of ours."""
+        logout = lasso.Logout(server())
+        if "SAMLResponse" in parse_qs(query):
+            logout.processResponseMsg(query)
+            self.tell("STATUS", str(logout.response.status.statusCode.value).rpartition(":")[2])
+            return
+        session = SESSIONS.pop(self.cookie(), None)
+        logout.processRequestMsg(query)
+        if session:
+            session.into(logout)
+        logout.validateRequest()
+        logout.buildResponseMsg()
+        self.send_on(logout.msgUrl)
 
     def do_POST(self) -> None:
         """Take the login page."""
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
-        who, session = form["persona"][0], secrets.token_hex(16)
-        if who:
-            SESSIONS[session] = who
-        self.show(answer(asked(urlsplit(self.path).query), who), session)
+        who, name = form["persona"][0], secrets.token_hex(16)
+        session = Session(who) if who else None
+        if session:
+            SESSIONS[name] = session
+        self.show(answer(asked(urlsplit(self.path).query), session), name)
 
     def cookie(self) -> str:
         """Give the session's name, if the browser has one."""
         found = SimpleCookie(self.headers.get("Cookie", "")).get("lasso")
         return found.value if found else ""
+
+    def send_on(self, url: str) -> None:
+        """Send the browser on."""
+        self.send_response(HTTPStatus.FOUND)
+        self.send_header("Location", url)
+        self.end_headers()
+
+    def tell(self, name: str, value: str) -> None:
+        """Say what happened."""
+        self.show(f"<title>Lasso</title><pre id=seen>{name}={value}</pre>")
 
     def show(self, text: str, session: str = "") -> None:
         """Send a page."""

@@ -11,6 +11,7 @@ from lxml import etree, html
 from broker.demo.browsing import Browser, Form
 from broker.saml import bindings
 
+_KINDS: Final[tuple[bindings.Message, ...]] = ("SAMLRequest", "SAMLResponse")
 _ALGORITHM: Final = "{http://www.w3.org/2001/04/xmlenc#}EncryptionMethod"
 
 
@@ -43,6 +44,17 @@ class Watched(Browser):
         """Give the Responses that this browser posted to a page whose address begins with ``place``."""
         fields = (each for action, each in self.sent if action.startswith(place) and "SAMLResponse" in each)
         return [etree.fromstring(base64.b64decode(each["SAMLResponse"])) for each in fields]
+
+    def logouts(self, place: str) -> list[etree._Element]:
+        """Give the logout messages that this browser brought, by Redirect, where an address begins with ``place``."""
+        queries = dict.fromkeys(urlsplit(each).query for each in self.trail if each.startswith(place))
+        found = [
+            etree.fromstring(bindings.inflate_redirect(each, kind).xml)
+            for each in queries
+            for kind in _KINDS
+            if f"{kind}=" in each
+        ]
+        return [each for each in found if "Logout" in str(each.tag)]
 
     def told(self) -> dict[str, str]:
         """Give what the page of a service says it was told."""

@@ -19,7 +19,7 @@ from broker.demo.setting import SERVICES, Ports, Setting, write
 from broker.demo.walking import number
 from broker.demo.wire import NAMES
 from tests.plugins.demo import free_base
-from tests.plugins.interop import apache, lasso_peer, pysaml2_peers
+from tests.plugins.interop import apache, lasso_peer, pysaml2_provider, pysaml2_service
 from tests.plugins.ports import free_port
 
 # A student whom the desk has registered, so that every service lets her in from the first login on.
@@ -71,8 +71,8 @@ class World:
     demo: Running
     apache: apache.Apache
     lasso: lasso_peer.Lasso
-    service: pysaml2_peers.Service
-    provider: pysaml2_peers.IdentityProvider
+    service: pysaml2_service.Service
+    provider: pysaml2_provider.IdentityProvider
 
     def origin(self, service: str) -> str:
         """Give where a service answers browsers."""
@@ -84,9 +84,14 @@ class World:
         return (origins.get(upstream) or self.demo.setting.ports.origin("hub")) + "/sso"
 
     @property
+    def front(self) -> str:
+        """Give where the broker answers browsers."""
+        return self.demo.setting.ports.origin("broker")
+
+    @property
     def broker(self) -> str:
         """Give our entityID toward services."""
-        return self.demo.setting.ports.origin("broker") + "/saml/idp/metadata"
+        return self.front + "/saml/idp/metadata"
 
     def number(self) -> str:
         """Give Karla's borrower number."""
@@ -122,9 +127,9 @@ def world(folder: Path) -> Iterator[World]:
         lasso = stack.enter_context(lasso_peer.serving(folder / "lasso", UPSTREAMS["lasso"], key, wire))
         ports = free_port(), free_port()
         own_key = folder / "own"
-        service = pysaml2_peers.Service(entity_ids["python"], f"http://python-sp.localhost:{ports[0]}", own_key)
+        service = pysaml2_service.Service(entity_ids["python"], f"http://python-sp.localhost:{ports[0]}", own_key)
         origin = f"http://python-idp.localhost:{ports[1]}"
-        provider = pysaml2_peers.IdentityProvider(UPSTREAMS["pysaml2"], origin, own_key, local)
+        provider = pysaml2_provider.IdentityProvider(UPSTREAMS["pysaml2"], origin, own_key, local)
         stack.enter_context(served(service.app(), ports[0]))
         stack.enter_context(served(provider.app(), ports[1]))
         written = {
