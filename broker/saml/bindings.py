@@ -138,17 +138,23 @@ def relay_state_of(value: str) -> str:
 
 
 def redirect_url(
-    destination: str, message: Message, xml: bytes, relay_state: str | None, key: SigningKey | None
+    destination: str,
+    message: Message,
+    xml: bytes,
+    relay_state: str | None,
+    key: SigningKey | None,
+    *,
+    by: str = shape.RSA_SHA256,
 ) -> str:
-    """Give the URL that carries ``xml``, signed RSA-SHA256 if a key is given (saml-bindings 3.4.4.1)."""
+    """Give the URL that carries ``xml``, signed ``by`` this algorithm if a key is given (saml-bindings 3.4.4.1)."""
     packing = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
     packed = base64.b64encode(packing.compress(xml) + packing.flush()).decode()
     query = f"{message}={quote(packed, safe='')}"
     if relay_state is not None:
         query += f"&RelayState={quote(relay_state_of(relay_state), safe='')}"
     if key is not None:
-        query += f"&SigAlg={quote(shape.RSA_SHA256, safe='')}"
-        signature = base64.b64encode(sign_bytes(query.encode("ascii"), key)).decode()
+        query += f"&SigAlg={quote(by, safe='')}"
+        signature = base64.b64encode(sign_bytes(query.encode("ascii"), key, by)).decode()
         query += f"&Signature={quote(signature, safe='')}"
     return f"{destination}{'&' if '?' in destination else '?'}{query}"
 

@@ -19,6 +19,7 @@ from lxml import etree
 
 from broker.core.errors import MessageRefused
 from broker.saml import gate
+from broker.saml.algorithms import SEALED, Sealing
 from broker.saml.names import ASSERTION, DS, ENCRYPTED_DATA, ENCRYPTED_KEY, SAML, XENC, XENC11
 from broker.saml.signature import VerifyKey
 
@@ -31,8 +32,8 @@ _MOST_KEYS: Final = 4  # one for each key we may have published
 _METHOD: Final = f"{{{XENC}}}EncryptionMethod"
 _KEY_INFO: Final = f"{{{DS}}}KeyInfo"
 _TEMPLATE: Final = f"""<saml:EncryptedAssertion xmlns:saml="{SAML}"><xenc:EncryptedData xmlns:xenc="{XENC}" \
-Type="{XENC}Element"><xenc:EncryptionMethod Algorithm="{XENC11}aes256-gcm"/><ds:KeyInfo xmlns:ds="{DS}">\
-<xenc:EncryptedKey><xenc:EncryptionMethod Algorithm="{XENC}rsa-oaep-mgf1p"><ds:DigestMethod Algorithm="{DS}sha1"/>\
+Type="{XENC}Element"><xenc:EncryptionMethod Algorithm="%s"/><ds:KeyInfo xmlns:ds="{DS}">\
+<xenc:EncryptedKey><xenc:EncryptionMethod Algorithm="%s"><ds:DigestMethod Algorithm="{DS}sha1"/>\
 </xenc:EncryptionMethod><xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo>\
 <xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedData></saml:EncryptedAssertion>"""
 _START: Final = re.compile(
@@ -174,15 +175,17 @@ def _within(plain: bytes, encrypted: etree._Element) -> bytes:
     return plain[: start.start(1)] + written.encode() + plain[start.start(1) :]
 
 
-def encrypt(assertion: etree._Element, certificate: bytes) -> etree._Element:
-    """Give an EncryptedAssertion: AES-256-GCM with a new key, RSA-OAEP-MGF1P for this certificate (SDP-ALG01).
+def encrypt(assertion: etree._Element, certificate: bytes, by: Sealing = SEALED) -> etree._Element:
+    """Give an EncryptedAssertion: AES-GCM with a new key, RSA-OAEP for this certificate (SDP-ALG01).
 
     ``MessageRefused`` (``gate.key``, ``gate.weak_key``) where the certificate holds no RSA key of 2048 bits.
     """
     # Parsed, not built by xmlsec: lxml does not find by name what xmlsec builds (other string dictionary).
-    sealed = etree.fromstring(_TEMPLATE)
+    sealed = etree.fromstring(_TEMPLATE % (by.content, by.transport))
     closing = xmlsec.EncryptionContext(_recipient(certificate))
-    closing.key = xmlsec.Key.generate(xmlsec.constants.KeyDataAes, 256, xmlsec.constants.KeyDataTypeSession)
+    closing.key = xmlsec.Key.generate(
+        xmlsec.constants.KeyDataAes, 128 if "aes128" in by.content else 256, xmlsec.constants.KeyDataTypeSession
+    )
     # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
     closing.encrypt_binary(
         sealed[0], etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)

@@ -22,6 +22,7 @@ from broker.core.ports import PostForm
 from broker.core.release import Disclosure
 from broker.core.transaction import Authentication, AuthnRequest, Issued
 from broker.saml import authn_requests, bindings, encryption, gate, signature, writing
+from broker.saml.algorithms import Signing
 from broker.saml.answers import ENTITY_FORMAT, text
 from broker.saml.authn_requests import Question
 from broker.saml.keys import FaceKeys
@@ -118,16 +119,17 @@ class IdentityProviderFace:
         assertion = _tree(writing.assertion(assertable, attribute_map, sealed=certificate is not None))
         if certificate is None:
             response.append(assertion)  # before it is signed: it takes on the prefixes of where it stands
-            signature.sign(assertion, self.key)
+            signature.sign(assertion, self.key, descriptor.signing)
         else:
-            signature.sign(assertion, self.key)
-            response.append(encryption.encrypt(assertion, certificate))
-        return self._form(response, request)
+            signature.sign(assertion, self.key, descriptor.signing)
+            response.append(encryption.encrypt(assertion, certificate, descriptor.sealing))
+        return self._form(response, request, descriptor.signing)
 
     def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:
         """Write the signed error Response to the request's ACS; ``BrokerError`` where that is no longer registered."""
-        self._service(request, now)
-        return self._form(_tree(writing.response(self.entity_id, request, response_id, now, status)), request)
+        _, descriptor = self._service(request, now)
+        response = _tree(writing.response(self.entity_id, request, response_id, now, status))
+        return self._form(response, request, descriptor.signing)
 
     def _sender(self, xml: bytes, now: datetime) -> tuple[etree._Element, Service, ServiceDescriptor]:
         root = gate.parse(xml, AUTHN_REQUEST, BOUNDS)
@@ -166,8 +168,8 @@ class IdentityProviderFace:
             raise BrokerError("the ACS of this request is no longer registered")
         return service, descriptor
 
-    def _form(self, response: etree._Element, request: AuthnRequest) -> PostForm:
-        signature.sign(response, self.key)
+    def _form(self, response: etree._Element, request: AuthnRequest, by: Signing) -> PostForm:
+        signature.sign(response, self.key, by)
         xml = etree.tostring(response, encoding="utf-8")
         return PostForm(request.acs, bindings.post_fields(xml, "SAMLResponse", request.relay_state))
 

@@ -12,8 +12,10 @@ from lxml import etree
 
 from broker.core.entities import Text
 from broker.core.errors import MessageRefused
+from broker.saml import algorithms
+from broker.saml.algorithms import SEALED, SIGNED, Sealing, Signing
 from broker.saml.entity_attributes import subject_id_req
-from broker.saml.names import DS, MD, XENC11
+from broker.saml.names import DS, MD
 from broker.saml.signature import VerifyKey
 
 REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
@@ -24,7 +26,6 @@ SP_ROLE: Final = f"{{{MD}}}SPSSODescriptor"
 _SSO: Final = f"{{{MD}}}SingleSignOnService"
 _ACS: Final = f"{{{MD}}}AssertionConsumerService"
 _KEY: Final = f"{{{MD}}}KeyDescriptor"
-_METHOD: Final = f"{{{MD}}}EncryptionMethod"
 _CERTIFICATE: Final = f".//{{{DS}}}X509Certificate"
 _UIINFO: Final = f"{{{MD}}}Extensions/{{{MDUI}}}UIInfo"
 _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -51,6 +52,7 @@ class UpstreamDescriptor:
     sso: str
     keys: tuple[VerifyKey, ...]
     wants_signed: bool = False
+    signing: Signing = SIGNED
     until: datetime | None = None
     error_url: str | None = None  # where it helps a person whom we could not let in; may hold placeholders
 
@@ -63,6 +65,8 @@ class ServiceDescriptor:
     acs: tuple[Endpoint, ...]
     keys: tuple[VerifyKey, ...] = ()
     encryption: bytes | None = None  # a certificate, DER
+    sealing: Sealing = SEALED
+    signing: Signing = SIGNED
     signs_requests: bool = False
     name_id_formats: tuple[str, ...] = ()
     display_name: Text | None = None
@@ -129,21 +133,16 @@ class _Role:
         keys = [self.key(each) for _, each in self.certificates("signing")]
         return tuple(each for each in keys if each)
 
-    def encryption(self) -> bytes | None:
-        """Give the first certificate to encrypt to; what we write is AES-256-GCM and RSA-OAEP, so it must read them."""
+    def encryption(self) -> tuple[bytes | None, Sealing]:
+        """Give the first certificate to encrypt to, and how: what we write is AES-GCM and RSA-OAEP."""
         listed = self.certificates("encryption")
         if not listed:
-            return None
+            return None, SEALED
         descriptor, certificate = listed[0]
         key = self.key(certificate)
         if key and not isinstance(key.public, rsa.RSAPublicKey):
             self.faults.append(("has an encryption key that is not RSA", "ask for an RSA key"))
-        contents = [each.get("Algorithm", "") for each in descriptor.findall(_METHOD)]
-        contents = [each for each in contents if each.endswith(("-gcm", "-cbc"))]
-        if contents and f"{XENC11}aes256-gcm" not in contents:
-            mend = "list aes256-gcm, or no EncryptionMethod at all"
-            self.faults.append(("lists EncryptionMethods without AES-256-GCM, the one we write", mend))
-        return certificate
+        return certificate, algorithms.sealing(descriptor, self.faults)
 
     def text(self, name: str, *, address: bool = False) -> Text | None:
         """Give an element of mdui:UIInfo in our two languages, one standing in for the other."""
@@ -168,14 +167,15 @@ def upstream(
         role.faults.append(("has no SingleSignOnService for HTTP-Redirect", "that is how we ask"))
     if not keys:
         role.faults.append(("has no signing key", "without one nothing it says can be believed"))
+    help_page, written = element.get("errorURL", "").strip(), algorithms.signing(element, faults)
     if faults:
         return None
-    help_page = element.get("errorURL", "").strip()
     return UpstreamDescriptor(
         entity_id,
         locations[0],
         keys,
         wants_signed=role.flag("WantAuthnRequestsSigned"),
+        signing=written,
         until=until,
         # A link on a page of ours: one that would run as script, or is read in clear on the way, is left out.
         error_url=help_page if web_address(help_page, secure=True) else None,
@@ -192,6 +192,7 @@ def service(
         for each, location in role.locations(_ACS, POST)
     )
     signs, keys = role.flag("AuthnRequestsSigned"), role.signing_keys()
+    certificate, sealing = role.encryption()
     if not acs:
         role.faults.append(("has no AssertionConsumerService for HTTP-POST", "that is how we answer"))
     if len({each.index for each in acs}) != len(acs):
@@ -202,7 +203,9 @@ def service(
         entity_id=entity_id,
         acs=acs,
         keys=keys,
-        encryption=role.encryption(),
+        encryption=certificate,
+        sealing=sealing,
+        signing=algorithms.signing(element, faults),
         signs_requests=signs,
         name_id_formats=tuple((each.text or "").strip() for each in element.findall(f"{{{MD}}}NameIDFormat")),
         display_name=role.text("DisplayName"),

@@ -95,7 +95,9 @@ class ServiceProviderFace:
             requested_authn_context=_authn_context(party, request),
             scoping=_scoping(party, request),
         )
-        return bindings.redirect_url(sso, "SAMLRequest", message.to_string(), None, self.key)
+        return bindings.redirect_url(
+            sso, "SAMLRequest", message.to_string(), None, self.key, by=descriptor.signing.method
+        )
 
     def error_url(self, upstream: str, code: str, reference: str, names: str, now: datetime) -> str | None:
         """Give the page where an upstream helps its own, filled in; None where its metadata names none (row 50)."""

@@ -23,6 +23,7 @@ from lxml import etree
 
 from broker.core.errors import MessageRefused
 from broker.saml import shape
+from broker.saml.algorithms import SIGNED, Signing
 from broker.saml.names import DS, ENTITIES, ENTITY, EXCLUSIVE, ISSUER, SIGNATURE
 
 SMALLEST_RSA: Final = 2048
@@ -34,10 +35,10 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha512": hashes.SHA512(),
 }
 _TEMPLATE: Final = f"""<ds:Signature xmlns:ds="{DS}"><ds:SignedInfo>\
-<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"/><ds:SignatureMethod Algorithm="{RSA_SHA256}"/>\
+<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"/><ds:SignatureMethod Algorithm="%s"/>\
 <ds:Reference URI="#%s"><ds:Transforms><ds:Transform Algorithm="{shape.ENVELOPED}"/>\
 <ds:Transform Algorithm="{EXCLUSIVE}"/></ds:Transforms>\
-<ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue/></ds:Reference></ds:SignedInfo>\
+<ds:DigestMethod Algorithm="%s"/><ds:DigestValue/></ds:Reference></ds:SignedInfo>\
 <ds:SignatureValue/></ds:Signature>"""
 _KEY_INFO: Final = f"""<ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>%s</ds:X509Certificate>\
 </ds:X509Data></ds:KeyInfo>"""
@@ -155,12 +156,12 @@ def _by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> b
     return True
 
 
-def sign(element: etree._Element, key: SigningKey) -> None:
-    """Sign ``element`` by its ID, enveloped, exclusive c14n, RSA-SHA256; the place is the schema's (saml-core 5.4).
+def sign(element: etree._Element, key: SigningKey, by: Signing = SIGNED) -> None:
+    """Sign ``element`` by its ID, enveloped, exclusive c14n; the place is the schema's (saml-core 5.4).
 
     That is after Issuer, or first in metadata. Sign last: any later change breaks it.
     """
-    signature = etree.fromstring(_TEMPLATE % element.get("ID"))
+    signature = etree.fromstring(_TEMPLATE % (by.method, element.get("ID"), by.digest))
     issuer = next((at for at, child in enumerate(element) if child.tag == ISSUER), -1)
     element.insert(0 if element.tag in {ENTITY, ENTITIES} else issuer + 1, signature)
     signing = xmlsec.SignatureContext()

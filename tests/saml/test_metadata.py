@@ -187,7 +187,7 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
     (
         "loans",
         lambda xml: xml.replace("</md:KeyDescriptor>", CBC + "</md:KeyDescriptor>"),
-        "lists EncryptionMethods without AES-256-GCM",
+        "lists EncryptionMethods without AES-GCM",
     ),
     ("open", lambda xml: xml.replace('index="2"', 'index="1"'), "has two AssertionConsumerServices of one index"),
 ]

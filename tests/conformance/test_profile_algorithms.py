@@ -1,0 +1,157 @@
+"""Algorithms by what a peer lists (row 10): the first of ours that it reads, and none that it does not."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from broker.core.errors import NO_PASSIVE, ConfigurationFaults, MessageRefused
+from broker.saml import bindings, encryption, gate, metadata, signature
+from broker.saml.identity_provider import IdentityProviderFace
+from broker.saml.names import RESPONSE
+from broker.saml.service_provider import ServiceProviderFace
+from tests.plugins.saml_parties import HUB, IDP, LOANS, NOW, OUTGOING, Parties, idp_entity, key_descriptor, sp_entity
+
+MORE, ENC, ENC11 = (
+    "http://www.w3.org/2001/04/xmldsig-more#",
+    "http://www.w3.org/2001/04/xmlenc#",
+    "http://www.w3.org/2009/xmlenc11#",
+)
+ALG = "urn:oasis:names:tc:SAML:metadata:algsupport"
+
+
+def methods(*algorithms: str) -> str:
+    """Write EncryptionMethods."""
+    return "".join(f'<md:EncryptionMethod Algorithm="{each}"/>' for each in algorithms)
+
+
+def support(signing: list[str], digests: list[str]) -> str:
+    """Write the algorithm support extension."""
+    listed = [("DigestMethod", each) for each in digests] + [("SigningMethod", each) for each in signing]
+    inner = "".join(f'<alg:{name} Algorithm="{each}"/>' for name, each in listed)
+    return f'<md:Extensions xmlns:alg="{ALG}">{inner}</md:Extensions>'
+
+
+def service(parties: Parties, folder: Path, after: str = "", extensions: str = "", *, around: str = "") -> Any:
+    """Give our face toward services, and a read of the metadata of one that lists these."""
+    entity = sp_entity(LOANS, key_descriptor(parties.service.certificate, after=after), before=extensions)
+    entity = entity.replace("<md:SPSSODescriptor", around + "<md:SPSSODescriptor", 1)
+    (folder / "loans.xml").write_text(entity)
+    read = metadata.load(folder, set(), {LOANS}, NOW)
+    services = {"my-loans": parties.services["my-loans"]}
+    face = IdentityProviderFace.of(
+        "https://broker.example", IDP, parties.ring.idp, read,
+        services=services, maps={"library": OUTGOING}, sp_entity_ids=(),
+    )  # fmt: skip
+    return replace(parties, idp=face)
+
+
+def written(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]:
+    """Give the algorithms of a Response to a service with these lists, which opens and verifies it."""
+    here = service(parties, folder, **lists)
+    form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.issued())
+    root, plain = here.opened(form)
+    found = {
+        each: {str(at.get("Algorithm")) for at in root.iter(f"{{*}}{each}")}
+        for each in ("SignatureMethod", "DigestMethod")
+    }
+    found["within"] = {str(at.get("Algorithm")) for at in plain.iter("{*}SignatureMethod")}
+    found["encrypted"] = {str(at.get("Algorithm")) for at in root.iter("{*}EncryptionMethod")}
+    refused = gate.parse(here.message(here.idp.refuse(here.request, NO_PASSIVE, "_r1", NOW)), RESPONSE)
+    found["refusal"] = {str(at.get("Algorithm")) for at in refused.iter("{*}SignatureMethod")}
+    return found
+
+
+MGF1P = f"{ENC}rsa-oaep-mgf1p"
+SEALED = [
+    ((), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((f"{ENC11}aes128-gcm", MGF1P), {f"{ENC11}aes128-gcm", MGF1P}),
+    ((f"{ENC}aes128-cbc", f"{ENC11}aes128-gcm"), {f"{ENC11}aes128-gcm", MGF1P}),
+    ((f"{ENC11}aes128-gcm", f"{ENC11}aes256-gcm"), {f"{ENC11}aes256-gcm", MGF1P}),
+    ((f"{ENC11}rsa-oaep",), {f"{ENC11}aes256-gcm", f"{ENC11}rsa-oaep"}),
+    ((f"{ENC}rsa-1_5", MGF1P), {f"{ENC11}aes256-gcm", MGF1P}),
+]
+
+
+@pytest.mark.profile(10, 11)
+@pytest.mark.parametrize(("listed", "taken"), SEALED)
+def test_row_10_encryption_is_by_what_the_service_reads(
+    parties: Parties, tmp_path: Path, listed: tuple[str, ...], taken: set[str]
+) -> None:
+    """The best of ours that it lists; a weaker one beside it tempts nobody."""
+    assert written(parties, tmp_path, after=methods(*listed))["encrypted"] == taken
+
+
+@pytest.mark.profile(10, 11)
+@pytest.mark.parametrize("listed", [(f"{ENC}aes256-cbc",), (f"{ENC11}aes192-gcm",), (f"{ENC}rsa-1_5",)])
+def test_row_10_nothing_weaker_is_written(parties: Parties, tmp_path: Path, listed: tuple[str, ...]) -> None:
+    """A list without any of ours is a fault of the metadata, told before the first login."""
+    with pytest.raises(ConfigurationFaults, match="or no EncryptionMethod at all"):
+        service(parties, tmp_path, after=methods(*listed))
+
+
+@pytest.mark.profile(10, 11)
+@pytest.mark.parametrize("size", ["256", "384", "512"])
+@pytest.mark.parametrize("place", ["extensions", "around"])
+def test_row_10_signatures_are_by_what_the_service_reads(
+    parties: Parties, tmp_path: Path, size: str, place: str
+) -> None:
+    """A service of one algorithm only: Response, Assertion and error are signed by it; in the role or around it."""
+    digest = f"{MORE}sha384" if size == "384" else f"{ENC}sha{size}"
+    lists = {place: support([f"{MORE}rsa-sha{size}"], [digest])}
+    found = written(parties, tmp_path, **lists)
+    assert found["SignatureMethod"] == found["within"] == found["refusal"] == {f"{MORE}rsa-sha{size}"}
+    assert found["DigestMethod"] - {"http://www.w3.org/2000/09/xmldsig#sha1"} == {digest}
+
+
+@pytest.mark.profile(10, 11)
+@pytest.mark.parametrize(
+    ("signing", "digests"),
+    [
+        (["http://www.w3.org/2000/09/xmldsig#rsa-sha1"], []),
+        ([f"{MORE}ecdsa-sha256"], []),
+        ([], ["http://www.w3.org/2000/09/xmldsig#sha1"]),
+    ],
+)
+def test_row_10_a_list_of_what_we_never_write_is_a_fault(
+    parties: Parties, tmp_path: Path, signing: list[str], digests: list[str]
+) -> None:
+    """SHA-1 is not written because somebody lists it; ours are RSA keys."""
+    with pytest.raises(ConfigurationFaults, match="none of which we write"):
+        service(parties, tmp_path, extensions=support(signing, digests))
+    both = support([*signing, f"{MORE}rsa-sha256"], [*digests, f"{ENC}sha256"])
+    found = written(parties, tmp_path, extensions=both)
+    assert found["SignatureMethod"] == {f"{MORE}rsa-sha256"}
+
+
+@pytest.mark.profile(10)
+def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Parties, tmp_path: Path) -> None:
+    """A hub of RSA-SHA512 only gets just that in the query, and it verifies."""
+    entity = idp_entity(HUB, support([f"{MORE}rsa-sha512"], []), key_descriptor(parties.hub.certificate))
+    (tmp_path / "hub.xml").write_text(entity)
+    read = metadata.load(tmp_path, {HUB}, set(), NOW)
+    upstreams = {"wayf": parties.upstreams["wayf"]}
+    face = ServiceProviderFace.of(
+        "https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP
+    )
+    query = face.ask("wayf", "_q1", parties.request, NOW).partition("?")[2]
+    signed = bindings.inflate_redirect(query, "SAMLRequest").signed
+    assert signed is not None
+    assert signed.sigalg == f"{MORE}rsa-sha512"
+    ours = [signature.VerifyKey.of(parties.ring.sp.signing.certificate)]
+    signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, ours)
+    with pytest.raises(MessageRefused):
+        signature.verify_bytes(signed.octets, signed.signature, f"{MORE}rsa-sha256", ours)
+
+
+@pytest.mark.profile(11)
+def test_row_11_what_is_encrypted_for_one_opens_for_no_other(parties: Parties, tmp_path: Path) -> None:
+    """Whatever the algorithms, another key of the same size gets nothing."""
+    here = service(parties, tmp_path, after=methods(f"{ENC11}aes128-gcm", f"{ENC11}rsa-oaep"))
+    form = here.idp.respond(here.request, here.disclosure(), here.authentication(), here.issued())
+    sealed = etree.fromstring(here.message(form)).find("{*}EncryptedAssertion")
+    assert sealed is not None
+    with pytest.raises(MessageRefused):
+        encryption.decrypt(sealed, encryption.DecryptionKeys.of([parties.stranger.private]), allow_cbc=False)
