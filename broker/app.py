@@ -15,12 +15,28 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.flow import Broker
 from broker.inspection import notes, readiness
 from broker.learning import Learning
+from broker.logouts import Logouts
 from broker.parts import Parts, assemble, now, read_config
 from broker.saml import descriptors
 from broker.saml.identity_provider import IdentityProviderFace
 from broker.saml.service_provider import ServiceProviderFace
+from broker.saml.single_logout import SingleLogout
+from broker.sessions import Sessions
 from broker.traces import Traces
-from broker.web import choices, consent, errands, frame, login, pin, pin_login, proof, public, service_errors, signup
+from broker.web import (
+    choices,
+    consent,
+    errands,
+    frame,
+    login,
+    logout,
+    pin,
+    pin_login,
+    proof,
+    public,
+    service_errors,
+    signup,
+)
 from broker.web import faults as failing
 from broker.web.browser import Cookies
 from broker.web.callers import Callers
@@ -94,6 +110,9 @@ def _rooms(parts: Parts, desk: Desk, pages: Pages, learning: Learning) -> Iterat
     yield choices.blueprint(desk, pages, entry, Choices(parts.store, parts.keys.index, parts.services))
     yield pin_login.blueprint(desk, pages, entry, parts.guesses)
     yield pin.blueprint(desk, pages, entry, parts.pin_letters)
+    face = _logout_face(parts)
+    sessions = Sessions(parts.store, parts.keys.index)
+    yield logout.blueprint(desk, face, Logouts(parts.store, sessions, parts.services, parts.federated, face.reaches))
     setting = wording.sign_up(parts.config, parts.services)
     if setting:
         yield signup.blueprint(parts.texts, setting, parts.config.base_url)
@@ -120,6 +139,17 @@ def _upstream_face(parts: Parts) -> ServiceProviderFace:
         parts.metadata,
         upstreams=parts.federated,
         idp_entity_id=parts.config.idp_entity_id,
+    )
+
+
+def _logout_face(parts: Parts) -> SingleLogout:
+    return SingleLogout.of(
+        parts.config.base_url,
+        parts.config.idp_entity_id,
+        parts.keys,
+        parts.metadata,
+        services=parts.services,
+        upstreams=parts.federated,
     )
 
 

@@ -99,6 +99,8 @@ class Config(BaseSettings):
             institutions=table.parties(),
             only=table.only,
             cbc=table.cbc,
+            logout=table.logout,
+            force_authn=table.forces,
             requester_id=table.profile != "oiosaml3" if table.requester_id is None else table.requester_id,
             meets=table.authn_contexts,
             least=table.minimum or Assurance.SUBSTANTIAL,

@@ -17,6 +17,7 @@ from broker.core.transaction import UNBOUND_FOR, AuthnRequest, Errand, Outstandi
 from broker.issuance import Issuance
 from broker.learning import Learning
 from broker.rules import Rules, by_pin
+from broker.sessions import Sessions
 from broker.transactions import Held, Transactions, reference
 
 
@@ -38,7 +39,7 @@ class Broker:
     @property
     def issuance(self) -> Issuance:
         """Give what lets an assertion leave."""
-        return Issuance(self.pseudonyms, self.learning, self.transactions)
+        return Issuance(self.pseudonyms, self.learning, self.transactions, Sessions(self.store, self.pseudonyms))
 
     @property
     def arrivals(self) -> Arrivals:

@@ -5,10 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.entities import PERSISTENT
+from broker.core.errors import TransactionGone
 from broker.core.pseudonyms import Pseudonyms
+from broker.core.sessions import NameID, Session, session_index
 from broker.core.steps import Issue
 from broker.core.transaction import Errand, Issued
 from broker.learning import Learning
+from broker.sessions import KEPT_FOR, Sessions, group_of
 from broker.transactions import Held, Transactions
 
 
@@ -19,6 +22,7 @@ class Issuance:
     pseudonyms: Pseudonyms
     learning: Learning
     transactions: Transactions
+    sessions: Sessions
 
     def ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
         """Give the ids under which the assertion of ``step`` leaves: those recorded, or new ones that are not yet.
@@ -44,6 +48,40 @@ class Issuance:
     def record(self, held: Held, issued: Issued, now: datetime) -> bool:
         """Record that the assertion leaves; False where the transaction has changed since it was decided."""
         return self.transactions.put(replace(held.transaction, issued=issued), held.version, now) is not None
+
+    def keep(self, held: Held, issued: Issued, name_id: NameID, now: datetime) -> bool:
+        """Remember the session of an assertion before it leaves; False where its person was logged out meanwhile."""
+        transaction = held.transaction
+        authentication = transaction.authentication
+        if authentication is None or transaction.browser is None:
+            return False
+        session = Session(
+            id=self.pseudonyms.of("session-id", issued.assertion).partition(".")[2],
+            service=transaction.request.service,
+            entity_id=transaction.request.entity_id,
+            name_id=name_id,
+            index=session_index(issued.assertion),
+            browser=transaction.browser,
+            person=group_of(transaction),
+            transaction=transaction.id,
+            upstream=authentication.upstream,
+            at=issued.at,
+            until=issued.at + KEPT_FOR,
+            upstream_name_id=authentication.subject,
+            upstream_index=authentication.session_index,
+        )
+        self.sessions.add(session, now)
+        if self.sessions.over(transaction, now):
+            self.sessions.end([session], now)
+            return False
+        return True
+
+    def standing(self, held: Held, now: datetime) -> Held:
+        """Give the transaction if its person has not logged out since; else it is dropped, and TransactionGone."""
+        if self.sessions.over(held.transaction, now):
+            self.transactions.end(held)
+            raise TransactionGone("its person has logged out")
+        return held
 
     def _content(self, step: Issue) -> str:
         return self.pseudonyms.of("content", step.disclosure.shown(self.pseudonyms), step.number or "")

@@ -71,6 +71,8 @@ class Upstream:
     only: tuple[str, ...] = ()  # entityIDs put into Scoping; empty means all institutions
     cbc: bool = False  # AES-CBC is decrypted only for an upstream that needs it (attacks.md row 23)
     requester_id: bool = True
+    logout: Literal["ask", "always", "never"] = "ask"  # whether a logout goes on to this upstream
+    force_authn: bool = False  # every AuthnRequest demands a fresh login there
     # For classes that services ask for, those of this upstream that are as good (saml_profiles.md row 15).
     meets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least: Assurance = Assurance.SUBSTANTIAL  # profile oiosaml3: below this level nobody is let in

@@ -24,6 +24,9 @@ PROXY_COUNT_EXCEEDED = Status(_STATUS + "Responder", _STATUS + "ProxyCountExceed
 REQUEST_DENIED = Status(_STATUS + "Responder", _STATUS + "RequestDenied")
 REQUEST_UNSUPPORTED = Status(_STATUS + "Requester", _STATUS + "RequestUnsupported")
 INVALID_NAME_ID_POLICY = Status(_STATUS + "Requester", _STATUS + "InvalidNameIDPolicy")
+UNKNOWN_PRINCIPAL = Status(_STATUS + "Requester", _STATUS + "UnknownPrincipal")
+# Success on top: services tell their user what stays open, where an error would tell of a failed logout.
+PARTIAL_LOGOUT = Status(_STATUS + "Success", _STATUS + "PartialLogout")
 
 
 class BrokerError(Exception):
@@ -201,6 +204,13 @@ class CodeRefused(BrokerError):
         """Take the code of the cause; what was typed is never taken."""
         super().__init__(cause)
         self.cause = cause
+
+
+class LogoutGone(BrokerError):
+    """No such logout: never begun, or older than 30 minutes."""
+
+    reason = "logout_gone"
+    http = 410
 
 
 class LinkGone(BrokerError):

@@ -9,13 +9,14 @@ from broker.core.borrower import Borrower, Change, Wish
 from broker.core.errors import Status
 from broker.core.events import Event
 from broker.core.release import Disclosure
+from broker.core.sessions import NameID
 from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding, UpstreamRefusal
 
 
 class Key(NamedTuple):
     """Names one record; ``group`` is the unit of atomicity and listing, nothing is atomic across groups."""
 
-    kind: str  # transaction, arrival, spent, receipt, enrolment, session, link, proof, counter
+    kind: str  # transaction, arrival, spent, receipt, enrolment, session, ended, logout, link, proof, counter
     group: str
     name: str = ""
 
@@ -195,6 +196,10 @@ class ServiceFace(Protocol):
         issued: Issued,
     ) -> PostForm:
         """Write the signed Response with exactly what ``disclosure`` holds."""
+        ...
+
+    def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
+        """Give the NameID under which the assertion of ``issued`` names the person."""
         ...
 
     def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:

@@ -10,6 +10,7 @@ from broker.core.consent import Receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
 from broker.core.proofs import Mailing, Proved
+from broker.core.sessions import NameID
 
 LIFETIME: Final = timedelta(minutes=30)
 # Until a browser has come for it: anybody may write a request, and the store is not theirs to fill.
@@ -76,9 +77,18 @@ class Authentication:
     received: datetime
     assertion_until: datetime
     name_id: str | None = None
-    name_id_format: str = PERSISTENT
+    name_id_format: str = PERSISTENT  # "" where the NameID has none
+    name_qualifier: str | None = None
+    sp_name_qualifier: str | None = None
+    sp_provided_id: str | None = None
     session_index: str | None = None
     session_until: datetime | None = None
+
+    @property
+    def subject(self) -> NameID | None:
+        """Give the NameID as it was received, for the logout that must name it so."""
+        qualifiers = (self.name_qualifier, self.sp_name_qualifier, self.sp_provided_id)
+        return NameID(self.name_id, self.name_id_format or None, *qualifiers) if self.name_id else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from flask import Flask, abort, redirect, render_template, request
 from saml2 import saml, samlp
 from werkzeug.wrappers import Response
 
-from broker.demo import places, selfservice, wording
+from broker.demo import leaving, places, selfservice, wording
 from broker.demo.circulation import Circulation
 from broker.demo.masking import masked
 from broker.demo.personas import AU, NEMLOGIN
@@ -28,6 +28,7 @@ class Peer:
     entity_id: str
     sso: str
     keys: tuple[signature.VerifyKey, ...]
+    slo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Landing:
     in_response_to: str | None
     authn_context: str | None = None
     authorities: tuple[str, ...] = ()  # who authenticated the person, nearest last; none where the broker itself did
+    session: leaving.Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ def land(message: bytes, peer: Peer, keys: encryption.DecryptionKeys) -> Landing
         root.get("InResponseTo"),
         assertion.findtext(f"{_A}AuthnStatement/{_A}AuthnContext/{_A}AuthnContextClassRef"),
         tuple(each.text or "" for each in assertion.iter(_A + "AuthenticatingAuthority")),
+        leaving.known(assertion),
     )
 
 

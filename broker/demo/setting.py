@@ -48,11 +48,13 @@ def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
 
 
 def _idp(entity_id: str, location: str, party: Identity, name_format: str) -> bytes:
+    slo = md.SingleLogoutService(binding=_REDIRECT, location=location + "/slo")
     role = md.IDPSSODescriptor(
         protocol_support_enumeration=_PROTOCOL,
         want_authn_requests_signed="true",
         key_descriptor=[_descriptor(party.certificate, "signing")],
         name_id_format=[md.NameIDFormat(text=name_format)],
+        single_logout_service=[slo] if entity_id == HUB else [],
         single_sign_on_service=[md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")],
     )
     return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
@@ -62,10 +64,12 @@ def _service(ports: Ports, name: str, library: Identity) -> bytes:
     acs = md.AssertionConsumerService(
         binding=_POST, location=ports.origin("library") + f"/{name}/acs", index="0", is_default="true"
     )
+    slo = md.SingleLogoutService(binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo")
     role = md.SPSSODescriptor(
         protocol_support_enumeration=_PROTOCOL,
         want_assertions_signed="true",
         key_descriptor=[_descriptor(library.certificate, use) for use in ("signing", "encryption")],
+        single_logout_service=[slo],
         assertion_consumer_service=[acs],
     )
     return bytes(md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string())

@@ -39,7 +39,10 @@ def authentication(claim: Claim) -> Authentication:
         received=claim.answer.now,
         assertion_until=min(end for end in ends if end) + manner.longer,
         name_id=text(name_id) or None,
-        name_id_format=UNSPECIFIED if name_id is None else name_id.get("Format", UNSPECIFIED),
+        name_id_format=UNSPECIFIED if name_id is None else name_id.get("Format", ""),
+        name_qualifier=None if name_id is None else name_id.get("NameQualifier"),
+        sp_name_qualifier=None if name_id is None else name_id.get("SPNameQualifier"),
+        sp_provided_id=None if name_id is None else name_id.get("SPProvidedID"),
         session_index=statement.get("SessionIndex"),
         session_until=moment(statement, "SessionNotOnOrAfter"),
     )

@@ -24,8 +24,8 @@ from broker.core.errors import (
 from broker.core.transaction import SKEW, AuthnRequest
 from broker.saml import times
 from broker.saml.answers import saml, text
-from broker.saml.names import SAMLP
-from broker.saml.roles import POST, ServiceDescriptor
+from broker.saml.names import POST, SAMLP
+from broker.saml.roles import ServiceDescriptor
 
 # A person may leave the service's page with its form standing for a while; a bookmark of it is too old.
 FRESH: Final = timedelta(minutes=5)

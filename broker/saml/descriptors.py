@@ -14,10 +14,9 @@ from saml2 import element_to_extension_element, md, xmldsig
 from saml2.extension import algsupport, mdui, shibmd
 
 from broker.core.entities import PERSISTENT, TRANSIENT, Text, Upstream
-from broker.saml import identity_provider, service_provider, shape, signature, times
+from broker.saml import identity_provider, service_provider, shape, signature, single_logout, times
 from broker.saml.keys import FaceKeys
-from broker.saml.names import SAMLP, XENC, XENC11
-from broker.saml.roles import POST, REDIRECT
+from broker.saml.names import POST, REDIRECT, SAMLP, XENC, XENC11
 
 # Peers that refresh see a new key within hours; a copy that nobody refreshes dies while its keys are still ours.
 VALID_FOR: Final = timedelta(days=28)
@@ -59,6 +58,7 @@ def idp(front: Front, keys: FaceKeys, scopes: Iterable[str], now: datetime) -> b
         error_url=front.error_url,
         extensions=_extensions(*scoped, _ui(front)),
         key_descriptor=_keys(keys, _GCM),
+        single_logout_service=_slo(single_logout.service_side(front.base_url)),
         name_id_format=[md.NameIDFormat(text=each) for each in (PERSISTENT, TRANSIENT)],
         single_sign_on_service=[md.SingleSignOnService(binding=each, location=sso) for each in (REDIRECT, POST)],
     )
@@ -79,12 +79,17 @@ def sp(upstream: Upstream, front: Front, keys: FaceKeys, now: datetime) -> bytes
         want_assertions_signed="true",
         extensions=_extensions(_ui(front)),
         key_descriptor=_keys(keys, (*_GCM, *_CBC) if upstream.cbc else _GCM),
+        single_logout_service=_slo(single_logout.upstream_side(front.base_url, upstream.name)),
         name_id_format=[md.NameIDFormat(text=each) for each in formats],
         assertion_consumer_service=[
             md.AssertionConsumerService(binding=POST, location=acs, index="0", is_default="true")
         ],
     )
     return _signed(_entity(front, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role), keys)
+
+
+def _slo(location: str) -> list[md.SingleLogoutService]:
+    return [md.SingleLogoutService(binding=each, location=location) for each in (REDIRECT, POST)]
 
 
 def _entity(front: Front, now: datetime, **role: Any) -> md.EntityDescriptor:

@@ -122,21 +122,23 @@ METHODS: Final[dict[str, Callable[[Sealed], bool]]] = {
 }
 
 
-def decrypt(encrypted: etree._Element, keys: DecryptionKeys, *, allow_cbc: bool) -> etree._Element:
-    """Give the Assertion within an EncryptedAssertion as the root of its own tree, passed through the gate.
+def decrypt(
+    encrypted: etree._Element, keys: DecryptionKeys, *, allow_cbc: bool, within: str = ASSERTION
+) -> etree._Element:
+    """Give the Assertion, or another element, that is encrypted as the root of its own tree, passed through the gate.
 
     ``MessageRefused``: one of ``METHODS`` before decryption begins, ``gate.decryption`` for everything after it.
     The encryption says nothing about who sent it: verify a signature over it or within it. Source: xmlenc-core1.
     """
     content = encrypted.findall(ENCRYPTED_DATA)
     beside = encrypted.findall(ENCRYPTED_KEY)
-    within = [key for each in content for key in each.findall(f"{_KEY_INFO}/{ENCRYPTED_KEY}")]
-    sealed = Sealed(encrypted, content, [*within, *beside], allow_cbc)
+    inside = [key for each in content for key in each.findall(f"{_KEY_INFO}/{ENCRYPTED_KEY}")]
+    sealed = Sealed(encrypted, content, [*inside, *beside], allow_cbc)
     for name, offends in METHODS.items():
         if offends(sealed):
             raise MessageRefused(f"gate.{name}")
     try:
-        return gate.parse(_within(_opened(sealed, keys), encrypted), ASSERTION)
+        return gate.parse(_within(_opened(sealed, keys), encrypted), within)
     except Exception:  # noqa: BLE001 - one cause, whatever failed
         raise MessageRefused("gate.decryption") from None
 

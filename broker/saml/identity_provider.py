@@ -20,6 +20,7 @@ from broker.core.errors import (
 )
 from broker.core.ports import PostForm
 from broker.core.release import Disclosure
+from broker.core.sessions import NameID
 from broker.core.transaction import Authentication, AuthnRequest, Issued
 from broker.saml import authn_requests, bindings, encryption, gate, signature, writing
 from broker.saml.algorithms import Signing
@@ -124,6 +125,10 @@ class IdentityProviderFace:
             signature.sign(assertion, self.key, descriptor.signing)
             response.append(encryption.encrypt(assertion, certificate, descriptor.sealing))
         return self._form(response, request, descriptor.signing)
+
+    def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
+        """Give the NameID under which the assertion of ``issued`` names the person."""
+        return writing.subject(self.entity_id, request, disclosure, issued)
 
     def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:
         """Write the signed error Response to the request's ACS; ``BrokerError`` where that is no longer registered."""

@@ -1,11 +1,9 @@
 """Reads one role descriptor of metadata: what an upstream's IDPSSODescriptor or a service's SPSSODescriptor says."""
 
 import base64
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
@@ -13,13 +11,13 @@ from lxml import etree
 from broker.core.entities import Text
 from broker.core.errors import MessageRefused
 from broker.saml import algorithms
+from broker.saml.addresses import web_address
 from broker.saml.algorithms import SEALED, SIGNED, Sealing, Signing
 from broker.saml.entity_attributes import subject_id_req
-from broker.saml.names import DS, MD
+from broker.saml.logout_endpoints import LogoutEndpoint, single_logout
+from broker.saml.names import DS, MD, POST, REDIRECT
 from broker.saml.signature import VerifyKey
 
-REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
-POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 MDUI: Final = "urn:oasis:names:tc:SAML:metadata:ui"
 IDP_ROLE: Final = f"{{{MD}}}IDPSSODescriptor"
 SP_ROLE: Final = f"{{{MD}}}SPSSODescriptor"
@@ -55,6 +53,7 @@ class UpstreamDescriptor:
     signing: Signing = SIGNED
     until: datetime | None = None
     error_url: str | None = None  # where it helps a person whom we could not let in; may hold placeholders
+    logout: LogoutEndpoint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,7 @@ class ServiceDescriptor:
     until: datetime | None = None
     categories: frozenset[str] = frozenset()  # as a pinned feed has them, never as a file says
     subject_id_req: str | None = None  # subject-id, pairwise-id, any or none; None where it does not say
+    logout: LogoutEndpoint | None = None
 
     @property
     def default_acs(self) -> Endpoint:
@@ -179,6 +179,7 @@ def upstream(
         until=until,
         # A link on a page of ours: one that would run as script, or is read in clear on the way, is left out.
         error_url=help_page if web_address(help_page, secure=True) else None,
+        logout=single_logout(element),
     )
 
 
@@ -213,29 +214,9 @@ def service(
         privacy_statement=role.text("PrivacyStatementURL", address=True),
         until=until,
         subject_id_req=subject_id_req(element),
+        logout=single_logout(element),
     )
     return None if faults else descriptor
-
-
-def web_address(location: str, *, secure: bool = False) -> bool:
-    """Say whether this is an absolute http or https address without credentials or white space.
-
-    A ``secure`` one is https, or never leaves the machine: assertions and person data go there.
-    """
-    try:
-        parts = urlsplit(location)
-    except ValueError:
-        return False
-    plain = not any(each.isspace() for each in location) and "@" not in parts.netloc
-    kept = parts.scheme == "https" or (parts.scheme == "http" and (not secure or _loopback(parts.hostname or "")))
-    return kept and bool(parts.hostname) and plain
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _octets(certificate: etree._Element) -> bytes:

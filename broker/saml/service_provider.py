@@ -28,10 +28,9 @@ from broker.saml.assertion_checks import ASSERTION_CHECKS
 from broker.saml.authentications import authentication
 from broker.saml.keys import FaceKeys
 from broker.saml.metadata import Source
-from broker.saml.names import ASSERTION, ENCRYPTED_ASSERTION, RESPONSE, SIGNATURE
+from broker.saml.names import ASSERTION, ENCRYPTED_ASSERTION, POST, RESPONSE, SIGNATURE
 from broker.saml.profiles import manner
 from broker.saml.response_checks import RESPONSE_CHECKS
-from broker.saml.roles import POST
 
 PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
@@ -90,7 +89,7 @@ class ServiceProviderFace:
             protocol_binding=POST,
             issuer=saml.Issuer(text=party.sp_entity_id),
             name_id_policy=samlp.NameIDPolicy(allow_create="true"),
-            force_authn="true" if request.force_authn else None,
+            force_authn="true" if request.force_authn or party.force_authn else None,
             is_passive="true" if request.is_passive else None,
             requested_authn_context=_authn_context(party, request),
             scoping=_scoping(party, request),
@@ -157,7 +156,7 @@ class ServiceProviderFace:
             return Received(UpstreamRefusal(upstream, _refusal(answer.codes)), root.get("ID", ""), until)
         assertion = self._assertion(root, party)
         _verify(assertion, keys, party, covered=whole)
-        claim = Claim(assertion, answer, self.own, force_authn, idp_list)
+        claim = Claim(assertion, answer, self.own, force_authn or party.force_authn, idp_list)
         refuse(ASSERTION_CHECKS, claim)
         found = authentication(claim)
         return Received(found, assertion.get("ID", ""), found.assertion_until)

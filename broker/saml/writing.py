@@ -1,6 +1,5 @@
 """Writes the Response and the Assertion a service gets, with pysaml2's classes; nothing is signed here."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from broker.core.entities import PERSISTENT
 from broker.core.errors import BrokerError, Status
 from broker.core.numbers import CPR
 from broker.core.release import Disclosure
+from broker.core.sessions import NameID, session_index
 from broker.core.transaction import Authentication, AuthnRequest, Issued
 from broker.saml import times
 from broker.saml.names import UNSPECIFIED_CLASS
@@ -68,7 +68,7 @@ def assertion(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> s
         issue_instant=times.write(at),
         issuer=saml.Issuer(text=of.issuer),
         subject=saml.Subject(
-            name_id=_name_id(of),
+            name_id=name_id(subject(of.issuer, of.request, of.disclosure, of.issued)),
             subject_confirmation=[
                 saml.SubjectConfirmation(method=saml.SCM_BEARER, subject_confirmation_data=confirmation)
             ],
@@ -84,13 +84,21 @@ def assertion(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> s
     )
 
 
-def _name_id(of: Assertable) -> saml.NameID:
-    persistent = of.disclosure.name_id_format == PERSISTENT
+def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
+    """Give the NameID that the assertion of ``issued`` names the person by; a persistent one says between whom."""
+    if disclosure.name_id_format != PERSISTENT:
+        return NameID(issued.name_id, disclosure.name_id_format)
+    return NameID(issued.name_id, PERSISTENT, issuer, request.entity_id)
+
+
+def name_id(of: NameID) -> saml.NameID:
+    """Give a NameID as the element that is written."""
     return saml.NameID(
-        format=of.disclosure.name_id_format,
-        name_qualifier=of.issuer if persistent else None,
-        sp_name_qualifier=of.request.entity_id if persistent else None,
-        text=of.issued.name_id,
+        format=of.format,
+        name_qualifier=of.name_qualifier,
+        sp_name_qualifier=of.sp_name_qualifier,
+        sp_provided_id=of.sp_provided_id,
+        text=of.value,
     )
 
 
@@ -99,10 +107,9 @@ def _statement(of: Assertable) -> saml.AuthnStatement:
     longest = of.issued.at + LONGEST_SESSION
     until = min(authentication.session_until or longest, longest)
     chain = dict.fromkeys((*authentication.authorities, authentication.issuer))
-    session = hashlib.sha256(b"session index\0" + of.issued.assertion.encode()).hexdigest()
     return saml.AuthnStatement(
         authn_instant=times.write(authentication.authn_instant),
-        session_index=f"_{session[:40]}",
+        session_index=session_index(of.issued.assertion),
         session_not_on_or_after=times.write(until),
         authn_context=saml.AuthnContext(
             authn_context_class_ref=saml.AuthnContextClassRef(text=authentication.authn_context or UNSPECIFIED_CLASS),

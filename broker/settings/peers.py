@@ -1,6 +1,7 @@
 """The tables of broker.toml that name upstreams and services, and what they become in the core."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -24,6 +25,9 @@ def _says_something(value: str) -> str:
 
 
 Class = Annotated[Filled, AfterValidator(_says_something)]
+
+
+NATIONAL: Final = "nemlogin.wayf.dk"  # NemLog-in as an institution of WAYF
 
 
 class InstitutionTable(Table):
@@ -61,9 +65,25 @@ class UpstreamTable(Table):
     only: tuple[Filled, ...] = ()
     cbc: bool = False
     requester_id: bool | None = None  # by default where the upstream is a hub, or another of the federation
+    logout: Literal["ask", "always", "never"] = "ask"
+    force_authn: bool | None = None  # by default where the national eID is asked
     authn_contexts: dict[Filled, tuple[Class, ...]] = Field(default_factory=dict)
     minimum: Annotated[Assurance | None, BeforeValidator(_assurance)] = None
     assurance_level: bool = False
+
+    @property
+    def forces(self) -> bool:
+        """Say whether every request asks for a fresh login.
+
+        WAYF does so at NemLog-in for services that publish no logout, and leaves it to those that do (wayf.md
+        section 4); a national eID is shared by no two people as long as each logs in for themselves.
+        """
+        national = self.profile == "oiosaml3" or any(
+            urlsplit(name).hostname == NATIONAL
+            for each in self.institutions
+            for name in (each.entity_id, *(each.aliases or ()))
+        )
+        return national if self.force_authn is None else self.force_authn
 
     def parties(self) -> tuple[Institution, ...]:
         """Give its institutions; unless it is a hub, an upstream without any is its own (design 4)."""

@@ -54,6 +54,11 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         advice=(_("Go back, load the page again and answer once more."),),
         again=True,
     ),
+    "logout_gone": Explanation(
+        title=_("This logout is over"),
+        happened=_("A logout lives for thirty minutes. This one is too old, or has never been."),
+        advice=(_("Close every window of the browser, so that nobody after you is logged in as you."),),
+    ),
     "message_refused": Explanation(
         title=_("We could not accept the login"),
         happened=_("The message that was to log you in is damaged, too old, used before or not meant for us."),

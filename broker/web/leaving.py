@@ -7,7 +7,7 @@ from typing import Final, Literal
 from flask import redirect, render_template
 from werkzeug.wrappers import Response
 
-from broker.core.errors import Status
+from broker.core.errors import Status, TransactionGone
 from broker.core.ports import PostForm
 from broker.core.steps import Issue
 from broker.core.transaction import Outstanding, Transaction
@@ -53,9 +53,12 @@ class Leaving:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
         form = desk.service_face.respond(transaction.request, step.disclosure, authentication, issued)
+        if transaction.issued is None and not desk.broker.issuance.record(held, issued, now):
+            return "changed"
+        subject = desk.service_face.subject(transaction.request, step.disclosure, issued)
+        if not desk.broker.issuance.keep(held, issued, subject, now):
+            raise TransactionGone("its person has logged out")
         if transaction.issued is None:
-            if not desk.broker.issuance.record(held, issued, now):
-                return "changed"
             desk.events(
                 "issued",
                 reference=transaction.reference,

@@ -93,7 +93,7 @@ class Login:
         # A refusal of the upstream's names nobody: b suffices to see it, and no cookie a is spent on it.
         if transaction.authentication is not None and not desk.cookies.brings_authentication(request, transaction):
             return redirect(self.pages.url(transaction, "upstream"), 303)
-        return self.pages.show(desk.broker.learnt(held, now))
+        return self.pages.show(desk.broker.learnt(desk.broker.issuance.standing(held, now), now))
 
     def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
         """Give the transaction, bound to this browser; or the answer that sets cookie b and comes back to ``url`` once.
@@ -180,4 +180,5 @@ class Login:
         held = self.of_browser(name)
         if not self.desk.cookies.brings_authentication(request, held.transaction):
             raise BrowserUnmatched("not the browser of this authentication")
-        return self.desk.broker.learnt(held, self.desk.now())
+        now = self.desk.now()
+        return self.desk.broker.learnt(self.desk.broker.issuance.standing(held, now), now)

@@ -78,7 +78,7 @@ class House:
         """Give the broker as a service knows it."""
         base = self.setting.ports.origin("broker")
         keys = tuple(signature.VerifyKey.of(each) for each in self.parts.keys.idp.signing_certificates)
-        return library.Peer(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys)
+        return library.Peer(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys, f"{base}/saml/idp/slo")
 
     def site(self, service: str) -> library.Site:
         """Give one of the library's services."""

@@ -61,13 +61,15 @@ def test_a_descriptor_is_sound_and_signed(parties: Parties, face: str) -> None:
 
 @pytest.mark.profile(9)
 def test_services_learn_where_to_ask(parties: Parties) -> None:
-    """SSO by both bindings, both NameID formats; no logout until it works."""
+    """SSO and logout by both bindings, both NameID formats."""
     xml = idp(parties)
     assert read(xml, "@entityID") == [IDP]
     assert read(xml, "md:IDPSSODescriptor/md:SingleSignOnService/@Location") == [SSO, SSO]
     assert [each.rpartition("-")[2] for each in read(xml, "//md:SingleSignOnService/@Binding")] == ["Redirect", "POST"]
     assert read(xml, "//md:NameIDFormat/text()") == [PERSISTENT, TRANSIENT]
-    assert read(xml, "//md:SingleLogoutService | //md:ArtifactResolutionService") == []
+    assert [each.rpartition("-")[2] for each in read(xml, "//md:SingleLogoutService/@Binding")] == ["Redirect", "POST"]
+    assert set(read(xml, "//md:SingleLogoutService/@Location")) == {f"{BASE}/saml/idp/slo"}
+    assert read(xml, "//md:ArtifactResolutionService") == []
     assert read(xml, "md:IDPSSODescriptor/@errorURL") == [f"{BASE}/sign-up"]
 
 
@@ -135,6 +137,7 @@ def test_upstreams_learn_where_to_answer(parties: Parties) -> None:
     assert read(xml, "@entityID") == [WAYF_ID]
     assert read(xml, "//md:AssertionConsumerService/@Location") == [f"{BASE}/saml/sp/wayf/acs"]
     assert read(xml, "//md:AssertionConsumerService/@isDefault") == ["true"]
+    assert set(read(xml, "//md:SingleLogoutService/@Location")) == {f"{BASE}/saml/sp/wayf/slo"}
     assert read(xml, "md:SPSSODescriptor/@AuthnRequestsSigned | //@WantAssertionsSigned") == ["true", "true"]
     assert read(xml, "//md:NameIDFormat/text()") == [TRANSIENT]
     assert read(sp(parties, "eid"), "//md:NameIDFormat/text()") == [PERSISTENT, TRANSIENT]
@@ -161,7 +164,7 @@ def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
 
 
 def test_the_order_is_the_schemas(parties: Parties) -> None:
-    """Mod_shib validates, and order is part of it: signature, extensions, keys, formats, endpoints (interop.md)."""
+    """Mod_shib validates, and order is part of it: signature, extensions, keys, logout, formats, SSO (interop.md)."""
     root = etree.fromstring(idp(parties))
     role = root.find("{*}IDPSSODescriptor")
     assert role is not None
@@ -169,6 +172,7 @@ def test_the_order_is_the_schemas(parties: Parties) -> None:
     assert list(dict.fromkeys(etree.QName(each).localname for each in role)) == [
         "Extensions",
         "KeyDescriptor",
+        "SingleLogoutService",
         "NameIDFormat",
         "SingleSignOnService",
     ]

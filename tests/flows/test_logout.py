@@ -1,0 +1,57 @@
+"""Single logout through the browser, at a whole broker: who is asked, in which order, and what is answered."""
+
+import pytest
+
+from tests.plugins.house import House, mark
+from tests.plugins.leaving import PARTIAL, Leaver, rows, to
+
+LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
+
+
+@pytest.fixture
+def leaver(house: House) -> Leaver:
+    """Give a person with a browser of their own."""
+    return Leaver(house, house.person())
+
+
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+def test_a_service_without_others_is_answered_at_once(leaver: Leaver) -> None:
+    """One service, an upstream that is left alone: straight back with Success and the service's RelayState."""
+    answered = leaver.ask("my-loans", leaver.log_in())
+    assert to(answered) == "library/my-loans/slo"
+    message = leaver.read(answered)
+    assert (message.status, message.relay_state) == ("Success", "its state")
+
+
+def test_the_upstream_is_asked_if_the_person_wants(leaver: Leaver) -> None:
+    """The page offers the university's logout; its LogoutRequest names the NameID and SessionIndex as received."""
+    page = leaver.ask("my-loans", leaver.log_in())
+    assert mark(page) == ("logout", "ask")
+    away = leaver.press(page, "scope=all")
+    assert to(away) == "hub/slo"
+    asked = leaver.read(away)
+    assert (asked.name_id, asked.indexes) == (leaver.hub[0].name_id, (leaver.hub[0].index,))
+    back = leaver.answer(away)
+    assert (to(back), leaver.read(back).status) == ("library/my-loans/slo", "Success")
+
+
+def test_every_service_is_asked_one_after_another(leaver: Leaver) -> None:
+    """Each other service of the session gets its own NameID and SessionIndex, then the upstream, then the answer."""
+    first, second = leaver.log_in(), leaver.log_in(service="e-resources")
+    page = leaver.ask("my-loans", first)
+    assert rows(page) == {"Elektroniske ressourcer": "open", "Universitetslogin (WAYF)": "open"}
+    asked = leaver.press(page, "scope=all")
+    assert to(asked) == "library/e-resources/slo"
+    assert (leaver.read(asked).name_id, leaver.read(asked).indexes) == (second.name_id, (second.index,))
+    asked = leaver.answer(asked)
+    assert to(asked) == "hub/slo"
+    assert leaver.read(leaver.answer(asked)).status == "Success"
+
+
+def test_who_stays_logged_in_elsewhere_is_told_so(leaver: Leaver) -> None:
+    """The person may keep the others: the service hears PartialLogout, and the next logout finds them again."""
+    first, second = leaver.log_in(), leaver.log_in(service="e-resources")
+    back = leaver.press(leaver.ask("my-loans", first), "scope=none")
+    assert leaver.read(back).status == PARTIAL
+    page = leaver.ask("e-resources", second)
+    assert rows(page) == {"Universitetslogin (WAYF)": "open"}

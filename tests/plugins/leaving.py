@@ -1,0 +1,131 @@
+"""A person who logs out: at the services that the test plays, and through every hop that the browser then makes."""
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker.demo import leaving
+from broker.demo.leaving import Known, Message
+from broker.demo.setting import HUB
+from broker.saml import bindings, gate, signature
+from broker.saml.names import LOGOUT_REQUEST, RESPONSE
+from tests.plugins.house import House, Person, mark
+
+PARTIAL = "Success / PartialLogout"
+
+
+@dataclass(slots=True)
+class Leaver:
+    """One person's browser; ``hub`` holds the sessions as the hub knows them, the newest last."""
+
+    house: House
+    person: Person
+    hub: list[Known] = field(default_factory=list)
+
+    def log_in(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> Known:
+        """Log in at a service and give the session as it knows it."""
+        page = self.page(name, service, way)
+        return self.landed(self.person.agree(page) if mark(page)[0] == "ask" else page)
+
+    def page(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> TestResponse:
+        """Log in as far as the page that comes after the hub."""
+        asked = self.person.ask(service)
+        url = asked.location if asked.status_code == 302 else self.person.choose(asked, way)
+        acs, fields = self.house.answer(url, name)
+        response = gate.parse(bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
+        self.hub.append(leaving.known(next(response.iter("{*}Assertion"))))
+        return self.person.get(self.person.deliver(acs, fields).location)
+
+    def landed(self, page: TestResponse) -> Known:
+        """Read the session off a page that carries an assertion."""
+        known = self.house.landing(page).session
+        assert known is not None
+        return known
+
+    def request(self, service: str, session: Known, key: signature.SigningKey | None = None) -> str:
+        """Give the address by which a service sends its signed LogoutRequest."""
+        slo = self.house.peer.slo
+        written = leaving.request(self.house.site(service).entity_id, slo, session)
+        return bindings.redirect_url(slo, "SAMLRequest", written, "its state", key or self.key)
+
+    def hub_request(self, session: Known, upstream: str = "wayf") -> str:
+        """Give the address by which the hub sends its signed LogoutRequest."""
+        slo = f"{self.person.base}/saml/sp/{upstream}/slo"
+        return bindings.redirect_url(slo, "SAMLRequest", leaving.request(HUB, slo, session), None, self.house.hub_key())
+
+    def ask(self, service: str, session: Known) -> TestResponse:
+        """Begin a logout at a service, and follow as long as the broker leads to itself."""
+        return self.follow(self.get(self.request(service, session)))
+
+    def get(self, url: str) -> TestResponse:
+        """Open one address of the broker."""
+        return self.person.client.get(self.person.path(url), base_url=self.person.base)
+
+    def press(self, page: TestResponse, link: str) -> TestResponse:
+        """Press one of the links of a page of a logout, named by a part of its address."""
+        links = [str(each.get("href")) for each in _main(page).iter("a")]
+        return self.follow(self.get(next(each for each in links if link in each)))
+
+    def follow(self, response: TestResponse) -> TestResponse:
+        """Follow as long as the broker leads to itself."""
+        while response.status_code in {302, 303} and response.location.startswith(self.person.base + "/"):
+            response = self.get(response.location)
+        return response
+
+    def answer(self, response: TestResponse, *codes: str) -> TestResponse:
+        """Answer the LogoutRequest that a redirect carries, as the service or the hub that it goes to."""
+        return self.follow(self.get(self.answering(response.location, codes)))
+
+    def answering(
+        self, url: str, codes: tuple[str, ...] = (), key: signature.SigningKey | None = None, issuer: str = ""
+    ) -> str:
+        """Give the address by which whoever ``url`` leads to answers; ``key`` and ``issuer`` may be another's."""
+        party, to, own = self._party(url)
+        written = leaving.response(issuer or party, to, self.read(url).id, codes or (leaving.SUCCESS,))
+        return bindings.redirect_url(to, "SAMLResponse", written, None, key or own)
+
+    def _party(self, url: str) -> tuple[str, str, signature.SigningKey]:
+        """Give who an address belongs to, where that one answers, and the key it signs with."""
+        parts = urlsplit(url)
+        if self.to_hub(url):
+            root = gate.parse(bindings.inflate_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
+            own = str(root.findtext("{*}Issuer"))
+            return HUB, own.replace("/metadata", "/slo"), self.house.hub_key()
+        return self.house.site(parts.path.split("/")[1]).entity_id, self.house.peer.slo, self.key
+
+    @staticmethod
+    def to_hub(url: str) -> bool:
+        """Say whether an address is the hub's."""
+        return (urlsplit(url).hostname or "").startswith("hub")
+
+    def read(self, response: TestResponse | str) -> Message:
+        """Verify and read the message of the broker that an address, or a redirect to it, carries."""
+        url = response if isinstance(response, str) else response.location
+        query = urlsplit(url).query
+        kind: bindings.Message = "SAMLRequest" if "SAMLRequest" in parse_qs(query) else "SAMLResponse"
+        ours = [signature.VerifyKey.of(each) for each in self.house.parts.keys.sp.signing_certificates]
+        return leaving.read(query, kind, ours if self.to_hub(url) else self.house.peer.keys)
+
+    @property
+    def key(self) -> signature.SigningKey:
+        """Give the key of the library's services."""
+        library = self.house.setting.library
+        return signature.SigningKey.of(library.key.encode(), library.certificate.encode())
+
+
+def to(response: TestResponse) -> str:
+    """Give the party and path a redirect leads to."""
+    parts = urlsplit(response.location)
+    return f"{(parts.hostname or '').partition('.')[0]}{parts.path}"
+
+
+def _main(page: TestResponse) -> html.HtmlElement:
+    return next(html.fromstring(page.get_data()).iter("main"))
+
+
+def rows(page: TestResponse) -> dict[str, str]:
+    """Give how each session participant stands, by its name on a page of a logout."""
+    names, states = _main(page).iter("dt"), _main(page).iter("dd")
+    return {str(name.text): str(state.get("data-state")) for name, state in zip(names, states, strict=True)}
