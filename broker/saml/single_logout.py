@@ -112,26 +112,26 @@ class SingleLogout:
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
         """Give the URL or the form that takes our signed LogoutRequest to a participant that is reached."""
-        endpoint = self._descriptor(participant.peer, now).logout
+        descriptor = self._descriptor(participant.peer, now)
+        endpoint = descriptor.logout
         if endpoint is None:
             raise MessageRefused("logout.no_endpoint")  # metadata has lost it since
         own = self._side(participant.peer)
         made = logout_messages.request(own.entity_id, endpoint.location, participant, request_id, now)
-        redirected = endpoint.binding == "redirect"
-        return _leaving(made, "SAMLRequest", endpoint.location, own.key, redirected=redirected)
+        return _leaving(made, "SAMLRequest", endpoint.location, own.key, descriptor)
 
     def respond(self, request: LogoutRequest, response_id: str, status: Status, now: datetime) -> str | PostForm | None:
         """Give the URL or the form that takes our signed LogoutResponse to the one place that is the asker's own.
 
         None where its metadata names none. RelayState goes back verbatim, and nowhere else.
         """
-        endpoint = self._descriptor(request.peer, now).logout
+        descriptor = self._descriptor(request.peer, now)
+        endpoint = descriptor.logout
         if endpoint is None:
             return None
         own, to = self._side(request.peer), endpoint.response
         made = logout_messages.response(own.entity_id, to, request.id, response_id, status=status, now=now)
-        redirected, state = endpoint.binding == "redirect", request.relay_state
-        return _leaving(made, "SAMLResponse", to, own.key, redirected=redirected, relay_state=state)
+        return _leaving(made, "SAMLResponse", to, own.key, descriptor, relay_state=request.relay_state)
 
     def reaches(self, peer: Peer) -> bool:
         """Say whether a peer has an endpoint, and keys by which its answer could be believed."""
@@ -187,11 +187,13 @@ def _leaving(
     kind: bindings.Message,
     to: str,
     key: signature.SigningKey,
+    descriptor: ServiceDescriptor | UpstreamDescriptor,
     *,
-    redirected: bool,
     relay_state: str | None = None,
 ) -> str | PostForm:
-    if redirected:
-        return bindings.redirect_url(to, kind, etree.tostring(root, encoding="utf-8"), relay_state, key)
-    signature.sign(root, key)
+    if descriptor.logout and descriptor.logout.binding == "redirect":
+        return bindings.redirect_url(
+            to, kind, etree.tostring(root, encoding="utf-8"), relay_state, key, by=descriptor.signing.method
+        )
+    signature.sign(root, key, descriptor.signing)
     return PostForm(to, bindings.post_fields(etree.tostring(root, encoding="utf-8"), kind, relay_state))
