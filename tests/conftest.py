@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.plugins.saml_messages",
     "tests.plugins.saml_parties",
     "tests.plugins.house",
+    "tests.plugins.stage",
     "tests.plugins.demo",
     "tests.plugins.chromium",
     "tests.plugins.pin_bench",

@@ -33,7 +33,8 @@ ASSERTION: Final = {
     "not_yet_valid": 19, "expired": 19, "audience_missing": 17, "audience": 17, "unknown_condition": 20,
     "proxying_forbidden": 20, "statements": 20, "authenticated_later": 19, "authenticated_before": 19,
     "session_ended": 19,
-    "loop": 18, "authority_missing": 18, "institution_unknown": 18, "institution_not_asked": 18,
+    "attribute_statements": 22, "eid_name": 20, "loop": 18, "authority_missing": 18, "institution_unknown": 18,
+    "institution_not_asked": 18,
 }  # fmt: skip
 REQUEST: Final = {
     "unsigned": 24, "version": 14, "destination": 26, "zone": 26, "issued_later": 26, "issued_long_ago": 26,

@@ -97,6 +97,10 @@ class Wrapping:
         hidden = "genuine" if self.read == "evil" else "evil"
         return f"{self.signed} signed, {hidden} in {self.place}, {self.name} ID, signature at the {self.carrier}"
 
+    def octets(self, parties: Parties) -> bytes:
+        """Give the message."""
+        return self.make(parties)[0]
+
     def make(self, parties: Parties) -> tuple[bytes, bytes]:
         """Give the message, and the genuine element as its signature covers it."""
         return _responses(self, parties) if self.signed == "Response" else _assertions(self, parties)

@@ -1,0 +1,199 @@
+"""Every hostile message sent to the real endpoints: a page, one line in the log, and nothing else happens."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from lxml import etree
+from werkzeug.test import TestResponse
+
+from broker.saml import bindings
+from broker.saml.names import ASSERTION as ASSERTED
+from broker.saml.names import ENCRYPTED_ASSERTION, SAMLP
+from tests.plugins.attack_classes import CLASSES
+from tests.plugins.defences import ASSERTION, LIMITS, REQUEST, RESPONSE
+from tests.plugins.hostile_requests import ACS, ACS_VARIANTS, REFUSED
+from tests.plugins.hostile_requests import HOSTILE as REQUESTS
+from tests.plugins.hostile_responses import HOSTILE, VARIANTS, Hostile
+from tests.plugins.house import form, mark
+from tests.plugins.known_messages import ATTACKS
+from tests.plugins.saml_messages import Forge
+from tests.plugins.saml_parties import BASE, LOANS, Parties, edit
+from tests.plugins.signed_tricks import TRICKS
+from tests.plugins.stage import Stage
+from tests.plugins.wrapping import wrappings
+
+ECHOES: Final = (b"chief@au.dk", b"au1@au.dk", b"Asta Ravn", b"<script>", b"evil.example", b"urn:e")
+
+
+GONE: Final = {"no such transaction", "not an outstanding request of this upstream"}
+
+
+KNOWN: Final = {**RESPONSE, **ASSERTION}
+Make = Callable[[Parties, Forge], bytes]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A hostile Response: its class, how it is made, and how the login was begun that it answers."""
+
+    name: str
+    number: int
+    make: Make
+    cause: str
+    upstream: str = "wayf"
+    asked: tuple[tuple[str, Any], ...] = ()
+
+
+def _trick(make: Callable[[Parties], bytes]) -> Make:
+    return lambda parties, _forge: make(parties)
+
+
+def _known(make: Callable[[Forge], bytes]) -> Make:
+    return lambda _parties, forge: make(forge)
+
+
+def _rows() -> Iterator[Sent]:
+    for name, (make, cause) in TRICKS.items():
+        yield Sent(name, int(name.split()[0]), _trick(make), cause)
+    for how in wrappings():
+        yield Sent(str(how), 1, _trick(how.octets), "gate.")
+    for name, row in HOSTILE.items():
+        more = tuple(each for each in row.more if each[0] != "expected")
+        asked = "nemid" if name == "other_upstream" else row.upstream
+        gone = name in {"other_upstream", "in_response_to"}  # found before the check of that name
+        cause = "no" if gone else f"response.{name}"
+        yield Sent(name, KNOWN[name], _trick(row.octets), cause, row.upstream, (*more, ("upstream", asked)))
+    for name, change in VARIANTS:
+        yield Sent(f"{name} again", KNOWN[name], _trick(Hostile(change).octets), "response.")
+    for name, (known, cause) in ATTACKS.items():
+        yield Sent(name, int(name.split()[0]), _known(known), f"gate.{cause}")
+
+
+ROWS: Final = list(_rows())
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Give what was logged since the last time."""
+    return [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+
+
+def harmless(response: TestResponse, logged: list[dict[str, Any]]) -> str:
+    """Check the page and the line of a refusal, and give its cause."""
+    assert response.status_code in {400, 410}, response.status
+    assert response.location is None
+    assert not response.headers.getlist("Set-Cookie")
+    assert mark(response)[0] == "error"
+    (line,) = logged
+    assert line["event"] == "refused"
+    assert line["reference"].encode() in response.get_data()
+    written = response.get_data() + json.dumps(line).encode()
+    assert [each for each in ECHOES if each in written] == []
+    return str(line["cause"])
+
+
+def _send(stage: Stage, forge: Forge, row: Sent, capsys: pytest.CaptureFixture[str]) -> None:
+    begun = stage.begun(**dict(row.asked))
+    lines(capsys)
+    response = stage.post(row.make(stage.guests, forge), row.upstream)
+    cause = harmless(response, lines(capsys))
+    # What the gate alone would let pass answers nobody's request; what is no message at all is seen before the gate.
+    known = row.name in ATTACKS and (cause in GONE or cause.startswith("gate."))
+    assert known or cause.startswith(row.cause), cause
+    assert stage.transaction(begun.id) in {begun, begun.consumed(stage.guests.asked["id"])}
+
+
+@pytest.mark.parametrize("number", sorted({row.number for row in ROWS}))
+def test_a_hostile_response_does_nothing(
+    stage: Stage, forge: Forge, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Never a 5xx, a redirect or a cookie; one line with cause and reference; at most the request is consumed."""
+    assert number in CLASSES
+    amiss = []
+    for row in (each for each in ROWS if each.number == number):
+        try:
+            _send(stage, forge, row, capsys)
+        except AssertionError as error:
+            amiss.append(f"{row.name}: {error}")
+    assert not amiss, "\n".join(amiss)
+
+
+@pytest.mark.attack(1, 5, 23, control=True)
+@pytest.mark.parametrize("how", ["assertion", "Response", "both", "encrypted"])
+def test_the_true_response_arrives(stage: Stage, how: str) -> None:
+    """The same endpoint, the same login, nothing changed: the browser is sent on with its arrival."""
+    begun = stage.begun()
+    root = stage.guests.response(edit("saml:Assertion", ID=f"_{how}"))
+    ways = {"assertion": {}, "Response": {"whole": True}, "both": {"both": True}}
+    raw = etree.tostring(stage.guests.sealed(root)) if how == "encrypted" else stage.guests.signed(root, **ways[how])  # type: ignore[arg-type]
+    response = stage.post(raw)
+    assert response.status_code == 303
+    assert response.location.startswith(f"{BASE}/login/{begun.id}?arrival=")
+
+
+def _requests(stage: Stage) -> Iterator[tuple[str, str, Any]]:
+    for name, change in REQUESTS.items():
+        yield name, f"request.{name}", change
+    for url in ACS_VARIANTS:
+        yield url, "request.acs", edit(".", **{ACS: url})
+    assert stage
+
+
+@pytest.mark.parametrize("binding", ["Redirect", "POST"])
+def test_a_hostile_request_begins_nothing(stage: Stage, binding: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An AuthnRequest wrong in one thing is a page of ours by either binding; nobody is sent anywhere."""
+    guests = stage.guests
+    for name, cause, change in _requests(stage):
+        root = guests.authn_request(change)
+        key = None if name == "unsigned" else guests.service.key
+        lines(capsys)
+        response = stage.ask(guests.query(root, key=key)) if binding == "Redirect" else stage.ask_by_post(root, key)
+        assert harmless(response, lines(capsys)) == cause, name
+    assert {*REQUESTS} == {*REQUEST}
+
+
+def test_what_is_not_done_is_told_at_the_registered_acs(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """A request of a verified service that cannot be served is answered there, with a status and no assertion."""
+    assert {name for name, _, _ in REFUSED} == {*LIMITS}
+    for name, change, status in REFUSED:
+        lines(capsys)
+        root = stage.guests.authn_request(change)
+        response = stage.ask(stage.guests.query(root, key=stage.guests.service.key))
+        action, fields = form(response)
+        answer = etree.fromstring(bindings.decode_post(fields["SAMLResponse"]))
+        codes = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
+        assert (response.status_code, action, fields["RelayState"]) == (200, f"{LOANS}/acs", "state/1"), name
+        assert codes == [status.top, status.second]
+        assert not [*answer.iter(ASSERTED, ENCRYPTED_ASSERTION)]
+        (line,) = lines(capsys)
+        assert (line["event"], line["cause"]) == ("request_refused", f"request.{name}")
+
+
+@pytest.mark.attack(24, 26, control=True)
+@pytest.mark.parametrize("binding", ["Redirect", "POST"])
+def test_the_true_request_begins_a_login(stage: Stage, binding: str) -> None:
+    """Signed by the service, for us, fresh and to its registered ACS."""
+    root, key = stage.guests.authn_request(), stage.guests.service.key
+    response = stage.ask(stage.guests.query(root, key=key)) if binding == "Redirect" else stage.ask_by_post(root, key)
+    assert (response.status_code, response.location[: len(BASE) + 7]) == (303, f"{BASE}/login/")
+
+
+def test_a_replayed_response_is_refused(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    """Again as it was, in a new envelope, or to the next request: an assertion serves once (row 15)."""
+    begun = stage.begun()
+    raw = stage.guests.signed(stage.guests.response(edit("saml:Assertion", ID="_twice")))
+    assert stage.post(raw).status_code == 303
+    kept = stage.transaction(begun.id)
+    envelope = etree.fromstring(raw)
+    envelope.set("ID", "_another")
+    lines(capsys)
+    for again in (raw, etree.tostring(envelope)):
+        assert harmless(stage.post(again), lines(capsys)) == "response.replayed"
+    later = stage.begun()
+    envelope.set("InResponseTo", stage.guests.asked["id"])
+    lines(capsys)
+    assert harmless(stage.post(etree.tostring(envelope)), lines(capsys)) == "response.confirms_request"
+    assert stage.transaction(begun.id) == kept
+    assert stage.transaction(later.id) == later.consumed(stage.guests.asked["id"])

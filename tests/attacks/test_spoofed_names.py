@@ -1,0 +1,97 @@
+"""What a hub may sign and still not be believed, or shown as it stands (rows 21, 22 and 32 over HTTP)."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+from lxml import etree
+
+from broker.demo import hub
+from broker.demo.personas import persona
+from broker.demo.setting import HUB
+from broker.saml import bindings, signature
+from broker.saml.names import ASSERTION, SAML, SIGNATURE
+from tests.plugins.house import House, Person, mark
+
+SCRIPT: Final = "</title><script>alert(1)</script>{{7*7}}${7*7}"
+EPPN: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6"
+SCOPED: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.9"
+CN: Final = "urn:oid:2.5.4.3"
+
+
+def _values(root: Any, name: str) -> Iterator[Any]:
+    for each in root.iter(f"{{{SAML}}}Attribute"):
+        if each.get("Name") == name:
+            yield from each
+
+
+def _answered(person: Person, spoil: Any) -> Any:
+    """Let the hub itself sign what ``spoil`` makes of its answer, and follow it to our page."""
+    house = person.house
+    asked = hub.read(urlsplit(person.choose(person.ask())).query)
+    root = etree.fromstring(hub.response(HUB, asked, persona("asta"), house.hub_key(), house.clock.now()))
+    for each in list(root.iter(SIGNATURE)):
+        each.getparent().remove(each)  # type: ignore[union-attr]
+    spoil(root)
+    signature.sign(root.find(ASSERTION), house.hub_key())  # type: ignore[arg-type]
+    arrived = person.deliver(asked.acs, bindings.post_fields(etree.tostring(root), "SAMLResponse", None))
+    assert arrived.status_code == 303
+    return person.get(arrived.location)
+
+
+def _write(name: str, text: str) -> Any:
+    def spoil(root: Any) -> None:
+        for each in _values(root, name):
+            each.text = text
+
+    return spoil
+
+
+def _again(name: str, text: str) -> Any:
+    def spoil(root: Any) -> None:
+        (value, *_) = _values(root, name)
+        other = etree.fromstring(etree.tostring(value.getparent()))
+        other[0].text = text
+        value.getparent().addnext(other)
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        pytest.param(_write(EPPN, "asta@ku.dk"), "scope_mismatch", marks=pytest.mark.attack(21)),
+        pytest.param(_write(EPPN, "asta@au.dk.evil.example"), "scope_mismatch", marks=pytest.mark.attack(21)),
+        pytest.param(_write(EPPN, "asta@au.dk@au.dk"), "bad_value", marks=pytest.mark.attack(21)),
+        pytest.param(_again(EPPN, "chief@au.dk"), "several_values", marks=pytest.mark.attack(22)),
+        pytest.param(_write(SCOPED, "student@ku.dk"), "no_affiliation", marks=pytest.mark.attack(21)),
+    ],
+    ids=["another's scope", "a longer scope", "two scopes", "two names", "another's affiliation"],
+)
+def test_a_spoofed_name_ends_the_login(
+    old_house: House, spoil: Any, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Though the hub signed it: the page says so, nothing is released, and the value is on no line."""
+    page = _answered(old_house.person(), spoil)
+    assert page.status_code == 403
+    assert mark(page)[1] == reason
+    logged = capsys.readouterr().out
+    assert "asta@" not in logged
+    assert "chief@" not in logged
+
+
+@pytest.mark.attack(32)
+@pytest.mark.parametrize("name", [CN, "urn:oid:2.16.840.1.113730.3.1.241", "urn:oid:0.9.2342.19200300.100.1.3"])
+def test_an_attribute_is_never_code(old_house: House, name: str) -> None:
+    """A name of a person may be written as a script, and is shown, if at all, as text."""
+    page = _answered(old_house.person(), _write(name, SCRIPT)).get_data(as_text=True)
+    assert "<script>alert" not in page
+    assert "</title><script" not in page
+    assert "$49" not in page
+
+
+@pytest.mark.attack(21, 22, 32, control=True)
+def test_the_true_name_goes_on(old_house: House) -> None:
+    """The same answer, signed again without a change, leads to the question."""
+    assert mark(_answered(old_house.person(), lambda _: None))[0] == "ask"

@@ -1,0 +1,148 @@
+"""A whole broker among the parties of ``saml_parties``: what they say to its faces they can send it over HTTP."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from lxml import etree
+from werkzeug.test import TestResponse
+
+from broker import parts as parts_of
+from broker.core.transaction import Transaction
+from broker.demo import setting as demo
+from broker.demo.identity import Identity
+from broker.demo.setting import Ports, Setting
+from broker.saml import bindings, signature
+from tests.plugins import saml_parties as named
+from tests.plugins.house import Clock, House, standing
+from tests.plugins.saml_parties import BASE, NOW, Change, Parties
+
+_MORE = f"""
+[upstreams.kb]
+profile = "saml"
+entity_id = "{named.DIRECT}"
+attribute_map = "wayf"
+label = {{{{ en = "KB", da = "KB" }}}}
+
+[upstreams.eid]
+profile = "oiosaml3"
+entity_id = "{named.EID}"
+cbc = true
+label = {{{{ en = "EID", da = "EID" }}}}
+
+{{services}}
+[sign_up]"""
+_METHODS = {"my-loans": ("wayf", "nemid", "kb", "eid"), "myprint": ("wayf",), "e-resources": ("wayf", "nemid")}
+_TITLES = {"my-loans": named.LOANS, "myprint": named.PRINT, "e-resources": named.OPEN}
+
+
+class At(Ports):
+    """The demo's ports, with the broker at the parties' address."""
+
+    def origin(self, party: str) -> str:
+        """Give the address browsers use."""
+        return BASE if party == "broker" else super().origin(party)
+
+
+@dataclass(frozen=True, repr=False)
+class Guests(Parties):
+    """The parties, whose upstreams answer the request that was asked last."""
+
+    asked: dict[str, str] = field(default_factory=lambda: {"id": "_q1"})
+
+    def response(self, *changes: Change, upstream: str = "wayf", now: datetime = NOW) -> Any:
+        """Give an unsigned Response to that request, true but for the changes."""
+        root = super().response(upstream=upstream, now=now)
+        for each in root.iter():
+            if each.get("InResponseTo"):
+                each.set("InResponseTo", self.asked["id"])
+        for change in changes:
+            change(root)
+        return root
+
+
+@dataclass(slots=True)
+class Stage:
+    """The broker, its guests, and one transaction of a service that may ask an upstream again and again."""
+
+    house: House
+    guests: Guests
+
+    @property
+    def now(self) -> datetime:
+        """Give the time it is for the broker."""
+        return self.house.clock.now()
+
+    def begun(self, upstream: str = "wayf", **how: Any) -> Transaction:
+        """Begin a login in a browser, ask an upstream, and let its answers be to that."""
+        broker = self.house.broker
+        held, _ = broker.begin(replace(self.guests.request, **how), self.now, None, shared=False)
+        bound = broker.bind(held, "browser", self.now)
+        asked, outstanding = broker.ask_upstream(bound, upstream, self.now)
+        self.guests.asked["id"] = outstanding.id
+        return asked.transaction
+
+    def transaction(self, name: str) -> Transaction:
+        """Give a transaction as it is stored."""
+        return self.house.broker.read(name, self.now).transaction
+
+    @property
+    def client(self) -> FlaskClient:
+        """Give a browser without cookies, as the ACS sees every one."""
+        return self.house.app.test_client()
+
+    def post(self, xml: bytes, upstream: str = "wayf", **more: str) -> TestResponse:
+        """Bring a Response to an ACS."""
+        sent = {**bindings.post_fields(xml, "SAMLResponse", None), **more}
+        return self.client.post(f"/saml/sp/{upstream}/acs", data=sent, base_url=BASE)
+
+    def ask(self, query: str) -> TestResponse:
+        """Bring an AuthnRequest to the SSO endpoint by Redirect."""
+        return self.client.get(f"/saml/idp/sso?{query}", base_url=BASE)
+
+    def ask_by_post(self, root: Any, key: signature.SigningKey | None) -> TestResponse:
+        """Bring an AuthnRequest to it by POST, signed if a key is given."""
+        if key:
+            signature.sign(root, key)
+        sent = bindings.post_fields(etree.tostring(root), "SAMLRequest", "state/1")
+        return self.client.post("/saml/idp/sso", data=sent, base_url=BASE)
+
+
+def _written(folder: Path, parties: Parties, monkeypatch: pytest.MonkeyPatch) -> Setting:
+    """Write a demo's folder in which everybody has the parties' names, keys and metadata."""
+    institutions = (("AU", named.AU), ("KU", named.KU), ("NEMLOGIN", named.NEMLOGIN))
+    for name, value in (*institutions, ("NEMLOGIN_BIRK", "https://birk.example/nemlogin")):
+        monkeypatch.setattr(demo, name, value)
+    monkeypatch.setattr(demo, "HUB", named.HUB)
+    monkeypatch.setattr(demo, "METHODS", _METHODS)
+    services = {name: (*demo.SERVICES[name][:2], _TITLES[name]) for name in demo.SERVICES}
+    monkeypatch.setattr(demo, "SERVICES", services)
+    monkeypatch.setattr(demo, "_TOML", demo._TOML.replace("{services}\n[sign_up]", _MORE))
+    setting = demo.write(folder, At(48090), NOW)
+    for name, source in (("metadata", parties.folder / "metadata"), ("keys", parties.folder / "keys")):
+        shutil.rmtree(folder / name)
+        shutil.copytree(source, folder / name)
+    hub = Identity(parties.hub.private.decode(), parties.hub.certificate.decode())
+    library = Identity(parties.service.private.decode(), parties.service.certificate.decode())
+    return replace(setting, hub=hub, library=library)
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterator[Stage]:
+    """Give a broker among the parties, for all tests of a module; its clock began at NOW."""
+    folder = tmp_path_factory.mktemp("stage")
+    clock = Clock(NOW - datetime.now(UTC))
+    with pytest.MonkeyPatch.context() as patch:
+        setting = _written(folder / "demo", parties, patch)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts_of, "now", clock.now)
+        patch.setattr("broker.app.now", clock.now)
+        with standing(setting, folder, clock, {}) as house:
+            given = {each.name: getattr(parties, each.name) for each in fields(parties)}
+            guests = Guests(**{**given, "face": house.desk.upstream_face, "idp": house.desk.service_face})
+            yield Stage(house, guests)
