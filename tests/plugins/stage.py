@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from broker import parts as parts_of
 from broker.core.transaction import Transaction
+from broker.demo import person
 from broker.demo import setting as demo
 from broker.demo.identity import Identity
 from broker.demo.setting import Ports, Setting
@@ -27,17 +28,23 @@ _MORE = f"""
 profile = "saml"
 entity_id = "{named.DIRECT}"
 attribute_map = "wayf"
-label = {{{{ en = "KB", da = "KB" }}}}
+label = {{ en = "KB", da = "KB" }}
 
 [upstreams.eid]
 profile = "oiosaml3"
 entity_id = "{named.EID}"
 cbc = true
-label = {{{{ en = "EID", da = "EID" }}}}
+label = {{ en = "EID", da = "EID" }}
 
-{{services}}
-[sign_up]"""
-_METHODS = {"my-loans": ("wayf", "nemid", "kb", "eid"), "myprint": ("wayf",), "e-resources": ("wayf", "nemid")}
+"""
+_NAMES = {
+    demo.HUB: named.HUB,
+    person.AU: named.AU,
+    person.KU: named.KU,
+    person.NEMLOGIN: named.NEMLOGIN,
+    person.NEMLOGIN_BIRK: "https://birk.example/nemlogin",
+}
+_WAYS, _MORE_WAYS = '["library", "wayf", "nemid"]', '["library", "wayf", "nemid", "kb", "eid"]'
 _TITLES = {"my-loans": named.LOANS, "myprint": named.PRINT, "e-resources": named.OPEN}
 
 
@@ -113,17 +120,15 @@ class Stage:
         return self.client.post("/saml/idp/sso", data=sent, base_url=BASE)
 
 
-def _written(folder: Path, parties: Parties, monkeypatch: pytest.MonkeyPatch) -> Setting:
+def _written(folder: Path, parties: Parties) -> Setting:
     """Write a demo's folder in which everybody has the parties' names, keys and metadata."""
-    institutions = (("AU", named.AU), ("KU", named.KU), ("NEMLOGIN", named.NEMLOGIN))
-    for name, value in (*institutions, ("NEMLOGIN_BIRK", "https://birk.example/nemlogin")):
-        monkeypatch.setattr(demo, name, value)
-    monkeypatch.setattr(demo, "HUB", named.HUB)
-    monkeypatch.setattr(demo, "METHODS", _METHODS)
-    services = {name: (*demo.SERVICES[name][:2], _TITLES[name]) for name in demo.SERVICES}
-    monkeypatch.setattr(demo, "SERVICES", services)
-    monkeypatch.setattr(demo, "_TOML", demo._TOML.replace("{services}\n[sign_up]", _MORE))
     setting = demo.write(folder, At(48090), NOW)
+    text = setting.config.read_text(encoding="utf-8")
+    services = {demo.SERVICES[name][2]: entity_id for name, entity_id in _TITLES.items()}
+    for old, new in {**_NAMES, **services, "[sign_up]": _MORE + "[sign_up]"}.items():
+        assert old in text
+        text = text.replace(old, new)
+    setting.config.write_text(text.replace(_WAYS, _MORE_WAYS), encoding="utf-8")
     for name, source in (("metadata", parties.folder / "metadata"), ("keys", parties.folder / "keys")):
         shutil.rmtree(folder / name)
         shutil.copytree(source, folder / name)
@@ -137,8 +142,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterato
     """Give a broker among the parties, for all tests of a module; its clock began at NOW."""
     folder = tmp_path_factory.mktemp("stage")
     clock = Clock(NOW - datetime.now(UTC))
-    with pytest.MonkeyPatch.context() as patch:
-        setting = _written(folder / "demo", parties, patch)
+    setting = _written(folder / "demo", parties)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts_of, "now", clock.now)
         patch.setattr("broker.app.now", clock.now)
