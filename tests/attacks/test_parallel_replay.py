@@ -1,0 +1,30 @@
+"""Two workers, one answer posted three times at once: one assertion a login, on either store (attacks.md row 15)."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from broker.demo.running import running
+from broker.demo.setting import Ports, write
+from tests.plugins.demo import free_base
+from tests.plugins.parallel import TIMES, Replays, prepared
+
+
+@pytest.mark.attack(15)
+@pytest.mark.parametrize(("store", "logins"), [("sqlite", 500), ("redis", 50)])
+def test_every_answer_serves_once(store: str, logins: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Of three posts in parallel exactly one arrives, and as many assertions are issued as people logged in."""
+    url = "sqlite:state/broker.db" if store == "sqlite" else request.getfixturevalue("redis_url")
+    setting = write(tmp_path / "demo", Ports(free_base()), datetime.now(UTC), store=url)
+    prepared(setting)
+    with running(setting) as demo:
+        replays = Replays(demo)
+        replays.run(logins)
+    log = (setting.folder / "broker.log").read_text()
+    assert replays.statuses[303] == logins
+    assert sum(replays.statuses.values()) == TIMES * logins
+    assert set(replays.statuses) <= {303, 400, 410}
+    assert len(set(replays.assertions)) == logins
+    assert log.count('"event": "issued"') == logins + 1  # and the one that put the consent on file
+    assert '"event": "unexpected"' not in log

@@ -1,0 +1,118 @@
+"""Browsers that log in at two real workers as fast as they can, and post every answer several times at once."""
+
+import http.client
+import re
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode, urlsplit
+
+from broker.demo import checking, hub, library
+from broker.demo.browsing import Browser
+from broker.demo.personas import persona
+from broker.demo.running import Running
+from broker.demo.setting import HUB, SERVICES, Setting
+from broker.saml import bindings, signature
+
+TIMES: Final = 3
+_FORM: Final = re.compile(rb'name="SAMLResponse" value="([^"]+)"')
+
+
+@dataclass(slots=True)
+class Wire:
+    """One kept-alive connection with a browser's cookies."""
+
+    origin: str
+    cookies: dict[str, str] = field(default_factory=dict)
+    connection: http.client.HTTPConnection = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Connect to the loopback, whatever the name."""
+        self.connection = http.client.HTTPConnection("127.0.0.1", urlsplit(self.origin).port, timeout=60)
+
+    def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
+        """Send one request and give status, Location and body; no redirect is followed."""
+        parts = urlsplit(url)
+        headers = {"Host": urlsplit(self.origin).netloc}
+        if self.cookies:
+            headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        if fields is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        body = urlencode(fields) if fields is not None else None
+        self.connection.request(method, f"{parts.path}?{parts.query}", body, headers)
+        answer = self.connection.getresponse()
+        for value in answer.headers.get_all("Set-Cookie") or ():
+            key, _, rest = value.partition("=")
+            self.cookies[key] = rest.partition(";")[0]
+        return answer.status, answer.getheader("Location") or "", answer.read()
+
+
+def prepared(setting: Setting) -> None:
+    """Leave one way to log in, so that a browser that is known is sent on at once."""
+    text = setting.config.read_text(encoding="utf-8")
+    setting.config.write_text(re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text), encoding="utf-8")
+
+
+class Replays:
+    """Logins of one person whose consent is on file, each answer posted three times in parallel."""
+
+    def __init__(self, demo: Running) -> None:
+        """Make the borrower and put the consent on file."""
+        self.demo, self.peer = demo, demo.peer()
+        self.key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
+        checking.walk(Browser(), demo.setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
+        title, _, entity_id = SERVICES["my-loans"]
+        self.site = library.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
+        self.statuses: Counter[int] = Counter()
+        self.assertions: list[bytes] = []
+        self._lock = threading.Lock()
+
+    def run(self, logins: int, browsers: int = 4) -> None:
+        """Log in so often, over so many browsers at once."""
+        left = iter(range(logins))
+
+        def browse() -> None:
+            origin = self.demo.setting.ports.origin("broker")
+            wires = [Wire(origin) for _ in range(TIMES + 1)]
+            with ThreadPoolExecutor(TIMES) as pool, ExitStack() as ending:
+                for each in wires:
+                    ending.callback(each.connection.close)
+                while True:
+                    with self._lock:
+                        if next(left, None) is None:
+                            return
+                    self._once(wires, pool)
+
+        with ThreadPoolExecutor(browsers) as pool:
+            for each in [pool.submit(browse) for _ in range(browsers)]:
+                each.result()
+
+    def _once(self, wires: list[Wire], pool: ThreadPoolExecutor) -> None:
+        browser, *posters = wires
+        url = library.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
+        while not url.startswith(self.demo.setting.ports.origin("hub")):
+            _, url, _ = browser.send("GET", url)
+        asked = hub.read(urlsplit(url).query)
+        xml = hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
+        fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        together = threading.Barrier(TIMES)
+
+        def post(wire: Wire) -> tuple[int, str]:
+            together.wait(60)
+            status, onward, _ = wire.send("POST", asked.acs, fields)
+            return status, onward
+
+        answers = list(pool.map(post, posters))
+        arrivals = [onward for status, onward in answers if status == 303]
+        page = b""
+        for onward in arrivals:
+            _, _, page = browser.send("GET", onward)
+        found = _FORM.search(page)
+        browser.cookies = {name: value for name, value in browser.cookies.items() if name.startswith("b-")}
+        with self._lock:
+            self.statuses.update(status for status, _ in answers)
+            self.assertions += [found[1]] if found else []
