@@ -129,7 +129,11 @@ class Rules:
     def decide_on(self, transaction: Transaction, reading: Reading, now: datetime) -> Decision:
         """Decide as ``decide`` does, where the transaction's authentication has been read already."""
         login = self._login(transaction, reading)
-        return evaluate(self.policies(), login, self.service(transaction.request.service), now)
+        service = self.service(transaction.request.service)
+        rows = self.maps[service.attribute_map].rows
+        # Its metadata speaks by Names on the wire, policies by ours: what its map cannot name is not required.
+        named = replace(service, required=frozenset(row.name for row in rows if row.wire in service.requires))
+        return evaluate(self.policies(), login, named, now)
 
     def lacking(self, transaction: Transaction, now: datetime) -> ProveMailbox | None:
         """Give the step in which the person proves what their intent needs and they have not proved, or None."""

@@ -116,4 +116,6 @@ class Service:
     encrypts: bool = False  # publishes an encryption key; without one no CPR leaves (invariant 4)
     attribute_map: str = "library"
     scope: str | None = None  # of the identifiers that we make for people; without one none is made
+    requires: frozenset[str] = frozenset()  # Names on the wire that its metadata marks as required
+    required: frozenset[str] | None = None  # the same in our names; None: not looked at
     subject_id_req: str | None = None  # which of them its metadata wants: subject-id, pairwise-id, any or none

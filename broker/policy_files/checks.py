@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date
 
 from broker.core.attributes import AttributeMap, wire
+from broker.core.categories import BUNDLES
 from broker.core.cpr import looks_like_cpr
 from broker.core.entities import Service
 from broker.core.errors import Fault
@@ -120,6 +121,10 @@ def _entry(policy: Policy, release: Release, folder: str, services: Collection[s
         if category and listed.name in NEVER_BY_CATEGORY:
             mend = "list it under the service's own name"
             yield _fault(folder, listed.place, f"{listed.name} is never released to a category", mend)
+        bundle = BUNDLES.get(release.service, {listed.name})
+        if listed.name not in bundle:
+            what = f"{listed.name} is none of the attributes of {release.service}"
+            yield _fault(folder, listed.place, what, f"those are {', '.join(sorted(bundle))}")
         if listed.optional and release.legal_basis != "consent":
             mend = "a choice is only a choice under legal_basis: consent"
             yield _fault(folder, listed.place, f"{listed.name} is optional without consent", mend)

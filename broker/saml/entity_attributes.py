@@ -27,6 +27,12 @@ def said(role: etree._Element, name: str) -> Iterator[str]:
                 yield from ("".join(str(part) for part in value.itertext()).strip() for value in each)
 
 
+def required(role: etree._Element) -> frozenset[str]:
+    """Give the Names of the attributes that a service marks as required; NameFormat and FriendlyName decide nothing."""
+    listed = role.iterfind(f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute")
+    return frozenset(each.get("Name", "") for each in listed if each.get("isRequired", "").strip() in {"true", "1"})
+
+
 def subject_id_req(role: etree._Element) -> str | None:
     """Give which subject identifier a service wants; "none" where it says two things or what nobody knows."""
     wishes = set(said(role, REQ))

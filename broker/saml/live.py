@@ -204,4 +204,5 @@ def _described(service: Service, metadata: Metadata) -> Service:
         encrypts=found.encryption is not None,
         categories=categories,
         subject_id_req=found.subject_id_req,
+        requires=found.required,
     )

@@ -13,7 +13,7 @@ from broker.core.errors import MessageRefused
 from broker.saml import algorithms
 from broker.saml.addresses import web_address
 from broker.saml.algorithms import SEALED, SIGNED, Sealing, Signing
-from broker.saml.entity_attributes import subject_id_req
+from broker.saml.entity_attributes import required, subject_id_req
 from broker.saml.logout_endpoints import LogoutEndpoint, single_logout
 from broker.saml.names import DS, MD, POST, REDIRECT
 from broker.saml.signature import VerifyKey
@@ -73,6 +73,7 @@ class ServiceDescriptor:
     privacy_statement: Text | None = None
     until: datetime | None = None
     categories: frozenset[str] = frozenset()  # as a pinned feed has them, never as a file says
+    required: frozenset[str] = frozenset()  # Names of the attributes that it says it cannot do without
     subject_id_req: str | None = None  # subject-id, pairwise-id, any or none; None where it does not say
     logout: LogoutEndpoint | None = None
 
@@ -215,6 +216,7 @@ def service(
         until=until,
         subject_id_req=subject_id_req(element),
         logout=single_logout(element),
+        required=required(element),
     )
     return None if faults else descriptor
 
