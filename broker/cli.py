@@ -1,4 +1,4 @@
-"""The command line: serve, check, keys, policies, enrolments and the demo."""
+"""The command line: serve, check, keys, metadata, policies, enrolments and the demo."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 import click
 
 from broker import inspection
-from broker.commands import enrolments, keys, policies
+from broker.commands import enrolments, keys, metadata, policies
 from broker.commands.telling import CONFIGURATION, FINDINGS, as_json, show, told
 from broker.inspection import configuration
 
@@ -106,7 +106,7 @@ def _ended(code: int, _: int, __: object) -> NoReturn:
     raise SystemExit(code)
 
 
-for _group in (keys.keys, policies.policy, enrolments.enrolments):
+for _group in (keys.keys, metadata.metadata, policies.policy, enrolments.enrolments):
     broker.add_command(_group)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from broker import attribute_maps, policies, wording
+from broker import attribute_maps, parties, policies, wording
 from broker.config import Config
 from broker.core.entities import Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
@@ -55,7 +55,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
 def findings(parts: Parts) -> list[str]:
     """Give everything that a careful administrator would want to mend, a sentence each."""
     found = [f"{name}: {fault}" for name, faults in readiness(parts).items() for fault in faults]
-    found += [f"metadata: {each}" for each in (*parts.metadata.alarms(now()), *parts.metadata.snapshot.told)]
+    found += [each for each in (f"metadata: {fault}" for fault in parties.findings(parts)) if each not in found]
     found += [f"policies: {fault}" for fault in (*parts.policies.stale, *parts.policies.current.warnings)]
     try:
         found += [f"library: {fault}" for fault in parts.library.faults(now() + _ASKED_FOR)]

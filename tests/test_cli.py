@@ -23,6 +23,7 @@ COMMANDS = (
     *((each,) for each in ("serve", "check", "healthcheck")),
     ("keys", "list"),
     ("keys", "rotate"),
+    *(("metadata", each) for each in ("show", "refresh", "check")),
     ("policy", "check"),
     ("policy", "test"),
     *(("enrolments", *each) for each in (("list",), ("show", "x"), ("retry", "x"), ("run",))),

@@ -1,0 +1,73 @@
+"""What is told of the parties' metadata: where each was found, until when it is good, and what is wrong."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from broker.core.entities import Institution, Upstream
+from broker.parts import Parts, now
+from broker.saml.following import Outcome
+from broker.saml.roles import ServiceDescriptor, UpstreamDescriptor
+
+_NOWHERE: Final = "nowhere"
+
+
+def peers(parts: Parts) -> list[dict[str, Any]]:
+    """Give a row for each upstream, institution and service: its source, end, keys by their SHA-256, and scopes."""
+    current, sources = parts.metadata.current, parts.metadata.snapshot.sources
+    rows = []
+    for name, party in parts.federated.items():
+        rows.append(_row("upstream", name, party.entity_id, current.upstreams.get(party.entity_id), sources))
+        for each in party.institutions:
+            source = sources.get(("institution", each.entity_id), "broker.toml")
+            rows.append(
+                {"kind": "institution", "name": name, "entity_id": each.entity_id, "from": source}
+                | {"aliases": each.aliases, "scopes": each.scopes}
+            )
+    for name, service in parts.services.items():
+        rows.append(_row("service", name, service.entity_id, current.services.get(service.entity_id), sources))
+        rows[-1]["categories"] = service.categories
+    return rows
+
+
+def renewed(parts: Parts) -> list[Outcome]:
+    """Fetch every feed now, and give what became of each document."""
+    return parts.metadata.refresh(now(), force=True)
+
+
+def findings(parts: Parts) -> list[str]:
+    """Give what is wrong with feeds, descriptors and scopes; empty when nothing is."""
+    moment = now()
+    told = (*parts.metadata.faults(moment), *parts.metadata.alarms(moment), *parts.metadata.snapshot.told)
+    return [*dict.fromkeys(told), *_scopeless(parts)]
+
+
+def _scopeless(parts: Parts) -> Iterator[str]:
+    """Tell of institutions that were left to feeds, and that no feed gave a scope."""
+    for party in parts.federated.values() if parts.config.feeds else ():
+        for each in _left(party):
+            yield f"{each.entity_id} has no scope, from broker.toml or a feed: no eppn of it is believed"
+
+
+def _left(party: Upstream) -> list[Institution]:
+    return [each for each in party.institutions if "scopes" in each.unwritten and not each.scopes]
+
+
+def _row(
+    kind: str,
+    name: str,
+    entity_id: str,
+    found: UpstreamDescriptor | ServiceDescriptor | None,
+    sources: Mapping[tuple[str, str], str],
+) -> dict[str, Any]:
+    row: dict[str, Any] = {"kind": kind, "name": name, "entity_id": entity_id}
+    row["from"] = sources.get((kind, entity_id), _NOWHERE)
+    row["until"] = found.until.isoformat() if found and found.until else None
+    row["keys"] = tuple(each.fingerprint for each in found.keys) if found else ()
+    return row
+
+
+def ends(parts: Parts) -> Sequence[tuple[str, datetime]]:
+    """Give until when the copies of each feed are good, for those that have one."""
+    found = ((each.feed.name, each.until()) for each in parts.metadata.followed)
+    return [(name, until) for name, until in found if until]

@@ -1,0 +1,62 @@
+"""A broker whose hub's metadata comes from a signed feed, and the publisher that a test has in hand."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from broker.demo.identity import Identity
+from broker.demo.personas import AU
+from broker.demo.setting import HUB, Setting
+from broker.saml import signature
+from tests.plugins import feeds
+from tests.plugins.feed_server import Publisher
+from tests.plugins.saml_parties import idp_entity, key_descriptor
+
+SCOPE = '<md:Extensions><s:Scope xmlns:s="urn:mace:shibboleth:metadata:1.0">au.dk</s:Scope></md:Extensions>'
+
+
+@dataclass
+class Fed:
+    """The folder of a broker, changed so that it follows ``publisher``; two keys are pinned, a stranger's is not."""
+
+    setting: Setting
+    publisher: Publisher
+    pinned: tuple[Identity, Identity] = field(default_factory=lambda: (_made("old"), _made("new")))
+    stranger: Identity = field(default_factory=lambda: _made("stranger"))
+    published: int = 0
+
+    def follow(self) -> None:
+        """Take the hub out of the folder, and the university's scopes out of broker.toml: both are the feed's now."""
+        (self.setting.folder / "metadata" / "hub.xml").unlink()
+        for name, each in zip(("old", "new"), self.pinned, strict=True):
+            (self.setting.folder / f"{name}.pem").write_text(each.certificate)
+        text = self.setting.config.read_text()
+        scoped = f'entity_id = "{AU}", scopes = ["au.dk"]'
+        assert scoped in text
+        feed = f'[feeds.wayf]\nurl = "{self.publisher.url}"\npins = ["old.pem", "new.pem"]\nevery_seconds = 1\n\n'
+        text = text.replace(scoped, f'entity_id = "{AU}"').replace("[upstreams.wayf]", feed + "[upstreams.wayf]", 1)
+        self.setting.config.write_text(text)
+
+    def publish(
+        self, *, by: Identity | None = None, days: float = 7, keys: tuple[Identity, ...] = (), sign: bool = True
+    ) -> bytes:
+        """Publish the hub, with its own key or these, and the university; each feed ends a little later."""
+        self.published += 1
+        listed = [key_descriptor(each.certificate.encode(), "signing") for each in keys or (self.setting.hub,)]
+        hub = idp_entity(HUB, *listed).replace(f"{HUB}/sso", self.setting.ports.origin("hub") + "/sso")
+        until = datetime.now(UTC) + timedelta(days=days, seconds=self.published)
+        xml = feeds.collection(hub, idp_entity(AU, SCOPE), until=until)
+        signer = by or self.pinned[0]
+        key = signature.SigningKey.of(signer.key.encode(), signer.certificate.encode())
+        octets = feeds.signed(xml, key) if sign else xml.encode()
+        self.publisher.publish(octets)
+        return octets
+
+    @property
+    def copy(self) -> Path:
+        """Give the last good copy that the broker keeps."""
+        return self.setting.folder / "state" / "metadata" / "wayf" / "feed.xml"
+
+
+def _made(name: str) -> Identity:
+    return Identity.made(name, datetime.now(UTC))
