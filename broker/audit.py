@@ -2,9 +2,10 @@
 
 import json
 import logging
+import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -36,8 +37,11 @@ def _render(_: object, __: str, event: Mapping[str, Any]) -> str:
     return json.dumps(event, ensure_ascii=False)
 
 
-def configure() -> None:
-    """Set the process's log up: JSON lines for our events, and the same for what libraries log as a warning."""
+def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
+    """Set the process's log up: JSON lines for our events, and the same for what libraries log as a warning.
+
+    Commands have their own answers on standard output and tell events beside it.
+    """
     structlog.configure(
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -46,7 +50,7 @@ def configure() -> None:
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(),
+        logger_factory=lambda *_: structlog.PrintLogger(getattr(sys, to)),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

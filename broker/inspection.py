@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from broker import attribute_maps, parties, policies, wording
+from broker import attribute_maps, audit, parties, policies, wording
 from broker.config import Config
 from broker.core.entities import Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
@@ -162,6 +162,7 @@ def configuration() -> Config:
 
 def opened() -> Parts:
     """Open every part of the broker that is configured; ``ConfigurationFaults`` as ``configuration``."""
+    audit.configure("stderr")
     return assemble(configuration())
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from broker.cli import broker
 from broker.demo.personas import AU
@@ -64,8 +66,6 @@ def test_each_party_is_shown_with_where_it_is_from(run: Run, fed: Fed) -> None:
 
 def test_a_fingerprint_is_what_openssl_says_of_the_key(run: Run, fed: Fed, tmp_path: Path) -> None:
     """Else nobody could compare it."""
-    import subprocess
-
     (tmp_path / "hub.pem").write_text(fed.setting.hub.certificate)
     command = f"openssl x509 -in {tmp_path}/hub.pem -noout -pubkey | openssl pkey -pubin -outform der | sha256sum"
     said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True).stdout.split()[0]
@@ -143,8 +143,6 @@ def test_a_fault_in_a_feeds_table_is_told(run: Run, fed: Fed, old: str, new: str
 
 def test_a_public_key_alone_is_a_pin(run: Run, fed: Fed) -> None:
     """Some publishers hand out no certificate."""
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     public = VerifyKey.of(fed.pinned[0].certificate.encode()).public
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (fed.setting.folder / "old.pem").write_bytes(pem)
