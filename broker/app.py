@@ -13,6 +13,7 @@ from broker.choices import Choices
 from broker.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.flow import Broker
+from broker.gauges import gauges
 from broker.inspection import notes, readiness
 from broker.learning import Learning
 from broker.logouts import Logouts
@@ -30,6 +31,7 @@ from broker.web import (
     frame,
     login,
     logout,
+    measured,
     pin,
     pin_login,
     proof,
@@ -84,7 +86,7 @@ def _desk(parts: Parts, learning: Learning) -> Desk:
         cookies=Cookies(index, parts.config.secure, urlsplit(base_url).path or "/"),
         forms=Forms(index, base_url),
         now=now,
-        events=audit.tell,
+        events=parts.metrics.heard(audit.tell),
         traces=Traces(parts.store),
         trail=parts.trail,
         services=parts.services,
@@ -118,6 +120,10 @@ def _rooms(parts: Parts, desk: Desk, pages: Pages, learning: Learning) -> Iterat
         yield signup.blueprint(parts.texts, setting, parts.config.base_url)
     sps = {name: partial(_sp_descriptor, parts, name) for name in parts.federated}
     yield public.blueprint(partial(_idp_descriptor, parts), sps, partial(readiness, parts), partial(notes, parts))
+    token = parts.config.serve.metrics_token
+    yield measured.blueprint(
+        lambda: parts.metrics.page(list(gauges(parts))), token.get_secret_value() if token else None
+    )
 
 
 def _service_face(parts: Parts) -> IdentityProviderFace:

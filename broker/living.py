@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from broker import audit
 from broker.config import Config
-from broker.core.entities import Service, Upstream
+from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
+from broker.metrics import Metrics
 from broker.saml import metadata
 from broker.saml.aggregates import Trust
 from broker.saml.feeds import Feed
@@ -17,9 +19,12 @@ from broker.saml.signature import VerifyKey
 from broker.settings.feeds import FeedTable
 
 
-def opened(
-    settings: Config, upstreams: Mapping[str, Upstream], services: Mapping[str, Service], now: datetime
-) -> LiveMetadata:
+def services(settings: Config) -> Mapping[str, Service]:
+    """Give the services as broker.toml describes them, by name."""
+    return {name: settings.service(name) for name in settings.services}
+
+
+def opened(settings: Config, metrics: Metrics, now: datetime) -> LiveMetadata:
     """Give the metadata of the moment; a feed without a copy on this machine is fetched, if it can be.
 
     ``ConfigurationFaults`` where the folder or a pin cannot be used. A feed that does not answer is none: its last good
@@ -29,12 +34,13 @@ def opened(
     feeds = [_feed(name, table, faults) for name, table in settings.feeds.items()]
     if faults:
         raise ConfigurationFaults(faults)
-    parties = Parties(upstreams, services)
-    federated = [each.entity_id for each in upstreams.values() if not each.local]
-    ids = [each.entity_id for each in services.values()]
+    parties = Parties({name: settings.upstream(name) for name in settings.upstreams}, services(settings))
+    federated = [each.entity_id for each in parties.upstreams.values() if not each.local]
+    ids = [each.entity_id for each in parties.services.values()]
     local = metadata.load(settings.metadata, federated, ids, now, fed=bool(feeds))
     state = settings.keys.parent / "state" / "metadata"
-    live = LiveMetadata(local, parties, list(following(feeds, local, parties, state)), _told, now)
+    followed = list(following(feeds, local, parties, state))
+    live = LiveMetadata(local, parties, followed, partial(_told, metrics), now)
     if live.wanting:
         live.refresh(now)
     return live
@@ -68,8 +74,9 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
         faults.append(Fault(where, f"{path.name} {what}", "take the one that the feed's publisher has published"))
 
 
-def _told(outcome: Outcome) -> None:
-    """Tell what became of a fetch, if it is news."""
+def _told(metrics: Metrics, outcome: Outcome) -> None:
+    """Count what became of a fetch, and tell it if it is news."""
+    metrics.fetched(outcome.feed, outcome.result)
     if outcome.result == "refused":
         audit.tell("metadata_refused", feed=outcome.feed, entity=outcome.entity_id, reason=outcome.cause)
     elif outcome.result == "new" or outcome.mended:

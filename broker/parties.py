@@ -1,7 +1,6 @@
 """What is told of the parties' metadata: where each was found, until when it is good, and what is wrong."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from broker.core.entities import Institution, Upstream
@@ -65,9 +64,3 @@ def _row(
     row["until"] = found.until.isoformat() if found and found.until else None
     row["keys"] = tuple(each.fingerprint for each in found.keys) if found else ()
     return row
-
-
-def ends(parts: Parts) -> Sequence[tuple[str, datetime]]:
-    """Give until when the copies of each feed are good, for those that have one."""
-    found = ((each.feed.name, each.until()) for each in parts.metadata.followed)
-    return [(name, until) for name, until in found if until]

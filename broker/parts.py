@@ -22,6 +22,7 @@ from broker.ledger import Ledger
 from broker.libraries.registry import open_library
 from broker.links import Links
 from broker.mail import Smtp
+from broker.metrics import Metrics
 from broker.persons import Persons
 from broker.pin_letters import PinLetters
 from broker.proving import Proving
@@ -62,6 +63,7 @@ class Parts:
     guesses: Guesses
     pin_letters: PinLetters
     texts: Texts
+    metrics: Metrics
     wake: Event
 
     @property
@@ -94,14 +96,13 @@ def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
 def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ``ConfigurationFaults`` with the faults of all of them at once."""
     faults: list[Fault] = []
+    counts = Metrics(lambda: audit.dropped)
     ring = _tried(faults, lambda: keys.load(settings.keys))
-    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
-    named = {name: settings.service(name) for name in settings.services}
-    peers = _tried(faults, lambda: living.opened(settings, upstreams, named, now()))
+    peers = _tried(faults, lambda: living.opened(settings, counts, now()))
     maps = _tried(faults, lambda: attribute_maps.load(settings.attribute_maps))
     library = _tried(faults, lambda: open_library(settings.library.system, settings.library.given()))
     store = _tried(faults, lambda: _opened(settings))
-    services = Live(lambda: peers.snapshot.services) if peers else named
+    services = Live(lambda: peers.snapshot.services) if peers else living.services(settings)
     texts = _tried(faults, lambda: Texts.load(settings.content))
     live = _tried(faults, lambda: _live(settings, services, maps))
     if faults or not (ring and peers and maps and library and store and live and texts):
@@ -129,6 +130,7 @@ def assemble(settings: config.Config) -> Parts:
         guesses=Guesses(sealed, ring.index, library, now, seats, time.sleep),
         pin_letters=_pin_letters(settings, tools, wake, seats),
         texts=texts,
+        metrics=counts,
         wake=wake,
     )
 

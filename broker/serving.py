@@ -17,7 +17,7 @@ from gunicorn.util import parse_address
 from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from broker import app, audit, inspection, parts, rounds
+from broker import app, audit, inspection, metrics, parts, rounds
 from broker.config import Config
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 
@@ -187,4 +187,5 @@ def serve(read: Callable[[], Config]) -> None:
     ``ConfigurationFaults`` where the parts do not fit, or the store may lose what it acknowledged.
     """
     audit.configure()
-    Served(read).run()
+    with metrics.shared(read().keys.parent / "state" / "metrics"):
+        Served(read).run()

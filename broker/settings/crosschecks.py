@@ -146,7 +146,9 @@ def _sign_up(given: Given) -> Iterator[Fault]:
 def _secrets(given: Given) -> Iterator[Fault]:
     """Refuse what an attacker tries first; never quote it."""
     https = str(given.tree.get("base_url", "")).startswith("https:")
-    for (name,), table in ((place, table) for place, table in _tables(given) if place in {("library",), ("mail",)}):
+    for (name,), table in (
+        (place, table) for place, table in _tables(given) if place in {("library",), ("mail",), ("serve",)}
+    ):
         for key, value in table.items():
             if not (key.endswith(SECRET_KEYS) and isinstance(value, str)):
                 continue

@@ -158,4 +158,5 @@ class ServeTable(Table):
     bind: Filled = "127.0.0.1:8000"
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     threads: Annotated[int, Field(ge=2, le=64)] = 4  # a request may wait for the library on half of them (design 4c)
+    metrics_token: SecretStr | None = None  # without it, this machine alone reads /metrics
     proxies: Annotated[int, Field(ge=0, le=8)] = 0  # how many in front of us add to X-Forwarded-For, and can be trusted

@@ -12,6 +12,7 @@ from flask import Request
 _SUBSCRIBER: Final = {4: 24, 6: 48}
 
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 # Some proxies write the caller's port too.
 _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?::[0-9]{1,5})?")
 
@@ -39,6 +40,12 @@ class Callers:
         if address is None:
             return "unknown"
         return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
+
+
+def on_this_machine(request: Request) -> bool:
+    """Say whether the caller is this machine itself; what a proxy on it forwards is not."""
+    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+    return request.remote_addr in _LOOPBACK and not forwarded
 
 
 def _address(request: Request) -> IPv4Address | IPv6Address | None:

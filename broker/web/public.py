@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from flask import Blueprint, abort, jsonify, request
 from werkzeug.wrappers import Response
 
-_LOOPBACK = frozenset({"127.0.0.1", "::1"})
+from broker.web.callers import on_this_machine
 
 
 def blueprint(
@@ -42,13 +42,7 @@ def blueprint(
         # Details only to this machine: what is broken is nobody else's business.
         told = notes()
         detail = {name: list(faults) or told.get(name, "ok") for name, faults in found.items()}
-        body = {"ready": ready, **(detail if _local() else {})}
+        body = {"ready": ready, **(detail if on_this_machine(request) else {})}
         return jsonify(body), 200 if ready else 503
 
     return rooms
-
-
-def _local() -> bool:
-    """Say whether the caller is this machine itself; what a proxy on it forwards is not."""
-    forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-    return request.remote_addr in _LOOPBACK and not forwarded
