@@ -130,9 +130,12 @@ class Rules:
         """Decide as ``decide`` does, where the transaction's authentication has been read already."""
         login = self._login(transaction, reading)
         service = self.service(transaction.request.service)
-        rows = self.maps[service.attribute_map].rows
+        known = self.maps.get(service.attribute_map)
         # Its metadata speaks by Names on the wire, policies by ours: what its map cannot name is not required.
-        named = replace(service, required=frozenset(row.name for row in rows if row.wire in service.requires))
+        named = replace(
+            service,
+            required=frozenset(row.name for row in (known.rows if known else ()) if row.wire in service.requires),
+        )
         return evaluate(self.policies(), login, named, now)
 
     def lacking(self, transaction: Transaction, now: datetime) -> ProveMailbox | None:
