@@ -74,16 +74,25 @@ class Logouts:
         return replace(logout, participants=participants, left=self._left(logout, browsers, now)).ready()
 
     def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
+        """Find the sessions that the upstream's own one gave in this browser: those named, and their person's others.
+
+        It keeps one session for us and names it by what it asserted last, a transient NameID and the index of that
+        assertion (Lasso, pysaml2: docs/interop.md); by the letter, every service but the last would stay open.
+        """
         request, browsers = logout.request, logout.browsers or ()
+        given = [each for each in self.sessions.of_browsers(browsers, now) if each.upstream == request.peer.name]
         named = [
             each
-            for each in self.sessions.of_browsers(browsers, now)
-            if each.upstream == request.peer.name
-            and each.upstream_name_id
+            for each in given
+            if each.upstream_name_id
             and request.name_id.means(each.upstream_name_id)
             and (not request.indexes or each.upstream_index in request.indexes)
         ]
-        others = [each for each in named if not each.ended]
+        people = {each.person for each in named}
+        for person in people:
+            for browser in browsers:
+                self.sessions.close(browser, person, now)
+        others = [each for each in given if each.person in people and not each.ended]
         return replace(logout, found=bool(named), participants=tuple(self._services(others))).ready()
 
     def _left(self, logout: Logout, browsers: Sequence[str], now: datetime) -> bool:

@@ -1,0 +1,109 @@
+"""Logout over the products: begun at any of them, it ends what was begun by the others."""
+
+from typing import Final
+from urllib.parse import quote
+
+import pytest
+
+from broker.demo.walking import onward, texts
+from tests.plugins.interop.pages import SHOWN, page
+from tests.plugins.interop.table import SERVICES, UPSTREAMS, row
+from tests.plugins.interop.watching import Watched
+from tests.plugins.interop.world import KARLA, World
+
+# Where a product begins a logout, and where its person then comes back to.
+LEAVE: Final = {
+    "shib": "/Shibboleth.sso/Logout?return={home}",
+    "mellon": "/mellon/logout?ReturnTo={home}",
+    "python": "/logout",
+}
+SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
+
+
+def everywhere(interop: World, upstream: str) -> Watched:
+    """Give the browser of somebody who is logged in at every service by one upstream."""
+    browser = Watched()
+    for peer in SERVICES:
+        browser.get(page(interop, peer))
+        onward(browser, KARLA, upstream)
+    assert [inside(interop, browser, peer) for peer in SERVICES] == [True] * len(SERVICES)
+    return browser
+
+
+def inside(interop: World, browser: Watched, peer: str) -> bool:
+    """Open the protected page of a product; say whether it is shown at once."""
+    browser.get(page(interop, peer))
+    return SHOWN[peer].name_id in browser.told()
+
+
+def leave(interop: World, browser: Watched, peer: str) -> None:
+    """Log out at a service, and everywhere."""
+    browser.get(interop.origin(peer) + LEAVE[peer].format(home=quote(interop.origin(peer) + "/")))
+    log_out(browser)
+
+
+def log_out(browser: Watched) -> None:
+    """Say on our page that it is to be everywhere."""
+    assert browser.mark() == ("logout", "ask")
+    browser.open(texts(browser, "//main//a[contains(@href, 'scope=all')]/@href")[0])
+
+
+def answers(browser: Watched, place: str) -> list[str]:
+    """Give the status of each LogoutResponse that was brought to an address by Redirect."""
+    return [str(code.get("Value")) for each in browser.logouts(place) for code in each.iter("{*}StatusCode")]
+
+
+@row(SERVICES, "logout")
+def test_a_logout_at_a_service_ends_all(interop: World, peer: str) -> None:
+    """Who logs out at one and says everywhere is out at all and at the upstream, and comes back to where they began."""
+    browser = everywhere(interop, "lasso")
+    leave(interop, browser, peer)
+    assert browser.page is not None
+    if peer == "python":
+        assert browser.told() == {"STATUS": "Success"}
+    else:
+        assert browser.page.url == interop.origin(peer) + "/"
+    assert answers(browser, interop.origin(peer)) == [SUCCESS]
+    assert [inside(interop, browser, each) for each in SERVICES] == [False] * len(SERVICES)
+
+
+@row(SERVICES, "ended")
+def test_a_service_ends_its_session_when_asked(interop: World, peer: str) -> None:
+    """Our LogoutRequest is verified and answered by the product, and its page is closed."""
+    browser = everywhere(interop, "pysaml2")
+    leave(interop, browser, "mellon" if peer == "python" else "python")
+    asked = [each for each in browser.logouts(interop.origin(peer)) if each.tag.endswith("LogoutRequest")]
+    assert len(asked) == 1
+    assert answers(browser, interop.front + "/saml/idp/slo") == [SUCCESS, SUCCESS]
+    assert not inside(interop, browser, peer)
+
+
+@row(UPSTREAMS, "logout")
+def test_a_logout_at_the_upstream_ends_all(interop: World, peer: str) -> None:
+    """Who logs out there and says everywhere is out at every service, and the upstream is told that it went well."""
+    browser = everywhere(interop, peer)
+    browser.get(interop.sso(peer).removesuffix("/sso") + "/logout")
+    log_out(browser)
+    assert browser.told() == {"STATUS": "Success"}
+    assert [inside(interop, browser, each) for each in SERVICES] == [False] * len(SERVICES)
+
+
+@row(UPSTREAMS, "ended")
+def test_an_upstream_ends_its_session_when_asked(interop: World, peer: str) -> None:
+    """Our LogoutRequest is verified and answered there, and the next login shows its login page."""
+    browser = everywhere(interop, peer)
+    leave(interop, browser, "python")
+    assert answers(browser, f"{interop.front}/saml/sp/{peer}/slo") == [SUCCESS]
+    before = len(browser.sent)
+    browser.get(page(interop, "python"))
+    onward(browser, KARLA, peer)
+    assert [action for action, _ in browser.sent[before:] if action.startswith(interop.sso(peer))] != []
+
+
+@pytest.mark.parametrize("upstream", ["lasso", "pysaml2"])
+def test_whoever_stays_stays(interop: World, upstream: str) -> None:
+    """Who logs out at one service and wishes to stay elsewhere is out there, and nowhere else."""
+    browser = everywhere(interop, upstream)
+    browser.get(interop.origin("python") + LEAVE["python"])
+    browser.open(texts(browser, "//main//a[contains(@href, 'scope=none')]/@href")[0])
+    assert [inside(interop, browser, each) for each in SERVICES] == [True, True, False]
