@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from broker.saml import authn_requests, checks, encryption, shape
+from broker.saml import authn_requests, checks, encryption, logout_messages, shape
 from broker.saml.assertion_checks import ASSERTION_CHECKS
 from broker.saml.response_checks import RESPONSE_CHECKS
 from tests.plugins import defences
@@ -55,6 +55,7 @@ def test_every_class_has_cases_and_all_have_enough(tally: Tally) -> None:
         ([ASSERTION_CHECKS], defences.ASSERTION),
         ([authn_requests.REQUEST_CHECKS], defences.REQUEST),
         ([authn_requests.LIMITS], defences.LIMITS),
+        ([logout_messages.LOGOUT_REQUEST_CHECKS, logout_messages.LOGOUT_RESPONSE_CHECKS], defences.LOGOUT),
     ],
 )
 def test_every_check_belongs_to_a_class(tables: list[dict[str, object]], known: dict[str, int]) -> None:

@@ -41,6 +41,12 @@ REQUEST: Final = {
     "acs_twice": 25,
     "acs": 25,
 }  # fmt: skip
+LOGOUT: Final = dict.fromkeys(
+    (
+        "version", "destination", "zone", "issued_later", "issued_long_ago", "expired", "identifier", "unsolicited",
+    ),
+    29,
+)  # fmt: skip
 LIMITS: Final = dict.fromkeys(("binding", "sizes", "subject", "name_id", "declarations", "proxies", "loop"), 26)
 
 

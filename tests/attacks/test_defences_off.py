@@ -1,0 +1,283 @@
+"""Each defence that is no row of a check table, switched off alone: the attack it stands against then gets through.
+
+The rows of the tables are switched off one by one in tests/saml/test_gate.py, test_responses.py, test_requests.py and
+tests/saml/test_encryption.py, each beside the message that only it refuses.
+"""
+
+import base64
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from lxml import etree
+
+from broker.core.errors import BrokerError
+from broker.saml import (
+    answers,
+    authn_requests,
+    bindings,
+    checks,
+    encryption,
+    gate,
+    identity_provider,
+    service_provider,
+    shape,
+    signature,
+)
+from broker.saml.names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
+from broker.saml.profiles import Manner
+from tests.plugins.hostile_messages import carrying, sealed, sealed_evil, signed_as
+from tests.plugins.saml_messages import Forge, octets
+from tests.plugins.saml_parties import LOANS, NOW, Parties, add, edit, stamp
+
+Off = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, repr=False)
+class Scene:
+    """Everybody who may send something."""
+
+    parties: Parties
+    forge: Forge
+
+
+@dataclass(frozen=True)
+class Defence:
+    """The class of attack, how the defence is taken away, and an attack that raises while it stands."""
+
+    number: int
+    off: Off
+    attack: Callable[[Scene], object]
+
+
+def _set(where: object, name: str, value: object) -> Off:
+    return lambda patch: patch.setattr(where, name, value)
+
+
+def _more(where: object, name: str, *values: str) -> Off:
+    return lambda patch: patch.setattr(where, name, getattr(where, name) | frozenset(values))
+
+
+def _bound(**bounds: int) -> Off:
+    def off(patch: pytest.MonkeyPatch) -> None:
+        wider = gate.Bounds(**bounds)
+        patch.setattr(gate, "parse", lambda raw, root, _=None: gate._parse(raw, root, wider))
+
+    return off
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Check nothing."""
+
+
+def _forged(scene: Scene) -> object:
+    """Change a signed value."""
+    return scene.parties.receive(scene.parties.signed(scene.parties.response()).replace(b"au1@au.dk", b"chief@au.dk"))
+
+
+def _unsigned(scene: Scene) -> object:
+    return scene.parties.receive(etree.tostring(scene.parties.response()))
+
+
+def _half_signed(scene: Scene) -> object:
+    """Sign the Response truly, and the assertion by a stranger."""
+    root = etree.fromstring(scene.parties.signed(scene.parties.response(), scene.parties.stranger))
+    return scene.parties.receive(scene.parties.signed(root, whole=True))
+
+
+def _by(key: Any) -> Callable[[Scene], object]:
+    return lambda _scene: signature.VerifyKey.of(key.public_key())
+
+
+def _late(**ago: float) -> Callable[[Scene], object]:
+    """Bring a Response a while after its request, with an end of its own far away."""
+
+    def attack(scene: Scene) -> object:
+        far = stamp(NOW + timedelta(days=1))
+        ends = (
+            edit("saml:Assertion/saml:Conditions", NotOnOrAfter=far),
+            edit("saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData", NotOnOrAfter=far),
+        )
+        return scene.parties.receive(scene.parties.signed(scene.parties.response(*ends)), now=NOW + timedelta(**ago))
+
+    return attack
+
+
+def _ended(scene: Scene) -> object:
+    end = edit("saml:Assertion/saml:Conditions", NotOnOrAfter=stamp(NOW - timedelta(minutes=4)))
+    return scene.parties.receive(scene.parties.signed(scene.parties.response(end)))
+
+
+def _query(change: Callable[[str], str]) -> Callable[[Scene], object]:
+    def attack(scene: Scene) -> object:
+        query = scene.parties.query(scene.parties.authn_request(), key=scene.parties.service.key)
+        return scene.parties.idp.read_redirect(change(query), NOW)
+
+    return attack
+
+
+def _inflated(change: Callable[[str], str]) -> Callable[[Scene], object]:
+    def attack(scene: Scene) -> object:
+        query = scene.parties.query(scene.parties.authn_request(), key=None)
+        return bindings.inflate_redirect(change(query), "SAMLRequest")
+
+    return attack
+
+
+def _bomb(scene: Scene) -> object:
+    squeezed = zlib.compressobj(wbits=-15)
+    packed = squeezed.compress(etree.tostring(scene.parties.authn_request(service=LOANS)) + b" " * 40_000)
+    query = "SAMLRequest=" + quote(base64.b64encode(packed + squeezed.flush()), safe="")
+    return bindings.inflate_redirect(query, "SAMLRequest", identity_provider.BOUNDS.octets)
+
+
+def _inflate(octets_: bytes, _longest: int) -> bytes:
+    return zlib.decompress(octets_, wbits=-15)
+
+
+def _lenient(query: str) -> dict[str, str]:
+    return {name: quote(value, safe="") for name, value in parse_qsl(query)}
+
+
+def _asked(change: Any, **how: Any) -> Callable[[Scene], object]:
+    return lambda scene: scene.parties.ask(change, **how)
+
+
+def _listed(count: int, length: int = 9) -> Any:
+    names = "".join(f'<samlp:IDPEntry ProviderID="urn:{"x" * length}{n}"/>' for n in range(count))
+    return add(".", f"<samlp:Scoping><samlp:IDPList>{names}</samlp:IDPList></samlp:Scoping>")
+
+
+def _hops(count: int) -> Any:
+    return add(".", f"<samlp:Scoping>{'<samlp:RequesterID>urn:x</samlp:RequesterID>' * count}</samlp:Scoping>")
+
+
+def _acs_gone(scene: Scene) -> object:
+    """Answer at an ACS that metadata has lost since the request came."""
+    parties = scene.parties
+    request = replace(parties.request, acs="https://gone.example/acs")
+    disclosure = replace(parties.disclosure(), acs="https://gone.example/acs")
+    return parties.idp.respond(request, disclosure, parties.authentication(), parties.issued())
+
+
+def _any_acs(face: Any, asked: Any, now: Any) -> Any:
+    return face.services[asked.entity_id], face.metadata.current.service(asked.entity_id, now)
+
+
+def _received(make: Callable[[Forge], bytes], **how: bool) -> Callable[[Scene], object]:
+    return lambda scene: scene.forge.receive(make(scene.forge), **how)
+
+
+def _parsed(make: Callable[[Forge], bytes]) -> Callable[[Scene], object]:
+    return lambda scene: gate.parse(make(scene.forge), RESPONSE)
+
+
+def _whole(scene: Scene) -> object:
+    """Give NemLog-in's Response signed, and the encrypted assertion in it not."""
+    root = scene.parties.sealed(scene.parties.response(upstream="eid"), sign=False)
+    return scene.parties.receive(scene.parties.signed(root, scene.parties.direct, whole=True), "eid")
+
+
+PREFIXES: Final = (
+    f'<ds:Transform Algorithm="{EXCLUSIVE}"><e:InclusiveNamespaces xmlns:e="{EXCLUSIVE}" '
+    f'PrefixList="{"xs " * 20}"/></ds:Transform>'
+)
+DEFENCES: Final[dict[str, Defence]] = {
+    "signatures are verified": Defence(5, _set(signature, "_by", lambda *_: True), _forged),
+    "something must be signed": Defence(5, _set(service_provider, "_verify", _nothing), _unsigned),
+    "both signatures must hold": Defence(5, _set(service_provider, "_verify", _nothing), _half_signed),
+    "NemLog-in signs the assertion itself": Defence(23, _set(service_provider, "_verify", _nothing), _whole),
+    "unsigned ciphertext is nothing": Defence(
+        23, _set(signature, "verify", _nothing), _received(sealed_evil(""))
+    ),
+    "no RSA key below 2048 bits": Defence(
+        7, _set(signature, "SMALLEST_RSA", 1024), _by(rsa.generate_private_key(65537, 1024))  # noqa: S505 - what is to be refused
+    ),
+    "no curve below 256 bits": Defence(
+        7, _set(signature, "SMALLEST_EC", 224), _by(ec.generate_private_key(ec.SECP224R1()))
+    ),
+    "the list of signature methods": Defence(
+        7, _more(shape, "SIGNATURE_METHODS", DS + "rsa-sha1"), _received(signed_as(method=DS + "rsa-sha1"))
+    ),
+    "the list of digests": Defence(
+        7, _more(shape, "DIGEST_METHODS", DS + "sha1"), _received(signed_as(digest=DS + "sha1"))
+    ),
+    "the list of prefixes is short": Defence(
+        13, _set(shape, "_MOST_PREFIXES", 100), _received(signed_as(transforms=(shape.ENVELOPED, PREFIXES)))
+    ),
+    "the list of ciphers": Defence(
+        23, _more(encryption, "_GCM", XENC + "aes256-cbc"), _received(sealed(content=XENC + "aes256-cbc"))
+    ),
+    "the list of key transports": Defence(
+        23, _more(encryption, "_OAEP", XENC + "rsa-1_5"), _received(sealed(transport=XENC + "rsa-1_5"))
+    ),
+    "the list of digests of OAEP": Defence(
+        23, _more(encryption, "_DIGESTS", XENC + "sha512"),
+        _received(sealed(inner=f'<ds:DigestMethod Algorithm="{XENC}sha512"/>')),
+    ),
+    "a bound of octets": Defence(13, _bound(octets=10**6), _received(carrying("x" * 300_000))),
+    "a bound of depth": Defence(13, _bound(depth=100), _parsed(carrying("<e>" * 60 + "</e>" * 60))),
+    "a bound of nodes": Defence(13, _bound(nodes=10_000), _parsed(carrying("<e/>" * 4_000))),
+    "a bound of attributes": Defence(13, _bound(attributes=10**4), _parsed(carrying('<e a="" b=""/>' * 1_000))),
+    "a bound of namespaces": Defence(
+        13, _bound(namespaces=10**4), _parsed(carrying("".join(f'<e:x xmlns:e="urn:{n}"/>' for n in range(1100))))
+    ),
+    "a bound of what is in scope": Defence(
+        13, _bound(scope=1000),
+        _parsed(carrying("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{n}='urn:e'" for n in range(100)) + "/>")),
+    ),
+    "the root is the endpoint's": Defence(
+        4, lambda patch: patch.setitem(checks.TREE, "root", lambda _: False),
+        _parsed(lambda forge: octets(forge.signed().find(ASSERTION))),
+    ),
+    "clocks differ by three minutes at most": Defence(19, _set(answers.Answer, "skew", timedelta(hours=1)), _ended),
+    "an answer is fresh": Defence(
+        15, _set(answers, "manner", lambda _: Manner(fresh=timedelta(days=1), hub=True)), _late(minutes=9)
+    ),
+    "a request is fresh": Defence(
+        26, _set(authn_requests, "FRESH", timedelta(days=1)),
+        _asked(edit(".", IssueInstant=stamp(NOW - timedelta(hours=1)))),
+    ),
+    "a request is not from the future": Defence(
+        26, _set(authn_requests, "SKEW", timedelta(days=1)),
+        _asked(edit(".", IssueInstant=stamp(NOW + timedelta(hours=1)))),
+    ),
+    "few hops": Defence(26, _set(authn_requests, "_MOST_HOPS", 99), _asked(_hops(11))),
+    "short lists": Defence(13, _set(authn_requests, "_MOST_LISTED", 99), _asked(_listed(60))),
+    "short names": Defence(13, _set(authn_requests, "_LONGEST_NAME", 999), _asked(_listed(1, 300))),
+    "a parameter stands once": Defence(
+        14, _set(bindings, "_parameters", _lenient), _inflated(lambda query: f"{query}&RelayState=other")
+    ),
+    "a query is signed as a whole": Defence(
+        24, _set(signature, "verify_bytes", _nothing), _query(lambda query: query.replace("state%2F1", "other"))
+    ),
+    "inflating has a bound": Defence(13, _set(bindings, "_inflated", _inflate), _bomb),
+    "base64 is strict": Defence(
+        14, _set(bindings, "_base64", base64.b64decode), lambda _scene: bindings.decode_post("PGE!+PC9hPg==")
+    ),
+    "no line break in a RelayState": Defence(
+        27, _set(bindings, "relay_state_of", str), _inflated(lambda query: query.replace("state%2F1", "a%0Db"))
+    ),
+    "an answer goes to a registered ACS": Defence(
+        25, _set(identity_provider.IdentityProviderFace, "_service", _any_acs), _acs_gone
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.attack(row.number), id=each) for each, row in DEFENCES.items()]
+)
+def test_without_it_the_attack_gets_through(
+    parties: Parties, forge: Forge, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the defence stands the attack is refused; with that one taken away, and nothing else, it is let in."""
+    defence, scene = DEFENCES[name], Scene(parties, forge)
+    with pytest.raises(BrokerError):
+        defence.attack(scene)
+    defence.off(monkeypatch)
+    defence.attack(scene)

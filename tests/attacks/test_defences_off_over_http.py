@@ -1,0 +1,139 @@
+"""Each defence of the flow and the pages switched off alone: what it stands against then succeeds (rows 15, 16, 30)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker import arrivals
+from broker.arrivals import Arrivals
+from broker.core.transaction import Transaction
+from broker.flow import Broker
+from broker.web import forms
+from broker.web.browser import Cookies
+from broker.web.forms import Forms
+from tests.plugins.house import House, Person, found, mark
+
+
+def _replay(house: House) -> TestResponse:
+    """Bring one answer twice."""
+    person = house.person()
+    acs, fields = house.answer(person.choose(person.ask()), "asta")
+    assert person.deliver(acs, fields).status_code == 303
+    return person.deliver(acs, fields)
+
+
+def _second_try(house: House) -> TestResponse:
+    """Bring a refused answer, and then another to the same request."""
+    person = house.person()
+    asked = person.choose(person.ask())
+    acs, fields = house.answer(asked, "asta", house.desk.service_face.key)  # type: ignore[attr-defined]
+    assert person.deliver(acs, fields).status_code == 400
+    return person.deliver(*house.answer(asked, "asta"))
+
+
+def _answered_again(house: House) -> TestResponse:
+    """Answer a request that has been answered and joined, with a new answer."""
+    person = house.person()
+    asked = person.choose(person.ask())
+    person.get(person.deliver(*house.answer(asked, "asta")).location)
+    return person.deliver(*house.answer(asked, "bo"))
+
+
+def _in_another_browser(house: House) -> TestResponse:
+    """Let a victim's browser open the arrival of an attacker's login (login CSRF)."""
+    attacker, victim = house.person(), house.person()
+    victim.ask()
+    arrived = attacker.deliver(*house.answer(attacker.choose(attacker.ask()), "asta"))
+    return victim.client.get(victim.path(arrived.location), base_url=victim.base)
+
+
+def _asked(house: House) -> tuple[Person, TestResponse]:
+    person = house.person()
+    return person, person.log_in("asta")
+
+
+def _forged_token(house: House) -> TestResponse:
+    """Send the consent form with a token that nobody gave out."""
+    person, page = _asked(house)
+    return person.post(page.request.path, {"token": "1~~x", "answer": "yes"})
+
+
+def _from_elsewhere(house: House) -> TestResponse:
+    """Send the consent form from another site."""
+    person, page = _asked(house)
+    token = found(page, "//form[@class='answer']//input[@name='token']/@value")
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    return person.bare_post(page.request.path, {"token": token, "answer": "no"}, headers)
+
+
+def _b_alone(house: House) -> TestResponse:
+    """Open the question with cookie b, and no cookie a."""
+    person, page = _asked(house)
+    for cookie in person.cookies("a-"):
+        person.client.delete_cookie(cookie.key, domain=cookie.domain, path=cookie.path)
+    return person.client.get(page.request.path, base_url=person.base)
+
+
+def _wrapped(where: type, name: str, made: Callable[[Any], Any]) -> Callable[[pytest.MonkeyPatch], None]:
+    return lambda patch: patch.setattr(where, name, made(getattr(where, name)))
+
+
+def _careless(add: Any) -> Any:
+    """Keep every answer under a name of its own."""
+
+    def added(self: Arrivals, transaction: str, request: str, answer: Any, *rest: Any) -> Any:
+        issuer = f"{answer.issuer}{uuid4()}"
+        return add(self, transaction, request, replace(answer, issuer=issuer), *rest)
+
+    return added
+
+
+def _any_browser(match: Any) -> Any:
+    return lambda self, held, x, _, now: match(self, held, x, [held.transaction.browser], now)
+
+
+DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[House], TestResponse], int]]] = {
+    "an assertion serves once": (15, _wrapped(Arrivals, "add", _careless), _replay, 303),
+    "a refused answer ends its request": (15, _wrapped(Broker, "spoil", lambda _: lambda *_: None), _second_try, 303),
+    "a request is answered once": (
+        16, _wrapped(Transaction, "consumed", lambda _: lambda transaction, _: transaction), _answered_again, 303
+    ),
+    "an arrival is its browser's": (16, _wrapped(Broker, "match", _any_browser), _in_another_browser, 303),
+    "a token is of this page": (
+        30, _wrapped(Forms, "hold", lambda _: lambda *_: found), _forged_token, 200
+    ),
+    "a form is from our own page": (
+        30, lambda patch: patch.setattr(forms, "same_origin", lambda *_: True), _from_elsewhere, 200
+    ),
+    "b alone opens nothing": (
+        30, _wrapped(Cookies, "brings_authentication", lambda _: lambda *_: True), _b_alone, 200
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(each, marks=pytest.mark.attack(row[0]), id=each) for each, row in DEFENCES.items()]
+)
+def test_without_it_the_attack_succeeds(old_house: House, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it stands the attack is refused with a page; with that one taken away the attacker gets on."""
+    _, off, attack, status = DEFENCES[name]
+    refused = attack(old_house)
+    assert (refused.status_code in {400, 403, 410} and mark(refused)[0] == "error") or "/upstream" in refused.location
+    off(monkeypatch)
+    assert attack(old_house).status_code == status
+
+
+@pytest.mark.attack(15)
+def test_without_its_minute_a_late_arrival_lands(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An arrival that lay for longer than a minute leads to the chooser; were there no minute, into the login."""
+    for minute, lands in ((timedelta(seconds=60), "choose"), (timedelta(hours=1), "ask")):
+        monkeypatch.setattr(arrivals, "ARRIVAL_USABLE_FOR", minute)
+        person = house.person()
+        arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
+        house.clock.ahead += timedelta(seconds=90)
+        assert mark(person.get(arrived.location))[0] == lands
