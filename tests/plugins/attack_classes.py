@@ -6,7 +6,7 @@ its table (``pytest.param(..., marks=pytest.mark.attack(17))``); the control bes
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,6 +50,14 @@ CLASSES: Final = {
 }
 
 
+Closed = tuple[int, bool]  # a class, and whether the test is a control
+
+
+def closed(marks: Iterable[pytest.Mark]) -> list[Closed]:
+    """Give what a test closes by its marks."""
+    return sorted({(number, bool(mark.kwargs.get("control"))) for mark in marks for number in mark.args})
+
+
 @dataclass(slots=True)
 class Tally:
     """How many tests close each class, and how many controls stand beside them."""
@@ -58,9 +66,8 @@ class Tally:
     controls: Counter[int] = field(default_factory=Counter)
     hostile: int = 0  # a case of several classes is one message
 
-    def count(self, marks: Iterable[pytest.Mark]) -> None:
-        """Count one test by its marks."""
-        found = {(number, bool(mark.kwargs.get("control"))) for mark in marks for number in mark.args}
+    def count(self, found: Collection[Closed]) -> None:
+        """Count one test by the classes that it closes."""
         for number, control in found:
             assert number in CLASSES, f"there is no class {number}"
             (self.controls if control else self.cases)[number] += 1
@@ -79,14 +86,13 @@ class Tally:
 class Attacks:
     """Everything that was collected, and what of it passed."""
 
-    marks: dict[str, list[pytest.Mark]] = field(default_factory=dict)
-    passed: Tally = field(default_factory=Tally)
+    closed: dict[str, list[Closed]] = field(default_factory=dict)
 
     def tally(self) -> Tally:
         """Count what was collected."""
         tally = Tally()
-        for marks in self.marks.values():
-            tally.count(marks)
+        for found in self.closed.values():
+            tally.count(found)
         return tally
 
 
@@ -100,23 +106,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which tests close which classes."""
+    """Note which tests close which classes, where the report of each takes it to whoever prints the sums."""
     attacks = session.config.stash[FOUND]
     for item in session.items:
-        if marks := list(item.iter_markers("attack")):
-            attacks.marks[item.nodeid] = marks
+        if found := closed(item.iter_markers("attack")):
+            attacks.closed[item.nodeid] = found
+            item.user_properties.append(("attack", found))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the classes with the cases that passed; where tests were only collected, those."""
-    attacks = config.stash[FOUND]
-    if not attacks.marks:
+    tally = config.stash[FOUND].tally() if config.option.collectonly else Tally()
+    for report in terminalreporter.stats.get("passed", []):
+        for name, found in report.user_properties:
+            if name == "attack":
+                tally.count([(number, control) for number, control in found])
+    if not tally.cases and not tally.controls:
         return
-    tally = attacks.tally()
-    if not config.option.collectonly:
-        tally = Tally()
-        for report in terminalreporter.stats.get("passed", []):
-            tally.count(attacks.marks.get(report.nodeid, []))
     terminalreporter.section("attacks refused, by class")
     for line in tally.lines():
         terminalreporter.write_line(line)
