@@ -9,8 +9,9 @@ from typing import Final
 from flask import Flask, abort, render_template, request
 from lxml import etree
 from saml2 import saml
+from werkzeug.wrappers import Response
 
-from broker.demo import speaking
+from broker.demo import ending, leaving, speaking
 from broker.demo.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, PERSONAS, Persona, persona
 from broker.demo.speaking import Asker
 from broker.demo.wire import NAMES
@@ -69,28 +70,27 @@ def response(hub: str, asked: Asked, person: Persona | None, key: signature.Sign
     return bytes(etree.tostring(root))
 
 
+def _choice(asked: Asked, query: str) -> str:
+    people = [each for each in PERSONAS if each.institution in asked.institutions]
+    return render_template("hub.html", people=people, names=_INSTITUTIONS, institutions=asked.institutions, query=query)
+
+
 def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, str]) -> Flask:
     """Give the hub: ``hub`` its entityID, ``descriptors`` the ACS of each service provider it knows, by entityID."""
     app = Flask(__name__)
+    remembered = ending.at_hub(app, hub, key, descriptors)
 
     @app.get("/sso")
-    def sso() -> str:
+    def sso() -> Response | str:
         asked = read(request.query_string.decode())
         if descriptors.get(asked.issuer) != asked.acs:
             abort(500, "no common federations")
         if asked.passive:
             return _answer(asked, None)
-        people = [each for each in PERSONAS if each.institution in asked.institutions]
-        return render_template(
-            "hub.html",
-            people=people,
-            names=_INSTITUTIONS,
-            institutions=asked.institutions,
-            query=request.query_string.decode(),
-        )
+        return _choice(asked, request.query_string.decode())
 
     @app.post("/sso")
-    def picked() -> str:
+    def picked() -> Response:
         asked = read(request.query_string.decode())
         if descriptors.get(asked.issuer) != asked.acs:
             abort(500, "no common federations")
@@ -100,10 +100,12 @@ def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, st
             abort(500, "no common federations")
         return _answer(asked, person)
 
-    def _answer(asked: Asked, person: Persona | None) -> str:
+    def _answer(asked: Asked, person: Persona | None) -> Response:
         xml = response(hub, asked, person, key, datetime.now(UTC))
-        return render_template(
-            "hub_post.html", action=asked.acs, fields=bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
-        )
+        fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        page = Response(render_template("hub_post.html", action=asked.acs, fields=fields), mimetype="text/html")
+        if person:
+            remembered.begin(page, asked.issuer, leaving.known(next(etree.fromstring(xml).iter(_A + "Assertion"))))
+        return page
 
     return app

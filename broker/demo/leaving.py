@@ -89,6 +89,19 @@ def response(issuer: str, destination: str, answered: str, codes: Iterable[str] 
     return bytes(message.to_string())
 
 
+def peek(query: str) -> tuple[str, Message]:
+    """Read a LogoutRequest without a look at its signature, as WAYF's hub does; give who sent it too."""
+    message = bindings.inflate_redirect(query, "SAMLRequest")
+    root = gate.parse(message.xml, _P + "LogoutRequest")
+    return root.findtext(_A + "Issuer") or "", _message(root, "SAMLRequest", message.relay_state)
+
+
+def status(query: str) -> str:
+    """Read the status of a LogoutResponse without a look at its signature."""
+    root = gate.parse(bindings.inflate_redirect(query, "SAMLResponse").xml, _P + "LogoutResponse")
+    return _message(root, "SAMLResponse", None).status
+
+
 def read(query: str, kind: bindings.Message, keys: Iterable[signature.VerifyKey]) -> Message:
     """Verify a logout message that came by Redirect, and read it."""
     message = bindings.inflate_redirect(query, kind)
@@ -97,12 +110,16 @@ def read(query: str, kind: bindings.Message, keys: Iterable[signature.VerifyKey]
         raise LookupError("an unsigned logout message")
     signed = message.signed
     signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, tuple(keys))
+    return _message(root, kind, message.relay_state)
+
+
+def _message(root: etree._Element, kind: bindings.Message, relay_state: str | None) -> Message:
     return Message(
         id=str(root.get("ID") if kind == "SAMLRequest" else root.get("InResponseTo")),
         name_id=root.findtext(_A + "NameID") or "",
         indexes=tuple(each.text or "" for each in root.findall(_P + "SessionIndex")),
         status=" / ".join(str(each.get("Value")).rpartition(":")[2] for each in root.iter(_P + "StatusCode")),
-        relay_state=message.relay_state,
+        relay_state=relay_state,
     )
 
 

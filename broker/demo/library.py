@@ -10,7 +10,7 @@ from flask import Flask, abort, redirect, render_template, request
 from saml2 import saml, samlp
 from werkzeug.wrappers import Response
 
-from broker.demo import leaving, places, selfservice, wording
+from broker.demo import ending, leaving, places, selfservice, wording
 from broker.demo.circulation import Circulation
 from broker.demo.masking import masked
 from broker.demo.personas import AU, NEMLOGIN
@@ -112,37 +112,44 @@ def create_app(
     keys: encryption.DecryptionKeys,
     circulation: Circulation,
     broker: str,
+    *,
+    signing: signature.SigningKey | None = None,
 ) -> Flask:
     """Give the library: ``peer`` reads the broker's metadata when needed, ``broker`` is where its own pages lie."""
     app = Flask(__name__)
     wording.speak(app)
     selfservice.serve(app, circulation)
     places.serve(app)
+    remembered = ending.at_library(app, services, peer, signing)
 
     @app.get("/")
     def start() -> str:
-        return render_template("library.html", services=services, places=places.PLACES, broker=broker)
+        known = {party for _, party, _ in remembered.mine()}
+        return render_template("library.html", services=services, places=places.PLACES, broker=broker, open_at=known)
 
     @app.get("/<service>")
     def log_in(service: str) -> Response:
-        if service not in services:
-            abort(404)
-        force, passive = "force" in request.args, "passive" in request.args
-        known = peer()
-        listed = {"wayf": (AU,), "nemid": (NEMLOGIN,), "library": (known.entity_id,)}.get(request.args.get("way", ""))
-        site = services[service]
-        return redirect(request_url(site, service, known, force=force, passive=passive, listed=listed or ()))
+        return _asking(service, services[service], peer()) if service in services else abort(404)
 
     @app.post("/<service>/acs")
-    def land_here(service: str) -> str:
+    def land_here(service: str) -> Response:
         if service not in services:
             abort(404)
         landing = land(bindings.decode_post(request.form["SAMLResponse"]), peer(), keys)
         if request.form.get("RelayState") != service:
             abort(400, "RelayState changed")
-        return _landed(landing, service, services[service], circulation)
+        page = Response(_landed(landing, service, services[service], circulation), mimetype="text/html")
+        if landing.session:
+            remembered.begin(page, service, landing.session)
+        return page
 
     return app
+
+
+def _asking(service: str, site: Site, known: Peer) -> Response:
+    force, passive = "force" in request.args, "passive" in request.args
+    listed = {"wayf": (AU,), "nemid": (NEMLOGIN,), "library": (known.entity_id,)}.get(request.args.get("way", ""))
+    return redirect(request_url(site, service, known, force=force, passive=passive, listed=listed or ()))
 
 
 def _landed(landing: Landing, service: str, site: Site, circulation: Circulation) -> str:

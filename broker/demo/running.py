@@ -86,9 +86,15 @@ def _peer(setting: Setting) -> library.Peer:
     root = etree.fromstring(answer.content)
     signing = root.iterfind(f"{_M}IDPSSODescriptor/{_M}KeyDescriptor[@use='signing']//{_D}X509Certificate")
     found = tuple(signature.VerifyKey.of(b64decode(each.text or "")) for each in signing)
-    endpoints = root.iterfind(f"{_M}IDPSSODescriptor/{_M}SingleSignOnService")
-    sso = next(str(each.get("Location")) for each in endpoints if str(each.get("Binding")).endswith("Redirect"))
-    return library.Peer(str(root.get("entityID")), sso, found)
+    sso, slo = (
+        next(
+            str(each.get("Location"))
+            for each in root.iterfind(f"{_M}IDPSSODescriptor/{_M}{kind}")
+            if str(each.get("Binding")).endswith("Redirect")
+        )
+        for kind in ("SingleSignOnService", "SingleLogoutService")
+    )
+    return library.Peer(str(root.get("entityID")), sso, found, slo)
 
 
 def _eid_peer(setting: Setting) -> nemlogin.Peer:
@@ -122,7 +128,9 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     parties = {
         "hub": hub.create_app(HUB, key, known),
         "nemlogin": nemlogin.create_app(nemlogin.NemLogin(EID, setting.nemlogin.signing), lambda: _eid_peer(setting)),
-        "library": library.create_app(sites, lambda: _peer(setting), opened, circulation, broker),
+        "library": library.create_app(
+            sites, lambda: _peer(setting), opened, circulation, broker, signing=setting.library.signing
+        ),
         "patrons": system,
     }
     return parties, circulation

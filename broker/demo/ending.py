@@ -1,0 +1,139 @@
+"""The log-out links of the simulated library and hub, and their answers when the broker asks them to end a session."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+from zlib import crc32
+
+from flask import Flask, abort, redirect, render_template, request
+from werkzeug.wrappers import Response
+
+from broker.demo import leaving
+from broker.demo.leaving import Known
+from broker.saml import bindings, signature
+
+_UNKNOWN: Final = tuple(f"urn:oasis:names:tc:SAML:2.0:status:{each}" for each in ("Requester", "UnknownPrincipal"))
+_COOKIE: Final = "logged-in-"
+
+
+class Peer(Protocol):
+    """The broker as a service knows it."""
+
+    @property
+    def slo(self) -> str:
+        """Give where it takes logout messages."""
+        ...
+
+    @property
+    def keys(self) -> tuple[signature.VerifyKey, ...]:
+        """Give the keys it signs with."""
+        ...
+
+
+class Site(Protocol):
+    """A service: its entityID, and its titles in two languages."""
+
+    @property
+    def entity_id(self) -> str:
+        """Give its entityID."""
+        ...
+
+    @property
+    def titles(self) -> tuple[str, str]:
+        """Give its title in English and in Danish."""
+        ...
+
+
+@dataclass(slots=True)
+class Remembered:
+    """The sessions of a party, by a cookie's value: to whom each was given, and by which names it goes."""
+
+    kept: dict[str, tuple[str, Known]] = field(default_factory=dict)
+
+    def begin(self, response: Response, party: str, known: Known) -> None:
+        """Remember a session and give the browser its cookie."""
+        value = secrets.token_hex(16)
+        self.kept[value] = (party, known)
+        response.set_cookie(f"{_COOKIE}{crc32(party.encode()):x}", value, httponly=True, samesite="Lax")
+
+    def mine(self) -> Iterator[tuple[str, str, Known]]:
+        """Give the sessions of the browser that asks: cookie value, party and names."""
+        for value in request.cookies.values():
+            if value in self.kept:
+                yield value, *self.kept[value]
+
+    def end(self, party: str, name_id: str, indexes: tuple[str, ...]) -> bool:
+        """End the sessions of these names, and say whether there were any."""
+        found = [
+            value
+            for value, (given, known) in self.kept.items()
+            if (given, known.name_id) == (party, name_id) and (not indexes or known.index in indexes)
+        ]
+        for value in found:
+            del self.kept[value]
+        return bool(found)
+
+
+def at_library(
+    app: Flask, services: Mapping[str, Site], peer: Callable[[], Peer], key: signature.SigningKey | None
+) -> Remembered:
+    """Give the library's services a way to log out, and an answer for the broker."""
+    remembered = Remembered()
+    if key is None:  # a library that is only looked at
+        return remembered
+
+    @app.get("/<service>/log-out")
+    def log_out(service: str) -> Response:
+        for value, party, known in list(remembered.mine()):
+            if party == service:
+                del remembered.kept[value]
+                slo = peer().slo
+                written = leaving.request(services[service].entity_id, slo, known)
+                return redirect(bindings.redirect_url(slo, "SAMLRequest", written, service, key))
+        return redirect("/")
+
+    @app.get("/<service>/slo")
+    def slo(service: str) -> Response | str:
+        if service not in services:
+            abort(404)
+        query, known = request.query_string.decode(), peer()
+        if "SAMLResponse" in request.args:
+            message = leaving.read(query, "SAMLResponse", known.keys)
+            return render_template("logged_out.html", status=message.status, titles=services[service].titles)
+        asked = leaving.read(query, "SAMLRequest", known.keys)
+        ended = remembered.end(service, asked.name_id, asked.indexes)
+        codes = (leaving.SUCCESS,) if ended else _UNKNOWN
+        written = leaving.response(services[service].entity_id, known.slo, asked.id, codes)
+        return redirect(bindings.redirect_url(known.slo, "SAMLResponse", written, asked.relay_state, key))
+
+    return remembered
+
+
+def at_hub(app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[str, str]) -> Remembered:
+    """Give the hub a way to log out, and an answer; ``addresses`` are its service providers' ACSs, by entityID."""
+    remembered = Remembered()
+
+    @app.get("/log-out")
+    def log_out() -> Response | str:
+        for value, party, known in list(remembered.mine()):
+            del remembered.kept[value]
+            slo = addresses[party].removesuffix("/acs") + "/slo"
+            return redirect(bindings.redirect_url(slo, "SAMLRequest", leaving.request(hub, slo, known), None, key))
+        return render_template("hub_logged_out.html", status="")
+
+    @app.get("/slo")
+    def slo() -> Response | str:
+        query = request.query_string.decode()
+        if "SAMLResponse" in request.args:
+            # WAYF verifies no logout message either (wayf.md section 8).
+            return render_template("hub_logged_out.html", status=leaving.status(query))
+        issuer, asked = leaving.peek(query)
+        if issuer not in addresses:
+            abort(500, "no common federations")
+        ended = remembered.end(issuer, asked.name_id, asked.indexes)
+        to = addresses[issuer].removesuffix("/acs") + "/slo"
+        written = leaving.response(hub, to, asked.id, (leaving.SUCCESS,) if ended else _UNKNOWN)
+        return redirect(bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key))
+
+    return remembered
