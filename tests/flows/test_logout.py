@@ -23,6 +23,7 @@ def test_a_service_without_others_is_answered_at_once(leaver: Leaver) -> None:
     assert (message.status, message.relay_state) == ("Success", "its state")
 
 
+@pytest.mark.profile(23, 34)
 def test_the_upstream_is_asked_if_the_person_wants(leaver: Leaver) -> None:
     """The page offers the university's logout; its LogoutRequest names the NameID and SessionIndex as received."""
     page = leaver.ask("my-loans", leaver.log_in())
@@ -35,6 +36,7 @@ def test_the_upstream_is_asked_if_the_person_wants(leaver: Leaver) -> None:
     assert (to(back), leaver.read(back).status) == ("library/my-loans/slo", "Success")
 
 
+@pytest.mark.profile(34)
 def test_every_service_is_asked_one_after_another(leaver: Leaver) -> None:
     """Each other service of the session gets its own NameID and SessionIndex, then the upstream, then the answer."""
     first, second = leaver.log_in(), leaver.log_in(service="e-resources")

@@ -1,0 +1,207 @@
+"""What may be tried with logouts at a whole broker: other people's, other browsers', half-ended ones (row 29)."""
+
+from typing import Any
+
+import pytest
+from lxml import etree
+from werkzeug.test import TestResponse
+
+from broker.demo import leaving
+from broker.saml import bindings, signature
+from broker.sessions import Sessions
+from tests.plugins.house import House, form, mark
+from tests.plugins.leaving import PARTIAL, Leaver, rows, to
+
+LEFT_ALONE = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
+UNKNOWN = "Requester / UnknownPrincipal"
+
+
+def leaver(house: House, browser: Leaver | None = None) -> Leaver:
+    """Give a person: in a browser of their own, or at the one where another has been."""
+    return Leaver(house, browser.person if browser else house.person())
+
+
+def pending(page: TestResponse) -> tuple[str, dict[str, str]]:
+    """Give a consent form that somebody keeps: its address and the yes in it."""
+    assert mark(page)[0] == "ask"
+    _, fields = form(page)
+    return page.request.path, {**fields, "answer": "yes"}
+
+
+@pytest.mark.attack(29)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+def test_a_service_ends_its_own_sessions_only(house: House) -> None:
+    """One that names another's NameID and SessionIndex, signed truly, is told that it knows nobody."""
+    asta = leaver(house)
+    theirs = asta.log_in(service="e-resources")
+    asta.log_in()
+    for service in ("my-loans", "myprint"):
+        assert asta.read(asta.ask(service, theirs)).status == UNKNOWN
+    assert rows(asta.ask("e-resources", theirs)) == {
+        "Mine lån": "open",
+        "Universitetslogin (WAYF)": "unreachable",
+    }
+
+
+@pytest.mark.attack(29)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+def test_another_browsers_logout_touches_nothing_here(house: House) -> None:
+    """A's request, brought by B's browser, ends A's session; B's sessions stay, and A's others are told as left."""
+    asta, bo = leaver(house), leaver(house)
+    session, _ = asta.log_in(), asta.log_in(service="e-resources")
+    own = bo.log_in("bo")
+    bo.log_in("bo", "e-resources")
+    brought = bo.follow(bo.get(asta.request("my-loans", session)))
+    assert (to(brought), bo.read(brought).status) == ("library/my-loans/slo", PARTIAL)
+    assert rows(bo.ask("my-loans", own))["Elektroniske ressourcer"] == "open"
+
+
+@pytest.mark.attack(29)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+def test_two_people_at_one_browser_do_not_meet(house: House) -> None:
+    """Who logs out of a shared browser neither sees nor ends what the one before has open."""
+    asta = leaver(house)
+    first, at_other = asta.log_in(), asta.log_in(service="e-resources")
+    bo = leaver(house, asta)
+    session = bo.log_in("bo")
+    answered = bo.ask("my-loans", session)
+    assert (to(answered), bo.read(answered).status) == ("library/my-loans/slo", "Success")
+    assert rows(asta.ask("my-loans", first))["Elektroniske ressourcer"] == "open"
+    assert asta.read(asta.ask("e-resources", at_other)).status == "Success"
+
+
+@pytest.mark.attack(29, 30)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+def test_back_and_a_kept_form_deliver_nothing(house: House) -> None:
+    """After the logout neither the finished login nor a consent page left open in another tab gives an assertion."""
+    asta = leaver(house)
+    page = asta.page()
+    path, fields = pending(page)
+    sent = asta.person.agree(page)
+    session = asta.landed(sent)
+    other, kept = pending(asta.page(service="e-resources"))
+    assert asta.read(asta.ask("my-loans", session)).status == "Success"
+    for where, what in ((path, fields), (other, kept)):
+        assert mark(asta.person.post(where, what)) == ("error", "transaction_gone")
+        assert mark(asta.get(where)) == ("error", "transaction_gone")
+        assert mark(asta.get(where.removesuffix("/consent"))) == ("error", "transaction_gone")
+    assert asta.log_in().name_id == session.name_id  # a login begun afterwards is let in
+
+
+@pytest.mark.attack(29, 30)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+def test_an_upstreams_logout_ends_what_is_under_way(house: House) -> None:
+    """A consent page that waits is worth nothing once the hub has ended the session behind it, from any browser."""
+    asta, nobody = leaver(house), leaver(house)
+    path, kept = pending(asta.page())
+    answered = nobody.follow(nobody.get(asta.hub_request(asta.hub[0])))
+    assert (to(answered), nobody.read(answered).status) == ("hub/slo", UNKNOWN)
+    assert mark(asta.person.post(path, kept)) == ("error", "transaction_gone")
+
+
+@pytest.mark.attack(29)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+@pytest.mark.parametrize("first", ["logout", "session"])
+def test_a_login_that_races_a_logout_leaves_no_half(house: House, monkeypatch: pytest.MonkeyPatch, first: str) -> None:
+    """Whichever is written first, the session or the logout's mark: no assertion leaves, and no session stays."""
+    plain = Sessions.add
+
+    def racing(self: Sessions, session: Any, now: Any) -> None:
+        if first == "session":
+            plain(self, session, now)
+        self.close(session.browser, session.person, house.clock.now())
+        if first == "logout":
+            plain(self, session, now)
+
+    asta = leaver(house)
+    page = asta.page()
+    monkeypatch.setattr(Sessions, "add", racing)
+    assert mark(asta.person.agree(page)) == ("error", "transaction_gone")
+    monkeypatch.undo()
+    kept = [each for _, each in house.parts.store.list("session", None, house.clock.now()) if b"ended" in each.value]
+    assert len(kept) == 1
+    assert b'"ended":null' not in kept[0].value
+
+
+@pytest.mark.attack(29)
+def test_a_logout_belongs_to_its_browser(house: House) -> None:
+    """Who holds only its address learns nothing and changes nothing, by any of its links."""
+    asta, stranger = leaver(house), leaver(house)
+    session = asta.log_in()
+    asta.log_in(service="e-resources")
+    page = asta.ask("my-loans", session)
+    stranger.log_in("bo")
+    for link in ("", "/on?scope=all", "/on?scope=none", "/on?back=1", "/on?without=_x"):
+        told = stranger.get(page.request.path + link)
+        assert (mark(told), told.status_code) == (("error", "other_browser"), 403)
+    assert rows(asta.get(page.request.path))["Elektroniske ressourcer"] == "open"
+    assert asta.get("/logout/" + "0" * 32).status_code == 410
+
+
+@pytest.mark.attack(29)
+def test_only_the_one_that_was_asked_answers(house: House) -> None:
+    """Unsigned, by a wrong key, by another service, to another request or twice: refused, and it stays unanswered."""
+    asta = leaver(house)
+    session = asta.log_in()
+    asta.log_in(service="e-resources")
+    page = asta.ask("my-loans", session)
+    asked = asta.press(page, "scope=services").location
+    other = house.site("myprint").entity_id
+    own = asta.answering(asked)
+    forged = [
+        own.partition("&SigAlg=")[0],
+        asta.answering(asked, key=house.hub_key()),
+        asta.answering(asked, issuer=other),
+        bindings.redirect_url(
+            house.peer.slo,
+            "SAMLResponse",
+            leaving.response(house.site("e-resources").entity_id, house.peer.slo, asta.read(asked).id[:-1] + "x"),
+            None,
+            asta.key,
+        ),
+    ]
+    for each in forged:
+        assert asta.get(each).status_code == 400
+        assert rows(asta.get(page.request.path))["Elektroniske ressourcer"] == "asked"
+    gone = leaving.response(house.site("e-resources").entity_id, house.peer.slo, "_" + "0" * 64)
+    url = bindings.redirect_url(house.peer.slo, "SAMLResponse", gone, None, asta.key)
+    assert mark(asta.get(url)) == ("error", "logout_gone")
+    assert asta.read(asta.follow(asta.get(own))).status == "Success"
+    assert asta.get(own).status_code == 400  # it was answered
+
+
+@pytest.mark.attack(27, 29)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
+def test_a_replay_leads_to_the_service_and_nowhere_else(house: House) -> None:
+    """The same signed request again, in any browser, is answered at the service's own address only."""
+    asta, stranger = leaver(house), leaver(house)
+    slo = house.peer.slo
+    written = leaving.request(house.site("my-loans").entity_id, slo, asta.log_in())
+    url = bindings.redirect_url(slo, "SAMLRequest", written, "https://evil.example/", asta.key)
+    for each in (asta, stranger, asta):
+        answered = each.follow(each.get(url))
+        message = each.read(answered)
+        assert (to(answered), message.status, message.relay_state) == (
+            "library/my-loans/slo",
+            "Success",
+            "https://evil.example/",
+        )
+
+
+@pytest.mark.attack(29)
+def test_a_posted_request_finds_the_browser_afterwards(house: House) -> None:
+    """Another site's POST brings no cookie: the address after it does, and binds the logout to the first browser."""
+    asta, stranger = leaver(house), leaver(house)
+    session = asta.log_in()
+    asta.log_in(service="e-resources")
+    slo = house.peer.slo
+    root = etree.fromstring(leaving.request(house.site("my-loans").entity_id, slo, session))
+    signature.sign(root, asta.key)
+    fields = bindings.post_fields(etree.tostring(root), "SAMLRequest", "its state")
+    sent = house.app.test_client().post(
+        "/saml/idp/slo", data=fields, base_url=asta.person.base, headers={"Sec-Fetch-Site": "cross-site"}
+    )
+    assert sent.status_code == 303
+    assert rows(asta.get(sent.location))["Elektroniske ressourcer"] == "open"
+    stranger.log_in("bo")
+    assert stranger.get(sent.location).status_code == 403
