@@ -1,6 +1,7 @@
 """The composition root: parts in, Flask application out; the only place that knows every room."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from broker import audit, wording
 from broker.choices import Choices
 from broker.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.ports import UpstreamFace
 from broker.flow import Broker
 from broker.gauges import gauges
 from broker.inspection import notes, readiness
@@ -44,6 +46,7 @@ from broker.web.browser import Cookies
 from broker.web.callers import Callers
 from broker.web.desk import Desk
 from broker.web.forms import Forms
+from broker.web.kept_messages import KeptFace
 from broker.web.pages import Pages
 
 # One megabyte is far above any message or form of ours.
@@ -79,10 +82,11 @@ def create_app(settings: Config | None = None) -> Flask:
 def _desk(parts: Parts, learning: Learning) -> Desk:
     base_url, index = parts.config.base_url, parts.keys.index
     callers = Callers.of(parts.config.shared_networks)
+    broker = Broker(parts.store, index, learning.rules, learning, parts.config.sign_up.service)
     return Desk(
-        broker=Broker(parts.store, index, learning.rules, learning, parts.config.sign_up.service),
+        broker=broker,
         service_face=_service_face(parts),
-        upstream_face=_upstream_face(parts),
+        upstream_face=_kept(parts, broker, _upstream_face(parts)),
         cookies=Cookies(index, parts.config.secure, urlsplit(base_url).path or "/"),
         forms=Forms(index, base_url),
         now=now,
@@ -157,6 +161,17 @@ def _logout_face(parts: Parts) -> SingleLogout:
         services=parts.services,
         upstreams=parts.federated,
     )
+
+
+def _kept(parts: Parts, broker: Broker, face: ServiceProviderFace) -> UpstreamFace:
+    """Put the message log beside the face, where there is one."""
+    if parts.messages is None:
+        return face
+
+    def reference(request_id: str, moment: datetime) -> str:
+        return broker.read(request_id[1:33], moment).transaction.reference
+
+    return KeptFace(face, parts.messages, parts.config.kept_upstreams(), reference, Callers.address)
 
 
 def _idp_descriptor(parts: Parts) -> bytes:

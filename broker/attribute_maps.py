@@ -63,6 +63,11 @@ class AttributeMaps:
     labels: Mapping[str, Text]
 
     @property
+    def incoming(self) -> frozenset[str]:
+        """Give the names of the upstreams' maps."""
+        return frozenset(name for name, each in self.maps.items() if not each.outgoing)
+
+    @property
     def attributes(self) -> frozenset[str]:
         """Give every name a policy may use: what some upstream's map yields, and what is ours to say."""
         return OURS | {row.name for each in self.maps.values() if not each.outgoing for row in each.rows}

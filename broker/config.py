@@ -23,6 +23,7 @@ from broker.settings.tables import (
     LibraryTable,
     Links,
     MailTable,
+    MessageLogTable,
     Name,
     PlacesTable,
     ServeTable,
@@ -62,6 +63,7 @@ class Config(BaseSettings):
     services: dict[Name, ServiceTable] = {}
     library: LibraryTable
     mail: MailTable
+    message_log: MessageLogTable | None = None
     serve: ServeTable = ServeTable()
 
     @classmethod
@@ -106,6 +108,13 @@ class Config(BaseSettings):
             least=table.minimum or Assurance.SUBSTANTIAL,
             assurance_level=table.assurance_level,
         )
+
+    def kept_upstreams(self) -> tuple[str, ...]:
+        """Give the upstreams whose messages are kept."""
+        if self.message_log is None:
+            return ()
+        every = tuple(name for name, each in self.upstreams.items() if each.profile == "oiosaml3")
+        return every if self.message_log.upstreams is None else self.message_log.upstreams
 
     def _federated(self) -> tuple[str, ...]:
         # Four digits are a weak proof: a service takes the library account where it is named, never by default.
@@ -162,6 +171,8 @@ def _settle(given: Given, base: Path) -> None:
             feed["pins"] = [str(base / each) if isinstance(each, str) else each for each in pins]
         if isinstance(ca_file := feed.get("ca_file"), str):
             feed["ca_file"] = str(base / ca_file)
+    if isinstance(log := given.tree.get("message_log"), dict):
+        log.update({key: str(base / log[key]) for key in ("folder", "public_key") if isinstance(log.get(key), str)})
     library = given.tree.get("library")
     if isinstance(library, dict):
         files = {key: value for key, value in library.items() if key.endswith("_file") and value}

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from broker import attribute_maps, audit, parties, policies, wording
 from broker.config import Config
-from broker.core.entities import Service
+from broker.core.entities import Assurance, Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.policy import PolicySet
 from broker.core.ports import Key
@@ -41,7 +41,8 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     The store is written to: one that can only be read (a full disk, a replica) loses every login.
     """
     moment = now()
-    return {"store": _store(parts, moment), "metadata": parts.metadata.faults(moment), "policies": []}
+    kept = {"messages": parts.messages.faults()} if parts.messages else {}
+    return {"store": _store(parts, moment), "metadata": parts.metadata.faults(moment), "policies": [], **kept}
 
 
 def notes(parts: Parts) -> Mapping[str, str]:
@@ -71,7 +72,20 @@ def findings(parts: Parts) -> list[str]:
     found += [f"content: {fault}" for fault in (signup.faults(parts.texts, setting) if setting else ())]
     if not parts.config.accessibility_statement and parts.config.secure:
         found.append("accessibility_statement is not set: every page of a public body must link to one")
-    return [*found, *_unsaid(parts.config)]
+    return [*found, *_eid(parts), *_unsaid(parts.config)]
+
+
+def _eid(parts: Parts) -> Iterator[str]:
+    """Tell what makes a direct national eID of little use, or less sure than it looks."""
+    for name, each in parts.upstreams.items():
+        if each.profile == "oiosaml3" and not any("cpr" in one.may_assert for one in each.institutions):
+            yield f'upstreams.{name}: without may_assert = ["cpr"] its CPR numbers count as not sent'
+        if each.profile == "oiosaml3" and each.least < Assurance.SUBSTANTIAL:
+            yield f'upstreams.{name}: minimum = "low" lets in who has shown no more than a password'
+        if each.assurance_level:
+            yield f"upstreams.{name}: assurance_level takes a level of an older scale, which says less than nsis/loa"
+    if parts.messages and not parts.config.kept_upstreams():
+        yield "message_log keeps nothing: no upstream has profile oiosaml3, and message_log.upstreams names none"
 
 
 def _unsaid(config: Config) -> Iterator[str]:

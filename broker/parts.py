@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event, Semaphore
@@ -22,6 +22,7 @@ from broker.ledger import Ledger
 from broker.libraries.registry import open_library
 from broker.links import Links
 from broker.mail import Smtp
+from broker.message_log import MessageLog
 from broker.metrics import Metrics
 from broker.persons import Persons
 from broker.pin_letters import PinLetters
@@ -65,6 +66,7 @@ class Parts:
     texts: Texts
     metrics: Metrics
     wake: Event
+    messages: MessageLog | None = None
 
     @property
     def federated(self) -> Mapping[str, Upstream]:
@@ -99,11 +101,10 @@ def assemble(settings: config.Config) -> Parts:
     counts = Metrics(lambda: audit.dropped)
     ring = _tried(faults, lambda: keys.load(settings.keys))
     peers = _tried(faults, lambda: living.opened(settings, counts, now()))
-    maps = _tried(faults, lambda: attribute_maps.load(settings.attribute_maps))
+    maps, store = _tried(faults, lambda: _maps(settings)), _tried(faults, lambda: _opened(settings))
     library = _tried(faults, lambda: open_library(settings.library.system, settings.library.given()))
-    store = _tried(faults, lambda: _opened(settings))
     services = Live(lambda: peers.snapshot.services) if peers else living.services(settings)
-    texts = _tried(faults, lambda: Texts.load(settings.content))
+    texts, messages = _tried(faults, lambda: Texts.load(settings.content)), _tried(faults, lambda: _messages(settings))
     live = _tried(faults, lambda: _live(settings, services, maps))
     if faults or not (ring and peers and maps and library and store and live and texts):
         raise ConfigurationFaults(faults)
@@ -132,6 +133,7 @@ def assemble(settings: config.Config) -> Parts:
         texts=texts,
         metrics=counts,
         wake=wake,
+        messages=messages,
     )
 
 
@@ -164,6 +166,32 @@ def _live(
         state=settings.keys.parent / "state" / "policies",
         tell=_told,
     )
+
+
+def _messages(settings: config.Config) -> MessageLog | None:
+    log = settings.message_log
+    return MessageLog(log.folder, log.public_key, required=log.required, tell=audit.tell) if log else None
+
+
+def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
+    maps = attribute_maps.load(settings.attribute_maps)
+    if faults := list(_unread({name: settings.upstream(name) for name in settings.upstreams}, maps)):
+        raise ConfigurationFaults(faults)
+    return maps
+
+
+def _unread(upstreams: Mapping[str, Upstream], maps: attribute_maps.AttributeMaps) -> Iterator[Fault]:
+    """Find upstreams whose attributes nobody could read, or of which the national eID's level would be lost."""
+    for name, each in _federated(upstreams).items():
+        where, read = f"upstreams.{name}.attribute_map", maps.maps.get(each.attribute_map)
+        if read is None or read.outgoing:
+            what = f"attribute_maps holds no {each.attribute_map}.yaml of an upstream"
+            yield Fault(where, what, f"those are {', '.join(sorted(maps.incoming))}")
+        elif each.profile == "oiosaml3":
+            lost = sorted({"specVersion", "eduPersonAssurance", "cpr"} - {row.name for row in read.rows})
+            if lost:
+                what = f"{each.attribute_map}.yaml has no row for {', '.join(lost)}: everybody would be refused"
+                yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
 
 
 def _opened(settings: config.Config) -> Store:

@@ -146,11 +146,17 @@ def _start_loop(worker: Any) -> None:
     # A loop of its own for metadata: a feed that takes a minute must not keep a borrower waiting.
     loops: dict[str, tuple[Sequence[Callable[[], object]], threading.Event]] = {
         "rounds": ((made.enrolments.step, made.pin_letters.step), made.wake),
-        "metadata": ((lambda: made.metadata.step(parts.now()),), made.metadata.wake),
+        "metadata": ((lambda: made.metadata.step(parts.now()), *_sweeping(made)), made.metadata.wake),
     }
     for name, (steps, wake) in loops.items():
         turns = (steps, wake, _ending.is_set, _IDLE, _report)
         threading.Thread(target=rounds.run, args=turns, name=name, daemon=True).start()
+
+
+def _sweeping(made: parts.Parts) -> Sequence[Callable[[], object]]:
+    """Give what deletes old messages on days when nobody logs in."""
+    messages = made.messages
+    return (lambda: messages.step(parts.now()),) if messages else ()
 
 
 def _end_loop(_: Any, worker: Any) -> None:

@@ -130,7 +130,6 @@ class StoreUnavailable(BrokerError):
     """The store does not answer or holds a record this release cannot read."""
 
     reason = "store_unavailable"
-    http = 503
 
 
 class AuditUnavailable(BrokerError):
@@ -138,6 +137,12 @@ class AuditUnavailable(BrokerError):
 
     reason = "audit_unavailable"
     http = 503
+
+
+class MessageLogUnavailable(BrokerError):
+    """A message with an upstream cannot be kept, and none may go unkept."""
+
+    reason = "message_log_unavailable"
 
 
 class LibraryUnavailable(BrokerError):

@@ -175,6 +175,7 @@ class Received:
     answer: Authentication | UpstreamRefusal
     message_id: str
     until: datetime
+    opened: bytes = b""  # the Assertion that was encrypted in it, as its signature covers it
 
 
 class ServiceFace(Protocol):

@@ -159,7 +159,8 @@ class ServiceProviderFace:
         claim = Claim(assertion, answer, self.own, force_authn or party.force_authn, idp_list)
         refuse(ASSERTION_CHECKS, claim)
         found = authentication(claim)
-        return Received(found, assertion.get("ID", ""), found.assertion_until)
+        opened = b"" if assertion.getparent() is not None else etree.tostring(assertion)
+        return Received(found, assertion.get("ID", ""), found.assertion_until, opened)
 
     def _assertion(self, root: etree._Element, party: Upstream) -> etree._Element:
         plain, sealed = root.find(ASSERTION), root.find(ENCRYPTED_ASSERTION)

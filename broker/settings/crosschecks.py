@@ -128,6 +128,16 @@ def _services(given: Given) -> Iterator[Fault]:
             yield Fault(given.where((*place, "entity_id")), "is the entity_id of two services", mend)
 
 
+def _message_log(given: Given) -> Iterator[Fault]:
+    """Ask that the upstreams whose messages are kept are there, and speak SAML."""
+    known = {str(place[1]): each for place, each in _tables(given, "upstreams")}
+    federated = [name for name, each in known.items() if each.get("profile") != "library"]
+    for index, name in enumerate(_texts(dict(_tables(given)).get(("message_log",), {}), "upstreams")):
+        if name not in federated:
+            where = given.where(("message_log", "upstreams", index))
+            yield Fault(where, f"{name} is no upstream that sends messages", f"they are {', '.join(federated)}")
+
+
 def _sign_up(given: Given) -> Iterator[Fault]:
     """Ask that the sign-up pages speak of upstreams and a service that there are, and of one library account."""
     table = dict(_tables(given)).get(("sign_up",), {})
@@ -187,6 +197,7 @@ CHECKS: Final[tuple[Callable[[Given], Iterator[Fault]], ...]] = (
     _scope,
     _services,
     _sign_up,
+    _message_log,
     _secrets,
     _keys_apart,
     _origin,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import (
@@ -150,6 +151,15 @@ class MailTable(Table):
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password are given together or not at all")
         return self
+
+
+class MessageLogTable(Table):
+    """Where messages with NemLog-in are kept for 180 days, sealed to a key whose private half is elsewhere."""
+
+    folder: Path
+    public_key: Path
+    upstreams: tuple[Name, ...] | None = None  # every one of profile oiosaml3, where none is named
+    required: bool = True  # a message that cannot be kept goes nowhere
 
 
 class ServeTable(Table):

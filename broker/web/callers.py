@@ -34,6 +34,12 @@ class Callers:
         return address is not None and any(address in each for each in self.shared_networks)
 
     @staticmethod
+    def address(request: Request) -> str:
+        """Give the address that asks, as it is; "unknown" where there is none."""
+        address = _address(request)
+        return "unknown" if address is None else str(address)
+
+    @staticmethod
     def network(request: Request) -> str:
         """Give the subscriber's network that asks, for limits; "unknown" where there is no address (a socket file)."""
         address = _address(request)

@@ -80,6 +80,9 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "audit_unavailable": Explanation(
         title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
     ),
+    "message_log_unavailable": Explanation(
+        title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
+    ),
     "configuration": Explanation(
         title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
     ),

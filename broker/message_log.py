@@ -1,0 +1,192 @@
+"""Keeps messages with NemLog-in for 180 days, sealed to a key whose private half is elsewhere (nemid.md, Logging).
+
+One file a day, one record a line: version, key id and a sealed record. Each is sealed for itself: a new X25519 key
+agrees with the reader's, HKDF-SHA256 makes an AES-256-GCM key and nonce of it, and the day is authenticated.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from broker.core.errors import ConfigurationFaults, Fault, MessageLogUnavailable
+from broker.core.message import Message
+
+KEPT_FOR: Final = timedelta(days=180)
+_SUFFIX: Final = ".sealed"
+_VERSION: Final = "1"
+_PUBLIC: Final = 32
+_OTHERS: Final = 0o077
+
+
+class MessageLog:
+    """The log in one folder; ``required``: what cannot be kept may not go on."""
+
+    def __init__(self, folder: Path, public_key: Path, *, required: bool, tell: Callable[..., None]) -> None:
+        """Make the folder if need be; ``ConfigurationFaults`` with all that is wrong with it and the key."""
+        self.folder, self.required, self.tell = folder, required, tell
+        self._reader = _public(public_key)
+        self._swept: date | None = None
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationFaults([Fault(str(folder), f"cannot be made: {error.strerror}")]) from None
+        if folder.stat().st_mode & _OTHERS:
+            raise ConfigurationFaults([Fault(str(folder), "is open to its group or others", f"chmod go= {folder}")])
+
+    def write(self, message: Message, now: datetime) -> None:
+        """Keep a message before anything else comes of it; MessageLogUnavailable where that fails and is required."""
+        day = now.astimezone(UTC).date()
+        record = json.dumps({"at": now.isoformat(timespec="milliseconds"), **asdict(message)}).encode()
+        try:
+            self.step(now)
+            _append(self.folder / f"{day.isoformat()}{_SUFFIX}", sealed(record, self._reader, day))
+        except OSError as error:
+            self.tell("message_not_kept", upstream=message.upstream, reference=message.reference, fault=error.strerror)
+            if self.required:
+                raise MessageLogUnavailable(f"a message cannot be kept: {error.strerror}") from None
+
+    def step(self, now: datetime) -> None:
+        """Delete the files of days that are over by 180 days, once a day."""
+        today = now.astimezone(UTC).date()
+        if self._swept == today:
+            return
+        for path, day in days(self.folder):
+            if day < today - KEPT_FOR:
+                path.unlink(missing_ok=True)  # another worker may have come first
+        self._swept = today
+
+    def faults(self) -> Sequence[str]:
+        """Say why no message could be kept now; empty where one could."""
+        if os.access(self.folder, os.W_OK | os.X_OK):
+            return ()
+        return (f"{self.folder} cannot be written to",) if self.required else ()
+
+
+def make_pair(private: Path, public: Path) -> None:
+    """Write a new key pair, PEM; neither file may exist. The private one belongs to a machine that is not ours."""
+    key = X25519PrivateKey.generate()
+    written = (
+        (private, 0o600, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())),
+        (public, 0o644, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)),
+    )
+    for path, mode, octets in written:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(octets)
+
+
+def days(folder: Path) -> Iterator[tuple[Path, date]]:
+    """Give the files of the log with their days, oldest first; other files are none of its."""
+    for path in sorted(folder.glob(f"*{_SUFFIX}")):
+        try:
+            yield path, date.fromisoformat(path.name.removesuffix(_SUFFIX))
+        except ValueError:
+            continue
+
+
+def sealed(record: bytes, reader: X25519PublicKey, day: date) -> bytes:
+    """Give a record as a line that only ``reader`` can open, and only as one of that day."""
+    own = X25519PrivateKey.generate()
+    public, theirs = _raw(own.public_key()), _raw(reader)
+    head = f"{_VERSION} {_id(theirs)}"
+    key, nonce = _derived(own.exchange(reader), public, theirs)
+    ciphertext = AESGCM(key).encrypt(nonce, record, f"{head} {day.isoformat()}".encode())
+    return f"{head} {b64encode(public + ciphertext).decode()}\n".encode()
+
+
+def opened(line: bytes, key: X25519PrivateKey, day: date) -> dict[str, str] | None:
+    """Give the record of a line, or None where this key does not open it: another's, torn, changed or moved."""
+    try:
+        version, key_id, body = line.decode("ascii").split()
+        octets = b64decode(body, validate=True)
+        public, ciphertext = octets[:_PUBLIC], octets[_PUBLIC:]
+        secret, nonce = _derived(
+            key.exchange(X25519PublicKey.from_public_bytes(public)), public, _raw(key.public_key())
+        )
+        plain = AESGCM(secret).decrypt(nonce, ciphertext, f"{version} {key_id} {day.isoformat()}".encode())
+    except (ValueError, InvalidTag):
+        return None
+    record: dict[str, str] = json.loads(plain)
+    return record
+
+
+def read(folder: Path, private: Path, first: date, last: date) -> Iterator[dict[str, str] | None]:
+    """Give the records of these days in the order written; None for a line that the key does not open.
+
+    ``ConfigurationFaults`` where ``private`` is no X25519 private key.
+    """
+    try:
+        key = load_pem_private_key(private.read_bytes(), password=None)
+    except (ValueError, TypeError):
+        key = None
+    if not isinstance(key, X25519PrivateKey):
+        raise ConfigurationFaults([Fault(str(private), "is no X25519 private key", "broker messages keys made it")])
+    for path, day in days(folder):
+        if first <= day <= last:
+            yield from (opened(line, key, day) for line in path.read_bytes().splitlines())
+
+
+def _public(path: Path) -> X25519PublicKey:
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationFaults([Fault(str(path), f"cannot be read: {error.strerror}")]) from None
+    if b"PRIVATE KEY" in octets:
+        what = "is a private key: whoever has this machine could read every message"
+        raise ConfigurationFaults([Fault(str(path), what, "keep it elsewhere, and name the public one here")])
+    try:
+        key = load_pem_public_key(octets)
+    except ValueError:
+        key = None
+    if not isinstance(key, X25519PublicKey):
+        raise ConfigurationFaults([Fault(str(path), "is no X25519 public key", "broker messages keys")])
+    return key
+
+
+def _append(path: Path, line: bytes) -> None:
+    """Write a line whole and durably, or not at all: a disk that is full leaves no half of one."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        size = os.fstat(descriptor).st_size
+        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # somebody died in the middle of a line
+        whole = b"\n" + line if torn else line
+        if os.write(descriptor, whole) != len(whole):
+            os.ftruncate(descriptor, size)
+            raise OSError(None, "no room for it")
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _derived(shared: bytes, public: bytes, theirs: bytes) -> tuple[bytes, bytes]:
+    octets = HKDF(hashes.SHA256(), 44, salt=public + theirs, info=b"library identity broker message log").derive(shared)
+    return octets[:32], octets[32:]
+
+
+def _raw(key: X25519PublicKey) -> bytes:
+    return key.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def _id(public: bytes) -> str:
+    return hashlib.sha256(b"key id\0" + public).hexdigest()[:8]

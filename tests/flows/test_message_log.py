@@ -1,0 +1,149 @@
+"""Logins with the message log on: everything is kept, sealed, before anybody is let in; nothing of it lies open."""
+
+import json
+from base64 import b64decode, b64encode
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from lxml import etree
+
+from broker.cli import broker as command
+from broker.core.errors import ConfigurationFaults
+from broker.demo.nemlogin import Choice
+from broker.demo.personas import persona
+from broker.message_log import make_pair, read
+from broker.saml import gate, signature
+from broker.saml.names import ASSERTION
+from tests.plugins.eid_house import DIRECT, answer, log_in, switched
+from tests.plugins.house import House, mark
+
+
+def kept(house: House, folder: Path, **more: str) -> House:
+    """Give the broker with the log on, its key pair made the first time."""
+    if not (folder / "public.pem").exists():
+        make_pair(folder / "private.pem", folder / "public.pem")
+    log = {
+        "BROKER_MESSAGE_LOG__FOLDER": f"{folder / 'log'}",
+        "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{folder / 'public.pem'}",
+    }
+    return switched(house, {**DIRECT, **log, **more})
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """Give what the holder of the private key reads."""
+    found = list(read(folder / "log", folder / "private.pem", date.min, date.max))
+    assert None not in found
+    return [each for each in found if each]
+
+
+def test_request_and_response_are_kept_with_their_proof(old_house: House, tmp_path: Path) -> None:
+    """Who came when, from where, in which login; both messages as they were, and signatures that still verify."""
+    house = kept(old_house, tmp_path)
+    log_in(house, "eva")
+    asked, came = records(tmp_path)
+    assert (asked["kind"], asked["outcome"], came["kind"], came["outcome"]) == (
+        *("AuthnRequest", "sent"),
+        *("Response", "accepted"),
+    )
+    assert "SigAlg=" in asked["wire"]
+    assert {each["upstream"] for each in (asked, came)} == {"nemid"}
+    assert {each["address"] for each in (asked, came)} == {"127.0.0.1"}
+    assert (asked["request"], asked["reference"]) == (came["request"], came["reference"])
+    assert len(asked["reference"]) == 8
+    assert came["subject"].startswith("https://data.gov.dk/model/core/eid/person/uuid/")
+    assert b64decode(came["wire"]).startswith(b"<")
+    assertion = gate.parse(came["assertion"].encode(), ASSERTION)
+    signature.verify(assertion, [signature.VerifyKey.of(house.setting.nemlogin.certificate.encode())])
+
+
+def test_nothing_of_a_person_lies_open_anywhere(old_house: House, tmp_path: Path) -> None:
+    """Not in the log's folder, by any value asserted, as it is or in base64."""
+    log_in(kept(old_house, tmp_path), "eva")
+    octets = b"".join(path.read_bytes() for path in (tmp_path / "log").rglob("*") if path.is_file())
+    assert octets
+    for values in persona("eva").attributes.values():
+        for value in values:
+            assert value.encode() not in octets
+    assert b"3011681300" not in octets
+    assert b"PD94bWw" not in octets  # how a document begins in base64
+    assert all("3011681300" not in f"{path}" for path in (tmp_path / "log").rglob("*"))
+
+
+def test_a_refused_response_is_kept_too(old_house: House, tmp_path: Path) -> None:
+    """With the check that refused it; so is one with which NemLog-in itself refuses."""
+    house = kept(old_house, tmp_path)
+    person = house.person()
+    url = person.choose(person.ask(), "nemid")
+    acs, fields = answer(house, url, Choice(persona("eva")))
+    root = etree.fromstring(b64decode(fields["SAMLResponse"]))
+    root.set("Destination", "https://elsewhere.example")
+    sent = person.deliver(acs, {"SAMLResponse": b64encode(etree.tostring(root)).decode()})
+    assert mark(sent)[0] == "error"
+    other = house.person()
+    other.deliver(*answer(house, other.choose(other.ask(), "nemid"), None))
+    assert [each["outcome"] for each in records(tmp_path) if each["kind"] == "Response"] == [
+        "response.destination",
+        "refused by the upstream",
+    ]
+
+
+def test_messages_with_others_are_not_kept(old_house: House, tmp_path: Path) -> None:
+    """The duty is toward NemLog-in; WAYF's messages stay out unless it is named."""
+    house = kept(old_house, tmp_path)
+    house.person().log_in("asta")
+    assert records(tmp_path) == []
+    named = kept(old_house, tmp_path, BROKER_MESSAGE_LOG__UPSTREAMS='["wayf"]')
+    named.person().log_in("asta")
+    assert [each["upstream"] for each in records(tmp_path)] == ["wayf", "wayf"]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_nobody_is_let_in_unkept(old_house: House, tmp_path: Path, required: bool) -> None:
+    """A log that cannot be written stops the login, unless the library has chosen otherwise; readyz says so."""
+    house = kept(old_house, tmp_path, BROKER_MESSAGE_LOG__REQUIRED=str(required).lower())
+    person = house.person()
+    url = person.choose(person.ask(), "nemid")
+    response = answer(house, url, Choice(persona("eva")))
+    day = next((tmp_path / "log").iterdir())
+    day.unlink()
+    day.mkdir()
+    came = person.deliver(*response)
+    assert (came.status_code, came.status_code == 303) == ((503, False) if required else (303, True))
+    if required:
+        assert mark(came) == ("error", "message_log_unavailable")
+        day.rmdir()
+        # It is not lost: the same answer is taken once it can be kept.
+        assert person.deliver(*response).status_code == 303
+
+
+def test_it_is_off_unless_configured(old_house: House) -> None:
+    """Messages hold CPR numbers: nobody keeps them by accident."""
+    assert switched(old_house).parts.messages is None
+
+
+def test_who_holds_the_key_reads_it_by_command(old_house: House, tmp_path: Path) -> None:
+    """One login's messages by the reference that its pages show; a line that cannot be opened is told."""
+    house = kept(old_house, tmp_path)
+    log_in(house, "eva")
+    reference = records(tmp_path)[0]["reference"]
+    asked = ["messages", "read", f"{tmp_path / 'log'}", "--key", f"{tmp_path / 'private.pem'}"]
+    shown = CliRunner().invoke(command, [*asked, "--reference", reference])
+    assert [json.loads(line)["kind"] for line in shown.stdout.splitlines()] == ["AuthnRequest", "Response"]
+    assert shown.exit_code == 0
+    assert CliRunner().invoke(command, [*asked, "--from", "2020-01-01", "--to", "2020-12-31"]).stdout == ""
+    assert CliRunner().invoke(command, [*asked, "--from", "yesterday"]).exit_code == 2
+    made = CliRunner().invoke(command, ["messages", "keys", f"{tmp_path / 'b.pem'}", f"{tmp_path / 'b.pub'}"])
+    assert made.exit_code == 0
+    asked[-1] = f"{tmp_path / 'b.pem'}"
+    other = CliRunner().invoke(command, asked)
+    assert (other.exit_code, other.stdout) == (1, "")
+    assert "2 lines" in other.stderr
+
+
+def test_it_takes_names_of_upstreams_only(old_house: House, tmp_path: Path) -> None:
+    """A misspelt name would keep nothing, silently."""
+    with pytest.raises(ConfigurationFaults, match="nemlogin is no upstream that sends messages"):
+        kept(old_house, tmp_path, BROKER_MESSAGE_LOG__UPSTREAMS='["nemlogin"]')

@@ -1,0 +1,102 @@
+"""What ``broker check`` says of a national eID that is asked directly: what could not work, and what is less sure."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from broker import inspection
+from broker.config import load
+from broker.core.errors import ConfigurationFaults
+from broker.demo.setting import EID, Setting
+from broker.message_log import make_pair
+from broker.parts import assemble
+from tests.plugins.eid_house import DIRECT
+
+
+@pytest.fixture
+def folder(setting: Setting, tmp_path: Path) -> Path:
+    """Give a copy of the demo's folder."""
+    return shutil.copytree(setting.folder, tmp_path / "demo")
+
+
+def faults(folder: Path, **more: str) -> list[str]:
+    """Give what is told at once of a configuration with NemLog-in direct, and these variables beside."""
+    environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **more}
+    with pytest.raises(ConfigurationFaults) as found:
+        assemble(load(folder / "broker.toml", environ))
+    return [str(each) for each in found.value.faults]
+
+
+def findings(folder: Path, **more: str) -> list[str]:
+    """Give what a careful administrator would want to mend about the national eID."""
+    environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **more}
+    said = inspection.findings(assemble(load(folder / "broker.toml", environ)))
+    return [each for each in said if each.startswith(("upstreams.", "message_log"))]
+
+
+def test_a_sound_direct_national_eid_has_no_findings(folder: Path) -> None:
+    """The shipped map and the demo's metadata are all it needs."""
+    assert findings(folder) == []
+
+
+def test_a_missing_map_is_a_fault(folder: Path) -> None:
+    """Else the first login would be the first to know."""
+    (folder / "attribute_maps" / "oiosaml3.yaml").unlink()
+    assert faults(folder) == [
+        "upstreams.nemid.attribute_map: attribute_maps holds no oiosaml3.yaml of an upstream (those are oiosaml2, wayf)"
+    ]
+    assert "library.yaml" in faults(folder, BROKER_UPSTREAMS__NEMID__ATTRIBUTE_MAP="library")[0]
+
+
+@pytest.mark.parametrize("lost", ["specVersion", "eduPersonAssurance", "cpr"])
+def test_a_map_that_loses_what_is_demanded_is_a_fault(folder: Path, lost: str) -> None:
+    """Without version or level everybody is refused, without a CPR number nobody becomes a borrower."""
+    path = folder / "attribute_maps" / "oiosaml3.yaml"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if f"name: {lost}," not in line and f"name: {lost}}}" not in line))
+    (told,) = faults(folder)
+    assert told.startswith(f"upstreams.nemid.attribute_map: oiosaml3.yaml has no row for {lost}: everybody")
+
+
+def test_metadata_without_a_key_is_a_fault(folder: Path) -> None:
+    """Nothing that NemLog-in says could be believed."""
+    path = folder / "metadata" / "nemlogin.xml"
+    path.write_text(path.read_text().replace('use="signing"', 'use="encryption"'))
+    assert any(f"{EID} has no signing key" in each for each in faults(folder))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("INSTITUTIONS", f'[{{"entity_id": "{EID}"}}]', "its CPR numbers count as not sent"),
+        ("MINIMUM", "low", "no more than a password"),
+        ("ASSURANCE_LEVEL", "true", "an older scale"),
+    ],
+)
+def test_what_makes_it_less_sure_is_a_finding(folder: Path, key: str, value: str, said: str) -> None:
+    """It works, and an administrator should have meant it."""
+    (told,) = findings(folder, **{f"BROKER_UPSTREAMS__NEMID__{key}": value})
+    assert told.startswith("upstreams.nemid: " if key != "MINIMUM" else "upstreams.nemid: minimum")
+    assert said in told
+
+
+@pytest.mark.parametrize("key", ["MINIMUM", "ASSURANCE_LEVEL"])
+def test_its_keys_are_no_other_profiles(folder: Path, key: str) -> None:
+    """A minimum that another profile would not keep must not look as if it did."""
+    value = {"MINIMUM": "high", "ASSURANCE_LEVEL": "true"}[key]
+    (told,) = faults(folder, **{f"BROKER_UPSTREAMS__WAYF__{key}": value})
+    assert "is for profile oiosaml3, not wayf" in told
+
+
+def test_a_log_without_messages_to_keep_is_a_finding(folder: Path, tmp_path: Path) -> None:
+    """Who believes that messages are kept, and has none kept, learns it before the authority asks."""
+    make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
+    log = {
+        "BROKER_MESSAGE_LOG__FOLDER": f"{tmp_path / 'log'}",
+        "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{tmp_path / 'public.pem'}",
+    }
+    environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", **log}
+    said = inspection.findings(assemble(load(folder / "broker.toml", environ)))
+    assert [each for each in said if each.startswith("message_log keeps nothing")]
+    assert findings(folder, **log) == []
