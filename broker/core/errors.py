@@ -48,10 +48,13 @@ class MessageRefused(BrokerError):
     reason = "message_refused"
     http = 400
 
-    def __init__(self, cause: str, detail: str = "") -> None:
-        """Take the check's stable code (``gate.doctype``) and a detail for the log, free of personal values."""
+    def __init__(self, cause: str, detail: str = "", *, clock_off: int | None = None) -> None:
+        """Take the check's stable code (``gate.doctype``), a detail for the log, and the seconds a peer's clock is off.
+
+        Neither is a personal value; a clock that is ahead of ours is off by more than nought.
+        """
         super().__init__(f"{cause}: {detail}" if detail else cause)
-        self.cause = cause
+        self.cause, self.clock_off = cause, clock_off
 
 
 class RequestRefused(BrokerError):

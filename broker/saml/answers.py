@@ -21,7 +21,7 @@ _TIMES: Final = ("IssueInstant", "NotBefore", "NotOnOrAfter", "AuthnInstant", "S
 _INNER: Final = f"{{{SAMLP}}}StatusCode"
 _CODE: Final = f"{{{SAMLP}}}Status/{_INNER}"
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-_Subject = TypeVar("_Subject")
+_Subject = TypeVar("_Subject", "Answer", "Claim")
 
 
 def saml(*path: str) -> str:
@@ -188,4 +188,17 @@ def refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> N
     """Raise MessageRefused ``response.<name>`` for the first check of the table that offends."""
     for name, offends in table.items():
         if offends(subject):
-            raise MessageRefused(f"response.{name}")
+            raise MessageRefused(f"response.{name}", clock_off=_clock_off(subject))
+
+
+def _clock_off(subject: Answer | Claim) -> int | None:
+    """Give by how many seconds the upstream's clock is off, where it is by more than is allowed, for the log.
+
+    A true answer is made after our request and before now: an IssueInstant outside that time is another clock's.
+    """
+    element, answer = (
+        (subject.response, subject) if isinstance(subject, Answer) else (subject.assertion, subject.answer)
+    )
+    issued = moment(element, "IssueInstant") or answer.now
+    off = max(issued - answer.now, timedelta()) + min(issued - answer.expected.sent, timedelta())
+    return round(off.total_seconds()) if abs(off) > answer.skew else None

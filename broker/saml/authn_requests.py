@@ -199,7 +199,8 @@ def read(question: Question, relay_state: str | None) -> AuthnRequest:
     """
     for name, offends in REQUEST_CHECKS.items():
         if offends(question):
-            raise MessageRefused(f"request.{name}")
+            ahead = round((question.issued - question.now).total_seconds()) if name == "issued_later" else None
+            raise MessageRefused(f"request.{name}", clock_off=ahead)
     request = _request(question, relay_state)
     for name, limit in LIMITS.items():
         if status := limit(question):

@@ -42,8 +42,16 @@ class Faults:
         if response is not None:
             return response
         own = _own(desk)
-        cause = error.cause if isinstance(error, MessageRefused) else str(error)
-        desk.events("refused", reference=name, reason=error.reason, cause=cause, route=_route())
+        message = error if isinstance(error, MessageRefused) else None
+        desk.events(
+            "refused",
+            reference=name,
+            reason=error.reason,
+            cause=message.cause if message else str(error),
+            route=_route(),
+            upstream=_upstream(desk),
+            clock_off_seconds=message.clock_off if message else None,
+        )
         known = own is not None and own.transaction.browser is not None
         desk.traces.leave(name, desk.now(), known=known, step=_route(), reason=error.reason)
         return self.pages.error(error.reason, error.http, name, _again(desk))
@@ -79,6 +87,12 @@ class Faults:
 def _route() -> str:
     """Name the route by its rule: a path could hold what somebody pasted into it."""
     return request.url_rule.rule if request.url_rule else "none"
+
+
+def _upstream(desk: Desk) -> str | None:
+    """Give the upstream whose address was called, if it is one of ours: a path could hold anything."""
+    name = (request.view_args or {}).get("upstream")
+    return name if name in desk.upstreams else None
 
 
 def _own(desk: Desk) -> Held | None:

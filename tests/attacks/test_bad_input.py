@@ -1,0 +1,148 @@
+"""An upstream that is silent, late, wrong in its clock or odd in its words is a page, and never an account."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from broker.core.errors import MessageRefused
+from broker.demo import hub
+from broker.demo.setting import HUB
+from broker.saml import bindings
+from broker.saml.names import SAMLP
+from tests.plugins.house import House, form, mark
+from tests.plugins.saml_parties import NOW, Parties, edit, stamp
+
+STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
+
+
+def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(each) for each in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.attack(19)
+def test_a_clock_off_by_170_seconds_passes_and_by_200_is_told(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ahead or behind: the person gets a page, and the operator a line with the upstream and whole seconds."""
+    for off, passes in ((170, True), (-170, True), (200, False), (-200, False)):
+        person = house.person()
+        asked = person.choose(person.ask())
+        house.clock.ahead += timedelta(seconds=off)
+        sent = house.answer(asked, "asta")
+        house.clock.ahead -= timedelta(seconds=off)
+        _lines(capsys)
+        arrived = person.deliver(*sent)
+        if passes:
+            assert mark(person.get(arrived.location))[0] == "ask"
+            continue
+        assert (arrived.status_code, mark(arrived)) == (400, ("error", "message_refused"))
+        (line,) = _lines(capsys)
+        assert (line["event"], line["upstream"]) == ("refused", "wayf")
+        assert abs(line["clock_off_seconds"] - off) <= 2
+        assert isinstance(line["clock_off_seconds"], int)
+
+
+@pytest.mark.attack(19)
+@pytest.mark.parametrize(
+    ("path", "seconds", "told"),
+    [(".", 200, 200), (".", -200, -200), ("saml:Assertion", 3600, 3600), ("saml:Assertion", -181, -181)],
+)
+def test_a_wrong_clock_is_told_from_a_late_message(parties: Parties, path: str, seconds: int, told: int) -> None:
+    """What was made before we asked, or after now, is another clock's; what lay somewhere since is just late."""
+    wrong = edit(path, IssueInstant=stamp(NOW + timedelta(seconds=seconds)))
+    with pytest.raises(MessageRefused) as refused:
+        parties.receive(parties.signed(parties.response(wrong), both=True))
+    assert refused.value.clock_off == told
+    with pytest.raises(MessageRefused) as late:
+        parties.receive(parties.signed(parties.response()), now=NOW + timedelta(minutes=20))
+    assert late.value.clock_off is None
+
+
+@pytest.mark.attack(26)
+def test_a_services_wrong_clock_is_told(parties: Parties) -> None:
+    """A request from the future says by how much; an old one may be a bookmark and says nothing."""
+    for now, told in ((NOW - timedelta(seconds=200), 200), (NOW + timedelta(hours=1), None)):
+        with pytest.raises(MessageRefused) as refused:
+            parties.ask(now=now)
+        assert refused.value.clock_off == told
+
+
+def test_who_comes_back_from_a_silent_upstream_may_choose_again(house: House) -> None:
+    """Nothing came: the chooser says so and another request may be sent; after half an hour the login is over."""
+    person = house.person()
+    page = person.ask()
+    person.choose(page)
+    again = person.get(page.request.path)
+    assert mark(again)[0] == "choose"
+    assert mark(person.get(person.deliver(*house.answer(person.choose(again), "asta")).location))[0] == "ask"
+    house.clock.ahead += timedelta(minutes=31)
+    over = person.get(page.request.path)
+    assert (over.status_code, mark(over)) == (410, ("error", "transaction_gone"))
+
+
+@pytest.mark.attack(15, 16)
+def test_a_late_or_second_answer_is_a_page(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """A second answer to one request, and one to a login that is over, change nothing and say so."""
+    person = house.person()
+    asked = person.choose(person.ask())
+    page = person.get(person.deliver(*house.answer(asked, "asta")).location)
+    _lines(capsys)
+    second = person.deliver(*house.answer(asked, "bo"))
+    assert (second.status_code, mark(second)) == (410, ("error", "transaction_gone"))
+    assert mark(person.get(page.request.path))[0] == "ask"
+    other = house.person()
+    later = other.choose(other.ask())
+    house.clock.ahead += timedelta(minutes=31)
+    late = other.deliver(*house.answer(later, "asta"))
+    assert (late.status_code, mark(late)) == (410, ("error", "transaction_gone"))
+    assert {line["cause"] for line in _lines(capsys) if line["event"] == "refused"} == {
+        "not an outstanding request of this upstream",
+        "no such transaction",
+    }
+
+
+def _odd(house: House, asked_url: str, *codes: str) -> tuple[str, dict[str, str]]:
+    """Let the hub refuse with these codes, the first on top, without a signature, as samlp does."""
+    asked = hub.read(asked_url.partition("?")[2])
+    root = etree.fromstring(hub.response(HUB, asked, None, house.hub_key(), house.clock.now()))
+    for each in list(root):
+        if "Signature" in str(each.tag):
+            root.remove(each)
+    status: Any = root.find(f"{{{SAMLP}}}Status")
+    for each in list(status):
+        status.remove(each)
+    for code in codes:
+        status = etree.SubElement(status, f"{{{SAMLP}}}StatusCode", Value=code)
+    return asked.acs, bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+
+
+@pytest.mark.parametrize(
+    ("codes", "second"),
+    [
+        ((STATUS + "NoPassive",), "NoPassive"),
+        ((STATUS + "AuthnFailed",), "AuthnFailed"),
+        ((STATUS + "Responder", "urn:example:own"), "AuthnFailed"),
+        (("urn:example:own",), "AuthnFailed"),
+        ((STATUS + "Requester", STATUS + "Success"), "AuthnFailed"),
+    ],
+)
+def test_an_odd_status_is_normalised(old_house: House, codes: tuple[str, ...], second: str) -> None:
+    """Some put the detail on top (samlp): the service is told in codes that the standard has."""
+    person = old_house.person()
+    arrived = person.deliver(*_odd(old_house, person.choose(person.ask()), *codes))
+    assert arrived.status_code == 303
+    page = person.get(arrived.location)
+    assert mark(page)[0] == "refuse"
+    answer = etree.fromstring(bindings.decode_post(form(page)[1]["SAMLResponse"]))
+    told = [str(each.get("Value")) for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
+    assert told[0] in {STATUS + "Responder", STATUS + "Requester"}
+    assert told[1:] == [STATUS + second]
+
+
+def test_no_passive_comes_as_the_portal_expects(old_house: House) -> None:
+    """A service that asks passively where we must ask the person gets NoPassive on the second level."""
+    page = old_house.person().ask(passive=True)
+    answer = etree.fromstring(bindings.decode_post(form(page)[1]["SAMLResponse"]))
+    told = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
+    assert told == [STATUS + "Responder", STATUS + "NoPassive"]
