@@ -3,8 +3,7 @@
 import ast
 import re
 import tomllib
-from collections import defaultdict
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -12,23 +11,23 @@ TABLE = tomllib.loads((Path(__file__).parent / "profile_rows.toml").read_text())
 ROWS = frozenset(map(int, TABLE["rows"]))
 
 
-def marks(path: Path) -> Iterator[tuple[int, str]]:
-    """Give each row that a test in a file bears, and the test."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if not isinstance(node, ast.FunctionDef):
-            continue
-        for each in node.decorator_list:
-            if isinstance(each, ast.Call) and ast.unparse(each.func) == "pytest.mark.profile":
-                yield from ((ast.literal_eval(row), node.name) for row in each.args)
-
-
-def shown() -> dict[int, set[str]]:
-    """Give the tests of each row."""
-    found: dict[int, set[str]] = defaultdict(set)
+@cache
+def borne() -> tuple[tuple[str, frozenset[int]], ...]:
+    """Give every test by its name, with the rows that it bears."""
+    found = []
     for path in (ROOT / "tests").rglob("test_*.py"):
-        for row, name in marks(path):
-            found[row].add(name)
-    return found
+        text = path.read_text()
+        for node in ast.walk(ast.parse(text)) if "mark.profile" in text or "def test_row_" in text else ():
+            if isinstance(node, ast.FunctionDef):
+                calls = [each for each in node.decorator_list if isinstance(each, ast.Call)]
+                marked = [each for each in calls if ast.unparse(each.func) == "pytest.mark.profile"]
+                found.append((node.name, frozenset(ast.literal_eval(row) for each in marked for row in each.args)))
+    return tuple(found)
+
+
+def shown() -> frozenset[int]:
+    """Give the rows that some test bears."""
+    return frozenset(row for _, rows in borne() for row in rows)
 
 
 def not_done() -> set[int]:
@@ -48,17 +47,11 @@ def not_done() -> set[int]:
 def test_every_row_is_shown_or_not_done() -> None:
     """One to fifty: none is forgotten, and none that is not there is spoken of."""
     assert set(range(1, 51)) == ROWS
-    assert set(shown()) | not_done() <= ROWS
-    assert ROWS - set(shown()) - not_done() - set(TABLE["pending"]["rows"]) == set()
+    assert shown() | not_done() <= ROWS
+    assert ROWS - shown() - not_done() - set(TABLE["pending"]["rows"]) == set()
 
 
 def test_a_test_named_by_a_row_bears_it() -> None:
-    """What is called test_row_26_... is marked with 26, so that ``pytest -m profile`` finds all of it."""
-    wrong = []
-    for path in (ROOT / "tests").rglob("test_*.py"):
-        borne = {(name, row) for row, name in marks(path)}
-        for node in ast.walk(ast.parse(path.read_text())):
-            named = isinstance(node, ast.FunctionDef) and re.match(r"test_row_(\d+)_", node.name)
-            if named and (named.string, int(named[1])) not in borne:
-                wrong.append(named.string)
-    assert wrong == []
+    """What is called test_row_26_... is marked with 26, so that the table of rows finds all of it."""
+    named = [(name, rows, re.match(r"test_row_(\d+)_", name)) for name, rows in borne()]
+    assert [name for name, rows, number in named if number and int(number[1]) not in rows] == []

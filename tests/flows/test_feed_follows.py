@@ -71,6 +71,7 @@ def metrics(demo: Running) -> str:
     return requests.get(f"http://127.0.0.1:{demo.setting.ports.number('broker')}/metrics", timeout=10).text
 
 
+@pytest.mark.profile(4, 5)
 def test_nobody_is_turned_away_while_a_feed_misbehaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The publisher's key and the hub's roll over, the signature breaks, a feed that ran out comes: all log in."""
     now = datetime.now(UTC)

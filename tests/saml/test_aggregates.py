@@ -142,6 +142,7 @@ def test_how_long_it_may_be_cached(written: str, seconds: int | None, forge: For
 
 
 @pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.profile(5)
 def test_either_of_two_pins_will_do(place: int, forge: Forge) -> None:
     """While a publisher rolls its key over, the old one and the new one are both believed."""
     octets = feeds.signed(feeds.collection(entity()), (forge.upstream, forge.stranger)[place].key)

@@ -92,6 +92,7 @@ def test_two_workers_do_not_fetch_at_once(station: Station) -> None:
     assert results(turn(station.worker())) == ["new"]
 
 
+@pytest.mark.profile(4)
 def test_it_is_asked_again_when_it_is_due(station: Station) -> None:
     """Within the hour, earlier by up to a fifth; what has not changed costs one question and no document."""
     worker = station.worker()
@@ -102,6 +103,7 @@ def test_it_is_asked_again_when_it_is_due(station: Station) -> None:
 
 
 @pytest.mark.parametrize(("asked", "early", "late"), [("PT10M", 7, 11), ("PT1S", 3, 6), ("P5D", 47, 61)])
+@pytest.mark.profile(4)
 def test_what_the_publisher_asks_is_obeyed(station: Station, asked: str, early: int, late: int) -> None:
     """A shorter cacheDuration is, down to five minutes; a longer one not beyond what is configured."""
     station.publish(idp_entity(HUB), more=f' cacheDuration="{asked}"')
@@ -144,6 +146,7 @@ BAD: Final[dict[str, tuple[Callable[[Station], object], str]]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
+@pytest.mark.profile(5, 6)
 def test_a_bad_feed_changes_nothing_but_the_alarm(station: Station, case: str) -> None:
     """The last good copy stays in force in every worker and at the next start, and each of them knows why."""
     worker, other = station.worker(), station.worker()
@@ -184,6 +187,7 @@ def test_a_start_with_the_server_down_uses_the_copy(station: Station) -> None:
     assert set(late.entities(NOW + timedelta(days=7, seconds=180))) == set()
 
 
+@pytest.mark.profile(5)
 def test_the_publishers_key_rolls_over(station: Station) -> None:
     """With both keys pinned either is believed; with the new one alone the old copy is not, and a new one fetched."""
     turn(station.worker())
