@@ -19,7 +19,8 @@ from broker.saml.keys import FaceKeys
 from broker.saml.names import POST, REDIRECT, SAMLP, XENC, XENC11
 
 # Peers that refresh see a new key within hours; a copy that nobody refreshes dies while its keys are still ours.
-VALID_FOR: Final = timedelta(days=28)
+# Below 28 days, the longest that services take by mod_shib's example: at 28 one whose clock is behind refuses it.
+VALID_FOR: Final = timedelta(days=27)
 CACHED_FOR: Final = timedelta(hours=6)
 _GCM: Final = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")
 _CBC: Final = (f"{XENC}aes256-cbc", f"{XENC}aes128-cbc")

@@ -55,7 +55,7 @@ def test_a_descriptor_is_sound_and_signed(parties: Parties, face: str) -> None:
     xml, keys = (idp(parties), parties.ring.idp) if face == "idp" else (sp(parties), parties.ring.sp)
     root = gate.parse(xml, ENTITY)
     signature.verify(root, [keys.signing.certificate])
-    assert root.get("validUntil") == stamp(NOW + timedelta(days=28))
+    assert root.get("validUntil") == stamp(NOW + timedelta(days=27))
     assert root.get("cacheDuration") == "PT6H"
 
 

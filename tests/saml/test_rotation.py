@@ -120,7 +120,7 @@ def test_a_second_call_changes_nothing(folder: Path) -> None:
         assert {each.did for each in rotate(folder, at)} == {None}
         assert files(folder) == before
         at += timedelta(minutes=1)
-    assert all(each.phase == "steady" and each.earliest > at + 27 * DAY for each in rotate(folder, at))
+    assert all(each.phase == "steady" and each.earliest > at + HELD - DAY for each in rotate(folder, at))
 
 
 def test_early_is_as_early_as_one_says(folder: Path) -> None:

@@ -90,15 +90,16 @@ class Apache:
 
 
 @contextmanager
-def serving(broker: str, upstream: str, entity_ids: dict[str, str]) -> Iterator[Apache]:
+def serving(broker: str, certificate: bytes, upstream: str, entity_ids: dict[str, str]) -> Iterator[Apache]:
     """Start shibd and Apache for the services ``entity_ids`` ("shib", "mellon") of the identity provider ``broker``.
 
-    mod_shib has a way in that names ``upstream``.
+    mod_shib takes the broker's descriptor only as signed by ``certificate``, and has a way in that names ``upstream``.
     """
     folder = Path(tempfile.mkdtemp(prefix="interop-"))  # not pytest's own, which none but root may enter
     port = free_port()
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        (folder / "broker.crt").write_bytes(certificate)
         _write(folder, port, broker, upstream, entity_ids)
         _run(
             stack,

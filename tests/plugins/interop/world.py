@@ -18,6 +18,7 @@ from broker.demo.running import Running, running
 from broker.demo.setting import SERVICES, Ports, Setting, write
 from broker.demo.walking import number
 from broker.demo.wire import NAMES
+from broker.saml import keys
 from tests.plugins.demo import free_base
 from tests.plugins.interop import apache, lasso_peer, pysaml2_provider, pysaml2_service
 from tests.plugins.ports import free_port
@@ -122,8 +123,9 @@ def world(folder: Path) -> Iterator[World]:
     local = {who: {_LOCAL.get(name, name): [*values] for name, values in of.items()} for who, of in people.items()}
     own = f"{setting.ports.origin('broker')}/saml/idp/metadata"
     with ExitStack() as stack:
+        pinned = keys.load(setting.folder / "keys").idp.signing.certificate
         modules = {each: entity_ids[each] for each in ("shib", "mellon")}
-        server = stack.enter_context(apache.serving(own, UPSTREAMS["lasso"], modules))
+        server = stack.enter_context(apache.serving(own, pinned, UPSTREAMS["lasso"], modules))
         lasso = stack.enter_context(lasso_peer.serving(folder / "lasso", UPSTREAMS["lasso"], key, wire))
         ports = free_port(), free_port()
         own_key = folder / "own"
