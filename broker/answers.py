@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.consent import Event, Receipt, receipt
+from broker.core.events import Kind, of_login
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.steps import Ask, Enrol, Issue, Step
@@ -14,6 +15,11 @@ from broker.learning import Learning
 from broker.receipts import Receipts
 from broker.transactions import Held, Transactions
 
+_KINDS: Final = {
+    Event.GIVEN: Kind.CONSENT_GIVEN,
+    Event.REFUSED: Kind.CONSENT_REFUSED,
+    Event.INFORMED: Kind.NOTICE_SEEN,
+}
 _FRESH: Final = timedelta(seconds=5)  # a login that goes straight through reads what is on file once
 
 
@@ -101,4 +107,16 @@ class Answers:
             if not taken:
                 # The answer came too late, or belongs to nobody: what was sent before it stands on its own receipt.
                 receipts.take_back(group, made)
+        if not taken:
+            return done
+        self.learning.trail.add(
+            of_login(
+                _KINDS[made.event],
+                now,
+                done.transaction,
+                attributes=made.told,
+                digest=made.policy[:12],
+                about=made.record_id,
+            )
+        )
         return done

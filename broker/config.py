@@ -18,6 +18,7 @@ from broker.settings.feeds import FeedTable
 from broker.settings.peers import ServiceTable, UpstreamTable
 from broker.settings.sources import Given, Place, dotted, read, variable
 from broker.settings.tables import (
+    AuditTable,
     Contact,
     IdpTable,
     LibraryTable,
@@ -58,6 +59,7 @@ class Config(BaseSettings):
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
     store: StoreTable = StoreTable()
+    audit: AuditTable = AuditTable()
     feeds: dict[Name, FeedTable] = {}
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
     services: dict[Name, ServiceTable] = {}
@@ -158,6 +160,12 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     return config
 
 
+def _settle_trail(given: Given, base: Path) -> None:
+    trail = given.tree.setdefault("audit", {})
+    if isinstance(trail, dict) and isinstance(place := trail.get("folder", "audit"), str) and place:
+        trail["folder"] = str(base / place)
+
+
 def _settle(given: Given, base: Path) -> None:
     """Make every path absolute, from the file's folder; the folders have their defaults beside the file."""
     for key in FOLDERS:
@@ -173,6 +181,7 @@ def _settle(given: Given, base: Path) -> None:
             feed["ca_file"] = str(base / ca_file)
     if isinstance(log := given.tree.get("message_log"), dict):
         log.update({key: str(base / log[key]) for key in ("folder", "public_key") if isinstance(log.get(key), str)})
+    _settle_trail(given, base)
     library = given.tree.get("library")
     if isinstance(library, dict):
         files = {key: value for key, value in library.items() if key.endswith("_file") and value}

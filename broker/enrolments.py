@@ -9,6 +9,7 @@ from typing import Final, Literal, TypeVar
 from broker import finding
 from broker.attempt import Attempt
 from broker.cases import Cases
+from broker.core import events
 from broker.core.borrower import Borrower, Change, Enrolment, Nothing, State, Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable, StoreUnavailable
 from broker.core.plans import offered, plan, would
@@ -120,6 +121,10 @@ class Enrolments:
             wanted, due = self._wanted(key, entry, wish, linked)
             if entry and wanted is entry.enrolment and due == entry.due:
                 return wanted
+            # On the trail first: AuditUnavailable where it cannot be, and nothing is wished for.
+            self.tools.trail.add(
+                events.Event(events.Kind.ENROLMENT_WANTED, self.tools.now(), person=self._person(key), about=wanted.id)
+            )
             if self.tools.ledger.write(entry or Entry(key, wanted, None, None), wanted, due):
                 self.wake.set()
                 return wanted
@@ -130,7 +135,14 @@ class Enrolments:
         if self.mode != "live":
             return None
         entry = self.tools.ledger.claim()
-        return Attempt(entry, self.tools).run() if entry else None
+        if entry is None:
+            return None
+        done = Attempt(entry, self.tools).run()
+        for event in (
+            events.of_enrolment(entry.enrolment, done, self._person(entry.key), self.tools.now()) if done else ()
+        ):
+            self.tools.trail.add(event)
+        return done
 
     def run(self, stop: Callable[[], bool], idle: float, report: Callable[[Exception], None]) -> None:
         """Carry out what is due until ``stop``; sleep ``idle`` seconds, or until woken, when nothing is.
@@ -169,6 +181,11 @@ class Enrolments:
     def _seated(self, ask: Callable[[datetime], T]) -> T:
         with seated(self.seats):
             return ask(self.tools.now() + _LOOK)
+
+    def _person(self, key: Key) -> str:
+        """Give the id of whose enrolment it is, or its own key where no link leads to anybody."""
+        known = self.tools.links.known(None, key.group, None)
+        return known.id if known else key.group
 
     def _at(self, key: Key) -> Enrolment | None:
         entry = self.tools.ledger.read(key)

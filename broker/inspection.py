@@ -42,6 +42,7 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     """
     moment = now()
     kept = {"messages": parts.messages.faults()} if parts.messages else {}
+    kept["audit"] = parts.trail.faults() if parts.config.audit.required else ()
     return {"store": _store(parts, moment), "metadata": parts.metadata.faults(moment), "policies": [], **kept}
 
 
@@ -50,6 +51,8 @@ def notes(parts: Parts) -> Mapping[str, str]:
     moment = now()
     parts.policies.refresh(moment)
     policies = {"policies": "stale"} if parts.policies.stale else {}
+    if lost := parts.trail.lost():
+        policies["audit"] = f"{lost} events lost"
     return policies | ({"metadata": "; ".join(alarms)} if (alarms := parts.metadata.alarms(moment)) else {})
 
 
@@ -57,6 +60,8 @@ def findings(parts: Parts) -> list[str]:
     """Give everything that a careful administrator would want to mend, a sentence each."""
     found = [f"{name}: {fault}" for name, faults in readiness(parts).items() for fault in faults]
     found += [each for each in (f"metadata: {fault}" for fault in parties.findings(parts)) if each not in found]
+    if not parts.config.audit.required:
+        found += [f"audit: {fault}" for fault in parts.trail.faults()]
     found += [f"policies: {fault}" for fault in (*parts.policies.stale, *parts.policies.current.warnings)]
     try:
         found += [f"library: {fault}" for fault in parts.library.faults(now() + _ASKED_FOR)]

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
+from broker.core.events import Kind, of_login
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.sessions import NameID, Session, session_index
 from broker.core.steps import Issue
@@ -45,9 +46,22 @@ class Issuance:
             content=content,
         )
 
-    def record(self, held: Held, issued: Issued, now: datetime) -> bool:
-        """Record that the assertion leaves; False where the transaction has changed since it was decided."""
-        return self.transactions.put(replace(held.transaction, issued=issued), held.version, now) is not None
+    def record(self, held: Held, step: Issue, issued: Issued, now: datetime) -> bool:
+        """Record that the assertion leaves; False where the transaction has changed since it was decided.
+
+        On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be written down there. What
+        dies in between is said to have left and has not, never the other way.
+        """
+        transaction, trail = held.transaction, self.learning.trail
+        names = tuple(item.name for item in step.disclosure.items)
+        event = of_login(
+            Kind.RELEASED, now, transaction, step.decision, attributes=names, about=issued.assertion.removeprefix("_")
+        )
+        trail.add(event)
+        if self.transactions.put(replace(transaction, issued=issued), held.version, now) is not None:
+            return True
+        trail.add(replace(event, kind=Kind.NOT_RELEASED, attributes=()))
+        return False
 
     def keep(self, held: Held, issued: Issued, name_id: NameID, now: datetime) -> bool:
         """Remember the session of an assertion before it leaves; False where its person was logged out meanwhile."""
@@ -73,6 +87,9 @@ class Issuance:
         self.sessions.add(session, now)
         if self.sessions.over(transaction, now):
             self.sessions.end([session], now)
+            if transaction.issued is None:
+                about = issued.assertion.removeprefix("_")
+                self.learning.trail.add(of_login(Kind.NOT_RELEASED, now, transaction, about=about))
             return False
         return True
 

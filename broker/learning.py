@@ -8,8 +8,9 @@ from typing import Final
 from broker.accounts import Accounts
 from broker.core.attributes import Reading
 from broker.core.errors import AttributesRefused
+from broker.core.events import NO_TRAIL, Kind, of_login
 from broker.core.policy import Decision, Effect
-from broker.core.ports import Store
+from broker.core.ports import Store, Trail
 from broker.core.proofs import MAIL, Proved
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.steps import ProveMailbox
@@ -45,6 +46,7 @@ class Learning:
     persons: Persons
     accounts: Accounts
     proving: Proving
+    trail: Trail = NO_TRAIL
 
     def learn(self, transaction: Transaction, now: datetime) -> Transaction:
         """Add proofs, person, receipts on file and account to a transaction that an authentication has just joined.
@@ -74,6 +76,7 @@ class Learning:
             decision = self.rules.decide_on(known, reading, now)
         if decision.effect is not Effect.PERMIT:
             return known
+        self.trail.add(of_login(Kind.DECIDED, now, known, decision))
         latest = Receipts(self.store).latest(self.receipts_of(known), now)
         return replace(
             known, receipts=(latest,) if latest else (), account=self.accounts.standing(known, reading, decision, now)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event, Semaphore
 from typing import TypeVar
 
@@ -13,8 +14,9 @@ from broker.accounts import Accounts
 from broker.cases import Cases
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.events import NO_TRAIL
 from broker.core.letters import Letters
-from broker.core.ports import LibrarySystem, NoTrail, Store, Trail
+from broker.core.ports import LibrarySystem, Store, Trail
 from broker.enrolments import Enrolments
 from broker.guesses import Guesses
 from broker.learning import Learning
@@ -33,6 +35,7 @@ from broker.saml.live import Live, LiveMetadata
 from broker.stores.opening import open_store
 from broker.stores.sealed import Sealed
 from broker.tools import Tools
+from broker.trail import opening
 from broker.web.texts import Texts
 
 T = TypeVar("T")
@@ -87,7 +90,7 @@ class Parts:
         rules, ring = self.rules(), self.keys
         persons = Persons(rules, self.links, self.enrolments)
         accounts = Accounts(self.store, ring.index, persons, self.enrolments)
-        return Learning(self.store, ring.index, ring.person, rules, persons, accounts, self.proving)
+        return Learning(self.store, ring.index, ring.person, rules, persons, accounts, self.proving, self.trail)
 
 
 def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
@@ -122,7 +125,7 @@ def assemble(settings: config.Config) -> Parts:
         maps=maps,
         policies=live,
         store=sealed,
-        trail=NoTrail(),
+        trail=tools.trail,
         library=library,
         links=tools.links,
         enrolments=enrolments,
@@ -137,6 +140,14 @@ def assemble(settings: config.Config) -> Parts:
     )
 
 
+def _trail(settings: config.Config, ring: keys.KeyRing, store: Store) -> Trail:
+    table = settings.audit
+    if not table.on:
+        return NO_TRAIL
+    folder, must = Path(table.folder), table.required
+    return opening.opened(folder, ring.audit, store, ring.index, audit.tell, required=must, sync=table.sync)
+
+
 def _tools(settings: config.Config, ring: keys.KeyRing, store: Store, library: LibrarySystem) -> Tools:
     return Tools(
         library=library,
@@ -146,6 +157,7 @@ def _tools(settings: config.Config, ring: keys.KeyRing, store: Store, library: L
         links=Links(store, ring.index, now),
         ledger=Ledger(store, now),
         now=now,
+        trail=_trail(settings, ring, store),
     )
 
 

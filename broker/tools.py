@@ -7,8 +7,9 @@ from typing import Final
 
 from broker.claims import claimed
 from broker.core.borrower import Wish
+from broker.core.events import NO_TRAIL
 from broker.core.letters import Letters
-from broker.core.ports import Key, LibrarySystem, Mail
+from broker.core.ports import Key, LibrarySystem, Mail, Trail
 from broker.core.proofs import Claim
 from broker.core.pseudonyms import Pseudonyms
 from broker.ledger import Ledger
@@ -28,6 +29,7 @@ class Tools:
     links: Links
     ledger: Ledger
     now: Callable[[], datetime]
+    trail: Trail = NO_TRAIL
 
     def adopts(self, number: str, cpr: str) -> bool:
         """Say whether a temporary borrower is this person's from now on: two who know its PIN are not both it."""

@@ -182,13 +182,24 @@ def test_new_keys_are_listed_without_any_configuration(run: Run) -> None:
     assert "keep a copy of index.key and person.key" in made.stdout
     listed = json.loads(run("keys", "list", "fresh", "--json").stdout)
     assert {each["bits"] for each in listed if each["until"]} == {3072}
-    assert [each["use"] for each in listed][-3:] == ["store", "index", "person"]
+    assert [each["use"] for each in listed][-4:] == ["store", "index", "person", "audit"]
     assert len(run("keys", "list", "fresh").stdout.splitlines()) == len(listed)
     unwritable = run("keys", "generate", "/proc/nothing")
     assert (unwritable.exit_code, unwritable.stderr) == (
         78,
         "/proc/nothing: cannot be used: No such file or directory\n",
     )
+
+
+def test_a_folder_of_before_the_audit_trail_gets_its_key_when_asked_and_once(run: Run) -> None:
+    """At an upgrade; a lost key is not replaced in passing, for every line there is would look forged."""
+    run("keys", "generate", "fresh")
+    assert run("keys", "generate", "fresh", "--audit").exit_code == 78
+    before = run("keys", "list", "fresh", "--json").stdout
+    Path("fresh/audit.key").unlink()
+    assert (run("keys", "list", "fresh").exit_code, run("keys", "generate", "fresh", "--audit").exit_code) == (78, 0)
+    after = run("keys", "list", "fresh", "--json").stdout
+    assert (before != after, len(json.loads(after))) == (True, len(json.loads(before)))
 
 
 def test_keys_are_rotated_step_by_step(run: Run, folder: Path) -> None:

@@ -31,7 +31,7 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
 
 def test_a_sound_broker_is_ready(parts: Parts) -> None:
     """Nothing is said under any of what is checked."""
-    assert inspection.readiness(parts) == {"store": (), "metadata": [], "policies": []}
+    assert inspection.readiness(parts) == {"store": (), "metadata": [], "policies": [], "audit": []}
 
 
 def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Path) -> None:

@@ -19,9 +19,14 @@ def keys() -> None:
 
 @keys.command(short_help="Make every key the broker needs.")
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--audit", is_flag=True, help="Make only audit.key, in a folder of before there was one.")
 @told
-def generate(folder: Path) -> None:
+def generate(folder: Path, *, audit: bool) -> None:
     """Make every key the broker needs in FOLDER, which must be new or empty (RSA-3072)."""
+    if audit:
+        saml_keys.add_audit(folder)
+        click.echo(f"audit.key is in {folder}; keep a copy: without it nobody can check the audit trail")
+        return
     saml_keys.generate(folder, datetime.now(UTC))
     click.echo(f"keys are in {folder}; keep a copy of index.key and person.key: nothing replaces them")
 

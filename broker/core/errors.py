@@ -139,7 +139,6 @@ class AuditUnavailable(BrokerError):
     """What must be on the audit trail before it happens cannot be written there, so it does not happen."""
 
     reason = "audit_unavailable"
-    http = 503
 
 
 class MessageLogUnavailable(BrokerError):
@@ -152,21 +151,18 @@ class LibraryUnavailable(BrokerError):
     """The library system did not answer in time, or answered that it cannot now; worth trying again."""
 
     reason = "library_unavailable"
-    http = 503
 
 
 class LibraryRefused(BrokerError):
     """The library system answered that it will not do this, and will say so again."""
 
     reason = "library_refused"
-    http = 503
 
 
 class MailUnavailable(BrokerError):
     """The mail server did not take the message; worth trying again."""
 
     reason = "mail_unavailable"
-    http = 503
 
 
 class RecipientRefused(MailUnavailable):
@@ -245,7 +241,6 @@ class ConfigurationFaults(BrokerError):
     """Everything wrong with the configuration, policies, maps, metadata or keys, found in one go (exit code 78)."""
 
     reason = "configuration"
-    http = 503
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         """Take every fault that was found."""

@@ -1,10 +1,12 @@
 """What the audit trail is told: which events there are, and the facts one may carry, none of them a person's own."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from broker.core.borrower import Enrolment, Outcome, State
 from broker.core.policy import Decision
 from broker.core.transaction import Transaction
 
@@ -34,7 +36,7 @@ class Kind(StrEnum):
     ENROLMENT_FOUND = "enrolment_found"
     ENROLMENT_UPGRADED = "enrolment_upgraded"
     ENROLMENT_LOWERED = "enrolment_lowered"
-    ENROLMENT_CHANGED = "enrolment_changed"
+    ENROLMENT_ADOPTED = "enrolment_adopted"
     ENROLMENT_CASE = "enrolment_case"
     ENROLMENT_GIVEN_UP = "enrolment_given_up"
     LOGOUT_ASKED = "logout_asked"
@@ -54,6 +56,15 @@ class Kind(StrEnum):
 
 # What lets something leave or be made: it is written down, through to the disk, or it does not happen.
 REQUIRED: Final = frozenset({Kind.RELEASED, Kind.ENROLMENT_WANTED})
+
+
+_OUTCOMES: Final = {
+    Outcome.CREATED: Kind.ENROLMENT_MADE,
+    Outcome.UNCHANGED: Kind.ENROLMENT_FOUND,
+    Outcome.UPGRADED: Kind.ENROLMENT_UPGRADED,
+    Outcome.LOWERED: Kind.ENROLMENT_LOWERED,
+}
+_ENDS: Final = {State.CASE: Kind.ENROLMENT_CASE, State.GIVEN_UP: Kind.ENROLMENT_GIVEN_UP}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -87,6 +98,24 @@ class Event:
         return f"Event({self.kind!s})"
 
 
+class NoTrail:
+    """The trail of a broker that keeps none."""
+
+    def add(self, event: Event) -> None:
+        """Write nothing."""
+
+    def faults(self) -> Sequence[str]:
+        """Find nothing."""
+        return ()
+
+    def lost(self) -> int:
+        """Give nought: nothing is expected of it."""
+        return 0
+
+
+NO_TRAIL: Final = NoTrail()
+
+
 def of_login(
     kind: Kind, at: datetime, transaction: Transaction, decision: Decision | None = None, **more: Any
 ) -> Event:
@@ -106,6 +135,20 @@ def of_login(
             event, affiliation=decision.affiliation, policy=_place(decision), digest=decision.digest[:12] or None
         )
     return replace(event, **more)
+
+
+def of_enrolment(before: Enrolment, after: Enrolment, person: str, at: datetime) -> tuple[Event, ...]:
+    """Give what an attempt at an enrolment came to: done, a case, given up, and whether a PIN was mailed."""
+    plain = Event(Kind.PIN_MAILED, at, person=person, about=after.id)
+    found = []
+    if after.state is State.DONE and before.state is not State.DONE:
+        outcome = _OUTCOMES.get(after.outcome, Kind.ENROLMENT_ADOPTED) if after.outcome else Kind.ENROLMENT_ADOPTED
+        found.append(replace(plain, kind=outcome))
+    if after.state in _ENDS and before.state is not after.state:
+        found.append(replace(plain, kind=_ENDS[after.state], reason=after.reason))
+    if after.pin_mailed and after.pin_mailed != before.pin_mailed:
+        found.append(plain)
+    return tuple(found)
 
 
 def _place(decision: Decision) -> str | None:

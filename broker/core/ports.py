@@ -152,12 +152,13 @@ class Trail(Protocol):
         """
         ...
 
+    def faults(self) -> Sequence[str]:
+        """Say in sentences why no event can be written now; empty where it can."""
+        ...
 
-class NoTrail:
-    """The trail of a broker that keeps none."""
-
-    def add(self, event: Event) -> None:
-        """Write nothing."""
+    def lost(self) -> int:
+        """Give how many events this worker could not write."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)

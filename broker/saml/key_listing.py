@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from broker.saml.keys import FACES, SECRET, USES, load, slots
+from broker.saml.keys import FACES, SECRET, USES, id_of, load, slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ def listing(folder: Path) -> Iterator[Listed]:
         yield Listed("store", slot, SECRET * 8, key_id, None)
     yield Listed("index", "current", SECRET * 8, ring.index.key_id, None)
     yield Listed("person", "current", SECRET * 8, ring.person.key_id, None)
+    yield Listed("audit", "current", SECRET * 8, id_of(ring.audit), None)
 
 
 def _listed(use: str, slot: str, pem: bytes) -> Listed:

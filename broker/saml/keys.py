@@ -29,6 +29,8 @@ SLOTS: Final = ("current", "next", "previous")  # rotation: next is published, b
 SIZE: Final = 3072
 SMALLEST: Final = 2048  # saml_profiles.md row 7
 SECRET: Final = 32
+AUDIT: Final = "audit.key"
+_MEND: Final = "bring it back from the backup; no other key will do"
 _ANOTHERS: Final = ("is not its .crt's key",)
 OURS: Final = 0o077  # mode bits that nobody but the owner may have
 VALID_FOR: Final = timedelta(days=3650)  # peers ignore the expiry (SDP-MD05); the key is what they pin
@@ -70,6 +72,7 @@ class KeyRing:
     sealing_id: str
     index: Pseudonyms  # names records; never rotates in service (design 4b)
     person: Pseudonyms  # makes persistent NameIDs; never rotates at all
+    audit: bytes  # chains the lines of the audit trail
 
     def __repr__(self) -> str:
         """Name the sealing key by its id only."""
@@ -92,8 +95,19 @@ def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
     key_id = new_id(now)
     _write(folder / "store" / f"{key_id}.key", secrets.token_bytes(SECRET))
     _write(folder / "store" / "current", key_id.encode())
-    for name in ("index.key", "person.key"):
+    for name in ("index.key", "person.key", AUDIT):
         _write(folder / name, secrets.token_bytes(SECRET))
+
+
+def add_audit(folder: Path) -> None:
+    """Give a folder of before the audit trail its key; ``ConfigurationFaults`` where it has one.
+
+    It is never made in passing: with a new key in the place of a lost one every line there is would look forged.
+    """
+    if not folder.is_dir() or (folder / AUDIT).exists():
+        what = "is there already" if folder.is_dir() else "cannot be made: there is no such folder"
+        raise ConfigurationFaults([Fault(str(folder / AUDIT), what, "bring a lost one back from the backup")])
+    _write(folder / AUDIT, secrets.token_bytes(SECRET))
 
 
 def new_id(now: datetime) -> str:
@@ -154,10 +168,15 @@ def load(folder: Path) -> KeyRing:
     if sealing_id not in sealing:
         faults.append(Fault(str(current), "names no key of this folder", "write the id of the key that seals records"))
     index, person = (_secret(folder / name, faults) for name in ("index.key", "person.key"))
+    audit = _secret(
+        folder / AUDIT, faults, f"{_MEND}; where there never was one: broker keys generate --audit {folder}"
+    )
     idp, sp = faces["idp"], faces["sp"]
     if faults or idp is None or sp is None:
         raise ConfigurationFaults(faults)
-    return KeyRing(idp, sp, sealing, sealing_id, Pseudonyms(_id(index), index), Pseudonyms(_id(person), person))
+    return KeyRing(
+        idp, sp, sealing, sealing_id, Pseudonyms(id_of(index), index), Pseudonyms(id_of(person), person), audit
+    )
 
 
 def slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, Pair]:
@@ -218,14 +237,14 @@ def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     return () if public.public_bytes(*form) == key.public_key().public_bytes(*form) else _ANOTHERS
 
 
-def _secret(path: Path, faults: list[Fault]) -> bytes:
+def _secret(path: Path, faults: list[Fault], mend: str = _MEND) -> bytes:
     octets = path.read_bytes() if path.is_file() else b""
     if len(octets) != SECRET:
         what = f"holds {len(octets)} octets where {SECRET} are a key" if octets else "is missing or empty"
-        faults.append(Fault(str(path), what, "bring it back from the backup; no other key will do"))
+        faults.append(Fault(str(path), what, mend))
     return octets
 
 
-def _id(key: bytes) -> str:
+def id_of(key: bytes) -> str:
     """Derive a key's id from it one-way, so that the two cannot come apart."""
     return hashlib.sha256(b"key id\0" + key).hexdigest()[:8]

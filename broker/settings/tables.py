@@ -114,6 +114,15 @@ class StoreTable(Table):
     accept_loss: bool = False
 
 
+class AuditTable(Table):
+    """The audit trail: where it is kept, and whether an assertion may leave that is not on it."""
+
+    on: bool = True
+    folder: Filled = "audit"
+    required: bool = True
+    sync: bool = True
+
+
 class LibraryTable(Table):
     """The library system; whatever key is not ours is the connector's, which checks it itself."""
 

@@ -14,6 +14,7 @@ from broker.choices import Choice, Choices, Today
 from broker.core.consent import Event, Receipt
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
+from broker.core.events import Kind, of_login
 from broker.core.policy import LegalBasis
 from broker.core.transaction import Errand, Transaction
 from broker.transactions import Held
@@ -94,6 +95,8 @@ class MyChoices:
         if before and before.offer(now) == wanted:
             made = self.choices.take_back(person, service, language(), now)
             if made:
+                kind = Kind.CONSENT_WITHDRAWN if made.event is Event.WITHDRAWN else Kind.NOTICE_FORGOTTEN
+                desk.trail.add(of_login(kind, now, transaction, service=service, about=made.record_id))
                 desk.events("choice", reference=transaction.reference, service=service, answer=str(made.event))
         return self._page(transaction, service)
 

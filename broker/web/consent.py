@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response
 
 from broker.core.consent import Event
 from broker.core.errors import TokenRefused
+from broker.core.events import Kind, of_login
 from broker.core.steps import Ask, Enrol, Issue
 from broker.core.transaction import Errand
 from broker.transactions import Held
@@ -85,6 +86,7 @@ class Consent:
         if not screens.may_reveal(held.transaction, now):
             raise TokenRefused("a number is shown within five minutes of the login only")
         self.desk.events("revealed", reference=held.transaction.reference)
+        self.desk.trail.add(of_login(Kind.CPR_REVEALED, now, held.transaction))
         return self.pages.reveal(held, number)
 
     def _onward(self, held: Held) -> Response:

@@ -4,6 +4,7 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.core.errors import FormRefused
+from broker.core.events import Kind, of_login
 from broker.core.steps import OfferUpgrade
 from broker.core.transaction import Errand
 from broker.web.desk import Desk
@@ -60,4 +61,6 @@ class Errands:
         wanted = form.choice("answer", ("yes", "no")) == "yes"
         held = desk.broker.upgrade(held, desk.now(), wanted=wanted)
         desk.events("upgrade_answered", reference=held.transaction.reference, answer="yes" if wanted else "no")
+        kind = Kind.UPGRADE_ACCEPTED if wanted else Kind.UPGRADE_DECLINED
+        desk.trail.add(of_login(kind, desk.now(), held.transaction))
         return self.pages.show(held)

@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
+from broker.core.events import Event, Kind, of_login
 from broker.core.steps import Refuse
 from broker.core.transaction import AuthnRequest
 from broker.transactions import Held, reference
@@ -53,6 +54,7 @@ class Faults:
             clock_off_seconds=message.clock_off if message else None,
         )
         known = own is not None and own.transaction.browser is not None
+        desk.trail.add(_refused(error, name, own, desk))
         desk.traces.leave(name, desk.now(), known=known, step=_route(), reason=error.reason)
         return self.pages.error(error.reason, error.http, name, _again(desk))
 
@@ -77,11 +79,21 @@ class Faults:
         desk, pages = self.desk, self.pages
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
             desk.events("request_refused", reference=name, service=error.request.service, cause=str(error))
+            service, reason = error.request.service, error.reason
+            desk.trail.add(Event(Kind.REFUSED, desk.now(), reference=name, service=service, reason=reason))
             form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
             return pages.leaving.post(form, error.request.service)
         # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
         passive = _passive(desk)
         return pages.refused(passive, Refuse(error.reason, NO_PASSIVE)) if passive else None
+
+
+def _refused(error: BrokerError, reference: str, own: Held | None, desk: Desk) -> Event:
+    """Give the event; why a message was refused is a code of ours, other errors' texts stay in the log."""
+    reason = error.cause if isinstance(error, MessageRefused) else error.reason
+    if own is None:
+        return Event(Kind.REFUSED, desk.now(), reference=reference, reason=reason)
+    return of_login(Kind.REFUSED, desk.now(), own.transaction, reason=reason, reference=reference)
 
 
 def _route() -> str:

@@ -53,7 +53,7 @@ class Leaving:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
         form = desk.service_face.respond(transaction.request, step.disclosure, authentication, issued)
-        if transaction.issued is None and not desk.broker.issuance.record(held, issued, now):
+        if transaction.issued is None and not desk.broker.issuance.record(held, step, issued, now):
             return "changed"
         subject = desk.service_face.subject(transaction.request, step.disclosure, issued)
         if not desk.broker.issuance.keep(held, issued, subject, now):

@@ -6,6 +6,7 @@ from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.core.errors import NO_PASSIVE
+from broker.core.events import Kind, of_login
 from broker.core.steps import (
     Ask,
     Authenticate,
@@ -146,6 +147,7 @@ class Pages:
             reason=step.reason,
             policy=step.decision.digest[:12] if step.decision else None,
         )
+        desk.trail.add(of_login(Kind.REFUSED, desk.now(), transaction, step.decision, reason=step.reason))
         # An errand of our own has no service to go back to, and nobody who waits for a status.
         form = self.leaving.refusal(transaction, step.status) if transaction.errand is Errand.LOGIN else None
         if transaction.request.is_passive and form:

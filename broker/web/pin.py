@@ -15,6 +15,7 @@ from broker.core.errors import (
     MailUnavailable,
     TooMany,
 )
+from broker.core.events import Kind, of_login
 from broker.core.pasted import bare
 from broker.core.pins import is_cpr, shown_again, whose
 from broker.core.steps import Done
@@ -121,10 +122,12 @@ class Pin:
 
     def _pressed(self, held: Held, secret: str) -> Response:
         try:
+            number = self.letters.opened(secret).number
             address = self.letters.press(secret)
         except _DOWN as error:
             return self._button(held, secret, error)
         self.desk.events("pin_mailed", reference=held.transaction.reference)
+        self.desk.trail.add(of_login(Kind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number))
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
     def _changed(self, held: Held, form: Form) -> Response:
@@ -144,6 +147,7 @@ class Pin:
         if address is None:
             return self._choosing(held, "pin_no_mail", 422)
         self.desk.events("pin_mailed", reference=held.transaction.reference)
+        self.desk.trail.add(of_login(Kind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number))
         self.desk.broker.transactions.end(held)
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
@@ -155,6 +159,7 @@ class Pin:
         if fault:
             return self._choosing(held, fault, 422)
         self.desk.events("pin_changed", reference=held.transaction.reference)
+        self.desk.trail.add(of_login(Kind.PIN_CHOSEN, self.desk.now(), held.transaction, borrower=number))
         # Whoever presses Back after them, at the screen they left, finds no login to change the PIN by.
         self.desk.broker.transactions.end(held)
         return self._ended("pin_changed.html", held, "changed")

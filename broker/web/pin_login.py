@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from broker.core.borrower import Borrower
 from broker.core.errors import FormRefused, TooMany
+from broker.core.events import Kind, of_login
 from broker.core.pasted import bare
 from broker.core.pins import is_cpr, shown_again, whose
 from broker.core.steps import Ask, Enrol, OfferUpgrade
@@ -114,6 +115,7 @@ class PinLogin:
         desk, local = self.desk, str(self.desk.local)
         held, x = desk.broker.verified(held, local, borrower, desk.now())
         desk.events("verified_pin", reference=held.transaction.reference, service=held.transaction.request.service)
+        desk.trail.add(of_login(Kind.PIN_VERIFIED, desk.now(), held.transaction, borrower=borrower.number))
         response = self.pages.show(held)
         desk.cookies.authenticated(request, response, held.transaction, x)
         if not held.transaction.shared:
@@ -126,6 +128,7 @@ class PinLogin:
             return self._page(held, form, found, temporary=True)
         held = self.desk.broker.adopt(held, found.number, self.desk.now())
         self.desk.events("temporary_proved", reference=held.transaction.reference)
+        self.desk.trail.add(of_login(Kind.PROVED, self.desk.now(), held.transaction, about="temporary"))
         return self.pages.show(held)
 
     def _page(self, held: Held, form: Form | None = None, problem: str = "", *, temporary: bool = False) -> Response:

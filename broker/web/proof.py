@@ -20,6 +20,7 @@ from broker.core.errors import (
     TooMany,
     TransactionGone,
 )
+from broker.core.events import Kind, of_login
 from broker.core.letters import named
 from broker.core.mailboxes import LONGEST, typed
 from broker.core.proofs import Mailing
@@ -167,6 +168,7 @@ class Proof:
         owner, remembered_for = self.whose.owner(held.transaction, now), self.whose.remembered_for(step.name, now)
         held = prove(held, form.one(given), owner, now, domains=step.domains, remembered_for=remembered_for)
         self.desk.events("proved", reference=held.transaction.reference, proof=step.name)
+        self.desk.trail.add(of_login(Kind.PROVED, now, held.transaction, about=step.name))
         return self.pages.show(self.desk.broker.learnt(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:

@@ -266,6 +266,7 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
         environ = {
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
+            "BROKER_AUDIT__FOLDER": str(folder / "audit"),
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
             **environment,
         }

@@ -1,0 +1,121 @@
+"""The trail that is kept: an event in, a masked and sealed line out, and what could not be written counted."""
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
+
+from broker.core.cpr import blotted
+from broker.core.errors import AuditUnavailable, BrokerError, StoreUnavailable
+from broker.core.events import REQUIRED, Event, Kind
+from broker.core.ports import Kept, Key, Store
+from broker.trail.journal import Journal
+from broker.trail.lines import Head
+from broker.trail.sealing import KIND, Sealing
+
+ANCHOR: Final = Key(KIND, "anchor")
+_ANCHOR_EVERY: Final = 64
+_ANCHORED_FOR: Final = timedelta(days=20 * 365)
+_STRANGERS_AN_HOUR: Final = 1000  # refusals cost their sender nothing, and the disk is not theirs to fill
+_MASK: Final = "******-****"
+_PLAIN: Final = ("service", "upstream", "institution", "affiliation", "policy", "digest", "reason")
+
+
+class Telling(Protocol):
+    """Where the log is told."""
+
+    def __call__(self, event: str, **facts: str | int | None) -> None:
+        """Tell one event."""
+        ...
+
+
+@dataclass(slots=True)
+class Losses:
+    """What this worker could not write, and the strangers it has turned away this hour."""
+
+    lost: int = 0
+    hour: datetime | None = None
+    strangers: int = 0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class KeptTrail:
+    """The port ``Trail`` over journal and store; ``required`` False lets go on what cannot be written down."""
+
+    journal: Journal
+    sealing: Sealing
+    store: Store
+    tell: Telling
+    required: bool = True
+    sync: bool = True
+    losses: Losses = field(default_factory=Losses)
+
+    def add(self, event: Event) -> None:
+        """Write one event down, as ``Trail`` says."""
+        for each in self._told(event):
+            self._add(each)
+
+    def faults(self) -> list[str]:
+        """Say why no event can be written now."""
+        return self.journal.faults()
+
+    def lost(self) -> int:
+        """Give how many events this worker could not write."""
+        return self.losses.lost
+
+    def _add(self, event: Event) -> None:
+        must = event.kind in REQUIRED
+        try:
+            facts = {"event": str(event.kind), **_plain(event), **self.sealing.sealed(event)}
+            self._anchor(self.journal.append(event.at, facts, sync=must and self.sync), event.at)
+        except (AuditUnavailable, StoreUnavailable) as error:
+            self.losses.lost += 1
+            self.tell("audit_lost", kind=str(event.kind), fault=str(error))
+            if must and self.required:
+                raise AuditUnavailable(str(error)) from None
+
+    def _told(self, event: Event) -> tuple[Event, ...]:
+        """Give what is to be written for an event: nothing for a stranger's refusal that is beyond the quota."""
+        if event.kind is not Kind.REFUSED or event.person is not None:
+            return (event,)
+        losses, hour = self.losses, event.at.replace(minute=0, second=0, microsecond=0)
+        before = losses.strangers if losses.hour == hour else 0
+        untold = max(0, losses.strangers - _STRANGERS_AN_HOUR) if losses.hour != hour else 0
+        losses.hour, losses.strangers = hour, before + 1
+        if losses.strangers > _STRANGERS_AN_HOUR:
+            return ()
+        return (Event(Kind.REFUSED_UNTOLD, event.at, count=untold), event) if untold else (event,)
+
+    def _anchor(self, head: Head, now: datetime) -> None:
+        """Keep now and then in the store how far the trail had come, where whoever cuts the files may not reach."""
+        if head.number % _ANCHOR_EVERY:
+            return
+        value = f"{head.number} {head.link}".encode()
+        try:
+            before = self.store.get(ANCHOR, now)
+            if before is None or int(before.value.split()[0]) < head.number:
+                kept = Kept(value, secrets.token_hex(8), now + _ANCHORED_FOR)
+                self.store.put(ANCHOR, kept, before.version if before else None, now)
+        except BrokerError as error:
+            self.tell("audit_anchor", fault=str(error))
+
+
+def _plain(event: Event) -> dict[str, Any]:
+    """Give the facts that are nobody's, masked; a fact that is neither text nor number drops the line."""
+    facts: dict[str, Any] = {}
+    for name in _PLAIN:
+        value = getattr(event, name)
+        if value is not None:
+            facts[name] = _masked(value)
+    if event.attributes:
+        facts["attributes"] = [_masked(each) for each in event.attributes]
+    if event.count is not None:
+        facts["count"] = int(event.count)
+    return facts
+
+
+def _masked(value: object) -> str:
+    if not isinstance(value, str):
+        # What cannot be masked is not written.
+        raise AuditUnavailable("a fact that is no text cannot be masked")
+    return blotted(value, _MASK)

@@ -1,0 +1,79 @@
+"""One line of the trail: its bytes, the link that binds it to the line before, and the head that names the last."""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+GENESIS: Final = "0" * 64
+HEAD_SIZE: Final = 256  # always the same, so that it is written over in one place
+LONGEST: Final = 16 * 1024
+
+# The exact bytes count, not what they mean as JSON: no edit at all leaves the link right.
+_LINE: Final = re.compile(rb'(\{.*),"link":"([0-9a-f]{64})"\}', re.DOTALL)
+
+Facts = Mapping[str, Any]
+
+
+class Head(NamedTuple):
+    """The last line written: its number, its link, and where the next begins."""
+
+    number: int
+    link: str
+    month: str
+    size: int
+
+
+class Line(NamedTuple):
+    """A line as read: its number, what its link is made over, the link it claims, and its facts."""
+
+    number: int
+    body: bytes
+    link: str
+    facts: dict[str, Any]
+
+
+def linked(key: bytes, before: str, body: bytes) -> str:
+    """Give the link of a line: an HMAC over the link before it and the line's own bytes."""
+    return hmac.new(key, b"line\0" + before.encode() + b"\0" + body, hashlib.sha256).hexdigest()
+
+
+def written(key: bytes, before: str, number: int, facts: Facts) -> tuple[bytes, str]:
+    """Give the bytes of line ``number`` after the line whose link is ``before``, newline included, and its link."""
+    body = json.dumps({"n": number, **facts}, ensure_ascii=True, separators=(",", ":")).encode()[:-1]
+    link = linked(key, before, body)
+    return body + b',"link":"' + link.encode() + b'"}\n', link
+
+
+def read(octets: bytes) -> Line | None:
+    """Read a line without its newline; None for what is none of ours. Its link is not yet checked."""
+    matched = _LINE.fullmatch(octets) if len(octets) <= LONGEST else None
+    if matched is None:
+        return None
+    body, link = matched.groups()
+    try:
+        facts = json.loads(body + b"}")
+    except ValueError:
+        return None
+    number = facts.pop("n", None)
+    return Line(number, body, link.decode(), facts) if type(number) is int else None
+
+
+def head_octets(key: bytes, head: Head) -> bytes:
+    """Give the bytes of the head, always as many."""
+    text = json.dumps(head._asdict(), separators=(",", ":"))
+    return f"{text} {_head_mac(key, text)}".ljust(HEAD_SIZE - 1).encode() + b"\n"
+
+
+def read_head(key: bytes, octets: bytes) -> Head | None:
+    """Read the head; None where it is none, or not made with ``key``."""
+    text, _, mac = octets.decode("ascii", "replace").strip().rpartition(" ")
+    if not hmac.compare_digest(mac.encode(), _head_mac(key, text).encode()):
+        return None
+    return Head(**json.loads(text))
+
+
+def _head_mac(key: bytes, text: str) -> str:
+    return hmac.new(key, b"head\0" + text.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,22 @@
+"""From ``[audit]`` to the trail that is kept there."""
+
+from pathlib import Path
+
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.ports import Store
+from broker.core.pseudonyms import Pseudonyms
+from broker.trail.journal import Journal
+from broker.trail.keeping import KeptTrail, Telling
+from broker.trail.sealing import Sealing
+
+
+def opened(
+    folder: Path, key: bytes, store: Store, pseudonyms: Pseudonyms, tell: Telling, *, required: bool, sync: bool
+) -> KeptTrail:
+    """Give the trail in ``folder``, which is made where it is not there; ConfigurationFaults where it cannot be."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot be made: {error.strerror}"
+        raise ConfigurationFaults([Fault("audit.folder", what, "name a folder that is yours to write")]) from None
+    return KeptTrail(Journal(folder, key), Sealing(store, pseudonyms), store, tell, required=required, sync=sync)

@@ -1,0 +1,17 @@
+"""A chain to spoil: months of events in a folder."""
+
+from datetime import UTC, datetime, timedelta
+
+from broker.trail.journal import Journal
+
+KEY = b"a" * 32
+NOW = datetime(2026, 10, 30, 12, tzinfo=UTC)
+OCTOBER, NOVEMBER = "audit-2026-10.jsonl", "audit-2026-11.jsonl"
+
+
+def fill(journal: Journal) -> Journal:
+    """Write seven lines of October and seven of November."""
+    for day in range(12):
+        at = NOW.replace(day=26) + timedelta(days=day)
+        journal.append(at, {"event": "decided", "count": day}, sync=False)
+    return journal

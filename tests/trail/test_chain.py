@@ -1,0 +1,215 @@
+"""The chain of lines: whatever is changed, taken out, moved, put in or cut off is found, and where."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from broker.core.errors import AuditUnavailable
+from broker.trail.journal import HEAD, Journal
+from broker.trail.lines import GENESIS, Head, head_octets, read
+from broker.trail.verifying import Report, verify
+from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
+
+Spoil = Callable[[Path], object]
+
+
+def _lines(change: Callable[[list[bytes]], list[bytes]], name: str = OCTOBER) -> Spoil:
+    def spoil(folder: Path) -> None:
+        path = folder / name
+        path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+
+    return spoil
+
+
+def _replay(folder: Path) -> None:
+    october, november = ((folder / name).read_bytes().splitlines(keepends=True) for name in (OCTOBER, NOVEMBER))
+    (folder / NOVEMBER).write_bytes(b"".join([*november[:3], october[3], *november[3:]]))
+
+
+def _forged(folder: Path) -> None:
+    """Write a whole chain with another key, head and all."""
+    for each in folder.iterdir():
+        each.unlink()
+    other = Journal(folder, b"b" * 32)
+    for _ in range(14):
+        other.append(NOW, {"event": "decided"}, sync=False)
+
+
+def _older_head(folder: Path) -> None:
+    """Cut the tail off and write the head that was right then, as who kept a copy can."""
+    path = folder / NOVEMBER
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(whole[:-2]))
+    line = read(whole[-3][:-1])
+    assert line is not None
+    head = Head(line.number, line.link, "2026-11", sum(map(len, whole[:-2])))
+    (folder / HEAD).write_bytes(head_octets(KEY, head))
+
+
+def _emptied(folder: Path) -> None:
+    for name in (OCTOBER, NOVEMBER):
+        (folder / name).unlink()
+
+
+TAMPERINGS: dict[str, tuple[Spoil, str]] = {
+    "a value changed": (
+        _lines(lambda all_: [all_[0], all_[1].replace(b"decided", b"refused"), *all_[2:]]),
+        f"{OCTOBER}:2: was changed",
+    ),
+    "a link changed": (
+        _lines(lambda all_: [all_[0], all_[1].replace(all_[1][-10:-3], b"0" * 7), *all_[2:]]),
+        f"{OCTOBER}:2: was changed",
+    ),
+    "a space put in": (_lines(lambda all_: [all_[0], b" " + all_[1], *all_[2:]]), f"{OCTOBER}:2: is no line"),
+    "a number changed": (
+        _lines(lambda all_: [all_[0], all_[1].replace(b'"n":2', b'"n":7'), *all_[2:]]),
+        f"{OCTOBER}:2: line 2 to 6 is missing before line 7",
+    ),
+    "a line removed": (_lines(lambda all_: [*all_[:3], *all_[4:]]), f"{OCTOBER}:4: line 4 is missing before line 5"),
+    "the first line removed": (_lines(lambda all_: all_[1:]), f"{OCTOBER}:1: the month does not begin here"),
+    "two lines swapped": (
+        _lines(lambda all_: [all_[0], all_[2], all_[1], *all_[3:]]),
+        f"{OCTOBER}:3: line 2 stands here again",
+    ),
+    "a line twice": (_lines(lambda all_: [*all_[:3], all_[2], *all_[3:]]), f"{OCTOBER}:4: line 3 stands here again"),
+    "a line of ours put in elsewhere": (_replay, f"{NOVEMBER}:4: line 4 stands here again"),
+    "a line of somebody's put in": (
+        _lines(lambda all_: [*all_[:3], all_[3].replace(b'"n":4', b'"n":4,"x":1'), *all_[3:]]),
+        f"{OCTOBER}:4: was changed",
+    ),
+    "an empty line": (_lines(lambda all_: [*all_[:3], b"\n", *all_[3:]]), f"{OCTOBER}:4: is no line"),
+    "the last line cut off": (_lines(lambda all_: all_[:-1], NOVEMBER), "lines 14 to 14 are missing at the end"),
+    "the last line cut in two": (
+        _lines(lambda all_: [*all_[:-1], all_[-1][:40]], NOVEMBER),
+        "lines 14 to 14 are missing at the end",
+    ),
+    "all lines of a month cut off": (_lines(lambda _: [], NOVEMBER), f"{NOVEMBER}: is empty"),
+    "the last month removed": (
+        lambda folder: (folder / NOVEMBER).unlink(),
+        f"{OCTOBER}: lines 8 to 14 are missing at the end",
+    ),
+    "the first month removed": (lambda folder: (folder / OCTOBER).unlink(), f"{NOVEMBER}: the months before it"),
+    "a month under another name": (
+        lambda folder: (folder / OCTOBER).rename(folder / "audit-2026-09.jsonl"),
+        "audit-2026-09.jsonl:1: the month does not begin here",
+    ),
+    "months in each other's place": (
+        lambda folder: [
+            (folder / OCTOBER).rename(folder / "x"),
+            (folder / NOVEMBER).rename(folder / OCTOBER),
+            (folder / "x").rename(folder / NOVEMBER),
+        ],
+        f"{OCTOBER}:1: the month does not begin here",
+    ),
+    "everything removed but the head": (_emptied, "lines 1 to 14 are missing at the end"),
+    "the head removed": (lambda folder: (folder / HEAD).unlink(), f"{HEAD}: is missing or not ours"),
+    "the head changed": (
+        lambda folder: (folder / HEAD).write_bytes((folder / HEAD).read_bytes().replace(b":14,", b":13,")),
+        f"{HEAD}: is missing or not ours",
+    ),
+    "the head of another key": (_forged, f"{HEAD}: is missing or not ours"),
+}
+
+
+@pytest.mark.parametrize("name", TAMPERINGS)
+def test_every_tampering_is_found_and_its_place_named(two_months: Journal, name: str) -> None:
+    """Issue: audit verify finds a changed, removed, reordered, inserted or replayed line, a removed month, a cut."""
+    assert verify(two_months).findings == []
+    spoil, told = TAMPERINGS[name]
+    spoil(two_months.folder)
+    assert any(told in str(each) for each in verify(two_months).findings), verify(two_months)
+
+
+@pytest.mark.parametrize("name", [each for each in TAMPERINGS if "head" not in each])
+def test_what_was_tampered_with_is_still_found_after_more_was_written(two_months: Journal, name: str) -> None:
+    """No later line covers it up: the chain goes on from the head, not from what the file says."""
+    TAMPERINGS[name][0](two_months.folder)
+    for _ in range(3):
+        two_months.append(NOW + timedelta(days=9), {"event": "decided"}, sync=False)
+    assert verify(two_months).findings
+
+
+def test_a_whole_chain_is_well(two_months: Journal) -> None:
+    """The control: fourteen lines in two months, each month begun by a line of its own."""
+    report = verify(two_months)
+    assert (report.findings, report.notes, report.lines, report.number) == ([], [], 14, 14)
+    assert two_months.months() == ["2026-10", "2026-11"]
+
+
+def test_a_cut_with_the_head_of_then_is_found_by_what_the_store_remembers(two_months: Journal) -> None:
+    """Who kept an older head can cut the tail back to it, but not past the anchor in the store."""
+    whole = verify(two_months)
+    _older_head(two_months.folder)
+    assert verify(two_months).findings == []
+    (finding,) = verify(two_months, (whole.number, whole.link)).findings
+    assert "lines 13 to 14 are missing at the end: the store names line 14" in str(finding)
+    assert verify(two_months, (12, "f" * 64)).findings
+
+
+def test_without_its_head_nothing_more_is_written(two_months: Journal) -> None:
+    """Otherwise whoever removes the head and the tail would have the broker itself hide the cut."""
+    (two_months.folder / HEAD).unlink()
+    with pytest.raises(AuditUnavailable, match="missing or not ours"):
+        two_months.append(NOW, {"event": "decided"}, sync=False)
+    two_months.accept(NOW, 1)
+    report = verify(two_months)
+    assert (report.findings, report.number) == ([], 15)
+
+
+def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: Journal) -> None:
+    """An old month can go; the chain stays whole, because a line binds what the month ended with."""
+    for wrong in ("2026-11", "2026-09"):
+        with pytest.raises(AuditUnavailable, match="is not the oldest month"):
+            two_months.delete(wrong, NOW)
+    two_months.delete("2026-10", NOW)
+    report = verify(two_months)
+    assert (report.findings, two_months.months()) == ([], ["2026-11"])
+    assert [each.what for each in report.notes] == ["month 2026-10 was deleted"]
+
+
+def test_a_clock_set_back_opens_no_month_again(two_months: Journal) -> None:
+    """The lines stay where they are written, in their order."""
+    two_months.append(NOW - timedelta(days=90), {"event": "decided"}, sync=False)
+    assert (verify(two_months).findings, two_months.months()) == ([], ["2026-10", "2026-11"])
+
+
+def _found(report: Report) -> bool:
+    return bool(report.findings or report.notes)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(drawn=st.data())
+def test_any_single_edit_is_found(two_months: Journal, drawn: st.DataObject) -> None:
+    """Law: an octet changed, put in or taken out, or two lines in each other's place, anywhere, is never unseen."""
+    path = two_months.folder / drawn.draw(st.sampled_from((OCTOBER, NOVEMBER)))
+    before = path.read_bytes()
+    place = drawn.draw(st.integers(0, len(before) - 1))
+    octet = drawn.draw(st.binary(min_size=1, max_size=1).filter(lambda each: each != before[place : place + 1]))
+    lines = before.splitlines(keepends=True)
+    one, two = drawn.draw(st.lists(st.integers(0, len(lines) - 1), min_size=2, max_size=2, unique=True))
+    swapped = list(lines)
+    swapped[one], swapped[two] = swapped[two], swapped[one]
+    edits = {
+        "change": before[:place] + octet + before[place + 1 :],
+        "insert": before[:place] + octet + before[place:],
+        "delete": before[:place] + before[place + 1 :],
+        "append": before + octet,
+        "swap": b"".join(swapped),
+    }
+    path.write_bytes(edits[drawn.draw(st.sampled_from(sorted(edits)))])
+    try:
+        assert path.read_bytes() == before or _found(verify(two_months))
+    finally:
+        path.write_bytes(before)
+
+
+def test_the_first_line_follows_nothing(journal: Journal) -> None:
+    """A chain begins with the link of noughts, so that its beginning cannot be cut off unseen."""
+    journal.append(NOW, {"event": "decided"}, sync=True)
+    line = read(journal.path("2026-10").read_bytes().splitlines()[0])
+    assert line is not None
+    assert (line.number, line.facts["after"]) == (1, GENESIS)
