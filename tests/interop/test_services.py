@@ -4,6 +4,8 @@ import base64
 from typing import Final
 from urllib.parse import parse_qs, quote
 
+from lxml import etree
+
 from broker.core.entities import PERSISTENT
 from broker.demo.walking import onward
 from tests.plugins.interop.pages import SHOWN, log_in, page
@@ -23,6 +25,7 @@ PASSIVE: Final = {
 }
 # Where a product names the upstream in its request, and how it is then told to look only.
 NAMING: Final = {"shib": "/Shibboleth.sso/Lasso?target={page}", "python": "/protected/?way={lasso}"}
+POSTING: Final = {"shib": "/Shibboleth.sso/Post?target={page}", "python": "/protected/?binding=post"}
 LOOKING: Final = {"shib": "isPassive=true", "python": "passive"}
 
 
@@ -127,8 +130,12 @@ def test_requests_are_signed_by_what_we_publish(interop: World, peer: str) -> No
 @row(SERVICES, "post")
 def test_a_posted_request_is_read(interop: World, peer: str) -> None:
     """An AuthnRequest signed within and sent by HTTP-POST leads to the same page."""
-    browser = log_in(interop, peer, address=f"{page(interop, peer)}?binding=post")
-    assert browser.sent[0][0].endswith("/saml/idp/sso")
+    address = interop.origin(peer) + POSTING[peer].format(page=quote(page(interop, peer)))
+    browser = log_in(interop, peer, address=address)
+    action, fields = browser.sent[0]
+    request = etree.fromstring(base64.b64decode(fields["SAMLRequest"]))
+    assert action == f"{interop.front}/saml/idp/sso"
+    assert [each.get("Algorithm") for each in request.iter("{*}SignatureMethod")] == [SHA256]
     assert browser.told()[SHOWN[peer].name_id]
 
 
