@@ -127,7 +127,7 @@ class Endpoint(BaseHTTPRequestHandler):
         """Take a message, or the wish to log out."""
         path, query = urlsplit(self.path).path, urlsplit(self.path).query
         try:
-            if path == "/logout":
+            if path == "/log-out":
                 self.log_out()
             elif path == "/slo":
                 self.end(query)

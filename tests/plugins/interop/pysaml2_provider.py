@@ -70,7 +70,7 @@ class IdentityProvider:
         app = Flask(__name__)
         app.add_url_rule("/sso", "sso", self.sso)
         app.add_url_rule("/sso", "picked", self.picked, methods=["POST"])
-        app.add_url_rule("/logout", "logout", self.logout)
+        app.add_url_rule("/log-out", "log_out", self.log_out)
         app.add_url_rule("/slo", "slo", self.slo)
         return app
 
@@ -97,7 +97,7 @@ class IdentityProvider:
             page.set_cookie("pysaml2", name, httponly=True)
         return page
 
-    def logout(self) -> Response:
+    def log_out(self) -> Response:
         """Begin a logout for the session of this browser: here first, then at the broker."""
         session = self.sessions.pop(request.cookies["pysaml2"])
         destination = self.server.metadata.single_logout_service(self.broker, BINDING_HTTP_REDIRECT, "spsso")[0]

@@ -44,8 +44,6 @@ NOT_APPLICABLE: Final[Mapping[tuple[str, str], str]] = {
     ("pysaml2", "encrypted"): "encrypts by 3DES only, which the broker refuses",
     ("wayf", "scopes"): "asserts no scope but the institution's own",
     ("wayf", "signed"): "does not verify the signature of a request",
-    ("wayf", "logout"): "begins no logout and keeps no session, as simulated",
-    ("wayf", "ended"): "begins no logout and keeps no session, as simulated",
     **{(upstream, feature): _OURS for upstream in UPSTREAMS for feature in ("post", "deflated")},
 }
 _Test = TypeVar("_Test", bound=Callable[..., Any])
