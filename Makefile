@@ -20,7 +20,7 @@ define install
   $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(2)$(1) >/dev/null; }
 endef
 
-.PHONY: venv demo test interop check static programs peers bench lock clean
+.PHONY: venv demo test interop check static programs peers bench fuzz lock clean
 
 venv: .venv/run.stamp
 

@@ -1,0 +1,162 @@
+"""Changes a message at random but by its structure: nodes, attributes, texts, octets and encodings.
+
+A change is three numbers, so that a search can make any of them smaller and find the least message that offends.
+"""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from typing import Any, Final
+
+from lxml import etree
+
+from broker.saml.names import DS, SAML, SAMLP, XENC
+
+Step = tuple[int, int, int]
+_WORDS: Final = (
+    "", " ", "true", "-1", "9" * 400, "2026-11-25T12:00:00", "9999-12-31T23:59:59Z", "urn:x", "https://evil.example",
+    "chief@au.dk", "au1@au.dk\n", "#_a1", "#_r1", "_a1", "_r1", "\u202e", "<x/>", "]]>", "{{7*7}}",
+    "æøå" * 50,
+)  # fmt: skip
+_TAGS: Final = (
+    *(f"{{{SAML}}}{each}" for each in ("Assertion", "EncryptedAssertion", "Advice", "NameID", "AttributeValue")),
+    *(f"{{{SAMLP}}}{each}" for each in ("Response", "AuthnRequest", "Extensions", "StatusDetail", "StatusCode")),
+    *(f"{{{DS}}}{each}" for each in ("Signature", "SignedInfo", "Reference", "Object", "Transform", "KeyInfo")),
+    f"{{{XENC}}}EncryptedData", "Response", "{urn:x}Assertion",
+)  # fmt: skip
+_NAMES: Final = (
+    "ForceAuthn",
+    "AssertionConsumerServiceURL",
+    "Consent",
+    "ID",
+    "Id",
+    "id",
+    "{http://www.w3.org/XML/1998/namespace}id",
+    "Version",
+    "Destination",
+    "Algorithm",
+    "URI",
+)
+_ALGORITHMS: Final = (
+    DS + "rsa-sha1", DS + "hmac-sha1", "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256", DS + "base64",
+    "http://www.w3.org/TR/1999/REC-xslt-19991116", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315", XENC + "rsa-1_5",
+)  # fmt: skip
+_OCTETS: Final = (
+    b"<!DOCTYPE r [<!ENTITY e 'v'>]>", b"<!---->", b"<?x y?>", b"<![CDATA[x]]>", b"&e;", b"&#0;", b"\0",
+    b"\xff\xfe", b"\x0b",
+    b"</", b"xmlns:r='../r' ", b"<?xml version='1.0' encoding='utf-7'?>", b"<e>" * 60, b"<e/>" * 3000,
+    b"x" * 300_000, b" " * 99,
+)  # fmt: skip
+
+
+def _pick(found: Sequence[Any], number: int) -> Any:
+    return found[number % len(found)]
+
+
+def _move(nodes: list[Any], one: int, other: int) -> None:
+    _pick(nodes, other).append(_pick(nodes, one))
+
+
+def _copy(nodes: list[Any], one: int, other: int) -> None:
+    _pick(nodes, other).insert(one % 3, deepcopy(_pick(nodes, one)))
+
+
+def _swap(nodes: list[Any], one: int, other: int) -> None:
+    first, second = _pick(nodes, one), _pick(nodes, other)
+    if first in second.iter() or second in first.iter():
+        return
+    mark = etree.Element("mark")
+    first.getparent().replace(first, mark)
+    second.getparent().replace(second, first)
+    mark.getparent().replace(mark, second)  # type: ignore[union-attr]
+
+
+def _drop(nodes: list[Any], one: int, _other: int) -> None:
+    node = _pick(nodes, one)
+    node.getparent().remove(node)
+
+
+def _wrap(nodes: list[Any], one: int, other: int) -> None:
+    node, around = _pick(nodes, one), etree.Element(_pick(_TAGS, other))
+    node.getparent().replace(node, around)
+    around.append(node)
+
+
+def _retag(nodes: list[Any], one: int, other: int) -> None:
+    _pick(nodes, one).tag = _pick(_TAGS, other)
+
+
+def _say(nodes: list[Any], one: int, other: int) -> None:
+    _pick(nodes, one).text = _pick(_WORDS, other)
+
+
+def _borrow(nodes: list[Any], one: int, other: int) -> None:
+    _pick(nodes, one).text = _pick(nodes, other).text
+
+
+def _set(nodes: list[Any], one: int, other: int) -> None:
+    node = _pick(nodes, one)
+    name = _pick([*node.attrib, *_NAMES], other)
+    node.set(name, _pick((*_WORDS, *_ALGORITHMS), one + other))
+
+
+def _lend(nodes: list[Any], one: int, other: int) -> None:
+    for name, value in _pick(nodes, other).attrib.items():
+        _pick(nodes, one).set(name, value)
+
+
+def _bare(nodes: list[Any], one: int, other: int) -> None:
+    node = _pick(nodes, one)
+    if node.attrib:
+        del node.attrib[_pick(list(node.attrib), other)]
+
+
+NODES: Final[tuple[Callable[[list[Any], int, int], None], ...]] = (
+    _move, _copy, _swap, _drop, _wrap, _retag, _say, _borrow, _set, _lend, _bare,
+)  # fmt: skip
+
+
+def _flip(raw: bytes, one: int, other: int) -> bytes:
+    at = one % len(raw)
+    return raw[:at] + bytes([raw[at] ^ (1 << other % 8)]) + raw[at + 1 :]
+
+
+def _put(raw: bytes, one: int, other: int) -> bytes:
+    at = one % len(raw)
+    return raw[:at] + _OCTETS[other % len(_OCTETS)] + raw[at:]
+
+
+def _cut(raw: bytes, one: int, other: int) -> bytes:
+    at = one % len(raw)
+    return raw[:at] + raw[at + other % 40 :]
+
+
+def _repeat(raw: bytes, one: int, other: int) -> bytes:
+    start, end = sorted((one % len(raw), other % len(raw)))
+    return raw[:end] + raw[start:end] + raw[end:]
+
+
+def _encode(raw: bytes, one: int, _other: int) -> bytes:
+    encoding = _pick(("utf-16", "utf-32", "utf-8-sig", "utf-7", "cp037"), one)
+    written: bytes = raw.decode("utf-8", "replace").encode(str(encoding), "replace")
+    return written
+
+
+OCTETS: Final[tuple[Callable[[bytes, int, int], bytes], ...]] = (_flip, _put, _cut, _repeat, _encode)
+KINDS: Final = len(NODES) + len(OCTETS)
+
+
+def mutated(raw: bytes, steps: Sequence[Step]) -> bytes:
+    """Give a message with these changes made one after another; those that cannot be made are left out."""
+    root: Any = etree.fromstring(raw)
+    for kind, one, other in steps:
+        nodes = list(root.iter("*"))
+        if kind % KINDS < len(NODES):
+            try:
+                NODES[kind % KINDS](nodes, one, other)
+            except (ValueError, TypeError, AttributeError):
+                continue  # a character that XML does not have, or a node into itself
+    written = etree.tostring(root) or raw
+    for kind, one, other in steps:
+        if kind % KINDS >= len(NODES) and written:
+            written = OCTETS[kind % KINDS - len(NODES)](written, one, other)
+    return written
