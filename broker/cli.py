@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 import click
 
 from broker import inspection
-from broker.commands import enrolments, keys, messages, metadata, policies
+from broker.commands import audit, enrolments, keys, messages, metadata, policies
 from broker.commands.telling import CONFIGURATION, FINDINGS, as_json, show, told
 from broker.inspection import configuration
 
@@ -106,7 +106,7 @@ def _ended(code: int, _: int, __: object) -> NoReturn:
     raise SystemExit(code)
 
 
-for _group in (keys.keys, metadata.metadata, policies.policy, enrolments.enrolments, messages.messages):
+for _group in (audit.audit, keys.keys, metadata.metadata, policies.policy, enrolments.enrolments, messages.messages):
     broker.add_command(_group)
 
 

@@ -42,9 +42,6 @@ class Kind(StrEnum):
     LOGOUT_ASKED = "logout_asked"
     LOGOUT_DONE = "logout_done"
     LOGOUT_PARTIAL = "logout_partial"
-    LOGOUT_REFUSED = "logout_refused"
-    METADATA_CHANGED = "metadata_changed"
-    METADATA_REFUSED = "metadata_refused"
     # Of the trail itself:
     OPENED = "opened"
     TORN = "torn"

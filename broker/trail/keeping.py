@@ -76,7 +76,7 @@ class KeptTrail:
 
     def _told(self, event: Event) -> tuple[Event, ...]:
         """Give what is to be written for an event: nothing for a stranger's refusal that is beyond the quota."""
-        if event.kind is not Kind.REFUSED or event.person is not None:
+        if event.kind is not Kind.REFUSED or event.person or event.institution:
             return (event,)
         losses, hour = self.losses, event.at.replace(minute=0, second=0, microsecond=0)
         before = losses.strangers if losses.hour == hour else 0

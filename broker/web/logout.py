@@ -1,6 +1,7 @@
 """Single logout in the browser: messages in, the next session participant out, and a page that says what stays open."""
 
 import secrets
+from dataclasses import replace
 from typing import Final, assert_never
 from urllib.parse import urlencode
 
@@ -8,6 +9,7 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.core.errors import FormRefused
+from broker.core.events import Event, Kind
 from broker.core.logout import (
     Ask,
     Finish,
@@ -76,6 +78,7 @@ class SingleLogoutPages:
             return redirect(self._url(name), 303)
         logout = self.logouts.received(message, now)
         self._tell("logout_requested", message.peer)
+        self._audit(Kind.LOGOUT_ASKED, logout)
         if not posted:
             logout = self.logouts.joined(logout, self.desk.cookies.browsers(request), now)
             if self._at_once(logout):
@@ -132,6 +135,8 @@ class SingleLogoutPages:
 
     def _respond(self, logout: Logout) -> Response | None:
         """Answer who asked; None where it wants no answer, or has no place for one."""
+        left = sum(each.state is not State.ENDED for each in logout.participants)
+        self._audit(Kind.LOGOUT_PARTIAL if left or logout.left else Kind.LOGOUT_DONE, logout, left)
         if logout.request.asynchronous:
             return None
         said = status(logout)
@@ -186,6 +191,15 @@ class SingleLogoutPages:
 
     def _on(self, logout: Logout, **chosen: str) -> str:
         return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
+
+    def _audit(self, kind: Kind, logout: Logout, count: int | None = None) -> None:
+        """Write it on the trail for each person whose sessions were named; it goes on whether it can be or not."""
+        peer = logout.request.peer
+        event = Event(kind, self.desk.now(), about=logout.id, count=count)
+        event = replace(event, service=peer.name) if peer.side == "service" else replace(event, upstream=peer.name)
+        persons = sorted({each for _, each in logout.groups})
+        for each in [replace(event, person=person) for person in persons] or [event]:
+            self.desk.trail.add(each)
 
     def _tell(self, event: str, peer: Peer, **facts: str) -> None:
         self.desk.events(event, **{peer.side: peer.name}, **facts)

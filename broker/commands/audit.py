@@ -1,0 +1,75 @@
+"""The commands over the audit trail: is it whole, what does it say, and what of it is to be forgotten."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from broker import inspection, trails
+from broker.commands.telling import FINDINGS, as_json, show, told
+
+
+@click.group()
+def audit() -> None:
+    """Check the audit trail, read it, and forget what is to be forgotten."""
+
+
+@audit.command(short_help="Check that no line is changed, missing, moved or put in.")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
+@click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="audit.key for FOLDER.")
+@as_json
+@told
+def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
+    """Check the trail that is configured, or a copy in FOLDER with --key; exit 1 with the lines that are not right."""
+    if (folder is None) != (key is None):
+        raise click.UsageError("FOLDER goes with --key")
+    report = trails.copied(folder, key) if folder and key else trails.verified(inspection.opened())
+    findings, notes = [str(each) for each in report.findings], [str(each) for each in report.notes]
+    if as_json:
+        last = {"lines": report.lines, "last": report.number, "link": report.link}
+        click.echo(json.dumps({"findings": findings, "notes": notes, **last}, indent=2))
+    else:
+        click.echo("\n".join([*findings, *(f"note: {each}" for each in notes)]) or "all well")
+        click.echo(f"{report.lines} lines; the last is {report.number} {report.link[:16]}", err=True)
+    if findings:
+        raise SystemExit(FINDINGS)
+
+
+@audit.command("show", short_help="Show the events of a page's reference or of a borrower.")
+@click.option("--reference", help="A page's reference of eight characters.")
+@click.option("--borrower", help="A borrower number.")
+@as_json
+@told
+def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
+    """Show events, oldest first, as long as their person is not forgotten."""
+    if (reference is None) == (borrower is None):
+        raise click.UsageError("name one of --reference and --borrower")
+    rows = trails.events(inspection.opened(), reference=reference, borrower=borrower)
+    show(rows, as_json=as_json)
+
+
+@audit.command(short_help="Forget whose the events of a borrower are.")
+@click.option("--borrower", required=True, help="A borrower number.")
+@told
+def erase(borrower: str) -> None:
+    """Delete the keys that say which events are this borrower's; the lines stay, and the chain stays whole."""
+    click.echo(
+        f"{trails.erased(inspection.opened(), borrower)} keys deleted; running workers forget theirs within 5 min"
+    )
+
+
+@audit.command(short_help="Delete the oldest month.")
+@click.argument("month")
+@told
+def delete(month: str) -> None:
+    """Delete MONTH (2026-11), which must be the oldest; a line says so first, so that the chain stays whole."""
+    trails.journal(inspection.opened()).delete(month, datetime.now(UTC))
+    click.echo(f"{month} deleted")
+
+
+@audit.command(short_help="Write that staff have seen what verify finds.")
+@told
+def accept() -> None:
+    """Write on the trail that somebody has seen what ``verify`` finds now, which is a note from then on."""
+    click.echo(f"{trails.accepted(inspection.opened())} findings accepted")

@@ -1,0 +1,75 @@
+"""What staff ask of the audit trail over a broker's parts: verify, events, erase, accept."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.events import Event, Kind
+from broker.core.records import load
+from broker.links import Link
+from broker.parts import Parts, now
+from broker.trail.journal import Journal
+from broker.trail.keeping import ANCHOR, KeptTrail
+from broker.trail.reading import Reader
+from broker.trail.verifying import Report, verify
+
+
+def journal(parts: Parts) -> Journal:
+    """Give the files of the trail; ConfigurationFaults where none is kept."""
+    return _kept(parts).journal
+
+
+def verified(parts: Parts) -> Report:
+    """Check the whole trail, against what the store remembers of it too."""
+    kept = parts.store.get(ANCHOR, now())
+    number, _, link = kept.value.decode().partition(" ") if kept else ("", "", "")
+    return verify(journal(parts), (int(number), link) if number else None)
+
+
+def copied(folder: Path, key: Path) -> Report:
+    """Check a copy of a trail with nothing but its key, as an auditor does; it is not written to."""
+    return verify(Journal(folder, key.read_bytes()))
+
+
+def accepted(parts: Parts) -> int:
+    """Write that what ``verified`` finds has been seen, and give how much that is."""
+    count = len(verified(parts).findings)
+    if count:
+        journal(parts).accept(now(), count)
+    return count
+
+
+def events(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> Sequence[Mapping[str, Any]]:
+    """Give the events of a page's reference, or of a borrower."""
+    kept = _kept(parts)
+    reader = Reader(kept.journal, kept.sealing, parts.store)
+    if reference is not None:
+        return tuple(reader.by_reference(reference, now()))
+    return tuple(reader.of(_groups(parts, kept, borrower or ""), now()))
+
+
+def erased(parts: Parts, borrower: str) -> int:
+    """Delete every key of the borrower's events, and give how many there were."""
+    kept = _kept(parts)
+    count = sum(kept.sealing.erase(group, now()) for group in _groups(parts, kept, borrower))
+    kept.add(Event(Kind.PERSON_ERASED, now(), count=count))
+    return count
+
+
+def _groups(parts: Parts, kept: KeptTrail, borrower: str) -> tuple[str, ...]:
+    """Give what the keys of a borrower's events are kept under: of the number, and of everyone whose links lead there.
+
+    An enrolment that no link leads to is under its own key.
+    """
+    moment = now()
+    links = [(key.group, load(Link, each.value)) for key, each in parts.store.list("link", None, moment)]
+    persons = {link.person for _, link in links if link.number == borrower}
+    persons |= {row.key.group for row in parts.enrolments.tools.ledger.all() if row.enrolment.number == borrower}
+    return (kept.sealing.of_borrower(borrower), *(kept.sealing.of_person(each) for each in sorted(persons)))
+
+
+def _kept(parts: Parts) -> KeptTrail:
+    if not isinstance(parts.trail, KeptTrail):
+        raise ConfigurationFaults([Fault("audit.on", "is false: no trail is kept")])
+    return parts.trail

@@ -1,0 +1,223 @@
+"""What is kept of an event: masked, sealed, and once, whoever writes beside it and whatever dies."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import broker
+from broker.core.errors import AuditUnavailable
+from broker.core.events import Event, Kind
+from broker.core.ports import Store
+from broker.trail.journal import Journal
+from broker.trail.keeping import ANCHOR, KeptTrail
+from broker.trail.reading import Reader
+from broker.trail.verifying import verify
+from tests.plugins.trail_bench import KEY, NOW
+
+Told = list[Mapping[str, Any]]
+RELEASED = Event(
+    Kind.RELEASED, NOW, reference="BCDFGHJK", person="p" * 32, service="my-loans", attributes=("cpr",), about="f00"
+)
+_WRITER = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from broker.trail.journal import Journal
+journal, deed = Journal(Path(sys.argv[1]), b"a" * 32), sys.argv[2]
+write = os.write
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def half(file, octets):
+    write(file, octets[: len(octets) // 2])
+    killed()
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(200 if deed == "many" else 1):
+    if deed == "torn":
+        os.write = half
+    if deed == "headless":
+        os.pwrite = killed
+    journal.append(datetime(2026, 10, 30, tzinfo=UTC), {"event": "decided", "count": number}, sync=False)
+"""
+
+
+def _writer(folder: Path, deed: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(broker.__path__[0]).parent)}
+    command = (sys.executable, "-W", "error", "-c", _WRITER, str(folder), deed)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def _go(*writers: subprocess.Popen[str]) -> list[int]:
+    for each in writers:
+        assert each.stdout
+        assert each.stdout.readline() == "ready\n"
+    for each in writers:
+        assert each.stdin
+        each.stdin.write("\n")
+        each.stdin.flush()
+    codes = [each.wait(60) for each in writers]
+    for each in writers:
+        each.communicate()
+    return codes
+
+
+def _text(journal: Journal) -> str:
+    return "".join(journal.path(month).read_text() for month in journal.months())
+
+
+def test_two_processes_write_one_unbroken_chain(journal: Journal) -> None:
+    """Every worker appends after what the other wrote last, under one lock."""
+    assert _go(_writer(journal.folder, "many"), _writer(journal.folder, "many")) == [0, 0]
+    report = verify(journal)
+    assert (report.findings, report.notes, report.lines) == ([], [], 401)
+
+
+def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: Journal) -> None:
+    """Kill -9 in mid-write: no tampering, before and after the next line, and nothing of it is thrown away."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    whole = journal.path("2026-10").read_bytes()
+    assert _go(_writer(journal.folder, "torn")) == [-signal.SIGKILL]
+    before = verify(journal)
+    torn = journal.path("2026-10").read_bytes()[len(whole) :]
+    assert (before.findings, [each.what for each in before.notes]) == (
+        [],
+        ["is cut short: its writer died, or is at it"],
+    )
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    after = verify(journal)
+    told = [f"{len(torn)} octets of a line cut short were set aside"]
+    assert (after.findings, [each.what for each in after.notes], after.number) == ([], told, 4)
+    assert [each.read_bytes() for each in journal.folder.glob("torn-*")] == [torn]
+
+
+def test_a_line_whose_writer_died_before_the_head_counts(journal: Journal) -> None:
+    """The next writer finds it after the head, by its right link, and goes on from it."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    assert _go(_writer(journal.folder, "headless")) == [-signal.SIGKILL]
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    report = verify(journal)
+    assert (report.findings, report.notes, report.number) == ([], [], 4)
+
+
+def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: Journal) -> None:
+    """Whole lines without a right link are nobody's crash: they are set aside, and found."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    with journal.path("2026-10").open("ab") as file:
+        file.write(b'{"n":3,"event":"released","link":"' + b"0" * 64 + b'"}\n')
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    assert [each.where for each in verify(journal).findings] == ["audit-2026-10.jsonl:3"]
+
+
+def test_a_full_disk_leaves_nothing_of_a_line(journal: Journal) -> None:
+    """What fits of it is taken back, so that the next line follows the one before."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    size = journal.path("2026-10").stat().st_size
+    limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
+    try:
+        with pytest.raises(AuditUnavailable):
+            journal.append(NOW, {"event": "decided"}, sync=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert journal.path("2026-10").stat().st_size == size
+    assert verify(journal).findings == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "required", "stopped"),
+    [
+        (Kind.RELEASED, True, True),
+        (Kind.ENROLMENT_WANTED, True, True),
+        (Kind.RELEASED, False, False),
+        (Kind.REFUSED, True, False),
+        (Kind.CONSENT_WITHDRAWN, True, False),
+        (Kind.LOGOUT_DONE, True, False),
+    ],
+)
+def test_only_what_leaves_or_is_made_waits_for_its_line(
+    trail: KeptTrail, told: Told, kind: Kind, required: bool, stopped: bool
+) -> None:
+    """A refusal, a withdrawal or a logout goes on without; every loss is counted and told."""
+    shutil.rmtree(trail.journal.folder)
+    trail = replace(trail, required=required)
+    try:
+        trail.add(Event(kind, NOW))
+        raised = False
+    except AuditUnavailable:
+        raised = True
+    assert (raised, trail.lost(), [each["event"] for each in told]) == (stopped, 1, ["audit_lost"])
+    assert trail.faults()
+
+
+def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail, told: Told) -> None:
+    """Whatever a fact quotes by mistake; the line that is dropped is counted and told."""
+    trail.add(Event(Kind.REFUSED, NOW, reason="of 140304-4004"))
+    assert "******-****" in _text(trail.journal)
+    assert "4004" not in _text(trail.journal)
+    trail.add(Event(Kind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
+    assert (verify(trail.journal).lines, trail.lost(), len(told)) == (2, 1, 1)
+
+
+def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: KeptTrail, store: Store) -> None:
+    """The lines stay, the key goes: neither person nor reference nor what it was about can be told any more."""
+    reader = Reader(trail.journal, trail.sealing, store)
+    other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
+    for each in (RELEASED, replace(RELEASED, kind=Kind.DECIDED, reference="ZZZZZZZZ"), other):
+        trail.add(each)
+    mine, theirs = trail.sealing.of_person("p" * 32), trail.sealing.of_person("q" * 32)
+    assert [each["event"] for each in reader.of((mine,), NOW)] == ["released", "decided"]
+    assert [each["about"] for each in reader.by_reference("bcdf ghjk", NOW)] == ["f00"]
+    assert trail.sealing.erase(mine, NOW) == 1
+    assert (list(reader.of((mine,), NOW)), list(reader.by_reference("BCDFGHJK", NOW))) == ([], [])
+    assert len(list(reader.of((theirs,), NOW))) == 1
+    assert verify(trail.journal).findings == []
+    text = _text(trail.journal)
+    assert not any(each in text for each in ("p" * 32, mine.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "f00"))
+    marks = [json.loads(line).get("tag") for line in text.splitlines()]
+    assert len(set(marks)) == len(marks)  # the erased person's two logins have nothing in common
+
+
+def test_each_person_has_a_key_of_their_own_each_month(trail: KeptTrail, store: Store) -> None:
+    """What is forgotten of one is forgotten of nobody else, and a key says nothing of another month."""
+    for person in ("p", "q"):
+        for month in (10, 11):
+            trail.add(replace(RELEASED, person=person, at=NOW.replace(month=month, day=1)))
+    keys = [kept.value for _, kept in store.list("audit", None, NOW)]
+    assert (len(keys), len(set(keys))) == (4, 4)
+
+
+def test_strangers_do_not_fill_the_disk(trail: KeptTrail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the quota of an hour their refusals are counted only, and whose login it is is always written."""
+    monkeypatch.setattr("broker.trail.keeping._STRANGERS_AN_HOUR", 3)
+    for _ in range(5):
+        trail.add(Event(Kind.REFUSED, NOW, reason="message_refused"))
+    trail.add(Event(Kind.REFUSED, NOW, person="p", reason="too_young"))
+    trail.add(Event(Kind.REFUSED, NOW, institution="https://idp.au.example", reason="no_affiliation"))
+    trail.add(Event(Kind.REFUSED, NOW.replace(hour=13), reason="message_refused"))
+    events = [json.loads(line) for line in _text(trail.journal).splitlines()][1:]
+    assert [each.get("reason") for each in events[:3]] == ["message_refused"] * 3
+    assert [each.get("reason") for each in events[3:5]] == ["too_young", "no_affiliation"]
+    assert [(each["event"], each.get("count")) for each in events[5:]] == [("refused_untold", 2), ("refused", None)]
+
+
+def test_the_store_remembers_how_far_the_trail_had_come(trail: KeptTrail, store: Store) -> None:
+    """Every 64 lines, so that who cuts the files has to reach the store too."""
+    for _ in range(70):
+        trail.add(Event(Kind.REFUSED, NOW))
+    kept = store.get(ANCHOR, NOW)
+    assert kept is not None
+    assert kept.value.split()[0] == b"64"
+    number, link = kept.value.decode().split()
+    assert verify(trail.journal, (int(number), link)).findings == []
+    assert KEY not in kept.value
