@@ -1,6 +1,7 @@
 """Every hostile message sent to the real endpoints: a page, one line in the log, and nothing else happens."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -197,3 +198,20 @@ def test_a_replayed_response_is_refused(stage: Stage, capsys: pytest.CaptureFixt
     assert harmless(stage.post(etree.tostring(envelope)), lines(capsys)) == "response.confirms_request"
     assert stage.transaction(begun.id) == kept
     assert stage.transaction(later.id) == later.consumed(stage.guests.asked["id"])
+
+
+@pytest.mark.attack(23)
+def test_the_page_tells_no_two_causes_apart(stage: Stage, forge: Forge, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether a ciphertext could be opened, or what in it was wrong, is for the log: an attacker sees one page."""
+    pages, causes = set(), set()
+    for row in (each for each in ROWS if each.number in {5, 17, 19, 23} and each.upstream in {"wayf", "eid"}):
+        stage.begun(**{"upstream": row.upstream, **dict(row.asked)})
+        lines(capsys)
+        response = stage.post(row.make(stage.guests, forge), row.upstream)
+        (line,) = lines(capsys)
+        if line["reason"] == "message_refused":
+            causes.add(line["cause"])
+            own = response.get_data(as_text=True).replace(line["reference"], "REFERENCE")
+            pages.add(re.sub(r"<time.*?</time>|\d\d[:.]\d\d", "", own))
+    assert len(causes) > 20
+    assert len(pages) == 1

@@ -1,5 +1,6 @@
 """Whose signature a service's AuthnRequest rests on, and what goes back with the answer (rows 24, 26 and 27)."""
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from broker.core.errors import (
 )
 from broker.core.transaction import AuthnRequest
 from broker.saml import bindings, signature
+from broker.saml.names import DS, SIGNATURE
 from tests.plugins.saml_parties import (
     IDP,
     LOANS,
@@ -196,3 +198,43 @@ def test_a_request_of_many_nodes_is_refused(parties: Parties) -> None:
 def test_a_proxy_count_may_have_any_number_of_digits(parties: Parties) -> None:
     """The schema does not bound it, and a number too long to be converted is no reason to fail."""
     assert parties.ask(add(".", SCOPING % (f' ProxyCount="{"9" * 5000}"', ""))).proxy_count == 999_999
+
+
+def _wrapped(parties: Parties, place: str, name: str) -> bytes:
+    """Hide a signed request in an evil one that carries its signature and wants another page."""
+    genuine = parties.authn_request()
+    signature.sign(genuine, parties.service.key)
+    evil = deepcopy(genuine)
+    evil.set("ForceAuthn", "true")
+    evil.set("ID", name)
+    found = evil.find(SIGNATURE)
+    if place == "Extensions":
+        holder = etree.Element("{urn:oasis:names:tc:SAML:2.0:protocol}Extensions")
+        found.addnext(holder)
+    else:
+        holder = found.find(f"{{{DS}}}{place}")
+        holder = etree.SubElement(found, f"{{{DS}}}{place}") if holder is None else holder
+    around = etree.SubElement(holder, "{urn:x}x")
+    around.append(genuine)
+    return bytes(etree.tostring(evil))
+
+
+@pytest.mark.attack(1, 24)
+@pytest.mark.parametrize("name", ["_s1", "_evil"])
+@pytest.mark.parametrize("place", ["Extensions", "Object", "KeyInfo"])
+def test_a_request_wraps_no_other(parties: Parties, place: str, name: str) -> None:
+    """By POST the signature is in the message, and covers the request that is read or none."""
+    fields = [*bindings.post_fields(_wrapped(parties, place, name), "SAMLRequest", None).items()]
+    with pytest.raises(MessageRefused, match=r"gate\.(duplicate_id|signature_place|object|reference)"):
+        parties.idp.read_post(fields, NOW)
+
+
+@pytest.mark.attack(6, 24)
+@pytest.mark.parametrize("signer", ["hub", "direct", "stranger"])
+def test_an_upstreams_key_signs_no_request(parties: Parties, signer: str) -> None:
+    """The keys are those of the service's own SPSSODescriptor, by either binding (row 6)."""
+    key, root = getattr(parties, signer).key, parties.authn_request()
+    assert cause(parties, parties.query(root, key=key)) == "gate.signature"
+    signature.sign(root, key)
+    with pytest.raises(MessageRefused, match=r"gate\.signature"):
+        parties.idp.read_post([*bindings.post_fields(etree.tostring(root), "SAMLRequest", None).items()], NOW)
