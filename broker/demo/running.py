@@ -26,7 +26,7 @@ from broker.demo.personas import PERSONAS
 from broker.demo.setting import CLIENT_SECRET, EID, HUB, PARTIES, SERVICES, Ports, Setting
 from broker.saml import encryption, signature
 
-_READY_WITHIN: Final = 20.0
+_READY_WITHIN: Final = 60.0
 _M: Final = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 _D: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 
