@@ -219,6 +219,13 @@ BAD = [
         'institutions = [{entity_id = "https://other.example"}]',
         "upstreams.national-eid.institutions: an upstream that is no hub is its own institution",
     ),
+    ('aliases = ["au"]', 'aliases = ["https://eid.example"]', "national-eid.entity_id: https://eid.example names two"),
+    ('{entity_id = "https://au"', '{entity_id = "https://eid.example"', "https://eid.example names two institutions"),
+    (
+        'entity_id = "https://eid.example"',
+        'entity_id = "https://au"',
+        "upstreams.national-eid.entity_id: https://au names two institutions",
+    ),
     ('"oiosaml3"', '"saml"', "upstreams.national-eid.attribute_map: is missing"),
     ("controller =", 'methods = ["wayf", "nemid"]\ncontroller =', "services.my-loans.methods[1]: no upstream nemid"),
     (

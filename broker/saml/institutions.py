@@ -42,25 +42,19 @@ def completed(
 
     Two institutions never share a scope that only a feed gave them, nor a name.
     """
-    listed = {each.entity_id: each for party in upstreams.values() for each in party.institutions}
+    # By upstream too: what one upstream's institution may say is not what another's of that name may.
+    listed = {(name, each.entity_id): each for name, party in upstreams.items() for each in party.institutions}
     told: list[str] = []
-    whole = {
-        name: replace(
-            each,
-            aliases=_aliases(each, listed, said, told),
-            scopes=_scopes(each, listed, said, told),
-        )
-        for name, each in listed.items()
-    }
-    parties = {
-        name: replace(party, institutions=tuple(whole[each.entity_id] for each in party.institutions))
-        for name, party in upstreams.items()
-    }
-    return parties, told
+    whole: dict[str, tuple[Institution, ...]] = dict.fromkeys(upstreams, ())
+    for key, each in listed.items():
+        others = [another for other, another in listed.items() if other != key]
+        aliases, scopes = _aliases(each, others, said, told), _scopes(each, others, said, told)
+        whole[key[0]] += (replace(each, aliases=aliases, scopes=scopes),)
+    return {name: replace(party, institutions=whole[name]) for name, party in upstreams.items()}, told
 
 
 def _scopes(
-    institution: Institution, listed: Mapping[str, Institution], said: Mapping[str, Said], told: list[str]
+    institution: Institution, others: Sequence[Institution], said: Mapping[str, Said], told: list[str]
 ) -> tuple[str, ...]:
     name = institution.entity_id
     feed = said.get(name)
@@ -68,7 +62,7 @@ def _scopes(
         unknown = [each for each in institution.scopes if feed and each not in feed.scopes]
         told += [f"{name} has the scope {each} in broker.toml and not in its feed" for each in unknown]
         return institution.scopes
-    taken = dict(_others(name, listed, said))
+    taken = dict(_taken(others, said))
     kept = []
     for scope in feed.scopes if feed else ():
         if not _SCOPE.fullmatch(scope):
@@ -80,12 +74,11 @@ def _scopes(
     return tuple(kept)
 
 
-def _others(name: str, listed: Mapping[str, Institution], said: Mapping[str, Said]) -> Iterator[tuple[str, str]]:
+def _taken(others: Sequence[Institution], said: Mapping[str, Said]) -> Iterator[tuple[str, str]]:
     """Give every scope of the other institutions, with whose it is."""
-    for other, institution in listed.items():
-        if other != name:
-            feed = said[other].scopes if "scopes" in institution.unwritten and other in said else ()
-            yield from ((scope, other) for scope in (*institution.scopes, *feed))
+    for each in others:
+        feed = said[each.entity_id].scopes if "scopes" in each.unwritten and each.entity_id in said else ()
+        yield from ((scope, each.entity_id) for scope in (*each.scopes, *feed))
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -94,7 +87,7 @@ def _overlap(one: str, other: str) -> bool:
 
 
 def _aliases(
-    institution: Institution, listed: Mapping[str, Institution], said: Mapping[str, Said], told: list[str]
+    institution: Institution, others: Sequence[Institution], said: Mapping[str, Said], told: list[str]
 ) -> tuple[str, ...]:
     name = institution.entity_id
     feed = said.get(name)
@@ -102,9 +95,9 @@ def _aliases(
         return institution.aliases
     theirs = {
         each
-        for other, another in listed.items()
-        if other != name
-        for each in (other, *another.aliases, *(said[other].names if other in said else ()))
+        for other in others
+        for names in ((other.entity_id, *other.aliases), said[other.entity_id].names if other.entity_id in said else ())
+        for each in names
     }
     kept = []
     for each in feed.names:

@@ -13,6 +13,7 @@ SHORTEST_SECRET: Final = 16
 OBVIOUS: Final = frozenset(
     {"", "changeme", "secret", "password", "default", "example", "test", "admin", "koha", "1234"}
 )
+_THEIR_OWN: Final = frozenset({"saml", "oiosaml3"})  # profiles whose upstream is its own institution (design 4)
 SECRET_KEYS: Final = ("secret", "password", "token", "api_key")
 
 Table = dict[str, Any]
@@ -33,11 +34,14 @@ def _tables(given: Given, *place: str) -> Iterator[tuple[Place, Table]]:
 
 
 def _institutions(given: Given) -> Iterator[tuple[Place, Place, Table]]:
+    """Give each institution with its upstream's place and its own; one that is listed nowhere is its upstream's own."""
     for upstream, table in _tables(given, "upstreams"):
         listed = table.get("institutions")
         for index, each in enumerate(listed if isinstance(listed, list) else []):
             if isinstance(each, dict):
                 yield upstream, (*upstream, "institutions", index), each
+        if not listed and table.get("profile") in _THEIR_OWN:
+            yield upstream, (*upstream, "entity_id"), {"entity_id": table.get("entity_id")}
 
 
 def _texts(table: Table, key: str) -> list[str]:
@@ -64,7 +68,7 @@ def _upstreams(given: Given) -> Iterator[Fault]:
             # A hub speaks for anyone: without the list, any institution could assert any scope (invariant 2).
             what = "profile wayf without institutions would believe every institution behind the hub"
             yield Fault(given.where(place), what, "list institutions = [{entity_id, scopes}]")
-        if table.get("profile") in {"saml", "oiosaml3"} and any(
+        if table.get("profile") in _THEIR_OWN and any(
             each.get("entity_id") != table.get("entity_id") for each in listed
         ):
             what = "an upstream that is no hub is its own institution"

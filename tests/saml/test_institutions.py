@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from broker.core.entities import Institution, Upstream
+from broker.core.entities import Assurance, Institution, Upstream
 from broker.saml.institutions import Said, completed, spellings
 from tests.plugins.saml_parties import AU, HUB, KU, WORDS
 
@@ -97,3 +97,12 @@ def test_aliases_that_are_written_are_all() -> None:
     written = Institution(AU, unwritten=frozenset(("scopes",)))
     parties, _ = completed(upstreams(written, FED[1]), {AU: Said((AU, "https://birk.example/au"), ())})
     assert [each.aliases for each in parties["wayf"].institutions] == [()]
+
+
+@pytest.mark.parametrize("said", [{}, {AU: Said((AU, "https://birk.example/au"), ("au.dk",))}])
+def test_what_one_upstream_may_be_told_another_may_not(said: dict[str, Said]) -> None:
+    """An entityID behind two upstreams has two rows of broker.toml, and neither takes the other's rights or scopes."""
+    first = Institution(AU, scopes=("au.dk",), max_assurance=Assurance.LOW, unwritten=frozenset(("aliases",)))
+    second = Institution(AU, may_assert=frozenset(("cpr",)), unwritten=OPEN)
+    parties, _ = completed(upstreams(first, second), said)
+    assert [each.institutions for each in parties.values()] == [(first,), (second,)]
