@@ -75,6 +75,10 @@ class Links:
         """Give the pseudonym of an upstream's own name for the person; ``kind`` is "eppn" or "cprUuid"."""
         return self.pseudonyms.of("link", kind, value.translate(_SMALL))
 
+    def of_borrower(self, number: str) -> str:
+        """Give the pseudonym of the library account itself, where its PIN was the login."""
+        return self.of_name("borrower", number)
+
     def asserted(self, name: str, number: str, *, real: bool) -> Asserted:
         """Give an asserted number (real, replacement or constructed) as evidence about ``name`` (of ``of_name``)."""
         # All three begin with the date of birth, the replacement number's with 60 added to the day (cpr.md).

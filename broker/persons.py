@@ -17,7 +17,6 @@ from broker.rules import Rules
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
 _NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")
 _KINDS: Final = {"eduPersonPrincipalName": "eppn"}
-_BORROWER: Final = "borrower"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class Persons:
     def known(self, authentication: Authentication, reading: Reading, decision: Decision) -> Person | None:
         """Give the person if a login has left one; nothing is made, and a link in doubt is nobody's."""
         if authentication.upstream in self.rules.local:
-            return self.links.known(self.links.of_name(_BORROWER, authentication.name_id or ""), None, None)
+            return self.links.known(self.links.of_borrower(authentication.name_id or ""), None, None)
         number, name = real(reading, decision), self.name(authentication, reading, decision)
         cpr = self.links.of_cpr(number) if number else None
         return self.links.known(name, cpr, self._asserted(name, reading))
@@ -59,7 +58,7 @@ class Persons:
         """
         number = borrower.number
         own = borrower.cpr if borrower.cpr and not borrower.is_anothers(borrower.cpr) else None
-        name = self.links.of_name(_BORROWER, number)
+        name = self.links.of_borrower(number)
         if own or self.links.cpr(name) is None:
             self.links.person(name, self.links.of_cpr(own) if own else None, lambda linked: linked == number)
 
@@ -105,7 +104,7 @@ class Persons:
         return person
 
     def _borrower(self, number: str) -> Person:
-        name = self.links.of_name(_BORROWER, number)
+        name = self.links.of_borrower(number)
         found = self.links.person(name, None, lambda linked: linked == number)
         # The library system has said whose account it is: that is no link that could be wrong.
         return Person(found.id, number, found.case)

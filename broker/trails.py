@@ -49,22 +49,29 @@ def events(parts: Parts, *, reference: str | None = None, borrower: str | None =
     return tuple(reader.of(_groups(parts, kept, borrower or ""), now()))
 
 
-def erased(parts: Parts, borrower: str) -> int:
-    """Delete every key of the borrower's events, and give how many there were."""
-    kept = _kept(parts)
-    count = sum(kept.sealing.erase(group, now()) for group in _groups(parts, kept, borrower))
-    kept.add(Event(Kind.PERSON_ERASED, now(), count=count))
+def erased(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> int:
+    """Delete every key of the person of a page's reference, or of a borrower, and give how many there were."""
+    kept, moment = _kept(parts), now()
+    if reference is not None:
+        groups = Reader(kept.journal, kept.sealing, parts.store).groups_of(reference, moment)
+    else:
+        groups = _groups(parts, kept, borrower or "")
+    count = sum(kept.sealing.erase(group, moment) for group in groups)
+    kept.add(Event(Kind.PERSON_ERASED, moment, count=count))
     return count
 
 
 def _groups(parts: Parts, kept: KeptTrail, borrower: str) -> tuple[str, ...]:
     """Give what the keys of a borrower's events are kept under: of the number, and of everyone whose links lead there.
 
-    An enrolment that no link leads to is under its own key.
+    Who logs in by PIN has a link of the account's own, which holds no number. An enrolment that no link leads to is
+    under its own key.
     """
-    moment = now()
-    links = [(key.group, load(Link, each.value)) for key, each in parts.store.list("link", None, moment)]
-    persons = {link.person for _, link in links if link.number == borrower}
+    links = {key.group: load(Link, each.value) for key, each in parts.store.list("link", None, now())}
+    own = {name: link for name, link in links.items() if link.number == borrower}
+    own |= {name: links[name] for name in (parts.links.of_borrower(borrower),) if name in links}
+    cprs = {link.cpr for link in own.values() if link.cpr}
+    persons = {link.person for name, link in links.items() if name in own or link.cpr in cprs}
     persons |= {row.key.group for row in parts.enrolments.tools.ledger.all() if row.enrolment.number == borrower}
     return (kept.sealing.of_borrower(borrower), *(kept.sealing.of_person(each) for each in sorted(persons)))
 

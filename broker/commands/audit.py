@@ -43,20 +43,22 @@ def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
 @told
 def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
     """Show events, oldest first, as long as their person is not forgotten."""
-    if (reference is None) == (borrower is None):
-        raise click.UsageError("name one of --reference and --borrower")
+    _one_of(reference, borrower)
     rows = trails.events(inspection.opened(), reference=reference, borrower=borrower)
     show(rows, as_json=as_json)
 
 
-@audit.command(short_help="Forget whose the events of a borrower are.")
-@click.option("--borrower", required=True, help="A borrower number.")
+@audit.command(short_help="Forget whose a person's events are.")
+@click.option("--reference", help="The reference of a page that the person was shown: for who has no borrower number.")
+@click.option("--borrower", help="A borrower number.")
 @told
-def erase(borrower: str) -> None:
-    """Delete the keys that say which events are this borrower's; the lines stay, and the chain stays whole."""
-    click.echo(
-        f"{trails.erased(inspection.opened(), borrower)} keys deleted; running workers forget theirs within 5 min"
-    )
+def erase(reference: str | None, borrower: str | None) -> None:
+    """Delete the keys that say which events are this person's; the lines stay, and the chain stays whole."""
+    _one_of(reference, borrower)
+    count = trails.erased(inspection.opened(), reference=reference, borrower=borrower)
+    if not count:
+        raise click.ClickException("nothing to forget: no key of this person's is kept")
+    click.echo(f"{count} keys deleted; running workers forget theirs within 5 min")
 
 
 @audit.command(short_help="Delete the oldest month.")
@@ -73,3 +75,8 @@ def delete(month: str) -> None:
 def accept() -> None:
     """Write on the trail that somebody has seen what ``verify`` finds now, which is a note from then on."""
     click.echo(f"{trails.accepted(inspection.opened())} findings accepted")
+
+
+def _one_of(reference: str | None, borrower: str | None) -> None:
+    if (reference is None) == (borrower is None):
+        raise click.UsageError("name one of --reference and --borrower")

@@ -163,7 +163,7 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
     }
     reference = str(before[0]["reference"])
     assert trails.events(house.parts, reference=reference)[0]["event"] == "decided"
-    assert trails.erased(house.parts, number) >= 1
+    assert trails.erased(house.parts, borrower=number) >= 1
     assert trails.events(house.parts, borrower=number) == trails.events(house.parts, reference=reference) == ()
     assert trails.verified(house.parts).findings == []
     assert _events(house)[-1] == "person_erased"

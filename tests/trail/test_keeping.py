@@ -188,6 +188,17 @@ def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: Ke
     assert len(set(marks)) == len(marks)  # the erased person's two logins have nothing in common
 
 
+def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail: KeptTrail, store: Store) -> None:
+    """What began before midnight is written after another worker has opened the month; its key is of its own time."""
+    trail.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
+    trail.add(RELEASED)
+    reader, mine = Reader(trail.journal, trail.sealing, store), trail.sealing.of_person("p" * 32)
+    assert trail.journal.months() == ["2026-11"]
+    assert [each["event"] for each in reader.of((mine,), NOW)] == ["released"]
+    assert [each["about"] for each in reader.by_reference("BCDFGHJK", NOW)] == ["f00", "f00"]
+    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, trail.sealing.of_person("q" * 32)}
+
+
 def test_each_person_has_a_key_of_their_own_each_month(trail: KeptTrail, store: Store) -> None:
     """What is forgotten of one is forgotten of nobody else, and a key says nothing of another month."""
     for person in ("p", "q"):

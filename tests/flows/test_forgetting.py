@@ -1,0 +1,100 @@
+"""Forgetting a person on the audit trail: whatever they logged in by, and whether or not they have a borrower."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import CliRunner
+from werkzeug.test import TestResponse
+
+from broker import trails
+from broker.cli import broker as command
+from tests.plugins.house import House, Person, form, found
+
+PIN = "4071"
+
+
+def _by_pin(house: House, number: str) -> Person:
+    """Log in by the library account, from the service to its assertion."""
+    person = house.person()
+    action, hidden = form(person.ask())
+    page = person.get(found(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
+    action, hidden = form(page)
+    asked = person.post(action, {**hidden, "identifier": number, "pin": PIN})
+    house.landing(person.agree(person.get(asked.location)))
+    return person
+
+
+def _number(house: House, userid: str) -> str:
+    return next(str(row["patron_id"]) for row in house.koha.patrons.rows() if row["userid"] == userid)
+
+
+def _keys(house: House) -> int:
+    return len(list(house.parts.store.list("audit", None, house.clock.now())))
+
+
+def _of_wayf(house: House, name: str) -> TestResponse:
+    person = house.person()
+    return person.agree(person.log_in(name))
+
+
+@pytest.mark.parametrize("userid", ["karla.dam", "temp.tove"])
+def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(house: House, userid: str) -> None:
+    """With a CPR number in the library system and without: their link is the account's own, and holds no number."""
+    number = _number(house, userid)
+    _by_pin(house, number)
+    before = [each["event"] for each in trails.events(house.parts, borrower=number)]
+    assert before == ["decided", "pin_verified", "consent_given", "released"]
+    assert trails.erased(house.parts, borrower=number) == 1
+    assert (trails.events(house.parts, borrower=number), _keys(house)) == ((), 0)
+    assert trails.verified(house.parts).findings == []
+
+
+def test_the_same_person_by_pin_and_by_upstream_is_forgotten_at_once(house: House) -> None:
+    """Both ways in lead to one person, or to two whose CPR is one."""
+    landed = house.landing(_of_wayf(house, "karla"))
+    (number,) = landed.attributes["uid"]
+    _by_pin(house, _number(house, "karla.dam"))
+    assert [each["event"] for each in trails.events(house.parts, borrower=number)].count("released") == 2
+    trails.erased(house.parts, borrower=number)
+    assert _keys(house) == 0
+
+
+def test_who_has_no_borrower_is_forgotten_by_a_page_s_reference(house: House) -> None:
+    """Every event of that person goes, those of other logins too, and nobody else's."""
+    mine = [house.landing(_of_wayf(house, "asta")).attributes["uid"][0] for _ in range(2)][0]
+    theirs = _number(house, "karla.dam")
+    _by_pin(house, theirs)
+    other = trails.events(house.parts, borrower=theirs)
+    references = list(dict.fromkeys(str(each.get("reference")) for each in trails.events(house.parts, borrower=mine)))
+    asked = [each for each in references if each != "None"]
+    assert trails.erased(house.parts, reference=f" {asked[0].lower()} ") >= 1
+    assert all(trails.events(house.parts, reference=each) == () for each in asked)
+    assert trails.events(house.parts, borrower=mine) == ()
+    assert trails.events(house.parts, borrower=theirs) == other
+
+
+@pytest.fixture
+def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
+    """Run a command over the broker of the test."""
+    monkeypatch.setattr("broker.inspection.opened", lambda: house.parts)
+
+    def ran(*words: str) -> tuple[int, str, str]:
+        result = CliRunner().invoke(command, ["audit", *words])
+        return result.exit_code, result.stdout, result.stderr
+
+    return ran
+
+
+def test_the_commands_say_what_they_did(house: House, run: Callable[..., tuple[int, str, str]]) -> None:
+    """Shown, forgotten, forgotten already, and well all along; exit 1 where there was nothing to forget."""
+    number = _number(house, "karla.dam")
+    _by_pin(house, number)
+    shown = json.loads(run("show", "--borrower", number, "--json")[1])
+    assert {each["event"] for each in shown} == {"decided", "pin_verified", "consent_given", "released"}
+    assert run("erase", "--borrower", number)[:2] == (0, "1 keys deleted; running workers forget theirs within 5 min\n")
+    code, _, said = run("erase", "--borrower", number)
+    assert (code, said.strip()) == (1, "Error: nothing to forget: no key of this person's is kept")
+    assert run("erase")[0] == run("show", "--borrower", number, "--reference", "BCDFGHJK")[0] == 2
+    code, said, _ = run("verify", "--json")
+    assert (code, json.loads(said)["findings"]) == (0, [])
