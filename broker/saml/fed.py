@@ -31,14 +31,15 @@ _SCOPES: Final = etree.XPath(
 
 
 def descriptors(
-    kept: Mapping[str, Sequence[Entity]], upstreams: Collection[str], services: Collection[str], now: datetime
+    kept: Mapping[str, Entity], upstreams: Collection[str], services: Collection[str], now: datetime
 ) -> tuple[Metadata, Sequence[Fault]]:
     """Give the descriptors of the entities named, and what keeps others from use.
 
-    A service has the entity categories that the feed's publisher has vouched for (saml_profiles.md row 48).
+    A service has the entity categories that the feed's publisher has vouched for (saml_profiles.md row 48), in the one
+    entity that its role is read from.
     """
     faults: list[Fault] = []
-    found = {name: [each for one in several for each in _unpacked(one, faults)] for name, several in kept.items()}
+    found = {name: list(_unpacked(each, faults)) for name, each in kept.items()}
     idps = described([each for each in upstreams if each in found], found, (IDP_ROLE, upstream), now, faults, fed=True)
     sps = described([each for each in services if each in found], found, (SP_ROLE, service), now, faults, fed=True)
     vouched = {
@@ -49,12 +50,12 @@ def descriptors(
 
 
 def scopes(entity: Entity) -> Sequence[str] | None:
-    """Give the scopes that a verified feed allows an identity provider, or None where it is none.
+    """Give the scopes that a verified feed allows an identity provider, or None where it is none, or two.
 
     Expressions (``regexp="true"``) are left out: what they match, nobody can hold against another's (shibmd).
     """
     found = next(_unpacked(entity, []), None)
-    if found is None or found.element.find(IDP_ROLE) is None:
+    if found is None or len(found.element.findall(IDP_ROLE)) != 1:
         return None
     return _values(found.element, _SCOPES)
 

@@ -1,7 +1,7 @@
 """Follows one feed: when it is fetched again, what becomes of what came, and which copy of it is in force."""
 
 import secrets
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -86,21 +86,23 @@ class Following:
                 self._held[document] = _Held(stamp, held.copy, refused.cause)
         return changed
 
-    def entities(self, now: datetime) -> Mapping[str, Sequence[Entity]]:
+    def entities(self, now: datetime) -> Mapping[str, Entity]:
         """Give what is kept of the copies in force, by entityID."""
-        found: dict[str, list[Entity]] = {}
-        for held in self._held.values():
-            for name, several in held.copy.entities.items() if held.copy else ():
-                found.setdefault(name, []).extend(each for each in several if each.until > now - SKEW)
-        return {name: several for name, several in found.items() if several}
+        every = [entity for each in self._copies_held() for entity in each.entities.items()]
+        return {name: entity for name, entity in every if entity.until > now - SKEW}
+
+    def told(self) -> Iterator[str]:
+        """Say which entities are not believed though the copies in force, good as they are, hold them."""
+        for name in sorted(name for each in self._copies_held() for name in each.twice):
+            yield f"{name} stands in it twice, and is believed in neither place"
 
     def until(self) -> datetime | None:
         """Give when the first of the copies in force ends, None where there is none."""
-        return min((held.copy.until for held in self._held.values() if held.copy), default=None)
+        return min((each.until for each in self._copies_held()), default=None)
 
     def size(self) -> int:
         """Give how many entities the copies in force hold in all."""
-        return sum(held.copy.size for held in self._held.values() if held.copy)
+        return sum(each.size for each in self._copies_held())
 
     def alarms(self, now: datetime) -> list[str]:
         """Say what is wrong although a good copy may be in force; empty when nothing is."""
@@ -115,6 +117,9 @@ class Following:
             elif held.copy and held.copy.until <= now + min(_SOON, self.feed.trust.window / 4):
                 found.append(f"{where} is good until {held.copy.until:%Y-%m-%d %H:%M} UTC and has not been renewed")
         return found
+
+    def _copies_held(self) -> Iterator[Aggregate]:
+        return (held.copy for held in self._held.values() if held.copy)
 
     def _due(self, document: Document, now: datetime) -> bool:
         note, held = self._copies.note(document), self._held[document]

@@ -119,7 +119,7 @@ class LiveMetadata:
             ups = self._lacking(self.parties.upstreams, idps) if "upstreams" in speaks else []
             svs = self._lacking(self.parties.services, sps) if "services" in speaks else []
             found, faults = fed.descriptors(kept, ups, svs, now)
-            told += [f"{each.feed.name}: {fault}" for fault in faults]
+            told += [f"{each.feed.name}: {amiss}" for amiss in (*faults, *each.told())]
             idps |= found.upstreams
             sps |= found.services
             sources |= {("upstream", name): each.feed.name for name in found.upstreams}
@@ -145,18 +145,18 @@ class LiveMetadata:
     def _lacking(parties: Mapping[str, Upstream] | Mapping[str, Service], found: Collection[str]) -> list[str]:
         return [each.entity_id for each in parties.values() if each.entity_id not in found]
 
-    def _said(self, kept: Mapping[str, Sequence[Entity]], birk: str) -> Iterator[tuple[str, Said]]:
+    def _said(self, kept: Mapping[str, Entity], birk: str) -> Iterator[tuple[str, Said]]:
         for party in self.parties.upstreams.values():
             for each in party.institutions:
                 names = spellings(each, birk)
-                listed = [fed.scopes(one) for name in names for one in kept.get(name, ())]
+                listed = [fed.scopes(kept[name]) for name in names if name in kept]
                 scopes = [scope for found in listed if found is not None for scope in found]
                 if any(found is not None for found in listed):
                     yield each.entity_id, Said(names, tuple(dict.fromkeys(scopes)))
 
     def _next_end(self, now: datetime) -> datetime | None:
         """Give when something of the snapshot ends next."""
-        ends = (one.until for each in self.followed for several in each.entities(now).values() for one in several)
+        ends = (one.until for each in self.followed for one in each.entities(now).values())
         return min(ends, default=None)
 
 

@@ -13,6 +13,7 @@ from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
 from broker.core.transaction import SKEW
 from broker.saml import gate, times
+from broker.saml.listing import listed
 from broker.saml.names import ENTITIES, ENTITY
 from broker.saml.roles import IDP_ROLE, SP_ROLE, Faults, ServiceDescriptor, UpstreamDescriptor, service, upstream
 
@@ -159,7 +160,7 @@ def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[Found]:
     except MessageRefused as refused:
         faults.append(Fault(where, f"is no sound metadata: {refused.cause}", _MENDS.get(refused.cause, "")))
         return
-    for element in root.iter(ENTITY):
+    for element in listed(root):
         around = [element, *element.iterancestors(ENTITIES)]
         ends = [times.read(each.get("validUntil", "")) for each in around if each.get("validUntil")]
         yield Found(where, element, tuple(end for end in ends if end))

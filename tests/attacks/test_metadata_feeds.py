@@ -303,6 +303,6 @@ def test_no_comment_divides_what_is_read(forge: Forge) -> None:
         found[0].tail = ".evil"
 
     octets = feeds.forged(xml, forge.upstream.key.xml, change=change)
-    (kept,) = feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).entities[ONE]
+    kept = feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).entities[ONE]
     assert etree.fromstring(kept.octets).findtext(f".//{{{MD}}}NameIDFormat") == "one.example.evil"
     assert etree.fromstring(octets).tag == ENTITIES

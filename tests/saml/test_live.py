@@ -135,6 +135,31 @@ def test_scopes_and_names_come_from_the_hubs_proxy(station: Station) -> None:
     assert (found.scopes, found.aliases) == (("au.dk", "aarhus.dk"), (f"{BIRK}idp.au.example",))
 
 
+@pytest.mark.attack(33)
+def test_who_is_listed_twice_is_believed_in_neither_place(station: Station) -> None:
+    """Two members may claim one name: neither widens the other's scopes, keys or categories, and it is told."""
+    vouched = idp_entity(LOANS).replace("<md:IDPSSODescriptor", ATTRIBUTES.replace("SPSSO", "IDPSSO"), 1)
+    station.publish(hub(station.everyone.hub), birk(AU, "au.dk"), birk(AU, "ku.dk"), vouched, sp_entity(LOANS))
+    left = Institution(AU, unwritten=frozenset(("scopes",)))
+    live = station.live(wayf(left), loans())
+    assert live.current.parties["wayf"].institutions[0].scopes == ()
+    assert (set(live.current.upstreams), set(live.current.services)) == ({HUB}, set())
+    assert live.snapshot.services["my-loans"].categories == ()
+    assert [each for each in live.snapshot.told if "twice" in each] == [
+        f"wayf: {name} stands in it twice, and is believed in neither place" for name in sorted((AU, LOANS))
+    ]
+
+
+@pytest.mark.attack(33)
+def test_scopes_are_of_the_one_role(station: Station) -> None:
+    """An entity of two identity providers has none: which of the two answers nobody can say."""
+    one = birk(AU, "au.dk")
+    role = one[one.index("<md:IDPSSO") : one.index("</md:EntityDescriptor>")]
+    station.publish(hub(station.everyone.hub), one.replace(role, role + role.replace("au.dk", "ku.dk")))
+    left = Institution(AU, unwritten=frozenset(("scopes",)))
+    assert station.live(wayf(left), {}).current.parties["wayf"].institutions[0].scopes == ()
+
+
 def test_categories_count_from_a_feed_only(station: Station) -> None:
     """A service's own file may say anything of itself; the feed's publisher has looked (saml_profiles.md row 48)."""
     xml = sp_entity(LOANS).replace("<md:SPSSODescriptor", ATTRIBUTES, 1)
