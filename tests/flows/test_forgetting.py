@@ -62,7 +62,8 @@ def test_the_same_person_by_pin_and_by_upstream_is_forgotten_at_once(house: Hous
 
 def test_who_has_no_borrower_is_forgotten_by_a_page_s_reference(house: House) -> None:
     """Every event of that person goes, those of other logins too, and nobody else's."""
-    mine = [house.landing(_of_wayf(house, "asta")).attributes["uid"][0] for _ in range(2)][0]
+    for _ in range(2):
+        (mine,) = house.landing(_of_wayf(house, "asta")).attributes["uid"]
     theirs = _number(house, "karla.dam")
     _by_pin(house, theirs)
     other = trails.events(house.parts, borrower=theirs)
