@@ -81,7 +81,7 @@ def findings(parts: Parts) -> list[str]:
 
 
 def _eid(parts: Parts) -> Iterator[str]:
-    """Tell what makes a direct national eID of little use, or less sure than it looks."""
+    """Tell what makes a national eID of little use, or less sure than it looks."""
     for name, each in parts.upstreams.items():
         if each.profile == "oiosaml3" and not any("cpr" in one.may_assert for one in each.institutions):
             yield f'upstreams.{name}: without may_assert = ["cpr"] its CPR numbers count as not sent'
@@ -89,6 +89,8 @@ def _eid(parts: Parts) -> Iterator[str]:
             yield f'upstreams.{name}: minimum = "low" lets in who has shown no more than a password'
         if each.assurance_level:
             yield f"upstreams.{name}: assurance_level takes a level of an older scale, which says less than nsis/loa"
+        if parts.config.upstreams[name].national and not each.force_authn:
+            yield f"upstreams.{name}: force_authn = false lets in at the national eID whoever used the browser before"
     if parts.messages and not parts.config.kept_upstreams():
         yield "message_log keeps nothing: no upstream has profile oiosaml3, and message_log.upstreams names none"
 

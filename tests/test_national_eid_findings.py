@@ -81,6 +81,15 @@ def test_what_makes_it_less_sure_is_a_finding(folder: Path, key: str, value: str
     assert said in told
 
 
+@pytest.mark.parametrize("route", [DIRECT, {}])
+def test_a_national_eid_that_asks_nobody_anew_is_a_finding(folder: Path, route: dict[str, str]) -> None:
+    """Direct and by WAYF: the next person at the computer would be let in as the one before."""
+    environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **route}
+    environ["BROKER_UPSTREAMS__NEMID__FORCE_AUTHN"] = "false"
+    said = inspection.findings(assemble(load(folder / "broker.toml", environ)))
+    assert [each for each in said if each.startswith("upstreams.nemid: force_authn = false")]
+
+
 @pytest.mark.parametrize("key", ["MINIMUM", "ASSURANCE_LEVEL"])
 def test_its_keys_are_no_other_profiles(folder: Path, key: str) -> None:
     """A minimum that another profile would not keep must not look as if it did."""

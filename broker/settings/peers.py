@@ -1,7 +1,7 @@
 """The tables of broker.toml that name upstreams and services, and what they become in the core."""
 
+import re
 from typing import Annotated, Final, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -27,7 +27,14 @@ def _says_something(value: str) -> str:
 Class = Annotated[Filled, AfterValidator(_says_something)]
 
 
-NATIONAL: Final = "nemlogin.wayf.dk"  # NemLog-in as an institution of WAYF
+# NemLog-in as an institution of WAYF, by its own name or as the BIRK entity that ends in it, and NemLog-in itself.
+_NATIONAL: Final = ("nemlogin.wayf.dk", "nemlog-in.dk")
+_BETWEEN: Final = re.compile("[/:?#]")
+
+
+def _national(entity_id: str) -> bool:
+    parts = _BETWEEN.split(entity_id.casefold())
+    return any(part == name or part.endswith(f".{name}") for part in parts for name in _NATIONAL)
 
 
 class InstitutionTable(Table):
@@ -78,12 +85,14 @@ class UpstreamTable(Table):
         WAYF does so at NemLog-in for services that publish no logout, and leaves it to those that do (wayf.md
         section 4); a national eID is shared by no two people as long as each logs in for themselves.
         """
-        national = self.profile == "oiosaml3" or any(
-            urlsplit(name).hostname == NATIONAL
-            for each in self.institutions
-            for name in (each.entity_id, *(each.aliases or ()))
-        )
-        return national if self.force_authn is None else self.force_authn
+        return self.national if self.force_authn is None else self.force_authn
+
+    @property
+    def national(self) -> bool:
+        """Say whether the national eID answers here, for all or for some."""
+        names = [self.entity_id or ""]
+        names += [name for each in self.institutions for name in (each.entity_id, *(each.aliases or ()))]
+        return self.profile == "oiosaml3" or any(map(_national, names))
 
     def parties(self) -> tuple[Institution, ...]:
         """Give its institutions; unless it is a hub, an upstream without any is its own (design 4)."""

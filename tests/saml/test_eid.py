@@ -83,6 +83,15 @@ def test_force_and_passive_are_carried(parties: Parties) -> None:
     assert values(asked(parties, force_authn=True, is_passive=True), "@ForceAuthn | @IsPassive") == ["true", "true"]
 
 
+@pytest.mark.parametrize(("seconds", "cause"), [(-299, ""), (-301, "authenticated_before")])
+def test_a_fresh_login_is_demanded_where_it_is_configured(parties: Parties, seconds: int, cause: str) -> None:
+    """Whatever the service says of it: the request carries ForceAuthn, and an older AuthnInstant is refused."""
+    forced = with_upstream(parties, force_authn=True)
+    assert values(asked(forced, force_authn=False), "@ForceAuthn") == ["true"]
+    before = message(parties, edit(STATEMENT, AuthnInstant=stamp(NOW + timedelta(seconds=seconds))))
+    assert outcome(forced, before, "eid", force_authn=False) == cause
+
+
 def test_who_asks_is_told_where_it_is_configured(parties: Parties) -> None:
     """RequesterID is off toward NemLog-in, and can be switched on (saml_profiles.md row 36)."""
     told = asked(with_upstream(parties, requester_id=True))

@@ -1,0 +1,62 @@
+"""The national eID logs everybody in afresh: we publish a logout, so nobody else demands it (wayf.md section 4)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+
+from broker.demo.person import NEMLOGIN, NEMLOGIN_BIRK
+from broker.saml import bindings
+from broker.settings.peers import UpstreamTable
+from tests.plugins.eid_house import DIRECT, switched
+from tests.plugins.house import House
+
+OTHER: Final = "https://idp.other.example"
+BY_BIRK: Final = {
+    "BROKER_UPSTREAMS__NEMID__INSTITUTIONS": json.dumps(
+        [{"entity_id": NEMLOGIN_BIRK, "scopes": ["sikker-adgang.dk"], "may_assert": ["cpr"]}]
+    )
+}
+
+
+def forced(url: str) -> bool:
+    """Say whether the AuthnRequest in an address demands a fresh login."""
+    return b'ForceAuthn="true"' in bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml
+
+
+@pytest.mark.parametrize("environ", [{}, DIRECT, BY_BIRK], ids=["as shipped", "direct", "birk"])
+def test_the_national_eid_is_asked_for_a_fresh_login(old_house: House, environ: Mapping[str, str]) -> None:
+    """By both routes, although no service asks for it; with the second request of a login, by Back, too."""
+    person = switched(old_house, environ).person()
+    chooser = person.ask()
+    assert forced(person.choose(chooser, "nemid"))
+    assert forced(person.choose(person.get(chooser.request.path), "nemid"))
+    assert not forced(person.choose(person.ask(), "wayf"))
+
+
+@pytest.mark.parametrize(
+    ("table", "forces"),
+    [
+        ({"institutions": [{"entity_id": NEMLOGIN}]}, True),
+        ({"institutions": [{"entity_id": NEMLOGIN_BIRK}]}, True),
+        ({"institutions": [{"entity_id": OTHER, "aliases": [NEMLOGIN_BIRK]}]}, True),
+        ({"institutions": [{"entity_id": OTHER}, {"entity_id": "nemlogin.wayf.dk"}]}, True),
+        ({"institutions": [{"entity_id": "HTTPS://BIRK.wayf.dk/birk.php/Nemlogin.WAYF.dk"}]}, True),
+        ({"institutions": [{"entity_id": "https://saml.nemlog-in.dk"}]}, True),
+        ({"institutions": [{"entity_id": OTHER}], "entity_id": NEMLOGIN_BIRK}, True),
+        ({"profile": "saml", "entity_id": "https://saml.nemlog-in.dk"}, True),
+        ({"profile": "oiosaml3", "entity_id": "https://idp.example"}, True),
+        ({"institutions": [{"entity_id": NEMLOGIN}], "force_authn": False}, False),
+        ({"institutions": [{"entity_id": OTHER}], "force_authn": True}, True),
+        ({"institutions": [{"entity_id": OTHER}]}, False),
+        ({"institutions": [{"entity_id": "https://nemlogin.wayf.dk.example"}]}, False),
+        ({"institutions": [{"entity_id": "https://not-nemlog-in.dk"}]}, False),
+        ({"profile": "saml", "entity_id": "https://idp.example/?nemlog-in"}, False),
+    ],
+)
+def test_the_national_eid_goes_by_many_names(table: dict[str, Any], forces: bool) -> None:
+    """Its own, WAYF's for it, and the BIRK entity of that, wherever it stands; a name that looks alike is another's."""
+    plain = {"profile": "wayf", "entity_id": "https://wayf.wayf.dk", "label": {"en": "x", "da": "x"}}
+    assert UpstreamTable.model_validate({**plain, **table}).forces is forces
