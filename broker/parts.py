@@ -1,6 +1,7 @@
 """Opens and checks every part of a broker from its configuration, and says all that is wrong in one go."""
 
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from broker.stores.opening import open_store
 from broker.stores.sealed import Sealed
 from broker.tools import Tools
 from broker.trail import opening
+from broker.trail.anchors import Anchors
+from broker.trail.sealing import Sealing
 from broker.web.texts import Texts
 
 T = TypeVar("T")
@@ -145,7 +148,10 @@ def _trail(settings: config.Config, ring: keys.KeyRing, store: Store) -> Trail:
     if not table.on:
         return NO_TRAIL
     folder, must = Path(table.folder), table.required
-    return opening.opened(folder, ring.audit, store, ring.index, audit.tell, required=must, sync=table.sync)
+    # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail of its own.
+    machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
+    sealing, anchors = Sealing(store, ring.index), Anchors(store, machine)
+    return opening.opened(folder, ring.audit, sealing, anchors, audit.tell, required=must, sync=table.sync)
 
 
 def _tools(settings: config.Config, ring: keys.KeyRing, store: Store, library: LibrarySystem) -> Tools:

@@ -10,7 +10,7 @@ from broker.core.records import load
 from broker.links import Link
 from broker.parts import Parts, now
 from broker.trail.journal import Journal
-from broker.trail.keeping import ANCHOR, KeptTrail
+from broker.trail.keeping import KeptTrail
 from broker.trail.reading import Reader
 from broker.trail.verifying import Report, verify
 
@@ -22,9 +22,8 @@ def journal(parts: Parts) -> Journal:
 
 def verified(parts: Parts) -> Report:
     """Check the whole trail, against what the store remembers of it too."""
-    kept = parts.store.get(ANCHOR, now())
-    number, _, link = kept.value.decode().partition(" ") if kept else ("", "", "")
-    return verify(journal(parts), (int(number), link) if number else None)
+    kept = _kept(parts)
+    return verify(kept.journal, kept.anchors.links(now()))
 
 
 def copied(folder: Path, key: Path) -> Report:
@@ -34,10 +33,11 @@ def copied(folder: Path, key: Path) -> Report:
 
 def accepted(parts: Parts) -> int:
     """Write that what ``verified`` finds has been seen, and give how much that is."""
-    count = len(verified(parts).findings)
-    if count:
-        journal(parts).accept(now(), count)
-    return count
+    kept, report = _kept(parts), verified(parts)
+    if report.findings:
+        kept.journal.accept(now(), [each.mark for each in report.findings])
+        kept.anchors.forget(report.number, now())
+    return len(report.findings)
 
 
 def events(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> Sequence[Mapping[str, Any]]:

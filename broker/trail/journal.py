@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +13,15 @@ from typing import Final
 
 from broker.core.errors import AuditUnavailable
 from broker.core.events import Kind
-from broker.trail.lines import GENESIS, HEAD_SIZE, Facts, Head, head_octets, linked, read, read_head, written
+from broker.trail.lines import GENESIS, HEAD_SIZE, LONGEST, Facts, Head, head_octets, linked, read, read_head, written
 
 HEAD: Final = "audit.head"
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the others
 _PAUSE: Final = 0.0005
 _LEAST: Final = 1024 * 1024
+# Who may write in the folder but not elsewhere must not have us write elsewhere, through a link of theirs.
+_OURS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_ACCEPTED_A_LINE: Final = 400
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,15 +39,20 @@ class Journal:
         """
         try:
             with self.locked() as lock:
-                head = self._head(lock) or Head(0, GENESIS, f"{at:%Y-%m}", 0)
+                head = self._head(lock)
+                if head is None:
+                    head = self._named(lock, Head(0, GENESIS, f"{at:%Y-%m}", 0))
                 return self._appended(lock, head, at, facts, sync=sync)
         except OSError as error:
             raise AuditUnavailable(f"audit trail: {error.strerror}") from None
 
     @contextmanager
-    def locked(self) -> Iterator[int]:
-        """Hold the one lock of all writers, the head file's; gives its descriptor. AuditUnavailable after 5 s."""
-        lock = os.open(self.folder / HEAD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def locked(self, *, writing: bool = True) -> Iterator[int]:
+        """Hold the one lock of all writers, the head file's; gives its descriptor. AuditUnavailable after 5 s.
+
+        Who only reads makes no head: on a copy it would be a change, and root's would keep the broker out.
+        """
+        lock = os.open(self.folder / HEAD, _OURS | (os.O_RDWR | os.O_CREAT if writing else os.O_RDONLY), 0o600)
         until = time.monotonic() + _PATIENCE
         try:
             while True:
@@ -77,21 +85,25 @@ class Journal:
         self.path(month).unlink()
         _sync(self.folder)
 
-    def accept(self, at: datetime, count: int) -> None:
-        """Write that staff have seen ``count`` findings, and go on from the last sound line if the head is gone."""
+    def accept(self, at: datetime, findings: Sequence[str]) -> None:
+        """Write that staff have seen ``findings``, by their marks, and go on from the last line if the head is gone."""
         with self.locked() as lock:
-            head = read_head(self.key, os.pread(lock, HEAD_SIZE, 0)) or self._last()
-            self._appended(lock, head, at, {"event": Kind.ACCEPTED, "count": count}, sync=True)
+            head = read_head(self.key, os.pread(lock, HEAD_SIZE, 0)) or self._named(lock, self._last(at))
+            for begin in range(0, len(findings), _ACCEPTED_A_LINE):
+                these = list(findings[begin : begin + _ACCEPTED_A_LINE])
+                facts = {"event": Kind.ACCEPTED, "count": len(these), "findings": these}
+                head = self._appended(lock, head, at, facts, sync=True)
 
-    def _last(self) -> Head:
-        """Give the head that the files alone bear out: after the last whole line of the last month."""
-        month = self.months()[-1]
-        octets = self.path(month).read_bytes()
-        size = octets.rfind(b"\n") + 1
-        line = read(octets[:size].rstrip(b"\n").rpartition(b"\n")[2])
-        if line is None:
-            raise AuditUnavailable(f"audit-{month}.jsonl does not end with a line of the trail")
-        return Head(line.number, line.link, month, size)
+    def _last(self, at: datetime) -> Head:
+        """Give the head that the files alone bear out: after the last whole line of the last month that has one."""
+        for month in reversed(self.months()):
+            found, size = None, 0
+            for octets in self.path(month).read_bytes().splitlines(keepends=True):
+                line, size = read(octets.removesuffix(b"\n")) if octets.endswith(b"\n") else None, size + len(octets)
+                found = Head(line.number, line.link, month, size) if line else found
+            if found:
+                return found
+        return Head(0, GENESIS, min(self.months(), default=f"{at:%Y-%m}"), 0)
 
     def faults(self) -> list[str]:
         """Say in sentences why nothing can be written; empty where it can."""
@@ -122,22 +134,30 @@ class Journal:
         return head
 
     def _appended(self, lock: int, head: Head, at: datetime, facts: Facts, *, sync: bool) -> Head:
+        head, notes = self._settled(head)
         # A clock set back writes into the month that is open: no month is opened twice.
         month = max(f"{at:%Y-%m}", head.month)
-        head, notes = self._settled(head)
-        if month != head.month or head.size == 0:
-            head = head._replace(month=month, size=0)
+        if month != head.month:
+            head, more = self._settled(self._named(lock, head._replace(month=month, size=0)))
+            notes += more
+        if head.size == 0:
             notes.insert(0, {"event": Kind.OPENED, "month": month, "after": head.link})
         octets, stamp = b"", {"at": at.isoformat(timespec="seconds")}
         size = head.size
         for each in (*notes, facts):
             line, link = written(self.key, head.link, head.number + 1, {**stamp, **each})
+            if len(line) > LONGEST:
+                raise AuditUnavailable("audit trail: a line longer than any that is read")
             octets += line
             head = head._replace(number=head.number + 1, link=link, size=head.size + len(line))
         with self._opened(month) as file:
             self._write(file, octets, size)
             if sync:
                 os.fdatasync(file)
+        return self._named(lock, head)
+
+    def _named(self, lock: int, head: Head) -> Head:
+        """Write the head; before a new month's file, so that who dies in between leaves no lines that nobody names."""
         os.pwrite(lock, head_octets(self.key, head), 0)
         return head
 
@@ -145,7 +165,7 @@ class Journal:
     def _opened(self, month: str) -> Iterator[int]:
         path = self.path(month)
         new = not path.exists()
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _OURS, 0o600)
         try:
             if new:
                 _sync(self.folder)
@@ -199,8 +219,11 @@ class Journal:
     def _set_aside(self, file: int, head: Head, octets: bytes) -> Facts:
         digest = hashlib.sha256(octets).hexdigest()
         aside = self.folder / f"torn-{head.month}-{digest[:16]}"
-        aside.touch(mode=0o600)
-        aside.write_bytes(octets)
+        aside.unlink(missing_ok=True)  # of one who died before the next step, or a link that somebody laid there
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OURS, 0o600), "wb") as kept:
+            kept.write(octets)
+            kept.flush()
+            os.fsync(kept.fileno())
         os.ftruncate(file, head.size)
         whole = octets.count(b"\n")
         return {"event": Kind.TORN, "month": head.month, "count": len(octets), "lines": whole, "digest": digest}

@@ -1,21 +1,16 @@
 """The trail that is kept: an event in, a masked and sealed line out, and what could not be written counted."""
 
-import secrets
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from broker.core.cpr import blotted
-from broker.core.errors import AuditUnavailable, BrokerError, StoreUnavailable
+from broker.core.errors import AuditUnavailable, StoreUnavailable
 from broker.core.events import REQUIRED, Event, Kind
-from broker.core.ports import Kept, Key, Store
+from broker.trail.anchors import Anchors
 from broker.trail.journal import Journal
-from broker.trail.lines import Head
-from broker.trail.sealing import KIND, Sealing
+from broker.trail.sealing import Sealing
 
-ANCHOR: Final = Key(KIND, "anchor")
-_ANCHOR_EVERY: Final = 64
-_ANCHORED_FOR: Final = timedelta(days=20 * 365)
 _STRANGERS_AN_HOUR: Final = 1000  # refusals cost their sender nothing, and the disk is not theirs to fill
 _MASK: Final = "******-****"
 _PLAIN: Final = ("service", "upstream", "institution", "affiliation", "policy", "digest", "reason")
@@ -44,7 +39,7 @@ class KeptTrail:
 
     journal: Journal
     sealing: Sealing
-    store: Store
+    anchors: Anchors
     tell: Telling
     required: bool = True
     sync: bool = True
@@ -67,12 +62,15 @@ class KeptTrail:
         must = event.kind in REQUIRED
         try:
             facts = {"event": str(event.kind), **_plain(event), **self.sealing.sealed(event)}
-            self._anchor(self.journal.append(event.at, facts, sync=must and self.sync), event.at)
+            head = self.journal.append(event.at, facts, sync=must and self.sync)
         except (AuditUnavailable, StoreUnavailable) as error:
             self.losses.lost += 1
             self.tell("audit_lost", kind=str(event.kind), fault=str(error))
             if must and self.required:
                 raise AuditUnavailable(str(error)) from None
+            return
+        if fault := self.anchors.keep(head, event.at):
+            self.tell("audit_anchor", fault=fault)
 
     def _told(self, event: Event) -> tuple[Event, ...]:
         """Give what is to be written for an event: nothing for a stranger's refusal that is beyond the quota."""
@@ -85,19 +83,6 @@ class KeptTrail:
         if losses.strangers > _STRANGERS_AN_HOUR:
             return ()
         return (Event(Kind.REFUSED_UNTOLD, event.at, count=untold), event) if untold else (event,)
-
-    def _anchor(self, head: Head, now: datetime) -> None:
-        """Keep now and then in the store how far the trail had come, where whoever cuts the files may not reach."""
-        if head.number % _ANCHOR_EVERY:
-            return
-        value = f"{head.number} {head.link}".encode()
-        try:
-            before = self.store.get(ANCHOR, now)
-            if before is None or int(before.value.split()[0]) < head.number:
-                kept = Kept(value, secrets.token_hex(8), now + _ANCHORED_FOR)
-                self.store.put(ANCHOR, kept, before.version if before else None, now)
-        except BrokerError as error:
-            self.tell("audit_anchor", fault=str(error))
 
 
 def _plain(event: Event) -> dict[str, Any]:

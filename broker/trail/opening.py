@@ -3,15 +3,14 @@
 from pathlib import Path
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
+from broker.trail.anchors import Anchors
 from broker.trail.journal import Journal
 from broker.trail.keeping import KeptTrail, Telling
 from broker.trail.sealing import Sealing
 
 
 def opened(
-    folder: Path, key: bytes, store: Store, pseudonyms: Pseudonyms, tell: Telling, *, required: bool, sync: bool
+    folder: Path, key: bytes, sealing: Sealing, anchors: Anchors, tell: Telling, *, required: bool, sync: bool
 ) -> KeptTrail:
     """Give the trail in ``folder``, which is made where it is not there; ConfigurationFaults where it cannot be."""
     try:
@@ -19,4 +18,4 @@ def opened(
     except OSError as error:
         what = f"cannot be made: {error.strerror}"
         raise ConfigurationFaults([Fault("audit.folder", what, "name a folder that is yours to write")]) from None
-    return KeptTrail(Journal(folder, key), Sealing(store, pseudonyms), store, tell, required=required, sync=sync)
+    return KeptTrail(Journal(folder, key), sealing, anchors, tell, required=required, sync=sync)

@@ -55,7 +55,7 @@ class Reader:
 
     def _facts(self) -> Iterator[dict[str, Any]]:
         for month in self.journal.months():
-            for _, line, _ in lines(self.journal, month):
+            for _, _, line in lines(self.journal, month):
                 if line is not None:
                     yield {"n": line.number, **line.facts}
 

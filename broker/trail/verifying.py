@@ -1,8 +1,10 @@
 """Reads the trail from end to end and says which line is not as it was written, and what is missing."""
 
+import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 from broker.core.events import Kind
@@ -18,10 +20,16 @@ class Finding:
 
     where: str
     what: str
+    seen: bytes = field(default=b"", repr=False)  # the line that stands there
 
     def __str__(self) -> str:
         """Give it as one line."""
         return f"{self.where}: {self.what}"
+
+    @property
+    def mark(self) -> str:
+        """Give what staff accept: this finding, of this line, and no later change of it."""
+        return hashlib.sha256(f"{self}\0".encode() + self.seen).hexdigest()[:32]
 
 
 @dataclass(slots=True)
@@ -41,16 +49,18 @@ class _Walk:
 
     key: bytes
     report: Report
-    marks: Mapping[int, tuple[str, str]]  # a line's number: the link it must have, and who says so
+    marks: Mapping[int, Sequence[tuple[str, str]]]  # a line's number: the link it must have, and who says so
     number: int = 0
     link: str | None = None  # None before the first line that is there
     before: str = ""  # the link that the first month there says it follows
     highest: int = 0
     deleted: dict[str, str] = field(default_factory=dict)  # last link of a deleted month: the month
-    good: bool = True
+    accepted: set[str] = field(default_factory=set)
+    seen: bytes = b""
 
     def line(self, where: str, line: Line, month: str, *, first: bool) -> None:
         """Hold a line against the one before it."""
+        self.seen = line.body + line.link.encode()
         opening = line.facts.get("event") == Kind.OPENED
         after = str(line.facts.get("after"))
         if self.link is None:
@@ -65,9 +75,9 @@ class _Walk:
             self._found(where, "opens a month where none begins")
         else:
             self._heard(where, line)
-        marked = self.marks.get(line.number)
-        if marked and marked[0] != line.link:
-            self._found(where, f"is not the line that {marked[1]} names")
+        for link, who in self.marks.get(line.number, ()):
+            if link != line.link:
+                self._found(where, f"is not the line that {who} names")
         self.number, self.link, self.highest = line.number, line.link, max(self.highest, line.number)
 
     def _broken(self, line: Line) -> str:
@@ -86,19 +96,19 @@ class _Walk:
         if facts.get("event") == Kind.TORN:
             told = f"{facts.get('count')} octets of a line cut short were set aside"
             # A writer that dies leaves part of one line; whole lines without a right link are somebody's.
-            (self.report.findings if facts.get("lines") else self.report.notes).append(Finding(where, told))
+            (self.report.findings if facts.get("lines") else self.report.notes).append(Finding(where, told, self.seen))
         if facts.get("event") == Kind.ACCEPTED:
-            self.report.notes += [replace(each, what=f"accepted: {each.what}") for each in self.report.findings]
-            self.report.findings.clear()
+            self.accepted.update(map(str, facts.get("findings", ())))
+            self.report.notes.append(Finding(where, f"staff had seen {facts.get('count')} findings"))
         if facts.get("event") == Kind.LOST:
             self._found(where, f"{facts.get('count')} octets before it are gone: cut off, or lost in a power cut")
 
     def _found(self, where: str, what: str) -> None:
-        self.report.findings.append(Finding(where, what))
+        self.report.findings.append(Finding(where, what, self.seen))
 
 
-def verify(journal: Journal, anchor: tuple[int, str] | None = None) -> Report:
-    """Check every line of every month there is; ``anchor`` is what the store remembers of the trail's length.
+def verify(journal: Journal, anchors: Mapping[int, str] = MappingProxyType({})) -> Report:
+    """Check every line of every month there is; ``anchors`` are the links that the store remembers of some lines.
 
     Writers go on meanwhile: what they add after the beginning is not looked at.
     """
@@ -106,23 +116,36 @@ def verify(journal: Journal, anchor: tuple[int, str] | None = None) -> Report:
     head, sizes = _taken(journal)
     if head is None and sizes:
         report.findings.append(Finding(HEAD, "is missing or not ours, so that lines may be missing at the end"))
-    marks = {head.number: (head.link, HEAD)} if head else {}
-    marks |= {anchor[0]: (anchor[1], "the store")} if anchor else {}
+    named = [(head.number, head.link, HEAD)] if head else []
+    named += [(number, link, "the store") for number, link in anchors.items()]
+    marks: dict[int, list[tuple[str, str]]] = {}
+    for number, link, who in named:
+        marks.setdefault(number, []).append((link, who))
     walk = _Walk(journal.key, report, marks)
     for month, size in sizes.items():
         _month(journal, month, size, walk)
+        if not size and not (head and (head.month, head.size) == (month, 0)):
+            report.findings.append(Finding(journal.path(month).name, "is empty"))
     _began(walk, journal, sizes)
-    for number, (_, who) in marks.items():
+    for who, number in {who: number for number, _, who in sorted(named)}.items():
         if number > walk.highest:
             last = f"audit-{max(sizes)}.jsonl" if sizes else str(journal.folder)
             what = f"lines {walk.highest + 1} to {number} are missing at the end: {who} names line {number}"
             report.findings.append(Finding(last, what))
     report.number, report.link = walk.number, walk.link or GENESIS
+    _settle(report, walk.accepted)
     return report
 
 
-def lines(journal: Journal, month: str, size: int | None = None) -> Iterator[tuple[int, Line | None, bool]]:
-    """Give the lines of a month as they stand: place, the line (None: none of ours), and whether it ends."""
+def _settle(report: Report, accepted: Collection[str]) -> None:
+    """Make notes of what staff have accepted: these very findings, so that nothing can hide behind them later."""
+    known = [each for each in report.findings if each.mark in accepted]
+    report.notes += [replace(each, what=f"accepted: {each.what}") for each in known]
+    report.findings = [each for each in report.findings if each.mark not in accepted]
+
+
+def lines(journal: Journal, month: str, size: int | None = None) -> Iterator[tuple[int, bytes, Line | None]]:
+    """Give the lines of a month as they stand: place, octets, and what they say (None: none of ours)."""
     left = journal.path(month).stat().st_size if size is None else size
     with journal.path(month).open("rb") as file:
         place = 0
@@ -131,33 +154,33 @@ def lines(journal: Journal, month: str, size: int | None = None) -> Iterator[tup
             if not octets:
                 return
             left, place = left - len(octets), place + 1
-            ended = octets.endswith(b"\n")
-            yield place, read(octets[:-1]) if ended else None, ended
+            yield place, octets, read(octets[:-1]) if octets.endswith(b"\n") else None
 
 
 def _taken(journal: Journal) -> tuple[Head | None, dict[str, int]]:
     """Take head and sizes at one moment, for the lock's length only: no login waits for the reading."""
-    if not journal.folder.is_dir():
-        return None, {}
-    with journal.locked() as lock:
-        head = read_head(journal.key, os.pread(lock, HEAD_SIZE, 0))
-        return head, {month: journal.path(month).stat().st_size for month in journal.months()}
+    try:
+        with journal.locked(writing=False) as lock:
+            return read_head(journal.key, os.pread(lock, HEAD_SIZE, 0)), _sizes(journal)
+    except FileNotFoundError:
+        return None, _sizes(journal)
+
+
+def _sizes(journal: Journal) -> dict[str, int]:
+    return {month: journal.path(month).stat().st_size for month in journal.months()}
 
 
 def _month(journal: Journal, month: str, size: int, walk: _Walk) -> None:
-    name, report, first = journal.path(month).name, walk.report, True
-    for place, line, ended in lines(journal, month, size):
+    name, report = journal.path(month).name, walk.report
+    for place, octets, line in lines(journal, month, size):
         where = f"{name}:{place}"
         if line is not None:
-            walk.line(where, line, month, first=first)
+            walk.line(where, line, month, first=place == 1)
             report.lines += 1
-        elif ended:
-            report.findings.append(Finding(where, "is no line of the trail"))
+        elif octets.endswith(b"\n"):
+            report.findings.append(Finding(where, "is no line of the trail", octets))
         else:
             report.notes.append(Finding(where, "is cut short: its writer died, or is at it"))
-        first = False
-    if first:
-        report.findings.append(Finding(name, "is empty"))
 
 
 def _began(walk: _Walk, journal: Journal, sizes: Mapping[str, int]) -> None:

@@ -10,6 +10,7 @@ from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.stores.opening import open_store
 from broker.stores.sealed import Sealed
+from broker.trail.anchors import Anchors
 from broker.trail.journal import Journal
 from broker.trail.keeping import KeptTrail
 from broker.trail.sealing import Sealing
@@ -48,4 +49,4 @@ def trail(journal: Journal, store: Store, told: list[Mapping[str, Any]]) -> Kept
     def tell(event: str, **facts: str | int | None) -> None:
         told.append({"event": event, **facts})
 
-    return KeptTrail(journal, Sealing(store, Pseudonyms("k1", b"i" * 32)), store, tell)
+    return KeptTrail(journal, Sealing(store, Pseudonyms("k1", b"i" * 32)), Anchors(store, ""), tell)

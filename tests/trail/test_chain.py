@@ -145,9 +145,9 @@ def test_a_cut_with_the_head_of_then_is_found_by_what_the_store_remembers(two_mo
     whole = verify(two_months)
     _older_head(two_months.folder)
     assert verify(two_months).findings == []
-    (finding,) = verify(two_months, (whole.number, whole.link)).findings
+    (finding,) = verify(two_months, {whole.number: whole.link}).findings
     assert "lines 13 to 14 are missing at the end: the store names line 14" in str(finding)
-    assert verify(two_months, (12, "f" * 64)).findings
+    assert verify(two_months, {12: "f" * 64}).findings
 
 
 def test_without_its_head_nothing_more_is_written(two_months: Journal) -> None:
@@ -155,7 +155,7 @@ def test_without_its_head_nothing_more_is_written(two_months: Journal) -> None:
     (two_months.folder / HEAD).unlink()
     with pytest.raises(AuditUnavailable, match="missing or not ours"):
         two_months.append(NOW, {"event": "decided"}, sync=False)
-    two_months.accept(NOW, 1)
+    two_months.accept(NOW, [each.mark for each in verify(two_months).findings])
     report = verify(two_months)
     assert (report.findings, report.number) == ([], 15)
 

@@ -19,10 +19,10 @@ from broker.core.errors import AuditUnavailable
 from broker.core.events import Event, Kind
 from broker.core.ports import Store
 from broker.trail.journal import Journal
-from broker.trail.keeping import ANCHOR, KeptTrail
+from broker.trail.keeping import KeptTrail
 from broker.trail.reading import Reader
 from broker.trail.verifying import verify
-from tests.plugins.trail_bench import KEY, NOW
+from tests.plugins.trail_bench import NOW
 
 Told = list[Mapping[str, Any]]
 RELEASED = Event(
@@ -220,15 +220,3 @@ def test_strangers_do_not_fill_the_disk(trail: KeptTrail, monkeypatch: pytest.Mo
     assert [each.get("reason") for each in events[:3]] == ["message_refused"] * 3
     assert [each.get("reason") for each in events[3:5]] == ["too_young", "no_affiliation"]
     assert [(each["event"], each.get("count")) for each in events[5:]] == [("refused_untold", 2), ("refused", None)]
-
-
-def test_the_store_remembers_how_far_the_trail_had_come(trail: KeptTrail, store: Store) -> None:
-    """Every 64 lines, so that who cuts the files has to reach the store too."""
-    for _ in range(70):
-        trail.add(Event(Kind.REFUSED, NOW))
-    kept = store.get(ANCHOR, NOW)
-    assert kept is not None
-    assert kept.value.split()[0] == b"64"
-    number, link = kept.value.decode().split()
-    assert verify(trail.journal, (int(number), link)).findings == []
-    assert KEY not in kept.value

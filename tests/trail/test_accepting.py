@@ -1,0 +1,134 @@
+"""What staff accept, and what the store remembers: nothing later hides behind either."""
+
+import secrets
+from datetime import timedelta
+
+import pytest
+
+from broker.core.events import Event, Kind
+from broker.core.ports import Store
+from broker.trail.anchors import KIND, Anchors
+from broker.trail.journal import HEAD, Journal
+from broker.trail.keeping import KeptTrail
+from broker.trail.verifying import Report, verify
+from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
+
+LATER = NOW + timedelta(days=9)
+
+
+def _accept(journal: Journal) -> None:
+    journal.accept(LATER, [each.mark for each in verify(journal).findings])
+
+
+def _change(journal: Journal, name: str, line: int, old: bytes, new: bytes) -> None:
+    path = journal.folder / name
+    whole = path.read_bytes().splitlines(keepends=True)
+    assert old in whole[line - 1]
+    whole[line - 1] = whole[line - 1].replace(old, new)
+    path.write_bytes(b"".join(whole))
+
+
+def _spoilt(journal: Journal) -> Journal:
+    """Change one line, and let staff accept that it is changed."""
+    _change(journal, OCTOBER, 3, b"decided", b"refused")
+    assert [each.where for each in verify(journal).findings] == [f"{OCTOBER}:3"]
+    _accept(journal)
+    assert verify(journal).findings == []
+    return journal
+
+
+def test_what_is_accepted_is_a_note_from_then_on(two_months: Journal) -> None:
+    """And who looks still sees it, and that staff have."""
+    report = verify(_spoilt(two_months))
+    assert [str(each) for each in report.notes] == [
+        f"{NOVEMBER}:8: staff had seen 1 findings",
+        f"{OCTOBER}:3: accepted: was changed, or the line before it was",
+    ]
+
+
+@pytest.mark.parametrize(("name", "line"), [(OCTOBER, 3), (OCTOBER, 5), (NOVEMBER, 2)])
+def test_nothing_hides_behind_what_was_accepted(two_months: Journal, name: str, line: int) -> None:
+    """Neither another line nor the same one again: staff have accepted what they saw, no more."""
+    _spoilt(two_months)
+    _change(two_months, name, line, b'"count":', b'"count":9')
+    assert f"{name}:{line}" in [each.where for each in verify(two_months).findings]
+
+
+def test_lines_taken_out_after_an_acceptance_are_found(two_months: Journal) -> None:
+    """The acceptance stands after them, and forgives nothing that was done since."""
+    path = _spoilt(two_months).folder / OCTOBER
+    whole = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*whole[:3], *whole[5:]]))
+    assert any("is missing" in each.what for each in verify(two_months).findings)
+
+
+def test_a_thousand_findings_are_accepted_in_lines_that_can_be_read(two_months: Journal) -> None:
+    """One line would be longer than any that is read."""
+    with (two_months.folder / OCTOBER).open("ab") as file:
+        file.writelines(b"%d\n" % number for number in range(1000))
+    assert len(verify(two_months).findings) == 1000
+    _accept(two_months)
+    assert verify(two_months).findings == []
+
+
+@pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"of nobody\n"])
+def test_without_a_head_staff_can_always_go_on(two_months: Journal, rest: bytes) -> None:
+    """Whatever the last month ends with, or is: what nobody can read is set aside."""
+    (two_months.folder / HEAD).unlink()
+    (two_months.folder / NOVEMBER).write_bytes(rest)
+    for _ in range(2):
+        _accept(two_months)
+    assert verify(two_months).findings == []
+    two_months.append(LATER, {"event": "decided"}, sync=False)
+    assert verify(two_months).findings == []
+
+
+def _checked(trail: KeptTrail) -> Report:
+    return verify(trail.journal, trail.anchors.links(NOW))
+
+
+def _written(trail: KeptTrail, number: int) -> None:
+    for _ in range(number):
+        trail.add(Event(Kind.DECIDED, NOW, about=secrets.token_hex(8)))
+
+
+def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: KeptTrail, told: list[dict[str, object]]) -> None:
+    """Who kept an old head cuts back to it; the store keeps what it knew, and the log is told at once."""
+    _written(trail, 5)
+    files = {path: path.read_bytes() for path in trail.journal.folder.iterdir()}
+    _written(trail, 70)
+    for path, octets in files.items():
+        path.write_bytes(octets)
+    assert "the store names line 66" in str(_checked(trail).findings)
+    _written(trail, 300)
+    assert [each.what for each in _checked(trail).findings] == ["is not the line that the store names"]
+    assert [each["event"] for each in told] == ["audit_anchor"]
+
+
+def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(trail: KeptTrail) -> None:
+    """Head and all: the broker begins again at line one, and the store has another line two."""
+    _written(trail, 3)
+    for path in trail.journal.folder.iterdir():
+        path.unlink()
+    assert "lines 1 to 2 are missing at the end" in str(_checked(trail).findings)
+    _written(trail, 3)
+    assert [each.what for each in _checked(trail).findings] == ["is not the line that the store names"]
+
+
+def test_machines_that_share_a_store_have_each_their_own_trail(trail: KeptTrail, store: Store) -> None:
+    """Another machine's lines are not missing here."""
+    other = Anchors(store, "elsewhere")
+    _written(trail, 3)
+    head = trail.journal.append(NOW, {"event": "decided"}, sync=False)
+    assert other.keep(head._replace(number=642), NOW) is None
+    assert _checked(trail).findings == []
+    assert (list(trail.anchors.links(NOW)), list(other.links(NOW))) == ([2], [642])
+
+
+def test_what_the_store_remembers_of_lines_that_are_gone_can_be_accepted(trail: KeptTrail) -> None:
+    """Once staff have seen that they are: the trail goes on from what there is."""
+    _written(trail, 70)
+    assert list(trail.anchors.links(NOW)) == [2, 66]
+    trail.anchors.forget(65, NOW)
+    assert list(trail.anchors.links(NOW)) == [2]
+    assert all(KEY not in kept.value for _, kept in trail.anchors.store.list(KIND, "", NOW))
