@@ -1,0 +1,106 @@
+"""Logging out in a real browser: the question, who is silent, what stays open, and the way back."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Route
+
+from tests.plugins.visitor import Visitor
+
+Visit = Callable[..., Visitor]
+
+
+def log_in(person: Visitor, name: str) -> None:
+    """Log a persona of the hub in at two services in one browser."""
+    for service in ("my-loans", "e-resources"):
+        person.open("library", f"/{service}?way=wayf")
+        person.page.wait_for_selector("main[data-step=choose], button[name=persona]")
+        if person.page.query_selector("main[data-step=choose]"):
+            person.press("button[name=upstream][value=wayf]")
+        person.pick(name)
+        person.at("ask")
+        person.agree()
+        person.page.wait_for_selector("#status")
+
+
+def open_at(person: Visitor) -> list[str]:
+    """Give the services that the library's front page offers to log out of."""
+    person.open("library", "/")
+    return [str(each.get_attribute("href")) for each in person.find("a[href$='/log-out']").all()]
+
+
+@pytest.mark.parametrize("language", ["da-DK", "en-GB"])
+def test_who_logs_out_everywhere_is_out_everywhere(visit: Visit, language: str) -> None:
+    """One service asks, the person says everywhere, and the chain goes through the other and the hub and back."""
+    person = visit(language=language, looking=True)
+    log_in(person, "asta")
+    assert open_at(person) == ["/my-loans/log-out", "/e-resources/log-out"]
+    person.press("a[href='/my-loans/log-out']")
+    person.at("logout", "ask")
+    person.press("main a[href*='scope=all']")
+    person.page.wait_for_selector("#status")
+    assert person.text("#status") == "Success"
+    assert open_at(person) == []
+    person.open("hub", "/log-out")
+    assert "Nobody is logged in" in person.text("h1")
+
+
+@pytest.mark.parametrize("language", ["da-DK", "en-GB"])
+def test_a_service_that_is_silent_is_gone_on_without(visit: Visit, language: str) -> None:
+    """Back from a service that does not answer, the page says so, leads on, and says what stays open."""
+    person = visit(language=language, looking=True)
+    log_in(person, "asta")
+    person.open("library", "/my-loans/log-out")
+    person.at("logout", "ask")
+    here = person.page.url
+    person.page.route("**/on?scope=all", asked_in_vain)
+    with person.page.expect_response("**/on?scope=all"):
+        person.press("main a[href*='scope=all']")
+    person.page.goto(here)
+    person.at("logout", "wait")
+    person.press("main a.button")
+    person.at("logout", "remains")
+    person.press("main a.button")
+    person.page.wait_for_selector("#status")
+    assert person.text("#status") == "Success / PartialLogout"
+    assert open_at(person) == ["/e-resources/log-out"]
+
+
+def asked_in_vain(route: Route) -> None:
+    """Let the broker send the browser to a service, and never come there."""
+    url = route.request.url.replace("broker.localhost", "127.0.0.1")  # what asks here resolves no other names
+    assert "/e-resources/slo?" in route.fetch(url=url, max_redirects=0).headers["location"]
+    route.fulfill(status=204)  # the browser stays where it is
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_logout_at_the_upstream_asks_by_keyboard_too(visit: Visit, scripts: bool) -> None:
+    """The hub logs its person out; the services end as the person says, with and without scripts."""
+    person = visit(keys=True, scripts=scripts, looking=scripts)
+    log_in(person, "bo")
+    person.open("hub", "/log-out")
+    person.at("logout", "ask")
+    person.press("main a[href*='scope=none']")
+    person.page.wait_for_selector("#status")
+    assert person.text("#status") == "Success / PartialLogout"
+    assert open_at(person) == ["/my-loans/log-out", "/e-resources/log-out"]
+
+
+def test_back_after_a_logout_delivers_nothing(visit: Visit) -> None:
+    """Whoever sits down next and presses Back gets no login of the one before."""
+    person = visit()
+    person.open("library", "/e-resources?way=wayf")
+    person.page.wait_for_selector("main[data-step=choose], button[name=persona]")
+    if person.page.query_selector("main[data-step=choose]"):
+        person.press("button[name=upstream][value=wayf]")
+    person.pick("asta")
+    person.at("ask")
+    asked = person.page.url
+    person.agree()
+    person.page.wait_for_selector("#status")
+    person.open("library", "/e-resources/log-out")
+    person.page.wait_for_selector("main[data-step=logout], #status")
+    person.page.goto(asked)
+    person.page.wait_for_selector("main[data-step]")
+    assert person.find("button[name=answer]").count() == 0
+    assert person.find("input[name=SAMLResponse]").count() == 0
