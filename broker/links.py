@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import StoreUnavailable
+from broker.core.evidence import Asserted, Link, against, noted, strange
 from broker.core.ports import Kept, Key, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
@@ -19,38 +20,6 @@ _HOLDS_WITHOUT_CPR: Final = timedelta(days=365)  # design 5
 _TURNS: Final = 20
 # Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and "k").
 _SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Link:
-    """What one name of a person leads to.
-
-    ``person`` is the random id, ``number`` the borrower, ``cpr`` the pseudonym of the CPR that came with the name
-    (None: none ever did), ``confirmed`` when the two last came together; without a CPR, when the name last came.
-    ``asserted`` and ``born`` are what a name without a CPR was last said to be (of ``Asserted``). ``disputed``: another
-    CPR came with the name, and staff have not looked yet.
-    """
-
-    person: str
-    number: str | None
-    cpr: str | None
-    confirmed: datetime
-    asserted: str | None = None
-    born: str | None = None
-    disputed: bool = False
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Asserted:
-    """The number of this login as evidence: it may speak against a link, and never makes or finds one.
-
-    ``number`` is the pseudonym of ``of_cpr``, ``born`` that of the date of birth; ``real`` is False for a replacement
-    or constructed number.
-    """
-
-    number: str
-    real: bool = True
-    born: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +48,25 @@ class Links:
         """Give the pseudonym of the library account itself, where its PIN was the login."""
         return self.of_name("borrower", number)
 
-    def asserted(self, name: str, number: str, *, real: bool) -> Asserted:
-        """Give an asserted number (real, replacement or constructed) as evidence about ``name`` (of ``of_name``)."""
+    def asserted(
+        self, name: str, number: str | None, *, real: bool, uuid: str | None = None, sure: bool = False
+    ) -> Asserted:
+        """Give number (real, replacement or constructed) and cprUuid (of ``of_name``) as evidence about ``name``."""
+        uuid = None if uuid == name else uuid
+        if number is None:
+            return Asserted(uuid=uuid, sure=sure)
         # All three begin with the date of birth, the replacement number's with 60 added to the day (cpr.md).
         day = int(number[:2])
         born = f"{day - 60 if day > 60 else day:02}{number[2:6]}"
-        return Asserted(self.of_cpr(number), real, self.pseudonyms.of("born", name, born))
+        return Asserted(self.of_cpr(number), real, self.pseudonyms.of("born", name, born), uuid, sure)
 
     def person(
         self, name: str | None, cpr: str | None, carries: Callable[[str], bool], asserted: Asserted | None = None
     ) -> Person:
         """Say whom ``name`` (of ``of_name``) and ``cpr`` (of ``of_cpr``) belong to; at least one is given.
 
-        ``cpr`` is a number that may find a borrower, ``asserted`` whatever number was asserted, good or not. Two first
-        logins that race get one id. Where the name leads to another CPR's borrower, ``carries`` is asked whether that
+        ``cpr`` is a number that may find a borrower, ``asserted`` whatever was asserted, good or not. Two first logins
+        that race get one id. Where the name leads to another CPR's borrower, ``carries`` is asked whether that
         borrower carries ``cpr`` now; if not, or if ``asserted`` alone speaks against the link, the name was recycled or
         the CPR changed: another person id, no number, ``case`` "cpr_changed", and the old link stands, of no use
         without its CPR, until staff have looked (invariant 6). A name nothing has confirmed for twelve months gets a
@@ -104,6 +78,34 @@ class Links:
                 return person
         raise StoreUnavailable("a link is changed by others all the time")
 
+    def apart(self, name: str, uuid: str) -> bool:
+        """Say whether an upstream's name that has had a CPR and the cprUuid beside it lead to two people."""
+        named, found = self._read(name), self._read(uuid)
+        if named is None or named.link.cpr is None:
+            return False  # no borrower at stake, and the register's own name leads
+        if strange(named.link, Asserted(uuid=uuid)):
+            return True
+        if found is None or found.link.person == named.link.person:
+            return False
+        return found.link.cpr is not None or not (named.link.uuid or self._stale(named.link))
+
+    def contested(self, name: str, asserted: Asserted | None) -> Person:
+        """Mark the link of ``name`` as disputed, and give who then comes by it: nobody that it has led to."""
+        for _ in range(_TURNS):
+            named = self._read(name)
+            person = self._rival(name, named, asserted) if named else Person(_new_id())
+            if person is not None:
+                return person
+        raise StoreUnavailable("a link is changed by others all the time")
+
+    def learn(self, name: str, person: str, asserted: Asserted | None) -> None:
+        """Note what came with a name beside the one that led to ``person``, if it leads there too."""
+        named = self._read(name)
+        if named and named.link.person == person and not against(named.link, asserted):
+            seen = noted(named.link, asserted)
+            if seen != named.link:
+                self._write(name, seen, named.version)  # lost to another login, the next one says it again
+
     def known(self, name: str | None, cpr: str | None, asserted: Asserted | None) -> Person | None:
         """Give whom ``cpr``, else ``name``, leads to if a login has made that link and nothing speaks against it."""
         kept = self._read(cpr) if cpr else None
@@ -112,9 +114,7 @@ class Links:
         named = self._read(name) if name and cpr is None else None
         if named is None or named.link.disputed or self._stale(named.link):
             return None
-        if asserted is not None and _against(named.link, asserted):
-            return None
-        return Person(named.link.person, self._number(named.link))
+        return None if against(named.link, asserted) else Person(named.link.person, self._number(named.link))
 
     def number(self, name: str) -> str | None:
         """Give the borrower that ``name`` leads to, or None."""
@@ -150,8 +150,11 @@ class Links:
             return self._by_name_alone(name or "", named, asserted)
         kept = self._read(cpr)
         changed = named is not None and named.link.cpr not in {None, cpr}
+        other = named is not None and strange(named.link, asserted)
         linked = self._number(named.link) if named and changed else None
-        if name and named and linked and not _agree(linked, kept, carries):
+        if name and named and other and named.link.cpr == cpr:
+            return self._rival(name, named, asserted)
+        if name and named and linked and (other or not _agree(linked, kept, carries)):
             if not self._dispute(name, named):
                 return None
             mine = kept or self._added(cpr, Link(_new_id(), None, cpr, self.now()))
@@ -160,33 +163,37 @@ class Links:
             kept = self._born(name or "", named, cpr, linked, asserted or Asserted(cpr))
             if kept is None:
                 return None
-        if name and not self._confirm(name, named, kept.link, cpr):
+        if name and not self._confirm(name, named, kept.link, cpr, asserted):
             return None
         return Person(kept.link.person, kept.link.number)
 
     def _by_name_alone(self, name: str, named: _Found | None, asserted: Asserted | None) -> Person | None:
-        against = named is not None and asserted is not None and _against(named.link, asserted)
-        if named and named.link.cpr and (named.link.disputed or against):
-            # Old holder or new one, no machine can tell: neither the borrower nor the id is given to either.
-            rival = self.pseudonyms.of("rival", name, asserted.number) if asserted else _new_id()
-            return Person(rival, None, "cpr_changed") if self._dispute(name, named) else None
-        if named is None or against or self._stale(named.link):
-            fresh = _noted(Link(_new_id(), None, None, self.now()), asserted)
+        rival = named is not None and against(named.link, asserted)
+        if named and named.link.cpr and (named.link.disputed or rival):
+            return self._rival(name, named, asserted)
+        now = self.now()
+        if named is None or rival or self._stale(named.link):
+            fresh = noted(Link(_new_id(), None, None, now), asserted)
             return Person(fresh.person) if self._write(name, fresh, named.version if named else None) else None
         link = named.link
-        if link.cpr:
-            return Person(link.person, self._number(link))
         # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from the CPR.
-        now = self.now()
-        seen = _noted(replace(link, confirmed=now) if now - link.confirmed >= _CONFIRM_EVERY else link, asserted)
-        return Person(link.person) if seen == link or self._write(name, seen, named.version) else None
+        late = link.cpr is None and now - link.confirmed >= _CONFIRM_EVERY
+        seen = noted(replace(link, confirmed=now) if late else link, asserted)
+        written = seen == link or self._write(name, seen, named.version)
+        return Person(link.person, self._number(link)) if written else None
+
+    def _rival(self, name: str, named: _Found, asserted: Asserted | None) -> Person | None:
+        # Old holder or new one, no machine can tell: neither the borrower nor the id is given to either.
+        told = (asserted.number or asserted.uuid) if asserted else None
+        rival = self.pseudonyms.of("rival", name, told) if told else _new_id()
+        return Person(rival, None, "cpr_changed") if self._dispute(name, named) else None
 
     def _born(self, name: str, named: _Found | None, cpr: str, linked: str | None, asserted: Asserted) -> _Found | None:
         """Make the link of ``cpr``, with the id that the name brings along where nothing speaks against it."""
         now, link = self.now(), named.link if named else None
-        if link and link.cpr is None and named and not self._stale(link) and not _against(link, asserted):
+        if link and link.cpr is None and named and not self._stale(link) and not against(link, asserted):
             # The name is claimed first, and its id taken on the next turn: of two CPRs that race one gets the id.
-            self._write(name, Link(link.person, None, cpr, now), named.version)
+            self._write(name, Link(link.person, None, cpr, now, uuid=link.uuid), named.version)
             return None
         if link and (linked or link.cpr == cpr):
             return self._added(cpr, Link(link.person, linked or link.number, cpr, now))
@@ -195,8 +202,9 @@ class Links:
     def _dispute(self, name: str, named: _Found) -> bool:
         return named.link.disputed or self._write(name, replace(named.link, disputed=True), named.version)
 
-    def _confirm(self, name: str, named: _Found | None, kept: Link, cpr: str) -> bool:
-        link = Link(kept.person, kept.number, cpr, self.now())
+    def _confirm(self, name: str, named: _Found | None, kept: Link, cpr: str, asserted: Asserted | None) -> bool:
+        own = named.link.uuid if named and named.link.person == kept.person else None
+        link = noted(Link(kept.person, kept.number, cpr, self.now(), uuid=own), asserted)
         if named is None:
             return self._write(name, link, None)
         # Its own CPR does not end a dispute: whoever else holds the name may come without one.
@@ -229,25 +237,6 @@ class Links:
 
 def _agree(linked: str, kept: _Found | None, carries: Callable[[str], bool]) -> bool:
     return (kept is None or kept.link.number in {None, linked}) and carries(linked)
-
-
-def _against(link: Link, asserted: Asserted) -> bool:
-    """Say whether the number of this login is another person's than the link's.
-
-    Who had a CPR never goes back to a replacement or constructed number, so those speak against one too. Who has one of
-    those may get a CPR, or another of them, with the same date of birth.
-    """
-    if link.cpr:
-        return asserted.number != link.cpr
-    if link.born and asserted.born and link.born != asserted.born:
-        return True
-    return link.asserted not in {None, asserted.number}
-
-
-def _noted(link: Link, asserted: Asserted | None) -> Link:
-    if asserted is None:
-        return link
-    return replace(link, asserted=asserted.number if asserted.real else None, born=asserted.born)
 
 
 def _new_id() -> str:

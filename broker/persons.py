@@ -7,11 +7,12 @@ from typing import Final
 
 from broker.core.attributes import CPR_UUID, Reading
 from broker.core.borrower import Borrower
+from broker.core.evidence import Asserted
 from broker.core.policy import Decision
 from broker.core.transaction import Authentication, Person
 from broker.core.values import clean
 from broker.enrolments import Enrolments
-from broker.links import Asserted, Links
+from broker.links import Links
 from broker.rules import Rules
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
@@ -35,10 +36,10 @@ class Persons:
         names = self._names(authentication, reading, decision)
         cpr = self.links.of_cpr(number) if number else None
         if cpr is None:
-            return self._led(names[0], None, None, reading) if names else Person(secrets.token_hex(16))
+            return self._by_names(names, authentication, reading, decision)
         found = self.links.person(None, cpr, lambda _: False) if not names else None
         for name in names:
-            found = self._led(name, cpr, number, reading)
+            found = self._led(name, cpr, number, self._asserted(name, reading, decision))
             if found.case:
                 return found  # one that disagrees is enough, and the others learn nothing from this login
         return found or Person(secrets.token_hex(16))
@@ -48,8 +49,10 @@ class Persons:
         if authentication.upstream in self.rules.local:
             return self.links.known(self.links.of_borrower(authentication.name_id or ""), None, None)
         number, name = real(reading, decision), self.name(authentication, reading, decision)
+        if number is None and self._apart(authentication, reading):
+            return None
         cpr = self.links.of_cpr(number) if number else None
-        return self.links.known(name, cpr, self._asserted(name, reading))
+        return self.links.known(name, cpr, self._asserted(name, reading, decision) if name else None)
 
     def verified(self, borrower: Borrower) -> None:
         """Note whose account the library system has just verified by its PIN.
@@ -83,24 +86,55 @@ class Persons:
 
         The id that a name has had so far is then the one that a new number, and a new name, get.
         """
-        attributes, names = reading.attributes, []
-        if decision.may_find_by_cpr and (uuid := attributes.one(CPR_UUID)):
-            # The register's own name for the person, everywhere the same; only who may be found by CPR may use it.
-            names.append(self.links.of_name(CPR_UUID, uuid.casefold().removeprefix("urn:uuid:")))
-        own = next((name for name in _NAMES if attributes.one(name)), None)
-        if own:
-            # An upstream's name is good within its institution only: two could assert the same.
-            kind = f"{_KINDS.get(own, own)} {authentication.institution}"
-            names.append(self.links.of_name(kind, attributes.one(own) or ""))
+        # The register's own name for the person, everywhere the same; only who may be found by CPR may use it.
+        uuid = self._uuid(reading) if decision.may_find_by_cpr else None
+        names = [name for name in (uuid, self._own(authentication, reading)) if name]
         if len(names) > 1:
-            names.sort(key=lambda name: self.links.known(name, None, None) is None)
+            names.sort(key=lambda name: (self.links.known(name, None, None) is None, self.links.cpr(name) is None))
         return tuple(names)
 
-    def _led(self, name: str, cpr: str | None, number: str | None, reading: Reading) -> Person:
-        asserted = self._asserted(name, reading)
+    def _uuid(self, reading: Reading) -> str | None:
+        uuid = reading.attributes.one(CPR_UUID)
+        return self.links.of_name(CPR_UUID, uuid.casefold().removeprefix("urn:uuid:")) if uuid else None
+
+    def _own(self, authentication: Authentication, reading: Reading) -> str | None:
+        """Give the pseudonym of the upstream's own name, which is good within its institution only.
+
+        Two institutions could assert the same.
+        """
+        own = next((name for name in _NAMES if reading.attributes.one(name)), None)
+        if own is None:
+            return None
+        kind = f"{_KINDS.get(own, own)} {authentication.institution}"
+        return self.links.of_name(kind, reading.attributes.one(own) or "")
+
+    def _by_names(
+        self, names: tuple[str, ...], authentication: Authentication, reading: Reading, decision: Decision
+    ) -> Person:
+        own = self._apart(authentication, reading)
+        if own:
+            asserted = self._asserted(own, reading, decision)
+            return self._listed(own, None, asserted, self.links.contested(own, asserted))
+        if not names:
+            return Person(secrets.token_hex(16))
+        found = self._led(names[0], None, None, self._asserted(names[0], reading, decision))
+        for name in () if found.case else names[1:]:
+            self.links.learn(name, found.id, self._asserted(name, reading, decision))
+        return found
+
+    def _apart(self, authentication: Authentication, reading: Reading) -> str | None:
+        """Give the upstream's own name where it and the cprUuid lead to two people, however weakly that is asserted."""
+        own, uuid = self._own(authentication, reading), self._uuid(reading)
+        return own if own and uuid and self.links.apart(own, uuid) else None
+
+    def _led(self, name: str, cpr: str | None, number: str | None, asserted: Asserted | None) -> Person:
         person = self.links.person(name, cpr, lambda borrower: self._carries(borrower, number), asserted)
+        return self._listed(name, cpr, asserted, person)
+
+    def _listed(self, name: str, cpr: str | None, asserted: Asserted | None, person: Person) -> Person:
         if person.case:
-            self.enrolments.dispute(name, cpr or (asserted.number if asserted else name), person.number)
+            told = (asserted.number or asserted.uuid) if asserted else None
+            self.enrolments.dispute(name, cpr or told or name, person.number)
         return person
 
     def _borrower(self, number: str) -> Person:
@@ -109,10 +143,11 @@ class Persons:
         # The library system has said whose account it is: that is no link that could be wrong.
         return Person(found.id, number, found.case)
 
-    def _asserted(self, name: str | None, reading: Reading) -> Asserted | None:
-        """Give the number that was asserted, too weak to find a borrower or not, as what may speak against a link."""
-        number = reading.attributes.one("cpr")
-        return self.links.asserted(name, number, real=reading.cpr == "real") if name and number else None
+    def _asserted(self, name: str, reading: Reading, decision: Decision) -> Asserted | None:
+        """Give what was asserted, too weak to find a borrower or not, as what may speak against a link."""
+        number, uuid, real = reading.attributes.one("cpr"), self._uuid(reading), reading.cpr == "real"
+        sure = decision.may_find_by_cpr
+        return self.links.asserted(name, number, real=real, uuid=uuid, sure=sure) if number or uuid else None
 
     def _carries(self, borrower: str, cpr: str | None) -> bool:
         if cpr is None:

@@ -6,8 +6,8 @@ from typing import Any
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.events import Event, Kind
+from broker.core.evidence import Link
 from broker.core.records import load
-from broker.links import Link
 from broker.parts import Parts, now
 from broker.trail.journal import Journal
 from broker.trail.keeping import KeptTrail

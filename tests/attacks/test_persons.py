@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.core.evidence import Link
 from broker.core.records import load
 from broker.demo import hub
 from broker.demo.library import Landing
 from broker.demo.personas import persona
 from broker.demo.setting import HUB
-from broker.links import Link
 from broker.saml import bindings
 from tests.plugins.house import House, Person, mark
 
@@ -96,11 +96,11 @@ def people(house: House) -> set[str]:
     return {load(Link, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
 
 
-def arrive(house: House, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:
-    """Come to MyPrint by the hub as Asta, with these attributes in place of hers (an empty one is not sent)."""
+def arrive(house: House, service: str = "myprint", /, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:
+    """Come to a service by the hub as Asta, with these attributes in place of hers (an empty one is not sent)."""
     attributes = {name: values for name, values in {**persona("asta").attributes, **asserted}.items() if values}
     person = house.person()
-    asked = hub.read(urlsplit(person.choose(person.ask("myprint"))).query)
+    asked = hub.read(urlsplit(person.choose(person.ask(service))).query)
     who = replace(persona("asta"), attributes=attributes)
     xml = hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
     fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
@@ -121,3 +121,64 @@ def test_no_account_is_learnt_of_whose_name_is_in_doubt(house: House, asta: Land
     known = house.broker.read(page.request.path.split("/")[2], house.clock.now()).transaction
     assert known.person is not None
     assert (known.person.case, known.account) == ("cpr_changed", None)
+
+
+ONE, ANOTHER = "6f1c0000-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000002"
+NO_NUMBER: dict[str, tuple[str, ...]] = {"schacPersonalUniqueID": ()}
+
+
+@pytest.mark.parametrize("level", ["1", "2"], ids=["self-asserted", "known in person"])
+def test_the_next_holder_with_another_cpr_uuid_gets_nothing_of_the_last(
+    house: House, asta: Landing, level: str
+) -> None:
+    """Asta's name with another cprUuid and no number, however weak: no borrower, one listed case, and Asta goes on."""
+    assert landed(house, arrive(house, cprUuid=(ONE,))).name_id == asta.name_id
+    for _ in range(2):
+        _, page = arrive(house, **NO_NUMBER, cprUuid=(ANOTHER,), eduPersonAssurance=(level,))
+        assert mark(page) == ("refuse", "cpr_changed")
+    assert listed(house) == [asta.attributes["uid"][0]]
+    assert mark(arrive(house, **NO_NUMBER)[1]) == ("refuse", "cpr_changed")
+    again = landed(house, arrive(house, **NO_NUMBER, cprUuid=(ONE,)))
+    assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
+
+
+def test_the_right_number_beside_another_cpr_uuid_is_a_case(house: House, asta: Landing) -> None:
+    """The register gives nobody a second cprUuid: of two things that were ever one person's, one is wrong now."""
+    landed(house, arrive(house, cprUuid=(ONE,)))
+    assert mark(arrive(house, cprUuid=(ANOTHER,))[1]) == ("refuse", "cpr_changed")
+    assert listed(house) == [asta.attributes["uid"][0]]
+    assert mark(arrive(house, **NO_NUMBER, eduPersonPrincipalName=(), cprUuid=(ANOTHER,))[1])[0] == "refuse"
+
+
+@pytest.mark.parametrize("level", ["1", "2"], ids=["self-asserted", "known in person"])
+def test_one_persons_name_and_anothers_cpr_uuid_are_a_case(house: House, asta: Landing, level: str) -> None:
+    """Two names that lead to two people lead to neither."""
+    other = {"eduPersonPrincipalName": ("other@au.dk",), "schacPersonalUniqueID": (URN + OTHER,)}
+    theirs = landed(house, arrive(house, "my-loans", **other, cprUuid=(ANOTHER,)))
+    assert theirs.name_id != asta.name_id
+    for _ in range(2):
+        _, page = arrive(house, **NO_NUMBER, cprUuid=(ANOTHER,), eduPersonAssurance=(level,))
+        assert mark(page) == ("refuse", "cpr_changed")
+    assert listed(house) == [asta.attributes["uid"][0]]
+    still = landed(house, arrive(house, **{**other, **NO_NUMBER}, cprUuid=(ANOTHER,)))
+    assert still.attributes["uid"] == theirs.attributes["uid"]
+
+
+def test_a_cpr_uuid_that_comes_later_is_learned(house: House, asta: Landing) -> None:
+    """Asta without a number and with a cprUuid for the first time is Asta; from then on another one is not."""
+    for _ in range(2):
+        learned = landed(house, arrive(house, **NO_NUMBER, cprUuid=(ONE,)))
+        assert (learned.name_id, learned.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
+    assert mark(arrive(house, **NO_NUMBER, cprUuid=(ANOTHER,))[1]) == ("refuse", "cpr_changed")
+
+
+def test_a_self_asserted_cpr_uuid_is_not_learned(house: House, asta: Landing) -> None:
+    """What anybody may have typed does not part Asta from her borrower later."""
+    weak = landed(house, arrive(house, **NO_NUMBER, cprUuid=(ANOTHER,), eduPersonAssurance=("1",)))
+    assert weak.name_id == asta.name_id
+    assert landed(house, arrive(house, **NO_NUMBER, cprUuid=(ONE,))).name_id == asta.name_id
+
+
+def listed(house: House) -> list[object]:
+    """Give the borrowers that links remember for whom staff have a case."""
+    return [row["linked"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"]

@@ -9,13 +9,13 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.core.evidence import Link
 from broker.core.records import load
 from broker.demo import hub
 from broker.demo.library import Landing
 from broker.demo.nemlogin import Choice
 from broker.demo.personas import Persona, persona
 from broker.demo.setting import HUB
-from broker.links import Link
 from broker.saml import bindings
 from tests.plugins.eid_house import answer, log_in, switched
 from tests.plugins.house import House, Person, mark

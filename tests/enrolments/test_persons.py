@@ -1,0 +1,146 @@
+"""Whom the names of one login lead to: one person, or a case."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from broker.core.attributes import Attributes, Reading
+from broker.core.entities import Assurance
+from broker.core.policy import Decision, Effect, PolicySet
+from broker.core.transaction import Authentication, Person
+from broker.persons import Persons
+from broker.rules import Rules
+
+CPR, OTHER = "0101990000", "0202990000"
+EPPN, UUID, NUMBER = "eduPersonPrincipalName", "cprUuid", "cpr"
+ONE, ANOTHER = "6f1c0000-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000002"
+AU, KU = "https://birk.wayf.dk/birk.php/idp.au.dk", "https://birk.wayf.dk/birk.php/idp.ku.dk"
+Said = dict[str, str]
+AASE: Said = {EPPN: "aase@au.example"}
+
+
+class Desk:
+    """Logins by their attributes."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        rules = Rules({}, {}, {}, lambda: PolicySet((), ""))
+        self.persons = Persons(rules, world.links, world.live)
+
+    def given(self, said: Said, institution: str, *, sure: bool) -> tuple[Authentication, Reading, Decision]:
+        """Give what the flow would hand over."""
+        came = Authentication("wayf", "hub", institution, (), (), self.world.now, None, self.world.now, self.world.now)
+        reading = Reading(
+            Attributes({name: (value,) for name, value in said.items()}),
+            Assurance.LOW,
+            "real" if NUMBER in said else "none",
+            None,
+        )
+        return came, reading, Decision(Effect.PERMIT, (), may_find_by_cpr=sure)
+
+    def come(self, said: Said, institution: str = AU, *, sure: bool = True) -> Person:
+        """Log in."""
+        return self.persons.person(*self.given(said, institution, sure=sure))
+
+    def known(self, said: Said) -> Person | None:
+        """Ask who it is without leaving anything."""
+        return self.persons.known(*self.given(said, AU, sure=True))
+
+    def owner(self, said: Said, number: str = "7") -> Person:
+        """Let a person with a CPR come and have a borrower; give what the next login knows."""
+        self.come(said)
+        self.world.links.remember(self.world.links.of_cpr(said[NUMBER]), number)
+        return replace(self.come(said), number=number)
+
+    def cases(self) -> list[object]:
+        """Give the borrowers of whom staff have a case."""
+        return [row["linked"] for row in self.world.cases.rows() if row["reason"] == "cpr_changed"]
+
+
+@pytest.fixture
+def desk(world: Any) -> Desk:
+    """Give the desk over an empty world."""
+    return Desk(world)
+
+
+@pytest.mark.parametrize("said", [AASE, {"subject-id": "aase@au.example"}, {"pairwise-id": "aase@au.example"}])
+def test_a_name_is_good_within_its_institution_only(desk: Desk, said: Said) -> None:
+    """Two institutions that assert the same name, or one that asserts the other's, have two people."""
+    first = desk.owner({**said, NUMBER: CPR})
+    assert desk.come(said) == first
+    stranger = desk.come(said, KU)
+    assert (stranger.id != first.id, stranger.number, stranger.case) == (True, None, None)
+
+
+def test_a_cpr_uuid_is_one_persons_everywhere(desk: Desk) -> None:
+    """The register's name is the same whoever asserts it, and however it is written."""
+    first = desk.owner({UUID: ONE, NUMBER: CPR})
+    assert desk.come({UUID: f"urn:uuid:{ONE.upper()}"}, KU) == first
+    assert desk.come({UUID: ONE}, sure=False).id != first.id  # nobody's, where anybody may have typed it
+
+
+@pytest.mark.parametrize("sure", [True, False])
+@pytest.mark.parametrize("their", [{NUMBER: OTHER}, {}], ids=["a borrower", "nobody yet"])
+def test_the_name_of_one_and_the_cpr_uuid_of_another_lead_to_neither(desk: Desk, their: Said, *, sure: bool) -> None:
+    """One case with the borrower of the name; each goes on by what is theirs."""
+    first = desk.owner({**AASE, NUMBER: CPR})
+    if their:
+        desk.owner({UUID: ANOTHER, **their}, "8")
+    other = desk.come({UUID: ANOTHER})
+    for _ in range(2):
+        mixed = desk.come({**AASE, UUID: ANOTHER}, sure=sure)
+        assert (mixed.case, mixed.number, mixed.id in {first.id, other.id}) == ("cpr_changed", None, False)
+    assert desk.known({**AASE, UUID: ANOTHER}) is None
+    assert desk.cases() == ["7"]
+    assert (desk.come({UUID: ANOTHER}), desk.come({**AASE, NUMBER: CPR})) == (other, first)
+
+
+def test_a_name_learns_the_cpr_uuid_that_led(desk: Desk) -> None:
+    """Both lead to one person, each by a login of its own: from the first login with both the next holder is a case."""
+    first = desk.owner({**AASE, NUMBER: CPR})
+    assert desk.come({UUID: ONE, NUMBER: CPR}) == first
+    assert desk.come({**AASE, UUID: ONE}) == first
+    assert desk.known({**AASE, UUID: ANOTHER}) is None
+    assert desk.come({**AASE, UUID: ANOTHER}).case == "cpr_changed"
+
+
+def test_a_cpr_uuid_learned_by_a_name_leads_on_with_it(desk: Desk) -> None:
+    """Whoever came by the cprUuid alone in between, without a number, is still the name's person with both."""
+    first = desk.owner({**AASE, NUMBER: CPR})
+    assert desk.come({**AASE, UUID: ONE}) == first
+    alone = desk.come({UUID: ONE})
+    assert alone.number is None
+    assert desk.come({**AASE, UUID: ONE}) == first
+    assert desk.known({**AASE, UUID: ONE}) == first
+    assert desk.cases() == []
+
+
+def test_two_names_without_a_number_are_no_case(desk: Desk) -> None:
+    """Who came by each of them before there was a CPR goes on by the register's own, and by both once it comes."""
+    by_uuid, by_name = desk.come({UUID: ONE}), desk.come(AASE)
+    assert by_uuid.id != by_name.id
+    assert desk.come({**AASE, UUID: ONE}) == by_uuid
+    first = desk.owner({**AASE, UUID: ONE, NUMBER: CPR})
+    assert {desk.come(said).id for said in (AASE, {UUID: ONE}, {**AASE, UUID: ONE})} == {first.id} == {by_uuid.id}
+    assert desk.cases() == []
+
+
+def test_a_weak_cpr_uuid_leads_nowhere_and_is_not_learned(desk: Desk) -> None:
+    """Self-asserted it finds nobody, and what was typed stands against nobody later."""
+    first = desk.owner({**AASE, NUMBER: CPR})
+    assert desk.come({**AASE, UUID: ANOTHER}, sure=False) == first
+    assert desk.come({**AASE, UUID: ONE}) == first
+    stranger = desk.come({EPPN: "mallory@au.example", UUID: ONE}, sure=False)
+    assert (stranger.number, stranger.id != first.id) == (None, True)
+    assert desk.come({**AASE, UUID: ANOTHER}, sure=False).case == "cpr_changed"
+
+
+def test_the_next_holder_of_a_name_long_unused_is_no_case(desk: Desk) -> None:
+    """After twelve months the name is nobody's, and the newcomer is who their cprUuid says."""
+    first = desk.owner({**AASE, NUMBER: CPR})
+    desk.world.now += timedelta(days=366)
+    newcomer = desk.come({**AASE, UUID: ANOTHER})
+    assert (newcomer.case, newcomer.number, newcomer.id != first.id) == (None, None, True)
+    assert desk.come({**AASE, UUID: ANOTHER}) == newcomer
