@@ -7,21 +7,18 @@ A tree of the whole would take four times the memory that the file does.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO
 
 from lxml import etree
 
 from broker.core.errors import MessageRefused
 from broker.saml import signature, terms, times
+from broker.saml.bounded import Reading
 from broker.saml.enveloped import Signed
 from broker.saml.listing import listed
 from broker.saml.names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
 from broker.saml.pieces import canonical
 from broker.saml.terms import Edition
-
-_PIECE: Final = 1024 * 1024
-_BEFORE: Final = 64 * 1024  # in so much the root's tag, the signature, and the tag of what follows it must stand
-_ROOTS: Final = (ENTITIES, ENTITY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +63,8 @@ def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime)
 
     The root is the signed element, KeyInfo is not read. ``MessageRefused``: ``feed.size``, ``feed.unreadable``,
     ``feed.doctype``, ``feed.root``, ``feed.unsigned``, ``feed.signatures``, ``feed.signature``, ``feed.digest``,
-    ``feed.unbounded``, ``feed.expired``, ``feed.window``, ``feed.created``, and ``gate.*`` of a signature's shape.
+    ``feed.unbounded``, ``feed.expired``, ``feed.window``, ``feed.created``, ``feed.unbroken``, ``feed.namespaces``,
+    ``feed.attributes``, ``feed.depth``, and ``gate.*`` of a signature's shape.
     Sources: saml-metadata 2.3 and 3, xmldsig-core 3.2, saml_profiles.md rows 5-6; attacks.md row 33.
     """
     try:
@@ -89,30 +87,12 @@ class _Pass:
         self.whole: list[bytes] = []  # of a document that is one entity
 
     def over(self, stream: BinaryIO) -> Aggregate:
-        # Another encoding than the one told here would hide a DOCTYPE from the search.
-        parser = etree.XMLPullParser(
-            ("start",), tag=_ROOTS, encoding="utf-8", no_network=True, load_dtd=False, resolve_entities=False
-        )
-        octets, begun, root, signed = 0, b"", None, None
-        while piece := stream.read(_PIECE):
-            octets += len(piece)
-            if octets > self.trust.largest:
-                raise MessageRefused("feed.size")
-            parser.feed(piece)
-            # Each time, or the queue keeps every entity alive.
-            seen: list[Any] = [element for _, element in parser.read_events()]
-            if root is None:
-                begun += piece
-                root = _root(seen, len(begun))
-            if root is not None and signed is None and len(root) > 1:
-                signed = Signed(root, begun, self.trust.keys)
-            if root is not None and signed:
-                self._take(signed, root, signed.pieces.complete())
-        parser.close()  # refuses what is cut short, or goes on behind the root
-        if root is None:
-            raise MessageRefused("feed.root")
-        if signed is None:
-            raise MessageRefused("feed.unsigned")
+        reading = Reading(stream, self.trust.largest)
+        root = reading.begin()
+        signed = Signed(root, reading.begun, self.trust.keys)
+        self._take(signed, root, signed.pieces.complete())
+        for _ in reading.rest(root):
+            self._take(signed, root, signed.pieces.complete())
         self._take(signed, root, list(root))
         if not signed.holds():
             raise MessageRefused("feed.digest")
@@ -156,16 +136,3 @@ class _Pass:
         once = {name: each for name, each in self.found.items() if name not in self.twice}
         asked = terms.duration(root.get("cacheDuration", ""))
         return Aggregate(edition, asked, once, frozenset(self.twice), self.size)
-
-
-def _root(seen: list[etree._Element], octets: int) -> etree._Element | None:
-    """Look at the root as soon as there is one, before anything else is read."""
-    if not seen and octets < _BEFORE:
-        return None
-    if not seen:
-        raise MessageRefused("feed.root")
-    if seen[0].getroottree().docinfo.internalDTD is not None:
-        raise MessageRefused("feed.doctype")
-    if seen[0].getparent() is not None:
-        raise MessageRefused("feed.root")
-    return seen[0]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from lxml import etree
 
 from broker.core.errors import MessageRefused
-from broker.saml import aggregates, gate, shape, signature, times
+from broker.saml import aggregates, bounded, gate, shape, signature, times
 from broker.saml.names import ENTITIES, ENTITY, EXCLUSIVE, MD
 from tests.plugins import feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
@@ -70,8 +70,7 @@ def _read(octets: bytes, forge: Forge, *wanted: str) -> aggregates.Aggregate:
 @pytest.mark.parametrize("written", WRITTEN)
 def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The digest over the pieces is the one over the whole, wherever they are cut, or valid feeds would be refused."""
-    monkeypatch.setattr(aggregates, "_PIECE", piece)
-    monkeypatch.setattr(aggregates, "_BEFORE", 4_000)
+    monkeypatch.setattr(bounded, "_PIECE", piece)
     octets = feeds.signed(WRITTEN[written], forge.upstream.key)
     found = _read(octets, forge, ONE, "u")
     assert found.size == octets.count(b"EntityDescriptor ")

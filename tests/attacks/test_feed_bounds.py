@@ -1,0 +1,174 @@
+"""Row 33 again: feeds that would cost memory or time without end are refused while they come, whoever signed them."""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Final
+
+import pytest
+from lxml import etree
+
+from broker.core.errors import MessageRefused
+from broker.saml import aggregates, bounded
+from broker.saml.pieces import Pieces
+from tests.plugins import feeds
+from tests.plugins.saml_messages import NOW, Forge
+
+ONE: Final = "https://one.example"
+ENTITY_XML: Final = f'<md:EntityDescriptor entityID="{ONE}"><md:Organization/></md:EntityDescriptor>'
+KB: Final = 1024
+MB: Final = 1024 * KB
+ENOUGH: Final = 200 * MB  # read of one that has no end
+
+
+class Endless(BytesIO):
+    """A document of a beginning and the same part again and again; it counts what is read of it."""
+
+    def __init__(self, start: bytes, again: bytes) -> None:
+        self._left, self._again = start, again * (MB // len(again) + 1)
+        self.given = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Give exactly so much."""
+        assert self.given < ENOUGH
+        assert size is not None
+        while len(self._left) < size:
+            self._left += self._again
+        found, self._left = self._left[:size], self._left[size:]
+        self.given += size
+        return found
+
+
+def _begun(forge: Forge, more: str = "") -> bytes:
+    """Give the beginning of a genuine feed, its signature with it: anybody on the way has that."""
+    octets = feeds.signed(feeds.collection(ENTITY_XML, more=more), forge.upstream.key)
+    return octets[: octets.index(b"</md:EntitiesDescriptor>")]
+
+
+def _cut(octets: bytes, at: bytes) -> bytes:
+    return octets[: octets.index(at) + len(at)]
+
+
+_OPEN: Final = b'<md:EntityDescriptor entityID="x">'
+ENDLESS: Final[dict[str, tuple[Callable[[Forge], tuple[bytes, bytes]], str, int]]] = {
+    "space before the root": (lambda _: (b"<?xml version='1.0'?>", b" " * KB), "feed.root", 64 * KB),
+    "comments before the root": (lambda _: (b"", b"<!-- " + b"x" * KB + b"-->"), "feed.root", 64 * KB),
+    "the root's own tag": (
+        lambda f: (_cut(_begun(f), b"<md:EntitiesDescriptor"), b' a="x"'),
+        "feed.root",
+        64 * KB,
+    ),
+    "one attribute of the root": (
+        lambda f: (_cut(_begun(f), b"<md:EntitiesDescriptor") + b' a="', b"x" * KB),
+        "feed.root",
+        64 * KB,
+    ),
+    "text before the signature": (lambda f: (_cut(_begun(f), b'">'), b" " * KB), "feed.unsigned", 64 * KB),
+    "the signature": (lambda f: (_cut(_begun(f), b"SignatureValue>"), b"<a/>"), "feed.unsigned", 64 * KB),
+    "text behind the signature": (lambda f: (_cut(_begun(f), b"Signature>"), b" " * KB), "feed.unsigned", 64 * KB),
+    "comments instead of a signature": (lambda f: (_cut(_begun(f), b'">'), b"<!-- -->"), "feed.unsigned", 64 * KB),
+    "one entity": (lambda f: (_begun(f) + _OPEN, b"<a>" + b"x" * KB + b"</a>"), "feed.unbroken", 18 * MB),
+    "one entity of nothing but tags": (lambda f: (_begun(f) + _OPEN, b"<a/>"), "feed.unbroken", 6 * MB),
+    "one entity of nothing but attributes": (
+        lambda f: (_begun(f) + _OPEN, b'<a b="" c="" d="" e="" f="" g=""/>'),
+        "feed.unbroken",
+        7 * MB,
+    ),
+    "text between entities": (lambda f: (_begun(f), b" " * KB), "feed.unreadable", 11 * MB),
+    "entities": (lambda f: (_begun(f), ENTITY_XML.encode()), "feed.size", 5 * MB),
+}
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("case", ENDLESS)
+def test_what_has_no_end_is_read_no_further(case: str, forge: Forge) -> None:
+    """Little of it is ever in memory: 64 kB until the signature has ended, 16 MB until an entity has, all bounded."""
+    make, cause, most = ENDLESS[case]
+    stream, largest = Endless(*make(forge)), 4 if cause == "feed.size" else 32
+    with pytest.raises(MessageRefused) as refused:
+        aggregates.read(stream, feeds.trust(forge.upstream.certificate, largest=largest * MB), [ONE], NOW)
+    assert (refused.value.cause, stream.given <= most) == (cause, True), (refused.value.cause, stream.given)
+
+
+def _nested(count: int) -> str:
+    """Declare so many namespaces, thirty elements within each other and the rest on the last."""
+    opened = "".join(f'<n{each}:a xmlns:n{each}="urn:{each}">' for each in range(30))
+    return f"{opened}<a{_spaces(count - 30)}/>" + "".join(f"</n{each}:a>" for each in reversed(range(30)))
+
+
+def _spaces(count: int) -> str:
+    return "".join(f' xmlns:n{each}="urn:{each}"' for each in range(count))
+
+
+def _attributes(count: int) -> str:
+    return "".join(f' a{each}=""' for each in range(count))
+
+
+def _entity(inside: str = "", more: str = "") -> str:
+    return f'<md:EntityDescriptor entityID="{ONE}"{more}>{inside}</md:EntityDescriptor>'
+
+
+# What costs time beyond all measure in a canonicalisation, and just as much of it as may be (md and ds are two more).
+COSTLY: Final[dict[str, tuple[Callable[[int], str], int, str]]] = {
+    "namespaces on the root": (lambda n: feeds.collection(_entity(), more=_spaces(n)), 98, "feed.namespaces"),
+    "namespaces on an entity": (lambda n: feeds.collection(_entity(more=_spaces(n))), 99, "feed.namespaces"),
+    "namespaces in each other": (
+        lambda n: feeds.collection(_entity(_nested(n))),
+        99,
+        "feed.namespaces",
+    ),
+    "attributes of the root": (lambda n: feeds.collection(_entity(), more=_attributes(n)), 98, "feed.attributes"),
+    "attributes of an entity": (lambda n: feeds.collection(_entity(more=_attributes(n))), 99, "feed.attributes"),
+    "attributes deep within": (
+        lambda n: feeds.collection(_entity(f"<a><b{_attributes(n)}/></a>")),
+        100,
+        "feed.attributes",
+    ),
+    "depth": (lambda n: feeds.collection(_entity("<a>" * n + "</a>" * n)), 38, "feed.depth"),
+}
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("case", COSTLY)
+def test_what_costs_too_much_is_refused(case: str, forge: Forge) -> None:
+    """Each grows with the square of itself, so that a feed within all other bounds would keep a worker for hours."""
+    make, most, cause = COSTLY[case]
+    key, held = forge.upstream.key, feeds.trust(forge.upstream.certificate)
+    with pytest.raises(MessageRefused) as refused:
+        feeds.read(feeds.signed(make(most + 1), key), held, ONE)
+    assert refused.value.cause == cause
+
+
+@pytest.mark.attack(33, control=True)
+@pytest.mark.parametrize("case", COSTLY)
+def test_what_costs_just_enough_is_read(case: str, forge: Forge) -> None:
+    """The bound is where it is said to be, far above what real feeds have."""
+    make, most, _ = COSTLY[case]
+    octets = feeds.signed(make(most), forge.upstream.key)
+    assert feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).entities
+
+
+@pytest.mark.attack(33, control=True)
+def test_a_notice_may_stand_above_a_feed(forge: Forge) -> None:
+    """Some publishers write their terms of use there, tens of kilobytes of them."""
+    octets = feeds.signed(feeds.collection(ENTITY_XML), forge.upstream.key)
+    written = octets.replace(b"<md:EntitiesDescriptor", b"<!--" + b"x" * 50 * KB + b"--><md:EntitiesDescriptor", 1)
+    assert feeds.read(written, feeds.trust(forge.upstream.certificate), ONE).entities
+
+
+@pytest.mark.attack(33, control=True)
+def test_an_entity_may_be_large(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands between two that have ended is bounded, not their sum."""
+    monkeypatch.setattr(bounded, "_BETWEEN", 100 * KB)
+    monkeypatch.setattr(bounded, "_PIECE", 10 * KB)
+    large = _entity("x" * 80 * KB)
+    octets = feeds.signed(feeds.collection(*[large.replace("one", f"one{n}") for n in range(10)]), forge.upstream.key)
+    assert feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).size == 10
+
+
+@pytest.mark.attack(33)
+def test_the_tag_that_was_searched_is_the_roots() -> None:
+    """The start tag is found by a search of the octets; one that is not what the parser read is no root of ours."""
+    root = etree.fromstring(feeds.collection(ENTITY_XML))
+    pieces = Pieces(root, feeds.collection().replace("_f1", "_f2").encode(), ())
+    with pytest.raises(MessageRefused, match=r"feed\.root"):
+        pieces.cut(list(root))
