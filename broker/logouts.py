@@ -34,7 +34,7 @@ class Logouts:
     sessions: Sessions
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
-    reaches: Callable[[Peer], bool]
+    reaches: Callable[[Peer, datetime], bool]
 
     def received(self, request: LogoutRequest, now: datetime) -> Logout:
         """Take a verified LogoutRequest and end what it names; nothing is kept of the logout yet.
@@ -70,7 +70,7 @@ class Logouts:
         others = [each for each in known if not each.ended and each.service != logout.request.peer.name]
         # The asker's other sessions of this browser are gone with its cookie.
         self.sessions.end((each for each in known if each.service == logout.request.peer.name), now)
-        participants = (*self._services(others), *self._upstreams(known))
+        participants = (*self._services(others, now), *self._upstreams(known, now))
         return replace(logout, participants=participants, left=self._left(logout, browsers, now)).ready()
 
     def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
@@ -91,9 +91,9 @@ class Logouts:
         people = {each.person for each in named}
         for person in people:
             for browser in browsers:
-                self.sessions.close(browser, person, now)
+                self.sessions.close(browser, person, now, request.peer.name)
         others = [each for each in given if each.person in people and not each.ended]
-        return replace(logout, found=bool(named), participants=tuple(self._services(others))).ready()
+        return replace(logout, found=bool(named), participants=tuple(self._services(others, now))).ready()
 
     def _left(self, logout: Logout, browsers: Sequence[str], now: datetime) -> bool:
         """Say whether a session that was named belongs, in another browser, to some that this one cannot reach."""
@@ -104,18 +104,18 @@ class Logouts:
             for each in self.sessions.of_browsers([browser], now)
         )
 
-    def _services(self, sessions: Iterable[Session]) -> Iterator[Participant]:
+    def _services(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
         """Give each service once for each NameID, with every SessionIndex, the rest as not to be reached."""
         indexes: dict[tuple[str, str], list[Session]] = {}
         for each in sessions:
             indexes.setdefault((each.service, each.name_id.value), []).append(each)
         for at, ((service, _), own) in enumerate(indexes.items()):
             peer = Peer("service", service)
-            reached = at < MOST_ASKED and self.reaches(peer)
+            reached = at < MOST_ASKED and self.reaches(peer, now)
             state = State.OPEN if reached else State.UNREACHABLE
             yield Participant(peer, own[0].name_id, tuple(each.index for each in own), state)
 
-    def _upstreams(self, sessions: Sequence[Session]) -> Iterator[Participant]:
+    def _upstreams(self, sessions: Sequence[Session], now: datetime) -> Iterator[Participant]:
         """Give each upstream once, by the NameID it gave last: its own session is one, however often it was asked."""
         for name in dict.fromkeys(each.upstream for each in sessions):
             upstream = self.upstreams.get(name)
@@ -126,7 +126,7 @@ class Logouts:
             same = (each for each in sessions if each.upstream == name and each.upstream_name_id == named)
             indexes = dict.fromkeys(each.upstream_index for each in same if each.upstream_index)
             peer = Peer("upstream", name)
-            reached = upstream.logout != "never" and self.reaches(peer)
+            reached = upstream.logout != "never" and self.reaches(peer, now)
             state = State.OPEN if reached else State.UNREACHABLE
             yield Participant(peer, named, tuple(indexes), state, always=upstream.logout == "always")
 
@@ -149,22 +149,35 @@ class Logouts:
         return logout
 
     def chosen(self, name: str, scope: Scope, browsers: Sequence[str], now: datetime) -> Logout:
-        """Take the person's word, and end on our side what they want ended before anybody is asked."""
+        """Take the person's word, and stop on our side what they want ended before anybody is asked.
+
+        What does not answer that it has ended it is asked again by the next logout.
+        """
         done = self._change(name, lambda logout: self._own(logout, browsers, now).chosen(scope), now)
-        going = {(each.peer.name, each.name_id.value) for each in done.participants if each.state is not State.KEPT}
-        held = self.sessions.of_browsers(done.browsers or (), now)
-        self.sessions.end((each for each in held if (each.service, each.name_id.value) in going), now)
+        self.sessions.stop(self._of(done, (each for each in done.participants if each.state is not State.KEPT), now))
         return done
+
+    def _of(self, logout: Logout, participants: Iterable[Participant], now: datetime) -> Iterator[Session]:
+        """Give the sessions of participants by SessionIndex: one begun since the logout is no part of it."""
+        named = {index for each in participants if each.peer.side == "service" for index in each.indexes}
+        return (each for each in self.sessions.of_browsers(logout.browsers or (), now) if each.index in named)
 
     def skipped(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
         """Go on without the participant that was sent ``request``."""
         return self._change(name, lambda logout: self._own(logout, browsers, now).skipped(request), now)
 
-    def asking(self, logout: Logout, participant: Participant, now: datetime) -> str:
-        """Record a LogoutRequest before it is sent and give its id, which carries the logout's."""
+    def again(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
+        """Ask the participant that was sent ``request`` anew; its answer to that one counts no more."""
+        return self._change(name, lambda logout: self._own(logout, browsers, now).again(request), now)
+
+    def asking(self, logout: Logout, participant: Participant, now: datetime) -> str | None:
+        """Record a LogoutRequest before it is sent and give its id, which carries the logout's.
+
+        None where another tab has sent one meanwhile.
+        """
         request = f"_{logout.id}{secrets.token_hex(16)}"
-        self._change(logout.id, lambda each: each.asked(participant, request), now)
-        return request
+        asked = self._change(logout.id, lambda each: each.asked(participant, request), now)
+        return request if any(each.request == request for each in asked.participants) else None
 
     def answered(self, response: LogoutResponse, now: datetime) -> str:
         """Record a verified LogoutResponse and give the logout that it belongs to.
@@ -180,7 +193,10 @@ class Logouts:
                 raise MessageRefused("logout.not_awaited")
             return logout.answered(participant, ended=response.ended)
 
-        self._change(name, told, now)
+        after = self._change(name, told, now)
+        if response.ended or response.unknown:
+            answered = (each for each in after.participants if each.request == response.in_response_to)
+            self.sessions.end(self._of(after, answered, now), now)
         return name
 
     def _change(self, name: str, change: Callable[[Logout], Logout], now: datetime) -> Logout:

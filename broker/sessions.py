@@ -73,10 +73,15 @@ class Sessions:
         listed = (self.store.list("session", self._browser(each), now) for each in browsers)
         return tuple(sorted((load(Session, kept.value) for each in listed for _, kept in each), key=_age))
 
-    def end(self, sessions: Iterable[Session], now: datetime) -> None:
-        """Mark sessions as ended and drop their transactions, so that Back delivers nothing (design 4a)."""
+    def stop(self, sessions: Iterable[Session]) -> None:
+        """Drop the transactions of sessions, so that Back delivers nothing (design 4a)."""
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
+
+    def end(self, sessions: Iterable[Session], now: datetime) -> None:
+        """Mark sessions as ended, and stop them."""
+        for session in sessions:
+            self.stop([session])
             key = self._key(session)
             kept = self.store.get(key, now)
             if kept is None or load(Session, kept.value).ended:
@@ -85,9 +90,9 @@ class Sessions:
             # Who loses this race lost it to another that ended the session.
             self.store.put(key, Kept(dump(ended), secrets.token_hex(8), kept.until), kept.version, now)
 
-    def close(self, browser: str, person: str, now: datetime) -> None:
-        """Mark that all this person has authenticated in this browser until now is over."""
-        self._mark(self._closed(browser, person), now)
+    def close(self, browser: str, person: str, now: datetime, upstream: str = "") -> None:
+        """Mark that all this person has authenticated in this browser until now is over, or by one upstream only."""
+        self._mark(self._closed(browser, person, upstream), now)
 
     def close_upstream(self, upstream: str, name_id: NameID, indexes: tuple[str, ...], now: datetime) -> None:
         """Mark that an upstream has ended its session of this NameID, or these of its indexes only."""
@@ -97,18 +102,20 @@ class Sessions:
     def over(self, transaction: Transaction, now: datetime) -> bool:
         """Say whether what this transaction's person authenticated has been ended since.
 
-        A transaction writes its session before it looks, a logout its mark before it lists: one of them sees the
+        Since the answer came, not since it met its browser: between the two lies an address that somebody may open
+        later. A transaction writes its session before it looks, a logout its mark before it lists: one of them sees the
         other, so that no login leaves half-ended.
         """
-        authenticated, answer = transaction.authenticated, transaction.authentication
-        if authenticated is None or answer is None:
+        answer = transaction.authentication
+        if answer is None:
             return False
         marks = (self.store.get(key, now) for key in self._marks(transaction, answer))
-        return any(load(Ended, kept.value).at >= authenticated for kept in marks if kept)
+        return any(load(Ended, kept.value).at >= answer.received for kept in marks if kept)
 
     def _marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
         if transaction.browser:
-            yield self._closed(transaction.browser, group_of(transaction))
+            for upstream in ("", answer.upstream):
+                yield self._closed(transaction.browser, group_of(transaction), upstream)
         if answer.name_id:
             yield self._gone(answer.upstream, answer.name_id, "")
             if answer.session_index:
@@ -130,8 +137,8 @@ class Sessions:
     def _named(self, entity_id: str, value: str) -> str:
         return self.pseudonyms.of("session-named", entity_id, value)
 
-    def _closed(self, browser: str, person: str) -> Key:
-        return Key("ended", self.pseudonyms.of("ended-person", browser, person))
+    def _closed(self, browser: str, person: str, upstream: str) -> Key:
+        return Key("ended", self.pseudonyms.of("ended-person", browser, person), upstream)
 
     def _gone(self, upstream: str, value: str, index: str) -> Key:
         return Key("ended", self.pseudonyms.of("ended-upstream", upstream, value), self.pseudonyms.of("index", index))

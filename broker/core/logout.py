@@ -42,11 +42,12 @@ class LogoutRequest:
 
 @dataclass(frozen=True, slots=True)
 class LogoutResponse:
-    """A verified LogoutResponse; ``ended`` says that the peer ended everything."""
+    """A verified LogoutResponse; ``ended`` says that the peer ended everything, ``unknown`` that it knows nobody so."""
 
     peer: Peer
     in_response_to: str
     ended: bool
+    unknown: bool = False
 
 
 class State(StrEnum):
@@ -138,10 +139,8 @@ class Logout:
         return replace(self, going=True, participants=tuple(_kept(each, kept) for each in self.participants))
 
     def asked(self, participant: Participant, request: str) -> "Logout":
-        """Record the LogoutRequest that is about to be sent."""
-        return self._with(
-            participant.peer, participant.name_id, replace(participant, state=State.ASKED, request=request)
-        )
+        """Record the LogoutRequest that is about to be sent, unless another tab has sent one meanwhile."""
+        return self._now(participant, State.ASKED, request) if participant in self.participants else self
 
     def awaits(self, response: LogoutResponse) -> Participant | None:
         """Find the participant that a response comes from: asked, by the very request that it answers."""
@@ -156,23 +155,24 @@ class Logout:
 
     def answered(self, participant: Participant, *, ended: bool) -> "Logout":
         """Record what a participant answered."""
-        state = State.ENDED if ended else State.FAILED
-        return self._with(participant.peer, participant.name_id, replace(participant, state=state))
+        return self._now(participant, State.ENDED if ended else State.FAILED, participant.request)
 
     def skipped(self, request: str) -> "Logout":
         """Go on without the participant that was sent ``request``."""
-        found = next(
-            (each for each in self.participants if each.request == request and each.state is State.ASKED), None
-        )
-        return self._with(found.peer, found.name_id, replace(found, state=State.SILENT)) if found else self
+        return self._unanswered(request, State.SILENT)
 
-    def _with(self, peer: Peer, name_id: NameID, changed: Participant) -> "Logout":
-        return replace(
-            self,
-            participants=tuple(
-                changed if (each.peer, each.name_id) == (peer, name_id) else each for each in self.participants
-            ),
-        )
+    def again(self, request: str) -> "Logout":
+        """Ask the participant that was sent ``request`` anew: a browser that was stopped never brought it there."""
+        return self._unanswered(request, State.OPEN)
+
+    def _unanswered(self, request: str, state: State) -> "Logout":
+        asked = (each for each in self.participants if each.request == request and each.state is State.ASKED)
+        found = next(asked, None)
+        return self._now(found, state, request) if found else self
+
+    def _now(self, participant: Participant, state: State, request: str | None) -> "Logout":
+        changed = replace(participant, state=state, request=request)
+        return replace(self, participants=tuple(changed if each == participant else each for each in self.participants))
 
 
 def _kept(participant: Participant, sides: tuple[str, ...]) -> Participant:

@@ -4,9 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from broker.core.errors import Status
+from broker.core.errors import MessageRefused, Status
 from broker.core.logout import LogoutRequest, LogoutResponse, Participant, Peer
 from broker.core.ports import PostForm
+
+
+class LogoutRefused(MessageRefused):
+    """A logout message that is not believed: whoever brought it may still be logged in."""
+
+    reason = "logout_refused"
 
 
 class LogoutFace(Protocol):
@@ -30,6 +36,6 @@ class LogoutFace(Protocol):
         """Give the URL or the form that takes our signed LogoutResponse to who asked; None where it has no place."""
         ...
 
-    def reaches(self, peer: Peer) -> bool:
+    def reaches(self, peer: Peer, now: datetime) -> bool:
         """Say whether a peer can be asked, and its answer be believed."""
         ...

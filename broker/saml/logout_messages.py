@@ -11,7 +11,7 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.core.errors import MessageRefused, Status
+from broker.core.errors import UNKNOWN_PRINCIPAL, MessageRefused, Status
 from broker.core.logout import LogoutRequest, LogoutResponse, Participant, Peer
 from broker.core.sessions import NameID
 from broker.saml import encryption, times, writing
@@ -127,7 +127,8 @@ def read_response(logging: Logging, peer: Peer) -> LogoutResponse:
     """Give the response in the core's words; ended is only what has one status code, Success."""
     _refuse(LOGOUT_RESPONSE_CHECKS, logging)
     codes = [each.get("Value") for each in logging.root.iter(_CODE)]
-    return LogoutResponse(peer, logging.root.get("InResponseTo", ""), codes == [SUCCESS])
+    unknown = codes[1:] == [UNKNOWN_PRINCIPAL.second]
+    return LogoutResponse(peer, logging.root.get("InResponseTo", ""), codes == [SUCCESS], unknown)
 
 
 def _refuse(table: dict[str, Callable[[Logging], bool]], logging: Logging) -> None:

@@ -133,14 +133,13 @@ class SingleLogout:
         made = logout_messages.response(own.entity_id, to, request.id, response_id, status=status, now=now)
         return _leaving(made, "SAMLResponse", to, own.key, descriptor, relay_state=request.relay_state)
 
-    def reaches(self, peer: Peer) -> bool:
+    def reaches(self, peer: Peer, now: datetime) -> bool:
         """Say whether a peer has an endpoint, and keys by which its answer could be believed."""
-        named = self.services if peer.side == "service" else self.upstreams
-        if peer.name not in named:
+        try:
+            found = self._descriptor(peer, now)
+        except MessageRefused:
             return False
-        current, entity_id = self.metadata.current, named[peer.name].entity_id
-        found = (current.services if peer.side == "service" else current.upstreams).get(entity_id)
-        return found is not None and found.logout is not None and bool(found.keys)
+        return found.logout is not None and bool(found.keys)
 
     def _peer(self, upstream: str | None, root: etree._Element) -> Peer:
         """Find who says to have sent it: at an upstream's address that upstream and nobody else (cross-IdP)."""
@@ -172,12 +171,12 @@ class SingleLogout:
 
     def _descriptor(self, peer: Peer, now: datetime) -> ServiceDescriptor | UpstreamDescriptor:
         current = self.metadata.current
-        found: ServiceDescriptor | UpstreamDescriptor | None
-        if peer.side == "service":
+        found: ServiceDescriptor | UpstreamDescriptor | None = None
+        if peer.side == "service" and peer.name in self.services:
             found = current.service(self.services[peer.name].entity_id, now)
-        else:
+        elif peer.side == "upstream" and peer.name in self.upstreams:
             found = current.upstream(self.upstreams[peer.name].entity_id, now)
-        if found is None:  # its metadata has run out
+        if found is None:  # its metadata has run out, or it stands in broker.toml no more
             raise MessageRefused("logout.unknown_peer")
         return found
 

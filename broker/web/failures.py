@@ -59,6 +59,14 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         happened=_("A logout lives for thirty minutes. This one is too old, or has never been."),
         advice=(_("Close every window of the browser, so that nobody after you is logged in as you."),),
     ),
+    "logout_refused": Explanation(
+        title=_("We could not log you out"),
+        happened=_(
+            "The message that was to log you out is damaged, too old, or not from the one that it names. "
+            "You may still be logged in."
+        ),
+        advice=(_("Close every window of the browser, so that nobody after you is logged in as you."), _CONTACT),
+    ),
     "message_refused": Explanation(
         title=_("We could not accept the login"),
         happened=_("The message that was to log you in is damaged, too old, used before or not meant for us."),

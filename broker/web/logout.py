@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.core.errors import FormRefused
+from broker.core.errors import FormRefused, MessageRefused
 from broker.core.events import Event, Kind
 from broker.core.logout import (
     Ask,
@@ -24,7 +24,7 @@ from broker.core.logout import (
     next_turn,
     status,
 )
-from broker.core.logout_ports import LogoutFace
+from broker.core.logout_ports import LogoutFace, LogoutRefused
 from broker.core.ports import PostForm
 from broker.logouts import Logouts
 from broker.web.desk import Desk
@@ -55,11 +55,14 @@ class SingleLogoutPages:
 
     def service(self) -> Response:
         """Take a logout message of a service."""
-        return self._message(None)
+        return self.upstream(None)
 
-    def upstream(self, upstream: str) -> Response:
-        """Take a logout message of an upstream."""
-        return self._message(upstream)
+    def upstream(self, upstream: str | None) -> Response:
+        """Take a logout message of an upstream; LogoutRefused where it is not believed."""
+        try:
+            return self._message(upstream)
+        except MessageRefused as refused:
+            raise LogoutRefused(refused.cause, clock_off=refused.clock_off) from None
 
     def _message(self, upstream: str | None) -> Response:
         """Take a message: a response counts by itself, a request ends what it names before anybody is asked.
@@ -108,6 +111,8 @@ class SingleLogoutPages:
             return self._turn(self.logouts.chosen(logout, _SCOPES[given["scope"]], browsers, now))
         if "without" in given:
             return self._turn(self.logouts.skipped(logout, given["without"], browsers, now))
+        if "again" in given:
+            return self._turn(self.logouts.again(logout, given["again"], browsers, now))
         found = self.logouts.read(logout, browsers, now)
         if not isinstance(next_turn(found), Finish):
             return self._turn(found)
@@ -129,6 +134,8 @@ class SingleLogoutPages:
 
     def _send(self, logout: Logout, participant: Participant) -> Response:
         asked = self.logouts.asking(logout, participant, self.desk.now())
+        if asked is None:
+            return self.show(logout.id)
         self._tell("logout_asked", participant.peer)
         leaving = self.face.request(participant, asked, self.desk.now())
         return self._leave(leaving, participant.peer)
@@ -171,6 +178,7 @@ class SingleLogoutPages:
             both={each.peer.side for each in open_ if not each.always} == {"service", "upstream"},
             waiting=self._label(waiting.peer) if waiting else "",
             without=self._on(logout, without=waiting.request or "") if waiting else "",
+            again=self._on(logout, again=waiting.request or "") if waiting else "",
             scopes={name: self._on(logout, scope=name) for name in _SCOPES},
             back=self._on(logout, back="1") if self._answerable(logout) else "",
             shared=self.desk.shared(request),
@@ -180,11 +188,11 @@ class SingleLogoutPages:
         return Response(page, mimetype="text/html")
 
     def _answerable(self, logout: Logout) -> bool:
-        return not logout.request.asynchronous and self.face.reaches(logout.request.peer)
+        return not logout.request.asynchronous and self.face.reaches(logout.request.peer, self.desk.now())
 
     def _label(self, peer: Peer) -> str:
-        desk = self.desk
-        return (desk.services if peer.side == "service" else desk.upstreams)[peer.name].label[language()]
+        known = (self.desk.services if peer.side == "service" else self.desk.upstreams).get(peer.name)
+        return known.label[language()] if known else peer.name  # a session outlives its service's table
 
     def _url(self, name: str) -> str:
         return f"{self.desk.base_url}/logout/{name}"

@@ -244,7 +244,9 @@ def test_an_answer_to_nothing_is_refused(parties: Parties, face: SingleLogout) -
     assert cause(face, root, parties.service.key, "redirect") == "logout.unsolicited"
 
 
-@pytest.mark.parametrize("codes", [("Requester",), ("Responder",), ("Success", "PartialLogout")])
+@pytest.mark.parametrize(
+    "codes", [("Requester",), ("Responder",), ("Success", "PartialLogout"), ("Requester", "UnknownPrincipal")]
+)
 def test_only_plain_success_ends_anything(parties: Parties, face: SingleLogout, codes: tuple[str, ...]) -> None:
     """An error, and a Success that is partial, are told as not logged out."""
     root = made(RESPONSE)
@@ -256,6 +258,21 @@ def test_only_plain_success_ends_anything(parties: Parties, face: SingleLogout, 
     read = sent(face, root, parties.service.key, "redirect")
     assert isinstance(read, LogoutResponse)
     assert not read.ended
+    assert read.unknown is ("UnknownPrincipal" in codes)
+
+
+@pytest.mark.parametrize(("ends", "reached"), [(None, True), (timedelta(seconds=1), True), (timedelta(days=-1), False)])
+def test_a_peer_whose_metadata_ran_out_is_not_reached(
+    face: SingleLogout, ends: timedelta | None, reached: bool
+) -> None:
+    """A logout that began to ask it would end there, on a page of ours that leads nowhere."""
+    known, until = face.metadata.current, NOW + ends if ends is not None else None
+    services = {name: replace(each, until=until) for name, each in known.services.items()}
+    upstreams = {name: replace(each, until=until) for name, each in known.upstreams.items()}
+    later_on = replace(face, metadata=Metadata(upstreams, services))
+    assert later_on.reaches(Peer("service", "my-loans"), NOW) is reached
+    assert later_on.reaches(Peer("upstream", "wayf"), NOW) is reached
+    assert not later_on.reaches(Peer("service", "gone"), NOW)
 
 
 @pytest.mark.attack(29, control=True)

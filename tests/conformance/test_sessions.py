@@ -49,13 +49,13 @@ def sessions(store: Store) -> Sessions:
 
 @pytest.fixture
 def login() -> Login:
-    """Give a maker of Asta's transaction in browser b1, authenticated at some time."""
+    """Give a maker of Asta's transaction in browser b1, whose answer came at some time, long before its browser."""
     plain = Transaction(
         "t9", "K7MW3QZX", NOW, A.until, AuthnRequest("_1", "x", "https://x.example", "https://x.example/acs")
     )
     answer = Authentication("wayf", "i", "i", (), (), NOW, None, NOW, A.until, "_t", session_index="_i")
-    known = replace(plain, browser="b1", person=Person("asta"), authentication=answer)
-    return lambda at: replace(known, authenticated=at)
+    known = replace(plain, browser="b1", person=Person("asta"), authenticated=A.until)
+    return lambda at: replace(known, authentication=replace(answer, received=at))
 
 
 @pytest.mark.profile(34)
@@ -106,6 +106,14 @@ def test_what_is_closed_is_over(sessions: Sessions, login: Login) -> None:
     assert sessions.over(login(NOW), NOW)
     assert sessions.over(login(NOW - SECOND), NOW)
     assert not sessions.over(login(NOW + SECOND), NOW)
+
+
+@pytest.mark.attack(29)
+@pytest.mark.parametrize(("upstream", "over"), [("wayf", True), ("nemid", False)])
+def test_what_one_upstream_closes_is_its_own(sessions: Sessions, login: Login, upstream: str, over: bool) -> None:
+    """A login by another way is not that upstream's to end."""
+    sessions.close("b1", "asta", NOW, upstream)
+    assert sessions.over(login(NOW), NOW) is over
 
 
 @pytest.mark.attack(29)

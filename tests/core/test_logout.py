@@ -134,6 +134,25 @@ def test_going_on_without_one_needs_its_request() -> None:
     assert asked.skipped("_q").participants[0].state is State.SILENT
 
 
+def test_who_is_asked_again_is_sent_another_request() -> None:
+    """By the link of the page that waits for it; the answer to the first request counts no more."""
+    asked = logout((A, State.ASKED), (B, State.OPEN))
+    assert asked.again("_other") == asked
+    turn = next_turn(asked.again("_q"))
+    assert isinstance(turn, Send)
+    assert turn.participant.peer == A
+    anew = asked.again("_q").asked(turn.participant, "_r")
+    assert anew.awaits(LogoutResponse(A, "_q", ended=True)) is None
+    assert anew.awaits(LogoutResponse(A, "_r", ended=True)) is not None
+
+
+def test_two_tabs_ask_once() -> None:
+    """What one tab has sent is not taken back by another that had read the logout before."""
+    begun = logout((A, State.OPEN))
+    sent = begun.asked(begun.participants[0], "_q")
+    assert sent.asked(begun.participants[0], "_r") == sent
+
+
 @given(st.lists(st.tuples(st.sampled_from([A, B, UP]), st.sampled_from(State)), max_size=5, unique_by=lambda x: x[0]))
 def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[Peer, State]]) -> None:
     """Whatever happened: where Success is told, every service is ended, and nothing remains that nobody told of."""

@@ -28,6 +28,15 @@ def test_another_person_of_the_browser_stays(leaver: Leaver) -> None:
     assert rows(page) == {"Elektroniske ressourcer": "open"}
 
 
+def test_another_upstreams_login_stays(leaver: Leaver) -> None:
+    """What the same person is about to log in to by the national eID is not the university's to end."""
+    leaver.log_in("bo", "e-resources")
+    ended = leaver.hub[-1]
+    page = leaver.page("bo-nemid", way="nemid")
+    assert rows(leaver.follow(leaver.get(leaver.hub_request(ended)))) == {"Elektroniske ressourcer": "open"}
+    assert mark(leaver.person.agree(page))[0] == "issue"
+
+
 def test_what_waits_for_consent_is_over_too(leaver: Leaver) -> None:
     """A page that was left open before, authenticated by an earlier assertion, delivers nothing after the logout."""
     left_open = leaver.page()

@@ -1,0 +1,118 @@
+"""Logouts that do not come to their end at once: whom a later one asks, and what a page of ours leads on with."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import pytest
+
+from broker.core.sessions import NameID
+from broker.sessions import Sessions
+from tests.plugins.house import House, mark
+from tests.plugins.leaving import PARTIAL, Leaver, rows, to
+
+LEFT_ALONE: Final = {"BROKER_UPSTREAMS__WAYF__LOGOUT": "never"}
+ALONE: Final = pytest.mark.parametrize("environment", [LEFT_ALONE])
+STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
+OTHER: Final = "Elektroniske ressourcer"
+
+
+@pytest.fixture
+def leaver(house: House) -> Leaver:
+    """Give a person with a browser of their own."""
+    return Leaver(house, house.person())
+
+
+def sent(leaver: Leaver) -> tuple[str, str]:
+    """Log in at two services, log out of one and everywhere; give the page and the address that asks the other."""
+    first = leaver.log_in()
+    leaver.log_in(service="e-resources")
+    page = leaver.ask("my-loans", first)
+    return page.request.path, str(leaver.press(page, "scope=all").location)
+
+
+@ALONE
+def test_one_that_was_never_reached_is_asked_again(leaver: Leaver) -> None:
+    """A second press stops the browser on its way: the page then asks anew, and the logout comes to a good end."""
+    page, lost = sent(leaver)
+    waits = leaver.get(page + "/on?scope=all")
+    assert mark(waits) == ("logout", "wait")
+    asked = leaver.press(waits, "again=")
+    assert to(asked) == "library/e-resources/slo"
+    assert mark(leaver.get(leaver.answering(lost))) == ("error", "logout_refused")
+    assert leaver.read(leaver.answer(asked)).status == "Success"
+
+
+def goes_on(leaver: Leaver, page: str, asked: str) -> None:
+    """Go on without an answer."""
+    del asked
+    leaver.press(leaver.get(page), "without=")
+
+
+def fails(leaver: Leaver, page: str, asked: str) -> None:
+    """Answer that it could not."""
+    del page
+    leaver.follow(leaver.get(leaver.answering(asked, (STATUS + "Responder",))))
+
+
+def knows_nobody(leaver: Leaver, page: str, asked: str) -> None:
+    """Answer that nobody of that name is logged in."""
+    del page
+    leaver.follow(leaver.get(leaver.answering(asked, (STATUS + "Requester", STATUS + "UnknownPrincipal"))))
+
+
+@pytest.mark.profile(34)
+@ALONE
+@pytest.mark.parametrize(("ends", "state"), [(goes_on, "silent"), (fails, "failed"), (knows_nobody, "failed")])
+def test_what_has_not_ended_is_told_by_the_next_logout_too(
+    leaver: Leaver, ends: Callable[[Leaver, str, str], None], state: str
+) -> None:
+    """A service that may still be logged in is no Success of a later one; one that knows nobody is asked no more."""
+    page, asked = sent(leaver)
+    ends(leaver, page, asked)
+    told = leaver.get(page)
+    assert (mark(told), rows(told)[OTHER]) == (("logout", "remains"), state)
+    assert leaver.read(leaver.press(told, "back=")).status == PARTIAL
+    again = leaver.ask("my-loans", leaver.log_in())
+    if ends is knows_nobody:
+        assert leaver.read(again).status == "Success"
+    else:
+        assert rows(again)[OTHER] == "open"
+
+
+@ALONE
+def test_a_word_given_again_ends_nothing_that_began_since(leaver: Leaver) -> None:
+    """Back to the page that asked, after a new login: what is logged in now is known, and asked by the next logout."""
+    leaver.log_in()
+    page = leaver.ask("e-resources", leaver.log_in(service="e-resources"))
+    word = page.request.path + "/on?scope=all"
+    assert leaver.read(leaver.answer(leaver.follow(leaver.get(word)))).status == "Success"
+    leaver.log_in()
+    anew = leaver.log_in(service="e-resources")
+    leaver.get(word)
+    assert rows(leaver.ask("e-resources", anew))["Mine lån"] == "open"
+
+
+@ALONE
+def test_a_service_that_is_configured_no_more_is_told(leaver: Leaver) -> None:
+    """Its session outlives its table in broker.toml: it cannot be asked, and the page says so by its name."""
+    house = leaver.house
+    session = leaver.log_in()
+    kept = Sessions(house.parts.store, house.parts.keys.index)
+    now = house.clock.now()
+    entity_id = house.site("my-loans").entity_id
+    name_id = NameID(session.name_id, session.format, session.name_qualifier, session.sp_name_qualifier)
+    (own,) = kept.named(entity_id, name_id, (), now)
+    kept.add(replace(own, id="0" * 64, service="gone", entity_id="https://gone.example", index="_gone"), now)
+    page = leaver.ask("my-loans", session)
+    assert rows(page) == {"gone": "unreachable", "Universitetslogin (WAYF)": "unreachable"}
+    assert leaver.read(leaver.press(page, "back=")).status == PARTIAL
+
+
+@ALONE
+def test_a_message_that_is_not_believed_is_no_login(leaver: Leaver) -> None:
+    """Who is still logged in reads that, and not that a login has failed."""
+    page = leaver.get(leaver.request("my-loans", leaver.log_in(), key=leaver.house.hub_key()))
+    assert mark(page) == ("error", "logout_refused")
+    assert page.status_code == 400
+    assert "Luk alle browserens vinduer" in page.get_data(as_text=True)
