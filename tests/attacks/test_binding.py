@@ -263,6 +263,18 @@ def test_a_second_submit_gives_the_same_assertion(house: House) -> None:
     assert first.attributes == second.attributes
 
 
+@pytest.mark.parametrize(("seconds", "given"), [(180, True), (241, False)])
+def test_an_assertion_is_given_again_while_it_is_good(house: House, seconds: int, given: bool) -> None:
+    """For four of its five minutes; after them the page says that this login is finished, and nothing leaves."""
+    person = house.person()
+    page = person.log_in("asta")
+    fields = {"token": _token(page), "answer": "yes"}
+    house.landing(person.post(page.request.path, fields))
+    house.clock.ahead = timedelta(seconds=seconds)
+    again = person.post(page.request.path, fields)
+    assert mark(again) == (("issue", "") if given else ("error", "finished"))
+
+
 @pytest.mark.attack(30)
 def test_consent_cannot_be_given_by_a_link(house: House) -> None:
     """A GET with the answer in it is only a page."""

@@ -20,12 +20,16 @@ from broker.saml import bindings, gate, metadata, signature
 from broker.saml.names import AUTHN_REQUEST
 from tests.plugins.eid_messages import NSIS, message, said
 from tests.plugins.saml_parties import (
+    CN,
     EID,
+    EPPN,
     LOANS,
     NOW,
     PASSWORD,
     Change,
     Parties,
+    add,
+    drop,
     edit,
     idp_entity,
     key_descriptor,
@@ -206,14 +210,19 @@ def test_a_response_of_nemlogins_lies_nowhere(parties: Parties, seconds: int, ca
     assert outcome(parties, message(parties, *long), "eid", now=now) == cause
 
 
-@pytest.mark.parametrize("minutes", [1, 4, 60])
-def test_what_was_spent_is_remembered_as_long_as_it_could_be_taken(parties: Parties, minutes: int) -> None:
-    """The record of a spent assertion, kept for SKEW beyond its end, outlives the last second at which it passes."""
-    end = stamp(NOW + timedelta(minutes=minutes))
-    xml = message(parties, edit(CONDITIONS, NotOnOrAfter=end), edit(CONFIRMED, NotOnOrAfter=end))
-    kept = parties.receive(xml, "eid").until + timedelta(seconds=180)
-    last = max(each for each in range(700) if not outcome(parties, xml, "eid", now=NOW + each * SECOND))
-    assert kept > NOW + last * SECOND
+TWICE = add("saml:Assertion", '<saml:AttributeStatement><saml:Attribute Name="urn:y"/></saml:AttributeStatement>')
+
+
+@pytest.mark.parametrize("changes", [(drop("saml:Assertion/saml:AttributeStatement"),), (TWICE,)], ids=["none", "two"])
+@pytest.mark.parametrize("upstream", ["eid", "wayf"])
+def test_attributes_stand_in_one_place(parties: Parties, changes: tuple[Change, ...], upstream: str) -> None:
+    """NemLog-in's stand in one statement (its profile); others may leave it out, or write several, all of them read."""
+    if upstream == "eid":
+        assert outcome(parties, message(parties, *changes), upstream) == "attribute_statements"
+        return
+    answer = parties.receive(parties.signed(parties.response(*changes))).answer
+    assert isinstance(answer, Authentication)
+    assert [each.name for each in answer.attributes] == ([EPPN, CN, "urn:y"] if TWICE in changes else [])
 
 
 def pss_certificate() -> tuple[rsa.RSAPrivateKey, bytes]:
