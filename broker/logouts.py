@@ -20,7 +20,7 @@ from broker.core.logout import (
 )
 from broker.core.ports import Kept, Key, Store
 from broker.core.records import dump, load
-from broker.core.sessions import Session
+from broker.core.sessions import NameID, Session
 from broker.sessions import Sessions
 
 _TRIES: Final = 8
@@ -119,16 +119,16 @@ class Logouts:
         """Give each upstream once, by the NameID it gave last: its own session is one, however often it was asked."""
         for name in dict.fromkeys(each.upstream for each in sessions):
             upstream = self.upstreams.get(name)
-            newest = next((each for each in reversed(sessions) if each.upstream == name), None)
-            if upstream is None or upstream.local or newest is None or newest.upstream_name_id is None:
+            if upstream is None or upstream.local:
                 continue
-            named = newest.upstream_name_id
+            named = next(each.upstream_name_id for each in reversed(sessions) if each.upstream == name)
             same = (each for each in sessions if each.upstream == name and each.upstream_name_id == named)
             indexes = dict.fromkeys(each.upstream_index for each in same if each.upstream_index)
             peer = Peer("upstream", name)
-            reached = upstream.logout != "never" and self.reaches(peer, now)
-            state = State.OPEN if reached else State.UNREACHABLE
-            yield Participant(peer, named, tuple(indexes), state, always=upstream.logout == "always")
+            reached = named is not None and self.reaches(peer, now)  # one without a name could be told of nobody
+            state = State.KEPT if upstream.logout == "never" else State.OPEN if reached else State.UNREACHABLE
+            always = upstream.logout == "always"
+            yield Participant(peer, named or NameID(""), tuple(indexes), state, always=always)
 
     def keep(self, logout: Logout, now: datetime) -> None:
         """Store a logout that has to go through a browser."""

@@ -59,7 +59,7 @@ class State(StrEnum):
     FAILED = "failed"  # it said that it could not
     SILENT = "silent"  # it did not answer, and the person went on
     UNREACHABLE = "unreachable"  # it has no place to be asked at
-    KEPT = "kept"  # the person stays logged in there
+    KEPT = "kept"  # the person stays logged in there, by their own choice or the library's
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -200,19 +200,16 @@ def status(logout: Logout) -> Status:
     """Give the status for the one that asked: Success only where every session participant was ended.
 
     An upstream's session is the upstream's: left alone by choice or by configuration it does not count, but one that
-    was asked and did not end does (saml_profiles.md row 34).
+    was to be asked and did not end, or could not be asked, does (saml_profiles.md row 34).
     """
     if not logout.found:
         return UNKNOWN_PRINCIPAL
-    states = [(_upstream(each), each.state) for each in logout.participants]
-    over = all(state is State.ENDED or (up and state in {State.KEPT, State.UNREACHABLE}) for up, state in states)
+    over = all(
+        each.state is State.ENDED or (_upstream(each) and each.state is State.KEPT) for each in logout.participants
+    )
     return SUCCESS if over and not logout.left else PARTIAL_LOGOUT
 
 
 def remains(logout: Logout) -> bool:
     """Say whether something stays open against the person's will, or that nobody has told them of."""
-    unended = {State.FAILED, State.SILENT}
-    return any(
-        each.state in unended or (each.state is State.UNREACHABLE and not _upstream(each))
-        for each in logout.participants
-    )
+    return any(each.state in {State.FAILED, State.SILENT, State.UNREACHABLE} for each in logout.participants)

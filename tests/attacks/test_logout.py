@@ -40,7 +40,7 @@ def test_a_service_ends_its_own_sessions_only(house: House) -> None:
         assert asta.read(asta.ask(service, theirs)).status == UNKNOWN
     assert rows(asta.ask("e-resources", theirs)) == {
         "Mine lån": "open",
-        "Universitetslogin (WAYF)": "unreachable",
+        "Universitetslogin (WAYF)": "kept",
     }
 
 

@@ -58,12 +58,30 @@ def test_a_service_that_is_silent_is_gone_on_without(visit: Visit, language: str
         person.press("main a[href*='scope=all']")
     person.page.goto(here)
     person.at("logout", "wait")
-    person.press("main a.button")
+    person.press("main a[href*='without=']")
     person.at("logout", "remains")
     person.press("main a.button")
     person.page.wait_for_selector("#status")
     assert person.text("#status") == "Success / PartialLogout"
     assert open_at(person) == ["/e-resources/log-out"]
+
+
+def test_a_service_that_was_not_reached_is_asked_again(visit: Visit) -> None:
+    """Who was stopped on the way, by a second press or a network that failed, is out everywhere all the same."""
+    person = visit()
+    log_in(person, "asta")
+    person.open("library", "/my-loans/log-out")
+    person.at("logout", "ask")
+    here = person.page.url
+    person.page.route("**/on?scope=all", asked_in_vain)
+    with person.page.expect_response("**/on?scope=all"):
+        person.press("main a[href*='scope=all']")
+    person.page.goto(here)
+    person.at("logout", "wait")
+    person.press("main a[href*='again=']")
+    person.page.wait_for_selector("#status")
+    assert person.text("#status") == "Success"
+    assert open_at(person) == []
 
 
 def asked_in_vain(route: Route) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from broker.core.sessions import NameID
 from broker.sessions import Sessions
+from tests.plugins.eid_house import log_in, switched
 from tests.plugins.house import House, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
 
@@ -105,7 +106,7 @@ def test_a_service_that_is_configured_no_more_is_told(leaver: Leaver) -> None:
     (own,) = kept.named(entity_id, name_id, (), now)
     kept.add(replace(own, id="0" * 64, service="gone", entity_id="https://gone.example", index="_gone"), now)
     page = leaver.ask("my-loans", session)
-    assert rows(page) == {"gone": "unreachable", "Universitetslogin (WAYF)": "unreachable"}
+    assert rows(page) == {"gone": "unreachable", "Universitetslogin (WAYF)": "kept"}
     assert leaver.read(leaver.press(page, "back=")).status == PARTIAL
 
 
@@ -116,3 +117,25 @@ def test_a_message_that_is_not_believed_is_no_login(leaver: Leaver) -> None:
     assert mark(page) == ("error", "logout_refused")
     assert page.status_code == 400
     assert "Luk alle browserens vinduer" in page.get_data(as_text=True)
+
+
+@pytest.mark.profile(34)
+def test_an_upstream_without_a_place_to_be_asked_at_is_told(house: House) -> None:
+    """The library would have it ended and nobody can: no Success, and the page says what stays open."""
+    nemlogin = switched(house)  # whose metadata has no SingleLogoutService
+    person, page = log_in(nemlogin, "eva")
+    leaver = Leaver(nemlogin, person)
+    answered = leaver.ask("my-loans", leaver.landed(person.agree(page)))
+    assert (mark(answered), list(rows(answered).values())) == (("logout", "remains"), ["unreachable"])
+    assert leaver.read(leaver.press(answered, "back=")).status == PARTIAL
+
+
+@pytest.mark.profile(34)
+def test_an_upstream_that_named_nobody_is_told_too(leaver: Leaver) -> None:
+    """Without a NameID of its own it cannot be told whom to end."""
+    session, house = leaver.log_in(), leaver.house
+    kept, now = Sessions(house.parts.store, house.parts.keys.index), house.clock.now()
+    name_id = NameID(session.name_id, session.format, session.name_qualifier, session.sp_name_qualifier)
+    (own,) = kept.named(house.site("my-loans").entity_id, name_id, (), now)
+    kept.add(replace(own, id="0" * 64, index="_nameless", at=now, upstream_name_id=None), now)
+    assert rows(leaver.ask("my-loans", session)) == {"Universitetslogin (WAYF)": "unreachable"}
