@@ -83,6 +83,7 @@ class Issuance:
             until=issued.at + KEPT_FOR,
             upstream_name_id=authentication.subject,
             upstream_index=authentication.session_index,
+            issuer=authentication.issuer,
         )
         self.sessions.add(session, now)
         if self.sessions.over(transaction, now):

@@ -80,7 +80,8 @@ class Logouts:
         assertion (Lasso, pysaml2: docs/interop.md); by the letter, every service but the last would stay open.
         """
         request, browsers = logout.request, logout.browsers or ()
-        given = [each for each in self.sessions.of_browsers(browsers, now) if each.upstream == request.peer.name]
+        upstream = self.upstreams[request.peer.name]
+        given = [each for each in self.sessions.of_browsers(browsers, now) if each.given_by(upstream)]
         named = [
             each
             for each in given
@@ -110,8 +111,10 @@ class Logouts:
         for each in sessions:
             indexes.setdefault((each.service, each.name_id.value), []).append(each)
         for at, ((service, _), own) in enumerate(indexes.items()):
-            peer = Peer("service", service)
-            reached = at < MOST_ASKED and self.reaches(peer, now)
+            peer, known = Peer("service", service), self.services.get(service)
+            # Whoever has the name by now is told nothing of a person of the one before.
+            same = known is not None and known.entity_id == own[0].entity_id
+            reached = at < MOST_ASKED and same and self.reaches(peer, now)
             state = State.OPEN if reached else State.UNREACHABLE
             yield Participant(peer, own[0].name_id, tuple(each.index for each in own), state)
 
@@ -121,7 +124,9 @@ class Logouts:
             upstream = self.upstreams.get(name)
             if upstream is None or upstream.local:
                 continue
-            named = next(each.upstream_name_id for each in reversed(sessions) if each.upstream == name)
+            newest = next(each for each in reversed(sessions) if each.upstream == name)
+            # Where a route was switched, who has the name by now never gave this NameID, and must not get it.
+            named = newest.upstream_name_id if newest.given_by(upstream) else None
             same = (each for each in sessions if each.upstream == name and each.upstream_name_id == named)
             indexes = dict.fromkeys(each.upstream_index for each in same if each.upstream_index)
             peer = Peer("upstream", name)

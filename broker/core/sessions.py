@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from broker.core.entities import UNSPECIFIED
+from broker.core.entities import UNSPECIFIED, Upstream
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -48,7 +48,12 @@ class Session:
     until: datetime
     upstream_name_id: NameID | None = None
     upstream_index: str | None = None
+    issuer: str | None = None  # the upstream's entityID then: its name may be another's by now
     ended: datetime | None = None
+
+    def given_by(self, upstream: Upstream) -> bool:
+        """Say whether it came from this upstream, and not from one that had its name before."""
+        return self.upstream == upstream.name and self.issuer in {None, upstream.entity_id}
 
 
 def session_index(assertion: str) -> str:

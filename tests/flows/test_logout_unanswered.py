@@ -95,8 +95,9 @@ def test_a_word_given_again_ends_nothing_that_began_since(leaver: Leaver) -> Non
 
 
 @ALONE
-def test_a_service_that_is_configured_no_more_is_told(leaver: Leaver) -> None:
-    """Its session outlives its table in broker.toml: it cannot be asked, and the page says so by its name."""
+@pytest.mark.parametrize(("service", "label"), [("gone", "gone"), ("e-resources", OTHER)])
+def test_a_service_that_is_configured_no_more_is_told(leaver: Leaver, service: str, label: str) -> None:
+    """Its session outlives its table in broker.toml, or its entityID: it cannot be asked, and the page says so."""
     house = leaver.house
     session = leaver.log_in()
     kept = Sessions(house.parts.store, house.parts.keys.index)
@@ -104,9 +105,9 @@ def test_a_service_that_is_configured_no_more_is_told(leaver: Leaver) -> None:
     entity_id = house.site("my-loans").entity_id
     name_id = NameID(session.name_id, session.format, session.name_qualifier, session.sp_name_qualifier)
     (own,) = kept.named(entity_id, name_id, (), now)
-    kept.add(replace(own, id="0" * 64, service="gone", entity_id="https://gone.example", index="_gone"), now)
+    kept.add(replace(own, id="0" * 64, service=service, entity_id="https://gone.example", index="_gone"), now)
     page = leaver.ask("my-loans", session)
-    assert rows(page) == {"gone": "unreachable", "Universitetslogin (WAYF)": "kept"}
+    assert rows(page) == {label: "unreachable", "Universitetslogin (WAYF)": "kept"}
     assert leaver.read(leaver.press(page, "back=")).status == PARTIAL
 
 
@@ -139,3 +140,14 @@ def test_an_upstream_that_named_nobody_is_told_too(leaver: Leaver) -> None:
     (own,) = kept.named(house.site("my-loans").entity_id, name_id, (), now)
     kept.add(replace(own, id="0" * 64, index="_nameless", at=now, upstream_name_id=None), now)
     assert rows(leaver.ask("my-loans", session)) == {"Universitetslogin (WAYF)": "unreachable"}
+
+
+@pytest.mark.attack(29)
+def test_a_name_goes_to_nobody_but_who_gave_it(house: House) -> None:
+    """After the national eID's route is switched, whoever answers there now never gave this NameID and learns none."""
+    nemlogin = switched(house)
+    person, page = log_in(nemlogin, "eva")
+    session = Leaver(nemlogin, person).landed(person.agree(page))
+    leaver = Leaver(house, house.person())
+    leaver.person.client._cookies = person.client._cookies
+    assert list(rows(leaver.ask("my-loans", session)).values()) == ["unreachable"]
