@@ -77,7 +77,7 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
 def _told(metrics: Metrics, outcome: Outcome) -> None:
     """Count what became of a fetch, and tell it if it is news."""
     metrics.fetched(outcome.feed, outcome.result)
-    if outcome.result == "refused":
+    if outcome.result in {"refused", "older"}:
         audit.tell("metadata_refused", feed=outcome.feed, entity=outcome.entity_id, reason=outcome.cause)
     elif outcome.result == "new" or outcome.mended:
         audit.tell("metadata_renewed", feed=outcome.feed, entity=outcome.entity_id, mended=int(outcome.mended))

@@ -5,16 +5,16 @@ from typing import Any, Final
 
 from broker.core.entities import Institution, Upstream
 from broker.parts import Parts, now
-from broker.saml.following import Outcome
+from broker.saml.following import Following, Outcome
 from broker.saml.roles import ServiceDescriptor, UpstreamDescriptor
 
 _NOWHERE: Final = "nowhere"
 
 
 def peers(parts: Parts) -> list[dict[str, Any]]:
-    """Give a row for each upstream, institution and service: its source, end, keys by their SHA-256, and scopes."""
+    """Give a row for each feed, and for each upstream, institution and service: source, end, keys' SHA-256, scopes."""
     current, sources = parts.metadata.current, parts.metadata.snapshot.sources
-    rows = []
+    rows = [_followed(each) for each in parts.metadata.followed]
     for name, party in parts.federated.items():
         rows.append(_row("upstream", name, party.entity_id, current.upstreams.get(party.entity_id), sources))
         for each in party.institutions:
@@ -50,6 +50,20 @@ def _scopeless(parts: Parts) -> Iterator[str]:
 
 def _left(party: Upstream) -> list[Institution]:
     return [each for each in party.institutions if "scopes" in each.unwritten and not each.scopes]
+
+
+def _followed(feed: Following) -> dict[str, Any]:
+    """Give what is in force of a feed, and what keeps a later one from it."""
+    until, created = feed.until(), feed.created()
+    return {
+        "kind": "feed",
+        "name": feed.feed.name,
+        "url": feed.feed.url,
+        "created": created.isoformat() if created else None,
+        "until": until.isoformat() if until else None,
+        "entities": feed.size(),
+        "alarms": tuple(feed.alarms(now())),
+    }
 
 
 def _row(

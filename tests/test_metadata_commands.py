@@ -48,8 +48,8 @@ def run(fed: Fed, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 def rows(result: Result) -> dict[tuple[str, str], dict[str, Any]]:
-    """Give the rows of ``show --json`` by kind and name."""
-    return {(row["kind"], row["entity_id"]): row for row in json.loads(result.stdout)}
+    """Give the rows of ``show --json`` by kind and entityID, a feed's by its name."""
+    return {(row["kind"], row.get("entity_id", row["name"])): row for row in json.loads(result.stdout)}
 
 
 def test_each_party_is_shown_with_where_it_is_from(run: Run, fed: Fed) -> None:
@@ -94,6 +94,23 @@ def test_a_refresh_that_is_refused_is_told(run: Run, fed: Fed) -> None:
     (finding,) = json.loads(checked.stdout)["findings"]
     assert "is refused (feed.signature); the last good copy lasts until" in finding
     assert rows(run("show", "--json"))[("upstream", HUB)]["from"] == "wayf"
+
+
+@pytest.mark.attack(33)
+def test_an_older_feed_is_told(run: Run, fed: Fed) -> None:
+    """Somebody may be holding a revocation back: refresh, check, the log and what is shown say so."""
+    old = fed.publish()
+    fed.publish(keys=(fed.stranger,))
+    run("show")
+    fed.publisher.publish(old)
+    refreshed = run("refresh", "--json")
+    assert (refreshed.exit_code, json.loads(refreshed.stdout)[0]["result"]) == (1, "older")
+    assert ("metadata_refused" in refreshed.stderr, "feed.older" in refreshed.stderr) == (True, True)
+    feed = rows(run("show", "--json"))[("feed", "wayf")]
+    assert (feed["entities"], feed["until"] is not None, len(feed["alarms"])) == (2, True, 1)
+    assert "is refused (feed.older); the last good copy lasts until" in feed["alarms"][0]
+    assert "(feed.older)" in run("show").stdout
+    assert (run("check").exit_code, "(feed.older)" in run("check").stdout) == (1, True)
 
 
 def test_a_broker_without_a_feed_has_nothing_to_refresh(

@@ -14,11 +14,11 @@ def metadata() -> None:
     """Show, renew and check the metadata of upstreams, institutions and services."""
 
 
-@metadata.command("show", short_help="Show each party's metadata in force.")
+@metadata.command("show", short_help="Show the feeds and each party's metadata in force.")
 @as_json
 @told
 def show_metadata(*, as_json: bool) -> None:
-    """Show each party: where its metadata came from, until when it is good, its keys' fingerprints, its scopes."""
+    """Show each feed and what is wrong with it, and each party: where from, until when, keys, scopes."""
     rows = parties.peers(inspection.opened())
     if as_json:
         show(rows, as_json=True)
@@ -31,13 +31,13 @@ def show_metadata(*, as_json: bool) -> None:
 @as_json
 @told
 def refresh(*, as_json: bool) -> None:
-    """Fetch every feed now, whether it is due or not; a running broker takes it up. Exit 1 where one is refused."""
+    """Fetch every feed now, whether it is due or not; a running broker takes it up. Exit 1 where one fails."""
     rows = [asdict(each) for each in parties.renewed(inspection.opened())]
     if not rows:
         click.echo("no feeds are configured", err=True)
     shown = ("feed", "result", "cause", "entity_id")
     show([{name: row[name] or None for name in shown} for row in rows], as_json=as_json)
-    if any(row["result"] in {"refused", "busy"} for row in rows):
+    if any(row["result"] in {"refused", "older", "busy"} for row in rows):
         raise SystemExit(FINDINGS)
 
 

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Final
 
 from broker.saml import times
 from broker.saml.feeds import Document, Marks
+from broker.saml.terms import Edition
 
 _LARGEST_NOTE: Final = 4096
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -34,6 +35,8 @@ class Note:
     cause: str = ""  # of the last failure, while it lasts
     good: datetime | None = None  # when the server last said what it has
     kept: bool = False  # there is a copy, or should be
+    edition: Edition | None = None  # the last one that was kept, which outlives its end and its copy
+    replaced: tuple[str, ...] = ()  # digests of those that nothing but their coming tells from it
 
 
 class Copies:
@@ -106,12 +109,10 @@ class Copies:
 
     def remember(self, document: Document, note: Note) -> None:
         """Write what is to be remembered."""
-        path = self.folder / f".{secrets.token_hex(8)}"
-        try:
-            path.write_text(json.dumps(asdict(note), default=times.write), encoding="utf-8")
+        with self.making() as (file, path):
+            file.write(json.dumps(asdict(note), default=times.write).encode())
+            file.flush()
             path.rename(self._path(document, ".json"))
-        finally:
-            path.unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what a crash left half written; only in one's turn."""
@@ -134,5 +135,17 @@ def _read(tree: Any) -> Note:
     good = times.read(tree["good"]) if tree["good"] else None
     marks = Marks(str(tree["marks"]["etag"]), str(tree["marks"]["modified"]))
     return Note(
-        times.read(tree["due"]) or _NEVER, marks, int(tree["failed"]), str(tree["cause"]), good, bool(tree["kept"])
+        due=times.read(tree["due"]) or _NEVER,
+        marks=marks,
+        failed=int(tree["failed"]),
+        cause=str(tree["cause"]),
+        good=good,
+        kept=bool(tree["kept"]),
+        edition=_edition(tree["edition"]) if tree["edition"] else None,
+        replaced=tuple(str(each) for each in tree["replaced"]),
     )
+
+
+def _edition(tree: Any) -> Edition | None:
+    until, created = times.read(tree["until"]), times.read(tree["created"]) if tree["created"] else None
+    return Edition(created, until, str(tree["digest"])) if until else None

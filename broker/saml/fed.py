@@ -25,7 +25,8 @@ _CATEGORIES: Final = etree.XPath(
     namespaces=_SPACES,
 )
 _SCOPES: Final = etree.XPath(
-    "(md:Extensions | md:IDPSSODescriptor/md:Extensions)/shibmd:Scope[not(@regexp = 'true' or @regexp = '1')]",
+    "(md:Extensions | md:IDPSSODescriptor/md:Extensions)/shibmd:Scope"
+    "[not(@regexp) or normalize-space(@regexp) = 'false' or normalize-space(@regexp) = '0']",
     namespaces=_SPACES,
 )
 

@@ -11,13 +11,16 @@ from broker.core.transaction import SKEW
 from broker.saml import aggregates, feeds
 from broker.saml.aggregates import Aggregate, Entity
 from broker.saml.copies import Copies, Note, Stamp
-from broker.saml.feeds import Document, Feed
+from broker.saml.feeds import Document, Feed, Marks
+from broker.saml.terms import Edition
 
 _SHORTEST: Final = timedelta(minutes=5)  # a cacheDuration below is obeyed no further
 _AGAIN: Final = timedelta(minutes=1)  # after a failure, doubled at each more
 _LONGEST_PAUSE: Final = timedelta(hours=1)
 _MOST_DOUBLINGS: Final = 6
 _SOON: Final = timedelta(hours=24)
+_MOST_REPLACED: Final = 16
+_OLDER: Final = "feed.older"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,10 @@ class Following:
         """Give when the first of the copies in force ends, None where there is none."""
         return min((each.until for each in self._copies_held()), default=None)
 
+    def created(self) -> datetime | None:
+        """Give when the oldest of the copies in force was made, None where none of them says so."""
+        return min((each.edition.created for each in self._copies_held() if each.edition.created), default=None)
+
     def size(self) -> int:
         """Give how many entities the copies in force hold in all."""
         return sum(each.size for each in self._copies_held())
@@ -130,43 +137,54 @@ class Following:
     def _one(self, document: Document, now: datetime) -> Outcome:
         before, held = self._copies.note(document), self._held[document]
         try:
-            result = self._fetched(document, now)
+            result = self._fetched(document, before, now)
         except MessageRefused as refused:
             if refused.cause == "feed.absent" and held.copy is None:
-                self._copies.remember(document, Note(now + self._spread(self.feed.every), good=now))
+                due = now + self._spread(self.feed.every)
+                self._copies.remember(
+                    document, replace(before, due=due, marks=Marks(), failed=0, cause="", good=now, kept=False)
+                )
                 return Outcome(self.feed.name, "absent", entity_id=document.entity_id)
             pause = min(_AGAIN * 2 ** min(before.failed, _MOST_DOUBLINGS), _LONGEST_PAUSE, self.feed.every)
             note = replace(before, due=now + self._spread(pause), failed=before.failed + 1, cause=refused.cause)
             self._copies.remember(document, note)
-            return Outcome(self.feed.name, "refused", refused.cause, entity_id=document.entity_id)
-        return replace(result, mended=bool(before.cause))
+            kind: Literal["older", "refused"] = "older" if refused.cause == _OLDER else "refused"
+            return Outcome(self.feed.name, kind, refused.cause, entity_id=document.entity_id)
+        return Outcome(self.feed.name, result, mended=bool(before.cause), entity_id=document.entity_id)
 
-    def _fetched(self, document: Document, now: datetime) -> Outcome:
-        held, marks = self._held[document].copy, self._copies.note(document).marks
+    def _fetched(self, document: Document, before: Note, now: datetime) -> Literal["new", "same"]:
+        held = self._held[document].copy
         sound = self._copies.stamp(document) is not None and not self._held[document].cause
         whole = held is not None and held.until > now and sound
+        note = replace(before, failed=0, cause="", good=now, kept=True)
         with self._copies.making() as (made, path):
-            got = feeds.fetch(self.feed, document, marks if whole else feeds.Marks(), made)
+            got = feeds.fetch(self.feed, document, before.marks if whole else Marks(), made)
             if got is None:
-                return self._settled(document, "same", held, marks, now)
+                self._copies.remember(document, replace(note, due=now + self._interval(held, now)))
+                return "same"
             made.seek(0)
             found = self._verified(aggregates.read(made, self.feed.trust, self._wanted, now), document)
-            if held and whole and found.until < held.until:
-                # An old one brought again, or a mirror that lags: signed, but not news.
-                return self._settled(document, "older", held, feeds.Marks(), now)
+            replaced = self._replaced(found.edition, before, held, now)
             self._copies.keep(made, path, document)
-        return self._settled(document, "new", found, got, now)
+        due = now + self._interval(found, now)
+        self._copies.remember(document, replace(note, due=due, marks=got, edition=found.edition, replaced=replaced))
+        return "new"
 
-    def _settled(
-        self,
-        document: Document,
-        result: Literal["new", "same", "older"],
-        copy: Aggregate | None,
-        marks: feeds.Marks,
-        now: datetime,
-    ) -> Outcome:
-        self._copies.remember(document, Note(now + self._interval(copy, now), marks, good=now, kept=True))
-        return Outcome(self.feed.name, result, entity_id=document.entity_id)
+    def _replaced(self, found: Edition, before: Note, held: Aggregate | None, now: datetime) -> tuple[str, ...]:
+        """Give the digests that this edition takes the place of, and refuse one that was published before the last.
+
+        It is signed and may be good for days: somebody on the way brought it again to hold back what came after it, or
+        a mirror lags. What neither creationInstant nor end puts in order is taken as it comes, but not a second time.
+        """
+        last = [each for each in (before.edition, held.edition if held else None) if each and self._may_be(each, now)]
+        if found.digest in before.replaced or any(found.before(each) for each in last):
+            raise MessageRefused(_OLDER)
+        level = [each.digest for each in last if not each.before(found) and each.digest != found.digest]
+        return tuple(dict.fromkeys((*before.replaced, *level)))[-_MOST_REPLACED:] if level else before.replaced
+
+    def _may_be(self, edition: Edition, now: datetime) -> bool:
+        """Say whether an edition may be remembered truly: a note that somebody changed bars nothing for ever."""
+        return (edition.created or now) <= now + SKEW and edition.until <= now + self.feed.trust.window + SKEW
 
     def _interval(self, copy: Aggregate | None, now: datetime) -> timedelta:
         every = self.feed.every
@@ -185,8 +203,8 @@ class Following:
             if file is None:
                 raise MessageRefused("feed.unreadable")
             found = self._verified(aggregates.read(file, self.feed.trust, self._wanted, now), document)
-        if held and held.until > now and found.until < held.until:
-            raise MessageRefused("feed.older")
+        if held and found.edition.before(held.edition):
+            raise MessageRefused(_OLDER)
         return found
 
     @staticmethod

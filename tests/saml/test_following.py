@@ -22,6 +22,13 @@ from tests.plugins.saml_parties import HUB, idp_entity
 OTHER = "https://other.example"
 
 
+def published(created: str) -> str:
+    """Write when a feed was made."""
+    return (
+        f'<r:PublicationInfo xmlns:r="urn:oasis:names:tc:SAML:metadata:rpi" publisher="p" creationInstant="{created}"/>'
+    )
+
+
 @dataclass
 class Station:
     """A publisher, its keys, and a folder of copies that several workers share."""
@@ -34,18 +41,26 @@ class Station:
     made: list[Following] = field(default_factory=list)
 
     def publish(
-        self, *entities: str, until: datetime = NOW + timedelta(days=7), more: str = "", new: bool = False
-    ) -> None:
+        self,
+        *entities: str,
+        until: datetime = NOW + timedelta(days=7),
+        created: str | None = None,
+        more: str = "",
+        new: bool = False,
+    ) -> bytes:
         """Publish a feed with these entities, signed with the pinned key or the new one."""
         key = (self.forge.stranger if new else self.forge.upstream).key
-        self.publisher.publish(feeds.signed(feeds.collection(*entities, until=until, more=more), key))
+        said = [f"<md:Extensions>{published(created)}</md:Extensions>"] if created is not None else []
+        octets = feeds.signed(feeds.collection(*said, *entities, until=until, more=more), key)
+        self.publisher.publish(octets)
+        return octets
 
-    def worker(self) -> Following:
+    def worker(self, now: datetime = NOW) -> Following:
         """Give a worker's own follower, which has looked at what is there."""
         pins = self.pins or (self.forge.upstream.certificate,)
         feed = Feed("wayf", self.publisher.base if self.mdq else self.publisher.url, feeds.trust(*pins), mdq=self.mdq)
         found = Following(feed, [HUB, OTHER], Copies(self.folder))
-        found.look(NOW)
+        found.look(now)
         return found
 
     @property
@@ -201,14 +216,111 @@ def test_the_publishers_key_rolls_over(station: Station) -> None:
     assert set(station.worker().entities(NOW)) == set()
 
 
-def test_an_older_feed_is_not_taken_back(station: Station) -> None:
-    """It is signed and has not run out, but somebody on the way, or a mirror that lags, brought it again."""
+FIRST, SECOND = "2026-11-24T12:00:00Z", "2026-11-25T11:00:00Z"
+# What is in force, and what comes next: creationInstant and the days that each is good for.
+ORDER: Final[dict[str, tuple[tuple[str | None, float], tuple[str | None, float], str]]] = {
+    "ends before": ((None, 8), (None, 7), "feed.older"),
+    "ends after": ((None, 7), (None, 8), "new"),
+    "ends with it": ((None, 7), (None, 7), "new"),
+    "made before": ((SECOND, 7), (FIRST, 7), "feed.older"),
+    "made before, ends after": ((SECOND, 1), (FIRST, 7), "feed.older"),
+    "made after, ends before": ((FIRST, 7), (SECOND, 1), "new"),
+    "made with it, ends before": ((FIRST, 7), (FIRST, 6), "feed.older"),
+    "made with it, ends with it": ((FIRST, 7), (FIRST, 7), "new"),
+    "says it no more, ends before": ((FIRST, 7), (None, 6), "feed.older"),
+    "says it no more, ends after": ((FIRST, 7), (None, 8), "new"),
+    "says it first, ends before": ((None, 7), (SECOND, 6), "feed.older"),
+}
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("case", ORDER)
+def test_which_of_two_was_published_first(station: Station, case: str) -> None:
+    """By the publisher's own mark, so that a short-lived one that takes something back is believed; else by the end."""
+    (created, days), (then, more), expected = ORDER[case]
     worker = station.worker()
+    station.publish(idp_entity(HUB), until=NOW + timedelta(days=days), created=created)
+    turn(worker)
+    station.publish(idp_entity(OTHER), until=NOW + timedelta(days=more), created=then)
+    assert results(turn(worker, force=True)) == [expected]
+    assert set(worker.entities(NOW)) == ({HUB} if expected == "feed.older" else {OTHER})
+
+
+@pytest.mark.attack(33)
+def test_an_older_feed_is_an_alarm(station: Station) -> None:
+    """Signed and not run out, it was brought again to hold back what came after, or a mirror lags: one must look."""
+    worker, other = station.worker(), station.worker()
     station.publish(idp_entity(HUB), until=NOW + timedelta(days=8))
     turn(worker)
+    newest = station.publisher.documents["/feed.xml"]
     station.publish(idp_entity(OTHER), until=NOW + timedelta(days=7))
-    assert results(turn(worker, force=True)) == ["older"]
-    assert (set(worker.entities(NOW)), worker.alarms(NOW)) == ({HUB}, [])
+    (outcome,) = turn(worker, force=True)
+    assert (outcome.result, outcome.cause) == ("older", "feed.older")
+    other.look(NOW)
+    for each in (worker, other, station.worker()):
+        assert set(each.entities(NOW)) == {HUB}
+        assert "is refused (feed.older); the last good copy lasts until 2026-12-03" in each.alarms(NOW)[0]
+    assert results(turn(worker, NOW + timedelta(minutes=2))) == ["feed.older"]
+    station.publisher.publish(newest)
+    (mended,) = turn(worker, NOW + timedelta(hours=2))
+    assert (mended.mended, worker.alarms(NOW)) == (True, [])
+
+
+@pytest.mark.attack(33)
+def test_what_was_replaced_does_not_come_again(station: Station) -> None:
+    """Nothing in two feeds of one end tells which was first, but whichever was given up for the other stays so."""
+    worker = station.worker()
+    first = station.publish(idp_entity(HUB))
+    turn(worker)
+    second = station.publish(idp_entity(OTHER))
+    turn(worker, force=True)
+    station.publisher.publish(first)
+    assert results(turn(station.worker(), force=True)) == ["feed.older"]
+    station.publisher.publish(second)
+    assert results(turn(worker, force=True)) == ["same"]
+    assert (set(worker.entities(NOW)), worker.alarms(NOW)) == ({OTHER}, [])
+
+
+@pytest.mark.attack(33)
+def test_what_has_run_out_still_bars_what_was_before_it(station: Station) -> None:
+    """A revocation that is good for a day must not be undone on the third, nor by a restart in between."""
+    worker, late = station.worker(), NOW + timedelta(days=3)
+    first = station.publish(idp_entity(HUB), created=FIRST)
+    turn(worker)
+    station.publish(idp_entity(OTHER), created=SECOND, until=NOW + timedelta(days=1))
+    turn(worker, force=True)
+    station.publisher.publish(first)
+    for each in (worker, station.worker(late)):
+        assert results(turn(each, late, force=True)) == ["feed.older"]
+        assert set(each.entities(late)) == set()
+
+
+def test_a_note_of_an_edition_to_come_bars_nothing(station: Station) -> None:
+    """Nobody can keep an old copy in force by a note that remembers what was never published."""
+    turn(station.worker())
+    note = station.folder / "feed.json"
+    note.write_text(note.read_text().replace('"until": "2026', '"until": "2999'))
+    station.publish(idp_entity(OTHER), until=NOW + timedelta(days=8))
+    assert results(turn(station.worker(), force=True)) == ["new"]
+
+
+CREATED: Final = {
+    "to come": (published("2026-11-25T12:03:01Z"), "feed.created"),
+    "to come within the skew": (published("2026-11-25T12:02:59Z"), "new"),
+    "no time": (published("yesterday"), "feed.created"),
+    "twice": (published(FIRST) + published(SECOND), "feed.created"),
+    "of a member": (f'<x:x xmlns:x="urn:x">{published("2999-01-01T00:00:00Z")}</x:x>', "new"),
+    "not at all": ('<r:PublicationInfo xmlns:r="urn:oasis:names:tc:SAML:metadata:rpi" publisher="p"/>', "new"),
+}
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("case", CREATED)
+def test_when_a_feed_says_it_was_made(station: Station, case: str) -> None:
+    """Once, and not in time to come: all that follow would be older. What stands deeper is a member's word."""
+    said, expected = CREATED[case]
+    station.publish(f"<md:Extensions>{said}</md:Extensions>", idp_entity(HUB))
+    assert results(turn(station.worker())) == [expected]
 
 
 def test_a_copy_that_somebody_changed_is_not_read(station: Station) -> None:
@@ -318,6 +430,18 @@ def test_entities_are_asked_for_one_by_one(station: Station) -> None:
     assert sorted(results(turn(worker, force=True))) == ["absent", "feed.absent"]
     assert set(worker.entities(NOW)) == {HUB}
     assert HUB in worker.alarms(NOW)[0]
+
+
+@pytest.mark.attack(33)
+def test_an_answer_holds_nothing_beside(station: Station) -> None:
+    """Who was asked for one entity is believed about that one: a feed in its place would speak for everybody."""
+    station.mdq = True
+    both = feeds.signed(feeds.collection(idp_entity(HUB), idp_entity(OTHER)), station.forge.upstream.key)
+    for each in (HUB, OTHER):
+        station.publisher.publish(both, "/entities/" + each.replace(":", "%3A").replace("/", "%2F"))
+    worker = station.worker()
+    assert results(turn(worker)) == ["feed.other_entity", "feed.other_entity"]
+    assert not worker.entities(NOW)
 
 
 def test_the_answer_is_about_whom_was_asked_for(station: Station) -> None:

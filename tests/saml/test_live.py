@@ -160,6 +160,21 @@ def test_scopes_are_of_the_one_role(station: Station) -> None:
     assert station.live(wayf(left), {}).current.parties["wayf"].institutions[0].scopes == ()
 
 
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    ("mark", "taken"),
+    [("", True), (' regexp="false"', True), (' regexp=" 0 "', True), (' regexp="true"', False), (' regexp="1"', False)]
+    + [(f' regexp="{each}"', False) for each in (" true ", "TRUE", "yes", "")],
+)
+def test_an_expression_is_no_scope(station: Station, mark: str, taken: bool) -> None:
+    """Read as it stands, ``ku.dk`` would be a name that nobody has vouched for; what is not said plainly is one too."""
+    scope = f"<md:Extensions><shibmd:Scope {SHIBMD}{mark}>ku.dk</shibmd:Scope></md:Extensions>"
+    station.publish(hub(station.everyone.hub), idp_entity(AU, scope))
+    left = Institution(AU, unwritten=frozenset(("scopes",)))
+    (found,) = station.live(wayf(left), {}).current.parties["wayf"].institutions
+    assert found.scopes == (("ku.dk",) if taken else ())
+
+
 def test_categories_count_from_a_feed_only(station: Station) -> None:
     """A service's own file may say anything of itself; the feed's publisher has looked (saml_profiles.md row 48)."""
     xml = sp_entity(LOANS).replace("<md:SPSSODescriptor", ATTRIBUTES, 1)
@@ -299,3 +314,26 @@ def test_two_feeds_that_speak_for_the_same_are_told(station: Station) -> None:
     assert live.snapshot.told == ("feeds a and b all speak for upstreams: give each its own speaks_for",)
     live.refresh(NOW)
     assert live.snapshot.sources[("upstream", HUB)] == "a"
+
+
+@pytest.mark.attack(33)
+def test_the_first_feed_wins(station: Station) -> None:
+    """The file's order decides who speaks for a party that two hold: its key, its categories and its scopes."""
+    held, two = feeds.trust(station.forge.upstream.certificate), []
+    for name, party, scope in (("a", station.everyone.hub, "au.dk"), ("b", station.everyone.stranger, "ku.dk")):
+        seal = key_descriptor(party.certificate)
+        octets = feeds.collection(hub(party), birk(AU, scope), sp_entity(LOANS, seal), until=NOW + timedelta(days=7))
+        station.publisher.publish(feeds.signed(octets, station.forge.upstream.key), f"/{name}.xml")
+        two.append(Feed(name, f"{station.publisher.base}/{name}.xml", held))
+    parties = Parties(wayf(Institution(AU, unwritten=frozenset(("scopes",)))), loans())
+    local = metadata.load(station.folder / "metadata", [HUB], [LOANS], NOW, fed=True)
+    for order in (two, two[::-1]):
+        live = LiveMetadata(local, parties, list(following(order, local, parties, station.folder)), print, NOW)
+        live.refresh(NOW, force=True)
+        first = order[0].name
+        assert set(live.snapshot.sources.values()) == {first}
+        party = station.everyone.hub if first == "a" else station.everyone.stranger
+        public = party.key.private.public_key()
+        assert [key.public for key in live.current.upstreams[HUB].keys] == [public]
+        assert [key.public for key in live.current.services[LOANS].keys] == [public]
+        assert live.current.parties["wayf"].institutions[0].scopes == (("au.dk",) if first == "a" else ("ku.dk",))
