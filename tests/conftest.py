@@ -1,5 +1,11 @@
 """The plugins that every room's tests may use."""
 
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 pytest_plugins = [
     "tests.plugins.attack_classes",
     "tests.plugins.redis_server",

@@ -195,10 +195,10 @@ def test_every_worker_carries_enrolments_out(server: Server) -> None:
 
 
 def test_nothing_is_written_outside_the_folders_configured(server: Server) -> None:
-    """No control socket, no lock, no cache in a home folder: only the store and the last good policies change."""
+    """No control socket, no lock, no cache in a home folder: only the store, the last good policies and the trail change."""
     assert [path for name in ("home", "run", "temporary") for path in (server.folder.parent / name).iterdir()] == []
     new = {path.relative_to(server.folder).parts[0] for path in server.folder.rglob("*") if path.is_file()}
-    assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state"}
+    assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state", "audit"}
 
 
 def test_no_line_quotes_a_request_that_is_no_http(server: Server) -> None:
