@@ -128,7 +128,8 @@ class Accounts:
             # We made it for this very CPR, and the desk has given it another number since.
             return _known(linked)
         owner = self.persons.links.of_cpr(cpr)
-        Cases(self.enrolments.tools.ledger, self.persons.links).dispute(owner, owner, reason)
+        tools = self.enrolments.tools
+        Cases(tools.ledger, self.persons.links, tools.trail).dispute(owner, owner, reason)
         return _case(reason)
 
     def _frozen(self, cpr: str) -> Account:

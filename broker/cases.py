@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from broker.core.borrower import Enrolment, State
-from broker.core.ports import Key
+from broker.core.events import NO_TRAIL, Event, Kind
+from broker.core.ports import Key, Trail
 from broker.core.proofs import Claim
 from broker.core.records import load
 from broker.ledger import Entry, Ledger
@@ -24,6 +25,7 @@ class Cases:
 
     ledger: Ledger
     links: Links
+    trail: Trail = NO_TRAIL
 
     def rows(self) -> Iterator[Row]:
         """Give every enrolment as a row for ``broker enrolments list``."""
@@ -44,6 +46,13 @@ class Cases:
         entry = self._of(enrolment_id)
         if entry is None:
             return False
+        person = self.links.holder(entry.key.group)  # before the link is forgotten
+        done = self._retried(entry)
+        if done:
+            self._tell(Kind.ENROLMENT_RETRIED, person, entry.enrolment)
+        return done
+
+    def _retried(self, entry: Entry) -> bool:
         if entry.key.name == _LINK:
             self.links.forget(entry.key.group)
             if entry.key.group == entry.enrolment.person:
@@ -99,7 +108,12 @@ class Cases:
         if entry:
             case = replace(case, id=entry.enrolment.id)
         self.ledger.write(entry or Entry(key, case, None, None), case, None)
+        if entry is None or entry.enrolment.reason != reason:
+            self._tell(Kind.ENROLMENT_CASE, self.links.holder(key.group), case)
         return case
+
+    def _tell(self, kind: Kind, person: str, enrolment: Enrolment) -> None:
+        self.trail.add(Event(kind, self.ledger.now(), person=person, reason=enrolment.reason, about=enrolment.id))
 
     def _of(self, enrolment_id: str) -> Entry | None:
         return next((entry for entry in self.ledger.all() if entry.enrolment.id == enrolment_id), None)

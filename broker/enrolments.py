@@ -123,7 +123,12 @@ class Enrolments:
                 return wanted
             # On the trail first: AuditUnavailable where it cannot be, and nothing is wished for.
             self.tools.trail.add(
-                events.Event(events.Kind.ENROLMENT_WANTED, self.tools.now(), person=self._person(key), about=wanted.id)
+                events.Event(
+                    events.Kind.ENROLMENT_WANTED,
+                    self.tools.now(),
+                    person=self.tools.links.holder(key.group),
+                    about=wanted.id,
+                )
             )
             if self.tools.ledger.write(entry or Entry(key, wanted, None, None), wanted, due):
                 self.wake.set()
@@ -138,10 +143,10 @@ class Enrolments:
         if entry is None:
             return None
         done = Attempt(entry, self.tools).run()
-        for event in (
-            events.of_enrolment(entry.enrolment, done, self._person(entry.key), self.tools.now()) if done else ()
-        ):
-            self.tools.trail.add(event)
+        if done:
+            person = self.tools.links.holder(entry.key.group)
+            for event in events.of_enrolment(entry.enrolment, done, person, self.tools.now()):
+                self.tools.trail.add(event)
         return done
 
     def run(self, stop: Callable[[], bool], idle: float, report: Callable[[Exception], None]) -> None:
@@ -176,16 +181,11 @@ class Enrolments:
 
     def dispute(self, name: str, cpr: str, number: str | None = None) -> Enrolment:  # noqa: ARG002
         """List for staff that the link of ``name`` and ``cpr`` disagree, as ``Cases.dispute``."""
-        return Cases(self.tools.ledger, self.tools.links).dispute(name, cpr)
+        return Cases(self.tools.ledger, self.tools.links, self.tools.trail).dispute(name, cpr)
 
     def _seated(self, ask: Callable[[datetime], T]) -> T:
         with seated(self.seats):
             return ask(self.tools.now() + _LOOK)
-
-    def _person(self, key: Key) -> str:
-        """Give the id of whose enrolment it is, or its own key where no link leads to anybody."""
-        known = self.tools.links.known(None, key.group, None)
-        return known.id if known else key.group
 
     def _at(self, key: Key) -> Enrolment | None:
         entry = self.tools.ledger.read(key)

@@ -121,6 +121,11 @@ class Links:
         found = self._read(name)
         return self._number(found.link) if found else None
 
+    def holder(self, name: str) -> str:
+        """Give the id of whose ``name`` (a pseudonym of ours) is, or the name itself where no link leads to anybody."""
+        found = self._read(name)
+        return found.link.person if found else name
+
     def cpr(self, name: str) -> str | None:
         """Give the pseudonym of the CPR that ``name`` is linked with, or None."""
         found = self._read(name)

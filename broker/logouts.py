@@ -94,7 +94,9 @@ class Logouts:
             for browser in browsers:
                 self.sessions.close(browser, person, now, request.peer.name)
         others = [each for each in given if each.person in people and not each.ended]
-        return replace(logout, found=bool(named), participants=tuple(self._services(others, now))).ready()
+        groups = tuple(dict.fromkeys((each.browser, each.person) for each in named))
+        participants = tuple(self._services(others, now))
+        return replace(logout, found=bool(named), groups=groups, participants=participants).ready()
 
     def _left(self, logout: Logout, browsers: Sequence[str], now: datetime) -> bool:
         """Say whether a session that was named belongs, in another browser, to some that this one cannot reach."""

@@ -118,7 +118,7 @@ def assemble(settings: config.Config) -> Parts:
     tools = _tools(settings, ring, sealed, library)
     wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
-    cases = Cases(tools.ledger, tools.links)
+    cases = Cases(tools.ledger, tools.links, tools.trail)
     return Parts(
         config=settings,
         keys=ring,

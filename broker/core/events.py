@@ -39,6 +39,7 @@ class Kind(StrEnum):
     ENROLMENT_ADOPTED = "enrolment_adopted"
     ENROLMENT_CASE = "enrolment_case"
     ENROLMENT_GIVEN_UP = "enrolment_given_up"
+    ENROLMENT_RETRIED = "enrolment_retried"
     LOGOUT_ASKED = "logout_asked"
     LOGOUT_DONE = "logout_done"
     LOGOUT_PARTIAL = "logout_partial"

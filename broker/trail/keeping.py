@@ -11,7 +11,9 @@ from broker.trail.anchors import Anchors
 from broker.trail.journal import Journal
 from broker.trail.sealing import Sealing
 
-_STRANGERS_AN_HOUR: Final = 1000  # refusals cost their sender nothing, and the disk is not theirs to fill
+# Refusals cost their sender nothing, or a login, and the disk is not theirs to fill: it would stop all others.
+_STRANGERS_AN_HOUR: Final = 1000
+_KNOWN_AN_HOUR: Final = 10_000
 _MASK: Final = "******-****"
 _PLAIN: Final = ("service", "upstream", "institution", "affiliation", "policy", "digest", "reason")
 
@@ -25,12 +27,28 @@ class Telling(Protocol):
 
 
 @dataclass(slots=True)
+class Room:
+    """How many refusals this worker has told of in an hour, and how many more there were."""
+
+    hour: datetime | None = None
+    came: int = 0
+
+    def take(self, at: datetime, most: int) -> tuple[bool, int]:
+        """Say whether there is room for one more, and how many went untold in the hour before."""
+        hour, untold = at.replace(minute=0, second=0, microsecond=0), 0
+        if self.hour != hour:
+            untold, self.hour, self.came = max(0, self.came - most), hour, 0
+        self.came += 1
+        return self.came <= most, untold
+
+
+@dataclass(slots=True)
 class Losses:
-    """What this worker could not write, and the strangers it has turned away this hour."""
+    """What this worker could not write, and the room that refusals have."""
 
     lost: int = 0
-    hour: datetime | None = None
-    strangers: int = 0
+    strangers: Room = field(default_factory=Room)
+    known: Room = field(default_factory=Room)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,16 +91,14 @@ class KeptTrail:
             self.tell("audit_anchor", fault=fault)
 
     def _told(self, event: Event) -> tuple[Event, ...]:
-        """Give what is to be written for an event: nothing for a stranger's refusal that is beyond the quota."""
-        if event.kind is not Kind.REFUSED or event.person or event.institution:
+        """Give what is to be written for an event: nothing for a refusal for which there is no room in this hour."""
+        if event.kind is not Kind.REFUSED:
             return (event,)
-        losses, hour = self.losses, event.at.replace(minute=0, second=0, microsecond=0)
-        before = losses.strangers if losses.hour == hour else 0
-        untold = max(0, losses.strangers - _STRANGERS_AN_HOUR) if losses.hour != hour else 0
-        losses.hour, losses.strangers = hour, before + 1
-        if losses.strangers > _STRANGERS_AN_HOUR:
-            return ()
-        return (Event(Kind.REFUSED_UNTOLD, event.at, count=untold), event) if untold else (event,)
+        known = event.person or event.institution
+        room, most = (self.losses.known, _KNOWN_AN_HOUR) if known else (self.losses.strangers, _STRANGERS_AN_HOUR)
+        taken, untold = room.take(event.at, most)
+        before = (Event(Kind.REFUSED_UNTOLD, event.at, count=untold),) if untold else ()
+        return (*before, event) if taken else before
 
 
 def _plain(event: Event) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from flask import Blueprint, Request, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, MessageRefused
-from broker.core.steps import Issue
+from broker.core.steps import Issue, Refuse
 from broker.core.transaction import Errand, Transaction
 from broker.transactions import Held
 from broker.web.desk import Desk
@@ -104,20 +104,18 @@ class Login:
         held, browsers = desk.broker.read(name, now), desk.cookies.browsers(request)
         transaction = held.transaction
         if transaction.browser is None:
-            return desk.broker.bind(held, browsers[0], now) if browsers else self._introduce(transaction, url)
+            return desk.broker.bind(held, browsers[0], now) if browsers else self._introduce(held, url)
         if transaction.browser not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
         return held
 
-    def _introduce(self, transaction: Transaction, url: Callable[[Transaction], str]) -> Response:
+    def _introduce(self, held: Held, url: Callable[[Transaction], str]) -> Response:
         """Set cookie b and come back once to see whether the browser keeps it."""
         if request.args.get("cookie"):
-            if transaction.request.is_passive:
-                leaving = self.pages.leaving
-                form = leaving.refusal(transaction, NO_PASSIVE)
-                return leaving.post(form, transaction.request.service)
+            if held.transaction.request.is_passive:
+                return self.pages.refused(held, Refuse(CookiesNeeded.reason, NO_PASSIVE))
             raise CookiesNeeded("no cookie after it was set")
-        back = url(transaction)
+        back = url(held.transaction)
         response = redirect(f"{back}{'&' if '?' in back else '?'}cookie=1", 303)
         self.desk.cookies.new_browser(response)
         return response

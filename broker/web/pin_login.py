@@ -25,6 +25,9 @@ from broker.web.screens import may_be_temporary
 
 _PURPOSE: Final = "pin"
 _STATUS: Final = {"pin_throttled": 429}
+_TRIED: Final = frozenset(
+    {"pin_wrong", "pin_throttled", "pin_not_temporary"}
+)  # somebody tried; a slip of the pen did not
 
 
 def blueprint(desk: Desk, pages: Pages, login: Login, guesses: Guesses) -> Blueprint:
@@ -135,6 +138,8 @@ class PinLogin:
         desk, transaction = self.desk, held.transaction
         if problem:
             desk.events("refused", reference=transaction.reference, reason=problem, route="pin")
+            if problem in _TRIED:
+                desk.trail.add(of_login(Kind.REFUSED, desk.now(), transaction, reason=problem))
         response = self.pages.page(
             "pin_login.html",
             "pin",

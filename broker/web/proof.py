@@ -193,6 +193,7 @@ class Proof:
             return self.pages.show(held, step)
         reason = _reason(error, form)
         desk.events("refused", reference=transaction.reference, reason=reason, route="proof")
+        desk.trail.add(of_login(Kind.REFUSED, now, transaction, reason=reason))
         desk.traces.leave(
             transaction.reference, now, known=True, step="proof", upstream=transaction.upstream, reason=reason
         )

@@ -1,0 +1,97 @@
+"""What the audit trail must not leave out, nor say twice: tries that failed, acts of staff, logouts from upstream."""
+
+import json
+from typing import Any
+
+from broker import trails
+from broker.demo import library
+from broker.trail.keeping import KeptTrail
+from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.leaving import Leaver
+from tests.plugins.proofs import NURSE
+
+
+def _lines(house: House) -> list[dict[str, Any]]:
+    trail = house.parts.trail
+    assert isinstance(trail, KeptTrail)
+    files = [trail.journal.path(month).read_text() for month in trail.journal.months()]
+    return [json.loads(line) for each in files for line in each.splitlines()]
+
+
+def _told(house: House, kind: str) -> list[str | None]:
+    """Give the reasons of all events of this kind."""
+    return [each.get("reason") for each in _lines(house) if each["event"] == kind]
+
+
+def _pin_page(person: Person) -> Any:
+    action, hidden = form(person.ask())
+    return person.get(found(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
+
+
+def test_a_wrong_pin_is_a_refusal_and_a_slip_of_the_pen_is_not(house: House) -> None:
+    """Whoever guesses is on the trail, under no number: nobody says that the one typed is theirs."""
+    person = house.person()
+    number = next(str(row["patron_id"]) for row in house.koha.patrons.rows() if row["userid"] == "karla.dam")
+    page = _pin_page(person)
+    for fields in ({"identifier": number, "pin": ""}, {"identifier": "karla", "pin": "1"}):
+        page = person.press(page, **fields)
+    assert _told(house, "refused") == []
+    person.press(page, identifier=number, pin="4072")
+    assert _told(house, "refused") == ["pin_wrong"]
+    assert trails.events(house.parts, borrower=number) == ()
+
+
+def test_a_wrong_code_of_a_mailbox_is_a_refusal(house: House) -> None:
+    """Whoever tries codes of another's mailbox is on the trail."""
+    person = house.person()
+    page = person.sign_up("eva", "hospital", way="nemid")
+    assert mark(page) == ("proof", "kaldemail")
+    page = person.press(page, do="mail", address=NURSE)
+    person.press(page, do="code", code="000000")
+    assert _told(house, "refused") == ["code_wrong"]
+
+
+def test_a_passive_request_of_a_browser_without_cookies_is_a_refusal(house: House) -> None:
+    """It is answered at the service, and nobody would know of it otherwise."""
+    person, url = (
+        house.person(),
+        library.request_url(house.site("my-loans"), "my-loans", house.peer, force=False, passive=True),
+    )
+    for _ in range(3):
+        page = house.app.test_client().get(Person.path(url), base_url=person.base)
+        url = page.location or ""
+    assert "NoPassive" in house.landing(page).status
+    assert _told(house, "refused") == ["cookies_needed"]
+
+
+def test_an_offer_is_answered_once(house: House) -> None:
+    """The form sent again, or the other answer after Back, changes nothing and is not said to have."""
+    person = house.person()
+    page = person.sign_up("jens", "student")
+    assert mark(page)[0] == "upgrade"
+    fields = form(page)[1]
+    for answer in ("yes", "no", "yes"):
+        person.post(page.request.path, {**fields, "answer": answer})
+    told = [each["event"] for each in _lines(house) if str(each["event"]).startswith("upgrade_")]
+    assert told == ["upgrade_accepted"]
+
+
+def test_a_logout_from_upstream_is_its_person_s(house: House) -> None:
+    """Who is logged out is on the trail as theirs, whoever began it."""
+    leaver = Leaver(house, house.person())
+    (number,) = house.landing(leaver.person.agree(leaver.page())).attributes["uid"]
+    asked = leaver.follow(leaver.get(leaver.hub_request(leaver.hub[-1])))
+    leaver.press(asked, "scope=none")
+    assert "logout_partial" in {each["event"] for each in trails.events(house.parts, borrower=number)}
+
+
+def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) -> None:
+    """That a link is in doubt, and that staff have let it be tried again."""
+    links, enrolments = house.parts.links, house.parts.enrolments
+    eppn, cpr = links.of_name("eppn", "anne@au.dk"), links.of_cpr("1111024568")
+    for _ in range(2):
+        case = enrolments.dispute(eppn, cpr)
+    assert _told(house, "enrolment_case") == ["cpr_changed"]
+    assert house.parts.cases.retry(case.id)
+    assert not house.parts.cases.retry(case.id)
+    assert _told(house, "enrolment_retried") == ["cpr_changed"]
