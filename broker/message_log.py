@@ -71,10 +71,17 @@ class MessageLog:
         today = now.astimezone(UTC).date()
         if self._swept == today:
             return
+        self._swept = today
         for path, day in days(self.folder):
             if day < today - KEPT_FOR:
-                path.unlink(missing_ok=True)  # another worker may have come first
-        self._swept = today
+                self._delete(path)
+
+    def _delete(self, path: Path) -> None:
+        """Delete a file; one that cannot be stops nobody's login, and is told every day until it is gone."""
+        try:
+            path.unlink(missing_ok=True)  # another worker may have come first
+        except OSError as error:
+            self.tell("message_not_deleted", file=path.name, fault=error.strerror)
 
     def faults(self) -> Sequence[str]:
         """Say why no message could be kept now; empty where one could."""

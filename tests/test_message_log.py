@@ -111,6 +111,18 @@ def test_days_and_their_end(tmp_path: Path) -> None:
     ]
 
 
+def test_an_old_file_that_cannot_be_deleted_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    """It is no reason to let nobody in; the others of its age go, and it is told again the next day."""
+    told = Told()
+    kept = log(tmp_path, told)
+    (tmp_path / "log" / "2020-01-01.sealed").mkdir()
+    (tmp_path / "log" / "2020-01-02.sealed").touch()
+    for later in (0, 0, 1):
+        kept.write(MESSAGE, NOW + timedelta(days=later))
+    assert [(each["event"], each["file"]) for each in told.events] == [("message_not_deleted", "2020-01-01.sealed")] * 2
+    assert not (tmp_path / "log" / "2020-01-02.sealed").exists()
+
+
 def test_the_sweep_comes_with_the_day(tmp_path: Path) -> None:
     """A process that runs for months deletes what has come of age, by its loop or by the next message."""
     kept = log(tmp_path)

@@ -1,12 +1,15 @@
 """From ``[audit]`` to the trail that is kept there."""
 
 from pathlib import Path
+from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.trail.anchors import Anchors
 from broker.trail.journal import Journal
 from broker.trail.keeping import KeptTrail, Telling
 from broker.trail.sealing import Sealing
+
+_OTHERS: Final = 0o022
 
 
 def opened(
@@ -18,4 +21,7 @@ def opened(
     except OSError as error:
         what = f"cannot be made: {error.strerror}"
         raise ConfigurationFaults([Fault("audit.folder", what, "name a folder that is yours to write")]) from None
+    if folder.stat().st_mode & _OTHERS:
+        # Who may write there may take the trail away, and the log of a loss would be all that is left of it.
+        raise ConfigurationFaults([Fault("audit.folder", "is open for others to write", f"chmod go-w {folder}")])
     return KeptTrail(Journal(folder, key), sealing, anchors, tell, required=required, sync=sync)

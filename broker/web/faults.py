@@ -92,7 +92,7 @@ def _refused(error: BrokerError, reference: str, own: Held | None, desk: Desk) -
     """Give the event; why a message was refused is a code of ours, other errors' texts stay in the log."""
     reason = error.cause if isinstance(error, MessageRefused) else error.reason
     if own is None:
-        return Event(Kind.REFUSED, desk.now(), reference=reference, reason=reason)
+        return Event(Kind.REFUSED, desk.now(), reference=reference, upstream=_upstream(desk), reason=reason)
     return of_login(Kind.REFUSED, desk.now(), own.transaction, reason=reason, reference=reference)
 
 

@@ -82,6 +82,7 @@ def test_a_refusal_is_on_the_trail_with_its_reason_and_rule(house: House) -> Non
     assert refused[0]["reason"] == persona("mia").expect
     assert len(refused) == 2
     assert str(refused[1]["reason"]).partition(".")[0] in {"gate", "response", "binding"}, refused[1]
+    assert refused[1]["upstream"] == "wayf"
 
 
 def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(house: House) -> None:

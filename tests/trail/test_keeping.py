@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from typing import Any
 import pytest
 
 import broker
-from broker.core.errors import AuditUnavailable
+from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.events import Event, Kind
 from broker.core.ports import Store
 from broker.trail.journal import Journal
 from broker.trail.keeping import KeptTrail
+from broker.trail.opening import opened
 from broker.trail.reading import Reader
 from broker.trail.verifying import verify
-from tests.plugins.trail_bench import NOW
+from tests.plugins.trail_bench import KEY, NOW
 
 Told = list[Mapping[str, Any]]
 RELEASED = Event(
@@ -232,3 +234,15 @@ def test_nor_does_who_has_logged_in_once(trail: KeptTrail, monkeypatch: pytest.M
     trail.add(Event(Kind.REFUSED, NOW.replace(hour=13), person="q"))
     events = [json.loads(line)["event"] for line in _text(trail.journal).splitlines()][1:]
     assert events == [*["refused", "released"] * 2, *["released"] * 3, "refused", "refused_untold", "refused"]
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o700, False), (0o755, False), (0o770, True), (0o777, True)])
+def test_a_folder_that_others_may_write_to_is_refused(
+    trail: KeptTrail, tmp_path: Path, mode: int, refused: bool
+) -> None:
+    """Whoever may write there may take the trail away."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
+        opened(folder, KEY, trail.sealing, trail.anchors, trail.tell, required=True, sync=True)
