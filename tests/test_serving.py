@@ -195,7 +195,7 @@ def test_every_worker_carries_enrolments_out(server: Server) -> None:
 
 
 def test_nothing_is_written_outside_the_folders_configured(server: Server) -> None:
-    """No control socket, no lock, no cache in a home folder: only the store, the last good policies and the trail change."""
+    """No control socket, lock or cache in a home folder: only the store, the last good policies, the trail change."""
     assert [path for name in ("home", "run", "temporary") for path in (server.folder.parent / name).iterdir()] == []
     new = {path.relative_to(server.folder).parts[0] for path in server.folder.rglob("*") if path.is_file()}
     assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state", "audit"}
