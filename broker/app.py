@@ -13,6 +13,7 @@ from broker import audit, wording
 from broker.choices import Choices
 from broker.config import Config
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.logout_ports import LogoutFace
 from broker.core.ports import UpstreamFace
 from broker.flow import Broker
 from broker.gauges import gauges
@@ -46,6 +47,7 @@ from broker.web.browser import Cookies
 from broker.web.callers import Callers
 from broker.web.desk import Desk
 from broker.web.forms import Forms
+from broker.web.kept_logouts import KeptLogouts
 from broker.web.kept_messages import KeptFace
 from broker.web.pages import Pages
 
@@ -152,8 +154,8 @@ def _upstream_face(parts: Parts) -> ServiceProviderFace:
     )
 
 
-def _logout_face(parts: Parts) -> SingleLogout:
-    return SingleLogout.of(
+def _logout_face(parts: Parts) -> LogoutFace:
+    face = SingleLogout.of(
         parts.config.base_url,
         parts.config.idp_entity_id,
         parts.keys,
@@ -161,6 +163,8 @@ def _logout_face(parts: Parts) -> SingleLogout:
         services=parts.services,
         upstreams=parts.federated,
     )
+    kept = parts.config.kept_upstreams()
+    return KeptLogouts(face, parts.messages, kept, Callers.address) if parts.messages else face
 
 
 def _kept(parts: Parts, broker: Broker, face: ServiceProviderFace) -> UpstreamFace:

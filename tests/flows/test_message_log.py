@@ -1,6 +1,7 @@
 """Logins with the message log on: everything is kept, sealed, before anybody is let in; nothing of it lies open."""
 
 import json
+import shutil
 from base64 import b64decode, b64encode
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ from broker.saml import gate, signature
 from broker.saml.names import ASSERTION
 from tests.plugins.eid_house import DIRECT, answer, log_in, switched
 from tests.plugins.house import House, mark
+from tests.plugins.leaving import Leaver
 
 
 def kept(house: House, folder: Path, **more: str) -> House:
@@ -148,3 +150,51 @@ def test_it_takes_names_of_upstreams_only(old_house: House, tmp_path: Path) -> N
     """A misspelt name would keep nothing, silently."""
     with pytest.raises(ConfigurationFaults, match="nemlogin is no upstream that sends messages"):
         kept(old_house, tmp_path, BROKER_MESSAGE_LOG__UPSTREAMS='["nemlogin"]')
+
+
+@pytest.mark.parametrize(
+    ("codes", "outcome"),
+    [((), "accepted"), (("urn:oasis:names:tc:SAML:2.0:status:Responder",), "refused by the upstream")],
+)
+def test_a_logout_is_kept_both_ways(old_house: House, tmp_path: Path, codes: tuple[str, ...], outcome: str) -> None:
+    """Whoever begins it: what was asked of the upstream or by it, what was answered, and whom it named."""
+    house = kept(old_house, tmp_path, BROKER_MESSAGE_LOG__UPSTREAMS='["wayf"]')
+    leaver = Leaver(house, house.person())
+    leaver.answer(leaver.press(leaver.ask("my-loans", leaver.log_in()), "scope=all"), *codes)
+    asked, answered = (each for each in records(tmp_path) if each["kind"].startswith("Logout"))
+    assert (asked["kind"], asked["outcome"]) == ("LogoutRequest", "sent")
+    assert (answered["kind"], answered["outcome"]) == ("LogoutResponse", outcome)
+    assert asked["request"] == answered["request"]
+    assert {"SigAlg=" in each["wire"] for each in (asked, answered)} == {True}
+    assert {each["address"] for each in (asked, answered)} == {"127.0.0.1"}
+    assert asked["subject"] == leaver.hub[-1].name_id
+    leaver.log_in()
+    leaver.press(leaver.follow(leaver.get(leaver.hub_request(leaver.hub[-1]))), "scope=none")
+    came, sent = [each for each in records(tmp_path) if each["kind"].startswith("Logout")][2:]
+    assert (came["kind"], came["outcome"], sent["kind"], sent["outcome"]) == (
+        *("LogoutRequest", "accepted"),
+        *("LogoutResponse", "sent"),
+    )
+    assert came["request"] == sent["request"]
+    assert came["subject"] == leaver.hub[-1].name_id
+
+
+def test_what_is_not_believed_and_what_is_a_services_is_not_kept(old_house: House, tmp_path: Path) -> None:
+    """Anybody could fill the log with the one; the other is no message with the upstream."""
+    house = kept(old_house, tmp_path, BROKER_MESSAGE_LOG__UPSTREAMS='["wayf"]')
+    leaver = Leaver(house, house.person())
+    session = leaver.log_in()
+    assert leaver.get(leaver.hub_request(leaver.hub[-1])[:-8]).status_code == 400
+    leaver.press(leaver.ask("my-loans", session), "scope=none")
+    assert [each["kind"] for each in records(tmp_path)] == ["AuthnRequest", "Response"]
+
+
+def test_a_log_that_fails_holds_no_logout_up(old_house: House, tmp_path: Path) -> None:
+    """Who wants to be logged out is, whatever the log demands of logins."""
+    house = kept(old_house, tmp_path, BROKER_MESSAGE_LOG__UPSTREAMS='["wayf"]')
+    leaver = Leaver(house, house.person())
+    page = leaver.ask("my-loans", leaver.log_in())
+    shutil.rmtree(tmp_path / "log")
+    (tmp_path / "log").write_text("no folder")
+    answered = leaver.answer(leaver.press(page, "scope=all"))
+    assert leaver.read(answered).status == "Success"
