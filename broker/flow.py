@@ -233,6 +233,7 @@ class Broker:
             lacking=self.learning.lacking,
             ways=self.rules.ways(transaction.request, transaction.errand),
             local=self.rules.local,
+            came=self.rules.came,
             meets=self.rules.meets(transaction.authentication),
             ids=self.learning.ids(transaction),
         )

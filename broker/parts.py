@@ -3,14 +3,14 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event, Semaphore
 from typing import TypeVar
 
-from broker import attribute_maps, audit, config, living, policies
+from broker import attribute_maps, audit, config, fitting, living, policies
 from broker.accounts import Accounts
 from broker.cases import Cases
 from broker.core.entities import Service, Upstream
@@ -193,23 +193,9 @@ def _messages(settings: config.Config) -> MessageLog | None:
 
 def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
     maps = attribute_maps.load(settings.attribute_maps)
-    if faults := list(_unread({name: settings.upstream(name) for name in settings.upstreams}, maps)):
+    if faults := list(fitting.faults(map(settings.upstream, settings.upstreams), maps)):
         raise ConfigurationFaults(faults)
     return maps
-
-
-def _unread(upstreams: Mapping[str, Upstream], maps: attribute_maps.AttributeMaps) -> Iterator[Fault]:
-    """Find upstreams whose attributes nobody could read, or of which the national eID's level would be lost."""
-    for name, each in _federated(upstreams).items():
-        where, read = f"upstreams.{name}.attribute_map", maps.maps.get(each.attribute_map)
-        if read is None or read.outgoing:
-            what = f"attribute_maps holds no {each.attribute_map}.yaml of an upstream"
-            yield Fault(where, what, f"those are {', '.join(sorted(maps.incoming))}")
-        elif each.profile == "oiosaml3":
-            lost = sorted({"specVersion", "eduPersonAssurance", "cpr"} - {row.name for row in read.rows})
-            if lost:
-                what = f"{each.attribute_map}.yaml has no row for {', '.join(lost)}: everybody would be refused"
-                yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
 
 
 def _opened(settings: config.Config) -> Store:

@@ -11,7 +11,7 @@ from broker.core.eid import admitted, completed
 from broker.core.entities import Assurance, Controller, Service, Upstream
 from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
 from broker.core.evaluation import evaluate
-from broker.core.levels import Meets, answer
+from broker.core.levels import Meets, answer, nsis
 from broker.core.policy import Decision, Effect, Login, PolicySet, Reason
 from broker.core.proofs import MAIL, Proved
 from broker.core.steps import ProveMailbox
@@ -74,12 +74,26 @@ class Rules:
         cap = institution.max_assurance if institution else Assurance.SELF_ASSERTED
         return {wanted: met for wanted, met in upstream.meets.items() if (said(wanted) or cap) <= cap}
 
-    def vouched(self, transaction: Transaction) -> Authentication | None:
+    def came(self, authentication: Authentication, now: datetime) -> str | None:
+        """Give the class of an authentication; None where it says none.
+
+        The national eID's is its NSIS level as it was read, of whatever attributes: no service is told of more than
+        the person was let in with, and the class beside the level tells how, not how surely.
+        """
+        if self.upstreams[authentication.upstream].profile != "oiosaml3":
+            return authentication.authn_context
+        try:
+            read = self.reading(authentication, now).assurance
+        except AttributesRefused:
+            return None
+        return nsis(read) if read and read is not Assurance.SELF_ASSERTED else None
+
+    def vouched(self, transaction: Transaction, now: datetime) -> Authentication | None:
         """Give the authentication with the class that the service is told; None where it is none that it asked for."""
         authentication = transaction.authentication
         if authentication is None:
             return None
-        told = answer(transaction.request, authentication.authn_context, self.meets(authentication))
+        told = answer(transaction.request, self.came(authentication, now), self.meets(authentication))
         return None if told is None else replace(authentication, authn_context=told or None)
 
     def giver(self, authentication: Authentication | None) -> Controller | None:

@@ -49,7 +49,7 @@ def test_a_missing_map_is_a_fault(folder: Path) -> None:
     assert "library.yaml" in faults(folder, BROKER_UPSTREAMS__NEMID__ATTRIBUTE_MAP="library")[0]
 
 
-@pytest.mark.parametrize("lost", ["specVersion", "eduPersonAssurance", "cpr"])
+@pytest.mark.parametrize("lost", ["specVersion", "eduPersonAssurance", "ial", "aal", "cpr"])
 def test_a_map_that_loses_what_is_demanded_is_a_fault(folder: Path, lost: str) -> None:
     """Without version or level everybody is refused, without a CPR number nobody becomes a borrower."""
     path = folder / "attribute_maps" / "oiosaml3.yaml"
@@ -57,6 +57,15 @@ def test_a_map_that_loses_what_is_demanded_is_a_fault(folder: Path, lost: str) -
     path.write_text("".join(line for line in lines if f"name: {lost}," not in line and f"name: {lost}}}" not in line))
     (told,) = faults(folder)
     assert told.startswith(f"upstreams.nemid.attribute_map: oiosaml3.yaml has no row for {lost}: everybody")
+
+
+@pytest.mark.parametrize("profile", ["saml", "wayf"])
+def test_the_map_is_no_other_profiles(folder: Path, profile: str) -> None:
+    """Whoever reads NSIS levels by a profile that holds nobody to them would let in companies and any level."""
+    told = faults(folder, BROKER_UPSTREAMS__NEMID__PROFILE=profile)
+    where = "upstreams.nemid.attribute_map: "
+    (said,) = (each for each in told if each.startswith(where))
+    assert f"oiosaml3.yaml reads NSIS levels, which profile {profile} would hold nobody to" in said
 
 
 def test_metadata_without_a_key_is_a_fault(folder: Path) -> None:

@@ -2,15 +2,18 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from broker import attribute_maps
 from broker.core.attributes import AttributeMap, Row, WireAttribute
-from broker.core.entities import Institution, Service, Text, Upstream
+from broker.core.entities import Assurance, Institution, Service, Text, Upstream
 from broker.core.policy import PolicySet
 from broker.core.proofs import Proved
 from broker.core.transaction import Authentication, AuthnRequest, Transaction
 from broker.rules import Rules
+from tests.plugins.eid_messages import NSIS, said
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORDS = Text("words", "ord")
@@ -50,6 +53,78 @@ def test_a_proved_address_is_written_to_where_the_upstream_named_none(sent: tupl
     proof = Proved("mail", "proved@post.example", NOW, NOW + timedelta(days=1))
     came = replace(CAME, attributes=(WireAttribute("mail", sent),) if sent else ())
     assert RULES.reading(came, NOW, (proof,)).attributes.one("mail") == mail
+
+
+LEVEL = f"{NSIS}loa/"
+EID = Institution("https://eid.example", may_assert=frozenset({"cpr"}))
+NEMLOGIN = Upstream(
+    "nemid", "oiosaml3", EID.entity_id, "https://sp.example", "oiosaml3", WORDS, (EID,), least=Assurance.SELF_ASSERTED
+)
+MAPS = attribute_maps.load(Path(__file__).resolve().parent.parent / "attribute_maps").maps
+
+
+def of_eid(values: dict[str, str], upstream: Upstream = NEMLOGIN) -> tuple[Rules, Authentication]:
+    """Give rules with a national eID, and an authentication by it, of the class that says most."""
+    attributes = tuple(WireAttribute(name, (value,)) for name, value in values.items())
+    came = replace(
+        CAME, upstream="nemid", institution=EID.entity_id, attributes=attributes, authn_context=f"{LEVEL}High"
+    )
+    return replace(RULES, upstreams={"nemid": upstream}, maps=MAPS), came
+
+
+@pytest.mark.parametrize("cap", list(Assurance))
+@pytest.mark.parametrize(
+    ("values", "level"),
+    [
+        ({"loa": "Low"}, "Low"),
+        ({"loa": "Substantial"}, "Substantial"),
+        ({"loa": "High"}, "High"),
+        ({"loa": "High", f"{NSIS}ial": "Low"}, "Low"),
+        ({"loa": "High", f"{NSIS}aal": "Substantial"}, "Substantial"),
+        ({"loa": "High", f"{NSIS}ial": "Substantial", f"{NSIS}aal": "Low"}, "Low"),
+        ({"loa": "Low", f"{NSIS}ial": "High", f"{NSIS}aal": "High"}, "Low"),
+        ({"loa": "High", f"{NSIS}aal": "Sure"}, None),
+        ({"loa": "Sure"}, None),
+        ({"loa": "4"}, None),
+        ({"loa": f"{LEVEL}High"}, None),
+        ({"loa": "high"}, None),
+        ({"loa": None}, None),
+    ],
+)
+def test_the_class_of_the_national_eid_is_the_level_that_was_read(
+    values: dict[str, str | None], level: str | None, cap: Assurance
+) -> None:
+    """Of all its parts the lowest, no more than it is good for; who is let in by nothing is told of as nothing."""
+    rules, came = of_eid(said(**values), replace(NEMLOGIN, institutions=(replace(EID, max_assurance=cap),)))
+    told = min(cap, Assurance.named(level)) if level else Assurance.SELF_ASSERTED
+    expected = None if told is Assurance.SELF_ASSERTED else f"{LEVEL}{told.name.capitalize()}"
+    assert rules.came(came, NOW) == expected
+
+
+def test_who_is_not_let_in_is_of_no_class() -> None:
+    """A level below what is configured satisfies no service, though it be one that it asked for."""
+    rules, came = of_eid(said(loa="Low"), replace(NEMLOGIN, least=Assurance.SUBSTANTIAL))
+    assert rules.came(came, NOW) is None
+
+
+def test_another_upstreams_class_is_its_own_word() -> None:
+    """What an institution says of how it authenticated is read by no map."""
+    assert RULES.came(CAME, NOW) == "x"
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"), [((), "Low"), (("Low",), "Low"), (("High",), None), (("Low", "High"), "Low")]
+)
+def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: str | None) -> None:
+    """Whatever it asks for, and whatever class stood beside the level."""
+    rules, came = of_eid(said(loa="High", **{f"{NSIS}ial": "Low"}))
+    classes = tuple(LEVEL + each for each in asked)
+    request = AuthnRequest(
+        "_r1", "my-loans", "https://loans.example", "https://loans.example/acs", authn_contexts=classes
+    )
+    begun = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, request, upstream="nemid", authentication=came)
+    vouched = rules.vouched(begun, NOW)
+    assert (vouched and vouched.authn_context) == (told and LEVEL + told)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from broker.core.steps import (
     VerifyPin,
 )
 from broker.core.subject_ids import MINTED
-from broker.core.transaction import Account, Errand, Transaction
+from broker.core.transaction import Account, Authentication, Errand, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ class Terms:
     lacking: Callable[[Transaction, datetime], ProveMailbox | None]
     ways: tuple[str, ...]  # the upstreams this request may take
     local: frozenset[str] = frozenset()  # those of them where the library system itself knows the person
+    came: Callable[[Authentication, datetime], str | None] = lambda authentication, _: authentication.authn_context
     meets: Meets = field(default_factory=dict)  # what the upstream's classes are good for
     ids: Mapping[str, str] = field(default_factory=dict)  # those that we make for this person at this service
 
@@ -62,7 +63,7 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     """Say what comes next. Total: every transaction has exactly one next step."""
     if transaction.errand is Errand.PIN_BY_MAIL:
         return Done()  # nobody is logged in for it, and nothing is learnt of anybody
-    unknown = _unknown(transaction, terms)
+    unknown = _unknown(transaction, terms, now)
     if unknown:
         return unknown
     if transaction.errand is Errand.CHOICES:
@@ -78,7 +79,7 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     return _permitted(transaction, decision, terms, now)
 
 
-def _unknown(transaction: Transaction, terms: Terms) -> Step | None:
+def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | None:
     """Say what comes before the person is known as well as the request asks; None where they are."""
     if transaction.upstream is None:
         return _unless_passive(transaction, Choose(terms.ways))
@@ -87,7 +88,7 @@ def _unknown(transaction: Transaction, terms: Terms) -> Step | None:
     local = transaction.upstream in terms.local
     if transaction.authentication is None:
         return _unless_passive(transaction, VerifyPin()) if local else Authenticate(transaction.upstream)
-    met = answer(transaction.request, transaction.authentication.authn_context, terms.meets)
+    met = answer(transaction.request, terms.came(transaction.authentication, now), terms.meets)
     if met is None or (local and transaction.errand is Errand.PIN):
         # Who guessed a PIN must not be able to make a new one of it.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)

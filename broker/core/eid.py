@@ -14,7 +14,7 @@ from broker.core.attributes import ASSURANCE, Attributes, Reading, WireAttribute
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.numbers import CPR
-from broker.core.values import level
+from broker.core.values import NSIS, level
 
 PROFESSIONAL: Final = "https://data.gov.dk/model/core/eid/professional/"
 BORN: Final = "schacDateOfBirth"
@@ -22,6 +22,12 @@ _VERSION: Final = re.compile(r"(OIO|DK)-SAML-([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9
 # The oldest of each series whose names a map of ours knows; newer ones have changed no name (OIOSAML 4.0.0).
 _OLDEST: Final = {"OIO": (3, 0), "DK": (2, 0)}
 _PARTS: Final = ("ial", "aal")
+_LOA: Final = "loa"
+# What names a company under whatever profile's names: the last part of a Name, in small letters (OIOSAML 2 and WAYF).
+_COMPANY: Final = frozenset(
+    {"cvr", "rid", "cvrnumberidentifier", "ridnumberidentifier", "productionunitidentifier", "senumberidentifier"}
+)
+_EMPLOYEE: Final = re.compile(r"(?i)\b(CVR|RID):[0-9]{8}")
 
 
 def admitted(
@@ -36,7 +42,7 @@ def admitted(
     _refuse_professionals(said, name_id)
     if not _known_version(reading.attributes.one("specVersion")):
         raise AttributesRefused("spec_version")
-    found = _level(reading, upstream)
+    found = _level(reading, said, upstream)
     if found is None:
         raise AttributesRefused("level_missing", ASSURANCE)
     if found < upstream.least:
@@ -64,9 +70,15 @@ def completed(reading: Reading, today: date) -> Reading:
 
 
 def _refuse_professionals(said: Sequence[WireAttribute], name_id: str | None) -> None:
-    """Refuse who logged in for a company, by whatever stands below the professional names, known to a map or not."""
-    claimed = (each.name for each in said if any(value.strip() for value in each.values))
-    if (name_id or "").startswith(PROFESSIONAL) or any(name.startswith(PROFESSIONAL) for name in claimed):
+    """Refuse who logged in for a company, by whatever says so under whatever names, known to a map or not."""
+    texts = [name_id or "", *(value for each in said for value in each.values)]
+    claimed = {each.name for each in said if any(value.strip() for value in each.values)}
+    if (
+        (name_id or "").startswith(PROFESSIONAL)
+        or any(name.startswith(PROFESSIONAL) for name in claimed)
+        or not _COMPANY.isdisjoint(re.split("[:/]", name)[-1].casefold() for name in claimed)
+        or any(_EMPLOYEE.search(text) for text in texts)
+    ):
         raise AttributesRefused("company_identity")
 
 
@@ -75,16 +87,23 @@ def _known_version(written: str | None) -> bool:
     return found is not None and (int(found[2]), int(found[3])) >= _OLDEST[found[1]]
 
 
-def _level(reading: Reading, upstream: Upstream) -> Assurance | None:
-    """Give the lowest of what came, overall and in parts; the older scale only where it is configured, and alone."""
+def _level(reading: Reading, said: Sequence[WireAttribute], upstream: Upstream) -> Assurance | None:
+    """Give the lowest of what came, overall and in parts; the older scale only where it is configured, and alone.
+
+    None where any of them came and is no level: one that cannot be read may have been the lowest.
+    """
+    came = {each.name.removeprefix(NSIS) for each in said} | {name for name, _ in reading.withheld}
+    came |= set(reading.attributes)
     overall = reading.assurance
-    if overall is None and upstream.assurance_level:
+    if overall is None and upstream.assurance_level and came.isdisjoint({_LOA, ASSURANCE}):
         overall = level(reading.attributes.one("assuranceLevel") or "")
-    if overall is None:
+    parts = (value for name in _PARTS if name in came for value in reading.attributes.get(name, ("",)))
+    found = [overall, *map(level, parts)]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
         return None
     cap = max((each.max_assurance for each in upstream.institutions), default=Assurance.HIGH)
-    parts = [each for each in (level(reading.attributes.one(name) or "") for name in _PARTS) if each]
-    return min(overall, cap, *parts)
+    return min(cap, *known)
 
 
 def _birth_date(number: str | None, written: str, today: date) -> date | None:

@@ -15,7 +15,7 @@ _LONGEST: Final = 1024
 _DOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
 # Bidirectional overrides: a name with one shows another text on the consent screen than the one that leaves.
 _BIDI: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
-_NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
+NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
 _LEVELS: Final = {
     "1": Assurance.SELF_ASSERTED,
     "2": Assurance.LOW,
@@ -74,7 +74,7 @@ def said(authn_class: str) -> Assurance | None:
 
 def level(value: str) -> Assurance | None:
     """Read WAYF's 1-4, an NSIS level, or an NSIS URL that ends in one; None for anything else (design 5)."""
-    if value.startswith(_NSIS):
+    if value.startswith(NSIS):
         value = value.rpartition("/")[2]
     return _LEVELS.get(value.casefold())
 

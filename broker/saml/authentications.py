@@ -7,9 +7,8 @@ from lxml import etree
 
 from broker.core.attributes import WireAttribute
 from broker.core.entities import UNSPECIFIED, Assurance
-from broker.core.levels import LOA, nsis
 from broker.core.transaction import Authentication
-from broker.core.values import level, said
+from broker.core.values import said
 from broker.saml.answers import Claim, moment, saml, text
 from broker.saml.names import UNSPECIFIED_CLASS
 
@@ -35,7 +34,7 @@ def authentication(claim: Claim) -> Authentication:
         authorities=claim.authorities,
         attributes=attributes(claim.assertion),
         authn_instant=claim.instants[0],
-        authn_context=_level_class(claim) if manner.nsis else _authn_context(claim),
+        authn_context=None if manner.nsis else _authn_context(claim),  # there an attribute says it (Rules.came)
         received=claim.answer.now,
         assertion_until=min(end for end in ends if end) + manner.longer,
         name_id=text(name_id) or None,
@@ -54,14 +53,6 @@ def _authn_context(claim: Claim) -> str | None:
     cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
     least = said(written)
     return UNSPECIFIED_CLASS if least and least > cap else written or None
-
-
-def _level_class(claim: Claim) -> str | None:
-    """Give the class of the NSIS level in the attribute: the class beside it tells how, and not how surely."""
-    found = [level(value) for each in attributes(claim.assertion) if each.name == LOA for value in each.values]
-    known = [each for each in found if each is not None]
-    cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
-    return nsis(min(known)) if known and len(known) == len(found) and min(known) <= cap else UNSPECIFIED_CLASS
 
 
 def attributes(assertion: etree._Element) -> tuple[WireAttribute, ...]:

@@ -47,7 +47,7 @@ class Leaving:
         "over": it left before, too long ago or as another; "changed": a fact came in between, and all is decided anew.
         """
         desk, now, transaction = self.desk, self.desk.now(), held.transaction
-        authentication = desk.broker.rules.vouched(transaction)
+        authentication = desk.broker.rules.vouched(transaction, now)
         issued = desk.broker.issuance.ids(held, step, now)
         if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
             return "over"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker import attribute_maps
-from broker.core.attributes import Reading, WireAttribute, canonical
+from broker.core.attributes import AttributeMap, Reading, Row, WireAttribute, canonical
 from broker.core.eid import admitted, completed
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
@@ -28,6 +28,13 @@ def read(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upst
     wires = [WireAttribute(name, (value,)) for name, value in values.items()]
     plain = canonical(wires, MAPS["oiosaml3"], upstream.institutions[0], TODAY)
     return admitted(plain, wires, name_id, upstream, TODAY)
+
+
+def several(values: Mapping[str, tuple[str, ...]], upstream: Upstream = NEMLOGIN) -> Reading:
+    """Read an assertion of which some attributes have several values, or none."""
+    wires = [WireAttribute(name, (value,)) for name, value in said(loa=None).items()]
+    wires += [WireAttribute(name, found) for name, found in values.items()]
+    return admitted(canonical(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream, TODAY)
 
 
 def cause(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> str:
@@ -90,12 +97,34 @@ def test_a_level_that_is_none_is_refused(loa: str | None) -> None:
     assert cause(said(loa=loa)) == "level_missing"
 
 
-def test_two_levels_are_none() -> None:
-    """Which of two would count is anybody's guess."""
-    wires = [WireAttribute(name, (value,)) for name, value in said(loa=None).items()]
-    wires.append(WireAttribute(f"{NSIS}loa", ("High", "Low")))
+@pytest.mark.parametrize("loa", [("High", "Low"), ("Sure",), ("",), ()])
+def test_no_older_level_takes_the_place_of_one_that_came(loa: tuple[str, ...]) -> None:
+    """Two, a misspelt and an empty one are none; what they were meant to be may have been lower."""
+    old_too = replace(NEMLOGIN, assurance_level=True)
+    for values, upstream in (({}, NEMLOGIN), ({OLD: ("4",)}, old_too)):
+        with pytest.raises(AttributesRefused, match="level_missing"):
+            several({f"{NSIS}loa": loa, **values}, upstream)
+
+
+@pytest.mark.parametrize("loa", [{f"{NSIS}loa": ("High",)}, {OLD: ("4",)}], ids=["level", "older level"])
+@pytest.mark.parametrize("part", ["ial", "aal"])
+@pytest.mark.parametrize("came", [("High", "Low"), ("Sustantial",), ("high",), ("4",), ("",), ()])
+def test_a_part_that_is_no_level_is_refused(loa: dict[str, tuple[str, ...]], part: str, came: tuple[str, ...]) -> None:
+    """Which of two would count, and what was meant, is anybody's guess; absent is something else."""
+    old_too = replace(NEMLOGIN, assurance_level=True)
+    assert several(loa, old_too).assurance is Assurance.HIGH
     with pytest.raises(AttributesRefused, match="level_missing"):
-        admitted(canonical(wires, MAPS["oiosaml3"], EID, TODAY), wires, PERSON, NEMLOGIN, TODAY)
+        several({**loa, f"{NSIS}{part}": came}, old_too)
+
+
+def test_parts_are_read_by_whatever_name_the_map_has() -> None:
+    """A map of one's own may call them otherwise, and take any value: the lowest counts still."""
+    rows = [row for row in MAPS["oiosaml3"].rows if row.name != "ial"]
+    own = AttributeMap("own", (*rows, Row("urn:x:ial", "ial")))
+    for values, level in ((("High",), Assurance.HIGH), (("High", "Substantial"), Assurance.SUBSTANTIAL)):
+        wires = [WireAttribute(name, (value,)) for name, value in said(loa="High").items()]
+        wires.append(WireAttribute("urn:x:ial", values))
+        assert admitted(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN, TODAY).assurance is level
 
 
 @pytest.mark.parametrize("part", ["ial", "aal"])
@@ -152,9 +181,32 @@ def test_a_professional_is_refused(name: str, value: str) -> None:
     assert read(said(**{f"{CORE}eid/professional/{name}": ""})).assurance is not None
 
 
-def test_a_professional_name_id_is_refused() -> None:
+@pytest.mark.parametrize(
+    "name_id", [PROFESSIONAL, "C=DK,O=Firma ApS // CVR:12345678,CN=Eva,Serial=CVR:12345678-RID:87654321"]
+)
+def test_a_professional_name_id_is_refused(name_id: str) -> None:
     """Even where no attribute says so."""
-    assert cause(said(), PROFESSIONAL) == "company_identity"
+    assert cause(said(), name_id) == "company_identity"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dk:gov:saml:attribute:CvrNumberIdentifier", "12345678"),
+        ("dk:gov:saml:attribute:RidNumberIdentifier", "87654321"),
+        ("dk:gov:saml:attribute:ProductionUnitIdentifier", "1000000000"),
+        ("dk:gov:saml:attribute:SENumberIdentifier", "12345678"),
+        ("urn:oid:0.9.2342.19200300.100.1.1", "CVR:12345678-RID:87654321"),
+        ("urn:oid:2.5.4.5", "cvr:12345678-rid:87654321"),
+        ("eduPersonPrincipalName", "CVR:12345678-RID:87654321@sikker-adgang.dk"),
+        ("cvr", "12345678"),
+        ("rid", "87654321"),
+    ],
+)
+def test_a_company_is_refused_under_the_names_of_other_profiles(name: str, value: str) -> None:
+    """Those of OIOSAML 2 and of WAYF, which this map does not read; an empty one says nothing."""
+    assert cause(said(**{name: value})) == "company_identity"
+    assert read(said(**{name: ""})).assurance is not None
 
 
 def test_a_cpr_uuid_takes_the_leave_of_a_cpr_number() -> None:

@@ -15,8 +15,9 @@ from broker.demo import hub
 from broker.demo.library import Landing
 from broker.demo.nemlogin import Choice
 from broker.demo.personas import Persona, persona
-from broker.demo.setting import HUB
+from broker.demo.setting import EID, HUB
 from broker.saml import bindings
+from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
 from tests.plugins.house import House, Person, mark
 
@@ -130,6 +131,18 @@ def test_the_service_hears_the_level_that_came(old_house: House) -> None:
     assert agreed(nemlogin, log_in(nemlogin, "eva", level="High")).authn_context == (
         "https://data.gov.dk/concept/core/nsis/loa/High"
     )
+
+
+@pytest.mark.parametrize(("level", "status"), [("High", "Success"), ("Substantial", "Responder / NoAuthnContext")])
+def test_a_services_demand_is_held_against_the_level(old_house: House, level: str, status: str) -> None:
+    """Who was asked to come by High and came by less is not let in, and the service hears why."""
+    nemlogin = switched(old_house)
+    person = nemlogin.person()
+    high = "https://data.gov.dk/concept/core/nsis/loa/High"
+    away = ask(person, contexts(high), listing(EID), service="my-loans")
+    page = person.get(person.deliver(*answer(nemlogin, away.location, Choice(persona("eva"), level))).location)
+    landing = nemlogin.landing(person.agree(page) if status == "Success" else page)
+    assert (landing.status, landing.authn_context) == (status, high if status == "Success" else None)
 
 
 def test_a_cancelled_login_needs_no_signature(old_house: House) -> None:

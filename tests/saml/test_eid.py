@@ -18,7 +18,7 @@ from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
 from broker.core.transaction import Authentication, Outstanding
 from broker.saml import bindings, gate, metadata, signature
 from broker.saml.names import AUTHN_REQUEST
-from tests.plugins.eid_messages import NSIS, message, said
+from tests.plugins.eid_messages import NSIS, message
 from tests.plugins.saml_parties import (
     CN,
     EID,
@@ -33,6 +33,7 @@ from tests.plugins.saml_parties import (
     edit,
     idp_entity,
     key_descriptor,
+    say,
     stamp,
 )
 
@@ -40,6 +41,7 @@ LEVEL = f"{NSIS}loa/"
 PERSON = "https://data.gov.dk/eid/Person"
 MFA = "https://refeds.org/profile/mfa"
 STATEMENT = "saml:Assertion/saml:AuthnStatement"
+CLASS = f"{STATEMENT}/saml:AuthnContext/saml:AuthnContextClassRef"
 CONDITIONS = "saml:Assertion/saml:Conditions"
 CONFIRMED = "saml:Assertion/saml:Subject/saml:SubjectConfirmation/saml:SubjectConfirmationData"
 SPACES = {"samlp": "urn:oasis:names:tc:SAML:2.0:protocol", "saml": "urn:oasis:names:tc:SAML:2.0:assertion"}
@@ -138,22 +140,34 @@ def test_what_a_service_asks_is_mapped(
     assert refused.value.refusal == NO_AUTHN_CONTEXT
 
 
-@pytest.mark.parametrize("level", ["Low", "Substantial", "High"])
-def test_the_class_told_is_the_level_that_came(parties: Parties, level: str) -> None:
-    """By the attribute, whatever class stands beside it: that is what a service's demand is held against."""
-    answer = parties.receive(message(parties, values=said(loa=level)), "eid").answer
+def test_the_class_beside_the_level_is_not_kept(parties: Parties) -> None:
+    """It tells how, and not how surely: what services are told is read from the attributes (tests/test_rules.py)."""
+    answer = parties.receive(message(parties, say(CLASS, LEVEL + "High")), "eid").answer
     assert isinstance(answer, Authentication)
-    assert answer.authn_context == LEVEL + level
+    assert answer.authn_context is None
 
 
-@pytest.mark.parametrize("loa", [None, "Sure", "", "4"])
-def test_no_class_is_told_without_a_level(parties: Parties, loa: str | None) -> None:
-    """Nothing is vouched for that nobody said."""
-    answer = parties.receive(message(parties, values=said(loa=loa)), "eid").answer
-    assert isinstance(answer, Authentication)
-    assert answer.authn_context == {"4": LEVEL + "High"}.get(
-        loa or "", "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
-    )
+@pytest.mark.parametrize(
+    ("form", "cause"),
+    [
+        ("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", ""),
+        ("urn:oasis:names:tc:SAML:2.0:nameid-format:transient", ""),
+        ("urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified", "eid_name"),
+        ("urn:oasis:names:tc:SAML:1.1:nameid-format:X509SubjectName", "eid_name"),
+        ("urn:oasis:names:tc:SAML:2.0:nameid-format:Persistent", "eid_name"),
+        (None, "eid_name"),
+    ],
+)
+def test_a_name_of_another_format_is_none_of_the_national_eids(parties: Parties, form: str | None, cause: str) -> None:
+    """The profile knows persistent and transient; under another, the same text is another kind of name."""
+
+    def change(root: Any) -> None:
+        name = root.find(".//{*}NameID")
+        name.attrib.pop("Format", None)
+        if form:
+            name.set("Format", form)
+
+    assert outcome(parties, message(parties, change), "eid") == cause
 
 
 def outcome(parties: Parties, xml: bytes, upstream: str, **more: Any) -> str:
