@@ -284,6 +284,44 @@ def test_all_faults_are_told_at_once(write: Write) -> None:
         assert each in found
 
 
+MFA, LOA = "https://refeds.org/profile/mfa", "https://data.gov.dk/concept/core/nsis/loa/"
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+MEETS = [
+    ("wayf", MFA, PASSWORD, PASSWORD),
+    ("wayf", MFA, "https://refeds.org/profile/sfa", "https://refeds.org/profile/sfa"),
+    ("wayf", MFA, f"{LOA}Low", f"{LOA}Low"),
+    ("wayf", MFA, "2", "2"),
+    ("wayf", f"{LOA}High", MFA, MFA),
+    ("wayf", f"{LOA}High", f"{LOA}Substantial", f"{LOA}Substantial"),
+    ("wayf", "http://eidas.europa.eu/LoA/high", f"{LOA}Substantial", f"{LOA}Substantial"),
+    ("wayf", MFA, f"{LOA}Substantial", None),
+    ("wayf", MFA, "https://idp.example/two-factors", None),
+    ("wayf", f"{LOA}Low", PASSWORD, None),
+    ("wayf", "https://portal.example/any", PASSWORD, None),
+    ("national-eid", f"{LOA}High", f"{LOA}Low", f"{LOA}Low"),
+    ("pin", MFA, PASSWORD, "a PIN"),
+    ("pin", f"{LOA}Low", PASSWORD, "a PIN"),
+    ("pin", "http://eidas.europa.eu/LoA/low", "https://pin.example", "a PIN"),
+    ("pin", "https://portal.example/any", PASSWORD, None),
+]
+
+
+@pytest.mark.parametrize(("upstream", "wanted", "given", "less"), MEETS)
+def test_no_class_is_declared_as_good_as_one_that_says_more(
+    write: Write, upstream: str, wanted: str, given: str, less: str | None
+) -> None:
+    """A PIN, a password and a low level meet neither a second factor nor a higher one, whatever is configured."""
+    pin = '[upstreams.pin]\nprofile = "library"\nlabel = {en = "PIN", da = "PIN"}\n'
+    text = GOOD.replace("[upstreams.wayf]", f"{pin}[upstreams.wayf]")
+    line = f'authn_contexts = {{"{wanted}" = ["https://strong.example", "{given}"]}}\n'
+    path = write(text.replace(f"[upstreams.{upstream}]\n", f"[upstreams.{upstream}]\n{line}"))
+    if less is None:
+        assert load(path, {}).upstreams[upstream].authn_contexts[wanted][1] == given
+        return
+    (told,) = faults(path)
+    assert f"upstreams.{upstream}.authn_contexts.{wanted}: {less} is not as good as that (leave it out" in told
+
+
 @pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080", "http://library.localhost/broker"])
 def test_http_is_accepted_on_this_machine_only(write: Write, url: str) -> None:
     """A demo needs no certificate; its short secrets are no fault there, the obvious ones still are."""

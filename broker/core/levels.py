@@ -5,9 +5,42 @@ from typing import Final
 
 from broker.core.entities import Assurance
 from broker.core.transaction import AuthnRequest
+from broker.core.values import said
 
 LOA: Final = "https://data.gov.dk/concept/core/nsis/loa"
 _NSIS: Final = {f"{LOA}/" + each.name.capitalize(): each for each in Assurance if each is not Assurance.SELF_ASSERTED}
+
+_CLASSES: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
+# One factor or none: a password, a line, an address, or that there was a session (saml-authn-context 3.4).
+_WEAK: Final = frozenset(
+    {
+        "https://refeds.org/profile/sfa",
+        *(
+            _CLASSES + each
+            for each in (
+                "Password",
+                "PasswordProtectedTransport",
+                "InternetProtocol",
+                "InternetProtocolPassword",
+                "PreviousSession",
+                "Telephony",
+                "NomadTelephony",
+                "PersonalTelephony",
+                "AuthenticatedTelephony",
+            )
+        ),
+    }
+)
+
+
+def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
+    """Say whether ``given`` is known to say less than ``wanted``; ``pin``: it is of four digits, of no level at all.
+
+    A class that nobody has given a level is the administrator's to judge.
+    """
+    demanded = said(wanted)
+    offered = Assurance.SELF_ASSERTED if pin else Assurance.LOW if given in _WEAK else said(given)
+    return demanded is not None and offered is not None and offered < demanded
 
 
 def nsis(level: Assurance) -> str:

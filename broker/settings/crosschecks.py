@@ -6,6 +6,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
+from broker.core.levels import overstates
 from broker.settings.sources import Given, Place, variable
 
 SHORTEST_SECRET: Final = 16
@@ -87,6 +88,20 @@ def _upstreams(given: Given) -> Iterator[Fault]:
             yield Fault(
                 given.where((*place, "attribute_map")), "is missing", "name a file of the attribute_maps folder"
             )
+
+
+def _classes(given: Given) -> Iterator[Fault]:
+    """Refuse a class said to be as good as one that is known to say more: no setting makes a second factor of it."""
+    for place, table in _tables(given, "upstreams"):
+        pin, meets = table.get("profile") == "library", table.get("authn_contexts")
+        if not isinstance(meets, dict):
+            continue
+        for wanted in meets:
+            less = [each for each in _texts(meets, wanted) if overstates(wanted, each, pin=pin)]
+            if less:
+                where = given.where((*place, "authn_contexts", wanted))
+                what = f"{'a PIN' if pin else ', '.join(less)} is not as good as that"
+                yield Fault(where, what, "leave it out, or name classes of at least that level")
 
 
 def _only(given: Given) -> Iterator[Fault]:
@@ -196,6 +211,7 @@ def _origin(given: Given) -> Iterator[Fault]:
 
 CHECKS: Final[tuple[Callable[[Given], Iterator[Fault]], ...]] = (
     _upstreams,
+    _classes,
     _only,
     _aliases,
     _scope,
