@@ -20,6 +20,7 @@ LOA = "https://data.gov.dk/concept/core/nsis/loa/"
 CLASS = "saml:Assertion/saml:AuthnStatement/saml:AuthnContext/saml:AuthnContextClassRef"
 BOTH = (f"{LOA}Substantial", f"{LOA}High")
 KEY = "BROKER_UPSTREAMS__WAYF__AUTHN_CONTEXTS"
+OWN = "https://idp.example/two-factors"
 MAPPED = {KEY: json.dumps({MFA: BOTH})}
 
 
@@ -88,15 +89,15 @@ def test_row_49_a_password_is_no_mfa(house: House) -> None:
 
 
 @pytest.mark.profile(49)
-@pytest.mark.parametrize("environment", [{KEY: json.dumps({MFA: [PASSWORD]})}], ids=["a careless configuration"])
+@pytest.mark.parametrize("environment", [{KEY: json.dumps({MFA: [OWN]})}], ids=["a careless configuration"])
 def test_row_49_no_configuration_says_more_than_the_institution_is_good_for(house: House) -> None:
-    """A password that somebody configured to be MFA is none where the institution is capped below it."""
+    """A class of its own that somebody configured to be MFA is none where the institution is capped below it."""
     person = house.person()
     rules = house.broker.rules
     upstream = rules.upstreams["wayf"]
     capped = [replace(each, max_assurance=Assurance.LOW) for each in upstream.institutions]
     object.__setattr__(upstream, "institutions", tuple(capped))
-    page = come_back(person, ask(person, contexts(MFA), TO_AU), "asta")
+    page = come_back(person, ask(person, contexts(MFA), TO_AU), "asta", say(CLASS, OWN))
     assert mark(page) == ("refuse", "assurance_too_low")
 
 
