@@ -49,6 +49,13 @@ def edit(folder: Path) -> Edit:
     return change
 
 
+def test_the_national_eid_lowers_nobody(edit: Edit) -> None:
+    """It knows no affiliation, so that of everybody who comes by it a category would seem to be lost."""
+    folder = edit("by: [wayf], categories", "by: [wayf, nemid], categories", "private.yaml")
+    (told,) = faults(folder)
+    assert told.startswith("policies/private.yaml:20: lowers by nemid, of whom no file asks an affiliation")
+
+
 def faults(folder: Path) -> list[str]:
     """Give the faults of the policies in ``folder``."""
     with pytest.raises(ConfigurationFaults) as found:
@@ -186,6 +193,17 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
             "expires_after: 12",
             "borrower.expires_after: must be a span like 24 months or 2 years",
         ),
+        (
+            "upgrades: [PRIVATE]",
+            "lowers: {by: library, categories: [EMPLOYEE]}",
+            "policies/student.yaml:17: lowers by library, of whom no file asks an affiliation",
+        ),
+        (
+            "email: {from: mail, set: create}",
+            "email: {from: mail, set: always}",
+            "policies/student.yaml:26: email with set: always: a login would undo what the person or the desk",
+        ),
+        ("email: {from: mail, set: create}", "phone: {from: mail, set: always}", "phone with set: always"),
         ("set: create", "set: never", "borrower.fields.email.set: input should be 'create', 'if_empty' or 'always'"),
         ("owner:", "owner: 0101901234\n#", "policies/student.yaml:6: holds what looks like a CPR number"),
         (

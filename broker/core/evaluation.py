@@ -26,7 +26,7 @@ BORROWER_NUMBER: Final = "borrower_number"
 # What a service gets only under its own name, never as a member of a category (design 6).
 NEVER_BY_CATEGORY: Final = frozenset({CPR, BORROWER_NUMBER})
 
-_AFFILIATIONS: Final = ("eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation")
+AFFILIATIONS: Final = ("eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation")
 # Whom an institution has seen and keeps papers on. A list of who is not would let in every word it does not know.
 _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
@@ -142,7 +142,7 @@ def _may_lower(policy: Policy, login: Login) -> bool:
     policy lists: a student of a department, or one whom only the primary affiliation calls a student, has not left.
     """
     lowers = policy.borrower.lowers if policy.borrower else None
-    told = lowers is not None and login.upstream in lowers.by and login.withheld.isdisjoint(_AFFILIATIONS)
+    told = lowers is not None and login.upstream in lowers.by and login.withheld.isdisjoint(AFFILIATIONS)
     return told and _roles(login).isdisjoint(_IN_PERSON)
 
 
@@ -182,7 +182,7 @@ def _leaving(
 
 
 def _roles(login: Login) -> set[str]:
-    return {value.partition("@")[0].casefold() for name in _AFFILIATIONS for value in _of(login.attributes, name)}
+    return {value.partition("@")[0].casefold() for name in AFFILIATIONS for value in _of(login.attributes, name)}
 
 
 def _cpr_kept(login: Login, service: Service) -> str | None:
@@ -215,4 +215,4 @@ def _known_in_person(login: Login) -> bool:
     roles = _roles(login)
     if roles:
         return not roles.isdisjoint(_IN_PERSON)
-    return login.assurance >= Assurance.SUBSTANTIAL and login.withheld.isdisjoint(_AFFILIATIONS)
+    return login.assurance >= Assurance.SUBSTANTIAL and login.withheld.isdisjoint(AFFILIATIONS)

@@ -8,13 +8,15 @@ from broker.core.categories import BUNDLES
 from broker.core.cpr import looks_like_cpr
 from broker.core.entities import Service
 from broker.core.errors import Fault
-from broker.core.evaluation import NEVER_BY_CATEGORY
+from broker.core.evaluation import AFFILIATIONS, NEVER_BY_CATEGORY
 from broker.core.places import Place
 from broker.core.policy import Policy, Release
 from broker.core.subject_ids import MINTED
 from broker.shapes import meant
 
 _NOT_ATTRIBUTES = frozenset({"upstream", "assurance"})
+# What the person gives the library and the desk corrects; no upstream knows better.
+_THEIR_OWN = frozenset({"email", "phone", "mobile"})
 
 
 def literals(octets: bytes, name: str) -> Iterator[Fault]:
@@ -40,9 +42,14 @@ def one_file(
     yield from _proofs(policy, folder)
     yield from _match(policy, folder)
     yield from _ways(policy, folder)
+    for field in policy.borrower.fields if policy.borrower else ():
+        if field.set == "always" and field.name in _THEIR_OWN:
+            mend = "write set: create, or set: if_empty"
+            what = f"{field.name} with set: always: a login would undo what the person or the desk has changed"
+            yield _fault(folder, field.place, what, mend)
 
 
-def across(policies: Iterable[Policy], folder: str) -> Iterator[Fault]:
+def across(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
     """Find what two files cannot both say: an affiliation or a precedence of another's."""
     for what in ("affiliation", "precedence"):
         first: dict[object, Policy] = {}
@@ -52,6 +59,7 @@ def across(policies: Iterable[Policy], folder: str) -> Iterator[Fault]:
                 mend = f"each {what} belongs to one file"
                 yield Fault(f"{folder}/{policy.file}:1", f"{what} {value} is also that of {first[value].file}", mend)
             first.setdefault(value, policy)
+    yield from _lowering(policies, folder)
 
 
 def overdue(policies: Iterable[Policy], folder: str, today: date) -> Iterator[Fault]:
@@ -197,6 +205,23 @@ def _ways(policy: Policy, folder: str) -> Iterator[Fault]:
         if place and way not in ways:
             mend = meant(way, ways) or "name it in an alternative of match"
             yield _fault(folder, place, f"nobody of this affiliation comes by {way!r}", mend)
+
+
+def _lowering(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
+    """Find who is said to lower a category and says nothing of affiliations, as a national eID or a PIN does not.
+
+    Of everybody who comes so it would seem that they have left (wizard.md R47).
+    """
+    telling: set[str] = set()
+    for alternative in (each for policy in policies for each in policy.match):
+        if any(each.name in AFFILIATIONS for each in alternative.conditions):
+            telling.update(value for each in alternative.conditions if each.name == "upstream" for value in each.values)
+    for policy in policies:
+        rule = policy.borrower
+        for way in rule.lowers.by if rule and rule.lowers else ():
+            if rule and way not in telling:
+                what = f"lowers by {way}, of whom no file asks an affiliation: everybody who comes so has none"
+                yield _fault(folder, rule.place, what, "name a university's way in")
 
 
 def _wired(release: Release, folder: str, service: Service, attribute_map: AttributeMap) -> Iterator[Fault]:
