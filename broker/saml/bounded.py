@@ -70,7 +70,7 @@ class Reading:
             if octets > _BETWEEN or marks > _MARKS:
                 raise MessageRefused("feed.unbroken")
             self._feed(piece)
-            if len(root) > 1:
+            if len(root) > 1 and root.tag == ENTITIES:  # of one entity all is kept
                 octets, marks = 0, 0
             yield
         self._parser.close()

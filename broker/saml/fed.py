@@ -10,7 +10,8 @@ from lxml import etree
 from broker.core.errors import Fault, MessageRefused
 from broker.saml import gate
 from broker.saml.aggregates import Entity
-from broker.saml.metadata import BOUNDS, Found, Metadata, described
+from broker.saml.checks import Bounds
+from broker.saml.metadata import Found, Metadata, described
 from broker.saml.names import ENTITY, MD, SAML, SIGNATURE
 from broker.saml.roles import IDP_ROLE, SP_ROLE, service, upstream
 
@@ -20,6 +21,10 @@ _SPACES: Final = {
     "shibmd": "urn:mace:shibboleth:metadata:1.0",
     "attr": "urn:oasis:names:tc:SAML:metadata:attribute",
 }
+# Ten times what the largest real entity has. Each fault against the schemas costs more than the one before: a hundred
+# thousand of them keep a worker for minutes, and again at each start.
+_BOUNDS: Final = Bounds(octets=2 * 1024 * 1024, nodes=20_000, attributes=20_000, namespaces=5_000)
+_MOST_TOLD: Final = 20
 _CATEGORIES: Final = etree.XPath(
     "md:Extensions/attr:EntityAttributes/saml:Attribute[@Name='http://macedir.org/entity-category']/saml:AttributeValue",
     namespaces=_SPACES,
@@ -47,7 +52,7 @@ def descriptors(
         name: replace(each, categories=frozenset(_values(found[name][0].element, _CATEGORIES)))
         for name, each in sps.items()
     }
-    return Metadata(idps, vouched), faults
+    return Metadata(idps, vouched), faults[:_MOST_TOLD]
 
 
 def scopes(entity: Entity) -> Sequence[str] | None:
@@ -63,15 +68,21 @@ def scopes(entity: Entity) -> Sequence[str] | None:
 
 def _unpacked(entity: Entity, faults: list[Fault]) -> Iterator[Found]:
     """Let an entity through the gate; without a signature of its own, which the feed's makes needless."""
-    root = etree.fromstring(entity.octets, etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True))
-    for each in root.findall(SIGNATURE):
-        root.remove(each)
     try:
-        element = gate.parse(etree.tostring(root, encoding="utf-8"), ENTITY, BOUNDS)
+        element = _gated(entity.octets)
     except MessageRefused as refused:
         faults.append(Fault(entity.entity_id, f"is no sound metadata: {refused.cause}"))
         return
     yield Found("feed", element, (entity.until,))
+
+
+def _gated(octets: bytes) -> etree._Element:
+    if len(octets) > _BOUNDS.octets:
+        raise MessageRefused("gate.size")
+    root = etree.fromstring(octets, etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True))
+    for each in root.findall(SIGNATURE):
+        root.remove(each)
+    return gate.parse(etree.tostring(root, encoding="utf-8"), ENTITY, _BOUNDS)
 
 
 def _values(element: etree._Element, path: etree.XPath) -> list[str]:

@@ -13,6 +13,7 @@ from broker.core.entities import Institution, Upstream
 
 # Lower-case domain names of two labels or more; real feeds hold ``adm.aau.dk@aau.dk`` too, which no value can match.
 _SCOPE: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]*[a-z0-9]")
+_MOST: Final = 200  # scopes of one institution; each is held against each of all others
 _SCHEME: Final = re.compile("https?://")
 
 
@@ -44,13 +45,22 @@ def completed(
     """
     # By upstream too: what one upstream's institution may say is not what another's of that name may.
     listed = {(name, each.entity_id): each for name, party in upstreams.items() for each in party.institutions}
-    told: list[str] = []
+    told = [
+        f"{name} claims {len(each.scopes)} scopes in its feed: it has none"
+        for name, each in said.items()
+        if _many(each)
+    ]
+    said = {name: replace(each, scopes=()) if _many(each) else each for name, each in said.items()}
     whole: dict[str, tuple[Institution, ...]] = dict.fromkeys(upstreams, ())
     for key, each in listed.items():
         others = [another for other, another in listed.items() if other != key]
         aliases, scopes = _aliases(each, others, said, told), _scopes(each, others, said, told)
         whole[key[0]] += (replace(each, aliases=aliases, scopes=scopes),)
     return {name: replace(party, institutions=whole[name]) for name, party in upstreams.items()}, told
+
+
+def _many(said: Said) -> bool:
+    return len(said.scopes) > _MOST
 
 
 def _scopes(
@@ -66,7 +76,7 @@ def _scopes(
     kept = []
     for scope in feed.scopes if feed else ():
         if not _SCOPE.fullmatch(scope):
-            told.append(f"{name} has {scope!r} in its feed, which is no scope that a person's value can have")
+            told.append(f"{name} has {scope[:80]!r} in its feed, which is no scope that a person's value can have")
         elif other := next((taken[each] for each in taken if _overlap(scope, each)), None):
             told.append(f"{name} and {other} both claim {scope} or a part of it: write who has it into broker.toml")
         else:

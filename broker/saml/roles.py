@@ -104,7 +104,7 @@ class _Role:
             if web_address(location, secure=True):
                 found.append((each, location))
             else:
-                self.faults.append((f"has the Location {location!r}", "an endpoint is an https address"))
+                self.faults.append((f"has the Location {location[:200]!r}", "an endpoint is an https address"))
         return found
 
     def certificates(self, use: str) -> list[tuple[etree._Element, bytes]]:

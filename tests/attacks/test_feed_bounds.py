@@ -8,10 +8,11 @@ import pytest
 from lxml import etree
 
 from broker.core.errors import MessageRefused
-from broker.saml import aggregates, bounded
+from broker.saml import aggregates, bounded, fed
 from broker.saml.pieces import Pieces
 from tests.plugins import feeds
 from tests.plugins.saml_messages import NOW, Forge
+from tests.plugins.saml_parties import HUB, LOANS, idp_entity, sp_entity
 
 ONE: Final = "https://one.example"
 ENTITY_XML: Final = f'<md:EntityDescriptor entityID="{ONE}"><md:Organization/></md:EntityDescriptor>'
@@ -44,6 +45,12 @@ def _begun(forge: Forge, more: str = "") -> bytes:
     return octets[: octets.index(b"</md:EntitiesDescriptor>")]
 
 
+def _answer(forge: Forge) -> bytes:
+    """Give the beginning of a genuine answer about one entity."""
+    xml = feeds.collection("<md:Extensions/>").replace("EntitiesD", "EntityD")
+    return _cut(feeds.signed(xml, forge.upstream.key), b"<md:Extensions/>")
+
+
 def _cut(octets: bytes, at: bytes) -> bytes:
     return octets[: octets.index(at) + len(at)]
 
@@ -73,6 +80,7 @@ ENDLESS: Final[dict[str, tuple[Callable[[Forge], tuple[bytes, bytes]], str, int]
         "feed.unbroken",
         7 * MB,
     ),
+    "the one entity of an answer": (lambda f: (_answer(f), b"<md:Extensions/>" * 64), "feed.unbroken", 18 * MB),
     "text between entities": (lambda f: (_begun(f), b" " * KB), "feed.unreadable", 11 * MB),
     "entities": (lambda f: (_begun(f), ENTITY_XML.encode()), "feed.size", 5 * MB),
 }
@@ -163,6 +171,39 @@ def test_an_entity_may_be_large(forge: Forge, monkeypatch: pytest.MonkeyPatch) -
     large = _entity("x" * 80 * KB)
     octets = feeds.signed(feeds.collection(*[large.replace("one", f"one{n}") for n in range(10)]), forge.upstream.key)
     assert feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).size == 10
+
+
+POISON: Final[dict[str, tuple[str, str]]] = {
+    "too large": (f"<md:Extensions><x xmlns='urn:x'>{'x' * 3 * MB}</x></md:Extensions>", "gate.size"),
+    "too many nodes": ("<md:NameIDFormat><b/></md:NameIDFormat>" * 20_000, "gate.nodes"),
+    "larger when canonical": (
+        f"<md:Extensions><x xmlns='urn:x' a='{'&#9;' * 2_010_000}'/></md:Extensions>",
+        "gate.size",
+    ),
+}
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("case", POISON)
+def test_an_entity_that_poisons_is_left_out(case: str, forge: Forge) -> None:
+    """A member's own metadata may be what keeps every worker for minutes, or from starting: the others are read."""
+    inside, cause = POISON[case]
+    xml = feeds.collection(idp_entity(HUB, inside), sp_entity(LOANS))
+    held = feeds.trust(forge.upstream.certificate, largest=32 * MB)
+    found = feeds.read(feeds.signed(xml, forge.upstream.key), held, HUB, LOANS)
+    read, faults = fed.descriptors(found.entities, [HUB], [LOANS], NOW)
+    assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
+    assert [str(each) for each in faults] == [f"{HUB}: is no sound metadata: {cause}"]
+
+
+@pytest.mark.attack(33)
+def test_little_is_told_of_many_faults(forge: Forge) -> None:
+    """What is wrong with one entity fills no log and no page."""
+    wrong = idp_entity(HUB).replace("https://hub.example/sso", "http://hub.example/sso")
+    start, end = wrong.index("<md:SingleSignOn"), wrong.index("</md:IDPSSO")
+    xml = feeds.collection(wrong[:start] + wrong[start:end] * 1000 + wrong[end:])
+    found = feeds.read(feeds.signed(xml, forge.upstream.key), feeds.trust(forge.upstream.certificate), HUB)
+    assert len(fed.descriptors(found.entities, [HUB], [], NOW)[1]) == 20
 
 
 @pytest.mark.attack(33)

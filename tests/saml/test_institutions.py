@@ -29,6 +29,7 @@ def scopes(au: Institution, ku: Institution, *, au_says: tuple[str, ...] = (), k
 
 FED = Institution(AU, unwritten=OPEN), Institution(KU, unwritten=OPEN)
 WRITTEN = Institution(AU, scopes=("au.dk",), unwritten=frozenset(("aliases",)))
+MANY = tuple(f"ku{n}.dk" for n in range(200))
 NOTHING = Institution(KU, unwritten=frozenset(("aliases",)))
 CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[str, ...]], object]]] = {
     "no feed": (FED, {}, ((), (), 0)),
@@ -55,6 +56,8 @@ CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[st
     ),
     "both by feed": (FED, {"au_says": ("au.dk",), "ku_says": ("au.dk", "ku.dk")}, ((), ("ku.dk",), 2)),
     "everybody": (FED, {"ku_says": ("dk",)}, ((), (), 1)),
+    "more than anybody has": (FED, {"ku_says": tuple(f"ku{n}.dk" for n in range(201))}, ((), (), 1)),
+    "as many as may be": (FED, {"ku_says": MANY}, ((), MANY, 0)),
     "capitals": (FED, {"ku_says": ("AU.dk",)}, ((), (), 1)),
     "another @": (FED, {"ku_says": ("adm.ku.dk@ku.dk", "ku.dk")}, ((), ("ku.dk",), 1)),
     "empty, spaces, lines": (FED, {"ku_says": ("", "ku dk", "ku.dk\nau.dk", ".dk", "ku..dk", "*.dk")}, ((), (), 6)),
