@@ -155,6 +155,10 @@ class Logouts:
             raise BrowserUnmatched("another browser's logout")
         return logout
 
+    def told(self, logout: Logout, now: datetime) -> bool:
+        """Note that the audit trail has how a logout ended; False where it had."""
+        return self._change(logout.id, lambda each: replace(each, told=True), now) != logout
+
     def chosen(self, name: str, scope: Scope, browsers: Sequence[str], now: datetime) -> Logout:
         """Take the person's word, and stop on our side what they want ended before anybody is asked.
 

@@ -109,7 +109,8 @@ class Logout:
     """A logout under way, bound to the browser whose cookies b it came with.
 
     ``found`` is whether the request named a session, ``left`` whether it leaves others of that session open that this
-    browser cannot reach, ``going`` whether the person has said how much is to be ended.
+    browser cannot reach, ``going`` whether the person has said how much is to be ended, ``told`` whether the audit
+    trail has how it ended.
     """
 
     id: str
@@ -120,6 +121,7 @@ class Logout:
     found: bool = False
     left: bool = False
     going: bool = False
+    told: bool = False
     participants: tuple[Participant, ...] = field(default=())
 
     @property

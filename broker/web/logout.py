@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request
@@ -85,6 +85,8 @@ class SingleLogoutPages:
         if not posted:
             logout = self.logouts.joined(logout, self.desk.cookies.browsers(request), now)
             if self._at_once(logout):
+                self._ended(logout)
+                logout = replace(logout, told=True)
                 answer = self._respond(logout)
                 if answer or not logout.browsers:
                     return answer or self._over(logout)
@@ -116,6 +118,7 @@ class SingleLogoutPages:
         found = self.logouts.read(logout, browsers, now)
         if not isinstance(next_turn(found), Finish):
             return self._turn(found)
+        self._finish(found)
         return self._respond(found) or self._over(found)
 
     def _turn(self, logout: Logout) -> Response:
@@ -128,6 +131,7 @@ class SingleLogoutPages:
             case Send():
                 return self._send(logout, turn.participant)
             case Finish():
+                self._finish(logout)
                 return (self._respond(logout) if self._at_once(logout) else None) or self._over(logout)
             case _:
                 assert_never(turn)
@@ -142,8 +146,6 @@ class SingleLogoutPages:
 
     def _respond(self, logout: Logout) -> Response | None:
         """Answer who asked; None where it wants no answer, or has no place for one."""
-        left = sum(each.state is not State.ENDED for each in logout.participants)
-        self._audit(Kind.LOGOUT_PARTIAL if left or logout.left else Kind.LOGOUT_DONE, logout, left)
         if logout.request.asynchronous:
             return None
         said = status(logout)
@@ -200,10 +202,20 @@ class SingleLogoutPages:
     def _on(self, logout: Logout, **chosen: str) -> str:
         return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
 
-    def _audit(self, kind: Kind, logout: Logout, count: int | None = None) -> None:
+    def _finish(self, logout: Logout) -> None:
+        """Write on the trail how it ended, once: not only where somebody goes back, and not again where they reload."""
+        if self.logouts.told(logout, self.desk.now()):
+            self._ended(logout)
+
+    def _ended(self, logout: Logout) -> None:
+        left = sum(each.state is not State.ENDED for each in logout.participants)
+        kind = Kind.LOGOUT_PARTIAL if left or logout.left else Kind.LOGOUT_DONE
+        self._audit(kind, logout, count=left, reason=None if logout.found else "no_session")
+
+    def _audit(self, kind: Kind, logout: Logout, **more: Any) -> None:
         """Write it on the trail for each person whose sessions were named; it goes on whether it can be or not."""
         peer = logout.request.peer
-        event = Event(kind, self.desk.now(), about=logout.id, count=count)
+        event = Event(kind, self.desk.now(), about=logout.id, **more)
         event = replace(event, service=peer.name) if peer.side == "service" else replace(event, upstream=peer.name)
         persons = sorted({each for _, each in logout.groups})
         for each in [replace(event, person=person) for person in persons] or [event]:

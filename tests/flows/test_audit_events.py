@@ -1,6 +1,7 @@
 """What the audit trail must not leave out, nor say twice: tries that failed, acts of staff, logouts from upstream."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from broker import trails
@@ -83,6 +84,35 @@ def test_a_logout_from_upstream_is_its_person_s(house: House) -> None:
     asked = leaver.follow(leaver.get(leaver.hub_request(leaver.hub[-1])))
     leaver.press(asked, "scope=none")
     assert "logout_partial" in {each["event"] for each in trails.events(house.parts, borrower=number)}
+
+
+def _ends(house: House) -> list[tuple[str, int | None, str | None]]:
+    """Give kind, count and reason of every end of a logout."""
+    ends = {"logout_done", "logout_partial"}
+    return [(each["event"], each.get("count"), each.get("reason")) for each in _lines(house) if each["event"] in ends]
+
+
+def test_a_logout_that_leaves_something_open_is_told_once_by_the_page_that_says_so(house: House) -> None:
+    """Whoever does not go back to the service is on the trail too, and who goes back and reloads is there once."""
+    leaver = Leaver(house, house.person())
+    first, _ = leaver.log_in(), leaver.log_in(service="e-resources")
+    asked = leaver.press(leaver.ask("my-loans", first), "scope=services")
+    page = leaver.answer(asked, "urn:oasis:names:tc:SAML:2.0:status:Responder")
+    assert mark(page) == ("logout", "remains")
+    assert _ends(house) == [("logout_partial", 2, None)]
+    for _ in range(2):
+        leaver.get(page.request.path)
+        leaver.press(page, "back=1")
+    assert len(_ends(house)) == 1
+
+
+def test_a_logout_that_is_answered_at_once_is_told_once(house: House) -> None:
+    """And one that names no session says so: nothing was ended."""
+    leaver = Leaver(house, Person(house, house.app.test_client(use_cookies=False)))
+    known = Leaver(house, house.person()).log_in()
+    for session in (known, replace(known, index="_nobody")):
+        leaver.get(leaver.request("my-loans", session))
+    assert _ends(house) == [("logout_done", 0, None), ("logout_done", 0, "no_session")]
 
 
 def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) -> None:
