@@ -9,6 +9,7 @@ from zlib import crc32
 from flask import Flask, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from broker.core.errors import MessageRefused
 from broker.demo import leaving
 from broker.demo.leaving import Known
 from broker.saml import bindings, signature
@@ -23,6 +24,20 @@ class Peer(Protocol):
     @property
     def slo(self) -> str:
         """Give where it takes logout messages."""
+        ...
+
+    @property
+    def keys(self) -> tuple[signature.VerifyKey, ...]:
+        """Give the keys it signs with."""
+        ...
+
+
+class Asker(Protocol):
+    """The broker as NemLog-in knows it."""
+
+    @property
+    def acs(self) -> str:
+        """Give where it takes Responses; its logout messages go beside that."""
         ...
 
     @property
@@ -134,6 +149,39 @@ def at_hub(app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[s
         ended = remembered.end(issuer, asked.name_id, asked.indexes)
         to = addresses[issuer].removesuffix("/acs") + "/slo"
         written = leaving.response(hub, to, asked.id, (leaving.SUCCESS,) if ended else _UNKNOWN)
+        return redirect(bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key))
+
+    return remembered
+
+
+def at_nemlogin(app: Flask, own: str, key: signature.SigningKey, peer: Callable[[], Asker]) -> Remembered:
+    """Give NemLog-in a way to log out, and an answer to signed messages only."""
+    remembered = Remembered()
+
+    def heard(kind: bindings.Message) -> tuple[str, leaving.Message]:
+        known = peer()
+        try:
+            message = leaving.read(request.query_string.decode(), kind, known.keys)
+        except (LookupError, MessageRefused):
+            abort(400, "the message is not signed by a system that we know")
+        return known.acs.removesuffix("/acs") + "/slo", message
+
+    @app.get("/log-out")
+    def log_out() -> Response | str:
+        for value, _, known in list(remembered.mine()):
+            del remembered.kept[value]
+            to = peer().acs.removesuffix("/acs") + "/slo"
+            return redirect(bindings.redirect_url(to, "SAMLRequest", leaving.request(own, to, known), None, key))
+        return render_template("hub_logged_out.html", party="Simulated NemLog-in", status="")
+
+    @app.get("/slo")
+    def slo() -> Response | str:
+        if "SAMLResponse" in request.args:
+            _, answer = heard("SAMLResponse")
+            return render_template("hub_logged_out.html", party="Simulated NemLog-in", status=answer.status)
+        to, asked = heard("SAMLRequest")
+        ended = remembered.end(own, asked.name_id, asked.indexes)
+        written = leaving.response(own, to, asked.id, (leaving.SUCCESS,) if ended else _UNKNOWN)
         return redirect(bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key))
 
     return remembered

@@ -10,9 +10,10 @@ from uuid import NAMESPACE_URL, uuid5
 from flask import Flask, abort, render_template, request
 from lxml import etree
 from saml2 import saml
+from werkzeug.wrappers import Response
 
 from broker.core.errors import MessageRefused
-from broker.demo import hub, speaking
+from broker.demo import ending, hub, leaving, speaking
 from broker.demo.personas import NEMLOGIN, PERSONAS, Persona, persona
 from broker.demo.wire import CORE, EID_NAMES, NSIS
 from broker.saml import bindings, encryption, signature
@@ -79,13 +80,20 @@ class NemLogin:
 
     def response(self, asked: hub.Asked, choice: Choice | None, peer: Peer, now: datetime) -> bytes:
         """Write the Response, itself unsigned: its Assertion signed within and encrypted, or an error status."""
+        return self.answer(asked, choice, peer, now)[0]
+
+    def answer(
+        self, asked: hub.Asked, choice: Choice | None, peer: Peer, now: datetime
+    ) -> tuple[bytes, leaving.Known | None]:
+        """Write the Response, and give the session that it begins."""
         said = speaking.assertion(self.entity_id, asked, choice.said, now) if choice else None
         root = speaking.response(self.entity_id, asked, said, now)
         plain = root.find(_A + "Assertion")
-        if plain is not None:
-            signature.sign(plain, self.key)
-            root.replace(plain, encryption.encrypt(plain, peer.encryption))
-        return bytes(etree.tostring(root))
+        if plain is None:
+            return bytes(etree.tostring(root)), None
+        signature.sign(plain, self.key)
+        root.replace(plain, encryption.encrypt(plain, peer.encryption))
+        return bytes(etree.tostring(root)), leaving.known(plain)
 
 
 def read(query: str, peer: Peer) -> hub.Asked:
@@ -100,6 +108,7 @@ def read(query: str, peer: Peer) -> hub.Asked:
 def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
     """Give NemLog-in; ``peer`` gives the broker as its metadata has it now."""
     app = Flask(__name__)
+    remembered = ending.at_nemlogin(app, own.entity_id, own.key, peer)
 
     def asked() -> hub.Asked:
         known = peer()
@@ -112,7 +121,7 @@ def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
         return found
 
     @app.get("/sso")
-    def sso() -> str:
+    def sso() -> Response | str:
         found = asked()
         if found.passive:
             return _answer(found, None)
@@ -122,16 +131,20 @@ def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
         return render_template("nemlogin.html", people=people, levels=LEVELS, roles=ROLES, wanted=wanted, query=query)
 
     @app.post("/sso")
-    def picked() -> str:
+    def picked() -> Response:
         found, name = asked(), request.form["persona"]
         level, role = request.form.get("level"), request.form.get("role")
         if (level and level not in LEVELS) or (role and role not in ROLES):
             abort(400)
         return _answer(found, Choice(persona(name), level or None, role or None) if name else None)
 
-    def _answer(found: hub.Asked, choice: Choice | None) -> str:
-        xml = own.response(found, choice, peer(), datetime.now(UTC))
+    def _answer(found: hub.Asked, choice: Choice | None) -> Response:
+        xml, begun = own.answer(found, choice, peer(), datetime.now(UTC))
         fields = bindings.post_fields(xml, "SAMLResponse", found.relay_state)
-        return render_template("hub_post.html", party="Simulated NemLog-in", action=found.acs, fields=fields)
+        page = render_template("hub_post.html", party="Simulated NemLog-in", action=found.acs, fields=fields)
+        response = Response(page, mimetype="text/html")
+        if begun:
+            remembered.begin(response, own.entity_id, begun)
+        return response
 
     return app

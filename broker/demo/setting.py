@@ -54,7 +54,7 @@ def _idp(entity_id: str, location: str, party: Identity, name_format: str) -> by
         want_authn_requests_signed="true",
         key_descriptor=[_descriptor(party.certificate, "signing")],
         name_id_format=[md.NameIDFormat(text=name_format)],
-        single_logout_service=[slo] if entity_id == HUB else [],
+        single_logout_service=[slo],
         single_sign_on_service=[md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")],
     )
     return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())

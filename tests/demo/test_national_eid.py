@@ -63,3 +63,36 @@ def test_nemlogin_reads_signed_requests_only(direct: Running) -> None:
     changed = query.replace("&Signature=", "&Signature=AAAA")
     answers = [requests.get(address + each, timeout=10).status_code for each in (query, stripped, changed)]
     assert answers == [200, 400, 400]
+
+
+def log_in(direct: Running) -> Browser:
+    """Log Eva in at My loans."""
+    browser, _ = at_nemlogin(direct)
+    browser.submit(browser.forms()[0], persona="eva", level="", role="")
+    browser.submit(browser.forms()[0])
+    assert browser.mark()[0] == "ask"
+    browser.submit(
+        next(each for each in browser.forms() if "answer" in {name for name, _ in each.buttons}), answer="yes"
+    )
+    browser.submit(browser.forms()[0])
+    return browser
+
+
+@pytest.mark.parametrize("begun", ["library/my-loans", "nemlogin"])
+def test_a_logout_ends_both_sides(direct: Running, begun: str) -> None:
+    """Begun at the service or at NemLog-in, each signed message is taken, and nobody is logged in afterwards."""
+    browser, origin = log_in(direct), direct.setting.ports.origin
+    party, _, path = begun.partition("/")
+    browser.get(f"{origin(party)}/{path}/log-out".replace("//log-out", "/log-out"))
+    assert browser.mark() == ("logout", "ask")
+    browser.open(checking.texts(browser, "//main//a[contains(@href, 'scope=all')]/@href")[0])
+    assert checking.texts(browser, "//strong[@id='status']/text()") == ("Success",)
+    browser.get(f"{origin('nemlogin')}/log-out")
+    assert checking.texts(browser, "//h1/text()") == ("Nobody is logged in",)
+
+
+def test_nemlogin_reads_signed_logouts_only(direct: Running) -> None:
+    """As the real one does: an unsigned message is refused."""
+    address = f"http://127.0.0.1:{direct.setting.ports.number('nemlogin')}/slo?"
+    for kind in ("SAMLRequest", "SAMLResponse"):
+        assert requests.get(address + urlencode({kind: "PHg+"}), timeout=10).status_code == 400

@@ -1,14 +1,17 @@
 """Logouts that do not come to their end at once: whom a later one asks, and what a page of ours leads on with."""
 
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import pytest
 
 from broker.core.sessions import NameID
 from broker.sessions import Sessions
-from tests.plugins.eid_house import log_in, switched
+from tests.plugins.eid_house import DIRECT, log_in, switched
 from tests.plugins.house import House, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
 
@@ -121,9 +124,12 @@ def test_a_message_that_is_not_believed_is_no_login(leaver: Leaver) -> None:
 
 
 @pytest.mark.profile(34)
-def test_an_upstream_without_a_place_to_be_asked_at_is_told(house: House) -> None:
+def test_an_upstream_without_a_place_to_be_asked_at_is_told(house: House, tmp_path: Path) -> None:
     """The library would have it ended and nobody can: no Success, and the page says what stays open."""
-    nemlogin = switched(house)  # whose metadata has no SingleLogoutService
+    folder = shutil.copytree(house.setting.folder / "metadata", tmp_path / "metadata")
+    written = (folder / "nemlogin.xml").read_text()
+    (folder / "nemlogin.xml").write_text(re.sub(r"<[a-z0-9:]*SingleLogoutService[^>]*/>", "", written))
+    nemlogin = switched(house, {**DIRECT, "BROKER_METADATA": f"{folder}"})
     person, page = log_in(nemlogin, "eva")
     leaver = Leaver(nemlogin, person)
     answered = leaver.ask("my-loans", leaver.landed(person.agree(page)))
