@@ -105,24 +105,24 @@ def read(query: str, peer: Peer) -> hub.Asked:
     return hub.read(query)
 
 
+def _asked(known: Peer) -> hub.Asked:
+    try:
+        found = read(request.query_string.decode(), known)
+    except MessageRefused:
+        abort(400, "the request is not signed by a system that we know")
+    if found.acs != known.acs:
+        abort(400, "the address for the answer is none of the system's")
+    return found
+
+
 def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
     """Give NemLog-in; ``peer`` gives the broker as its metadata has it now."""
     app = Flask(__name__)
     remembered = ending.at_nemlogin(app, own.entity_id, own.key, peer)
 
-    def asked() -> hub.Asked:
-        known = peer()
-        try:
-            found = read(request.query_string.decode(), known)
-        except MessageRefused:
-            abort(400, "the request is not signed by a system that we know")
-        if found.acs != known.acs:
-            abort(400, "the address for the answer is none of the system's")
-        return found
-
     @app.get("/sso")
     def sso() -> Response | str:
-        found = asked()
+        found = _asked(peer())
         if found.passive:
             return _answer(found, None)
         people = [each for each in PERSONAS if each.institution == NEMLOGIN]
@@ -132,7 +132,7 @@ def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
 
     @app.post("/sso")
     def picked() -> Response:
-        found, name = asked(), request.form["persona"]
+        found, name = _asked(peer()), request.form["persona"]
         level, role = request.form.get("level"), request.form.get("role")
         if (level and level not in LEVELS) or (role and role not in ROLES):
             abort(400)
