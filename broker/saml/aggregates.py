@@ -7,7 +7,7 @@ A tree of the whole would take four times the memory that the file does.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from lxml import etree
 
@@ -19,6 +19,8 @@ from broker.saml.listing import listed
 from broker.saml.names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
 from broker.saml.pieces import canonical
 from broker.saml.terms import Edition
+
+_NAME: Final = 500  # characters of a feed's name that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,9 @@ class _Pass:
 
     def _kept(self, signed: Signed, root: etree._Element) -> Aggregate:
         until = terms.until(root, self.trust.window, self.now)
-        edition = Edition(terms.created(self.extensions, self.now), until, signed.expected.hex())
+        edition = Edition(
+            terms.created(self.extensions, self.now), until, signed.expected.hex(), root.get("Name", "")[:_NAME]
+        )
         if root.tag == ENTITY:
             self.size, name = 1, root.get("entityID", "")
             if name in self.wanted:

@@ -19,7 +19,7 @@ from broker.saml import times
 from broker.saml.feeds import Document, Marks
 from broker.saml.terms import Edition
 
-_LARGEST_NOTE: Final = 4096
+_LARGEST_NOTE: Final = 16 * 1024
 _NEVER: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 Stamp = tuple[int, int, int]
@@ -148,4 +148,4 @@ def _read(tree: Any) -> Note:
 
 def _edition(tree: Any) -> Edition | None:
     until, created = times.read(tree["until"]), times.read(tree["created"]) if tree["created"] else None
-    return Edition(created, until, str(tree["digest"])) if until else None
+    return Edition(created, until, str(tree["digest"]), str(tree["name"])) if until else None

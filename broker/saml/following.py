@@ -177,6 +177,9 @@ class Following:
         a mirror lags. What neither creationInstant nor end puts in order is taken as it comes, but not a second time.
         """
         last = [each for each in (before.edition, held.edition if held else None) if each and self._may_be(each, now)]
+        if any(each.name and each.name != found.name for each in last):
+            # One key signs all feeds of a publisher: of tests, of other federations, of services only.
+            raise MessageRefused("feed.other_feed")
         if found.digest in before.replaced or any(found.before(each) for each in last):
             raise MessageRefused(_OLDER)
         level = [each.digest for each in last if not each.before(found) and each.digest != found.digest]

@@ -18,11 +18,15 @@ _DURATION: Final = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One publication of a feed: when its publisher made it, if it says so, when it ends, and what was signed."""
+    """One publication of a feed: when its publisher made it, if it says so, when it ends, and what was signed.
+
+    ``name`` is which of its publisher's feeds it is, empty where it does not say (saml-metadata 2.3.1).
+    """
 
     created: datetime | None
     until: datetime
     digest: str
+    name: str = ""
 
     def before(self, other: "Edition") -> bool:
         """Say whether this one was published before another: by creationInstant where both have one, else by the end.

@@ -295,6 +295,36 @@ def test_what_has_run_out_still_bars_what_was_before_it(station: Station) -> Non
         assert set(each.entities(late)) == set()
 
 
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("name", [' Name="https://fed.example/test"', ' Name=""', ""])
+def test_another_feed_of_the_publisher_is_none_of_ours(station: Station, name: str) -> None:
+    """One key signs them all, so whoever is on the way could bring the one of tests, or one where nobody of ours is."""
+    worker = station.worker()
+    station.publish(idp_entity(HUB), more=' Name="https://fed.example/all"')
+    turn(worker)
+    station.publish(idp_entity(OTHER), more=name, until=NOW + timedelta(days=8))
+    for each in (worker, station.worker()):
+        assert results(turn(each, force=True)) == ["feed.other_feed"]
+        assert set(each.entities(NOW)) == {HUB}
+    station.publish(idp_entity(OTHER), more=' Name="https://fed.example/all"', until=NOW + timedelta(days=8))
+    assert results(turn(worker, force=True)) == ["new"]
+
+
+@pytest.mark.parametrize("name", ["x", "\U0001f4da"])
+def test_a_long_name_is_no_reason_to_forget(station: Station, name: str) -> None:
+    """A note too large to be read again would have every worker fetch all the time."""
+    station.publish(idp_entity(HUB), more=f' Name="{name * 10_000}"')
+    turn(station.worker())
+    assert results(turn(station.worker())) == []
+
+
+def test_a_feed_may_begin_to_say_its_name(station: Station) -> None:
+    """What had none is not another for having one."""
+    turn(station.worker())
+    station.publish(idp_entity(OTHER), more=' Name="https://fed.example/all"', until=NOW + timedelta(days=8))
+    assert results(turn(station.worker(), force=True)) == ["new"]
+
+
 def test_a_note_of_an_edition_to_come_bars_nothing(station: Station) -> None:
     """Nobody can keep an old copy in force by a note that remembers what was never published."""
     turn(station.worker())
