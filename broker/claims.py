@@ -1,24 +1,51 @@
 """What proves one person and nobody else: whoever claims it first, until the claim ends."""
 
 import secrets
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
 from broker.core.errors import StoreUnavailable
+from broker.core.mailboxes import one_mailbox
 from broker.core.ports import Kept, Key, Store
-from broker.core.proofs import Claim
+from broker.core.proofs import Claim, Proved
 from broker.core.records import dump, load
 
 _TURNS: Final = 8
 
 
-def claimed(store: Store, place: Key, claim: Claim, until: datetime, now: datetime) -> bool:
-    """Say whether what ``place`` stands for is the claim's owner's from now on, however many ask at once."""
+def claimed(
+    store: Store, place: Key, claim: Claim, until: datetime, now: datetime, *, mine: Collection[str] = ()
+) -> bool:
+    """Say whether what ``place`` stands for is the claim's owner's from now on, however many ask at once.
+
+    ``mine`` are the same person's other pseudonyms: a claim of theirs moves.
+    """
     for _ in range(_TURNS):
         kept = store.get(place, now)
-        if kept and load(Claim, kept.value).owner != claim.owner:
+        if kept and load(Claim, kept.value).owner not in {claim.owner, *mine}:
             return False
         fresh = Kept(dump(claim), secrets.token_hex(8), until)
         if store.put(place, fresh, kept.version if kept else None, now, durable=True):
             return True
     raise StoreUnavailable("a claim kept changing")
+
+
+def written(store: Store, proved: Proved, owner: str, now: datetime) -> None:
+    """Keep what ``owner`` has proved, in place of what the same proof said before."""
+    place = Key("proof", owner, proved.name)
+    for _ in range(_TURNS):
+        before = store.get(place, now)
+        kept = Kept(dump(proved), secrets.token_hex(8), proved.until)
+        if store.put(place, kept, before.version if before else None, now, durable=True):
+            return
+    raise StoreUnavailable("a proof kept changing")
+
+
+def moved(store: Store, proved: Proved, olds: Collection[str], now: datetime) -> None:
+    """Drop the same proof of the person's other pseudonyms: what staff take away must not stand under one still."""
+    for each in olds:
+        place = Key("proof", each, proved.name)
+        kept = store.get(place, now)
+        if kept and one_mailbox(load(Proved, kept.value).address) == one_mailbox(proved.address):
+            store.drop(place)

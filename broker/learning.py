@@ -82,12 +82,12 @@ class Learning:
             known, receipts=(latest,) if latest else (), account=self.accounts.standing(known, reading, decision, now)
         )
 
-    def _owner(self, transaction: Transaction, now: datetime) -> str | None:
+    def _owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
         authentication = transaction.authentication
         if authentication is None:
-            return None
+            return ()
         reading = self.rules.reading(authentication, now)
-        return self.persons.owner(authentication, reading, self.rules.decide_on(transaction, reading, now))
+        return self.persons.owners(authentication, reading, self.rules.decide_on(transaction, reading, now))
 
     def _proofs(
         self,
@@ -126,11 +126,14 @@ class Learning:
         A proof of nobody would keep the address from its holder for as long as it is remembered.
         """
         step = self.rules.lacking(transaction, now)
-        return step if step and self._owner(transaction, now) else None
+        return step if step and self._owners(transaction, now) else None
 
-    def owner(self, transaction: Transaction, now: datetime) -> str:
-        """Give the pseudonym that the person's proofs are kept under; one of this login where nothing names them."""
-        return self._owner(transaction, now) or self.pseudonyms.of("nobody", transaction.id)
+    def owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
+        """Give the pseudonym that the person's proofs are kept under, and others of theirs where some may be kept.
+
+        One of this login where nothing names the person.
+        """
+        return self._owners(transaction, now) or (self.pseudonyms.of("nobody", transaction.id),)
 
     def asker(self, transaction: Transaction, now: datetime) -> str:
         """Give what the person is called; "" where nobody said."""

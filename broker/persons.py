@@ -70,6 +70,22 @@ class Persons:
         number = real(reading, decision)
         return self.links.of_cpr(number) if number else self.name(authentication, reading, decision)
 
+    def owners(self, authentication: Authentication, reading: Reading, decision: Decision) -> tuple[str, ...]:
+        """Give ``owner``, and the names and the CPR of whom this login leads to, by links that nothing speaks against.
+
+        Who proved a mailbox without a CPR is no second person once the CPR comes, nor the other way round.
+        """
+        owner, me = self.owner(authentication, reading, decision), self.known(authentication, reading, decision)
+        if owner is None or me is None:
+            return (owner,) if owner else ()
+        names = [
+            name
+            for name in self._names(authentication, reading, decision)
+            if (led := self.links.known(name, None, self._asserted(name, reading, decision))) and led.id == me.id
+        ]
+        own = [*names, *(cpr for name in names if (cpr := self.links.cpr(name)))]
+        return (owner, *(each for each in dict.fromkeys(own) if each != owner))
+
     def name(self, authentication: Authentication, reading: Reading, decision: Decision) -> str | None:
         """Give the pseudonym of the name that leads to the person, or None."""
         return next(iter(self._names(authentication, reading, decision)), None)

@@ -2,29 +2,28 @@
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from broker.claims import claimed
+from broker.claims import claimed, moved, written
 from broker.core.errors import (
     AddressRefused,
     AddressTaken,
     CodeRefused,
     MailUnavailable,
     RecipientRefused,
-    StoreUnavailable,
     TooMany,
 )
 from broker.core.letters import Letters
 from broker.core.mailboxes import one_mailbox, typed
 from broker.core.pasted import compact
-from broker.core.ports import Kept, Key, Mail, Store
+from broker.core.ports import Key, Mail, Store
 from broker.core.proofs import MAIL, Claim, Mailing, Proved
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.records import dump, load
+from broker.core.records import load
 from broker.core.transaction import Transaction
 from broker.transactions import Held, Transactions
 
@@ -107,25 +106,42 @@ class Proving:
         return held
 
     def try_code(
-        self, held: Held, code: str, owner: str, now: datetime, *, domains: tuple[str, ...], remembered_for: timedelta
+        self,
+        held: Held,
+        code: str,
+        owner: str,
+        now: datetime,
+        *,
+        domains: tuple[str, ...],
+        remembered_for: timedelta,
+        mine: Collection[str] = (),
     ) -> Held:
         """Prove by the code as a person types it; ``domains`` are those that count today (none: any).
 
         CodeRefused with its cause; TooMany after a day of wrong codes; AddressRefused where the address's domain counts
-        no more; AddressTaken, with the mailing used up, where the address proves another person.
+        no more; AddressTaken, with the mailing used up, where the address proves another person. ``mine`` are other
+        pseudonyms of the same person, from which a proof moves to ``owner``.
         """
         digits = compact(code).replace("-", "")
         if len(digits) != _CODE_LENGTH or not _DIGITS.issuperset(digits):
             raise CodeRefused("code_malformed")
         mailing = self._tried(held.transaction, "code", digits, owner, now)
-        return self._proved(held, mailing, owner, now, domains=domains, remembered_for=remembered_for)
+        return self._proved(held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine)
 
     def press(
-        self, held: Held, link: str, owner: str, now: datetime, *, domains: tuple[str, ...], remembered_for: timedelta
+        self,
+        held: Held,
+        link: str,
+        owner: str,
+        now: datetime,
+        *,
+        domains: tuple[str, ...],
+        remembered_for: timedelta,
+        mine: Collection[str] = (),
     ) -> Held:
         """Prove by the button of the mailed link, as ``try_code`` does by the code."""
         mailing = self._tried(held.transaction, "link", link, owner, now)
-        return self._proved(held, mailing, owner, now, domains=domains, remembered_for=remembered_for)
+        return self._proved(held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine)
 
     def opened(self, held: Held, link: str, now: datetime) -> Mailing | None:
         """Give the mailing whose link was opened, or None: mail scanners open links, so nothing is used up by it."""
@@ -181,10 +197,11 @@ class Proving:
         *,
         domains: tuple[str, ...],
         remembered_for: timedelta,
+        mine: Collection[str],
     ) -> Held:
         typed(mailing.address, domains)
         proved = Proved(mailing.name, mailing.address, now, now + remembered_for)
-        if proved.name != MAIL and not self._claimed(proved, owner, now):
+        if proved.name != MAIL and not self._claimed(proved, owner, mine, now):
             self._change(held, lambda each: replace(_unless_used(each, mailing), mailing=None), now)
             raise AddressTaken("the address proves another person")
 
@@ -195,24 +212,17 @@ class Proving:
         # Code and link go in the same put that adds the proof, so they are good once. It is remembered only after: a
         # race that is lost leaves no proof, and the claim before it says no more than the right code did.
         done = self._change(held, told, now)
-        self._written(Key("proof", owner, proved.name), proved, proved.until, now)
+        written(self.store, proved, owner, now)
         return done
 
-    def _claimed(self, proved: Proved, owner: str, now: datetime) -> bool:
+    def _claimed(self, proved: Proved, owner: str, mine: Collection[str], now: datetime) -> bool:
         """Say whether the address is the person's own from now on; a second person's is a case for the staff."""
         mark = self.pseudonyms.of("proof address", proved.name, one_mailbox(proved.address))
-        if not claimed(self.store, Key("proof", mark), Claim(owner, proved.name), proved.until, now):
+        if not claimed(self.store, Key("proof", mark), Claim(owner, proved.name), proved.until, now, mine=mine):
             self.cases.taken(owner, mark)
             return False
+        moved(self.store, proved, mine, now)
         return True
-
-    def _written(self, key: Key, fact: object, until: datetime, now: datetime) -> None:
-        for _ in range(_TURNS):
-            before = self.store.get(key, now)
-            kept = Kept(dump(fact), secrets.token_hex(8), until)
-            if self.store.put(key, kept, before.version if before else None, now, durable=True):
-                return
-        raise StoreUnavailable("a proof kept changing")
 
     def _change(self, held: Held, change: Callable[[Transaction], Transaction], now: datetime) -> Held:
         return Transactions(self.store).change(held, change, now)

@@ -52,8 +52,8 @@ _SAID: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany, MailUnavaila
 class Whose(Protocol):
     """What is known of the person whose transaction it is."""
 
-    def owner(self, transaction: Transaction, now: datetime) -> str:
-        """Give the pseudonym that the person's proofs are kept under."""
+    def owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
+        """Give the pseudonym that the person's proofs are kept under, and others of theirs."""
         ...
 
     def asker(self, transaction: Transaction, now: datetime) -> str:
@@ -149,7 +149,7 @@ class Proof:
         now, transaction = self.desk.now(), held.transaction
         self.proving.mail_to(
             held,
-            self.whose.owner(transaction, now),
+            self.whose.owners(transaction, now)[0],
             step.name,
             typed(text, step.domains),
             asker=self.whose.asker(transaction, now),
@@ -165,8 +165,8 @@ class Proof:
         now = self.desk.now()
         self._under_way(held, step)
         prove, given = (self.proving.try_code, "code") if deed == "code" else (self.proving.press, "link")
-        owner, remembered_for = self.whose.owner(held.transaction, now), self.whose.remembered_for(step.name, now)
-        held = prove(held, form.one(given), owner, now, domains=step.domains, remembered_for=remembered_for)
+        (owner, *mine), lasts = self.whose.owners(held.transaction, now), self.whose.remembered_for(step.name, now)
+        held = prove(held, form.one(given), owner, now, domains=step.domains, remembered_for=lasts, mine=mine)
         self.desk.events("proved", reference=held.transaction.reference, proof=step.name)
         self.desk.trail.add(of_login(Kind.PROVED, now, held.transaction, about=step.name))
         return self.pages.show(self.desk.broker.learnt(held, now))

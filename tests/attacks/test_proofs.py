@@ -17,7 +17,7 @@ from broker.transactions import Held
 from tests.plugins.house import House, mark
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
 from tests.plugins.requirements.people import EVA, asserted
-from tests.plugins.requirements.visits import CPR, sign_up
+from tests.plugins.requirements.visits import CPR, proved, sign_up
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +190,34 @@ def test_whom_nothing_names_is_asked_for_no_proof(house: House) -> None:
     nameless = asserted(EVA, **{CPR: (), "eduPersonPrincipalName": ()})
     assert mark(sign_up(house.person(), nameless, "hospital", "nemid"))[0] != "proof"
     assert mark(sign_up(house.person(), EVA, "hospital", "nemid"))[0] == "proof"
+
+
+@pytest.mark.parametrize("number_first", [True, False])
+def test_one_person_with_and_without_a_number_is_no_second_person(house: House, *, number_first: bool) -> None:
+    """Who proved a mailbox under the one pseudonym proves it under the other, and staff have no case."""
+    ways = [EVA, asserted(EVA, **{CPR: ()})]
+    sign_up(house.person(), EVA, "private", "nemid")  # name and number come together once
+    for who in ways if number_first else reversed(ways):
+        person = house.person()
+        assert mark(proved(person, sign_up(person, who, "hospital", "nemid"), NURSE))[0] != "proof"
+    assert [row["reason"] for row in house.parts.cases.rows() if row["reason"] == "address_taken"] == []
+
+
+def test_a_proof_moves_between_one_persons_pseudonyms_only(bench: Bench) -> None:
+    """The old place holds nothing of it any more, another address there stays, and a stranger's is a case still."""
+
+    def prove(owner: str, address: str = NURSE, mine: tuple[str, ...] = ()) -> str:
+        bench.now += timedelta(hours=1)  # so many mails are taken an hour
+        held = bench.mail(bench.login(), owner, address)
+        code = bench.read(held)[0]
+        return outcome(lambda: bench.code(held, code, owner, mine=mine))
+
+    def kept(owner: str) -> list[str]:
+        return [each.address for each in bench.proving().remembered(owner, bench.now)]
+
+    assert (prove("ann"), prove("ann's number", mine=("ann",))) == ("proved", "proved")
+    assert (kept("ann"), kept("ann's number")) == ([], [NURSE])
+    assert (prove("bo"), prove("ann")) == ("address_taken", "address_taken")
+    assert prove("ann", "other@auh.rm.dk") == "proved"
+    assert prove("ann's number", mine=("ann",)) == "proved"
+    assert (kept("ann"), kept("ann's number")) == (["other@auh.rm.dk"], [NURSE])

@@ -54,6 +54,10 @@ class Desk:
         self.world.links.remember(self.world.links.of_cpr(said[NUMBER]), number)
         return replace(self.come(said), number=number)
 
+    def owners(self, said: Said, *, sure: bool = True) -> set[str]:
+        """Ask under which pseudonyms proofs of who comes so may be kept."""
+        return set(self.persons.owners(*self.given(said, AU, sure=sure)))
+
     def cases(self) -> list[object]:
         """Give the borrowers of whom staff have a case."""
         return [row["linked"] for row in self.world.cases.rows() if row["reason"] == "cpr_changed"]
@@ -144,3 +148,24 @@ def test_the_next_holder_of_a_name_long_unused_is_no_case(desk: Desk) -> None:
     newcomer = desk.come({**AASE, UUID: ANOTHER})
     assert (newcomer.case, newcomer.number, newcomer.id != first.id) == (None, None, True)
     assert desk.come({**AASE, UUID: ANOTHER}) == newcomer
+
+
+def test_proofs_may_be_under_each_name_that_leads_to_the_person(desk: Desk) -> None:
+    """With a number and without; not under a name that is in doubt, or that led to somebody else."""
+    number = {**AASE, NUMBER: CPR}
+    assert len(desk.owners(AASE)) == 1
+    assert desk.owners(number).isdisjoint(desk.owners(AASE))  # nothing has bound the two together
+    desk.owner({**number, UUID: ONE})
+    assert desk.owners(number) == desk.owners(AASE)
+    assert len(desk.owners({**number, UUID: ONE})) == 3
+    assert desk.owners({**AASE, NUMBER: OTHER}) == desk.owners({NUMBER: OTHER})
+    assert len(desk.owners({**AASE, UUID: ANOTHER})) == 1
+    desk.come({**AASE, NUMBER: OTHER})
+    assert len(desk.owners(AASE)) == len(desk.owners(number)) == 1
+
+
+def test_no_proofs_are_under_the_name_of_another_id(desk: Desk) -> None:
+    """A name that had an id of its own is the number's person only once a login has said so."""
+    desk.come(AASE)
+    desk.owner({UUID: ONE, NUMBER: CPR})
+    assert desk.owners({**AASE, NUMBER: CPR}) == desk.owners({NUMBER: CPR})
