@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from broker.core.entities import Assurance, Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.saml.keys import exposed
+from broker.saml.key_folder import exposed
 from broker.settings.addresses import BaseUrl, Network, Url
 from broker.settings.crosschecks import crosschecks
 from broker.settings.feeds import FeedTable

@@ -8,7 +8,7 @@ import click
 
 from broker.commands.telling import FINDINGS, as_json, folder, show, told
 from broker.inspection import configuration
-from broker.saml import key_listing, rotation
+from broker.saml import key_listing, rotation, waits
 from broker.saml import keys as saml_keys
 
 
@@ -54,7 +54,9 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     Reload the broker after each step. Exit 1 where it is too early for any.
     """
     place = folder or configuration().keys
-    turns = rotation.rotate(place, datetime.now(UTC), tracks or rotation.TRACKS, early=early)
+    now = datetime.now(UTC)
+    waits.believable(place, now)
+    turns = rotation.rotate(place, now, tracks or rotation.TRACKS, early=early, running=waits.boot(now))
     show([asdict(each) for each in turns], as_json=as_json)
     if not any(each.did for each in turns):
         click.echo(f"too early; next comes {min(each.earliest for each in turns):%Y-%m-%d %H:%M} UTC", err=True)

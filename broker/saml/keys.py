@@ -22,6 +22,7 @@ from cryptography.x509.oid import NameOID
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.pseudonyms import Pseudonyms
+from broker.saml import key_folder
 
 FACES: Final = ("idp", "sp")
 USES: Final = ("signing", "encryption")
@@ -32,7 +33,6 @@ SECRET: Final = 32
 AUDIT: Final = "audit.key"
 _MEND: Final = "bring it back from the backup; no other key will do"
 _ANOTHERS: Final = ("is not its .crt's key",)
-OURS: Final = 0o077  # mode bits that nobody but the owner may have
 VALID_FOR: Final = timedelta(days=3650)  # peers ignore the expiry (SDP-MD05); the key is what they pin
 
 
@@ -146,19 +146,15 @@ def _write(path: Path, octets: bytes) -> None:
         file.write(octets)
 
 
-def exposed(folder: Path) -> tuple[Fault, ...]:
-    """Give a fault for the folder and each file in it that its group or others may read, write or enter."""
-    there = [folder, *sorted(folder.rglob("*"))] if folder.is_dir() else []
-    return tuple(
-        Fault(str(each), "is open to its group or others", f"chmod go= {each}")
-        for each in there
-        if each.stat().st_mode & OURS
-    )
-
-
 def load(folder: Path) -> KeyRing:
+    """Read every key as it is between two steps of a rotation; errors as ``read``."""
+    with key_folder.reading(folder):
+        return read(folder)
+
+
+def read(folder: Path) -> KeyRing:
     """Read every key; ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched."""
-    faults = list(exposed(folder))
+    faults = list(key_folder.exposed(folder))
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
     faces = {face: _face(folder, face, faults) for face in FACES}

@@ -228,9 +228,7 @@ def _scoping(party: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
 
 def _refusal(codes: tuple[str, ...]) -> Status:
     """Give an upstream's status as SAML has it: some put the detail first, and text of their own is not passed on."""
-    if not codes:
-        return AUTHN_FAILED
-    top, *rest = codes
+    top, *rest = codes  # the schema demands one
     if top not in _TOPS:
         top, rest = AUTHN_FAILED.top, [top]
     second = rest[0] if rest and rest[0].startswith(_STATUS) and rest[0] not in _TOPS else None

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,11 +18,12 @@ from lxml import etree
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
-from broker.saml import bindings, descriptors, encryption, keys, rotation, signature
+from broker.saml import bindings, descriptors, encryption, key_folder, keys, signature
 from broker.saml.identity_provider import IdentityProviderFace
 from broker.saml.names import MD
-from broker.saml.rotation import RECORD, RELOADED, STORE, TRACKS, rotate
+from broker.saml.rotation import RELOADED, STORE, TRACKS, rotate
 from broker.saml.service_provider import ServiceProviderFace
+from broker.saml.waits import RECORD
 from broker.stores.opening import open_store
 from broker.stores.sealed import Sealed
 from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
@@ -30,10 +32,6 @@ DAY = timedelta(days=1)
 HELD = descriptors.VALID_FOR
 FRONT = descriptors.Front(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
 FACES = TRACKS[:-1]
-
-
-class Killed(BaseException):
-    """The process died here: nothing that would tidy up runs."""
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +166,7 @@ def test_a_new_sealing_key_reads_before_it_writes(folder: Path, tmp_path: Path) 
 @pytest.mark.parametrize("track", ["sp-encryption", STORE])
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_killed_anywhere_the_folder_is_sound_and_the_next_call_goes_on(
-    folder: Path, track: str, steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, track: str, steps: int, tmp_path: Path
 ) -> None:
     """After every single write, rename and unlink: all keys load, none that is needed is lost, and it ends."""
     for _ in range(steps):
@@ -177,37 +175,40 @@ def test_killed_anywhere_the_folder_is_sound_and_the_next_call_goes_on(
     deaths = 0
     while True:
         copy = Path(shutil.copytree(folder, tmp_path / f"copy{deaths}"))
-        if not _dies(copy, track, deaths, monkeypatch):
+        if not _dies(copy, track, deaths):
             break
         ring = keys.load(copy)
         whole = {each.private for each in ring.sp.decryption}
         assert held.sp.decryption[0].private in whole
         assert held.sealing.items() <= ring.sealing.items()
         moved = certificates(copy, "sp-encryption")["current"] != certificates(folder, "sp-encryption")["current"]
+        ended = steps == (1 if track == STORE else 2) and json.loads((copy / RECORD).read_bytes())[track]["phase"]
         first = _goes_on(copy, track)
         # What had not been taken is taken now, and not something else in its place.
         assert first == ("finish" if moved else "switch") or steps != 1 or track == STORE
+        # What was taken and not recorded is that step still, and no new rotation begins in its place.
+        assert not ended or ended == "steady" or first == ("switch" if track == STORE else "finish")
         deaths += 1
     assert deaths >= 2
 
 
-def _dies(folder: Path, track: str, number: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Take the next step and die at the sync of that number, of those that say what has reached the disk."""
-    synced = iter(range(1000))
-    real = os.fsync
+def _dies(folder: Path, track: str, number: int) -> bool:
+    """Take the next step in another process that is killed at the sync of that number; False where it was none."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    synced, real = iter(range(1000)), os.fsync
 
     def dying(opened: int) -> None:
         if next(synced) == number:
-            raise Killed
+            os.kill(os.getpid(), signal.SIGKILL)
         real(opened)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "fsync", dying)
-        try:
-            rotate(folder, NOW, [track], early=True)
-        except Killed:
-            return True
-    return False
+    try:
+        setattr(os, "fsync", dying)  # noqa: B010 - of this process only, which ends here
+        rotate(folder, NOW, [track], early=True)
+    finally:
+        os._exit(0)
 
 
 def _goes_on(folder: Path, track: str) -> str | None:
@@ -239,7 +240,7 @@ def test_everything_written_is_its_owners_alone(folder: Path) -> None:
 
 def test_two_do_not_rotate_at_once(folder: Path) -> None:
     """The second is told to wait, and the lock of a dead one is nobody's."""
-    with rotation._alone(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
+    with key_folder.alone(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
         rotate(folder, NOW)
     assert rotate(folder, NOW)[0].did == "start"
 
