@@ -24,7 +24,7 @@ from lxml import etree
 from broker.core.errors import MessageRefused
 from broker.saml import shape
 from broker.saml.algorithms import SIGNED, Signing
-from broker.saml.names import DS, ENTITIES, ENTITY, EXCLUSIVE, ISSUER, SIGNATURE
+from broker.saml.names import DS, EXCLUSIVE, ISSUER, SIGNATURE
 
 SMALLEST_RSA: Final = 2048
 SMALLEST_EC: Final = 256
@@ -162,8 +162,7 @@ def sign(element: etree._Element, key: SigningKey, by: Signing = SIGNED) -> None
     That is after Issuer, or first in metadata. Sign last: any later change breaks it.
     """
     signature = etree.fromstring(_TEMPLATE % (by.method, element.get("ID"), by.digest))
-    issuer = next((at for at, child in enumerate(element) if child.tag == ISSUER), -1)
-    element.insert(0 if element.tag in {ENTITY, ENTITIES} else issuer + 1, signature)
+    element.insert(1 if len(element) and element[0].tag == ISSUER else 0, signature)
     signing = xmlsec.SignatureContext()
     signing.key = key.xml
     signing.register_id(element, "ID")
