@@ -242,6 +242,12 @@ BAD = [
     ("[library]", "[store]\nurl = 'redis://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
     ("[library]", "[store]\nurl = 'rediss://redis.example'\n[library]", "store.url: reaches Redis on another machine"),
     ("[library]", "[store]\nurl = 'sqlite:keys/broker.db'\n[library]", "store.url: puts the store into the folder of"),
+    ("[library]", "[audit]\nfolder = 'keys/audit'\n[library]", "audit.folder: puts the audit trail into the folder of"),
+    (
+        "[library]",
+        "[message_log]\nfolder = 'audit'\npublic_key = 'p.pem'\n[library]",
+        "message_log.folder: is the folder of the audit trail",
+    ),
     ("[mail]", "[serve]\nthreads = 0\n[mail]", "serve.threads: input should be greater"),
     ("[mail]", "[mail", "is not TOML"),
 ]

@@ -191,14 +191,23 @@ def _secrets(given: Given) -> Iterator[Fault]:
 
 
 def _keys_apart(given: Given) -> Iterator[Fault]:
-    """Whoever copies the store's file (a backup) must not get the keys that open it along with it."""
-    url = dict(_tables(given)).get(("store",), {}).get("url", "")
-    keys = given.tree.get("keys")
-    if isinstance(url, str) and url.startswith("sqlite:") and isinstance(keys, str):
-        store = Path(url.removeprefix("sqlite:"))
-        if store.is_relative_to(keys):
-            what = "puts the store into the folder of the keys that open it"
-            yield Fault(given.where(("store", "url")), what, "put it into a folder of its own")
+    """Whoever copies a store or a trail (a backup) must not get the keys that open or chain it along with it."""
+    keys, tables = given.tree.get("keys"), dict(_tables(given))
+    url, trail = (tables.get((name,), {}).get(key) for name, key in (("store", "url"), ("audit", "folder")))
+    log = tables.get(("message_log",), {}).get("folder")
+    store = url.removeprefix("sqlite:") if isinstance(url, str) and url.startswith("sqlite:") else None
+    places = (
+        ("store", ("store", "url"), store),
+        ("audit trail", ("audit", "folder"), trail),
+        ("message log", ("message_log", "folder"), log),
+    )
+    for name, place, path in places:
+        if isinstance(path, str) and isinstance(keys, str) and Path(path).is_relative_to(keys):
+            what = f"puts the {name} into the folder of the keys that open it"
+            yield Fault(given.where(place), what, "put it into a folder of its own")
+    if isinstance(log, str) and isinstance(trail, str) and Path(log) == Path(trail):
+        what = "is the folder of the audit trail: messages hold what the trail must not"
+        yield Fault(given.where(("message_log", "folder")), what, "put them into a folder of their own")
 
 
 def _origin(given: Given) -> Iterator[Fault]:

@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 
 from broker import trails
 from broker.cli import broker as command
+from broker.trail.keeping import KeptTrail
 from tests.plugins.house import House, Person, form, found
 
 PIN = "4071"
@@ -99,3 +100,24 @@ def test_the_commands_say_what_they_did(house: House, run: Callable[..., tuple[i
     assert run("erase")[0] == run("show", "--borrower", number, "--reference", "BCDFGHJK")[0] == 2
     code, said, _ = run("verify", "--json")
     assert (code, json.loads(said)["findings"]) == (0, [])
+
+
+def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(
+    house: House, run: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Exit 1 and the place; once staff have seen it, well again, with what they saw as a note."""
+    _by_pin(house, _number(house, "karla.dam"))
+    trail = house.parts.trail
+    assert isinstance(trail, KeptTrail)
+    for path in trail.journal.folder.iterdir():
+        path.unlink()
+    code, said, _ = run("verify")
+    assert code == 1
+    assert "lines 1 to 2 are missing at the end: the store names line 2" in said
+    assert run("accept")[:2] == (0, "1 findings accepted\n")
+    code, said, _ = run("verify")
+    assert (code, "note: " in said, "staff had seen 1 findings" in said) == (0, True, True)
+    _by_pin(house, _number(house, "karla.dam"))
+    assert run("verify")[0] == 0
+    (month,) = trail.journal.months()
+    assert run("delete", month)[0] == 1
