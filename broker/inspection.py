@@ -77,7 +77,7 @@ def findings(parts: Parts) -> list[str]:
     found += [f"content: {fault}" for fault in (signup.faults(parts.texts, setting) if setting else ())]
     if not parts.config.accessibility_statement and parts.config.secure:
         found.append("accessibility_statement is not set: every page of a public body must link to one")
-    return [*found, *_eid(parts), *_unsaid(parts.config)]
+    return [*found, *_eid(parts), *_lasting(parts), *_unsaid(parts.config)]
 
 
 def _eid(parts: Parts) -> Iterator[str]:
@@ -93,6 +93,14 @@ def _eid(parts: Parts) -> Iterator[str]:
             yield f"upstreams.{name}: force_authn = false lets in at the national eID whoever used the browser before"
     if parts.messages and not parts.config.kept_upstreams():
         yield "message_log keeps nothing: no upstream has profile oiosaml3, and message_log.upstreams names none"
+
+
+def _lasting(parts: Parts) -> Iterator[str]:
+    """Tell of upstreams that a logout is to go on to and cannot: each then says that they stay logged in."""
+    for name, each in parts.federated.items():
+        found = parts.metadata.current.upstream(each.entity_id, now())
+        if found is not None and found.logout is None and each.logout != "never":
+            yield f'upstreams.{name}: without a SingleLogoutService no logout is a whole one, unless logout = "never"'
 
 
 def _unsaid(config: Config) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What ``broker check`` says of a national eID that is asked directly: what could not work, and what is less sure."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -97,6 +98,15 @@ def test_a_national_eid_that_asks_nobody_anew_is_a_finding(folder: Path, route: 
     environ["BROKER_UPSTREAMS__NEMID__FORCE_AUTHN"] = "false"
     said = inspection.findings(assemble(load(folder / "broker.toml", environ)))
     assert [each for each in said if each.startswith("upstreams.nemid: force_authn = false")]
+
+
+@pytest.mark.parametrize(("logout", "told"), [("ask", 1), ("always", 1), ("never", 0)])
+def test_an_upstream_that_no_logout_reaches_is_a_finding(folder: Path, logout: str, told: int) -> None:
+    """Every logout would say that the national eID stays logged in, unless the library leaves it alone."""
+    path = folder / "metadata" / "nemlogin.xml"
+    path.write_text(re.sub(r"<[a-z0-9:]*SingleLogoutService[^>]*/>", "", path.read_text()))
+    said = findings(folder, BROKER_UPSTREAMS__NEMID__LOGOUT=logout)
+    assert [each.startswith("upstreams.nemid: without a SingleLogoutService") for each in said] == [True] * told
 
 
 @pytest.mark.parametrize("key", ["MINIMUM", "ASSURANCE_LEVEL"])
