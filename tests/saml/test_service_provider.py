@@ -153,6 +153,14 @@ def test_an_upstream_that_is_no_hub_gets_no_list(parties: Parties) -> None:
     assert values(asked(parties, "kb", proxy_count=3), "samlp:Scoping/@ProxyCount") == ["2"]
 
 
+def test_a_hub_that_is_not_told_who_asks_still_gets_its_list(parties: Parties) -> None:
+    """Without the list, its chooser would offer institutions that nobody here believes."""
+    quiet = replace(parties.upstreams["wayf"], requester_id=False)
+    root = asked(replace(parties, face=replace(parties.face, upstreams={"wayf": quiet})))
+    assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == list(quiet.scoped())
+    assert values(root, "samlp:Scoping/samlp:RequesterID") == []
+
+
 @pytest.mark.parametrize("kind", ["assertion", "whole", "both", "sealed"])
 def test_a_true_response_is_an_authentication(parties: Parties, kind: str) -> None:
     """Signed here or there, encrypted or not, it comes to the same."""

@@ -240,6 +240,9 @@ def test_a_key_of_another_kind_verifies_nothing(forge: Forge) -> None:
         signature.verify_bytes(b"octets", made, method, [other, own])
         with pytest.raises(MessageRefused, match=r"gate\.signature$"):
             signature.verify_bytes(b"octets", made, method, [other])
+        renamed = MORE + ("ecdsa-sha256" if "#rsa-" in method else "rsa-sha256")
+        with pytest.raises(MessageRefused, match=r"gate\.signature$"):
+            signature.verify_bytes(b"octets", made, renamed, [own])
 
 
 @pytest.mark.parametrize("method", sorted(each for each in shape.SIGNATURE_METHODS if "#ecdsa-" in each))
