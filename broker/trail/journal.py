@@ -122,8 +122,9 @@ class Journal:
         return self.folder / f"audit-{month}.jsonl"
 
     def months(self) -> list[str]:
-        """Give the months that there are files of, oldest first."""
-        return sorted(each.stem.removeprefix("audit-") for each in self.folder.glob("audit-????-??.jsonl"))
+        """Give the months that there are files of, oldest first; reading a pipe would never end."""
+        files = (each for each in self.folder.glob("audit-????-??.jsonl") if each.is_file())
+        return sorted(each.stem.removeprefix("audit-") for each in files)
 
     def _head(self, lock: int) -> Head | None:
         """Give the head; None where nothing was ever written."""

@@ -3,17 +3,21 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from broker import inspection, trails
 from broker.core.transaction import Transaction
 from broker.demo.personas import persona
+from broker.demo.setting import Setting
 from broker.trail.keeping import KeptTrail
 from broker.transactions import Held, Transactions
-from tests.plugins.house import House, mark
+from tests.plugins.house import Clock, House, mark, standing
 
+STORE = "BROKER_STORE__URL"
 LOOP = {"enrolment_made", "pin_mailed"}  # written by the loop beside the request, before or after its next line
 
 
@@ -168,3 +172,21 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
     assert trails.events(house.parts, borrower=number) == trails.events(house.parts, reference=reference) == ()
     assert trails.verified(house.parts).findings == []
     assert _events(house)[-1] == "person_erased"
+
+
+def test_machines_with_one_redis_have_each_their_own_trail(
+    setting: Setting, tmp_path: Path, clock: Clock, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the store remembers of the one's lines is not missing, nor another, on the other's disk."""
+    with ExitStack() as stack:
+        houses = []
+        for name in ("one", "two"):
+            monkeypatch.setattr("platform.node", lambda name=name: name)
+            (tmp_path / name).mkdir()
+            houses.append(stack.enter_context(standing(setting, tmp_path / name, clock, {STORE: redis_url})))
+        for house in houses:
+            assert mark(house.person().log_in("mia"))[0] == "refuse"
+        remembered = [_trail(house).anchors.links(clock.now()) for house in houses]
+        assert [list(each) for each in remembered] == [[2], [2]]
+        assert remembered[0] != remembered[1]
+        assert [trails.verified(house.parts).findings for house in houses] == [[], []]

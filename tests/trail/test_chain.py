@@ -1,5 +1,6 @@
 """The chain of lines: whatever is changed, taken out, moved, put in or cut off is found, and where."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -55,6 +56,11 @@ def _emptied(folder: Path) -> None:
         (folder / name).unlink()
 
 
+def _piped(folder: Path) -> None:
+    (folder / OCTOBER).unlink()
+    os.mkfifo(folder / OCTOBER)
+
+
 TAMPERINGS: dict[str, tuple[Spoil, str]] = {
     "a value changed": (
         _lines(lambda all_: [all_[0], all_[1].replace(b"decided", b"refused"), *all_[2:]]),
@@ -93,6 +99,7 @@ TAMPERINGS: dict[str, tuple[Spoil, str]] = {
         f"{OCTOBER}: lines 8 to 14 are missing at the end",
     ),
     "the first month removed": (lambda folder: (folder / OCTOBER).unlink(), f"{NOVEMBER}: the months before it"),
+    "a month that is a pipe": (_piped, f"{NOVEMBER}: the months before it"),
     "a month under another name": (
         lambda folder: (folder / OCTOBER).rename(folder / "audit-2026-09.jsonl"),
         "audit-2026-09.jsonl:1: the month does not begin here",
