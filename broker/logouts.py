@@ -160,13 +160,8 @@ class Logouts:
         return self._change(logout.id, lambda each: replace(each, told=True), now) != logout
 
     def chosen(self, name: str, scope: Scope, browsers: Sequence[str], now: datetime) -> Logout:
-        """Take the person's word, and stop on our side what they want ended before anybody is asked.
-
-        What does not answer that it has ended it is asked again by the next logout.
-        """
-        done = self._change(name, lambda logout: self._own(logout, browsers, now).chosen(scope), now)
-        self.sessions.stop(self._of(done, (each for each in done.participants if each.state is not State.KEPT), now))
-        return done
+        """Take the person's word on how much is to be ended; what does not say that it has is asked by the next one."""
+        return self._change(name, lambda logout: self._own(logout, browsers, now).chosen(scope), now)
 
     def _of(self, logout: Logout, participants: Iterable[Participant], now: datetime) -> Iterator[Session]:
         """Give the sessions of participants by SessionIndex: one begun since the logout is no part of it."""

@@ -73,15 +73,10 @@ class Sessions:
         listed = (self.store.list("session", self._browser(each), now) for each in browsers)
         return tuple(sorted((load(Session, kept.value) for each in listed for _, kept in each), key=_age))
 
-    def stop(self, sessions: Iterable[Session]) -> None:
-        """Drop the transactions of sessions, so that Back delivers nothing (design 4a)."""
+    def end(self, sessions: Iterable[Session], now: datetime) -> None:
+        """Mark sessions as ended and drop their transactions, so that Back delivers nothing (design 4a)."""
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
-
-    def end(self, sessions: Iterable[Session], now: datetime) -> None:
-        """Mark sessions as ended, and stop them."""
-        for session in sessions:
-            self.stop([session])
             key = self._key(session)
             kept = self.store.get(key, now)
             if kept is None or load(Session, kept.value).ended:

@@ -91,6 +91,19 @@ def test_back_and_a_kept_form_deliver_nothing(house: House) -> None:
 
 @pytest.mark.attack(29, 30)
 @pytest.mark.parametrize("environment", [LEFT_ALONE])
+@pytest.mark.parametrize("scope", ["all", "none"])
+def test_back_at_another_service_delivers_nothing_either(house: House, scope: str) -> None:
+    """Whether it is asked, fails to answer or is left alone: an assertion that has left does not leave again."""
+    asta = leaver(house)
+    page = asta.page(service="e-resources")
+    asta.landed(asta.person.agree(page))
+    asta.press(asta.ask("my-loans", asta.log_in()), f"scope={scope}")
+    assert mark(asta.get(page.request.path)) == ("error", "transaction_gone")
+    assert mark(asta.get(page.request.path.removesuffix("/consent"))) == ("error", "transaction_gone")
+
+
+@pytest.mark.attack(29, 30)
+@pytest.mark.parametrize("environment", [LEFT_ALONE])
 def test_an_upstreams_logout_ends_what_is_under_way(house: House) -> None:
     """A consent page that waits is worth nothing once the hub has ended the session behind it, from any browser."""
     asta, nobody = leaver(house), leaver(house)
