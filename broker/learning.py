@@ -102,9 +102,11 @@ class Learning:
         if not matters or authentication.upstream in self.rules.local:
             return transaction.proofs
         owner = self.persons.owner(authentication, reading, decision)
-        before = self.proving.remembered(owner, now) if owner else ()
+        since = self.persons.owned_since(authentication, reading, decision)
+        before = self.proving.remembered(owner, now) if owner and since else ()
         fresh = {each.name for each in transaction.proofs}
-        return (*transaction.proofs, *(each for each in before if each.name not in fresh))
+        own = (each for each in before if since and each.at >= since and each.name not in fresh)
+        return (*transaction.proofs, *own)
 
     def receipts_of(self, transaction: Transaction) -> str:
         """Give the pseudonym of person and service that receipts are kept under."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import StoreUnavailable
-from broker.core.evidence import Asserted, Link, against, noted, strange
+from broker.core.evidence import Asserted, Link, against, agrees, noted, strange
 from broker.core.ports import Kept, Key, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
@@ -121,15 +121,20 @@ class Links:
         found = self._read(name)
         return self._number(found.link) if found else None
 
-    def holder(self, name: str) -> str:
-        """Give the id of whose ``name`` (a pseudonym of ours) is, or the name itself where no link leads to anybody."""
+    def link(self, name: str) -> Link | None:
+        """Give what ``name`` (a pseudonym of ours) leads to, whatever speaks against it."""
         found = self._read(name)
-        return found.link.person if found else name
+        return found.link if found else None
+
+    def holder(self, name: str) -> str:
+        """Give the id of whose ``name`` is, or the name itself where no link leads to anybody."""
+        link = self.link(name)
+        return link.person if link else name
 
     def cpr(self, name: str) -> str | None:
         """Give the pseudonym of the CPR that ``name`` is linked with, or None."""
-        found = self._read(name)
-        return found.link.cpr if found else None
+        link = self.link(name)
+        return link.cpr if link else None
 
     def remember(self, cpr: str, number: str | None) -> None:
         """Write which borrower the person of ``cpr`` (a pseudonym) has; nothing where no link is kept."""
@@ -159,7 +164,7 @@ class Links:
         linked = self._number(named.link) if named and changed else None
         if name and named and other and named.link.cpr == cpr:
             return self._rival(name, named, asserted)
-        if name and named and linked and (other or not _agree(linked, kept, carries)):
+        if name and named and linked and (other or not agrees(linked, kept.link if kept else None, carries)):
             if not self._dispute(name, named):
                 return None
             mine = kept or self._added(cpr, Link(_new_id(), None, cpr, self.now()))
@@ -178,7 +183,7 @@ class Links:
             return self._rival(name, named, asserted)
         now = self.now()
         if named is None or rival or self._stale(named.link):
-            fresh = noted(Link(_new_id(), None, None, now), asserted)
+            fresh = noted(Link(_new_id(), None, None, now, since=now if named else None), asserted)
             return Person(fresh.person) if self._write(name, fresh, named.version if named else None) else None
         link = named.link
         # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from the CPR.
@@ -198,7 +203,7 @@ class Links:
         now, link = self.now(), named.link if named else None
         if link and link.cpr is None and named and not self._stale(link) and not against(link, asserted):
             # The name is claimed first, and its id taken on the next turn: of two CPRs that race one gets the id.
-            self._write(name, Link(link.person, None, cpr, now, uuid=link.uuid), named.version)
+            self._write(name, replace(link, cpr=cpr, confirmed=now, asserted=None, born=None), named.version)
             return None
         if link and (linked or link.cpr == cpr):
             return self._added(cpr, Link(link.person, linked or link.number, cpr, now))
@@ -208,10 +213,11 @@ class Links:
         return named.link.disputed or self._write(name, replace(named.link, disputed=True), named.version)
 
     def _confirm(self, name: str, named: _Found | None, kept: Link, cpr: str, asserted: Asserted | None) -> bool:
-        own = named.link.uuid if named and named.link.person == kept.person else None
-        link = noted(Link(kept.person, kept.number, cpr, self.now(), uuid=own), asserted)
+        now = self.now()
         if named is None:
-            return self._write(name, link, None)
+            return self._write(name, noted(Link(kept.person, kept.number, cpr, now), asserted), None)
+        uuid, since = (named.link.uuid, named.link.since) if named.link.person == kept.person else (None, now)
+        link = noted(Link(kept.person, kept.number, cpr, now, uuid=uuid, since=since), asserted)
         # Its own CPR does not end a dispute: whoever else holds the name may come without one.
         link = replace(link, disputed=named.link.disputed and named.link.cpr == cpr)
         recent = link.confirmed - named.link.confirmed < _CONFIRM_EVERY
@@ -238,10 +244,6 @@ class Links:
         now = self.now()
         kept = Kept(dump(link), secrets.token_hex(8), now + _KEPT)
         return self.store.put(Key("link", name), kept, was, now, durable=True)
-
-
-def _agree(linked: str, kept: _Found | None, carries: Callable[[str], bool]) -> bool:
-    return (kept is None or kept.link.number in {None, linked}) and carries(linked)
 
 
 def _new_id() -> str:

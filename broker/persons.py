@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from broker.core.attributes import CPR_UUID, Reading
@@ -17,6 +17,7 @@ from broker.rules import Rules
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
 _NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KINDS: Final = {"eduPersonPrincipalName": "eppn"}
 
 
@@ -69,6 +70,17 @@ class Persons:
         """Give the pseudonym that this person's proofs are kept under, or None where nothing names them."""
         number = real(reading, decision)
         return self.links.of_cpr(number) if number else self.name(authentication, reading, decision)
+
+    def owned_since(self, authentication: Authentication, reading: Reading, decision: Decision) -> datetime | None:
+        """Give from when on what is kept under ``owner`` is this person's; None where the name is in doubt.
+
+        The next holder of a name has proved nothing by what the last one did.
+        """
+        name = None if real(reading, decision) else self.name(authentication, reading, decision)
+        link = self.links.link(name) if name else None
+        if link and self.known(authentication, reading, decision) is None:
+            return None
+        return link.since or _EVER if link else _EVER
 
     def owners(self, authentication: Authentication, reading: Reading, decision: Decision) -> tuple[str, ...]:
         """Give ``owner``, and the names and the CPR of whom this login leads to, by links that nothing speaks against.

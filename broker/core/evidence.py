@@ -1,5 +1,6 @@
 """What is remembered of who holds a name, and what of a login speaks for another holder."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,7 +13,7 @@ class Link:
     (None: none ever did), ``confirmed`` when the two last came together; without a CPR, when the name last came.
     ``asserted`` and ``born`` are what a name without a CPR was last said to be (of ``Asserted``), ``uuid`` the
     pseudonym of the cprUuid that came with it. ``disputed``: another CPR or cprUuid came with the name, and staff have
-    not looked yet.
+    not looked yet. ``since``: from when on the name has been this person's, where somebody held it before.
     """
 
     person: str
@@ -23,6 +24,7 @@ class Link:
     born: str | None = None
     disputed: bool = False
     uuid: str | None = None
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -61,6 +63,11 @@ def against(link: Link, asserted: Asserted | None) -> bool:
     if link.born and asserted.born and link.born != asserted.born:
         return True
     return link.asserted not in {None, asserted.number}
+
+
+def agrees(linked: str, link: Link | None, carries: Callable[[str], bool]) -> bool:
+    """Say whether the borrower that a name leads to is the CPR's too: its link has no other, and it carries the CPR."""
+    return (link is None or link.number in {None, linked}) and carries(linked)
 
 
 def noted(link: Link, asserted: Asserted | None) -> Link:

@@ -17,7 +17,7 @@ from broker.transactions import Held
 from tests.plugins.house import House, mark
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
 from tests.plugins.requirements.people import EVA, asserted
-from tests.plugins.requirements.visits import CPR, proved, sign_up
+from tests.plugins.requirements.visits import CPR, URN, proved, sign_up
 
 
 @pytest.fixture(scope="module")
@@ -201,6 +201,17 @@ def test_one_person_with_and_without_a_number_is_no_second_person(house: House, 
         person = house.person()
         assert mark(proved(person, sign_up(person, who, "hospital", "nemid"), NURSE))[0] != "proof"
     assert [row["reason"] for row in house.parts.cases.rows() if row["reason"] == "address_taken"] == []
+
+
+def test_the_next_holder_of_a_name_has_proved_nothing(house: House) -> None:
+    """A replacement number of another birthday under the same name is asked each time; the one who proved it is not."""
+    first = asserted(EVA, **{CPR: (URN + "9011681300",)})
+    person = house.person()
+    assert mark(proved(person, sign_up(person, first, "hospital", "nemid"), NURSE))[0] != "proof"
+    assert mark(sign_up(house.person(), first, "hospital", "nemid"))[0] != "proof"
+    for number in ("7112751300", "7112751300"):
+        other_one = asserted(EVA, **{CPR: (URN + number,)})
+        assert mark(sign_up(house.person(), other_one, "hospital", "nemid"))[0] == "proof"
 
 
 def test_a_proof_moves_between_one_persons_pseudonyms_only(bench: Bench) -> None:

@@ -1,7 +1,7 @@
 """Whom the names of one login lead to: one person, or a case."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from broker.core.attributes import Attributes, Reading
 from broker.core.entities import Assurance
 from broker.core.policy import Decision, Effect, PolicySet
 from broker.core.transaction import Authentication, Person
-from broker.persons import Persons
+from broker.persons import _EVER, Persons
 from broker.rules import Rules
 
 CPR, OTHER = "0101990000", "0202990000"
@@ -169,3 +169,23 @@ def test_no_proofs_are_under_the_name_of_another_id(desk: Desk) -> None:
     desk.come(AASE)
     desk.owner({UUID: ONE, NUMBER: CPR})
     assert desk.owners({**AASE, NUMBER: CPR}) == desk.owners({NUMBER: CPR})
+
+
+def test_what_was_proved_before_the_name_was_theirs_is_not_theirs(desk: Desk) -> None:
+    """By a weak number of somebody else, or by a CPR that brings its own id; a first holder owns all of it."""
+
+    def since(said: Said, *, sure: bool) -> datetime | None:
+        return desk.persons.owned_since(*desk.given(said, AU, sure=sure))
+
+    weak, begun = {**AASE, NUMBER: OTHER}, desk.world.now
+    assert since(weak, sure=False) == _EVER  # nobody has come by that name
+    desk.come(weak, sure=False)
+    assert since(weak, sure=False) == _EVER
+    desk.world.now += timedelta(days=1)
+    assert since({**AASE, NUMBER: CPR}, sure=False) is None
+    desk.come({**AASE, NUMBER: CPR})
+    assert since({**AASE, NUMBER: CPR}, sure=True) == _EVER  # kept under the number, not the name
+    assert since(AASE, sure=True) == begun + timedelta(days=1)
+    desk.world.now += timedelta(days=40)
+    desk.come({**AASE, NUMBER: CPR})
+    assert since(AASE, sure=True) == begun + timedelta(days=1)
