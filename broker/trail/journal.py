@@ -122,8 +122,12 @@ class Journal:
         return self.folder / f"audit-{month}.jsonl"
 
     def months(self) -> list[str]:
-        """Give the months that there are files of, oldest first; reading a pipe would never end."""
-        files = (each for each in self.folder.glob("audit-????-??.jsonl") if each.is_file())
+        """Give the months that there are lines of, oldest first.
+
+        A full disk may leave a file empty. Reading a pipe would never end.
+        """
+        found = self.folder.glob("audit-????-??.jsonl")
+        files = (each for each in found if each.is_file() and each.stat().st_size)
         return sorted(each.stem.removeprefix("audit-") for each in files)
 
     def _head(self, lock: int) -> Head | None:

@@ -124,8 +124,6 @@ def verify(journal: Journal, anchors: Mapping[int, str] = MappingProxyType({})) 
     walk = _Walk(journal.key, report, marks)
     for month, size in sizes.items():
         _month(journal, month, size, walk)
-        if not size and not (head and (head.month, head.size) == (month, 0)):
-            report.findings.append(Finding(journal.path(month).name, "is empty"))
     _began(walk, journal, sizes)
     for who, number in {who: number for number, _, who in sorted(named)}.items():
         if number > walk.highest:

@@ -93,7 +93,8 @@ TAMPERINGS: dict[str, tuple[Spoil, str]] = {
         _lines(lambda all_: [*all_[:-1], all_[-1][:40]], NOVEMBER),
         "lines 14 to 14 are missing at the end",
     ),
-    "all lines of a month cut off": (_lines(lambda _: [], NOVEMBER), f"{NOVEMBER}: is empty"),
+    "all lines of a month cut off": (_lines(lambda _: [], NOVEMBER), "lines 8 to 14 are missing at the end"),
+    "all lines of the first month cut off": (_lines(lambda _: []), f"{NOVEMBER}: the months before it"),
     "the last month removed": (
         lambda folder: (folder / NOVEMBER).unlink(),
         f"{OCTOBER}: lines 8 to 14 are missing at the end",

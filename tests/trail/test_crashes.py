@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import signal
 from collections.abc import Callable
 from datetime import timedelta
@@ -98,6 +99,24 @@ def test_an_earlier_crash_s_lines_of_a_new_month_count(journal: Journal) -> None
     journal.append(LATER, FACTS, sync=True)
     report = verify(journal)
     assert (report.findings, report.number, list(journal.folder.glob("torn-*"))) == ([], 5, [])
+
+
+def test_a_month_that_no_line_found_room_in_is_no_finding(journal: Journal) -> None:
+    """The disk was full all November: its file is empty, the chain goes on in December, and October can go."""
+    journal.append(NOW, FACTS, sync=True)
+    limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))
+    try:
+        with pytest.raises(AuditUnavailable):
+            journal.append(LATER, FACTS, sync=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert (verify(journal).findings, journal.path("2026-11").stat().st_size) == ([], 0)
+    journal.append(LATER + timedelta(days=30), FACTS, sync=True)
+    assert (verify(journal).findings, journal.months()) == ([], ["2026-10", "2026-12"])
+    journal.delete("2026-10", LATER + timedelta(days=30))
+    assert verify(journal).findings == []
 
 
 def test_no_line_is_written_that_nobody_could_read(journal: Journal) -> None:
