@@ -46,6 +46,15 @@ def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
     assert cause(parties, parties.signed(forged, parties.hub, both=True), "kb") == "gate.signature"
 
 
+@pytest.mark.attack(18)
+@pytest.mark.profile(38)
+def test_an_upstream_that_is_no_hub_speaks_for_itself_only(parties: Parties) -> None:
+    """What it says another has authenticated is not taken for its own."""
+    other = add(f"{STATEMENT}/saml:AuthnContext", f"<saml:AuthenticatingAuthority>{AU}</saml:AuthenticatingAuthority>")
+    xml = parties.signed(parties.response(other, upstream="kb"), parties.direct)
+    assert cause(parties, xml, "kb") == "institution_unknown"
+
+
 @pytest.mark.attack(6)
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None:

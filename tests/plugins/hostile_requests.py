@@ -28,6 +28,8 @@ ACS = "AssertionConsumerServiceURL"
 SCOPING = "<samlp:Scoping%s>%s</samlp:Scoping>"
 POLICY = '<samlp:NameIDPolicy Format="urn:oasis:names:tc:SAML:%s"/>'
 REQUESTER = "<samlp:RequesterID>%s</samlp:RequesterID>"
+CLASSES = "<samlp:RequestedAuthnContext>%s</samlp:RequestedAuthnContext>"
+CLASS = "<saml:AuthnContextClassRef>urn:x</saml:AuthnContextClassRef>"
 DECLARED = (
     "<samlp:RequestedAuthnContext><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>"
     "</samlp:RequestedAuthnContext>"
@@ -82,6 +84,7 @@ REFUSED: list[tuple[str, Change, Status]] = [
     ("binding", edit(".", ProtocolBinding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"), REQUEST_UNSUPPORTED),
     ("sizes", add(".", SCOPING % ("", LISTED % ('<samlp:IDPEntry ProviderID="urn:x"/>' * 51))), REQUEST_UNSUPPORTED),
     ("sizes", add(".", SCOPING % ("", REQUESTER % ("urn:" + "x" * 253))), REQUEST_UNSUPPORTED),
+    ("sizes", add(".", CLASSES % (CLASS * 51)), REQUEST_UNSUPPORTED),
     (
         "sizes",
         add(".", SCOPING % ("", LISTED % f'<samlp:IDPEntry ProviderID="urn:{"x" * 253}"/>')),

@@ -69,6 +69,7 @@ ATTACKS: dict[str, tuple[Make, str]] = {
     "3 id": (carrying('<e:x xmlns:e="urn:e" id="b1"/>'), "id_attribute"),
     "3 Id": (carrying('<e:x xmlns:e="urn:e" Id="b1"/>'), "id_attribute"),
     "3 xml:id": (carrying('<e:x xmlns:e="urn:e" xml:id="b1"/>'), "id_attribute"),
+    "3 xml:id at a signature": (replaced(b"<ds:Signature ", b'<ds:Signature xml:id="b1" '), "id_attribute"),
     "3 ID in a namespace": (carrying('<e:x xmlns:e="urn:e" e:ID="b1"/>'), "id_attribute"),
     "4 an AuthnRequest": (lambda _forge: REQUEST, "root"),
     "4 an assertion alone": (lambda forge: octets(forge.signed().find(ASSERTION)), "root"),
@@ -96,6 +97,26 @@ ATTACKS: dict[str, tuple[Make, str]] = {
         "transforms",
     ),
     "8 no enveloped": (replaced(f'<ds:Transform Algorithm="{ENVELOPED}"/>'.encode(), b""), "transforms"),
+    "8 XPath within a transform that is allowed": (
+        replaced(
+            f'<ds:Transform Algorithm="{EXCLUSIVE}"/>'.encode(),
+            f'<ds:Transform Algorithm="{EXCLUSIVE}"><ds:XPath>self::x</ds:XPath></ds:Transform>'.encode(),
+        ),
+        "signature_parameters",
+    ),
+    "8 prefixes for a transform that takes none": (
+        replaced(
+            f'<ds:Transform Algorithm="{ENVELOPED}"/>'.encode(), PREFIXED.replace(EXCLUSIVE, ENVELOPED, 1).encode()
+        ),
+        "signature_parameters",
+    ),
+    "8 a list of prefixes with something in it": (
+        replaced(
+            f'<ds:Transform Algorithm="{EXCLUSIVE}"/>'.encode(),
+            PREFIXED.replace('PrefixList="xs"/>', 'PrefixList="xs"><x/></InclusiveNamespaces>').encode(),
+        ),
+        "signature_parameters",
+    ),
     "8 inclusive canonicalisation": (signed_as(c14n=C14N), "canonicalization"),
     "8 inclusive transform": (signed_as(transforms=(ENVELOPED, C14N)), "transforms"),
     "8 with comments": (signed_as(c14n=EXCLUSIVE + "WithComments"), "canonicalization"),
