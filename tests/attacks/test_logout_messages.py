@@ -11,6 +11,7 @@ from lxml import etree
 from broker.core.errors import MessageRefused
 from broker.core.logout import LogoutRequest, LogoutResponse, Peer
 from broker.saml import bindings, encryption, signature
+from broker.saml.algorithms import Sealing
 from broker.saml.logout_endpoints import LogoutEndpoint
 from broker.saml.metadata import Metadata
 from broker.saml.names import ASSERTION, SAML, SIGNATURE
@@ -27,6 +28,7 @@ REQUEST: Final = f"""<samlp:LogoutRequest {_HEAD} NotOnOrAfter="{stamp(NOW + tim
 RESPONSE: Final = f"""<samlp:LogoutResponse {_HEAD} InResponseTo="_asked"><saml:Issuer>%(issuer)s</saml:Issuer>\
 <samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status>\
 </samlp:LogoutResponse>"""
+AES_CBC: Final = "http://www.w3.org/2001/04/xmlenc#aes256-cbc"
 BOTH: Final = pytest.mark.parametrize("by", ["redirect", "post"])
 KINDS: Final = pytest.mark.parametrize("written", [REQUEST, RESPONSE], ids=["request", "response"])
 
@@ -67,6 +69,14 @@ def sent(
     if key:
         signature.sign(root, key)
     return face.read_post(upstream, list(bindings.post_fields(etree.tostring(root), kind, "state").items()), NOW)
+
+
+def sealed_name(root: Any, certificate: bytes, by: Sealing) -> None:
+    """Put an EncryptedID in the place of the NameID."""
+    named = root.find("{*}NameID")
+    sealed = encryption.encrypt(named, certificate, by)
+    sealed.tag = ASSERTION.replace("Assertion", "EncryptedID")
+    root.replace(named, sealed)
 
 
 def cause(*sending: Any, **how: Any) -> str:
@@ -274,17 +284,50 @@ def test_a_peer_whose_metadata_ran_out_is_not_reached(
     later_on = replace(face, metadata=Metadata(upstreams, services))
     assert later_on.reaches(Peer("service", "my-loans"), NOW) is reached
     assert later_on.reaches(Peer("upstream", "wayf"), NOW) is reached
-    assert not later_on.reaches(Peer("service", "gone"), NOW)
+    for gone in (Peer("service", "gone"), Peer("service", "wayf"), Peer("upstream", "my-loans")):
+        assert not later_on.reaches(gone, NOW)
 
 
 @pytest.mark.attack(29, control=True)
 def test_an_encrypted_name_is_read(parties: Parties, face: SingleLogout) -> None:
     """EncryptedID holds the NameID, encrypted to our key."""
     root = made(REQUEST)
-    named = root.find("{*}NameID")
-    sealed = encryption.encrypt(named, parties.ring.idp.encryption_certificate)
-    sealed.tag = ASSERTION.replace("Assertion", "EncryptedID")
-    root.replace(named, sealed)
+    sealed_name(root, parties.ring.idp.encryption_certificate, Sealing())
     read = sent(face, root, parties.service.key, "post")
     assert isinstance(read, LogoutRequest)
     assert (read.name_id.value, read.name_id.sp_name_qualifier) == ("pairwise-1", LOANS)
+
+
+@pytest.mark.attack(23, 29)
+@pytest.mark.parametrize(("upstream", "why"), [("wayf", "gate.content_method"), ("eid", None)])
+def test_a_name_in_cbc_is_read_of_who_needs_it_only(
+    parties: Parties, face: SingleLogout, upstream: str, why: str | None
+) -> None:
+    """What can be changed unnoticed names somebody else: only NemLog-in may, as with assertions."""
+    party, there = parties.signer(upstream), f"{BASE}/saml/sp/{upstream}/slo"
+    root = made(REQUEST, issuer=parties.upstreams[upstream].entity_id, to=there)
+    sealed_name(root, parties.ring.sp.encryption_certificate, Sealing(content=AES_CBC))
+    if why:
+        assert cause(face, root, party.key, "post", upstream=upstream) == why
+    else:
+        read = sent(face, root, party.key, "post", upstream=upstream)
+        assert isinstance(read, LogoutRequest)
+        assert read.name_id.value == "pairwise-1"
+
+
+@pytest.mark.attack(6, 29)
+@BOTH
+@KINDS
+def test_one_name_of_a_service_and_an_upstream_is_two_peers(
+    parties: Parties, face: SingleLogout, by: str, written: str
+) -> None:
+    """Both may be called the same in broker.toml; the one's key signs nothing of the other."""
+    both = replace(
+        face,
+        services={**face.services, "wayf": face.services["my-loans"]},
+        upstreams={**face.upstreams, "my-loans": face.upstreams["wayf"]},
+    )
+    to_us = made(written, issuer=HUB, to=HUB_SLO)
+    assert cause(both, to_us, parties.service.key, by, upstream="wayf") == "gate.signature"
+    assert cause(both, made(written), parties.hub.key, by) == "gate.signature"
+    assert sent(both, made(written), parties.service.key, by).peer.side == "service"
