@@ -50,7 +50,8 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
             _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.PrintLogger(getattr(sys, to)),
+        # A line is one write: what prints its end apart has another thread's line in between.
+        logger_factory=lambda *_: structlog.WriteLogger(getattr(sys, to)),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

@@ -1,5 +1,6 @@
 """The event lines: nothing shaped like a CPR number is in one, and what cannot be masked is not written."""
 
+import io
 import json
 
 import pytest
@@ -42,3 +43,25 @@ def test_a_line_that_cannot_be_masked_is_dropped_and_counted(capsys: pytest.Capt
     before = audit.dropped
     audit.tell("asked", fault=["1403044004"])  # type: ignore[arg-type]
     assert (capsys.readouterr().out, audit.dropped) == ("", before + 1)
+
+
+class Watched(io.StringIO):
+    """A standard output that remembers each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Remember it."""
+        self.writes.append(text)
+        return super().write(text)
+
+
+def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that tell at once give two lines, never one with the other's within."""
+    out = Watched()
+    monkeypatch.setattr("sys.stdout", out)
+    audit.tell("asked", reference="BCDFGHJK")
+    assert [json.loads(each.removesuffix("\n"))["event"] for each in out.writes] == ["asked"]
+    assert out.writes[0].endswith("}\n")

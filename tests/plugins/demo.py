@@ -1,9 +1,10 @@
 """A demo that runs as ``make demo`` runs it: a real gunicorn with two workers, on free ports."""
 
-import os
+import random
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 import pytest
 
@@ -11,13 +12,21 @@ from broker.demo.running import Running, running
 from broker.demo.setting import PARTIES, Ports, write
 
 
+# Below the ports that the system takes for connections; in steps, so that two bases share all ports or none.
+_BASES: Final = range(20000, 32000, 16)
+
+
 def free_base() -> int:
     """Give a port from which enough in a row are free."""
-    for base in range(20000 + os.getpid() % 10000, 60000, 37):
-        with socket.socket() as probe:
-            if not any(probe.connect_ex(("127.0.0.1", base + offset)) == 0 for offset in range(len(PARTIES))):
-                return base
+    for base in random.SystemRandom().sample(_BASES, len(_BASES)):
+        if not any(_taken(base + offset) for offset in range(len(PARTIES))):
+            return base
     raise AssertionError("no free ports")
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ _OURS: Final = range(61000, 65500)
 
 def free_port() -> int:
     """Give a port on loopback that was free a moment ago, and that no outgoing connection takes meanwhile."""
-    for port in random.sample(_OURS, len(_OURS)):
+    # Not the seeded numbers, which are the same in every worker of one run.
+    for port in random.SystemRandom().sample(_OURS, len(_OURS)):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port
