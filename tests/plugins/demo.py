@@ -11,7 +11,6 @@ import pytest
 from broker.demo.running import Running, running
 from broker.demo.setting import PARTIES, Ports, write
 
-
 # Below the ports that the system takes for connections; in steps, so that two bases share all ports or none.
 _BASES: Final = range(20000, 32000, 16)
 
