@@ -1,15 +1,13 @@
 """Becoming a borrower in a real browser: all nine ends, the kaldemail, the upgrade, without scripts and by keyboard."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import Error
 
 from broker.demo.personas import persona
 from broker.web import wizard
-from tests.plugins.visitor import Visitor
+from tests.plugins.visitor import Visitor, forward
 
 Visit = Callable[..., Visitor]
 # End of the tree, what is pressed there, who does, and what they are then (None: the end needs no login).
@@ -107,8 +105,7 @@ def test_an_end_with_a_login_makes_a_borrower(visit: Visit, end: str, action: st
     person.at("ask")
     person.page.reload()
     person.page.go_back()
-    with suppress(Error):  # a page that posts itself may have gone on before
-        person.page.go_forward()
+    forward(person.page)
     number = finish(person)
     assert person.row(number)["category_id"] == category
     assert person.find("[data-affiliation] .notice").count() == int(name == "poul")

@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from broker.demo.running import Running
+from tests.plugins.visitor import forward
 
 LOOKS = [
     ("da-DK", "light", 1280),
@@ -93,7 +94,7 @@ def test_back_and_reload_lose_nothing(page: Page, demo: Running) -> None:
     walk(page, demo, "bo", "wayf")
     page.reload()
     page.go_back()
-    page.go_forward()
+    forward(page)
     page.wait_for_selector("main[data-step]")
     page.wait_for_selector("main[data-step=ask]")
     page.click("button[name=answer][value=yes]")

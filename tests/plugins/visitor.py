@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
 
 from broker.demo.mailbox import Mail
 from broker.demo.running import Running
@@ -180,6 +180,14 @@ class Visitor:
         told = _TOLD.match(message.text) and about == self.page.url
         if message.type in {"error", "warning"} and not told and not about.endswith(_ICON):
             self.faults.append(f"{self.page.url}: {message.text}")
+
+
+def forward(page: Page) -> None:
+    """Press Forward, and once more where the browser gave up restoring the page."""
+    try:
+        page.go_forward()
+    except Error:
+        page.go_forward()
 
 
 def visitor(
