@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from broker import durable
+
 _FOLDER: Final = "last-good"
 _CURRENT: Final = "current"
 _SHA256: Final = re.compile("[0-9a-f]{64}")
@@ -40,14 +42,14 @@ def promote(state: Path, files: Mapping[str, bytes]) -> None:
         making.mkdir(mode=0o700)
         for each, octets in files.items():
             _written(making / each, octets)
-        _synced(making)
+        durable.synced(making)
         if (home / name).exists():
             shutil.rmtree(home / name)  # it is not what its name says, or nothing points to it
         making.rename(home / name)
         pointer = home / f".{secrets.token_hex(8)}"
         _written(pointer, name.encode())
         pointer.rename(home / _CURRENT)
-        _synced(home)
+        durable.synced(home)
         _swept(home, name)
 
 
@@ -96,14 +98,6 @@ def _written(path: Path, octets: bytes) -> None:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _synced(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _swept(home: Path, keep: str) -> None:

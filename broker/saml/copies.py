@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from broker import durable
 from broker.saml import times
 from broker.saml.feeds import Document, Marks
 from broker.saml.terms import Edition
@@ -78,7 +79,7 @@ class Copies:
         made.flush()
         os.fsync(made.fileno())
         path.rename(self._path(document))
-        self._sync()
+        durable.synced(self.folder)
 
     @contextmanager
     def opened(self, document: Document) -> Iterator[BinaryIO | None]:
@@ -122,13 +123,6 @@ class Copies:
 
     def _path(self, document: Document, ending: str = ".xml") -> Path:
         return self.folder / f"{document.name}{ending}"
-
-    def _sync(self) -> None:
-        handle = os.open(self.folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _read(tree: Any) -> Note:

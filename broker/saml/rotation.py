@@ -13,8 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from broker import durable
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.saml import durable, key_folder, keys, waits
+from broker.saml import key_folder, keys, waits
 from broker.saml.descriptors import CACHED_FOR, VALID_FOR
 from broker.saml.waits import Boot, Since
 

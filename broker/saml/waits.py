@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from broker import durable
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.transaction import SKEW
-from broker.saml import durable
 
 RECORD: Final = "rotation.json"
 _CLOCK: Final = "clock"

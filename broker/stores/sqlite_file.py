@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from broker import durable
 from broker.core.errors import StoreUnavailable
 
 SCHEMA_VERSION: Final = 1
@@ -68,7 +69,7 @@ def prepare(path: Path) -> None:
             pass
         finally:
             draft.unlink()
-        _sync(path.parent)
+        durable.synced(path.parent)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -101,12 +102,3 @@ def faults(path: Path, connection: sqlite3.Connection) -> tuple[str, ...]:
     if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
         found.append(f"The store file {path.name} is not in WAL mode; run PRAGMA journal_mode = WAL on it once.")
     return tuple(found)
-
-
-def _sync(folder: Path) -> None:
-    # Without this a power cut may forget the file's name, and with it every enrolment inside.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

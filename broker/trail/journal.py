@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from broker import durable
 from broker.core.errors import AuditUnavailable
 from broker.core.events import Kind
 from broker.trail.lines import GENESIS, HEAD_SIZE, LONGEST, Facts, Head, head_octets, linked, read, read_head, written
@@ -83,7 +84,7 @@ class Journal:
         facts = {"event": Kind.MONTH_DELETED, "month": month, "ended": following.facts["after"]}
         self.append(at, facts, sync=True)
         self.path(month).unlink()
-        _sync(self.folder)
+        durable.synced(self.folder)
 
     def accept(self, at: datetime, findings: Sequence[str]) -> None:
         """Write that staff have seen ``findings``, by their marks, and go on from the last line if the head is gone."""
@@ -173,7 +174,7 @@ class Journal:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _OURS, 0o600)
         try:
             if new:
-                _sync(self.folder)
+                durable.synced(self.folder)
             yield file
         finally:
             os.close(file)
@@ -232,12 +233,3 @@ class Journal:
         os.ftruncate(file, head.size)
         whole = octets.count(b"\n")
         return {"event": Kind.TORN, "month": head.month, "count": len(octets), "lines": whole, "digest": digest}
-
-
-def _sync(folder: Path) -> None:
-    # Without this a power cut may forget the new file's name, and with it a month.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

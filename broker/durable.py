@@ -17,18 +17,18 @@ def put(path: Path, octets: bytes) -> None:
 def moved(old: Path, new: Path) -> None:
     """Rename a file, over another if there is one."""
     old.replace(new)
-    _kept(new.parent)
+    synced(new.parent)
 
 
 def gone(path: Path) -> None:
     """Remove a file, if it is there."""
     path.unlink(missing_ok=True)
-    _kept(path.parent)
+    synced(path.parent)
 
 
-def _kept(folder: Path) -> None:
-    """Wait until the disk has what was renamed, so that steps reach it in their order."""
-    opened = os.open(folder, os.O_RDONLY)
+def synced(folder: Path) -> None:
+    """Wait until the disk has which files a folder holds: else a power cut may forget a name, and the file with it."""
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(opened)
     finally:
