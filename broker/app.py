@@ -34,7 +34,7 @@ from broker.web import (
     frame,
     login,
     logout,
-    measured,
+    metrics,
     pin,
     pin_login,
     proof,
@@ -127,7 +127,7 @@ def _rooms(parts: Parts, desk: Desk, pages: Pages, learning: Learning) -> Iterat
     sps = {name: partial(_sp_descriptor, parts, name) for name in parts.federated}
     yield public.blueprint(partial(_idp_descriptor, parts), sps, partial(readiness, parts), partial(notes, parts))
     token = parts.config.serve.metrics_token
-    yield measured.blueprint(
+    yield metrics.blueprint(
         lambda: parts.metrics.page(list(gauges(parts))), token.get_secret_value() if token else None
     )
 

@@ -11,8 +11,12 @@ _CONTACT: Final = _("Contact the library and give the reference number below.")
 _AFRESH: Final = _("Go to the service you came from and log in there again.")
 _AGAIN: Final = _("Log in again at the service, and agree to what it is to get.")
 _LATER: Final = _("Wait a few minutes and try again.")
+_CLOSE: Final = _("Close every window of the browser, so that nobody after you is logged in as you.")
 _OURS: Final = _("Something is wrong at our end. It is not your fault, and nothing has been sent.")
 
+_DOWN: Final = Explanation(
+    title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
+)
 GENERAL: Final = Explanation(title=_("Something went wrong"), happened=_OURS, advice=(_LATER, _CONTACT), again=True)
 
 FAILURES: Final[Mapping[str, Explanation]] = {
@@ -57,7 +61,7 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "logout_gone": Explanation(
         title=_("This logout is over"),
         happened=_("A logout lives for thirty minutes. This one is too old, or has never been."),
-        advice=(_("Close every window of the browser, so that nobody after you is logged in as you."),),
+        advice=(_CLOSE,),
     ),
     "logout_refused": Explanation(
         title=_("We could not log you out"),
@@ -65,7 +69,7 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "The message that was to log you out is damaged, too old, or not from the one that it names. "
             "You may still be logged in."
         ),
-        advice=(_("Close every window of the browser, so that nobody after you is logged in as you."), _CONTACT),
+        advice=(_CLOSE, _CONTACT),
     ),
     "message_refused": Explanation(
         title=_("We could not accept the login"),
@@ -82,18 +86,10 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         happened=_("The same thing has been tried very often in a short time, so we have stopped it for a while."),
         advice=(_LATER, _AFRESH),
     ),
-    "store_unavailable": Explanation(
-        title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
-    ),
-    "audit_unavailable": Explanation(
-        title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
-    ),
-    "message_log_unavailable": Explanation(
-        title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
-    ),
-    "configuration": Explanation(
-        title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
-    ),
+    "store_unavailable": _DOWN,
+    "audit_unavailable": _DOWN,
+    "message_log_unavailable": _DOWN,
+    "configuration": _DOWN,
     "library_unavailable": Explanation(
         title=_("The library system does not answer"),
         happened=_(

@@ -14,7 +14,7 @@ _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 def blueprint(page: Callable[[], bytes], token: str | None) -> Blueprint:
     """Give ``/metrics``; ``page`` writes them, ``token`` is what a reader elsewhere brings (RFC 6750), if any."""
-    rooms = Blueprint("measured", __name__)
+    rooms = Blueprint("metrics", __name__)
 
     @rooms.get("/metrics")
     def metrics() -> Response:
