@@ -30,9 +30,8 @@ _MAIL_WITHIN: Final = 10.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{6})")
 _PIN: Final = re.compile(r"(?:PIN|pinkode)[^.\n]*: *(\d{4})$", re.MULTILINE)
 _LINK: Final = re.compile(r"https?://\S+(?:/proof/|\?link=)\S+")
-# The browser reports every answer of 4xx so; a form with a fault (422), a refusal (403) and a login that is over (410)
-# are pages like others.
-_TOLD: Final = re.compile(r"Failed to load resource: the server responded with a status of (403|410|422) ")
+# The browser reports every answer of 4xx so; a form with a fault (422) and a refusal (403) are pages like others.
+_TOLD: Final = re.compile(r"Failed to load resource: the server responded with a status of (403|422) ")
 _ICON: Final = "/favicon.ico"  # asked for by the browser alone
 
 
