@@ -100,11 +100,11 @@ class Broker:
         """Say what comes next."""
         return next_step(transaction, self._terms(transaction), now)
 
-    def bind(self, held: Held, browser: str, now: datetime) -> Held:
+    def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
         """Bind the transaction to the browser that ``browser``, a pseudonym of its cookie b, names."""
         if held.transaction.browser == browser:
             return held
-        return self.transactions.change(held, lambda transaction: transaction.bound(browser), now)
+        return self.transactions.change(held, lambda transaction: transaction.bound(browser, shared=shared), now)
 
     def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
         """Record a new AuthnRequest to ``upstream`` before it is sent; nothing else changes before it is answered.

@@ -159,7 +159,7 @@ class Transaction:
     until: datetime
     request: AuthnRequest
     errand: Errand = Errand.LOGIN
-    shared: bool = False  # begun on a computer that others use too: nothing is remembered
+    shared: bool = False  # on a computer that others use too, there or begun there: nothing is remembered
     back: str | None = None  # the service to go on to after an errand
     browser: str | None = None  # pseudonym of cookie b
     intent: str | None = None
@@ -186,11 +186,15 @@ class Transaction:
         """Say whether whoever logs in must do so afresh (ForceAuthn)."""
         return self.request.force_authn or self.shared
 
-    def bound(self, browser: str) -> "Transaction":
-        """Bind to one browser, once and for all; BrowserUnmatched if it is another's already (design 4a.1)."""
+    def bound(self, browser: str, *, shared: bool = False) -> "Transaction":
+        """Bind to one browser, once and for all; BrowserUnmatched if it is another's already (design 4a.1).
+
+        ``shared`` is whether others use that browser's computer too, wherever the transaction was begun: by a link that
+        somebody made elsewhere, whoever sits there would be let in by the login that the one before left open.
+        """
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
-        return replace(self, browser=browser, until=self.begun + LIFETIME)
+        return replace(self, browser=browser, shared=self.shared or shared, until=self.begun + LIFETIME)
 
     def asked(self, outstanding: Outstanding) -> "Transaction":
         """Record an AuthnRequest that is about to be sent; TooMany after twenty in one transaction."""

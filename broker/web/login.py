@@ -104,7 +104,9 @@ class Login:
         held, browsers = desk.broker.read(name, now), desk.cookies.browsers(request)
         transaction = held.transaction
         if transaction.browser is None:
-            return desk.broker.bind(held, browsers[0], now) if browsers else self._introduce(held, url)
+            if not browsers:
+                return self._introduce(held, url)
+            return desk.broker.bind(held, browsers[0], now, shared=desk.shared(request))
         if transaction.browser not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
         return held

@@ -176,6 +176,18 @@ def test_an_old_login_is_refused_at_a_shared_computer(house: House) -> None:
     assert mark(refused) == ("error", "message_refused")
 
 
+@pytest.mark.parametrize("environment", [SHARED])
+@pytest.mark.parametrize("begun", ["login", "choices"])
+def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(house: House, begun: str) -> None:
+    """Whoever begins at a telephone and types the address here is not let in by the login that another left open."""
+    person = house.person()
+    path = person.sso_path() if begun == "login" else "/my-choices?with=wayf"
+    elsewhere = house.app.test_client().get(path, base_url=person.base, environ_base={"REMOTE_ADDR": "203.0.113.9"})
+    assert elsewhere.status_code == 303
+    page = person.get(elsewhere.location)
+    assert asked_forced(page.location if page.status_code == 302 else person.choose(page))
+
+
 def test_what_was_taken_back_meanwhile_lets_nothing_leave(house: House) -> None:
     """A login that waits while its person withdraws elsewhere asks again before it issues."""
     first, second = house.person(), house.person()
