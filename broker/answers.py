@@ -20,6 +20,7 @@ _KINDS: Final = {
     Event.REFUSED: Kind.CONSENT_REFUSED,
     Event.INFORMED: Kind.NOTICE_SEEN,
 }
+_TAKEN_BACK: Final = frozenset({Event.WITHDRAWN, Event.FORGOTTEN})
 _FRESH: Final = timedelta(seconds=5)  # a login that goes straight through reads what is on file once
 
 
@@ -33,19 +34,21 @@ class Answers:
     transactions: Transactions
 
     def reread(self, held: Held, now: datetime) -> Held:
-        """Read again what is on file where nothing was answered in this login and a while has passed since it began.
+        """Read again what is on file where a while has passed since this login began.
 
-        What was taken back meanwhile, at another screen, must not let anything leave.
+        What was taken back meanwhile, at another screen, must not let anything leave: neither an answer of before nor
+        the one that was given in this very login, which may have waited for the library system since.
         """
         transaction = held.transaction
         arrived = transaction.authenticated
-        if transaction.receipt or transaction.issued or arrived is None or now - arrived < _FRESH:
+        if transaction.issued or arrived is None or now - arrived < _FRESH:
             return held
         latest = Receipts(self.store).latest(self.learning.receipts_of(transaction), now)
         on_file = (latest,) if latest else ()
-        if on_file == transaction.receipts:
+        stands = transaction.receipt is not None and (latest is None or latest.event not in _TAKEN_BACK)
+        if stands or on_file == transaction.receipts:
             return held
-        return self.transactions.change(held, lambda each: replace(each, receipts=on_file), now)
+        return self.transactions.change(held, lambda each: replace(each, receipts=on_file, receipt=None), now)
 
     def answer(
         self,

@@ -203,6 +203,20 @@ def test_what_was_taken_back_meanwhile_lets_nothing_leave(house: House) -> None:
     assert _once_enrolled(second, waits.request.path) == "ask"
 
 
+def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(house: House) -> None:
+    """Nor does a yes of the very login that waits: once its person has taken it back it is asked for again."""
+    first = house.person()
+    house.koha.faults.down = True
+    waits = first.agree(first.log_in("asta"))
+    assert mark(waits)[0] == "enrol"
+    house.koha.faults.down = False
+    _withdraw(house, house.person())
+    house.clock.ahead = timedelta(minutes=2)
+    path = waits.request.path.removesuffix("/consent")
+    assert _once_enrolled(first, path) == "ask"
+    assert mark(first.agree(first.get(path)))[0] == "issue"  # and counts when it is given anew
+
+
 def _once_enrolled(person: Person, path: str) -> str:
     """Look at a page that waits for the library system until it waits no longer, and give its step."""
     for _ in range(200):
