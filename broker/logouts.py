@@ -99,13 +99,21 @@ class Logouts:
         return replace(logout, found=bool(named), groups=groups, participants=participants).ready()
 
     def _left(self, logout: Logout, browsers: Sequence[str], now: datetime) -> bool:
-        """Say whether a session that was named belongs, in another browser, to some that this one cannot reach."""
+        """Say whether a session that was named belongs, in another browser, to some that this one cannot reach.
+
+        The upstream's own, behind what this very logout has ended, is one of them.
+        """
         away = [group for group in logout.groups if group[0] not in browsers]
         return any(
-            each.person == person and not each.ended
+            each.person == person and (not each.ended or (each.ended == logout.begun and self._asks(each)))
             for browser, person in away
             for each in self.sessions.of_browsers([browser], now)
         )
+
+    def _asks(self, session: Session) -> bool:
+        """Say whether the library would have the upstream behind a session logged out, or the person asked about it."""
+        upstream = self.upstreams.get(session.upstream)
+        return upstream is not None and not upstream.local and upstream.logout != "never"
 
     def _services(self, sessions: Iterable[Session], now: datetime) -> Iterator[Participant]:
         """Give each service once for each NameID, with every SessionIndex, the rest as not to be reached."""

@@ -156,6 +156,19 @@ def test_a_login_that_races_a_logout_leaves_no_half(house: House, monkeypatch: p
 
 
 @pytest.mark.attack(29)
+@pytest.mark.profile(34)
+def test_what_this_browser_cannot_end_is_no_success(house: House) -> None:
+    """Brought without its cookie, as in an iframe, it leaves the university's login open: the service hears so."""
+    asta, stranger = leaver(house), leaver(house)
+    brought = stranger.follow(stranger.get(asta.request("my-loans", asta.log_in())))
+    assert (to(brought), stranger.read(brought).status) == ("library/my-loans/slo", PARTIAL)
+    again = asta.log_in()
+    assert asta.read(asta.answer(asta.press(asta.ask("my-loans", again), "scope=all"))).status == "Success"
+    repeated = stranger.follow(stranger.get(asta.request("my-loans", again)))
+    assert stranger.read(repeated).status == "Success"  # nothing was left of that one
+
+
+@pytest.mark.attack(29)
 def test_a_logout_belongs_to_its_browser(house: House) -> None:
     """Who holds only its address learns nothing and changes nothing, by any of its links."""
     asta, stranger = leaver(house), leaver(house)

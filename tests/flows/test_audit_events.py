@@ -107,12 +107,12 @@ def test_a_logout_that_leaves_something_open_is_told_once_by_the_page_that_says_
 
 
 def test_a_logout_that_is_answered_at_once_is_told_once(house: House) -> None:
-    """And one that names no session says so: nothing was ended."""
+    """As partial, for the upstream could not be asked; and one that names no session says so: nothing was ended."""
     leaver = Leaver(house, Person(house, house.app.test_client(use_cookies=False)))
     known = Leaver(house, house.person()).log_in()
     for session in (known, replace(known, index="_nobody")):
         leaver.get(leaver.request("my-loans", session))
-    assert _ends(house) == [("logout_done", 0, None), ("logout_done", 0, "no_session")]
+    assert _ends(house) == [("logout_partial", 0, None), ("logout_done", 0, "no_session")]
 
 
 def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) -> None:
