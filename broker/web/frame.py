@@ -46,6 +46,7 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     ``app`` is ``Flask("broker.web")``, so that templates and static files are found.
     A page that asks for a name it was not given fails at once instead of showing a gap (StrictUndefined).
     """
+    app.url_map.merge_slashes = False  # /login//x would be answered by a redirect to whatever Host says (CWE-644)
     app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(_ROOM / "translations"))
     Babel(
         app,
