@@ -99,7 +99,7 @@ def disclose(decision: Decision, service: Service, acs: str, giver: Controller |
         purpose=release.purpose,
         legal_basis=release.legal_basis,
         giver=giver,
-        receiver=service.controller,
+        receiver=service.controller or Controller(service.label),  # whom the page names where nobody else answers
         items=items,
         policy=decision.digest,
     )

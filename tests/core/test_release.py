@@ -1,13 +1,15 @@
 """What is shown is what leaves, and what is bound is what was shown."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from broker.core.entities import Controller, Text
+from broker.core.entities import Controller, Service, Text
+from broker.core.policy import Decision
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.release import Disclosure, Item, numbered
+from broker.core.release import Disclosure, Item, disclose, numbered
 
 OTHER = Text(en="other", da="andet")
 CHANGES: dict[str, dict[str, Any]] = {
@@ -32,6 +34,16 @@ def test_changed_terms_change_both_digests(disclosure: Disclosure, pseudonyms: P
 def test_where_it_goes_is_bound_to_the_page(disclosure: Disclosure, pseudonyms: Pseudonyms, field: str) -> None:
     """Another ACS or NameID format than the page was made for is another disclosure."""
     assert replace(disclosure, **_other(field)).shown(pseudonyms) != disclosure.shown(pseudonyms)
+
+
+def test_who_gets_it_is_bound_without_a_controller_too(
+    service: Service, permit: Callable[..., Decision], pseudonyms: Pseudonyms
+) -> None:
+    """The page then names the service itself as the receiver: a yes to one is none to another of its name."""
+    nameless = replace(service, controller=None)
+    agreed, other = (disclose(permit(), each, "acs", None) for each in (nameless, replace(nameless, label=OTHER)))
+    assert agreed.shown(pseudonyms) != other.shown(pseudonyms)
+    assert agreed.material(pseudonyms) != other.material(pseudonyms)
 
 
 def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
