@@ -37,11 +37,10 @@ class Cookies:
     def browsers(self, request: Request) -> tuple[str, ...]:
         """Give the pseudonyms of every cookie b that came."""
         found = []
-        for name, value in request.cookies.items():
-            # A sibling domain can plant any cookie but one with the prefix: without it the name is not ours.
-            plain = name.removeprefix(self._prefix) if name.startswith(self._prefix) else ""
-            if _B.fullmatch(plain) and _SECRET.fullmatch(value):
-                found.append(self.pseudonyms.of("browser", plain, value))
+        for name in self._brought(request, _B):
+            value = request.cookies[name]
+            if _SECRET.fullmatch(value):
+                found.append(self.pseudonyms.of("browser", name.removeprefix(self._prefix), value))
         return tuple(found[:_MOST_B])
 
     def new_browser(self, response: Response) -> str:
@@ -55,8 +54,8 @@ class Cookies:
 
     def marks(self, request: Request) -> tuple[str, ...]:
         """Give a pseudonym of each borrower with whose PIN this browser has logged in before."""
-        names = (each.removeprefix(self._prefix) for each in request.cookies if each.startswith(self._prefix))
-        return tuple(sorted(name for name in names if _K.fullmatch(name) and self._known(request, name)))
+        names = (each.removeprefix(self._prefix) for each in self._brought(request, _K))
+        return tuple(sorted(name for name in names if self._known(request, name)))
 
     def known(self, request: Request, number: str) -> str | None:
         """Give the pseudonym of this browser if it has logged in with this very borrower's PIN before, else None."""
@@ -66,8 +65,7 @@ class Cookies:
     def remember_borrower(self, request: Request, response: Response, number: str) -> None:
         """Let the browser be known to this borrower for half a year, and to the last few borrowers only."""
         name = self._k(number)
-        brought = [each for each in request.cookies if _K.fullmatch(each.removeprefix(self._prefix))]
-        others = [each for each in brought if each != self._prefix + name]
+        others = [each for each in self._brought(request, _K) if each != self._prefix + name]
         for each in others[: max(0, len(others) - _MOST_K + 1)]:
             self._drop(response, each)
         # The same id again: a success must not give a browser, or who took it over, its tries back.
@@ -99,7 +97,7 @@ class Cookies:
 
         However many logins one page makes a browser go through, the header stays small (design 4a).
         """
-        old = [name for name in request.cookies if _A.fullmatch(name.removeprefix(self._prefix))]
+        old = self._brought(request, _A)
         for name in old[: max(0, len(old) - _MOST_A + 1)]:
             self._drop(response, name)
         self._set(response, self._a(transaction), x, LIFETIME)
@@ -107,6 +105,14 @@ class Cookies:
     @property
     def _prefix(self) -> str:
         return "__Host-" if self.secure else ""
+
+    def _brought(self, request: Request, shape: re.Pattern[str]) -> list[str]:
+        """Give the names of the cookies of a kind that came, in full.
+
+        A sibling domain can plant any cookie but one with the prefix: without it the name is not ours.
+        """
+        ours = (name for name in request.cookies if name.startswith(self._prefix))
+        return [name for name in ours if shape.fullmatch(name.removeprefix(self._prefix))]
 
     def _a(self, transaction: Transaction) -> str:
         return "a-" + self.pseudonyms.of("cookie-a", transaction.id).partition(".")[2][:16]

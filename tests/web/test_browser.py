@@ -1,14 +1,19 @@
 """Cookies: which count, and how they are set."""
 
+from datetime import UTC, datetime
+
 import pytest
 from flask import Flask, Request
 from werkzeug.wrappers import Response
 
 from broker.core.pseudonyms import Pseudonyms
+from broker.core.transaction import AuthnRequest, Transaction
 from broker.web.browser import Cookies
 
 PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
 NAME, VALUE = "b-" + "0" * 16, "a" * 64
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+BEGUN = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, AuthnRequest("_r", "my-loans", "", ""))
 
 
 def brought(secure: bool, header: str) -> tuple[str, ...]:
@@ -69,6 +74,19 @@ def who(header: str, number: str = "4") -> tuple[bool, str | None]:
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
         cookies = Cookies(PSEUDONYMS, secure=True)
         return bool(cookies.marks(made.request)), cookies.known(made.request, number)
+
+
+@pytest.mark.attack(31)
+def test_what_a_sibling_domain_plants_takes_nothing_away() -> None:
+    """However many cookies without the prefix it adds, the browser stays known to its people, and in its logins."""
+    login = f"__Host-a-{'0' * 16}={VALUE}"
+    for kind, own in (("k", remembered("5")), ("a", login)):
+        planted = "; ".join(f"{kind}-{number:016x}={VALUE}" for number in range(40))
+        with Flask(__name__).test_request_context(headers={"Cookie": f"{own}; {planted}"}) as made:
+            cookies, response = Cookies(PSEUDONYMS, secure=True), Response()
+            cookies.remember_borrower(made.request, response, "4")
+            cookies.authenticated(made.request, response, BEGUN, VALUE)
+        assert not [each for each in response.headers.getlist("Set-Cookie") if each.startswith(own.partition("=")[0])]
 
 
 def test_a_borrower_knows_its_browsers_and_no_others() -> None:
