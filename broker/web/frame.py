@@ -65,11 +65,10 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
 
     @app.after_request
     def _finish(response: Response) -> Response:
-        language.remember(request, response, base_url)
         if request.endpoint == "static" and response.status_code in {200, 304}:
             del response.headers["Cache-Control"]  # Flask's own says no-cache
             return protect(response, base_url, "static")
-        return protect(response, base_url)
+        return protect(language.remember(request, response, base_url), base_url)
 
 
 def _names(imprint: Imprint, static: Callable[[str], str]) -> dict[str, Any]:

@@ -68,6 +68,14 @@ def test_who_picked_nothing_gets_no_cookie(app: Flask, method: str, path: str) -
     assert "Set-Cookie" not in app.test_client().open(path, method=method).headers
 
 
+@pytest.mark.attack(31)
+def test_what_a_shared_proxy_may_keep_sets_no_cookie(app: Flask) -> None:
+    """A stylesheet is the same for everybody: a cookie in it would be handed to whoever gets it from the proxy."""
+    with app.test_client().get("/static/style.css?lang=en") as answer:
+        assert "public" in answer.headers["Cache-Control"]
+        assert "Set-Cookie" not in answer.headers
+
+
 def test_on_plain_http_below_a_path_the_cookie_still_works(site: Callable[..., Flask]) -> None:
     """On a developer's machine the cookie is not Secure, and it stays below the path that base_url ends in."""
     cookie = site("http://localhost:8080/broker").test_client().get("/choose?lang=en").headers["Set-Cookie"]
