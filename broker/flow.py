@@ -102,7 +102,7 @@ class Broker:
 
     def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
         """Bind the transaction to the browser that ``browser``, a pseudonym of its cookie b, names."""
-        if held.transaction.browser == browser:
+        if held.transaction.bound(browser, shared=shared) == held.transaction:
             return held
         return self.transactions.change(held, lambda transaction: transaction.bound(browser, shared=shared), now)
 

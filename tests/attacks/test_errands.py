@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -186,6 +187,22 @@ def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(house: House, beg
     assert elsewhere.status_code == 303
     page = person.get(elsewhere.location)
     assert asked_forced(page.location if page.status_code == 302 else person.choose(page))
+
+
+@pytest.mark.parametrize("environment", [SHARED])
+def test_an_answer_that_was_asked_for_elsewhere_does_not_count_at_a_shared_computer(house: House) -> None:
+    """Not even in a browser whose cookie b somebody has copied to a telephone: whoever is here logs in afresh."""
+    person = house.person()
+    telephone: dict[str, Any] = {"base_url": person.base, "environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
+    away = person.client.get("/my-choices?with=wayf", **telephone)
+    while away.location.startswith(person.base):
+        away = person.client.get(person.path(away.location), **telephone)
+    assert not asked_forced(away.location)
+    page = person.get(person.deliver(*house.answer(away.location, "asta")).location)
+    assert mark(page)[0] == "choose"
+    fresh = person.choose(page)
+    assert asked_forced(fresh)
+    assert mark(person.get(person.deliver(*house.answer(fresh, "asta")).location))[0] == "choices"
 
 
 def test_what_was_taken_back_meanwhile_lets_nothing_leave(house: House) -> None:
