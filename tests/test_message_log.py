@@ -20,7 +20,7 @@ from broker.message_log import MessageLog, make_pair, read
 
 NOW = datetime(2026, 11, 25, 23, 59, 59, tzinfo=UTC)
 MESSAGE = Message(
-    "Response", "nemid", "PHNhbWxwOlJlc3BvbnNlPg==", "accepted", "_q1", "BCDF2345", "192.0.2.7", "uuid", "Eva"
+    "Response", "nemid", "PHNhbWxwOlJlc3BvbnNlPg==", "accepted", "_q1", "BCDF2345", "192.0.2.7", "uuid", "Eva Storgaard"
 )
 EVER = (date.min, date.max)
 SPKI = PublicFormat.SubjectPublicKeyInfo
@@ -68,7 +68,7 @@ def test_nothing_of_it_stands_in_the_folder(tmp_path: Path) -> None:
         kept.write(MESSAGE, NOW)
     (path,) = (tmp_path / "log").iterdir()
     octets = path.read_bytes()
-    for said in (MESSAGE.wire, "Eva", "192.0.2.7", "accepted", "nemid", "BCDF2345"):
+    for said in (MESSAGE.wire, "Eva Storgaard", "192.0.2.7", "accepted", "nemid", "BCDF2345"):
         assert said.encode() not in octets
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -157,7 +157,7 @@ def test_what_cannot_be_kept_goes_no_further_unless_it_may(tmp_path: Path, requi
         kept.write(MESSAGE, NOW)
     (event,) = told.events
     assert (event["event"], event["reference"]) == ("message_not_kept", "BCDF2345")
-    assert "Eva" not in json.dumps(event)
+    assert "Storgaard" not in json.dumps(event)
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,10 +71,10 @@ def test_row_33_an_upstreams_no_is_told_in_our_words(house: House) -> None:
         arrived = person.deliver(acs, _posted(root))
         page = person.get(arrived.location)
         assert mark(page)[0] == "refuse"
-        assert "Ravn" not in page.get_data(as_text=True)
+        assert "Ravn typed" not in page.get_data(as_text=True)
         landing = house.landing(page)
         assert (landing.status, dict(landing.attributes)) == (told, {})
-        assert b"Ravn" not in _opened(form(page)[1])
+        assert b"Ravn typed" not in _opened(form(page)[1])
 
 
 _MESSAGE = (

@@ -26,6 +26,7 @@ _AMISS: Final = """async rules => {
             ...(weight > 60000 ? [`weighs ${weight}`] : []), ...(weight < 1000 ? ["not weighed"] : [])];
 }"""
 _MOST_TABS: Final = 90
+_PRESSES: Final = 20
 _MAIL_WITHIN: Final = 10.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{6})")
 _PIN: Final = re.compile(r"(?:PIN|pinkode)[^.\n]*: *(\d{4})$", re.MULTILINE)
@@ -182,11 +183,15 @@ class Visitor:
 
 
 def forward(page: Page) -> None:
-    """Press Forward, and once more where the browser gave up restoring the page."""
-    try:
-        page.go_forward()
-    except Error:
-        page.go_forward()
+    """Press Forward, and again while the page that Back led to is not yet the one that the browser answers for."""
+    for _ in range(_PRESSES):
+        try:
+            page.go_forward()
+        except Error:
+            page.wait_for_timeout(250)
+        else:
+            return
+    raise AssertionError(f"Forward leads nowhere from {page.url}")
 
 
 def visitor(
