@@ -184,7 +184,7 @@ def main() -> None:
 
         spent = measure("broker", demo.broker.pid, run, arguments.logins)
     if arguments.satosa:
-        with satosa_running(arguments.satosa, arguments.workers) as other:
+        with satosa_running(str(Path(arguments.satosa).absolute()), arguments.workers) as other:
             theirs = _satosa(other, arguments)
         print(f"{'ratio':10} SATOSA spends {theirs / spent:.1f} times as much")
 
