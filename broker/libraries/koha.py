@@ -143,8 +143,11 @@ class Koha:
         answer = self._calls.call("change", "PUT", queries.patron_path(change.number), deadline, body=body)
         if answer.status != 200:
             raise answers.refusal(answer, "change")
+        after = self._borrower(answer.json())
+        if after.number != change.number:
+            raise LibraryUnavailable("change: an answer about another patron")
         # The answer to a change brings no attributes; what was read before it did.
-        return replace(self._borrower(answer.json()), cpr=change.cpr or self._borrower(patron).cpr)
+        return replace(after, cpr=change.cpr or self._borrower(patron).cpr)
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Make ``pin`` the borrower's password, which Koha's self-service machines take as the PIN."""
@@ -221,8 +224,9 @@ class Koha:
         read = answer.json()
         if answer.status == 404 and isinstance(read, Mapping) and "error" in read:  # Koha's own, not some proxy's
             return None
-        if answer.status != 200 or not isinstance(read, Mapping):
-            raise LibraryUnavailable(f"read: {answer.status}")
+        # Another's record, as a cache on the way may give it, would be believed, changed, and mailed a PIN.
+        if answer.status != 200 or not isinstance(read, Mapping) or str(read.get("patron_id")) != number:
+            raise LibraryUnavailable(f"read: {answer.status}, not that patron")
         return read
 
     def _search(self, asked: str, headers: Mapping[str, str], deadline: datetime) -> list[Mapping[str, Any]]:

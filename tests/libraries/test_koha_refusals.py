@@ -186,6 +186,19 @@ def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str,
             library.read("5", soon())
 
 
+@pytest.mark.parametrize("about", ["read", "change"])
+def test_an_answer_about_another_patron_is_none(library: Koha, url: str, soon: Soon, about: str) -> None:
+    """What a cache on the way mixed up is nobody's record: it would be linked to the person, and mailed a PIN."""
+    patron = {"surname": "Prøvesen", "library_id": "AUL", "category_id": "STUDENT"}
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
+        odd.get(f"{url}/api/v1/patrons/5", json={**patron, "patron_id": 6 if about == "read" else 5})
+        if about == "change":
+            odd.put(f"{url}/api/v1/patrons/5", json={**patron, "patron_id": 6})
+        with pytest.raises(LibraryUnavailable, match=about):
+            library.change(Change("5", ()), soon())
+
+
 @pytest.mark.parametrize(
     "answer",
     ["<h1>Hello</h1>", "[]", '{"access_token": 5}', '{"access_token": "t\\u0141"}', '{"access_token": "t\\n"}'],
