@@ -146,11 +146,12 @@ class Links:
                 return
         raise StoreUnavailable("a link is changed by others all the time")
 
-    def forget(self, name: str) -> None:
-        """Drop the link of ``name`` if it is disputed: staff say that it leads to someone else now."""
-        found = self._read(name)
-        if found and found.link.disputed:
-            self.store.drop(Key("link", name))
+    def forget(self, name: str, *, sure: bool = False) -> None:
+        """Let ``name`` lead to somebody new if its link is disputed, for staff say that it does, or if that is sure."""
+        found, now = self._read(name), self.now()
+        if found and (sure or found.link.disputed):
+            # Not dropped: what was proved under the name before now is not theirs.
+            self._write(name, Link(_new_id(), None, None, now, since=now), found.version)
 
     def _turn(
         self, name: str | None, cpr: str | None, carries: Callable[[str], bool], asserted: Asserted | None
@@ -241,8 +242,7 @@ class Links:
         return self._read(name) if self._write(name, link, None) else None
 
     def _write(self, name: str, link: Link, was: str | None) -> bool:
-        now = self.now()
-        kept = Kept(dump(link), secrets.token_hex(8), now + _KEPT)
+        kept, now = Kept(dump(link), secrets.token_hex(8), self.now() + _KEPT), self.now()
         return self.store.put(Key("link", name), kept, was, now, durable=True)
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from broker.core.attributes import CPR_UUID, Reading
 from broker.core.borrower import Borrower
+from broker.core.errors import LibraryUnavailable
 from broker.core.evidence import Asserted
 from broker.core.policy import Decision
 from broker.core.transaction import Authentication, Person
@@ -61,10 +62,26 @@ class Persons:
         The CPR is the library's own for this borrower, never what was typed (wizard.md R33).
         """
         number = borrower.number
-        own = borrower.cpr if borrower.cpr and not borrower.is_anothers(borrower.cpr) else None
-        name = self.links.of_borrower(number)
-        if own or self.links.cpr(name) is None:
-            self.links.person(name, self.links.of_cpr(own) if own else None, lambda linked: linked == number)
+        name, cpr = self.links.of_borrower(number), self._cpr_of(borrower)
+        before = self.links.cpr(name)
+        if before not in {None, cpr} and (cpr or self.links.number(name) != number):
+            # The desk had another's CPR on this record: its holder is not that person, whose NameIDs are their own.
+            self.links.forget(name, sure=True)
+            before = None
+        if cpr or before is None:
+            self.links.person(name, cpr, lambda linked: linked == number)
+
+    def _cpr_of(self, borrower: Borrower) -> str | None:
+        """Give the pseudonym of the CPR that a borrower has, unless its person has another borrower that is there."""
+        if borrower.cpr is None or borrower.is_anothers(borrower.cpr):
+            return None
+        cpr = self.links.of_cpr(borrower.cpr)
+        linked = self.links.number(cpr)
+        try:
+            # Two with one CPR: the desk may have typed it into a stranger's record, who is not the person for that.
+            return cpr if linked in {None, borrower.number} or self.enrolments.read(linked or "") is None else None
+        except LibraryUnavailable:
+            return None
 
     def owner(self, authentication: Authentication, reading: Reading, decision: Decision) -> str | None:
         """Give the pseudonym that this person's proofs are kept under, or None where nothing names them."""

@@ -17,7 +17,7 @@ from broker.saml import bindings
 from tests.plugins.house import House, Person, mark
 from tests.plugins.requirements.visits import by_pin
 
-ASTA = "1403044004"
+ASTA, OTHER = "1403044004", "1206034218"
 DESK = {"surname": "Ravn", "firstname": "Ida", "library_id": "AUL", "category_id": "STUDENT"}
 Arrive = Callable[..., tuple[Person, TestResponse]]
 
@@ -111,6 +111,21 @@ def test_whose_card_has_a_strangers_cpr_is_not_that_stranger(house: House) -> No
     assert landing.attributes["uid"] != his.attributes["uid"]
 
 
+@pytest.mark.parametrize("merged", [True, False])
+def test_a_second_record_with_her_cpr_is_not_her(house: House, arrive: Arrive, *, merged: bool) -> None:
+    """Asta's CPR on Ida's card too: Ida's PIN leads to Ida's account, and not to what services know Asta by."""
+    person, page = arrive("my-loans")
+    asta = house.landing(person.agree(page))
+    ida = house.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "ida"})["patron_id"]
+    house.koha.patrons.set_password(ida, "8362", "8362")
+    if merged:  # then it was Asta's second one, and its PIN is hers
+        house.koha.patrons.drop(int(asta.attributes["uid"][0]))
+    other = house.person()
+    landed = house.landing(other.agree(by_pin(other, str(ida), "8362")))
+    assert landed.attributes["uid"] == (str(ida),)
+    assert (landed.name_id == asta.name_id) == merged
+
+
 def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mistyped: str) -> None:
     """A service that needs a borrower gets no wrong one, by CPR or name; staff see a case, and their retry mends it."""
     for came in (arrive("myprint"), arrive("myprint", schacPersonalUniqueID=())):
@@ -131,6 +146,27 @@ def test_a_case_of_the_enrolment_holds_for_who_only_needs_a_borrower(
     for came in (arrive("myprint"), arrive("myprint", schacPersonalUniqueID=())):
         assert mark(came[1]) == ("refuse", "cpr_changed")
     assert [row["linked"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"] == [mistyped]
+
+
+@pytest.mark.parametrize("own", [None, OTHER])
+def test_whose_record_had_another_cpr_is_that_person_no_longer(house: House, arrive: Arrive, own: str | None) -> None:
+    """Ida's record said Asta's CPR when she came by its PIN; once it is corrected she is herself, to every service."""
+    wrong = house.koha.patrons.create({**DESK, "userid": ASTA})["patron_id"]
+    house.koha.patrons.set_password(wrong, "8362", "8362")
+    assert number(house, arrive("my-loans")) == str(wrong)
+    ida = house.person()
+    assert house.landing(ida.agree(by_pin(ida, str(wrong), "8362"))).attributes["uid"] == (str(wrong),)
+    house.koha.patrons.change(wrong, {**DESK, "userid": own or "ida"})
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    assert mark(arrive("myprint")[1]) == ("refuse", "cpr_changed")
+    assert house.parts.cases.retry(next(str(row["id"]) for row in house.parts.cases.rows() if row["linked"]))
+    person, page = arrive("my-loans")
+    asta = house.landing(person.agree(page))
+    ida = house.person()
+    again = house.landing(ida.agree(by_pin(ida, str(wrong), "8362")))
+    assert again.attributes["uid"] == (str(wrong),)
+    assert asta.attributes["uid"] != again.attributes["uid"]
+    assert asta.name_id != again.name_id
 
 
 def test_a_second_borrower_with_the_cpr_is_a_case_to_who_needs_one(house: House, arrive: Arrive) -> None:

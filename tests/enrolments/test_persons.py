@@ -189,3 +189,17 @@ def test_what_was_proved_before_the_name_was_theirs_is_not_theirs(desk: Desk) ->
     desk.world.now += timedelta(days=40)
     desk.come({**AASE, NUMBER: CPR})
     assert since(AASE, sure=True) == begun + timedelta(days=1)
+
+
+def test_what_was_proved_before_staff_gave_the_name_on_is_not_the_next_holders(desk: Desk) -> None:
+    """The retry of a case forgets whom the name led to, and not that somebody had it before."""
+    desk.come(AASE)
+    desk.owner({**AASE, NUMBER: CPR})
+    desk.world.now += timedelta(days=1)
+    desk.come({**AASE, NUMBER: OTHER})
+    (case,) = (str(row["id"]) for row in desk.world.cases.rows() if row["reason"] == "cpr_changed")
+    assert desk.world.cases.retry(case)
+    given = desk.given(AASE, AU, sure=True)
+    assert desk.persons.owned_since(*given) == desk.world.now
+    desk.come(AASE)
+    assert desk.persons.owned_since(*given) == desk.world.now
