@@ -47,9 +47,10 @@ class Accounts:
         # Only who was offered another category, and said yes, gets it.
         wanted = _wish(decision, reading, transaction, language, now, upgrade=transaction.upgrade is True)
         owner = self._owner(transaction, reading, decision, wanted)
-        if wanted is None or (wanted.cpr is None and owner is None):
-            return Account(person.number, "done" if person.number else "case", reason="cpr_required")
         try:
+            if wanted is None or (wanted.cpr is None and owner is None):
+                found = self._linked(transaction, reading, decision)
+                return replace(found, state="done") if found.number else _case(found.reason or "cpr_required")
             if self.enrolments.mode == "frozen":
                 return self._frozen(wanted.cpr) if wanted.cpr else Account(person.number, "done")
             if self._mailless(wanted):
@@ -72,13 +73,19 @@ class Accounts:
         upgrade = transaction.upgrade is not False and not self._kept(transaction, now)
         wanted = _wish(decision, reading, transaction, "da", now, upgrade=upgrade)
         try:
+            cpr = real(reading, decision)
+            if transaction.errand is Errand.PIN and decision.may_find_by_cpr and cpr is None:
+                # A PIN outlives the link that led here: the name may be the next holder's by now.
+                return _case("cpr_required")
             if release.borrower == "need" or transaction.errand is Errand.PIN:
-                authentication = transaction.authentication
-                name = self.persons.name(authentication, reading, decision) if authentication else None
-                return self._needed(person, real(reading, decision), name)
+                return self._needed(person, cpr) if cpr else self._linked(transaction, reading, decision)
             owner = self._owner(transaction, reading, decision, wanted)
-            if wanted is None or (wanted.cpr is None and owner is None):
-                return Account(person.number, "done" if person.number else "none")
+            if wanted is None or wanted.cpr is None:
+                linked = self._linked(transaction, reading, decision)
+                if linked.number is None and person.number and owner is None:
+                    return _case(linked.reason or "cpr_required")  # nobody is asked to agree to what cannot be
+                if wanted is None or owner is None or linked.state == State.CASE.value:
+                    return replace(linked, state="done") if linked.number else linked
             found = self.enrolments.known(wanted, person.number, owner)
             if found.enrolment and wanted.cpr:
                 self.persons.links.remember(self.persons.links.of_cpr(wanted.cpr), found.enrolment.number)
@@ -99,12 +106,30 @@ class Accounts:
             return None
         return done if done.settled and done.settled >= transaction.begun else None
 
-    def _needed(self, person: Person, cpr: str | None, name: str | None = None) -> Account:
-        """Find the borrower that must be there: where a CPR came by the CPR, for the desk may have corrected it."""
-        if cpr is None:
-            owner = self.persons.links.cpr(name) if name else None
-            reason = Cases(self.enrolments.tools.ledger, self.persons.links).reason(owner) if owner else None
-            return _case(reason) if reason else _known(person.number)
+    def _linked(self, transaction: Transaction, reading: Reading, decision: Decision) -> Account:
+        """Give the borrower that a name alone leads to, unless staff have a case of it, or it is another's by now.
+
+        The desk may have corrected the CPR that once found it; within a day of the last look the library is not asked.
+        """
+        authentication, tools, links = transaction.authentication, self.enrolments.tools, self.persons.links
+        number = transaction.person.number if transaction.person else None
+        name = self.persons.name(authentication, reading, decision) if authentication else None
+        owner = links.cpr(name) if name else None
+        cases = Cases(tools.ledger, links, tools.trail)
+        reason = cases.reason(owner) if owner else None
+        if reason or owner is None or number is None or number == self.enrolments.settled_at(owner):
+            return _case(reason) if reason else _known(number)
+        try:
+            borrower = self.enrolments.read(number)
+        except LibraryUnavailable:
+            return _known(number)
+        if borrower and tools.anothers(borrower, owner):
+            cases.dispute(owner, owner)
+            return _case("cpr_changed")
+        return _known(number if borrower else None)
+
+    def _needed(self, person: Person, cpr: str) -> Account:
+        """Find the borrower that must be there by the CPR, for the desk may have corrected it."""
         standing = self.enrolments.standing(cpr)
         if standing and standing.state is State.CASE:
             return _case(standing.reason)

@@ -58,6 +58,13 @@ class Attempt:
             self._give_up(None)
             return
         found = self._look(wish)
+        if wish.cpr is None and any(self.tools.anothers(each, enrolment.person) for each in found):
+            # A link alone led here, and the library says whose the borrower is: not this person's.
+            if enrolment.link:
+                self._case("cpr_changed")
+            else:
+                self._give_up("borrower_gone")
+            return
         temporary = finding.temporary(library, found, wish, self._by())
         linked = finding.standing_link(library, found, enrolment.link, self._by())
         planned = plan(found, wish, linked, now.date(), temporary)

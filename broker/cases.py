@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 from broker.core.borrower import Enrolment, State
 from broker.core.events import NO_TRAIL, Event, Kind
@@ -58,6 +58,7 @@ class Cases:
             if entry.key.group == entry.enrolment.person:
                 # The link of the CPR itself: the library is right, and the next login asks it.
                 self.links.remember(entry.enrolment.person, None)
+                self.ledger.amend(entry.key._replace(name=""), _unbelieved)
             self.ledger.store.drop(entry.key)
             return True
         if entry.key.name == _PROOF:
@@ -117,6 +118,11 @@ class Cases:
 
     def _of(self, enrolment_id: str) -> Entry | None:
         return next((entry for entry in self.ledger.all() if entry.enrolment.id == enrolment_id), None)
+
+
+def _unbelieved(entry: Entry) -> tuple[Enrolment, datetime | None]:
+    """Give the enrolment as one whose number is not to be believed: not even while the library does not answer."""
+    return replace(entry.enrolment, carried=None, settled=None), entry.due
 
 
 def _row(entry: Entry) -> Row:

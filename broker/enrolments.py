@@ -70,9 +70,11 @@ class Enrolments:
 
     def settled(self, cpr: str) -> str | None:
         """Give the number of the borrower that this CPR was found to have within the last day, or None."""
-        standing = self.standing(cpr)
-        fresh = standing and standing.state is State.DONE and looked(standing, self.tools.now(), _TRUSTED)
-        return standing.number if standing and fresh else None
+        return _settled(self.standing(cpr), self.tools.now())
+
+    def settled_at(self, owner: str) -> str | None:
+        """Give the number that ``settled`` gives, for the pseudonym of a CPR."""
+        return _settled(self._at(Key("enrolment", owner)), self.tools.now())
 
     def known(self, wish: Wish, linked: str | None, owner: str | None = None) -> Known:
         """Say how a person's borrower stands against ``wish``, before anything is written down for it.
@@ -198,6 +200,9 @@ class Enrolments:
         if entry is None:
             return self._new(key, wish, linked), now
         before = entry.enrolment
+        if before.state is State.CASE and wish.cpr is None:
+            # What staff have to look at is no link's to undo.
+            return before, entry.due
         if before.state is State.DONE and as_wished(before, wish, self.tools) and looked(before, now, _LOOK):
             return before, entry.due
         if before.state is State.WANTED and before.wish and before.wish.category == wish.category:
@@ -233,3 +238,8 @@ class Enrolments:
         entry = self.tools.ledger.read(place) or Entry(place, observed, None, None)
         self.tools.ledger.write(entry, observed, None)
         return observed
+
+
+def _settled(standing: Enrolment | None, now: datetime) -> str | None:
+    fresh = standing and standing.state is State.DONE and looked(standing, now, _TRUSTED)
+    return standing.number if standing and fresh else None

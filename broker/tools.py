@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.claims import claimed
-from broker.core.borrower import Wish
+from broker.core.borrower import Borrower, Wish
 from broker.core.events import NO_TRAIL
 from broker.core.letters import Letters
 from broker.core.ports import Key, LibrarySystem, Mail, Trail
@@ -35,6 +35,11 @@ class Tools:
         """Say whether a temporary borrower is this person's from now on: two who know its PIN are not both it."""
         place, now = Key("proof", self.pseudonyms.of("temporary", number)), self.now()
         return claimed(self.ledger.store, place, Claim(self.links.of_cpr(cpr), "temporary"), now + _CLAIMED_FOR, now)
+
+    def anothers(self, borrower: Borrower, owner: str) -> bool:
+        """Say whether the library system says that this is a borrower of another CPR than ``owner``, a pseudonym."""
+        number = borrower.cpr if borrower.cpr and not borrower.is_anothers(borrower.cpr) else None
+        return number is not None and self.links.of_cpr(number) != owner
 
     def carried(self, wish: Wish) -> str:
         """Give the pseudonym of what ``wish`` asks for, its expiry apart: that moves on every day."""

@@ -37,9 +37,10 @@ def wish(
     if policy is None or policy.borrower is None or _CATEGORY in attributes:
         return None
     rule = policy.borrower
-    fields = _fields(rule, attributes)
-    address = next((each.value for each in fields if each.name == "email"), None)
     number = attributes.one("cpr") if find_by_cpr and "cpr" in rule.find_by else None
+    # A name alone may be its next holder's by now: it may lower a category, and write no name or address of theirs.
+    fields = _fields(rule, attributes) if number else ()
+    address = next((each.value for each in fields if each.name == "email"), None)
     return Wish(
         cpr=number,
         affiliation=policy.affiliation,

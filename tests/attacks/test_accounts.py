@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.core.borrower_rules import BorrowerRule
 from broker.core.errors import LibraryUnavailable
 from broker.demo import hub
 from broker.demo.personas import persona
@@ -19,6 +20,7 @@ from tests.plugins.requirements.visits import by_pin
 
 ASTA, OTHER = "1403044004", "1206034218"
 DESK = {"surname": "Ravn", "firstname": "Ida", "library_id": "AUL", "category_id": "STUDENT"}
+LEFT = {"eduPersonScopedAffiliation": ("affiliate@au.dk",), "eduPersonPrimaryAffiliation": ("affiliate",)}
 Arrive = Callable[..., tuple[Person, TestResponse]]
 
 
@@ -44,6 +46,14 @@ def number(house: House, came: tuple[Person, TestResponse]) -> str:
     """Agree to what is asked and give the borrower number that the service hears."""
     person, page = came
     return str(house.landing(person.agree(page)).attributes["uid"][0])
+
+
+def ruled(house: House, monkeypatch: pytest.MonkeyPatch, change: Callable[[BorrowerRule], BorrowerRule]) -> None:
+    """Let every policy say something else of its borrowers."""
+    policies = house.parts.policies
+    ours, *rest = policies._held
+    changed = tuple(replace(each, borrower=change(each.borrower)) if each.borrower else each for each in ours.policies)
+    monkeypatch.setattr(policies, "_held", (replace(ours, policies=changed), *rest))
 
 
 def mailed(house: House, mails: int) -> None:
@@ -137,6 +147,23 @@ def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mis
     assert number(house, arrive("myprint")) == str(hers)
 
 
+def test_what_staff_took_back_is_not_believed_while_the_library_is_silent(
+    house: House, arrive: Arrive, mistyped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the retry an outage does not give the wrong borrower once more, for want of better knowledge."""
+    assert mark(arrive("myprint")[1]) == ("refuse", "cpr_changed")
+    (case,) = (row for row in house.parts.cases.rows() if row["reason"] == "cpr_changed")
+    assert case["linked"] == mistyped
+    assert house.parts.cases.retry(str(case["id"]))
+
+    def silent(*_: object) -> None:
+        raise LibraryUnavailable("down")
+
+    monkeypatch.setattr(type(house.parts.enrolments.tools.library), "find", silent)
+    person, page = arrive("my-loans")
+    assert mark(person.agree(page))[0] == "enrol"
+
+
 def test_a_case_of_the_enrolment_holds_for_who_only_needs_a_borrower(
     house: House, arrive: Arrive, mistyped: str
 ) -> None:
@@ -146,6 +173,59 @@ def test_a_case_of_the_enrolment_holds_for_who_only_needs_a_borrower(
     for came in (arrive("myprint"), arrive("myprint", schacPersonalUniqueID=())):
         assert mark(came[1]) == ("refuse", "cpr_changed")
     assert [row["linked"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"] == [mistyped]
+
+
+@pytest.mark.parametrize("service", ["my-loans", "myprint"])
+@pytest.mark.parametrize("listed", [True, False], ids=["after the CPR", "before it"])
+def test_a_name_alone_leads_to_no_borrower_that_is_anothers(
+    house: House, arrive: Arrive, mistyped: str, service: str, *, listed: bool
+) -> None:
+    """The name remembers what the desk has corrected: no number leaves by it either, and staff get the one case."""
+    house.koha.patrons.change(int(mistyped), {**DESK, "userid": OTHER})
+    if listed:
+        person, page = arrive("my-loans")
+        assert mark(person.agree(page)) == ("refuse", "cpr_changed")
+    for _ in range(2):
+        assert mark(arrive(service, schacPersonalUniqueID=())[1]) == ("refuse", "cpr_changed")
+    assert [row["linked"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"] == [mistyped]
+
+
+@pytest.mark.parametrize("service", ["my-loans", "myprint"])
+def test_a_name_alone_leads_to_no_borrower_that_is_gone(house: House, arrive: Arrive, service: str) -> None:
+    """Koha may give the number of a deleted borrower to the next one."""
+    house.koha.patrons.drop(int(number(house, arrive("my-loans"))))
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    told = {"my-loans": "cpr_required", "myprint": "no_library_account"}[service]
+    assert mark(arrive(service, schacPersonalUniqueID=())[1]) == ("refuse", told)
+
+
+def test_who_leaves_the_university_changes_nobody_elses_record(house: House, arrive: Arrive, mistyped: str) -> None:
+    """An affiliate without a CPR is lowered by the link alone: not where the library says whose the borrower is."""
+    house.koha.patrons.change(int(mistyped), {**DESK, "userid": OTHER})
+    before = house.koha.patrons.row(int(mistyped))
+    came = arrive("my-loans", schacPersonalUniqueID=(), **LEFT)
+    assert mark(came[1]) == ("refuse", "cpr_changed")
+    assert house.koha.patrons.row(int(mistyped)) == before
+
+
+def test_a_name_alone_lowers_a_category_and_writes_nothing_else(
+    house: House, arrive: Arrive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has Asta's name now gets neither a name nor an address into her record, to be mailed a PIN by."""
+    hers = int(number(house, arrive("my-loans")))
+    kept = {name: house.koha.patrons.row(hers)[name] for name in ("surname", "library_id", "category_id")}
+    house.koha.patrons.change(hers, {**kept, "email": ""})
+
+    def eager(rule: BorrowerRule) -> BorrowerRule:
+        fields = (replace(each, set="if_empty") if each.set == "create" else each for each in rule.fields)
+        return replace(rule, fields=tuple(fields))
+
+    ruled(house, monkeypatch, eager)
+    stranger = {"sn": ("Fremmed",), "gn": ("Frits",), "mail": ("frits@post.example",)}
+    came = arrive("my-loans", schacPersonalUniqueID=(), **LEFT, **stranger)
+    assert number(house, came) == str(hers)
+    row = house.koha.patrons.row(hers)
+    assert (row["category_id"], row["surname"], row["email"] or None) == ("PRIVATE", kept["surname"], None)
 
 
 @pytest.mark.parametrize("own", [None, OTHER])
@@ -221,12 +301,7 @@ def test_a_silent_library_does_not_stop_who_has_a_borrower(
 
 def test_a_policy_without_pins_enrols(house: House, arrive: Arrive, monkeypatch: pytest.MonkeyPatch) -> None:
     """No PIN by mail is no missing address: the borrower is made, and no mail is sent."""
-    policies = house.parts.policies
-    ours, *rest = policies._held
-    unpinned = tuple(
-        replace(each, borrower=replace(each.borrower, pin="none")) if each.borrower else each for each in ours.policies
-    )
-    monkeypatch.setattr(policies, "_held", (replace(ours, policies=unpinned), *rest))
+    ruled(house, monkeypatch, lambda rule: replace(rule, pin="none"))
     hers = number(house, arrive("my-loans"))
     assert not house.koha.patrons.has_password(int(hers))
     assert house.mailbox.mails() == ()

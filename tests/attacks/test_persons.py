@@ -90,6 +90,21 @@ def test_a_replacement_number_gives_way_to_the_cpr_of_the_same_birth(house: Hous
     assert (len(before), people(house) == before) == (1, same)
 
 
+@pytest.mark.parametrize(("numbers", "told"), [((URN + ASTA,), ("pin", "")), ((), ("refuse", "cpr_required"))])
+def test_a_name_alone_makes_no_new_pin(
+    house: House, asta: Landing, numbers: tuple[str, ...], told: tuple[str, str]
+) -> None:
+    """The next holder of Asta's name, a student too, would keep her account by a PIN long after the link has ended."""
+    assert asta.attributes["uid"]
+    person = house.person()
+    asked = hub.read(urlsplit(str(person.get("/pin?change=wayf").location)).query)
+    attributes = {**persona("asta").attributes, "schacPersonalUniqueID": numbers}
+    who = replace(persona("asta"), attributes={name: values for name, values in attributes.items() if values})
+    xml = hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
+    arrived = person.deliver(asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    assert mark(person.get(arrived.location)) == told
+
+
 def people(house: House) -> set[str]:
     """Give the person ids that links lead to."""
     store = house.parts.store

@@ -196,3 +196,25 @@ def test_a_day_without_news_asks_nothing_for_a_known_affiliate(world: Any, stude
     world.now += timedelta(days=1)
     assert world.live.known(lowering(world), "1", student).enrolment
     assert world.hooks.calls.count("read") == 1
+
+
+def test_nobody_is_lowered_on_whose_borrower_it_is_no_longer(world: Any, student: str) -> None:
+    """The desk corrected the CPR after the wish: a case, and once staff say that the link is wrong, nothing to do."""
+    kept = world.library.borrowers["1"] = replace(world.library.borrowers["1"], cpr="0202990000")
+    wanted = world.live.want(lowering(world), "1", student)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason) == (State.CASE, "cpr_changed")
+    assert world.cases.retry(wanted.id)
+    assert (world.settle().state, world.settle().reason) == (State.GIVEN_UP, "borrower_gone")
+    assert world.library.borrowers == {"1": kept}
+
+
+def test_a_wish_by_a_link_hides_no_case(world: Any, student: str) -> None:
+    """Two borrowers with the person's CPR are still two when the person comes without it."""
+    world.library.add(CPR, Borrower("5", "PRIV"))
+    world.now += timedelta(days=1)
+    world.live.want(world.wish(category="EMPL"), "1")
+    assert world.settle().reason == "two_borrowers"
+    before = dict(world.library.borrowers)
+    assert world.live.want(lowering(world), "1", student).state is State.CASE
+    assert (world.settle().state, world.library.borrowers) == (State.CASE, before)
