@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker import finding
+from broker.claims import pin_turn
 from broker.core.borrower import Borrower, Case, Change, Create, Enrolment, Gone, Outcome, State, Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.pins import new_pin, suggested_by
@@ -159,7 +160,10 @@ class Attempt:
             return
         late = enrolment.pin_tried is not None and now - enrolment.pin_tried >= POINTER_AFTER
         self._hold()
-        with closing(mail.address(wish.pin_to, deadline)) as letter:
+        with (
+            pin_turn(self.tools.ledger.store, self.tools.pseudonyms, borrower.number, deadline, now),
+            closing(mail.address(wish.pin_to, deadline)) as letter,
+        ):
             if late:
                 letter.send(*self.tools.letters.pointer(wish.language))
             else:

@@ -1,14 +1,16 @@
-"""What proves one person and nobody else: whoever claims it first, until the claim ends."""
+"""What is one person's, or one worker's for a while: whoever claims it first, until the claim ends."""
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Final
 
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import LibraryUnavailable, StoreUnavailable
 from broker.core.mailboxes import one_mailbox
 from broker.core.ports import Kept, Key, Store
 from broker.core.proofs import Claim, Proved
+from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
 
 _TURNS: Final = 8
@@ -49,3 +51,22 @@ def moved(store: Store, proved: Proved, olds: Collection[str], now: datetime) ->
         kept = store.get(place, now)
         if kept and one_mailbox(load(Proved, kept.value).address) == one_mailbox(proved.address):
             store.drop(place)
+
+
+@contextmanager
+def pin_turn(store: Store, pseudonyms: Pseudonyms, number: str, ends: datetime, now: datetime) -> Iterator[None]:
+    """Be the only one who sets a PIN of this borrower, until ``ends`` at most; LibraryUnavailable where another is.
+
+    Of two that set and mail one at once, the mail that comes last may hold the PIN that was set first (design 4c).
+    """
+    place, mine = Key("pin", pseudonyms.of("pin-turn", number), "turn"), secrets.token_hex(8)
+    if not store.put(place, Kept(b"", mine, ends), None, now):
+        raise LibraryUnavailable("another PIN of this borrower is being made")
+    try:
+        yield
+    finally:
+        # A turn that cannot be given back ends by itself: the mail that is out must not be sent again for that.
+        with suppress(StoreUnavailable):
+            kept = store.get(place, now)
+            if kept and kept.version == mine:
+                store.drop(place)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from broker.claims import pin_turn
 from broker.core.borrower import Borrower
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, LinkGone, MailUnavailable, TooMany
 from broker.core.letters import Letters
 from broker.core.mailboxes import masked
-from broker.core.pins import new_pin, suggested_by, suggested_by_birth, unfit
+from broker.core.pins import new_pin, unfit
 from broker.core.ports import Kept, Key, LibrarySystem, Mail, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
@@ -144,10 +145,11 @@ class PinLetters:
             return fault
         # Counted before the library is asked: one login must not have it read the same record all day.
         with self._counted(number), seated(self.seats):
-            fault = unfit(pin, suggested(self._borrower(number)))
+            fault = unfit(pin, self._borrower(number).suggested_pins())
             if fault:
                 return fault
-            self.library.set_pin(number, pin, self._by())
+            with pin_turn(self.store, self.pseudonyms, number, self._by(), self.now()):
+                self.library.set_pin(number, pin, self._by())
         self._queue(Key("pin", self.pseudonyms.of("pin-notice", secrets.token_hex(16))), "notice", number, language)
         return None
 
@@ -224,9 +226,12 @@ class PinLetters:
         borrower, deadline = self._borrower(number), self._by()
         if borrower.email is None:
             return None
-        with closing(self.mail.address(borrower.email, deadline)) as letter:
+        with (
+            pin_turn(self.store, self.pseudonyms, number, deadline, self.now()),
+            closing(self.mail.address(borrower.email, deadline)) as letter,
+        ):
             # The server has accepted the recipient; only now is the PIN set, and its mail follows at once.
-            pin = new_pin(suggested(borrower).__contains__)
+            pin = new_pin(borrower.suggested_pins().__contains__)
             self.library.set_pin(number, pin, deadline)
             letter.send(*self.letters.new_pin(language, pin))
         return masked(borrower.email)
@@ -241,9 +246,3 @@ class PinLetters:
 
     def _by(self) -> datetime:
         return self.now() + _CALLS
-
-
-def suggested(borrower: Borrower) -> frozenset[str]:
-    """Give the PINs that what the library knows of a borrower suggests."""
-    birth = suggested_by_birth(borrower.born) if borrower.born else frozenset()
-    return birth | (suggested_by(borrower.cpr) if borrower.cpr else frozenset())

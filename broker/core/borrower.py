@@ -6,6 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from broker.core import cpr
+from broker.core.pins import suggested_by, suggested_by_birth
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,6 +34,11 @@ class Borrower:
         """
         born = cpr.birth_date(number)
         return None not in {self.born, born} and self.born != born
+
+    def suggested_pins(self) -> frozenset[str]:
+        """Give the PINs that what the library knows of this borrower suggests."""
+        birth = suggested_by_birth(self.born) if self.born else frozenset()
+        return birth | (suggested_by(self.cpr) if self.cpr else frozenset())
 
     def __repr__(self) -> str:
         """Show number and category only."""

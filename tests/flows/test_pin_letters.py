@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -129,6 +130,27 @@ def test_a_press_between_read_and_write_is_too_late(pin_bench: Bench, monkeypatc
     with pytest.raises(LinkGone):
         letters.press(secret)
     assert len(pin_bench.mailbox.mails()) == 2
+    assert pin_bench.works(mailed(pin_bench))
+
+
+@pytest.mark.parametrize("deed", ["mail", "choose"])
+def test_two_pins_at_once_leave_the_one_that_was_mailed_last(
+    pin_bench: Bench, monkeypatch: pytest.MonkeyPatch, deed: str
+) -> None:
+    """A form sent twice, in two workers: while one sets and mails a PIN, no other sets one between the two."""
+    set_pin = pin_bench.library.set_pin
+
+    def overtaken(*args: Any) -> None:
+        monkeypatch.undo()
+        set_pin(*args)
+        with suppress(LibraryUnavailable):
+            beside = pin_bench.letters()
+            beside.make(NUMBER, "en") if deed == "mail" else beside.choose(NUMBER, "5837", "en")
+
+    monkeypatch.setattr(pin_bench.library, "set_pin", overtaken)
+    pin_bench.letters().make(NUMBER, "en")
+    assert pin_bench.works(mailed(pin_bench))
+    pin_bench.letters().make(NUMBER, "en")
     assert pin_bench.works(mailed(pin_bench))
 
 
