@@ -33,6 +33,8 @@ _PIN: Final = re.compile(r"(?:PIN|pinkode)[^.\n]*: *(\d{4})$", re.MULTILINE)
 _LINK: Final = re.compile(r"https?://\S+(?:/proof/|\?link=)\S+")
 # The browser reports every answer of 4xx so; a form with a fault (422) and a refusal (403) are pages like others.
 _TOLD: Final = re.compile(r"Failed to load resource: the server responded with a status of (403|422) ")
+# Back may lead to the self-posting page before ours, where the browser kept it: what it posts again is over (410).
+_POSTED_AGAIN: Final = re.compile(r"\S+/acs: Failed to load resource: the server responded with a status of 410 ")
 _ICON: Final = "/favicon.ico"  # asked for by the browser alone
 
 
@@ -177,7 +179,8 @@ class Visitor:
 
     def _hear(self, message: ConsoleMessage) -> None:
         about = message.location["url"]
-        told = _TOLD.match(message.text) and about == self.page.url
+        own = about == self.page.url and _TOLD.match(message.text)
+        told = own or _POSTED_AGAIN.match(f"{about}: {message.text}")
         if message.type in {"error", "warning"} and not told and not about.endswith(_ICON):
             self.faults.append(f"{self.page.url}: {message.text}")
 
