@@ -5,6 +5,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -215,6 +216,7 @@ def _moving(path: Path) -> bytes | None:
     return left.read_bytes() if cut else None
 
 
+@lru_cache(maxsize=16)  # a rotation reads all of them at each step, and loading one costs what saml/signature.py says
 def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     """Say what is wrong with a key and its certificate; the library's own words could quote the key."""
     try:

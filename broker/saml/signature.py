@@ -90,12 +90,18 @@ class SigningKey:
     @classmethod
     def of(cls, private: bytes, certificate: bytes) -> "SigningKey":
         """Load a PEM private key and its PEM certificate; as saml/keys.py has checked them."""
-        key = load_pem_private_key(private, password=None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise TypeError("a signing key is an RSA key")
-        der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
-        loaded = xmlsec.Key.from_memory(private, xmlsec.constants.KeyDataFormatPem)
-        return cls(key, loaded, base64.b64encode(der).decode())
+        return _signing(private, certificate)
+
+
+# OpenSSL proves that an RSA key is one whenever it loads it, which takes as long as seventy signatures (measured).
+@lru_cache(maxsize=8)
+def _signing(private: bytes, certificate: bytes) -> SigningKey:
+    key = load_pem_private_key(private, password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("a signing key is an RSA key")
+    der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
+    loaded = xmlsec.Key.from_memory(private, xmlsec.constants.KeyDataFormatPem)
+    return SigningKey(key, loaded, base64.b64encode(der).decode())
 
 
 @lru_cache(maxsize=256)
