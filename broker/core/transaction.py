@@ -190,11 +190,15 @@ class Transaction:
         """Bind to one browser, once and for all; BrowserUnmatched if it is another's already (design 4a.1).
 
         ``shared`` is whether others use that browser's computer too, wherever the transaction was begun: by a link that
-        somebody made elsewhere, whoever sits there would be let in by the login that the one before left open.
+        somebody made elsewhere, whoever sits there would be let in by the login that the one before left open. What was
+        asked before that without ForceAuthn is answered no more, however many answers to it are under way.
         """
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
-        return replace(self, browser=browser, shared=self.shared or shared, until=self.begun + LIFETIME)
+        asked = self.outstanding if self.forced or not shared else ()
+        return replace(
+            self, browser=browser, shared=self.shared or shared, outstanding=asked, until=self.begun + LIFETIME
+        )
 
     def asked(self, outstanding: Outstanding) -> "Transaction":
         """Record an AuthnRequest that is about to be sent; TooMany after twenty in one transaction."""

@@ -130,11 +130,9 @@ class Login:
 
     def _arrived(self, held: Held, x: str, browsers: Sequence[str]) -> Response:
         desk, browser = self.desk, held.transaction.browser
-        if browser in browsers and desk.shared(request) and not held.transaction.shared:
-            # Asked for elsewhere, without ForceAuthn: it may be the login that the person before left open here.
-            desk.broker.arrivals.spend(x, desk.now())
+        if browser in browsers and desk.shared(request):
+            # Asked for elsewhere, without ForceAuthn, it answers nothing: the person before may have left it open here.
             held = desk.broker.bind(held, str(browser), desk.now(), shared=True)
-            return redirect(self.pages.url(held.transaction, "upstream"), 303)
         joined = desk.broker.match(held, x, browsers, desk.now())
         if joined is None:
             return redirect(self.pages.url(held.transaction, "upstream"), 303)

@@ -177,6 +177,15 @@ def test_an_old_login_is_refused_at_a_shared_computer(house: House) -> None:
     assert mark(refused) == ("error", "message_refused")
 
 
+def asked_elsewhere(person: Person, path: str) -> str:
+    """Open an address at a telephone that has this browser's cookies, and give where the upstream is asked."""
+    telephone: dict[str, Any] = {"base_url": person.base, "environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
+    away = person.client.get(path, **telephone)
+    while away.location.startswith(person.base):
+        away = person.client.get(person.path(away.location), **telephone)
+    return str(away.location)
+
+
 @pytest.mark.parametrize("environment", [SHARED])
 @pytest.mark.parametrize("begun", ["login", "choices"])
 def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(house: House, begun: str) -> None:
@@ -193,16 +202,34 @@ def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(house: House, beg
 def test_an_answer_that_was_asked_for_elsewhere_does_not_count_at_a_shared_computer(house: House) -> None:
     """Not even in a browser whose cookie b somebody has copied to a telephone: whoever is here logs in afresh."""
     person = house.person()
-    telephone: dict[str, Any] = {"base_url": person.base, "environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
-    away = person.client.get("/my-choices?with=wayf", **telephone)
-    while away.location.startswith(person.base):
-        away = person.client.get(person.path(away.location), **telephone)
-    assert not asked_forced(away.location)
-    page = person.get(person.deliver(*house.answer(away.location, "asta")).location)
+    away = asked_elsewhere(person, "/my-choices?with=wayf")
+    assert not asked_forced(away)
+    page = person.get(person.deliver(*house.answer(away, "asta")).location)
     assert mark(page)[0] == "choose"
     fresh = person.choose(page)
     assert asked_forced(fresh)
     assert mark(person.get(person.deliver(*house.answer(fresh, "asta")).location))[0] == "choices"
+
+
+@pytest.mark.parametrize("environment", [SHARED])
+def test_no_second_answer_to_what_was_asked_for_elsewhere_counts_either(house: House) -> None:
+    """Two tabs here, both let in by the login left open: neither answer does, whichever comes last."""
+    person = house.person()
+    away = asked_elsewhere(person, "/my-choices?with=wayf")
+    assert not asked_forced(away)
+    tabs = [person.deliver(*house.answer(away, "asta")) for _ in range(2)]
+    assert [mark(person.get(each.location))[0] for each in tabs] == ["choose", "choose"]
+
+
+@pytest.mark.parametrize("environment", [SHARED])
+def test_a_fresh_login_counts_at_a_shared_computer_wherever_it_was_asked_for(house: House) -> None:
+    """A service's ForceAuthn asks for all that a shared computer does: nobody logs in twice for it."""
+    person = house.person()
+    away = asked_elsewhere(person, "/sign-up/begin?affiliation=student&upstream=wayf")
+    assert asked_forced(away)
+    page = person.get(person.deliver(*house.answer(away, "asta")).location)
+    assert mark(page)[0] != "choose"
+    assert house.broker.read(_newest(house), house.clock.now()).transaction.shared
 
 
 def test_what_was_taken_back_meanwhile_lets_nothing_leave(house: House) -> None:
