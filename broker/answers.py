@@ -20,7 +20,7 @@ _KINDS: Final = {
     Event.REFUSED: Kind.CONSENT_REFUSED,
     Event.INFORMED: Kind.NOTICE_SEEN,
 }
-_TAKEN_BACK: Final = frozenset({Event.WITHDRAWN, Event.FORGOTTEN})
+_YES: Final = frozenset({Event.GIVEN, Event.INFORMED})
 _FRESH: Final = timedelta(seconds=5)  # a login that goes straight through reads what is on file once
 
 
@@ -37,15 +37,16 @@ class Answers:
         """Read again what is on file where a while has passed since this login began.
 
         What was taken back meanwhile, at another screen, must not let anything leave: neither an answer of before nor
-        the one that was given in this very login, which may have waited for the library system since.
+        the one that was given in this very login, which may have waited for the library system since. A no in another
+        login may be the word after that: of what others say since, only a yes leaves this one's own standing.
         """
         transaction = held.transaction
-        arrived = transaction.authenticated
+        arrived, own = transaction.authenticated, transaction.receipt
         if transaction.issued or arrived is None or now - arrived < _FRESH:
             return held
         latest = Receipts(self.store).latest(self.learning.receipts_of(transaction), now)
         on_file = (latest,) if latest else ()
-        stands = transaction.receipt is not None and (latest is None or latest.event not in _TAKEN_BACK)
+        stands = own is not None and (latest is None or latest.record_id == own.record_id or latest.event in _YES)
         if stands or on_file == transaction.receipts:
             return held
         return self.transactions.change(held, lambda each: replace(each, receipts=on_file, receipt=None), now)

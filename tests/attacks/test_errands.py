@@ -247,14 +247,22 @@ def test_what_was_taken_back_meanwhile_lets_nothing_leave(house: House) -> None:
     assert _once_enrolled(second, waits.request.path) == "ask"
 
 
-def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(house: House) -> None:
-    """Nor does a yes of the very login that waits: once its person has taken it back it is asked for again."""
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_yes_that_was_taken_back_meanwhile_lets_nothing_leave_either(house: House, *, refused: bool) -> None:
+    """Nor does a yes of the very login that waits: once its person has taken it back it is asked for again.
+
+    Though they have logged in once more since, to say no.
+    """
     first = house.person()
     house.koha.faults.down = True
     waits = first.agree(first.log_in("asta"))
     assert mark(waits)[0] == "enrol"
     house.koha.faults.down = False
     _withdraw(house, house.person())
+    if refused:
+        second = house.person()
+        declined = second.agree(second.log_in("asta"), answer="no")
+        assert mark(declined) == ("refuse", "consent_refused")
     house.clock.ahead = timedelta(minutes=2)
     path = waits.request.path.removesuffix("/consent")
     assert _once_enrolled(first, path) == "ask"
