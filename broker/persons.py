@@ -7,7 +7,6 @@ from typing import Final
 
 from broker.core.attributes import CPR_UUID, Reading
 from broker.core.borrower import Borrower
-from broker.core.errors import LibraryUnavailable
 from broker.core.evidence import Asserted
 from broker.core.policy import Decision
 from broker.core.transaction import Authentication, Person
@@ -72,16 +71,16 @@ class Persons:
             self.links.person(name, cpr, lambda linked: linked == number)
 
     def _cpr_of(self, borrower: Borrower) -> str | None:
-        """Give the pseudonym of the CPR that a borrower has, unless its person has another borrower that is there."""
+        """Give the pseudonym of the CPR that a borrower has, unless its person has another borrower that is there.
+
+        LibraryUnavailable where that cannot be said: a guess would cost the person's ids, or give them to a stranger.
+        """
         if borrower.cpr is None or borrower.is_anothers(borrower.cpr):
             return None
         cpr = self.links.of_cpr(borrower.cpr)
         linked = self.links.number(cpr)
-        try:
-            # Two with one CPR: the desk may have typed it into a stranger's record, who is not the person for that.
-            return cpr if linked in {None, borrower.number} or self.enrolments.read(linked or "") is None else None
-        except LibraryUnavailable:
-            return None
+        # Two with one CPR: the desk may have typed it into a stranger's record, who is not the person for that.
+        return cpr if linked in {None, borrower.number} or self.enrolments.read(linked or "") is None else None
 
     def owner(self, authentication: Authentication, reading: Reading, decision: Decision) -> str | None:
         """Give the pseudonym that this person's proofs are kept under, or None where nothing names them."""

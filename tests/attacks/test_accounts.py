@@ -136,6 +136,29 @@ def test_a_second_record_with_her_cpr_is_not_her(house: House, arrive: Arrive, *
     assert (landed.name_id == asta.name_id) == merged
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_moment_without_the_library_costs_nobody_their_ids(
+    house: House, arrive: Arrive, monkeypatch: pytest.MonkeyPatch, *, seen: bool
+) -> None:
+    """Whether her other record is still there cannot be said: she is told to try again, and is then who she was."""
+    person, page = arrive("my-loans")
+    asta = house.landing(person.agree(page))
+    ida = house.koha.patrons.create({**DESK, "cardnumber": ASTA, "userid": "ida"})["patron_id"]
+    house.koha.patrons.set_password(ida, "8362", "8362")
+    house.koha.patrons.drop(int(asta.attributes["uid"][0]))
+    if seen:
+        by_pin(house.person(), str(ida), "8362")
+
+    def slow(*_: object) -> None:
+        raise LibraryUnavailable("no seat")
+
+    with monkeypatch.context() as busy:
+        busy.setattr(type(house.parts.enrolments), "read", slow)
+        assert mark(by_pin(house.person(), str(ida), "8362")) == ("error", "library_unavailable")
+    other = house.person()
+    assert house.landing(other.agree(by_pin(other, str(ida), "8362"))).name_id == asta.name_id
+
+
 def test_a_corrected_cpr_ends_the_wrong_number(house: House, arrive: Arrive, mistyped: str) -> None:
     """A service that needs a borrower gets no wrong one, by CPR or name; staff see a case, and their retry mends it."""
     for came in (arrive("myprint"), arrive("myprint", schacPersonalUniqueID=())):
