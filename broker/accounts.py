@@ -46,13 +46,13 @@ class Accounts:
             return Account(None, "none")
         # Only who was offered another category, and said yes, gets it.
         wanted = _wish(decision, reading, transaction, language, now, upgrade=transaction.upgrade is True)
-        owner = self._owner(transaction, reading, decision, wanted)
+        owner, frozen = self._owner(transaction, reading, decision, wanted), self.enrolments.mode == "frozen"
         try:
-            if wanted is None or (wanted.cpr is None and owner is None):
+            if wanted is None or (wanted.cpr is None and (owner is None or frozen)):
                 found = self._linked(transaction, reading, decision)
                 return replace(found, state="done") if found.number else _case(found.reason or "cpr_required")
-            if self.enrolments.mode == "frozen":
-                return self._frozen(wanted.cpr) if wanted.cpr else Account(person.number, "done")
+            if frozen and wanted.cpr:
+                return self._frozen(wanted.cpr)
             if self._mailless(wanted):
                 return Account(None, "mail_required")
             enrolment = self._carried_out(transaction, wanted) or self.enrolments.want(wanted, person.number, owner)

@@ -222,6 +222,15 @@ def test_a_name_alone_leads_to_no_borrower_that_is_gone(house: House, arrive: Ar
     assert mark(arrive(service, schacPersonalUniqueID=())[1]) == ("refuse", told)
 
 
+def test_a_frozen_library_gives_no_number_of_who_is_gone(house: House, arrive: Arrive) -> None:
+    """Nor where the name would lower a category, which nobody does then."""
+    house.koha.patrons.drop(int(number(house, arrive("my-loans"))))
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    object.__setattr__(house.parts.enrolments, "mode", "frozen")
+    person, page = arrive("my-loans", schacPersonalUniqueID=(), **LEFT)
+    assert mark(person.agree(page) if mark(page)[0] == "ask" else page) == ("refuse", "cpr_required")
+
+
 def test_who_leaves_the_university_changes_nobody_elses_record(house: House, arrive: Arrive, mistyped: str) -> None:
     """An affiliate without a CPR is lowered by the link alone: not where the library says whose the borrower is."""
     house.koha.patrons.change(int(mistyped), {**DESK, "userid": OTHER})
