@@ -138,20 +138,20 @@ class Links:
 
     def remember(self, cpr: str, number: str | None) -> None:
         """Write which borrower the person of ``cpr`` (a pseudonym) has; nothing where no link is kept."""
-        for _ in range(_TURNS):
-            found = self._read(cpr)
-            if found is None or found.link.number == number:
-                return
-            if self._write(cpr, replace(found.link, number=number), found.version):
-                return
-        raise StoreUnavailable("a link is changed by others all the time")
+        self._amend(cpr, lambda link: replace(link, number=number))
 
     def forget(self, name: str, *, sure: bool = False) -> None:
         """Let ``name`` lead to somebody new if its link is disputed, for staff say that it does, or if that is sure."""
-        found, now = self._read(name), self.now()
-        if found and (sure or found.link.disputed):
-            # Not dropped: what was proved under the name before now is not theirs.
-            self._write(name, Link(_new_id(), None, None, now, since=now), found.version)
+        # Not dropped: what was proved under the name before now is not theirs.
+        fresh = Link(_new_id(), None, None, now := self.now(), since=now)
+        self._amend(name, lambda link: fresh if sure or link.disputed else link)
+
+    def _amend(self, name: str, change: Callable[[Link], Link]) -> None:
+        for _ in range(_TURNS):
+            found = self._read(name)
+            if found is None or (link := change(found.link)) == found.link or self._write(name, link, found.version):
+                return
+        raise StoreUnavailable("a link is changed by others all the time")
 
     def _turn(
         self, name: str | None, cpr: str | None, carries: Callable[[str], bool], asserted: Asserted | None

@@ -9,6 +9,7 @@ import pytest
 from broker.core.attributes import Attributes, Reading
 from broker.core.entities import Assurance
 from broker.core.policy import Decision, Effect, PolicySet
+from broker.core.ports import Key
 from broker.core.transaction import Authentication, Person
 from broker.persons import _EVER, Persons
 from broker.rules import Rules
@@ -189,6 +190,26 @@ def test_what_was_proved_before_the_name_was_theirs_is_not_theirs(desk: Desk) ->
     desk.world.now += timedelta(days=40)
     desk.come({**AASE, NUMBER: CPR})
     assert since(AASE, sure=True) == begun + timedelta(days=1)
+
+
+def test_a_retry_by_staff_is_not_lost_to_a_login_at_that_moment(desk: Desk) -> None:
+    """The link is read again: a case that was closed leaves nobody locked out."""
+    desk.come(AASE)
+    desk.owner({**AASE, NUMBER: CPR})
+    desk.world.now += timedelta(days=40)
+    desk.come({**AASE, NUMBER: OTHER})
+    (case,) = (str(row["id"]) for row in desk.world.cases.rows() if row["reason"] == "cpr_changed")
+    put = desk.world.store.put
+
+    def overtaken(key: Key, *given: Any, **options: Any) -> bool:
+        if key.kind == "link" and desk.world.store.put is overtaken:
+            desk.world.store.put = put
+            desk.come({**AASE, NUMBER: CPR})
+        return bool(put(key, *given, **options))
+
+    desk.world.store.put = overtaken
+    assert desk.world.cases.retry(case)
+    assert desk.come(AASE).case is None
 
 
 def test_what_was_proved_before_staff_gave_the_name_on_is_not_the_next_holders(desk: Desk) -> None:
