@@ -146,7 +146,7 @@ class Attempt:
             pin_owed=owed,
             pin_mailed=before.pin_mailed if same else None,
             pin_tried=(before.pin_tried if same else None) or (now if owed else None),
-            pin_avoids=tuple(map(self._pin_name, sorted(suggested_by(wish.cpr or "")))) if owed else (),
+            pin_avoids=self._pins_of(wish.cpr) if owed else (),
         )
         self.tools.links.remember(before.person, borrower.number)
         self._write(done, now + LEASE if owed else None)
@@ -175,6 +175,9 @@ class Attempt:
 
     def _pin_name(self, pin: str) -> str:
         return self.tools.pseudonyms.of("pin", self.entry.enrolment.person, pin)
+
+    def _pins_of(self, cpr: str | None) -> tuple[str, ...]:
+        return tuple(map(self._pin_name, sorted(suggested_by(cpr)))) if cpr else self.entry.enrolment.pin_avoids
 
     def _pin_closed(self, mailed: datetime | None, reason: str | None = None) -> None:
         # The mail is out: that is recorded even where a later wish has been written meanwhile.

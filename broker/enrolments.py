@@ -212,6 +212,9 @@ class Enrolments:
             # Proved is proved: a login that does not say so again makes no second borrower, and hides no case.
             adopts = tuple(dict.fromkeys((*wish.adopts, *before.wish.adopts)))
             wish = replace(wish, temporary=wish.temporary or before.wish.temporary, adopts=adopts)
+        if before.pin_owed and before.wish and wish.cpr is None:
+            # A link is told no address: what is owed goes to the one that came with the CPR.
+            wish = replace(wish, pin_to=before.wish.pin_to, language=before.wish.language)
         if before.state is State.WANTED and (before.wish, before.link) == (wish, linked):
             soon = self.tools.ledger.soon(entry)
             return (before if soon == entry.due else replace(before, reason=None)), soon

@@ -198,6 +198,34 @@ def test_a_day_without_news_asks_nothing_for_a_known_affiliate(world: Any, stude
     assert world.hooks.calls.count("read") == 1
 
 
+def test_a_pin_that_is_owed_is_mailed_though_the_category_is_lowered_first(world: Any) -> None:
+    """To the address that came with the CPR, and never one that the CPR suggests."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.live.step()
+    owed = world.live.standing(CPR)
+    assert owed.pin_owed
+    for _ in range(2):
+        world.live.want(lowering(world, fields=(), pin_to=None), "1", owed.person)
+    world.post.down = False
+    lowered = world.settle()
+    assert (lowered.outcome, lowered.category, lowered.pin_owed) == (Outcome.LOWERED, "PRIV", False)
+    [mail] = world.post.sent
+    assert (mail.to, mail.pin) == ("aase@example.org", world.library.pins["1"])
+
+
+def test_the_pins_that_a_cpr_suggests_are_avoided_after_a_wish_without_it(world: Any) -> None:
+    """A wish by a link does not know them; what was written down with the CPR stands."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.live.step()
+    owed = world.live.standing(CPR)
+    world.live.want(lowering(world, fields=(), pin_to=None), "1", owed.person)
+    lowered = world.settle()
+    assert (lowered.category, lowered.pin_owed, lowered.pin_avoids) == ("PRIV", True, owed.pin_avoids)
+    assert owed.pin_avoids
+
+
 def test_nobody_is_lowered_on_whose_borrower_it_is_no_longer(world: Any, student: str) -> None:
     """The desk corrected the CPR after the wish: a case, and once staff say that the link is wrong, nothing to do."""
     kept = world.library.borrowers["1"] = replace(world.library.borrowers["1"], cpr="0202990000")
