@@ -182,7 +182,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "cpr_changed": Explanation(
         title=_("Your account and your CPR number do not match"),
         happened=_(
-            "The account you used before is kept under another CPR number than the one your login gave us now. "
+            "The account you used before is kept under another CPR number than the one that we know you by. "
             "Nothing has been changed."
         ),
         advice=(_CONTACT,),
