@@ -69,8 +69,7 @@ class Links:
         that race get one id. Where the name leads to another CPR's borrower, ``carries`` is asked whether that
         borrower carries ``cpr`` now; if not, or if ``asserted`` alone speaks against the link, the name was recycled or
         the CPR changed: another person id, no number, ``case`` "cpr_changed", and the old link stands, of no use
-        without its CPR, until staff have looked (invariant 6). A name nothing has confirmed for twelve months gets a
-        new id (design 4b, 5).
+        without its CPR, until staff have looked (invariant 6). A name unconfirmed for a year: a new id (design 4b, 5).
         """
         for _ in range(_TURNS):
             person = self._turn(name, cpr, carries, asserted)
@@ -142,8 +141,8 @@ class Links:
 
     def forget(self, name: str, *, sure: bool = False) -> None:
         """Let ``name`` lead to somebody new if its link is disputed, for staff say that it does, or if that is sure."""
-        # Not dropped: what was proved under the name before now is not theirs.
-        fresh = Link(_new_id(), None, None, now := self.now(), since=now)
+        now = self.now()
+        fresh = Link(_new_id(), None, None, now, since=now)  # what was proved under the name before is not theirs
         self._amend(name, lambda link: fresh if sure or link.disputed else link)
 
     def _amend(self, name: str, change: Callable[[Link], Link]) -> None:
@@ -242,8 +241,8 @@ class Links:
         return self._read(name) if self._write(name, link, None) else None
 
     def _write(self, name: str, link: Link, was: str | None) -> bool:
-        kept, now = Kept(dump(link), secrets.token_hex(8), self.now() + _KEPT), self.now()
-        return self.store.put(Key("link", name), kept, was, now, durable=True)
+        now, version = self.now(), secrets.token_hex(8)
+        return self.store.put(Key("link", name), Kept(dump(link), version, now + _KEPT), was, now, durable=True)
 
 
 def _new_id() -> str:
