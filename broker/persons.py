@@ -3,7 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from broker.core.attributes import CPR_UUID, Reading
 from broker.core.borrower import Borrower
@@ -11,7 +11,6 @@ from broker.core.evidence import Asserted
 from broker.core.policy import Decision
 from broker.core.transaction import Authentication, Person
 from broker.core.values import clean
-from broker.enrolments import Enrolments
 from broker.links import Links
 from broker.rules import Rules
 
@@ -21,13 +20,26 @@ _EVER: Final = datetime.min.replace(tzinfo=UTC)
 _KINDS: Final = {"eduPersonPrincipalName": "eppn"}
 
 
+class KnownBorrowers(Protocol):
+    """The borrowers of the library system, as far as a doubt about a person needs them."""
+
+    def look(self, cpr: str) -> tuple[Borrower, ...]:
+        """Return the borrowers that carry a CPR number; raises ``LibraryUnavailable``."""
+
+    def read(self, number: str) -> Borrower | None:
+        """Return the borrower of a borrower number, or None; raises ``LibraryUnavailable``."""
+
+    def dispute(self, name: str, cpr: str, number: str | None = None) -> object:
+        """Open a case for staff: a name and a CPR number lead to different borrowers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """Reads the links for an authentication; ``enrolments`` is asked where a link and a CPR disagree."""
+    """Reads the links for an authentication; ``borrowers`` are asked where a link and a CPR number disagree."""
 
     rules: Rules
     links: Links
-    enrolments: Enrolments
+    borrowers: KnownBorrowers
 
     def person(self, authentication: Authentication, reading: Reading, decision: Decision) -> Person:
         """Give the person; where nothing names them, one nobody will meet again."""
@@ -80,7 +92,7 @@ class Persons:
         cpr = self.links.of_cpr(borrower.cpr)
         linked = self.links.number(cpr)
         # Two with one CPR: the desk may have typed it into a stranger's record, who is not the person for that.
-        return cpr if linked in {None, borrower.number} or self.enrolments.read(linked or "") is None else None
+        return cpr if linked in {None, borrower.number} or self.borrowers.read(linked or "") is None else None
 
     def owner(self, authentication: Authentication, reading: Reading, decision: Decision) -> str | None:
         """Give the pseudonym that this person's proofs are kept under, or None where nothing names them."""
@@ -178,7 +190,7 @@ class Persons:
     def _listed(self, name: str, cpr: str | None, asserted: Asserted | None, person: Person) -> Person:
         if person.case:
             told = (asserted.number or asserted.uuid) if asserted else None
-            self.enrolments.dispute(name, cpr or told or name, person.number)
+            self.borrowers.dispute(name, cpr or told or name, person.number)
         return person
 
     def _borrower(self, number: str) -> Person:
@@ -196,7 +208,7 @@ class Persons:
     def _carries(self, borrower: str, cpr: str | None) -> bool:
         if cpr is None:
             return False
-        return any(each.number == borrower and not each.is_anothers(cpr) for each in self.enrolments.look(cpr))
+        return any(each.number == borrower and not each.is_anothers(cpr) for each in self.borrowers.look(cpr))
 
 
 def real(reading: Reading, decision: Decision) -> str | None:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 TRANSIENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
+UNSPECIFIED_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 
 # library: no SAML, the library system itself verifies a borrower's number and PIN
 Profile = Literal["wayf", "saml", "oiosaml3", "library"]

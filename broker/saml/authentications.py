@@ -6,11 +6,10 @@ from typing import Final
 from lxml import etree
 
 from broker.core.attributes import WireAttribute
-from broker.core.entities import UNSPECIFIED, Assurance
+from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
 from broker.core.transaction import Authentication
 from broker.core.values import said
 from broker.saml.answers import Claim, moment, saml, text
-from broker.saml.names import UNSPECIFIED_CLASS
 
 _ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")
 _VALUE: Final = saml("AttributeValue")

@@ -17,11 +17,8 @@ from broker.core.entities import PERSISTENT, TRANSIENT, Text, Upstream
 from broker.saml import identity_provider, service_provider, shape, signature, single_logout, times
 from broker.saml.keys import FaceKeys
 from broker.saml.names import POST, REDIRECT, SAMLP, XENC, XENC11
+from broker.saml.waits import CACHED_FOR, VALID_FOR
 
-# Peers that refresh see a new key within hours; a copy that nobody refreshes dies while its keys are still ours.
-# Below 28 days, the longest that services take by mod_shib's example: at 28 one whose clock is behind refuses it.
-VALID_FOR: Final = timedelta(days=27)
-CACHED_FOR: Final = timedelta(hours=6)
 _GCM: Final = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")
 _CBC: Final = (f"{XENC}aes256-cbc", f"{XENC}aes128-cbc")
 _OAEP: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")

@@ -16,8 +16,7 @@ from typing import Final
 from broker import durable
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.saml import key_folder, keys, waits
-from broker.saml.descriptors import CACHED_FOR, VALID_FOR
-from broker.saml.waits import Boot, Since
+from broker.saml.waits import CACHED_FOR, VALID_FOR, Boot, Since
 
 STORE: Final = "store"
 TRACKS: Final = (*(f"{face}-{use}" for face in keys.FACES for use in keys.USES), STORE)

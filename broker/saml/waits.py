@@ -14,6 +14,10 @@ from broker import durable
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.transaction import SKEW
 
+# Peers that refresh see a new key within hours; a copy that nobody refreshes dies while its keys are still ours.
+# Below 28 days, the longest that services take by mod_shib's example: at 28 one whose clock is behind refuses it.
+VALID_FOR: Final = timedelta(days=27)
+CACHED_FOR: Final = timedelta(hours=6)
 RECORD: Final = "rotation.json"
 _CLOCK: Final = "clock"
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")

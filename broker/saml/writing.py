@@ -8,14 +8,13 @@ from typing import Final
 from saml2 import element_to_extension_element, saml, samlp
 
 from broker.core.attributes import AttributeMap, Row, wire
-from broker.core.entities import PERSISTENT
+from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import BrokerError, Status
 from broker.core.numbers import CPR
 from broker.core.release import Disclosure
 from broker.core.sessions import NameID, session_index
 from broker.core.transaction import Authentication, AuthnRequest, Issued
 from broker.saml import times
-from broker.saml.names import UNSPECIFIED_CLASS
 
 # The service's clock may be behind ours by as much (interop.md).
 STARTS_BEFORE: Final = timedelta(seconds=60)

@@ -5,8 +5,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from broker.core.entities import Assurance, Controller, Institution, Profile
-from broker.saml.names import UNSPECIFIED_CLASS
+from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Controller, Institution, Profile
 from broker.settings.addresses import EntityId
 from broker.settings.tables import Filled, Links, Name, Table, Wording
 

@@ -18,7 +18,7 @@ from lxml import etree
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
-from broker.saml import bindings, descriptors, encryption, key_folder, keys, signature
+from broker.saml import bindings, descriptors, encryption, key_folder, keys, signature, waits
 from broker.saml.identity_provider import IdentityProviderFace
 from broker.saml.names import MD
 from broker.saml.rotation import RELOADED, STORE, TRACKS, rotate
@@ -29,7 +29,7 @@ from broker.stores.sealed import Sealed
 from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
 
 DAY = timedelta(days=1)
-HELD = descriptors.VALID_FOR
+HELD = waits.VALID_FOR
 FRONT = descriptors.Front(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
 FACES = TRACKS[:-1]
 
@@ -351,7 +351,7 @@ def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_pat
     """
     broker, now = Running(parties, folder), NOW
     broker.reload(now - HELD)
-    ages = [descriptors.CACHED_FOR, 14 * DAY, HELD]
+    ages = [waits.CACHED_FOR, 14 * DAY, HELD]
     refused: dict[str, datetime] = {}
     taken: dict[tuple[str, str], datetime] = {}
     late = RELOADED - timedelta(seconds=1)

@@ -11,9 +11,8 @@ import pytest
 
 from broker.core.errors import ConfigurationFaults
 from broker.saml import keys, waits
-from broker.saml.descriptors import VALID_FOR
 from broker.saml.rotation import RELOADED, STORE, rotate
-from broker.saml.waits import Boot
+from broker.saml.waits import VALID_FOR, Boot
 from tests.plugins.saml_parties import NOW, Parties
 
 DAY = timedelta(days=1)
