@@ -17,9 +17,10 @@ from typing import Final
 
 from lxml import etree
 
+from broker.adapters.saml.gate import gate, signature, times
+from broker.adapters.saml.gate.names import ASSERTION, RESPONSE, SAML, SAMLP
+from broker.adapters.saml.keys import keys
 from broker.core.errors import MessageRefused
-from broker.saml import gate, keys, signature, times
-from broker.saml.names import ASSERTION, RESPONSE, SAML, SAMLP
 
 _LARGE: Final = 400_000
 _REPEATS: Final = 7  # the quickest counts: the rest is what else the machine did

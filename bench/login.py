@@ -23,12 +23,12 @@ from urllib.parse import urlencode, urlsplit
 from lxml import html
 
 from bench.satosa import SatosaRun, satosa_running
+from broker.adapters.saml.gate import bindings, signature
 from broker.demo import checking, hub, library
 from broker.demo.browsing import Browser
 from broker.demo.personas import persona
 from broker.demo.running import Running, running
 from broker.demo.setting import HUB, SERVICES, Ports, write
-from broker.saml import bindings, signature
 
 TICKS = os.sysconf("SC_CLK_TCK")
 

@@ -19,9 +19,10 @@ from typing import Final
 
 from lxml import etree
 
+from broker.adapters.saml.gate import signature, times
+from broker.adapters.saml.gate.names import DS, ENTITY, MD
+from broker.adapters.saml.metadata import aggregates
 from broker.demo.identity import Identity
-from broker.saml import aggregates, signature, times
-from broker.saml.names import DS, ENTITY, MD
 
 _WANTED: Final = "https://idp7.example/saml"
 _ENTITY: Final = """<md:EntityDescriptor entityID="https://idp{n}.example/saml"><md:Extensions>\

@@ -18,7 +18,7 @@ from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.evaluation import evaluate
 from broker.core.policy import Alternative, Condition, Login, Policy, PolicySet
 from broker.demo.personas import persona
-from broker.policies import load
+from broker.files.policies.live import load
 
 _SHIPPED: Final = Path(__file__).resolve().parent.parent / "policies"
 _REPEATS: Final = 7  # the quickest counts: the rest is what else the machine did

@@ -29,11 +29,11 @@ import xmlsec
 from lxml import etree, html
 
 from bench.satosa_files import ATTRIBUTES, written
+from broker.adapters.saml.gate import bindings, names, signature
 from broker.demo import hub, library
 from broker.demo.identity import Identity
 from broker.demo.personas import persona
 from broker.demo.setting import HUB, SERVICES, Ports, Setting, write
-from broker.saml import bindings, names, signature
 
 _READY_WITHIN: Final = 60.0
 _MOST_REDIRECTS: Final = 5

@@ -9,10 +9,10 @@ from typing import Final, NoReturn
 
 import click
 
-from broker import inspection
+from broker.app import inspection
+from broker.app.inspection import configuration
 from broker.commands import audit, enrolments, keys, messages, metadata, policies
 from broker.commands.telling import CONFIGURATION, FINDINGS, as_json, show, told
-from broker.inspection import configuration
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
@@ -38,7 +38,7 @@ def broker() -> None:
 @told
 def serve() -> None:
     """Serve the broker under gunicorn until SIGTERM; SIGHUP reads everything again, if it is sound."""
-    from broker import serving  # noqa: PLC0415 - no other command needs a web server
+    from broker.app import serving  # noqa: PLC0415 - no other command needs a web server
 
     serving.serve(configuration)
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker import attribute_maps
 from broker.core.attributes import OURS, wire
 from broker.core.errors import ConfigurationFaults
+from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = attribute_maps.load(ROOT / "attribute_maps")

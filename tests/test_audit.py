@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from broker import audit
+from broker.adapters.telling import log as audit
 
 SPELT = (
     "1403044004",

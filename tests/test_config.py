@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.config import Config, keys, load
 from broker.core.entities import Assurance, Controller, Institution, Text
 from broker.core.errors import ConfigurationFaults
+from broker.files.settings.config import Config, keys, load
 
 ROOT = Path(__file__).resolve().parent.parent
 GOOD = """

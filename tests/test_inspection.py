@@ -12,14 +12,15 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker import inspection, wording
-from broker.config import load
+from broker.app import inspection
+from broker.app import library_texts as wording
+from broker.app.inspection import Health
+from broker.app.parts import Parts, assemble, now
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.setting import Setting
-from broker.inspection import Health
-from broker.parts import Parts, assemble, now
-from broker.traces import Traces
+from broker.files.settings.config import load
+from broker.flows.login.traces import Traces
 from tests.plugins.ports import free_port
 
 

@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from broker.adapters.mail.mail import Smtp, mailbox
 from broker.core.errors import ConfigurationFaults, MailUnavailable, RecipientRefused
-from broker.mail import Smtp, mailbox
 
 TO = "aase@example.org"
 

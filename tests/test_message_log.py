@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broker import message_log
+from broker.adapters.telling import message_log
+from broker.adapters.telling.message_log import MessageLog, make_pair, read
 from broker.core.errors import ConfigurationFaults, MessageLogUnavailable
 from broker.core.message import Message
-from broker.message_log import MessageLog, make_pair, read
 
 NOW = datetime(2026, 11, 25, 23, 59, 59, tzinfo=UTC)
 MESSAGE = Message(
@@ -165,7 +165,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     kept = log(tmp_path)
     kept.write(MESSAGE, NOW)
     whole = os.write
-    monkeypatch.setattr("broker.message_log.os.write", lambda to, octets: whole(to, octets[:10]))
+    monkeypatch.setattr("broker.adapters.telling.message_log.os.write", lambda to, octets: whole(to, octets[:10]))
     with pytest.raises(MessageLogUnavailable):
         kept.write(MESSAGE, NOW)
     monkeypatch.undo()

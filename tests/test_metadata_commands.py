@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from broker.adapters.saml.gate.signature import VerifyKey
 from broker.cli import broker
 from broker.demo.personas import AU
 from broker.demo.setting import HUB, SERVICES, Setting
-from broker.saml.signature import VerifyKey
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing
 

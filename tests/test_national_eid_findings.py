@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from broker import inspection
-from broker.config import load
+from broker.adapters.telling.message_log import make_pair
+from broker.app import inspection
+from broker.app.parts import assemble
 from broker.core.errors import ConfigurationFaults
 from broker.demo.setting import EID, Setting
-from broker.message_log import make_pair
-from broker.parts import assemble
+from broker.files.settings.config import load
 from tests.plugins.eid_house import DIRECT
 
 

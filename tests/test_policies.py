@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from broker import attribute_maps, policies
 from broker.core.cpr import looks_like_cpr
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import ConfigurationFaults
-from broker.policies import LivePolicies, Names, load_or_last_good, run_examples
-from broker.policy_files import last_good
-from broker.policy_files.examples import fired, rules
-from broker.policy_files.shape import json_schema
+from broker.files import attribute_maps
+from broker.files.policies import last_good
+from broker.files.policies import live as policies
+from broker.files.policies.examples import fired, rules
+from broker.files.policies.live import LivePolicies, Names, load_or_last_good, run_examples
+from broker.files.policies.shape import json_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "policies"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from broker import attribute_maps
 from broker.core.attributes import AttributeMap, Row, WireAttribute
+from broker.core.configured import Rules
 from broker.core.entities import Assurance, Institution, Service, Text, Upstream
 from broker.core.policy import PolicySet
 from broker.core.proofs import Proved
 from broker.core.transaction import Authentication, AuthnRequest, Transaction
-from broker.rules import Rules
+from broker.files import attribute_maps
 from tests.plugins.eid_messages import NSIS, said
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)

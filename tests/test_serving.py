@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 from gunicorn.config import Config as Settings
 
-from broker import audit
-from broker.config import load
+from broker.adapters.telling import log as audit
+from broker.app.parts import Parts, assemble
+from broker.app.serving import Terse
 from broker.core.borrower import Wish
 from broker.demo.setting import Setting
-from broker.parts import Parts, assemble
-from broker.serving import Terse
+from broker.files.settings.config import load
 from tests.plugins.ports import free_port
 
 CPR = "1403044004"

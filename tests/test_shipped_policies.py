@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from broker import policies
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.evaluation import evaluate
 from broker.core.policy import Decision, Effect, Login
 from broker.core.unproved import allowed, unproved
 from broker.core.wishes import wish
+from broker.files.policies import live as policies
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORDS = Text("words", "ord")

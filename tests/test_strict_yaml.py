@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.errors import ConfigurationFaults
-from broker.shapes import line, plain
-from broker.strict_yaml import LARGEST, Scalar, Table, read
+from broker.files.shapes import line, plain
+from broker.files.strict_yaml import LARGEST, Scalar, Table, read
 
 
 def faults(octets: bytes) -> list[str]:

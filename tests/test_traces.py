@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.stores.opening import open_store
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key
-from broker.stores.opening import open_store
-from broker.traces import Trace, Traces
+from broker.flows.login.traces import Trace, Traces
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MOST = 3600

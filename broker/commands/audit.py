@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from broker import inspection, trails
+from broker.app import audit_report as trails
+from broker.app import inspection
 from broker.commands.telling import FINDINGS, as_json, show, told
 
 

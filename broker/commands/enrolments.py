@@ -2,7 +2,7 @@
 
 import click
 
-from broker import inspection
+from broker.app import inspection
 from broker.commands.telling import as_json, show, told
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from broker.adapters.saml.keys import key_listing, rotation, waits
+from broker.adapters.saml.keys import keys as saml_keys
+from broker.app.inspection import configuration
 from broker.commands.telling import FINDINGS, as_json, folder, show, told
-from broker.inspection import configuration
-from broker.saml import key_listing, rotation, waits
-from broker.saml import keys as saml_keys
 
 
 @click.group()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from broker import message_log
+from broker.adapters.telling import message_log
 from broker.commands.telling import FINDINGS, told
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)

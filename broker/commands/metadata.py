@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from broker import inspection, parties
+from broker.app import inspection
+from broker.app import metadata_report as parties
 from broker.commands.telling import FINDINGS, as_json, show, told
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from broker import inspection
+from broker.app import inspection
 from broker.commands.telling import FINDINGS, as_json, folder, told
 
 

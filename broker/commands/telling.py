@@ -8,7 +8,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 import click
 
-from broker import inspection
+from broker.app import inspection
 from broker.core.errors import ConfigurationFaults
 
 FINDINGS: Final = 1

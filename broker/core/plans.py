@@ -4,19 +4,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrower import (
-    Borrower,
-    Case,
-    Change,
-    Create,
-    Enrolment,
-    Gone,
-    Nothing,
-    Outcome,
-    Plan,
-    Wish,
-    amiss,
-)
+from broker.core.borrower import Borrower, Case, Change, Create, Enrolment, Gone, Nothing, Outcome, Plan, Wish, amiss
 
 _RENEW_BELOW_DAYS: Final = 180
 

@@ -9,10 +9,10 @@ from zlib import crc32
 from flask import Flask, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
+from broker.adapters.saml.gate import bindings, signature
 from broker.core.errors import MessageRefused
 from broker.demo import leaving
 from broker.demo.leaving import Known
-from broker.saml import bindings, signature
 
 _UNKNOWN: Final = tuple(f"urn:oasis:names:tc:SAML:2.0:status:{each}" for each in ("Requester", "UnknownPrincipal"))
 _COOKIE: Final = "logged-in-"

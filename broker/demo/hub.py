@@ -11,11 +11,11 @@ from lxml import etree
 from saml2 import saml
 from werkzeug.wrappers import Response
 
+from broker.adapters.saml.gate import bindings, gate, signature
 from broker.demo import ending, leaving, speaking
 from broker.demo.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, PERSONAS, Persona, persona
 from broker.demo.speaking import Asker
 from broker.demo.wire import NAMES
-from broker.saml import bindings, gate, signature
 
 _P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"

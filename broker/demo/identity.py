@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
-from broker.saml import signature
+from broker.adapters.saml.gate import signature
 
 
 @dataclass(frozen=True, slots=True, repr=False)

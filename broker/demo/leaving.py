@@ -9,7 +9,7 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.saml import bindings, gate, signature
+from broker.adapters.saml.gate import bindings, gate, signature
 
 _P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"

@@ -10,11 +10,11 @@ from flask import Flask, abort, redirect, render_template, request
 from saml2 import saml, samlp
 from werkzeug.wrappers import Response
 
+from broker.adapters.saml.gate import bindings, encryption, gate, signature
 from broker.demo import ending, leaving, places, selfservice, wording
 from broker.demo.circulation import Circulation
 from broker.demo.masking import masked
 from broker.demo.personas import AU, NEMLOGIN
-from broker.saml import bindings, encryption, gate, signature
 
 _P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"

@@ -12,11 +12,11 @@ from lxml import etree
 from saml2 import saml
 from werkzeug.wrappers import Response
 
+from broker.adapters.saml.gate import bindings, encryption, signature
 from broker.core.errors import MessageRefused
 from broker.demo import ending, hub, leaving, speaking
 from broker.demo.personas import NEMLOGIN, PERSONAS, Persona, persona
 from broker.demo.wire import CORE, EID_NAMES, NSIS
-from broker.saml import bindings, encryption, signature
 
 _A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 LEVELS: Final = ("Low", "Substantial", "High")

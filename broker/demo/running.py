@@ -16,6 +16,7 @@ import requests
 from flask import Flask
 from lxml import etree
 
+from broker.adapters.saml.gate import encryption, signature
 from broker.core.errors import BrokerError
 from broker.demo import hub, koha, library, nemlogin
 from broker.demo.circulation import Circulation
@@ -24,7 +25,6 @@ from broker.demo.loopback import served
 from broker.demo.mailbox import Mailbox
 from broker.demo.personas import PERSONAS
 from broker.demo.setting import CLIENT_SECRET, EID, HUB, PARTIES, SERVICES, Ports, Setting
-from broker.saml import encryption, signature
 
 _READY_WITHIN: Final = 60.0
 _M: Final = "{urn:oasis:names:tc:SAML:2.0:metadata}"

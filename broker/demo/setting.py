@@ -10,10 +10,10 @@ from typing import Final
 from saml2 import md, saml
 from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
 
+from broker.adapters.saml.keys import keys
 from broker.demo.identity import Identity
 from broker.demo.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.written import NATIONAL_EID, PLACES, SERVICE, TOML
-from broker.saml import keys
 
 _REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 _POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"

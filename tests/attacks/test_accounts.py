@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.adapters.saml.gate import bindings
 from broker.core.borrower_rules import BorrowerRule
 from broker.core.errors import LibraryUnavailable
 from broker.demo import hub
 from broker.demo.personas import persona
 from broker.demo.setting import HUB
-from broker.saml import bindings
 from tests.plugins.house import House, Person, mark
 from tests.plugins.requirements.visits import by_pin
 

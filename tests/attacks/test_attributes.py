@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from broker import attribute_maps
 from broker.core.attributes import Reading, WireAttribute, canonical
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
+from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 URN = "urn:schac:personalUniqueID:dk:CPR:"

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.gate import bindings
+from broker.adapters.saml.gate.names import SAMLP
 from broker.core.errors import MessageRefused
 from broker.demo import hub
 from broker.demo.setting import HUB
-from broker.saml import bindings
-from broker.saml.names import SAMLP
 from tests.plugins.house import House, form, mark
 from tests.plugins.saml_parties import NOW, Parties, edit, stamp
 

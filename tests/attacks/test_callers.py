@@ -6,7 +6,7 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from broker.web.callers import Callers
+from broker.adapters.web.callers import Callers
 from tests.plugins.house import House
 
 HALL, HOME = "10.1.2.3", "192.0.2.1"

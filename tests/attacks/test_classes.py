@@ -7,9 +7,10 @@ from typing import Final
 
 import pytest
 
-from broker.saml import authn_requests, checks, encryption, logout_messages, shape
-from broker.saml.assertion_checks import ASSERTION_CHECKS
-from broker.saml.response_checks import RESPONSE_CHECKS
+from broker.adapters.saml.faces import authn_requests, logout_messages
+from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
+from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
+from broker.adapters.saml.gate import checks, encryption, shape
 from tests.plugins import defences
 from tests.plugins.attack_classes import CLASSES, FOUND, Tally
 

@@ -16,21 +16,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
+from broker.adapters.saml.faces import answers, authn_requests, identity_provider, service_provider
+from broker.adapters.saml.faces.profiles import Manner
+from broker.adapters.saml.gate import bindings, checks, encryption, gate, shape, signature
+from broker.adapters.saml.gate.names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
-from broker.saml import (
-    answers,
-    authn_requests,
-    bindings,
-    checks,
-    encryption,
-    gate,
-    identity_provider,
-    service_provider,
-    shape,
-    signature,
-)
-from broker.saml.names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
-from broker.saml.profiles import Manner
 from tests.plugins.hostile_messages import carrying, sealed, sealed_evil, signed_as
 from tests.plugins.saml_messages import Forge, octets
 from tests.plugins.saml_parties import LOANS, NOW, Parties, add, edit, stamp

@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 from werkzeug.test import TestResponse
 
-from broker import arrivals
-from broker.arrivals import Arrivals
+from broker.adapters.web.pages import forms
+from broker.adapters.web.pages.browser import Cookies
+from broker.adapters.web.pages.forms import Forms
 from broker.core.transaction import Transaction
-from broker.flow import Broker
-from broker.web import forms
-from broker.web.browser import Cookies
-from broker.web.forms import Forms
+from broker.flows.login import arrivals
+from broker.flows.login.arrivals import Arrivals
+from broker.flows.login.flow import Broker
 from tests.plugins.house import House, Person, found, mark
 
 

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.gate import bindings
 from broker.core.errors import NO_SUPPORTED_IDP, RequestRefused
-from broker.saml import bindings
 from tests.plugins.house import House, form, found, mark
 from tests.plugins.saml_parties import AU, AU_ALIAS, HUB, IDP, KU, NOW, Parties
 

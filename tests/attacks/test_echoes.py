@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 from lxml import etree
 
-from broker.saml import bindings
-from broker.saml.names import ASSERTION
+from broker.adapters.saml.gate import bindings
+from broker.adapters.saml.gate.names import ASSERTION
 from tests.plugins.house import form
 from tests.plugins.saml_parties import BASE, LOANS, edit
 from tests.plugins.stage import Stage

@@ -18,7 +18,7 @@ SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
 
 def asked_forced(location: str) -> bool:
     """Say whether the AuthnRequest in an address asks for a fresh login."""
-    from broker.saml import bindings
+    from broker.adapters.saml.gate import bindings
 
     return b'ForceAuthn="true"' in bindings.inflate_redirect(urlsplit(location).query, "SAMLRequest").xml
 

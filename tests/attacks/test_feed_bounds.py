@@ -7,9 +7,9 @@ from typing import Final
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.metadata import aggregates, bounded, fed
+from broker.adapters.saml.metadata.pieces import Pieces
 from broker.core.errors import MessageRefused
-from broker.saml import aggregates, bounded, fed
-from broker.saml.pieces import Pieces
 from tests.plugins import feeds
 from tests.plugins.saml_messages import NOW, Forge
 from tests.plugins.saml_parties import HUB, LOANS, idp_entity, sp_entity

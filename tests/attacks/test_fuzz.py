@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from broker.adapters.saml.gate import bindings, signature
 from broker.core.errors import BrokerError, MessageRefused, RequestRefused
 from broker.core.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
-from broker.saml import bindings, signature
 from tests.plugins.mutations import Step, mutated
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
 from tests.plugins.stage import Stage

@@ -6,10 +6,10 @@ import pytest
 from lxml import etree
 from werkzeug.test import TestResponse
 
+from broker.adapters.saml.gate import bindings, gate, signature
+from broker.adapters.saml.gate.names import RESPONSE
 from broker.demo import leaving
-from broker.saml import bindings, gate, signature
-from broker.saml.names import RESPONSE
-from broker.sessions import Sessions
+from broker.flows.logout.sessions import Sessions
 from tests.plugins.house import House, form, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
 

@@ -8,14 +8,14 @@ from typing import Any, Final
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.faces.single_logout import SingleLogout
+from broker.adapters.saml.gate import bindings, encryption, signature
+from broker.adapters.saml.gate.algorithms import Sealing
+from broker.adapters.saml.gate.names import ASSERTION, SAML, SIGNATURE
+from broker.adapters.saml.metadata.logout_endpoints import LogoutEndpoint
+from broker.adapters.saml.metadata.metadata import Metadata
 from broker.core.errors import MessageRefused
 from broker.core.logout import LogoutRequest, LogoutResponse, Peer
-from broker.saml import bindings, encryption, signature
-from broker.saml.algorithms import Sealing
-from broker.saml.logout_endpoints import LogoutEndpoint
-from broker.saml.metadata import Metadata
-from broker.saml.names import ASSERTION, SAML, SIGNATURE
-from broker.saml.single_logout import SingleLogout
 from tests.plugins.saml_parties import BASE, HUB, IDP, LOANS, NOW, OPEN, Change, Parties, Party, drop, edit, say, stamp
 
 SLO: Final = f"{BASE}/saml/idp/slo"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.gate.names import ASSERTION
 from broker.core.errors import MessageRefused
-from broker.saml.names import ASSERTION
 from tests.plugins.defences import numbered
 from tests.plugins.hostile_messages import (
     VALUE,

@@ -9,9 +9,9 @@ import pytest
 import xmlsec
 from lxml import etree
 
+from broker.adapters.saml.gate import shape, signature
+from broker.adapters.saml.gate.names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD, SIGNATURE
 from broker.core.errors import MessageRefused
-from broker.saml import shape, signature
-from broker.saml.names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD, SIGNATURE
 from tests.plugins import feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
 

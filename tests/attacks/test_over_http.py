@@ -10,9 +10,9 @@ import pytest
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.saml import bindings
-from broker.saml.names import ASSERTION as ASSERTED
-from broker.saml.names import ENCRYPTED_ASSERTION, SAMLP
+from broker.adapters.saml.gate import bindings
+from broker.adapters.saml.gate.names import ASSERTION as ASSERTED
+from broker.adapters.saml.gate.names import ENCRYPTED_ASSERTION, SAMLP
 from tests.plugins.attack_classes import CLASSES
 from tests.plugins.defences import ASSERTION, LIMITS, REQUEST, RESPONSE
 from tests.plugins.hostile_requests import ACS, ACS_VARIANTS, REFUSED

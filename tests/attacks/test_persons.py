@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.adapters.saml.gate import bindings
 from broker.core.evidence import Link
 from broker.core.records import load
 from broker.demo import hub
 from broker.demo.library import Landing
 from broker.demo.personas import persona
 from broker.demo.setting import HUB
-from broker.saml import bindings
 from tests.plugins.house import House, Person, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"

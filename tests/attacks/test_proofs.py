@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from broker import proving
+from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrowserUnmatched, CodeRefused
 from broker.core.ports import Kept, Key
-from broker.stores.sqlite import SqliteStore
-from broker.transactions import Held
+from broker.flows.proofs import mailbox_proof as proving
+from broker.flows.transactions import Held
 from tests.plugins.house import House, mark
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
 from tests.plugins.requirements.people import EVA, asserted

@@ -9,12 +9,10 @@ from urllib.parse import quote
 import pytest
 from lxml import etree
 
-from broker.core.errors import (
-    MessageRefused,
-)
+from broker.adapters.saml.gate import bindings, signature
+from broker.adapters.saml.gate.names import DS, SIGNATURE
+from broker.core.errors import MessageRefused
 from broker.core.transaction import AuthnRequest
-from broker.saml import bindings, signature
-from broker.saml.names import DS, SIGNATURE
 from tests.plugins.saml_parties import (
     IDP,
     LOANS,

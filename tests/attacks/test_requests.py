@@ -4,13 +4,9 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import (
-    MessageRefused,
-    RequestRefused,
-    Status,
-)
+from broker.adapters.saml.faces.authn_requests import LIMITS, REQUEST_CHECKS
+from broker.core.errors import MessageRefused, RequestRefused, Status
 from broker.core.transaction import AuthnRequest
-from broker.saml.authn_requests import LIMITS, REQUEST_CHECKS
 from tests.plugins.defences import REQUEST, closing
 from tests.plugins.hostile_requests import ACS, ACS_VARIANTS, HOSTILE, REFUSED
 from tests.plugins.saml_parties import (

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.gate import bindings, signature
+from broker.adapters.saml.gate.names import ASSERTION, SAML, SIGNATURE
 from broker.demo import hub
 from broker.demo.personas import persona
 from broker.demo.setting import HUB
-from broker.saml import bindings, signature
-from broker.saml.names import ASSERTION, SAML, SIGNATURE
 from tests.plugins.house import House, Person, mark
 
 SCRIPT: Final = "</title><script>alert(1)</script>{{7*7}}${7*7}"

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
+from broker.adapters.web.signup import wizard
 from broker.demo.personas import persona
-from broker.web import wizard
 from tests.plugins.visitor import Visitor
 
 Visit = Callable[..., Visitor]

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
+from broker.adapters.web.signup import wizard
 from broker.demo.personas import persona
-from broker.web import wizard
 from tests.plugins.visitor import Visitor, forward
 
 Visit = Callable[..., Visitor]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.sealed import Sealed
 from broker.core.ports import Store
-from broker.stores.opening import open_store
-from broker.stores.sealed import Sealed
 
 
 @pytest.fixture(params=["sqlite", "redis", "cluster"])

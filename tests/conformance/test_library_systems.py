@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from broker.adapters.libraries.koha import KohaSettings
 from broker.core.borrower import Borrower, Change, Wish, WishedField
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import LibrarySystem
 from broker.demo.koha import create_app
 from broker.demo.koha_faults import Faults
 from broker.demo.loopback import served
-from broker.libraries.koha import KohaSettings
 
 CPR = "0101800000"
 MARK, OTHER_MARK = "a" * 32, "b" * 32

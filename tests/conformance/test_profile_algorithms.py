@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
+from broker.adapters.saml.faces.service_provider import ServiceProviderFace
+from broker.adapters.saml.gate import bindings, encryption, gate, signature
+from broker.adapters.saml.gate.names import RESPONSE
+from broker.adapters.saml.metadata import metadata
 from broker.core.errors import NO_PASSIVE, ConfigurationFaults, MessageRefused
-from broker.saml import bindings, encryption, gate, metadata, signature
-from broker.saml.identity_provider import IdentityProviderFace
-from broker.saml.names import RESPONSE
-from broker.saml.service_provider import ServiceProviderFace
 from tests.plugins.saml_parties import HUB, IDP, LOANS, NOW, OUTGOING, Parties, idp_entity, key_descriptor, sp_entity
 
 MORE, ENC, ENC11 = (

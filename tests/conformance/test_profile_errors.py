@@ -10,9 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from lxml import etree, html
 
+from broker.adapters.saml.faces import error_urls
+from broker.adapters.saml.gate import bindings
+from broker.adapters.saml.metadata import metadata
+from broker.adapters.web.pages.service_errors import _REASONS
 from broker.demo.setting import Setting
-from broker.saml import bindings, error_urls, metadata
-from broker.web.service_errors import _REASONS
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing
 from tests.plugins.house import House, form, mark
 from tests.plugins.saml_parties import HUB, NOW, Change, Parties, add, edit, say

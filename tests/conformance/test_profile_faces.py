@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.config import load
+from broker.adapters.saml.faces.service_provider import acs
+from broker.adapters.saml.gate import bindings, encryption
 from broker.demo.personas import AU, KU
 from broker.demo.setting import HUB, Setting
-from broker.saml import bindings, encryption
-from broker.saml.service_provider import acs
+from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, authn_request, come_back, listing, sent
 from tests.plugins.house import House, form, mark
 from tests.plugins.saml_parties import Change, add, edit, stamp

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.config import load
 from broker.core.errors import ConfigurationFaults
 from broker.demo.setting import Setting
+from broker.files.settings.config import load
 from tests.plugins.house import House
 
 LONGEST = "https://" + "x" * 240 + ".example"

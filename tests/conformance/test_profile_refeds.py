@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker import policies as policies_of
+from broker.adapters.saml.metadata.entity_attributes import required
 from broker.core.attributes import Attributes
 from broker.core.categories import BUNDLES, CODE_OF_CONDUCT
 from broker.core.entities import Assurance, Service, Text
@@ -18,7 +18,7 @@ from broker.core.errors import ConfigurationFaults
 from broker.core.evaluation import evaluate
 from broker.core.policy import Decision, Effect, Login, PolicySet
 from broker.demo.setting import Setting
-from broker.saml.entity_attributes import required
+from broker.files.policies import live as policies_of
 from tests.plugins.asking import TO_AU, ask, come_back
 from tests.plugins.house import House, mark
 from tests.plugins.policing import entity_attributes, entry, policies

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.config import load
+from broker.adapters.saml.metadata.entity_attributes import REQ, subject_id_req
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.subject_ids import MINTED, PAIRWISE, SUBJECT, kept, minted
 from broker.demo.setting import Setting
-from broker.saml.entity_attributes import REQ, subject_id_req
+from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, come_back
 from tests.plugins.house import House, Person
 from tests.plugins.policing import entity_attributes, entry, policies

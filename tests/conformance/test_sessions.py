@@ -11,7 +11,7 @@ from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.sessions import NameID, Session
 from broker.core.transaction import Authentication, AuthnRequest, Person, Transaction
-from broker.sessions import Sessions
+from broker.flows.logout.sessions import Sessions
 
 NOW: Final = datetime(2031, 3, 30, 1, 59, 59, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from broker import attribute_maps
 from broker.core.attributes import AttributeMap, Reading, Row, WireAttribute, canonical
 from broker.core.eid import admitted, completed
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
+from broker.files import attribute_maps
 from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
 
 MAPS = attribute_maps.load(Path(__file__).resolve().parent.parent.parent / "attribute_maps").maps

@@ -7,16 +7,7 @@ import pytest
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Text
 from broker.core.places import Place
-from broker.core.policy import (
-    Alternative,
-    Condition,
-    Login,
-    MailDomain,
-    Policy,
-    PolicySet,
-    Proof,
-    Requirement,
-)
+from broker.core.policy import Alternative, Condition, Login, MailDomain, Policy, PolicySet, Proof, Requirement
 from broker.core.unproved import allowed, unproved
 
 TODAY = date(2026, 11, 25)

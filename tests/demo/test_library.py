@@ -8,14 +8,14 @@ from flask.testing import FlaskClient
 from lxml import html
 from werkzeug.test import TestResponse
 
+from broker.adapters.saml.gate import encryption, gate
+from broker.adapters.saml.gate.bindings import inflate_redirect
 from broker.demo import koha, library
 from broker.demo.circulation import BOOKS, Circulation
 from broker.demo.personas import PERSONAS, persona
 from broker.demo.places import PLACES
 from broker.demo.running import lent, seeds
 from broker.demo.setting import SERVICES
-from broker.saml import encryption, gate
-from broker.saml.bindings import inflate_redirect
 
 PEER = library.Peer("https://broker.example/idp", "https://broker.example/sso", ())
 ISSUED = "{urn:oasis:names:tc:SAML:2.0:protocol}"

@@ -2,11 +2,11 @@
 
 from flask.testing import FlaskClient
 
+from broker.adapters.saml.gate import encryption
 from broker.demo import library
 from broker.demo.circulation import BOOKS
 from broker.demo.personas import persona
 from broker.demo.running import lent
-from broker.saml import encryption
 from tests.plugins.house import House, form, mark
 
 

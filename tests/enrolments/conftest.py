@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.cases import Cases
+from broker.adapters.stores import sqlite_file
+from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrower import Borrower, Change, Enrolment, Wish, WishedField
 from broker.core.errors import MailUnavailable
 from broker.core.letters import Letters
 from broker.core.pseudonyms import Pseudonyms
-from broker.enrolments import Enrolments, Mode
-from broker.ledger import LEASE, Ledger
-from broker.links import Links
-from broker.stores import sqlite_file
-from broker.stores.sqlite import SqliteStore
-from broker.tools import Tools
+from broker.flows.borrowers.cases import Cases
+from broker.flows.borrowers.enrolment_records import LEASE, Ledger
+from broker.flows.borrowers.enrolments import Enrolments, Mode
+from broker.flows.borrowers.world import Tools
+from broker.flows.identity.links import Links
 
 CPR = "0101990000"
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from broker.core.errors import LibraryUnavailable
 from broker.core.ports import Kept, Key
 from broker.core.proofs import Claim
 from broker.core.records import dump
-from broker.pauses import pause
-from broker.standing import Known
+from broker.flows.borrowers.backoff import pause
+from broker.flows.borrowers.standing import Known
 
 CPR = "0101990000"
 

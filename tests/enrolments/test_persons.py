@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from broker.core.attributes import Attributes, Reading
+from broker.core.configured import Rules
 from broker.core.entities import Assurance
 from broker.core.policy import Decision, Effect, PolicySet
 from broker.core.ports import Key
 from broker.core.transaction import Authentication, Person
-from broker.persons import _EVER, Persons
-from broker.rules import Rules
+from broker.flows.identity.persons import _EVER, Persons
 
 CPR, OTHER = "0101990000", "0202990000"
 EPPN, UUID, NUMBER = "eduPersonPrincipalName", "cprUuid", "cpr"

@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.borrower import Borrower, Outcome, State, WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.standing import Known
+from broker.flows.borrowers.standing import Known
 
 CPR = "0101990000"
 OLD = date(2027, 1, 31)

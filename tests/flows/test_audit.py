@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from broker import inspection, trails
+from broker.adapters.trail.keeping import KeptTrail
+from broker.app import audit_report as trails
+from broker.app import inspection
 from broker.core.transaction import Transaction
 from broker.demo.personas import persona
 from broker.demo.setting import Setting
-from broker.trail.keeping import KeptTrail
-from broker.transactions import Held, Transactions
+from broker.flows.transactions import Held, Transactions
 from tests.plugins.house import Clock, House, mark, standing
 
 STORE = "BROKER_STORE__URL"

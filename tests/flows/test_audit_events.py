@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from broker import trails
+from broker.adapters.trail.keeping import KeptTrail
+from broker.app import audit_report as trails
 from broker.demo import library
-from broker.trail.keeping import KeptTrail
 from tests.plugins.house import House, Person, form, found, mark
 from tests.plugins.leaving import Leaver
 from tests.plugins.proofs import NURSE

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from broker.choices import Choices
+from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.sealed import Sealed
 from broker.core.consent import Event, Receipt
 from broker.core.entities import Controller, Service, Text
 from broker.core.policy import LegalBasis
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.receipts import Receipts
-from broker.stores.opening import open_store
-from broker.stores.sealed import Sealed
+from broker.flows.consents.choices import Choices
+from broker.flows.consents.receipts import Receipts
 
 NOW = datetime(2031, 1, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from broker.accounts import Accounts
+from broker.adapters.stores import sqlite_file
+from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.transaction import AuthnRequest, Person, Transaction
-from broker.stores import sqlite_file
-from broker.stores.sqlite import SqliteStore
+from broker.flows.borrowers.accounts import Accounts
 
 
 def test_a_no_lasts_from_the_day_it_was_said(tmp_path: Path) -> None:

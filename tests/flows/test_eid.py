@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 from werkzeug.test import TestResponse
 
+from broker.adapters.saml.gate import bindings
 from broker.core.evidence import Link
 from broker.core.records import load
 from broker.demo import hub
@@ -16,7 +17,6 @@ from broker.demo.library import Landing
 from broker.demo.nemlogin import Choice
 from broker.demo.personas import Persona, persona
 from broker.demo.setting import EID, HUB
-from broker.saml import bindings
 from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
 from tests.plugins.house import House, Person, mark

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 import requests
 
+from broker.adapters.saml.gate import signature
 from broker.demo import checking, hub
 from broker.demo.browsing import Browser
 from broker.demo.identity import Identity
 from broker.demo.personas import Persona, persona
 from broker.demo.running import Running, running
 from broker.demo.setting import Ports, write
-from broker.saml import signature
 from tests.plugins.demo import free_base
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing

@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 from werkzeug.test import TestResponse
 
-from broker import trails
+from broker.adapters.trail.keeping import KeptTrail
+from broker.app import audit_report as trails
 from broker.cli import broker as command
-from broker.trail.keeping import KeptTrail
 from tests.plugins.house import House, Person, form, found
 
 PIN = "4071"
@@ -79,7 +79,7 @@ def test_who_has_no_borrower_is_forgotten_by_a_page_s_reference(house: House) ->
 @pytest.fixture
 def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Run a command over the broker of the test."""
-    monkeypatch.setattr("broker.inspection.opened", lambda: house.parts)
+    monkeypatch.setattr("broker.app.inspection.opened", lambda: house.parts)
 
     def ran(*words: str) -> tuple[int, str, str]:
         result = CliRunner().invoke(command, ["audit", *words])

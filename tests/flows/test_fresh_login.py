@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from broker.adapters.saml.gate import bindings
 from broker.demo.person import NEMLOGIN, NEMLOGIN_BIRK
-from broker.saml import bindings
-from broker.settings.peers import UpstreamTable
+from broker.files.settings.peers import UpstreamTable
 from tests.plugins.eid_house import DIRECT, switched
 from tests.plugins.house import House
 

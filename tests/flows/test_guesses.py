@@ -8,10 +8,19 @@ from threading import Semaphore
 
 import pytest
 
+from broker.adapters.stores.opening import open_store
 from broker.core.errors import LibraryUnavailable, TooMany
-from broker.guesses import BRAKE, DAILY_BRAKE, FAILURE_LASTS, PER_IDENTIFIER, PER_MARK, PER_NETWORK, Device, Guesses
-from broker.limits import Limits
-from broker.stores.opening import open_store
+from broker.flows.proofs.pin_check import (
+    BRAKE,
+    DAILY_BRAKE,
+    FAILURE_LASTS,
+    PER_IDENTIFIER,
+    PER_MARK,
+    PER_NETWORK,
+    Device,
+    Guesses,
+)
+from broker.flows.proofs.rate_limits import Limits
 from tests.plugins.pin_bench import CARD_OF_ANOTHER, CPR, NUMBER, PIN, PSEUDONYMS, Bench
 
 HERE, THERE = "192.0.2.0/24", "198.51.100.0/24"

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 from lxml import etree
 
+from broker.adapters.saml.gate import gate, signature
+from broker.adapters.saml.gate.names import ASSERTION
+from broker.adapters.telling.message_log import make_pair, read
 from broker.cli import broker as command
 from broker.core.errors import ConfigurationFaults
 from broker.demo.nemlogin import Choice
 from broker.demo.personas import persona
-from broker.message_log import make_pair, read
-from broker.saml import gate, signature
-from broker.saml.names import ASSERTION
 from tests.plugins.eid_house import DIRECT, answer, log_in, switched
 from tests.plugins.house import House, mark
 from tests.plugins.leaving import Leaver

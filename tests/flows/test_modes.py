@@ -94,8 +94,8 @@ def test_force_authn_reaches_the_upstream(house: House) -> None:
     person = house.person()
     url = person.choose(person.ask(force=True))
     _, query = url.split("SAMLRequest=", 1)
+    from broker.adapters.saml.gate import bindings
     from broker.demo import hub
-    from broker.saml import bindings
 
     assert hub.read("SAMLRequest=" + query).issuer.endswith("/saml/sp/wayf/metadata")
     message = bindings.inflate_redirect("SAMLRequest=" + query, "SAMLRequest")

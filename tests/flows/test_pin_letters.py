@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.mail.mail import Smtp
+from broker.adapters.stores.opening import open_store
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, LinkGone, MailUnavailable, TooMany
 from broker.core.mailboxes import masked
 from broker.core.ports import Letter
-from broker.mail import Smtp
-from broker.pin_letters import CHANGES, LINK_LASTS, PER_NETWORK, PinLetters
-from broker.stores.opening import open_store
+from broker.flows.proofs.pin_letters import CHANGES, LINK_LASTS, PER_NETWORK, PinLetters
 from tests.plugins.pin_bench import CPR, NUMBER, PIN, Bench
 from tests.plugins.ports import free_port
 

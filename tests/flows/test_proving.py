@@ -7,16 +7,9 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import (
-    AddressRefused,
-    AddressTaken,
-    CodeRefused,
-    MailUnavailable,
-    RecipientRefused,
-    TooMany,
-)
+from broker.adapters.mail.mail import Smtp
+from broker.core.errors import AddressRefused, AddressTaken, CodeRefused, MailUnavailable, RecipientRefused, TooMany
 from broker.core.transaction import Person
-from broker.mail import Smtp
 from tests.plugins.ports import free_port
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
 

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 
-from broker import rounds
+from broker.flows.borrowers import worker_loop as rounds
 
 
 class Sleeper(Event):

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from flask import Flask
 
+from broker.adapters.libraries.koha import Koha, KohaSettings
 from broker.core.borrower import Wish, WishedField
 from broker.demo.koha import Client, Simulation, create_app
 from broker.demo.loopback import served
-from broker.libraries.koha import Koha, KohaSettings
 
 CPR = "0101800000"
 MARK = "a" * 32

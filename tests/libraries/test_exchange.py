@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from werkzeug.serving import make_server
 
+from broker.adapters.libraries.exchange import Answer, Exchange
 from broker.core.errors import LibraryUnavailable
-from broker.libraries.exchange import Answer, Exchange
 
 Raw = Callable[..., AbstractContextManager[str]]
 

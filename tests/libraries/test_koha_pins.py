@@ -6,9 +6,9 @@ from datetime import datetime
 import pytest
 import responses
 
+from broker.adapters.libraries.koha import Koha
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha import Simulation
-from broker.libraries.koha import Koha
 
 CPR = "0101800000"
 VALIDATION = "/api/v1/auth/password/validation"

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
+from broker.adapters.libraries.koha import KohaSettings
 from broker.core.errors import ConfigurationFaults
-from broker.libraries.koha import KohaSettings
 
 Settings = Callable[..., dict[str, object]]
 URL = "https://koha.library.example"

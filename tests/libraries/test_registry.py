@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.libraries.koha import Koha
+from broker.adapters.libraries.registry import open_library
 from broker.core.errors import ConfigurationFaults
-from broker.libraries.koha import Koha
-from broker.libraries.registry import open_library
 
 Settings = Callable[..., dict[str, object]]
 
@@ -15,8 +15,9 @@ Settings = Callable[..., dict[str, object]]
 @pytest.fixture(name="installed")
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Install two distributions, as pip would leave them on the path."""
+    koha = "broker.adapters.libraries.koha:KohaSettings"
     entries = {
-        "one": "tried = broker.libraries.koha:KohaSettings\ndoubled = broker.libraries.koha:KohaSettings\n",
+        "one": f"tried = {koha}\ndoubled = {koha}\n",
         "two": "doubled = somewhere.else:Settings\n",
     }
     for name, lines in entries.items():

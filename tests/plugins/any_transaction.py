@@ -15,15 +15,7 @@ from broker.core.policy import Decision, Effect, Policy, Reason, Release, Releas
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import disclose
 from broker.core.steps import ProveMailbox
-from broker.core.transaction import (
-    Account,
-    Authentication,
-    AuthnRequest,
-    Errand,
-    Person,
-    Transaction,
-    UpstreamRefusal,
-)
+from broker.core.transaction import Account, Authentication, AuthnRequest, Errand, Person, Transaction, UpstreamRefusal
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 WORDS, PLACE = Text("words", "ord"), Place("student.yaml", 1)

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from lxml import etree
 from werkzeug.test import TestResponse
 
+from broker.adapters.saml.gate import bindings, signature
 from broker.demo import hub
 from broker.demo.personas import AU, persona
 from broker.demo.setting import HUB, SERVICES
-from broker.saml import bindings, signature
 from tests.plugins.house import House, Person
 from tests.plugins.saml_parties import Change, add, stamp
 

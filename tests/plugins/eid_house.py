@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
-from broker.app import create_app
-from broker.config import load
+from broker.adapters.saml.gate import bindings, signature
+from broker.app.app import create_app
 from broker.demo.nemlogin import Choice, NemLogin, Peer, read
 from broker.demo.personas import Persona, persona
 from broker.demo.setting import EID
-from broker.saml import bindings, signature
+from broker.files.settings.config import load
 from tests.plugins.house import House, Person, mark
 
 DIRECT: Final = {

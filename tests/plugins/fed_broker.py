@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from broker.adapters.saml.gate import signature
 from broker.demo.identity import Identity
 from broker.demo.personas import AU
 from broker.demo.setting import HUB, Setting
-from broker.saml import signature
 from tests.plugins import feeds
 from tests.plugins.feed_server import Publisher
 from tests.plugins.saml_parties import idp_entity, key_descriptor

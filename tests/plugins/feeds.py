@@ -8,8 +8,9 @@ from typing import Any, Final
 import xmlsec
 from lxml import etree
 
-from broker.saml import aggregates, shape, signature, times
-from broker.saml.names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
+from broker.adapters.saml.gate import shape, signature, times
+from broker.adapters.saml.gate.names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
+from broker.adapters.saml.metadata import aggregates
 from tests.plugins.saml_messages import MORE, NOW, SHA256
 
 LARGEST: Final = 4 * 1024 * 1024

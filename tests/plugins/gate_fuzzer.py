@@ -13,11 +13,11 @@ from pathlib import Path
 
 from lxml import etree
 
+from broker.adapters.saml.gate.names import ASSERTION, RESPONSE, SIGNATURE
 from broker.core.errors import MessageRefused
-from broker.saml.names import ASSERTION, RESPONSE, SIGNATURE
 from tests.plugins.mutations import KINDS, mutated
 
-GATE = ["broker.saml.gate", "broker.saml.checks", "broker.saml.shape"]
+GATE = ["broker.adapters.saml.gate.gate", "broker.adapters.saml.gate.checks", "broker.adapters.saml.gate.shape"]
 
 try:
     import atheris
@@ -26,7 +26,7 @@ try:
 except ImportError:  # no wheel for this Python yet
     atheris, looking = None, nullcontext()
 with looking:
-    from broker.saml import gate, signature
+    from broker.adapters.saml.gate import gate, signature
 
 
 def _said(element: "etree._Element") -> str:

@@ -15,19 +15,19 @@ from flask.testing import FlaskClient
 from lxml import html
 from werkzeug.test import Cookie, TestResponse
 
-from broker import parts as parts_of
-from broker import rounds
-from broker.app import create_app
-from broker.config import load
+from broker.adapters.saml.gate import bindings, encryption, signature
+from broker.adapters.web.pages.desk import Desk
+from broker.app import parts as parts_of
+from broker.app.app import create_app
 from broker.demo import hub, koha, library
 from broker.demo.loopback import served
 from broker.demo.mailbox import Mailbox
 from broker.demo.personas import persona
 from broker.demo.running import seeds
 from broker.demo.setting import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
-from broker.flow import Broker
-from broker.saml import bindings, encryption, signature
-from broker.web.desk import Desk
+from broker.files.settings.config import load
+from broker.flows.borrowers import worker_loop as rounds
+from broker.flows.login.flow import Broker
 from tests.plugins.ports import free_port
 
 
@@ -231,7 +231,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give the clock of the broker under test."""
     found = Clock()
     monkeypatch.setattr(parts_of, "now", found.now)
-    monkeypatch.setattr("broker.app.now", found.now)
+    monkeypatch.setattr("broker.app.app.now", found.now)
     return found
 
 

@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 from lxml import html
 from werkzeug.test import TestResponse
 
+from broker.adapters.saml.gate import bindings, gate, signature
+from broker.adapters.saml.gate.names import LOGOUT_REQUEST, RESPONSE
 from broker.demo import leaving
 from broker.demo.leaving import Known, Message
 from broker.demo.setting import HUB
-from broker.saml import bindings, gate, signature
-from broker.saml.names import LOGOUT_REQUEST, RESPONSE
 from tests.plugins.house import House, Person, mark
 
 PARTIAL = "Success / PartialLogout"

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
+from broker.adapters.saml.gate import bindings, signature
 from broker.demo import checking, hub, library
 from broker.demo.browsing import Browser
 from broker.demo.personas import persona
 from broker.demo.running import Running
 from broker.demo.setting import HUB, SERVICES, Setting
-from broker.saml import bindings, signature
 
 TIMES: Final = 3
 _FORM: Final = re.compile(rb'name="SAMLResponse" value="([^"]+)"')

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.libraries.koha import KohaSettings
+from broker.adapters.mail.mail import Smtp
+from broker.adapters.stores.opening import open_store
 from broker.core.letters import Letters
 from broker.core.ports import LibrarySystem, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.demo.koha import Simulation, create_app
 from broker.demo.loopback import served
 from broker.demo.mailbox import Mailbox
-from broker.guesses import Guesses
-from broker.libraries.koha import KohaSettings
-from broker.mail import Smtp
-from broker.pin_letters import PinLetters
-from broker.stores.opening import open_store
+from broker.flows.proofs.pin_check import Guesses
+from broker.flows.proofs.pin_letters import PinLetters
 from tests.plugins.ports import free_port
 
 CPR, NUMBER, PIN = "0101800000", "1", "4071"  # of Åse, with mail

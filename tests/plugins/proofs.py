@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from broker.adapters.mail.mail import Smtp
+from broker.adapters.stores import sqlite_file
+from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrokerError
 from broker.core.letters import Letters
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.demo.mailbox import Mail, Mailbox
-from broker.mail import Smtp
-from broker.proving import Proving
-from broker.stores import sqlite_file
-from broker.stores.sqlite import SqliteStore
-from broker.transactions import Held, Transactions
+from broker.flows.proofs.mailbox_proof import Proving
+from broker.flows.transactions import Held, Transactions
 from tests.plugins.ports import free_port
 
 DOMAINS = ("auh.rm.dk", "ps.rm.dk")

@@ -11,9 +11,20 @@ import pytest
 import xmlsec
 from lxml import etree
 
-from broker.saml import encryption, gate, keys, signature
-from broker.saml.encryption import DecryptionKeys
-from broker.saml.names import ASSERTION, DS, ENCRYPTED_ASSERTION, EXCLUSIVE, RESPONSE, SAML, SIGNATURE, XENC, XENC11
+from broker.adapters.saml.gate import encryption, gate, signature
+from broker.adapters.saml.gate.encryption import DecryptionKeys
+from broker.adapters.saml.gate.names import (
+    ASSERTION,
+    DS,
+    ENCRYPTED_ASSERTION,
+    EXCLUSIVE,
+    RESPONSE,
+    SAML,
+    SIGNATURE,
+    XENC,
+    XENC11,
+)
+from broker.adapters.saml.keys import keys
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"

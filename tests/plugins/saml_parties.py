@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
+from broker.adapters.saml.faces.service_provider import ServiceProviderFace
+from broker.adapters.saml.gate import bindings, encryption, gate, signature
+from broker.adapters.saml.gate.names import PREFIXES, RESPONSE
+from broker.adapters.saml.keys import keys
+from broker.adapters.saml.metadata import metadata
 from broker.core.attributes import AttributeMap, Row, WireAttribute
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text, Upstream
 from broker.core.ports import PostForm, Received
 from broker.core.release import Disclosure, Item
 from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding
-from broker.saml import bindings, encryption, gate, keys, metadata, signature
-from broker.saml.identity_provider import IdentityProviderFace
-from broker.saml.names import PREFIXES, RESPONSE
-from broker.saml.service_provider import ServiceProviderFace
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 BASE = "https://broker.example"

@@ -5,11 +5,11 @@ from typing import Final
 
 from flask import Flask
 
+from broker.adapters.web.frame import Imprint, install
+from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup.signup import SignUp, blueprint
+from broker.adapters.web.signup.texts import Texts
 from broker.core.entities import Text
-from broker.web import wizard
-from broker.web.frame import Imprint, install
-from broker.web.signup import SignUp, blueprint
-from broker.web.texts import Texts
 
 BASE: Final = "https://login.library.example"
 LIBRARY: Final = Text("AU Library", "AU Library")
@@ -32,7 +32,7 @@ def signup_site(
     base_url: str = BASE, setting: SignUp = SETTING, accessibility: str = STATEMENT, texts: Texts | None = None
 ) -> Flask:
     """Give an application that shows the sign-up pages."""
-    app = Flask("broker.web")
+    app = Flask("broker.adapters.web")
     install(app, Imprint(LIBRARY, mail="library@library.example", accessibility=accessibility), base_url)
     app.register_blueprint(blueprint(texts or Texts.load(), setting, base_url))
     return app

@@ -12,13 +12,13 @@ from flask.testing import FlaskClient
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker import parts as parts_of
+from broker.adapters.saml.gate import bindings, signature
+from broker.app import parts as parts_of
 from broker.core.transaction import Transaction
 from broker.demo import person
 from broker.demo import setting as demo
 from broker.demo.identity import Identity
 from broker.demo.setting import Ports, Setting
-from broker.saml import bindings, signature
 from tests.plugins import saml_parties as named
 from tests.plugins.house import Clock, House, standing
 from tests.plugins.saml_parties import BASE, NOW, Change, Parties
@@ -145,7 +145,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterato
     setting = _written(folder / "demo", parties)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts_of, "now", clock.now)
-        patch.setattr("broker.app.now", clock.now)
+        patch.setattr("broker.app.app.now", clock.now)
         with standing(setting, folder, clock, {}) as house:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
             guests = Guests(**{**given, "face": house.desk.upstream_face, "idp": house.desk.service_face})

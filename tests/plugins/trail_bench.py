@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from broker.trail.journal import Journal
+from broker.adapters.trail.journal import Journal
 
 KEY = b"a" * 32
 NOW = datetime(2026, 10, 30, 12, tzinfo=UTC)

@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
+from broker.adapters.saml.gate import gate, shape, signature, times
+from broker.adapters.saml.gate.names import ENTITIES, ENTITY, EXCLUSIVE, MD
+from broker.adapters.saml.metadata import aggregates, bounded
 from broker.core.errors import MessageRefused
-from broker.saml import aggregates, bounded, gate, shape, signature, times
-from broker.saml.names import ENTITIES, ENTITY, EXCLUSIVE, MD
 from tests.plugins import feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.gate import gate, schema
+from broker.adapters.saml.gate.names import RESPONSE, SIGNATURE
 from broker.core.attributes import AttributeMap, Row
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import (
@@ -20,8 +22,6 @@ from broker.core.errors import (
 )
 from broker.core.release import Disclosure, Item
 from broker.core.transaction import AuthnRequest
-from broker.saml import gate, schema
-from broker.saml.names import RESPONSE, SIGNATURE
 from tests.plugins.saml_parties import (
     AU,
     BASE,

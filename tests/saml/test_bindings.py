@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.adapters.saml.gate import bindings, signature
 from broker.core.errors import MessageRefused
-from broker.saml import bindings, signature
 from tests.plugins.saml_messages import REQUEST, Forge
 
 ANY_STATE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), max_size=200)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.saml.copies import Copies, Note
-from broker.saml.feeds import Document
+from broker.adapters.saml.metadata.copies import Copies, Note
+from broker.adapters.saml.metadata.feeds import Document
 from tests.plugins.saml_messages import NOW
 
 DOCUMENT = Document("f", "https://feed.example", "feed")

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.faces import descriptors
+from broker.adapters.saml.gate import gate, signature
+from broker.adapters.saml.gate.names import DS, ENTITY, MD, SIGNATURE
+from broker.adapters.saml.metadata import metadata
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
-from broker.saml import descriptors, gate, metadata, signature
-from broker.saml.names import DS, ENTITY, MD, SIGNATURE
 from tests.plugins.saml_parties import BASE, IDP, NOW, SSO, Parties, stamp
 
 SPACES = {

@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
+from broker.adapters.saml.gate import bindings, gate, signature
+from broker.adapters.saml.gate.names import AUTHN_REQUEST
+from broker.adapters.saml.metadata import metadata
 from broker.core.entities import Assurance
 from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
 from broker.core.transaction import Authentication, Outstanding
-from broker.saml import bindings, gate, metadata, signature
-from broker.saml.names import AUTHN_REQUEST
 from tests.plugins.eid_messages import NSIS, message
 from tests.plugins.saml_parties import (
     CN,

@@ -15,9 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from broker.core.errors import MessageRefused
-from broker.saml import encryption, gate, schema
-from broker.saml.names import (
+from broker.adapters.saml.gate import encryption, gate, schema
+from broker.adapters.saml.gate.names import (
     ASSERTION,
     DS,
     ENCRYPTED_ASSERTION,
@@ -28,6 +27,7 @@ from broker.saml.names import (
     XENC,
     XENC11,
 )
+from broker.core.errors import MessageRefused
 from tests.plugins.saml_messages import NOW, Forge, octets
 
 GCM = XENC11 + "aes256-gcm"

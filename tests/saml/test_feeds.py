@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.saml.metadata import feeds
+from broker.adapters.saml.metadata.aggregates import Trust
+from broker.adapters.saml.metadata.feeds import Document, Feed, Marks
 from broker.core.errors import MessageRefused
-from broker.saml import feeds
-from broker.saml.aggregates import Trust
-from broker.saml.feeds import Document, Feed, Marks
 from tests.plugins.feed_server import Publisher, authority, publishing
 
 BODY = b"<feed/>" * 1000

@@ -10,10 +10,10 @@ from typing import Final
 
 import pytest
 
-from broker.saml import aggregates
-from broker.saml.copies import Copies
-from broker.saml.feeds import Feed
-from broker.saml.following import Following, Outcome
+from broker.adapters.saml.metadata import aggregates
+from broker.adapters.saml.metadata.copies import Copies
+from broker.adapters.saml.metadata.feeds import Feed
+from broker.adapters.saml.metadata.following import Following, Outcome
 from tests.plugins import feeds
 from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import NOW, Forge

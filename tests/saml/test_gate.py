@@ -9,9 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from broker.core.errors import MessageRefused
-from broker.saml import checks, gate, shape, signature
-from broker.saml.names import (
+from broker.adapters.saml.gate import checks, gate, shape, signature
+from broker.adapters.saml.gate.names import (
     ASSERTION,
     AUTHN_REQUEST,
     DS,
@@ -23,6 +22,7 @@ from broker.saml.names import (
     SIGNATURE,
     SIGNED_INFO,
 )
+from broker.core.errors import MessageRefused
 from tests.plugins.defences import GATE, SHAPE, closing
 from tests.plugins.saml_messages import REQUEST, Forge, octets
 

@@ -11,8 +11,8 @@ _LONGEST = 256 * 1024
 _CHILD = """
 import resource, sys
 from broker.core.errors import MessageRefused
-from broker.saml import gate, schema
-from broker.saml.names import RESPONSE
+from broker.adapters.saml import gate, schema
+from broker.adapters.saml.gate.names import RESPONSE
 raw = sys.stdin.buffer.read()
 schema._compiled()
 used = resource.getrusage(resource.RUSAGE_SELF)

@@ -15,11 +15,12 @@ from saml2.config import IdPConfig, SPConfig
 from saml2.response import IncorrectlySigned, StatusNoPassive
 from saml2.server import Server
 
+from broker.adapters.saml.faces import descriptors
+from broker.adapters.saml.gate import bindings
 from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE
 from broker.core.ports import PostForm
 from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding
-from broker.saml import bindings, descriptors
 from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties
 
 XMLSEC = "/usr/bin/xmlsec1"

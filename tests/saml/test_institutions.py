@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
+from broker.adapters.saml.metadata.institutions import Said, completed, spellings
 from broker.core.entities import Assurance, Institution, Upstream
-from broker.saml.institutions import Said, completed, spellings
 from tests.plugins.saml_parties import AU, HUB, KU, WORDS
 
 BIRK = "https://birk.example/birk.php/"

@@ -10,9 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from broker.adapters.saml.keys.key_listing import listing
+from broker.adapters.saml.keys.keys import SIZE, generate, load, new_pair
 from broker.core.errors import ConfigurationFaults
-from broker.saml.key_listing import listing
-from broker.saml.keys import SIZE, generate, load, new_pair
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
+from broker.adapters.saml.gate.names import MD
+from broker.adapters.saml.metadata import metadata
 from broker.core.errors import ConfigurationFaults
-from broker.saml import metadata
-from broker.saml.names import MD
 from tests.plugins import feeds
 from tests.plugins.saml_messages import NOW, Forge
 from tests.plugins.saml_parties import HUB, LOANS, Parties, idp_entity, key_descriptor, sp_entity

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
+from broker.adapters.saml.faces.service_provider import ServiceProviderFace
+from broker.adapters.saml.metadata import metadata
+from broker.adapters.saml.metadata.feeds import Feed
+from broker.adapters.saml.metadata.following import Outcome
+from broker.adapters.saml.metadata.live import LiveMetadata, Parties, following
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused
 from broker.core.transaction import Outstanding
-from broker.saml import metadata
-from broker.saml.feeds import Feed
-from broker.saml.following import Outcome
-from broker.saml.identity_provider import IdentityProviderFace
-from broker.saml.live import LiveMetadata, Parties, following
-from broker.saml.service_provider import ServiceProviderFace
 from tests.plugins import feeds
 from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import Forge

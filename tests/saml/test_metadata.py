@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from broker.adapters.saml.metadata import metadata
+from broker.adapters.saml.metadata.roles import Endpoint
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults
-from broker.saml import metadata
-from broker.saml.roles import Endpoint
 from tests.plugins.saml_parties import (
     DIRECT,
     EID,

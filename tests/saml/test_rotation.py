@@ -15,17 +15,20 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.faces import descriptors
+from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
+from broker.adapters.saml.faces.service_provider import ServiceProviderFace
+from broker.adapters.saml.gate import bindings, encryption, signature
+from broker.adapters.saml.gate.names import MD
+from broker.adapters.saml.keys import keys, waits
+from broker.adapters.saml.keys.rotation import RELOADED, STORE, TRACKS, rotate
+from broker.adapters.saml.keys.waits import RECORD
+from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.sealed import Sealed
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
-from broker.saml import bindings, descriptors, encryption, key_folder, keys, signature, waits
-from broker.saml.identity_provider import IdentityProviderFace
-from broker.saml.names import MD
-from broker.saml.rotation import RELOADED, STORE, TRACKS, rotate
-from broker.saml.service_provider import ServiceProviderFace
-from broker.saml.waits import RECORD
-from broker.stores.opening import open_store
-from broker.stores.sealed import Sealed
+from broker.files import key_folder
 from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
 
 DAY = timedelta(days=1)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.saml.keys import keys, waits
+from broker.adapters.saml.keys.rotation import RELOADED, STORE, rotate
+from broker.adapters.saml.keys.waits import VALID_FOR, Boot
 from broker.core.errors import ConfigurationFaults
-from broker.saml import keys, waits
-from broker.saml.rotation import RELOADED, STORE, rotate
-from broker.saml.waits import VALID_FOR, Boot
 from tests.plugins.saml_parties import NOW, Parties
 
 DAY = timedelta(days=1)

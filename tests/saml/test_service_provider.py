@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from lxml import etree
 
+from broker.adapters.saml.gate import bindings, gate, signature
+from broker.adapters.saml.gate.names import AUTHN_REQUEST
 from broker.core.attributes import WireAttribute
 from broker.core.entities import UNSPECIFIED
 from broker.core.errors import (
@@ -21,8 +23,6 @@ from broker.core.errors import (
     Status,
 )
 from broker.core.transaction import Authentication, Outstanding, UpstreamRefusal
-from broker.saml import bindings, gate, signature
-from broker.saml.names import AUTHN_REQUEST
 from tests.plugins.saml_parties import (
     AU,
     AU_ALIAS,

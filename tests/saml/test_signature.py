@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
+from broker.adapters.saml.gate import gate, shape, signature
+from broker.adapters.saml.gate.names import ASSERTION, AUTHN_REQUEST, DS, ENTITY, ISSUER, MD, RESPONSE, SIGNATURE
 from broker.core.errors import MessageRefused
-from broker.saml import gate, shape, signature
-from broker.saml.names import ASSERTION, AUTHN_REQUEST, DS, ENTITY, ISSUER, MD, RESPONSE, SIGNATURE
 from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, octets, stripped
 
 C14N = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315"

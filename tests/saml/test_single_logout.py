@@ -7,15 +7,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from broker.adapters.saml.faces.single_logout import SingleLogout
+from broker.adapters.saml.gate import bindings, gate, signature
+from broker.adapters.saml.gate.names import SAMLP
+from broker.adapters.saml.metadata.logout_endpoints import LogoutEndpoint
+from broker.adapters.saml.metadata.metadata import Metadata
 from broker.core.errors import PARTIAL_LOGOUT, MessageRefused
 from broker.core.logout import LogoutRequest, Participant, Peer
 from broker.core.ports import PostForm
 from broker.core.sessions import NameID
-from broker.saml import bindings, gate, signature
-from broker.saml.logout_endpoints import LogoutEndpoint
-from broker.saml.metadata import Metadata
-from broker.saml.names import SAMLP
-from broker.saml.single_logout import SingleLogout
 from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, Parties, stamp
 
 ASKED_AT, TOLD_AT = "https://peer.example/slo", "https://peer.example/slo/done"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.stores import redis_address
+from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.redis import RedisStore
+from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
-from broker.stores import redis_address
-from broker.stores.opening import open_store
-from broker.stores.redis import RedisStore
-from broker.stores.sqlite import SqliteStore
 
 SECRET = "hemmeligt"
 

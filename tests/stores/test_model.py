@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from broker.adapters.stores.opening import open_store
 from broker.core.ports import Kept, Key, Store
-from broker.stores.opening import open_store
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
 KEYS = st.builds(Key, st.sampled_from(["enrolment", "link"]), st.sampled_from(["g", "h"]), st.sampled_from(["", "n"]))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.stores import redis_address, redis_keys
+from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
-from broker.stores import redis_address, redis_keys
-from broker.stores.opening import open_store
-from broker.stores.redis import RedisStore
 from tests.plugins.redis_server import KEEPING, RedisServer
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)

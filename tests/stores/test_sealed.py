@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.sealed import Sealed
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.ports import Kept, Key, Store
-from broker.stores.opening import open_store
-from broker.stores.sealed import Sealed
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from broker.adapters.stores import sqlite, sqlite_file
+from broker.adapters.stores.opening import open_store
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
-from broker.stores import sqlite, sqlite_file
-from broker.stores.opening import open_store
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -205,7 +205,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key
-from broker.stores.opening import open_store
+from broker.adapters.stores.opening import open_store
 now = datetime(2031, 1, 1, tzinfo=UTC)
 store = open_store("sqlite:broker.db", Path(sys.argv[1]))
 def put(name, size):

@@ -7,8 +7,8 @@ from subprocess import Popen
 
 import pytest
 
+from broker.adapters.stores.opening import open_store
 from broker.core.ports import Key
-from broker.stores.opening import open_store
 from tests.plugins.redis_server import RedisServer
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)

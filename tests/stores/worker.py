@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+from broker.adapters.stores.opening import open_store
 from broker.core.ports import Kept, Key, Store
-from broker.stores.opening import open_store
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)

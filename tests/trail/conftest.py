@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.sealed import Sealed
+from broker.adapters.trail.anchors import Anchors
+from broker.adapters.trail.journal import Journal
+from broker.adapters.trail.keeping import KeptTrail
+from broker.adapters.trail.sealing import Sealing
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.stores.opening import open_store
-from broker.stores.sealed import Sealed
-from broker.trail.anchors import Anchors
-from broker.trail.journal import Journal
-from broker.trail.keeping import KeptTrail
-from broker.trail.sealing import Sealing
 from tests.plugins.trail_bench import KEY, fill
 
 

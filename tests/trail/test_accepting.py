@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from broker.adapters.trail.anchors import KIND, Anchors
+from broker.adapters.trail.journal import HEAD, Journal
+from broker.adapters.trail.keeping import KeptTrail
+from broker.adapters.trail.verifying import Report, verify
 from broker.core.events import Event, Kind
 from broker.core.ports import Store
-from broker.trail.anchors import KIND, Anchors
-from broker.trail.journal import HEAD, Journal
-from broker.trail.keeping import KeptTrail
-from broker.trail.verifying import Report, verify
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 
 LATER = NOW + timedelta(days=9)

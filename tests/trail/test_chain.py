@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.adapters.trail.journal import HEAD, Journal
+from broker.adapters.trail.lines import GENESIS, Head, head_octets, read
+from broker.adapters.trail.verifying import Report, verify
 from broker.core.errors import AuditUnavailable
-from broker.trail.journal import HEAD, Journal
-from broker.trail.lines import GENESIS, Head, head_octets, read
-from broker.trail.verifying import Report, verify
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 
 Spoil = Callable[[Path], object]

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.trail.journal import HEAD, Journal
+from broker.adapters.trail.verifying import verify
 from broker.core.errors import AuditUnavailable
-from broker.trail.journal import HEAD, Journal
-from broker.trail.verifying import verify
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW
 
 CALLS = ("open", "write", "pwrite", "fdatasync", "fsync", "ftruncate", "unlink")

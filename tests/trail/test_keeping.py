@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 import broker
+from broker.adapters.trail.journal import Journal
+from broker.adapters.trail.keeping import KeptTrail
+from broker.adapters.trail.opening import opened
+from broker.adapters.trail.reading import Reader
+from broker.adapters.trail.verifying import verify
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.events import Event, Kind
 from broker.core.ports import Store
-from broker.trail.journal import Journal
-from broker.trail.keeping import KeptTrail
-from broker.trail.opening import opened
-from broker.trail.reading import Reader
-from broker.trail.verifying import verify
 from tests.plugins.trail_bench import KEY, NOW
 
 Told = list[Mapping[str, Any]]
@@ -34,7 +34,7 @@ _WRITER = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
-from broker.trail.journal import Journal
+from broker.adapters.trail.journal import Journal
 journal, deed = Journal(Path(sys.argv[1]), b"a" * 32), sys.argv[2]
 write = os.write
 def killed(*_):
@@ -212,7 +212,7 @@ def test_each_person_has_a_key_of_their_own_each_month(trail: KeptTrail, store: 
 
 def test_strangers_do_not_fill_the_disk(trail: KeptTrail, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the quota of an hour their refusals are counted only, and take no room from who is known."""
-    monkeypatch.setattr("broker.trail.keeping._STRANGERS_AN_HOUR", 3)
+    monkeypatch.setattr("broker.adapters.trail.keeping._STRANGERS_AN_HOUR", 3)
     for _ in range(5):
         trail.add(Event(Kind.REFUSED, NOW, reason="message_refused"))
     trail.add(Event(Kind.REFUSED, NOW, person="p", reason="too_young"))
@@ -226,7 +226,7 @@ def test_strangers_do_not_fill_the_disk(trail: KeptTrail, monkeypatch: pytest.Mo
 
 def test_nor_does_who_has_logged_in_once(trail: KeptTrail, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of a refusal can be loaded again and again; what is decided or leaves has room always."""
-    monkeypatch.setattr("broker.trail.keeping._KNOWN_AN_HOUR", 2)
+    monkeypatch.setattr("broker.adapters.trail.keeping._KNOWN_AN_HOUR", 2)
     for number in range(5):
         trail.add(Event(Kind.REFUSED, NOW, person="p" if number % 2 else None, institution="https://idp.au.example"))
         trail.add(replace(RELEASED, person="p"))

@@ -10,6 +10,11 @@ from flask import Flask, make_response, render_template
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.frame import Imprint, install
+from broker.adapters.web.pages import screens
+from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.onward import Onward
+from broker.adapters.web.pages.security import protect
 from broker.core.consent import Question
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
 from broker.core.places import Place
@@ -19,11 +24,6 @@ from broker.core.proofs import Mailing
 from broker.core.release import Disclosure, Item
 from broker.core.steps import Ask
 from broker.core.transaction import AuthnRequest, Transaction
-from broker.web import screens
-from broker.web.frame import Imprint, install
-from broker.web.language import language
-from broker.web.onward import Onward
-from broker.web.security import protect
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CPR = "0101881235"
@@ -203,7 +203,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
 
 def made_site(base_url: str = "https://login.library.example", imprint: Imprint = IMPRINT, **settings: str) -> Flask:
     """Give an application that shows every specimen under /<name>."""
-    app = Flask("broker.web")
+    app = Flask("broker.adapters.web")
     app.config.update(settings)
     install(app, imprint, base_url)
 

@@ -6,9 +6,9 @@ import pytest
 from flask import Flask, Request
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.pages.browser import Cookies
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.transaction import AuthnRequest, Transaction
-from broker.web.browser import Cookies
 
 PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
 NAME, VALUE = "b-" + "0" * 16, "a" * 64

@@ -12,11 +12,11 @@ from flask import Flask, render_template
 from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
+from broker.adapters.web.account.choices import Card, Line
+from broker.adapters.web.frame import Imprint, install
+from broker.adapters.web.pages.screens import Party
 from broker.core.consent import Event
 from broker.core.entities import Text
-from broker.web.choices import Card, Line
-from broker.web.frame import Imprint, install
-from broker.web.screens import Party
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -73,7 +73,7 @@ PAGES: dict[str, tuple[str, dict[str, Any]]] = {
 
 def site(base_url: str, imprint: Imprint = IMPRINT) -> Flask:
     """Give an application that shows every page under its name."""
-    app = Flask("broker.web")
+    app = Flask("broker.adapters.web")
     install(app, imprint, base_url)
 
     @app.get("/<any({names}):name>".format(names=", ".join(PAGES)))

@@ -7,7 +7,7 @@ from flask import Flask, request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.web.language import base_path, choose, switchable
+from broker.adapters.web.pages.language import base_path, choose, switchable
 
 
 @pytest.mark.parametrize(

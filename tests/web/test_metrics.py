@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from broker import metrics
+from broker.adapters.telling import metrics
+from broker.adapters.telling.metrics import Gauge, Metrics
 from broker.demo.personas import PERSONAS
-from broker.metrics import Gauge, Metrics
 from tests.plugins.house import House
 
 SECRET = "a-token-of-enough-characters"

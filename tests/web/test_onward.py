@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from broker.adapters.web.pages.onward import onward
 from broker.core.errors import REQUEST_DENIED
 from broker.core.policy import Decision, Effect
 from broker.core.steps import Refuse
 from broker.core.transaction import Errand, Transaction
-from broker.web.onward import onward
 
 PAGES = "https://login.library.example/sign-up"
 

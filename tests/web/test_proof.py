@@ -7,9 +7,9 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
+from broker.core.configured import Rules
 from broker.core.errors import RecipientRefused
 from broker.core.steps import ProveMailbox
-from broker.rules import Rules
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.proofs import NURSE, other, secrets_in
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.adapters.web.pages.screens import Screen, consent, masked, may_reveal, whole_number
 from broker.core.entities import Controller, Service, Text
 from broker.core.release import Item
 from broker.core.steps import Ask
 from broker.core.transaction import Account, Transaction
-from broker.web.screens import Screen, consent, masked, may_reveal, whole_number
 
 WHY = Text("why", "hvorfor")
 CPR = "0101881235"

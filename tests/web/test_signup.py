@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.web import wizard
+from broker.adapters.web.signup import wizard
 from tests.plugins.signup_pages import BASE, LINKS, PATHS, SETTING, STATEMENT, signup_site, words
 
 LANGUAGES = ("en", "da")

@@ -7,8 +7,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
+from broker.adapters.web.signup import wizard
 from broker.demo.loopback import served
-from broker.web import wizard
 from tests.plugins.ports import free_port
 from tests.plugins.signup_pages import PATHS, signup_site
 

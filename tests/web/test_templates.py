@@ -9,13 +9,13 @@ import pytest
 from flask import Flask, render_template
 from jinja2 import UndefinedError
 
-import broker.web
+import broker.adapters.web
+from broker.adapters.web.frame import Imprint
 from broker.core.entities import Text
 from broker.core.steps import Ask
 from broker.core.transaction import Transaction
-from broker.web.frame import Imprint
 
-ROOM = Path(broker.web.__path__[0])
+ROOM = Path(broker.adapters.web.__path__[0])
 TEMPLATES = sorted(path.name for path in (ROOM / "templates").glob("*.html"))
 CPR = "0101881235"
 
@@ -181,8 +181,8 @@ def test_what_came_from_outside_is_escaped(
 ) -> None:
     """Values of attributes, forms and reasons are text on a page and nothing more (attacks.md rows 27 and 32)."""
     app = site()
+    from broker.adapters.web.pages.screens import consent
     from broker.core.entities import Service
-    from broker.web.screens import consent
 
     asked = question()
     items = tuple(replace(item, values=(HOSTILE,), mask=False) for item in asked.question.disclosure.items)

@@ -15,12 +15,12 @@ from flask import Flask
 from flask_babel import force_locale
 
 import broker
-import broker.web
+import broker.adapters.web
+from broker.adapters.web.pages.failures import GENERAL
+from broker.adapters.web.pages.reasons import REASONS, explain
 from broker.core import errors
-from broker.web.failures import GENERAL
-from broker.web.reasons import REASONS, explain
 
-ROOM = Path(broker.web.__path__[0])
+ROOM = Path(broker.adapters.web.__path__[0])
 DANISH = ROOM / "translations" / "da" / "LC_MESSAGES"
 METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 OPTIONS = {"templates/**.html": {"newstyle_gettext": "true", "silent": "false"}}
@@ -83,7 +83,7 @@ def test_both_languages_fill_in_the_same() -> None:
 
 
 def test_the_compiled_catalogue_is_that_of_the_edited_one() -> None:
-    """What the pages read is what people edited (pybabel compile -d broker/web/translations)."""
+    """What the pages read is what people edited (pybabel compile -d broker/adapters/web/translations)."""
     with (DANISH / "messages.mo").open("rb") as file:
         compiled = {message.id: message.string for message in read_mo(file) if message.id}
     assert compiled == {message.id: message.string for message in danish() if message.id}

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
+from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup.phrases import marked, targets
+from broker.adapters.web.signup.signup import faults
+from broker.adapters.web.signup.texts import SHIPPED, Texts
 from broker.core.errors import ConfigurationFaults
-from broker.web import wizard
-from broker.web.phrases import marked, targets
-from broker.web.signup import faults
-from broker.web.texts import SHIPPED, Texts
 from tests.plugins.signup_pages import LINKS, SETTING, signup_site, words
 
 GOOD = """version: 1

@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from lxml import etree, html
 
+from broker.adapters.saml.gate import bindings
 from broker.demo.browsing import Browser, Form
-from broker.saml import bindings
 
 _KINDS: Final[tuple[bindings.Message, ...]] = ("SAMLRequest", "SAMLResponse")
 _ALGORITHM: Final = "{http://www.w3.org/2001/04/xmlenc#}EncryptionMethod"

@@ -11,6 +11,7 @@ from typing import Final
 
 import requests
 
+from broker.adapters.saml.keys import keys
 from broker.demo.identity import Identity
 from broker.demo.loopback import served
 from broker.demo.personas import persona
@@ -18,7 +19,6 @@ from broker.demo.running import Running, running
 from broker.demo.setting import SERVICES, Ports, Setting, write
 from broker.demo.walking import number
 from broker.demo.wire import NAMES
-from broker.saml import keys
 from tests.plugins.demo import free_base
 from tests.plugins.interop import apache, lasso_peer, pysaml2_provider, pysaml2_service
 from tests.plugins.ports import free_port

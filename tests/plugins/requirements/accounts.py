@@ -2,10 +2,10 @@
 
 from structlog.testing import capture_logs
 
+from broker.adapters.saml.gate import bindings
+from broker.adapters.web.signup.wizard import FAQ
 from broker.demo.circulation import BOOKS
 from broker.demo.personas import persona
-from broker.saml import bindings
-from broker.web.wizard import FAQ
 from tests.plugins.house import House, form, found, mark
 from tests.plugins.requirements.people import ASTA, BO, BO_NEMID, EVA, PRIVATE_WITHOUT, asserted
 from tests.plugins.requirements.visits import (

@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
+from broker.adapters.web.signup.wizard import FAQ
 from broker.demo.personas import persona
-from broker.web.wizard import FAQ
 from tests.plugins.house import House, Person, form, found, mark
 from tests.plugins.requirements.people import ASTA
 from tests.plugins.requirements.visits import (

@@ -2,10 +2,10 @@
 
 from urllib.parse import urlsplit
 
+from broker.adapters.web.signup.wizard import FAQ, NODES, START
 from broker.demo import hub
 from broker.demo.person import NEMLOGIN
 from broker.demo.personas import persona
-from broker.web.wizard import FAQ, NODES, START
 from tests.plugins.house import House, form, found, mark
 from tests.plugins.requirements.people import ASTA, BO, DORTE, elsewhere
 from tests.plugins.requirements.visits import (

@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
+from broker.adapters.saml.gate import bindings, encryption
 from broker.demo import hub, library
 from broker.demo.circulation import Circulation
 from broker.demo.mailbox import Mail
 from broker.demo.person import Persona
 from broker.demo.running import lent
 from broker.demo.setting import HUB, SERVICES
-from broker.saml import bindings, encryption
 from tests.plugins.house import House, Person, form, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"

@@ -1,0 +1,1 @@
+"""Mail to borrowers, over SMTP."""

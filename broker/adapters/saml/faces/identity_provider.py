@@ -1,0 +1,178 @@
+"""Our identity provider face, toward the library's services: reads their AuthnRequests, answers at their ACS only."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from lxml import etree
+from saml2 import saml, samlp
+
+from broker.adapters.saml.faces import authn_requests, writing
+from broker.adapters.saml.faces.answers import ENTITY_FORMAT, text
+from broker.adapters.saml.faces.authn_requests import Question
+from broker.adapters.saml.gate import bindings, encryption, gate, signature
+from broker.adapters.saml.gate.algorithms import Signing
+from broker.adapters.saml.gate.names import AUTHN_REQUEST, ISSUER, SIGNATURE
+from broker.adapters.saml.keys.keys import FaceKeys
+from broker.adapters.saml.metadata.metadata import Source
+from broker.adapters.saml.metadata.roles import ServiceDescriptor
+from broker.core.attributes import AttributeMap
+from broker.core.entities import Service
+from broker.core.errors import INVALID_NAME_ID_POLICY, SUCCESS, BrokerError, MessageRefused, RequestRefused, Status
+from broker.core.ports import PostForm
+from broker.core.release import Disclosure
+from broker.core.sessions import NameID
+from broker.core.transaction import Authentication, AuthnRequest, Issued
+
+# A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is known.
+BOUNDS: Final = gate.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
+
+
+def sso(base_url: str) -> str:
+    """Give our SSO address, for both bindings."""
+    return f"{base_url}/saml/idp/sso"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class IdentityProviderFace:
+    """The face over one key and the metadata of the moment; ``services`` is by entityID, ``own`` all our entityIDs."""
+
+    base_url: str
+    entity_id: str
+    key: signature.SigningKey
+    metadata: Source
+    services: Mapping[str, Service]
+    maps: Mapping[str, AttributeMap]
+    own: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        base_url: str,
+        entity_id: str,
+        keys: FaceKeys,
+        metadata: Source,
+        *,
+        services: Mapping[str, Service],
+        maps: Mapping[str, AttributeMap],
+        sp_entity_ids: Iterable[str],
+    ) -> "IdentityProviderFace":
+        """Load the face's key; ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other faces'."""
+        return cls(
+            base_url=base_url,
+            entity_id=entity_id,
+            key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
+            metadata=metadata,
+            services={each.entity_id: each for each in services.values()},
+            maps=maps,
+            own=frozenset((entity_id, *sp_entity_ids)),
+        )
+
+    def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
+        """Verify an AuthnRequest that came by HTTP-Redirect, from the query string exactly as it came.
+
+        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since nobody is known to answer to.
+        ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4, saml-core 3.4.1.
+        """
+        message = bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
+        root, service, descriptor = self._sender(message.xml, now)
+        if message.signed:
+            signed = message.signed
+            signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, descriptor.keys)
+        return self._read(root, service, descriptor, message.relay_state, now, signed=message.signed is not None)
+
+    def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
+        """Verify an AuthnRequest that came by HTTP-POST, from the form's pairs; errors as ``read_redirect``."""
+        names = [name for name, _ in fields]
+        if names.count("SAMLRequest") != 1 or len(set(names)) != len(names):
+            raise MessageRefused("request.fields")  # which of two is verified and which is read would differ
+        form = dict(fields)
+        state = bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
+        xml = bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
+        root, service, descriptor = self._sender(xml, now)
+        return self._read(root, service, descriptor, state, now, signed=False)
+
+    def respond(
+        self, request: AuthnRequest, disclosure: Disclosure, authentication: Authentication, issued: Issued
+    ) -> PostForm:
+        """Write the Response with exactly what ``disclosure`` holds; the same for the same ``issued``.
+
+        It and the Assertion are signed, and the Assertion encrypted where the service publishes a key.
+        ``RequestRefused`` where the service asked for another NameID format than the policy gives. ``BrokerError``
+        where the ACS is no longer registered, or another's disclosure is given, and as ``writing.assertion``.
+        """
+        service, descriptor = self._service(request, issued.at)
+        if (disclosure.service, disclosure.acs) != (request.service, request.acs):
+            raise BrokerError("what was shown was for another service or ACS")
+        if request.name_id_format not in {None, disclosure.name_id_format}:
+            raise RequestRefused(INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request)
+        assertable = writing.Assertable(self.entity_id, request, disclosure, authentication, issued)
+        certificate = descriptor.encryption
+        response = _tree(writing.response(self.entity_id, request, issued.response, issued.at, SUCCESS))
+        attribute_map = self.maps[service.attribute_map]
+        assertion = _tree(writing.assertion(assertable, attribute_map, sealed=certificate is not None))
+        if certificate is None:
+            response.append(assertion)  # before it is signed: it takes on the prefixes of where it stands
+            signature.sign(assertion, self.key, descriptor.signing)
+        else:
+            signature.sign(assertion, self.key, descriptor.signing)
+            response.append(encryption.encrypt(assertion, certificate, descriptor.sealing))
+        return self._form(response, request, descriptor.signing)
+
+    def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
+        """Give the NameID under which the assertion of ``issued`` names the person."""
+        return writing.subject(self.entity_id, request, disclosure, issued)
+
+    def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:
+        """Write the signed error Response to the request's ACS; ``BrokerError`` where that is no longer registered."""
+        _, descriptor = self._service(request, now)
+        response = _tree(writing.response(self.entity_id, request, response_id, now, status))
+        return self._form(response, request, descriptor.signing)
+
+    def _sender(self, xml: bytes, now: datetime) -> tuple[etree._Element, Service, ServiceDescriptor]:
+        root = gate.parse(xml, AUTHN_REQUEST, BOUNDS)
+        issuer = root.find(ISSUER)
+        service = self.services.get(text(issuer))
+        if issuer is None or service is None or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
+            raise MessageRefused("request.unknown_service")
+        descriptor = self.metadata.current.service(service.entity_id, now)
+        if descriptor is None:
+            raise MessageRefused("request.no_metadata")  # it ran out, or its federation took it back
+        return root, service, descriptor
+
+    def _read(
+        self,
+        root: etree._Element,
+        service: Service,
+        descriptor: ServiceDescriptor,
+        relay_state: str | None,
+        now: datetime,
+        *,
+        signed: bool,
+    ) -> AuthnRequest:
+        if root.find(SIGNATURE) is not None:
+            signature.verify(root, descriptor.keys)
+            signed = True
+        question = Question(root, service.name, descriptor, signed, sso(self.base_url), self.own, now)
+        return authn_requests.read(question, relay_state)
+
+    def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
+        """Find the service again: between request and answer, metadata may have lost the ACS (invariant 3)."""
+        service = self.services.get(request.entity_id)
+        if service is None or service.name != request.service:
+            raise BrokerError("the service of this request is no longer configured")
+        descriptor = self.metadata.current.service(request.entity_id, now)
+        if descriptor is None or request.acs not in {each.location for each in descriptor.acs}:
+            raise BrokerError("the ACS of this request is no longer registered")
+        return service, descriptor
+
+    def _form(self, response: etree._Element, request: AuthnRequest, by: Signing) -> PostForm:
+        signature.sign(response, self.key, by)
+        xml = etree.tostring(response, encoding="utf-8")
+        return PostForm(request.acs, bindings.post_fields(xml, "SAMLResponse", request.relay_state))
+
+
+def _tree(message: samlp.Response | saml.Assertion) -> etree._Element:
+    """Give what pysaml2 wrote as the tree that is signed."""
+    return etree.fromstring(message.to_string())

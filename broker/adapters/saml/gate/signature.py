@@ -1,0 +1,214 @@
+"""Signs and verifies: XML signatures by python-xmlsec in process, those of the Redirect binding over raw octets."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import xmlsec
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from lxml import etree
+
+from broker.adapters.saml.gate import shape
+from broker.adapters.saml.gate.algorithms import SIGNED, Signing
+from broker.adapters.saml.gate.names import DS, EXCLUSIVE, ISSUER, SIGNATURE
+from broker.core.errors import MessageRefused
+
+SMALLEST_RSA: Final = 2048
+SMALLEST_EC: Final = 256
+RSA_SHA256: Final = shape.RSA_SHA256
+_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
+}
+_TEMPLATE: Final = f"""<ds:Signature xmlns:ds="{DS}"><ds:SignedInfo>\
+<ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"/><ds:SignatureMethod Algorithm="%s"/>\
+<ds:Reference URI="#%s"><ds:Transforms><ds:Transform Algorithm="{shape.ENVELOPED}"/>\
+<ds:Transform Algorithm="{EXCLUSIVE}"/></ds:Transforms>\
+<ds:DigestMethod Algorithm="%s"/><ds:DigestValue/></ds:Reference></ds:SignedInfo>\
+<ds:SignatureValue/></ds:Signature>"""
+_KEY_INFO: Final = f"""<ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>%s</ds:X509Certificate>\
+</ds:X509Data></ds:KeyInfo>"""
+_ELEMENT: Final = etree.XPath("id($name)")
+
+PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class VerifyKey:
+    """A peer's public key, loaded once; equal keys are equal."""
+
+    public: PublicKey
+    xml: xmlsec.Key
+
+    @classmethod
+    def of(cls, certificate: bytes | PublicKey) -> "VerifyKey":
+        """Load a certificate (PEM or DER) or take a public key; validity and issuer are ignored (SDP-MD06).
+
+        ``MessageRefused``: ``gate.key`` where it is none, ``gate.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
+        """
+        return _loaded(certificate) if isinstance(certificate, bytes) else _checked(certificate)
+
+    @classmethod
+    def pinned(cls, pem: bytes) -> "VerifyKey":
+        """Load a certificate or a public key, PEM, as a publisher hands it out; errors as ``of``."""
+        if b"PUBLIC KEY-----" not in pem:
+            return cls.of(pem)
+        try:
+            return _checked(load_pem_public_key(pem))
+        except ValueError:
+            raise MessageRefused("gate.key") from None
+
+    @property
+    def fingerprint(self) -> str:
+        """Give the SHA-256 of the key's SubjectPublicKeyInfo, in hex: by it people tell keys from each other."""
+        der = self.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return hashlib.sha256(der).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class SigningKey:
+    """One of our RSA keys with its certificate, loaded once."""
+
+    private: rsa.RSAPrivateKey
+    xml: xmlsec.Key
+    certificate: str  # base64 of the DER form, for KeyInfo
+
+    @classmethod
+    def of(cls, private: bytes, certificate: bytes) -> "SigningKey":
+        """Load a PEM private key and its PEM certificate; as saml/keys.py has checked them."""
+        return _signing(private, certificate)
+
+
+# OpenSSL proves that an RSA key is one whenever it loads it, which takes as long as seventy signatures (measured).
+@lru_cache(maxsize=8)
+def _signing(private: bytes, certificate: bytes) -> SigningKey:
+    key = load_pem_private_key(private, password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("a signing key is an RSA key")
+    der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
+    loaded = xmlsec.Key.from_memory(private, xmlsec.constants.KeyDataFormatPem)
+    return SigningKey(key, loaded, base64.b64encode(der).decode())
+
+
+@lru_cache(maxsize=256)
+def _loaded(certificate: bytes) -> VerifyKey:
+    pem = certificate.lstrip().startswith(b"-----")
+    try:
+        read = x509.load_pem_x509_certificate if pem else x509.load_der_x509_certificate
+        public = read(certificate).public_key()
+    except Exception:  # noqa: BLE001 - a peer's certificate may be anything
+        raise MessageRefused("gate.key") from None
+    return _checked(public)
+
+
+def _checked(public: object) -> VerifyKey:
+    if isinstance(public, rsa.RSAPublicKey):
+        strong = public.key_size >= SMALLEST_RSA
+    elif isinstance(public, ec.EllipticCurvePublicKey):
+        strong = public.key_size >= SMALLEST_EC
+    else:
+        raise MessageRefused("gate.key")
+    if not strong:
+        raise MessageRefused("gate.weak_key")
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return VerifyKey(public, xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem))
+
+
+def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | VerifyKey]) -> None:
+    """Return only if the signature at ``element`` is over ``element`` and made by one of these keys.
+
+    The keys are those of the one peer that is expected; KeyInfo is not read. ``MessageRefused``: ``gate.unsigned``,
+    ``gate.signature``, ``gate.signed_node``, those of ``shape.SHAPE`` and of ``VerifyKey.of``.
+    Sources: saml-core 5.4, xmldsig-core 3.2, design section 8.
+    """
+    keys = [each if isinstance(each, VerifyKey) else VerifyKey.of(each) for each in certificates]
+    signatures = element.findall(SIGNATURE)
+    if not signatures:
+        raise MessageRefused("gate.unsigned")
+    if len(signatures) > 1:
+        raise MessageRefused("gate.signatures")
+    if wrong := shape.fault(signatures[0]):
+        raise MessageRefused(f"gate.{wrong}")
+    if not any(_by(element, signatures[0], key) for key in keys):
+        raise MessageRefused("gate.signature")
+    found = _ELEMENT(element, name=element.get("ID", ""))
+    if found != [element]:
+        raise MessageRefused("gate.signed_node")
+
+
+def _by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
+    """Say whether the signature is by this key; without keys of its own, xmlsec has none but this to choose from."""
+    try:
+        checking = xmlsec.SignatureContext()
+        checking.key = key.xml
+        checking.register_id(element, "ID")
+        checking.verify(signature)
+    except Exception:  # noqa: BLE001 - an error verifies nothing (CVE-2022-41912)
+        return False
+    return True
+
+
+def sign(element: etree._Element, key: SigningKey, by: Signing = SIGNED) -> None:
+    """Sign ``element`` by its ID, enveloped, exclusive c14n; the place is the schema's (saml-core 5.4).
+
+    That is after Issuer, or first in metadata. Sign last: any later change breaks it.
+    """
+    signature = etree.fromstring(_TEMPLATE % (by.method, element.get("ID"), by.digest))
+    element.insert(1 if len(element) and element[0].tag == ISSUER else 0, signature)
+    signing = xmlsec.SignatureContext()
+    signing.key = key.xml
+    signing.register_id(element, "ID")
+    signing.sign(signature)
+    signature.append(etree.fromstring(_KEY_INFO % key.certificate))
+
+
+def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
+    """Sign octets with one of our RSA keys and an RSA algorithm of the allow-list (saml-bindings 3.4.4.1)."""
+    if sigalg not in shape.SIGNATURE_METHODS or "#rsa-" not in sigalg:
+        raise ValueError("an RSA key signs with rsa-sha256, rsa-sha384 or rsa-sha512")
+    return key.private.sign(raw, padding.PKCS1v15(), _hash(sigalg))
+
+
+def verify_bytes(raw: bytes, signature: bytes, sigalg: str, keys: Sequence[bytes | PublicKey | VerifyKey]) -> None:
+    """Return only if ``signature`` over ``raw`` is by one of the keys (saml-bindings 3.4.4.1).
+
+    ``MessageRefused``: ``gate.signature_method`` outside the allow-list, ``gate.signature``.
+    """
+    if sigalg not in shape.SIGNATURE_METHODS:
+        raise MessageRefused("gate.signature_method")
+    loaded = [each if isinstance(each, VerifyKey) else VerifyKey.of(each) for each in keys]
+    if not any(_octets_by(raw, signature, sigalg, each.public) for each in loaded):
+        raise MessageRefused("gate.signature")
+
+
+def _octets_by(raw: bytes, signature: bytes, sigalg: str, public: PublicKey) -> bool:
+    try:
+        if isinstance(public, rsa.RSAPublicKey) and "#rsa-" in sigalg:
+            public.verify(signature, raw, padding.PKCS1v15(), _hash(sigalg))
+            return True
+        if isinstance(public, ec.EllipticCurvePublicKey) and "#ecdsa-" in sigalg:
+            half = (public.key_size + 7) // 8  # r and s side by side (xmldsig-core1 6.4.3)
+            r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
+            public.verify(encode_dss_signature(r, s), raw, ec.ECDSA(_hash(sigalg)))
+            return len(signature) == 2 * half
+    except (InvalidSignature, ValueError):
+        return False
+    return False
+
+
+def _hash(algorithm: str) -> hashes.HashAlgorithm:
+    return _HASHES[algorithm.rsplit("-", 1)[-1]]

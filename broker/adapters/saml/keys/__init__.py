@@ -1,0 +1,1 @@
+"""Our own signing and decryption keys, and their rotation."""

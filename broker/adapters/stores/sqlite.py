@@ -1,0 +1,202 @@
+"""The embedded store: one SQLite file, safe across threads, workers and restarts of one machine."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from broker.adapters.stores import sqlite_file
+from broker.adapters.stores.sqlite_file import unavailable
+from broker.adapters.stores.times import micros, moment
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key, Store
+
+_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing threads before it
+_SWEEP_EVERY: Final = 64
+_SWEEP_ROWS: Final = 128
+
+_GET: Final = "SELECT value, version, until, due FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?"
+_STANDING: Final = "SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?"
+# Each is a transaction of its own and takes the write lock at its start, as BEGIN IMMEDIATE does, in a quarter of the
+# calls: every call gives up the interpreter's lock, and taking it back is what threads spend their time on (measured).
+_ADD: Final = """
+INSERT INTO record (value, version, until, due, kind, grp, name) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (kind, grp, name) DO UPDATE
+SET value = excluded.value, version = excluded.version, until = excluded.until, due = excluded.due
+WHERE record.until <= ?
+"""
+_REPLACE: Final = """
+UPDATE record SET value = ?, version = ?, until = ?, due = ?
+WHERE kind = ? AND grp = ? AND name = ? AND until > ? AND version = ?
+"""
+_DROP: Final = (
+    "DELETE FROM record WHERE kind = ? AND grp = ? AND name = ?",
+    "DELETE FROM counter WHERE kind = ? AND grp = ? AND name = ?",
+)
+_LIST: Final = "SELECT grp, name, value, version, until, due FROM record WHERE kind = ? AND until > ?"
+_LIST_GROUP: Final = f"{_LIST} AND grp = ? ORDER BY name"
+_DUE: Final = """
+SELECT rowid, grp, name, value, until FROM record
+WHERE kind = :kind AND due <= :now AND until > :now AND (:grp IS NULL OR grp = :grp) ORDER BY due LIMIT 1
+"""
+_LEASE: Final = "UPDATE record SET due = ?, version = ? WHERE rowid = ?"
+_COUNT: Final = """
+INSERT INTO counter (kind, grp, name, total, until) VALUES (:kind, :grp, :name, :by, :until)
+ON CONFLICT (kind, grp, name) DO UPDATE SET
+    total = CASE WHEN until > :now THEN total + :by ELSE :by END,
+    until = CASE WHEN until > :now THEN until ELSE :until END
+RETURNING total
+"""
+_SWEEP: Final = (
+    "DELETE FROM record WHERE rowid IN (SELECT rowid FROM record WHERE until <= ? ORDER BY until LIMIT ?)",
+    """DELETE FROM counter WHERE (kind, grp, name) IN
+    (SELECT kind, grp, name FROM counter WHERE until <= ? ORDER BY until LIMIT ?)""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What one worker has of the file: its idle connections and the turn to write; what it inherited lies still."""
+
+    pid: int
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    idle: list[sqlite3.Connection] = field(default_factory=list)
+    inherited: "_Own | None" = None
+
+
+class SqliteStore(Store):
+    """Keeps records in one file: WAL, one writer at a time, expired rows unseen and swept (design 4b)."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file that ``sqlite_file.prepare`` made; nothing is opened yet, so a fork may follow."""
+        self._path = path
+        self._own = _Own(os.getpid())
+        self._writes = 0
+
+    def get(self, key: Key, now: datetime) -> Kept | None:
+        """Give the record, or None where there is none or it has expired."""
+        with self._reading() as connection:
+            row = connection.execute(_GET, (*key, micros(now))).fetchone()
+        return _kept(row) if row else None
+
+    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+        """Compare and set; ``durable`` commits with an fsync (synchronous=FULL), the rest only orders its writes."""
+        due = None if kept.due is None else micros(kept.due)
+        record = (kept.value, kept.version, micros(kept.until), due, *key, micros(now))
+        with self._turn(durable=durable) as connection:
+            if was is None:
+                written = connection.execute(_ADD, record).rowcount
+            else:
+                # A put that names its own version as the one to replace is a put retried: it stands as it is.
+                again = was == kept.version
+                written = 0 if again else connection.execute(_REPLACE, (*record, was)).rowcount
+            if not written:
+                row = connection.execute(_STANDING, (*key, micros(now))).fetchone()
+                return row is not None and bool(row[0] == kept.version)
+            self._sweep(connection, now)
+        return True
+
+    def drop(self, key: Key) -> None:
+        """Remove the record or counter if there is one."""
+        with self._writing() as connection:
+            for statement in _DROP:
+                connection.execute(statement, key)
+
+    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+        """Give the unexpired records as of the first one's moment, read as they are asked for."""
+        asked, statement = ((kind, micros(now)), _LIST) if group is None else ((kind, micros(now), group), _LIST_GROUP)
+        with self._reading() as connection:
+            for row in connection.execute(statement, asked):
+                yield Key(kind, row[0], row[1]), _kept(row[2:])
+
+    def claim(
+        self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
+    ) -> tuple[Key, Kept] | None:
+        """Take the earliest record due at ``now``; polling an idle queue never takes the write lock."""
+        wanted = {"kind": kind, "grp": group, "now": micros(now)}
+        with self._reading() as connection:
+            if connection.execute(_DUE, wanted).fetchone() is None:
+                return None
+        with self._writing() as connection:
+            row = connection.execute(_DUE, wanted).fetchone()
+            if row is None:
+                return None
+            place, grp, name, value, until = row
+            connection.execute(_LEASE, (micros(now + lease), version, place))
+        return Key(kind, grp, name), Kept(value, version, moment(until), now + lease)
+
+    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
+        """Add ``by`` to the counter and give its new value; an expired one starts at nought with this ``until``."""
+        added = {"kind": key.kind, "grp": key.group, "name": key.name, "by": by}
+        with self._writing() as connection:
+            (total,) = connection.execute(_COUNT, {**added, "until": micros(until), "now": micros(now)}).fetchone()
+            self._sweep(connection, now)
+        return int(total)
+
+    def faults(self) -> Sequence[str]:
+        """Say in sentences what makes the file unfit for production."""
+        with self._reading() as connection:
+            return sqlite_file.faults(self._path, connection)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        idle = self._here().idle
+        try:
+            connection = idle.pop()
+        except IndexError:
+            connection = sqlite_file.connect(self._path)
+        try:
+            yield connection
+        except BaseException as error:
+            connection.close()  # rolls back, and ends a listing that nobody reads to its end
+            if isinstance(error, sqlite3.Error | OSError):
+                raise unavailable(error) from None
+            raise
+        idle.append(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._turn() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _turn(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
+        turn = self._here().turn
+        # SQLite's own waiting polls with sleeps; the threads of one worker queue here instead.
+        if not turn.acquire(timeout=_PATIENCE):
+            raise StoreUnavailable("sqlite: the writers before this one did not finish")
+        try:
+            with self._reading() as connection:
+                if durable:
+                    connection.execute("PRAGMA synchronous = FULL")
+                yield connection
+                if durable:
+                    connection.execute("PRAGMA synchronous = NORMAL")
+        finally:
+            turn.release()
+
+    def _here(self) -> "_Own":
+        own = self._own
+        if own.pid != os.getpid():
+            # A connection must not be used, nor even closed, on the other side of a fork: its file locks are not
+            # ours, and closing might checkpoint under the parent's feet. So the inherited ones are kept, untouched.
+            own = self._own = _Own(os.getpid(), inherited=own)
+        return own
+
+    def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
+        self._writes += 1
+        if self._writes % _SWEEP_EVERY == 0:
+            for statement in _SWEEP:
+                connection.execute(statement, (micros(now), _SWEEP_ROWS))
+
+
+def _kept(row: Sequence[object]) -> Kept:
+    value, version, until, due = row
+    return Kept(value, version, moment(until), None if due is None else moment(due))  # type: ignore[arg-type]

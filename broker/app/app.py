@@ -1,0 +1,181 @@
+"""The composition root: parts in, Flask application out; the only place that knows every room."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from broker.adapters.saml.faces import descriptors
+from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
+from broker.adapters.saml.faces.service_provider import ServiceProviderFace
+from broker.adapters.saml.faces.single_logout import SingleLogout
+from broker.adapters.telling import log as audit
+from broker.adapters.web import frame, metrics, public
+from broker.adapters.web.account import choices, pin
+from broker.adapters.web.callers import Callers
+from broker.adapters.web.login import consent, login, logout, pin_login, proof
+from broker.adapters.web.login.kept_logouts import KeptLogouts
+from broker.adapters.web.login.kept_messages import KeptFace
+from broker.adapters.web.pages import faults as failing
+from broker.adapters.web.pages import service_errors
+from broker.adapters.web.pages.browser import Cookies
+from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.pages.forms import Forms
+from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.signup import errands, signup
+from broker.app import library_texts as wording
+from broker.app.gauges import gauges
+from broker.app.inspection import notes, readiness
+from broker.app.parts import Parts, assemble, now, read_config
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.logout_ports import LogoutFace
+from broker.core.ports import UpstreamFace
+from broker.files.settings.config import Config
+from broker.flows.consents.choices import Choices
+from broker.flows.login.flow import Broker
+from broker.flows.login.person_lookup import Learning
+from broker.flows.login.traces import Traces
+from broker.flows.logout.logouts import Logouts
+from broker.flows.logout.sessions import Sessions
+
+# One megabyte is far above any message or form of ours.
+_LARGEST_BODY: Final = 1024 * 1024
+
+
+def create_app(settings: Config | None = None) -> Flask:
+    """Give the broker as a WSGI application, mounted where base_url says; it starts no thread (design 4c).
+
+    ``ConfigurationFaults`` under ``python -O``, whatever server brought it there: it takes out the assertions that are
+    checks in pysaml2 (attacks.md row 34).
+    """
+    if not __debug__:
+        raise ConfigurationFaults([Fault("python", "runs with -O", "start it without -O and PYTHONOPTIMIZE")])
+    audit.configure()
+    parts = assemble(settings or read_config())
+    app = Flask("broker.adapters.web", static_url_path="/static")
+    if parts.config.serve.proxies:
+        # Only what the proxies we count have added is believed: whoever asks may write the rest of the header.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=parts.config.serve.proxies, x_proto=0)  # type: ignore[method-assign]
+    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    app.extensions["broker"] = parts
+    frame.install(app, wording.imprint(parts.config), parts.config.base_url, parts.config.language)
+    learning = parts.learning()
+    desk = _desk(parts, learning)
+    pages = Pages(desk)
+    for room in _rooms(parts, desk, pages, learning):
+        app.register_blueprint(room)
+    failing.install(app, desk, pages)
+    return app
+
+
+def _desk(parts: Parts, learning: Learning) -> Desk:
+    base_url, index = parts.config.base_url, parts.keys.index
+    callers = Callers.of(parts.config.shared_networks)
+    broker = Broker(parts.store, index, learning.rules, learning, parts.config.sign_up.service)
+    return Desk(
+        broker=broker,
+        service_face=_service_face(parts),
+        upstream_face=_kept(parts, broker, _upstream_face(parts)),
+        cookies=Cookies(index, parts.config.secure, urlsplit(base_url).path or "/"),
+        forms=Forms(index, base_url),
+        now=now,
+        events=parts.metrics.heard(audit.tell),
+        traces=Traces(parts.store),
+        trail=parts.trail,
+        services=parts.services,
+        upstreams=parts.upstreams,
+        labels=parts.maps.labels,
+        base_url=base_url,
+        unexpected=audit.unexpected,
+        shared=callers.shared,
+        network=callers.network,
+        library=wording.called(parts.config),
+        sign_up=wording.sign_up_url(parts.config),
+        local=next((name for name, each in parts.upstreams.items() if each.local), None),
+    )
+
+
+def _rooms(parts: Parts, desk: Desk, pages: Pages, learning: Learning) -> Iterator[Blueprint]:
+    entry = login.Login(desk, pages)
+    yield login.blueprint(entry)
+    yield consent.blueprint(desk, pages, entry)
+    yield errands.blueprint(desk, pages, entry)
+    yield service_errors.blueprint(desk, pages)
+    yield proof.blueprint(desk, pages, entry, parts.proving, learning)
+    yield choices.blueprint(desk, pages, entry, Choices(parts.store, parts.keys.index, parts.services))
+    yield pin_login.blueprint(desk, pages, entry, parts.guesses)
+    yield pin.blueprint(desk, pages, entry, parts.pin_letters)
+    face = _logout_face(parts)
+    sessions = Sessions(parts.store, parts.keys.index)
+    yield logout.blueprint(desk, face, Logouts(parts.store, sessions, parts.services, parts.federated, face.reaches))
+    setting = wording.sign_up(parts.config, parts.services)
+    if setting:
+        yield signup.blueprint(parts.texts, setting, parts.config.base_url)
+    sps = {name: partial(_sp_descriptor, parts, name) for name in parts.federated}
+    yield public.blueprint(partial(_idp_descriptor, parts), sps, partial(readiness, parts), partial(notes, parts))
+    token = parts.config.serve.metrics_token
+    yield metrics.blueprint(
+        lambda: parts.metrics.page(list(gauges(parts))), token.get_secret_value() if token else None
+    )
+
+
+def _service_face(parts: Parts) -> IdentityProviderFace:
+    return IdentityProviderFace.of(
+        parts.config.base_url,
+        parts.config.idp_entity_id,
+        parts.keys.idp,
+        parts.metadata,
+        services=parts.services,
+        maps=parts.maps.maps,
+        sp_entity_ids=[each.sp_entity_id for each in parts.federated.values()],
+    )
+
+
+def _upstream_face(parts: Parts) -> ServiceProviderFace:
+    return ServiceProviderFace.of(
+        parts.config.base_url,
+        parts.keys.sp,
+        parts.metadata,
+        upstreams=parts.federated,
+        idp_entity_id=parts.config.idp_entity_id,
+    )
+
+
+def _logout_face(parts: Parts) -> LogoutFace:
+    face = SingleLogout.of(
+        parts.config.base_url,
+        parts.config.idp_entity_id,
+        parts.keys,
+        parts.metadata,
+        services=parts.services,
+        upstreams=parts.federated,
+    )
+    kept = parts.config.kept_upstreams()
+    return KeptLogouts(face, parts.messages, kept, Callers.address) if parts.messages else face
+
+
+def _kept(parts: Parts, broker: Broker, face: ServiceProviderFace) -> UpstreamFace:
+    """Put the message log beside the face, where there is one."""
+    if parts.messages is None:
+        return face
+
+    def reference(request_id: str, moment: datetime) -> str:
+        return broker.read(request_id[1:33], moment).transaction.reference
+
+    return KeptFace(face, parts.messages, parts.config.kept_upstreams(), reference, Callers.address)
+
+
+def _idp_descriptor(parts: Parts) -> bytes:
+    institutions = [each for upstream in parts.upstreams.values() for each in upstream.institutions]
+    own = [parts.config.idp.scope] if parts.config.idp.scope else []
+    scopes = [*own, *(scope for each in institutions for scope in each.scopes)]
+    return descriptors.idp(wording.front(parts.config, parts.config.idp_entity_id), parts.keys.idp, scopes, now())
+
+
+def _sp_descriptor(parts: Parts, name: str) -> bytes:
+    upstream = parts.upstreams[name]
+    return descriptors.sp(upstream, wording.front(parts.config, upstream.sp_entity_id), parts.keys.sp, now())

@@ -1,0 +1,240 @@
+"""Opens and checks every part of a broker from its configuration, and says all that is wrong in one go."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Semaphore
+from typing import TypeVar
+
+from broker.adapters.libraries.registry import open_library
+from broker.adapters.mail.mail import Smtp
+from broker.adapters.saml.keys import keys
+from broker.adapters.saml.metadata.live import Live, LiveMetadata
+from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.sealed import Sealed
+from broker.adapters.telling import log as audit
+from broker.adapters.telling.message_log import MessageLog
+from broker.adapters.telling.metrics import Metrics
+from broker.adapters.trail import opening
+from broker.adapters.trail.anchors import Anchors
+from broker.adapters.trail.sealing import Sealing
+from broker.adapters.web.signup.texts import Texts
+from broker.app import map_checks as fitting
+from broker.app import open_metadata as living
+from broker.core.configured import Rules
+from broker.core.entities import Service, Upstream
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.events import NO_TRAIL
+from broker.core.letters import Letters
+from broker.core.ports import LibrarySystem, Store, Trail
+from broker.files import attribute_maps
+from broker.files.policies import live as policies
+from broker.files.settings import config
+from broker.flows.borrowers.accounts import Accounts
+from broker.flows.borrowers.cases import Cases
+from broker.flows.borrowers.enrolment_records import Ledger
+from broker.flows.borrowers.enrolments import Enrolments
+from broker.flows.borrowers.world import Tools
+from broker.flows.identity.links import Links
+from broker.flows.identity.persons import Persons
+from broker.flows.login.person_lookup import Learning
+from broker.flows.proofs.mailbox_proof import Proving
+from broker.flows.proofs.pin_check import Guesses
+from broker.flows.proofs.pin_letters import PinLetters
+
+T = TypeVar("T")
+
+
+def now() -> datetime:
+    """Give the one clock's time."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that the endpoints, the command line and the loop of enrolments are made of."""
+
+    config: config.Config
+    keys: keys.KeyRing
+    metadata: LiveMetadata
+    services: Mapping[str, Service]
+    upstreams: Mapping[str, Upstream]
+    maps: attribute_maps.AttributeMaps
+    policies: policies.LivePolicies
+    store: Store
+    trail: Trail
+    library: LibrarySystem
+    links: Links
+    enrolments: Enrolments
+    cases: Cases
+    proving: Proving
+    guesses: Guesses
+    pin_letters: PinLetters
+    texts: Texts
+    metrics: Metrics
+    wake: Event
+    messages: MessageLog | None = None
+
+    @property
+    def federated(self) -> Mapping[str, Upstream]:
+        """Give the upstreams that speak SAML."""
+        return _federated(self.upstreams)
+
+    def rules(self) -> Rules:
+        """Give the rules over the policy set of the moment."""
+        return Rules(
+            services=self.services,
+            upstreams=self.upstreams,
+            maps=self.maps.maps,
+            policies=lambda: self.policies.refresh(now()),
+        )
+
+    def learning(self) -> Learning:
+        """Give what asks the ports of a person."""
+        rules, ring = self.rules(), self.keys
+        persons = Persons(rules, self.links, self.enrolments)
+        accounts = Accounts(self.store, ring.index, persons, self.enrolments)
+        return Learning(self.store, ring.index, ring.person, rules, persons, accounts, self.proving, self.trail)
+
+
+def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
+    """Read the configuration the environment names; ``ConfigurationFaults`` with everything wrong in it."""
+    return config.load(None, os.environ if environ is None else environ)
+
+
+def assemble(settings: config.Config) -> Parts:
+    """Open and check every part; ``ConfigurationFaults`` with the faults of all of them at once."""
+    faults: list[Fault] = []
+    counts = Metrics(lambda: audit.dropped)
+    ring = _tried(faults, lambda: keys.load(settings.keys))
+    peers = _tried(faults, lambda: living.opened(settings, counts, now()))
+    maps, store = _tried(faults, lambda: _maps(settings)), _tried(faults, lambda: _opened(settings))
+    library = _tried(faults, lambda: open_library(settings.library.system, settings.library.given()))
+    services = Live(lambda: peers.snapshot.services) if peers else living.services(settings)
+    texts, messages = _tried(faults, lambda: Texts.load(settings.content)), _tried(faults, lambda: _messages(settings))
+    live = _tried(faults, lambda: _live(settings, services, maps))
+    if faults or not (ring and peers and maps and library and store and live and texts):
+        raise ConfigurationFaults(faults)
+    sealed = Sealed(store, ring.sealing, ring.sealing_id)
+    tools = _tools(settings, ring, sealed, library)
+    wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
+    enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
+    cases = Cases(tools.ledger, tools.links, tools.trail)
+    return Parts(
+        config=settings,
+        keys=ring,
+        metadata=peers,
+        services=services,
+        upstreams=Live(lambda: peers.current.parties),
+        maps=maps,
+        policies=live,
+        store=sealed,
+        trail=tools.trail,
+        library=library,
+        links=tools.links,
+        enrolments=enrolments,
+        cases=cases,
+        proving=Proving(sealed, ring.index, _smtp(settings), tools.letters, cases),
+        guesses=Guesses(sealed, ring.index, library, now, seats, time.sleep),
+        pin_letters=_pin_letters(settings, tools, wake, seats),
+        texts=texts,
+        metrics=counts,
+        wake=wake,
+        messages=messages,
+    )
+
+
+def _trail(settings: config.Config, ring: keys.KeyRing, store: Store) -> Trail:
+    table = settings.audit
+    if not table.on:
+        return NO_TRAIL
+    folder, must = Path(table.folder), table.required
+    # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail of its own.
+    machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
+    sealing, anchors = Sealing(store, ring.index), Anchors(store, machine)
+    return opening.opened(folder, ring.audit, sealing, anchors, audit.tell, required=must, sync=table.sync)
+
+
+def _tools(settings: config.Config, ring: keys.KeyRing, store: Store, library: LibrarySystem) -> Tools:
+    return Tools(
+        library=library,
+        mail=_smtp(settings),
+        pseudonyms=ring.index,
+        letters=_letters(settings),
+        links=Links(store, ring.index, now),
+        ledger=Ledger(store, now),
+        now=now,
+        trail=_trail(settings, ring, store),
+    )
+
+
+def _pin_letters(settings: config.Config, tools: Tools, wake: Event, seats: Semaphore) -> PinLetters:
+    store, mail, live = tools.ledger.store, _smtp(settings), settings.library.mode == "live"
+    return PinLetters(store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats)
+
+
+def _live(
+    settings: config.Config, services: Mapping[str, Service], maps: attribute_maps.AttributeMaps | None
+) -> policies.LivePolicies:
+    return policies.LivePolicies.load(
+        settings.policies,
+        services,
+        now(),
+        attributes=maps.attributes if maps else None,
+        maps=maps.maps if maps else None,
+        state=settings.keys.parent / "state" / "policies",
+        tell=_told,
+    )
+
+
+def _messages(settings: config.Config) -> MessageLog | None:
+    log = settings.message_log
+    return MessageLog(log.folder, log.public_key, required=log.required, tell=audit.tell) if log else None
+
+
+def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
+    maps = attribute_maps.load(settings.attribute_maps)
+    if faults := list(fitting.faults(map(settings.upstream, settings.upstreams), maps)):
+        raise ConfigurationFaults(faults)
+    return maps
+
+
+def _opened(settings: config.Config) -> Store:
+    return open_store(settings.store.url, settings.keys.parent, accept_loss=settings.store.accept_loss)
+
+
+def _federated(upstreams: Mapping[str, Upstream]) -> Mapping[str, Upstream]:
+    return {name: each for name, each in upstreams.items() if not each.local}
+
+
+def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
+    try:
+        return opening()
+    except ConfigurationFaults as found:
+        faults.extend(found.faults)
+    except BrokerError as error:
+        faults.append(Fault(error.reason, str(error)))
+    return None
+
+
+def _letters(settings: config.Config) -> Letters:
+    contact = settings.contact
+    return Letters(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
+
+
+def _smtp(settings: config.Config) -> Smtp:
+    mail = settings.mail
+    password = mail.password.get_secret_value() if mail.password else None
+    return Smtp(mail.url, mail.sender, mail.username, password)
+
+
+def _told(faults: tuple[Fault, ...]) -> None:
+    """Tell loudly that the policy files are broken and the last good set is in force, or that they are mended."""
+    for fault in faults:
+        audit.tell("policies_stale", fault=str(fault))
+    if not faults:
+        audit.tell("policies_mended")

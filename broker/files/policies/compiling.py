@@ -1,0 +1,160 @@
+"""From a file's shape to the immutable policy of the engine, every rule with the line it stands on."""
+
+from typing import Final
+
+from broker.core.attributes import Attributes
+from broker.core.borrower_rules import BorrowerRule, Field, Lowering
+from broker.core.entities import Assurance, Text
+from broker.core.places import Place
+from broker.core.policy import (
+    Alternative,
+    Condition,
+    Example,
+    Expectation,
+    Login,
+    MailDomain,
+    Policy,
+    Proof,
+    Release,
+    ReleasedAttribute,
+    Requirement,
+)
+from broker.files.policies import shape
+from broker.files.shapes import line
+from broker.files.strict_yaml import Node
+
+# An example's CPR number: a kind, never a number.
+_NO_NUMBER: Final = "(a CPR number)"
+
+Path = tuple[str | int, ...]
+
+
+def compiled(read: shape.PolicyShape, node: Node, file: str) -> Policy:
+    """Give the policy that ``read`` describes; ``node`` tells the lines and ``file`` the name that places carry."""
+
+    def place(*path: str | int) -> Place:
+        return Place(file, line(node, path))
+
+    return Policy(
+        file=file,
+        affiliation=read.affiliation,
+        precedence=read.precedence,
+        label=_text(read.label),
+        owner=read.owner,
+        review_by=read.review_by,
+        match=tuple(
+            Alternative(_conditions(each, node, file, ("match", at)), place("match", at))
+            for at, each in enumerate(read.match)
+        ),
+        proofs=tuple(_proof(name, each) for name, each in read.proofs.items()),
+        require=Requirement(
+            cpr=read.require.cpr is not None,
+            age=read.require.age,
+            assurance=_level(read.require.assurance),
+            place=place("require"),
+            upstream=read.require.upstream,
+        ),
+        borrower=_borrower(read.borrower, node, file) if read.borrower else None,
+        releases=tuple(_release(each, node, file, at) for at, each in enumerate(read.release)),
+        examples=tuple(
+            Example(each.name, _login(each.login), each.service, _expectation(each.expect), place("examples", at))
+            for at, each in enumerate(read.examples)
+        ),
+    )
+
+
+def _conditions(read: shape.AlternativeShape, node: Node, file: str, path: Path) -> tuple[Condition, ...]:
+    named: dict[str, tuple[str, ...]] = {"upstream": read.upstream, **(read.__pydantic_extra__ or {})}
+    if read.assurance:
+        named["assurance"] = (read.assurance,)
+    return tuple(Condition(name, values, Place(file, line(node, (*path, name)))) for name, values in named.items())
+
+
+def _proof(name: str, read: shape.ProofShape) -> Proof:
+    domains = tuple(
+        MailDomain(each) if isinstance(each, str) else MailDomain(each.name, each.until) for each in read.domains
+    )
+    return Proof(name, domains, read.code_valid_for, read.remembered_for)
+
+
+def _borrower(read: shape.BorrowerShape, node: Node, file: str) -> BorrowerRule:
+    return BorrowerRule(
+        find_by=read.find_by,
+        category=read.category,
+        upgrades=read.upgrades,
+        expires_after_months=read.expires_after,
+        fields=tuple(
+            Field(
+                name=name,
+                source=each.source[0],
+                set=each.set,
+                place=Place(file, line(node, ("borrower", "fields", name))),
+                otherwise=each.source[1:],
+            )
+            for name, each in read.fields.items()
+        ),
+        pin=read.pin,
+        place=Place(file, line(node, ("borrower",))),
+        lowers=Lowering(read.lowers.by, read.lowers.categories) if read.lowers else None,
+        temporary=read.temporary,
+    )
+
+
+def _release(read: shape.ReleaseShape, node: Node, file: str, at: int) -> Release:
+    path: Path = ("release", at)
+    return Release(
+        service=read.service,
+        borrower=read.borrower,
+        legal_basis=read.legal_basis,
+        purpose=_text(read.purpose),
+        name_id=read.name_id,
+        attributes=tuple(
+            ReleasedAttribute(
+                name=name,
+                why=_text(each.why),
+                place=Place(file, line(node, (*path, "attributes", name))),
+                values=each.values,
+                mask=each.mask,
+                optional=each.optional,
+            )
+            for name, each in read.attributes.items()
+        ),
+        place=Place(file, line(node, path)),
+        notice=read.notice,
+    )
+
+
+def _login(read: shape.LoginShape) -> Login:
+    attributes = dict(read.__pydantic_extra__ or {})
+    if read.cpr not in {"none", "invalid"}:
+        attributes["cpr"] = (_NO_NUMBER,)
+    for name, address in read.proof.items():
+        attributes[name] = (address,)
+        attributes[f"{name}_domain"] = (address.rpartition("@")[2],)
+    return Login(
+        upstream=read.upstream,
+        attributes=Attributes(attributes),
+        assurance=_level(read.assurance),
+        cpr=read.cpr,
+        age=read.age,
+        intent=read.intent,
+        borrower=read.borrower,
+    )
+
+
+def _expectation(read: shape.ExpectShape) -> Expectation:
+    return Expectation(
+        effect=read.effect,
+        reason=read.reason,
+        category=read.borrower.category if read.borrower else None,
+        releases=read.releases,
+        affiliation=read.affiliation,
+    )
+
+
+def _level(name: str | None) -> Assurance | None:
+    return Assurance.named(name) if name else None
+
+
+def _text(words: shape.Words) -> Text:
+    return Text(words.en, words.da)

@@ -1,0 +1,1 @@
+"""What happens over time, through ports: logins, proofs, enrolments, consents, logouts."""

@@ -1,0 +1,1 @@
+"""Receipts of consent, and a person's choices over them."""

@@ -1,0 +1,1 @@
+"""A login from its AuthnRequest to the assertion that is issued."""

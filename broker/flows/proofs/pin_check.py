@@ -1,0 +1,132 @@
+"""Whether a PIN is this borrower's, asked so that nobody finds one by trying: each try is counted before it is made."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from broker.core.borrower import Borrower
+from broker.core.errors import LibraryUnavailable, TooMany
+from broker.core.pins import whose
+from broker.core.ports import LibrarySystem, Store
+from broker.core.pseudonyms import Pseudonyms
+from broker.flows.borrowers.lookup import holder
+from broker.flows.borrowers.seats import Seats, seated
+from broker.flows.proofs.rate_limits import Limit, Limits, Place
+
+# PER_BORROWER and PER_KNOWN bound what reaches the library system's own lock-out (Koha: FailedLoginAttempts), by which
+# whoever knows a number could lock its borrower out of the self-service machines from here.
+PER_IDENTIFIER: Final = Limit("pin-identifier", 5, timedelta(minutes=15))
+PER_BORROWER: Final = Limit("pin-borrower", 10, timedelta(days=1))
+PER_NETWORK: Final = Limit("pin-network", 30, timedelta(hours=1))
+BRAKE: Final = Limit("pin-brake", 300, timedelta(minutes=10))
+# One try at each of many accounts is stopped by no count of one account: this bounds what a day of it can find.
+DAILY_BRAKE: Final = Limit("pin-brake-daily", 2000, timedelta(days=1))
+PER_BROWSER: Final = Limit("pin-browser", 5, timedelta(minutes=15))
+# Of all browsers that a borrower knows: whoever knew the PIN once may have made as many as they like.
+PER_KNOWN: Final = Limit("pin-known", 10, timedelta(days=1))
+# Looks for a browser that passes the limits above because some borrower knows it, whoever it then asks for.
+PER_MARK: Final = Limit("pin-mark", 10, timedelta(minutes=15))
+FAILURE_LASTS: Final = timedelta(milliseconds=400)
+_CALLS: Final = timedelta(seconds=8)
+_NOBODY: Final = "0"  # no library system numbers its borrowers from nought
+_PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # desks set longer ones than we do
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A browser that has logged in with PINs before.
+
+    ``marks`` names the borrowers that know it, as pseudonyms; ``known`` gives the browser's own pseudonym if the
+    borrower of a number is one of them.
+    """
+
+    marks: tuple[str, ...]
+    known: Callable[[str], str | None]
+
+
+class _Admitted(NamedTuple):
+    """The places a try has taken so far; ``stranger`` is False where only a known browser may go on."""
+
+    places: tuple[Place, ...]
+    stranger: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """Tries of PINs, counted in ``store`` for all workers; ``pause`` sleeps for some seconds, None does not."""
+
+    store: Store
+    pseudonyms: Pseudonyms
+    library: LibrarySystem
+    now: Callable[[], datetime]
+    seats: Seats | None = None
+    pause: Callable[[float], None] | None = None
+
+    def verify(self, identifier: str, pin: str, network: str, device: Device | None = None) -> Borrower | None:
+        """Give the one borrower of a CPR or borrower number if ``pin`` is its PIN, else None; TooMany once throttled.
+
+        A ``device`` that the number's borrower knows has tries of its own, so that nobody shuts the person out by
+        guessing elsewhere. Every try that fails stays counted, one whose answer was lost too; LibraryUnavailable then.
+        An identifier that nobody has costs the same calls, counts the same and takes as long as another.
+        """
+        digits = whose(identifier)
+        if digits is None or not _PIN.fullmatch(pin):
+            return None
+        began = self.now()
+        # Before there is a seat: whoever is throttled must not keep those waiting who are not.
+        admitted = self._admitted(digits, network, device)
+        found = self._asked(digits, pin, device, admitted)
+        if found is None and self.pause is not None:
+            # A library system that hashes only for who exists would tell by its haste who does not.
+            self.pause(max(0.0, (began + FAILURE_LASTS - self.now()).total_seconds()))
+        return found
+
+    def _asked(self, digits: str, pin: str, device: Device | None, admitted: _Admitted) -> Borrower | None:
+        looked = False
+        try:
+            with seated(self.seats):
+                borrower = holder(self.library, digits, self.now() + _CALLS)
+                looked = True
+                browser = device.known(borrower.number) if device and borrower else None
+                taken = self._counted(admitted, borrower.number if borrower else f"nobody {digits}", browser)
+                return self._tried(borrower, pin, taken)
+        except LibraryUnavailable:
+            if not looked:
+                # Nothing was tried: whoever comes while the library system is down is not shut out for it.
+                self._limits.give_back(admitted.places)
+            raise
+
+    def _tried(self, borrower: Borrower | None, pin: str, taken: tuple[Place, ...]) -> Borrower | None:
+        right = self.library.check_pin(borrower.number if borrower else _NOBODY, pin, self.now() + _CALLS)
+        if borrower is None or not right:
+            return None
+        self._limits.give_back(taken)
+        return borrower
+
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.store, self.pseudonyms, self.now)
+
+    def _admitted(self, digits: str, network: str, device: Device | None) -> _Admitted:
+        """Count a stranger's try, or where it is one too many the look of a browser that may be no stranger."""
+        strangers = ((PER_IDENTIFIER, digits), (PER_NETWORK, network), (BRAKE, "all"), (DAILY_BRAKE, "all"))
+        try:
+            return _Admitted(self._limits.take(*strangers), stranger=True)
+        except TooMany:
+            if device is None:
+                raise
+            return _Admitted(self._limits.take(*((PER_MARK, each) for each in device.marks)), stranger=False)
+
+    def _counted(self, admitted: _Admitted, number: str, browser: str | None) -> tuple[Place, ...]:
+        """Count the try of a browser that the borrower knows in place of the stranger's, or the borrower's day."""
+        if browser is not None:
+            taken = self._limits.take((PER_BROWSER, browser), (PER_KNOWN, number))
+            if not admitted.stranger:
+                return (*admitted.places, *taken)
+            self._limits.give_back(admitted.places)
+            return taken
+        if not admitted.stranger:
+            raise TooMany(PER_IDENTIFIER.name)
+        return (*admitted.places, *self._limits.take((PER_BORROWER, number)))

@@ -1,1 +1,0 @@
-"""What a policy file says, from its shape to the values of the engine; the reader of the folder is broker.policies."""
