@@ -1,7 +1,7 @@
 """Each defence that is no row of a check table, switched off alone: the attack it stands against then gets through.
 
-The rows of the tables are switched off one by one in tests/saml/test_gate.py, test_responses.py, test_requests.py and
-tests/saml/test_encryption.py, each beside the message that only it refuses.
+The rows of the tables are switched off one by one in test_responses.py, test_requests.py, and in test_gate.py and
+test_encryption.py of tests/adapters/saml/gate, each beside the message that only it refuses.
 """
 
 import base64

@@ -10,7 +10,7 @@ from broker.core.attributes import OURS, wire
 from broker.core.errors import ConfigurationFaults
 from broker.files import attribute_maps
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = attribute_maps.load(ROOT / "attribute_maps")
 LABELS = "version: 1\nlabels:\n  sn: {en: Surname, da: Efternavn}\n"
 MAP = "version: 1\nface: upstream\nattributes:\n"

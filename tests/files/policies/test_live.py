@@ -20,7 +20,7 @@ from broker.files.policies.examples import fired, rules
 from broker.files.policies.live import LivePolicies, Names, load_or_last_good, run_examples
 from broker.files.policies.shape import json_schema
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "policies"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MAPS = attribute_maps.load(ROOT / "attribute_maps")

@@ -12,7 +12,7 @@ from broker.core.entities import Assurance, Controller, Institution, Text
 from broker.core.errors import ConfigurationFaults
 from broker.files.settings.config import Config, keys, load
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 GOOD = """
 base_url = "https://login.library.example/broker/"
 shared_origin = true

@@ -18,7 +18,7 @@ from broker.demo.running import Running
 from broker.demo.setting import Setting
 from tests.plugins.demo import free_base
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
     *((each,) for each in ("serve", "check", "healthcheck")),
     ("keys", "list"),

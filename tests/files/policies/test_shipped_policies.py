@@ -15,7 +15,7 @@ from broker.files.policies import live as policies
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORDS = Text("words", "ord")
-SHIPPED = policies.load(Path(__file__).resolve().parent.parent / "policies", NOW)
+SHIPPED = policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
 LEVEL = {"wayf": Assurance.LOW, "nemid": Assurance.SUBSTANTIAL, "library": None}
 Scoped = tuple[str, ...]
 

@@ -47,6 +47,6 @@ def test_a_long_message_is_little_work(name: str) -> None:
     """256 kB that anybody may post are refused for what they are within the processor time of a few messages."""
     raw, cause = HOSTILE[name]
     assert len(raw) <= _LONGEST
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[4]
     ran = subprocess.run([sys.executable, "-c", _CHILD], input=raw, capture_output=True, cwd=root, check=False)
     assert (ran.returncode, ran.stdout.decode().strip()) == (0, cause), ran.stderr.decode()

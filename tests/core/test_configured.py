@@ -60,7 +60,7 @@ EID = Institution("https://eid.example", may_assert=frozenset({"cpr"}))
 NEMLOGIN = Upstream(
     "nemid", "oiosaml3", EID.entity_id, "https://sp.example", "oiosaml3", WORDS, (EID,), least=Assurance.SELF_ASSERTED
 )
-MAPS = attribute_maps.load(Path(__file__).resolve().parent.parent / "attribute_maps").maps
+MAPS = attribute_maps.load(Path(__file__).resolve().parents[2] / "attribute_maps").maps
 
 
 def of_eid(values: dict[str, str], upstream: Upstream = NEMLOGIN) -> tuple[Rules, Authentication]:

@@ -142,7 +142,7 @@ def test_what_a_service_asks_is_mapped(
 
 
 def test_the_class_beside_the_level_is_not_kept(parties: Parties) -> None:
-    """It tells how, and not how surely: what services are told is read from the attributes (tests/test_rules.py)."""
+    """It tells how, and not how surely: what services are told is read from the attributes."""
     answer = parties.receive(message(parties, say(CLASS, LEVEL + "High")), "eid").answer
     assert isinstance(answer, Authentication)
     assert answer.authn_context is None
