@@ -21,7 +21,10 @@ _BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
 def main() -> None:
     """Run the command line; refuses ``python -O``, under which pysaml2's own checks vanish (attacks.md row 34)."""
     if not __debug__:
-        click.echo("broker does not run under python -O: assertions are checks in libraries it uses", err=True)
+        click.echo(
+            "broker does not run under python -O: assertions are checks in libraries it uses",
+            err=True,
+        )
         raise SystemExit(CONFIGURATION)
     broker(prog_name="broker")
 
@@ -30,7 +33,8 @@ def main() -> None:
 def broker() -> None:
     """Broker logins between WAYF, NemID and a library's services.
 
-    The configuration is the file that BROKER_CONFIG names. Exit codes: 0 well, 1 findings, 2 usage, 78 configuration.
+    The configuration is the file that BROKER_CONFIG names. Exit codes: 0 well, 1 findings, 2 usage,
+    78 configuration.
     """
 
 
@@ -57,7 +61,11 @@ def check(reference: str | None, *, as_json: bool) -> None:
         show([trace], as_json=as_json, alone=True)
         return
     findings = inspection.findings(parts)
-    click.echo(json.dumps({"findings": findings}, indent=2) if as_json else "\n".join(findings) or "all well")
+    click.echo(
+        json.dumps({"findings": findings}, indent=2)
+        if as_json
+        else "\n".join(findings) or "all well"
+    )
     if findings:
         raise SystemExit(FINDINGS)
 
@@ -68,13 +76,21 @@ def check(reference: str | None, *, as_json: bool) -> None:
 def healthcheck(*, as_json: bool) -> None:
     """Ask the running broker on this machine whether it is ready; exit 1 if not, with the reasons."""
     health = inspection.health(configuration())
-    click.echo(json.dumps(asdict(health)) if as_json else "\n".join((health.status, *health.faults)))
+    click.echo(
+        json.dumps(asdict(health)) if as_json else "\n".join((health.status, *health.faults))
+    )
     if health.status != "ready":
         raise SystemExit(FINDINGS)
 
 
 @broker.command(short_help="Run the broker with everything around it simulated.")
-@click.option("--port-base", type=_BASES, default=8080, show_default=True, help="First of seven ports: the broker's.")
+@click.option(
+    "--port-base",
+    type=_BASES,
+    default=8080,
+    show_default=True,
+    help="First of seven ports: the broker's.",
+)
 @click.option(
     "--national-eid",
     type=click.Choice(["wayf", "direct"]),
@@ -82,7 +98,12 @@ def healthcheck(*, as_json: bool) -> None:
     show_default=True,
     help="The way to NemID: by WAYF, or direct to NemLog-in.",
 )
-@click.option("--check", "checks", is_flag=True, help="Drive every persona over HTTP, print the report and end.")
+@click.option(
+    "--check",
+    "checks",
+    is_flag=True,
+    help="Drive every persona over HTTP, print the report and end.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --check: print for programs.")
 @told
 def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> None:
@@ -91,12 +112,15 @@ def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> N
         raise click.UsageError("--json goes with --check")
     from broker.demo import showing  # noqa: PLC0415 - the simulated parties are no part of a broker in service
 
-    # What is set for a broker in service (its store, its library system) must not become the demo's.
+    # What is set for a broker in service (its store, its library system) must not become the
+    # demo's.
     for name in [each for each in os.environ if each.startswith("BROKER_")]:
         del os.environ[name]
     for each in _ENDS:
         signal.signal(each, partial(_ended, FINDINGS if checks else 0))
-    raise SystemExit(showing.show(port_base, checks=checks, as_json=as_json, national_eid=national_eid))
+    raise SystemExit(
+        showing.show(port_base, checks=checks, as_json=as_json, national_eid=national_eid)
+    )
 
 
 def _ended(code: int, _: int, __: object) -> NoReturn:
@@ -106,7 +130,14 @@ def _ended(code: int, _: int, __: object) -> NoReturn:
     raise SystemExit(code)
 
 
-for _group in (audit.audit, keys.keys, metadata.metadata, policies.policy, enrolments.enrolments, messages.messages):
+for _group in (
+    audit.audit,
+    keys.keys,
+    metadata.metadata,
+    policies.policy,
+    enrolments.enrolments,
+    messages.messages,
+):
     broker.add_command(_group)
 
 

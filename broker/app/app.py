@@ -49,16 +49,19 @@ _LARGEST_BODY: Final = 1024 * 1024
 def create_app(settings: Config | None = None) -> Flask:
     """Give the broker as a WSGI application, mounted where base_url says; it starts no thread (design 4c).
 
-    ``ConfigurationFaults`` under ``python -O``, whatever server brought it there: it takes out the assertions that are
-    checks in pysaml2 (attacks.md row 34).
+    ``ConfigurationFaults`` under ``python -O``, whatever server brought it there: it takes out the
+    assertions that are checks in pysaml2 (attacks.md row 34).
     """
     if not __debug__:
-        raise ConfigurationFaults([Fault("python", "runs with -O", "start it without -O and PYTHONOPTIMIZE")])
+        raise ConfigurationFaults(
+            [Fault("python", "runs with -O", "start it without -O and PYTHONOPTIMIZE")]
+        )
     audit.configure()
     parts = assemble(settings or read_config())
     app = Flask("broker.adapters.web", static_url_path="/static")
     if parts.config.serve.proxies:
-        # Only what the proxies we count have added is believed: whoever asks may write the rest of the header.
+        # Only what the proxies we count have added is believed: whoever asks may write the rest of
+        # the header.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=parts.config.serve.proxies, x_proto=0)  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.extensions["broker"] = parts
@@ -106,17 +109,23 @@ def _rooms(parts: Parts, desk: Desk, pages: Pages, learning: Learning) -> Iterat
     yield errands.blueprint(desk, pages, entry)
     yield service_errors.blueprint(desk, pages)
     yield proof.blueprint(desk, pages, entry, parts.proving, learning)
-    yield choices.blueprint(desk, pages, entry, Choices(parts.store, parts.keys.index, parts.services))
+    yield choices.blueprint(
+        desk, pages, entry, Choices(parts.store, parts.keys.index, parts.services)
+    )
     yield pin_login.blueprint(desk, pages, entry, parts.guesses)
     yield pin.blueprint(desk, pages, entry, parts.pin_letters)
     face = _logout_face(parts)
     sessions = Sessions(parts.store, parts.keys.index)
-    yield logout.blueprint(desk, face, Logouts(parts.store, sessions, parts.services, parts.federated, face.reaches))
+    yield logout.blueprint(
+        desk, face, Logouts(parts.store, sessions, parts.services, parts.federated, face.reaches)
+    )
     setting = wording.sign_up(parts.config, parts.services)
     if setting:
         yield signup.blueprint(parts.texts, setting, parts.config.base_url)
     sps = {name: partial(_sp_descriptor, parts, name) for name in parts.federated}
-    yield public.blueprint(partial(_idp_descriptor, parts), sps, partial(readiness, parts), partial(notes, parts))
+    yield public.blueprint(
+        partial(_idp_descriptor, parts), sps, partial(readiness, parts), partial(notes, parts)
+    )
     token = parts.config.serve.metrics_token
     yield metrics.blueprint(
         lambda: parts.metrics.page(list(gauges(parts))), token.get_secret_value() if token else None
@@ -173,9 +182,13 @@ def _idp_descriptor(parts: Parts) -> bytes:
     institutions = [each for upstream in parts.upstreams.values() for each in upstream.institutions]
     own = [parts.config.idp.scope] if parts.config.idp.scope else []
     scopes = [*own, *(scope for each in institutions for scope in each.scopes)]
-    return descriptors.idp(wording.front(parts.config, parts.config.idp_entity_id), parts.keys.idp, scopes, now())
+    return descriptors.idp(
+        wording.front(parts.config, parts.config.idp_entity_id), parts.keys.idp, scopes, now()
+    )
 
 
 def _sp_descriptor(parts: Parts, name: str) -> bytes:
     upstream = parts.upstreams[name]
-    return descriptors.sp(upstream, wording.front(parts.config, upstream.sp_entity_id), parts.keys.sp, now())
+    return descriptors.sp(
+        upstream, wording.front(parts.config, upstream.sp_entity_id), parts.keys.sp, now()
+    )

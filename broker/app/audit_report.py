@@ -40,7 +40,9 @@ def accepted(parts: Parts) -> int:
     return len(report.findings)
 
 
-def events(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> Sequence[Mapping[str, Any]]:
+def events(
+    parts: Parts, *, reference: str | None = None, borrower: str | None = None
+) -> Sequence[Mapping[str, Any]]:
     """Give the events of a page's reference, or of a borrower."""
     kept = _kept(parts)
     reader = Reader(kept.journal, kept.sealing, parts.store)
@@ -64,16 +66,25 @@ def erased(parts: Parts, *, reference: str | None = None, borrower: str | None =
 def _groups(parts: Parts, kept: KeptTrail, borrower: str) -> tuple[str, ...]:
     """Give what the keys of a borrower's events are kept under: of the number, and of everyone whose links lead there.
 
-    Who logs in by PIN has a link of the account's own, which holds no number. An enrolment that no link leads to is
-    under its own key.
+    Who logs in by PIN has a link of the account's own, which holds no number. An enrolment that no
+    link leads to is under its own key.
     """
-    links = {key.group: load(Link, each.value) for key, each in parts.store.list("link", None, now())}
+    links = {
+        key.group: load(Link, each.value) for key, each in parts.store.list("link", None, now())
+    }
     own = {name: link for name, link in links.items() if link.number == borrower}
     own |= {name: links[name] for name in (parts.links.of_borrower(borrower),) if name in links}
     cprs = {link.cpr for link in own.values() if link.cpr}
     persons = {link.person for name, link in links.items() if name in own or link.cpr in cprs}
-    persons |= {row.key.group for row in parts.enrolments.tools.ledger.all() if row.enrolment.number == borrower}
-    return (kept.sealing.of_borrower(borrower), *(kept.sealing.of_person(each) for each in sorted(persons)))
+    persons |= {
+        row.key.group
+        for row in parts.enrolments.tools.ledger.all()
+        if row.enrolment.number == borrower
+    }
+    return (
+        kept.sealing.of_borrower(borrower),
+        *(kept.sealing.of_person(each) for each in sorted(persons)),
+    )
 
 
 def _kept(parts: Parts) -> KeptTrail:

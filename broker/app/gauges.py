@@ -21,8 +21,18 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
             left,
         )
     alarms = len(parts.metadata.alarms(moment))
-    yield Gauge("broker_metadata_alarms", "Feeds that are refused or late, and parties without metadata.", {}, alarms)
-    yield Gauge("broker_policies_stale", "1 while the last good policies stand in.", {}, bool(parts.policies.stale))
+    yield Gauge(
+        "broker_metadata_alarms",
+        "Feeds that are refused or late, and parties without metadata.",
+        {},
+        alarms,
+    )
+    yield Gauge(
+        "broker_policies_stale",
+        "1 while the last good policies stand in.",
+        {},
+        bool(parts.policies.stale),
+    )
     for key in _keys(parts):
         if key.until:
             yield Gauge(

@@ -47,7 +47,12 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
     moment = now()
     kept = {"messages": parts.messages.faults()} if parts.messages else {}
     kept["audit"] = parts.trail.faults() if parts.config.audit.required else ()
-    return {"store": _store(parts, moment), "metadata": parts.metadata.faults(moment), "policies": [], **kept}
+    return {
+        "store": _store(parts, moment),
+        "metadata": parts.metadata.faults(moment),
+        "policies": [],
+        **kept,
+    }
 
 
 def notes(parts: Parts) -> Mapping[str, str]:
@@ -57,37 +62,57 @@ def notes(parts: Parts) -> Mapping[str, str]:
     policies = {"policies": "stale"} if parts.policies.stale else {}
     if lost := parts.trail.lost():
         policies["audit"] = f"{lost} events lost"
-    return policies | ({"metadata": "; ".join(alarms)} if (alarms := parts.metadata.alarms(moment)) else {})
+    return policies | (
+        {"metadata": "; ".join(alarms)} if (alarms := parts.metadata.alarms(moment)) else {}
+    )
 
 
 def findings(parts: Parts) -> list[str]:
     """Give everything that a careful administrator would want to mend, a sentence each."""
     found = [f"{name}: {fault}" for name, faults in readiness(parts).items() for fault in faults]
-    found += [each for each in (f"metadata: {fault}" for fault in parties.findings(parts)) if each not in found]
+    found += [
+        each
+        for each in (f"metadata: {fault}" for fault in parties.findings(parts))
+        if each not in found
+    ]
     if not parts.config.audit.required:
         found += [f"audit: {fault}" for fault in parts.trail.faults()]
-    found += [f"policies: {fault}" for fault in (*parts.policies.stale, *parts.policies.current.warnings)]
+    found += [
+        f"policies: {fault}" for fault in (*parts.policies.stale, *parts.policies.current.warnings)
+    ]
     try:
         found += [f"library: {fault}" for fault in parts.library.faults(now() + _ASKED_FOR)]
     except BrokerError as error:
         found.append(f"library: {error}")
     if parts.config.secure and not parts.config.serve.proxies:
-        found.append("serve.proxies is 0: behind a TLS proxy every caller counts as one, and one can lock out all")
+        found.append(
+            "serve.proxies is 0: behind a TLS proxy every caller counts as one, and one can lock out all"
+        )
     if not parts.config.sign_up.service:
-        found.append("sign_up.service is not set: nobody can sign up, change a PIN or see their choices")
+        found.append(
+            "sign_up.service is not set: nobody can sign up, change a PIN or see their choices"
+        )
     setting = wording.sign_up(parts.config, parts.services)
     if parts.config.sign_up.service and not setting:
-        found.append("sign_up.university and sign_up.national_eid are not both set: there are no sign-up pages")
-    found += [f"content: {fault}" for fault in (signup.faults(parts.texts, setting) if setting else ())]
+        found.append(
+            "sign_up.university and sign_up.national_eid are not both set: there are no sign-up pages"
+        )
+    found += [
+        f"content: {fault}" for fault in (signup.faults(parts.texts, setting) if setting else ())
+    ]
     if not parts.config.accessibility_statement and parts.config.secure:
-        found.append("accessibility_statement is not set: every page of a public body must link to one")
+        found.append(
+            "accessibility_statement is not set: every page of a public body must link to one"
+        )
     return [*found, *_eid(parts), *_lasting(parts), *_unsaid(parts.config)]
 
 
 def _eid(parts: Parts) -> Iterator[str]:
     """Tell what makes a national eID of little use, or less sure than it looks."""
     for name, each in parts.upstreams.items():
-        if each.profile == "oiosaml3" and not any("cpr" in one.may_assert for one in each.institutions):
+        if each.profile == "oiosaml3" and not any(
+            "cpr" in one.may_assert for one in each.institutions
+        ):
             yield f'upstreams.{name}: without may_assert = ["cpr"] its CPR numbers count as not sent'
         if each.profile == "oiosaml3" and each.least < Assurance.SUBSTANTIAL:
             yield f'upstreams.{name}: minimum = "low" lets in who has shown no more than a password'
@@ -118,7 +143,9 @@ def fit_to_serve(parts: Parts) -> None:
     """Refuse to serve where what was acknowledged could be lost: ``ConfigurationFaults`` (design 4b)."""
     lossy = parts.store.faults()
     if lossy:
-        raise ConfigurationFaults([Fault("store", each, "or set store.accept_loss = true") for each in lossy])
+        raise ConfigurationFaults(
+            [Fault("store", each, "or set store.accept_loss = true") for each in lossy]
+        )
 
 
 def trace(parts: Parts, reference: str) -> dict[str, str | None] | None:
@@ -157,7 +184,9 @@ def health(config: Config) -> Health:
     if answer.status == 200:
         return Health("ready")
     found = [(name, faults) for name, faults in body.items() if isinstance(faults, list)]
-    return Health("not ready", tuple(f"{name}: {fault}" for name, faults in found for fault in faults))
+    return Health(
+        "not ready", tuple(f"{name}: {fault}" for name, faults in found for fault in faults)
+    )
 
 
 class _Local(HTTPConnection):
@@ -177,14 +206,20 @@ def _connection(bind: str) -> HTTPConnection:
         local.host = bind.removeprefix("unix:").removeprefix("//")
         return local
     parts = urlsplit(f"//{bind}")
-    return HTTPConnection(parts.hostname or "127.0.0.1", parts.port or _PORT, timeout=_PROBE_TIMEOUT)
+    return HTTPConnection(
+        parts.hostname or "127.0.0.1", parts.port or _PORT, timeout=_PROBE_TIMEOUT
+    )
 
 
 def configuration() -> Config:
     """Read the configuration; ``ConfigurationFaults`` as ``read_config``, saying first where nothing names a file."""
     if CONFIG in os.environ:
         return read_config()
-    unset = Fault(CONFIG, "is not set", "set it to the path of a broker.toml; docs/configuration.md has a small one")
+    unset = Fault(
+        CONFIG,
+        "is not set",
+        "set it to the path of a broker.toml; docs/configuration.md has a small one",
+    )
     if not any(name.startswith(PREFIX) for name in os.environ):
         raise ConfigurationFaults([unset])
     try:
@@ -228,10 +263,14 @@ def load_policies(folder: Path | None) -> PolicySet:
     config = configuration()
     maps = attribute_maps.load(config.attribute_maps)
     services = {name: config.service(name) for name in config.services}
-    return policies.load(config.policies, now(), policies.Names(services, maps.attributes, services, maps.maps))
+    return policies.load(
+        config.policies, now(), policies.Names(services, maps.attributes, services, maps.maps)
+    )
 
 
-def run_examples(loaded: PolicySet, services: Mapping[str, Service] | None) -> list[policies.Result]:
+def run_examples(
+    loaded: PolicySet, services: Mapping[str, Service] | None
+) -> list[policies.Result]:
     """Run every example of the policies."""
     return list(policies.run_examples(loaded, services, now()))
 

@@ -11,7 +11,14 @@ from broker.files.settings.config import Config
 from broker.files.settings.tables import Links
 
 # The pages of a library that the texts of the sign-up pages may link to; named alike in [places].
-_PLACES = ("service_locations", "my_loans", "search_engine", "subject_guides", "databases", "faq_hospital_da")
+_PLACES = (
+    "service_locations",
+    "my_loans",
+    "search_engine",
+    "subject_guides",
+    "databases",
+    "faq_hospital_da",
+)
 
 
 def front(settings: Config, entity_id: str) -> descriptors.Front:

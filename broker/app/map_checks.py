@@ -8,7 +8,8 @@ from broker.core.errors import Fault
 from broker.core.levels import LOA
 from broker.files.attribute_maps import AttributeMaps
 
-# Without one of them everybody is refused: always, or once it comes and cannot be read (core/eid.py).
+# Without one of them everybody is refused: always, or once it comes and cannot be read
+# (core/eid.py).
 _DEMANDED: Final = frozenset({"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"})
 
 
@@ -28,6 +29,7 @@ def faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault
                 what = f"{named} has no row for {', '.join(lost)}: everybody would be refused"
                 yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
         elif read.reads(LOA):
-            # What such a map reads is looked at by that profile only: level, version, and no identity of a company.
+            # What such a map reads is looked at by that profile only: level, version, and no
+            # identity of a company.
             what = f"{named} reads NSIS levels, which profile {each.profile} would hold nobody to"
             yield Fault(where, what, 'set profile = "oiosaml3", or name another map')

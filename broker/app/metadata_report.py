@@ -16,7 +16,9 @@ def peers(parts: Parts) -> list[dict[str, Any]]:
     current, sources = parts.metadata.current, parts.metadata.snapshot.sources
     rows = [_followed(each) for each in parts.metadata.followed]
     for name, party in parts.federated.items():
-        rows.append(_row("upstream", name, party.entity_id, current.upstreams.get(party.entity_id), sources))
+        rows.append(
+            _row("upstream", name, party.entity_id, current.upstreams.get(party.entity_id), sources)
+        )
         for each in party.institutions:
             source = sources.get(("institution", each.entity_id), "broker.toml")
             rows.append(
@@ -24,7 +26,11 @@ def peers(parts: Parts) -> list[dict[str, Any]]:
                 | {"aliases": each.aliases, "scopes": each.scopes}
             )
     for name, service in parts.services.items():
-        rows.append(_row("service", name, service.entity_id, current.services.get(service.entity_id), sources))
+        rows.append(
+            _row(
+                "service", name, service.entity_id, current.services.get(service.entity_id), sources
+            )
+        )
         rows[-1]["categories"] = service.categories
     return rows
 
@@ -37,7 +43,11 @@ def renewed(parts: Parts) -> list[Outcome]:
 def findings(parts: Parts) -> list[str]:
     """Give what is wrong with feeds, descriptors and scopes; empty when nothing is."""
     moment = now()
-    told = (*parts.metadata.faults(moment), *parts.metadata.alarms(moment), *parts.metadata.snapshot.told)
+    told = (
+        *parts.metadata.faults(moment),
+        *parts.metadata.alarms(moment),
+        *parts.metadata.snapshot.told,
+    )
     return [*dict.fromkeys(told), *_scopeless(parts)]
 
 

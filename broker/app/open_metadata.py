@@ -27,14 +27,17 @@ def services(settings: Config) -> Mapping[str, Service]:
 def opened(settings: Config, metrics: Metrics, now: datetime) -> LiveMetadata:
     """Give the metadata of the moment; a feed without a copy on this machine is fetched, if it can be.
 
-    ``ConfigurationFaults`` where the folder or a pin cannot be used. A feed that does not answer is none: its last good
-    copy is in force, or the parties that only it knows are not, until it answers.
+    ``ConfigurationFaults`` where the folder or a pin cannot be used. A feed that does not answer is
+    none: its last good copy is in force, or the parties that only it knows are not, until it
+    answers.
     """
     faults: list[Fault] = []
     feeds = [_feed(name, table, faults) for name, table in settings.feeds.items()]
     if faults:
         raise ConfigurationFaults(faults)
-    parties = Parties({name: settings.upstream(name) for name in settings.upstreams}, services(settings))
+    parties = Parties(
+        {name: settings.upstream(name) for name in settings.upstreams}, services(settings)
+    )
     federated = [each.entity_id for each in parties.upstreams.values() if not each.local]
     ids = [each.entity_id for each in parties.services.values()]
     local = metadata.load(settings.metadata, federated, ids, now, fed=bool(feeds))
@@ -49,7 +52,13 @@ def opened(settings: Config, metrics: Metrics, now: datetime) -> LiveMetadata:
 def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
     keys = tuple(key for path in table.pins for key in _pinned(path, f"feeds.{name}.pins", faults))
     if table.ca_file and not table.ca_file.is_file():
-        faults.append(Fault(f"feeds.{name}.ca_file", f"{table.ca_file.name} is no file", "name a file of certificates"))
+        faults.append(
+            Fault(
+                f"feeds.{name}.ca_file",
+                f"{table.ca_file.name} is no file",
+                "name a file of certificates",
+            )
+        )
     return Feed(
         name=name,
         url=table.url,
@@ -67,17 +76,34 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
     try:
         yield VerifyKey.pinned(path.read_bytes())
     except OSError as error:
-        faults.append(Fault(where, f"{path.name} cannot be read: {error.strerror}", "name a PEM file"))
+        faults.append(
+            Fault(where, f"{path.name} cannot be read: {error.strerror}", "name a PEM file")
+        )
     except MessageRefused as refused:
         weak = refused.cause == "gate.weak_key"
-        what = "holds a key below RSA 2048 or EC 256 bits" if weak else "is no certificate or public key"
-        faults.append(Fault(where, f"{path.name} {what}", "take the one that the feed's publisher has published"))
+        what = (
+            "holds a key below RSA 2048 or EC 256 bits"
+            if weak
+            else "is no certificate or public key"
+        )
+        faults.append(
+            Fault(
+                where, f"{path.name} {what}", "take the one that the feed's publisher has published"
+            )
+        )
 
 
 def _told(metrics: Metrics, outcome: Outcome) -> None:
     """Count what became of a fetch, and tell it if it is news."""
     metrics.fetched(outcome.feed, outcome.result)
     if outcome.result in {"refused", "older"}:
-        audit.tell("metadata_refused", feed=outcome.feed, entity=outcome.entity_id, reason=outcome.cause)
+        audit.tell(
+            "metadata_refused", feed=outcome.feed, entity=outcome.entity_id, reason=outcome.cause
+        )
     elif outcome.result == "new" or outcome.mended:
-        audit.tell("metadata_renewed", feed=outcome.feed, entity=outcome.entity_id, mended=int(outcome.mended))
+        audit.tell(
+            "metadata_renewed",
+            feed=outcome.feed,
+            entity=outcome.entity_id,
+            mended=int(outcome.mended),
+        )

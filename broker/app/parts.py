@@ -98,7 +98,9 @@ class Parts:
         rules, ring = self.rules(), self.keys
         persons = Persons(rules, self.links, self.enrolments)
         accounts = Accounts(self.store, ring.index, persons, self.enrolments)
-        return Learning(self.store, ring.index, ring.person, rules, persons, accounts, self.proving, self.trail)
+        return Learning(
+            self.store, ring.index, ring.person, rules, persons, accounts, self.proving, self.trail
+        )
 
 
 def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
@@ -113,9 +115,14 @@ def assemble(settings: config.Config) -> Parts:
     ring = _tried(faults, lambda: keys.load(settings.keys))
     peers = _tried(faults, lambda: living.opened(settings, counts, now()))
     maps, store = _tried(faults, lambda: _maps(settings)), _tried(faults, lambda: _opened(settings))
-    library = _tried(faults, lambda: open_library(settings.library.system, settings.library.given()))
+    library = _tried(
+        faults, lambda: open_library(settings.library.system, settings.library.given())
+    )
     services = Live(lambda: peers.snapshot.services) if peers else living.services(settings)
-    texts, messages = _tried(faults, lambda: Texts.load(settings.content)), _tried(faults, lambda: _messages(settings))
+    texts, messages = (
+        _tried(faults, lambda: Texts.load(settings.content)),
+        _tried(faults, lambda: _messages(settings)),
+    )
     live = _tried(faults, lambda: _live(settings, services, maps))
     if faults or not (ring and peers and maps and library and store and live and texts):
         raise ConfigurationFaults(faults)
@@ -153,13 +160,18 @@ def _trail(settings: config.Config, ring: keys.KeyRing, store: Store) -> Trail:
     if not table.on:
         return NO_TRAIL
     folder, must = Path(table.folder), table.required
-    # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail of its own.
+    # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
+    # of its own.
     machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
     sealing, anchors = Sealing(store, ring.index), Anchors(store, machine)
-    return opening.opened(folder, ring.audit, sealing, anchors, audit.tell, required=must, sync=table.sync)
+    return opening.opened(
+        folder, ring.audit, sealing, anchors, audit.tell, required=must, sync=table.sync
+    )
 
 
-def _tools(settings: config.Config, ring: keys.KeyRing, store: Store, library: LibrarySystem) -> Tools:
+def _tools(
+    settings: config.Config, ring: keys.KeyRing, store: Store, library: LibrarySystem
+) -> Tools:
     return Tools(
         library=library,
         mail=_smtp(settings),
@@ -172,13 +184,19 @@ def _tools(settings: config.Config, ring: keys.KeyRing, store: Store, library: L
     )
 
 
-def _pin_letters(settings: config.Config, tools: Tools, wake: Event, seats: Semaphore) -> PinLetters:
+def _pin_letters(
+    settings: config.Config, tools: Tools, wake: Event, seats: Semaphore
+) -> PinLetters:
     store, mail, live = tools.ledger.store, _smtp(settings), settings.library.mode == "live"
-    return PinLetters(store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats)
+    return PinLetters(
+        store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats
+    )
 
 
 def _live(
-    settings: config.Config, services: Mapping[str, Service], maps: attribute_maps.AttributeMaps | None
+    settings: config.Config,
+    services: Mapping[str, Service],
+    maps: attribute_maps.AttributeMaps | None,
 ) -> policies.LivePolicies:
     return policies.LivePolicies.load(
         settings.policies,
@@ -193,7 +211,11 @@ def _live(
 
 def _messages(settings: config.Config) -> MessageLog | None:
     log = settings.message_log
-    return MessageLog(log.folder, log.public_key, required=log.required, tell=audit.tell) if log else None
+    return (
+        MessageLog(log.folder, log.public_key, required=log.required, tell=audit.tell)
+        if log
+        else None
+    )
 
 
 def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
@@ -204,7 +226,9 @@ def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
 
 
 def _opened(settings: config.Config) -> Store:
-    return open_store(settings.store.url, settings.keys.parent, accept_loss=settings.store.accept_loss)
+    return open_store(
+        settings.store.url, settings.keys.parent, accept_loss=settings.store.accept_loss
+    )
 
 
 def _federated(upstreams: Mapping[str, Upstream]) -> Mapping[str, Upstream]:

@@ -84,8 +84,9 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load(self) -> Any:
         """Make the application in the worker, so that HUP brings a new one.
 
-        A worker that cannot (a metadata file half copied when another worker died) ends with a code that lets the
-        arbiter try again: gunicorn's own would take the workers down that still serve.
+        A worker that cannot (a metadata file half copied when another worker died) ends with a code
+        that lets the arbiter try again: gunicorn's own would take the workers down that still
+        serve.
         """
         try:
             made = app.create_app(self.config)
@@ -94,7 +95,8 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             time.sleep(_PAUSE)
             raise SystemExit(1) from None
         path = urlsplit(self.config.base_url).path
-        # Below a path the broker sees only what lies below it, as it does when another application mounts it.
+        # Below a path the broker sees only what lies below it, as it does when another application
+        # mounts it.
         mounted = DispatcherMiddleware(NotFound(), {path: made}) if path else made
         return Mounted(mounted, made.extensions["broker"])
 
@@ -149,7 +151,10 @@ def _start_loop(worker: Any) -> None:
     # A loop of its own for metadata: a feed that takes a minute must not keep a borrower waiting.
     loops: dict[str, tuple[Sequence[Callable[[], object]], threading.Event]] = {
         "rounds": ((made.enrolments.step, made.pin_letters.step), made.wake),
-        "metadata": ((lambda: made.metadata.step(parts.now()), *_sweeping(made)), made.metadata.wake),
+        "metadata": (
+            (lambda: made.metadata.step(parts.now()), *_sweeping(made)),
+            made.metadata.wake,
+        ),
     }
     for name, (steps, wake) in loops.items():
         turns = (steps, wake, _ending.is_set, _IDLE, _report)
@@ -179,7 +184,9 @@ def _checked(read: Callable[[], Config]) -> Config:
     try:
         parse_address(config.serve.bind)
     except RuntimeError:
-        raise ConfigurationFaults([Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")]) from None
+        raise ConfigurationFaults(
+            [Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")]
+        ) from None
     inspection.fit_to_serve(parts.assemble(config))
     return config
 

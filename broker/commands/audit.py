@@ -17,8 +17,14 @@ def audit() -> None:
 
 
 @audit.command(short_help="Check that no line is changed, missing, moved or put in.")
-@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
-@click.option("--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="audit.key for FOLDER.")
+@click.argument(
+    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="audit.key for FOLDER.",
+)
 @as_json
 @told
 def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
@@ -32,7 +38,9 @@ def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
         click.echo(json.dumps({"findings": findings, "notes": notes, **last}, indent=2))
     else:
         click.echo("\n".join([*findings, *(f"note: {each}" for each in notes)]) or "all well")
-        click.echo(f"{report.lines} lines; the last is {report.number} {report.link[:16]}", err=True)
+        click.echo(
+            f"{report.lines} lines; the last is {report.number} {report.link[:16]}", err=True
+        )
     if findings:
         raise SystemExit(FINDINGS)
 
@@ -50,7 +58,10 @@ def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -
 
 
 @audit.command(short_help="Forget whose a person's events are.")
-@click.option("--reference", help="The reference of a page that the person was shown: for who has no borrower number.")
+@click.option(
+    "--reference",
+    help="The reference of a page that the person was shown: for who has no borrower number.",
+)
 @click.option("--borrower", help="A borrower number.")
 @told
 def erase(reference: str | None, borrower: str | None) -> None:

@@ -49,5 +49,7 @@ def run_enrolments() -> None:
     """Carry out everything that is due now, and end."""
     parts = inspection.opened()
     if parts.enrolments.mode != "live":
-        raise click.ClickException(f"library.mode is {parts.enrolments.mode}: nothing is carried out")
+        raise click.ClickException(
+            f"library.mode is {parts.enrolments.mode}: nothing is carried out"
+        )
     click.echo(f"{len(list(iter(parts.enrolments.step, None)))} carried out")

@@ -19,16 +19,22 @@ def keys() -> None:
 
 @keys.command(short_help="Make every key the broker needs.")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--audit", is_flag=True, help="Make only audit.key, in a folder of before there was one.")
+@click.option(
+    "--audit", is_flag=True, help="Make only audit.key, in a folder of before there was one."
+)
 @told
 def generate(folder: Path, *, audit: bool) -> None:
     """Make every key the broker needs in FOLDER, which must be new or empty (RSA-3072)."""
     if audit:
         saml_keys.add_audit(folder)
-        click.echo(f"audit.key is in {folder}; keep a copy: without it nobody can check the audit trail")
+        click.echo(
+            f"audit.key is in {folder}; keep a copy: without it nobody can check the audit trail"
+        )
         return
     saml_keys.generate(folder, datetime.now(UTC))
-    click.echo(f"keys are in {folder}; keep a copy of index.key and person.key: nothing replaces them")
+    click.echo(
+        f"keys are in {folder}; keep a copy of index.key and person.key: nothing replaces them"
+    )
 
 
 @keys.command("list", short_help="List the keys, none of their secrets.")
@@ -37,14 +43,26 @@ def generate(folder: Path, *, audit: bool) -> None:
 @told
 def list_keys(folder: Path | None, *, as_json: bool) -> None:
     """List the keys of FOLDER (else those configured): use, slot, bits, end of the certificate, fingerprint."""
-    show([asdict(each) for each in key_listing.listing(folder or configuration().keys)], as_json=as_json)
+    show(
+        [asdict(each) for each in key_listing.listing(folder or configuration().keys)],
+        as_json=as_json,
+    )
 
 
 @keys.command(short_help="Take the next step of a rotation.")
 @click.option(
-    "--only", "tracks", multiple=True, type=click.Choice(rotation.TRACKS), help="Rotate this one; repeatable."
+    "--only",
+    "tracks",
+    multiple=True,
+    type=click.Choice(rotation.TRACKS),
+    help="Rotate this one; repeatable.",
 )
-@click.option("--now", "early", is_flag=True, help="Do not wait for peers that hold older metadata: they will notice.")
+@click.option(
+    "--now",
+    "early",
+    is_flag=True,
+    help="Do not wait for peers that hold older metadata: they will notice.",
+)
 @folder
 @as_json
 @told
@@ -56,9 +74,14 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     place = folder or configuration().keys
     now = datetime.now(UTC)
     waits.believable(place, now)
-    turns = rotation.rotate(place, now, tracks or rotation.TRACKS, early=early, running=waits.boot(now))
+    turns = rotation.rotate(
+        place, now, tracks or rotation.TRACKS, early=early, running=waits.boot(now)
+    )
     show([asdict(each) for each in turns], as_json=as_json)
     if not any(each.did for each in turns):
-        click.echo(f"too early; next comes {min(each.earliest for each in turns):%Y-%m-%d %H:%M} UTC", err=True)
+        click.echo(
+            f"too early; next comes {min(each.earliest for each in turns):%Y-%m-%d %H:%M} UTC",
+            err=True,
+        )
         raise SystemExit(FINDINGS)
     click.echo("now reload the broker (SIGHUP), on every machine that has these keys", err=True)

@@ -31,7 +31,9 @@ def messages() -> None:
 def keys(private: Path, public: Path) -> None:
     """Write a new key pair; PUBLIC is for message_log.public_key, PRIVATE belongs on no machine of the broker's."""
     message_log.make_pair(private, public)
-    click.echo(f"{public} goes to the broker; keep {private} elsewhere, and a copy: without it the log is unreadable")
+    click.echo(
+        f"{public} goes to the broker; keep {private} elsewhere, and a copy: without it the log is unreadable"
+    )
 
 
 @messages.command(short_help="Print messages, opened with the private key.")
@@ -41,7 +43,9 @@ def keys(private: Path, public: Path) -> None:
 @click.option("--to", "last", callback=_day, help="Last day.")
 @click.option("--reference", help="Only of the login with this reference.")
 @told
-def read(folder: Path, private: Path, first: date | None, last: date | None, reference: str | None) -> None:
+def read(
+    folder: Path, private: Path, first: date | None, last: date | None, reference: str | None
+) -> None:
     """Print the messages of FOLDER as lines of JSON; exit 1 where a line cannot be opened.
 
     They hold CPR numbers: where they are printed to is yours to guard.
@@ -53,5 +57,8 @@ def read(folder: Path, private: Path, first: date | None, last: date | None, ref
         elif reference in {None, record["reference"]}:
             click.echo(json.dumps(record, ensure_ascii=False))
     if unread:
-        click.echo(f"{unread} lines are torn, changed, moved to another day or sealed to another key", err=True)
+        click.echo(
+            f"{unread} lines are torn, changed, moved to another day or sealed to another key",
+            err=True,
+        )
         raise SystemExit(FINDINGS)

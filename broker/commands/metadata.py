@@ -24,8 +24,13 @@ def show_metadata(*, as_json: bool) -> None:
     if as_json:
         show(rows, as_json=True)
         return
-    listed = [{name: " ".join(each) if isinstance(each, tuple) else each for name, each in row.items()} for row in rows]
-    show([{name: each for name, each in row.items() if each != ""} for row in listed], as_json=False)
+    listed = [
+        {name: " ".join(each) if isinstance(each, tuple) else each for name, each in row.items()}
+        for row in rows
+    ]
+    show(
+        [{name: each for name, each in row.items() if each != ""} for row in listed], as_json=False
+    )
 
 
 @metadata.command(short_help="Fetch every feed now.")
@@ -48,6 +53,10 @@ def refresh(*, as_json: bool) -> None:
 def check_metadata(*, as_json: bool) -> None:
     """Check feeds, descriptors, scopes and ends; exit 1 with what is wrong."""
     findings = parties.findings(inspection.opened())
-    click.echo(json.dumps({"findings": findings}, indent=2) if as_json else "\n".join(findings) or "all well")
+    click.echo(
+        json.dumps({"findings": findings}, indent=2)
+        if as_json
+        else "\n".join(findings) or "all well"
+    )
     if findings:
         raise SystemExit(FINDINGS)

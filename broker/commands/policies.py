@@ -28,7 +28,11 @@ def check_policies(folder: Path | None, *, as_json: bool) -> None:
     found = {"policies": len(loaded.policies), "digest": loaded.digest, "warnings": warnings}
     for warning in [] if as_json else warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(json.dumps(found) if as_json else f"{len(loaded.policies)} policies, {loaded.digest[:12]}: well")
+    click.echo(
+        json.dumps(found)
+        if as_json
+        else f"{len(loaded.policies)} policies, {loaded.digest[:12]}: well"
+    )
 
 
 @policy.command("test", short_help="Run the examples of the policy files.")
@@ -40,6 +44,8 @@ def test_policies(folder: Path | None, *, as_json: bool) -> None:
     results = inspection.run_examples(inspection.load_policies(folder), None)
     rows = [{"place": str(each.example.place), "name": str(each.example.name)} for each in results]
     lines = [f"holds  {row['place']}  {row['name']}" for row in rows]
-    click.echo(json.dumps(rows, indent=2) if as_json else "\n".join((*lines, f"{len(rows)} examples hold")))
+    click.echo(
+        json.dumps(rows, indent=2) if as_json else "\n".join((*lines, f"{len(rows)} examples hold"))
+    )
     if not rows:
         raise SystemExit(FINDINGS)

@@ -17,7 +17,9 @@ CONFIGURATION: Final = 78
 P = ParamSpec("P")
 R = TypeVar("R")
 
-folder = click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False)
+folder = click.argument(
+    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 
 
@@ -33,7 +35,9 @@ def told(command: Callable[P, R]) -> Callable[P, R]:
         except Exception as error:  # noqa: BLE001 - no traceback: it may quote anything, a CPR number too
             for line in inspection.account(error):
                 click.echo(line, err=True)
-            mistaken = isinstance(error, ConfigurationFaults | OSError)  # files the administrator named
+            mistaken = isinstance(
+                error, ConfigurationFaults | OSError
+            )  # files the administrator named
             raise SystemExit(CONFIGURATION if mistaken else FINDINGS) from None
 
     return run

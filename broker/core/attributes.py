@@ -15,11 +15,14 @@ from broker.core.values import carries_cpr, clean, in_scope, level, matches
 ASSURANCE: Final = "eduPersonAssurance"
 EPPN: Final = "eduPersonPrincipalName"
 CPR_UUID: Final = "cprUuid"
-# What no upstream may say of a person: one comes from a proof, the others from the library system (design 5).
+# What no upstream may say of a person: one comes from a proof, the others from the library system
+# (design 5).
 OURS: Final = frozenset({"kaldemail_domain", "borrower_number", "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
-_MOST: Final = 100  # values of one attribute: more is no person's, and every one is read, shown and kept
+_MOST: Final = (
+    100  # values of one attribute: more is no person's, and every one is read, shown and kept
+)
 
 
 class Attributes(Mapping[str, tuple[str, ...]]):
@@ -69,7 +72,8 @@ class WireAttribute:
 class Row:
     """One line of a map: a wire name, our name for it, and what its values must look like.
 
-    ``friendly`` and ``prefix`` are for writing: the FriendlyName, and what stands before the value on the wire.
+    ``friendly`` and ``prefix`` are for writing: the FriendlyName, and what stands before the value
+    on the wire.
     """
 
     wire: str
@@ -78,14 +82,18 @@ class Row:
     pattern: str | None = None
     scope: str | None = None  # "exact", "sub", or None where values carry no scope
     identity: bool = False  # a fault in it refuses the login instead of withholding the value
-    opaque: bool = False  # a random id, in which a CPR-shaped run may be chance (cpr.looks_like_cpr)
+    opaque: bool = (
+        False  # a random id, in which a CPR-shaped run may be chance (cpr.looks_like_cpr)
+    )
     friendly: str | None = None
     prefix: str = ""
 
     @property
     def name_format(self) -> str:
         """Give the NameFormat that goes with the wire name: uri for URNs and URLs, else basic (saml-core 8.2)."""
-        return f"urn:oasis:names:tc:SAML:2.0:attrname-format:{'uri' if ':' in self.wire else 'basic'}"
+        return (
+            f"urn:oasis:names:tc:SAML:2.0:attrname-format:{'uri' if ':' in self.wire else 'basic'}"
+        )
 
     def written(self, value: str) -> str:
         """Give ``value`` as it goes on the wire."""
@@ -119,8 +127,9 @@ def wire(attribute_map: AttributeMap, name: str) -> Row | None:
 class Reading:
     """What the upstream's attributes came to: the attributes, the assurance, and what was withheld and why.
 
-    ``cpr`` is the kind of number found ("real", "replacement", "constructed", "invalid", "none"), the number itself
-    ``attributes["cpr"]``; ``withheld`` holds (name, reason code), ``unknown`` counts the names no map knows.
+    ``cpr`` is the kind of number found ("real", "replacement", "constructed", "invalid", "none"),
+    the number itself ``attributes["cpr"]``; ``withheld`` holds (name, reason code), ``unknown``
+    counts the names no map knows.
     """
 
     attributes: Attributes
@@ -139,16 +148,18 @@ def canonical(
 ) -> Reading:
     """Read the attributes of a verified assertion of ``institution`` by the map of its verified issuer.
 
-    AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR numbers disagree, or
-    where the person logged in for a company; every other fault withholds the value. Nothing is added and no value
-    changed (design 5; attacks.md rows 21 and 22).
+    AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR
+    numbers disagree, or where the person logged in for a company; every other fault withholds the
+    value. Nothing is added and no value changed (design 5; attacks.md rows 21 and 22).
     """
     found, unknown = _gathered(wire, map)
     _refuse_companies(found)
     withheld: list[tuple[str, str]] = []
     numbers = found.pop(CPR, [])
     if found.get(CPR_UUID) and CPR not in institution.may_assert:
-        del found[CPR_UUID]  # it leads to a borrower as a CPR number does, so it takes the same leave to say it
+        del found[
+            CPR_UUID
+        ]  # it leads to a borrower as a CPR number does, so it takes the same leave to say it
         withheld.append((CPR_UUID, "may_not_assert"))
     kept = {name: _judged(name, pairs, institution, withheld) for name, pairs in found.items()}
     assurance, kept[ASSURANCE] = _assurance(kept.get(ASSURANCE, ()), institution, withheld)
@@ -177,7 +188,11 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
             unknown += 1
             continue
         known = {value for _, value in found[row.name]}
-        fresh = (value for value in dict.fromkeys(attribute.values) if value.strip() and value not in known)
+        fresh = (
+            value
+            for value in dict.fromkeys(attribute.values)
+            if value.strip() and value not in known
+        )
         found[row.name] += [(row, value) for value in fresh]
     return found, unknown
 
@@ -185,12 +200,17 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
 def _refuse_companies(found: _Found) -> None:
     """Refuse a login for a company: its CVR number names no person, and its RID an employee (nemid.md)."""
     names = [value for name in (EPPN, "uid") for _, value in found.get(name, ())]
-    if any(found.get(name) for name in _COMPANY) or any(name.casefold().startswith("cvr:") for name in names):
+    if any(found.get(name) for name in _COMPANY) or any(
+        name.casefold().startswith("cvr:") for name in names
+    ):
         raise AttributesRefused("company_identity")
 
 
 def _judged(
-    name: str, pairs: list[tuple[Row, str]], institution: Institution, withheld: list[tuple[str, str]]
+    name: str,
+    pairs: list[tuple[Row, str]],
+    institution: Institution,
+    withheld: list[tuple[str, str]],
 ) -> tuple[str, ...]:
     kept = []
     identity = any(row.identity for row, _ in pairs)
@@ -204,7 +224,8 @@ def _judged(
         if fault is None:
             kept.append(value)
         elif identity:
-            # An eppn that is a CPR number refuses too: as the key of links it would be kept, and sent on.
+            # An eppn that is a CPR number refuses too: as the key of links it would be kept, and
+            # sent on.
             raise AttributesRefused(fault, name)
         else:
             withheld.append((name, fault))
@@ -225,7 +246,9 @@ def _assurance(
     """Give the lowest level asserted, capped by what the institution is good for; values above the cap stay here."""
     levels = {value: level(value) for value in values}
     lowest = min((each for each in levels.values() if each is not None), default=None)
-    kept = tuple(value for value, each in levels.items() if each is None or each <= institution.max_assurance)
+    kept = tuple(
+        value for value, each in levels.items() if each is None or each <= institution.max_assurance
+    )
     if len(kept) < len(values):
         withheld.append((ASSURANCE, "above_cap"))
     return (None if lowest is None else min(lowest, institution.max_assurance)), kept

@@ -13,8 +13,8 @@ from broker.core.pins import suggested_by, suggested_by_birth
 class Borrower:
     """One account as the library system holds it; ``number`` is the system's own id, never a field with the CPR.
 
-    ``mark`` is the enrolment id found in the field reserved for it, ``born`` the date of birth, ``cpr`` the real number
-    where the system keeps one (ten digits); each None where it holds none.
+    ``mark`` is the enrolment id found in the field reserved for it, ``born`` the date of birth,
+    ``cpr`` the real number where the system keeps one (ten digits); each None where it holds none.
     """
 
     number: str
@@ -29,8 +29,8 @@ class Borrower:
     def is_anothers(self, number: str) -> bool:
         """Say whether this is a borrower with whose date of birth the CPR ``number`` disagrees.
 
-        Its card number may be ten digits that are a stranger's CPR. A mark proves nothing: the desk copies records,
-        mark and all, and may have used the field for something else.
+        Its card number may be ten digits that are a stranger's CPR. A mark proves nothing: the desk
+        copies records, mark and all, and may have used the field for something else.
         """
         born = cpr.birth_date(number)
         return None not in {self.born, born} and self.born != born
@@ -58,12 +58,14 @@ class WishedField:
 class Wish:
     """That a borrower be so: worked out from the decision, before anything is looked up.
 
-    ``cpr`` is the number to find the borrower by, or None: then ``borrower`` is the number of one that is proved to be
-    the person's, and none is made. ``expires`` is the day the category is good until, ``pin_to`` the address a new
-    borrower's PIN is mailed to, None for no mail. ``upgrade`` is False where the person would rather keep the category
-    (or was not asked yet), ``lowers`` the categories that this login may lower. ``temporary`` is the number of a
-    borrower without a CPR that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
-    ``creates`` is False where the person may not enrol alone: who has a borrower gets on, nobody gets a new one.
+    ``cpr`` is the number to find the borrower by, or None: then ``borrower`` is the number of one
+    that is proved to be the person's, and none is made. ``expires`` is the day the category is good
+    until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
+    is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
+    categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
+    that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
+    ``creates`` is False where the person may not enrol alone: who has a borrower gets on, nobody
+    gets a new one.
     """
 
     cpr: str | None
@@ -95,7 +97,9 @@ class Wish:
 
     def moves(self, category: str) -> bool:
         """Say whether a borrower of ``category`` would get another: upgraded or lowered."""
-        return self.upgrades_from(category) or (category != self.category and category in self.lowers)
+        return self.upgrades_from(category) or (
+            category != self.category and category in self.lowers
+        )
 
 
 class State(StrEnum):
@@ -103,7 +107,8 @@ class State(StrEnum):
 
     WANTED = "wanted"
     DONE = "done"
-    CASE = "case"  # staff must look: two_borrowers, cpr_changed, birth_date_differs, temporary_and_cpr, ...
+    # staff must look: two_borrowers, cpr_changed, birth_date_differs, temporary_and_cpr, ...
+    CASE = "case"
     GIVEN_UP = "given_up"  # nothing came of it: too late, or borrower_gone
     OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
 
@@ -122,9 +127,10 @@ class Outcome(StrEnum):
 class Enrolment:
     """One durable wish and how far it is; keyed by the person, a later wish replaces the earlier (design 4c).
 
-    ``id`` is the random mark that every create carries, the same under every later wish until the borrower it made is
-    gone, so that our create is known by it; ``creates`` counts the creates sent. A finished enrolment keeps number,
-    category, expiry and outcome, not the wish; while its PIN is owed it keeps the wish without CPR and fields.
+    ``id`` is the random mark that every create carries, the same under every later wish until the
+    borrower it made is gone, so that our create is known by it; ``creates`` counts the creates
+    sent. A finished enrolment keeps number, category, expiry and outcome, not the wish; while its
+    PIN is owed it keeps the wish without CPR and fields.
     """
 
     id: str
@@ -143,11 +149,15 @@ class Enrolment:
     pin_mailed: datetime | None = None
     link: str | None = None  # borrower number an earlier link named
     creates: int = 0
-    pin_tried: datetime | None = None  # when the first PIN mail was tried; a day later only a pointer is mailed
+    pin_tried: datetime | None = (
+        None  # when the first PIN mail was tried; a day later only a pointer is mailed
+    )
     pin_avoids: tuple[str, ...] = ()  # pseudonyms of the PINs that the person's own number suggests
     carried: str | None = None  # pseudonym of the wish that was carried out
     settled: datetime | None = None  # when the borrower was last found as wished
-    would: tuple[str, ...] = ()  # in observe mode: the names of the fields that would have been written
+    would: tuple[
+        str, ...
+    ] = ()  # in observe mode: the names of the fields that would have been written
 
     def __repr__(self) -> str:
         """Show id, state and reason only."""
@@ -201,7 +211,8 @@ Plan = Nothing | Create | Change | Case | Gone
 def amiss(found: tuple[Borrower, ...], number: str | None, linked: str | None) -> str | None:
     """Say why ``found`` by the CPR ``number`` is not the one borrower that ``linked`` names, or None where it is.
 
-    The answer is the reason of a case. With ``linked`` None any one borrower will do, and so does none.
+    The answer is the reason of a case. With ``linked`` None any one borrower will do, and so does
+    none.
     """
     if len(found) > 1:
         return "two_borrowers"

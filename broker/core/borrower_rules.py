@@ -21,7 +21,8 @@ class Field:
 class Lowering:
     """Which categories a login by one of the upstreams ``by`` may lower to the rule's own (wizard.md R47).
 
-    Only who knows the person as a member can say that they no longer are one: the university, never a national eID.
+    Only who knows the person as a member can say that they no longer are one: the university, never
+    a national eID.
     """
 
     by: tuple[str, ...]
@@ -32,7 +33,8 @@ class Lowering:
 class BorrowerRule:
     """What borrower a person of this affiliation becomes.
 
-    ``temporary`` are the categories of borrowers without a CPR that become this one when the CPR arrives.
+    ``temporary`` are the categories of borrowers without a CPR that become this one when the CPR
+    arrives.
     """
 
     find_by: tuple[str, ...]

@@ -19,7 +19,8 @@ from broker.core.transaction import Authentication, AuthnRequest, Errand, Transa
 from broker.core.unproved import allowed, unproved
 from broker.core.values import said
 
-# What a service is told of a login by number and PIN (saml-authn-context 3.4.8: a password over a protected session).
+# What a service is told of a login by number and PIN (saml-authn-context 3.4.8: a password over a
+# protected session).
 PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 
 
@@ -44,9 +45,9 @@ class Rules:
     def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> tuple[str, ...]:
         """Give the upstreams this request may take, in the service's order.
 
-        An IDPList narrows them and never widens (saml_profiles.md 37), a class that no PIN meets leaves the PIN out;
-        RequestRefused where none is left. Nobody signs up, or makes a new PIN, by a PIN; a PIN by mail asks for no
-        login.
+        An IDPList narrows them and never widens (saml_profiles.md 37), a class that no PIN meets
+        leaves the PIN out; RequestRefused where none is left. Nobody signs up, or makes a new PIN,
+        by a PIN; a PIN by mail asks for no login.
         """
         methods = self.services[request.service].methods
         if errand is Errand.PIN_BY_MAIL:
@@ -54,13 +55,19 @@ class Rules:
         if errand in {Errand.SIGN_UP, Errand.PIN}:
             return tuple(name for name in methods if name not in self.local)
         ways = tuple(
-            name for name in methods if not request.idp_list or self._listed(self.upstreams[name], request.idp_list)
+            name
+            for name in methods
+            if not request.idp_list or self._listed(self.upstreams[name], request.idp_list)
         )
         if methods and not ways:
-            raise RequestRefused(NO_SUPPORTED_IDP, "IDPList names no way of this service", request=request)
+            raise RequestRefused(
+                NO_SUPPORTED_IDP, "IDPList names no way of this service", request=request
+            )
         able = tuple(name for name in ways if not self._falls_short(self.upstreams[name], request))
         if ways and not able:
-            raise RequestRefused(NO_AUTHN_CONTEXT, "no way of this service meets the class", request=request)
+            raise RequestRefused(
+                NO_AUTHN_CONTEXT, "no way of this service meets the class", request=request
+            )
         return able
 
     def meets(self, authentication: Authentication | None) -> Meets:
@@ -72,13 +79,16 @@ class Rules:
             return upstream.meets
         institution = upstream.institution(authentication.institution)
         cap = institution.max_assurance if institution else Assurance.SELF_ASSERTED
-        return {wanted: met for wanted, met in upstream.meets.items() if (said(wanted) or cap) <= cap}
+        return {
+            wanted: met for wanted, met in upstream.meets.items() if (said(wanted) or cap) <= cap
+        }
 
     def came(self, authentication: Authentication, now: datetime) -> str | None:
         """Give the class of an authentication; None where it says none.
 
-        The national eID's is its NSIS level as it was read, of whatever attributes: no service is told of more than
-        the person was let in with, and the class beside the level tells how, not how surely.
+        The national eID's is its NSIS level as it was read, of whatever attributes: no service is
+        told of more than the person was let in with, and the class beside the level tells how, not
+        how surely.
         """
         if self.upstreams[authentication.upstream].profile != "oiosaml3":
             return authentication.authn_context
@@ -93,7 +103,9 @@ class Rules:
         authentication = transaction.authentication
         if authentication is None:
             return None
-        told = answer(transaction.request, self.came(authentication, now), self.meets(authentication))
+        told = answer(
+            transaction.request, self.came(authentication, now), self.meets(authentication)
+        )
         return None if told is None else replace(authentication, authn_context=told or None)
 
     def giver(self, authentication: Authentication | None) -> Controller | None:
@@ -105,13 +117,17 @@ class Rules:
         label = institution.label if institution and institution.label else upstream.label
         return Controller(label)
 
-    def reading(self, authentication: Authentication, now: datetime, proofs: tuple[Proved, ...] = ()) -> Reading:
+    def reading(
+        self, authentication: Authentication, now: datetime, proofs: tuple[Proved, ...] = ()
+    ) -> Reading:
         """Read the attributes of a verified authentication, and what the person has proved beside them.
 
         AttributesRefused where they cannot be trusted.
         """
         plain = self._read(authentication, now)
-        return replace(plain, attributes=_proved(plain.attributes, proofs, now)) if proofs else plain
+        return (
+            replace(plain, attributes=_proved(plain.attributes, proofs, now)) if proofs else plain
+        )
 
     def _read(self, authentication: Authentication, now: datetime) -> Reading:
         upstream = self.upstreams[authentication.upstream]
@@ -145,10 +161,13 @@ class Rules:
         login = self._login(transaction, reading)
         service = self.service(transaction.request.service)
         known = self.maps.get(service.attribute_map)
-        # Its metadata speaks by Names on the wire, policies by ours: what its map cannot name is not required.
+        # Its metadata speaks by Names on the wire, policies by ours: what its map cannot name is
+        # not required.
         named = replace(
             service,
-            required=frozenset(row.name for row in (known.rows if known else ()) if row.wire in service.requires),
+            required=frozenset(
+                row.name for row in (known.rows if known else ()) if row.wire in service.requires
+            ),
         )
         return evaluate(self.policies(), login, named, now)
 
@@ -165,7 +184,8 @@ class Rules:
         if proof is None:
             return None
         domains = allowed(proof, now.date())
-        # What the upstream calls the person's address somebody typed there: it saves typing, and proves nothing.
+        # What the upstream calls the person's address somebody typed there: it saves typing, and
+        # proves nothing.
         told = reading.attributes.one("mail") or ""
         suggested = told if told.rpartition("@")[2].lower() in domains else None
         return ProveMailbox(proof.name, domains, proof.code_valid_for, suggested, optional=True)

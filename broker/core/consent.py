@@ -22,7 +22,9 @@ class Event(StrEnum):
     INFORMED = "informed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
-    FORGOTTEN = "forgotten"  # a notice is to be shown again: nothing was given that could be withdrawn
+    FORGOTTEN = (
+        "forgotten"  # a notice is to be shown again: nothing was given that could be withdrawn
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,9 @@ class Receipt:
     @property
     def told(self) -> tuple[str, ...]:
         """Give the names that the answer is about: without the optional ones that nobody ticked."""
-        return tuple(name for name in self.names if name not in self.optional or name in self.chosen)
+        return tuple(
+            name for name in self.names if name not in self.optional or name in self.chosen
+        )
 
     def remembered(self, now: datetime) -> bool:
         """Say whether the answer is a yes that counts for later logins, as long as nothing material changes."""
@@ -69,31 +73,47 @@ class Question:
 
 
 def question(
-    disclosure: Disclosure, receipts: Iterable[Receipt], own: Receipt | None, pseudonyms: Pseudonyms, now: datetime
+    disclosure: Disclosure,
+    receipts: Iterable[Receipt],
+    own: Receipt | None,
+    pseudonyms: Pseudonyms,
+    now: datetime,
 ) -> Question | None:
     """Say what must be shown before ``disclosure`` may leave, or None if the answer stands.
 
-    ``own`` is this transaction's receipt, good for exactly what it showed; ``receipts`` are those on file for this
-    person and service, of which the latest counts, while it is remembered and nothing material has changed.
+    ``own`` is this transaction's receipt, good for exactly what it showed; ``receipts`` are those
+    on file for this person and service, of which the latest counts, while it is remembered and
+    nothing material has changed.
     """
     if not disclosure.items and disclosure.name_id_format != PERSISTENT:
         return None
-    if own and own.event in {Event.GIVEN, Event.INFORMED} and own.shown == disclosure.shown(pseudonyms):
+    if (
+        own
+        and own.event in {Event.GIVEN, Event.INFORMED}
+        and own.shown == disclosure.shown(pseudonyms)
+    ):
         return None
     latest = max(receipts, key=lambda each: each.event_time, default=None)
     if latest and _stands(latest, disclosure, pseudonyms, now):
         return None
     variant: Literal["ask", "inform"] = "ask" if disclosure.legal_basis == "consent" else "inform"
-    return Question(variant, disclosure, changed=latest is not None and _changed(latest, disclosure, pseudonyms))
+    return Question(
+        variant, disclosure, changed=latest is not None and _changed(latest, disclosure, pseudonyms)
+    )
 
 
 def _stands(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> bool:
     wanted = Event.GIVEN if disclosure.legal_basis == "consent" else Event.INFORMED
-    return latest.event is wanted and latest.remembered(now) and latest.material == disclosure.material(pseudonyms)
+    return (
+        latest.event is wanted
+        and latest.remembered(now)
+        and latest.material == disclosure.material(pseudonyms)
+    )
 
 
 def _changed(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms) -> bool:
-    # Who took an answer back knows why the page is here; who let it lapse is told of no change that there was not.
+    # Who took an answer back knows why the page is here; who let it lapse is told of no change that
+    # there was not.
     taken_back = latest.event in {Event.WITHDRAWN, Event.FORGOTTEN}
     return not taken_back and latest.material != disclosure.material(pseudonyms)
 
@@ -114,14 +134,17 @@ def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> 
     # Later than what it ends, though the clock of another machine ran ahead: the latest counts.
     at = max(now, given.event_time + timedelta(microseconds=1))
     event = ends[given.event]
-    return replace(given, record_id=record_id, event=event, event_time=at, language=language, valid_until=None)
+    return replace(
+        given, record_id=record_id, event=event, event_time=at, language=language, valid_until=None
+    )
 
 
 def agreed(disclosure: Disclosure, answer: Receipt | None) -> Disclosure:
     """Leave out the optional attributes that the person did not tick."""
     chosen = answer.chosen if answer else ()
     return replace(
-        disclosure, items=tuple(each for each in disclosure.items if not each.optional or each.name in chosen)
+        disclosure,
+        items=tuple(each for each in disclosure.items if not each.optional or each.name in chosen),
     )
 
 
@@ -151,6 +174,8 @@ def receipt(
         material=asked.disclosure.material(pseudonyms),
         shown=asked.disclosure.shown(pseudonyms),
         valid_until=now + REMEMBERED_FOR if answer and remember else None,
-        chosen=tuple(item.name for item in asked.disclosure.items if item.optional and item.name in chosen),
+        chosen=tuple(
+            item.name for item in asked.disclosure.items if item.optional and item.name in chosen
+        ),
         optional=tuple(item.name for item in asked.disclosure.items if item.optional),
     )

@@ -47,15 +47,23 @@ class Terms:
     decide: Callable[[Transaction, datetime], Decision]
     lacking: Callable[[Transaction, datetime], ProveMailbox | None]
     ways: tuple[str, ...]  # the upstreams this request may take
-    local: frozenset[str] = frozenset()  # those of them where the library system itself knows the person
-    came: Callable[[Authentication, datetime], str | None] = lambda authentication, _: authentication.authn_context
+    local: frozenset[str] = (
+        frozenset()
+    )  # those of them where the library system itself knows the person
+    came: Callable[[Authentication, datetime], str | None] = lambda authentication, _: (
+        authentication.authn_context
+    )
     meets: Meets = field(default_factory=dict)  # what the upstream's classes are good for
-    ids: Mapping[str, str] = field(default_factory=dict)  # those that we make for this person at this service
+    ids: Mapping[str, str] = field(
+        default_factory=dict
+    )  # those that we make for this person at this service
 
 
-# What a denial is in SAML's words, where it is more than a denial (saml_profiles.md, status mapping).
+# What a denial is in SAML's words, where it is more than a denial (saml_profiles.md, status
+# mapping).
 _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
-# The address that a borrower must have is written to at once: a code for it is good as long as any other.
+# The address that a borrower must have is written to at once: a code for it is good as long as any
+# other.
 _MAIL_LASTS: Final = timedelta(minutes=30)
 
 
@@ -67,7 +75,8 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
     if unknown:
         return unknown
     if transaction.errand is Errand.CHOICES:
-        # Whatever the policies say of the person today: what they agreed to before is theirs to see and take back.
+        # Whatever the policies say of the person today: what they agreed to before is theirs to see
+        # and take back.
         return Done()
     decision = terms.decide(transaction, now)
     lacking = None if transaction.unproved else terms.lacking(transaction, now)
@@ -87,7 +96,11 @@ def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | No
         return _upstream_refused(transaction.failure.status)
     local = transaction.upstream in terms.local
     if transaction.authentication is None:
-        return _unless_passive(transaction, VerifyPin()) if local else Authenticate(transaction.upstream)
+        return (
+            _unless_passive(transaction, VerifyPin())
+            if local
+            else Authenticate(transaction.upstream)
+        )
     met = answer(transaction.request, terms.came(transaction.authentication, now), terms.meets)
     if met is None or (local and transaction.errand is Errand.PIN):
         # Who guessed a PIN must not be able to make a new one of it.
@@ -103,15 +116,24 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     number = account.number if account else None
     if transaction.errand is Errand.PIN:
         if not decision.may_find_by_cpr:
-            # A PIN outlives the link that led here: it is not for a name that may be the next holder's by now.
+            # A PIN outlives the link that led here: it is not for a name that may be the next
+            # holder's by now.
             return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
-        return Done(decision, number) if number else Refuse(_missing(account), REQUEST_DENIED, decision)
+        return (
+            Done(decision, number)
+            if number
+            else Refuse(_missing(account), REQUEST_DENIED, decision)
+        )
     if account is not None and account.state == "mail_required":
-        return _unless_passive(transaction, ProveMailbox(MAIL, (), _MAIL_LASTS, None, optional=False), decision)
+        return _unless_passive(
+            transaction, ProveMailbox(MAIL, (), _MAIL_LASTS, None, optional=False), decision
+        )
     return _asked(transaction, decision, terms, now) or _made(transaction, decision, terms, number)
 
 
-def _asked(transaction: Transaction, decision: Decision, terms: Terms, now: datetime) -> Step | None:
+def _asked(
+    transaction: Transaction, decision: Decision, terms: Terms, now: datetime
+) -> Step | None:
     account = transaction.account
     disclosure = _disclosed(transaction, decision, terms)
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
@@ -120,9 +142,15 @@ def _asked(transaction: Transaction, decision: Decision, terms: Terms, now: date
         return Refuse("consent_refused", REQUEST_DENIED, decision)
     asked = _question(transaction, decision, disclosure, terms, now)
     if asked and transaction.issued:
-        # Something else has left already; to ask anew in the same login would send two answers to one request.
+        # Something else has left already; to ask anew in the same login would send two answers to
+        # one request.
         return Refuse("finished", AUTHN_FAILED, decision)
-    if account is not None and account.upgrade_from and transaction.upgrade is None and account.state == "none":
+    if (
+        account is not None
+        and account.upgrade_from
+        and transaction.upgrade is None
+        and account.state == "none"
+    ):
         return _unless_passive(transaction, OfferUpgrade(account.upgrade_from, decision), decision)
     return _unless_passive(transaction, Ask(asked, decision), decision) if asked else None
 
@@ -154,7 +182,8 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
     if release is None:
         return Refuse("no_policy_for_service", REQUEST_DENIED, decision)
     if person is None:
-        # The policies denied when the person arrived and permit now: nothing was looked up, so the login begins anew.
+        # The policies denied when the person arrived and permit now: nothing was looked up, so the
+        # login begins anew.
         return Refuse("login_not_finished", AUTHN_FAILED, decision)
     if release.borrower == "none":
         return None
@@ -170,18 +199,34 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
 
 
 def _missing(account: Account | None) -> str:
-    return "library_unavailable" if account is not None and account.state == "unavailable" else "no_library_account"
+    return (
+        "library_unavailable"
+        if account is not None and account.state == "unavailable"
+        else "no_library_account"
+    )
 
 
 def _question(
-    transaction: Transaction, decision: Decision, disclosure: Disclosure, terms: Terms, now: datetime
+    transaction: Transaction,
+    decision: Decision,
+    disclosure: Disclosure,
+    terms: Terms,
+    now: datetime,
 ) -> Question | None:
     asked = question(disclosure, transaction.receipts, transaction.receipt, terms.pseudonyms, now)
-    if asked is None or asked.variant == "ask" or decision.release is None or decision.release.notice == "ours":
+    if (
+        asked is None
+        or asked.variant == "ask"
+        or decision.release is None
+        or decision.release.notice == "ours"
+    ):
         return asked
-    # The upstream's own notice covers what the upstream itself sent, never what we add: our persistent NameID too.
+    # The upstream's own notice covers what the upstream itself sent, never what we add: our
+    # persistent NameID too.
     own = {"borrower_number", "kaldemail_domain", *MINTED}
-    ours = disclosure.name_id_format == PERSISTENT or any(item.name in own for item in disclosure.items)
+    ours = disclosure.name_id_format == PERSISTENT or any(
+        item.name in own for item in disclosure.items
+    )
     return asked if ours else None
 
 

@@ -1,6 +1,7 @@
 """What a CPR number is, of which of five kinds, and the spellings and the mask in which people meet it.
 
-The rules and their sources are in reference/cpr.md; asserted values are read strictly, never tidied up first.
+The rules and their sources are in reference/cpr.md; asserted values are read strictly, never tidied
+up first.
 """
 
 import re
@@ -9,17 +10,25 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
-# Both spellings of the SCHAC namespace are in use; namespace and country code are compared without case (RFC 8141).
-_URNS: Final = ("urn:mace:terena.org:schac:personaluniqueid:dk:cpr:", "urn:schac:personaluniqueid:dk:cpr:")
+# Both spellings of the SCHAC namespace are in use; namespace and country code are compared without
+# case (RFC 8141).
+_URNS: Final = (
+    "urn:mace:terena.org:schac:personaluniqueid:dk:cpr:",
+    "urn:schac:personaluniqueid:dk:cpr:",
+)
 
 _DIGITS: Final = re.compile(r"[0-9]{10}")
-# Aarhus University's number for a person without a CPR: date of birth, a serial that is not all digits, a sex digit.
+# Aarhus University's number for a person without a CPR: date of birth, a serial that is not all
+# digits, a sex digit.
 _CONSTRUCTED: Final = re.compile(r"[0-9]{6}(?![0-9]{3})[0-9A-Za-z]{3}[0-9]")
 _WEIGHTS: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
-_OLDEST: Final = 125  # nobody has been older than 122; the 1800s of the century table are all past it
+_OLDEST: Final = (
+    125  # nobody has been older than 122; the 1800s of the century table are all past it
+)
 
-# Measured: the plain \d{6}-?\d{4} misses a number inside a word and hits every epoch time (policy_tools.md 5).
-# Day, month, year and running number may stand apart, for a person reads 14.03.04 - 4004 as well as a program does.
+# Measured: the plain \d{6}-?\d{4} misses a number inside a word and hits every epoch time
+# (policy_tools.md 5). Day, month, year and running number may stand apart, for a person reads
+# 14.03.04 - 4004 as well as a program does.
 _GAP: Final = "[-./ ]{0,3}"
 _DAY: Final = "(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])"
 _DATE: Final = rf"{_DAY}{_GAP}(?:0[1-9]|1[0-2]){_GAP}[0-9]{{2}}{_GAP}"
@@ -27,7 +36,8 @@ _SHAPED: Final = re.compile(rf"(?<![0-9]){_DATE}[0-9]{{4}}(?![0-9])")
 _APART: Final = re.compile(rf"(?<![0-9A-Za-z]){_DATE}[0-9]{{4}}(?![0-9A-Za-z])")
 _SERIAL: Final = "(?![0-9]{3})[0-9A-Za-z]{3}[0-9](?![0-9A-Za-z])"
 _ANY_KIND: Final = re.compile(rf"(?<![0-9]){_DATE}(?:[0-9]{{4}}(?![0-9])|{_SERIAL})")
-# What is not seen between two digits, or only around one: zero-width characters, accents, the frame of a keycap.
+# What is not seen between two digits, or only around one: zero-width characters, accents, the frame
+# of a keycap.
 _UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})
 
 
@@ -44,7 +54,8 @@ class Kind(StrEnum):
 def classify(value: str, today: date) -> Kind:
     """Say of which kind an asserted ``value`` is: exactly ten ASCII characters, or it is invalid.
 
-    A number without modulus 11 is valid (issued since 2007); a birth date to come, or 126 years back, is not.
+    A number without modulus 11 is valid (issued since 2007); a birth date to come, or 126 years
+    back, is not.
     """
     if _CONSTRUCTED.fullmatch(value):
         return Kind.CONSTRUCTED if _some_date(value) else Kind.INVALID
@@ -86,7 +97,8 @@ def mask(value: str) -> str:
 def looks_like_cpr(text: str, *, apart: bool = False) -> bool:
     """Say whether something in ``text`` reads as a CPR number: replacement numbers, spaced ones, any script's digits.
 
-    With ``apart`` it must not run on into letters: of ids of 40 random hex digits one in 360 holds such a run.
+    With ``apart`` it must not run on into letters: of ids of 40 random hex digits one in 360 holds
+    such a run.
     """
     return (_APART if apart else _SHAPED).search(_plain(text)) is not None
 

@@ -19,25 +19,39 @@ from broker.core.values import NSIS, level
 PROFESSIONAL: Final = "https://data.gov.dk/model/core/eid/professional/"
 BORN: Final = "schacDateOfBirth"
 _VERSION: Final = re.compile(r"(OIO|DK)-SAML-([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3})*")
-# The oldest of each series whose names a map of ours knows; newer ones have changed no name (OIOSAML 4.0.0).
+# The oldest of each series whose names a map of ours knows; newer ones have changed no name
+# (OIOSAML 4.0.0).
 _OLDEST: Final = {"OIO": (3, 0), "DK": (2, 0)}
 _PARTS: Final = ("ial", "aal")
 _LOA: Final = "loa"
-# What names a company under whatever profile's names: the last part of a Name, in small letters (OIOSAML 2 and WAYF).
+# What names a company under whatever profile's names: the last part of a Name, in small letters
+# (OIOSAML 2 and WAYF).
 _COMPANY: Final = frozenset(
-    {"cvr", "rid", "cvrnumberidentifier", "ridnumberidentifier", "productionunitidentifier", "senumberidentifier"}
+    {
+        "cvr",
+        "rid",
+        "cvrnumberidentifier",
+        "ridnumberidentifier",
+        "productionunitidentifier",
+        "senumberidentifier",
+    }
 )
 _EMPLOYEE: Final = re.compile(r"(?i)\b(CVR|RID):[0-9]{8}")
 
 
 def admitted(
-    reading: Reading, said: Sequence[WireAttribute], name_id: str | None, upstream: Upstream, today: date
+    reading: Reading,
+    said: Sequence[WireAttribute],
+    name_id: str | None,
+    upstream: Upstream,
+    today: date,
 ) -> Reading:
     """Give the reading of a private person, completed, of a level that ``upstream`` takes.
 
-    ``said`` is what stood in the assertion. AttributesRefused with ``company_identity`` for who logged in for a
-    company, ``spec_version`` for an assertion of no version that we know or newer, ``level_missing`` without a level
-    that we know, ``level_too_low`` below ``upstream.least``: whatever was asked, what came back decides.
+    ``said`` is what stood in the assertion. AttributesRefused with ``company_identity`` for who
+    logged in for a company, ``spec_version`` for an assertion of no version that we know or newer,
+    ``level_missing`` without a level that we know, ``level_too_low`` below ``upstream.least``:
+    whatever was asked, what came back decides.
     """
     _refuse_professionals(said, name_id)
     if not _known_version(reading.attributes.one("specVersion")):
@@ -53,7 +67,8 @@ def admitted(
 def completed(reading: Reading, today: date) -> Reading:
     """Give the reading with names made of one another where one is absent, and the date of birth as WAYF writes it.
 
-    A CPR number says the date of birth more surely than the attribute does; a date that no calendar has is withheld.
+    A CPR number says the date of birth more surely than the attribute does; a date that no calendar
+    has is withheld.
     """
     attributes, withheld = dict(reading.attributes), reading.withheld
     full, given, family = (reading.attributes.one(name) for name in ("cn", "gn", "sn"))
@@ -61,7 +76,9 @@ def completed(reading: Reading, today: date) -> Reading:
         full = f"{given} {family}"
     first, _, last = (full or "").rpartition(" ")
     names = {"cn": full, "gn": given or first, "sn": family or last, "displayName": full}
-    attributes |= {name: (value,) for name, value in names.items() if value and name not in attributes}
+    attributes |= {
+        name: (value,) for name, value in names.items() if value and name not in attributes
+    }
     if born := reading.attributes.one(BORN):
         when = _birth_date(reading.attributes.one(CPR), born, today)
         attributes[BORN] = (f"{when:%Y%m%d}",) if when else ()
@@ -97,7 +114,9 @@ def _level(reading: Reading, said: Sequence[WireAttribute], upstream: Upstream) 
     overall = reading.assurance
     if overall is None and upstream.assurance_level and came.isdisjoint({_LOA, ASSURANCE}):
         overall = level(reading.attributes.one("assuranceLevel") or "")
-    parts = (value for name in _PARTS if name in came for value in reading.attributes.get(name, ("",)))
+    parts = (
+        value for name in _PARTS if name in came for value in reading.attributes.get(name, ("",))
+    )
     found = [overall, *map(level, parts)]
     known = [each for each in found if each is not None]
     if len(known) < len(found):
@@ -111,7 +130,11 @@ def _birth_date(number: str | None, written: str, today: date) -> date | None:
     if born:
         return born
     digits = written.replace("-", "")
-    order = (digits[4:], digits[2:4], digits[:2]) if written[2:3] == "-" else (digits[:4], digits[4:6], digits[6:])
+    order = (
+        (digits[4:], digits[2:4], digits[:2])
+        if written[2:3] == "-"
+        else (digits[:4], digits[4:6], digits[6:])
+    )
     try:
         found = date(*map(int, order))
     except ValueError:

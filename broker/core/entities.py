@@ -74,10 +74,13 @@ class Upstream:
     requester_id: bool = True
     logout: Literal["ask", "always", "never"] = "ask"  # whether a logout goes on to this upstream
     force_authn: bool = False  # every AuthnRequest demands a fresh login there
-    # For classes that services ask for, those of this upstream that are as good (saml_profiles.md row 15).
+    # For classes that services ask for, those of this upstream that are as good (saml_profiles.md
+    # row 15).
     meets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least: Assurance = Assurance.SUBSTANTIAL  # profile oiosaml3: below this level nobody is let in
-    assurance_level: bool = False  # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
+    assurance_level: bool = (
+        False  # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
+    )
 
     @property
     def local(self) -> bool:
@@ -119,4 +122,6 @@ class Service:
     scope: str | None = None  # of the identifiers that we make for people; without one none is made
     requires: frozenset[str] = frozenset()  # Names on the wire that its metadata marks as required
     required: frozenset[str] | None = None  # the same in our names; None: not looked at
-    subject_id_req: str | None = None  # which of them its metadata wants: subject-id, pairwise-id, any or none
+    subject_id_req: str | None = (
+        None  # which of them its metadata wants: subject-id, pairwise-id, any or none
+    )

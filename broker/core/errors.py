@@ -25,7 +25,8 @@ REQUEST_DENIED = Status(_STATUS + "Responder", _STATUS + "RequestDenied")
 REQUEST_UNSUPPORTED = Status(_STATUS + "Requester", _STATUS + "RequestUnsupported")
 INVALID_NAME_ID_POLICY = Status(_STATUS + "Requester", _STATUS + "InvalidNameIDPolicy")
 UNKNOWN_PRINCIPAL = Status(_STATUS + "Requester", _STATUS + "UnknownPrincipal")
-# Success on top: services tell their user what stays open, where an error would tell of a failed logout.
+# Success on top: services tell their user what stays open, where an error would tell of a failed
+# logout.
 PARTIAL_LOGOUT = Status(_STATUS + "Success", _STATUS + "PartialLogout")
 
 
@@ -115,8 +116,9 @@ class TooMany(BrokerError):
 class AttributesRefused(BrokerError):
     """Attributes of a verified assertion that name no one person, or that this institution may not assert.
 
-    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, cpr_shaped, cpr_disagrees, company_identity,
-    and of the national eID itself spec_version, level_missing, level_too_low.
+    ``cause`` is a stable code: scope_mismatch, several_values, bad_value, cpr_shaped,
+    cpr_disagrees, company_identity, and of the national eID itself spec_version, level_missing,
+    level_too_low.
     """
 
     reason = "attributes_refused"
@@ -175,8 +177,8 @@ class RecipientRefused(MailUnavailable):
 class AddressRefused(BrokerError):
     """A mail address, as a person typed it, that cannot be taken.
 
-    ``cause`` is a stable code: address_empty, address_too_long, address_not_plain, address_other_domain, address_cpr,
-    address_unreachable.
+    ``cause`` is a stable code: address_empty, address_too_long, address_not_plain,
+    address_other_domain, address_cpr, address_unreachable.
     """
 
     reason = "address_refused"

@@ -26,8 +26,13 @@ BORROWER_NUMBER: Final = "borrower_number"
 # What a service gets only under its own name, never as a member of a category (design 6).
 NEVER_BY_CATEGORY: Final = frozenset({CPR, BORROWER_NUMBER})
 
-AFFILIATIONS: Final = ("eduPersonScopedAffiliation", "eduPersonAffiliation", "eduPersonPrimaryAffiliation")
-# Whom an institution has seen and keeps papers on. A list of who is not would let in every word it does not know.
+AFFILIATIONS: Final = (
+    "eduPersonScopedAffiliation",
+    "eduPersonAffiliation",
+    "eduPersonPrimaryAffiliation",
+)
+# Whom an institution has seen and keeps papers on. A list of who is not would let in every word it
+# does not know.
 _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
@@ -37,15 +42,19 @@ _Released = list[tuple[ReleasedAttribute, tuple[str, ...]]]
 def evaluate(policies: PolicySet, login: Login, service: Service, now: datetime) -> Decision:
     """Decide what ``service`` may get of the person who logged in. Total, pure, deny by default.
 
-    The order is affiliation, release entry, requirement, values (design 6). The highest precedence that matches
-    wins; ``login.intent`` may pick another that matches too, unless that one makes accounts by other ways to log in
-    only (wizard.md R05). A denial's first reason is the one to act on.
+    The order is affiliation, release entry, requirement, values (design 6). The highest precedence
+    that matches wins; ``login.intent`` may pick another that matches too, unless that one makes
+    accounts by other ways to log in only (wizard.md R05). A denial's first reason is the one to act
+    on.
     """
     matched, near = affiliations(policies, login, now.date())
     if not matched:
         return _denied(policies, login, (Reason("no_affiliation"), *near), mismatch=login.intent)
     picked = (found for found in matched if found[0].affiliation == login.intent)
-    wanted = next((found for found in picked if found is matched[0] or _comes_by(found[0].require, login)), None)
+    wanted = next(
+        (found for found in picked if found is matched[0] or _comes_by(found[0].require, login)),
+        None,
+    )
     policy, alternative = wanted or matched[0]
     mismatch = login.intent if login.intent and not wanted else None
     release = _entry(policy, service)
@@ -99,7 +108,8 @@ def _denied(
 def _entry(policy: Policy, service: Service) -> Release | None:
     """Find the entry of the service's own name, else, of those of its categories, the one that lists the least.
 
-    A name beats a category (design 6); of several categories the one with the least data counts (REFEDS, row 43).
+    A name beats a category (design 6); of several categories the one with the least data counts
+    (REFEDS, row 43).
     """
     named = next((each for each in policy.releases if each.service == service.name), None)
     by_category = (each for each in policy.releases if each.service in service.categories)
@@ -138,15 +148,22 @@ def _comes_by(require: Requirement, login: Login) -> bool:
 def _may_lower(policy: Policy, login: Login) -> bool:
     """Say whether the login tells that a category is one's no longer (wizard.md R47): the university's own words do.
 
-    An affiliation that a fault withheld may have been the very one that the person still has. So may one that no
-    policy lists: a student of a department, or one whom only the primary affiliation calls a student, has not left.
+    An affiliation that a fault withheld may have been the very one that the person still has. So
+    may one that no policy lists: a student of a department, or one whom only the primary
+    affiliation calls a student, has not left.
     """
     lowers = policy.borrower.lowers if policy.borrower else None
-    told = lowers is not None and login.upstream in lowers.by and login.withheld.isdisjoint(AFFILIATIONS)
+    told = (
+        lowers is not None
+        and login.upstream in lowers.by
+        and login.withheld.isdisjoint(AFFILIATIONS)
+    )
     return told and _roles(login).isdisjoint(_IN_PERSON)
 
 
-def _filtered(release: Release, login: Login, service: Service) -> tuple[_Released, tuple[Fate, ...]]:
+def _filtered(
+    release: Release, login: Login, service: Service
+) -> tuple[_Released, tuple[Fate, ...]]:
     """Give the listed attributes with the values that may leave, and the fate of every attribute of the person."""
     released: _Released = []
     fates = {name: Fate(name, "not_listed", release.place) for name in login.attributes}
@@ -163,32 +180,47 @@ def _leaving(
 ) -> tuple[tuple[str, ...] | None, str]:
     if listed.name in NEVER_BY_CATEGORY and release.service != service.name:
         return None, "not_by_category"
-    if release.service == CODE_OF_CONDUCT and service.required is not None and listed.name not in service.required:
+    if (
+        release.service == CODE_OF_CONDUCT
+        and service.required is not None
+        and listed.name not in service.required
+    ):
         return None, "not_required"
     if listed.name == BORROWER_NUMBER:
         return (), "released"  # its value is the library system's, put in when it is known
     if listed.name in subject_ids.MINTED:
         unfit = subject_ids.kept(listed.name, service, {each.name for each in release.attributes})
-        return (None, unfit) if unfit else ((), "released")  # as above: ours, and never an upstream's
+        return (
+            (None, unfit) if unfit else ((), "released")
+        )  # as above: ours, and never an upstream's
     values = _of(login.attributes, listed.name)
     if not values:
         return None, "not_sent"
     if listed.name == CPR and (kept := _cpr_kept(login, service)):
         return None, kept
-    leaving = tuple(value for value in values if allowed(value, listed.values)) if listed.values else values
+    leaving = (
+        tuple(value for value in values if allowed(value, listed.values))
+        if listed.values
+        else values
+    )
     if not leaving:
         return None, "value_not_allowed"
     return leaving, "released" if len(leaving) == len(values) else "released_in_part"
 
 
 def _roles(login: Login) -> set[str]:
-    return {value.partition("@")[0].casefold() for name in AFFILIATIONS for value in _of(login.attributes, name)}
+    return {
+        value.partition("@")[0].casefold()
+        for name in AFFILIATIONS
+        for value in _of(login.attributes, name)
+    }
 
 
 def _cpr_kept(login: Login, service: Service) -> str | None:
     """Say why the CPR stays here (invariant 4): it goes only to a named controller, encrypted, and only if real.
 
-    A replacement or constructed number must not pass for a CPR, and on the wire nothing would tell them apart.
+    A replacement or constructed number must not pass for a CPR, and on the wire nothing would tell
+    them apart.
     """
     if service.controller is None:
         return "no_controller"
@@ -207,8 +239,8 @@ def _of(attributes: Attributes, name: str) -> tuple[str, ...]:
 def _known_in_person(login: Login) -> bool:
     """Say whether the person may be taken for the owner of the CPR: not self-asserted, and a member of the house.
 
-    Who comes without any affiliation has none to show, as at a national eID, and is then known by its level alone;
-    one that was withheld is no such silence.
+    Who comes without any affiliation has none to show, as at a national eID, and is then known by
+    its level alone; one that was withheld is no such silence.
     """
     if login.assurance is None or login.assurance is Assurance.SELF_ASSERTED:
         return False

@@ -52,7 +52,8 @@ class Kind(StrEnum):
     PERSON_ERASED = "person_erased"
 
 
-# What lets something leave or be made: it is written down, through to the disk, or it does not happen.
+# What lets something leave or be made: it is written down, through to the disk, or it does not
+# happen.
 REQUIRED: Final = frozenset({Kind.RELEASED, Kind.ENROLMENT_WANTED})
 
 
@@ -69,10 +70,11 @@ _ENDS: Final = {State.CASE: Kind.ENROLMENT_CASE, State.GIVEN_UP: Kind.ENROLMENT_
 class Event:
     """One event; every fact is a code, a name of configuration, a reference or a count.
 
-    ``person`` is the random id of ``Person`` and ``borrower`` a borrower number: the trail keeps neither, but a
-    pseudonym, sealed under a key of this person's (with ``reference``, where there is one of them). ``policy`` is file
-    and line of the rule that decided, ``attributes`` the canonical names of what leaves, ``about`` an id of ours: of
-    the receipt, the enrolment or the logout.
+    ``person`` is the random id of ``Person`` and ``borrower`` a borrower number: the trail keeps
+    neither, but a pseudonym, sealed under a key of this person's (with ``reference``, where there
+    is one of them). ``policy`` is file and line of the rule that decided, ``attributes`` the
+    canonical names of what leaves, ``about`` an id of ours: of the receipt, the enrolment or the
+    logout.
     """
 
     kind: Kind
@@ -115,7 +117,11 @@ NO_TRAIL: Final = NoTrail()
 
 
 def of_login(
-    kind: Kind, at: datetime, transaction: Transaction, decision: Decision | None = None, **more: Any
+    kind: Kind,
+    at: datetime,
+    transaction: Transaction,
+    decision: Decision | None = None,
+    **more: Any,
 ) -> Event:
     """Give the event with what is known of a login; ``more`` are further facts of ``Event``."""
     authentication = transaction.authentication
@@ -130,17 +136,26 @@ def of_login(
     )
     if decision is not None:
         event = replace(
-            event, affiliation=decision.affiliation, policy=_place(decision), digest=decision.digest[:12] or None
+            event,
+            affiliation=decision.affiliation,
+            policy=_place(decision),
+            digest=decision.digest[:12] or None,
         )
     return replace(event, **more)
 
 
-def of_enrolment(before: Enrolment, after: Enrolment, person: str, at: datetime) -> tuple[Event, ...]:
+def of_enrolment(
+    before: Enrolment, after: Enrolment, person: str, at: datetime
+) -> tuple[Event, ...]:
     """Give what an attempt at an enrolment came to: done, a case, given up, and whether a PIN was mailed."""
     plain = Event(Kind.PIN_MAILED, at, person=person, about=after.id)
     found = []
     if after.state is State.DONE and before.state is not State.DONE:
-        outcome = _OUTCOMES.get(after.outcome, Kind.ENROLMENT_ADOPTED) if after.outcome else Kind.ENROLMENT_ADOPTED
+        outcome = (
+            _OUTCOMES.get(after.outcome, Kind.ENROLMENT_ADOPTED)
+            if after.outcome
+            else Kind.ENROLMENT_ADOPTED
+        )
         found.append(replace(plain, kind=outcome))
     if after.state in _ENDS and before.state is not after.state:
         found.append(replace(plain, kind=_ENDS[after.state], reason=after.reason))

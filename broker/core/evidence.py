@@ -9,11 +9,12 @@ from datetime import datetime
 class Link:
     """What one name of a person leads to.
 
-    ``person`` is the random id, ``number`` the borrower, ``cpr`` the pseudonym of the CPR that came with the name
-    (None: none ever did), ``confirmed`` when the two last came together; without a CPR, when the name last came.
-    ``asserted`` and ``born`` are what a name without a CPR was last said to be (of ``Asserted``), ``uuid`` the
-    pseudonym of the cprUuid that came with it. ``disputed``: another CPR or cprUuid came with the name, and staff have
-    not looked yet. ``since``: from when on the name has been this person's, where somebody held it before.
+    ``person`` is the random id, ``number`` the borrower, ``cpr`` the pseudonym of the CPR that came
+    with the name (None: none ever did), ``confirmed`` when the two last came together; without a
+    CPR, when the name last came. ``asserted`` and ``born`` are what a name without a CPR was last
+    said to be (of ``Asserted``), ``uuid`` the pseudonym of the cprUuid that came with it.
+    ``disputed``: another CPR or cprUuid came with the name, and staff have not looked yet.
+    ``since``: from when on the name has been this person's, where somebody held it before.
     """
 
     person: str
@@ -31,9 +32,9 @@ class Link:
 class Asserted:
     """What this login says of who holds a name: it may speak against a link, and never makes or finds one.
 
-    ``number`` is the pseudonym of the number (None: none came), ``real`` False for a replacement or constructed one,
-    ``born`` the pseudonym of the date of birth, ``uuid`` that of the cprUuid. ``sure``: of somebody who may be found
-    by them.
+    ``number`` is the pseudonym of the number (None: none came), ``real`` False for a replacement or
+    constructed one, ``born`` the pseudonym of the date of birth, ``uuid`` that of the cprUuid.
+    ``sure``: of somebody who may be found by them.
     """
 
     number: str | None = None
@@ -45,14 +46,18 @@ class Asserted:
 
 def strange(link: Link, asserted: Asserted | None) -> bool:
     """Say whether another cprUuid came than the link's: the register gives one to nobody else, and never a second."""
-    return asserted is not None and asserted.uuid is not None and link.uuid not in {None, asserted.uuid}
+    return (
+        asserted is not None
+        and asserted.uuid is not None
+        and link.uuid not in {None, asserted.uuid}
+    )
 
 
 def against(link: Link, asserted: Asserted | None) -> bool:
     """Say whether number or cprUuid of this login are another person's than the link's.
 
-    Who had a CPR never goes back to a replacement or constructed number, so those speak against one too. Who has one of
-    those may get a CPR, or another of them, with the same date of birth.
+    Who had a CPR never goes back to a replacement or constructed number, so those speak against one
+    too. Who has one of those may get a CPR, or another of them, with the same date of birth.
     """
     if asserted is None or strange(link, asserted):
         return asserted is not None
@@ -73,8 +78,8 @@ def agrees(linked: str, link: Link | None, carries: Callable[[str], bool]) -> bo
 def noted(link: Link, asserted: Asserted | None) -> Link:
     """Give the link with what a login said that did not speak against it.
 
-    A name that leads to a CPR's borrower learns a cprUuid only of who may be found by it: what anybody may have typed
-    must not part the borrower from the name.
+    A name that leads to a CPR's borrower learns a cprUuid only of who may be found by it: what
+    anybody may have typed must not part the borrower from the name.
     """
     if asserted is None:
         return link

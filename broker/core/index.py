@@ -21,7 +21,11 @@ class Index:
     def of(cls, matches: Sequence[Sequence[Sequence[Named]]]) -> "Index":
         """Put each alternative of each match under its rarest condition; one without conditions fits anyone."""
         common = Counter(
-            (name, value) for match in matches for each in match for name, found in each for value in found
+            (name, value)
+            for match in matches
+            for each in match
+            for name, found in each
+            for value in found
         )
         exact: dict[tuple[str, str], list[int]] = defaultdict(list)
         fronts: dict[tuple[str, str], list[int]] = defaultdict(list)
@@ -30,7 +34,9 @@ class Index:
             if not conditions:
                 anyone.append(at)
                 continue
-            name, values = min(conditions, key=lambda named: sum(common[named[0], value] for value in named[1]))
+            name, values = min(
+                conditions, key=lambda named: sum(common[named[0], value] for value in named[1])
+            )
             for value in values:
                 (fronts if value.endswith("*") else exact)[name, value.removesuffix("*")].append(at)
         lengths: dict[str, set[int]] = defaultdict(set)

@@ -125,7 +125,10 @@ We never ask for the code in a mail or on the telephone.
     ),
 }
 _SOMEBODY: Final = {"da": "En person", "en": "Somebody"}
-_QUESTIONS: Final = {"da": "Spørgsmål? Kontakt {contact}\n\n", "en": "Questions? Contact {contact}\n\n"}
+_QUESTIONS: Final = {
+    "da": "Spørgsmål? Kontakt {contact}\n\n",
+    "en": "Questions? Contact {contact}\n\n",
+}
 _LIBRARY: Final = {"da": "biblioteket", "en": "the library"}
 _LONGEST_NAME: Final = 60
 
@@ -133,7 +136,8 @@ _LONGEST_NAME: Final = 60
 def named(asserted: str) -> str:
     """Give a person's name as it may stand in a letter: one line of letters, hyphens and apostrophes, 60 at most.
 
-    A name is what some upstream says; an address or a number in it would be mailed to a stranger in our name.
+    A name is what some upstream says; an address or a number in it would be mailed to a stranger in
+    our name.
     """
     words = re.sub(r"[^\w '’-]|[\d_]", " ", asserted).split()
     return " ".join(words)[:_LONGEST_NAME].strip()
@@ -143,7 +147,8 @@ def named(asserted: str) -> str:
 class Letters:
     """What every letter says: the library's name, the address of ``/pin``, and whom to ask.
 
-    Without a name it is "the library" in the letter's language; without somebody to ask, no letter says to.
+    Without a name it is "the library" in the letter's language; without somebody to ask, no letter
+    says to.
     """
 
     library: str

@@ -8,10 +8,15 @@ from broker.core.transaction import AuthnRequest
 from broker.core.values import said
 
 LOA: Final = "https://data.gov.dk/concept/core/nsis/loa"
-_NSIS: Final = {f"{LOA}/" + each.name.capitalize(): each for each in Assurance if each is not Assurance.SELF_ASSERTED}
+_NSIS: Final = {
+    f"{LOA}/" + each.name.capitalize(): each
+    for each in Assurance
+    if each is not Assurance.SELF_ASSERTED
+}
 
 _CLASSES: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:"
-# One factor or none: a password, a line, an address, or that there was a session (saml-authn-context 3.4).
+# One factor or none: a password, a line, an address, or that there was a session
+# (saml-authn-context 3.4).
 _WEAK: Final = frozenset(
     {
         "https://refeds.org/profile/sfa",
@@ -48,22 +53,26 @@ def nsis(level: Assurance) -> str:
     return f"{LOA}/" + max(level, Assurance.LOW).name.capitalize()
 
 
-# For a class that services ask for, the classes of an upstream that are as good; what nobody configured is not.
+# For a class that services ask for, the classes of an upstream that are as good; what nobody
+# configured is not.
 Meets = Mapping[str, tuple[str, ...]]
 
 
 def answer(request: AuthnRequest, came: str | None, meets: Meets) -> str | None:
     """Give the class that the service is told, or None where ``came`` is none that it asked for.
 
-    It is what came, or the class asked for that ``meets`` says is met by it; never another because it was asked for
-    (saml-core 3.3.2.2.1, saml_profiles.md rows 15, 28 and 49). "" stands for a class that the upstream did not name.
+    It is what came, or the class asked for that ``meets`` says is met by it; never another because
+    it was asked for (saml-core 3.3.2.2.1, saml_profiles.md rows 15, 28 and 49). "" stands for a
+    class that the upstream did not name.
     """
     given = came or ""
     if not request.authn_contexts:
         return given
     if given in request.authn_contexts:
         return None if request.comparison == "better" else given
-    if request.comparison != "exact" and _in_order(given, request.authn_contexts, request.comparison):
+    if request.comparison != "exact" and _in_order(
+        given, request.authn_contexts, request.comparison
+    ):
         return given
     if request.comparison == "better":
         return None
@@ -72,13 +81,18 @@ def answer(request: AuthnRequest, came: str | None, meets: Meets) -> str | None:
 
 def asked(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
     """Give the classes to ask an upstream for, in its own words."""
-    return tuple(dict.fromkeys(each for wanted in request.authn_contexts for each in meets.get(wanted, (wanted,))))
+    return tuple(
+        dict.fromkeys(
+            each for wanted in request.authn_contexts for each in meets.get(wanted, (wanted,))
+        )
+    )
 
 
 def to_ask(request: AuthnRequest, least: Assurance, meets: Meets) -> Assurance | None:
     """Give the level to demand of an upstream that knows NSIS levels only: the lowest, from ``least``, that will do.
 
-    None where none would: what a service writes is never passed on as it stands (saml_profiles.md row 15).
+    None where none would: what a service writes is never passed on as it stands (saml_profiles.md
+    row 15).
     """
     doing = (each for name, each in _NSIS.items() if answer(request, name, meets) is not None)
     return min((each for each in doing if each >= least), default=None)
@@ -91,4 +105,8 @@ def _in_order(came: str, wanted: tuple[str, ...], comparison: str) -> bool:
     if level is None or not levels or any(each is None for each in levels):
         return False
     known = [each for each in levels if each is not None]
-    return {"minimum": level >= min(known), "maximum": level <= max(known), "better": level > max(known)}[comparison]
+    return {
+        "minimum": level >= min(known),
+        "maximum": level <= max(known),
+        "better": level > max(known),
+    }[comparison]

@@ -35,7 +35,9 @@ class LogoutRequest:
     peer: Peer
     id: str
     name_id: NameID
-    indexes: tuple[str, ...] = ()  # none: every session of this principal with this peer (core 3.7.1)
+    indexes: tuple[
+        str, ...
+    ] = ()  # none: every session of this principal with this peer (core 3.7.1)
     relay_state: str | None = None
     asynchronous: bool = False  # the peer wants no LogoutResponse
 
@@ -108,9 +110,9 @@ Turn = Ask | Send | Wait | Finish
 class Logout:
     """A logout under way, bound to the browser whose cookies b it came with.
 
-    ``found`` is whether the request named a session, ``left`` whether it leaves others of that session open that this
-    browser cannot reach, ``going`` whether the person has said how much is to be ended, ``told`` whether the audit
-    trail has how it ended.
+    ``found`` is whether the request named a session, ``left`` whether it leaves others of that
+    session open that this browser cannot reach, ``going`` whether the person has said how much is
+    to be ended, ``told`` whether the audit trail has how it ended.
     """
 
     id: str
@@ -131,18 +133,26 @@ class Logout:
 
     def ready(self) -> "Logout":
         """Go on at once where there is nothing that the person is asked about."""
-        return replace(self, going=all(each.always for each in self.participants if each.state is State.OPEN))
+        return replace(
+            self, going=all(each.always for each in self.participants if each.state is State.OPEN)
+        )
 
     def chosen(self, scope: Scope) -> "Logout":
         """Take the person's word on how much is to be ended; it counts once."""
         if self.going:
             return self
         kept = {"all": (), "services": ("upstream",), "none": ("service", "upstream")}[scope]
-        return replace(self, going=True, participants=tuple(_kept(each, kept) for each in self.participants))
+        return replace(
+            self, going=True, participants=tuple(_kept(each, kept) for each in self.participants)
+        )
 
     def asked(self, participant: Participant, request: str) -> "Logout":
         """Record the LogoutRequest that is about to be sent, unless another tab has sent one meanwhile."""
-        return self._now(participant, State.ASKED, request) if participant in self.participants else self
+        return (
+            self._now(participant, State.ASKED, request)
+            if participant in self.participants
+            else self
+        )
 
     def awaits(self, response: LogoutResponse) -> Participant | None:
         """Find the participant that a response comes from: asked, by the very request that it answers."""
@@ -150,7 +160,9 @@ class Logout:
             (
                 each
                 for each in self.participants
-                if each.state is State.ASKED and each.request == response.in_response_to and each.peer == response.peer
+                if each.state is State.ASKED
+                and each.request == response.in_response_to
+                and each.peer == response.peer
             ),
             None,
         )
@@ -168,17 +180,30 @@ class Logout:
         return self._unanswered(request, State.OPEN)
 
     def _unanswered(self, request: str, state: State) -> "Logout":
-        asked = (each for each in self.participants if each.request == request and each.state is State.ASKED)
+        asked = (
+            each
+            for each in self.participants
+            if each.request == request and each.state is State.ASKED
+        )
         found = next(asked, None)
         return self._now(found, state, request) if found else self
 
     def _now(self, participant: Participant, state: State, request: str | None) -> "Logout":
         changed = replace(participant, state=state, request=request)
-        return replace(self, participants=tuple(changed if each == participant else each for each in self.participants))
+        return replace(
+            self,
+            participants=tuple(
+                changed if each == participant else each for each in self.participants
+            ),
+        )
 
 
 def _kept(participant: Participant, sides: tuple[str, ...]) -> Participant:
-    if participant.state is State.OPEN and not participant.always and participant.peer.side in sides:
+    if (
+        participant.state is State.OPEN
+        and not participant.always
+        and participant.peer.side in sides
+    ):
         return replace(participant, state=State.KEPT)
     return participant
 
@@ -188,7 +213,9 @@ def next_turn(logout: Logout) -> Turn:
     waiting = [each for each in logout.participants if each.state is State.ASKED]
     if waiting:
         return Wait(waiting[0])
-    still = sorted((each for each in logout.participants if each.state is State.OPEN), key=_upstream)
+    still = sorted(
+        (each for each in logout.participants if each.state is State.OPEN), key=_upstream
+    )
     if still:
         return Send(still[0]) if logout.going else Ask()
     return Finish(status(logout), remains(logout))
@@ -201,17 +228,22 @@ def _upstream(participant: Participant) -> bool:
 def status(logout: Logout) -> Status:
     """Give the status for the one that asked: Success only where every session participant was ended.
 
-    An upstream's session is the upstream's: left alone by choice or by configuration it does not count, but one that
-    was to be asked and did not end, or could not be asked, does (saml_profiles.md row 34).
+    An upstream's session is the upstream's: left alone by choice or by configuration it does not
+    count, but one that was to be asked and did not end, or could not be asked, does
+    (saml_profiles.md row 34).
     """
     if not logout.found:
         return UNKNOWN_PRINCIPAL
     over = all(
-        each.state is State.ENDED or (_upstream(each) and each.state is State.KEPT) for each in logout.participants
+        each.state is State.ENDED or (_upstream(each) and each.state is State.KEPT)
+        for each in logout.participants
     )
     return SUCCESS if over and not logout.left else PARTIAL_LOGOUT
 
 
 def remains(logout: Logout) -> bool:
     """Say whether something stays open against the person's will, or that nobody has told them of."""
-    return any(each.state in {State.FAILED, State.SILENT, State.UNREACHABLE} for each in logout.participants)
+    return any(
+        each.state in {State.FAILED, State.SILENT, State.UNREACHABLE}
+        for each in logout.participants
+    )

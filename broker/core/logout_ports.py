@@ -18,7 +18,9 @@ class LogoutRefused(MessageRefused):
 class LogoutFace(Protocol):
     """Our single logout service, on both sides; ``upstream`` names the side's address, None for the services'."""
 
-    def read_redirect(self, upstream: str | None, query: str, now: datetime) -> LogoutRequest | LogoutResponse:
+    def read_redirect(
+        self, upstream: str | None, query: str, now: datetime
+    ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-Redirect, from the raw query string; MessageRefused names the check."""
         ...
 
@@ -32,7 +34,9 @@ class LogoutFace(Protocol):
         """Give the URL or the form that takes our signed LogoutRequest to a participant."""
         ...
 
-    def respond(self, request: LogoutRequest, response_id: str, status: Status, now: datetime) -> str | PostForm | None:
+    def respond(
+        self, request: LogoutRequest, response_id: str, status: Status, now: datetime
+    ) -> str | PostForm | None:
         """Give the URL or the form that takes our signed LogoutResponse to who asked; None where it has no place."""
         ...
 

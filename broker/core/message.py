@@ -9,9 +9,10 @@ from typing import Protocol
 class Message:
     """A message exactly as it went or came, and who brought it.
 
-    ``wire`` is the query of a Redirect, signature and all, or the message in a form; ``assertion`` what was
-    encrypted in it, which its signature is over. ``outcome`` is "sent", "accepted", "refused by the upstream" or the
-    check that refused it; ``request`` the request's id and ``reference`` the login's on pages and in other logs.
+    ``wire`` is the query of a Redirect, signature and all, or the message in a form; ``assertion``
+    what was encrypted in it, which its signature is over. ``outcome`` is "sent", "accepted",
+    "refused by the upstream" or the check that refused it; ``request`` the request's id and
+    ``reference`` the login's on pages and in other logs.
     """
 
     kind: str  # AuthnRequest | Response | LogoutRequest | LogoutResponse

@@ -16,8 +16,8 @@ def cpr_of(
 ) -> tuple[str | None, str]:
     """Give the one CPR number and its kind; why there is none to use is added to ``withheld``.
 
-    A value is bare or has the prefix of schacPersonalUniqueID. AttributesRefused where two differ, for choosing could
-    pick another person's.
+    A value is bare or has the prefix of schacPersonalUniqueID. AttributesRefused where two differ,
+    for choosing could pick another person's.
     """
     said = tuple(values)
     if said and CPR not in institution.may_assert:

@@ -3,7 +3,9 @@
 from unicodedata import category
 
 _UNSEEN = "Cf"  # zero-width spaces and joiners, direction marks, soft hyphens
-_HYPHENS = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2212"), "-")  # what word processors make of one
+_HYPHENS = dict.fromkeys(
+    map(ord, "\u2010\u2011\u2012\u2013\u2212"), "-"
+)  # what word processors make of one
 
 
 def bare(text: str) -> str:
@@ -14,6 +16,7 @@ def bare(text: str) -> str:
 def compact(text: str) -> str:
     """Give ``text`` without spaces and without characters of no width, and with every hyphen a plain one.
 
-    A mail program or a word processor adds them to what is copied from it; nobody can see them to take them away.
+    A mail program or a word processor adds them to what is copied from it; nobody can see them to
+    take them away.
     """
     return "".join(bare(text).split()).translate(_HYPHENS)

@@ -12,7 +12,8 @@ from broker.core.pasted import bare, compact
 _DIGITS: Final = "0123456789"
 _FOUR: Final = re.compile(r"[0-9]{4}")
 _CPR: Final = re.compile(r"([0-9]{6})-?([0-9]{4})")
-# Never nine digits: a CPR number that a spreadsheet has robbed of its first nought is no borrower number to be shown.
+# Never nine digits: a CPR number that a spreadsheet has robbed of its first nought is no borrower
+# number to be shown.
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,6}")
 _FEW: Final = 5  # digits that are no date of birth yet
 _LONGEST: Final = 40
@@ -64,7 +65,8 @@ def whose(typed: str) -> str | None:
 def shown_again(typed: str) -> str:
     """Give what of a number that somebody typed may stand in its field again: nothing that could be a CPR number.
 
-    Nor a mistyped one, which is not ten digits: not even to whoever has just typed it (invariant 4).
+    Nor a mistyped one, which is not ten digits: not even to whoever has just typed it (invariant
+    4).
     """
     digits = whose(typed)
     if digits is not None:

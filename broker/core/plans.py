@@ -4,20 +4,37 @@ from dataclasses import replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrower import Borrower, Case, Change, Create, Enrolment, Gone, Nothing, Outcome, Plan, Wish, amiss
+from broker.core.borrower import (
+    Borrower,
+    Case,
+    Change,
+    Create,
+    Enrolment,
+    Gone,
+    Nothing,
+    Outcome,
+    Plan,
+    Wish,
+    amiss,
+)
 
 _RENEW_BELOW_DAYS: Final = 180
 
 
 def plan(
-    found: tuple[Borrower, ...], wish: Wish, linked: str | None, today: date, temporary: Borrower | None = None
+    found: tuple[Borrower, ...],
+    wish: Wish,
+    linked: str | None,
+    today: date,
+    temporary: Borrower | None = None,
 ) -> Plan:
     """Say what must be done so that exactly one borrower is as ``wish`` has it (invariant 6).
 
-    ``found`` are all borrowers that match the CPR, or the one of the number that stands for it; ``linked`` is the
-    number a remembered link names, ``temporary`` the borrower that ``wish.temporary`` names, None where it is gone.
-    Two matches, a link that names another borrower than the CPR finds, one with another date of birth, or a temporary
-    borrower beside the CPR's own is a Case.
+    ``found`` are all borrowers that match the CPR, or the one of the number that stands for it;
+    ``linked`` is the number a remembered link names, ``temporary`` the borrower that
+    ``wish.temporary`` names, None where it is gone. Two matches, a link that names another borrower
+    than the CPR finds, one with another date of birth, or a temporary borrower beside the CPR's own
+    is a Case.
     """
     adopting = wish.temporary if wish.cpr else None
     reason = amiss(found, wish.cpr, None if linked == adopting else linked)
@@ -42,9 +59,15 @@ def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | C
 
 def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
     # A process that died while it gave the CPR has left the category for last.
-    adopted = wish.cpr is not None and borrower.number == wish.temporary and borrower.category in wish.adopts
+    adopted = (
+        wish.cpr is not None
+        and borrower.number == wish.temporary
+        and borrower.category in wish.adopts
+    )
     moved = adopted or wish.moves(borrower.category)
-    longer = borrower.category == wish.category and _expires_soon(borrower.expires, wish.expires, today)
+    longer = borrower.category == wish.category and _expires_soon(
+        borrower.expires, wish.expires, today
+    )
     fields = _fields(borrower, wish)
     if not (moved or longer or fields):
         return Nothing(borrower.number)
@@ -108,7 +131,13 @@ def would(observed: Enrolment, planned: Plan) -> Enrolment:
             return replace(observed, number=number, outcome=Outcome.UNCHANGED)
         case Create(wish):
             names = tuple(each.name for each in wish.fields)
-            return replace(observed, outcome=Outcome.CREATED, category=wish.category, expires=wish.expires, would=names)
+            return replace(
+                observed,
+                outcome=Outcome.CREATED,
+                category=wish.category,
+                expires=wish.expires,
+                would=names,
+            )
         case Change(number, fields, category, expires, cpr):
             changed = replace(observed, number=number, category=category, expires=expires)
             made = Outcome.ADOPTED if cpr else Outcome.UPGRADED

@@ -21,8 +21,8 @@ NameIDKind = Literal["persistent", "transient"]
 class Condition:
     """One line of an alternative: ``name`` (an attribute, "upstream" or "assurance") has one of ``values``.
 
-    A value is exact or ends in ``*``; for "assurance" the single value is the least level. A condition that cannot
-    be evaluated does not match.
+    A value is exact or ends in ``*``; for "assurance" the single value is the least level. A
+    condition that cannot be evaluated does not match.
     """
 
     name: str
@@ -144,13 +144,18 @@ class PolicySet:
     digest: str
     warnings: tuple[Fault, ...] = ()
     index: Index = field(init=False, repr=False, compare=False)
-    provable: frozenset[str] = field(init=False, repr=False, compare=False)  # upstreams where a proof can matter
+    provable: frozenset[str] = field(
+        init=False, repr=False, compare=False
+    )  # upstreams where a proof can matter
 
     def __post_init__(self) -> None:
         ordered = tuple(sorted(self.policies, key=lambda each: -each.precedence))
         object.__setattr__(self, "policies", ordered)
         matches = [
-            [[(c.name, c.values) for c in each.conditions if c.name != "assurance"] for each in policy.match]
+            [
+                [(c.name, c.values) for c in each.conditions if c.name != "assurance"]
+                for each in policy.match
+            ]
             for policy in ordered
         ]
         object.__setattr__(self, "index", Index.of(matches))
@@ -160,15 +165,20 @@ class PolicySet:
             for conditions in policy
             if any(name.endswith("_domain") for name, _ in conditions)
         )
-        object.__setattr__(self, "provable", frozenset(name for each in proving for name in each.get("upstream", ())))
+        object.__setattr__(
+            self,
+            "provable",
+            frozenset(name for each in proving for name in each.get("upstream", ())),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
     """All that a policy may look at: how the person came, what is known, what they meant to be.
 
-    ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or "none"),
-    ``borrower`` whether the person's borrower is known (None: not looked up yet), ``withheld`` what a fault kept back.
+    ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or
+    "none"), ``borrower`` whether the person's borrower is known (None: not looked up yet),
+    ``withheld`` what a fault kept back.
     """
 
     upstream: str
@@ -209,11 +219,12 @@ class Fate:
 class Decision:
     """The answer: effect, who the person is, the release entry that decided, and each attribute's fate.
 
-    ``released`` holds the attributes with the values that may leave, in the order of the file, before renaming;
-    ``borrower_number`` is listed with no value until the borrower is known. ``may_find_by_cpr`` is False where the
-    person is self-asserted or no member of the house: such a person finds no borrower by CPR (design 5).
-    ``may_create`` says that all is met which enrolling by oneself needs, ``may_lower`` that the login came by a way
-    which may lower a category, that no policy of higher precedence matched it, and that no affiliation was withheld.
+    ``released`` holds the attributes with the values that may leave, in the order of the file,
+    before renaming; ``borrower_number`` is listed with no value until the borrower is known.
+    ``may_find_by_cpr`` is False where the person is self-asserted or no member of the house: such a
+    person finds no borrower by CPR (design 5). ``may_create`` says that all is met which enrolling
+    by oneself needs, ``may_lower`` that the login came by a way which may lower a category, that no
+    policy of higher precedence matched it, and that no affiliation was withheld.
     """
 
     effect: Effect

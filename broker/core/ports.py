@@ -10,13 +10,20 @@ from broker.core.errors import Status
 from broker.core.events import Event
 from broker.core.release import Disclosure
 from broker.core.sessions import NameID
-from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding, UpstreamRefusal
+from broker.core.transaction import (
+    Authentication,
+    AuthnRequest,
+    Issued,
+    Outstanding,
+    UpstreamRefusal,
+)
 
 
 class Key(NamedTuple):
     """Names one record; ``group`` is the unit of atomicity and listing, nothing is atomic across groups."""
 
-    kind: str  # transaction, arrival, spent, receipt, enrolment, session, ended, logout, link, proof, counter
+    # transaction, arrival, spent, receipt, enrolment, session, ended, logout, link, proof, counter
+    kind: str
     group: str
     name: str = ""
 
@@ -41,10 +48,13 @@ class Store(Protocol):
         """Give the record, or None where there is none or it has expired."""
         ...
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+    def put(
+        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
+    ) -> bool:
         """Compare and set: write if the present version is ``was`` (None: if absent); True if ``kept.version`` stands.
 
-        A retried put that finds its own version has succeeded. ``durable`` waits until a power cut cannot undo it.
+        A retried put that finds its own version has succeeded. ``durable`` waits until a power cut
+        cannot undo it.
         """
         ...
 
@@ -74,8 +84,8 @@ class Store(Protocol):
 class LibrarySystem(Protocol):
     """A library system that keeps borrowers (reference/library_systems.md).
 
-    Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try, ``LibraryRefused`` is not;
-    neither ever holds a personal value.
+    Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
+    ``LibraryRefused`` is not; neither ever holds a personal value.
     """
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -100,8 +110,9 @@ class LibrarySystem(Protocol):
     def change(self, change: Change, deadline: datetime) -> Borrower:
         """Set the fields, category and expiry of one borrower, and the CPR of one that had none.
 
-        The CPR goes where those of created borrowers lie, and before the category: a change that was cut short is
-        found by its CPR, and is whole after it is repeated. LibraryUnavailable where another has the number by now.
+        The CPR goes where those of created borrowers lie, and before the category: a change that
+        was cut short is found by its CPR, and is whole after it is repeated. LibraryUnavailable
+        where another has the number by now.
         """
         ...
 
@@ -112,7 +123,8 @@ class LibrarySystem(Protocol):
     def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
         """Say whether ``pin`` is the PIN of this borrower.
 
-        A number that is nobody's is False after the same calls, so that a stranger cannot tell it from a wrong PIN.
+        A number that is nobody's is False after the same calls, so that a stranger cannot tell it
+        from a wrong PIN.
         """
         ...
 
@@ -147,8 +159,9 @@ class Trail(Protocol):
     def add(self, event: Event) -> None:
         """Write one event down before what it tells of has an effect outside.
 
-        ``AuditUnavailable`` only for an event of ``events.REQUIRED`` that cannot be written: then it must not happen.
-        Of others the loss is counted and told, and nothing stops: a logout or a refusal goes on.
+        ``AuditUnavailable`` only for an event of ``events.REQUIRED`` that cannot be written: then
+        it must not happen. Of others the loss is counted and told, and nothing stops: a logout or a
+        refusal goes on.
         """
         ...
 
@@ -204,7 +217,9 @@ class ServiceFace(Protocol):
         """Give the NameID under which the assertion of ``issued`` names the person."""
         ...
 
-    def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:
+    def refuse(
+        self, request: AuthnRequest, status: Status, response_id: str, now: datetime
+    ) -> PostForm:
         """Write the signed error Response."""
         ...
 
@@ -216,7 +231,9 @@ class UpstreamFace(Protocol):
         """Give the URL that carries our signed AuthnRequest."""
         ...
 
-    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[object, str]:
+    def in_response_to(
+        self, upstream: str, fields: Sequence[tuple[str, str]]
+    ) -> tuple[object, str]:
         """Give the message, past the gate, and the request it claims to answer; nothing of it is trusted yet."""
         ...
 
@@ -233,6 +250,8 @@ class UpstreamFace(Protocol):
         """Verify what ``in_response_to`` gave, in full; MessageRefused names the check that failed."""
         ...
 
-    def error_url(self, upstream: str, code: str, reference: str, names: str, now: datetime) -> str | None:
+    def error_url(
+        self, upstream: str, code: str, reference: str, names: str, now: datetime
+    ) -> str | None:
         """Give the page where an upstream helps its own, filled in; None where it names none."""
         ...

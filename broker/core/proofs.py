@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-MAIL: Final = "mail"  # the proof of an address to write to, in any domain; every other name is a policy file's
+# the proof of an address to write to, in any domain; every other name is a policy file's
+MAIL: Final = "mail"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -26,7 +27,8 @@ class Proved:
 class Mailing:
     """A code and a link on their way to an address: for one login, for half an hour, for five tries.
 
-    ``link`` is 128 bits that only the mail holds; ``code`` is what a person types. ``until`` ends both.
+    ``link`` is 128 bits that only the mail holds; ``code`` is what a person types. ``until`` ends
+    both.
     """
 
     name: str

@@ -15,8 +15,8 @@ class Pseudonyms:
     def of(self, label: str, *parts: str) -> str:
         """Give ``key id + "." + 64 hex digits`` for ``parts`` under ``label``.
 
-        Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ; a label separates the uses, so that
-        the pseudonym of one use tells nothing in another.
+        Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ; a label separates the
+        uses, so that the pseudonym of one use tells nothing in another.
         """
         mac = hmac.new(self.key, digestmod=hashlib.sha256)
         for part in (label, *parts):

@@ -8,8 +8,11 @@ from broker.core.policy import Decision, LegalBasis
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.subject_ids import MINTED
 
-# Whose value, and not only whose name, is material: a change of it asks again (consent.md, feature table).
-_WATCHED = frozenset({"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"})
+# Whose value, and not only whose name, is material: a change of it asks again (consent.md, feature
+# table).
+_WATCHED = frozenset(
+    {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
+)
 
 # Not yet made when the person is asked: the receipt binds the name (design 3).
 BORROWER_NUMBER = "borrower_number"
@@ -46,13 +49,16 @@ class Disclosure:
 
     def shown(self, pseudonyms: Pseudonyms) -> str:
         """Give the digest of everything shown; token, receipt and assertion must agree on it (design 4a)."""
-        values = (part for item in self.items for part in (_kind(item), item.name, *self._bound(item), ""))
+        values = (
+            part for item in self.items for part in (_kind(item), item.name, *self._bound(item), "")
+        )
         return pseudonyms.of("shown", self.acs, self.name_id_format, *self._terms(), *values)
 
     def material(self, pseudonyms: Pseudonyms) -> str:
         """Give the digest of what asks again when it changes.
 
-        Names and whether each is optional, watched values, the NameID's kind, purpose, basis and controllers.
+        Names and whether each is optional, watched values, the NameID's kind, purpose, basis and
+        controllers.
         """
         parts = []
         for item in sorted(self.items, key=lambda each: each.name):
@@ -75,7 +81,8 @@ class Disclosure:
 
 
 def _kind(item: Item) -> str:
-    # An attribute that was optional and is so no longer leaves though nobody ticked it: that is another question.
+    # An attribute that was optional and is so no longer leaves though nobody ticked it: that is
+    # another question.
     return "optional" if item.optional else "always"
 
 
@@ -83,14 +90,17 @@ def _spelt(party: Controller | None) -> tuple[str, ...]:
     return (party.name.en, party.name.da, party.contact) if party else ("", "", "")
 
 
-def disclose(decision: Decision, service: Service, acs: str, giver: Controller | None) -> Disclosure:
+def disclose(
+    decision: Decision, service: Service, acs: str, giver: Controller | None
+) -> Disclosure:
     """Give what ``decision`` lets leave for ``service`` at ``acs``; the decision must permit (ValueError)."""
     release = decision.release
     if release is None:
         msg = "a decision without a release entry discloses nothing"
         raise ValueError(msg)
     items = tuple(
-        Item(listed.name, values, listed.why, listed.mask, listed.optional) for listed, values in decision.released
+        Item(listed.name, values, listed.why, listed.mask, listed.optional)
+        for listed, values in decision.released
     )
     return Disclosure(
         service=service.name,
@@ -99,7 +109,8 @@ def disclose(decision: Decision, service: Service, acs: str, giver: Controller |
         purpose=release.purpose,
         legal_basis=release.legal_basis,
         giver=giver,
-        receiver=service.controller or Controller(service.label),  # whom the page names where nobody else answers
+        receiver=service.controller
+        or Controller(service.label),  # whom the page names where nobody else answers
         items=items,
         policy=decision.digest,
     )
@@ -108,7 +119,9 @@ def disclose(decision: Decision, service: Service, acs: str, giver: Controller |
 def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
     """Put in the identifiers that we make for the person; one that is not made leaves the disclosure."""
     filled = (
-        replace(item, values=(ids[item.name],) if item.name in ids else ()) if item.name in MINTED else item
+        replace(item, values=(ids[item.name],) if item.name in ids else ())
+        if item.name in MINTED
+        else item
         for item in disclosure.items
     )
     kept = tuple(item for item in filled if item.values or item.name not in MINTED)

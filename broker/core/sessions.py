@@ -32,7 +32,8 @@ class NameID:
 class Session:
     """An assertion that left: at which service, under which names there and at the upstream, in whose browser.
 
-    ``browser`` and ``person`` together say what belongs together: on a shared computer two people use one browser.
+    ``browser`` and ``person`` together say what belongs together: on a shared computer two people
+    use one browser.
     """
 
     id: str

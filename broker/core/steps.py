@@ -32,8 +32,8 @@ class VerifyPin:
 class ProveMailbox:
     """The person shows that a mailbox is their own.
 
-    ``domains`` are those that count (none: any), ``lasts`` how long a code is good, ``suggested`` an address that the
-    upstream named, ``optional`` whether the person may go on without.
+    ``domains`` are those that count (none: any), ``lasts`` how long a code is good, ``suggested``
+    an address that the upstream named, ``optional`` whether the person may go on without.
     """
 
     name: str
@@ -92,4 +92,15 @@ class Refuse:
     decision: Decision | None = None
 
 
-Step = Choose | Authenticate | VerifyPin | ProveMailbox | OfferUpgrade | Ask | Enrol | Issue | Done | Refuse
+Step = (
+    Choose
+    | Authenticate
+    | VerifyPin
+    | ProveMailbox
+    | OfferUpgrade
+    | Ask
+    | Enrol
+    | Issue
+    | Done
+    | Refuse
+)

@@ -35,8 +35,8 @@ class Errand(StrEnum):
 class AuthnRequest:
     """What a service asked, after its message was verified; ``acs`` is one of its metadata's.
 
-    An errand that no service asked for has one too, without ``id``, ``entity_id`` and ``acs``: its ``service`` is the
-    one whose policy counts.
+    An errand that no service asked for has one too, without ``id``, ``entity_id`` and ``acs``: its
+    ``service`` is the one whose policy counts.
     """
 
     id: str
@@ -88,7 +88,9 @@ class Authentication:
     def subject(self) -> NameID | None:
         """Give the NameID as it was received, for the logout that must name it so."""
         qualifiers = (self.name_qualifier, self.sp_name_qualifier, self.sp_provided_id)
-        return NameID(self.name_id, self.name_id_format or None, *qualifiers) if self.name_id else None
+        return (
+            NameID(self.name_id, self.name_id_format or None, *qualifiers) if self.name_id else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,9 @@ class Account:
     """What is known of the borrower now: the number (None: none yet) and how the enrolment stands."""
 
     number: str | None
-    state: str  # known | none | wanted | done | case | given_up | observed | unavailable | mail_required | closed
+    # known | none | wanted | done | case | given_up | observed | unavailable | mail_required |
+    # closed
+    state: str
     outcome: str | None = None
     reason: str | None = None
     upgrade_from: str | None = None  # the category that going on would change, if the person wants
@@ -159,7 +163,9 @@ class Transaction:
     until: datetime
     request: AuthnRequest
     errand: Errand = Errand.LOGIN
-    shared: bool = False  # on a computer that others use too, there or begun there: nothing is remembered
+    shared: bool = (
+        False  # on a computer that others use too, there or begun there: nothing is remembered
+    )
     back: str | None = None  # the service to go on to after an errand
     browser: str | None = None  # pseudonym of cookie b
     intent: str | None = None
@@ -176,9 +182,13 @@ class Transaction:
     account: Account | None = None
     proofs: tuple[Proved, ...] = ()
     mailing: Mailing | None = None
-    unproved: bool = False  # the person goes on without a proof that would make them who they said they are
+    unproved: bool = (
+        False  # the person goes on without a proof that would make them who they said they are
+    )
     upgrade: bool | None = None  # the person's answer to the offer
-    temporary: str | None = None  # the borrower without a CPR that the person proved to be their own by its PIN
+    temporary: str | None = (
+        None  # the borrower without a CPR that the person proved to be their own by its PIN
+    )
     issued: Issued | None = None
 
     @property
@@ -189,15 +199,20 @@ class Transaction:
     def bound(self, browser: str, *, shared: bool = False) -> "Transaction":
         """Bind to one browser, once and for all; BrowserUnmatched if it is another's already (design 4a.1).
 
-        ``shared`` is whether others use that browser's computer too, wherever the transaction was begun: by a link that
-        somebody made elsewhere, whoever sits there would be let in by the login that the one before left open. What was
-        asked before that without ForceAuthn is answered no more, however many answers to it are under way.
+        ``shared`` is whether others use that browser's computer too, wherever the transaction was
+        begun: by a link that somebody made elsewhere, whoever sits there would be let in by the
+        login that the one before left open. What was asked before that without ForceAuthn is
+        answered no more, however many answers to it are under way.
         """
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
         asked = self.outstanding if self.forced or not shared else ()
         return replace(
-            self, browser=browser, shared=self.shared or shared, outstanding=asked, until=self.begun + LIFETIME
+            self,
+            browser=browser,
+            shared=self.shared or shared,
+            outstanding=asked,
+            until=self.begun + LIFETIME,
         )
 
     def asked(self, outstanding: Outstanding) -> "Transaction":
@@ -212,13 +227,20 @@ class Transaction:
 
     def consumed(self, request: str) -> "Transaction":
         """Take ``request`` off what may be answered."""
-        return replace(self, outstanding=tuple(each for each in self.outstanding if each.id != request))
+        return replace(
+            self, outstanding=tuple(each for each in self.outstanding if each.id != request)
+        )
 
     def authenticated_by(
         self, answer: Authentication | UpstreamRefusal, request: str, arrival: str, now: datetime
     ) -> "Transaction":
         """Add the answer to ``request`` and discard what an older one led to (design 4a.3)."""
-        plain = replace(self.cleared().consumed(request), arrival=arrival, authenticated=now, upstream=answer.upstream)
+        plain = replace(
+            self.cleared().consumed(request),
+            arrival=arrival,
+            authenticated=now,
+            upstream=answer.upstream,
+        )
         if isinstance(answer, Authentication):
             return replace(plain, authentication=answer, failure=None)
         return replace(plain, authentication=None, failure=answer)
@@ -226,7 +248,13 @@ class Transaction:
     def cleared(self) -> "Transaction":
         """Drop everything that an authentication led to."""
         return replace(
-            self.relearning(), proofs=(), mailing=None, unproved=False, upgrade=None, temporary=None, issued=None
+            self.relearning(),
+            proofs=(),
+            mailing=None,
+            unproved=False,
+            upgrade=None,
+            temporary=None,
+            issued=None,
         )
 
     def relearning(self) -> "Transaction":

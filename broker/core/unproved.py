@@ -9,8 +9,8 @@ from broker.core.policy import Alternative, Login, Policy, PolicySet, Proof
 def unproved(policies: PolicySet, login: Login, today: date) -> Proof | None:
     """Give the proof that alone keeps ``login`` from the affiliation of its intent.
 
-    None where there is no such intent or policy, where it matches already, where more than a proof is missing, and
-    where no mailbox can prove it today.
+    None where there is no such intent or policy, where it matches already, where more than a proof
+    is missing, and where no mailbox can prove it today.
     """
     policy = next((each for each in policies.policies if each.affiliation == login.intent), None)
     if policy is None:
@@ -26,7 +26,9 @@ def allowed(proof: Proof, today: date) -> tuple[str, ...]:
     return tuple(each.name for each in proof.domains if each.until is None or today <= each.until)
 
 
-def _lacking(alternative: Alternative, policy: Policy, login: Login, today: date) -> list[Proof | None]:
+def _lacking(
+    alternative: Alternative, policy: Policy, login: Login, today: date
+) -> list[Proof | None]:
     """Give the proof behind each condition that fails, None for one that no proof would mend; all None if any is."""
     lacks: list[Proof | None] = []
     for condition in alternative.conditions:
@@ -34,6 +36,13 @@ def _lacking(alternative: Alternative, policy: Policy, login: Login, today: date
             continue
         proofs = (each for each in policy.proofs if f"{each.name}{PROOF_DOMAIN}" == condition.name)
         lacks.append(
-            next((each for each in proofs if not set(allowed(each, today)).isdisjoint(condition.values)), None)
+            next(
+                (
+                    each
+                    for each in proofs
+                    if not set(allowed(each, today)).isdisjoint(condition.values)
+                ),
+                None,
+            )
         )
     return [None] if None in lacks else lacks

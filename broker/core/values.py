@@ -11,9 +11,13 @@ from broker.core.entities import Assurance
 
 # SDP-G02 promises 256 and a UTF-8 name may need more; nothing a person is called needs a page.
 _LONGEST: Final = 1024
-# Lower case only, no empty label, nothing after the last one: "au.dk." and "AU.DK" are other names than "au.dk".
-_DOMAIN: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
-# Bidirectional overrides: a name with one shows another text on the consent screen than the one that leaves.
+# Lower case only, no empty label, nothing after the last one: "au.dk." and "AU.DK" are other names
+# than "au.dk".
+_DOMAIN: Final = re.compile(
+    r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+"
+)
+# Bidirectional overrides: a name with one shows another text on the consent screen than the one
+# that leaves.
 _BIDI: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
 NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
 _LEVELS: Final = {
@@ -25,7 +29,8 @@ _LEVELS: Final = {
     "substantial": Assurance.SUBSTANTIAL,
     "high": Assurance.HIGH,
 }
-# Classes other than those of NSIS that say how surely the person is known, and the level each says at least.
+# Classes other than those of NSIS that say how surely the person is known, and the level each says
+# at least.
 _CLASSES: Final = {
     "https://refeds.org/profile/mfa": Assurance.SUBSTANTIAL,
     "http://schemas.microsoft.com/claims/multipleauthn": Assurance.SUBSTANTIAL,
@@ -38,7 +43,8 @@ _CLASSES: Final = {
 def clean(value: str) -> bool:
     """Say whether ``value`` is of bearable length and free of control characters, newlines and bidi tricks."""
     return len(value) <= _LONGEST and not any(
-        character in _BIDI or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in value
+        character in _BIDI or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+        for character in value
     )
 
 
@@ -50,7 +56,8 @@ def matches(value: str, pattern: str | None) -> bool:
 def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
     """Say whether the scope of ``value`` is one of ``scopes``, or where ``kind`` is "sub" lies below one.
 
-    The scope is what follows the one "@", or the whole of a value without one (a home organisation).
+    The scope is what follows the one "@", or the whole of a value without one (a home
+    organisation).
     """
     if kind is None:
         return True
@@ -59,7 +66,9 @@ def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
     scope = value.rpartition("@")[2]
     if not _DOMAIN.fullmatch(scope):
         return False
-    return scope in scopes or (kind == "sub" and any(scope.endswith("." + each) for each in scopes if each))
+    return scope in scopes or (
+        kind == "sub" and any(scope.endswith("." + each) for each in scopes if each)
+    )
 
 
 def carries_cpr(value: str, *, opaque: bool) -> bool:

@@ -30,15 +30,17 @@ def wish(
 ) -> Wish | None:
     """Give the wish of a permitted decision, or None where its policy makes no borrower.
 
-    ``borrower`` is the number of the borrower that is proved to be the person's, used where no CPR finds it. A login
-    by the library account wishes nothing: its category is the library's own word, and would renew itself for ever.
+    ``borrower`` is the number of the borrower that is proved to be the person's, used where no CPR
+    finds it. A login by the library account wishes nothing: its category is the library's own word,
+    and would renew itself for ever.
     """
     policy = decision.policy
     if policy is None or policy.borrower is None or _CATEGORY in attributes:
         return None
     rule = policy.borrower
     number = attributes.one("cpr") if find_by_cpr and "cpr" in rule.find_by else None
-    # A name alone may be its next holder's by now: it may lower a category, and write no name or address of theirs.
+    # A name alone may be its next holder's by now: it may lower a category, and write no name or
+    # address of theirs.
     fields = _fields(rule, attributes) if number else ()
     address = next((each.value for each in fields if each.name == "email"), None)
     return Wish(

@@ -15,7 +15,9 @@ _TIMEOUT: Final = 30
 class _Loopback(HTTPAdapter):
     """Reaches ``*.localhost`` at 127.0.0.1: browsers know that name, Python does not resolve it."""
 
-    def send(self, request: requests.PreparedRequest, *args: object, **options: object) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *args: object, **options: object
+    ) -> requests.Response:
         """Send to 127.0.0.1 under the Host that was asked for."""
         asked = request.url or ""
         parts = urlsplit(asked)
@@ -25,7 +27,9 @@ class _Loopback(HTTPAdapter):
             response: requests.Response = super().send(request, *args, **options)  # type: ignore[arg-type]
         finally:
             request.url = asked
-            del request.headers["Host"]  # or the next host of a redirect would be sent this one's cookies
+            del request.headers[
+                "Host"
+            ]  # or the next host of a redirect would be sent this one's cookies
         response.url = asked
         return response
 
@@ -46,7 +50,9 @@ class Browser:
 
     session: requests.Session = field(default_factory=requests.Session)
     page: requests.Response | None = None
-    seen: list[bytes] | None = None  # every page that was opened, where one wants to look through them
+    seen: list[bytes] | None = (
+        None  # every page that was opened, where one wants to look through them
+    )
 
     def __post_init__(self) -> None:
         """Reach every ``*.localhost`` on this machine."""
@@ -71,7 +77,9 @@ class Browser:
                 for one in each.iter("input")
                 if one.get("name") and one.get("type") == "hidden"
             }
-            buttons = tuple((one.get("name") or "", one.get("value") or "") for one in each.iter("button"))
+            buttons = tuple(
+                (one.get("name") or "", one.get("value") or "") for one in each.iter("button")
+            )
             action = urljoin(page.url, each.get("action") or page.url)
             found.append(Form(action, (each.get("method") or "get").lower(), fields, buttons))
         return tuple(found)
@@ -85,7 +93,11 @@ class Browser:
             "Origin": f"{here.scheme}://{here.netloc}",
             "Sec-Fetch-Site": "same-origin" if same else "cross-site",
         }
-        return self._opened(self.session.post(form.action, {**form.fields, **more}, headers=headers, timeout=_TIMEOUT))
+        return self._opened(
+            self.session.post(
+                form.action, {**form.fields, **more}, headers=headers, timeout=_TIMEOUT
+            )
+        )
 
     def _opened(self, page: requests.Response) -> requests.Response:
         self.page = page
@@ -96,7 +108,9 @@ class Browser:
     def mark(self) -> tuple[str | None, str | None]:
         """Give ``data-step`` and ``data-reason`` of the page."""
         main = next(html.fromstring(self._page().content).iter("main"), None)
-        return (main.get("data-step"), main.get("data-reason")) if main is not None else (None, None)
+        return (
+            (main.get("data-step"), main.get("data-reason")) if main is not None else (None, None)
+        )
 
     def _page(self) -> requests.Response:
         if self.page is None:

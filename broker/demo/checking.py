@@ -36,7 +36,9 @@ def check(running: Running, people: Sequence[Persona] = PERSONAS) -> Sequence[Re
 
 def as_json(reports: Sequence[Report]) -> dict[str, object]:
     """Give the report in the form that programs rely on (design section 4)."""
-    logins = [{name: value for name, value in asdict(each).items() if name != "ok"} for each in reports]
+    logins = [
+        {name: value for name, value in asdict(each).items() if name != "ok"} for each in reports
+    ]
     return {"logins": logins}
 
 
@@ -69,13 +71,19 @@ class _Walked:
     def landed(self, affiliation: str | None, own: str | None) -> Report:
         """Report on somebody who has come to the service, or to the end of the sign-up, with this borrower number."""
         row = self.after.get(own or "")
-        account = {"number": str(row["patron_id"]), "category": str(row["category_id"])} if row else None
+        account = (
+            {"number": str(row["patron_id"]), "category": str(row["category_id"])} if row else None
+        )
         right = (account or {"category": ""})["category"] == self.person.expect
         if self.person.desk and row:
-            mail = self.person.desk[0].get("email")  # of who is registered, neither number nor mail address changes
+            mail = self.person.desk[0].get(
+                "email"
+            )  # of who is registered, neither number nor mail address changes
             right = right and own in self.before and row["email"] == (mail or row["email"])
         released = texts(self.browser, "//table[@id='assertion']//td[1]/text()")
-        return Report(self.person.name, affiliation, "permit", released, self.change, account, ok=right)
+        return Report(
+            self.person.name, affiliation, "permit", released, self.change, account, ok=right
+        )
 
 
 def _report(running: Running, person: Persona) -> Report:
@@ -84,13 +92,19 @@ def _report(running: Running, person: Persona) -> Report:
     try:
         walk(browser, running.setting.ports.origin("library"), person, demo=running)
     except AssertionError as circles:
-        return _Walked(person, browser, before, _borrowers(running)).refused(f"unfinished: {circles}", ok=False)
+        return _Walked(person, browser, before, _borrowers(running)).refused(
+            f"unfinished: {circles}", ok=False
+        )
     walked = _Walked(person, browser, before, _borrowers(running))
     step, reason = browser.mark()
     if step == "done":
-        return walked.landed(_first(browser, "//@data-affiliation"), _first(browser, "//@data-number"))
+        return walked.landed(
+            _first(browser, "//@data-affiliation"), _first(browser, "//@data-number")
+        )
     if _first(browser, "//strong[@id='status']/text()") != "Success":
-        return walked.refused(reason or f"unfinished: {step}", ok=(step, reason) == ("refuse", person.expect))
+        return walked.refused(
+            reason or f"unfinished: {step}", ok=(step, reason) == ("refuse", person.expect)
+        )
     issued = next((each for each in _events(running)[told:] if each.get("event") == "issued"), {})
     return walked.landed(issued.get("affiliation"), _first(browser, "//td[@id='borrower']/text()"))
 

@@ -27,7 +27,10 @@ class Circulation:
         """Give the borrower whose number, card or CPR this is and whose PIN, as a machine asks by SIP2; or None."""
         wanted = _bare(identifier)
         for row in self.patrons.rows():
-            if wanted in {str(row["patron_id"]), *(_bare(row[name] or "") for name in ("userid", "cardnumber"))}:
+            if wanted in {
+                str(row["patron_id"]),
+                *(_bare(row[name] or "") for name in ("userid", "cardnumber")),
+            }:
                 known = row["userid"] or row["cardnumber"]
                 found = self.patrons.proven(known, pin)
                 if found is not None and found["patron_id"] == row["patron_id"]:

@@ -14,7 +14,9 @@ from broker.core.errors import MessageRefused
 from broker.demo import leaving
 from broker.demo.leaving import Known
 
-_UNKNOWN: Final = tuple(f"urn:oasis:names:tc:SAML:2.0:status:{each}" for each in ("Requester", "UnknownPrincipal"))
+_UNKNOWN: Final = tuple(
+    f"urn:oasis:names:tc:SAML:2.0:status:{each}" for each in ("Requester", "UnknownPrincipal")
+)
 _COOKIE: Final = "logged-in-"
 
 
@@ -70,7 +72,9 @@ class Remembered:
         """Remember a session and give the browser its cookie."""
         value = secrets.token_hex(16)
         self.kept[value] = (party, known)
-        response.set_cookie(f"{_COOKIE}{crc32(party.encode()):x}", value, httponly=True, samesite="Lax")
+        response.set_cookie(
+            f"{_COOKIE}{crc32(party.encode()):x}", value, httponly=True, samesite="Lax"
+        )
 
     def mine(self) -> Iterator[tuple[str, str, Known]]:
         """Give the sessions of the browser that asks: cookie value, party and names."""
@@ -83,7 +87,8 @@ class Remembered:
         found = [
             value
             for value, (given, known) in self.kept.items()
-            if (given, known.name_id) == (party, name_id) and (not indexes or known.index in indexes)
+            if (given, known.name_id) == (party, name_id)
+            and (not indexes or known.index in indexes)
         ]
         for value in found:
             del self.kept[value]
@@ -91,7 +96,10 @@ class Remembered:
 
 
 def at_library(
-    app: Flask, services: Mapping[str, Site], peer: Callable[[], Peer], key: signature.SigningKey | None
+    app: Flask,
+    services: Mapping[str, Site],
+    peer: Callable[[], Peer],
+    key: signature.SigningKey | None,
 ) -> Remembered:
     """Give the library's services a way to log out, and an answer for the broker."""
     remembered = Remembered()
@@ -115,17 +123,23 @@ def at_library(
         query, known = request.query_string.decode(), peer()
         if "SAMLResponse" in request.args:
             message = leaving.read(query, "SAMLResponse", known.keys)
-            return render_template("logged_out.html", status=message.status, titles=services[service].titles)
+            return render_template(
+                "logged_out.html", status=message.status, titles=services[service].titles
+            )
         asked = leaving.read(query, "SAMLRequest", known.keys)
         ended = remembered.end(service, asked.name_id, asked.indexes)
         codes = (leaving.SUCCESS,) if ended else _UNKNOWN
         written = leaving.response(services[service].entity_id, known.slo, asked.id, codes)
-        return redirect(bindings.redirect_url(known.slo, "SAMLResponse", written, asked.relay_state, key))
+        return redirect(
+            bindings.redirect_url(known.slo, "SAMLResponse", written, asked.relay_state, key)
+        )
 
     return remembered
 
 
-def at_hub(app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[str, str]) -> Remembered:
+def at_hub(
+    app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[str, str]
+) -> Remembered:
     """Give the hub a way to log out, and an answer; ``addresses`` are its service providers' ACSs, by entityID."""
     remembered = Remembered()
 
@@ -134,7 +148,11 @@ def at_hub(app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[s
         for value, party, known in list(remembered.mine()):
             del remembered.kept[value]
             slo = addresses[party].removesuffix("/acs") + "/slo"
-            return redirect(bindings.redirect_url(slo, "SAMLRequest", leaving.request(hub, slo, known), None, key))
+            return redirect(
+                bindings.redirect_url(
+                    slo, "SAMLRequest", leaving.request(hub, slo, known), None, key
+                )
+            )
         return render_template("hub_logged_out.html", status="")
 
     @app.get("/slo")
@@ -154,7 +172,9 @@ def at_hub(app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[s
     return remembered
 
 
-def at_nemlogin(app: Flask, own: str, key: signature.SigningKey, peer: Callable[[], Asker]) -> Remembered:
+def at_nemlogin(
+    app: Flask, own: str, key: signature.SigningKey, peer: Callable[[], Asker]
+) -> Remembered:
     """Give NemLog-in a way to log out, and an answer to signed messages only."""
     remembered = Remembered()
 
@@ -171,14 +191,18 @@ def at_nemlogin(app: Flask, own: str, key: signature.SigningKey, peer: Callable[
         for value, _, known in list(remembered.mine()):
             del remembered.kept[value]
             to = peer().acs.removesuffix("/acs") + "/slo"
-            return redirect(bindings.redirect_url(to, "SAMLRequest", leaving.request(own, to, known), None, key))
+            return redirect(
+                bindings.redirect_url(to, "SAMLRequest", leaving.request(own, to, known), None, key)
+            )
         return render_template("hub_logged_out.html", party="Simulated NemLog-in", status="")
 
     @app.get("/slo")
     def slo() -> Response | str:
         if "SAMLResponse" in request.args:
             _, answer = heard("SAMLResponse")
-            return render_template("hub_logged_out.html", party="Simulated NemLog-in", status=answer.status)
+            return render_template(
+                "hub_logged_out.html", party="Simulated NemLog-in", status=answer.status
+            )
         to, asked = heard("SAMLRequest")
         ended = remembered.end(own, asked.name_id, asked.indexes)
         written = leaving.response(own, to, asked.id, (leaving.SUCCESS,) if ended else _UNKNOWN)

@@ -50,7 +50,11 @@ def read(query: str) -> Asked:
 
 def assertion(hub: str, asked: Asked, person: Persona, now: datetime) -> saml.Assertion:
     """Write what the hub asserts of a persona: the answering institution last in the chain."""
-    chain = ("https://saml.nemlog-in.dk", NEMLOGIN_BIRK) if person.institution == NEMLOGIN else (person.institution,)
+    chain = (
+        ("https://saml.nemlog-in.dk", NEMLOGIN_BIRK)
+        if person.institution == NEMLOGIN
+        else (person.institution,)
+    )
     said = speaking.Said(
         name_id=f"_{token_hex(16)}",
         name_format=saml.NAMEID_FORMAT_TRANSIENT,
@@ -62,9 +66,13 @@ def assertion(hub: str, asked: Asked, person: Persona, now: datetime) -> saml.As
     return speaking.assertion(hub, asked, said, now)
 
 
-def response(hub: str, asked: Asked, person: Persona | None, key: signature.SigningKey, now: datetime) -> bytes:
+def response(
+    hub: str, asked: Asked, person: Persona | None, key: signature.SigningKey, now: datetime
+) -> bytes:
     """Write the Response: its assertion signed, or an error status where nobody was picked."""
-    root = speaking.response(hub, asked, assertion(hub, asked, person, now) if person else None, now)
+    root = speaking.response(
+        hub, asked, assertion(hub, asked, person, now) if person else None, now
+    )
     signed = root.find(_A + "Assertion")
     signature.sign(root if signed is None else signed, key)
     return bytes(etree.tostring(root))
@@ -72,7 +80,9 @@ def response(hub: str, asked: Asked, person: Persona | None, key: signature.Sign
 
 def _choice(asked: Asked, query: str) -> str:
     people = [each for each in PERSONAS if each.institution in asked.institutions]
-    return render_template("hub.html", people=people, names=_INSTITUTIONS, institutions=asked.institutions, query=query)
+    return render_template(
+        "hub.html", people=people, names=_INSTITUTIONS, institutions=asked.institutions, query=query
+    )
 
 
 def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, str]) -> Flask:
@@ -103,9 +113,15 @@ def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, st
     def _answer(asked: Asked, person: Persona | None) -> Response:
         xml = response(hub, asked, person, key, datetime.now(UTC))
         fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
-        page = Response(render_template("hub_post.html", action=asked.acs, fields=fields), mimetype="text/html")
+        page = Response(
+            render_template("hub_post.html", action=asked.acs, fields=fields), mimetype="text/html"
+        )
         if person:
-            remembered.begin(page, asked.issuer, leaving.known(next(etree.fromstring(xml).iter(_A + "Assertion"))))
+            remembered.begin(
+                page,
+                asked.issuer,
+                leaving.known(next(etree.fromstring(xml).iter(_A + "Assertion"))),
+            )
         return page
 
     return app

@@ -39,6 +39,8 @@ class Identity:
             .sign(private, hashes.SHA256())
         )
         pem = private.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
         )
         return cls(pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode())

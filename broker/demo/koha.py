@@ -46,7 +46,9 @@ class Tokens:
         if form.get("grant_type") != "client_credentials":
             raise Refused(400, error="Unimplemented grant type")
         client = self._clients.get(form.get("client_id", ""))
-        if client is None or not secrets.compare_digest(client.secret, form.get("client_secret", "")):
+        if client is None or not secrets.compare_digest(
+            client.secret, form.get("client_secret", "")
+        ):
             raise Refused(403, error="access_denied")
         token = secrets.token_urlsafe(32)
         self._good[token] = (time.monotonic() + self._lifetime, client)
@@ -136,7 +138,10 @@ def _show(app: Flask, koha: Simulation) -> None:
 
     @app.get("/")
     def page() -> str:
-        rows = [row | {"has_password": koha.patrons.has_password(row["patron_id"])} for row in koha.patrons.rows()]
+        rows = [
+            row | {"has_password": koha.patrons.has_password(row["patron_id"])}
+            for row in koha.patrons.rows()
+        ]
         return render_template("koha.html", patrons=rows)
 
     @app.post("/__faults")
@@ -154,6 +159,10 @@ def _show(app: Flask, koha: Simulation) -> None:
 
     @app.before_request
     def loopback_only() -> tuple[str, int] | None:
-        return ("", 403) if request.path.startswith("/__") and request.remote_addr not in _LOOPBACK else None
+        return (
+            ("", 403)
+            if request.path.startswith("/__") and request.remote_addr not in _LOOPBACK
+            else None
+        )
 
     app.add_template_filter(lambda value: _SPELLED.sub(r"\1-••••", str(value or "")), "hidden")

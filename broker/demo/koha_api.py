@@ -40,7 +40,9 @@ class Api:
     def serve(self, app: Flask) -> None:
         """Add the routes to an application."""
         one, attributes = "/patrons/<int:number>", "/patrons/<int:number>/extended_attributes"
-        routes: tuple[tuple[str, str, Mapping[str, str] | None, Callable[..., ResponseReturnValue]], ...] = (
+        routes: tuple[
+            tuple[str, str, Mapping[str, str] | None, Callable[..., ResponseReturnValue]], ...
+        ] = (
             ("POST", "/oauth/token", None, self._token),
             ("POST", "/auth/password/validation", _WHOLE, self._validate),
             ("GET", "/libraries", _SEE, self._libraries),
@@ -81,7 +83,9 @@ class Api:
     def _libraries(self) -> ResponseReturnValue:
         rows = [{"library_id": each, "name": each} for each in self._patrons.libraries]
         queries = _queries()
-        return jsonify([row for row in rows if all(holds(query, row, embedded=False) for query in queries)])
+        return jsonify(
+            [row for row in rows if all(holds(query, row, embedded=False) for query in queries)]
+        )
 
     def _search(self) -> ResponseReturnValue:
         embedded, queries, parameters = _embedded(), _queries(), request.args.to_dict()
@@ -91,7 +95,8 @@ class Api:
         found = [
             row
             for row in rows
-            if parameters_hold(parameters, row) and all(holds(each, row, embedded=embedded) for each in queries)
+            if parameters_hold(parameters, row)
+            and all(holds(each, row, embedded=embedded) for each in queries)
         ]
         page, size = int(parameters.get("_page", 1)), int(parameters.get("_per_page", _MOST))
         part = found if size < 0 else found[(page - 1) * size : page * size]
@@ -148,7 +153,11 @@ def _embedded() -> bool:
 
 def _queries() -> list[Any]:
     """Give the JSON queries of a request: in the URL, in a header, in the body of a GET; all must hold."""
-    sent = [*request.args.getlist("q"), request.headers.get("x-koha-query"), request.get_data(as_text=True)]
+    sent = [
+        *request.args.getlist("q"),
+        request.headers.get("x-koha-query"),
+        request.get_data(as_text=True),
+    ]
     try:
         return [json.loads(each) for each in sent if each]
     except ValueError:

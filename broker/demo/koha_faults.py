@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, fields
 class Faults:
     """Switches, set from Python or by ``POST /__faults``; the counts go down by one each time they strike.
 
-    ``down`` answers 503 to every call; ``slow`` waits so many seconds before each; ``fail`` answers 500 before the
-    work; ``lose_answer`` does the work and answers 502. ``race_window`` is the time in seconds between Koha's look at
-    the unique attribute and its insert; of those who meet in it every ``deadlock_every``-th gets a 500.
+    ``down`` answers 503 to every call; ``slow`` waits so many seconds before each; ``fail`` answers
+    500 before the work; ``lose_answer`` does the work and answers 502. ``race_window`` is the time
+    in seconds between Koha's look at the unique attribute and its insert; of those who meet in it
+    every ``deadlock_every``-th gets a 500.
     """
 
     down: bool = False
@@ -33,7 +34,11 @@ class Faults:
 
     def set(self, wanted: Mapping[str, object]) -> None:
         """Set the switches named; ``ValueError`` where one is unknown or of another type."""
-        kinds = {each.name: type(each.default) for each in fields(self) if each.init and not each.name.startswith("_")}
+        kinds = {
+            each.name: type(each.default)
+            for each in fields(self)
+            if each.init and not each.name.startswith("_")
+        }
         for name, value in wanted.items():
             fits = (int, float) if kinds.get(name) is float else kinds.get(name, ())
             if not isinstance(value, fits) or (isinstance(value, bool) and kinds[name] is not bool):

@@ -35,14 +35,22 @@ class Refused(Exception):  # an answer of the simulated Koha, no error of ours
 
 def broken() -> Refused:
     """Give Koha's answer to everything that it did not expect."""
-    return Refused(500, error="Something went wrong, check Koha logs for details.", error_code="internal_server_error")
+    return Refused(
+        500,
+        error="Something went wrong, check Koha logs for details.",
+        error_code="internal_server_error",
+    )
 
 
 class Patrons:
     """The table of patrons; each write is one transaction, the look at unique attributes outside of it."""
 
     def __init__(
-        self, categories: Mapping[str, Category], libraries: Sequence[str], unique: Sequence[str], faults: Faults
+        self,
+        categories: Mapping[str, Category],
+        libraries: Sequence[str],
+        unique: Sequence[str],
+        faults: Faults,
     ) -> None:
         self._categories = categories
         self.libraries = tuple(libraries)
@@ -58,7 +66,10 @@ class Patrons:
     def rows(self) -> list[dict[str, Any]]:
         """Give a copy of every patron, oldest first."""
         with self._lock:
-            return [dict(row, extended_attributes=list(row["extended_attributes"])) for row in self._rows.values()]
+            return [
+                dict(row, extended_attributes=list(row["extended_attributes"]))
+                for row in self._rows.values()
+            ]
 
     def row(self, number: int) -> dict[str, Any]:
         """Give one patron; 404 where there is none."""
@@ -81,7 +92,9 @@ class Patrons:
             deadlocked = met and every > 0 and self._meetings % every == 0
             self._under_way.update(values)
         try:
-            time.sleep(self._faults.race_window)  # the unique attribute has no index: who looks now sees nothing
+            time.sleep(
+                self._faults.race_window
+            )  # the unique attribute has no index: who looks now sees nothing
             if deadlocked:
                 raise broken()
             return self._insert(body, attributes)
@@ -89,7 +102,9 @@ class Patrons:
             with self._lock:
                 self._under_way.subtract(values)
 
-    def _insert(self, body: Mapping[str, Any], attributes: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    def _insert(
+        self, body: Mapping[str, Any], attributes: Sequence[Mapping[str, str]]
+    ) -> dict[str, Any]:
         with self._lock:
             self._indexes(body, None)
             self._last += 1
@@ -97,7 +112,9 @@ class Patrons:
             row["userid"] = row["userid"] or self._user_name(row)
             row["date_enrolled"] = row["date_enrolled"] or _now().date().isoformat()
             months = self._categories[row["category_id"]].months
-            row["expiry_date"] = row["expiry_date"] or months_after(_now().date(), months).isoformat()
+            row["expiry_date"] = (
+                row["expiry_date"] or months_after(_now().date(), months).isoformat()
+            )
             self._rows[self._last] = row
             row["extended_attributes"] = [self._attribute(each) for each in attributes]
             return dict(row)
@@ -128,7 +145,9 @@ class Patrons:
             try:
                 self._look([(kind, value)], number)
             except Refused as error:
-                raise Refused(409 if "breaks" in str(error.body["error"]) else 400, **error.body) from None
+                raise Refused(
+                    409 if "breaks" in str(error.body["error"]) else 400, **error.body
+                ) from None
             made = self._attribute({"type": kind, "value": value})
             self._rows[number]["extended_attributes"] = [*row["extended_attributes"], made]
             return made
@@ -152,7 +171,9 @@ class Patrons:
                 text = f"Password length ({len(password)}) is shorter than required ({shortest})"
                 raise Refused(400, error=text)
             if password != password.strip():
-                raise Refused(400, error="[Password contains leading/trailing whitespace character(s)]")
+                raise Refused(
+                    400, error="[Password contains leading/trailing whitespace character(s)]"
+                )
             self._passwords[number] = self._digest(password)
 
     def has_password(self, number: int) -> bool:
@@ -195,17 +216,25 @@ class Patrons:
                 raise Refused(400, error=f"Tried to use an invalid attribute type. type={kind}")
             rows = [row for each, row in self._rows.items() if each != number]
             if any(
-                (each["type"], each["value"]) == (kind, value) for row in rows for each in row["extended_attributes"]
+                (each["type"], each["value"]) == (kind, value)
+                for row in rows
+                for each in row["extended_attributes"]
             ):
                 text = f"Your action breaks a unique constraint on the attribute. type={kind} value={value}"
                 raise Refused(400, error=text)
 
     def _attribute(self, each: Mapping[str, str]) -> dict[str, Any]:
         self._last_attribute += 1
-        return {"extended_attribute_id": self._last_attribute, "type": each["type"], "value": each["value"]}
+        return {
+            "extended_attribute_id": self._last_attribute,
+            "type": each["type"],
+            "value": each["value"],
+        }
 
     def _user_name(self, row: Mapping[str, Any]) -> str:
-        name = f"{row['firstname'] or ''}.{row['surname'] or ''}".strip(".").lower().replace(" ", "")
+        name = (
+            f"{row['firstname'] or ''}.{row['surname'] or ''}".strip(".").lower().replace(" ", "")
+        )
         return name if not self._holder("userid", name, None) else f"{name}{row['patron_id']}"
 
     def _digest(self, password: str) -> bytes:

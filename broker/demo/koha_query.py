@@ -17,7 +17,11 @@ def holds(query: Any, patron: Mapping[str, Any], *, embedded: bool) -> bool:
         return any(holds(each, patron, embedded=embedded) for each in query)
     if not isinstance(query, Mapping):
         raise Unanswerable
-    wanted = {name.removeprefix(_ATTRIBUTES): test for name, test in query.items() if name.startswith(_ATTRIBUTES)}
+    wanted = {
+        name.removeprefix(_ATTRIBUTES): test
+        for name, test in query.items()
+        if name.startswith(_ATTRIBUTES)
+    }
     answers = [_attribute(wanted, patron, embedded=embedded)] if wanted else []
     for name, test in query.items():
         if name in {"-and", "-or"}:
@@ -35,7 +39,9 @@ def _attribute(wanted: Mapping[str, Any], patron: Mapping[str, Any], *, embedded
     if not embedded or not wanted.keys() <= _COLUMNS.keys():
         raise Unanswerable
     rows = patron["extended_attributes"]
-    return any(all(_passes(test, row[_COLUMNS[name]]) for name, test in wanted.items()) for row in rows)
+    return any(
+        all(_passes(test, row[_COLUMNS[name]]) for name, test in wanted.items()) for row in rows
+    )
 
 
 def _passes(test: Any, value: Any) -> bool:
@@ -81,5 +87,9 @@ def _compare(kind: str, wanted: str, value: Any) -> bool:
 def parameters_hold(parameters: Mapping[str, str], patron: Mapping[str, Any]) -> bool:
     """Say whether the plain query parameters hold of a patron; those with an underscore first steer the search."""
     kind = parameters.get("_match", "contains")
-    fields = {name: wanted for name, wanted in parameters.items() if not name.startswith("_") and name != "q"}
+    fields = {
+        name: wanted
+        for name, wanted in parameters.items()
+        if not name.startswith("_") and name != "q"
+    }
     return all(_compare(kind, wanted, patron.get(name)) for name, wanted in fields.items())

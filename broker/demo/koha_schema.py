@@ -64,8 +64,19 @@ _TEXTS = (
     "last_seen",
 )
 _DATES = ("date_of_birth", "date_enrolled", "expiry_date", "date_renewed")
-_TRUTHS = ("incorrect_address", "patron_card_lost", "autorenew_checkouts", "privacy_guarantor_fines")
-_COUNTS = ("patron_id", "sms_provider_id", "privacy", "privacy_guarantor_checkouts", "login_attempts")
+_TRUTHS = (
+    "incorrect_address",
+    "patron_card_lost",
+    "autorenew_checkouts",
+    "privacy_guarantor_fines",
+)
+_COUNTS = (
+    "patron_id",
+    "sms_provider_id",
+    "privacy",
+    "privacy_guarantor_checkouts",
+    "login_attempts",
+)
 _READ_ONLY = ("restricted", "anonymized")
 REQUIRED = ("surname", "library_id", "category_id")
 _KINDS: Mapping[str, tuple[type, ...]] = {

@@ -73,7 +73,9 @@ def request(issuer: str, destination: str, session: Known) -> bytes:
     return bytes(message.to_string())
 
 
-def response(issuer: str, destination: str, answered: str, codes: Iterable[str] = (SUCCESS,)) -> bytes:
+def response(
+    issuer: str, destination: str, answered: str, codes: Iterable[str] = (SUCCESS,)
+) -> bytes:
     """Write a LogoutResponse; ``codes`` are the status, the top first."""
     top, *rest = codes
     second = samlp.StatusCode(value=rest[0]) if rest else None
@@ -105,7 +107,9 @@ def status(query: str) -> str:
 def read(query: str, kind: bindings.Message, keys: Iterable[signature.VerifyKey]) -> Message:
     """Verify a logout message that came by Redirect, and read it."""
     message = bindings.inflate_redirect(query, kind)
-    root = gate.parse(message.xml, _P + ("LogoutRequest" if kind == "SAMLRequest" else "LogoutResponse"))
+    root = gate.parse(
+        message.xml, _P + ("LogoutRequest" if kind == "SAMLRequest" else "LogoutResponse")
+    )
     if message.signed is None:
         raise LookupError("an unsigned logout message")
     signed = message.signed
@@ -118,7 +122,9 @@ def _message(root: etree._Element, kind: bindings.Message, relay_state: str | No
         id=str(root.get("ID") if kind == "SAMLRequest" else root.get("InResponseTo")),
         name_id=root.findtext(_A + "NameID") or "",
         indexes=tuple(each.text or "" for each in root.findall(_P + "SessionIndex")),
-        status=" / ".join(str(each.get("Value")).rpartition(":")[2] for each in root.iter(_P + "StatusCode")),
+        status=" / ".join(
+            str(each.get("Value")).rpartition(":")[2] for each in root.iter(_P + "StatusCode")
+        ),
         relay_state=relay_state,
     )
 

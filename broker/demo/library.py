@@ -18,7 +18,11 @@ from broker.demo.personas import AU, NEMLOGIN
 
 _P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 _A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
-_JOURNALS: Final = ("Annals of the Improbable Fjord", "Nordic Letters on Moss", "The Slow Review of Fast Things")
+_JOURNALS: Final = (
+    "Annals of the Improbable Fjord",
+    "Nordic Letters on Moss",
+    "The Slow Review of Fast Things",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,9 @@ class Landing:
     name_id: str | None
     in_response_to: str | None
     authn_context: str | None = None
-    authorities: tuple[str, ...] = ()  # who authenticated the person, nearest last; none where the broker itself did
+    authorities: tuple[
+        str, ...
+    ] = ()  # who authenticated the person, nearest last; none where the broker itself did
     session: leaving.Known | None = None
 
 
@@ -60,7 +66,13 @@ class Site:
 
 
 def request_url(
-    site: Site, relay_state: str, peer: Peer, *, force: bool, passive: bool, listed: tuple[str, ...] = ()
+    site: Site,
+    relay_state: str,
+    peer: Peer,
+    *,
+    force: bool,
+    passive: bool,
+    listed: tuple[str, ...] = (),
 ) -> str:
     """Write an AuthnRequest and give the URL that carries it; ``listed`` are the entityIDs of its IDPList."""
     entries = [samlp.IDPEntry(provider_id=each) for each in listed]
@@ -125,7 +137,9 @@ def create_app(
     @app.get("/")
     def start() -> str:
         known = {party for _, party, _ in remembered.mine()}
-        return render_template("library.html", services=services, places=places.PLACES, broker=broker, open_at=known)
+        return render_template(
+            "library.html", services=services, places=places.PLACES, broker=broker, open_at=known
+        )
 
     @app.get("/<service>")
     def log_in(service: str) -> Response:
@@ -138,7 +152,9 @@ def create_app(
         landing = land(bindings.decode_post(request.form["SAMLResponse"]), peer(), keys)
         if request.form.get("RelayState") != service:
             abort(400, "RelayState changed")
-        page = Response(_landed(landing, service, services[service], circulation), mimetype="text/html")
+        page = Response(
+            _landed(landing, service, services[service], circulation), mimetype="text/html"
+        )
         if landing.session:
             remembered.begin(page, service, landing.session)
         return page
@@ -148,17 +164,25 @@ def create_app(
 
 def _asking(service: str, site: Site, known: Peer) -> Response:
     force, passive = "force" in request.args, "passive" in request.args
-    listed = {"wayf": (AU,), "nemid": (NEMLOGIN,), "library": (known.entity_id,)}.get(request.args.get("way", ""))
-    return redirect(request_url(site, service, known, force=force, passive=passive, listed=listed or ()))
+    listed = {"wayf": (AU,), "nemid": (NEMLOGIN,), "library": (known.entity_id,)}.get(
+        request.args.get("way", "")
+    )
+    return redirect(
+        request_url(site, service, known, force=force, passive=passive, listed=listed or ())
+    )
 
 
 def _landed(landing: Landing, service: str, site: Site, circulation: Circulation) -> str:
-    number = next(iter(landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))), None)
+    number = next(
+        iter(landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))), None
+    )
     account = circulation.account(number) if number else None
     return render_template(
         "landing.html",
         landing=landing,
-        attributes={name: [masked(value) for value in values] for name, values in landing.attributes.items()},
+        attributes={
+            name: [masked(value) for value in values] for name, values in landing.attributes.items()
+        },
         account=account,
         loans=circulation.loans(account["patron_id"]) if account else (),
         balance=circulation.balance(account["patron_id"]) if account else 0,

@@ -21,7 +21,9 @@ class _Keeping(WSGIRequestHandler):
 def served(app: Flask, port: int = 0) -> Iterator[str]:
     """Serve ``app`` on 127.0.0.1 while the block runs, and give its address; port 0 takes a free one."""
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Keeping)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -64,9 +64,13 @@ class Mailbox:
 
     def start(self) -> None:
         """Listen on both ports, in threads of their own; OSError where one is taken."""
-        self._server = make_server("127.0.0.1", self._page_port, page(self), threaded=True, request_handler=_Quiet)
+        self._server = make_server(
+            "127.0.0.1", self._page_port, page(self), threaded=True, request_handler=_Quiet
+        )
         self._controller.start()
-        threading.Thread(target=self._server.serve_forever, name="mailbox page", daemon=True).start()
+        threading.Thread(
+            target=self._server.serve_forever, name="mailbox page", daemon=True
+        ).start()
 
     def stop(self) -> None:
         """Listen no more."""
@@ -91,7 +95,10 @@ def page(mailbox: Mailbox) -> Flask:
     @app.get("/mails.json")
     def listing() -> Response:
         return jsonify(
-            [{"recipients": mail.recipients, "subject": mail.subject, "text": mail.text} for mail in mailbox.mails()]
+            [
+                {"recipients": mail.recipients, "subject": mail.subject, "text": mail.text}
+                for mail in mailbox.mails()
+            ]
         )
 
     @app.after_request
@@ -118,7 +125,9 @@ class _Drop(Arrivals):
         body = mail.get_body(("plain",)) if isinstance(mail, EmailMessage) else None
         recipients = tuple(str(mail["X-RcptTo"]).split(", "))
         text = body.get_content() if body else ""
-        self._kept.append(Mail(recipients, str(mail["Subject"] or ""), text, datetime.now(UTC), octets))
+        self._kept.append(
+            Mail(recipients, str(mail["Subject"] or ""), text, datetime.now(UTC), octets)
+        )
 
 
 class _Quiet(WSGIRequestHandler):

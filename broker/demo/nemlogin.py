@@ -56,15 +56,24 @@ class Choice:
         )
 
     def _attributes(self, eppn: str, role: str) -> dict[str, tuple[str, ...]]:
-        plain = {EID_NAMES[name]: values for name, values in self.person.attributes.items() if name in EID_NAMES}
+        plain = {
+            EID_NAMES[name]: values
+            for name, values in self.person.attributes.items()
+            if name in EID_NAMES
+        }
         # OIOSAML writes the ten digits alone.
-        plain |= {name: tuple(each.rpartition(":")[2] for each in plain[name]) for name in _NUMBERS & plain.keys()}
+        plain |= {
+            name: tuple(each.rpartition(":")[2] for each in plain[name])
+            for name in _NUMBERS & plain.keys()
+        }
         plain[f"{CORE}specVersion"] = ("OIO-SAML-3.0",)
         plain[f"{CORE}eid/cprUuid"] = (f"urn:uuid:{uuid5(NAMESPACE_URL, eppn)}",)
         if role == "professional":
             plain[f"{CORE}eid/professional/cvr"] = ("12345678",)
             plain[f"{CORE}eid/professional/orgName"] = ("Firma ApS",)
-            plain[f"{CORE}eid/professional/uuid/persistent"] = (f"urn:uuid:{uuid5(NAMESPACE_URL, 'work ' + eppn)}",)
+            plain[f"{CORE}eid/professional/uuid/persistent"] = (
+                f"urn:uuid:{uuid5(NAMESPACE_URL, 'work ' + eppn)}",
+            )
         return plain
 
 
@@ -128,7 +137,9 @@ def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
         people = [each for each in PERSONAS if each.institution == NEMLOGIN]
         wanted = [urlsplit(each).path.rpartition("/")[2] for each in found.classes]
         query = request.query_string.decode()
-        return render_template("nemlogin.html", people=people, levels=LEVELS, roles=ROLES, wanted=wanted, query=query)
+        return render_template(
+            "nemlogin.html", people=people, levels=LEVELS, roles=ROLES, wanted=wanted, query=query
+        )
 
     @app.post("/sso")
     def picked() -> Response:
@@ -141,7 +152,9 @@ def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
     def _answer(found: hub.Asked, choice: Choice | None) -> Response:
         xml, begun = own.answer(found, choice, peer(), datetime.now(UTC))
         fields = bindings.post_fields(xml, "SAMLResponse", found.relay_state)
-        page = render_template("hub_post.html", party="Simulated NemLog-in", action=found.acs, fields=fields)
+        page = render_template(
+            "hub_post.html", party="Simulated NemLog-in", action=found.acs, fields=fields
+        )
         response = Response(page, mimetype="text/html")
         if begun:
             remembered.begin(response, own.entity_id, begun)

@@ -72,7 +72,11 @@ _KNOWN_AT_THE_DESK: Final = (
         "student, already a private borrower, who declines the upgrade",
         by_university("jytte", "Jytte Bro", "2405014087", ("student@au.dk",)),
         "PRIVATE",
-        (at_desk("PRIVATE", "2405014087", "Bro", cardnumber="2405014087", email="jytte@own.example"),),
+        (
+            at_desk(
+                "PRIVATE", "2405014087", "Bro", cardnumber="2405014087", email="jytte@own.example"
+            ),
+        ),
         upgrade=False,
     ),
     Persona(
@@ -81,7 +85,16 @@ _KNOWN_AT_THE_DESK: Final = (
         "student with a temporary borrower, whose CPR number has arrived",
         by_university("tove", "Tove Lind", "2810014086", ("student@au.dk",)),
         "STUDENT",
-        (at_desk("TEMP", "temp.tove", "Lind", cardnumber="T-2001", password="4071", email="tove@own.example"),),
+        (
+            at_desk(
+                "TEMP",
+                "temp.tove",
+                "Lind",
+                cardnumber="T-2001",
+                password="4071",
+                email="tove@own.example",
+            ),
+        ),
         temporary=True,
         pin="4071",
         loans=BOOKS[:2],
@@ -92,7 +105,16 @@ _KNOWN_AT_THE_DESK: Final = (
         "shows borrower number and PIN",
         {},
         "EMPLOYEE",
-        (at_desk("EMPLOYEE", "0303651330", "Friis", firstname="Vera", password="8362", email="vera@own.example"),),
+        (
+            at_desk(
+                "EMPLOYEE",
+                "0303651330",
+                "Friis",
+                firstname="Vera",
+                password="8362",
+                email="vera@own.example",
+            ),
+        ),
         pin="8362",
         loans=BOOKS[2:],
     ),
@@ -137,7 +159,16 @@ _OTHER_SERVICES: Final = (
         "exchange student who prints with number and PIN before the CPR number comes",
         {},
         "TEMP",
-        (at_desk("TEMP", "temp.ivan", "Petrov", cardnumber="T-2002", password="6193", email="ivan@own.example"),),
+        (
+            at_desk(
+                "TEMP",
+                "temp.ivan",
+                "Petrov",
+                cardnumber="T-2002",
+                password="6193",
+                email="ivan@own.example",
+            ),
+        ),
         service="myprint",
         pin="6193",
     ),

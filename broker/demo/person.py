@@ -17,7 +17,8 @@ _CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 class Persona:
     """One invented person: how they log in, what is asserted, and what must come of it.
 
-    ``expect`` is a reason where they are refused, a category where they end with an account, "" where with none.
+    ``expect`` is a reason where they are refused, a category where they end with an account, ""
+    where with none.
     """
 
     name: str
@@ -29,7 +30,9 @@ class Persona:
     service: str = "my-loans"
     sign_up: str | None = None  # whom they say they are on the sign-up pages, if they come by them
     mailbox: str | None = None  # an address that they can show to be theirs when asked
-    upgrade: bool | None = None  # their answer to another category, where one is offered the first time
+    upgrade: bool | None = (
+        None  # their answer to another category, where one is offered the first time
+    )
     temporary: bool = False  # they prove the temporary borrower of the desk to be theirs
     pin: str | None = None  # of the borrower that the desk registered
     loans: tuple[str, ...] = ()  # lent by the desk
@@ -47,11 +50,19 @@ class Persona:
 
     @property
     def _more(self) -> bool:
-        return bool(self.sign_up or self.after or self.mailbox or self.temporary or self.upgrade is not None)
+        return bool(
+            self.sign_up or self.after or self.mailbox or self.temporary or self.upgrade is not None
+        )
 
 
 def by_university(
-    name: str, full: str, cpr: str | None, affiliations: tuple[str, ...], *, mail: bool = True, primary: str = ""
+    name: str,
+    full: str,
+    cpr: str | None,
+    affiliations: tuple[str, ...],
+    *,
+    mail: bool = True,
+    primary: str = "",
 ) -> dict[str, tuple[str, ...]]:
     """Give what Aarhus University asserts of somebody."""
     given, _, family = full.rpartition(" ")
@@ -75,7 +86,13 @@ def by_university(
 
 
 def by_eid(
-    number: int, full: str, cpr: str | None, *, level: str = "Substantial", eppn: str = "", mail: bool = True
+    number: int,
+    full: str,
+    cpr: str | None,
+    *,
+    level: str = "Substantial",
+    eppn: str = "",
+    mail: bool = True,
 ) -> dict[str, tuple[str, ...]]:
     """Give what the national eID asserts of somebody; ``number`` tells them apart."""
     given, _, family = full.rpartition(" ")

@@ -4,12 +4,27 @@ from typing import Final
 
 from broker.demo.circulation import BOOKS
 from broker.demo.newcomers import NEWCOMERS
-from broker.demo.person import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, Persona, at_desk, by_eid, by_university
+from broker.demo.person import (
+    AU,
+    KU,
+    NEMLOGIN,
+    NEMLOGIN_BIRK,
+    Persona,
+    at_desk,
+    by_eid,
+    by_university,
+)
 
 __all__ = ["AU", "KU", "NEMLOGIN", "NEMLOGIN_BIRK", "PERSONAS", "Persona", "persona"]
 
 _LOGINS: Final = (
-    Persona("asta", AU, "student", by_university("asta", "Asta Ravn", "1403044004", ("student@au.dk",)), "STUDENT"),
+    Persona(
+        "asta",
+        AU,
+        "student",
+        by_university("asta", "Asta Ravn", "1403044004", ("student@au.dk",)),
+        "STUDENT",
+    ),
     Persona(
         "bo",
         AU,
@@ -17,12 +32,24 @@ _LOGINS: Final = (
         by_university("bo", "Bo Lindegaard", "2207791019", ("employee@au.dk", "staff@au.dk")),
         "EMPLOYEE",
     ),
-    Persona("bo-nemid", NEMLOGIN, "Bo again, with NemID", by_eid(11, "Bo Lindegaard", "2207791019"), "EMPLOYEE"),
+    Persona(
+        "bo-nemid",
+        NEMLOGIN,
+        "Bo again, with NemID",
+        by_eid(11, "Bo Lindegaard", "2207791019"),
+        "EMPLOYEE",
+    ),
     Persona(
         "cilla",
         AU,
         "employee who also studies",
-        by_university("cilla", "Cilla Overgaard", "0909984068", ("student@au.dk", "employee@au.dk"), primary="student"),
+        by_university(
+            "cilla",
+            "Cilla Overgaard",
+            "0909984068",
+            ("student@au.dk", "employee@au.dk"),
+            primary="student",
+        ),
         "EMPLOYEE",
     ),
     Persona(
@@ -33,7 +60,9 @@ _LOGINS: Final = (
         "HOSPITAL",
     ),
     Persona("eva", NEMLOGIN, "private adult", by_eid(1, "Eva Storgaard", "3011681300"), "PRIVATE"),
-    Persona("finn", NEMLOGIN, "fifteen years old", by_eid(2, "Finn Bakke", "0505115007"), "too_young"),
+    Persona(
+        "finn", NEMLOGIN, "fifteen years old", by_eid(2, "Finn Bakke", "0505115007"), "too_young"
+    ),
     Persona(
         "gry",
         AU,
@@ -69,7 +98,16 @@ _LOGINS: Final = (
         "student, already a private borrower, who takes the upgrade",
         by_university("jens", "Jens Høj", "2102014459", ("student@au.dk",)),
         "STUDENT",
-        (at_desk("PRIVATE", "2102014459", "Høj", cardnumber="2102014459", email="jens@own.example", password="7318"),),
+        (
+            at_desk(
+                "PRIVATE",
+                "2102014459",
+                "Høj",
+                cardnumber="2102014459",
+                email="jens@own.example",
+                password="7318",
+            ),
+        ),
         upgrade=True,
         pin="7318",
         loans=BOOKS[:1],
@@ -80,7 +118,16 @@ _LOGINS: Final = (
         "student, registered by the desk with a hyphen and a working PIN",
         by_university("karla", "Karla Dam", "1111024568", ("student@au.dk",)),
         "STUDENT",
-        (at_desk("STUDENT", "karla.dam", "Dam", cardnumber="111102-4568", password="4071", expiry_date="2028-01-31"),),
+        (
+            at_desk(
+                "STUDENT",
+                "karla.dam",
+                "Dam",
+                cardnumber="111102-4568",
+                password="4071",
+                expiry_date="2028-01-31",
+            ),
+        ),
     ),
     Persona(
         "lars",
@@ -102,7 +149,11 @@ _LOGINS: Final = (
         "no_affiliation",
     ),
     Persona(
-        "nils", NEMLOGIN, "private adult whose number fails modulus 11", by_eid(3, "Nils Eg", "0101800003"), "PRIVATE"
+        "nils",
+        NEMLOGIN,
+        "private adult whose number fails modulus 11",
+        by_eid(3, "Nils Eg", "0101800003"),
+        "PRIVATE",
     ),
     Persona(
         "olga",

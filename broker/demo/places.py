@@ -118,5 +118,7 @@ def serve(app: Flask) -> None:
         app.add_url_rule(
             f"/{path}",
             f"place-{path}",
-            lambda place=place: render_template("place.html", place=place, hours=HOURS, note=_MADE_UP),
+            lambda place=place: render_template(
+                "place.html", place=place, hours=HOURS, note=_MADE_UP
+            ),
         )

@@ -84,7 +84,9 @@ def _peer(setting: Setting) -> library.Peer:
     port = setting.ports.number("broker")
     answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=10)
     root = etree.fromstring(answer.content)
-    signing = root.iterfind(f"{_M}IDPSSODescriptor/{_M}KeyDescriptor[@use='signing']//{_D}X509Certificate")
+    signing = root.iterfind(
+        f"{_M}IDPSSODescriptor/{_M}KeyDescriptor[@use='signing']//{_D}X509Certificate"
+    )
     found = tuple(signature.VerifyKey.of(b64decode(each.text or "")) for each in signing)
     sso, slo = (
         next(
@@ -100,7 +102,9 @@ def _peer(setting: Setting) -> library.Peer:
 def _eid_peer(setting: Setting) -> nemlogin.Peer:
     """Read the broker's metadata toward NemLog-in as NemLog-in does."""
     port = setting.ports.number("broker")
-    root = etree.fromstring(requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=10).content)
+    root = etree.fromstring(
+        requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=10).content
+    )
     found = {
         use: [
             b64decode(each.text or "")
@@ -109,13 +113,18 @@ def _eid_peer(setting: Setting) -> nemlogin.Peer:
         for use in ("signing", "encryption")
     }
     acs = next(str(each.get("Location")) for each in root.iter(f"{_M}AssertionConsumerService"))
-    return nemlogin.Peer(acs, tuple(map(signature.VerifyKey.of, found["signing"])), found["encryption"][0])
+    return nemlogin.Peer(
+        acs, tuple(map(signature.VerifyKey.of, found["signing"])), found["encryption"][0]
+    )
 
 
 def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     origin = setting.ports.origin
     broker = origin("broker")
-    known = {f"{broker}/saml/sp/{name}/metadata": f"{broker}/saml/sp/{name}/acs" for name in ("wayf", "nemid")}
+    known = {
+        f"{broker}/saml/sp/{name}/metadata": f"{broker}/saml/sp/{name}/acs"
+        for name in ("wayf", "nemid")
+    }
     key = setting.hub.signing
     clients = {"broker": koha.Client(CLIENT_SECRET)}
     system = koha.create_app(seeds(), clients=clients)
@@ -127,9 +136,16 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     opened = encryption.DecryptionKeys.of([setting.library.key.encode()])
     parties = {
         "hub": hub.create_app(HUB, key, known),
-        "nemlogin": nemlogin.create_app(nemlogin.NemLogin(EID, setting.nemlogin.signing), lambda: _eid_peer(setting)),
+        "nemlogin": nemlogin.create_app(
+            nemlogin.NemLogin(EID, setting.nemlogin.signing), lambda: _eid_peer(setting)
+        ),
         "library": library.create_app(
-            sites, lambda: _peer(setting), opened, circulation, broker, signing=setting.library.signing
+            sites,
+            lambda: _peer(setting),
+            opened,
+            circulation,
+            broker,
+            signing=setting.library.signing,
         ),
         "patrons": system,
     }
@@ -137,12 +153,16 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
 
 
 def _gunicorn(setting: Setting, log: Path) -> subprocess.Popen[bytes]:
-    # Only the demo's own file counts: a variable meant for a real broker could send invented people to a real library.
+    # Only the demo's own file counts: a variable meant for a real broker could send invented people
+    # to a real library.
     plain = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
     environment = {**plain, "BROKER_CONFIG": str(setting.config)}
     with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", "broker.cli", "serve"], env=environment, stdout=out, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "broker.cli", "serve"],
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
         )
 
 
@@ -152,12 +172,18 @@ def _await(broker: subprocess.Popen[bytes], port: int, log: Path) -> None:
         if broker.poll() is not None:
             break
         try:
-            if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code == requests.codes.ok:
+            if (
+                requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code
+                == requests.codes.ok
+            ):
                 return
         except requests.RequestException:
             pass
         time.sleep(0.05)
-    raise DemoFailed("the broker did not start:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-15:]))
+    raise DemoFailed(
+        "the broker did not start:\n"
+        + "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    )
 
 
 @contextmanager

@@ -34,7 +34,12 @@ def serve(app: Flask, circulation: Circulation) -> None:
         lent = book in BOOKS and circulation.lend(number, book)
         loans = circulation.loans(number)
         return render_template(
-            "machine.html", books=BOOKS, account=found, loans=loans, lent=book if lent else "", asked=book in BOOKS
+            "machine.html",
+            books=BOOKS,
+            account=found,
+            loans=loans,
+            lent=book if lent else "",
+            asked=book in BOOKS,
         ), 200
 
     @app.get("/profile")
@@ -47,7 +52,9 @@ def serve(app: Flask, circulation: Circulation) -> None:
         found = circulation.proven(request.form.get("identifier", ""), request.form.get("pin", ""))
         wanted = {name: request.form[name].strip() for name in _FIELDS if name in request.form}
         if found is None:
-            return render_template("profile.html", account=_as_sent(wanted), values=wanted, wrong=_unproven()), 422
+            return render_template(
+                "profile.html", account=_as_sent(wanted), values=wanted, wrong=_unproven()
+            ), 422
         if not wanted:
             return render_template("profile.html", account=found, values=found), 200
         wrong = _fault(wanted, request.form.get("new_pin", ""), request.form.get("again", ""))
@@ -57,10 +64,14 @@ def serve(app: Flask, circulation: Circulation) -> None:
         return render_template("profile.html", account=found, values=wanted, saved=True), 200
 
 
-def _change(circulation: Circulation, account: Mapping[str, Any], wanted: Mapping[str, str], pin: str) -> None:
+def _change(
+    circulation: Circulation, account: Mapping[str, Any], wanted: Mapping[str, str], pin: str
+) -> None:
     number = account["patron_id"]
     required = {name: account[name] for name in ("surname", "category_id", "library_id")}
-    circulation.patrons.change(number, {**required, **{name: value or None for name, value in wanted.items()}})
+    circulation.patrons.change(
+        number, {**required, **{name: value or None for name, value in wanted.items()}}
+    )
     if pin:
         circulation.patrons.set_password(number, pin, pin)
 
@@ -74,12 +85,17 @@ def _as_sent(wanted: Mapping[str, str]) -> Mapping[str, str] | None:
 
 def _unproven() -> str:
     # One sentence for both faults: who is registered here is nobody else's business.
-    return say("The number and the PIN do not belong together.", "Nummer og pinkode passer ikke sammen.")
+    return say(
+        "The number and the PIN do not belong together.", "Nummer og pinkode passer ikke sammen."
+    )
 
 
 def _fault(wanted: Mapping[str, str], pin: str, again: str) -> str:
     if not _ADDRESS.fullmatch(wanted["email"]):
-        return say("Write a mail address, such as name@example.org.", "Skriv en mailadresse, fx navn@example.org.")
+        return say(
+            "Write a mail address, such as name@example.org.",
+            "Skriv en mailadresse, fx navn@example.org.",
+        )
     if any(len(value) > _LONGEST for value in wanted.values()):
         return say("One of the lines is too long.", "En af linjerne er for lang.")
     if pin and not _PIN.fullmatch(pin):

@@ -55,16 +55,23 @@ def _idp(entity_id: str, location: str, party: Identity, name_format: str) -> by
         key_descriptor=[_descriptor(party.certificate, "signing")],
         name_id_format=[md.NameIDFormat(text=name_format)],
         single_logout_service=[slo],
-        single_sign_on_service=[md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")],
+        single_sign_on_service=[
+            md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
+        ],
     )
     return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
 
 
 def _service(ports: Ports, name: str, library: Identity) -> bytes:
     acs = md.AssertionConsumerService(
-        binding=_POST, location=ports.origin("library") + f"/{name}/acs", index="0", is_default="true"
+        binding=_POST,
+        location=ports.origin("library") + f"/{name}/acs",
+        index="0",
+        is_default="true",
     )
-    slo = md.SingleLogoutService(binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo")
+    slo = md.SingleLogoutService(
+        binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo"
+    )
     role = md.SPSSODescriptor(
         protocol_support_enumeration=_PROTOCOL,
         want_assertions_signed="true",
@@ -72,7 +79,9 @@ def _service(ports: Ports, name: str, library: Identity) -> bytes:
         single_logout_service=[slo],
         assertion_consumer_service=[acs],
     )
-    return bytes(md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string())
+    return bytes(
+        md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string()
+    )
 
 
 HUB: Final = "https://wayf.demo.example"
@@ -81,7 +90,11 @@ EID: Final = "https://saml.nemlogin.demo.example"
 SERVICES: Final = {
     "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
     "myprint": ("MyPrint", "MyPrint", "https://myprint.demo.example"),
-    "e-resources": ("Electronic resources", "Elektroniske ressourcer", "https://e-resources.demo.example"),
+    "e-resources": (
+        "Electronic resources",
+        "Elektroniske ressourcer",
+        "https://e-resources.demo.example",
+    ),
 }
 
 # The upstreams by which one may log in at each; the first is offered first.
@@ -144,7 +157,14 @@ def write(
 def _configuration(ports: Ports, store: str, national_eid: str) -> str:
     library = ports.origin("library")
     services = (
-        SERVICE.format(name=name, en=en, da=da, entity_id=entity_id, methods=json.dumps(METHODS[name]), library=library)
+        SERVICE.format(
+            name=name,
+            en=en,
+            da=da,
+            entity_id=entity_id,
+            methods=json.dumps(METHODS[name]),
+            library=library,
+        )
         for name, (en, da, entity_id) in SERVICES.items()
     )
     places = (
@@ -160,7 +180,9 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
         au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
         ku=KU,
         ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',
-        national_eid=NATIONAL_EID[national_eid].format(hub=HUB, eid=EID, nemlogin=NEMLOGIN, birk=NEMLOGIN_BIRK),
+        national_eid=NATIONAL_EID[national_eid].format(
+            hub=HUB, eid=EID, nemlogin=NEMLOGIN, birk=NEMLOGIN_BIRK
+        ),
         services="\n".join(services),
         places="\n".join(places),
         patrons=ports.number("patrons"),

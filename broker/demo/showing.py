@@ -18,12 +18,23 @@ _FINDINGS = 1
 
 
 def show(
-    port_base: int, *, checks: bool, as_json: bool, store: str = "sqlite:state/broker.db", national_eid: str = "wayf"
+    port_base: int,
+    *,
+    checks: bool,
+    as_json: bool,
+    store: str = "sqlite:state/broker.db",
+    national_eid: str = "wayf",
 ) -> int:
     """Run the demo in a folder of its own, removed at the end; give the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
     try:
-        setting = write(folder / "demo", Ports(port_base), datetime.now(UTC), store=store, national_eid=national_eid)
+        setting = write(
+            folder / "demo",
+            Ports(port_base),
+            datetime.now(UTC),
+            store=store,
+            national_eid=national_eid,
+        )
         with running(setting) as demo:
             return _check(demo, as_json=as_json) if checks else _wait(demo)
     finally:
@@ -71,7 +82,14 @@ def _table(reports: Sequence[checking.Report]) -> str:
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]) for row in rows
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]])
+        for row in rows
     ]
     wrong = [each.persona for each in reports if not each.ok]
-    return "\n".join([*lines, "", f"not as expected: {', '.join(wrong)}" if wrong else "every persona as expected"])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"not as expected: {', '.join(wrong)}" if wrong else "every persona as expected",
+        ]
+    )

@@ -55,7 +55,9 @@ def _attributes(said: Said) -> saml.AttributeStatement:
 def assertion(issuer: str, asker: Asker, said: Said, now: datetime) -> saml.Assertion:
     """Write an unsigned Assertion, four minutes long."""
     end = _stamp(now + timedelta(minutes=4))
-    confirmation = saml.SubjectConfirmationData(in_response_to=asker.id, recipient=asker.acs, not_on_or_after=end)
+    confirmation = saml.SubjectConfirmationData(
+        in_response_to=asker.id, recipient=asker.acs, not_on_or_after=end
+    )
     return saml.Assertion(
         id=f"_{token_hex(16)}",
         version="2.0",
@@ -64,13 +66,17 @@ def assertion(issuer: str, asker: Asker, said: Said, now: datetime) -> saml.Asse
         subject=saml.Subject(
             name_id=saml.NameID(format=said.name_format, text=said.name_id),
             subject_confirmation=[
-                saml.SubjectConfirmation(method=saml.SCM_BEARER, subject_confirmation_data=confirmation)
+                saml.SubjectConfirmation(
+                    method=saml.SCM_BEARER, subject_confirmation_data=confirmation
+                )
             ],
         ),
         conditions=saml.Conditions(
             not_before=_stamp(now - timedelta(seconds=30)),
             not_on_or_after=end,
-            audience_restriction=[saml.AudienceRestriction(audience=[saml.Audience(text=asker.issuer)])],
+            audience_restriction=[
+                saml.AudienceRestriction(audience=[saml.Audience(text=asker.issuer)])
+            ],
         ),
         authn_statement=[
             saml.AuthnStatement(
@@ -79,7 +85,9 @@ def assertion(issuer: str, asker: Asker, said: Said, now: datetime) -> saml.Asse
                 session_not_on_or_after=_stamp(now + timedelta(hours=4)),
                 authn_context=saml.AuthnContext(
                     authn_context_class_ref=saml.AuthnContextClassRef(text=said.authn_class),
-                    authenticating_authority=[saml.AuthenticatingAuthority(text=each) for each in said.chain],
+                    authenticating_authority=[
+                        saml.AuthenticatingAuthority(text=each) for each in said.chain
+                    ],
                 ),
             )
         ],
@@ -87,13 +95,17 @@ def assertion(issuer: str, asker: Asker, said: Said, now: datetime) -> saml.Asse
     )
 
 
-def response(issuer: str, asker: Asker, said: saml.Assertion | None, now: datetime) -> etree._Element:
+def response(
+    issuer: str, asker: Asker, said: saml.Assertion | None, now: datetime
+) -> etree._Element:
     """Write an unsigned Response around an Assertion, or with an error status where nobody was picked."""
     status = samlp.Status(status_code=samlp.StatusCode(value=samlp.STATUS_SUCCESS))
     if said is None:
         detail = samlp.STATUS_NO_PASSIVE if asker.passive else samlp.STATUS_AUTHN_FAILED
         inner = samlp.StatusCode(value=detail)
-        status = samlp.Status(status_code=samlp.StatusCode(value=samlp.STATUS_RESPONDER, status_code=inner))
+        status = samlp.Status(
+            status_code=samlp.StatusCode(value=samlp.STATUS_RESPONDER, status_code=inner)
+        )
     message = samlp.Response(
         id=f"_{token_hex(16)}",
         version="2.0",

@@ -17,7 +17,8 @@ _MOST_PAGES: Final = 20
 _PATIENCE: Final = 1.0
 _MAIL_WITHIN: Final = 10.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er): *(\S+)")
-# What each answers on the sign-up pages; the way decides between the two kinds of hospital employees.
+# What each answers on the sign-up pages; the way decides between the two kinds of hospital
+# employees.
 _ANSWERS: Final = {
     ("student", "wayf"): ("student", "yes"),
     ("employee", "wayf"): ("employee", "yes"),
@@ -45,8 +46,8 @@ def walk(
 ) -> None:
     """Log ``person`` in at their service, or sign them up: answer every page as they would, to the end.
 
-    Who is not ``patient`` stops at the page that says that the account is on its way. Who signs up, gets mail or shows
-    a PIN needs the ``demo``. AssertionError where it does not come to an end.
+    Who is not ``patient`` stops at the page that says that the account is on its way. Who signs up,
+    gets mail or shows a PIN needs the ``demo``. AssertionError where it does not come to an end.
     """
     walker = _Walker(browser, person, method or person.way, remember, demo)
     if person.sign_up:
@@ -113,18 +114,28 @@ class _Walker:
         self.browser.submit(self._form("upstream"), upstream=self.method)
 
     def _ask(self) -> None:
-        if self.person.temporary and not self.shown and self._follow("//main//a[contains(@href, 'temporary')]/@href"):
+        if (
+            self.person.temporary
+            and not self.shown
+            and self._follow("//main//a[contains(@href, 'temporary')]/@href")
+        ):
             return
-        self.browser.submit(self._form("answer"), answer="yes", **({"remember": "yes"} if self.remember else {}))
+        self.browser.submit(
+            self._form("answer"), answer="yes", **({"remember": "yes"} if self.remember else {})
+        )
 
     def _upgrade(self) -> None:
-        self.browser.submit(self._form("answer"), answer="no" if self.person.upgrade is False else "yes")
+        self.browser.submit(
+            self._form("answer"), answer="no" if self.person.upgrade is False else "yes"
+        )
 
     def _pin(self) -> None:
         self.shown = True
         form = self._form("do")
         acts = {name: value for name, value in form.buttons if name == "do"}
-        self.browser.submit(form, identifier=number(self._demo(), self.person), pin=self.person.pin or "", **acts)
+        self.browser.submit(
+            form, identifier=number(self._demo(), self.person), pin=self.person.pin or "", **acts
+        )
 
     def _prove(self) -> None:
         address = self.person.mailbox
@@ -157,7 +168,11 @@ class _Walker:
     def _form(self, button: str = "", value: str = "") -> Form:
         """Give the form with this button, else the first of the page."""
         forms = self.browser.forms()
-        wanted = [each for each in forms if any(button == name and value in {"", is_} for name, is_ in each.buttons)]
+        wanted = [
+            each
+            for each in forms
+            if any(button == name and value in {"", is_} for name, is_ in each.buttons)
+        ]
         return (wanted or list(forms))[0]
 
     def _demo(self) -> Running:

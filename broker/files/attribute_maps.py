@@ -70,16 +70,24 @@ class AttributeMaps:
     @property
     def attributes(self) -> frozenset[str]:
         """Give every name a policy may use: what some upstream's map yields, and what is ours to say."""
-        return OURS | {row.name for each in self.maps.values() if not each.outgoing for row in each.rows}
+        return OURS | {
+            row.name for each in self.maps.values() if not each.outgoing for row in each.rows
+        }
 
 
 def load(folder: Path) -> AttributeMaps:
     """Read ``folder``; ConfigurationFaults with everything wrong in any of its files."""
     faults: list[Fault] = []
     maps: dict[str, AttributeMap] = {}
-    paths = [path for path in sorted(folder.glob("*.yaml")) if path.name != LABELS and path.name[0] != "."]
+    paths = [
+        path
+        for path in sorted(folder.glob("*.yaml"))
+        if path.name != LABELS and path.name[0] != "."
+    ]
     if not paths:
-        raise ConfigurationFaults([Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")])
+        raise ConfigurationFaults(
+            [Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")]
+        )
     for path in paths:
         try:
             maps[path.stem] = _map(path, f"{folder.name}/{path.name}")
@@ -98,7 +106,9 @@ def load(folder: Path) -> AttributeMaps:
 def _labels(folder: Path, names: Collection[str]) -> Mapping[str, Text]:
     where = f"{folder.name}/{LABELS}"
     node = _node(folder / LABELS, where)
-    found = {name: Text(each.en, each.da) for name, each in shaped(_Labels, node, where).labels.items()}
+    found = {
+        name: Text(each.en, each.da) for name, each in shaped(_Labels, node, where).labels.items()
+    }
     missing = sorted(set(names) - found.keys())
     if missing:
         mend = "people are asked about attributes by these names"
@@ -114,7 +124,9 @@ def _map(path: Path, where: str) -> AttributeMap:
     if faults:
         raise ConfigurationFaults(faults)
     rows = tuple(Row(**each.model_dump()) for each in read_map.attributes)
-    return AttributeMap(path.stem, rows, outgoing=read_map.face == "service", complete=read_map.complete)
+    return AttributeMap(
+        path.stem, rows, outgoing=read_map.face == "service", complete=read_map.complete
+    )
 
 
 def _faults(read_map: _Map, node: Node, where: str) -> Iterator[Fault]:

@@ -31,7 +31,9 @@ def alone(folder: Path) -> Iterator[None]:
         with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield
     except BlockingIOError:
-        raise ConfigurationFaults([Fault(str(folder), "is being rotated already", "wait until that is done")]) from None
+        raise ConfigurationFaults(
+            [Fault(str(folder), "is being rotated already", "wait until that is done")]
+        ) from None
 
 
 @contextmanager
@@ -50,7 +52,9 @@ def reading(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    if not folder.is_dir():  # nothing that could be rotated; whoever reads the keys tells what is missing
+    if (
+        not folder.is_dir()
+    ):  # nothing that could be rotated; whoever reads the keys tells what is missing
         yield
         return
     opened = os.open(folder, os.O_RDONLY)

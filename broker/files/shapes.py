@@ -76,8 +76,12 @@ def _misshapen(shape: type[Shape], node: Node, name: str, error: ErrorDetails) -
     last = path[-1] if path else "the file"
     known = _keys(shape, path[:-1])
     if kind == "extra_forbidden":
-        return Fault(where, f"unknown key {quoted(last)}", meant(str(last), known) or ", ".join(known))
-    spelt = ".".join(str(each + 1) if isinstance(each, int) else each for each in path if not _is_marker(each))
+        return Fault(
+            where, f"unknown key {quoted(last)}", meant(str(last), known) or ", ".join(known)
+        )
+    spelt = ".".join(
+        str(each + 1) if isinstance(each, int) else each for each in path if not _is_marker(each)
+    )
     if kind == "missing":
         return Fault(where, f"{spelt or last} is missing")
     said = _SAID.get(kind) or message.removeprefix("Value error, ")
@@ -99,7 +103,9 @@ def _keys(shape: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...
         if named or here is None:
             named = False
             continue
-        found = next((each for key, each in here.model_fields.items() if step == (each.alias or key)), None)
+        found = next(
+            (each for key, each in here.model_fields.items() if step == (each.alias or key)), None
+        )
         annotation = found.annotation if found else None
         here, named = _shape_in(annotation), get_origin(annotation) is dict
     if here is None or named:

@@ -60,12 +60,15 @@ class Table:
 Node = Scalar | Listing | Table
 
 
-@lru_cache(maxsize=64)  # a reload parses what has changed: nine tenths of its time is the parser's (measured)
+@lru_cache(
+    maxsize=64
+)  # a reload parses what has changed: nine tenths of its time is the parser's (measured)
 def read(octets: bytes, name: str) -> Node:
     """Read one document; ``name`` is what faults call the file.
 
-    ConfigurationFaults for anything but UTF-8 up to 256 KB, a second document, a directive, anchor, alias, tag, merge
-    key, doubled key, key that is no text, and nesting deeper than sixteen (policy_tools.md 3).
+    ConfigurationFaults for anything but UTF-8 up to 256 KB, a second document, a directive, anchor,
+    alias, tag, merge key, doubled key, key that is no text, and nesting deeper than sixteen
+    (policy_tools.md 3).
     """
     if len(octets) > LARGEST:
         raise ConfigurationFaults([Fault(f"{name}:1", "is larger than 256 KB", "split it")])
@@ -73,16 +76,22 @@ def read(octets: bytes, name: str) -> Node:
         text = octets.decode()
     except UnicodeDecodeError as error:
         line = octets[: error.start].count(b"\n") + 1
-        raise ConfigurationFaults([Fault(f"{name}:{line}", "is not UTF-8", "save the file as UTF-8")]) from None
+        raise ConfigurationFaults(
+            [Fault(f"{name}:{line}", "is not UTF-8", "save the file as UTF-8")]
+        ) from None
     reader = _Reader(name)
     try:
         node = reader.document(YAML(typ="rt", pure=True).parse(text))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1 if mark else 1}"
-        raise ConfigurationFaults([*reader.faults, Fault(where, f"is not YAML: {_shown(error.problem)}")]) from None
+        raise ConfigurationFaults(
+            [*reader.faults, Fault(where, f"is not YAML: {_shown(error.problem)}")]
+        ) from None
     except YAMLError:
-        raise ConfigurationFaults([*reader.faults, Fault(f"{name}:1", "is not YAML: a forbidden character")]) from None
+        raise ConfigurationFaults(
+            [*reader.faults, Fault(f"{name}:1", "is not YAML: a forbidden character")]
+        ) from None
     if reader.faults or node is None:
         raise ConfigurationFaults(reader.faults or [Fault(f"{name}:1", "is empty")])
     return node
@@ -115,7 +124,9 @@ class _Reader:
             for event in events:
                 if isinstance(event, DocumentStartEvent):
                     self._document_start(event, first=node is None)
-                elif isinstance(event, AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent):
+                elif isinstance(
+                    event, AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent
+                ):
                     node = self._node(event, events, 1)
         except _Unreadable:
             return None
@@ -164,7 +175,11 @@ class _Reader:
             elif key.text == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
             elif key.text in first:
-                self._fault(event, f"has {quoted(key.text)} twice", f"the first is in line {first[key.text]}")
+                self._fault(
+                    event,
+                    f"has {quoted(key.text)} twice",
+                    f"the first is in line {first[key.text]}",
+                )
             else:
                 first[key.text] = key.line
                 yield Entry(key.text, key.line, node)

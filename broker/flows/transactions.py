@@ -69,13 +69,18 @@ class Transactions:
         return found
 
     def change(
-        self, held: Held, change: Callable[[Transaction], Transaction], now: datetime, *, of_person: bool = True
+        self,
+        held: Held,
+        change: Callable[[Transaction], Transaction],
+        now: datetime,
+        *,
+        of_person: bool = True,
     ) -> Held:
         """Write what ``change`` makes of the transaction, again on what others wrote meanwhile.
 
-        A fact ``of_person`` belongs to one authentication: where another has joined the transaction since the caller
-        read it, and checked its cookies, the fact is nobody's, and what it led to must not be shown (design 4a.3):
-        BrowserUnmatched.
+        A fact ``of_person`` belongs to one authentication: where another has joined the transaction
+        since the caller read it, and checked its cookies, the fact is nobody's, and what it led to
+        must not be shown (design 4a.3): BrowserUnmatched.
         """
         for _ in range(_TRIES):
             done = self.put(change(held.transaction), held.version, now)

@@ -58,22 +58,31 @@ class Exchange:
         self._mine = threading.local()
 
     def call(
-        self, method: str, path: str, until: float, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        until: float,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
     ) -> Answer:
         """Give the answer; ``LibraryUnavailable`` where there is none by ``until``, or it is over 2 MB or coded.
 
-        ``until`` is a moment of ``time.monotonic``. A redirect is an answer like another: following it would carry
-        the token and the CPR wherever the answer points.
+        ``until`` is a moment of ``time.monotonic``. A redirect is an answer like another: following
+        it would carry the token and the CPR wherever the answer points.
         """
         end_by(until)
         try:
             return self._exchange(method, path, headers, body)
         except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
             cause = type(error).__name__
-        # Raised out here, so that no traceback reaches the failed request, whose headers and body hold the CPR.
+        # Raised out here, so that no traceback reaches the failed request, whose headers and body
+        # hold the CPR.
         raise LibraryUnavailable(f"no answer: {cause}")
 
-    def _exchange(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    def _exchange(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         with self._session().request(
             method,
             self._base + path,
@@ -91,7 +100,9 @@ class Exchange:
             return Answer(response.status_code, _bounded(response))
 
     def _session(self) -> requests.Session:
-        if getattr(self._mine, "owner", None) != os.getpid():  # two processes on one connection mix their answers
+        if (
+            getattr(self._mine, "owner", None) != os.getpid()
+        ):  # two processes on one connection mix their answers
             session = _Session()
             session.trust_env = False  # neither proxies nor .netrc of the account we run under
             for scheme in ("http://", "https://"):

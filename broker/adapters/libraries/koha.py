@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from broker.adapters.libraries import koha_answers as answers
 from broker.adapters.libraries import koha_queries as queries
@@ -25,12 +33,13 @@ _NOBODY = "0000000000"  # ten digits that are no date: asked for to see how the 
 class KohaSettings(BaseModel):
     """What ``[library]`` says of a Koha; the secret is never shown.
 
-    ``url`` ends before ``/api/v1``; ``library_id`` is the home branch of new borrowers. ``unique_field`` is the
-    database-unique field that holds the CPR of those we make, ``mark_field`` the one reserved for the enrolment id.
-    ``card_number = "cpr"`` makes the CPR the card number too; ``cpr_attribute`` is the extended attribute with the
-    CPR, where the library has one; ``cpr_fields`` are the fields in which ten digits are a CPR: a library whose cards
-    have numbers of ten digits leaves out the card number. ``timeout`` bounds one call, in seconds; ``ca_file`` is for
-    a private authority.
+    ``url`` ends before ``/api/v1``; ``library_id`` is the home branch of new borrowers.
+    ``unique_field`` is the database-unique field that holds the CPR of those we make,
+    ``mark_field`` the one reserved for the enrolment id. ``card_number = "cpr"`` makes the CPR the
+    card number too; ``cpr_attribute`` is the extended attribute with the CPR, where the library has
+    one; ``cpr_fields`` are the fields in which ten digits are a CPR: a library whose cards have
+    numbers of ten digits leaves out the card number. ``timeout`` bounds one call, in seconds;
+    ``ca_file`` is for a private authority.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -40,7 +49,9 @@ class KohaSettings(BaseModel):
     client_secret: SecretStr = Field(min_length=1)
     library_id: str = Field(min_length=1, max_length=10)
     mark_field: Literal["statistics_1", "statistics_2"] = "statistics_1"
-    unique_field: Literal["userid", "cardnumber"] = "userid"  # Koha's attributes are not unique in its database
+    unique_field: Literal["userid", "cardnumber"] = (
+        "userid"  # Koha's attributes are not unique in its database
+    )
     card_number: Literal["", "cpr"] = ""
     cpr_attribute: str = Field("", max_length=10, pattern=r"^\w*$")
     cpr_fields: tuple[Literal["userid", "cardnumber"], ...] = ("userid", "cardnumber")
@@ -62,11 +73,17 @@ class KohaSettings(BaseModel):
     @field_validator("cpr_fields")
     @classmethod
     def _finds_our_own(cls, fields: tuple[str, ...], found: ValidationInfo) -> tuple[str, ...]:
-        # A borrower we make and do not find again would be made at each login, and refused as taken for ever.
-        written = {found.data.get("unique_field", ""), "cardnumber" if found.data.get("card_number") else ""}
+        # A borrower we make and do not find again would be made at each login, and refused as taken
+        # for ever.
+        written = {
+            found.data.get("unique_field", ""),
+            "cardnumber" if found.data.get("card_number") else "",
+        }
         missing = sorted(written - {"", *fields})
         if missing:
-            raise ValueError(f"must name {', '.join(missing)}: the CPR of those we make is written there")
+            raise ValueError(
+                f"must name {', '.join(missing)}: the CPR of those we make is written there"
+            )
         return fields
 
     @classmethod
@@ -75,10 +92,15 @@ class KohaSettings(BaseModel):
         try:
             return cls.model_validate(dict(settings))
         except ValidationError as error:
-            found = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors(include_input=False)]
+            found = [
+                (".".join(map(str, each["loc"])), each["msg"])
+                for each in error.errors(include_input=False)
+            ]
         known = ", ".join(cls.model_fields)
         # Raised out here: the error of the checks holds the values, the secret among them.
-        raise ConfigurationFaults([Fault(f"library.{key}", what, f"keys: {known}") for key, what in found])
+        raise ConfigurationFaults(
+            [Fault(f"library.{key}", what, f"keys: {known}") for key, what in found]
+        )
 
     @property
     def fields(self) -> frozenset[str]:
@@ -105,9 +127,13 @@ class Koha:
         kind, fields = self._settings.cpr_attribute, self._settings.cpr_fields
         found = self._search("find", queries.headers(queries.by_fields(fields, spelled)), deadline)
         if kind:
-            found += self._search("find", queries.headers(queries.by_attribute(kind, spelled), embed=True), deadline)
+            found += self._search(
+                "find", queries.headers(queries.by_attribute(kind, spelled), embed=True), deadline
+            )
         if not all(queries.carries(each, fields, spelled, kind) for each in found):
-            raise LibraryUnavailable("find: Koha gave borrowers without the number; does a proxy strip x-koha headers?")
+            raise LibraryUnavailable(
+                "find: Koha gave borrowers without the number; does a proxy strip x-koha headers?"
+            )
         return self._borrowers(found)
 
     def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -115,7 +141,9 @@ class Koha:
         field = self._settings.mark_field
         found = self._search("marked", queries.headers({field: mark}), deadline)
         if any(each.get(field) != mark for each in found):
-            raise LibraryUnavailable("marked: Koha gave borrowers without the mark; does a proxy strip x-koha headers?")
+            raise LibraryUnavailable(
+                "marked: Koha gave borrowers without the mark; does a proxy strip x-koha headers?"
+            )
         return self._borrowers(found)
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
@@ -125,7 +153,9 @@ class Koha:
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower; None where Koha says that its card number, user name or attribute is taken."""
-        answer = self._calls.call("create", "POST", "/api/v1/patrons", deadline, body=self._body(wish, mark))
+        answer = self._calls.call(
+            "create", "POST", "/api/v1/patrons", deadline, body=self._body(wish, mark)
+        )
         if answers.taken(answer):
             return None
         if answer.status != 201:
@@ -140,7 +170,9 @@ class Koha:
         if change.cpr:
             identify(self._calls, self._settings, patron, change.cpr, deadline)
         body = changes(patron, change)
-        answer = self._calls.call("change", "PUT", queries.patron_path(change.number), deadline, body=body)
+        answer = self._calls.call(
+            "change", "PUT", queries.patron_path(change.number), deadline, body=body
+        )
         if answer.status != 200:
             raise answers.refusal(answer, "change")
         after = self._borrower(answer.json())
@@ -152,19 +184,24 @@ class Koha:
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Make ``pin`` the borrower's password, which Koha's self-service machines take as the PIN."""
         path = queries.patron_path(number) + "/password"
-        answer = self._calls.call("set_pin", "POST", path, deadline, body={"password": pin, "password_2": pin})
+        answer = self._calls.call(
+            "set_pin", "POST", path, deadline, body={"password": pin, "password_2": pin}
+        )
         if answer.status != 200:
             raise answers.refusal(answer, "set_pin")
 
     def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
         """Say whether ``pin`` is the borrower's password, as Koha sees it by user name or card number.
 
-        For nobody's number a name that nobody has is tried: known and unknown cost the same two calls.
+        For nobody's number a name that nobody has is tried: known and unknown cost the same two
+        calls.
         """
         patron = self._patron(number if queries.possible(number) else _NO_PATRON, deadline) or {}
         name = patron.get("userid") or patron.get("cardnumber") or secrets.token_hex(16)
         body = {"identifier": name, "password": pin}
-        answer = self._calls.call("check_pin", "POST", "/api/v1/auth/password/validation", deadline, body=body)
+        answer = self._calls.call(
+            "check_pin", "POST", "/api/v1/auth/password/validation", deadline, body=body
+        )
         return answers.proves(answer, number)
 
     def faults(self, deadline: datetime) -> Sequence[str]:
@@ -184,9 +221,12 @@ class Koha:
         return found
 
     def _try_right(self, deadline: datetime) -> None:
-        # No patron has number 0: with the right the answer is 404, without it 403, and nothing changes in either case.
+        # No patron has number 0: with the right the answer is 404, without it 403, and nothing
+        # changes in either case.
         empty = {"password": "", "password_2": ""}
-        answer = self._calls.call("set_pin", "POST", "/api/v1/patrons/0/password", deadline, body=empty)
+        answer = self._calls.call(
+            "set_pin", "POST", "/api/v1/patrons/0/password", deadline, body=empty
+        )
         if answer.status != 404:
             raise LibraryRefused(f"set_pin: {answer.status} in place of 404")
 
@@ -194,11 +234,17 @@ class Koha:
         branch = self._settings.library_id
         headers = queries.headers({"library_id": branch})
         try:
-            answer = self._calls.call("libraries", "GET", "/api/v1/libraries", deadline, headers=headers)
+            answer = self._calls.call(
+                "libraries", "GET", "/api/v1/libraries", deadline, headers=headers
+            )
         except RightMissing:  # the right to see the catalogue is not one we need
             return
         read = answer.json()
-        named = [each.get("library_id") for each in read if isinstance(each, Mapping)] if isinstance(read, list) else []
+        named = (
+            [each.get("library_id") for each in read if isinstance(each, Mapping)]
+            if isinstance(read, list)
+            else []
+        )
         if answer.status != 200 or branch not in named:
             raise LibraryRefused(f"{answer.status}, no library {branch!r}")
 
@@ -212,7 +258,8 @@ class Koha:
             body["cardnumber"] = number
         if number and settings.cpr_attribute:
             body["extended_attributes"] = [{"type": settings.cpr_attribute, "value": number}]
-        # Without a CPR the enrolment's own id is the unique value: a create repeated after a lost answer is refused.
+        # Without a CPR the enrolment's own id is the unique value: a create repeated after a lost
+        # answer is refused.
         body[settings.unique_field] = number or mark
         body[settings.mark_field] = mark
         body |= {"library_id": settings.library_id, "category_id": wish.category}
@@ -220,23 +267,38 @@ class Koha:
 
     def _patron(self, number: str, deadline: datetime) -> Mapping[str, Any] | None:
         headers = queries.embedding(self._settings.cpr_attribute)
-        answer = self._calls.call("read", "GET", queries.patron_path(number), deadline, headers=headers)
+        answer = self._calls.call(
+            "read", "GET", queries.patron_path(number), deadline, headers=headers
+        )
         read = answer.json()
-        if answer.status == 404 and isinstance(read, Mapping) and "error" in read:  # Koha's own, not some proxy's
+        if (
+            answer.status == 404 and isinstance(read, Mapping) and "error" in read
+        ):  # Koha's own, not some proxy's
             return None
-        # Another's record, as a cache on the way may give it, would be believed, changed, and mailed a PIN.
-        if answer.status != 200 or not isinstance(read, Mapping) or str(read.get("patron_id")) != number:
+        # Another's record, as a cache on the way may give it, would be believed, changed, and
+        # mailed a PIN.
+        if (
+            answer.status != 200
+            or not isinstance(read, Mapping)
+            or str(read.get("patron_id")) != number
+        ):
             raise LibraryUnavailable(f"read: {answer.status}, not that patron")
         return read
 
-    def _search(self, asked: str, headers: Mapping[str, str], deadline: datetime) -> list[Mapping[str, Any]]:
+    def _search(
+        self, asked: str, headers: Mapping[str, str], deadline: datetime
+    ) -> list[Mapping[str, Any]]:
         # One page is enough: two borrowers are already a case for staff.
         path = "/api/v1/patrons?_per_page=20"
-        return answers.patrons(self._calls.call(asked, "GET", path, deadline, headers=headers), asked)
+        return answers.patrons(
+            self._calls.call(asked, "GET", path, deadline, headers=headers), asked
+        )
 
     def _borrowers(self, found: Sequence[Mapping[str, Any]]) -> tuple[Borrower, ...]:
         return tuple({each.number: each for each in map(self._borrower, found)}.values())
 
     def _borrower(self, patron: Any) -> Borrower:
         settings = self._settings
-        return answers.borrower(patron, settings.mark_field, settings.cpr_fields, settings.cpr_attribute)
+        return answers.borrower(
+            patron, settings.mark_field, settings.cpr_fields, settings.cpr_attribute
+        )

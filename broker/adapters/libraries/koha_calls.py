@@ -20,7 +20,9 @@ class RightMissing(LibraryUnavailable):
 class Calls:
     """Calls one Koha as one of its API clients; safe to share between threads."""
 
-    def __init__(self, exchange: Exchange, client_id: str, client_secret: str, timeout: float) -> None:
+    def __init__(
+        self, exchange: Exchange, client_id: str, client_secret: str, timeout: float
+    ) -> None:
         self._exchange = exchange
         self._tokens = Tokens(exchange, "/api/v1/oauth/token", client_id, client_secret)
         self._timeout = timeout
@@ -44,11 +46,15 @@ class Calls:
         answer = self._send(method, path, until, headers or {}, content)
         if answer.status == 403:
             raise RightMissing(f"{asked}: 403, a right is missing: {answers.unpermitted(answer)}")
-        if answer.status in _NOT_NOW or not (200 <= answer.status < 300 or 400 <= answer.status < 500):
+        if answer.status in _NOT_NOW or not (
+            200 <= answer.status < 300 or 400 <= answer.status < 500
+        ):
             raise LibraryUnavailable(f"{asked}: {answer.status}")
         return answer
 
-    def _send(self, method: str, path: str, until: float, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    def _send(
+        self, method: str, path: str, until: float, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
         """Send with a token; once more with a new one where Koha refuses the first, which it does before any work."""
         sent = dict(headers) | ({} if body is None else {"Content-Type": "application/json"})
         token = self._tokens.current(until)

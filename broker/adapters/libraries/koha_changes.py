@@ -34,8 +34,9 @@ class Settings(Protocol):
 def changes(patron: Mapping[str, Any], change: Change) -> dict[str, Any]:
     """Give the body of a PUT.
 
-    Koha merges, but demands three fields each time; they go back as they are. Nothing else of the object does:
-    read-only fields are refused, attributes are a 500, an old ``updated_on`` would be stored.
+    Koha merges, but demands three fields each time; they go back as they are. Nothing else of the
+    object does: read-only fields are refused, attributes are a 500, an old ``updated_on`` would be
+    stored.
     """
     body = _demanded(patron)
     body |= {answers.koha_name(name): value for name, value in change.fields}
@@ -46,15 +47,21 @@ def changes(patron: Mapping[str, Any], change: Change) -> dict[str, Any]:
     return body
 
 
-def identify(calls: Calls, settings: Settings, patron: Mapping[str, Any], cpr: str, deadline: datetime) -> None:
+def identify(
+    calls: Calls, settings: Settings, patron: Mapping[str, Any], cpr: str, deadline: datetime
+) -> None:
     """Give a patron its CPR; done twice, it is done once.
 
-    The database's unique field goes first, so that of two patrons only one can get the number. LibraryUnavailable
-    where another has it (look again, and find that one), LibraryRefused where the patron carries another number.
+    The database's unique field goes first, so that of two patrons only one can get the number.
+    LibraryUnavailable where another has it (look again, and find that one), LibraryRefused where
+    the patron carries another number.
     """
     number, path = queries.spellings(cpr)[0], queries.patron_path(str(patron.get("patron_id")))
     held = answers.attributes(patron, settings.cpr_attribute)
-    other = answers.number_of(patron, settings.cpr_fields, settings.cpr_attribute) not in {None, number}
+    other = answers.number_of(patron, settings.cpr_fields, settings.cpr_attribute) not in {
+        None,
+        number,
+    }
     if other or any(each.strip() not in queries.spellings(cpr) for each in held):
         raise LibraryRefused("change: the patron carries another number")
     fields = {settings.unique_field} | ({"cardnumber"} if settings.card_number else set())

@@ -53,11 +53,13 @@ def headers(query: object, *, embed: bool = False) -> dict[str, str]:
     return carried | {"x-koha-embed": "extended_attributes"} if embed else carried
 
 
-def carries(patron: Mapping[str, Any], fields: Sequence[str], spelled: tuple[str, ...], kind: str) -> bool:
+def carries(
+    patron: Mapping[str, Any], fields: Sequence[str], spelled: tuple[str, ...], kind: str
+) -> bool:
     """Say whether a patron that a search gave does carry the number, in one of ``fields`` or the attribute ``kind``.
 
-    A proxy that strips ``x-koha-*`` headers turns the search into "everyone", and the first of everyone would be
-    taken for the person.
+    A proxy that strips ``x-koha-*`` headers turns the search into "everyone", and the first of
+    everyone would be taken for the person.
     """
     values = [patron.get(field) for field in fields]
     values += answers.attributes(patron, kind)

@@ -26,12 +26,17 @@ class LibrarySettings(Protocol):
 def open_library(system: str, settings: Mapping[str, object]) -> LibrarySystem:
     """Give the library system named ``system``, from the keys of ``[library]`` that are its own.
 
-    ``ConfigurationFaults`` where none or several are installed under the name, or its settings are faulty.
+    ``ConfigurationFaults`` where none or several are installed under the name, or its settings are
+    faulty.
     """
     found = entry_points(group=GROUP)
     named = [each for each in found if each.name == system]
     if len({each.value for each in named}) != 1:
-        what = f"{len(named)} connectors are installed for {system!r}" if named else f"no connector for {system!r}"
+        what = (
+            f"{len(named)} connectors are installed for {system!r}"
+            if named
+            else f"no connector for {system!r}"
+        )
         installed = ", ".join(sorted({each.name for each in found})) or "none"
         raise ConfigurationFaults([Fault("library.system", what, f"installed: {installed}")])
     return cast("type[LibrarySettings]", named[0].load()).read(settings).open()

@@ -30,7 +30,8 @@ class Tokens:
     def current(self, until: float, refused: str = "") -> str:
         """Give a token that is good for now and is not the ``refused`` one; ``LibraryUnavailable`` without.
 
-        Credentials that are refused are a fault of the set-up, not of anyone's enrolment: worth another try.
+        Credentials that are refused are a fault of the set-up, not of anyone's enrolment: worth
+        another try.
         """
         if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
             raise LibraryUnavailable("no token: another thread is still waiting for it")
@@ -56,9 +57,16 @@ class Tokens:
         )
         read = answer.json()
         token = read.get("access_token") if isinstance(read, dict) else None
-        if answer.status != 200 or not isinstance(token, str) or not (token.isascii() and token.isprintable()):
+        if (
+            answer.status != 200
+            or not isinstance(token, str)
+            or not (token.isascii() and token.isprintable())
+        ):
             raise LibraryUnavailable(f"no token: {answer.status}")
         seconds = read.get("expires_in")
         known = isinstance(seconds, int | float) and seconds > 0
         lifetime = float(seconds) if known else _UNSTATED_S
-        self._token, self._renew_at = token, time.monotonic() + max(lifetime - _MARGIN_S, lifetime / 2)
+        self._token, self._renew_at = (
+            token,
+            time.monotonic() + max(lifetime - _MARGIN_S, lifetime / 2),
+        )

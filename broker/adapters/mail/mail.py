@@ -36,7 +36,8 @@ def mailbox(text: str) -> str:
 class Smtp:
     """A mail server at ``url``: ``smtp://`` (plain, for loopback), ``smtp+starttls://`` or ``smtps://``.
 
-    ``sender`` is an address, with a display name or without. ConfigurationFaults where url or sender does not read.
+    ``sender`` is an address, with a display name or without. ConfigurationFaults where url or
+    sender does not read.
     """
 
     url: str
@@ -50,7 +51,9 @@ class Smtp:
         """Refuse what can never send."""
         faults = []
         if not self._reachable():
-            faults.append(Fault("mail.url", "is not smtp://, smtp+starttls:// or smtps:// and a host"))
+            faults.append(
+                Fault("mail.url", "is not smtp://, smtp+starttls:// or smtps:// and a host")
+            )
         if not self._sendable():
             faults.append(Fault("mail.sender", "is not a mail address"))
         if faults:
@@ -59,7 +62,12 @@ class Smtp:
     def _reachable(self) -> bool:
         try:
             parts = urlsplit(self.url)
-            return parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0 and not parts.username
+            return (
+                parts.scheme in _PORTS
+                and bool(parts.hostname)
+                and parts.port != 0
+                and not parts.username
+            )
         except ValueError:
             return False
 
@@ -104,12 +112,17 @@ class Smtp:
 
     def _wrapped(self, opened: socket.socket) -> socket.socket:
         parts = urlsplit(self.url)
-        return self._trust().wrap_socket(opened, server_hostname=parts.hostname) if parts.scheme == "smtps" else opened
+        return (
+            self._trust().wrap_socket(opened, server_hostname=parts.hostname)
+            if parts.scheme == "smtps"
+            else opened
+        )
 
     def _introduced(self, server: smtplib.SMTP) -> None:
         server.ehlo()
         if urlsplit(self.url).scheme == "smtp+starttls":
-            # Raises where the server offers no STARTTLS: a stripped offer must not end in clear text.
+            # Raises where the server offers no STARTTLS: a stripped offer must not end in clear
+            # text.
             server.starttls(context=self._trust())
             server.ehlo()
         if self.username and self.password is not None:
@@ -157,7 +170,9 @@ class Conversation:
         try:
             message["From"] = self._sender
             message["To"] = Address(addr_spec=self._recipient)
-            message["Subject"] = subject  # a line break in it raises: no second header can be smuggled in
+            message["Subject"] = (
+                subject  # a line break in it raises: no second header can be smuggled in
+            )
         except ValueError:
             raise MailUnavailable("a header of the message does not fit in one line") from None
         message["Date"] = format_datetime(datetime.now(UTC))
@@ -177,7 +192,9 @@ class _Opened(smtplib.SMTP):
     def __init__(self, opened: socket.socket, host: str, greeting: str) -> None:
         self._opened = opened
         try:
-            super().__init__(host, 25, greeting)  # the port is only ever looked at by what we replace
+            super().__init__(
+                host, 25, greeting
+            )  # the port is only ever looked at by what we replace
         except BaseException:
             opened.close()
             raise

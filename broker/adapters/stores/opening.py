@@ -13,9 +13,10 @@ from broker.core.ports import Store
 def open_store(url: str, folder: Path, *, accept_loss: bool = False) -> Store:
     """Give the store, not yet sealed; call it before forking, for it makes the SQLite file.
 
-    ``sqlite:broker.db`` is relative to ``folder``; Redis is not asked before the first use. ``accept_loss`` keeps
-    what may lose acknowledged writes out of ``faults``. ConfigurationFaults for a URL of no known kind, without
-    quoting it: it may hold a password; StoreUnavailable where the file cannot be made.
+    ``sqlite:broker.db`` is relative to ``folder``; Redis is not asked before the first use.
+    ``accept_loss`` keeps what may lose acknowledged writes out of ``faults``. ConfigurationFaults
+    for a URL of no known kind, without quoting it: it may hold a password; StoreUnavailable where
+    the file cannot be made.
     """
     scheme = urlsplit(url).scheme
     if scheme == "sqlite" and (name := url.removeprefix("sqlite:")) and not name.startswith("//"):

@@ -17,7 +17,9 @@ from broker.adapters.stores.times import micros, moment
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
 
-_LEEWAY: Final = timedelta(minutes=5)  # Redis forgets this long after ``until``, for machines whose clocks differ
+_LEEWAY: Final = timedelta(
+    minutes=5
+)  # Redis forgets this long after ``until``, for machines whose clocks differ
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _REPLICA_WAIT: Final = 1000  # milliseconds
 _TRIES: Final = 3
@@ -48,9 +50,13 @@ class RedisStore(Store):
     def get(self, key: Key, now: datetime) -> Kept | None:
         """Give the record, or None where there is none or it has expired."""
         with _failing_as_unavailable():
-            return _kept(self._opened().execute_command("HMGET", redis_keys.place(key).record, *_FIELDS), now)
+            return _kept(
+                self._opened().execute_command("HMGET", redis_keys.place(key).record, *_FIELDS), now
+            )
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+    def put(
+        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
+    ) -> bool:
         """Compare and set; ``durable`` also waits until a replica, where one is attached, has it."""
         place = redis_keys.place(key)
         arguments = (
@@ -95,7 +101,10 @@ class RedisStore(Store):
         self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
     ) -> tuple[Key, Kept] | None:
         """Take the earliest record due at ``now``: of the group, or of the shard whose queue's head is the earliest."""
-        begins, due = ("" if group is None else redis_keys.place(Key(kind, group)).member), now + lease
+        begins, due = (
+            ("" if group is None else redis_keys.place(Key(kind, group)).member),
+            now + lease,
+        )
         with _failing_as_unavailable():
             while True:
                 again = False
@@ -104,7 +113,9 @@ class RedisStore(Store):
                     claimed = self._run(redis_scripts.CLAIM, (f"{shard}:due",), *arguments)
                     if claimed:
                         member, value, until = claimed
-                        return redis_keys.key_of(kind, member), Kept(value, version, moment(int(until)), due)
+                        return redis_keys.key_of(kind, member), Kept(
+                            value, version, moment(int(until)), due
+                        )
                     again = claimed == 0
                     if again:
                         break
@@ -146,7 +157,11 @@ class RedisStore(Store):
             connection = pool.get_connection()
             try:
                 done = _ask(connection, "EVAL", script, len(keys), *keys, *arguments)
-                if done and _replicas(connection) and not _ask(connection, "WAIT", 1, _REPLICA_WAIT):
+                if (
+                    done
+                    and _replicas(connection)
+                    and not _ask(connection, "WAIT", 1, _REPLICA_WAIT)
+                ):
                     raise StoreUnavailable("redis: no replica has confirmed the write")
             except (MovedError, AskError):
                 client.execute_command("EXISTS", keys[0])  # follows the move and remembers where to
@@ -186,7 +201,11 @@ class RedisStore(Store):
         for shard in tags:
             limits = ("-inf", micros(now), "WITHSCORES", "LIMIT", 0, 1)
             pipeline.execute_command("ZRANGEBYSCORE", f"{shard}:due", *limits)
-        heads = [(float(head[1]), shard) for shard, head in zip(tags, pipeline.execute(), strict=True) if head]
+        heads = [
+            (float(head[1]), shard)
+            for shard, head in zip(tags, pipeline.execute(), strict=True)
+            if head
+        ]
         return [shard for _, shard in sorted(heads)]
 
 

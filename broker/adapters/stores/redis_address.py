@@ -14,13 +14,21 @@ from redis.retry import Retry
 
 from broker.core.errors import ConfigurationFaults, Fault
 
-SCHEMES: Final = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+SCHEMES: Final = (
+    "redis",
+    "rediss",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _PORTS: Final = {"sentinel": 26379}
 _PORT: Final = 6379
 _MEND: Final = "rediss://user:password@host:6379/0, rediss+sentinel://host,host/service, rediss+cluster://host,host"
 
-# A request must not hang on its store: at most this long to connect, and between two pieces of an answer.
+# A request must not hang on its store: at most this long to connect, and between two pieces of an
+# answer.
 _SETTINGS: Final[dict[str, Any]] = {
     "socket_connect_timeout": 2.0,
     "socket_timeout": 5.0,
@@ -59,19 +67,26 @@ class Address:
             return ()
         found = []
         if not self.encrypted:
-            found.append("Redis is on another machine and not encrypted; write rediss in store.url instead of redis.")
+            found.append(
+                "Redis is on another machine and not encrypted; write rediss in store.url instead of redis."
+            )
         if not self.password:
-            found.append("Redis is on another machine and asks for no password; set one there and in store.url.")
+            found.append(
+                "Redis is on another machine and asks for no password; set one there and in store.url."
+            )
         return tuple(found)
 
     def open(self) -> Any:
         """Give the client; a Cluster is asked for its nodes at once, the others at the first use."""
-        encryption = {"ssl": True, "ssl_check_hostname": True, **dict(self.files)} if self.encrypted else {}
+        encryption = (
+            {"ssl": True, "ssl_check_hostname": True, **dict(self.files)} if self.encrypted else {}
+        )
         settings = {**_SETTINGS, "username": self.username, "password": self.password, **encryption}
         if self.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in self.hosts]  # type: ignore[no-untyped-call]
             return RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 1), **settings)
-        # Never tried twice: what is safe to repeat is repeated by who asked, and a counter would count twice.
+        # Never tried twice: what is safe to repeat is repeated by who asked, and a counter would
+        # count twice.
         settings["retry"] = Retry(NoBackoff(), 0)
         if self.kind == "sentinel":
             service, *database = self.path
@@ -102,7 +117,8 @@ def parse(url: str, folder: Path) -> Address:
         raise _refused("is not a URL of Redis") from None
     unknown = sorted(set(options) - set(_FILES))
     if unknown:
-        # ssl_cert_reqs=none and its like would switch off what keeps the password and the borrowers secret.
+        # ssl_cert_reqs=none and its like would switch off what keeps the password and the borrowers
+        # secret.
         raise _refused(f"has an option that is not one of {', '.join(_FILES)}")
     _check_path(address)
     return address

@@ -14,10 +14,20 @@ class _Demand(NamedTuple):
 
 # Debian's defaults lost every acknowledged write of a server that was killed (design 4b).
 _DEMANDS: Final = (
-    _Demand("appendonly", "yes", "without it a restart forgets every write since the last snapshot"),
+    _Demand(
+        "appendonly", "yes", "without it a restart forgets every write since the last snapshot"
+    ),
     _Demand("appendfsync", "always", "otherwise a power cut forgets writes that were acknowledged"),
-    _Demand("no-appendfsync-on-rewrite", "no", "otherwise a power cut during a rewrite forgets acknowledged writes"),
-    _Demand("maxmemory-policy", "noeviction", "any other policy throws records away when memory is short"),
+    _Demand(
+        "no-appendfsync-on-rewrite",
+        "no",
+        "otherwise a power cut during a rewrite forgets acknowledged writes",
+    ),
+    _Demand(
+        "maxmemory-policy",
+        "noeviction",
+        "any other policy throws records away when memory is short",
+    ),
 )
 
 
@@ -37,14 +47,18 @@ def loss_faults(client: Any) -> tuple[str, ...]:
     named = {"Redis": client}
     if hasattr(client, "get_primaries"):
         named = {f"Redis {node.name}": node.redis_connection for node in client.get_primaries()}
-    return tuple(sentence for name, server in named.items() for sentence in _server_faults(name, server))
+    return tuple(
+        sentence for name, server in named.items() for sentence in _server_faults(name, server)
+    )
 
 
 def _server_faults(name: str, server: Any) -> list[str]:
     try:
         found = server.config_get(*(demand.setting for demand in _DEMANDS))
     except ResponseError:
-        return [f"{name} does not show its settings; allow the broker's user CONFIG GET, so that they can be checked."]
+        return [
+            f"{name} does not show its settings; allow the broker's user CONFIG GET, so that they can be checked."
+        ]
     return [
         f"{name} has {demand.setting} {found.get(demand.setting, 'unset')}; set it to {demand.value}: {demand.why}."
         for demand in _DEMANDS

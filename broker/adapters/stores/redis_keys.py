@@ -1,7 +1,8 @@
 """Where a record lies in Redis: its group falls into one of sixteen shards of its kind, and a shard is a hash tag.
 
-A shard holds its records, the index of each group's names and the queue of what is due, so that queue and record
-change together, in a Cluster too; a claim over the whole kind looks at sixteen queue heads.
+A shard holds its records, the index of each group's names and the queue of what is due, so that
+queue and record change together, in a Cluster too; a claim over the whole kind looks at sixteen
+queue heads.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from zlib import crc32
 from broker.core.ports import Key
 
 SHARDS: Final = 16  # part of the layout: another number would look for every record elsewhere
-_LAYOUT: Final = "broker1"  # named in every key, so that a later layout finds and moves what this one wrote
+_LAYOUT: Final = (
+    "broker1"  # named in every key, so that a later layout finds and moves what this one wrote
+)
 
 
 class Place(NamedTuple):
@@ -28,9 +31,20 @@ class Place(NamedTuple):
 
 def place(key: Key) -> Place:
     """Give where ``key`` lies; braces and slashes in its parts are escaped, for they would move it to another tag."""
-    shard, group, name = tag(key.kind, crc32(key.group.encode()) % SHARDS), quote(key.group, ""), quote(key.name, "")
+    shard, group, name = (
+        tag(key.kind, crc32(key.group.encode()) % SHARDS),
+        quote(key.group, ""),
+        quote(key.name, ""),
+    )
     member = f"{group}/{name}"
-    return Place(f"{shard}:r:{member}", f"{shard}:g:{group}", f"{shard}:due", f"{shard}:c:{member}", member, name)
+    return Place(
+        f"{shard}:r:{member}",
+        f"{shard}:g:{group}",
+        f"{shard}:due",
+        f"{shard}:c:{member}",
+        member,
+        name,
+    )
 
 
 def tag(kind: str, shard: int) -> str:

@@ -1,14 +1,15 @@
 """The five scripts that make a change in Redis one change; every key of a script lies under one hash tag.
 
-A record is a hash: v value, n version, u until, d due or empty. Times are microseconds as the caller's ``now`` counts
-them, and only ``now`` decides what has expired; Redis's own clock cleans up later. Each script begins with the write
-that Redis may refuse for want of memory, so that a refused one has changed nothing.
+A record is a hash: v value, n version, u until, d due or empty. Times are microseconds as the
+caller's ``now`` counts them, and only ``now`` decides what has expired; Redis's own clock cleans up
+later. Each script begins with the write that Redis may refuse for want of memory, so that a refused
+one has changed nothing.
 """
 
 from typing import Final
 
-# KEYS record, group index, due queue; ARGV value, version, until, due, was, now, milliseconds to keep, member, name,
-# forgotten before, durable.
+# KEYS record, group index, due queue; ARGV value, version, until, due, was, now, milliseconds to
+# keep, member, name, forgotten before, durable.
 PUT: Final = """
 local found = redis.call('HMGET', KEYS[1], 'n', 'u')
 local standing = ''
@@ -38,7 +39,8 @@ redis.call('ZREM', KEYS[3], ARGV[1])
 return 1
 """
 
-# KEYS record of the empty name, group index; ARGV now. Gives name, value, version, until, due of each.
+# KEYS record of the empty name, group index; ARGV now. Gives name, value, version, until, due of
+# each.
 LIST: Final = """
 local names = redis.call('ZRANGE', KEYS[2], 0, -1)
 table.insert(names, 1, '')
@@ -52,8 +54,9 @@ end
 return listed
 """
 
-# KEYS due queue; ARGV where records begin, group's beginning or empty, now, due, version.
-# Gives member, value, until; nothing where none is due; 0 where the first was gone, which asks to look again.
+# KEYS due queue; ARGV where records begin, group's beginning or empty, now, due, version. Gives
+# member, value, until; nothing where none is due; 0 where the first was gone, which asks to look
+# again.
 CLAIM: Final = """
 local passed = 0
 while true do

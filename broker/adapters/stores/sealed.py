@@ -20,17 +20,21 @@ _LONGEST_ID: Final = 255
 class Sealed(Store):
     """A store whose values are AES-256-GCM: schema octet, key id, nonce, ciphertext (design 4b, NIST SP 800-38D).
 
-    ``kind/group/name`` is authenticated, so a record that is moved to another key does not open. What is not sealed:
-    the key itself (callers hand HMACs), version, times and counters; nor does the seal tell an old value from a new.
+    ``kind/group/name`` is authenticated, so a record that is moved to another key does not open.
+    What is not sealed: the key itself (callers hand HMACs), version, times and counters; nor does
+    the seal tell an old value from a new.
     """
 
     def __init__(self, store: Store, keys: Mapping[str, bytes], write_key_id: str) -> None:
         """Take the store, every 32-octet key that may read by its id, and the id of the one that writes.
 
-        ConfigurationFaults where a key is not of that length, an id is empty, or the writing key is missing.
+        ConfigurationFaults where a key is not of that length, an id is empty, or the writing key is
+        missing.
         """
         faults = [
-            Fault(f"store key {name!r}", "is not of 32 octets") for name, key in keys.items() if len(key) != _KEY_BYTES
+            Fault(f"store key {name!r}", "is not of 32 octets")
+            for name, key in keys.items()
+            if len(key) != _KEY_BYTES
         ]
         faults += [
             Fault(f"store key {name!r}", "its id is not of 1 to 255 ASCII characters")
@@ -50,7 +54,9 @@ class Sealed(Store):
         kept = self._store.get(key, now)
         return kept and self._opened(key, kept)
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+    def put(
+        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
+    ) -> bool:
         """Compare and set, sealed by the writing key."""
         return self._store.put(key, self._sealed(key, kept), was, now, durable=durable)
 
@@ -82,17 +88,24 @@ class Sealed(Store):
         name = self._write_key_id
         head = bytes((SCHEMA, len(name))) + name
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return kept._replace(value=head + nonce + self._ciphers[name].encrypt(nonce, kept.value, head + _place(key)))
+        return kept._replace(
+            value=head + nonce + self._ciphers[name].encrypt(nonce, kept.value, head + _place(key))
+        )
 
     def _opened(self, key: Key, kept: Kept) -> Kept:
         octets = kept.value
         if octets[:1] != bytes((SCHEMA,)):
-            raise StoreUnavailable(f"{key.kind}: sealed in a schema that this release does not know")
+            raise StoreUnavailable(
+                f"{key.kind}: sealed in a schema that this release does not know"
+            )
         head = octets[: 2 + octets[1]] if len(octets) > 1 else octets
         cipher = self._ciphers.get(head[2:])
         if cipher is None:
             raise StoreUnavailable(f"{key.kind}: sealed by a key that is not there")
-        nonce, rest = octets[len(head) : len(head) + _NONCE_BYTES], octets[len(head) + _NONCE_BYTES :]
+        nonce, rest = (
+            octets[len(head) : len(head) + _NONCE_BYTES],
+            octets[len(head) + _NONCE_BYTES :],
+        )
         try:
             return kept._replace(value=cipher.decrypt(nonce, rest, head + _place(key)))
         except (InvalidTag, ValueError):  # ValueError: cut so short that no nonce is left

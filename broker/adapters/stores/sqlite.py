@@ -21,9 +21,12 @@ _SWEEP_EVERY: Final = 64
 _SWEEP_ROWS: Final = 128
 
 _GET: Final = "SELECT value, version, until, due FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?"
-_STANDING: Final = "SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?"
-# Each is a transaction of its own and takes the write lock at its start, as BEGIN IMMEDIATE does, in a quarter of the
-# calls: every call gives up the interpreter's lock, and taking it back is what threads spend their time on (measured).
+_STANDING: Final = (
+    "SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?"
+)
+# Each is a transaction of its own and takes the write lock at its start, as BEGIN IMMEDIATE does,
+# in a quarter of the calls: every call gives up the interpreter's lock, and taking it back is what
+# threads spend their time on (measured).
 _ADD: Final = """
 INSERT INTO record (value, version, until, due, kind, grp, name) VALUES (?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (kind, grp, name) DO UPDATE
@@ -38,7 +41,9 @@ _DROP: Final = (
     "DELETE FROM record WHERE kind = ? AND grp = ? AND name = ?",
     "DELETE FROM counter WHERE kind = ? AND grp = ? AND name = ?",
 )
-_LIST: Final = "SELECT grp, name, value, version, until, due FROM record WHERE kind = ? AND until > ?"
+_LIST: Final = (
+    "SELECT grp, name, value, version, until, due FROM record WHERE kind = ? AND until > ?"
+)
 _LIST_GROUP: Final = f"{_LIST} AND grp = ? ORDER BY name"
 _DUE: Final = """
 SELECT rowid, grp, name, value, until FROM record
@@ -84,7 +89,9 @@ class SqliteStore(Store):
             row = connection.execute(_GET, (*key, micros(now))).fetchone()
         return _kept(row) if row else None
 
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:
+    def put(
+        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
+    ) -> bool:
         """Compare and set; ``durable`` commits with an fsync (synchronous=FULL), the rest only orders its writes."""
         due = None if kept.due is None else micros(kept.due)
         record = (kept.value, kept.version, micros(kept.until), due, *key, micros(now))
@@ -92,7 +99,8 @@ class SqliteStore(Store):
             if was is None:
                 written = connection.execute(_ADD, record).rowcount
             else:
-                # A put that names its own version as the one to replace is a put retried: it stands as it is.
+                # A put that names its own version as the one to replace is a put retried: it stands
+                # as it is.
                 again = was == kept.version
                 written = 0 if again else connection.execute(_REPLACE, (*record, was)).rowcount
             if not written:
@@ -109,7 +117,11 @@ class SqliteStore(Store):
 
     def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
         """Give the unexpired records as of the first one's moment, read as they are asked for."""
-        asked, statement = ((kind, micros(now)), _LIST) if group is None else ((kind, micros(now), group), _LIST_GROUP)
+        asked, statement = (
+            ((kind, micros(now)), _LIST)
+            if group is None
+            else ((kind, micros(now), group), _LIST_GROUP)
+        )
         with self._reading() as connection:
             for row in connection.execute(statement, asked):
                 yield Key(kind, row[0], row[1]), _kept(row[2:])
@@ -134,7 +146,9 @@ class SqliteStore(Store):
         """Add ``by`` to the counter and give its new value; an expired one starts at nought with this ``until``."""
         added = {"kind": key.kind, "grp": key.group, "name": key.name, "by": by}
         with self._writing() as connection:
-            (total,) = connection.execute(_COUNT, {**added, "until": micros(until), "now": micros(now)}).fetchone()
+            (total,) = connection.execute(
+                _COUNT, {**added, "until": micros(until), "now": micros(now)}
+            ).fetchone()
             self._sweep(connection, now)
         return int(total)
 
@@ -185,8 +199,9 @@ class SqliteStore(Store):
     def _here(self) -> "_Own":
         own = self._own
         if own.pid != os.getpid():
-            # A connection must not be used, nor even closed, on the other side of a fork: its file locks are not
-            # ours, and closing might checkpoint under the parent's feet. So the inherited ones are kept, untouched.
+            # A connection must not be used, nor even closed, on the other side of a fork: its file
+            # locks are not ours, and closing might checkpoint under the parent's feet. So the
+            # inherited ones are kept, untouched.
             own = self._own = _Own(os.getpid(), inherited=own)
         return own
 

@@ -35,7 +35,9 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 def unavailable(error: Exception) -> StoreUnavailable:
     """Give the refusal for a failure of SQLite, naming its code only: the text may quote a value."""
-    return StoreUnavailable(f"sqlite: {getattr(error, 'sqlite_errorname', None) or type(error).__name__}")
+    return StoreUnavailable(
+        f"sqlite: {getattr(error, 'sqlite_errorname', None) or type(error).__name__}"
+    )
 
 
 @contextmanager
@@ -50,8 +52,8 @@ def failing_as_unavailable() -> Iterator[None]:
 def prepare(path: Path) -> None:
     """Make the file with its tables unless it is there, readable by its owner only; StoreUnavailable if it cannot be.
 
-    It is made under another name and linked into place whole, so that workers that start together never see
-    a half-made one. Called before forking.
+    It is made under another name and linked into place whole, so that workers that start together
+    never see a half-made one. Called before forking.
     """
     if path.exists():
         return
@@ -85,7 +87,9 @@ def connect(path: Path) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version != SCHEMA_VERSION:
             connection.close()
-            raise StoreUnavailable(f"sqlite: the file has schema {version}, this release reads {SCHEMA_VERSION}")
+            raise StoreUnavailable(
+                f"sqlite: the file has schema {version}, this release reads {SCHEMA_VERSION}"
+            )
         # An erased CPR must not linger in a free page, sealed as it is.
         connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -100,5 +104,7 @@ def faults(path: Path, connection: sqlite3.Connection) -> tuple[str, ...]:
         if part.exists() and stat.S_IMODE(part.stat().st_mode) & _OTHERS
     ]
     if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        found.append(f"The store file {path.name} is not in WAL mode; run PRAGMA journal_mode = WAL on it once.")
+        found.append(
+            f"The store file {path.name} is not in WAL mode; run PRAGMA journal_mode = WAL on it once."
+        )
     return tuple(found)

@@ -68,11 +68,15 @@ class _Foreign(logging.Handler):
 
 def tell(event: str, **facts: str | int | None) -> None:
     """Tell one event; facts are codes, names of configuration, references and counts, never personal values."""
-    structlog.get_logger().info(event, **{name: value for name, value in facts.items() if value is not None})
+    structlog.get_logger().info(
+        event, **{name: value for name, value in facts.items() if value is not None}
+    )
 
 
 def unexpected(error: BaseException, reference: str) -> None:
     """Tell an error nobody foresaw: its type and where it was raised, never its text, which may quote anything."""
     frames = traceback.extract_tb(error.__traceback__)[-6:]
-    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+    places = " < ".join(
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames)
+    )
     tell("unexpected", reference=reference, kind=type(error).__name__, places=places)

@@ -1,7 +1,8 @@
 """Keeps messages with NemLog-in for 180 days, sealed to a key whose private half is elsewhere (nemid.md, Logging).
 
-One file a day, one record a line: version, key id and a sealed record. Each is sealed for itself: a new X25519 key
-agrees with the reader's, HKDF-SHA256 makes an AES-256-GCM key and nonce of it, and the day is authenticated.
+One file a day, one record a line: version, key id and a sealed record. Each is sealed for itself: a
+new X25519 key agrees with the reader's, HKDF-SHA256 makes an AES-256-GCM key and nonce of it, and
+the day is authenticated.
 """
 
 import fcntl
@@ -42,7 +43,9 @@ _OTHERS: Final = 0o077
 class MessageLog:
     """The log in one folder; ``required``: what cannot be kept may not go on."""
 
-    def __init__(self, folder: Path, public_key: Path, *, required: bool, tell: Callable[..., None]) -> None:
+    def __init__(
+        self, folder: Path, public_key: Path, *, required: bool, tell: Callable[..., None]
+    ) -> None:
         """Make the folder if need be; ``ConfigurationFaults`` with all that is wrong with it and the key."""
         self.folder, self.required, self.tell = folder, required, tell
         self._reader = _public(public_key)
@@ -50,19 +53,30 @@ class MessageLog:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigurationFaults([Fault(str(folder), f"cannot be made: {error.strerror}")]) from None
+            raise ConfigurationFaults(
+                [Fault(str(folder), f"cannot be made: {error.strerror}")]
+            ) from None
         if folder.stat().st_mode & _OTHERS:
-            raise ConfigurationFaults([Fault(str(folder), "is open to its group or others", f"chmod go= {folder}")])
+            raise ConfigurationFaults(
+                [Fault(str(folder), "is open to its group or others", f"chmod go= {folder}")]
+            )
 
     def write(self, message: Message, now: datetime) -> None:
         """Keep a message before anything else comes of it; MessageLogUnavailable where that fails and is required."""
         day = now.astimezone(UTC).date()
-        record = json.dumps({"at": now.isoformat(timespec="milliseconds"), **asdict(message)}).encode()
+        record = json.dumps(
+            {"at": now.isoformat(timespec="milliseconds"), **asdict(message)}
+        ).encode()
         try:
             self.step(now)
             _append(self.folder / f"{day.isoformat()}{_SUFFIX}", sealed(record, self._reader, day))
         except OSError as error:
-            self.tell("message_not_kept", upstream=message.upstream, reference=message.reference, fault=error.strerror)
+            self.tell(
+                "message_not_kept",
+                upstream=message.upstream,
+                reference=message.reference,
+                fault=error.strerror,
+            )
             if self.required:
                 raise MessageLogUnavailable(f"a message cannot be kept: {error.strerror}") from None
 
@@ -95,7 +109,11 @@ def make_pair(private: Path, public: Path) -> None:
     key = X25519PrivateKey.generate()
     written = (
         (private, 0o600, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())),
-        (public, 0o644, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)),
+        (
+            public,
+            0o644,
+            key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+        ),
     )
     for path, mode, octets in written:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
@@ -130,7 +148,9 @@ def opened(line: bytes, key: X25519PrivateKey, day: date) -> dict[str, str] | No
         secret, nonce = _derived(
             key.exchange(X25519PublicKey.from_public_bytes(public)), public, _raw(key.public_key())
         )
-        plain = AESGCM(secret).decrypt(nonce, ciphertext, f"{version} {key_id} {day.isoformat()}".encode())
+        plain = AESGCM(secret).decrypt(
+            nonce, ciphertext, f"{version} {key_id} {day.isoformat()}".encode()
+        )
     except (ValueError, InvalidTag):
         return None
     record: dict[str, str] = json.loads(plain)
@@ -147,7 +167,9 @@ def read(folder: Path, private: Path, first: date, last: date) -> Iterator[dict[
     except (ValueError, TypeError):
         key = None
     if not isinstance(key, X25519PrivateKey):
-        raise ConfigurationFaults([Fault(str(private), "is no X25519 private key", "broker messages keys made it")])
+        raise ConfigurationFaults(
+            [Fault(str(private), "is no X25519 private key", "broker messages keys made it")]
+        )
     for path, day in days(folder):
         if first <= day <= last:
             yield from (opened(line, key, day) for line in path.read_bytes().splitlines())
@@ -160,13 +182,17 @@ def _public(path: Path) -> X25519PublicKey:
         raise ConfigurationFaults([Fault(str(path), f"cannot be read: {error.strerror}")]) from None
     if b"PRIVATE KEY" in octets:
         what = "is a private key: whoever has this machine could read every message"
-        raise ConfigurationFaults([Fault(str(path), what, "keep it elsewhere, and name the public one here")])
+        raise ConfigurationFaults(
+            [Fault(str(path), what, "keep it elsewhere, and name the public one here")]
+        )
     try:
         key = load_pem_public_key(octets)
     except ValueError:
         key = None
     if not isinstance(key, X25519PublicKey):
-        raise ConfigurationFaults([Fault(str(path), "is no X25519 public key", "broker messages keys")])
+        raise ConfigurationFaults(
+            [Fault(str(path), "is no X25519 public key", "broker messages keys")]
+        )
     return key
 
 
@@ -176,7 +202,9 @@ def _append(path: Path, line: bytes) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         size = os.fstat(descriptor).st_size
-        torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"  # somebody died in the middle of a line
+        torn = (
+            size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        )  # somebody died in the middle of a line
         whole = b"\n" + line if torn else line
         if os.write(descriptor, whole) != len(whole):
             os.ftruncate(descriptor, size)
@@ -187,7 +215,9 @@ def _append(path: Path, line: bytes) -> None:
 
 
 def _derived(shared: bytes, public: bytes, theirs: bytes) -> tuple[bytes, bytes]:
-    octets = HKDF(hashes.SHA256(), 44, salt=public + theirs, info=b"library identity broker message log").derive(shared)
+    octets = HKDF(
+        hashes.SHA256(), 44, salt=public + theirs, info=b"library identity broker message log"
+    ).derive(shared)
     return octets[:32], octets[32:]
 
 

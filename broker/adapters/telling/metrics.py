@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-_SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"  # where workers put their counts together; the library looks at its import
+# where workers put their counts together; the library looks at its import
+_SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
 Tell = Callable[..., None]
@@ -39,9 +40,15 @@ class Metrics:
         def counter(name: str, text: str, *labels: str) -> "Counter":
             return Counter(name, text, labels, registry=self._registry)
 
-        self._logins = counter("broker_logins", "Assertions issued.", "service", "upstream", "affiliation")
-        self._refusals = counter("broker_refusals", "Logins and messages refused, by what refused them.", "reason")
-        self._fetches = counter("broker_metadata_fetches", "What became of fetched feeds.", "feed", "result")
+        self._logins = counter(
+            "broker_logins", "Assertions issued.", "service", "upstream", "affiliation"
+        )
+        self._refusals = counter(
+            "broker_refusals", "Logins and messages refused, by what refused them.", "reason"
+        )
+        self._fetches = counter(
+            "broker_metadata_fetches", "What became of fetched feeds.", "feed", "result"
+        )
         self._lines = counter("broker_log_lines_dropped", "Log lines that could not be masked.")
 
     def heard(self, tell: Tell) -> Tell:
@@ -50,7 +57,9 @@ class Metrics:
         def counted(event: str, **facts: Any) -> None:
             tell(event, **facts)
             if event == "issued":
-                self._logins.labels(*(str(facts.get(name)) for name in ("service", "upstream", "affiliation"))).inc()
+                self._logins.labels(
+                    *(str(facts.get(name)) for name in ("service", "upstream", "affiliation"))
+                ).inc()
             elif event in {"refused", "request_refused"}:
                 self._refusals.labels(_reason(event, facts)).inc()
             self._count_dropped()
@@ -93,7 +102,9 @@ class _Figures:
 
         families: dict[str, Any] = {}
         for each in self._gauges:
-            made = families.setdefault(each.name, GaugeMetricFamily(each.name, each.help, labels=list(each.labels)))
+            made = families.setdefault(
+                each.name, GaugeMetricFamily(each.name, each.help, labels=list(each.labels))
+            )
             made.add_metric(list(each.labels.values()), each.value)
         yield from families.values()
 

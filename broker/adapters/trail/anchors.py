@@ -12,7 +12,8 @@ from broker.core.ports import Kept, Key, Store
 
 KIND: Final = "audit-anchor"
 _EVERY: Final = 64
-_FIRST: Final = 2  # where the first append ends: whoever empties the folder begins a chain that the store contradicts
+# where the first append ends: whoever empties the folder begins a chain that the store contradicts
+_FIRST: Final = 2
 _KEPT_FOR: Final = timedelta(days=5 * 365)
 
 
@@ -26,7 +27,8 @@ class Anchors:
     def keep(self, head: Head, now: datetime) -> str | None:
         """Remember the line that ``head`` names, if it is one of those, and say what is wrong.
 
-        Nothing is written over: a chain that was cut and has gone on contradicts what is remembered, for ever.
+        Nothing is written over: a chain that was cut and has gone on contradicts what is
+        remembered, for ever.
         """
         if head.number % _EVERY != _FIRST:
             return None
@@ -35,11 +37,18 @@ class Anchors:
             taken = self.store.put(self._key(head.number), kept, None, now)
         except BrokerError as error:
             return str(error)
-        return None if taken else f"line {head.number} was another before: the trail was cut, or put back"
+        return (
+            None
+            if taken
+            else f"line {head.number} was another before: the trail was cut, or put back"
+        )
 
     def links(self, now: datetime) -> Mapping[int, str]:
         """Give the links that are remembered, by their lines' numbers."""
-        return {int(key.name): kept.value.decode() for key, kept in self.store.list(KIND, self.machine, now)}
+        return {
+            int(key.name): kept.value.decode()
+            for key, kept in self.store.list(KIND, self.machine, now)
+        }
 
     def forget(self, beyond: int, now: datetime) -> None:
         """Drop what is remembered of lines that are gone, once staff have seen that they are."""

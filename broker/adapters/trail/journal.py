@@ -31,7 +31,8 @@ HEAD: Final = "audit.head"
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the others
 _PAUSE: Final = 0.0005
 _LEAST: Final = 1024 * 1024
-# Who may write in the folder but not elsewhere must not have us write elsewhere, through a link of theirs.
+# Who may write in the folder but not elsewhere must not have us write elsewhere, through a link of
+# theirs.
 _OURS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 _ACCEPTED_A_LINE: Final = 400
 
@@ -46,8 +47,9 @@ class Journal:
     def append(self, at: datetime, facts: Facts, *, sync: bool) -> Head:
         """Write one line and give it as the new head; ``sync`` waits until a power cut cannot undo it.
 
-        ``AuditUnavailable`` where it cannot be written, with nothing of it left, or where the head is missing or
-        forged: without it nobody could tell a chain cut short from a whole one, so staff must look first.
+        ``AuditUnavailable`` where it cannot be written, with nothing of it left, or where the head
+        is missing or forged: without it nobody could tell a chain cut short from a whole one, so
+        staff must look first.
         """
         try:
             with self.locked() as lock:
@@ -62,9 +64,12 @@ class Journal:
     def locked(self, *, writing: bool = True) -> Iterator[int]:
         """Hold the one lock of all writers, the head file's; gives its descriptor. AuditUnavailable after 5 s.
 
-        Who only reads makes no head: on a copy it would be a change, and root's would keep the broker out.
+        Who only reads makes no head: on a copy it would be a change, and root's would keep the
+        broker out.
         """
-        lock = os.open(self.folder / HEAD, _OURS | (os.O_RDWR | os.O_CREAT if writing else os.O_RDONLY), 0o600)
+        lock = os.open(
+            self.folder / HEAD, _OURS | (os.O_RDWR | os.O_CREAT if writing else os.O_RDONLY), 0o600
+        )
         until = time.monotonic() + _PATIENCE
         try:
             while True:
@@ -74,7 +79,9 @@ class Journal:
                     break
                 except BlockingIOError:
                     if time.monotonic() > until:
-                        raise AuditUnavailable("audit trail: another writer does not let go") from None
+                        raise AuditUnavailable(
+                            "audit trail: another writer does not let go"
+                        ) from None
                     time.sleep(_PAUSE)
             yield lock
         finally:
@@ -87,11 +94,15 @@ class Journal:
         """
         months = self.months()
         if month not in months[:-1] or month != months[0]:
-            raise AuditUnavailable(f"{month} is not the oldest month, or it is the one that is open")
+            raise AuditUnavailable(
+                f"{month} is not the oldest month, or it is the one that is open"
+            )
         with self.path(months[1]).open("rb") as file:
             following = read(file.readline().rstrip(b"\n"))
         if following is None or "after" not in following.facts:
-            raise AuditUnavailable(f"{months[1]} does not begin as a month does: see broker audit verify")
+            raise AuditUnavailable(
+                f"{months[1]} does not begin as a month does: see broker audit verify"
+            )
         facts = {"event": Kind.MONTH_DELETED, "month": month, "ended": following.facts["after"]}
         self.append(at, facts, sync=True)
         self.path(month).unlink()
@@ -100,7 +111,9 @@ class Journal:
     def accept(self, at: datetime, findings: Sequence[str]) -> None:
         """Write that staff have seen ``findings``, by their marks, and go on from the last line if the head is gone."""
         with self.locked() as lock:
-            head = read_head(self.key, os.pread(lock, HEAD_SIZE, 0)) or self._named(lock, self._last(at))
+            head = read_head(self.key, os.pread(lock, HEAD_SIZE, 0)) or self._named(
+                lock, self._last(at)
+            )
             for begin in range(0, len(findings), _ACCEPTED_A_LINE):
                 these = list(findings[begin : begin + _ACCEPTED_A_LINE])
                 facts = {"event": Kind.ACCEPTED, "count": len(these), "findings": these}
@@ -111,7 +124,10 @@ class Journal:
         for month in reversed(self.months()):
             found, size = None, 0
             for octets in self.path(month).read_bytes().splitlines(keepends=True):
-                line, size = read(octets.removesuffix(b"\n")) if octets.endswith(b"\n") else None, size + len(octets)
+                line, size = (
+                    read(octets.removesuffix(b"\n")) if octets.endswith(b"\n") else None,
+                    size + len(octets),
+                )
                 found = Head(line.number, line.link, month, size) if line else found
             if found:
                 return found
@@ -147,7 +163,9 @@ class Journal:
         octets = os.pread(lock, HEAD_SIZE, 0)
         head = read_head(self.key, octets) if octets else None
         if head is None and (octets or self.months()):
-            raise AuditUnavailable("audit trail: audit.head is missing or not ours: see broker audit verify")
+            raise AuditUnavailable(
+                "audit trail: audit.head is missing or not ours: see broker audit verify"
+            )
         return head
 
     def _appended(self, lock: int, head: Head, at: datetime, facts: Facts, *, sync: bool) -> Head:
@@ -205,8 +223,9 @@ class Journal:
     def _settled(self, head: Head) -> tuple[Head, list[Facts]]:
         """Bring head and file together where a crash or a hand left them apart; gives what must be said of it.
 
-        A line whose writer died before it wrote the head counts; one cut short in the middle is set aside; lines that
-        the head names and the file has not are said to be lost, and the chain goes on from the head.
+        A line whose writer died before it wrote the head counts; one cut short in the middle is set
+        aside; lines that the head names and the file has not are said to be lost, and the chain
+        goes on from the head.
         """
         path = self.path(head.month)
         size = path.stat().st_size if path.exists() else 0
@@ -228,19 +247,36 @@ class Journal:
         while b"\n" in octets:
             first, _, rest = octets.partition(b"\n")
             line = read(first)
-            if line is None or line.link != linked(self.key, head.link, line.body) or line.number != head.number + 1:
+            if (
+                line is None
+                or line.link != linked(self.key, head.link, line.body)
+                or line.number != head.number + 1
+            ):
                 break
-            head, octets = Head(line.number, line.link, head.month, head.size + len(first) + 1), rest
+            head, octets = (
+                Head(line.number, line.link, head.month, head.size + len(first) + 1),
+                rest,
+            )
         return head, octets
 
     def _set_aside(self, file: int, head: Head, octets: bytes) -> Facts:
         digest = hashlib.sha256(octets).hexdigest()
         aside = self.folder / f"torn-{head.month}-{digest[:16]}"
-        aside.unlink(missing_ok=True)  # of one who died before the next step, or a link that somebody laid there
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OURS, 0o600), "wb") as kept:
+        aside.unlink(
+            missing_ok=True
+        )  # of one who died before the next step, or a link that somebody laid there
+        with os.fdopen(
+            os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OURS, 0o600), "wb"
+        ) as kept:
             kept.write(octets)
             kept.flush()
             os.fsync(kept.fileno())
         os.ftruncate(file, head.size)
         whole = octets.count(b"\n")
-        return {"event": Kind.TORN, "month": head.month, "count": len(octets), "lines": whole, "digest": digest}
+        return {
+            "event": Kind.TORN,
+            "month": head.month,
+            "count": len(octets),
+            "lines": whole,
+            "digest": digest,
+        }

@@ -11,7 +11,8 @@ from broker.core.cpr import blotted
 from broker.core.errors import AuditUnavailable, StoreUnavailable
 from broker.core.events import REQUIRED, Event, Kind
 
-# Refusals cost their sender nothing, or a login, and the disk is not theirs to fill: it would stop all others.
+# Refusals cost their sender nothing, or a login, and the disk is not theirs to fill: it would stop
+# all others.
 _STRANGERS_AN_HOUR: Final = 1000
 _KNOWN_AN_HOUR: Final = 10_000
 _MASK: Final = "******-****"
@@ -95,7 +96,11 @@ class KeptTrail:
         if event.kind is not Kind.REFUSED:
             return (event,)
         known = event.person or event.institution
-        room, most = (self.losses.known, _KNOWN_AN_HOUR) if known else (self.losses.strangers, _STRANGERS_AN_HOUR)
+        room, most = (
+            (self.losses.known, _KNOWN_AN_HOUR)
+            if known
+            else (self.losses.strangers, _STRANGERS_AN_HOUR)
+        )
         taken, untold = room.take(event.at, most)
         before = (Event(Kind.REFUSED_UNTOLD, event.at, count=untold),) if untold else ()
         return (*before, event) if taken else before

@@ -42,7 +42,9 @@ def linked(key: bytes, before: str, body: bytes) -> str:
 
 def written(key: bytes, before: str, number: int, facts: Facts) -> tuple[bytes, str]:
     """Give the bytes of line ``number`` after the line whose link is ``before``, newline included, and its link."""
-    body = json.dumps({"n": number, **facts}, ensure_ascii=True, separators=(",", ":")).encode()[:-1]
+    body = json.dumps({"n": number, **facts}, ensure_ascii=True, separators=(",", ":")).encode()[
+        :-1
+    ]
     link = linked(key, before, body)
     return body + b',"link":"' + link.encode() + b'"}\n', link
 

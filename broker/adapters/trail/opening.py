@@ -13,15 +13,27 @@ _OTHERS: Final = 0o022
 
 
 def opened(
-    folder: Path, key: bytes, sealing: Sealing, anchors: Anchors, tell: Telling, *, required: bool, sync: bool
+    folder: Path,
+    key: bytes,
+    sealing: Sealing,
+    anchors: Anchors,
+    tell: Telling,
+    *,
+    required: bool,
+    sync: bool,
 ) -> KeptTrail:
     """Give the trail in ``folder``, which is made where it is not there; ConfigurationFaults where it cannot be."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         what = f"cannot be made: {error.strerror}"
-        raise ConfigurationFaults([Fault("audit.folder", what, "name a folder that is yours to write")]) from None
+        raise ConfigurationFaults(
+            [Fault("audit.folder", what, "name a folder that is yours to write")]
+        ) from None
     if folder.stat().st_mode & _OTHERS:
-        # Who may write there may take the trail away, and the log of a loss would be all that is left of it.
-        raise ConfigurationFaults([Fault("audit.folder", "is open for others to write", f"chmod go-w {folder}")])
+        # Who may write there may take the trail away, and the log of a loss would be all that is
+        # left of it.
+        raise ConfigurationFaults(
+            [Fault("audit.folder", "is open for others to write", f"chmod go-w {folder}")]
+        )
     return KeptTrail(Journal(folder, key), sealing, anchors, tell, required=required, sync=sync)

@@ -43,7 +43,9 @@ class Reader:
             for place, kept in self.store.list(KIND, group, now):
                 keys.setdefault(place.name, []).append(kept.value)
         for facts in self._facts():
-            found = (opened(key, facts["who"]) for key in keys.get(_month(facts), []) if "who" in facts)
+            found = (
+                opened(key, facts["who"]) for key in keys.get(_month(facts), []) if "who" in facts
+            )
             who = next((each for each in found if each), None)
             if who:
                 yield _told(facts, who)
@@ -51,7 +53,10 @@ class Reader:
     def _marks(self, reference: str, now: datetime) -> dict[tuple[str, str], tuple[str, bytes]]:
         """Give, by month and mark, the group and key under which a line of this reference would be sealed."""
         kept = self.store.list(KIND, None, now)
-        return {(place.name, tag(each.value, reference)): (place.group, each.value) for place, each in kept}
+        return {
+            (place.name, tag(each.value, reference)): (place.group, each.value)
+            for place, each in kept
+        }
 
     def _facts(self) -> Iterator[dict[str, Any]]:
         for month in self.journal.months():
@@ -70,4 +75,6 @@ def _month(facts: Mapping[str, Any]) -> str:
 
 
 def _told(facts: Mapping[str, Any], who: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    return {name: value for name, value in facts.items() if name not in {"who", "tag"}} | (dict(who) if who else {})
+    return {name: value for name, value in facts.items() if name not in {"who", "tag"}} | (
+        dict(who) if who else {}
+    )

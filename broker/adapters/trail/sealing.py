@@ -55,9 +55,14 @@ class Sealing:
         if group is None:
             return {name: value for name, value in open_facts.items() if value}
         key = self._key(Key(KIND, group, f"{event.at:%Y-%m}"), event.at)
-        facts = {"person": shown(group), **{name: value for name, value in open_facts.items() if value}}
+        facts = {
+            "person": shown(group),
+            **{name: value for name, value in open_facts.items() if value},
+        }
         nonce = secrets.token_bytes(_NONCE)
-        who = nonce + AESGCM(key).encrypt(nonce, json.dumps(facts, separators=(",", ":")).encode(), None)
+        who = nonce + AESGCM(key).encrypt(
+            nonce, json.dumps(facts, separators=(",", ":")).encode(), None
+        )
         found = {"who": base64.b64encode(who).decode()}
         return found | ({"tag": tag(key, event.reference)} if event.reference else {})
 

@@ -8,7 +8,16 @@ from types import MappingProxyType
 from typing import Final
 
 from broker.adapters.trail.journal import HEAD, Journal
-from broker.adapters.trail.lines import GENESIS, HEAD_SIZE, LONGEST, Head, Line, linked, read, read_head
+from broker.adapters.trail.lines import (
+    GENESIS,
+    HEAD_SIZE,
+    LONGEST,
+    Head,
+    Line,
+    linked,
+    read,
+    read_head,
+)
 from broker.core.events import Kind
 
 _CHUNK: Final = LONGEST + 1
@@ -49,7 +58,9 @@ class _Walk:
 
     key: bytes
     report: Report
-    marks: Mapping[int, Sequence[tuple[str, str]]]  # a line's number: the link it must have, and who says so
+    marks: Mapping[
+        int, Sequence[tuple[str, str]]
+    ]  # a line's number: the link it must have, and who says so
     number: int = 0
     link: str | None = None  # None before the first line that is there
     before: str = ""  # the link that the first month there says it follows
@@ -66,7 +77,10 @@ class _Walk:
         if self.link is None:
             self.link, self.before, self.number = after, after, line.number - 1
         if first and not (opening and line.facts.get("month") == month):
-            self._found(where, "the month does not begin here: lines before it are missing, or the file has a new name")
+            self._found(
+                where,
+                "the month does not begin here: lines before it are missing, or the file has a new name",
+            )
         if line.link != linked(self.key, self.link, line.body):
             self._found(where, self._broken(line))
         elif line.number != self.number + 1:
@@ -78,11 +92,19 @@ class _Walk:
         for link, who in self.marks.get(line.number, ()):
             if link != line.link:
                 self._found(where, f"is not the line that {who} names")
-        self.number, self.link, self.highest = line.number, line.link, max(self.highest, line.number)
+        self.number, self.link, self.highest = (
+            line.number,
+            line.link,
+            max(self.highest, line.number),
+        )
 
     def _broken(self, line: Line) -> str:
         if line.number > self.number + 1:
-            missing = f"{self.number + 1} to {line.number - 1}" if line.number > self.number + 2 else self.number + 1
+            missing = (
+                f"{self.number + 1} to {line.number - 1}"
+                if line.number > self.number + 2
+                else self.number + 1
+            )
             return f"line {missing} is missing before line {line.number}"
         if line.number <= self.number:
             return f"line {line.number} stands here again, or after line {self.number}: moved, inserted or replayed"
@@ -95,13 +117,21 @@ class _Walk:
             self.report.notes.append(Finding(where, f"month {facts.get('month')} was deleted"))
         if facts.get("event") == Kind.TORN:
             told = f"{facts.get('count')} octets of a line cut short were set aside"
-            # A writer that dies leaves part of one line; whole lines without a right link are somebody's.
-            (self.report.findings if facts.get("lines") else self.report.notes).append(Finding(where, told, self.seen))
+            # A writer that dies leaves part of one line; whole lines without a right link are
+            # somebody's.
+            (self.report.findings if facts.get("lines") else self.report.notes).append(
+                Finding(where, told, self.seen)
+            )
         if facts.get("event") == Kind.ACCEPTED:
             self.accepted.update(map(str, facts.get("findings", ())))
-            self.report.notes.append(Finding(where, f"staff had seen {facts.get('count')} findings"))
+            self.report.notes.append(
+                Finding(where, f"staff had seen {facts.get('count')} findings")
+            )
         if facts.get("event") == Kind.LOST:
-            self._found(where, f"{facts.get('count')} octets before it are gone: cut off, or lost in a power cut")
+            self._found(
+                where,
+                f"{facts.get('count')} octets before it are gone: cut off, or lost in a power cut",
+            )
 
     def _found(self, where: str, what: str) -> None:
         self.report.findings.append(Finding(where, what, self.seen))
@@ -115,7 +145,9 @@ def verify(journal: Journal, anchors: Mapping[int, str] = MappingProxyType({})) 
     report = Report()
     head, sizes = _taken(journal)
     if head is None and sizes:
-        report.findings.append(Finding(HEAD, "is missing or not ours, so that lines may be missing at the end"))
+        report.findings.append(
+            Finding(HEAD, "is missing or not ours, so that lines may be missing at the end")
+        )
     named = [(head.number, head.link, HEAD)] if head else []
     named += [(number, link, "the store") for number, link in anchors.items()]
     marks: dict[int, list[tuple[str, str]]] = {}
@@ -142,7 +174,9 @@ def _settle(report: Report, accepted: Collection[str]) -> None:
     report.findings = [each for each in report.findings if each.mark not in accepted]
 
 
-def lines(journal: Journal, month: str, size: int | None = None) -> Iterator[tuple[int, bytes, Line | None]]:
+def lines(
+    journal: Journal, month: str, size: int | None = None
+) -> Iterator[tuple[int, bytes, Line | None]]:
     """Give the lines of a month as they stand: place, octets, and what they say (None: none of ours)."""
     left = journal.path(month).stat().st_size if size is None else size
     with journal.path(month).open("rb") as file:

@@ -8,7 +8,8 @@ from typing import Final, Self
 
 from flask import Request
 
-# What one subscriber may have: limits count it as one, since addresses within cost nothing (RFC 6177 for IPv6).
+# What one subscriber may have: limits count it as one, since addresses within cost nothing (RFC
+# 6177 for IPv6).
 _SUBSCRIBER: Final = {4: 24, 6: 48}
 
 

@@ -43,10 +43,13 @@ class Imprint:
 def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") -> None:
     """Give ``app`` the languages, the names that templates use, the headers of every answer, and ``/was``.
 
-    ``app`` is ``Flask("broker.adapters.web")``, so that templates and static files are found.
-    A page that asks for a name it was not given fails at once instead of showing a gap (StrictUndefined).
+    ``app`` is ``Flask("broker.adapters.web")``, so that templates and static files are found. A
+    page that asks for a name it was not given fails at once instead of showing a gap
+    (StrictUndefined).
     """
-    app.url_map.merge_slashes = False  # /login//x would be answered by a redirect to whatever Host says (CWE-644)
+    app.url_map.merge_slashes = (
+        False  # /login//x would be answered by a redirect to whatever Host says (CWE-644)
+    )
     app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(_ROOM / "translations"))
     Babel(
         app,
@@ -80,12 +83,15 @@ def _names(imprint: Imprint, static: Callable[[str], str]) -> dict[str, Any]:
         "static": static,
         "explain": explain,
         "other_language": (other, language.LANGUAGES[other]),
-        # What a form led to is asked for again by a link only where the page says with what (``kept``).
+        # What a form led to is asked for again by a link only where the page says with what
+        # (``kept``).
         "asked_for": request.method in {"GET", "HEAD"} and language.switchable(request),
     }
 
 
 def _static(base_url: str) -> Callable[[str], str]:
     # The digest changes with the file, so that a browser may keep what it has for a year.
-    marks = {name: sha256((_ROOM / "static" / name).read_bytes()).hexdigest()[:12] for name in STATIC}
+    marks = {
+        name: sha256((_ROOM / "static" / name).read_bytes()).hexdigest()[:12] for name in STATIC
+    }
     return lambda name: f"{language.base_path(base_url)}/static/{name}?v={marks[name]}"

@@ -16,8 +16,8 @@ def blueprint(
 ) -> Blueprint:
     """Give the metadata of both faces, ``/healthz`` and ``/readyz``.
 
-    ``checks`` gives, by what is checked, the sentences that say why logins would fail; empty when they would not.
-    ``notes`` gives what is amiss although they would not.
+    ``checks`` gives, by what is checked, the sentences that say why logins would fail; empty when
+    they would not. ``notes`` gives what is amiss although they would not.
     """
     rooms = Blueprint("public", __name__)
 

@@ -23,11 +23,18 @@ def literals(octets: bytes, name: str) -> Iterator[Fault]:
     """Find lines with a CPR-like number, comments included: a policy file is copied, mailed and kept for ever."""
     for number, text in enumerate(octets.decode(errors="replace").splitlines(), 1):
         if looks_like_cpr(text):
-            yield Fault(f"{name}:{number}", "holds what looks like a CPR number", "an example says cpr: real")
+            yield Fault(
+                f"{name}:{number}",
+                "holds what looks like a CPR number",
+                "an example says cpr: real",
+            )
 
 
 def one_file(
-    policy: Policy, folder: str, services: Collection[str] | None, attributes: Collection[str] | None
+    policy: Policy,
+    folder: str,
+    services: Collection[str] | None,
+    attributes: Collection[str] | None,
 ) -> Iterator[Fault]:
     """Find what is wrong within one file; ``services`` and ``attributes`` None means that any name is known."""
     seen: dict[str, Place] = {}
@@ -57,7 +64,11 @@ def across(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
             value = getattr(policy, what)
             if value in first:
                 mend = f"each {what} belongs to one file"
-                yield Fault(f"{folder}/{policy.file}:1", f"{what} {value} is also that of {first[value].file}", mend)
+                yield Fault(
+                    f"{folder}/{policy.file}:1",
+                    f"{what} {value} is also that of {first[value].file}",
+                    mend,
+                )
             first.setdefault(value, policy)
     yield from _lowering(policies, folder)
 
@@ -67,24 +78,41 @@ def overdue(policies: Iterable[Policy], folder: str, today: date) -> Iterator[Fa
     for policy in policies:
         if policy.review_by < today:
             mend = f"{policy.owner} should read it again and set a new day"
-            yield Fault(f"{folder}/{policy.file}:1", f"was to be reviewed by {policy.review_by}", mend)
+            yield Fault(
+                f"{folder}/{policy.file}:1", f"was to be reviewed by {policy.review_by}", mend
+            )
         for proof in policy.proofs:
             for domain in proof.domains:
                 if domain.until and domain.until < today:
                     mend = "remove it, or set a later day"
-                    yield Fault(f"{folder}/{policy.file}:1", f"{domain.name} proved nothing after {domain.until}", mend)
+                    yield Fault(
+                        f"{folder}/{policy.file}:1",
+                        f"{domain.name} proved nothing after {domain.until}",
+                        mend,
+                    )
 
 
-def unknown(policies: Iterable[Policy], folder: str, services: Collection[str] | None) -> Iterator[Fault]:
+def unknown(
+    policies: Iterable[Policy], folder: str, services: Collection[str] | None
+) -> Iterator[Fault]:
     """Find entries for services that are not configured: nobody can ask for them; one near a name is a typo."""
     for release in (each for policy in policies for each in policy.releases):
-        if services is not None and _missing(release, services) and not meant(release.service, services):
+        if (
+            services is not None
+            and _missing(release, services)
+            and not meant(release.service, services)
+        ):
             mend = "add it to broker.toml, or remove the entry"
-            yield _fault(folder, release.place, f"no service {release.service!r} is configured", mend)
+            yield _fault(
+                folder, release.place, f"no service {release.service!r} is configured", mend
+            )
 
 
 def clashes(
-    policies: Iterable[Policy], folder: str, services: Mapping[str, Service], maps: Mapping[str, AttributeMap]
+    policies: Iterable[Policy],
+    folder: str,
+    services: Mapping[str, Service],
+    maps: Mapping[str, AttributeMap],
 ) -> Iterator[Fault]:
     """Find entries that cannot be written for their service: one wire name for two attributes, or none for one."""
     for release, service in _served(policies, services):
@@ -93,7 +121,9 @@ def clashes(
             yield from _wired(release, folder, service, attribute_map)
 
 
-def unready(policies: Iterable[Policy], folder: str, services: Mapping[str, Service]) -> Iterator[Fault]:
+def unready(
+    policies: Iterable[Policy], folder: str, services: Mapping[str, Service]
+) -> Iterator[Fault]:
     """Find what is withheld: a CPR without controller or encryption key (invariant 4), an id without a scope."""
     for release, service in _served(policies, services):
         for listed in release.attributes:
@@ -102,13 +132,19 @@ def unready(policies: Iterable[Policy], folder: str, services: Mapping[str, Serv
                 yield _fault(folder, listed.place, f"{service.name} states no controller", mend)
             if listed.name == "cpr" and not service.encrypts:
                 mend = "until its metadata carries one the CPR is withheld"
-                yield _fault(folder, listed.place, f"{service.name} publishes no encryption key", mend)
+                yield _fault(
+                    folder, listed.place, f"{service.name} publishes no encryption key", mend
+                )
             if listed.name in MINTED and service.scope is None:
                 mend = f"set idp.scope; until then {listed.name} is withheld"
-                yield _fault(folder, listed.place, "there is no scope to make identifiers under", mend)
+                yield _fault(
+                    folder, listed.place, "there is no scope to make identifiers under", mend
+                )
 
 
-def _served(policies: Iterable[Policy], services: Mapping[str, Service]) -> Iterator[tuple[Release, Service]]:
+def _served(
+    policies: Iterable[Policy], services: Mapping[str, Service]
+) -> Iterator[tuple[Release, Service]]:
     for release in (each for policy in policies for each in policy.releases):
         for service in services.values():
             if service.name == release.service or release.service in service.categories:
@@ -119,16 +155,26 @@ def _missing(release: Release, services: Collection[str]) -> bool:
     return ":" not in release.service and release.service not in services
 
 
-def _entry(policy: Policy, release: Release, folder: str, services: Collection[str] | None) -> Iterator[Fault]:
+def _entry(
+    policy: Policy, release: Release, folder: str, services: Collection[str] | None
+) -> Iterator[Fault]:
     category = ":" in release.service
-    if services is not None and _missing(release, services) and (mend := meant(release.service, services)):
+    if (
+        services is not None
+        and _missing(release, services)
+        and (mend := meant(release.service, services))
+    ):
         yield _fault(folder, release.place, f"unknown service {release.service!r}", mend)
     if release.borrower == "make" and policy.borrower is None:
-        yield _fault(folder, release.place, "borrower: make, but the file has no borrower section", "add one")
+        yield _fault(
+            folder, release.place, "borrower: make, but the file has no borrower section", "add one"
+        )
     for listed in release.attributes:
         if category and listed.name in NEVER_BY_CATEGORY:
             mend = "list it under the service's own name"
-            yield _fault(folder, listed.place, f"{listed.name} is never released to a category", mend)
+            yield _fault(
+                folder, listed.place, f"{listed.name} is never released to a category", mend
+            )
         bundle = BUNDLES.get(release.service, {listed.name})
         if listed.name not in bundle:
             what = f"{listed.name} is none of the attributes of {release.service}"
@@ -137,12 +183,17 @@ def _entry(policy: Policy, release: Release, folder: str, services: Collection[s
             mend = "a choice is only a choice under legal_basis: consent"
             yield _fault(folder, listed.place, f"{listed.name} is optional without consent", mend)
         if listed.name == "cpr" and not listed.mask:
-            yield _fault(folder, listed.place, "cpr without mask: true", "a page shows it masked (invariant 4)")
-        if listed.name != "cpr" and listed.mask:
-            mend = (
-                "remove mask: true; only the CPR has a page that shows it, and what leaves is shown (docs/consent.md)"
+            yield _fault(
+                folder,
+                listed.place,
+                "cpr without mask: true",
+                "a page shows it masked (invariant 4)",
             )
-            yield _fault(folder, listed.place, f"{listed.name} would leave without being shown", mend)
+        if listed.name != "cpr" and listed.mask:
+            mend = "remove mask: true; only the CPR has a page that shows it, and what leaves is shown (docs/consent.md)"
+            yield _fault(
+                folder, listed.place, f"{listed.name} would leave without being shown", mend
+            )
         if listed.name == "borrower_number" and release.borrower == "none":
             mend = "the entry says borrower: none, so there is no number"
             yield _fault(folder, listed.place, "borrower_number without a borrower", mend)
@@ -162,7 +213,12 @@ def _names(policy: Policy, folder: str, attributes: Collection[str]) -> Iterator
             if not source.startswith("proof."):
                 used.append((source, field.place))
             elif source.removeprefix("proof.") not in proved:
-                yield _fault(folder, field.place, f"{source}: no such proof in this file", "name it under proofs")
+                yield _fault(
+                    folder,
+                    field.place,
+                    f"{source}: no such proof in this file",
+                    "name it under proofs",
+                )
     for name, place in used:
         if name not in attributes:
             mend = meant(name, attributes) or "the maps yield no such attribute"
@@ -171,12 +227,16 @@ def _names(policy: Policy, folder: str, attributes: Collection[str]) -> Iterator
 
 def _proofs(policy: Policy, folder: str) -> Iterator[Fault]:
     """Find a match on a proof's domain that the proof does not list: it would never hold."""
-    domains = {f"{proof.name}_domain": {each.name for each in proof.domains} for proof in policy.proofs}
+    domains = {
+        f"{proof.name}_domain": {each.name for each in proof.domains} for proof in policy.proofs
+    }
     for condition in (each for alternative in policy.match for each in alternative.conditions):
         if condition.name.endswith("_domain"):
             for value in sorted(set(condition.values) - domains.get(condition.name, set())):
                 mend = "list it under proofs too; a domain is exact, without *"
-                yield _fault(folder, condition.place, f"{condition.name}: no proof covers {value}", mend)
+                yield _fault(
+                    folder, condition.place, f"{condition.name}: no proof covers {value}", mend
+                )
 
 
 def _match(policy: Policy, folder: str) -> Iterator[Fault]:
@@ -184,11 +244,24 @@ def _match(policy: Policy, folder: str) -> Iterator[Fault]:
         if condition.name in NEVER_BY_CATEGORY:
             mend = "require: {cpr: real} asks for one; affiliation never hangs on a number"
             yield _fault(folder, condition.place, f"match on {condition.name}", mend)
-    patterns = [(each.name, each.values, each.place) for alternative in policy.match for each in alternative.conditions]
-    patterns += [(each.name, each.values, each.place) for release in policy.releases for each in release.attributes]
+    patterns = [
+        (each.name, each.values, each.place)
+        for alternative in policy.match
+        for each in alternative.conditions
+    ]
+    patterns += [
+        (each.name, each.values, each.place)
+        for release in policy.releases
+        for each in release.attributes
+    ]
     for name, values, place in patterns:
         if any("*" in value[:-1] or value == "*" for value in values):
-            yield _fault(folder, place, f"{name}: * may only end a value", "write prefix*, or leave values out")
+            yield _fault(
+                folder,
+                place,
+                f"{name}: * may only end a value",
+                "write prefix*, or leave values out",
+            )
 
 
 def _ways(policy: Policy, folder: str) -> Iterator[Fault]:
@@ -200,7 +273,12 @@ def _ways(policy: Policy, folder: str) -> Iterator[Fault]:
     if rule and rule.lowers:
         named += [(way, rule.place) for way in rule.lowers.by]
         for category in sorted({rule.category, *rule.upgrades} & set(rule.lowers.categories)):
-            yield _fault(folder, rule.place, f"lowers {category}, which it also makes or upgrades", "name it once")
+            yield _fault(
+                folder,
+                rule.place,
+                f"lowers {category}, which it also makes or upgrades",
+                "name it once",
+            )
     for way, place in named:
         if place and way not in ways:
             mend = meant(way, ways) or "name it in an alternative of match"
@@ -215,7 +293,12 @@ def _lowering(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
     telling: set[str] = set()
     for alternative in (each for policy in policies for each in policy.match):
         if any(each.name in AFFILIATIONS for each in alternative.conditions):
-            telling.update(value for each in alternative.conditions if each.name == "upstream" for value in each.values)
+            telling.update(
+                value
+                for each in alternative.conditions
+                if each.name == "upstream"
+                for value in each.values
+            )
     for policy in policies:
         rule = policy.borrower
         for way in rule.lowers.by if rule and rule.lowers else ():
@@ -224,17 +307,26 @@ def _lowering(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
                 yield _fault(folder, rule.place, what, "name a university's way in")
 
 
-def _wired(release: Release, folder: str, service: Service, attribute_map: AttributeMap) -> Iterator[Fault]:
+def _wired(
+    release: Release, folder: str, service: Service, attribute_map: AttributeMap
+) -> Iterator[Fault]:
     seen: dict[str, str] = {}
     for listed in release.attributes:
         row = wire(attribute_map, listed.name)
         if row is None:
             mend = f"add a row to attribute_maps/{attribute_map.name}.yaml"
-            yield _fault(folder, listed.place, f"{service.name} has no wire name for {listed.name}", mend)
+            yield _fault(
+                folder, listed.place, f"{service.name} has no wire name for {listed.name}", mend
+            )
             continue
         if row.wire in seen:
             what = f"{listed.name} and {seen[row.wire]} have one wire name at {service.name}"
-            yield _fault(folder, listed.place, what, "release one of them, or give the service a map of its own")
+            yield _fault(
+                folder,
+                listed.place,
+                what,
+                "release one of them, or give the service a map of its own",
+            )
         seen.setdefault(row.wire, listed.name)
 
 

@@ -57,22 +57,37 @@ def compiled(read: shape.PolicyShape, node: Node, file: str) -> Policy:
         borrower=_borrower(read.borrower, node, file) if read.borrower else None,
         releases=tuple(_release(each, node, file, at) for at, each in enumerate(read.release)),
         examples=tuple(
-            Example(each.name, _login(each.login), each.service, _expectation(each.expect), place("examples", at))
+            Example(
+                each.name,
+                _login(each.login),
+                each.service,
+                _expectation(each.expect),
+                place("examples", at),
+            )
             for at, each in enumerate(read.examples)
         ),
     )
 
 
-def _conditions(read: shape.AlternativeShape, node: Node, file: str, path: Path) -> tuple[Condition, ...]:
-    named: dict[str, tuple[str, ...]] = {"upstream": read.upstream, **(read.__pydantic_extra__ or {})}
+def _conditions(
+    read: shape.AlternativeShape, node: Node, file: str, path: Path
+) -> tuple[Condition, ...]:
+    named: dict[str, tuple[str, ...]] = {
+        "upstream": read.upstream,
+        **(read.__pydantic_extra__ or {}),
+    }
     if read.assurance:
         named["assurance"] = (read.assurance,)
-    return tuple(Condition(name, values, Place(file, line(node, (*path, name)))) for name, values in named.items())
+    return tuple(
+        Condition(name, values, Place(file, line(node, (*path, name))))
+        for name, values in named.items()
+    )
 
 
 def _proof(name: str, read: shape.ProofShape) -> Proof:
     domains = tuple(
-        MailDomain(each) if isinstance(each, str) else MailDomain(each.name, each.until) for each in read.domains
+        MailDomain(each) if isinstance(each, str) else MailDomain(each.name, each.until)
+        for each in read.domains
     )
     return Proof(name, domains, read.code_valid_for, read.remembered_for)
 

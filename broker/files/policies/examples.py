@@ -22,15 +22,20 @@ class Result:
     differences: tuple[str, ...]
 
 
-def run_examples(policies: PolicySet, services: Mapping[str, Service] | None, now: datetime) -> list[Result]:
+def run_examples(
+    policies: PolicySet, services: Mapping[str, Service] | None, now: datetime
+) -> list[Result]:
     """Run every example of every file, in the order of the files.
 
-    A service that ``services`` lacks is taken to be as a policy hopes: a stated controller, a key, a scope.
+    A service that ``services`` lacks is taken to be as a policy hopes: a stated controller, a key,
+    a scope.
     """
     known = services or {}
     results = []
     for example in (each for policy in policies.policies for each in policy.examples):
-        decision = evaluate(policies, example.login, known.get(example.service) or _hoped(example.service), now)
+        decision = evaluate(
+            policies, example.login, known.get(example.service) or _hoped(example.service), now
+        )
         results.append(Result(example, decision, tuple(_differences(example, decision))))
     return results
 
@@ -51,7 +56,9 @@ def rules(policies: PolicySet) -> frozenset[Place]:
         places |= {each.place for each in policy.match} | {each.place for each in policy.releases}
         places |= {each.place for release in policy.releases for each in release.attributes}
         require = policy.require
-        if require.place and (require.cpr or require.age is not None or require.assurance or require.upstream):
+        if require.place and (
+            require.cpr or require.age is not None or require.assurance or require.upstream
+        ):
             places.add(require.place)
     return frozenset(places)
 
@@ -59,7 +66,14 @@ def rules(policies: PolicySet) -> frozenset[Place]:
 def _hoped(name: str) -> Service:
     category = (name,) if ":" in name else ()
     return Service(
-        name, name, _ANY, (), controller=Controller(_ANY), categories=category, encrypts=True, scope="library.example"
+        name,
+        name,
+        _ANY,
+        (),
+        controller=Controller(_ANY),
+        categories=category,
+        encrypts=True,
+        scope="library.example",
     )
 
 
@@ -79,7 +93,10 @@ def _differences(example: Example, decision: Decision) -> Iterator[str]:
             yield f"borrower category is {category or 'none'}, expected {expect.category}"
     if expect.releases is not None:
         released = {listed.name for listed, _ in decision.released}
-        more, fewer = sorted(released - set(expect.releases)), sorted(set(expect.releases) - released)
+        more, fewer = (
+            sorted(released - set(expect.releases)),
+            sorted(set(expect.releases) - released),
+        )
         if more:
             yield f"releases {', '.join(more)} too"
         if fewer:

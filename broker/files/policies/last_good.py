@@ -30,7 +30,8 @@ def digest(files: Mapping[str, bytes]) -> str:
 def promote(state: Path, files: Mapping[str, bytes]) -> None:
     """Make ``files`` the last good set, so that a crash at any point leaves the old one or the new one; OSError if not.
 
-    The files lie in a folder named by their hash, complete before it gets that name; then one rename moves the pointer.
+    The files lie in a folder named by their hash, complete before it gets that name; then one
+    rename moves the pointer.
     """
     home = state / _FOLDER
     home.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -29,7 +29,8 @@ Signature = tuple[tuple[str, int, int, int], ...]
 class Names:
     """What policies may name: services and attributes; None where any name will do.
 
-    With ``configured`` and ``maps``, what each service is, and what it reads, is held against what is released to it.
+    With ``configured`` and ``maps``, what each service is, and what it reads, is held against what
+    is released to it.
     """
 
     services: Collection[str] | None = None
@@ -61,7 +62,8 @@ def load_or_last_good(
         if not kept:
             raise
         try:
-            # They were good once: what only time has changed (a domain's ``until``) must not end every login.
+            # They were good once: what only time has changed (a domain's ``until``) must not end
+            # every login.
             return _parsed(kept, folder.name, now, names, binding=False), found.faults
         except ConfigurationFaults:
             raise found from None
@@ -121,7 +123,9 @@ class LivePolicies:
 
     def refresh(self, now: datetime) -> PolicySet:
         """Look, at most every two seconds, whether the files changed; give the set in force, which never fails."""
-        if timedelta(0) <= now - self._looked < _LOOKED_AT_EVERY or not self._turn.acquire(blocking=False):
+        if timedelta(0) <= now - self._looked < _LOOKED_AT_EVERY or not self._turn.acquire(
+            blocking=False
+        ):
             return self._held[0]
         try:
             self._looked = now
@@ -137,14 +141,19 @@ class LivePolicies:
         before = self._held
         try:
             files = _files(self._folder)
-            self._held = (_promoted(self._state, files, _parsed(files, self._folder.name, now, self._names)), ())
+            self._held = (
+                _promoted(self._state, files, _parsed(files, self._folder.name, now, self._names)),
+                (),
+            )
         except ConfigurationFaults as found:
             self._held = (before[0], found.faults)
         if self._held[1] != before[1]:
             self._tell(self._held[1])
 
 
-def _parsed(files: Mapping[str, bytes], folder: str, now: datetime, names: Names, *, binding: bool = True) -> PolicySet:
+def _parsed(
+    files: Mapping[str, bytes], folder: str, now: datetime, names: Names, *, binding: bool = True
+) -> PolicySet:
     faults: list[Fault] = []
     policies: list[Policy] = []
     for name, octets in sorted(files.items()):
@@ -157,7 +166,10 @@ def _parsed(files: Mapping[str, bytes], folder: str, now: datetime, names: Names
     for policy in policies:
         faults += checks.one_file(policy, folder, names.services, names.attributes)
     faults += checks.across(policies, folder)
-    warnings = [*checks.overdue(policies, folder, now.date()), *checks.unknown(policies, folder, names.services)]
+    warnings = [
+        *checks.overdue(policies, folder, now.date()),
+        *checks.unknown(policies, folder, names.services),
+    ]
     if names.configured is not None:
         faults += checks.clashes(policies, folder, names.configured, names.maps or {})
         warnings += checks.unready(policies, folder, names.configured)
@@ -198,9 +210,13 @@ def _files(folder: Path) -> dict[str, bytes]:
             with path.open("rb") as file:
                 files[path.name] = file.read(LARGEST + 1)
     except OSError as error:
-        raise ConfigurationFaults([Fault(str(folder), f"cannot be read: {error.strerror}")]) from None
+        raise ConfigurationFaults(
+            [Fault(str(folder), f"cannot be read: {error.strerror}")]
+        ) from None
     if not files:
-        raise ConfigurationFaults([Fault(str(folder), "holds no policy file", "name the folder in broker.toml")])
+        raise ConfigurationFaults(
+            [Fault(str(folder), "holds no policy file", "name the folder in broker.toml")]
+        )
     return files
 
 

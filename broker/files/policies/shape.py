@@ -30,7 +30,9 @@ def _span(text: object) -> object:
 
 
 def _months(text: object) -> object:
-    found = re.fullmatch("([1-9][0-9]{0,2}) ?(months?|years?)", text) if isinstance(text, str) else None
+    found = (
+        re.fullmatch("([1-9][0-9]{0,2}) ?(months?|years?)", text) if isinstance(text, str) else None
+    )
     if found is None:
         raise ValueError("must be a span like 24 months or 2 years")
     return int(found[1]) * (12 if found[2].startswith("year") else 1)
@@ -41,12 +43,23 @@ Values = Annotated[
     tuple[Line, ...],
     BeforeValidator(_several),
     Field(min_length=1),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
 ]
 Names = Annotated[tuple[Line, ...], Field(min_length=1)]
-Span = Annotated[timedelta, BeforeValidator(_span), WithJsonSchema({"type": "string", "pattern": _SPAN.pattern})]
+Span = Annotated[
+    timedelta, BeforeValidator(_span), WithJsonSchema({"type": "string", "pattern": _SPAN.pattern})
+]
 Months = Annotated[
-    int, BeforeValidator(_months), WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,2} ?(months?|years?)$"})
+    int,
+    BeforeValidator(_months),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,2} ?(months?|years?)$"}),
 ]
 Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 
@@ -112,7 +125,9 @@ class BorrowerShape(Shape):
     category: Line
     upgrades: tuple[Line, ...] = ()
     lowers: LowersShape | None = None
-    temporary: tuple[Line, ...] = ()  # categories without a CPR that become this one when it arrives
+    temporary: tuple[
+        Line, ...
+    ] = ()  # categories without a CPR that become this one when it arrives
     expires_after: Months
     fields: dict[str, FieldShape]
     pin: Literal["mail", "none"]
@@ -197,4 +212,8 @@ class PolicyShape(Shape):
 def json_schema() -> dict[str, Any]:
     """Give the JSON Schema for editors (policies/policy.schema.json); a test keeps the file equal to it."""
     schema = PolicyShape.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Policy file"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "Policy file",
+    }

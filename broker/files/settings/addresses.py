@@ -35,9 +35,13 @@ def _base_url(value: str) -> str:
     """Strip the trailing slash; refuse http off this machine, because cookies and assertions would travel in clear."""
     parts = urlsplit(_url(value))
     if parts.query or parts.fragment or parts.username or parts.password is not None:
-        raise ValueError("has a query, fragment or user name; it is scheme, host, port and path only")
+        raise ValueError(
+            "has a query, fragment or user name; it is scheme, host, port and path only"
+        )
     if parts.scheme == "http" and not loopback(parts.hostname):
-        raise ValueError("is http; only localhost, *.localhost and loopback addresses may be, all others are https")
+        raise ValueError(
+            "is http; only localhost, *.localhost and loopback addresses may be, all others are https"
+        )
     return value.rstrip("/")
 
 
@@ -47,7 +51,9 @@ def _feed_url(value: str) -> str:
     if parts.username or parts.password is not None or parts.fragment:
         raise ValueError("has a user name or fragment; a feed is public")
     if parts.scheme == "http" and not loopback(parts.hostname):
-        raise ValueError("is http; only localhost, *.localhost and loopback addresses may be, all others are https")
+        raise ValueError(
+            "is http; only localhost, *.localhost and loopback addresses may be, all others are https"
+        )
     return value.rstrip("/")
 
 
@@ -58,20 +64,26 @@ def _store_url(value: str) -> str:
     if value.startswith(("redis://", "rediss://")):
         parts = urlsplit(value)
         if not loopback(parts.hostname) and (parts.scheme != "rediss" or not parts.password):
-            raise ValueError("reaches Redis on another machine: that needs rediss:// and a password")
+            raise ValueError(
+                "reaches Redis on another machine: that needs rediss:// and a password"
+            )
     return value
 
 
 def _mail_url(value: str) -> str:
     """Refuse what names no mail server."""
     if not value.startswith(MAILS) or not urlsplit(value).hostname:
-        raise ValueError(f"is no mail server address: {', '.join(each + 'HOST:PORT' for each in MAILS)}")
+        raise ValueError(
+            f"is no mail server address: {', '.join(each + 'HOST:PORT' for each in MAILS)}"
+        )
     return value
 
 
 _LONGEST_NAME: Final = 256  # SDP-G02
 _NAMED: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20]+")
-_SCOPE: Final = re.compile(r"(?=.{1,127}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
+_SCOPE: Final = re.compile(
+    r"(?=.{1,127}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+"
+)
 
 
 def _entity_id(value: str) -> str:
@@ -98,7 +110,8 @@ def _network(value: str) -> str:
     except ValueError:
         raise ValueError("is no network; write it as 192.0.2.0/24 or 2001:db8::/56") from None
     if found.version == _SIX and found.network_address.ipv4_mapped:
-        # Callers are compared as IPv4: written so, it would match nobody, and shared computers would count as homes.
+        # Callers are compared as IPv4: written so, it would match nobody, and shared computers
+        # would count as homes.
         raise ValueError("is an IPv4 network written as IPv6; write it as 192.0.2.0/24")
     return str(found)
 

@@ -44,13 +44,17 @@ class Config(BaseSettings):
     )
 
     base_url: BaseUrl
-    shared_origin: bool = False  # another application answers at the same origin and could read our pages
+    shared_origin: bool = (
+        False  # another application answers at the same origin and could read our pages
+    )
     metadata: Path
     policies: Path
     attribute_maps: Path
     keys: Path
     content: Path | None = None  # texts of the sign-up pages that replace the shipped ones
-    shared_networks: tuple[Network, ...] = ()  # of computers that several people use, in the library's halls
+    shared_networks: tuple[
+        Network, ...
+    ] = ()  # of computers that several people use, in the library's halls
     language: Literal["da", "en"] = "da"
     accessibility_statement: Url | None = None
     privacy_notice: Links | None = None
@@ -105,7 +109,9 @@ class Config(BaseSettings):
             cbc=table.cbc,
             logout=table.logout,
             force_authn=table.forces,
-            requester_id=table.profile != "oiosaml3" if table.requester_id is None else table.requester_id,
+            requester_id=table.profile != "oiosaml3"
+            if table.requester_id is None
+            else table.requester_id,
             meets=table.authn_contexts,
             least=table.minimum or Assurance.SUBSTANTIAL,
             assurance_level=table.assurance_level,
@@ -119,7 +125,8 @@ class Config(BaseSettings):
         return every if self.message_log.upstreams is None else self.message_log.upstreams
 
     def _federated(self) -> tuple[str, ...]:
-        # Four digits are a weak proof: a service takes the library account where it is named, never by default.
+        # Four digits are a weak proof: a service takes the library account where it is named, never
+        # by default.
         return tuple(name for name, each in self.upstreams.items() if each.profile != "library")
 
     def service(self, name: str) -> Service:
@@ -143,7 +150,8 @@ class Config(BaseSettings):
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """Read ``path`` (or the file BROKER_CONFIG names, or the environment alone) into a Config.
 
-    ``ConfigurationFaults`` with every fault, where it stands and how to mend it; no fault quotes a secret.
+    ``ConfigurationFaults`` with every fault, where it stands and how to mend it; no fault quotes a
+    secret.
     """
     if path is None and environ.get("BROKER_CONFIG"):
         path = Path(environ["BROKER_CONFIG"])
@@ -153,7 +161,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     try:
         config = Config(**given.tree)
     except ValidationError as error:
-        raise ConfigurationFaults([*faults, *_told(error, given)]) from None  # the chain would quote the values
+        raise ConfigurationFaults(
+            [*faults, *_told(error, given)]
+        ) from None  # the chain would quote the values
     faults.extend(exposed(config.keys))
     if faults:
         raise ConfigurationFaults(faults)
@@ -180,12 +190,20 @@ def _settle(given: Given, base: Path) -> None:
         if isinstance(ca_file := feed.get("ca_file"), str):
             feed["ca_file"] = str(base / ca_file)
     if isinstance(log := given.tree.get("message_log"), dict):
-        log.update({key: str(base / log[key]) for key in ("folder", "public_key") if isinstance(log.get(key), str)})
+        log.update(
+            {
+                key: str(base / log[key])
+                for key in ("folder", "public_key")
+                if isinstance(log.get(key), str)
+            }
+        )
     _settle_trail(given, base)
     library = given.tree.get("library")
     if isinstance(library, dict):
         files = {key: value for key, value in library.items() if key.endswith("_file") and value}
-        library.update({key: str(base / value) for key, value in files.items() if isinstance(value, str)})
+        library.update(
+            {key: str(base / value) for key, value in files.items() if isinstance(value, str)}
+        )
     store = given.tree.setdefault("store", {})
     if isinstance(store, dict) and isinstance(url := store.get("url", "sqlite:broker.db"), str):
         name = url.removeprefix("sqlite:")
@@ -193,7 +211,11 @@ def _settle(given: Given, base: Path) -> None:
 
 
 def _tables_of(named: object) -> list[dict[str, Any]]:
-    return [each for each in named.values() if isinstance(each, dict)] if isinstance(named, dict) else []
+    return (
+        [each for each in named.values() if isinstance(each, dict)]
+        if isinstance(named, dict)
+        else []
+    )
 
 
 def _told(error: ValidationError, given: Given) -> Iterator[Fault]:
@@ -202,19 +224,25 @@ def _told(error: ValidationError, given: Given) -> Iterator[Fault]:
         place: Place = tuple(part for part in found["loc"] if part != "[key]")
         kind, what = found["type"], found["msg"].removeprefix("Value error, ")
         if kind == "missing":
-            yield Fault(given.where(place), "is missing", f"write it there, or set {variable(place)}")
+            yield Fault(
+                given.where(place), "is missing", f"write it there, or set {variable(place)}"
+            )
         elif kind == "extra_forbidden":
             yield Fault(given.where(place), "is no key of the configuration", _meant(place))
         elif found["loc"][-1] == "[key]":
             what = "is no name: a-z, 0-9 and single - between them, because it is part of a URL"
             yield Fault(given.where(place), what, "rename it")
         else:
-            yield Fault(given.where(place), what[:1].lower() + what[1:], "see docs/configuration.md")
+            yield Fault(
+                given.where(place), what[:1].lower() + what[1:], "see docs/configuration.md"
+            )
 
 
 def _meant(place: Place) -> str:
     """Say which key may have been meant, among those of the same table, else of any."""
-    pattern = re.sub(r"^(upstreams|services|feeds)\.[^.\[]+", r"\1.NAME", re.sub(r"\[\d+\]", "[]", dotted(place)))
+    pattern = re.sub(
+        r"^(upstreams|services|feeds)\.[^.\[]+", r"\1.NAME", re.sub(r"\[\d+\]", "[]", dotted(place))
+    )
     table, _, last = pattern.rpartition(".")
     known = list(keys())
     beside = [each.rpartition(".")[2] for each in known if each.rpartition(".")[0] == table]

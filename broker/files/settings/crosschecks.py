@@ -14,7 +14,9 @@ SHORTEST_SECRET: Final = 16
 OBVIOUS: Final = frozenset(
     {"", "changeme", "secret", "password", "default", "example", "test", "admin", "koha", "1234"}
 )
-_THEIR_OWN: Final = frozenset({"saml", "oiosaml3"})  # profiles whose upstream is its own institution (design 4)
+_THEIR_OWN: Final = frozenset(
+    {"saml", "oiosaml3"}
+)  # profiles whose upstream is its own institution (design 4)
 SECRET_KEYS: Final = ("secret", "password", "token", "api_key")
 
 Table = dict[str, Any]
@@ -31,7 +33,9 @@ def _tables(given: Given, *place: str) -> Iterator[tuple[Place, Table]]:
     for part in place:
         level = level.get(part) if isinstance(level, dict) else None
     if isinstance(level, dict):
-        yield from (((*place, name), table) for name, table in level.items() if isinstance(table, dict))
+        yield from (
+            ((*place, name), table) for name, table in level.items() if isinstance(table, dict)
+        )
 
 
 def _institutions(given: Given) -> Iterator[tuple[Place, Place, Table]]:
@@ -66,27 +70,36 @@ def _upstreams(given: Given) -> Iterator[Fault]:
             what = f"write it there, or set {variable((*place, 'entity_id'))}"
             yield Fault(given.where((*place, "entity_id")), "is missing", what)
         if table.get("profile") == "wayf" and not listed:
-            # A hub speaks for anyone: without the list, any institution could assert any scope (invariant 2).
-            what = "profile wayf without institutions would believe every institution behind the hub"
+            # A hub speaks for anyone: without the list, any institution could assert any scope
+            # (invariant 2).
+            what = (
+                "profile wayf without institutions would believe every institution behind the hub"
+            )
             yield Fault(given.where(place), what, "list institutions = [{entity_id, scopes}]")
         if table.get("profile") in _THEIR_OWN and any(
             each.get("entity_id") != table.get("entity_id") for each in listed
         ):
             what = "an upstream that is no hub is its own institution"
             yield Fault(
-                given.where((*place, "institutions")), what, "list its own entity_id only, or set profile = wayf"
+                given.where((*place, "institutions")),
+                what,
+                "list its own entity_id only, or set profile = wayf",
             )
         if table.get("profile") != "oiosaml3":
             yield from (
                 Fault(
-                    given.where((*place, key)), f"is for profile oiosaml3, not {table.get('profile')}", "leave it out"
+                    given.where((*place, key)),
+                    f"is for profile oiosaml3, not {table.get('profile')}",
+                    "leave it out",
                 )
                 for key in ("minimum", "assurance_level")
                 if key in table
             )
         if table.get("profile") == "saml" and "attribute_map" not in table:
             yield Fault(
-                given.where((*place, "attribute_map")), "is missing", "name a file of the attribute_maps folder"
+                given.where((*place, "attribute_map")),
+                "is missing",
+                "name a file of the attribute_maps folder",
             )
 
 
@@ -106,11 +119,20 @@ def _classes(given: Given) -> Iterator[Fault]:
 
 def _only(given: Given) -> Iterator[Fault]:
     for place, table in _tables(given, "upstreams"):
-        known = {name for upstream, _, each in _institutions(given) if upstream == place for name in _called(each)}
+        known = {
+            name
+            for upstream, _, each in _institutions(given)
+            if upstream == place
+            for name in _called(each)
+        }
         for index, name in enumerate(_texts(table, "only")):
             if name not in known:
                 what = f"{name} is none of this upstream's institutions"
-                yield Fault(given.where((*place, "only", index)), what, "add it to institutions, or correct it")
+                yield Fault(
+                    given.where((*place, "only", index)),
+                    what,
+                    "add it to institutions, or correct it",
+                )
 
 
 def _aliases(given: Given) -> Iterator[Fault]:
@@ -143,30 +165,50 @@ def _services(given: Given) -> Iterator[Fault]:
                 yield Fault(given.where((*place, "methods", index)), f"no upstream {name}", mend)
         entity_id = table.get("entity_id")
         if isinstance(entity_id, str) and first.setdefault(entity_id, place) != place:
-            mend = f"{given.where(first[entity_id])} has it too; one of the two would never be found"
-            yield Fault(given.where((*place, "entity_id")), "is the entity_id of two services", mend)
+            mend = (
+                f"{given.where(first[entity_id])} has it too; one of the two would never be found"
+            )
+            yield Fault(
+                given.where((*place, "entity_id")), "is the entity_id of two services", mend
+            )
 
 
 def _message_log(given: Given) -> Iterator[Fault]:
     """Ask that the upstreams whose messages are kept are there, and speak SAML."""
     known = {str(place[1]): each for place, each in _tables(given, "upstreams")}
     federated = [name for name, each in known.items() if each.get("profile") != "library"]
-    for index, name in enumerate(_texts(dict(_tables(given)).get(("message_log",), {}), "upstreams")):
+    for index, name in enumerate(
+        _texts(dict(_tables(given)).get(("message_log",), {}), "upstreams")
+    ):
         if name not in federated:
             where = given.where(("message_log", "upstreams", index))
-            yield Fault(where, f"{name} is no upstream that sends messages", f"they are {', '.join(federated)}")
+            yield Fault(
+                where,
+                f"{name} is no upstream that sends messages",
+                f"they are {', '.join(federated)}",
+            )
 
 
 def _sign_up(given: Given) -> Iterator[Fault]:
     """Ask that the sign-up pages speak of upstreams and a service that there are, and of one library account."""
     table = dict(_tables(given)).get(("sign_up",), {})
-    for key, kind in (("university", "upstreams"), ("national_eid", "upstreams"), ("service", "services")):
+    for key, kind in (
+        ("university", "upstreams"),
+        ("national_eid", "upstreams"),
+        ("service", "services"),
+    ):
         known = {str(place[1]): each for place, each in _tables(given, kind)}
         name = table.get(key)
         if isinstance(name, str) and (name not in known or known[name].get("profile") == "library"):
             mend = f"{kind} are {', '.join(known) or 'none'}"
-            yield Fault(given.where(("sign_up", key)), f"{name} is none of the {kind} one can sign up by", mend)
-    local = [place for place, each in _tables(given, "upstreams") if each.get("profile") == "library"]
+            yield Fault(
+                given.where(("sign_up", key)),
+                f"{name} is none of the {kind} one can sign up by",
+                mend,
+            )
+    local = [
+        place for place, each in _tables(given, "upstreams") if each.get("profile") == "library"
+    ]
     for place in local[1:]:
         what = "is a second library account; a broker has one library system"
         yield Fault(given.where(place), what, f"keep {given.where(local[0])}")
@@ -176,7 +218,9 @@ def _secrets(given: Given) -> Iterator[Fault]:
     """Refuse what an attacker tries first; never quote it."""
     https = str(given.tree.get("base_url", "")).startswith("https:")
     for (name,), table in (
-        (place, table) for place, table in _tables(given) if place in {("library",), ("mail",), ("serve",)}
+        (place, table)
+        for place, table in _tables(given)
+        if place in {("library",), ("mail",), ("serve",)}
     ):
         for key, value in table.items():
             if not (key.endswith(SECRET_KEYS) and isinstance(value, str)):
@@ -193,9 +237,13 @@ def _secrets(given: Given) -> Iterator[Fault]:
 def _keys_apart(given: Given) -> Iterator[Fault]:
     """Whoever copies a store or a trail (a backup) must not get the keys that open or chain it along with it."""
     keys, tables = given.tree.get("keys"), dict(_tables(given))
-    url, trail = (tables.get((name,), {}).get(key) for name, key in (("store", "url"), ("audit", "folder")))
+    url, trail = (
+        tables.get((name,), {}).get(key) for name, key in (("store", "url"), ("audit", "folder"))
+    )
     log = tables.get(("message_log",), {}).get("folder")
-    store = url.removeprefix("sqlite:") if isinstance(url, str) and url.startswith("sqlite:") else None
+    store = (
+        url.removeprefix("sqlite:") if isinstance(url, str) and url.startswith("sqlite:") else None
+    )
     places = (
         ("store", ("store", "url"), store),
         ("audit trail", ("audit", "folder"), trail),
@@ -207,15 +255,26 @@ def _keys_apart(given: Given) -> Iterator[Fault]:
             yield Fault(given.where(place), what, "put it into a folder of its own")
     if isinstance(log, str) and isinstance(trail, str) and Path(log) == Path(trail):
         what = "is the folder of the audit trail: messages hold what the trail must not"
-        yield Fault(given.where(("message_log", "folder")), what, "put them into a folder of their own")
+        yield Fault(
+            given.where(("message_log", "folder")), what, "put them into a folder of their own"
+        )
 
 
 def _origin(given: Given) -> Iterator[Fault]:
     base_url, shared = given.tree.get("base_url"), given.tree.get("shared_origin", False)
-    if isinstance(base_url, str) and urlsplit(base_url).path.strip("/") and str(shared).lower() != "true":
-        # What answers beside us at this origin can read our pages, the one with the CPR number included (design 4a).
+    if (
+        isinstance(base_url, str)
+        and urlsplit(base_url).path.strip("/")
+        and str(shared).lower() != "true"
+    ):
+        # What answers beside us at this origin can read our pages, the one with the CPR number
+        # included (design 4a).
         what = "is below a path: whatever else answers at this origin can read the broker's pages"
-        yield Fault(given.where(("base_url",)), what, "give the broker a host of its own, or set shared_origin = true")
+        yield Fault(
+            given.where(("base_url",)),
+            what,
+            "give the broker a host of its own, or set shared_origin = true",
+        )
 
 
 CHECKS: Final[tuple[Callable[[Given], Iterator[Fault]], ...]] = (

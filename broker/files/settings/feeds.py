@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field
 from broker.files.settings.addresses import FeedUrl
 from broker.files.settings.tables import Table
 
-_BIRK: Final = "https://birk.wayf.dk/birk.php/"  # wayf.md 2: what stands before an institution's own entityID
+_BIRK: Final = (
+    "https://birk.wayf.dk/birk.php/"  # wayf.md 2: what stands before an institution's own entityID
+)
 _MEGABYTE: Final = 1024 * 1024
 
 Kind = Literal["upstreams", "institutions", "services"]
@@ -18,20 +20,25 @@ Kind = Literal["upstreams", "institutions", "services"]
 def _some(kinds: frozenset[Kind]) -> frozenset[Kind]:
     """Refuse a feed that would be fetched for nothing."""
     if not kinds:
-        raise ValueError('names nothing; leave it out, or list "upstreams", "institutions" or "services"')
+        raise ValueError(
+            'names nothing; leave it out, or list "upstreams", "institutions" or "services"'
+        )
     return kinds
 
 
 class FeedTable(Table):
     """One signed feed, or with ``mdq`` a service that answers with the one entity it is asked for.
 
-    ``pins`` are files, each with the certificate or public key that signs the feed: two while the publisher rolls over.
+    ``pins`` are files, each with the certificate or public key that signs the feed: two while the
+    publisher rolls over.
     """
 
     url: FeedUrl
     pins: Annotated[tuple[Path, ...], Field(min_length=1, max_length=2)]
     mdq: bool = False
-    speaks_for: Annotated[frozenset[Kind], AfterValidator(_some)] = frozenset(("upstreams", "institutions", "services"))
+    speaks_for: Annotated[frozenset[Kind], AfterValidator(_some)] = frozenset(
+        ("upstreams", "institutions", "services")
+    )
     window_days: Annotated[int, Field(ge=1, le=90)] = 14
     every_seconds: Annotated[int, Field(ge=1, le=86_400)] = 3600
     largest_megabytes: Annotated[int, Field(ge=1, le=1024)] = 128

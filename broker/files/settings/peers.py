@@ -26,7 +26,8 @@ def _says_something(value: str) -> str:
 Class = Annotated[Filled, AfterValidator(_says_something)]
 
 
-# NemLog-in as an institution of WAYF, by its own name or as the BIRK entity that ends in it, and NemLog-in itself.
+# NemLog-in as an institution of WAYF, by its own name or as the BIRK entity that ends in it, and
+# NemLog-in itself.
 _NATIONAL: Final = ("nemlogin.wayf.dk", "nemlog-in.dk")
 _BETWEEN: Final = re.compile("[/:?#]")
 
@@ -55,7 +56,9 @@ class InstitutionTable(Table):
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
             label=self.label.text() if self.label else None,
-            unwritten=frozenset(name for name in ("aliases", "scopes") if getattr(self, name) is None),
+            unwritten=frozenset(
+                name for name in ("aliases", "scopes") if getattr(self, name) is None
+            ),
         )
 
 
@@ -70,7 +73,9 @@ class UpstreamTable(Table):
     institutions: tuple[InstitutionTable, ...] = ()
     only: tuple[Filled, ...] = ()
     cbc: bool = False
-    requester_id: bool | None = None  # by default where the upstream is a hub, or another of the federation
+    requester_id: bool | None = (
+        None  # by default where the upstream is a hub, or another of the federation
+    )
     logout: Literal["ask", "always", "never"] = "ask"
     force_authn: bool | None = None  # by default where the national eID is asked
     authn_contexts: dict[Filled, tuple[Class, ...]] = Field(default_factory=dict)
@@ -81,8 +86,9 @@ class UpstreamTable(Table):
     def forces(self) -> bool:
         """Say whether every request asks for a fresh login.
 
-        WAYF does so at NemLog-in for services that publish no logout, and leaves it to those that do (wayf.md
-        section 4); a national eID is shared by no two people as long as each logs in for themselves.
+        WAYF does so at NemLog-in for services that publish no logout, and leaves it to those that
+        do (wayf.md section 4); a national eID is shared by no two people as long as each logs in
+        for themselves.
         """
         return self.national if self.force_authn is None else self.force_authn
 
@@ -90,7 +96,9 @@ class UpstreamTable(Table):
     def national(self) -> bool:
         """Say whether the national eID answers here, for all or for some."""
         names = [self.entity_id or ""]
-        names += [name for each in self.institutions for name in (each.entity_id, *(each.aliases or ()))]
+        names += [
+            name for each in self.institutions for name in (each.entity_id, *(each.aliases or ()))
+        ]
         return self.profile == "oiosaml3" or any(map(_national, names))
 
     def parties(self) -> tuple[Institution, ...]:

@@ -41,7 +41,9 @@ class Given:
 
 def dotted(place: Place) -> str:
     """Write a place as TOML people do: ``upstreams.wayf.institutions[0].scopes``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(
+        "."
+    )
 
 
 def variable(place: Place) -> str:
@@ -52,8 +54,8 @@ def variable(place: Place) -> str:
 def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]) -> Given:
     """Read the file, then the environment over it.
 
-    ``ConfigurationFaults`` where the file cannot be read at all; other faults come back in the answer, so that those
-    of the keys can be told beside them.
+    ``ConfigurationFaults`` where the file cannot be read at all; other faults come back in the
+    answer, so that those of the keys can be told beside them.
     """
     tree = _file(path) if path else {}
     base = path.parent if path else Path()
@@ -67,7 +69,9 @@ def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]
             faults.append(Fault(name, str(fault), "see docs/configuration.md, Environment"))
             continue
         if place in names:
-            faults.append(Fault(name, f"gives the same key as {names[place]}", "keep one of the two"))
+            faults.append(
+                Fault(name, f"gives the same key as {names[place]}", "keep one of the two")
+            )
         names[place if place[0] in kind.model_fields else place[:1]] = name
         _merge(tree, branch)
     return Given(tree, str(path or "environment"), names, tuple(faults))
@@ -78,9 +82,13 @@ def _file(path: Path) -> Tree:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
-        raise ConfigurationFaults([Fault(str(path), what, f"name another file in {CONFIG}")]) from None
+        raise ConfigurationFaults(
+            [Fault(str(path), what, f"name another file in {CONFIG}")]
+        ) from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise ConfigurationFaults([Fault(str(path), f"is not TOML: {error}", "mend it there")]) from None
+        raise ConfigurationFaults(
+            [Fault(str(path), f"is not TOML: {error}", "mend it there")]
+        ) from None
 
 
 def _value(name: str, value: str, base: Path) -> tuple[Place, str]:
@@ -88,7 +96,8 @@ def _value(name: str, value: str, base: Path) -> tuple[Place, str]:
     parts = name.removeprefix(PREFIX).lower().split("__")
     last = parts[-1].removesuffix("_file")
     if last != parts[-1] and last.endswith(SECRETS):
-        # No check of its mode: container platforms hand secrets out world-readable inside the container.
+        # No check of its mode: container platforms hand secrets out world-readable inside the
+        # container.
         parts[-1] = last
         try:
             value = (base / value).read_text(encoding="utf-8").rstrip("\r\n")

@@ -18,7 +18,8 @@ from pydantic import (
 from broker.core.entities import Text
 from broker.files.settings.addresses import EntityId, MailUrl, Scope, StoreUrl, Url
 
-# A name is part of a URL (/saml/sp/NAME/acs) and of an environment name, where its "-" is written "_".
+# A name is part of a URL (/saml/sp/NAME/acs) and of an environment name, where its "-" is written
+# "_".
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
@@ -38,7 +39,9 @@ Printed = Annotated[str, AfterValidator(_printable)]
 class Table(BaseModel):
     """One table of broker.toml: frozen, refusing keys it does not know, and never quoting a value in an error."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True
+    )
 
 
 class Wording(Table):
@@ -176,6 +179,10 @@ class ServeTable(Table):
 
     bind: Filled = "127.0.0.1:8000"
     workers: Annotated[int, Field(ge=1, le=64)] = 2
-    threads: Annotated[int, Field(ge=2, le=64)] = 4  # a request may wait for the library on half of them (design 4c)
+    threads: Annotated[int, Field(ge=2, le=64)] = (
+        4  # a request may wait for the library on half of them (design 4c)
+    )
     metrics_token: SecretStr | None = None  # without it, this machine alone reads /metrics
-    proxies: Annotated[int, Field(ge=0, le=8)] = 0  # how many in front of us add to X-Forwarded-For, and can be trusted
+    proxies: Annotated[int, Field(ge=0, le=8)] = (
+        0  # how many in front of us add to X-Forwarded-For, and can be trusted
+    )

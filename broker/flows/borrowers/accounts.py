@@ -45,27 +45,43 @@ class Accounts:
         if person is None:
             return Account(None, "none")
         # Only who was offered another category, and said yes, gets it.
-        wanted = _wish(decision, reading, transaction, language, now, upgrade=transaction.upgrade is True)
-        owner, frozen = self._owner(transaction, reading, decision, wanted), self.enrolments.mode == "frozen"
+        wanted = _wish(
+            decision, reading, transaction, language, now, upgrade=transaction.upgrade is True
+        )
+        owner, frozen = (
+            self._owner(transaction, reading, decision, wanted),
+            self.enrolments.mode == "frozen",
+        )
         try:
             if wanted is None or (wanted.cpr is None and (owner is None or frozen)):
                 found = self._linked(transaction, reading, decision)
-                return replace(found, state="done") if found.number else _case(found.reason or "cpr_required")
+                return (
+                    replace(found, state="done")
+                    if found.number
+                    else _case(found.reason or "cpr_required")
+                )
             if frozen and wanted.cpr:
                 return self._frozen(wanted.cpr)
             if self._mailless(wanted):
                 return Account(None, "mail_required")
-            enrolment = self._carried_out(transaction, wanted) or self.enrolments.want(wanted, person.number, owner)
+            enrolment = self._carried_out(transaction, wanted) or self.enrolments.want(
+                wanted, person.number, owner
+            )
         except (LibraryUnavailable, LibraryRefused):
-            # Nothing was stored, so nothing is promised (frozen, or no address and nobody to ask whether it is needed).
+            # Nothing was stored, so nothing is promised (frozen, or no address and nobody to ask
+            # whether it is needed).
             return Account(None, "closed", reason="library_unavailable")
         if enrolment.state is State.WANTED:
-            enrolment = self.enrolments.wait(self.enrolments.place(wanted, owner), patience) or enrolment
+            enrolment = (
+                self.enrolments.wait(self.enrolments.place(wanted, owner), patience) or enrolment
+            )
         if enrolment.state is State.DONE and wanted.cpr:
             self.persons.links.remember(self.persons.links.of_cpr(wanted.cpr), enrolment.number)
         return _account(enrolment, enrolment.outcome)
 
-    def standing(self, transaction: Transaction, reading: Reading, decision: Decision, now: datetime) -> Account | None:
+    def standing(
+        self, transaction: Transaction, reading: Reading, decision: Decision, now: datetime
+    ) -> Account | None:
         """Say how the borrower stands; None where the service asks for none, or staff have the person's case."""
         release, person = decision.release, transaction.person
         if release is None or person is None or release.borrower == "none" or person.case:
@@ -78,17 +94,25 @@ class Accounts:
                 # A PIN outlives the link that led here: the name may be the next holder's by now.
                 return _case("cpr_required")
             if release.borrower == "need" or transaction.errand is Errand.PIN:
-                return self._needed(person, cpr) if cpr else self._linked(transaction, reading, decision)
+                return (
+                    self._needed(person, cpr)
+                    if cpr
+                    else self._linked(transaction, reading, decision)
+                )
             owner = self._owner(transaction, reading, decision, wanted)
             if wanted is None or wanted.cpr is None:
                 linked = self._linked(transaction, reading, decision)
                 if linked.number is None and person.number and owner is None:
-                    return _case(linked.reason or "cpr_required")  # nobody is asked to agree to what cannot be
+                    return _case(
+                        linked.reason or "cpr_required"
+                    )  # nobody is asked to agree to what cannot be
                 if wanted is None or owner is None or linked.state == State.CASE.value:
                     return replace(linked, state="done") if linked.number else linked
             found = self.enrolments.known(wanted, person.number, owner)
             if found.enrolment and wanted.cpr:
-                self.persons.links.remember(self.persons.links.of_cpr(wanted.cpr), found.enrolment.number)
+                self.persons.links.remember(
+                    self.persons.links.of_cpr(wanted.cpr), found.enrolment.number
+                )
             if found.enrolment:
                 # Whatever was done to become so was done before: this login finds it so.
                 return _account(found.enrolment, Outcome.UNCHANGED)
@@ -102,16 +126,25 @@ class Accounts:
         """Give the enrolment if it was carried out while this very login waited: what was made then is new to it."""
         waited = transaction.account is not None and transaction.account.state == State.WANTED.value
         done = self.enrolments.standing(wanted.cpr) if waited and wanted.cpr else None
-        if done is None or done.state is not State.DONE or done.carried != self.enrolments.tools.carried(wanted):
+        if (
+            done is None
+            or done.state is not State.DONE
+            or done.carried != self.enrolments.tools.carried(wanted)
+        ):
             return None
         return done if done.settled and done.settled >= transaction.begun else None
 
     def _linked(self, transaction: Transaction, reading: Reading, decision: Decision) -> Account:
         """Give the borrower that a name alone leads to, unless staff have a case of it, or it is another's by now.
 
-        The desk may have corrected the CPR that once found it; within a day of the last look the library is not asked.
+        The desk may have corrected the CPR that once found it; within a day of the last look the
+        library is not asked.
         """
-        authentication, tools, links = transaction.authentication, self.enrolments.tools, self.persons.links
+        authentication, tools, links = (
+            transaction.authentication,
+            self.enrolments.tools,
+            self.persons.links,
+        )
         number = transaction.person.number if transaction.person else None
         name = self.persons.name(authentication, reading, decision) if authentication else None
         owner = links.cpr(name) if name else None
@@ -143,7 +176,9 @@ class Accounts:
             return _known(person.number)
         return self._agreed(found, cpr, person.number, standing)
 
-    def _agreed(self, found: tuple[Borrower, ...], cpr: str, linked: str | None, standing: Enrolment | None) -> Account:
+    def _agreed(
+        self, found: tuple[Borrower, ...], cpr: str, linked: str | None, standing: Enrolment | None
+    ) -> Account:
         reason = amiss(found, cpr, linked)
         kept = self.enrolments.read(linked) if linked and reason else None
         if kept is None or reason is None:
@@ -167,14 +202,21 @@ class Accounts:
         mailed = any(each.name == "email" for each in wanted.fields)
         return not mailed and wanted.cpr is not None and not self.enrolments.look(wanted.cpr)
 
-    def _owner(self, transaction: Transaction, reading: Reading, decision: Decision, wanted: Wish | None) -> str | None:
+    def _owner(
+        self, transaction: Transaction, reading: Reading, decision: Decision, wanted: Wish | None
+    ) -> str | None:
         """Give the pseudonym that a wish about a linked borrower is kept under; None where there is no such wish.
 
-        No CPR may find the borrower of who comes without an affiliation that counts; the link alone leads to it, and
-        only to lower its category (wizard.md R47).
+        No CPR may find the borrower of who comes without an affiliation that counts; the link alone
+        leads to it, and only to lower its category (wizard.md R47).
         """
         authentication = transaction.authentication
-        if wanted is None or authentication is None or wanted.cpr or not (wanted.lowers and wanted.borrower):
+        if (
+            wanted is None
+            or authentication is None
+            or wanted.cpr
+            or not (wanted.lowers and wanted.borrower)
+        ):
             return None
         name = self.persons.name(authentication, reading, decision)
         return self.persons.links.cpr(name) if name else None
@@ -204,12 +246,25 @@ def _known(number: str | None) -> Account:
 
 
 def _wish(
-    decision: Decision, reading: Reading, transaction: Transaction, language: str, now: datetime, *, upgrade: bool
+    decision: Decision,
+    reading: Reading,
+    transaction: Transaction,
+    language: str,
+    now: datetime,
+    *,
+    upgrade: bool,
 ) -> Wish | None:
     # Whatever a policy file forgets to require: only a real number enrols by itself (invariant 5).
     find = decision.may_find_by_cpr and reading.cpr == "real"
     borrower = transaction.person.number if transaction.person else None
-    made = wish(decision, reading.attributes, find_by_cpr=find, language=language, today=now.date(), borrower=borrower)
+    made = wish(
+        decision,
+        reading.attributes,
+        find_by_cpr=find,
+        language=language,
+        today=now.date(),
+        borrower=borrower,
+    )
     return replace(made, upgrade=upgrade, temporary=transaction.temporary) if made else None
 
 

@@ -1,7 +1,7 @@
 """One attempt at an enrolment: look, plan, create or change, count, and mail the PIN that is owed (design 4c).
 
-Every call has a deadline, and before each change the lease is renewed beyond it. Any process may die between any
-two lines: whoever claims the enrolment next looks again before it does anything.
+Every call has a deadline, and before each change the lease is renewed beyond it. Any process may
+die between any two lines: whoever claims the enrolment next looks again before it does anything.
 """
 
 import secrets
@@ -10,7 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.borrower import Borrower, Case, Change, Create, Enrolment, Gone, Outcome, State, Wish
+from broker.core.borrower import (
+    Borrower,
+    Case,
+    Change,
+    Create,
+    Enrolment,
+    Gone,
+    Outcome,
+    State,
+    Wish,
+)
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.pins import new_pin, suggested_by
 from broker.core.plans import outcome, plan
@@ -70,7 +80,8 @@ class Attempt:
         linked = finding.standing_link(library, found, enrolment.link, self._by())
         planned = plan(found, wish, linked, now.date(), temporary)
         if isinstance(planned, Create):
-            # After each create the matches are counted: a race that no unique field stopped shows here.
+            # After each create the matches are counted: a race that no unique field stopped shows
+            # here.
             found = self._look(wish, self._create(wish))
             planned = plan(found, wish, None, now.date())
         if isinstance(planned, Create):
@@ -80,7 +91,11 @@ class Attempt:
         elif isinstance(planned, Gone):
             self._give_up("borrower_gone")
         else:
-            self._change(found[0] if found else temporary, wish, planned if isinstance(planned, Change) else None)
+            self._change(
+                found[0] if found else temporary,
+                wish,
+                planned if isinstance(planned, Change) else None,
+            )
 
     def _change(self, borrower: Borrower | None, wish: Wish, change: Change | None) -> None:
         if borrower is None:
@@ -93,7 +108,8 @@ class Attempt:
             self._hold()
             after = self.tools.library.change(change, self._by())
         if change and change.cpr:
-            # It counts as adopted once the CPR finds it and nobody else: another may have been made meanwhile.
+            # It counts as adopted once the CPR finds it and nobody else: another may have been made
+            # meanwhile.
             found = self.tools.library.find(change.cpr, self._by())
             if not found:
                 raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
@@ -104,7 +120,9 @@ class Attempt:
 
     def _look(self, wish: Wish, made: Borrower | None = None) -> tuple[Borrower, ...]:
         library, enrolment = self.tools.library, self.entry.enrolment
-        there = finding.found(library, wish, self._by()) + finding.ours(library, enrolment, wish, self._by())
+        there = finding.found(library, wish, self._by()) + finding.ours(
+            library, enrolment, wish, self._by()
+        )
         return tuple({each.number: each for each in (*there, *([made] if made else []))}.values())
 
     def _give_up(self, reason: str | None) -> None:
@@ -112,12 +130,20 @@ class Attempt:
         if reason:
             self.tools.links.remember(enrolment.person, None)
         self._write(
-            replace(enrolment, state=State.GIVEN_UP, wish=None, pin_owed=False, reason=reason or enrolment.reason), None
+            replace(
+                enrolment,
+                state=State.GIVEN_UP,
+                wish=None,
+                pin_owed=False,
+                reason=reason or enrolment.reason,
+            ),
+            None,
         )
 
     def _create(self, wish: Wish) -> Borrower | None:
         if self.entry.enrolment.number is not None:
-            # Whoever we knew is gone and copies may carry the mark: a new borrower gets a new one, and a PIN.
+            # Whoever we knew is gone and copies may carry the mark: a new borrower gets a new one,
+            # and a PIN.
             anew = replace(self.entry.enrolment, id=secrets.token_hex(16), number=None)
             self.entry = self.entry._replace(enrolment=anew)
         self._hold(creates=1)
@@ -128,7 +154,8 @@ class Attempt:
         ours = borrower.mark == before.id
         same = before.number == borrower.number
         made = ours and before.number is None
-        # Only what we have just made gets a PIN: one of the desk's, or one it has served since, has one that works.
+        # Only what we have just made gets a PIN: one of the desk's, or one it has served since, has
+        # one that works.
         due = made or (ours and same and before.pin_owed)
         owed = due and self.tools.mail is not None and wish.pin_to is not None
         done = replace(
@@ -152,22 +179,36 @@ class Attempt:
         self._write(done, now + LEASE if owed else None)
 
     def _mail_pin(self) -> None:
-        enrolment, wish, mail, now = self.entry.enrolment, self.entry.enrolment.wish, self.tools.mail, self.tools.now()
+        enrolment, wish, mail, now = (
+            self.entry.enrolment,
+            self.entry.enrolment.wish,
+            self.tools.mail,
+            self.tools.now(),
+        )
         number, deadline = enrolment.number, now + PIN_CALLS
         borrower = self.tools.library.read(number, self._by()) if number else None
-        if borrower is None or borrower.mark != enrolment.id or mail is None or wish is None or wish.pin_to is None:
+        if (
+            borrower is None
+            or borrower.mark != enrolment.id
+            or mail is None
+            or wish is None
+            or wish.pin_to is None
+        ):
             self._pin_closed(None)
             return
         late = enrolment.pin_tried is not None and now - enrolment.pin_tried >= POINTER_AFTER
         self._hold()
         with (
-            pin_turn(self.tools.ledger.store, self.tools.pseudonyms, borrower.number, deadline, now),
+            pin_turn(
+                self.tools.ledger.store, self.tools.pseudonyms, borrower.number, deadline, now
+            ),
             closing(mail.address(wish.pin_to, deadline)) as letter,
         ):
             if late:
                 letter.send(*self.tools.letters.pointer(wish.language))
             else:
-                # The server has accepted the recipient; only now is the PIN set, and its mail follows at once.
+                # The server has accepted the recipient; only now is the PIN set, and its mail
+                # follows at once.
                 pin = new_pin(lambda drawn: self._pin_name(drawn) in enrolment.pin_avoids)
                 self.tools.library.set_pin(borrower.number, pin, deadline)
                 letter.send(*self.tools.letters.pin(wish.language, pin))
@@ -177,7 +218,11 @@ class Attempt:
         return self.tools.pseudonyms.of("pin", self.entry.enrolment.person, pin)
 
     def _pins_of(self, cpr: str | None) -> tuple[str, ...]:
-        return tuple(map(self._pin_name, sorted(suggested_by(cpr)))) if cpr else self.entry.enrolment.pin_avoids
+        return (
+            tuple(map(self._pin_name, sorted(suggested_by(cpr))))
+            if cpr
+            else self.entry.enrolment.pin_avoids
+        )
 
     def _pin_closed(self, mailed: datetime | None, reason: str | None = None) -> None:
         # The mail is out: that is recorded even where a later wish has been written meanwhile.
@@ -185,7 +230,9 @@ class Attempt:
 
         def closed(entry: Entry) -> tuple[Enrolment, datetime | None]:
             done = entry.enrolment.state is State.DONE
-            changed = replace(entry.enrolment, pin_owed=False, pin_mailed=mailed, number=number, pin_avoids=())
+            changed = replace(
+                entry.enrolment, pin_owed=False, pin_mailed=mailed, number=number, pin_avoids=()
+            )
             changed = replace(changed, wish=None, reason=reason) if done else changed
             return changed, None if done else entry.due
 
@@ -210,10 +257,13 @@ class Attempt:
         mine = self.entry.enrolment
 
         def opened(entry: Entry) -> tuple[Enrolment, datetime | None] | None:
-            # Two borrowers are two, even where another worker has called its one done; a later wish looks itself.
+            # Two borrowers are two, even where another worker has called its one done; a later wish
+            # looks itself.
             if entry.enrolment.state is State.WANTED and entry.enrolment.wish != mine.wish:
                 return None
-            case = replace(entry.enrolment, state=State.CASE, reason=reason, wish=mine.wish, pin_owed=False)
+            case = replace(
+                entry.enrolment, state=State.CASE, reason=reason, wish=mine.wish, pin_owed=False
+            )
             return case, None
 
         self.tools.ledger.amend(self.entry.key, opened)
@@ -226,7 +276,11 @@ class Attempt:
 
     def _later(self, error: BrokerError) -> None:
         enrolment, now = self.entry.enrolment, self.tools.now()
-        if enrolment.pin_tried and enrolment.pin_owed and now - enrolment.pin_tried >= GIVE_UP_AFTER:
+        if (
+            enrolment.pin_tried
+            and enrolment.pin_owed
+            and now - enrolment.pin_tried >= GIVE_UP_AFTER
+        ):
             self._pin_closed(None, error.reason)
             return
         later = replace(enrolment, attempts=enrolment.attempts + 1, reason=error.reason)
@@ -234,7 +288,8 @@ class Attempt:
             self._yielded()
 
     def _yielded(self) -> None:
-        # A later wish leaves the lease with us, so that no one works beside us: it ends here, and the wish is due.
+        # A later wish leaves the lease with us, so that no one works beside us: it ends here, and
+        # the wish is due.
         ours = self.entry.due
 
         def ended(entry: Entry) -> tuple[Enrolment, datetime | None] | None:

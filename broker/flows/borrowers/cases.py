@@ -40,8 +40,9 @@ class Cases:
     def retry(self, enrolment_id: str) -> bool:
         """Let an enrolment be tried again now, after staff have put right what it stood at; False where it cannot be.
 
-        For a case of "cpr_changed" this says that the library system is right and the remembered link is not, for
-        "address_taken" that the mailbox is no longer the one's who proved it first.
+        For a case of "cpr_changed" this says that the library system is right and the remembered
+        link is not, for "address_taken" that the mailbox is no longer the one's who proved it
+        first.
         """
         entry = self._of(enrolment_id)
         if entry is None:
@@ -62,7 +63,8 @@ class Cases:
             self.ledger.store.drop(entry.key)
             return True
         if entry.key.name == _PROOF:
-            # The mailbox is the other's now: whoever proves it next holds it, and who held it proves nothing by it.
+            # The mailbox is the other's now: whoever proves it next holds it, and who held it
+            # proves nothing by it.
             place, store = Key("proof", entry.enrolment.person), self.ledger.store
             kept = store.get(place, self.ledger.now())
             if kept:
@@ -85,26 +87,37 @@ class Cases:
     def reason(self, cpr: str) -> str | None:
         """Say why staff must look before the person of this CPR (a pseudonym of Links) is served, or None."""
         entries = (self.ledger.read(Key("enrolment", cpr, name)) for name in ("", _LINK))
-        cases = (entry.enrolment for entry in entries if entry and entry.enrolment.state is State.CASE)
+        cases = (
+            entry.enrolment for entry in entries if entry and entry.enrolment.state is State.CASE
+        )
         return next((case.reason for case in cases), None)
 
     def dispute(self, name: str, cpr: str, reason: str = "cpr_changed") -> Enrolment:
         """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another (both pseudonyms of Links).
 
-        Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It is kept apart from
-        the person's own enrolment, which it must not undo.
+        Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It
+        is kept apart from the person's own enrolment, which it must not undo.
         """
         return self._list(Key("enrolment", name, _LINK), cpr, reason, self.links.number(name))
 
     def taken(self, owner: str, address: str) -> None:
         """List a case: ``owner`` proved a mail address that is another's proof already (pseudonyms of Links).
 
-        One mailbox speaks for one person; who has read another's mail, or inherited the address, only people can tell.
+        One mailbox speaks for one person; who has read another's mail, or inherited the address,
+        only people can tell.
         """
         self._list(Key("enrolment", owner, _PROOF), address, "address_taken")
 
     def _list(self, key: Key, person: str, reason: str, number: str | None = None) -> Enrolment:
-        case = Enrolment(secrets.token_hex(16), State.CASE, self.ledger.now(), None, person, reason=reason, link=number)
+        case = Enrolment(
+            secrets.token_hex(16),
+            State.CASE,
+            self.ledger.now(),
+            None,
+            person,
+            reason=reason,
+            link=number,
+        )
         entry = self.ledger.read(key)
         if entry:
             case = replace(case, id=entry.enrolment.id)
@@ -114,10 +127,16 @@ class Cases:
         return case
 
     def _tell(self, kind: Kind, person: str, enrolment: Enrolment) -> None:
-        self.trail.add(Event(kind, self.ledger.now(), person=person, reason=enrolment.reason, about=enrolment.id))
+        self.trail.add(
+            Event(
+                kind, self.ledger.now(), person=person, reason=enrolment.reason, about=enrolment.id
+            )
+        )
 
     def _of(self, enrolment_id: str) -> Entry | None:
-        return next((entry for entry in self.ledger.all() if entry.enrolment.id == enrolment_id), None)
+        return next(
+            (entry for entry in self.ledger.all() if entry.enrolment.id == enrolment_id), None
+        )
 
 
 def _unbelieved(entry: Entry) -> tuple[Enrolment, datetime | None]:

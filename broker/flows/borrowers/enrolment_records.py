@@ -11,9 +11,13 @@ from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
 from broker.core.records import dump, load
 
-LEASE: Final = timedelta(seconds=120)  # longer than the calls of any one change and its mail together
+LEASE: Final = timedelta(
+    seconds=120
+)  # longer than the calls of any one change and its mail together
 GIVE_UP_AFTER: Final = timedelta(days=30)
-_GRACE: Final = timedelta(days=1)  # so that a wish is given up, and listed so, before its record expires
+_GRACE: Final = timedelta(
+    days=1
+)  # so that a wish is given up, and listed so, before its record expires
 _REMEMBERED: Final = timedelta(days=400)
 _TURNS: Final = 50
 _FINISHED: Final = frozenset({State.DONE, State.GIVEN_UP})
@@ -48,7 +52,9 @@ class Ledger:
             return None
         return Entry(entry.key, enrolment, kept.version, due)
 
-    def amend(self, key: Key, change: Callable[[Entry], tuple[Enrolment, datetime | None] | None]) -> None:
+    def amend(
+        self, key: Key, change: Callable[[Entry], tuple[Enrolment, datetime | None] | None]
+    ) -> None:
         """Write what ``change`` makes of the enrolment as it stands, however often others write; None leaves it."""
         for _ in range(_TURNS):
             entry = self.read(key)
@@ -65,7 +71,8 @@ class Ledger:
     def soon(self, entry: Entry) -> datetime:
         """Give now, or the end of a lease on ``entry``: a worker is at it, and none must start beside it.
 
-        Two that set PINs at once would break that the last mailed one works. A pause shorter than a lease is left too.
+        Two that set PINs at once would break that the last mailed one works. A pause shorter than a
+        lease is left too.
         """
         now = self.now()
         return entry.due if entry.due and now < entry.due <= now + LEASE else now
@@ -89,4 +96,8 @@ def _until(enrolment: Enrolment, now: datetime) -> datetime:
     # What still holds a CPR ends by itself a month after it was wanted, whatever else fails.
     if enrolment.state in _FINISHED:
         return now + _REMEMBERED
-    return enrolment.wanted_at + GIVE_UP_AFTER + (_GRACE if enrolment.state is State.WANTED else timedelta())
+    return (
+        enrolment.wanted_at
+        + GIVE_UP_AFTER
+        + (_GRACE if enrolment.state is State.WANTED else timedelta())
+    )

@@ -23,7 +23,9 @@ Mode = Literal["live", "observe", "frozen"]
 T = TypeVar("T")
 
 _LOOK: Final = timedelta(seconds=3)
-_TRUSTED: Final = timedelta(days=1)  # how long a finished enrolment is believed without a look at the library
+_TRUSTED: Final = timedelta(
+    days=1
+)  # how long a finished enrolment is believed without a look at the library
 _POLL: Final = 0.05
 _TURNS: Final = 50
 _OBSERVED: Final = "observed"  # apart, so that a wish accepted while live is not lost to it
@@ -55,7 +57,8 @@ class Enrolments:
     def look(self, cpr: str) -> tuple[Borrower, ...]:
         """Give the borrowers with this CPR now, within 3 s; LibraryUnavailable, LibraryRefused.
 
-        Without a seat it answers LibraryUnavailable at once: a slow library must not hold every thread.
+        Without a seat it answers LibraryUnavailable at once: a slow library must not hold every
+        thread.
         """
         return self._seated(lambda by: self.tools.library.find(cpr, by))
 
@@ -79,9 +82,10 @@ class Enrolments:
     def known(self, wish: Wish, linked: str | None, owner: str | None = None) -> Known:
         """Say how a person's borrower stands against ``wish``, before anything is written down for it.
 
-        Its ``enrolment`` is the finished one of a borrower that is as wished already, or None: then ``want``. Within a
-        day of the last look this asks the library nothing; later, or where the category would change, it looks once,
-        and where the library does not answer, a borrower that was as wished is believed to be so still.
+        Its ``enrolment`` is the finished one of a borrower that is as wished already, or None: then
+        ``want``. Within a day of the last look this asks the library nothing; later, or where the
+        category would change, it looks once, and where the library does not answer, a borrower that
+        was as wished is believed to be so still.
         """
         key, now = self.place(wish, owner), self.tools.now()
         entry = self.tools.ledger.read(key)
@@ -109,9 +113,9 @@ class Enrolments:
     def want(self, wish: Wish, linked: str | None, owner: str | None = None) -> Enrolment:
         """Write the wish durably and give the enrolment; a later wish replaces the earlier, under the same mark.
 
-        ``linked`` is the borrower number that a link remembers. In observe mode what would be written is recorded
-        under another key, without the CPR; frozen raises LibraryUnavailable. LibraryRefused for a wish with neither
-        CPR nor borrower.
+        ``linked`` is the borrower number that a link remembers. In observe mode what would be
+        written is recorded under another key, without the CPR; frozen raises LibraryUnavailable.
+        LibraryRefused for a wish with neither CPR nor borrower.
         """
         key = self.place(wish, owner)
         if self.mode == "frozen":
@@ -151,10 +155,13 @@ class Enrolments:
                 self.tools.trail.add(event)
         return done
 
-    def run(self, stop: Callable[[], bool], idle: float, report: Callable[[Exception], None]) -> None:
+    def run(
+        self, stop: Callable[[], bool], idle: float, report: Callable[[Exception], None]
+    ) -> None:
         """Carry out what is due until ``stop``; sleep ``idle`` seconds, or until woken, when nothing is.
 
-        ``report`` is told what went wrong outside the plan; what was under way is due again when its lease ends.
+        ``report`` is told what went wrong outside the plan; what was under way is due again when
+        its lease ends.
         """
         while not stop():
             self.wake.clear()
@@ -203,13 +210,23 @@ class Enrolments:
         if before.state is State.CASE and wish.cpr is None:
             # What staff have to look at is no link's to undo.
             return before, entry.due
-        if before.state is State.DONE and as_wished(before, wish, self.tools) and looked(before, now, _LOOK):
+        if (
+            before.state is State.DONE
+            and as_wished(before, wish, self.tools)
+            and looked(before, now, _LOOK)
+        ):
             return before, entry.due
         if before.state is State.WANTED and before.wish and before.wish.category == wish.category:
             # Who agreed while the library was down has agreed: a later login had nothing to offer.
             wish = replace(wish, upgrade=wish.upgrade or before.wish.upgrade)
-        if before.state in {State.WANTED, State.CASE} and before.wish and before.wish.temporary and wish.cpr:
-            # Proved is proved: a login that does not say so again makes no second borrower, and hides no case.
+        if (
+            before.state in {State.WANTED, State.CASE}
+            and before.wish
+            and before.wish.temporary
+            and wish.cpr
+        ):
+            # Proved is proved: a login that does not say so again makes no second borrower, and
+            # hides no case.
             adopts = tuple(dict.fromkeys((*wish.adopts, *before.wish.adopts)))
             wish = replace(wish, temporary=wish.temporary or before.wish.temporary, adopts=adopts)
         if before.pin_owed and before.wish and wish.cpr is None:
@@ -218,11 +235,21 @@ class Enrolments:
         if before.state is State.WANTED and (before.wish, before.link) == (wish, linked):
             soon = self.tools.ledger.soon(entry)
             return (before if soon == entry.due else replace(before, reason=None)), soon
-        wanted = replace(before, state=State.WANTED, wanted_at=now, wish=wish, link=linked, attempts=0, reason=None)
+        wanted = replace(
+            before,
+            state=State.WANTED,
+            wanted_at=now,
+            wish=wish,
+            link=linked,
+            attempts=0,
+            reason=None,
+        )
         return wanted, self.tools.ledger.soon(entry)
 
     def _new(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
-        return Enrolment(secrets.token_hex(16), State.WANTED, self.tools.now(), wish, key.group, link=linked)
+        return Enrolment(
+            secrets.token_hex(16), State.WANTED, self.tools.now(), wish, key.group, link=linked
+        )
 
     def _there(self, wish: Wish, by: datetime) -> tuple[tuple[Borrower, ...], Borrower | None]:
         library = self.tools.library
@@ -236,7 +263,9 @@ class Enrolments:
         except (LibraryUnavailable, LibraryRefused) as error:
             observed = replace(observed, reason=error.reason)
         else:
-            observed = would(observed, plan(found, wish, linked, self.tools.now().date(), temporary))
+            observed = would(
+                observed, plan(found, wish, linked, self.tools.now().date(), temporary)
+            )
         place = key._replace(name=_OBSERVED)
         entry = self.tools.ledger.read(place) or Entry(place, observed, None, None)
         self.tools.ledger.write(entry, observed, None)

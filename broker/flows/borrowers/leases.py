@@ -17,7 +17,13 @@ _TURNS: Final = 8
 
 
 def claimed(
-    store: Store, place: Key, claim: Claim, until: datetime, now: datetime, *, mine: Collection[str] = ()
+    store: Store,
+    place: Key,
+    claim: Claim,
+    until: datetime,
+    now: datetime,
+    *,
+    mine: Collection[str] = (),
 ) -> bool:
     """Say whether what ``place`` stands for is the claim's owner's from now on, however many ask at once.
 
@@ -54,10 +60,13 @@ def moved(store: Store, proved: Proved, olds: Collection[str], now: datetime) ->
 
 
 @contextmanager
-def pin_turn(store: Store, pseudonyms: Pseudonyms, number: str, ends: datetime, now: datetime) -> Iterator[None]:
+def pin_turn(
+    store: Store, pseudonyms: Pseudonyms, number: str, ends: datetime, now: datetime
+) -> Iterator[None]:
     """Be the only one who sets a PIN of this borrower, until ``ends`` at most; LibraryUnavailable where another is.
 
-    Of two that set and mail one at once, the mail that comes last may hold the PIN that was set first (design 4c).
+    Of two that set and mail one at once, the mail that comes last may hold the PIN that was set
+    first (design 4c).
     """
     place, mine = Key("pin", pseudonyms.of("pin-turn", number), "turn"), secrets.token_hex(8)
     if not store.put(place, Kept(b"", mine, ends), None, now):
@@ -65,7 +74,8 @@ def pin_turn(store: Store, pseudonyms: Pseudonyms, number: str, ends: datetime, 
     try:
         yield
     finally:
-        # A turn that cannot be given back ends by itself: the mail that is out must not be sent again for that.
+        # A turn that cannot be given back ends by itself: the mail that is out must not be sent
+        # again for that.
         with suppress(StoreUnavailable):
             kept = store.get(place, now)
             if kept and kept.version == mine:

@@ -21,11 +21,13 @@ def found(library: LibrarySystem, wish: Wish, by: datetime) -> tuple[Borrower, .
     return (borrower,) if borrower else ()
 
 
-def ours(library: LibrarySystem, enrolment: Enrolment, wish: Wish, by: datetime) -> tuple[Borrower, ...]:
+def ours(
+    library: LibrarySystem, enrolment: Enrolment, wish: Wish, by: datetime
+) -> tuple[Borrower, ...]:
     """Give the borrower that this enrolment made, if it made any and the desk has given it another number since.
 
-    A desk that copies the record for a sibling copies the mark: it counts on the one that we know, or where our
-    create's answer was lost.
+    A desk that copies the record for a sibling copies the mark: it counts on the one that we know,
+    or where our create's answer was lost.
     """
     if not enrolment.creates or wish.cpr is None:
         return ()
@@ -33,14 +35,22 @@ def ours(library: LibrarySystem, enrolment: Enrolment, wish: Wish, by: datetime)
     return tuple(each for each in library.marked(enrolment.id, by) if known in {None, each.number})
 
 
-def temporary(library: LibrarySystem, there: tuple[Borrower, ...], wish: Wish, by: datetime) -> Borrower | None:
+def temporary(
+    library: LibrarySystem, there: tuple[Borrower, ...], wish: Wish, by: datetime
+) -> Borrower | None:
     """Give the temporary borrower that the person proved, or None where there is none or the CPR has found it."""
-    if wish.cpr is None or wish.temporary is None or wish.temporary in {each.number for each in there}:
+    if (
+        wish.cpr is None
+        or wish.temporary is None
+        or wish.temporary in {each.number for each in there}
+    ):
         return None
     return library.read(wish.temporary, by)
 
 
-def standing_link(library: LibrarySystem, there: tuple[Borrower, ...], linked: str | None, by: datetime) -> str | None:
+def standing_link(
+    library: LibrarySystem, there: tuple[Borrower, ...], linked: str | None, by: datetime
+) -> str | None:
     """Give the number that a link names, or None where the library has deleted or merged that borrower."""
     if linked is None or any(each.number == linked for each in there):
         return linked
@@ -50,7 +60,8 @@ def standing_link(library: LibrarySystem, there: tuple[Borrower, ...], linked: s
 def holder(library: LibrarySystem, digits: str, by: datetime) -> Borrower | None:
     """Give the borrower of a CPR or borrower number (of ``pins.whose``); None where it is nobody's, or several have it.
 
-    A borrower with another date of birth is not the CPR number's: a card number may be ten digits of a stranger's.
+    A borrower with another date of birth is not the CPR number's: a card number may be ten digits
+    of a stranger's.
     """
     if not is_cpr(digits):
         return library.read(digits, by)

@@ -12,9 +12,9 @@ from broker.flows.borrowers.world import Tools
 class Known:
     """What is known before a wish is written down.
 
-    ``enrolment`` is the finished one of a borrower that is as wished. Or else ``number`` is that of the one borrower
-    that the wish would change, and ``upgrade_from`` its category where the person is asked about that first
-    (wizard.md R40).
+    ``enrolment`` is the finished one of a borrower that is as wished. Or else ``number`` is that of
+    the one borrower that the wish would change, and ``upgrade_from`` its category where the person
+    is asked about that first (wizard.md R40).
     """
 
     enrolment: Enrolment | None = None

@@ -14,8 +14,8 @@ def run(
 ) -> None:
     """Do what is due until ``stop``; sleep ``idle`` seconds, or until woken, when no step did anything.
 
-    A step does one thing that is due and gives something true, or nothing. ``report`` is told what went wrong outside
-    the plan; what was under way is due again when its lease ends.
+    A step does one thing that is due and gives something true, or nothing. ``report`` is told what
+    went wrong outside the plan; what was under way is due again when its lease ends.
     """
     while not stop():
         wake.clear()

@@ -34,7 +34,13 @@ class Tools:
     def adopts(self, number: str, cpr: str) -> bool:
         """Say whether a temporary borrower is this person's from now on: two who know its PIN are not both it."""
         place, now = Key("proof", self.pseudonyms.of("temporary", number)), self.now()
-        return claimed(self.ledger.store, place, Claim(self.links.of_cpr(cpr), "temporary"), now + _CLAIMED_FOR, now)
+        return claimed(
+            self.ledger.store,
+            place,
+            Claim(self.links.of_cpr(cpr), "temporary"),
+            now + _CLAIMED_FOR,
+            now,
+        )
 
     def anothers(self, borrower: Borrower, owner: str) -> bool:
         """Say whether the library system says that this is a borrower of another CPR than ``owner``, a pseudonym."""
@@ -44,4 +50,6 @@ class Tools:
     def carried(self, wish: Wish) -> str:
         """Give the pseudonym of what ``wish`` asks for, its expiry apart: that moves on every day."""
         fields = [part for each in wish.fields for part in (each.name, each.value, each.set)]
-        return self.pseudonyms.of("wish", wish.affiliation, wish.category, ",".join(wish.upgrades), *fields)
+        return self.pseudonyms.of(
+            "wish", wish.affiliation, wish.category, ",".join(wish.upgrades), *fields
+        )

@@ -33,7 +33,8 @@ class Choice:
     def offer(self, now: datetime) -> str | None:
         """Say what the person may do: "withdraw" a consent, "forget" a notice that is remembered, or nothing.
 
-        A consent that was good for one login can be withdrawn too: the receiver still relies on it (GDPR 7(3)).
+        A consent that was good for one login can be withdrawn too: the receiver still relies on it
+        (GDPR 7(3)).
         """
         if self.latest.event is Event.GIVEN:
             return "withdraw"
@@ -59,8 +60,9 @@ class Choices:
     def of(self, person: str, now: datetime) -> tuple[Choice, ...]:
         """Give what the person answered, service by service as configured; those never asked for are left out.
 
-        The store does not say whose a receipt is, nor for which service: both pseudonyms are made again and looked up
-        (consent.md section 5). What was answered for a service that is configured no longer is not found.
+        The store does not say whose a receipt is, nor for which service: both pseudonyms are made
+        again and looked up (consent.md section 5). What was answered for a service that is
+        configured no longer is not found.
         """
         if not person:
             return ()
@@ -70,14 +72,16 @@ class Choices:
 
     def receipt(self, person: str, record_id: str, now: datetime) -> tuple[str, Receipt] | None:
         """Give one of the person's own receipts and its service; None for anybody else's."""
-        own = ((choice.service, each) for choice in self.of(person, now) for each in choice.receipts)
+        own = (
+            (choice.service, each) for choice in self.of(person, now) for each in choice.receipts
+        )
         return next((found for found in own if found[1].record_id == record_id), None)
 
     def take_back(self, person: str, service: str, language: str, now: datetime) -> Receipt | None:
         """Withdraw the consent, or forget the notice, that counts for ``service``, and give the receipt of it.
 
-        None where there is nothing to take back, as after the first of two submits. Nothing is overwritten: a receipt
-        is added, durably, and the next login asks again.
+        None where there is nothing to take back, as after the first of two submits. Nothing is
+        overwritten: a receipt is added, durably, and the next login asks again.
         """
         receipts, group = Receipts(self.store), self._group(person, service)
         given = receipts.latest(group, now)
@@ -93,8 +97,9 @@ class Choices:
     ) -> dict[str, Any]:
         """Give the receipt in the fields of ISO/IEC TS 27560 (consent.md section 5): names and no value of the person.
 
-        Both references are good for this person and this service only: who shows a receipt to two receivers gives
-        them nothing to compare (the record's person is needlessly exposed elsewhere, consent.md section 2).
+        Both references are good for this person and this service only: who shows a receipt to two
+        receivers gives them nothing to compare (the record's person is needlessly exposed
+        elsewhere, consent.md section 2).
         """
         return {
             "record_id": made.record_id,
@@ -114,14 +119,19 @@ class Choices:
             "valid_until": made.valid_until.isoformat() if made.valid_until else None,
             "withdraw_url": withdraw_url,
             "method": made.method,
-            # Who they are today: the receipt binds them by its digest, and a change of them asks again.
+            # Who they are today: the receipt binds them by its digest, and a change of them asks
+            # again.
             "as_configured_now": {
                 "service": _both(service.label.en, service.label.da),
-                "purpose": _both(today.purpose.en, today.purpose.da) if today and today.purpose else None,
+                "purpose": _both(today.purpose.en, today.purpose.da)
+                if today and today.purpose
+                else None,
                 "controllers": _named(today.giver if today else None) + _named(service.controller),
                 "recipients": _named(service.controller),
                 "privacy_notice_url": (
-                    _both(service.privacy_notice.en, service.privacy_notice.da) if service.privacy_notice else None
+                    _both(service.privacy_notice.en, service.privacy_notice.da)
+                    if service.privacy_notice
+                    else None
                 ),
             },
         }
@@ -130,7 +140,9 @@ class Choices:
         return self.pseudonyms.of("receipts", person, service)
 
     def _ending(self, given: Receipt) -> str:
-        return self.pseudonyms.of("receipt-end", given.person, given.record_id).partition(".")[2][:32]
+        return self.pseudonyms.of("receipt-end", given.person, given.record_id).partition(".")[2][
+            :32
+        ]
 
 
 def _both(en: str, da: str) -> dict[str, str]:

@@ -34,4 +34,6 @@ class Receipts:
 
     def latest(self, group: str, now: datetime) -> Receipt | None:
         """Give the last answer on file, or None: no other is ever asked for."""
-        return in_force((load(Receipt, kept.value) for _, kept in self.store.list("receipt", group, now)), None)
+        return in_force(
+            (load(Receipt, kept.value) for _, kept in self.store.list("receipt", group, now)), None
+        )

@@ -13,12 +13,14 @@ from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
 from broker.core.transaction import Person
 
-# Losing a person id would change every persistent NameID built on it, so a link in use never expires.
+# Losing a person id would change every persistent NameID built on it, so a link in use never
+# expires.
 _KEPT: Final = timedelta(days=20 * 365)
 _CONFIRM_EVERY: Final = timedelta(days=30)
 _HOLDS_WITHOUT_CPR: Final = timedelta(days=365)  # design 5
 _TURNS: Final = 20
-# Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and "k").
+# Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and
+# "k").
 _SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 
 
@@ -49,27 +51,41 @@ class Links:
         return self.of_name("borrower", number)
 
     def asserted(
-        self, name: str, number: str | None, *, real: bool, uuid: str | None = None, sure: bool = False
+        self,
+        name: str,
+        number: str | None,
+        *,
+        real: bool,
+        uuid: str | None = None,
+        sure: bool = False,
     ) -> Asserted:
         """Give number (real, replacement or constructed) and cprUuid (of ``of_name``) as evidence about ``name``."""
         uuid = None if uuid == name else uuid
         if number is None:
             return Asserted(uuid=uuid, sure=sure)
-        # All three begin with the date of birth, the replacement number's with 60 added to the day (cpr.md).
+        # All three begin with the date of birth, the replacement number's with 60 added to the day
+        # (cpr.md).
         day = int(number[:2])
         born = f"{day - 60 if day > 60 else day:02}{number[2:6]}"
-        return Asserted(self.of_cpr(number), real, self.pseudonyms.of("born", name, born), uuid, sure)
+        return Asserted(
+            self.of_cpr(number), real, self.pseudonyms.of("born", name, born), uuid, sure
+        )
 
     def person(
-        self, name: str | None, cpr: str | None, carries: Callable[[str], bool], asserted: Asserted | None = None
+        self,
+        name: str | None,
+        cpr: str | None,
+        carries: Callable[[str], bool],
+        asserted: Asserted | None = None,
     ) -> Person:
         """Say whom ``name`` (of ``of_name``) and ``cpr`` (of ``of_cpr``) belong to; at least one is given.
 
-        ``cpr`` is a number that may find a borrower, ``asserted`` whatever was asserted, good or not. Two first logins
-        that race get one id. Where the name leads to another CPR's borrower, ``carries`` is asked whether that
-        borrower carries ``cpr`` now; if not, or if ``asserted`` alone speaks against the link, the name was recycled or
-        the CPR changed: another person id, no number, ``case`` "cpr_changed", and the old link stands, of no use
-        without its CPR, until staff have looked (invariant 6). A name unconfirmed for a year: a new id (design 4b, 5).
+        ``cpr`` is a number that may find a borrower, ``asserted`` whatever was asserted, good or
+        not. Two first logins that race get one id. Where the name leads to another CPR's borrower,
+        ``carries`` is asked whether that borrower carries ``cpr`` now; if not, or if ``asserted``
+        alone speaks against the link, the name was recycled or the CPR changed: another person id,
+        no number, ``case`` "cpr_changed", and the old link stands, of no use without its CPR, until
+        staff have looked (invariant 6). A name unconfirmed for a year: a new id (design 4b, 5).
         """
         for _ in range(_TURNS):
             person = self._turn(name, cpr, carries, asserted)
@@ -103,7 +119,9 @@ class Links:
         if named and named.link.person == person and not against(named.link, asserted):
             seen = noted(named.link, asserted)
             if seen != named.link:
-                self._write(name, seen, named.version)  # lost to another login, the next one says it again
+                self._write(
+                    name, seen, named.version
+                )  # lost to another login, the next one says it again
 
     def known(self, name: str | None, cpr: str | None, asserted: Asserted | None) -> Person | None:
         """Give whom ``cpr``, else ``name``, leads to if a login has made that link and nothing speaks against it."""
@@ -113,7 +131,11 @@ class Links:
         named = self._read(name) if name and cpr is None else None
         if named is None or named.link.disputed or self._stale(named.link):
             return None
-        return None if against(named.link, asserted) else Person(named.link.person, self._number(named.link))
+        return (
+            None
+            if against(named.link, asserted)
+            else Person(named.link.person, self._number(named.link))
+        )
 
     def number(self, name: str) -> str | None:
         """Give the borrower that ``name`` leads to, or None."""
@@ -142,18 +164,28 @@ class Links:
     def forget(self, name: str, *, sure: bool = False) -> None:
         """Let ``name`` lead to somebody new if its link is disputed, for staff say that it does, or if that is sure."""
         now = self.now()
-        fresh = Link(_new_id(), None, None, now, since=now)  # what was proved under the name before is not theirs
+        fresh = Link(
+            _new_id(), None, None, now, since=now
+        )  # what was proved under the name before is not theirs
         self._amend(name, lambda link: fresh if sure or link.disputed else link)
 
     def _amend(self, name: str, change: Callable[[Link], Link]) -> None:
         for _ in range(_TURNS):
             found = self._read(name)
-            if found is None or (link := change(found.link)) == found.link or self._write(name, link, found.version):
+            if (
+                found is None
+                or (link := change(found.link)) == found.link
+                or self._write(name, link, found.version)
+            ):
                 return
         raise StoreUnavailable("a link is changed by others all the time")
 
     def _turn(
-        self, name: str | None, cpr: str | None, carries: Callable[[str], bool], asserted: Asserted | None
+        self,
+        name: str | None,
+        cpr: str | None,
+        carries: Callable[[str], bool],
+        asserted: Asserted | None,
     ) -> Person | None:
         named = self._read(name) if name else None
         if cpr is None:
@@ -164,7 +196,12 @@ class Links:
         linked = self._number(named.link) if named and changed else None
         if name and named and other and named.link.cpr == cpr:
             return self._rival(name, named, asserted)
-        if name and named and linked and (other or not agrees(linked, kept.link if kept else None, carries)):
+        if (
+            name
+            and named
+            and linked
+            and (other or not agrees(linked, kept.link if kept else None, carries))
+        ):
             if not self._dispute(name, named):
                 return None
             mine = kept or self._added(cpr, Link(_new_id(), None, cpr, self.now()))
@@ -177,46 +214,73 @@ class Links:
             return None
         return Person(kept.link.person, kept.link.number)
 
-    def _by_name_alone(self, name: str, named: _Found | None, asserted: Asserted | None) -> Person | None:
+    def _by_name_alone(
+        self, name: str, named: _Found | None, asserted: Asserted | None
+    ) -> Person | None:
         rival = named is not None and against(named.link, asserted)
         if named and named.link.cpr and (named.link.disputed or rival):
             return self._rival(name, named, asserted)
         now = self.now()
         if named is None or rival or self._stale(named.link):
             fresh = noted(Link(_new_id(), None, None, now, since=now if named else None), asserted)
-            return Person(fresh.person) if self._write(name, fresh, named.version if named else None) else None
+            return (
+                Person(fresh.person)
+                if self._write(name, fresh, named.version if named else None)
+                else None
+            )
         link = named.link
-        # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from the CPR.
+        # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from
+        # the CPR.
         late = link.cpr is None and now - link.confirmed >= _CONFIRM_EVERY
         seen = noted(replace(link, confirmed=now) if late else link, asserted)
         written = seen == link or self._write(name, seen, named.version)
         return Person(link.person, self._number(link)) if written else None
 
     def _rival(self, name: str, named: _Found, asserted: Asserted | None) -> Person | None:
-        # Old holder or new one, no machine can tell: neither the borrower nor the id is given to either.
+        # Old holder or new one, no machine can tell: neither the borrower nor the id is given to
+        # either.
         told = (asserted.number or asserted.uuid) if asserted else None
         rival = self.pseudonyms.of("rival", name, told) if told else _new_id()
         return Person(rival, None, "cpr_changed") if self._dispute(name, named) else None
 
-    def _born(self, name: str, named: _Found | None, cpr: str, linked: str | None, asserted: Asserted) -> _Found | None:
+    def _born(
+        self, name: str, named: _Found | None, cpr: str, linked: str | None, asserted: Asserted
+    ) -> _Found | None:
         """Make the link of ``cpr``, with the id that the name brings along where nothing speaks against it."""
         now, link = self.now(), named.link if named else None
-        if link and link.cpr is None and named and not self._stale(link) and not against(link, asserted):
-            # The name is claimed first, and its id taken on the next turn: of two CPRs that race one gets the id.
-            self._write(name, replace(link, cpr=cpr, confirmed=now, asserted=None, born=None), named.version)
+        if (
+            link
+            and link.cpr is None
+            and named
+            and not self._stale(link)
+            and not against(link, asserted)
+        ):
+            # The name is claimed first, and its id taken on the next turn: of two CPRs that race
+            # one gets the id.
+            self._write(
+                name, replace(link, cpr=cpr, confirmed=now, asserted=None, born=None), named.version
+            )
             return None
         if link and (linked or link.cpr == cpr):
             return self._added(cpr, Link(link.person, linked or link.number, cpr, now))
         return self._added(cpr, Link(_new_id(), None, cpr, now))
 
     def _dispute(self, name: str, named: _Found) -> bool:
-        return named.link.disputed or self._write(name, replace(named.link, disputed=True), named.version)
+        return named.link.disputed or self._write(
+            name, replace(named.link, disputed=True), named.version
+        )
 
-    def _confirm(self, name: str, named: _Found | None, kept: Link, cpr: str, asserted: Asserted | None) -> bool:
+    def _confirm(
+        self, name: str, named: _Found | None, kept: Link, cpr: str, asserted: Asserted | None
+    ) -> bool:
         now = self.now()
         if named is None:
-            return self._write(name, noted(Link(kept.person, kept.number, cpr, now), asserted), None)
-        uuid, since = (named.link.uuid, named.link.since) if named.link.person == kept.person else (None, now)
+            return self._write(
+                name, noted(Link(kept.person, kept.number, cpr, now), asserted), None
+            )
+        uuid, since = (
+            (named.link.uuid, named.link.since) if named.link.person == kept.person else (None, now)
+        )
         link = noted(Link(kept.person, kept.number, cpr, now, uuid=uuid, since=since), asserted)
         # Its own CPR does not end a dispute: whoever else holds the name may come without one.
         link = replace(link, disputed=named.link.disputed and named.link.cpr == cpr)
@@ -242,7 +306,9 @@ class Links:
 
     def _write(self, name: str, link: Link, was: str | None) -> bool:
         now, version = self.now(), secrets.token_hex(8)
-        return self.store.put(Key("link", name), Kept(dump(link), version, now + _KEPT), was, now, durable=True)
+        return self.store.put(
+            Key("link", name), Kept(dump(link), version, now + _KEPT), was, now, durable=True
+        )
 
 
 def _new_id() -> str:

@@ -41,7 +41,9 @@ class Persons:
     links: Links
     borrowers: KnownBorrowers
 
-    def person(self, authentication: Authentication, reading: Reading, decision: Decision) -> Person:
+    def person(
+        self, authentication: Authentication, reading: Reading, decision: Decision
+    ) -> Person:
         """Give the person; where nothing names them, one nobody will meet again."""
         if authentication.upstream in self.rules.local:
             return self._borrower(authentication.name_id or "")
@@ -54,18 +56,25 @@ class Persons:
         for name in names:
             found = self._led(name, cpr, number, self._asserted(name, reading, decision))
             if found.case:
-                return found  # one that disagrees is enough, and the others learn nothing from this login
+                # one that disagrees is enough, and the others learn nothing from this login
+                return found
         return found or Person(secrets.token_hex(16))
 
-    def known(self, authentication: Authentication, reading: Reading, decision: Decision) -> Person | None:
+    def known(
+        self, authentication: Authentication, reading: Reading, decision: Decision
+    ) -> Person | None:
         """Give the person if a login has left one; nothing is made, and a link in doubt is nobody's."""
         if authentication.upstream in self.rules.local:
-            return self.links.known(self.links.of_borrower(authentication.name_id or ""), None, None)
+            return self.links.known(
+                self.links.of_borrower(authentication.name_id or ""), None, None
+            )
         number, name = real(reading, decision), self.name(authentication, reading, decision)
         if number is None and self._apart(authentication, reading):
             return None
         cpr = self.links.of_cpr(number) if number else None
-        return self.links.known(name, cpr, self._asserted(name, reading, decision) if name else None)
+        return self.links.known(
+            name, cpr, self._asserted(name, reading, decision) if name else None
+        )
 
     def verified(self, borrower: Borrower) -> None:
         """Note whose account the library system has just verified by its PIN.
@@ -76,7 +85,8 @@ class Persons:
         name, cpr = self.links.of_borrower(number), self._cpr_of(borrower)
         before = self.links.cpr(name)
         if before not in {None, cpr} and (cpr or self.links.number(name) != number):
-            # The desk had another's CPR on this record: its holder is not that person, whose NameIDs are their own.
+            # The desk had another's CPR on this record: its holder is not that person, whose
+            # NameIDs are their own.
             self.links.forget(name, sure=True)
             before = None
         if cpr or before is None:
@@ -85,21 +95,31 @@ class Persons:
     def _cpr_of(self, borrower: Borrower) -> str | None:
         """Give the pseudonym of the CPR that a borrower has, unless its person has another borrower that is there.
 
-        LibraryUnavailable where that cannot be said: a guess would cost the person's ids, or give them to a stranger.
+        LibraryUnavailable where that cannot be said: a guess would cost the person's ids, or give
+        them to a stranger.
         """
         if borrower.cpr is None or borrower.is_anothers(borrower.cpr):
             return None
         cpr = self.links.of_cpr(borrower.cpr)
         linked = self.links.number(cpr)
-        # Two with one CPR: the desk may have typed it into a stranger's record, who is not the person for that.
-        return cpr if linked in {None, borrower.number} or self.borrowers.read(linked or "") is None else None
+        # Two with one CPR: the desk may have typed it into a stranger's record, who is not the
+        # person for that.
+        return (
+            cpr
+            if linked in {None, borrower.number} or self.borrowers.read(linked or "") is None
+            else None
+        )
 
-    def owner(self, authentication: Authentication, reading: Reading, decision: Decision) -> str | None:
+    def owner(
+        self, authentication: Authentication, reading: Reading, decision: Decision
+    ) -> str | None:
         """Give the pseudonym that this person's proofs are kept under, or None where nothing names them."""
         number = real(reading, decision)
         return self.links.of_cpr(number) if number else self.name(authentication, reading, decision)
 
-    def owned_since(self, authentication: Authentication, reading: Reading, decision: Decision) -> datetime | None:
+    def owned_since(
+        self, authentication: Authentication, reading: Reading, decision: Decision
+    ) -> datetime | None:
         """Give from when on what is kept under ``owner`` is this person's; None where the name is in doubt.
 
         The next holder of a name has proved nothing by what the last one did.
@@ -110,23 +130,32 @@ class Persons:
             return None
         return link.since or _EVER if link else _EVER
 
-    def owners(self, authentication: Authentication, reading: Reading, decision: Decision) -> tuple[str, ...]:
+    def owners(
+        self, authentication: Authentication, reading: Reading, decision: Decision
+    ) -> tuple[str, ...]:
         """Give ``owner``, and the names and the CPR of whom this login leads to, by links that nothing speaks against.
 
-        Who proved a mailbox without a CPR is no second person once the CPR comes, nor the other way round.
+        Who proved a mailbox without a CPR is no second person once the CPR comes, nor the other way
+        round.
         """
-        owner, me = self.owner(authentication, reading, decision), self.known(authentication, reading, decision)
+        owner, me = (
+            self.owner(authentication, reading, decision),
+            self.known(authentication, reading, decision),
+        )
         if owner is None or me is None:
             return (owner,) if owner else ()
         names = [
             name
             for name in self._names(authentication, reading, decision)
-            if (led := self.links.known(name, None, self._asserted(name, reading, decision))) and led.id == me.id
+            if (led := self.links.known(name, None, self._asserted(name, reading, decision)))
+            and led.id == me.id
         ]
         own = [*names, *(cpr for name in names if (cpr := self.links.cpr(name)))]
         return (owner, *(each for each in dict.fromkeys(own) if each != owner))
 
-    def name(self, authentication: Authentication, reading: Reading, decision: Decision) -> str | None:
+    def name(
+        self, authentication: Authentication, reading: Reading, decision: Decision
+    ) -> str | None:
         """Give the pseudonym of the name that leads to the person, or None."""
         return next(iter(self._names(authentication, reading, decision)), None)
 
@@ -137,21 +166,33 @@ class Persons:
         called = " ".join(each for each in parts if each) or attributes.one("cn") or ""
         return called if clean(called) else ""
 
-    def _names(self, authentication: Authentication, reading: Reading, decision: Decision) -> tuple[str, ...]:
+    def _names(
+        self, authentication: Authentication, reading: Reading, decision: Decision
+    ) -> tuple[str, ...]:
         """Give the pseudonyms of what the person is called, those that lead to somebody already first.
 
         The id that a name has had so far is then the one that a new number, and a new name, get.
         """
-        # The register's own name for the person, everywhere the same; only who may be found by CPR may use it.
+        # The register's own name for the person, everywhere the same; only who may be found by CPR
+        # may use it.
         uuid = self._uuid(reading) if decision.may_find_by_cpr else None
         names = [name for name in (uuid, self._own(authentication, reading)) if name]
         if len(names) > 1:
-            names.sort(key=lambda name: (self.links.known(name, None, None) is None, self.links.cpr(name) is None))
+            names.sort(
+                key=lambda name: (
+                    self.links.known(name, None, None) is None,
+                    self.links.cpr(name) is None,
+                )
+            )
         return tuple(names)
 
     def _uuid(self, reading: Reading) -> str | None:
         uuid = reading.attributes.one(CPR_UUID)
-        return self.links.of_name(CPR_UUID, uuid.casefold().removeprefix("urn:uuid:")) if uuid else None
+        return (
+            self.links.of_name(CPR_UUID, uuid.casefold().removeprefix("urn:uuid:"))
+            if uuid
+            else None
+        )
 
     def _own(self, authentication: Authentication, reading: Reading) -> str | None:
         """Give the pseudonym of the upstream's own name, which is good within its institution only.
@@ -165,7 +206,11 @@ class Persons:
         return self.links.of_name(kind, reading.attributes.one(own) or "")
 
     def _by_names(
-        self, names: tuple[str, ...], authentication: Authentication, reading: Reading, decision: Decision
+        self,
+        names: tuple[str, ...],
+        authentication: Authentication,
+        reading: Reading,
+        decision: Decision,
     ) -> Person:
         own = self._apart(authentication, reading)
         if own:
@@ -183,11 +228,17 @@ class Persons:
         own, uuid = self._own(authentication, reading), self._uuid(reading)
         return own if own and uuid and self.links.apart(own, uuid) else None
 
-    def _led(self, name: str, cpr: str | None, number: str | None, asserted: Asserted | None) -> Person:
-        person = self.links.person(name, cpr, lambda borrower: self._carries(borrower, number), asserted)
+    def _led(
+        self, name: str, cpr: str | None, number: str | None, asserted: Asserted | None
+    ) -> Person:
+        person = self.links.person(
+            name, cpr, lambda borrower: self._carries(borrower, number), asserted
+        )
         return self._listed(name, cpr, asserted, person)
 
-    def _listed(self, name: str, cpr: str | None, asserted: Asserted | None, person: Person) -> Person:
+    def _listed(
+        self, name: str, cpr: str | None, asserted: Asserted | None, person: Person
+    ) -> Person:
         if person.case:
             told = (asserted.number or asserted.uuid) if asserted else None
             self.borrowers.dispute(name, cpr or told or name, person.number)
@@ -201,16 +252,31 @@ class Persons:
 
     def _asserted(self, name: str, reading: Reading, decision: Decision) -> Asserted | None:
         """Give what was asserted, too weak to find a borrower or not, as what may speak against a link."""
-        number, uuid, real = reading.attributes.one("cpr"), self._uuid(reading), reading.cpr == "real"
+        number, uuid, real = (
+            reading.attributes.one("cpr"),
+            self._uuid(reading),
+            reading.cpr == "real",
+        )
         sure = decision.may_find_by_cpr
-        return self.links.asserted(name, number, real=real, uuid=uuid, sure=sure) if number or uuid else None
+        return (
+            self.links.asserted(name, number, real=real, uuid=uuid, sure=sure)
+            if number or uuid
+            else None
+        )
 
     def _carries(self, borrower: str, cpr: str | None) -> bool:
         if cpr is None:
             return False
-        return any(each.number == borrower and not each.is_anothers(cpr) for each in self.borrowers.look(cpr))
+        return any(
+            each.number == borrower and not each.is_anothers(cpr)
+            for each in self.borrowers.look(cpr)
+        )
 
 
 def real(reading: Reading, decision: Decision) -> str | None:
     """Give the CPR where it may find a borrower: a real number, of a person known in person (design 5)."""
-    return reading.attributes.one("cpr") if reading.cpr == "real" and decision.may_find_by_cpr else None
+    return (
+        reading.attributes.one("cpr")
+        if reading.cpr == "real" and decision.may_find_by_cpr
+        else None
+    )

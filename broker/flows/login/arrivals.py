@@ -8,7 +8,13 @@ from broker.core.errors import MessageRefused
 from broker.core.ports import Kept, Key, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
-from broker.core.transaction import ARRIVAL_USABLE_FOR, SKEW, Arrival, Authentication, UpstreamRefusal
+from broker.core.transaction import (
+    ARRIVAL_USABLE_FOR,
+    SKEW,
+    Arrival,
+    Authentication,
+    UpstreamRefusal,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +34,22 @@ class Arrivals:
     ) -> str:
         """Keep the answer that ``message`` (assertion id and its end) brought and give x.
 
-        MessageRefused if that assertion has been here before, whoever brings it: a replay, also in parallel or on
-        another worker, finds the record and loses (attacks 15).
+        MessageRefused if that assertion has been here before, whoever brings it: a replay, also in
+        parallel or on another worker, finds the record and loses (attacks 15).
         """
         name, until = message
-        # An error status may be unsigned, so that anybody can write one: each request takes one and no more.
-        named = (answer.issuer, name) if isinstance(answer, Authentication) else (answer.upstream, "", request)
+        # An error status may be unsigned, so that anybody can write one: each request takes one and
+        # no more.
+        named = (
+            (answer.issuer, name)
+            if isinstance(answer, Authentication)
+            else (answer.upstream, "", request)
+        )
         x = self.pseudonyms.of("arrival", *named).partition(".")[2]
         arrival = Arrival(transaction, request, now, answer)
-        kept = Kept(dump(arrival), secrets.token_hex(8), max(until, now + ARRIVAL_USABLE_FOR) + SKEW)
+        kept = Kept(
+            dump(arrival), secrets.token_hex(8), max(until, now + ARRIVAL_USABLE_FOR) + SKEW
+        )
         if not self.store.put(self._key(x), kept, None, now):
             raise MessageRefused("response.replayed", "assertion id seen before")
         return x
@@ -48,7 +61,11 @@ class Arrivals:
             return None
         arrival = load(Arrival, kept.value)
         late = now > arrival.at + ARRIVAL_USABLE_FOR
-        return None if late or arrival.answer is None or arrival.transaction != transaction else arrival
+        return (
+            None
+            if late or arrival.answer is None or arrival.transaction != transaction
+            else arrival
+        )
 
     def spend(self, x: str, now: datetime) -> None:
         """Take the answer out and leave the record that it was spent."""
@@ -56,7 +73,9 @@ class Arrivals:
         if kept is None:
             return
         spent = replace(load(Arrival, kept.value), answer=None)
-        self.store.put(self._key(x), Kept(dump(spent), secrets.token_hex(8), kept.until), kept.version, now)
+        self.store.put(
+            self._key(x), Kept(dump(spent), secrets.token_hex(8), kept.until), kept.version, now
+        )
 
     def mark(self, x: str) -> str:
         """Give the pseudonym of x that a transaction keeps: cookie a is good if its mark is the transaction's."""

@@ -21,7 +21,9 @@ _KINDS: Final = {
     Event.INFORMED: Kind.NOTICE_SEEN,
 }
 _YES: Final = frozenset({Event.GIVEN, Event.INFORMED})
-_FRESH: Final = timedelta(seconds=5)  # a login that goes straight through reads what is on file once
+_FRESH: Final = timedelta(
+    seconds=5
+)  # a login that goes straight through reads what is on file once
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +38,10 @@ class Answers:
     def reread(self, held: Held, now: datetime) -> Held:
         """Read again what is on file where a while has passed since this login began.
 
-        What was taken back meanwhile, at another screen, must not let anything leave: neither an answer of before nor
-        the one that was given in this very login, which may have waited for the library system since. A no in another
-        login may be the word after that: of what others say since, only a yes leaves this one's own standing.
+        What was taken back meanwhile, at another screen, must not let anything leave: neither an
+        answer of before nor the one that was given in this very login, which may have waited for
+        the library system since. A no in another login may be the word after that: of what others
+        say since, only a yes leaves this one's own standing.
         """
         transaction = held.transaction
         arrived, own = transaction.authenticated, transaction.receipt
@@ -46,10 +49,14 @@ class Answers:
             return held
         latest = Receipts(self.store).latest(self.learning.receipts_of(transaction), now)
         on_file = (latest,) if latest else ()
-        stands = own is not None and (latest is None or latest.record_id == own.record_id or latest.event in _YES)
+        stands = own is not None and (
+            latest is None or latest.record_id == own.record_id or latest.event in _YES
+        )
         if stands or on_file == transaction.receipts:
             return held
-        return self.transactions.change(held, lambda each: replace(each, receipts=on_file, receipt=None), now)
+        return self.transactions.change(
+            held, lambda each: replace(each, receipts=on_file, receipt=None), now
+        )
 
     def answer(
         self,
@@ -67,13 +74,22 @@ class Answers:
 
         ``step`` is what comes next for ``held``.
 
-        If what would be shown has changed meanwhile, nothing is added: the next step asks again. A no after a yes,
-        from another tab or by Back, is the person's last word.
+        If what would be shown has changed meanwhile, nothing is added: the next step asks again. A
+        no after a yes, from another tab or by Back, is the person's last word.
         """
         own = held.transaction.receipt
-        if answer == "no" and own is not None and not held.transaction.issued and isinstance(step, Issue | Enrol):
+        if (
+            answer == "no"
+            and own is not None
+            and not held.transaction.issued
+            and isinstance(step, Issue | Enrol)
+        ):
             refused = replace(
-                own, record_id=secrets.token_hex(16), event=Event.REFUSED, event_time=now, valid_until=None
+                own,
+                record_id=secrets.token_hex(16),
+                event=Event.REFUSED,
+                event_time=now,
+                valid_until=None,
             )
             return self._answered(held, refused, now)
         if not isinstance(step, Ask) or step.question.disclosure.shown(self.pseudonyms) != shown:
@@ -93,7 +109,9 @@ class Answers:
 
     def reconsider(self, held: Held, now: datetime) -> Held:
         """Take a refusal back, so that the person is asked again."""
-        return self.transactions.change(held, lambda transaction: replace(transaction, receipt=None), now)
+        return self.transactions.change(
+            held, lambda transaction: replace(transaction, receipt=None), now
+        )
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
         receipts, group = Receipts(self.store), self.learning.receipts_of(held.transaction)
@@ -109,7 +127,8 @@ class Answers:
             taken = done.transaction.receipt == made
         finally:
             if not taken:
-                # The answer came too late, or belongs to nobody: what was sent before it stands on its own receipt.
+                # The answer came too late, or belongs to nobody: what was sent before it stands on
+                # its own receipt.
                 receipts.take_back(group, made)
         if not taken:
             return done

@@ -39,7 +39,9 @@ class Broker:
     @property
     def issuance(self) -> Issuance:
         """Give what lets an assertion leave."""
-        return Issuance(self.pseudonyms, self.learning, self.transactions, Sessions(self.store, self.pseudonyms))
+        return Issuance(
+            self.pseudonyms, self.learning, self.transactions, Sessions(self.store, self.pseudonyms)
+        )
 
     @property
     def arrivals(self) -> Arrivals:
@@ -52,15 +54,22 @@ class Broker:
         return Transactions(self.store)
 
     def begin(
-        self, request: AuthnRequest, now: datetime, browser: str | None = None, *, shared: bool = False
+        self,
+        request: AuthnRequest,
+        now: datetime,
+        browser: str | None = None,
+        *,
+        shared: bool = False,
     ) -> tuple[Held, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest; RequestRefused where its IDPList leaves no way.
 
-        Where the browser is known already and there is but one way to log in, the AuthnRequest to it is recorded in
-        the same put, and given (design 4a.1).
+        Where the browser is known already and there is but one way to log in, the AuthnRequest to
+        it is recorded in the same put, and given (design 4a.1).
         """
         ways = self.rules.ways(request)
-        begun = replace(_begun(request, now, shared=shared), upstream=ways[0] if len(ways) == 1 else None)
+        begun = replace(
+            _begun(request, now, shared=shared), upstream=ways[0] if len(ways) == 1 else None
+        )
         begun = begun.bound(browser) if browser else begun
         if browser is None or begun.upstream is None or begun.upstream in self.rules.local:
             return self.transactions.add(begun, now), None
@@ -79,18 +88,25 @@ class Broker:
     ) -> Held:
         """Store a transaction that no service asked for; FormRefused where ``upstream`` is no way for it.
 
-        Who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is somebody else's chance.
+        Who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is somebody
+        else's chance.
         """
         if self.errands_by is None:
             raise FormRefused("no service by whose policy people sign up")
         request = AuthnRequest(
-            id="", service=self.errands_by, entity_id="", acs="", force_authn=errand in {Errand.SIGN_UP, Errand.PIN}
+            id="",
+            service=self.errands_by,
+            entity_id="",
+            acs="",
+            force_authn=errand in {Errand.SIGN_UP, Errand.PIN},
         )
         if upstream is not None and upstream not in self.rules.ways(request, errand):
             raise FormRefused("not a way to log in for this")
         back = back if back in self.rules.services else None
         begun = _begun(request, now, shared=shared)
-        return self.transactions.add(replace(begun, errand=errand, back=back, intent=intent, upstream=upstream), now)
+        return self.transactions.add(
+            replace(begun, errand=errand, back=back, intent=intent, upstream=upstream), now
+        )
 
     def read(self, name: str, now: datetime) -> Held:
         """Give the transaction; TransactionGone if there is none that lives."""
@@ -104,12 +120,15 @@ class Broker:
         """Bind the transaction to the browser that ``browser``, a pseudonym of its cookie b, names."""
         if held.transaction.bound(browser, shared=shared) == held.transaction:
             return held
-        return self.transactions.change(held, lambda transaction: transaction.bound(browser, shared=shared), now)
+        return self.transactions.change(
+            held, lambda transaction: transaction.bound(browser, shared=shared), now
+        )
 
     def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
         """Record a new AuthnRequest to ``upstream`` before it is sent; nothing else changes before it is answered.
 
-        BrowserUnmatched for a transaction that is not bound, FormRefused for a way that this request may not take.
+        BrowserUnmatched for a transaction that is not bound, FormRefused for a way that this
+        request may not take.
         """
         if held.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
@@ -117,13 +136,18 @@ class Broker:
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
         sent = self._outstanding(held.transaction, upstream, now)
-        done = self.transactions.change(held, lambda transaction: transaction.asked(sent), now, of_person=False)
+        done = self.transactions.change(
+            held, lambda transaction: transaction.asked(sent), now, of_person=False
+        )
         return done, sent
 
-    def awaited(self, in_response_to: str, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
+    def awaited(
+        self, in_response_to: str, upstream: str, now: datetime
+    ) -> tuple[Held, Outstanding]:
         """Find the request of ours that an answer names, still open and sent to this very upstream.
 
-        TransactionGone where there is none: unsolicited, answered already, another upstream's (attacks 15, 16, 18).
+        TransactionGone where there is none: unsolicited, answered already, another upstream's
+        (attacks 15, 16, 18).
         """
         held = self.read(in_response_to[1:33], now)
         outstanding = held.transaction.awaits(in_response_to)
@@ -133,13 +157,16 @@ class Broker:
 
     def spoil(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
         """Consume a request that a refused message named, so that nothing can be tried against it again."""
-        self.transactions.change(held, lambda each: each.consumed(outstanding.id), now, of_person=False)
+        self.transactions.change(
+            held, lambda each: each.consumed(outstanding.id), now, of_person=False
+        )
 
     def match(self, held: Held, x: str, browsers: Sequence[str], now: datetime) -> Held | None:
         """Join an arrival to its transaction, once, for the browser that asked (design 4a.3).
 
-        None where the arrival is used, late, another transaction's or answers a request that is not outstanding;
-        BrowserUnmatched, with the arrival destroyed, where the browser is not the transaction's.
+        None where the arrival is used, late, another transaction's or answers a request that is not
+        outstanding; BrowserUnmatched, with the arrival destroyed, where the browser is not the
+        transaction's.
         """
         arrivals, transaction = self.arrivals, held.transaction
         if transaction.browser is None or transaction.browser not in browsers:
@@ -151,10 +178,13 @@ class Broker:
         if arrival is None or arrival.answer is None or transaction.awaits(arrival.request) is None:
             return None
         joined = self.transactions.put(
-            transaction.authenticated_by(arrival.answer, arrival.request, arrivals.mark(x), now), held.version, now
+            transaction.authenticated_by(arrival.answer, arrival.request, arrivals.mark(x), now),
+            held.version,
+            now,
         )
         if joined is None:
-            # Lost a race: whoever won holds the answer, or the request is still open and this is tried again.
+            # Lost a race: whoever won holds the answer, or the request is still open and this is
+            # tried again.
             return self.match(self.read(transaction.id, now), x, browsers, now)
         arrivals.spend(x, now)
         return self.learnt(joined, now)
@@ -170,9 +200,15 @@ class Broker:
 
         def told(each: Transaction) -> Transaction:
             if _told(each) != _told(transaction):
-                return each  # learnt before something was told beside it: of no use, and what was told is not lost
+                # learnt before something was told beside it: of no use, and what was told is not
+                # lost
+                return each
             return replace(
-                each, person=known.person, receipts=known.receipts, account=known.account, proofs=known.proofs
+                each,
+                person=known.person,
+                receipts=known.receipts,
+                account=known.account,
+                proofs=known.proofs,
             )
 
         return self.transactions.change(held, told, now)
@@ -184,10 +220,14 @@ class Broker:
         if wanted:
             return self.transactions.change(held, lambda each: replace(each, upgrade=True), now)
         self.learning.keep_category(held.transaction, now)
-        kept = self.transactions.change(held, lambda each: replace(each.relearning(), upgrade=False), now)
+        kept = self.transactions.change(
+            held, lambda each: replace(each.relearning(), upgrade=False), now
+        )
         return self.learnt(kept, now)
 
-    def verified(self, held: Held, upstream: str, borrower: Borrower, now: datetime) -> tuple[Held, str]:
+    def verified(
+        self, held: Held, upstream: str, borrower: Borrower, now: datetime
+    ) -> tuple[Held, str]:
         """Join the library system's word that this is the holder of ``borrower``, and give x for cookie a.
 
         FormRefused for a way that this request may not take.
@@ -197,18 +237,25 @@ class Broker:
         if transaction.browser is None or upstream not in ways or upstream not in self.rules.local:
             raise FormRefused("not a way to log in to this service")
         self.learning.persons.verified(borrower)
-        # Fresh, as what follows an assertion is: a cookie a of before is worthless after it (design 4a.4).
+        # Fresh, as what follows an assertion is: a cookie a of before is worthless after it (design
+        # 4a.4).
         x = secrets.token_hex(32)
         answer = by_pin(upstream, borrower, now)
         joined = self.transactions.change(
-            held, lambda each: each.authenticated_by(answer, "", self.arrivals.mark(x), now), now, of_person=False
+            held,
+            lambda each: each.authenticated_by(answer, "", self.arrivals.mark(x), now),
+            now,
+            of_person=False,
         )
         return self.learnt(joined, now), x
 
     def adopt(self, held: Held, number: str, now: datetime) -> Held:
         """Add that the temporary borrower ``number`` is the person's own: they have shown its PIN."""
         return self.learnt(
-            self.transactions.change(held, lambda each: replace(each.relearning(), temporary=number), now), now
+            self.transactions.change(
+                held, lambda each: replace(each.relearning(), temporary=number), now
+            ),
+            now,
         )
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
@@ -216,12 +263,17 @@ class Broker:
         step = self.step(held.transaction, now)
         if not isinstance(step, Enrol):
             return held
-        account = self.learning.enrol(held.transaction, step.decision, now, language=language, patience=patience)
-        return self.transactions.change(held, lambda transaction: replace(transaction, account=account), now)
+        account = self.learning.enrol(
+            held.transaction, step.decision, now, language=language, patience=patience
+        )
+        return self.transactions.change(
+            held, lambda transaction: replace(transaction, account=account), now
+        )
 
     @staticmethod
     def _outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
-        # The id carries the transaction, so that no RelayState is needed that could be swapped (attacks 16).
+        # The id carries the transaction, so that no RelayState is needed that could be swapped
+        # (attacks 16).
         return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
 
     def _terms(self, transaction: Transaction) -> Terms:
@@ -245,4 +297,6 @@ def _told(transaction: Transaction) -> tuple[object, ...]:
 
 
 def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction:
-    return Transaction(secrets.token_hex(16), reference(), now, now + UNBOUND_FOR, request, shared=shared)
+    return Transaction(
+        secrets.token_hex(16), reference(), now, now + UNBOUND_FOR, request, shared=shared
+    )

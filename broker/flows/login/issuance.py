@@ -28,8 +28,9 @@ class Issuance:
     def ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
         """Give the ids under which the assertion of ``step`` leaves: those recorded, or new ones that are not yet.
 
-        None where another assertion has left under the recorded ids: they stand for that one only. None too for an
-        errand that no service asked for: no assertion is anybody's then (invariant 3).
+        None where another assertion has left under the recorded ids: they stand for that one only.
+        None too for an errand that no service asked for: no assertion is anybody's then (invariant
+        3).
         """
         if held.transaction.errand is not Errand.LOGIN:
             return None
@@ -41,7 +42,9 @@ class Issuance:
             response=f"_{secrets.token_hex(20)}",
             assertion=f"_{secrets.token_hex(20)}",
             at=now,
-            name_id=self.learning.name_id(held.transaction, persistent=step.disclosure.name_id_format == PERSISTENT),
+            name_id=self.learning.name_id(
+                held.transaction, persistent=step.disclosure.name_id_format == PERSISTENT
+            ),
             number=step.number,
             content=content,
         )
@@ -49,16 +52,25 @@ class Issuance:
     def record(self, held: Held, step: Issue, issued: Issued, now: datetime) -> bool:
         """Record that the assertion leaves; False where the transaction has changed since it was decided.
 
-        On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be written down there. What
-        dies in between is said to have left and has not, never the other way.
+        On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
+        written down there. What dies in between is said to have left and has not, never the other
+        way.
         """
         transaction, trail = held.transaction, self.learning.trail
         names = tuple(item.name for item in step.disclosure.items)
         event = of_login(
-            Kind.RELEASED, now, transaction, step.decision, attributes=names, about=issued.assertion.removeprefix("_")
+            Kind.RELEASED,
+            now,
+            transaction,
+            step.decision,
+            attributes=names,
+            about=issued.assertion.removeprefix("_"),
         )
         trail.add(event)
-        if self.transactions.put(replace(transaction, issued=issued), held.version, now) is not None:
+        if (
+            self.transactions.put(replace(transaction, issued=issued), held.version, now)
+            is not None
+        ):
             return True
         trail.add(replace(event, kind=Kind.NOT_RELEASED, attributes=()))
         return False
@@ -102,4 +114,6 @@ class Issuance:
         return held
 
     def _content(self, step: Issue) -> str:
-        return self.pseudonyms.of("content", step.disclosure.shown(self.pseudonyms), step.number or "")
+        return self.pseudonyms.of(
+            "content", step.disclosure.shown(self.pseudonyms), step.number or ""
+        )

@@ -51,8 +51,9 @@ class Learning:
     def learn(self, transaction: Transaction, now: datetime) -> Transaction:
         """Add proofs, person, receipts on file and account to a transaction that an authentication has just joined.
 
-        A login that the policies deny asks nothing and leaves nothing behind. ``LibraryUnavailable`` only where a
-        link and a CPR disagree and the library cannot say who is right.
+        A login that the policies deny asks nothing and leaves nothing behind.
+        ``LibraryUnavailable`` only where a link and a CPR disagree and the library cannot say who
+        is right.
         """
         authentication = transaction.authentication
         if authentication is None:
@@ -63,8 +64,12 @@ class Learning:
             return transaction
         decision = self.rules.decide_on(transaction, reading, now)
         if transaction.errand is Errand.CHOICES:
-            return replace(transaction, person=self.persons.known(authentication, reading, decision))
-        known = replace(transaction, proofs=self._proofs(transaction, authentication, reading, decision, now))
+            return replace(
+                transaction, person=self.persons.known(authentication, reading, decision)
+            )
+        known = replace(
+            transaction, proofs=self._proofs(transaction, authentication, reading, decision, now)
+        )
         if known.proofs:
             reading = self.rules.reading(authentication, now, known.proofs)
             decision = self.rules.decide_on(known, reading, now)
@@ -79,7 +84,9 @@ class Learning:
         self.trail.add(of_login(Kind.DECIDED, now, known, decision))
         latest = Receipts(self.store).latest(self.receipts_of(known), now)
         return replace(
-            known, receipts=(latest,) if latest else (), account=self.accounts.standing(known, reading, decision, now)
+            known,
+            receipts=(latest,) if latest else (),
+            account=self.accounts.standing(known, reading, decision, now),
         )
 
     def _owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
@@ -87,7 +94,9 @@ class Learning:
         if authentication is None:
             return ()
         reading = self.rules.reading(authentication, now)
-        return self.persons.owners(authentication, reading, self.rules.decide_on(transaction, reading, now))
+        return self.persons.owners(
+            authentication, reading, self.rules.decide_on(transaction, reading, now)
+        )
 
     def _proofs(
         self,
@@ -114,13 +123,21 @@ class Learning:
         return self.pseudonyms.of("receipts", person, transaction.request.service)
 
     def enrol(
-        self, transaction: Transaction, decision: Decision, now: datetime, *, language: str, patience: float
+        self,
+        transaction: Transaction,
+        decision: Decision,
+        now: datetime,
+        *,
+        language: str,
+        patience: float,
     ) -> Account:
         """Write the wish, wait ``patience`` seconds for it, and say how it stands; a silent library is no error."""
         if transaction.authentication is None:
             return Account(None, "none")
         reading = self.rules.reading(transaction.authentication, now, transaction.proofs)
-        return self.accounts.enrol(transaction, reading, decision, now, language=language, patience=patience)
+        return self.accounts.enrol(
+            transaction, reading, decision, now, language=language, patience=patience
+        )
 
     def lacking(self, transaction: Transaction, now: datetime) -> ProveMailbox | None:
         """Give the step in which the person proves what their intent needs, where something names the person.
@@ -145,7 +162,12 @@ class Learning:
     def remembered_for(self, name: str, now: datetime) -> timedelta:
         """Give how long a proof of this name is good."""
         del now  # the policies of the moment say it
-        proofs = [each for policy in self.rules.policies().policies for each in policy.proofs if each.name == name]
+        proofs = [
+            each
+            for policy in self.rules.policies().policies
+            for each in policy.proofs
+            if each.name == name
+        ]
         return proofs[0].remembered_for if proofs else _MAIL_REMEMBERED
 
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
@@ -156,7 +178,9 @@ class Learning:
         """Give the identifiers that we make for this person at this service; none before the person is known."""
         if transaction.person is None:
             return {}
-        return minted(self.naming, transaction.person.id, self.rules.service(transaction.request.service))
+        return minted(
+            self.naming, transaction.person.id, self.rules.service(transaction.request.service)
+        )
 
     def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
         """Give the NameID for the service: the same for this person and this service for ever, or random."""

@@ -45,7 +45,10 @@ class Traces:
                 > _MOST_AN_HOUR
             ):
                 return
-            key, kept = Key("trace", reference), Kept(dump(Trace(now, **facts)), secrets.token_hex(8), now + _KEPT_FOR)
+            key, kept = (
+                Key("trace", reference),
+                Kept(dump(Trace(now, **facts)), secrets.token_hex(8), now + _KEPT_FOR),
+            )
             before = self.store.get(key, now)
             self.store.put(key, kept, before.version if before else None, now)
         except StoreUnavailable:

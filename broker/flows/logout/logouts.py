@@ -8,7 +8,16 @@ from typing import Final
 
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrowserUnmatched, LogoutGone, MessageRefused, StoreUnavailable
-from broker.core.logout import MOST_ASKED, Logout, LogoutRequest, LogoutResponse, Participant, Peer, Scope, State
+from broker.core.logout import (
+    MOST_ASKED,
+    Logout,
+    LogoutRequest,
+    LogoutResponse,
+    Participant,
+    Peer,
+    Scope,
+    State,
+)
 from broker.core.ports import Kept, Key, Store
 from broker.core.records import dump, load
 from broker.core.sessions import NameID, Session
@@ -30,7 +39,8 @@ class Logouts:
     def received(self, request: LogoutRequest, now: datetime) -> Logout:
         """Take a verified LogoutRequest and end what it names; nothing is kept of the logout yet.
 
-        A service's sessions are found wherever it sends the browser. An upstream's are found once a browser is joined.
+        A service's sessions are found wherever it sends the browser. An upstream's are found once a
+        browser is joined.
         """
         logout = Logout(secrets.token_hex(16), request, now)
         if request.peer.side == "upstream":
@@ -45,8 +55,9 @@ class Logouts:
     def joined(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
         """Find what belongs to the logout in the browser that brought it, whose pseudonyms of cookie b these are.
 
-        Only a session that was named and is this browser's opens the rest of it, and only its own person's: who
-        brings another browser's LogoutRequest touches nothing here (attacks.md row 29).
+        Only a session that was named and is this browser's opens the rest of it, and only its own
+        person's: who brings another browser's LogoutRequest touches nothing here (attacks.md row
+        29).
         """
         if logout.browsers is not None:
             return logout
@@ -58,21 +69,28 @@ class Logouts:
             for browser in browsers:
                 self.sessions.close(browser, person, now)
         known = [each for each in self.sessions.of_browsers(browsers, now) if each.person in own]
-        others = [each for each in known if not each.ended and each.service != logout.request.peer.name]
+        others = [
+            each for each in known if not each.ended and each.service != logout.request.peer.name
+        ]
         # The asker's other sessions of this browser are gone with its cookie.
         self.sessions.end((each for each in known if each.service == logout.request.peer.name), now)
         participants = (*self._services(others, now), *self._upstreams(known, now))
-        return replace(logout, participants=participants, left=self._left(logout, browsers, now)).ready()
+        return replace(
+            logout, participants=participants, left=self._left(logout, browsers, now)
+        ).ready()
 
     def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
         """Find the sessions that the upstream's own one gave in this browser: those named, and their person's others.
 
-        It keeps one session for us and names it by what it asserted last, a transient NameID and the index of that
-        assertion (Lasso, pysaml2: docs/interop.md); by the letter, every service but the last would stay open.
+        It keeps one session for us and names it by what it asserted last, a transient NameID and
+        the index of that assertion (Lasso, pysaml2: docs/interop.md); by the letter, every service
+        but the last would stay open.
         """
         request, browsers = logout.request, logout.browsers or ()
         upstream = self.upstreams[request.peer.name]
-        given = [each for each in self.sessions.of_browsers(browsers, now) if each.given_by(upstream)]
+        given = [
+            each for each in self.sessions.of_browsers(browsers, now) if each.given_by(upstream)
+        ]
         named = [
             each
             for each in given
@@ -96,7 +114,8 @@ class Logouts:
         """
         away = [group for group in logout.groups if group[0] not in browsers]
         return any(
-            each.person == person and (not each.ended or (each.ended == logout.begun and self._asks(each)))
+            each.person == person
+            and (not each.ended or (each.ended == logout.begun and self._asks(each)))
             for browser, person in away
             for each in self.sessions.of_browsers([browser], now)
         )
@@ -126,13 +145,26 @@ class Logouts:
             if upstream is None or upstream.local:
                 continue
             newest = next(each for each in reversed(sessions) if each.upstream == name)
-            # Where a route was switched, who has the name by now never gave this NameID, and must not get it.
+            # Where a route was switched, who has the name by now never gave this NameID, and must
+            # not get it.
             named = newest.upstream_name_id if newest.given_by(upstream) else None
-            same = (each for each in sessions if each.upstream == name and each.upstream_name_id == named)
+            same = (
+                each
+                for each in sessions
+                if each.upstream == name and each.upstream_name_id == named
+            )
             indexes = dict.fromkeys(each.upstream_index for each in same if each.upstream_index)
             peer = Peer("upstream", name)
-            reached = named is not None and self.reaches(peer, now)  # one without a name could be told of nobody
-            state = State.KEPT if upstream.logout == "never" else State.OPEN if reached else State.UNREACHABLE
+            reached = named is not None and self.reaches(
+                peer, now
+            )  # one without a name could be told of nobody
+            state = (
+                State.KEPT
+                if upstream.logout == "never"
+                else State.OPEN
+                if reached
+                else State.UNREACHABLE
+            )
             always = upstream.logout == "always"
             yield Participant(peer, named or NameID(""), tuple(indexes), state, always=always)
 
@@ -160,20 +192,34 @@ class Logouts:
 
     def chosen(self, name: str, scope: Scope, browsers: Sequence[str], now: datetime) -> Logout:
         """Take the person's word on how much is to be ended; what does not say that it has is asked by the next one."""
-        return self._change(name, lambda logout: self._own(logout, browsers, now).chosen(scope), now)
+        return self._change(
+            name, lambda logout: self._own(logout, browsers, now).chosen(scope), now
+        )
 
-    def _of(self, logout: Logout, participants: Iterable[Participant], now: datetime) -> Iterator[Session]:
+    def _of(
+        self, logout: Logout, participants: Iterable[Participant], now: datetime
+    ) -> Iterator[Session]:
         """Give the sessions of participants by SessionIndex: one begun since the logout is no part of it."""
-        named = {index for each in participants if each.peer.side == "service" for index in each.indexes}
-        return (each for each in self.sessions.of_browsers(logout.browsers or (), now) if each.index in named)
+        named = {
+            index for each in participants if each.peer.side == "service" for index in each.indexes
+        }
+        return (
+            each
+            for each in self.sessions.of_browsers(logout.browsers or (), now)
+            if each.index in named
+        )
 
     def skipped(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
         """Go on without the participant that was sent ``request``."""
-        return self._change(name, lambda logout: self._own(logout, browsers, now).skipped(request), now)
+        return self._change(
+            name, lambda logout: self._own(logout, browsers, now).skipped(request), now
+        )
 
     def again(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
         """Ask the participant that was sent ``request`` anew; its answer to that one counts no more."""
-        return self._change(name, lambda logout: self._own(logout, browsers, now).again(request), now)
+        return self._change(
+            name, lambda logout: self._own(logout, browsers, now).again(request), now
+        )
 
     def asking(self, logout: Logout, participant: Participant, now: datetime) -> str | None:
         """Record a LogoutRequest before it is sent and give its id, which carries the logout's.
@@ -187,8 +233,8 @@ class Logouts:
     def answered(self, response: LogoutResponse, now: datetime) -> str:
         """Record a verified LogoutResponse and give the logout that it belongs to.
 
-        LogoutGone, or MessageRefused ``logout.not_awaited``, where no participant of that name was asked by this very
-        request: unsolicited, another logout's, another peer's, or given already.
+        LogoutGone, or MessageRefused ``logout.not_awaited``, where no participant of that name was
+        asked by this very request: unsolicited, another logout's, another peer's, or given already.
         """
         name = response.in_response_to[1:33]
 
@@ -200,7 +246,9 @@ class Logouts:
 
         after = self._change(name, told, now)
         if response.ended or response.unknown:
-            answered = (each for each in after.participants if each.request == response.in_response_to)
+            answered = (
+                each for each in after.participants if each.request == response.in_response_to
+            )
             self.sessions.end(self._of(after, answered, now), now)
         return name
 

@@ -1,7 +1,8 @@
 """The sessions in a store: kept when an assertion leaves, found by service and NameID or by browser, and ended.
 
-Two writes a login: the session itself, listed by browser, and a pointer by which its service names it. An upstream's
-LogoutRequest comes through the browser too, so that its sessions are found there and no third index is kept.
+Two writes a login: the session itself, listed by browser, and a pointer by which its service names
+it. An upstream's LogoutRequest comes through the browser too, so that its sessions are found there
+and no third index is kept.
 """
 
 import secrets
@@ -48,10 +49,17 @@ class Sessions:
         version = session.id[:16]
         pointer = Pointer(session.browser, session.id)
         named = self._named(session.entity_id, session.name_id.value)
-        self.store.put(Key("session", named, session.id), Kept(dump(pointer), version, session.until), None, now)
+        self.store.put(
+            Key("session", named, session.id),
+            Kept(dump(pointer), version, session.until),
+            None,
+            now,
+        )
         self.store.put(self._key(session), Kept(dump(session), version, session.until), None, now)
 
-    def named(self, entity_id: str, name_id: NameID, indexes: tuple[str, ...], now: datetime) -> tuple[Session, ...]:
+    def named(
+        self, entity_id: str, name_id: NameID, indexes: tuple[str, ...], now: datetime
+    ) -> tuple[Session, ...]:
         """Give the sessions of this very service that its LogoutRequest names, those already ended among them.
 
         Without indexes: all of this principal with this service (saml-core 3.7.1).
@@ -65,13 +73,17 @@ class Sessions:
         return tuple(
             each
             for each in found
-            if each.entity_id == entity_id and name_id.means(each.name_id) and (not indexes or each.index in indexes)
+            if each.entity_id == entity_id
+            and name_id.means(each.name_id)
+            and (not indexes or each.index in indexes)
         )
 
     def of_browsers(self, browsers: Iterable[str], now: datetime) -> tuple[Session, ...]:
         """Give the sessions of everybody in a browser, oldest first, those already ended among them."""
         listed = (self.store.list("session", self._browser(each), now) for each in browsers)
-        return tuple(sorted((load(Session, kept.value) for each in listed for _, kept in each), key=_age))
+        return tuple(
+            sorted((load(Session, kept.value) for each in listed for _, kept in each), key=_age)
+        )
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
         """Mark sessions as ended and drop their transactions, so that Back delivers nothing (design 4a)."""
@@ -83,13 +95,17 @@ class Sessions:
                 continue
             ended = replace(load(Session, kept.value), ended=now)
             # Who loses this race lost it to another that ended the session.
-            self.store.put(key, Kept(dump(ended), secrets.token_hex(8), kept.until), kept.version, now)
+            self.store.put(
+                key, Kept(dump(ended), secrets.token_hex(8), kept.until), kept.version, now
+            )
 
     def close(self, browser: str, person: str, now: datetime, upstream: str = "") -> None:
         """Mark that all this person has authenticated in this browser until now is over, or by one upstream only."""
         self._mark(self._closed(browser, person, upstream), now)
 
-    def close_upstream(self, upstream: str, name_id: NameID, indexes: tuple[str, ...], now: datetime) -> None:
+    def close_upstream(
+        self, upstream: str, name_id: NameID, indexes: tuple[str, ...], now: datetime
+    ) -> None:
         """Mark that an upstream has ended its session of this NameID, or these of its indexes only."""
         for index in indexes or ("",):
             self._mark(self._gone(upstream, name_id.value, index), now)
@@ -97,9 +113,9 @@ class Sessions:
     def over(self, transaction: Transaction, now: datetime) -> bool:
         """Say whether what this transaction's person authenticated has been ended since.
 
-        Since the answer came, not since it met its browser: between the two lies an address that somebody may open
-        later. A transaction writes its session before it looks, a logout its mark before it lists: one of them sees the
-        other, so that no login leaves half-ended.
+        Since the answer came, not since it met its browser: between the two lies an address that
+        somebody may open later. A transaction writes its session before it looks, a logout its mark
+        before it lists: one of them sees the other, so that no login leaves half-ended.
         """
         answer = transaction.authentication
         if answer is None:
@@ -136,7 +152,11 @@ class Sessions:
         return Key("ended", self.pseudonyms.of("ended-person", browser, person), upstream)
 
     def _gone(self, upstream: str, value: str, index: str) -> Key:
-        return Key("ended", self.pseudonyms.of("ended-upstream", upstream, value), self.pseudonyms.of("index", index))
+        return Key(
+            "ended",
+            self.pseudonyms.of("ended-upstream", upstream, value),
+            self.pseudonyms.of("index", index),
+        )
 
 
 def _age(session: Session) -> datetime:

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from broker.core.errors import AddressRefused, AddressTaken, CodeRefused, MailUnavailable, RecipientRefused, TooMany
+from broker.core.errors import (
+    AddressRefused,
+    AddressTaken,
+    CodeRefused,
+    MailUnavailable,
+    RecipientRefused,
+    TooMany,
+)
 from broker.core.letters import Letters
 from broker.core.mailboxes import one_mailbox, typed
 from broker.core.pasted import compact
@@ -42,8 +49,8 @@ class Cases(Protocol):
 class Proving:
     """The proofs over store and mail. ``owner`` is a person's pseudonym, ``held`` what that person's browser holds.
 
-    Every change of a transaction is of the person: where another authentication has joined it meanwhile, nothing
-    changes and BrowserUnmatched is raised (design 4a.3).
+    Every change of a transaction is of the person: where another authentication has joined it
+    meanwhile, nothing changes and BrowserUnmatched is raised (design 4a.3).
     """
 
     store: Store
@@ -72,9 +79,9 @@ class Proving:
     ) -> Held:
         """Mail a new code and link to ``address`` (``mailboxes.typed``); what an older mail holds is void from now on.
 
-        ``url`` makes an address of a link's secret. TooMany where person or address has had enough mails;
-        MailUnavailable, with no mailing under way and none counted, where the mail server did not take it;
-        AddressRefused, counted, where it knows no such address.
+        ``url`` makes an address of a link's secret. TooMany where person or address has had enough
+        mails; MailUnavailable, with no mailing under way and none counted, where the mail server
+        did not take it; AddressRefused, counted, where it knows no such address.
         """
         reserved = self._reserved(owner, address, now)
         code, link = f"{secrets.randbelow(10**_CODE_LENGTH):0{_CODE_LENGTH}}", secrets.token_hex(16)
@@ -84,14 +91,21 @@ class Proving:
         # Written before it is sent: a code that somebody reads is one that somebody can use.
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
         minutes = max(1, int((until - now).total_seconds() // 60))
-        letter = self.letters.proof(language, code=code, link=url(link), asker=asker, minutes=minutes)
+        letter = self.letters.proof(
+            language, code=code, link=url(link), asker=asker, minutes=minutes
+        )
         try:
             with closing(self.mail.address(address, now + _SENDING)) as conversation:
                 conversation.send(*letter)
         except MailUnavailable as error:
-            self._change(held, lambda each: replace(each, mailing=None) if each.mailing == mailing else each, now)
+            self._change(
+                held,
+                lambda each: replace(each, mailing=None) if each.mailing == mailing else each,
+                now,
+            )
             if isinstance(error, RecipientRefused):
-                # Stays counted: whose addresses the mail server knows is not for anybody to ask it through us.
+                # Stays counted: whose addresses the mail server knows is not for anybody to ask it
+                # through us.
                 raise AddressRefused("address_unreachable") from None
             for key, ends in reserved:
                 self.store.count(key, -1, ends, now)
@@ -111,15 +125,18 @@ class Proving:
     ) -> Held:
         """Prove by the code as a person types it; ``domains`` are those that count today (none: any).
 
-        CodeRefused with its cause; TooMany after a day of wrong codes; AddressRefused where the address's domain counts
-        no more; AddressTaken, with the mailing used up, where the address proves another person. ``mine`` are other
-        pseudonyms of the same person, from which a proof moves to ``owner``.
+        CodeRefused with its cause; TooMany after a day of wrong codes; AddressRefused where the
+        address's domain counts no more; AddressTaken, with the mailing used up, where the address
+        proves another person. ``mine`` are other pseudonyms of the same person, from which a proof
+        moves to ``owner``.
         """
         digits = compact(code).replace("-", "")
         if len(digits) != _CODE_LENGTH or not _DIGITS.issuperset(digits):
             raise CodeRefused("code_malformed")
         mailing = self._tried(held.transaction, "code", digits, owner, now)
-        return self._proved(held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine)
+        return self._proved(
+            held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine
+        )
 
     def press(
         self,
@@ -134,7 +151,9 @@ class Proving:
     ) -> Held:
         """Prove by the button of the mailed link, as ``try_code`` does by the code."""
         mailing = self._tried(held.transaction, "link", link, owner, now)
-        return self._proved(held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine)
+        return self._proved(
+            held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine
+        )
 
     def opened(self, held: Held, link: str, now: datetime) -> Mailing | None:
         """Give the mailing whose link was opened, or None: mail scanners open links, so nothing is used up by it."""
@@ -149,10 +168,16 @@ class Proving:
     def _reserved(self, owner: str, address: str, now: datetime) -> list[tuple[Key, datetime]]:
         """Count one mail before it is sent, so that requests side by side do not each see room for one more."""
         person, mailbox = ("proof mails of", owner), ("proof mails to", one_mailbox(address))
-        # Not given back where the mail server refuses: whose addresses it knows is not for us to be asked all day.
+        # Not given back where the mail server refuses: whose addresses it knows is not for us to be
+        # asked all day.
         self._counted(self._counter(*person, "tried"), 30, _DAY, now)
         reserved: list[tuple[Key, datetime]] = []
-        for whose, most, over in ((person, 5, _HOUR), (person, 15, _DAY), (mailbox, 3, _HOUR), (mailbox, 10, _DAY)):
+        for whose, most, over in (
+            (person, 5, _HOUR),
+            (person, 15, _DAY),
+            (mailbox, 3, _HOUR),
+            (mailbox, 10, _DAY),
+        ):
             key = self._counter(*whose, str(over))
             try:
                 self._counted(key, most, over, now)
@@ -163,14 +188,17 @@ class Proving:
             reserved.append((key, now + over))
         return reserved
 
-    def _tried(self, transaction: Transaction, kind: str, given: str, owner: str, now: datetime) -> Mailing:
+    def _tried(
+        self, transaction: Transaction, kind: str, given: str, owner: str, now: datetime
+    ) -> Mailing:
         """Give the mailing whose code or link (``kind``) was given; CodeRefused where it is wrong or there is none."""
         mailing = transaction.mailing
         if mailing is None:
             raise CodeRefused("code_none")
         if mailing.until <= now:
             raise CodeRefused("code_expired")
-        # Counted before it is compared: guesses in parallel, by however many workers, are five in all.
+        # Counted before it is compared: guesses in parallel, by however many workers, are five in
+        # all.
         tries = self._counter("proof tries", mailing.link, "")
         if self.store.count(tries, 1, mailing.until + _HOUR, now) > TRIES:
             raise CodeRefused("code_used_up")
@@ -199,11 +227,14 @@ class Proving:
             raise AddressTaken("the address proves another person")
 
         def told(each: Transaction) -> Transaction:
-            others = tuple(proof for proof in _unless_used(each, mailing).proofs if proof.name != proved.name)
+            others = tuple(
+                proof for proof in _unless_used(each, mailing).proofs if proof.name != proved.name
+            )
             return replace(each.relearning(), proofs=(*others, proved), mailing=None)
 
-        # Code and link go in the same put that adds the proof, so they are good once. It is remembered only after: a
-        # race that is lost leaves no proof, and the claim before it says no more than the right code did.
+        # Code and link go in the same put that adds the proof, so they are good once. It is
+        # remembered only after: a race that is lost leaves no proof, and the claim before it says
+        # no more than the right code did.
         done = self._change(held, told, now)
         written(self.store, proved, owner, now)
         return done
@@ -211,13 +242,17 @@ class Proving:
     def _claimed(self, proved: Proved, owner: str, mine: Collection[str], now: datetime) -> bool:
         """Say whether the address is the person's own from now on; a second person's is a case for the staff."""
         mark = self.pseudonyms.of("proof address", proved.name, one_mailbox(proved.address))
-        if not claimed(self.store, Key("proof", mark), Claim(owner, proved.name), proved.until, now, mine=mine):
+        if not claimed(
+            self.store, Key("proof", mark), Claim(owner, proved.name), proved.until, now, mine=mine
+        ):
             self.cases.taken(owner, mark)
             return False
         moved(self.store, proved, mine, now)
         return True
 
-    def _change(self, held: Held, change: Callable[[Transaction], Transaction], now: datetime) -> Held:
+    def _change(
+        self, held: Held, change: Callable[[Transaction], Transaction], now: datetime
+    ) -> Held:
         return Transactions(self.store).change(held, change, now)
 
     def _counter(self, label: str, whose: str, over: str) -> Key:

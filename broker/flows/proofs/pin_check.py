@@ -15,18 +15,22 @@ from broker.flows.borrowers.lookup import holder
 from broker.flows.borrowers.seats import Seats, seated
 from broker.flows.proofs.rate_limits import Limit, Limits, Place
 
-# PER_BORROWER and PER_KNOWN bound what reaches the library system's own lock-out (Koha: FailedLoginAttempts), by which
-# whoever knows a number could lock its borrower out of the self-service machines from here.
+# PER_BORROWER and PER_KNOWN bound what reaches the library system's own lock-out (Koha:
+# FailedLoginAttempts), by which whoever knows a number could lock its borrower out of the
+# self-service machines from here.
 PER_IDENTIFIER: Final = Limit("pin-identifier", 5, timedelta(minutes=15))
 PER_BORROWER: Final = Limit("pin-borrower", 10, timedelta(days=1))
 PER_NETWORK: Final = Limit("pin-network", 30, timedelta(hours=1))
 BRAKE: Final = Limit("pin-brake", 300, timedelta(minutes=10))
-# One try at each of many accounts is stopped by no count of one account: this bounds what a day of it can find.
+# One try at each of many accounts is stopped by no count of one account: this bounds what a day of
+# it can find.
 DAILY_BRAKE: Final = Limit("pin-brake-daily", 2000, timedelta(days=1))
 PER_BROWSER: Final = Limit("pin-browser", 5, timedelta(minutes=15))
-# Of all browsers that a borrower knows: whoever knew the PIN once may have made as many as they like.
+# Of all browsers that a borrower knows: whoever knew the PIN once may have made as many as they
+# like.
 PER_KNOWN: Final = Limit("pin-known", 10, timedelta(days=1))
-# Looks for a browser that passes the limits above because some borrower knows it, whoever it then asks for.
+# Looks for a browser that passes the limits above because some borrower knows it, whoever it then
+# asks for.
 PER_MARK: Final = Limit("pin-mark", 10, timedelta(minutes=15))
 FAILURE_LASTS: Final = timedelta(milliseconds=400)
 _CALLS: Final = timedelta(seconds=8)
@@ -38,8 +42,8 @@ _PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # desks set longer ones than we 
 class Device:
     """A browser that has logged in with PINs before.
 
-    ``marks`` names the borrowers that know it, as pseudonyms; ``known`` gives the browser's own pseudonym if the
-    borrower of a number is one of them.
+    ``marks`` names the borrowers that know it, as pseudonyms; ``known`` gives the browser's own
+    pseudonym if the borrower of a number is one of them.
     """
 
     marks: tuple[str, ...]
@@ -64,12 +68,15 @@ class Guesses:
     seats: Seats | None = None
     pause: Callable[[float], None] | None = None
 
-    def verify(self, identifier: str, pin: str, network: str, device: Device | None = None) -> Borrower | None:
+    def verify(
+        self, identifier: str, pin: str, network: str, device: Device | None = None
+    ) -> Borrower | None:
         """Give the one borrower of a CPR or borrower number if ``pin`` is its PIN, else None; TooMany once throttled.
 
-        A ``device`` that the number's borrower knows has tries of its own, so that nobody shuts the person out by
-        guessing elsewhere. Every try that fails stays counted, one whose answer was lost too; LibraryUnavailable then.
-        An identifier that nobody has costs the same calls, counts the same and takes as long as another.
+        A ``device`` that the number's borrower knows has tries of its own, so that nobody shuts the
+        person out by guessing elsewhere. Every try that fails stays counted, one whose answer was
+        lost too; LibraryUnavailable then. An identifier that nobody has costs the same calls,
+        counts the same and takes as long as another.
         """
         digits = whose(identifier)
         if digits is None or not _PIN.fullmatch(pin):
@@ -83,23 +90,32 @@ class Guesses:
             self.pause(max(0.0, (began + FAILURE_LASTS - self.now()).total_seconds()))
         return found
 
-    def _asked(self, digits: str, pin: str, device: Device | None, admitted: _Admitted) -> Borrower | None:
+    def _asked(
+        self, digits: str, pin: str, device: Device | None, admitted: _Admitted
+    ) -> Borrower | None:
         looked = False
         try:
             with seated(self.seats):
                 borrower = holder(self.library, digits, self.now() + _CALLS)
                 looked = True
                 browser = device.known(borrower.number) if device and borrower else None
-                taken = self._counted(admitted, borrower.number if borrower else f"nobody {digits}", browser)
+                taken = self._counted(
+                    admitted, borrower.number if borrower else f"nobody {digits}", browser
+                )
                 return self._tried(borrower, pin, taken)
         except LibraryUnavailable:
             if not looked:
-                # Nothing was tried: whoever comes while the library system is down is not shut out for it.
+                # Nothing was tried: whoever comes while the library system is down is not shut out
+                # for it.
                 self._limits.give_back(admitted.places)
             raise
 
-    def _tried(self, borrower: Borrower | None, pin: str, taken: tuple[Place, ...]) -> Borrower | None:
-        right = self.library.check_pin(borrower.number if borrower else _NOBODY, pin, self.now() + _CALLS)
+    def _tried(
+        self, borrower: Borrower | None, pin: str, taken: tuple[Place, ...]
+    ) -> Borrower | None:
+        right = self.library.check_pin(
+            borrower.number if borrower else _NOBODY, pin, self.now() + _CALLS
+        )
         if borrower is None or not right:
             return None
         self._limits.give_back(taken)
@@ -111,13 +127,20 @@ class Guesses:
 
     def _admitted(self, digits: str, network: str, device: Device | None) -> _Admitted:
         """Count a stranger's try, or where it is one too many the look of a browser that may be no stranger."""
-        strangers = ((PER_IDENTIFIER, digits), (PER_NETWORK, network), (BRAKE, "all"), (DAILY_BRAKE, "all"))
+        strangers = (
+            (PER_IDENTIFIER, digits),
+            (PER_NETWORK, network),
+            (BRAKE, "all"),
+            (DAILY_BRAKE, "all"),
+        )
         try:
             return _Admitted(self._limits.take(*strangers), stranger=True)
         except TooMany:
             if device is None:
                 raise
-            return _Admitted(self._limits.take(*((PER_MARK, each) for each in device.marks)), stranger=False)
+            return _Admitted(
+                self._limits.take(*((PER_MARK, each) for each in device.marks)), stranger=False
+            )
 
     def _counted(self, admitted: _Admitted, number: str, browser: str | None) -> tuple[Place, ...]:
         """Count the try of a browser that the borrower knows in place of the stranger's, or the borrower's day."""

@@ -9,7 +9,14 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from broker.core.borrower import Borrower
-from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, LinkGone, MailUnavailable, TooMany
+from broker.core.errors import (
+    BrokerError,
+    LibraryRefused,
+    LibraryUnavailable,
+    LinkGone,
+    MailUnavailable,
+    TooMany,
+)
 from broker.core.letters import Letters
 from broker.core.mailboxes import masked
 from broker.core.pins import new_pin, unfit
@@ -29,7 +36,9 @@ MAILS_AN_HOUR: Final = Limit("pin-mails-hour", 1, timedelta(hours=1))
 MAILS_A_DAY: Final = Limit("pin-mails-day", 3, timedelta(days=1))
 CHANGES: Final = Limit("pin-changes", 10, timedelta(hours=1))
 _LEASE: Final = timedelta(seconds=120)
-_CALLS: Final = timedelta(seconds=45)  # looking up, RCPT, PIN and DATA together: well within the lease
+_CALLS: Final = timedelta(
+    seconds=45
+)  # looking up, RCPT, PIN and DATA together: well within the lease
 _GIVE_UP_AFTER: Final = timedelta(days=1)
 # No digits: nothing in an address of ours ever reads as a personal number.
 _LETTERS: Final = string.ascii_lowercase
@@ -73,7 +82,8 @@ class PinLetters:
     def ask(self, digits: str, network: str, language: str) -> None:
         """Queue the letter with the link for whoever has this number (of ``pins.whose``); nothing is looked up.
 
-        TooMany for a network that asks too often. A number asked for too often is queued no more, and nobody is told.
+        TooMany for a network that asks too often. A number asked for too often is queued no more,
+        and nobody is told.
         """
         limits = self._limits
         limits.take((PER_NETWORK, network))
@@ -85,7 +95,11 @@ class PinLetters:
 
     def step(self) -> bool:
         """Write the letter that has been due longest; False where none is due."""
-        claimed = self.store.claim("pin", None, secrets.token_hex(8), _LEASE, self.now()) if self.live else None
+        claimed = (
+            self.store.claim("pin", None, secrets.token_hex(8), _LEASE, self.now())
+            if self.live
+            else None
+        )
         if claimed is None:
             return False
         key, kept = claimed
@@ -108,8 +122,8 @@ class PinLetters:
     def press(self, secret: str) -> str:
         """Make and mail the new PIN, once however many press together, and give the address, masked.
 
-        LinkGone for a link used or run out. After any other error the link works again; until the mail server has
-        accepted the recipient the old PIN works.
+        LinkGone for a link used or run out. After any other error the link works again; until the
+        mail server has accepted the recipient the old PIN works.
         """
         link, key, kept = self._link(secret)
         version = secrets.token_hex(8)
@@ -122,7 +136,9 @@ class PinLetters:
             if address is None:
                 raise LibraryRefused("a borrower whose mail address is gone")
         except BrokerError:
-            self.store.put(key, Kept(dump(link), secrets.token_hex(8), kept.until), version, self.now())
+            self.store.put(
+                key, Kept(dump(link), secrets.token_hex(8), kept.until), version, self.now()
+            )
             raise
         self.store.drop(key)
         return address
@@ -130,12 +146,15 @@ class PinLetters:
     def make(self, number: str, language: str) -> str | None:
         """Make a PIN for a borrower who is logged in, mail it, and give the address, masked.
 
-        TooMany after ten an hour. None, with nothing changed, for a borrower without a mail address.
+        TooMany after ten an hour. None, with nothing changed, for a borrower without a mail
+        address.
         """
         with self._counted(number), seated(self.seats):
             return self._make(number, language)
 
-    def choose(self, number: str, pin: str, language: str) -> Literal["pin_not_four", "pin_trivial"] | None:
+    def choose(
+        self, number: str, pin: str, language: str
+    ) -> Literal["pin_not_four", "pin_trivial"] | None:
         """Set the PIN that a borrower who is logged in chose, and owe a notice of it; or say why it will not do.
 
         TooMany after ten an hour, those that will not do included.
@@ -143,14 +162,20 @@ class PinLetters:
         fault = unfit(pin, ())
         if fault:
             return fault
-        # Counted before the library is asked: one login must not have it read the same record all day.
+        # Counted before the library is asked: one login must not have it read the same record all
+        # day.
         with self._counted(number), seated(self.seats):
             fault = unfit(pin, self._borrower(number).suggested_pins())
             if fault:
                 return fault
             with pin_turn(self.store, self.pseudonyms, number, self._by(), self.now()):
                 self.library.set_pin(number, pin, self._by())
-        self._queue(Key("pin", self.pseudonyms.of("pin-notice", secrets.token_hex(16))), "notice", number, language)
+        self._queue(
+            Key("pin", self.pseudonyms.of("pin-notice", secrets.token_hex(16))),
+            "notice",
+            number,
+            language,
+        )
         return None
 
     @contextmanager
@@ -168,7 +193,12 @@ class PinLetters:
 
     def _queue(self, key: Key, what: Literal["link", "notice"], whom: str, language: str) -> None:
         now = self.now()
-        kept = Kept(dump(Owed(what, whom, language, now)), secrets.token_hex(8), now + 2 * _GIVE_UP_AFTER, now)
+        kept = Kept(
+            dump(Owed(what, whom, language, now)),
+            secrets.token_hex(8),
+            now + 2 * _GIVE_UP_AFTER,
+            now,
+        )
         # One that is queued already stands: it leads to the same letter.
         self.store.put(key, kept, None, now)
         if self.wake is not None:
@@ -183,7 +213,9 @@ class PinLetters:
                 letter.send(*self.letters.pin_changed(owed.language))
             return
         try:
-            taken = self._limits.take((MAILS_AN_HOUR, borrower.number), (MAILS_A_DAY, borrower.number))
+            taken = self._limits.take(
+                (MAILS_AN_HOUR, borrower.number), (MAILS_A_DAY, borrower.number)
+            )
         except TooMany:
             return
         try:
@@ -199,7 +231,9 @@ class PinLetters:
             self.store.put(self._key(secret), kept, None, now)
             minutes = int(LINK_LASTS.total_seconds() // 60)
             letter.send(
-                *self.letters.pin_link(language, f"{self.letters.pin_url}?link={secret}&lang={language}", minutes)
+                *self.letters.pin_link(
+                    language, f"{self.letters.pin_url}?link={secret}&lang={language}", minutes
+                )
             )
 
     def _later(self, key: Key, kept: Kept, owed: Owed) -> None:
@@ -209,7 +243,9 @@ class PinLetters:
             return
         later = replace(owed, attempts=owed.attempts + 1)
         due = now + pause(owed.attempts)
-        self.store.put(key, Kept(dump(later), secrets.token_hex(8), kept.until, due), kept.version, now)
+        self.store.put(
+            key, Kept(dump(later), secrets.token_hex(8), kept.until, due), kept.version, now
+        )
 
     def _link(self, secret: str) -> tuple[PinLink, Key, Kept]:
         key = self._key(secret)
@@ -230,7 +266,8 @@ class PinLetters:
             pin_turn(self.store, self.pseudonyms, number, deadline, self.now()),
             closing(self.mail.address(borrower.email, deadline)) as letter,
         ):
-            # The server has accepted the recipient; only now is the PIN set, and its mail follows at once.
+            # The server has accepted the recipient; only now is the PIN set, and its mail follows
+            # at once.
             pin = new_pin(borrower.suggested_pins().__contains__)
             self.library.set_pin(number, pin, deadline)
             letter.send(*self.letters.new_pin(language, pin))

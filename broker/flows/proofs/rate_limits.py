@@ -9,7 +9,8 @@ from broker.core.errors import TooMany
 from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
 
-# Each place is a counter of its own; beyond these the writes would cost more than the exactness is worth.
+# Each place is a counter of its own; beyond these the writes would cost more than the exactness is
+# worth.
 _MOST_EXACT: Final = 10
 
 
@@ -17,7 +18,8 @@ _MOST_EXACT: Final = 10
 class Limit:
     """At most ``most`` tries ``within`` a time.
 
-    Up to ten it holds for every span of that length; above, for each span that begins at a whole multiple of it.
+    Up to ten it holds for every span of that length; above, for each span that begins at a whole
+    multiple of it.
     """
 
     name: str
@@ -63,10 +65,13 @@ class Limits:
     def _taken(self, limit: Limit, who: str) -> Place | None:
         group, now = self.pseudonyms.of("limit", limit.name, who), self.now()
         if limit.most <= _MOST_EXACT:
-            # Who counts a place from nought to one has it, until it expires: no span ever holds more than there are.
+            # Who counts a place from nought to one has it, until it expires: no span ever holds
+            # more than there are.
             keys = (Key("counter", group, str(number)) for number in range(limit.most))
             until = now + limit.within
-            return next((Place(key) for key in keys if self.store.count(key, 1, until, now) == 1), None)
+            return next(
+                (Place(key) for key in keys if self.store.count(key, 1, until, now) == 1), None
+            )
         window = int(now.timestamp() // limit.within.total_seconds())
         ends = datetime.fromtimestamp((window + 1) * limit.within.total_seconds(), now.tzinfo)
         place = Place(Key("counter", group, str(window)), ends)

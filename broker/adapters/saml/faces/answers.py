@@ -61,7 +61,8 @@ class Answer:
     def codes(self) -> tuple[str, ...]:
         """Give the status codes, top first.
 
-        Read where they stand and nowhere else: KeyInfo, which no signature covers, may hold another (attacks.md row 5).
+        Read where they stand and nowhere else: KeyInfo, which no signature covers, may hold another
+        (attacks.md row 5).
         """
         found, written = self.response.find(_CODE), []
         while found is not None:
@@ -133,7 +134,9 @@ class Claim:
     def authorities(self) -> tuple[str, ...]:
         """Give the AuthenticatingAuthority chain, the one who met the person last (wayf.md section 4)."""
         path = saml("AuthnContext", "AuthenticatingAuthority")
-        return tuple(text(each) for statement in self.statements for each in statement.iterfind(path))
+        return tuple(
+            text(each) for statement in self.statements for each in statement.iterfind(path)
+        )
 
     @cached_property
     def institution(self) -> Institution | None:
@@ -159,17 +162,28 @@ def scoped(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
     if not idp_list or upstream.entity_id in idp_list:
         return configured
     wanted = {each.entity_id for each in map(upstream.institution, idp_list) if each}
-    return tuple(name for name in configured if (each := upstream.institution(name)) and each.entity_id in wanted)
+    return tuple(
+        name
+        for name in configured
+        if (each := upstream.institution(name)) and each.entity_id in wanted
+    )
 
 
 def unmarked(elements: Iterable[etree._Element]) -> bool:
     """Say whether some time in these elements lacks its Z: read in another zone, a minute becomes an hour."""
-    return not all(times.marked(each.get(name, "")) for each in elements for name in _TIMES if name in each.attrib)
+    return not all(
+        times.marked(each.get(name, ""))
+        for each in elements
+        for name in _TIMES
+        if name in each.attrib
+    )
 
 
 def foreign(issuer: etree._Element, upstream: Upstream) -> bool:
     """Say whether an Issuer is anybody but this upstream."""
-    return text(issuer) != upstream.entity_id or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
+    return (
+        text(issuer) != upstream.entity_id or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
+    )
 
 
 def future(element: etree._Element, answer: Answer) -> bool:
@@ -194,10 +208,13 @@ def refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> N
 def _clock_off(subject: Answer | Claim) -> int | None:
     """Give by how many seconds the upstream's clock is off, where it is by more than is allowed, for the log.
 
-    A true answer is made after our request and before now: an IssueInstant outside that time is another clock's.
+    A true answer is made after our request and before now: an IssueInstant outside that time is
+    another clock's.
     """
     element, answer = (
-        (subject.response, subject) if isinstance(subject, Answer) else (subject.assertion, subject.answer)
+        (subject.response, subject)
+        if isinstance(subject, Answer)
+        else (subject.assertion, subject.answer)
     )
     issued = moment(element, "IssueInstant") or answer.now
     off = max(issued - answer.now, timedelta()) + min(issued - answer.expected.sent, timedelta())

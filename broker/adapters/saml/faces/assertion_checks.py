@@ -1,13 +1,24 @@
 """Every check of the Assertion in an upstream's Response, in the style of response_checks.
 
-Sources: saml-core 2.3-2.7, saml-profiles 4.1.4, attacks.md rows 15 to 20, saml_profiles.md rows 18, 26 and 42.
+Sources: saml-core 2.3-2.7, saml-profiles 4.1.4, attacks.md rows 15 to 20, saml_profiles.md rows 18,
+26 and 42.
 """
 
 import re
 from collections.abc import Callable
 from typing import Final
 
-from broker.adapters.saml.faces.answers import Claim, foreign, future, moment, old, saml, scoped, text, unmarked
+from broker.adapters.saml.faces.answers import (
+    Claim,
+    foreign,
+    future,
+    moment,
+    old,
+    saml,
+    scoped,
+    text,
+    unmarked,
+)
 from broker.adapters.saml.gate.names import ISSUER
 from broker.core.entities import PERSISTENT, TRANSIENT
 
@@ -85,7 +96,9 @@ def _confirmation_start(claim: Claim) -> bool:
 
 def _identifiers(claim: Claim) -> bool:
     """Refuse two identifiers, one of them in the confirmation, and any that is no plain NameID (row 20)."""
-    found = [name for name in ("BaseID", "NameID", "EncryptedID") for _ in claim.subject.iter(saml(name))]
+    found = [
+        name for name in ("BaseID", "NameID", "EncryptedID") for _ in claim.subject.iter(saml(name))
+    ]
     return found not in ([], ["NameID"])
 
 
@@ -122,7 +135,9 @@ def _audience(claim: Claim) -> bool:
 
 def _unknown_condition(claim: Claim) -> bool:
     """Refuse a condition not understood here: its validity cannot be established (core 2.5.1.1)."""
-    return claim.conditions is not None and not {each.tag for each in claim.conditions} <= _CONDITIONS
+    return (
+        claim.conditions is not None and not {each.tag for each in claim.conditions} <= _CONDITIONS
+    )
 
 
 def _proxying_forbidden(claim: Claim) -> bool:
@@ -159,7 +174,9 @@ def _authenticated_later(claim: Claim) -> bool:
 
 def _authenticated_before(claim: Claim) -> bool:
     """Refuse an older authentication where a new one was demanded (saml_profiles.md row 26)."""
-    return claim.force_authn and any(at < claim.answer.expected.sent - claim.answer.skew for at in claim.instants)
+    return claim.force_authn and any(
+        at < claim.answer.expected.sent - claim.answer.skew for at in claim.instants
+    )
 
 
 def _session_ended(claim: Claim) -> bool:

@@ -23,7 +23,10 @@ def authentication(claim: Claim) -> Authentication:
     name_id = claim.subject.find(_NAME_ID)
     issued = moment(claim.assertion, "IssueInstant") or claim.answer.now
     manner = claim.answer.manner
-    ends = [issued + manner.fresh, claim.bound("NotOnOrAfter")]  # whatever it says, nobody takes it after that
+    ends = [
+        issued + manner.fresh,
+        claim.bound("NotOnOrAfter"),
+    ]  # whatever it says, nobody takes it after that
     if claim.confirmation is not None:
         ends.append(moment(claim.confirmation, "NotOnOrAfter"))
     return Authentication(
@@ -33,7 +36,9 @@ def authentication(claim: Claim) -> Authentication:
         authorities=claim.authorities,
         attributes=attributes(claim.assertion),
         authn_instant=claim.instants[0],
-        authn_context=None if manner.nsis else _authn_context(claim),  # there an attribute says it (Rules.came)
+        authn_context=None
+        if manner.nsis
+        else _authn_context(claim),  # there an attribute says it (Rules.came)
         received=claim.answer.now,
         assertion_until=min(end for end in ends if end) + manner.longer,
         name_id=text(name_id) or None,
@@ -48,7 +53,9 @@ def authentication(claim: Claim) -> Authentication:
 
 def _authn_context(claim: Claim) -> str | None:
     """Give the class, or unspecified where it says more than the institution is good for: we would vouch for it."""
-    written = " ".join(text(claim.statements[0].find(_CLASS)).split())  # an anyURI: space around it means nothing
+    written = " ".join(
+        text(claim.statements[0].find(_CLASS)).split()
+    )  # an anyURI: space around it means nothing
     cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
     least = said(written)
     return UNSPECIFIED_CLASS if least and least > cap else written or None

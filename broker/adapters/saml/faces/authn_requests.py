@@ -1,6 +1,7 @@
 """Reads a service's AuthnRequest once its sender is sure: what is asked, and whether it can be answered at all.
 
-Sources: saml-core 3.4.1, saml-profiles 4.1.4.1, attacks.md rows 24 to 27, saml_profiles.md rows 24-28, 35-37, 40, 42.
+Sources: saml-core 3.4.1, saml-profiles 4.1.4.1, attacks.md rows 24 to 27, saml_profiles.md rows
+24-28, 35-37, 40, 42.
 """
 
 from collections.abc import Callable
@@ -27,7 +28,8 @@ from broker.core.errors import (
 )
 from broker.core.transaction import SKEW, AuthnRequest
 
-# A person may leave the service's page with its form standing for a while; a bookmark of it is too old.
+# A person may leave the service's page with its form standing for a while; a bookmark of it is too
+# old.
 FRESH: Final = timedelta(minutes=5)
 # More than that is no federation but a loop.
 _MOST_HOPS: Final = 10
@@ -102,7 +104,9 @@ def _issued_long_ago(question: Question) -> bool:
 
 def _acs_twice(question: Question) -> bool:
     """Refuse an ACS by index and by URL at once: they exclude each other (core 3.4.1)."""
-    return {"AssertionConsumerServiceURL", "AssertionConsumerServiceIndex"} <= set(question.root.attrib)
+    return {"AssertionConsumerServiceURL", "AssertionConsumerServiceIndex"} <= set(
+        question.root.attrib
+    )
 
 
 def _acs(question: Question) -> bool:
@@ -130,7 +134,9 @@ def acs(question: Question) -> str | None:
     if url is not None:
         return next((each.location for each in registered if each.location == url), None)
     if index is not None:
-        return next((each.location for each in registered if str(each.index) == index.strip()), None)
+        return next(
+            (each.location for each in registered if str(each.index) == index.strip()), None
+        )
     return question.descriptor.default_acs.location
 
 
@@ -150,7 +156,10 @@ def _name_id(question: Question) -> Status | None:
     if policy is None:
         return None
     known = policy.get("Format", UNSPECIFIED) in _FORMATS
-    own = policy.get("SPNameQualifier", question.descriptor.entity_id) == question.descriptor.entity_id
+    own = (
+        policy.get("SPNameQualifier", question.descriptor.entity_id)
+        == question.descriptor.entity_id
+    )
     return None if known and own else INVALID_NAME_ID_POLICY
 
 
@@ -168,14 +177,26 @@ def _proxies(question: Question) -> Status | None:
 
 def _loop(question: Question) -> Status | None:
     """Refuse a request that has come through ourselves (row 42)."""
-    return None if question.own.isdisjoint(question.texts("Scoping", "RequesterID")) else REQUEST_DENIED
+    return (
+        None
+        if question.own.isdisjoint(question.texts("Scoping", "RequesterID"))
+        else REQUEST_DENIED
+    )
 
 
 def _sizes(question: Question) -> Status | None:
     """Keep little: a transaction is stored for anybody who writes a request, and the store is not theirs to fill."""
-    listed = [each.get("ProviderID", "") for each in question.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))]
+    listed = [
+        each.get("ProviderID", "")
+        for each in question.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))
+    ]
     wanted = [text(each) for each in question.root.iterfind(f"{_p('RequestedAuthnContext')}/*")]
-    names = [question.root.get("ID", ""), *listed, *wanted, *question.texts("Scoping", "RequesterID")]
+    names = [
+        question.root.get("ID", ""),
+        *listed,
+        *wanted,
+        *question.texts("Scoping", "RequesterID"),
+    ]
     many = len(listed) > _MOST_LISTED or len(wanted) > _MOST_LISTED
     return REQUEST_UNSUPPORTED if many or any(len(each) > _LONGEST_NAME for each in names) else None
 
@@ -194,12 +215,16 @@ LIMITS: Final[dict[str, Callable[[Question], Status | None]]] = {
 def read(question: Question, relay_state: str | None) -> AuthnRequest:
     """Give the request in the core's words.
 
-    ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: nobody may be answered. ``RequestRefused`` of LIMITS, with
-    the request in it: the service is told at its ACS.
+    ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: nobody may be answered.
+    ``RequestRefused`` of LIMITS, with the request in it: the service is told at its ACS.
     """
     for name, offends in REQUEST_CHECKS.items():
         if offends(question):
-            ahead = round((question.issued - question.now).total_seconds()) if name == "issued_later" else None
+            ahead = (
+                round((question.issued - question.now).total_seconds())
+                if name == "issued_later"
+                else None
+            )
             raise MessageRefused(f"request.{name}", clock_off=ahead)
     request = _request(question, relay_state)
     for name, limit in LIMITS.items():
@@ -225,7 +250,8 @@ def _request(question: Question, relay_state: str | None) -> AuthnRequest:
         authn_contexts=tuple(text(each) for each in refs),
         comparison="exact" if authn_contexts is None else authn_contexts.get("Comparison", "exact"),
         idp_list=tuple(
-            each.get("ProviderID", "") for each in question.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))
+            each.get("ProviderID", "")
+            for each in question.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))
         ),
         requester_ids=question.texts("Scoping", "RequesterID"),
         proxy_count=_proxy_count(question),

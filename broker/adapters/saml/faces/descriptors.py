@@ -30,7 +30,8 @@ _LANGUAGES: Final = ("en", "da")
 class Front:
     """How a face presents itself: names and addresses in both languages, and whom peers write to.
 
-    ``error_url`` is a page of ours that helps a person whom a service could not let in (REFEDS errorURL), if any.
+    ``error_url`` is a page of ours that helps a person whom a service could not let in (REFEDS
+    errorURL), if any.
     """
 
     base_url: str
@@ -47,8 +48,8 @@ class Front:
 def idp(front: Front, keys: FaceKeys, scopes: Iterable[str], now: datetime) -> bytes:
     """Give the signed descriptor of the face that services see.
 
-    ``scopes`` are those of every upstream institution: services drop values of a scope that is not published
-    (interop.md). Sources: saml-metadata 2.4, saml_profiles.md rows 7-10.
+    ``scopes`` are those of every upstream institution: services drop values of a scope that is not
+    published (interop.md). Sources: saml-metadata 2.4, saml_profiles.md rows 7-10.
     """
     scoped = [shibmd.Scope(regexp="false", text=each) for each in sorted(set(scopes))]
     sso = identity_provider.sso(front.base_url)
@@ -59,7 +60,9 @@ def idp(front: Front, keys: FaceKeys, scopes: Iterable[str], now: datetime) -> b
         key_descriptor=_keys(keys, _GCM),
         single_logout_service=_slo(single_logout.service_side(front.base_url)),
         name_id_format=[md.NameIDFormat(text=each) for each in (PERSISTENT, TRANSIENT)],
-        single_sign_on_service=[md.SingleSignOnService(binding=each, location=sso) for each in (REDIRECT, POST)],
+        single_sign_on_service=[
+            md.SingleSignOnService(binding=each, location=sso) for each in (REDIRECT, POST)
+        ],
     )
     return _signed(_entity(front, now, idpsso_descriptor=role), keys)
 
@@ -67,8 +70,8 @@ def idp(front: Front, keys: FaceKeys, scopes: Iterable[str], now: datetime) -> b
 def sp(upstream: Upstream, front: Front, keys: FaceKeys, now: datetime) -> bytes:
     """Give the signed descriptor of our face toward one upstream; AES-CBC is offered to one that needs it only.
 
-    A hub takes the NameID format from here, since our requests name none (saml_profiles.md row 13): transient, unless
-    the profile wants the persistent one.
+    A hub takes the NameID format from here, since our requests name none (saml_profiles.md row 13):
+    transient, unless the profile wants the persistent one.
     """
     formats = (TRANSIENT,) if upstream.profile == "wayf" else (PERSISTENT, TRANSIENT)
     acs = service_provider.acs(front.base_url, upstream.name)
@@ -84,7 +87,9 @@ def sp(upstream: Upstream, front: Front, keys: FaceKeys, now: datetime) -> bytes
             md.AssertionConsumerService(binding=POST, location=acs, index="0", is_default="true")
         ],
     )
-    return _signed(_entity(front, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role), keys)
+    return _signed(
+        _entity(front, now, entity_id=upstream.sp_entity_id, spsso_descriptor=role), keys
+    )
 
 
 def _slo(location: str) -> list[md.SingleLogoutService]:
@@ -93,13 +98,16 @@ def _slo(location: str) -> list[md.SingleLogoutService]:
 
 def _entity(front: Front, now: datetime, **role: Any) -> md.EntityDescriptor:
     digests = [algsupport.DigestMethod(algorithm=each) for each in sorted(shape.DIGEST_METHODS)]
-    # RSA-SHA256 first: mod_shib signs with the first that it knows (interop.md), and SHA-1 is not among them.
+    # RSA-SHA256 first: mod_shib signs with the first that it knows (interop.md), and SHA-1 is not
+    # among them.
     methods = sorted(shape.SIGNATURE_METHODS, key=lambda each: (each != shape.RSA_SHA256, each))
     return md.EntityDescriptor(
         id=f"_{secrets.token_hex(16)}",
         valid_until=times.write(now + VALID_FOR),
         cache_duration=f"PT{CACHED_FOR // timedelta(hours=1)}H",
-        extensions=_extensions(*digests, *(algsupport.SigningMethod(algorithm=each) for each in methods)),
+        extensions=_extensions(
+            *digests, *(algsupport.SigningMethod(algorithm=each) for each in methods)
+        ),
         organization=md.Organization(
             organization_name=_texts(md.OrganizationName, front.organization),
             organization_display_name=_texts(md.OrganizationDisplayName, front.organization),
@@ -107,7 +115,8 @@ def _entity(front: Front, now: datetime, **role: Any) -> md.EntityDescriptor:
         ),
         contact_person=[
             md.ContactPerson(
-                contact_type="technical", email_address=[md.EmailAddress(text=f"mailto:{front.technical_contact}")]
+                contact_type="technical",
+                email_address=[md.EmailAddress(text=f"mailto:{front.technical_contact}")],
             )
         ],
         **{"entity_id": front.entity_id, **role},
@@ -127,11 +136,16 @@ def _texts(kind: Any, text: Text | None) -> list[Any]:
 
 
 def _extensions(*elements: Any) -> md.Extensions:
-    return md.Extensions(extension_elements=[element_to_extension_element(each) for each in elements])
+    return md.Extensions(
+        extension_elements=[element_to_extension_element(each) for each in elements]
+    )
 
 
 def _keys(keys: FaceKeys, contents: Iterable[str]) -> list[md.KeyDescriptor]:
-    signing = [md.KeyDescriptor(use="signing", key_info=_key_info(each)) for each in keys.signing_certificates]
+    signing = [
+        md.KeyDescriptor(use="signing", key_info=_key_info(each))
+        for each in keys.signing_certificates
+    ]
     encryption = md.KeyDescriptor(
         use="encryption",
         key_info=_key_info(keys.encryption_certificate),
@@ -143,7 +157,9 @@ def _keys(keys: FaceKeys, contents: Iterable[str]) -> list[md.KeyDescriptor]:
 def _key_info(certificate: bytes) -> xmldsig.KeyInfo:
     der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
     return xmldsig.KeyInfo(
-        x509_data=xmldsig.X509Data(x509_certificate=xmldsig.X509Certificate(text=base64.b64encode(der).decode()))
+        x509_data=xmldsig.X509Data(
+            x509_certificate=xmldsig.X509Certificate(text=base64.b64encode(der).decode())
+        )
     )
 
 

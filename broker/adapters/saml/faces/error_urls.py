@@ -13,7 +13,9 @@ _PARTS: Final = {"code": "CODE", "ts": "TS", "rp": "RP", "tid": "TID", "ctx": "C
 
 def published(base_url: str) -> str:
     """Give the address of our page, with the placeholders that services fill in."""
-    return f"{base_url}/error?" + "&".join(f"{name}=ERRORURL_{part}" for name, part in _PARTS.items())
+    return f"{base_url}/error?" + "&".join(
+        f"{name}=ERRORURL_{part}" for name, part in _PARTS.items()
+    )
 
 
 def filled(template: str, given: Mapping[str, str], at: datetime) -> str:

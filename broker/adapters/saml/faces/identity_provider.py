@@ -19,13 +19,21 @@ from broker.adapters.saml.metadata.metadata import Source
 from broker.adapters.saml.metadata.roles import ServiceDescriptor
 from broker.core.attributes import AttributeMap
 from broker.core.entities import Service
-from broker.core.errors import INVALID_NAME_ID_POLICY, SUCCESS, BrokerError, MessageRefused, RequestRefused, Status
+from broker.core.errors import (
+    INVALID_NAME_ID_POLICY,
+    SUCCESS,
+    BrokerError,
+    MessageRefused,
+    RequestRefused,
+    Status,
+)
 from broker.core.ports import PostForm
 from broker.core.release import Disclosure
 from broker.core.sessions import NameID
 from broker.core.transaction import Authentication, AuthnRequest, Issued
 
-# A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is known.
+# A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
+# known.
 BOUNDS: Final = gate.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 
 
@@ -72,21 +80,26 @@ class IdentityProviderFace:
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since nobody is known to answer to.
-        ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4, saml-core 3.4.1.
+        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since nobody is known to
+        answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
+        saml-core 3.4.1.
         """
         message = bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
         root, service, descriptor = self._sender(message.xml, now)
         if message.signed:
             signed = message.signed
             signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, descriptor.keys)
-        return self._read(root, service, descriptor, message.relay_state, now, signed=message.signed is not None)
+        return self._read(
+            root, service, descriptor, message.relay_state, now, signed=message.signed is not None
+        )
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
         """Verify an AuthnRequest that came by HTTP-POST, from the form's pairs; errors as ``read_redirect``."""
         names = [name for name, _ in fields]
         if names.count("SAMLRequest") != 1 or len(set(names)) != len(names):
-            raise MessageRefused("request.fields")  # which of two is verified and which is read would differ
+            raise MessageRefused(
+                "request.fields"
+            )  # which of two is verified and which is read would differ
         form = dict(fields)
         state = bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
         xml = bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
@@ -94,26 +107,39 @@ class IdentityProviderFace:
         return self._read(root, service, descriptor, state, now, signed=False)
 
     def respond(
-        self, request: AuthnRequest, disclosure: Disclosure, authentication: Authentication, issued: Issued
+        self,
+        request: AuthnRequest,
+        disclosure: Disclosure,
+        authentication: Authentication,
+        issued: Issued,
     ) -> PostForm:
         """Write the Response with exactly what ``disclosure`` holds; the same for the same ``issued``.
 
-        It and the Assertion are signed, and the Assertion encrypted where the service publishes a key.
-        ``RequestRefused`` where the service asked for another NameID format than the policy gives. ``BrokerError``
-        where the ACS is no longer registered, or another's disclosure is given, and as ``writing.assertion``.
+        It and the Assertion are signed, and the Assertion encrypted where the service publishes a
+        key. ``RequestRefused`` where the service asked for another NameID format than the policy
+        gives. ``BrokerError`` where the ACS is no longer registered, or another's disclosure is
+        given, and as ``writing.assertion``.
         """
         service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
             raise BrokerError("what was shown was for another service or ACS")
         if request.name_id_format not in {None, disclosure.name_id_format}:
-            raise RequestRefused(INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request)
+            raise RequestRefused(
+                INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request
+            )
         assertable = writing.Assertable(self.entity_id, request, disclosure, authentication, issued)
         certificate = descriptor.encryption
-        response = _tree(writing.response(self.entity_id, request, issued.response, issued.at, SUCCESS))
+        response = _tree(
+            writing.response(self.entity_id, request, issued.response, issued.at, SUCCESS)
+        )
         attribute_map = self.maps[service.attribute_map]
-        assertion = _tree(writing.assertion(assertable, attribute_map, sealed=certificate is not None))
+        assertion = _tree(
+            writing.assertion(assertable, attribute_map, sealed=certificate is not None)
+        )
         if certificate is None:
-            response.append(assertion)  # before it is signed: it takes on the prefixes of where it stands
+            response.append(
+                assertion
+            )  # before it is signed: it takes on the prefixes of where it stands
             signature.sign(assertion, self.key, descriptor.signing)
         else:
             signature.sign(assertion, self.key, descriptor.signing)
@@ -124,21 +150,31 @@ class IdentityProviderFace:
         """Give the NameID under which the assertion of ``issued`` names the person."""
         return writing.subject(self.entity_id, request, disclosure, issued)
 
-    def refuse(self, request: AuthnRequest, status: Status, response_id: str, now: datetime) -> PostForm:
+    def refuse(
+        self, request: AuthnRequest, status: Status, response_id: str, now: datetime
+    ) -> PostForm:
         """Write the signed error Response to the request's ACS; ``BrokerError`` where that is no longer registered."""
         _, descriptor = self._service(request, now)
         response = _tree(writing.response(self.entity_id, request, response_id, now, status))
         return self._form(response, request, descriptor.signing)
 
-    def _sender(self, xml: bytes, now: datetime) -> tuple[etree._Element, Service, ServiceDescriptor]:
+    def _sender(
+        self, xml: bytes, now: datetime
+    ) -> tuple[etree._Element, Service, ServiceDescriptor]:
         root = gate.parse(xml, AUTHN_REQUEST, BOUNDS)
         issuer = root.find(ISSUER)
         service = self.services.get(text(issuer))
-        if issuer is None or service is None or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
+        if (
+            issuer is None
+            or service is None
+            or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
+        ):
             raise MessageRefused("request.unknown_service")
         descriptor = self.metadata.current.service(service.entity_id, now)
         if descriptor is None:
-            raise MessageRefused("request.no_metadata")  # it ran out, or its federation took it back
+            raise MessageRefused(
+                "request.no_metadata"
+            )  # it ran out, or its federation took it back
         return root, service, descriptor
 
     def _read(
@@ -154,7 +190,9 @@ class IdentityProviderFace:
         if root.find(SIGNATURE) is not None:
             signature.verify(root, descriptor.keys)
             signed = True
-        question = Question(root, service.name, descriptor, signed, sso(self.base_url), self.own, now)
+        question = Question(
+            root, service.name, descriptor, signed, sso(self.base_url), self.own, now
+        )
         return authn_requests.read(question, relay_state)
 
     def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:

@@ -44,7 +44,11 @@ class Logging:
     @property
     def identifiers(self) -> list[etree._Element]:
         """Give what names the principal, however it does."""
-        return [each for each in self.root if etree.QName(each).localname in {"NameID", "EncryptedID", "BaseID"}]
+        return [
+            each
+            for each in self.root
+            if etree.QName(each).localname in {"NameID", "EncryptedID", "BaseID"}
+        ]
 
 
 def _version(logging: Logging) -> bool:
@@ -101,7 +105,12 @@ LOGOUT_RESPONSE_CHECKS: Final = {**_BOTH, "unsolicited": _unsolicited}
 
 
 def read_request(
-    logging: Logging, peer: Peer, relay_state: str | None, keys: encryption.DecryptionKeys, *, cbc: bool
+    logging: Logging,
+    peer: Peer,
+    relay_state: str | None,
+    keys: encryption.DecryptionKeys,
+    *,
+    cbc: bool,
 ) -> LogoutRequest:
     """Give the request in the core's words; MessageRefused ``logout.<check>``, or the decryption's."""
     _refuse(LOGOUT_REQUEST_CHECKS, logging)
@@ -138,7 +147,9 @@ def _refuse(table: dict[str, Callable[[Logging], bool]], logging: Logging) -> No
             raise MessageRefused(f"logout.{name}")
 
 
-def request(issuer: str, destination: str, participant: Participant, name: str, now: datetime) -> etree._Element:
+def request(
+    issuer: str, destination: str, participant: Participant, name: str, now: datetime
+) -> etree._Element:
     """Write the LogoutRequest to a participant: the NameID and every SessionIndex exactly as they were (row 23)."""
     message = samlp.LogoutRequest(
         id=name,

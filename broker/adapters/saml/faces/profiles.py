@@ -13,9 +13,10 @@ from broker.core.transaction import SKEW
 class Manner:
     """One profile's manner.
 
-    ``skew`` is how far clocks may differ, ``fresh`` how long beyond that a Response may lie before it comes.
-    ``hub``: institutions stand behind it. ``nsis``: it is asked for NSIS levels and for a person, and says the level
-    in an attribute. ``strict``: one encrypted Assertion, signed itself, with one AttributeStatement and a NameID.
+    ``skew`` is how far clocks may differ, ``fresh`` how long beyond that a Response may lie before
+    it comes. ``hub``: institutions stand behind it. ``nsis``: it is asked for NSIS levels and for a
+    person, and says the level in an attribute. ``strict``: one encrypted Assertion, signed itself,
+    with one AttributeStatement and a NameID.
     """
 
     skew: timedelta = SKEW
@@ -31,8 +32,8 @@ class Manner:
 
 
 _PLAIN: Final = Manner()
-# OIO-GE-01 allows three to five minutes; the reference implementation of the profile takes five, and a Response that
-# is older for none (nemid.md).
+# OIO-GE-01 allows three to five minutes; the reference implementation of the profile takes five,
+# and a Response that is older for none (nemid.md).
 MANNERS: Final[Mapping[Profile, Manner]] = {
     "wayf": Manner(hub=True),
     "saml": _PLAIN,

@@ -1,6 +1,7 @@
 """Every check of an upstream's Response beyond gate and signature: one small function each, which says if it offends.
 
-Sources: saml-core 3.2, saml-profiles 4.1.4, attacks.md rows 15 to 19, saml_profiles.md rows 17 and 18.
+Sources: saml-core 3.2, saml-profiles 4.1.4, attacks.md rows 15 to 19, saml_profiles.md rows 17 and
+18.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,13 @@ from broker.adapters.saml.faces.authentications import authentication
 from broker.adapters.saml.faces.profiles import manner
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
 from broker.adapters.saml.gate import bindings, encryption, gate, signature, times
-from broker.adapters.saml.gate.names import ASSERTION, ENCRYPTED_ASSERTION, POST, RESPONSE, SIGNATURE
+from broker.adapters.saml.gate.names import (
+    ASSERTION,
+    ENCRYPTED_ASSERTION,
+    POST,
+    RESPONSE,
+    SIGNATURE,
+)
 from broker.adapters.saml.keys.keys import FaceKeys
 from broker.adapters.saml.metadata.metadata import Source
 from broker.core.entities import Upstream
@@ -56,7 +62,13 @@ class ServiceProviderFace:
 
     @classmethod
     def of(
-        cls, base_url: str, keys: FaceKeys, metadata: Source, *, upstreams: Mapping[str, Upstream], idp_entity_id: str
+        cls,
+        base_url: str,
+        keys: FaceKeys,
+        metadata: Source,
+        *,
+        upstreams: Mapping[str, Upstream],
+        idp_entity_id: str,
     ) -> "ServiceProviderFace":
         """Load the face's keys; ``idp_entity_id`` is our other face's, by which a loop is known."""
         return cls(
@@ -71,15 +83,17 @@ class ServiceProviderFace:
     def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
         """Give the URL that carries our signed AuthnRequest, with what the service asked carried through.
 
-        No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where the service's
-        IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no metadata in force. Sources:
-        saml-core 3.4.1, saml_profiles.md rows 12-15 and 35-37.
+        No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where
+        the service's IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no
+        metadata in force. Sources: saml-core 3.4.1, saml_profiles.md rows 12-15 and 35-37.
         """
         peers = self.metadata.current
         party = peers.party(self.upstreams[upstream])
         descriptor = peers.upstream(party.entity_id, now)
         if descriptor is None:
-            raise RequestRefused(NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request)
+            raise RequestRefused(
+                NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request
+            )
         sso = descriptor.sso
         message = samlp.AuthnRequest(
             id=request_id,
@@ -99,7 +113,9 @@ class ServiceProviderFace:
             sso, "SAMLRequest", message.to_string(), None, self.key, by=descriptor.signing.method
         )
 
-    def error_url(self, upstream: str, code: str, reference: str, names: str, now: datetime) -> str | None:
+    def error_url(
+        self, upstream: str, code: str, reference: str, names: str, now: datetime
+    ) -> str | None:
         """Give the page where an upstream helps its own, filled in; None where its metadata names none (row 50)."""
         party = self.upstreams[upstream]
         found = self.metadata.current.upstream(party.entity_id, now)
@@ -108,16 +124,21 @@ class ServiceProviderFace:
         given = {"CODE": code, "RP": party.sp_entity_id, "TID": reference, "CTX": names}
         return error_urls.filled(found.error_url, given, now)
 
-    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[object, str]:
+    def in_response_to(
+        self, upstream: str, fields: Sequence[tuple[str, str]]
+    ) -> tuple[object, str]:
         """Give the Response, past the gate, and the request that it says it answers; nothing of it is trusted yet.
 
-        ``MessageRefused``: ``response.unknown_upstream``, ``response.fields``, ``response.unsolicited``, or the gate's.
+        ``MessageRefused``: ``response.unknown_upstream``, ``response.fields``,
+        ``response.unsolicited``, or the gate's.
         """
         if upstream not in self.upstreams:
             raise MessageRefused("response.unknown_upstream")
         names = [name for name, _ in fields]
         if names.count("SAMLResponse") != 1 or len(set(names)) != len(names):
-            raise MessageRefused("response.fields")  # which of two is looked up and which is read would differ
+            raise MessageRefused(
+                "response.fields"
+            )  # which of two is looked up and which is read would differ
         root = gate.parse(bindings.decode_post(dict(fields)["SAMLResponse"]), RESPONSE)
         answered = root.get("InResponseTo")
         if not answered:
@@ -136,16 +157,20 @@ class ServiceProviderFace:
     ) -> Received:
         """Verify a Response in full: gate, signatures by this upstream's keys only, then every check of both tables.
 
-        ``idp_list`` is the service's own (an answer by an institution it left out is refused). ``MessageRefused`` names
-        the check that failed. An error status is an UpstreamRefusal, signed or not: some sign none (interop.md).
+        ``idp_list`` is the service's own (an answer by an institution it left out is refused).
+        ``MessageRefused`` names the check that failed. An error status is an UpstreamRefusal,
+        signed or not: some sign none (interop.md).
         """
         peers = self.metadata.current
         party = peers.party(self.upstreams[upstream])
         descriptor = peers.upstream(party.entity_id, now)
         if descriptor is None:
-            raise MessageRefused("response.no_metadata")  # it ran out, or its federation took it back
+            raise MessageRefused(
+                "response.no_metadata"
+            )  # it ran out, or its federation took it back
         keys = descriptor.keys
-        # An element is one that ``in_response_to`` let through the gate: parsed once, read from the same tree.
+        # An element is one that ``in_response_to`` let through the gate: parsed once, read from the
+        # same tree.
         root = _opened(message)
         whole = root.find(SIGNATURE) is not None
         if whole:
@@ -153,8 +178,12 @@ class ServiceProviderFace:
         answer = Answer(root, party, acs(self.base_url, upstream), expected, now)
         refuse(RESPONSE_CHECKS, answer)
         if not answer.succeeded:
-            until = (moment(root, "IssueInstant") or now) + answer.manner.fresh + answer.manner.longer
-            return Received(UpstreamRefusal(upstream, _refusal(answer.codes)), root.get("ID", ""), until)
+            until = (
+                (moment(root, "IssueInstant") or now) + answer.manner.fresh + answer.manner.longer
+            )
+            return Received(
+                UpstreamRefusal(upstream, _refusal(answer.codes)), root.get("ID", ""), until
+            )
         assertion = self._assertion(root, party)
         _verify(assertion, keys, party, covered=whole)
         claim = Claim(assertion, answer, self.own, force_authn or party.force_authn, idp_list)
@@ -181,7 +210,11 @@ def _opened(message: object) -> etree._Element:
 
 
 def _verify(
-    assertion: etree._Element, keys: tuple[signature.VerifyKey, ...], party: Upstream, *, covered: bool
+    assertion: etree._Element,
+    keys: tuple[signature.VerifyKey, ...],
+    party: Upstream,
+    *,
+    covered: bool,
 ) -> None:
     """Demand a signature over the very element that will be read; NemLog-in signs the Assertion itself (nemid.md)."""
     if assertion.find(SIGNATURE) is not None:
@@ -216,9 +249,15 @@ def _scoping(party: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
         return None  # whom we ask for is no matter of the national eID's (saml_profiles.md row 36)
     scoping = samlp.Scoping()
     if hub:
-        scoping.idp_list = samlp.IDPList(idp_entry=[samlp.IDPEntry(provider_id=each) for each in institutions])
+        scoping.idp_list = samlp.IDPList(
+            idp_entry=[samlp.IDPEntry(provider_id=each) for each in institutions]
+        )
     # A sign-up is an errand of our own: no service asked.
-    chain = (*request.requester_ids, request.entity_id) if party.requester_id and request.entity_id else ()
+    chain = (
+        (*request.requester_ids, request.entity_id)
+        if party.requester_id and request.entity_id
+        else ()
+    )
     if chain:
         scoping.requester_id = [samlp.RequesterID(text=each) for each in chain]
     if request.proxy_count is not None:

@@ -24,7 +24,10 @@ from broker.core.transaction import SKEW
 
 # A real one has two kilobytes, and an encrypted NameID four.
 BOUNDS: Final = gate.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
-_ROOTS: Final[Mapping[bindings.Message, str]] = {"SAMLRequest": LOGOUT_REQUEST, "SAMLResponse": LOGOUT_RESPONSE}
+_ROOTS: Final[Mapping[bindings.Message, str]] = {
+    "SAMLRequest": LOGOUT_REQUEST,
+    "SAMLResponse": LOGOUT_RESPONSE,
+}
 
 
 def service_side(base_url: str) -> str:
@@ -48,7 +51,9 @@ class _Own:
 
 def _own(entity_id: str, keys: FaceKeys) -> _Own:
     signing = signature.SigningKey.of(keys.signing.private, keys.signing.certificate)
-    return _Own(entity_id, signing, encryption.DecryptionKeys.of(each.private for each in keys.decryption))
+    return _Own(
+        entity_id, signing, encryption.DecryptionKeys.of(each.private for each in keys.decryption)
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -77,21 +82,27 @@ class SingleLogout:
         sps = {name: _own(each.sp_entity_id, ring.sp) for name, each in upstreams.items()}
         return cls(base_url, _own(idp_entity_id, ring.idp), sps, metadata, services, upstreams)
 
-    def read_redirect(self, upstream: str | None, query: str, now: datetime) -> LogoutRequest | LogoutResponse:
+    def read_redirect(
+        self, upstream: str | None, query: str, now: datetime
+    ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused``: ``gate.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks of
-        ``logout_messages``. The signature is the query's, always: one within the message is not looked at, and
-        does not stand in for it (saml-bindings 3.4.4.1, attacks.md row 29).
+        ``MessageRefused``: ``gate.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
+        of ``logout_messages``. The signature is the query's, always: one within the message is not
+        looked at, and does not stand in for it (saml-bindings 3.4.4.1, attacks.md row 29).
         """
-        kind: bindings.Message = "SAMLResponse" if "&SAMLResponse=" in f"&{query}" else "SAMLRequest"
+        kind: bindings.Message = (
+            "SAMLResponse" if "&SAMLResponse=" in f"&{query}" else "SAMLRequest"
+        )
         message = bindings.inflate_redirect(query, kind, BOUNDS.octets)
         root = gate.parse(message.xml, _ROOTS[kind], BOUNDS)
         peer = self._peer(upstream, root)
         if message.signed is None:
             raise MessageRefused("logout.unsigned")
         signed = message.signed
-        signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, self._descriptor(peer, now).keys)
+        signature.verify_bytes(
+            signed.octets, signed.signature, signed.sigalg, self._descriptor(peer, now).keys
+        )
         return self._read(kind, root, peer, message.relay_state, now)
 
     def read_post(
@@ -101,10 +112,14 @@ class SingleLogout:
         names = [name for name, _ in fields]
         kinds: list[bindings.Message] = [each for each in _ROOTS if each in names]
         if len(kinds) != 1 or len(set(names)) != len(names):
-            raise MessageRefused("logout.fields")  # which of two is verified and which is read would differ
+            raise MessageRefused(
+                "logout.fields"
+            )  # which of two is verified and which is read would differ
         form, kind = dict(fields), kinds[0]
         state = bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
-        root = gate.parse(bindings.decode_post(form[kind], longest=BOUNDS.octets), _ROOTS[kind], BOUNDS)
+        root = gate.parse(
+            bindings.decode_post(form[kind], longest=BOUNDS.octets), _ROOTS[kind], BOUNDS
+        )
         peer = self._peer(upstream, root)
         if root.find(SIGNATURE) is None:
             raise MessageRefused("logout.unsigned")
@@ -118,10 +133,14 @@ class SingleLogout:
         if endpoint is None:
             raise MessageRefused("logout.no_endpoint")  # metadata has lost it since
         own = self._side(participant.peer)
-        made = logout_messages.request(own.entity_id, endpoint.location, participant, request_id, now)
+        made = logout_messages.request(
+            own.entity_id, endpoint.location, participant, request_id, now
+        )
         return _leaving(made, "SAMLRequest", endpoint.location, own.key, descriptor)
 
-    def respond(self, request: LogoutRequest, response_id: str, status: Status, now: datetime) -> str | PostForm | None:
+    def respond(
+        self, request: LogoutRequest, response_id: str, status: Status, now: datetime
+    ) -> str | PostForm | None:
         """Give the URL or the form that takes our signed LogoutResponse to the one place that is the asker's own.
 
         None where its metadata names none. RelayState goes back verbatim, and nowhere else.
@@ -131,8 +150,12 @@ class SingleLogout:
         if endpoint is None:
             return None
         own, to = self._side(request.peer), endpoint.response
-        made = logout_messages.response(own.entity_id, to, request.id, response_id, status=status, now=now)
-        return _leaving(made, "SAMLResponse", to, own.key, descriptor, relay_state=request.relay_state)
+        made = logout_messages.response(
+            own.entity_id, to, request.id, response_id, status=status, now=now
+        )
+        return _leaving(
+            made, "SAMLResponse", to, own.key, descriptor, relay_state=request.relay_state
+        )
 
     def reaches(self, peer: Peer, now: datetime) -> bool:
         """Say whether a peer has an endpoint, and keys by which its answer could be believed."""
@@ -149,7 +172,9 @@ class SingleLogout:
             raise MessageRefused("logout.unknown_peer")
         name = text(issuer)
         if upstream is None:
-            found = next((each.name for each in self.services.values() if each.entity_id == name), None)
+            found = next(
+                (each.name for each in self.services.values() if each.entity_id == name), None
+            )
             if found:
                 return Peer("service", found)
         elif upstream in self.upstreams and self.upstreams[upstream].entity_id == name:
@@ -157,15 +182,24 @@ class SingleLogout:
         raise MessageRefused("logout.unknown_peer")
 
     def _read(
-        self, kind: bindings.Message, root: etree._Element, peer: Peer, relay_state: str | None, now: datetime
+        self,
+        kind: bindings.Message,
+        root: etree._Element,
+        peer: Peer,
+        relay_state: str | None,
+        now: datetime,
     ) -> LogoutRequest | LogoutResponse:
         up = peer.side == "upstream"
         address = upstream_side(self.base_url, peer.name) if up else service_side(self.base_url)
-        logging = Logging(root, address, now, manner(self.upstreams[peer.name]).skew if up else SKEW)
+        logging = Logging(
+            root, address, now, manner(self.upstreams[peer.name]).skew if up else SKEW
+        )
         if kind == "SAMLResponse":
             return logout_messages.read_response(logging, peer)
         cbc = up and self.upstreams[peer.name].cbc
-        return logout_messages.read_request(logging, peer, relay_state, self._side(peer).decryption, cbc=cbc)
+        return logout_messages.read_request(
+            logging, peer, relay_state, self._side(peer).decryption, cbc=cbc
+        )
 
     def _side(self, peer: Peer) -> _Own:
         return self.idp if peer.side == "service" else self.sps[peer.name]
@@ -193,7 +227,14 @@ def _leaving(
 ) -> str | PostForm:
     if descriptor.logout and descriptor.logout.binding == "redirect":
         return bindings.redirect_url(
-            to, kind, etree.tostring(root, encoding="utf-8"), relay_state, key, by=descriptor.signing.method
+            to,
+            kind,
+            etree.tostring(root, encoding="utf-8"),
+            relay_state,
+            key,
+            by=descriptor.signing.method,
         )
     signature.sign(root, key, descriptor.signing)
-    return PostForm(to, bindings.post_fields(etree.tostring(root, encoding="utf-8"), kind, relay_state))
+    return PostForm(
+        to, bindings.post_fields(etree.tostring(root, encoding="utf-8"), kind, relay_state)
+    )

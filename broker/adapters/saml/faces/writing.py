@@ -20,7 +20,8 @@ from broker.core.transaction import Authentication, AuthnRequest, Issued
 STARTS_BEFORE: Final = timedelta(seconds=60)
 LIVES: Final = timedelta(minutes=5)
 LONGEST_SESSION: Final = timedelta(hours=8)
-# eduPersonTargetedID: its value is a NameID, and mod_shib silently drops one that is a text (interop.md).
+# eduPersonTargetedID: its value is a NameID, and mod_shib silently drops one that is a text
+# (interop.md).
 _TARGETED_ID: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"
 
 
@@ -35,7 +36,9 @@ class Assertable:
     issued: Issued
 
 
-def response(issuer: str, request: AuthnRequest, name: str, at: datetime, status: Status) -> samlp.Response:
+def response(
+    issuer: str, request: AuthnRequest, name: str, at: datetime, status: Status
+) -> samlp.Response:
     """Give a Response to ``request`` without an assertion; a status carries no message, least of all an upstream's."""
     second = samlp.StatusCode(value=status.second) if status.second else None
     return samlp.Response(
@@ -52,14 +55,17 @@ def response(issuer: str, request: AuthnRequest, name: str, at: datetime, status
 def assertion(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> saml.Assertion:
     """Give the Assertion: the same for the same ``issued``.
 
-    How and when the person was authenticated is the upstream's word, never stamped anew; AuthenticatingAuthority is
-    its chain in its order, then the upstream itself, as a hub writes it (wayf.md section 4). ``BrokerError`` for a CPR
-    where the assertion will not be ``sealed``, and for an attribute that the service's map cannot name.
-    Sources: saml-profiles 4.1.4.2, saml_profiles.md rows 26, 29-31, 38, 39 and 41.
+    How and when the person was authenticated is the upstream's word, never stamped anew;
+    AuthenticatingAuthority is its chain in its order, then the upstream itself, as a hub writes it
+    (wayf.md section 4). ``BrokerError`` for a CPR where the assertion will not be ``sealed``, and
+    for an attribute that the service's map cannot name. Sources: saml-profiles 4.1.4.2,
+    saml_profiles.md rows 26, 29-31, 38, 39 and 41.
     """
     at, request = of.issued.at, of.request
     end = times.write(at + LIVES)
-    confirmation = saml.SubjectConfirmationData(in_response_to=request.id, recipient=request.acs, not_on_or_after=end)
+    confirmation = saml.SubjectConfirmationData(
+        in_response_to=request.id, recipient=request.acs, not_on_or_after=end
+    )
     attributes = list(_attributes(of, attribute_map, sealed=sealed))
     return saml.Assertion(
         id=of.issued.assertion,
@@ -69,13 +75,17 @@ def assertion(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> s
         subject=saml.Subject(
             name_id=name_id(subject(of.issuer, of.request, of.disclosure, of.issued)),
             subject_confirmation=[
-                saml.SubjectConfirmation(method=saml.SCM_BEARER, subject_confirmation_data=confirmation)
+                saml.SubjectConfirmation(
+                    method=saml.SCM_BEARER, subject_confirmation_data=confirmation
+                )
             ],
         ),
         conditions=saml.Conditions(
             not_before=times.write(at - STARTS_BEFORE),
             not_on_or_after=end,
-            audience_restriction=[saml.AudienceRestriction(audience=[saml.Audience(text=request.entity_id)])],
+            audience_restriction=[
+                saml.AudienceRestriction(audience=[saml.Audience(text=request.entity_id)])
+            ],
         ),
         authn_statement=[_statement(of)],
         # An empty AttributeStatement is against the schema (interop.md).
@@ -111,14 +121,20 @@ def _statement(of: Assertable) -> saml.AuthnStatement:
         session_index=session_index(of.issued.assertion),
         session_not_on_or_after=times.write(until),
         authn_context=saml.AuthnContext(
-            authn_context_class_ref=saml.AuthnContextClassRef(text=authentication.authn_context or UNSPECIFIED_CLASS),
+            authn_context_class_ref=saml.AuthnContextClassRef(
+                text=authentication.authn_context or UNSPECIFIED_CLASS
+            ),
             # Who showed the library's own PIN was authenticated by nobody before us.
-            authenticating_authority=[saml.AuthenticatingAuthority(text=each) for each in chain if each],
+            authenticating_authority=[
+                saml.AuthenticatingAuthority(text=each) for each in chain if each
+            ],
         ),
     )
 
 
-def _attributes(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> Iterator[saml.Attribute]:
+def _attributes(
+    of: Assertable, attribute_map: AttributeMap, *, sealed: bool
+) -> Iterator[saml.Attribute]:
     for item in of.disclosure.items:
         if item.name == CPR and not sealed:
             raise BrokerError("a CPR would leave unencrypted")
@@ -138,6 +154,9 @@ def _value(of: Assertable, row: Row, value: str) -> saml.AttributeValue:
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=row.written(value))
     name_id = saml.NameID(
-        format=PERSISTENT, name_qualifier=of.issuer, sp_name_qualifier=of.request.entity_id, text=row.written(value)
+        format=PERSISTENT,
+        name_qualifier=of.issuer,
+        sp_name_qualifier=of.request.entity_id,
+        text=row.written(value),
     )
     return saml.AttributeValue(extension_elements=[element_to_extension_element(name_id)])

@@ -1,6 +1,7 @@
 """Which algorithms we write to a peer: the first of ours that its metadata lists, or those that everybody reads.
 
-Sources: saml-metadata 2.4.1.1 and the algorithm support extension 1.0; saml_profiles.md rows 10 and 11.
+Sources: saml-metadata 2.4.1.1 and the algorithm support extension 1.0; saml_profiles.md rows 10 and
+11.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,8 @@ from broker.adapters.saml.gate.shape import RSA_SHA256
 _ALG: Final = "urn:oasis:names:tc:SAML:metadata:algsupport"
 _MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
 _METHOD: Final = f"{{{MD}}}EncryptionMethod"
-# Ours; the first is taken where nothing is listed. Everything else is weaker, or needs another kind of key.
+# Ours; the first is taken where nothing is listed. Everything else is weaker, or needs another kind
+# of key.
 _CONTENTS: Final = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")
 _TRANSPORTS: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
 _SIGNATURES: Final = (RSA_SHA256, f"{_MORE}rsa-sha384", f"{_MORE}rsa-sha512")
@@ -50,7 +52,11 @@ def sealing(descriptor: etree._Element, faults: Faults) -> Sealing:
     content = _first(_CONTENTS, [each for each in listed if each.endswith(("-gcm", "-cbc"))])
     transport = _first(_TRANSPORTS, [each for each in listed if "#rsa-" in each])
     if content is None or transport is None:
-        what = "lists EncryptionMethods without AES-GCM" if content is None else "lists key transports without RSA-OAEP"
+        what = (
+            "lists EncryptionMethods without AES-GCM"
+            if content is None
+            else "lists key transports without RSA-OAEP"
+        )
         faults.append((what, "list aes256-gcm and rsa-oaep-mgf1p, or no EncryptionMethod at all"))
     return Sealing(content or _CONTENTS[0], transport or _TRANSPORTS[0])
 
@@ -70,7 +76,10 @@ _NAMED: Final = {"SigningMethod": _SIGNATURES, "DigestMethod": _DIGESTS}
 def _listed(role: etree._Element, name: str) -> list[str]:
     entity = role.getparent()
     for element in (role, entity) if entity is not None else (role,):
-        found = [each.get("Algorithm", "") for each in element.iterfind(f"{{{MD}}}Extensions/{{{_ALG}}}{name}")]
+        found = [
+            each.get("Algorithm", "")
+            for each in element.iterfind(f"{{{MD}}}Extensions/{{{_ALG}}}{name}")
+        ]
         if found:
             return found
     return []

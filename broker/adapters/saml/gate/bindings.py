@@ -41,12 +41,15 @@ class RedirectMessage:
     signed: SignedQuery | None
 
 
-def inflate_redirect(query_string: str, message: Message, longest: int = LONGEST) -> RedirectMessage:
+def inflate_redirect(
+    query_string: str, message: Message, longest: int = LONGEST
+) -> RedirectMessage:
     """Take the message out of a query string exactly as it came, undecoded by any framework.
 
-    A signature is over the raw octets, so nothing is decoded and encoded again. ``MessageRefused``: ``gate.query``,
-    ``gate.parameter_twice``, ``gate.parameter_missing``, ``gate.parameter_unexpected``, ``gate.query_signature``,
-    ``gate.base64``, ``gate.deflate``, ``gate.relay_state``. Source: saml-bindings 3.4.4.1.
+    A signature is over the raw octets, so nothing is decoded and encoded again. ``MessageRefused``:
+    ``gate.query``, ``gate.parameter_twice``, ``gate.parameter_missing``,
+    ``gate.parameter_unexpected``, ``gate.query_signature``, ``gate.base64``, ``gate.deflate``,
+    ``gate.relay_state``. Source: saml-bindings 3.4.4.1.
     """
     raw = _parameters(query_string)
     other = "SAMLResponse" if message == "SAMLRequest" else "SAMLRequest"
@@ -79,8 +82,12 @@ def _signed(raw: dict[str, str], message: Message) -> SignedQuery | None:
         return None
     if "Signature" not in raw or "SigAlg" not in raw:  # half a signature is one that was taken off
         raise MessageRefused("gate.query_signature")
-    octets = "&".join(f"{name}={raw[name]}" for name in (message, "RelayState", "SigAlg") if name in raw)
-    return SignedQuery(octets.encode("ascii"), _text(raw["SigAlg"]), _base64(_text(raw["Signature"])))
+    octets = "&".join(
+        f"{name}={raw[name]}" for name in (message, "RelayState", "SigAlg") if name in raw
+    )
+    return SignedQuery(
+        octets.encode("ascii"), _text(raw["SigAlg"]), _base64(_text(raw["Signature"]))
+    )
 
 
 def _text(value: str) -> str:
@@ -93,8 +100,9 @@ def _text(value: str) -> str:
 def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -> bytes:
     """Decode the form field of the POST binding; line breaks within are what encoders and browsers put there.
 
-    ``deflated`` also takes a DEFLATEd message, as passport-saml posts its requests (interop.md); only for requests.
-    ``MessageRefused``: ``gate.size``, ``gate.base64``, ``gate.deflate``. Source: saml-bindings 3.5.4.
+    ``deflated`` also takes a DEFLATEd message, as passport-saml posts its requests (interop.md);
+    only for requests. ``MessageRefused``: ``gate.size``, ``gate.base64``, ``gate.deflate``. Source:
+    saml-bindings 3.5.4.
     """
     if len(value) > longest * 3 // 2:
         raise MessageRefused("gate.size")

@@ -9,7 +9,13 @@ from typing import Any, Final, NamedTuple
 from lxml import etree
 
 from broker.adapters.saml.gate import schema
-from broker.adapters.saml.gate.names import ASSERTION, ENCRYPTED_DATA, ENCRYPTED_KEY, PREFIXES, SIGNATURE
+from broker.adapters.saml.gate.names import (
+    ASSERTION,
+    ENCRYPTED_DATA,
+    ENCRYPTED_KEY,
+    PREFIXES,
+    SIGNATURE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +42,8 @@ def _path(expression: str) -> Callable[[etree._Element], Any]:
 
 
 _IDS: Final = _path("//@*[translate(local-name(), 'ID', 'id') = 'id']")
-# Elements that the standards give an ``Id``, or that pysaml2 writes one on (measured): counted, never referred to.
+# Elements that the standards give an ``Id``, or that pysaml2 writes one on (measured): counted,
+# never referred to.
 _NUMBERED: Final = frozenset({ENCRYPTED_DATA, ENCRYPTED_KEY, SIGNATURE})
 _SIGNATURES: Final = _path("//*[local-name() = 'Signature']")
 _ASSERTIONS: Final = _path("//saml:Assertion | //saml:EncryptedAssertion")
@@ -69,7 +76,8 @@ class Tree:
 
 
 _ENCODING: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
-# Possessive, and only behind the white space that XML demands: else ``xmlns:xmlns:...`` takes quadratic time.
+# Possessive, and only behind the white space that XML demands: else ``xmlns:xmlns:...`` takes
+# quadratic time.
 _NAMESPACE: Final = re.compile(rb"""\sxmlns(?::[^\s=<>"']++)?\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
 _ABSOLUTE: Final = re.compile(rb"""[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>"'&]*""")
 
@@ -109,9 +117,15 @@ def _namespaces(message: Octets) -> bool:
 def _relative_namespace(message: Octets) -> bool:
     """Refuse a relative namespace URI: canonicalisation fails, and some then sign nothing (CVE-2025-66568).
 
-    Whitespace, quotes and angle brackets are refused within, so that no declaration can hide behind text like one.
+    Whitespace, quotes and angle brackets are refused within, so that no declaration can hide behind
+    text like one.
     """
-    return not all(_ABSOLUTE.fullmatch(value) for pair in _NAMESPACE.findall(message.raw) for value in pair if value)
+    return not all(
+        _ABSOLUTE.fullmatch(value)
+        for pair in _NAMESPACE.findall(message.raw)
+        for value in pair
+        if value
+    )
 
 
 @cache
@@ -157,7 +171,10 @@ def _scope(message: Tree) -> bool:
 def _id_attribute(message: Tree) -> bool:
     """Refuse ``id``, ``Id`` or ``xml:id`` beside ``ID``: readers differ in which a Reference finds (CVE-2025-66567)."""
     return any(
-        not (found.attrname == "ID" or (found.attrname == "Id" and found.getparent().tag in _NUMBERED))
+        not (
+            found.attrname == "ID"
+            or (found.attrname == "Id" and found.getparent().tag in _NUMBERED)
+        )
         for found in message.ids
     )
 
@@ -175,7 +192,10 @@ def _assertions(message: Tree) -> bool:
 
 def _assertion_place(message: Tree) -> bool:
     """Refuse an assertion in Advice, Extensions, StatusDetail or elsewhere: it is there to be found by mistake."""
-    return any(found is not message.root and found.getparent() is not message.root for found in message.assertions)
+    return any(
+        found is not message.root and found.getparent() is not message.root
+        for found in message.assertions
+    )
 
 
 def _signature_namespace(message: Tree) -> bool:
@@ -186,10 +206,14 @@ def _signature_namespace(message: Tree) -> bool:
 def _signature_place(message: Tree) -> bool:
     """Refuse a signature but at the root or its assertion: elsewhere another element borrows it (signature wrapping).
 
-    Which roots may have one, and where in them, the schemas say; where an assertion may stand, ``assertion_place``.
+    Which roots may have one, and where in them, the schemas say; where an assertion may stand,
+    ``assertion_place``.
     """
     parents = [found.getparent() for found in message.signatures]
-    return any(parent is None or (parent is not message.root and parent.tag != ASSERTION) for parent in parents)
+    return any(
+        parent is None or (parent is not message.root and parent.tag != ASSERTION)
+        for parent in parents
+    )
 
 
 def _signatures(message: Tree) -> bool:
@@ -218,9 +242,13 @@ TREE: Final[dict[str, Callable[[Tree], Any]]] = {
     "depth": _depth,
     "scope": _scope,
     "comment": _has("//comment()"),  # cuts a text in two: user@x<!---->.evil (CVE-2017-11427)
-    "instruction": _has("//processing-instruction()"),  # cuts as a comment does, and can start a stylesheet
+    "instruction": _has(
+        "//processing-instruction()"
+    ),  # cuts as a comment does, and can start a stylesheet
     "xinclude": _has("//xi:*"),
-    "schema_location": _has("//@xsi:*[local-name() != 'type' and local-name() != 'nil']"),  # libxml2 follows it
+    "schema_location": _has(
+        "//@xsi:*[local-name() != 'type' and local-name() != 'nil']"
+    ),  # libxml2 follows it
     "id_attribute": _id_attribute,
     "duplicate_id": _duplicate_id,
     "assertions": _assertions,

@@ -1,8 +1,9 @@
 """Decrypts assertions meant for us and encrypts those we send, with python-xmlsec in process.
 
-Every algorithm is checked before anything is decrypted, since xmlsec decrypts RSA 1.5 unasked; the session key and the
-content are decrypted in two steps with the one key given each time, so that KeyInfo never chooses. Whatever fails
-after that is one cause, ``gate.decryption``: a difference would answer an oracle (Jager and Somorovsky 2011).
+Every algorithm is checked before anything is decrypted, since xmlsec decrypts RSA 1.5 unasked; the
+session key and the content are decrypted in two steps with the one key given each time, so that
+KeyInfo never chooses. Whatever fails after that is one cause, ``gate.decryption``: a difference
+would answer an oracle (Jager and Somorovsky 2011).
 """
 
 import re
@@ -19,7 +20,15 @@ from lxml import etree
 
 from broker.adapters.saml.gate import gate
 from broker.adapters.saml.gate.algorithms import SEALED, Sealing
-from broker.adapters.saml.gate.names import ASSERTION, DS, ENCRYPTED_DATA, ENCRYPTED_KEY, SAML, XENC, XENC11
+from broker.adapters.saml.gate.names import (
+    ASSERTION,
+    DS,
+    ENCRYPTED_DATA,
+    ENCRYPTED_KEY,
+    SAML,
+    XENC,
+    XENC11,
+)
 from broker.adapters.saml.gate.signature import VerifyKey
 from broker.core.errors import MessageRefused
 
@@ -51,7 +60,9 @@ class DecryptionKeys:
     @classmethod
     def of(cls, pems: Iterable[bytes]) -> "DecryptionKeys":
         """Load PEM private keys, the current one first."""
-        return cls(tuple(xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem) for pem in pems))
+        return cls(
+            tuple(xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem) for pem in pems)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +81,10 @@ def _algorithms(elements: Iterable[etree._Element], path: str) -> set[str]:
 
 def _encrypted_data(sealed: Sealed) -> bool:
     """Refuse anything but one EncryptedData, of an element: content would be spliced into what stands around it."""
-    return len(sealed.content) != 1 or sealed.content[0].get("Type", XENC + "Element") != XENC + "Element"
+    return (
+        len(sealed.content) != 1
+        or sealed.content[0].get("Type", XENC + "Element") != XENC + "Element"
+    )
 
 
 def _encrypted_keys(sealed: Sealed) -> bool:
@@ -88,12 +102,16 @@ def _content_method(sealed: Sealed) -> bool:
 def _key_method(sealed: Sealed) -> bool:
     """Refuse RSA 1.5, whose padding is an oracle (Bleichenbacher), and everything else but OAEP."""
     methods = [found for each in sealed.keys for found in each.findall(_METHOD)]
-    return len(methods) != len(sealed.keys) or any(found.get("Algorithm") not in _OAEP for found in methods)
+    return len(methods) != len(sealed.keys) or any(
+        found.get("Algorithm") not in _OAEP for found in methods
+    )
 
 
 def _key_digest(sealed: Sealed) -> bool:
     """Refuse digests and mask functions of OAEP that nobody publishes, and any other parameter of it."""
-    inner = [part.tag for each in sealed.keys for method in each.findall(_METHOD) for part in method]
+    inner = [
+        part.tag for each in sealed.keys for method in each.findall(_METHOD) for part in method
+    ]
     return (
         not _algorithms(sealed.keys, f"{_METHOD}/{{{DS}}}DigestMethod") <= _DIGESTS
         or not _algorithms(sealed.keys, f"{_METHOD}/{{{XENC11}}}MGF") <= _MASKS
@@ -127,8 +145,9 @@ def decrypt(
 ) -> etree._Element:
     """Give the Assertion, or another element, that is encrypted as the root of its own tree, passed through the gate.
 
-    ``MessageRefused``: one of ``METHODS`` before decryption begins, ``gate.decryption`` for everything after it.
-    The encryption says nothing about who sent it: verify a signature over it or within it. Source: xmlenc-core1.
+    ``MessageRefused``: one of ``METHODS`` before decryption begins, ``gate.decryption`` for
+    everything after it. The encryption says nothing about who sent it: verify a signature over it
+    or within it. Source: xmlenc-core1.
     """
     content = encrypted.findall(ENCRYPTED_DATA)
     beside = encrypted.findall(ENCRYPTED_KEY)
@@ -148,7 +167,10 @@ def _opened(sealed: Sealed, keys: DecryptionKeys) -> bytes:
         for private in keys.private:
             try:
                 session = _decrypted(wrapped, private)
-                return _decrypted(sealed.content[0], xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataAes, session))
+                return _decrypted(
+                    sealed.content[0],
+                    xmlsec.Key.from_binary_data(xmlsec.constants.KeyDataAes, session),
+                )
             except xmlsec.Error:  # another recipient's, or another slot's
                 continue
     raise MessageRefused("gate.decryption")
@@ -180,17 +202,22 @@ def _within(plain: bytes, encrypted: etree._Element) -> bytes:
 def encrypt(assertion: etree._Element, certificate: bytes, by: Sealing = SEALED) -> etree._Element:
     """Give an EncryptedAssertion: AES-GCM with a new key, RSA-OAEP for this certificate (SDP-ALG01).
 
-    ``MessageRefused`` (``gate.key``, ``gate.weak_key``) where the certificate holds no RSA key of 2048 bits.
+    ``MessageRefused`` (``gate.key``, ``gate.weak_key``) where the certificate holds no RSA key of
+    2048 bits.
     """
-    # Parsed, not built by xmlsec: lxml does not find by name what xmlsec builds (other string dictionary).
+    # Parsed, not built by xmlsec: lxml does not find by name what xmlsec builds (other string
+    # dictionary).
     sealed = etree.fromstring(_TEMPLATE % (by.content, by.transport))
     closing = xmlsec.EncryptionContext(_recipient(certificate))
     closing.key = xmlsec.Key.generate(
-        xmlsec.constants.KeyDataAes, 128 if "aes128" in by.content else 256, xmlsec.constants.KeyDataTypeSession
+        xmlsec.constants.KeyDataAes,
+        128 if "aes128" in by.content else 256,
+        xmlsec.constants.KeyDataTypeSession,
     )
     # With every namespace in scope, since a value's xsi:type needs one that c14n would leave out.
     closing.encrypt_binary(
-        sealed[0], etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False)
+        sealed[0],
+        etree.tostring(assertion, encoding="utf-8", xml_declaration=False, with_tail=False),
     )
     return sealed
 

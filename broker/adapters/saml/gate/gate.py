@@ -1,6 +1,7 @@
 """The gate that every inbound SAML message passes before anything else looks at it.
 
-The name of the check that refuses is the cause: ``gate.doctype``. No text of libxml2 is passed on: it quotes values.
+The name of the check that refuses is the cause: ``gate.doctype``. No text of libxml2 is passed on:
+it quotes values.
 """
 
 from collections.abc import Callable
@@ -21,10 +22,10 @@ _Subject = TypeVar("_Subject")
 def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
     """Give the root of a message that passed every check; ``root`` is the Clark name of the only root allowed.
 
-    The checks are ``checks.OCTETS`` on the bytes as they came, ``checks.TREE`` on what was parsed from them,
-    ``shape.SHAPE`` on each signature, and last the schemas. No signature has been verified yet: call
-    ``signature.verify`` on the very element that will be read. ``MessageRefused`` for everything else, whatever went
-    wrong.
+    The checks are ``checks.OCTETS`` on the bytes as they came, ``checks.TREE`` on what was parsed
+    from them, ``shape.SHAPE`` on each signature, and last the schemas. No signature has been
+    verified yet: call ``signature.verify`` on the very element that will be read.
+    ``MessageRefused`` for everything else, whatever went wrong.
     """
     try:
         return _parse(raw, root, bounds)
@@ -37,7 +38,9 @@ def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
 def _parse(raw: bytes, expected: str, bounds: Bounds) -> etree._Element:
     _refuse(checks.OCTETS, checks.Octets(raw, bounds))
     # One parser a message: threads would wait for each other at a shared one.
-    parser = etree.XMLParser(encoding="utf-8", no_network=True, load_dtd=False, resolve_entities=False, huge_tree=False)
+    parser = etree.XMLParser(
+        encoding="utf-8", no_network=True, load_dtd=False, resolve_entities=False, huge_tree=False
+    )
     root = etree.fromstring(raw, parser)
     tree = checks.Tree(root, expected, bounds)
     _refuse(checks.TREE, tree)

@@ -15,7 +15,15 @@ REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
 POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
 ASYNCHRONOUS: Final = "{urn:oasis:names:tc:SAML:2.0:protocol:ext:async-slo}Asynchronous"
 
-PREFIXES: Final = {"saml": SAML, "samlp": SAMLP, "md": MD, "ds": DS, "xenc": XENC, "xsi": XSI, "xi": XINCLUDE}
+PREFIXES: Final = {
+    "saml": SAML,
+    "samlp": SAMLP,
+    "md": MD,
+    "ds": DS,
+    "xenc": XENC,
+    "xsi": XSI,
+    "xi": XINCLUDE,
+}
 
 RESPONSE: Final = f"{{{SAMLP}}}Response"
 AUTHN_REQUEST: Final = f"{{{SAMLP}}}AuthnRequest"

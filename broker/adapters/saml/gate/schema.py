@@ -15,7 +15,9 @@ _ENTRIES: Final = (
     (MD, "saml-schema-metadata-2.0.xsd"),
     (XENC11, "xenc-schema-11.xsd"),
 )
-_turn = threading.Lock()  # a compiled schema has one error log, so threads take turns (0.03 ms each)
+_turn = (
+    threading.Lock()
+)  # a compiled schema has one error log, so threads take turns (0.03 ms each)
 
 
 class _Shipped(etree.Resolver):
@@ -31,7 +33,9 @@ class _Shipped(etree.Resolver):
 def _compiled() -> etree.XMLSchema:
     parser = etree.XMLParser(no_network=True, load_dtd=False)
     parser.resolvers.add(_Shipped())
-    imports = "".join(f'<import namespace="{space}" schemaLocation="{name}"/>' for space, name in _ENTRIES)
+    imports = "".join(
+        f'<import namespace="{space}" schemaLocation="{name}"/>' for space, name in _ENTRIES
+    )
     source = f'<schema xmlns="http://www.w3.org/2001/XMLSchema">{imports}</schema>'
     return etree.XMLSchema(etree.fromstring(source.encode(), parser))
 
@@ -39,7 +43,8 @@ def _compiled() -> etree.XMLSchema:
 def valid(root: etree._Element) -> bool:
     """Say whether the document of ``root`` obeys the schemas (saml-core, saml-metadata, xmldsig, xenc, xenc11).
 
-    Nothing is added to the tree. An xsi:schemaLocation would be followed by libxml2, so the gate refuses it first.
+    Nothing is added to the tree. An xsi:schemaLocation would be followed by libxml2, so the gate
+    refuses it first.
     """
     with _turn:
         return bool(_compiled().validate(root.getroottree()))

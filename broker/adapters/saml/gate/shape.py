@@ -12,12 +12,20 @@ ENVELOPED: Final = DS + "enveloped-signature"
 _MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"
 RSA_SHA256: Final = _MORE + "rsa-sha256"
 SIGNATURE_METHODS: Final = frozenset(
-    f"{_MORE}{kind}-{digest}" for kind in ("rsa", "ecdsa") for digest in ("sha256", "sha384", "sha512")
+    f"{_MORE}{kind}-{digest}"
+    for kind in ("rsa", "ecdsa")
+    for digest in ("sha256", "sha384", "sha512")
 )
 DIGEST_METHODS: Final = frozenset(
-    ("http://www.w3.org/2001/04/xmlenc#sha256", _MORE + "sha384", "http://www.w3.org/2001/04/xmlenc#sha512")
+    (
+        "http://www.w3.org/2001/04/xmlenc#sha256",
+        _MORE + "sha384",
+        "http://www.w3.org/2001/04/xmlenc#sha512",
+    )
 )
-_ID: Final = re.compile(r"[^\W\d][\w.\-]*")  # an NCName: nothing that could end the XPointer xmlsec builds from it
+_ID: Final = re.compile(
+    r"[^\W\d][\w.\-]*"
+)  # an NCName: nothing that could end the XPointer xmlsec builds from it
 _MOST_PREFIXES: Final = 16  # real signatures list one to five
 _INCLUSIVE: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 
@@ -68,7 +76,10 @@ def _canonicalization(signature: etree._Element) -> bool:
 def _transforms(signature: etree._Element) -> bool:
     """Refuse XSLT, XPath and base64: they choose what is signed, or run code (XMLDSig best practices 1-4)."""
     return any(
-        [each.get("Algorithm") for each in reference.findall(f"{_ds('Transforms')}/{_ds('Transform')}")]
+        [
+            each.get("Algorithm")
+            for each in reference.findall(f"{_ds('Transforms')}/{_ds('Transform')}")
+        ]
         != [ENVELOPED, EXCLUSIVE]
         for reference in signature.findall(_REFERENCE)
     )

@@ -58,7 +58,8 @@ class VerifyKey:
     def of(cls, certificate: bytes | PublicKey) -> "VerifyKey":
         """Load a certificate (PEM or DER) or take a public key; validity and issuer are ignored (SDP-MD06).
 
-        ``MessageRefused``: ``gate.key`` where it is none, ``gate.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
+        ``MessageRefused``: ``gate.key`` where it is none, ``gate.weak_key`` below RSA 2048 or EC
+        256 (SDP-MD07).
         """
         return _loaded(certificate) if isinstance(certificate, bytes) else _checked(certificate)
 
@@ -93,7 +94,8 @@ class SigningKey:
         return _signing(private, certificate)
 
 
-# OpenSSL proves that an RSA key is one whenever it loads it, which takes as long as seventy signatures (measured).
+# OpenSSL proves that an RSA key is one whenever it loads it, which takes as long as seventy
+# signatures (measured).
 @lru_cache(maxsize=8)
 def _signing(private: bytes, certificate: bytes) -> SigningKey:
     key = load_pem_private_key(private, password=None)
@@ -131,9 +133,9 @@ def _checked(public: object) -> VerifyKey:
 def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | VerifyKey]) -> None:
     """Return only if the signature at ``element`` is over ``element`` and made by one of these keys.
 
-    The keys are those of the one peer that is expected; KeyInfo is not read. ``MessageRefused``: ``gate.unsigned``,
-    ``gate.signature``, ``gate.signed_node``, those of ``shape.SHAPE`` and of ``VerifyKey.of``.
-    Sources: saml-core 5.4, xmldsig-core 3.2, design section 8.
+    The keys are those of the one peer that is expected; KeyInfo is not read. ``MessageRefused``:
+    ``gate.unsigned``, ``gate.signature``, ``gate.signed_node``, those of ``shape.SHAPE`` and of
+    ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2, design section 8.
     """
     keys = [each if isinstance(each, VerifyKey) else VerifyKey.of(each) for each in certificates]
     signatures = element.findall(SIGNATURE)
@@ -183,7 +185,9 @@ def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
     return key.private.sign(raw, padding.PKCS1v15(), _hash(sigalg))
 
 
-def verify_bytes(raw: bytes, signature: bytes, sigalg: str, keys: Sequence[bytes | PublicKey | VerifyKey]) -> None:
+def verify_bytes(
+    raw: bytes, signature: bytes, sigalg: str, keys: Sequence[bytes | PublicKey | VerifyKey]
+) -> None:
     """Return only if ``signature`` over ``raw`` is by one of the keys (saml-bindings 3.4.4.1).
 
     ``MessageRefused``: ``gate.signature_method`` outside the allow-list, ``gate.signature``.

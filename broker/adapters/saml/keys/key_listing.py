@@ -41,4 +41,10 @@ def _listed(use: str, slot: str, pem: bytes) -> Listed:
     certificate = x509.load_pem_x509_certificate(pem)
     public = certificate.public_key()
     bits = public.key_size if isinstance(public, rsa.RSAPublicKey) else 0
-    return Listed(use, slot, bits, certificate.fingerprint(hashes.SHA256()).hex(), certificate.not_valid_after_utc)
+    return Listed(
+        use,
+        slot,
+        bits,
+        certificate.fingerprint(hashes.SHA256()).hex(),
+        certificate.not_valid_after_utc,
+    )

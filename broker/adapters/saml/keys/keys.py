@@ -27,14 +27,20 @@ from broker.files import key_folder
 
 FACES: Final = ("idp", "sp")
 USES: Final = ("signing", "encryption")
-SLOTS: Final = ("current", "next", "previous")  # rotation: next is published, becomes current, then previous
+SLOTS: Final = (
+    "current",
+    "next",
+    "previous",
+)  # rotation: next is published, becomes current, then previous
 SIZE: Final = 3072
 SMALLEST: Final = 2048  # saml_profiles.md row 7
 SECRET: Final = 32
 AUDIT: Final = "audit.key"
 _MEND: Final = "bring it back from the backup; no other key will do"
 _ANOTHERS: Final = ("is not its .crt's key",)
-VALID_FOR: Final = timedelta(days=3650)  # peers ignore the expiry (SDP-MD05); the key is what they pin
+VALID_FOR: Final = timedelta(
+    days=3650
+)  # peers ignore the expiry (SDP-MD05); the key is what they pin
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -53,8 +59,9 @@ class Pair:
 class FaceKeys:
     """The keys of one face.
 
-    ``published`` signing certificates are current and next, so that peers know the next before it signs; of the
-    encryption keys only the current is published, and all slots decrypt what peers with older metadata still send.
+    ``published`` signing certificates are current and next, so that peers know the next before it
+    signs; of the encryption keys only the current is published, and all slots decrypt what peers
+    with older metadata still send.
     """
 
     signing: Pair
@@ -83,11 +90,13 @@ class KeyRing:
 def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
     """Fill ``folder`` with new keys, readable by their owner only.
 
-    ``ConfigurationFaults`` where the folder holds anything: a key that is overwritten takes every persistent NameID,
-    every record and every peer's trust with it.
+    ``ConfigurationFaults`` where the folder holds anything: a key that is overwritten takes every
+    persistent NameID, every record and every peer's trust with it.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigurationFaults([Fault(str(folder), "holds something already", "name an empty or new folder")])
+        raise ConfigurationFaults(
+            [Fault(str(folder), "holds something already", "name an empty or new folder")]
+        )
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     for face in FACES:
@@ -103,11 +112,14 @@ def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
 def add_audit(folder: Path) -> None:
     """Give a folder of before the audit trail its key; ``ConfigurationFaults`` where it has one.
 
-    It is never made in passing: with a new key in the place of a lost one every line there is would look forged.
+    It is never made in passing: with a new key in the place of a lost one every line there is would
+    look forged.
     """
     if not folder.is_dir() or (folder / AUDIT).exists():
         what = "is there already" if folder.is_dir() else "cannot be made: there is no such folder"
-        raise ConfigurationFaults([Fault(str(folder / AUDIT), what, "bring a lost one back from the backup")])
+        raise ConfigurationFaults(
+            [Fault(str(folder / AUDIT), what, "bring a lost one back from the backup")]
+        )
     _write(folder / AUDIT, secrets.token_bytes(SECRET))
 
 
@@ -126,7 +138,9 @@ def new_pair(path: Path, subject: str, now: datetime, size: int = SIZE) -> None:
 def pair(subject: str, now: datetime, size: int = SIZE) -> Pair:
     """Make an RSA key and its self-signed certificate."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=size)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"library identity broker {subject}")])
+    name = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"library identity broker {subject}")]
+    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -159,27 +173,47 @@ def read(folder: Path) -> KeyRing:
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
     faces = {face: _face(folder, face, faults) for face in FACES}
-    sealing = {path.stem: _secret(path, faults) for path in sorted((folder / "store").glob("*.key"))}
+    sealing = {
+        path.stem: _secret(path, faults) for path in sorted((folder / "store").glob("*.key"))
+    }
     current = folder / "store" / "current"
-    sealing_id = current.read_text(encoding="ascii", errors="replace").strip() if current.is_file() else ""
+    sealing_id = (
+        current.read_text(encoding="ascii", errors="replace").strip() if current.is_file() else ""
+    )
     if sealing_id not in sealing:
-        faults.append(Fault(str(current), "names no key of this folder", "write the id of the key that seals records"))
+        faults.append(
+            Fault(
+                str(current),
+                "names no key of this folder",
+                "write the id of the key that seals records",
+            )
+        )
     index, person = (_secret(folder / name, faults) for name in ("index.key", "person.key"))
     audit = _secret(
-        folder / AUDIT, faults, f"{_MEND}; where there never was one: broker keys generate --audit {folder}"
+        folder / AUDIT,
+        faults,
+        f"{_MEND}; where there never was one: broker keys generate --audit {folder}",
     )
     idp, sp = faces["idp"], faces["sp"]
     if faults or idp is None or sp is None:
         raise ConfigurationFaults(faults)
     return KeyRing(
-        idp, sp, sealing, sealing_id, Pseudonyms(id_of(index), index), Pseudonyms(id_of(person), person), audit
+        idp,
+        sp,
+        sealing,
+        sealing_id,
+        Pseudonyms(id_of(index), index),
+        Pseudonyms(id_of(person), person),
+        audit,
     )
 
 
 def slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, Pair]:
     """Read the pairs of ``idp-signing`` or another track by slot; what is wrong with any is put into ``faults``."""
     paths = [folder / track / f"{slot}.pem" for slot in SLOTS]
-    found = {path.stem: _pair(path, faults) for path in paths if path.exists() or path.stem == "current"}
+    found = {
+        path.stem: _pair(path, faults) for path in paths if path.exists() or path.stem == "current"
+    }
     return {slot: each for slot, each in found.items() if each}
 
 
@@ -190,7 +224,9 @@ def _face(folder: Path, face: str, faults: list[Fault]) -> FaceKeys | None:
     return FaceKeys(
         signing=signing["current"],
         decryption=tuple(encryption.values()),
-        signing_certificates=tuple(each.certificate for slot, each in signing.items() if slot != "previous"),
+        signing_certificates=tuple(
+            each.certificate for slot, each in signing.items() if slot != "previous"
+        ),
         encryption_certificate=encryption["current"].certificate,
     )
 
@@ -205,7 +241,9 @@ def _pair(path: Path, faults: list[Fault]) -> Pair | None:
     found = _wrong(private, certificate)
     if found == _ANOTHERS and (moved := _moving(path)) and not _wrong(private, moved):
         return Pair(private, moved)
-    faults.extend(Fault(str(path), what, "replace the key and its certificate together") for what in found)
+    faults.extend(
+        Fault(str(path), what, "replace the key and its certificate together") for what in found
+    )
     return None if found else Pair(private, certificate)
 
 
@@ -216,7 +254,9 @@ def _moving(path: Path) -> bytes | None:
     return left.read_bytes() if cut else None
 
 
-@lru_cache(maxsize=16)  # a rotation reads all of them at each step, and loading one costs what saml/signature.py says
+@lru_cache(
+    maxsize=16
+)  # a rotation reads all of them at each step, and loading one costs what saml/signature.py says
 def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     """Say what is wrong with a key and its certificate; the library's own words could quote the key."""
     try:
@@ -238,7 +278,11 @@ def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
 def _secret(path: Path, faults: list[Fault], mend: str = _MEND) -> bytes:
     octets = path.read_bytes() if path.is_file() else b""
     if len(octets) != SECRET:
-        what = f"holds {len(octets)} octets where {SECRET} are a key" if octets else "is missing or empty"
+        what = (
+            f"holds {len(octets)} octets where {SECRET} are a key"
+            if octets
+            else "is missing or empty"
+        )
         faults.append(Fault(str(path), what, mend))
     return octets
 

@@ -1,8 +1,9 @@
 """Walks keys through a rotation, safe to cut short anywhere: make the next one, switch to it, drop the previous one.
 
-The slots on disk are the truth. Every step is taken by one rename or one unlink of a private key; a certificate
-goes before its key or follows it, and ``keys.load`` accepts each state between. ``rotation.json`` holds since when a
-phase lasts and no more: where it is lost, or the clock was set, the wait begins anew.
+The slots on disk are the truth. Every step is taken by one rename or one unlink of a private key; a
+certificate goes before its key or follows it, and ``keys.load`` accepts each state between.
+``rotation.json`` holds since when a phase lasts and no more: where it is lost, or the clock was
+set, the wait begins anew.
 """
 
 import secrets
@@ -35,21 +36,25 @@ class Phase(StrEnum):
 
 _BEGUN: Final = "begun"  # wanted, and not yet made
 _STEPS: Final = {Phase.STEADY: "start", Phase.STARTED: "switch", Phase.SWITCHED: "finish"}
-# A copy of our metadata is good for VALID_FOR. Before a key signs, every copy must hold it; before one that decrypts is
-# dropped, no copy may hold it. The other steps need no peer: one decrypts before it is published, and signs no more.
+# A copy of our metadata is good for VALID_FOR. Before a key signs, every copy must hold it; before
+# one that decrypts is dropped, no copy may hold it. The other steps need no peer: one decrypts
+# before it is published, and signs no more.
 _WAITS: Final = {
     "signing": {Phase.STARTED: VALID_FOR + RELOADED, Phase.SWITCHED: RELOADED},
     "encryption": {Phase.STARTED: RELOADED, Phase.SWITCHED: VALID_FOR + RELOADED},
     STORE: {Phase.STARTED: RELOADED},
 }
-_PAUSE: Final = VALID_FOR  # between two rotations, so that a command given once too often begins none
+_PAUSE: Final = (
+    VALID_FOR  # between two rotations, so that a command given once too often begins none
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """What became of one track: the step taken (None: too early), and which comes next, and when at the earliest.
 
-    ``refreshed`` is when peers that fetch our metadata as often as it asks have the newest; None where none is needed.
+    ``refreshed`` is when peers that fetch our metadata as often as it asks have the newest; None
+    where none is needed.
     """
 
     track: str
@@ -71,9 +76,9 @@ def rotate(
 ) -> list[Turn]:
     """Take the next step of each of ``tracks`` whose time has come, or of each if ``early``.
 
-    A track begins only where none of ``tracks`` is under way. ``running`` tells whether the clock was set since the
-    last call. ``ConfigurationFaults`` where the folder is unsound, or another rotation is at work in it. Sources:
-    saml_profiles.md row 8, design 4b.
+    A track begins only where none of ``tracks`` is under way. ``running`` tells whether the clock
+    was set since the last call. ``ConfigurationFaults`` where the folder is unsound, or another
+    rotation is at work in it. Sources: saml_profiles.md row 8, design 4b.
     """
     with key_folder.alone(folder), key_folder.writing(folder):
         _sound(folder)
@@ -81,8 +86,12 @@ def rotate(
         for track in tracks:
             _mended(folder, track)
         phases = {track: _phase(folder, track) for track in tracks}
-        under_way = any(phases[each] is not Phase.STEADY or _unsettled(since, each) for each in tracks)
-        if not under_way and all(early or now >= _due(each, phases[each], since, now) for each in tracks):
+        under_way = any(
+            phases[each] is not Phase.STEADY or _unsettled(since, each) for each in tracks
+        )
+        if not under_way and all(
+            early or now >= _due(each, phases[each], since, now) for each in tracks
+        ):
             since |= {track: Since(_BEGUN, now) for track in tracks}
             waits.write(folder, since, running)
         turns = []
@@ -98,12 +107,17 @@ def rotate(
 def _sound(folder: Path) -> None:
     """Ask that all keys load, and that the sealing key to come is one of them: what it sealed nobody could open."""
     ring, following = keys.read(folder), folder / STORE / "next"
-    if following.exists() and following.read_text(encoding="ascii", errors="replace") not in ring.sealing:
+    if (
+        following.exists()
+        and following.read_text(encoding="ascii", errors="replace") not in ring.sealing
+    ):
         what, mend = "names no key of this folder", "delete it: the next call makes another"
         raise ConfigurationFaults([Fault(str(following), what, mend)])
 
 
-def _turn(folder: Path, track: str, since: dict[str, Since], now: datetime, *, early: bool, size: int) -> Turn:
+def _turn(
+    folder: Path, track: str, since: dict[str, Since], now: datetime, *, early: bool, size: int
+) -> Turn:
     phase, step = _phase(folder, track), None
     if phase is Phase.STEADY and _unsettled(since, track):
         if since[track].phase == _BEGUN:
@@ -120,7 +134,14 @@ def _turn(folder: Path, track: str, since: dict[str, Since], now: datetime, *, e
         since[track] = Since(phase, now)
     earliest = _due(track, phase, since, now)
     peers = _WAITS[_use(track)].get(phase, timedelta()) >= VALID_FOR
-    return Turn(track, step, phase, _STEPS[phase], earliest, earliest - VALID_FOR + CACHED_FOR if peers else None)
+    return Turn(
+        track,
+        step,
+        phase,
+        _STEPS[phase],
+        earliest,
+        earliest - VALID_FOR + CACHED_FOR if peers else None,
+    )
 
 
 def _due(track: str, phase: Phase, since: dict[str, Since], now: datetime) -> datetime:

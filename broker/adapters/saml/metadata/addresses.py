@@ -14,7 +14,9 @@ def web_address(location: str, *, secure: bool = False) -> bool:
     except ValueError:
         return False
     plain = not any(each.isspace() for each in location) and "@" not in parts.netloc
-    kept = parts.scheme == "https" or (parts.scheme == "http" and (not secure or _loopback(parts.hostname or "")))
+    kept = parts.scheme == "https" or (
+        parts.scheme == "http" and (not secure or _loopback(parts.hostname or ""))
+    )
     return kept and bool(parts.hostname) and plain
 
 

@@ -1,7 +1,7 @@
 """Reads a signed feed of metadata as a stream: verified whole, kept in parts, however many thousand entities it has.
 
-What is kept counts only after the digest over every octet has been compared with the one that the pinned key signed.
-A tree of the whole would take four times the memory that the file does.
+What is kept counts only after the digest over every octet has been compared with the one that the
+pinned key signed. A tree of the whole would take four times the memory that the file does.
 """
 
 from collections.abc import Collection, Mapping
@@ -46,7 +46,8 @@ class Entity:
 class Aggregate:
     """A verified feed: which publication it is, how long it wants to be cached, and what was asked of it.
 
-    ``twice`` are the entityIDs asked for that stand there more than once: which one to believe nobody can say.
+    ``twice`` are the entityIDs asked for that stand there more than once: which one to believe
+    nobody can say.
     """
 
     edition: Edition
@@ -64,11 +65,12 @@ class Aggregate:
 def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime) -> Aggregate:
     """Verify a feed, or the document of one entity, and give what is ``wanted`` of it, by entityID.
 
-    The root is the signed element, KeyInfo is not read. ``MessageRefused``: ``feed.size``, ``feed.unreadable``,
-    ``feed.doctype``, ``feed.root``, ``feed.unsigned``, ``feed.signatures``, ``feed.signature``, ``feed.digest``,
-    ``feed.unbounded``, ``feed.expired``, ``feed.window``, ``feed.created``, ``feed.unbroken``, ``feed.namespaces``,
-    ``feed.attributes``, ``feed.depth``, and ``gate.*`` of a signature's shape.
-    Sources: saml-metadata 2.3 and 3, xmldsig-core 3.2, saml_profiles.md rows 5-6; attacks.md row 33.
+    The root is the signed element, KeyInfo is not read. ``MessageRefused``: ``feed.size``,
+    ``feed.unreadable``, ``feed.doctype``, ``feed.root``, ``feed.unsigned``, ``feed.signatures``,
+    ``feed.signature``, ``feed.digest``, ``feed.unbounded``, ``feed.expired``, ``feed.window``,
+    ``feed.created``, ``feed.unbroken``, ``feed.namespaces``, ``feed.attributes``, ``feed.depth``,
+    and ``gate.*`` of a signature's shape. Sources: saml-metadata 2.3 and 3, xmldsig-core 3.2,
+    saml_profiles.md rows 5-6; attacks.md row 33.
     """
     try:
         return _Pass(trust, frozenset(wanted), now).over(stream)
@@ -132,12 +134,17 @@ class _Pass:
     def _kept(self, signed: Signed, root: etree._Element) -> Aggregate:
         until = terms.until(root, self.trust.window, self.now)
         edition = Edition(
-            terms.created(self.extensions, self.now), until, signed.expected.hex(), root.get("Name", "")[:_NAME]
+            terms.created(self.extensions, self.now),
+            until,
+            signed.expected.hex(),
+            root.get("Name", "")[:_NAME],
         )
         if root.tag == ENTITY:
             self.size, name = 1, root.get("entityID", "")
             if name in self.wanted:
-                self._keep(name, b"".join((signed.pieces.start, *self.whole, signed.pieces.end)), [root])
+                self._keep(
+                    name, b"".join((signed.pieces.start, *self.whole, signed.pieces.end)), [root]
+                )
         once = {name: each for name, each in self.found.items() if name not in self.twice}
         asked = terms.duration(root.get("cacheDuration", ""))
         return Aggregate(edition, asked, once, frozenset(self.twice), self.size)

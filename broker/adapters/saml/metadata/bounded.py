@@ -1,7 +1,7 @@
 """Parses a document piece by piece, and stops where it would cost more memory or time than any real one does.
 
-Whoever is on the way may send anything behind the genuine beginning of a feed: that it is not what was signed shows at
-its end only.
+Whoever is on the way may send anything behind the genuine beginning of a feed: that it is not what
+was signed shows at its end only.
 """
 
 from collections.abc import Iterator
@@ -13,12 +13,15 @@ from broker.adapters.saml.gate.names import ENTITIES, ENTITY
 from broker.core.errors import MessageRefused
 
 _PIECE: Final = 1024 * 1024
-_BEFORE: Final = 64 * 1024  # in so much the root's tag, the signature, and the tag of what follows it must stand
+_BEFORE: Final = (
+    64 * 1024
+)  # in so much the root's tag, the signature, and the tag of what follows it must stand
 _BETWEEN: Final = 16 * 1024 * 1024  # read at most without a child of the root that has ended
 _MARKS: Final = 1_000_000  # of "<" and "=" in that: each is less than a node of 200 octets
 _NAMESPACES: Final = 100  # in scope at once: each element's own are looked for among them
 _ROOTS: Final = (ENTITIES, ENTITY)
-# A canonicalisation sorts the attributes of an element one into the others: 30,000 of them take 18 seconds.
+# A canonicalisation sorts the attributes of an element one into the others: 30,000 of them take 18
+# seconds.
 _WIDE: Final = etree.XPath("boolean(descendant-or-self::*[@*[101]])")
 _DEEP: Final = etree.XPath("boolean(/" + "/".join("*" * 41) + ")")
 
@@ -45,8 +48,8 @@ class Reading:
     def begin(self) -> etree._Element:
         """Read until the root's first child has ended and another has begun, and give the root.
 
-        ``begun`` are the octets up to there. ``MessageRefused``: ``feed.root``, ``feed.doctype``, ``feed.unsigned``
-        where that takes more than 64 kB or never comes, and as ``rest``.
+        ``begun`` are the octets up to there. ``MessageRefused``: ``feed.root``, ``feed.doctype``,
+        ``feed.unsigned`` where that takes more than 64 kB or never comes, and as ``rest``.
         """
         while piece := self._stream.read(min(_PIECE, _BEFORE - len(self.begun))):
             self.begun += piece
@@ -60,9 +63,9 @@ class Reading:
     def rest(self, root: etree._Element) -> Iterator[None]:
         """Read on, and pause after each piece, so that what has ended can be taken out of the root.
 
-        ``MessageRefused``: ``feed.size``, ``feed.unbroken`` where nothing ends for 16 MB, ``feed.namespaces``,
-        ``feed.attributes`` and ``feed.depth`` above 100, 100 and 40. Errors of lxml where it is cut short, or goes on
-        behind the root.
+        ``MessageRefused``: ``feed.size``, ``feed.unbroken`` where nothing ends for 16 MB,
+        ``feed.namespaces``, ``feed.attributes`` and ``feed.depth`` above 100, 100 and 40. Errors of
+        lxml where it is cut short, or goes on behind the root.
         """
         octets, marks = 0, 0
         while piece := self._stream.read(_PIECE):

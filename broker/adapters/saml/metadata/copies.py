@@ -1,7 +1,8 @@
 """The last good copies of feeds on this machine's disk, and what is remembered of each: marks, when due, what failed.
 
-Whoever can write here can bring back an older copy or none; every copy is verified again when it is read. The workers
-of one machine take turns by flock, which ends with the worker that held it; other machines have disks of their own.
+Whoever can write here can bring back an older copy or none; every copy is verified again when it is
+read. The workers of one machine take turns by flock, which ends with the worker that held it; other
+machines have disks of their own.
 """
 
 import fcntl
@@ -36,7 +37,9 @@ class Note:
     cause: str = ""  # of the last failure, while it lasts
     good: datetime | None = None  # when the server last said what it has
     kept: bool = False  # there is a copy, or should be
-    edition: Edition | None = None  # the last one that was kept, which outlives its end and its copy
+    edition: Edition | None = (
+        None  # the last one that was kept, which outlives its end and its copy
+    )
     replaced: tuple[str, ...] = ()  # digests of those that nothing but their coming tells from it
 
 
@@ -141,5 +144,8 @@ def _read(tree: Any) -> Note:
 
 
 def _edition(tree: Any) -> Edition | None:
-    until, created = times.read(tree["until"]), times.read(tree["created"]) if tree["created"] else None
+    until, created = (
+        times.read(tree["until"]),
+        times.read(tree["created"]) if tree["created"] else None,
+    )
     return Edition(created, until, str(tree["digest"]), str(tree["name"])) if until else None

@@ -1,7 +1,8 @@
 """What metadata says of an entity by attributes: its wish for subject identifiers, and the categories it names.
 
-A service writes its own metadata, so nothing here gives it anything: a wish only takes away (core/subject_ids.py),
-and categories count as the configuration or a registrar's feed has them (saml_profiles.md row 48).
+A service writes its own metadata, so nothing here gives it anything: a wish only takes away
+(core/subject_ids.py), and categories count as the configuration or a registrar's feed has them
+(saml_profiles.md row 48).
 """
 
 from collections.abc import Iterator
@@ -24,13 +25,19 @@ def said(role: etree._Element, name: str) -> Iterator[str]:
     for element in (role, entity) if entity is not None else (role,):
         for each in element.iterfind(_EXTENSIONS):
             if each.get("Name") == name:
-                yield from ("".join(str(part) for part in value.itertext()).strip() for value in each)
+                yield from (
+                    "".join(str(part) for part in value.itertext()).strip() for value in each
+                )
 
 
 def required(role: etree._Element) -> frozenset[str]:
     """Give the Names of the attributes that a service marks as required; NameFormat and FriendlyName decide nothing."""
     listed = role.iterfind(f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute")
-    return frozenset(each.get("Name", "") for each in listed if each.get("isRequired", "").strip() in {"true", "1"})
+    return frozenset(
+        each.get("Name", "")
+        for each in listed
+        if each.get("isRequired", "").strip() in {"true", "1"}
+    )
 
 
 def subject_id_req(role: etree._Element) -> str | None:

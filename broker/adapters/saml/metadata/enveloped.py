@@ -21,10 +21,13 @@ _PREFIXES: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 class Signed:
     """A document whose signature has verified; whether it is over this document, ``holds`` will say."""
 
-    def __init__(self, root: etree._Element, begun: bytes, keys: Sequence[signature.VerifyKey]) -> None:
+    def __init__(
+        self, root: etree._Element, begun: bytes, keys: Sequence[signature.VerifyKey]
+    ) -> None:
         """Take a root whose first child is whole, the document's octets up to there, and the keys that may have signed.
 
-        ``MessageRefused``: ``feed.unsigned``, ``feed.signature``, ``feed.root``, ``gate.*`` of the signature's shape.
+        ``MessageRefused``: ``feed.unsigned``, ``feed.signature``, ``feed.root``, ``gate.*`` of the
+        signature's shape.
         """
         found = root[0]
         if found.tag != SIGNATURE:
@@ -84,7 +87,8 @@ def _decoded(element: etree._Element | None, path: str) -> bytes:
 def _prefixes(element: etree._Element | None) -> list[str]:
     """Give the prefixes that a canonicalisation treats as inclusive; their number is bounded by ``shape``.
 
-    libxml2 does not know ``#default`` among them: such a feed is refused where it makes a difference.
+    libxml2 does not know ``#default`` among them: such a feed is refused where it makes a
+    difference.
     """
     listed: Iterator[etree._Element] = iter(()) if element is None else element.iter(_PREFIXES)
     return [prefix for each in listed for prefix in each.get("PrefixList", "").split()]

@@ -21,8 +21,8 @@ _SPACES: Final = {
     "shibmd": "urn:mace:shibboleth:metadata:1.0",
     "attr": "urn:oasis:names:tc:SAML:metadata:attribute",
 }
-# Ten times what the largest real entity has. Each fault against the schemas costs more than the one before: a hundred
-# thousand of them keep a worker for minutes, and again at each start.
+# Ten times what the largest real entity has. Each fault against the schemas costs more than the one
+# before: a hundred thousand of them keep a worker for minutes, and again at each start.
 _BOUNDS: Final = Bounds(octets=2 * 1024 * 1024, nodes=20_000, attributes=20_000, namespaces=5_000)
 _MOST_TOLD: Final = 20
 _CATEGORIES: Final = etree.XPath(
@@ -41,13 +41,27 @@ def descriptors(
 ) -> tuple[Metadata, Sequence[Fault]]:
     """Give the descriptors of the entities named, and what keeps others from use.
 
-    A service has the entity categories that the feed's publisher has vouched for (saml_profiles.md row 48), in the one
-    entity that its role is read from.
+    A service has the entity categories that the feed's publisher has vouched for (saml_profiles.md
+    row 48), in the one entity that its role is read from.
     """
     faults: list[Fault] = []
     found = {name: list(_unpacked(each, faults)) for name, each in kept.items()}
-    idps = described([each for each in upstreams if each in found], found, (IDP_ROLE, upstream), now, faults, fed=True)
-    sps = described([each for each in services if each in found], found, (SP_ROLE, service), now, faults, fed=True)
+    idps = described(
+        [each for each in upstreams if each in found],
+        found,
+        (IDP_ROLE, upstream),
+        now,
+        faults,
+        fed=True,
+    )
+    sps = described(
+        [each for each in services if each in found],
+        found,
+        (SP_ROLE, service),
+        now,
+        faults,
+        fed=True,
+    )
     vouched = {
         name: replace(each, categories=frozenset(_values(found[name][0].element, _CATEGORIES)))
         for name, each in sps.items()
@@ -58,7 +72,8 @@ def descriptors(
 def scopes(entity: Entity) -> Sequence[str] | None:
     """Give the scopes that a verified feed allows an identity provider, or None where it is none, or two.
 
-    Expressions (``regexp="true"``) are left out: what they match, nobody can hold against another's (shibmd).
+    Expressions (``regexp="true"``) are left out: what they match, nobody can hold against another's
+    (shibmd).
     """
     found = next(_unpacked(entity, []), None)
     if found is None or len(found.element.findall(IDP_ROLE)) != 1:
@@ -79,7 +94,9 @@ def _unpacked(entity: Entity, faults: list[Fault]) -> Iterator[Found]:
 def _gated(octets: bytes) -> etree._Element:
     if len(octets) > _BOUNDS.octets:
         raise MessageRefused("gate.size")
-    root = etree.fromstring(octets, etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True))
+    root = etree.fromstring(
+        octets, etree.XMLParser(encoding="utf-8", resolve_entities=False, no_network=True)
+    )
     for each in root.findall(SIGNATURE):
         root.remove(each)
     return gate.parse(etree.tostring(root, encoding="utf-8"), ENTITY, _BOUNDS)

@@ -76,8 +76,9 @@ class Marks:
 def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks | None:
     """Write what the server has into ``into`` and give its new marks, or None where nothing changed.
 
-    Nothing of it is verified. ``MessageRefused``: ``feed.unreachable``, ``feed.status`` (a redirect among them: where
-    it leads, somebody else would decide), ``feed.absent`` of an entity that is asked for by name, ``feed.size``.
+    Nothing of it is verified. ``MessageRefused``: ``feed.unreachable``, ``feed.status`` (a redirect
+    among them: where it leads, somebody else would decide), ``feed.absent`` of an entity that is
+    asked for by name, ``feed.size``.
     """
     end_by(time.monotonic() + _WITHIN)
     try:
@@ -90,7 +91,9 @@ def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks
             if answer.status_code != requests.codes.ok or coded:
                 raise MessageRefused("feed.status")
             _copy(answer, into, feed.trust.largest)
-            return Marks(*(_mark(answer.headers.get(name, "")) for name in ("ETag", "Last-Modified")))
+            return Marks(
+                *(_mark(answer.headers.get(name, "")) for name in ("ETag", "Last-Modified"))
+            )
     except (requests.RequestException, HTTPError, HTTPException, OSError):
         raise MessageRefused("feed.unreachable") from None
 
@@ -99,13 +102,19 @@ def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks
 def _answer(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.Response]:
     """Ask without a session, which would follow redirects, keep cookies and use the proxies of the environment."""
     # A compressed answer could grow a thousandfold between the bound and the disk.
-    headers = {"Accept": "application/samlmetadata+xml", "Accept-Encoding": "identity", **marks.headers()}
+    headers = {
+        "Accept": "application/samlmetadata+xml",
+        "Accept-Encoding": "identity",
+        **marks.headers(),
+    }
     asking = requests.Request("GET", document.url, headers).prepare()
     adapter = HTTPAdapter()
     time_out(adapter.poolmanager)
     verify = str(feed.ca_file) if feed.ca_file else True
     try:
-        with adapter.send(asking, stream=True, timeout=(left() / 2, left()), verify=verify) as answer:
+        with adapter.send(
+            asking, stream=True, timeout=(left() / 2, left()), verify=verify
+        ) as answer:
             yield answer
     finally:
         adapter.close()

@@ -55,7 +55,8 @@ class Following:
     def fetch(self, now: datetime, *, force: bool = False) -> Iterator[Outcome]:
         """Fetch every document that is due, if no other worker does; with ``force`` those that are not due too.
 
-        Whatever happens, the copy in force stays or a verified one takes its place; ``look`` reads it.
+        Whatever happens, the copy in force stays or a verified one takes its place; ``look`` reads
+        it.
         """
         if not force and not any(self._due(each, now) for each in self.documents):
             return
@@ -75,7 +76,8 @@ class Following:
     def look(self, now: datetime) -> bool:
         """Take up each copy that has changed on disk, by whatever worker, and say whether one has.
 
-        It is verified again: a file is somebody's to change. One that does not pass leaves the old in force.
+        It is verified again: a file is somebody's to change. One that does not pass leaves the old
+        in force.
         """
         changed = False
         for document, held in self._held.items():
@@ -105,7 +107,10 @@ class Following:
 
     def created(self) -> datetime | None:
         """Give when the oldest of the copies in force was made, None where none of them says so."""
-        return min((each.edition.created for each in self._copies_held() if each.edition.created), default=None)
+        return min(
+            (each.edition.created for each in self._copies_held() if each.edition.created),
+            default=None,
+        )
 
     def size(self) -> int:
         """Give how many entities the copies in force hold in all."""
@@ -122,7 +127,9 @@ class Following:
             elif held.copy is None and note.good is None and not document.entity_id:
                 found.append(f"{where} has not been fetched yet")
             elif held.copy and held.copy.until <= now + min(_SOON, self.feed.trust.window / 4):
-                found.append(f"{where} is good until {held.copy.until:%Y-%m-%d %H:%M} UTC and has not been renewed")
+                found.append(
+                    f"{where} is good until {held.copy.until:%Y-%m-%d %H:%M} UTC and has not been renewed"
+                )
         return found
 
     def _copies_held(self) -> Iterator[Aggregate]:
@@ -142,15 +149,24 @@ class Following:
             if refused.cause == "feed.absent" and held.copy is None:
                 due = now + self._spread(self.feed.every)
                 self._copies.remember(
-                    document, replace(before, due=due, marks=Marks(), failed=0, cause="", good=now, kept=False)
+                    document,
+                    replace(
+                        before, due=due, marks=Marks(), failed=0, cause="", good=now, kept=False
+                    ),
                 )
                 return Outcome(self.feed.name, "absent", entity_id=document.entity_id)
-            pause = min(_AGAIN * 2 ** min(before.failed, _MOST_DOUBLINGS), _LONGEST_PAUSE, self.feed.every)
-            note = replace(before, due=now + self._spread(pause), failed=before.failed + 1, cause=refused.cause)
+            pause = min(
+                _AGAIN * 2 ** min(before.failed, _MOST_DOUBLINGS), _LONGEST_PAUSE, self.feed.every
+            )
+            note = replace(
+                before, due=now + self._spread(pause), failed=before.failed + 1, cause=refused.cause
+            )
             self._copies.remember(document, note)
             kind: Literal["older", "refused"] = "older" if refused.cause == _OLDER else "refused"
             return Outcome(self.feed.name, kind, refused.cause, entity_id=document.entity_id)
-        return Outcome(self.feed.name, result, mended=bool(before.cause), entity_id=document.entity_id)
+        return Outcome(
+            self.feed.name, result, mended=bool(before.cause), entity_id=document.entity_id
+        )
 
     def _fetched(self, document: Document, before: Note, now: datetime) -> Literal["new", "same"]:
         held = self._held[document].copy
@@ -163,31 +179,51 @@ class Following:
                 self._copies.remember(document, replace(note, due=now + self._interval(held, now)))
                 return "same"
             made.seek(0)
-            found = self._verified(aggregates.read(made, self.feed.trust, self._wanted, now), document)
+            found = self._verified(
+                aggregates.read(made, self.feed.trust, self._wanted, now), document
+            )
             replaced = self._replaced(found.edition, before, held, now)
             self._copies.keep(made, path, document)
         due = now + self._interval(found, now)
-        self._copies.remember(document, replace(note, due=due, marks=got, edition=found.edition, replaced=replaced))
+        self._copies.remember(
+            document, replace(note, due=due, marks=got, edition=found.edition, replaced=replaced)
+        )
         return "new"
 
-    def _replaced(self, found: Edition, before: Note, held: Aggregate | None, now: datetime) -> tuple[str, ...]:
+    def _replaced(
+        self, found: Edition, before: Note, held: Aggregate | None, now: datetime
+    ) -> tuple[str, ...]:
         """Give the digests that this edition takes the place of, and refuse one that was published before the last.
 
-        It is signed and may be good for days: somebody on the way brought it again to hold back what came after it, or
-        a mirror lags. What neither creationInstant nor end puts in order is taken as it comes, but not a second time.
+        It is signed and may be good for days: somebody on the way brought it again to hold back
+        what came after it, or a mirror lags. What neither creationInstant nor end puts in order is
+        taken as it comes, but not a second time.
         """
-        last = [each for each in (before.edition, held.edition if held else None) if each and self._may_be(each, now)]
+        last = [
+            each
+            for each in (before.edition, held.edition if held else None)
+            if each and self._may_be(each, now)
+        ]
         if any(each.name and each.name != found.name for each in last):
-            # One key signs all feeds of a publisher: of tests, of other federations, of services only.
+            # One key signs all feeds of a publisher: of tests, of other federations, of services
+            # only.
             raise MessageRefused("feed.other_feed")
         if found.digest in before.replaced or any(found.before(each) for each in last):
             raise MessageRefused(_OLDER)
-        level = [each.digest for each in last if not each.before(found) and each.digest != found.digest]
-        return tuple(dict.fromkeys((*before.replaced, *level)))[-_MOST_REPLACED:] if level else before.replaced
+        level = [
+            each.digest for each in last if not each.before(found) and each.digest != found.digest
+        ]
+        return (
+            tuple(dict.fromkeys((*before.replaced, *level)))[-_MOST_REPLACED:]
+            if level
+            else before.replaced
+        )
 
     def _may_be(self, edition: Edition, now: datetime) -> bool:
         """Say whether an edition may be remembered truly: a note that somebody changed bars nothing for ever."""
-        return (edition.created or now) <= now + SKEW and edition.until <= now + self.feed.trust.window + SKEW
+        return (
+            edition.created or now
+        ) <= now + SKEW and edition.until <= now + self.feed.trust.window + SKEW
 
     def _interval(self, copy: Aggregate | None, now: datetime) -> timedelta:
         every = self.feed.every
@@ -205,7 +241,9 @@ class Following:
         with self._copies.opened(document) as file:
             if file is None:
                 raise MessageRefused("feed.unreadable")
-            found = self._verified(aggregates.read(file, self.feed.trust, self._wanted, now), document)
+            found = self._verified(
+                aggregates.read(file, self.feed.trust, self._wanted, now), document
+            )
         if held and found.edition.before(held.edition):
             raise MessageRefused(_OLDER)
         return found
@@ -222,4 +260,8 @@ def _in_force(copy: Aggregate | None, now: datetime) -> str:
     if copy is None:
         return "; there is no copy"
     ends = f"{copy.until:%Y-%m-%d %H:%M} UTC"
-    return f"; the last good copy ran out {ends}" if copy.until <= now else f"; the last good copy lasts until {ends}"
+    return (
+        f"; the last good copy ran out {ends}"
+        if copy.until <= now
+        else f"; the last good copy lasts until {ends}"
+    )

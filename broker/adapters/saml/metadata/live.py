@@ -99,7 +99,10 @@ class LiveMetadata:
     def alarms(self, now: datetime) -> Sequence[str]:
         """Say what is amiss although logins may work: feeds that are refused or late, parties that are not there."""
         current = self.current
-        kinds = ((current.upstream, self.parties.upstreams), (current.service, self.parties.services))
+        kinds = (
+            (current.upstream, self.parties.upstreams),
+            (current.service, self.parties.services),
+        )
         ids = [
             each.entity_id
             for find, parties in kinds
@@ -111,7 +114,9 @@ class LiveMetadata:
 
     def _made(self, now: datetime) -> Snapshot:
         idps, sps = dict(self.local.upstreams), dict(self.local.services)
-        sources = {("upstream", each): FOLDER for each in idps} | {("service", each): FOLDER for each in sps}
+        sources = {("upstream", each): FOLDER for each in idps} | {
+            ("service", each): FOLDER for each in sps
+        }
         told: list[str] = []
         said: dict[str, Said] = {}
         for each in self.followed:
@@ -125,13 +130,17 @@ class LiveMetadata:
             sources |= {("upstream", name): each.feed.name for name in found.upstreams}
             sources |= {("service", name): each.feed.name for name in found.services}
             if "institutions" in speaks:
-                more = {name: one for name, one in self._said(kept, each.feed.birk) if name not in said}
+                more = {
+                    name: one for name, one in self._said(kept, each.feed.birk) if name not in said
+                }
                 said |= more
                 sources |= {("institution", name): each.feed.name for name in more}
         upstreams, claims = completed(self.parties.upstreams, said)
         told += self._rivals()
         metadata = Metadata(idps, sps, upstreams)
-        services = {name: _described(each, metadata) for name, each in self.parties.services.items()}
+        services = {
+            name: _described(each, metadata) for name, each in self.parties.services.items()
+        }
         return Snapshot(metadata, services, (*told, *claims), sources)
 
     def _rivals(self) -> Iterator[str]:
@@ -142,7 +151,9 @@ class LiveMetadata:
                 yield f"feeds {' and '.join(names)} all speak for {kind}: give each its own speaks_for"
 
     @staticmethod
-    def _lacking(parties: Mapping[str, Upstream] | Mapping[str, Service], found: Collection[str]) -> list[str]:
+    def _lacking(
+        parties: Mapping[str, Upstream] | Mapping[str, Service], found: Collection[str]
+    ) -> list[str]:
         return [each.entity_id for each in parties.values() if each.entity_id not in found]
 
     def _said(self, kept: Mapping[str, Entity], birk: str) -> Iterator[tuple[str, Said]]:
@@ -160,7 +171,9 @@ class LiveMetadata:
         return min(ends, default=None)
 
 
-def following(feeds: Sequence[Feed], local: Metadata, parties: Parties, state: Path) -> Iterator[Following]:
+def following(
+    feeds: Sequence[Feed], local: Metadata, parties: Parties, state: Path
+) -> Iterator[Following]:
     """Give the followers of these feeds: each keeps what it speaks for and the folder does not hold."""
     ups = [each.entity_id for each in parties.upstreams.values() if not each.local]
     svs = [each.entity_id for each in parties.services.values()]
@@ -171,7 +184,9 @@ def following(feeds: Sequence[Feed], local: Metadata, parties: Parties, state: P
             "services": [each for each in svs if each not in local.services],
             "institutions": [name for each in institutions for name in spellings(each, feed.birk)],
         }
-        wanted = {name for kind, names in kinds.items() if kind in feed.speaks_for for name in names}
+        wanted = {
+            name for kind, names in kinds.items() if kind in feed.speaks_for for name in names
+        }
         yield Following(feed, wanted, Copies(state / feed.name))
 
 

@@ -23,10 +23,14 @@ class LogoutEndpoint:
 def single_logout(element: etree._Element) -> LogoutEndpoint | None:
     """Give the first endpoint by HTTP-Redirect, or else by HTTP-POST; None where there is no sound one.
 
-    One that could run as script or be read on the way is passed over: a peer is worth having without logout too.
+    One that could run as script or be read on the way is passed over: a peer is worth having
+    without logout too.
     """
     found = element.findall(_SLO)
-    wanted: tuple[tuple[Literal["redirect", "post"], str], ...] = (("redirect", REDIRECT), ("post", POST))
+    wanted: tuple[tuple[Literal["redirect", "post"], str], ...] = (
+        ("redirect", REDIRECT),
+        ("post", POST),
+    )
     for name, binding in wanted:
         for each in found:
             location = each.get("Location", "")

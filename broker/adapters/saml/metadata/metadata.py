@@ -25,12 +25,13 @@ from broker.core.entities import Upstream
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
 from broker.core.transaction import SKEW
 
-# A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read elsewhere.
+# A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read
+# elsewhere.
 BOUNDS: Final = gate.Bounds(
     octets=16 * 1024 * 1024, depth=40, nodes=1_000_000, attributes=1_000_000, namespaces=100_000
 )
-# What a tool says of the file it made, mod_shib for one (interop.md). No reader looks before the root element, so that
-# this cuts no text in two; a comment anywhere else is refused.
+# What a tool says of the file it made, mod_shib for one (interop.md). No reader looks before the
+# root element, so that this cuts no text in two; a comment anywhere else is refused.
 _HEADING: Final = re.compile(rb"\A(\s*(?:<\?xml[^>]*\?>)?)\s*(?:<!--.*?-->\s*)+", re.DOTALL)
 _MENDS: Final = {
     "gate.comment": "take the XML comments out",
@@ -79,8 +80,15 @@ class Metadata:
 
     def faults(self, now: datetime) -> Sequence[str]:
         """Say which descriptors have run out since they were read; empty when none has."""
-        every: list[UpstreamDescriptor | ServiceDescriptor] = [*self.upstreams.values(), *self.services.values()]
-        return [f"the metadata of {each.entity_id} ran out" for each in every if each.until and each.until <= now]
+        every: list[UpstreamDescriptor | ServiceDescriptor] = [
+            *self.upstreams.values(),
+            *self.services.values(),
+        ]
+        return [
+            f"the metadata of {each.entity_id} ran out"
+            for each in every
+            if each.until and each.until <= now
+        ]
 
 
 class Source(Protocol):
@@ -119,20 +127,32 @@ class Found:
 
 
 def load(
-    folder: Path, upstreams: Collection[str], services: Collection[str], now: datetime, *, fed: bool = False
+    folder: Path,
+    upstreams: Collection[str],
+    services: Collection[str],
+    now: datetime,
+    *,
+    fed: bool = False,
 ) -> Metadata:
     """Read every ``*.xml`` of ``folder`` for the entityIDs named; other entities in the files are left alone.
 
-    ``ConfigurationFaults`` with everything wrong: a file that is no metadata, an entity without a descriptor or with
-    two, one that has run out, lacks a usable endpoint or key. Signatures are not verified: whoever writes the folder
-    also writes broker.toml. With ``fed``, an entity that has none may have one in a feed and is no fault.
-    Sources: saml-metadata 2.3-2.4, saml_profiles.md rows 4-10.
+    ``ConfigurationFaults`` with everything wrong: a file that is no metadata, an entity without a
+    descriptor or with two, one that has run out, lacks a usable endpoint or key. Signatures are not
+    verified: whoever writes the folder also writes broker.toml. With ``fed``, an entity that has
+    none may have one in a feed and is no fault. Sources: saml-metadata 2.3-2.4, saml_profiles.md
+    rows 4-10.
     """
     faults: list[Fault] = []
     found: dict[str, list[Found]] = {}
     paths = sorted(folder.glob("*.xml")) if folder.is_dir() else []
     if not paths and not fed:
-        faults.append(Fault(str(folder), "holds no metadata", "put the descriptors of upstreams and services there"))
+        faults.append(
+            Fault(
+                str(folder),
+                "holds no metadata",
+                "put the descriptors of upstreams and services there",
+            )
+        )
     for path in paths:
         for each in _entities(path, f"{folder.name}/{path.name}", faults):
             found.setdefault(each.element.get("entityID", ""), []).append(each)
@@ -166,7 +186,9 @@ def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[Found]:
         faults.append(Fault(where, f"cannot be read: {error.strerror}"))
         return
     except MessageRefused as refused:
-        faults.append(Fault(where, f"is no sound metadata: {refused.cause}", _MENDS.get(refused.cause, "")))
+        faults.append(
+            Fault(where, f"is no sound metadata: {refused.cause}", _MENDS.get(refused.cause, ""))
+        )
         return
     for element in listed(root):
         around = [element, *element.iterancestors(ENTITIES)]
@@ -189,11 +211,15 @@ def _one(
 ) -> Found | None:
     """Find the one descriptor of an entity in a role; with ``fed`` there may be none."""
     elements = [
-        Found(each.where, part, each.until) for each in found.get(entity_id, ()) for part in each.element.findall(role)
+        Found(each.where, part, each.until)
+        for each in found.get(entity_id, ())
+        for part in each.element.findall(role)
     ]
     name = role.rpartition("}")[2]
     if not elements and not fed:
-        faults.append(Fault("metadata", f"no {name} of {entity_id}", "put its metadata into the folder"))
+        faults.append(
+            Fault("metadata", f"no {name} of {entity_id}", "put its metadata into the folder")
+        )
     elif len(elements) > 1:
         places = ", ".join(sorted({each.where for each in elements}))
         faults.append(Fault(places, f"{entity_id} has several {name}s", "keep one"))
@@ -213,7 +239,9 @@ def _role(
     own = times.read(found.element.get("validUntil", ""))
     until = min((*found.until, *((own,) if own else ())), default=None)
     if until and until <= now:
-        faults.append(Fault(found.where, f"{entity_id} ran out {times.write(until)}", "fetch it again"))
+        faults.append(
+            Fault(found.where, f"{entity_id} ran out {times.write(until)}", "fetch it again")
+        )
     told: Faults = []
     descriptor = read(entity_id, found.element, until, told)
     faults.extend(Fault(found.where, f"{entity_id} {what}", mend) for what, mend in told)

@@ -1,7 +1,8 @@
 """Canonicalises a document piece by piece while it is parsed, so that a large one is never in memory whole.
 
-Exclusive canonicalisation of an element is that of its start tag, of its children in order, and of its end tag, where
-a child depends on nothing but the start tags around it. So each child may be forgotten once it has been written.
+Exclusive canonicalisation of an element is that of its start tag, of its children in order, and of
+its end tag, where a child depends on nothing but the start tags around it. So each child may be
+forgotten once it has been written.
 """
 
 import re
@@ -13,7 +14,8 @@ from lxml import etree
 from broker.core.errors import MessageRefused
 
 _TAG: Final = re.compile(
-    rb"""\A(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->)*+(<[^?!/\s](?:[^<>"']|"[^"]*"|'[^']*')*?)/?>""", re.DOTALL
+    rb"""\A(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->)*+(<[^?!/\s](?:[^<>"']|"[^"]*"|'[^']*')*?)/?>""",
+    re.DOTALL,
 )
 
 
@@ -43,7 +45,9 @@ class Pieces:
         if not found:
             raise MessageRefused("feed.root")
         self._root, self._prefixes = root, prefixes
-        alone = etree.fromstring(found[1] + b"/>", etree.XMLParser(encoding="utf-8", resolve_entities=False))
+        alone = etree.fromstring(
+            found[1] + b"/>", etree.XMLParser(encoding="utf-8", resolve_entities=False)
+        )
         written = canonical(alone, prefixes)
         self.end = written[written.rindex(b"</") :]
         self.start = written[: -len(self.end)]

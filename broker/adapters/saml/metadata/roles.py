@@ -52,7 +52,9 @@ class UpstreamDescriptor:
     wants_signed: bool = False
     signing: Signing = SIGNED
     until: datetime | None = None
-    error_url: str | None = None  # where it helps a person whom we could not let in; may hold placeholders
+    error_url: str | None = (
+        None  # where it helps a person whom we could not let in; may hold placeholders
+    )
     logout: LogoutEndpoint | None = None
 
 
@@ -73,8 +75,12 @@ class ServiceDescriptor:
     privacy_statement: Text | None = None
     until: datetime | None = None
     categories: frozenset[str] = frozenset()  # as a pinned feed has them, never as a file says
-    required: frozenset[str] = frozenset()  # Names of the attributes that it says it cannot do without
-    subject_id_req: str | None = None  # subject-id, pairwise-id, any or none; None where it does not say
+    required: frozenset[str] = (
+        frozenset()
+    )  # Names of the attributes that it says it cannot do without
+    subject_id_req: str | None = (
+        None  # subject-id, pairwise-id, any or none; None where it does not say
+    )
     logout: LogoutEndpoint | None = None
 
     @property
@@ -104,7 +110,9 @@ class _Role:
             if web_address(location, secure=True):
                 found.append((each, location))
             else:
-                self.faults.append((f"has the Location {location[:200]!r}", "an endpoint is an https address"))
+                self.faults.append(
+                    (f"has the Location {location[:200]!r}", "an endpoint is an https address")
+                )
         return found
 
     def certificates(self, use: str) -> list[tuple[etree._Element, bytes]]:
@@ -116,7 +124,9 @@ class _Role:
             listed = [_octets(each) for each in descriptor.iterfind(_CERTIFICATE)]
             if len(set(listed)) != 1:
                 mend = "write one X509Certificate a KeyDescriptor: the others of a chain are not its key"
-                self.faults.append((f"has a KeyDescriptor of {len(set(listed))} certificates", mend))
+                self.faults.append(
+                    (f"has a KeyDescriptor of {len(set(listed))} certificates", mend)
+                )
             else:
                 found.append((descriptor, listed[0]))
         return found
@@ -126,7 +136,11 @@ class _Role:
             return VerifyKey.of(certificate)
         except MessageRefused as refused:
             weak = refused.cause == "gate.weak_key"
-            what = "holds a key below RSA 2048 or EC 256 bits" if weak else "holds a certificate that is none"
+            what = (
+                "holds a key below RSA 2048 or EC 256 bits"
+                if weak
+                else "holds a certificate that is none"
+            )
             self.faults.append((what, "ask for metadata with a sound key"))
             return None
 
@@ -178,7 +192,8 @@ def upstream(
         wants_signed=role.flag("WantAuthnRequestsSigned"),
         signing=written,
         until=until,
-        # A link on a page of ours: one that would run as script, or is read in clear on the way, is left out.
+        # A link on a page of ours: one that would run as script, or is read in clear on the way, is
+        # left out.
         error_url=help_page if web_address(help_page, secure=True) else None,
         logout=single_logout(element),
     )
@@ -196,9 +211,13 @@ def service(
     signs, keys = role.flag("AuthnRequestsSigned"), role.signing_keys()
     certificate, sealing = role.encryption()
     if not acs:
-        role.faults.append(("has no AssertionConsumerService for HTTP-POST", "that is how we answer"))
+        role.faults.append(
+            ("has no AssertionConsumerService for HTTP-POST", "that is how we answer")
+        )
     if len({each.index for each in acs}) != len(acs):
-        role.faults.append(("has two AssertionConsumerServices of one index", "a request names them by it"))
+        role.faults.append(
+            ("has two AssertionConsumerServices of one index", "a request names them by it")
+        )
     if signs and not keys:
         role.faults.append(("signs its requests but has no signing key", "add its certificate"))
     descriptor = ServiceDescriptor(
@@ -209,7 +228,9 @@ def service(
         sealing=sealing,
         signing=algorithms.signing(element, faults),
         signs_requests=signs,
-        name_id_formats=tuple((each.text or "").strip() for each in element.findall(f"{{{MD}}}NameIDFormat")),
+        name_id_formats=tuple(
+            (each.text or "").strip() for each in element.findall(f"{{{MD}}}NameIDFormat")
+        ),
         display_name=role.text("DisplayName"),
         description=role.text("Description"),
         privacy_statement=role.text("PrivacyStatementURL", address=True),

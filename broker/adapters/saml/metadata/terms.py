@@ -13,14 +13,17 @@ from broker.core.errors import MessageRefused
 from broker.core.transaction import SKEW
 
 _PUBLICATION: Final = "{urn:oasis:names:tc:SAML:metadata:rpi}PublicationInfo"
-_DURATION: Final = re.compile(r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})(?:\.\d+)?S)?)?")
+_DURATION: Final = re.compile(
+    r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})(?:\.\d+)?S)?)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
     """One publication of a feed: when its publisher made it, if it says so, when it ends, and what was signed.
 
-    ``name`` is which of its publisher's feeds it is, empty where it does not say (saml-metadata 2.3.1).
+    ``name`` is which of its publisher's feeds it is, empty where it does not say (saml-metadata
+    2.3.1).
     """
 
     created: datetime | None
@@ -31,7 +34,8 @@ class Edition:
     def before(self, other: "Edition") -> bool:
         """Say whether this one was published before another: by creationInstant where both have one, else by the end.
 
-        The end alone would let a short-lived feed, which takes something back, lose to the one before it.
+        The end alone would let a short-lived feed, which takes something back, lose to the one
+        before it.
         """
         if self.created and other.created and self.created != other.created:
             return self.created < other.created
@@ -57,8 +61,8 @@ def until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
 def created(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
     """Give when a feed says that it was made (mdrpi 2.2), from the Extensions of its root, or None where it does not.
 
-    ``MessageRefused`` (``feed.created``) where it says so twice, in no calendar, or that it is yet to come: after that
-    one, all others would be older.
+    ``MessageRefused`` (``feed.created``) where it says so twice, in no calendar, or that it is yet
+    to come: after that one, all others would be older.
     """
     listed = [each for one in extensions for each in one.iterfind(_PUBLICATION)]
     written = [each.get("creationInstant", "") for each in listed]

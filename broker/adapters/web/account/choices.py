@@ -91,13 +91,26 @@ class MyChoices:
         if service not in desk.services:
             raise FormRefused("not a service")
         person = _person(transaction)
-        before = next((each for each in self.choices.of(person, now) if each.service == service), None)
+        before = next(
+            (each for each in self.choices.of(person, now) if each.service == service), None
+        )
         if before and before.offer(now) == wanted:
             made = self.choices.take_back(person, service, language(), now)
             if made:
-                kind = Kind.CONSENT_WITHDRAWN if made.event is Event.WITHDRAWN else Kind.NOTICE_FORGOTTEN
-                desk.trail.add(of_login(kind, now, transaction, service=service, about=made.record_id))
-                desk.events("choice", reference=transaction.reference, service=service, answer=str(made.event))
+                kind = (
+                    Kind.CONSENT_WITHDRAWN
+                    if made.event is Event.WITHDRAWN
+                    else Kind.NOTICE_FORGOTTEN
+                )
+                desk.trail.add(
+                    of_login(kind, now, transaction, service=service, about=made.record_id)
+                )
+                desk.events(
+                    "choice",
+                    reference=transaction.reference,
+                    service=service,
+                    answer=str(made.event),
+                )
         return self._page(transaction, service)
 
     def _begin(self, way: str | None) -> Response:
@@ -108,7 +121,9 @@ class MyChoices:
         if not ways:
             abort(404)
         if way is not None:
-            held = desk.broker.begin_errand(Errand.CHOICES, desk.now(), upstream=way, shared=desk.shared(request))
+            held = desk.broker.begin_errand(
+                Errand.CHOICES, desk.now(), upstream=way, shared=desk.shared(request)
+            )
             return redirect(self.pages.url(held.transaction), 303)
         labels = [(_query({"with": name}), desk.upstreams[name].label[language()]) for name in ways]
         return _rendered("choices_begin.html", reason="begin", ways=labels)
@@ -123,7 +138,10 @@ class MyChoices:
     def _page(self, transaction: Transaction, done: str = "") -> Response:
         """Show every choice; ``done`` is the service of which one was just taken back."""
         desk, now, here = self.desk, self.desk.now(), {"login": transaction.id}
-        cards = [self._card(transaction, each, now) for each in self.choices.of(_person(transaction), now)]
+        cards = [
+            self._card(transaction, each, now)
+            for each in self.choices.of(_person(transaction), now)
+        ]
         ended = next((each for each in cards if each.name == done and each.offer is None), None)
         reason = ended.latest.event if ended else "" if cards else "none"
         return _rendered(
@@ -145,7 +163,9 @@ class MyChoices:
             abort(404)
         service, made = found
         if as_file:
-            return _attached(self._record(transaction, service, made), f"receipt-{made.record_id[:8]}.json")
+            return _attached(
+                self._record(transaction, service, made), f"receipt-{made.record_id[:8]}.json"
+            )
         own, today = {**here, "receipt": made.record_id}, self._today(transaction, service)
         return _rendered(
             "receipt.html",
@@ -162,12 +182,18 @@ class MyChoices:
 
     def _file(self, transaction: Transaction) -> Response:
         own = self.choices.of(_person(transaction), self.desk.now())
-        records = [self._record(transaction, choice.service, each) for choice in own for each in choice.receipts]
+        records = [
+            self._record(transaction, choice.service, each)
+            for choice in own
+            for each in choice.receipts
+        ]
         return _attached({"receipts": records}, "receipts.json")
 
     def _record(self, transaction: Transaction, service: str, made: Receipt) -> dict[str, Any]:
         today = self._today(transaction, service)
-        return self.choices.as_record(made, self.desk.services[service], f"{self.desk.base_url}{PATH}", today)
+        return self.choices.as_record(
+            made, self.desk.services[service], f"{self.desk.base_url}{PATH}", today
+        )
 
     def _today(self, transaction: Transaction, service: str) -> Today:
         """Give what a login at ``service`` would say today, as this person logged in; a receipt holds digests only."""
@@ -213,7 +239,11 @@ def _person(transaction: Transaction) -> str:
 
 def _receiver(service: Service, spoken: str) -> Party:
     controller = service.controller
-    return Party(controller.name[spoken], controller.contact) if controller else Party(service.label[spoken], "")
+    return (
+        Party(controller.name[spoken], controller.contact)
+        if controller
+        else Party(service.label[spoken], "")
+    )
 
 
 def _query(fields: dict[str, str]) -> str:

@@ -13,7 +13,14 @@ from broker.adapters.web.pages.finishing import going_back
 from broker.adapters.web.pages.forms import Form
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.pages import Pages
-from broker.core.errors import BrokerError, CookiesNeeded, FormRefused, LibraryUnavailable, MailUnavailable, TooMany
+from broker.core.errors import (
+    BrokerError,
+    CookiesNeeded,
+    FormRefused,
+    LibraryUnavailable,
+    MailUnavailable,
+    TooMany,
+)
 from broker.core.events import Kind, of_login
 from broker.core.pasted import bare
 from broker.core.pins import is_cpr, shown_again, whose
@@ -66,15 +73,23 @@ class Pin:
         held, now = self.login.of_browser(name), self.desk.now()
         if held.transaction.errand is Errand.PIN:
             held = self.login.of_person(name)
-            return self._changed(held, self.desk.forms.read(request, held.transaction, _CHANGE, now))
+            return self._changed(
+                held, self.desk.forms.read(request, held.transaction, _CHANGE, now)
+            )
         if held.transaction.errand is not Errand.PIN_BY_MAIL:
             raise FormRefused("a login in which no PIN is asked for")
         form = self.desk.forms.read(request, held.transaction, _BY_MAIL, now)
-        return self._pressed(held, form.one("link")) if "link" in form.fields else self._asked(held, form)
+        return (
+            self._pressed(held, form.one("link"))
+            if "link" in form.fields
+            else self._asked(held, form)
+        )
 
     def _begin(self, errand: Errand, upstream: str | None = None) -> Held:
         back, shared = request.args.get("service"), self.desk.shared(request)
-        return self.desk.broker.begin_errand(errand, self.desk.now(), upstream=upstream, back=back, shared=shared)
+        return self.desk.broker.begin_errand(
+            errand, self.desk.now(), upstream=upstream, back=back, shared=shared
+        )
 
     def _show(self, name: str) -> Response:
         held = self.login.bound(name, self._url)
@@ -104,13 +119,20 @@ class Pin:
         text = bare(form.one("identifier", ""))
         digits = whose(text)
         if digits is None:
-            return self._asking(held, "pin_number_unread" if text else "pin_number_missing", 422, text)
-        # Nothing is looked up before the answer: known and unknown take the same time and read the same (R09).
+            return self._asking(
+                held, "pin_number_unread" if text else "pin_number_missing", 422, text
+            )
+        # Nothing is looked up before the answer: known and unknown take the same time and read the
+        # same (R09).
         try:
             self.letters.ask(digits, self.desk.network(request), language())
         except TooMany as error:
             return self._asking(held, "pin_asks_too_many", error.http, text)
-        self.desk.events("pin_asked", reference=held.transaction.reference, by="cpr" if is_cpr(digits) else "number")
+        self.desk.events(
+            "pin_asked",
+            reference=held.transaction.reference,
+            by="cpr" if is_cpr(digits) else "number",
+        )
         return self._ended("pin_asked.html", held, "asked")
 
     def _pressed(self, held: Held, secret: str) -> Response:
@@ -120,7 +142,9 @@ class Pin:
         except _DOWN as error:
             return self._button(held, secret, error)
         self.desk.events("pin_mailed", reference=held.transaction.reference)
-        self.desk.trail.add(of_login(Kind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number))
+        self.desk.trail.add(
+            of_login(Kind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number)
+        )
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
     def _changed(self, held: Held, form: Form) -> Response:
@@ -129,7 +153,9 @@ class Pin:
             raise FormRefused("nobody is logged in whose PIN could be changed")
         deed = form.choice("do", _DEEDS)
         try:
-            return self._mailed(held, number) if deed == "mail" else self._chosen(held, number, form)
+            return (
+                self._mailed(held, number) if deed == "mail" else self._chosen(held, number, form)
+            )
         except _DOWN as error:
             return self._choosing(held, error.reason, error.http)
         except TooMany as error:
@@ -140,7 +166,9 @@ class Pin:
         if address is None:
             return self._choosing(held, "pin_no_mail", 422)
         self.desk.events("pin_mailed", reference=held.transaction.reference)
-        self.desk.trail.add(of_login(Kind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number))
+        self.desk.trail.add(
+            of_login(Kind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number)
+        )
         self.desk.broker.transactions.end(held)
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
@@ -152,8 +180,11 @@ class Pin:
         if fault:
             return self._choosing(held, fault, 422)
         self.desk.events("pin_changed", reference=held.transaction.reference)
-        self.desk.trail.add(of_login(Kind.PIN_CHOSEN, self.desk.now(), held.transaction, borrower=number))
-        # Whoever presses Back after them, at the screen they left, finds no login to change the PIN by.
+        self.desk.trail.add(
+            of_login(Kind.PIN_CHOSEN, self.desk.now(), held.transaction, borrower=number)
+        )
+        # Whoever presses Back after them, at the screen they left, finds no login to change the PIN
+        # by.
         self.desk.broker.transactions.end(held)
         return self._ended("pin_changed.html", held, "changed")
 
@@ -162,15 +193,22 @@ class Pin:
         step = self.desk.broker.step(held.transaction, self.desk.now())
         return step.number if isinstance(step, Done) else None
 
-    def _asking(self, held: Held, problem: str = "", status: int = 200, typed: str = "") -> Response:
+    def _asking(
+        self, held: Held, problem: str = "", status: int = 200, typed: str = ""
+    ) -> Response:
         desk, transaction = self.desk, held.transaction
         back = {"service": transaction.back} if transaction.back else {}
         ways = [
-            (f"{desk.base_url}/pin?{urlencode({'change': way, **back})}", desk.upstreams[way].label[language()])
+            (
+                f"{desk.base_url}/pin?{urlencode({'change': way, **back})}",
+                desk.upstreams[way].label[language()],
+            )
             for way in desk.broker.rules.ways(transaction.request, Errand.PIN)
         ]
         again, kept = shown_again(typed), {"login": transaction.id}
-        return self._page("pin_ask.html", held, problem, status, ways=ways, identifier=again, kept=kept)
+        return self._page(
+            "pin_ask.html", held, problem, status, ways=ways, identifier=again, kept=kept
+        )
 
     def _choosing(self, held: Held, problem: str = "", status: int = 200) -> Response:
         kept = {"login": held.transaction.id}
@@ -186,7 +224,13 @@ class Pin:
         return self._page("pin_link.html", held, reason, status, link=secret, kept={"link": secret})
 
     def _page(
-        self, template: str, held: Held, reason: str, status: int = 200, purpose: str = _BY_MAIL, **values: object
+        self,
+        template: str,
+        held: Held,
+        reason: str,
+        status: int = 200,
+        purpose: str = _BY_MAIL,
+        **values: object,
     ) -> Response:
         transaction = held.transaction
         shown = {

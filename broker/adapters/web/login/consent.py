@@ -66,7 +66,8 @@ class Consent:
             # What has been sent cannot be called back, and a no sends nothing again.
             return self.pages.error("finished", 410, held.transaction.reference, None)
         if held.transaction.errand is not Errand.LOGIN:
-            # What follows is a page of ours, which the person may load again without sending the form again.
+            # What follows is a page of ours, which the person may load again without sending the
+            # form again.
             return redirect(self.pages.url(held.transaction), 303)
         # 200 and never a redirect: what follows may post off-site (design 4a).
         return self.pages.ask(held, step) if isinstance(step, Ask) else self.pages.show(held)

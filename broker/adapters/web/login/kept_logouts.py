@@ -19,7 +19,8 @@ from broker.core.ports import PostForm
 class KeptLogouts:
     """The face over another; a log that fails holds no logout up, whatever it demands of logins.
 
-    What is not believed is not kept: anybody could fill the log with it. ``address`` gives whoever asks.
+    What is not believed is not kept: anybody could fill the log with it. ``address`` gives whoever
+    asks.
     """
 
     face: LogoutFace
@@ -27,7 +28,9 @@ class KeptLogouts:
     upstreams: Collection[str]
     address: Callable[[Request], str]
 
-    def read_redirect(self, upstream: str | None, query: str, now: datetime) -> LogoutRequest | LogoutResponse:
+    def read_redirect(
+        self, upstream: str | None, query: str, now: datetime
+    ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-Redirect, and keep it."""
         return self._came(self.face.read_redirect(upstream, query, now), query, now)
 
@@ -44,7 +47,9 @@ class KeptLogouts:
         self._keep(participant.peer, Message(*kept, subject=participant.name_id.value), now)
         return leaving
 
-    def respond(self, request: LogoutRequest, response_id: str, status: Status, now: datetime) -> str | PostForm | None:
+    def respond(
+        self, request: LogoutRequest, response_id: str, status: Status, now: datetime
+    ) -> str | PostForm | None:
         """Give what takes our LogoutResponse to who asked, kept before it leaves."""
         leaving = self.face.respond(request, response_id, status, now)
         if leaving is not None:
@@ -61,7 +66,9 @@ class KeptLogouts:
     ) -> LogoutRequest | LogoutResponse:
         name = message.peer.name
         if isinstance(message, LogoutRequest):
-            kept = Message("LogoutRequest", name, wire, "accepted", message.id, subject=message.name_id.value)
+            kept = Message(
+                "LogoutRequest", name, wire, "accepted", message.id, subject=message.name_id.value
+            )
         else:
             outcome = "accepted" if message.ended else "refused by the upstream"
             kept = Message("LogoutResponse", name, wire, outcome, message.in_response_to)

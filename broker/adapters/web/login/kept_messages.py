@@ -31,14 +31,20 @@ class KeptFace:
         """Give the URL that carries our signed AuthnRequest, kept before it leaves."""
         url = self.face.ask(upstream, request_id, request, now)
         if upstream in self.upstreams:
-            self._keep(Message("AuthnRequest", upstream, urlsplit(url).query, "sent", request_id), now)
+            self._keep(
+                Message("AuthnRequest", upstream, urlsplit(url).query, "sent", request_id), now
+            )
         return url
 
-    def in_response_to(self, upstream: str, fields: Sequence[tuple[str, str]]) -> tuple[object, str]:
+    def in_response_to(
+        self, upstream: str, fields: Sequence[tuple[str, str]]
+    ) -> tuple[object, str]:
         """Give the message and the request it claims to answer; what answers nothing of ours is not kept."""
         return self.face.in_response_to(upstream, fields)
 
-    def error_url(self, upstream: str, code: str, reference: str, names: str, now: datetime) -> str | None:
+    def error_url(
+        self, upstream: str, code: str, reference: str, names: str, now: datetime
+    ) -> str | None:
         """Give the page where an upstream helps its own; no message goes there."""
         return self.face.error_url(upstream, code, reference, names, now)
 
@@ -54,8 +60,12 @@ class KeptFace:
     ) -> Received:
         """Verify an answer in full and keep it, taken or refused; MessageLogUnavailable lets nobody in unkept."""
         if upstream not in self.upstreams:
-            return self.face.receive(upstream, message, expected, force_authn=force_authn, now=now, idp_list=idp_list)
-        came = Message("Response", upstream, request.form.get("SAMLResponse", ""), "accepted", expected.id)
+            return self.face.receive(
+                upstream, message, expected, force_authn=force_authn, now=now, idp_list=idp_list
+            )
+        came = Message(
+            "Response", upstream, request.form.get("SAMLResponse", ""), "accepted", expected.id
+        )
         try:
             received = self.face.receive(
                 upstream, message, expected, force_authn=force_authn, now=now, idp_list=idp_list

@@ -26,7 +26,9 @@ def blueprint(login: "Login") -> Blueprint:
     rooms.add_url_rule("/saml/idp/sso", "sso", login.sso, methods=["GET", "POST"])
     rooms.add_url_rule("/saml/sp/<upstream>/acs", "acs", login.acs, methods=["POST"])
     rooms.add_url_rule("/login/<name>", "show", login.show, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/upstream", "upstream", login.upstream, methods=["GET", "POST"])
+    rooms.add_url_rule(
+        "/login/<name>/upstream", "upstream", login.upstream, methods=["GET", "POST"]
+    )
     return rooms
 
 
@@ -41,7 +43,9 @@ class Login:
         """Begin a transaction for a service's AuthnRequest and send the browser to it (design 4a.1)."""
         desk, now = self.desk, self.desk.now()
         if request.method == "GET":
-            asked = desk.service_face.read_redirect(request.query_string.decode("ascii", "replace"), now)
+            asked = desk.service_face.read_redirect(
+                request.query_string.decode("ascii", "replace"), now
+            )
         else:
             asked = desk.service_face.read_post(pairs(request), now)
         browsers = desk.cookies.browsers(request) if request.method == "GET" else ()
@@ -69,7 +73,11 @@ class Login:
                 idp_list=transaction.request.idp_list,
             )
             x = desk.broker.arrivals.add(
-                transaction.id, request_id, received.answer, (received.message_id, received.until), now
+                transaction.id,
+                request_id,
+                received.answer,
+                (received.message_id, received.until),
+                now,
             )
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
@@ -82,23 +90,33 @@ class Login:
         desk, now = self.desk, self.desk.now()
         arrival = request.args.get("arrival")
         if arrival is not None:
-            return self._arrived(desk.broker.read(name, now), arrival, desk.cookies.browsers(request))
+            return self._arrived(
+                desk.broker.read(name, now), arrival, desk.cookies.browsers(request)
+            )
         held = self.bound(name, self.pages.url)
         if isinstance(held, Response):
             return held
         transaction = held.transaction
         if transaction.upstream is None and (way := self._remembered(transaction)):
             local = way in desk.broker.rules.local
-            return redirect(self.pages.url(transaction, "pin"), 303) if local else self.pages.to_upstream(held, way)
-        # A refusal of the upstream's names nobody: b suffices to see it, and no cookie a is spent on it.
-        if transaction.authentication is not None and not desk.cookies.brings_authentication(request, transaction):
+            return (
+                redirect(self.pages.url(transaction, "pin"), 303)
+                if local
+                else self.pages.to_upstream(held, way)
+            )
+        # A refusal of the upstream's names nobody: b suffices to see it, and no cookie a is spent
+        # on it.
+        if transaction.authentication is not None and not desk.cookies.brings_authentication(
+            request, transaction
+        ):
             return redirect(self.pages.url(transaction, "upstream"), 303)
         return self.pages.show(desk.broker.learnt(desk.broker.issuance.standing(held, now), now))
 
     def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
         """Give the transaction, bound to this browser; or the answer that sets cookie b and comes back to ``url`` once.
 
-        BrowserUnmatched where it is another browser's, CookiesNeeded where the browser keeps none (design 4a.1).
+        BrowserUnmatched where it is another browser's, CookiesNeeded where the browser keeps none
+        (design 4a.1).
         """
         desk, now = self.desk, self.desk.now()
         held, browsers = desk.broker.read(name, now), desk.cookies.browsers(request)
@@ -124,14 +142,19 @@ class Login:
 
     def _remembered(self, transaction: Transaction) -> str | None:
         """Give the way that this browser's person asked us to remember, if it is one of this request's."""
-        way = None if transaction.shared or transaction.request.is_passive else self.desk.cookies.way(request)
+        way = (
+            None
+            if transaction.shared or transaction.request.is_passive
+            else self.desk.cookies.way(request)
+        )
         ways = self.desk.broker.rules.ways(transaction.request, transaction.errand)
         return way if transaction.errand is Errand.LOGIN and way in ways else None
 
     def _arrived(self, held: Held, x: str, browsers: Sequence[str]) -> Response:
         desk, browser = self.desk, held.transaction.browser
         if browser in browsers and desk.shared(request):
-            # Asked for elsewhere, without ForceAuthn, it answers nothing: the person before may have left it open here.
+            # Asked for elsewhere, without ForceAuthn, it answers nothing: the person before may
+            # have left it open here.
             held = desk.broker.bind(held, str(browser), desk.now(), shared=True)
         joined = desk.broker.match(held, x, browsers, desk.now())
         if joined is None:
@@ -139,7 +162,9 @@ class Login:
         transaction = joined.transaction
         step = desk.broker.step(transaction, desk.now())
         issuing = isinstance(step, Issue)
-        response = self.pages.show(joined, step) if issuing else redirect(self.pages.url(transaction), 303)
+        response = (
+            self.pages.show(joined, step) if issuing else redirect(self.pages.url(transaction), 303)
+        )
         if transaction.authentication is not None:
             desk.cookies.authenticated(request, response, transaction, x)
         return response
@@ -153,7 +178,9 @@ class Login:
             return self._chosen(held, form)
         if "to" not in request.args:
             return self.pages.choose(held)
-        desk.forms.hold(request.args.get("token", ""), held.transaction, f"to {request.args['to']}", now)
+        desk.forms.hold(
+            request.args.get("token", ""), held.transaction, f"to {request.args['to']}", now
+        )
         return self.pages.to_upstream(held, request.args["to"])
 
     def _chosen(self, held: Held, form: Form) -> Response:
@@ -162,12 +189,15 @@ class Login:
             url = self.pages.url(transaction, "pin")
         else:
             token = desk.forms.token(transaction, f"to {upstream}", desk.now())
-            # A form POST never redirects off-site (design 4a): a page leads to our own GET, which does.
+            # A form POST never redirects off-site (design 4a): a page leads to our own GET, which
+            # does.
             url = f"{self.pages.url(transaction, 'upstream')}?{urlencode({'to': upstream, 'token': token})}"
         response = self.pages.onward(held, url)
         known = upstream in desk.broker.rules.ways(transaction.request, transaction.errand)
         if not transaction.shared and known:
-            desk.cookies.remember_way(request, response, upstream if form.one("remember", "") else None)
+            desk.cookies.remember_way(
+                request, response, upstream if form.one("remember", "") else None
+            )
         return response
 
     def of_browser(self, name: str) -> Held:

@@ -40,7 +40,9 @@ def blueprint(desk: Desk, face: LogoutFace, logouts: Logouts) -> Blueprint:
     room = SingleLogoutPages(desk, face, logouts)
     rooms = Blueprint("logout", __name__)
     rooms.add_url_rule("/saml/idp/slo", "service", room.service, methods=["GET", "POST"])
-    rooms.add_url_rule("/saml/sp/<upstream>/slo", "upstream", room.upstream, methods=["GET", "POST"])
+    rooms.add_url_rule(
+        "/saml/sp/<upstream>/slo", "upstream", room.upstream, methods=["GET", "POST"]
+    )
     rooms.add_url_rule("/logout/<logout>", "show", room.show, methods=["GET"])
     rooms.add_url_rule("/logout/<logout>/on", "on", room.on, methods=["GET"])
     return rooms
@@ -67,14 +69,16 @@ class SingleLogoutPages:
     def _message(self, upstream: str | None) -> Response:
         """Take a message: a response counts by itself, a request ends what it names before anybody is asked.
 
-        A form that another site posts brings no cookie: the browser is sent to our own page, where it does
-        (design 4a.1).
+        A form that another site posts brings no cookie: the browser is sent to our own page, where
+        it does (design 4a.1).
         """
         now, posted = self.desk.now(), request.method == "POST"
         if posted:
             message = self.face.read_post(upstream, pairs(request), now)
         else:
-            message = self.face.read_redirect(upstream, request.query_string.decode("ascii", "replace"), now)
+            message = self.face.read_redirect(
+                upstream, request.query_string.decode("ascii", "replace"), now
+            )
         if isinstance(message, LogoutResponse):
             name = self.logouts.answered(message, now)
             self._tell("logout_answered", message.peer, ended="yes" if message.ended else "no")
@@ -97,12 +101,15 @@ class SingleLogoutPages:
         """Say whether nobody else is to be asked and nothing is to be told: the answer is all that is left."""
         turn = next_turn(logout)
         quiet = isinstance(turn, Finish) and not turn.remains and not self.desk.shared(request)
-        # A browser without cookies of ours has nothing else here, and could not come back to a page.
+        # A browser without cookies of ours has nothing else here, and could not come back to a
+        # page.
         return quiet or not logout.browsers
 
     def show(self, logout: str) -> Response:
         """Go on with a logout in its browser, or show what the person decides or should know."""
-        return self._turn(self.logouts.read(logout, self.desk.cookies.browsers(request), self.desk.now()))
+        return self._turn(
+            self.logouts.read(logout, self.desk.cookies.browsers(request), self.desk.now())
+        )
 
     def on(self, logout: str) -> Response:
         """Take what the person chose: how much to end, to go on without one that is silent, or to go back."""
@@ -132,7 +139,9 @@ class SingleLogoutPages:
                 return self._send(logout, turn.participant)
             case Finish():
                 self._finish(logout)
-                return (self._respond(logout) if self._at_once(logout) else None) or self._over(logout)
+                return (self._respond(logout) if self._at_once(logout) else None) or self._over(
+                    logout
+                )
             case _:
                 assert_never(turn)
 
@@ -151,13 +160,17 @@ class SingleLogoutPages:
         said = status(logout)
         name = f"_{secrets.token_hex(20)}"
         leaving = self.face.respond(logout.request, name, said, self.desk.now())
-        self._tell("logout", logout.request.peer, status=(said.second or said.top).rpartition(":")[2])
+        self._tell(
+            "logout", logout.request.peer, status=(said.second or said.top).rpartition(":")[2]
+        )
         return None if leaving is None else self._leave(leaving, logout.request.peer)
 
     def _leave(self, leaving: str | PostForm, peer: Peer) -> Response:
         if isinstance(leaving, str):
             return redirect(leaving, 302)
-        page = render_template("logout_post.html", step="logout", form=leaving, party=self._label(peer))
+        page = render_template(
+            "logout_post.html", step="logout", form=leaving, party=self._label(peer)
+        )
         return protect(Response(page, mimetype="text/html"), self.desk.base_url, "leaving")
 
     def _over(self, logout: Logout) -> Response:
@@ -166,7 +179,9 @@ class SingleLogoutPages:
 
     def _page(self, logout: Logout, kind: str, waiting: Participant | None = None) -> Response:
         asker = logout.request.peer
-        rows = [(self._label(each.peer), each.peer.side, each.state) for each in logout.participants]
+        rows = [
+            (self._label(each.peer), each.peer.side, each.state) for each in logout.participants
+        ]
         open_ = [each for each in logout.participants if each.state is State.OPEN]
         left = [each for each in logout.participants if each.state is not State.ENDED]
         page = render_template(
@@ -190,11 +205,17 @@ class SingleLogoutPages:
         return Response(page, mimetype="text/html")
 
     def _answerable(self, logout: Logout) -> bool:
-        return not logout.request.asynchronous and self.face.reaches(logout.request.peer, self.desk.now())
+        return not logout.request.asynchronous and self.face.reaches(
+            logout.request.peer, self.desk.now()
+        )
 
     def _label(self, peer: Peer) -> str:
-        known = (self.desk.services if peer.side == "service" else self.desk.upstreams).get(peer.name)
-        return known.label[language()] if known else peer.name  # a session outlives its service's table
+        known = (self.desk.services if peer.side == "service" else self.desk.upstreams).get(
+            peer.name
+        )
+        return (
+            known.label[language()] if known else peer.name
+        )  # a session outlives its service's table
 
     def _url(self, name: str) -> str:
         return f"{self.desk.base_url}/logout/{name}"
@@ -216,7 +237,11 @@ class SingleLogoutPages:
         """Write it on the trail for each person whose sessions were named; it goes on whether it can be or not."""
         peer = logout.request.peer
         event = Event(kind, self.desk.now(), about=logout.id, **more)
-        event = replace(event, service=peer.name) if peer.side == "service" else replace(event, upstream=peer.name)
+        event = (
+            replace(event, service=peer.name)
+            if peer.side == "service"
+            else replace(event, upstream=peer.name)
+        )
         persons = sorted({each for _, each in logout.groups})
         for each in [replace(event, person=person) for person in persons] or [event]:
             self.desk.trail.add(each)

@@ -68,20 +68,28 @@ class PinLogin:
             return self._adopted(held, form) if self._may_adopt(held) else self.pages.show(held)
         self._admit(held)
         found = self._verified(form)
-        return self._joined(held, found) if isinstance(found, Borrower) else self._page(held, form, found)
+        return (
+            self._joined(held, found)
+            if isinstance(found, Borrower)
+            else self._page(held, form, found)
+        )
 
     def _admit(self, held: Held) -> None:
         """Let in who may log in here by PIN; FormRefused otherwise."""
         transaction, local = held.transaction, self.desk.local
         ways = self.desk.broker.rules.ways(transaction.request, transaction.errand)
-        passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES} and not transaction.request.is_passive
+        passing = (
+            transaction.errand in {Errand.LOGIN, Errand.CHOICES}
+            and not transaction.request.is_passive
+        )
         if local is None or local not in ways or not passing:
             raise FormRefused("the library account is not a way to log in here")
 
     def _may_adopt(self, held: Held) -> bool:
         """Say whether somebody is logged in, by more than a PIN, who is still to become a borrower or be shown as one.
 
-        A borrower with a PIN of its own would otherwise be joined to whoever knows that PIN after the answer has left.
+        A borrower with a PIN of its own would otherwise be joined to whoever knows that PIN after
+        the answer has left.
         """
         transaction = held.transaction
         by = transaction.authentication.upstream if transaction.authentication else self.desk.local
@@ -96,7 +104,8 @@ class PinLogin:
         identifier, pin = bare(form.one("identifier", "")), bare(form.one("pin", ""))
         digits = whose(identifier)
         if digits is None:
-            # Nobody has it: said before anything is counted or asked, for there is nobody to count it against.
+            # Nobody has it: said before anything is counted or asked, for there is nobody to count
+            # it against.
             return f"pin_{'temporary' if temporary else 'number'}_{'unread' if identifier else 'missing'}"
         if not pin:
             return "pin_missing"
@@ -117,8 +126,14 @@ class PinLogin:
     def _joined(self, held: Held, borrower: Borrower) -> Response:
         desk, local = self.desk, str(self.desk.local)
         held, x = desk.broker.verified(held, local, borrower, desk.now())
-        desk.events("verified_pin", reference=held.transaction.reference, service=held.transaction.request.service)
-        desk.trail.add(of_login(Kind.PIN_VERIFIED, desk.now(), held.transaction, borrower=borrower.number))
+        desk.events(
+            "verified_pin",
+            reference=held.transaction.reference,
+            service=held.transaction.request.service,
+        )
+        desk.trail.add(
+            of_login(Kind.PIN_VERIFIED, desk.now(), held.transaction, borrower=borrower.number)
+        )
         response = self.pages.show(held)
         desk.cookies.authenticated(request, response, held.transaction, x)
         if not held.transaction.shared:
@@ -131,10 +146,14 @@ class PinLogin:
             return self._page(held, form, found, temporary=True)
         held = self.desk.broker.adopt(held, found.number, self.desk.now())
         self.desk.events("temporary_proved", reference=held.transaction.reference)
-        self.desk.trail.add(of_login(Kind.PROVED, self.desk.now(), held.transaction, about="temporary"))
+        self.desk.trail.add(
+            of_login(Kind.PROVED, self.desk.now(), held.transaction, about="temporary")
+        )
         return self.pages.show(held)
 
-    def _page(self, held: Held, form: Form | None = None, problem: str = "", *, temporary: bool = False) -> Response:
+    def _page(
+        self, held: Held, form: Form | None = None, problem: str = "", *, temporary: bool = False
+    ) -> Response:
         desk, transaction = self.desk, held.transaction
         if problem:
             desk.events("refused", reference=transaction.reference, reason=problem, route="pin")
@@ -150,7 +169,9 @@ class PinLogin:
             identifier=shown_again(form.one("identifier", "")) if form else "",
             token=desk.forms.token(transaction, _PURPOSE, desk.now()),
             others=self.pages.url(transaction, "" if temporary else "upstream"),
-            forgotten=pin_url(desk, transaction.request.service if transaction.errand is Errand.LOGIN else None),
+            forgotten=pin_url(
+                desk, transaction.request.service if transaction.errand is Errand.LOGIN else None
+            ),
             kept={"temporary": "1"} if temporary else {},
         )
         response.status_code = _STATUS.get(problem, 422) if problem else 200

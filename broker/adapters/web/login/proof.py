@@ -104,9 +104,12 @@ class Proof:
         except TokenRefused as error:
             if not same_origin(request.headers, self.desk.base_url):
                 raise
-            # The mail may well take longer than a page's ten minutes: what was typed is kept on a fresh one.
+            # The mail may well take longer than a page's ten minutes: what was typed is kept on a
+            # fresh one.
             problem = _Problem("page_too_old", error.http)
-            return self._page(held, step, problem=problem, address=Form(request.form).one("address", ""))
+            return self._page(
+                held, step, problem=problem, address=Form(request.form).one("address", "")
+            )
         try:
             return self._done(held, step, form)
         except _SAID as error:
@@ -115,7 +118,8 @@ class Proof:
     def link(self, name: str, link: str) -> Response:
         """Show what the mailed link leads to: a button in the login's own browser, the code in any other.
 
-        Nothing is used up: mail scanners open links. LinkGone where there is no such link any more, or never was.
+        Nothing is used up: mail scanners open links. LinkGone where there is no such link any more,
+        or never was.
         """
         now = self.desk.now()
         try:
@@ -131,7 +135,9 @@ class Proof:
         step = self.desk.broker.step(held.transaction, now)
         if not isinstance(step, ProveMailbox) or step.name != mailing.name:
             return redirect(self.pages.url(held.transaction), 303)
-        return self._shown("proof_link.html", held, mailing.name, mailing=mailing, link=link, asker=None)
+        return self._shown(
+            "proof_link.html", held, mailing.name, mailing=mailing, link=link, asker=None
+        )
 
     def _done(self, held: Held, step: ProveMailbox, form: Form) -> Response:
         deed = form.choice("do", _DEEDS)
@@ -164,9 +170,16 @@ class Proof:
     def _proved(self, held: Held, step: ProveMailbox, form: Form, deed: str) -> Response:
         now = self.desk.now()
         self._under_way(held, step)
-        prove, given = (self.proving.try_code, "code") if deed == "code" else (self.proving.press, "link")
-        (owner, *mine), lasts = self.whose.owners(held.transaction, now), self.whose.remembered_for(step.name, now)
-        held = prove(held, form.one(given), owner, now, domains=step.domains, remembered_for=lasts, mine=mine)
+        prove, given = (
+            (self.proving.try_code, "code") if deed == "code" else (self.proving.press, "link")
+        )
+        (owner, *mine), lasts = (
+            self.whose.owners(held.transaction, now),
+            self.whose.remembered_for(step.name, now),
+        )
+        held = prove(
+            held, form.one(given), owner, now, domains=step.domains, remembered_for=lasts, mine=mine
+        )
         self.desk.events("proved", reference=held.transaction.reference, proof=step.name)
         self.desk.trail.add(of_login(Kind.PROVED, now, held.transaction, about=step.name))
         return self.pages.show(self.desk.broker.learnt(held, now))
@@ -195,11 +208,18 @@ class Proof:
         desk.events("refused", reference=transaction.reference, reason=reason, route="proof")
         desk.trail.add(of_login(Kind.REFUSED, now, transaction, reason=reason))
         desk.traces.leave(
-            transaction.reference, now, known=True, step="proof", upstream=transaction.upstream, reason=reason
+            transaction.reference,
+            now,
+            known=True,
+            step="proof",
+            upstream=transaction.upstream,
+            reason=reason,
         )
         address = form.one("address", before.address if before else "")
         problem = _Problem(reason, error.http)
-        return self._page(held, step, problem=problem, address=address, other=form.one("do") == "mail")
+        return self._page(
+            held, step, problem=problem, address=address, other=form.one("do") == "mail"
+        )
 
     def _page(
         self,
@@ -223,7 +243,8 @@ class Proof:
             asking=other or fresh is None,
             domains=step.domains,
             optional=step.optional,
-            # A number is not shown again to whoever looks over the shoulder, nor a page's worth of anything.
+            # A number is not shown again to whoever looks over the shoulder, nor a page's worth of
+            # anything.
             address="" if looks_like_cpr(before) else before[: 2 * LONGEST],
             problem=problem.reason if problem else "",
             **kept,
@@ -233,13 +254,17 @@ class Proof:
 
     def _elsewhere(self, held: Held, mailing: Mailing) -> Response:
         asker = named(self.whose.asker(held.transaction, self.desk.now()))
-        return self._shown("proof_link.html", held, "elsewhere", mailing=mailing, link="", asker=asker)
+        return self._shown(
+            "proof_link.html", held, "elsewhere", mailing=mailing, link="", asker=asker
+        )
 
     def _shown(self, template: str, held: Held, reason: str, **values: object) -> Response:
         transaction = held.transaction
         token = self.desk.forms.token(transaction, "proof", self.desk.now())
         action = self.pages.url(transaction, "proof")
-        page = render_template(template, step="proof", reason=reason, action=action, token=token, **values)
+        page = render_template(
+            template, step="proof", reason=reason, action=action, token=token, **values
+        )
         return Response(page, mimetype="text/html")
 
 

@@ -11,7 +11,14 @@ _NUMBER: Final = "schacPersonalUniqueID"
 # Reason: code of REFEDS errorURL, and the names (never values) of the attributes that it is about.
 _CODES: Final = {
     **dict.fromkeys(
-        ("scope_mismatch", "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "attributes_refused"),
+        (
+            "scope_mismatch",
+            "several_values",
+            "bad_value",
+            "cpr_shaped",
+            "cpr_disagrees",
+            "attributes_refused",
+        ),
         (_IDENTIFICATION, ""),
     ),
     "cpr_required": (_IDENTIFICATION, _NUMBER),

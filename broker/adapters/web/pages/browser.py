@@ -92,7 +92,9 @@ class Cookies:
             and self.pseudonyms.same(transaction.arrival, "arrival-mark", x)
         )
 
-    def authenticated(self, request: Request, response: Response, transaction: Transaction, x: str) -> None:
+    def authenticated(
+        self, request: Request, response: Response, transaction: Transaction, x: str
+    ) -> None:
         """Give the browser the cookie a of this transaction, and take back those of all but its last few logins.
 
         However many logins one page makes a browser go through, the header stays small (design 4a).
@@ -109,7 +111,8 @@ class Cookies:
     def _brought(self, request: Request, shape: re.Pattern[str]) -> list[str]:
         """Give the names of the cookies of a kind that came, in full.
 
-        A sibling domain can plant any cookie but one with the prefix: without it the name is not ours.
+        A sibling domain can plant any cookie but one with the prefix: without it the name is not
+        ours.
         """
         ours = (name for name in request.cookies if name.startswith(self._prefix))
         return [name for name in ours if shape.fullmatch(name.removeprefix(self._prefix))]

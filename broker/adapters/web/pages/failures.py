@@ -11,13 +11,20 @@ _CONTACT: Final = _("Contact the library and give the reference number below.")
 _AFRESH: Final = _("Go to the service you came from and log in there again.")
 _AGAIN: Final = _("Log in again at the service, and agree to what it is to get.")
 _LATER: Final = _("Wait a few minutes and try again.")
-_CLOSE: Final = _("Close every window of the browser, so that nobody after you is logged in as you.")
+_CLOSE: Final = _(
+    "Close every window of the browser, so that nobody after you is logged in as you."
+)
 _OURS: Final = _("Something is wrong at our end. It is not your fault, and nothing has been sent.")
 
 _DOWN: Final = Explanation(
-    title=_("Logging in does not work right now"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
+    title=_("Logging in does not work right now"),
+    happened=_OURS,
+    advice=(_LATER, _CONTACT),
+    again=True,
 )
-GENERAL: Final = Explanation(title=_("Something went wrong"), happened=_OURS, advice=(_LATER, _CONTACT), again=True)
+GENERAL: Final = Explanation(
+    title=_("Something went wrong"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
+)
 
 FAILURES: Final[Mapping[str, Explanation]] = {
     "unexpected": GENERAL,
@@ -37,7 +44,9 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     ),
     "cookies_needed": Explanation(
         title=_("Allow cookies to log in"),
-        happened=_("Your browser keeps no cookies from us. Without them we cannot know that it is still you."),
+        happened=_(
+            "Your browser keeps no cookies from us. Without them we cannot know that it is still you."
+        ),
         advice=(
             _("Allow cookies for this site, also in a private window, and try again."),
             _("We use them for the login only, and they follow you nowhere else."),
@@ -54,7 +63,9 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     ),
     "form_refused": Explanation(
         title=_("We did not understand your answer"),
-        happened=_("What came was not one of the answers the page offers. Nothing has been changed."),
+        happened=_(
+            "What came was not one of the answers the page offers. Nothing has been changed."
+        ),
         advice=(_("Go back, load the page again and answer once more."),),
         again=True,
     ),
@@ -73,7 +84,9 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     ),
     "message_refused": Explanation(
         title=_("We could not accept the login"),
-        happened=_("The message that was to log you in is damaged, too old, used before or not meant for us."),
+        happened=_(
+            "The message that was to log you in is damaged, too old, used before or not meant for us."
+        ),
         advice=(_AFRESH, _CONTACT),
     ),
     "request_refused": Explanation(
@@ -83,7 +96,9 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     ),
     "too_many": Explanation(
         title=_("Too many tries"),
-        happened=_("The same thing has been tried very often in a short time, so we have stopped it for a while."),
+        happened=_(
+            "The same thing has been tried very often in a short time, so we have stopped it for a while."
+        ),
         advice=(_LATER, _AFRESH),
     ),
     "store_unavailable": _DOWN,
@@ -114,13 +129,17 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     ),
     "recipient_refused": Explanation(
         title=_("No mail gets through to the address"),
-        happened=_("The mail server does not take mail to the address that the library has for you."),
+        happened=_(
+            "The mail server does not take mail to the address that the library has for you."
+        ),
         advice=(_("Ask the library to correct the address, then try again."),),
         places=("service_locations",),
     ),
     "at_service_identification": Explanation(
         title=_("The service could not recognise you"),
-        happened=_("You were logged in, but the service did not get what it needs to know about you."),
+        happened=_(
+            "You were logged in, but the service did not get what it needs to know about you."
+        ),
         advice=(_AGAIN, _CONTACT),
     ),
     "at_service_authentication": Explanation(
@@ -146,7 +165,9 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     ),
     "wrong_method": Explanation(
         title=_("This page cannot be opened like that"),
-        happened=_("The address is for a form or a message between systems, not for opening in a browser."),
+        happened=_(
+            "The address is for a form or a message between systems, not for opening in a browser."
+        ),
         advice=(_AFRESH,),
     ),
     "too_large": Explanation(

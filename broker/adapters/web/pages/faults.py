@@ -38,7 +38,8 @@ class Faults:
         try:
             response = self._to_service(error, name)
         except BrokerError as unanswerable:
-            # The service itself is gone from the metadata: there is nobody to answer but the person.
+            # The service itself is gone from the metadata: there is nobody to answer but the
+            # person.
             error, response = unanswerable, None
         if response is not None:
             return response
@@ -78,9 +79,13 @@ class Faults:
         """Answer the service instead of the person, where that is what the service asked for."""
         desk, pages = self.desk, self.pages
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
-            desk.events("request_refused", reference=name, service=error.request.service, cause=str(error))
+            desk.events(
+                "request_refused", reference=name, service=error.request.service, cause=str(error)
+            )
             service, reason = error.request.service, error.reason
-            desk.trail.add(Event(Kind.REFUSED, desk.now(), reference=name, service=service, reason=reason))
+            desk.trail.add(
+                Event(Kind.REFUSED, desk.now(), reference=name, service=service, reason=reason)
+            )
             form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
             return pages.leaving.post(form, error.request.service)
         # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
@@ -92,7 +97,9 @@ def _refused(error: BrokerError, reference: str, own: Held | None, desk: Desk) -
     """Give the event; why a message was refused is a code of ours, other errors' texts stay in the log."""
     reason = error.cause if isinstance(error, MessageRefused) else error.reason
     if own is None:
-        return Event(Kind.REFUSED, desk.now(), reference=reference, upstream=_upstream(desk), reason=reason)
+        return Event(
+            Kind.REFUSED, desk.now(), reference=reference, upstream=_upstream(desk), reason=reason
+        )
     return of_login(Kind.REFUSED, desk.now(), own.transaction, reason=reason, reference=reference)
 
 

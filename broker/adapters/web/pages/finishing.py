@@ -55,7 +55,11 @@ def _outcome(transaction: Transaction) -> str | None:
     if account is None:
         return None
     # Where the library system is only observed, what would have been done was not.
-    return _OBSERVED if account.state == _OBSERVED and account.outcome != _UNCHANGED else account.outcome
+    return (
+        _OBSERVED
+        if account.state == _OBSERVED and account.outcome != _UNCHANGED
+        else account.outcome
+    )
 
 
 def _label(policies: PolicySet, decision: Decision | None, transaction: Transaction) -> Text | None:
@@ -66,5 +70,9 @@ def _label(policies: PolicySet, decision: Decision | None, transaction: Transact
         return policy.label if policy and transaction.upgrade is not False else None
     if policy and policy.borrower and policy.borrower.category == category:
         return policy.label
-    labels = {each.label for each in policies.policies if each.borrower and each.borrower.category == category}
+    labels = {
+        each.label
+        for each in policies.policies
+        if each.borrower and each.borrower.category == category
+    }
     return labels.pop() if len(labels) == 1 else None

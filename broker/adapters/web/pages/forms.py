@@ -26,7 +26,9 @@ class Forms:
         seconds = str(int(now.timestamp()))
         return f"{seconds}~{shown}~{self._digest(transaction, purpose, shown, seconds)}"
 
-    def read(self, request: Request, transaction: Transaction, purpose: str, now: datetime) -> "Form":
+    def read(
+        self, request: Request, transaction: Transaction, purpose: str, now: datetime
+    ) -> "Form":
         """Give the form's fields; TokenRefused unless the token is this form's, fresh, and the origin is ours."""
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
@@ -39,7 +41,9 @@ class Forms:
         shown, _, digest = rest.partition("~")
         if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 12):
             raise TokenRefused("a token without a time")
-        if not hmac.compare_digest(digest.encode(), self._digest(transaction, purpose, shown, seconds).encode()):
+        if not hmac.compare_digest(
+            digest.encode(), self._digest(transaction, purpose, shown, seconds).encode()
+        ):
             raise TokenRefused("a token of another form, transaction or page")
         age = now - datetime.fromtimestamp(int(seconds), UTC)
         if not -TOKEN_VALID_FOR < age < TOKEN_VALID_FOR:

@@ -13,7 +13,16 @@ LANGUAGES: Final = {"da": "Dansk", "en": "English"}
 COOKIE: Final = "lang"
 _REMEMBERED_FOR: Final = timedelta(days=365)
 # Who reads Norwegian or Swedish reads Danish more easily than a page in nobody's language.
-_READS: Final = {"da": "da", "nb": "da", "nn": "da", "no": "da", "sv": "da", "fo": "da", "kl": "da", "en": "en"}
+_READS: Final = {
+    "da": "da",
+    "nb": "da",
+    "nn": "da",
+    "no": "da",
+    "sv": "da",
+    "fo": "da",
+    "kl": "da",
+    "en": "en",
+}
 
 
 def choose(query: str | None, cookie: str | None, accepted: Iterable[str], default: str) -> str:
@@ -47,7 +56,8 @@ def language() -> str:
 def remember(request: Request, response: Response, base_url: str) -> Response:
     """Keep what the person picked with ``?lang=`` in a cookie; nobody who picked nothing gets one.
 
-    A page reached by a form, or at a SAML address, sets none: the ACS neither reads nor sets cookies (design 4a.2).
+    A page reached by a form, or at a SAML address, sets none: the ACS neither reads nor sets
+    cookies (design 4a.2).
     """
     picked = request.args.get("lang")
     if switchable(request) and request.method == "GET" and picked in LANGUAGES:

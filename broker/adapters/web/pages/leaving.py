@@ -32,7 +32,9 @@ class Leaving:
         desk, now, transaction = self.desk, self.desk.now(), held.transaction
         asked = replace(transaction.request, force_authn=transaction.forced)
         url = desk.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
-        desk.events("asked_upstream", reference=transaction.reference, upstream=outstanding.upstream)
+        desk.events(
+            "asked_upstream", reference=transaction.reference, upstream=outstanding.upstream
+        )
         return redirect(url, 302)
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
@@ -44,7 +46,8 @@ class Leaving:
     def issue(self, held: Held, step: Issue) -> Response | Literal["over", "changed"]:
         """Give the page that posts the assertion, recorded as having left.
 
-        "over": it left before, too long ago or as another; "changed": a fact came in between, and all is decided anew.
+        "over": it left before, too long ago or as another; "changed": a fact came in between, and
+        all is decided anew.
         """
         desk, now, transaction = self.desk, self.desk.now(), held.transaction
         authentication = desk.broker.rules.vouched(transaction, now)
@@ -52,7 +55,9 @@ class Leaving:
         if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
-        form = desk.service_face.respond(transaction.request, step.disclosure, authentication, issued)
+        form = desk.service_face.respond(
+            transaction.request, step.disclosure, authentication, issued
+        )
         if transaction.issued is None and not desk.broker.issuance.record(held, step, issued, now):
             return "changed"
         subject = desk.service_face.subject(transaction.request, step.disclosure, issued)
@@ -73,4 +78,6 @@ class Leaving:
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:
         """Give the error Response that takes the person back to the service."""
         # The id is the transaction's own, so that going back twice sends the same answer.
-        return self.desk.service_face.refuse(transaction.request, status, f"_r{transaction.id}", self.desk.now())
+        return self.desk.service_face.refuse(
+            transaction.request, status, f"_r{transaction.id}", self.desk.now()
+        )

@@ -39,8 +39,13 @@ def onward(step: Refuse, transaction: Transaction, sign_up: str | None) -> Onwar
 
 def _found(reason: str, who: str | None) -> tuple[str, LazyString] | None:
     if reason in _NUMBERLESS:
-        # Who has no CPR number is served in person, each with papers of their own (wizard.md R11, R12 and R36).
-        return (f"/{who}/temporary", _("See what to bring to a service location")) if who in _UNIVERSITY else None
+        # Who has no CPR number is served in person, each with papers of their own (wizard.md R11,
+        # R12 and R36).
+        return (
+            (f"/{who}/temporary", _("See what to bring to a service location"))
+            if who in _UNIVERSITY
+            else None
+        )
     if reason == "national_eid_required":
         return "/private", _("Sign up as a private user")
     if reason == "no_library_account":

@@ -83,7 +83,10 @@ class Pages:
             "choose",
             transaction,
             action=self.url(transaction, "upstream"),
-            ways=[(name, desk.upstreams[name].label[language()], name in desk.broker.rules.local) for name in ways],
+            ways=[
+                (name, desk.upstreams[name].label[language()], name in desk.broker.rules.local)
+                for name in ways
+            ],
             token=desk.forms.token(transaction, "upstream", desk.now()),
             again=bool(transaction.sent),
             tells=numbered and any(name not in desk.broker.rules.local for name in ways),
@@ -108,7 +111,9 @@ class Pages:
         if transaction.errand is not Errand.SIGN_UP:
             page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
             return redirect(f"{desk.base_url}/{page}?login={transaction.id}", 303)
-        return self.page("done.html", "done", transaction, **finishing.told(step, transaction, desk))
+        return self.page(
+            "done.html", "done", transaction, **finishing.told(step, transaction, desk)
+        )
 
     def onward(self, held: Held, url: str) -> Response:
         """Send the browser on by a page to ``url``, which is ours: a form POST never redirects off-site (design 4a)."""
@@ -133,7 +138,11 @@ class Pages:
     def reveal(self, held: Held, number: str) -> Response:
         """Show a person their own CPR number."""
         return self.page(
-            "reveal.html", "reveal", held.transaction, number=number, back=self.url(held.transaction, "consent")
+            "reveal.html",
+            "reveal",
+            held.transaction,
+            number=number,
+            back=self.url(held.transaction, "consent"),
         )
 
     def refused(self, held: Held, step: Refuse) -> Response:
@@ -147,9 +156,15 @@ class Pages:
             reason=step.reason,
             policy=step.decision.digest[:12] if step.decision else None,
         )
-        desk.trail.add(of_login(Kind.REFUSED, desk.now(), transaction, step.decision, reason=step.reason))
+        desk.trail.add(
+            of_login(Kind.REFUSED, desk.now(), transaction, step.decision, reason=step.reason)
+        )
         # An errand of our own has no service to go back to, and nobody who waits for a status.
-        form = self.leaving.refusal(transaction, step.status) if transaction.errand is Errand.LOGIN else None
+        form = (
+            self.leaving.refusal(transaction, step.status)
+            if transaction.errand is Errand.LOGIN
+            else None
+        )
         if transaction.request.is_passive and form:
             return self.leaving.post(form, transaction.request.service)
         self._leave(transaction, "refuse", step.reason)
@@ -206,27 +221,43 @@ class Pages:
         if held.transaction.request.is_passive:
             return self.refused(held, Refuse("passive", NO_PASSIVE, step.decision))
         self._leave(held.transaction, "enrol", "library_unavailable")
-        return self.page("enrolling.html", "enrol", held.transaction, url=self.url(held.transaction), kept={})
+        return self.page(
+            "enrolling.html", "enrol", held.transaction, url=self.url(held.transaction), kept={}
+        )
 
     def _issue(self, held: Held, step: Issue) -> Response:
         desk = self.desk
         standing = desk.broker.answers.reread(held, desk.now())
         left = self.leaving.issue(held, step) if standing is held else "changed"
         if left == "changed":
-            # Another request of this browser wrote a fact meanwhile: whatever is next now is decided anew.
+            # Another request of this browser wrote a fact meanwhile: whatever is next now is
+            # decided anew.
             return self.show(self.desk.broker.transactions.again(held, self.desk.now()))
-        return self.error("finished", 410, held.transaction.reference, None) if left == "over" else left
+        return (
+            self.error("finished", 410, held.transaction.reference, None)
+            if left == "over"
+            else left
+        )
 
     def _leave(self, transaction: Transaction, step: str, reason: str) -> None:
         self.desk.traces.leave(
-            transaction.reference, self.desk.now(), known=True, step=step, upstream=transaction.upstream, reason=reason
+            transaction.reference,
+            self.desk.now(),
+            known=True,
+            step=step,
+            upstream=transaction.upstream,
+            reason=reason,
         )
 
-    def page(self, template: str, step: str, transaction: Transaction, **values: object) -> Response:
+    def page(
+        self, template: str, step: str, transaction: Transaction, **values: object
+    ) -> Response:
         """Give a page of a transaction: its template, the step it shows, and whatever else the template names."""
         desk = self.desk
         asked = transaction.errand is Errand.LOGIN
-        service = (desk.services[transaction.request.service].label if asked else desk.library)[language()]
+        service = (desk.services[transaction.request.service].label if asked else desk.library)[
+            language()
+        ]
         page = render_template(
             template,
             step=step,

@@ -9,11 +9,15 @@ from broker.adapters.web.pages.explanation import Explanation
 
 _AS_USUAL: Final = _("Write it as in a mail program, for example name@library.example.")
 _ANEW: Final = _("Ask for a new code. Only the newest one works.")
-_SIX: Final = _("Look in the newest mail from us, also among unwanted mail, and write the six digits.")
+_SIX: Final = _(
+    "Look in the newest mail from us, also among unwanted mail, and write the six digits."
+)
 
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_empty": Explanation(
-        title=_("The mail address is missing"), happened=_("Write your mail address."), advice=(_AS_USUAL,)
+        title=_("The mail address is missing"),
+        happened=_("Write your mail address."),
+        advice=(_AS_USUAL,),
     ),
     "address_too_long": Explanation(
         title=_("The mail address is too long"),
@@ -22,17 +26,23 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
     ),
     "address_not_plain": Explanation(
         title=_("This is not a mail address that we can use"),
-        happened=_("Write one address, without a name, spaces, quotation marks, or special letters and signs."),
+        happened=_(
+            "Write one address, without a name, spaces, quotation marks, or special letters and signs."
+        ),
         advice=(_AS_USUAL,),
     ),
     "address_other_domain": Explanation(
         title=_("The mail address does not end as it must"),
-        happened=_("What stands after @ must be exactly one of the endings on this page, with nothing added."),
+        happened=_(
+            "What stands after @ must be exactly one of the endings on this page, with nothing added."
+        ),
         advice=(_("Check the spelling, or go on without if the page offers it."),),
     ),
     "address_cpr": Explanation(
         title=_("Do not write your CPR number here"),
-        happened=_("What you wrote looks like a CPR number, which must not stand in a mail address."),
+        happened=_(
+            "What you wrote looks like a CPR number, which must not stand in a mail address."
+        ),
         advice=(_AS_USUAL,),
     ),
     "address_refused": Explanation(
@@ -47,7 +57,9 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
     ),
     "mails_too_many": Explanation(
         title=_("We have sent as many codes as we may"),
-        happened=_("One person, and one address, gets only a few mails an hour. No mail has been sent now."),
+        happened=_(
+            "One person, and one address, gets only a few mails an hour. No mail has been sent now."
+        ),
         advice=(
             _("Use the code in the newest mail, or wait an hour and ask for a new one."),
             _("You can also go on without, if the page offers it."),
@@ -55,7 +67,9 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
     ),
     "address_taken": Explanation(
         title=_("This mail address belongs to somebody else's account"),
-        happened=_("Another person has shown that the address is theirs, and an address can prove one person only."),
+        happened=_(
+            "Another person has shown that the address is theirs, and an address can prove one person only."
+        ),
         advice=(
             _("Use an address that only you read. The library has been told and looks at it."),
             _("Contact the library if the address has become yours."),
@@ -65,7 +79,9 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
 
 _CODES: Final[Mapping[str, Explanation]] = {
     "code_malformed": Explanation(
-        title=_("The code has six digits"), happened=_("Write the six digits from our mail."), advice=(_SIX,)
+        title=_("The code has six digits"),
+        happened=_("Write the six digits from our mail."),
+        advice=(_SIX,),
     ),
     "code_wrong": Explanation(
         title=_("The code is not right"),
@@ -86,7 +102,9 @@ _CODES: Final[Mapping[str, Explanation]] = {
         ),
     ),
     "code_expired": Explanation(
-        title=_("The code has run out"), happened=_("The code in our mail is too old."), advice=(_ANEW,)
+        title=_("The code has run out"),
+        happened=_("The code in our mail is too old."),
+        advice=(_ANEW,),
     ),
     "code_none": Explanation(
         title=_("There is no code to use"),
@@ -94,11 +112,15 @@ _CODES: Final[Mapping[str, Explanation]] = {
         advice=(_ANEW,),
     ),
     "code_refused": Explanation(
-        title=_("We could not accept the code"), happened=_("The code does not work here."), advice=(_ANEW,)
+        title=_("We could not accept the code"),
+        happened=_("The code does not work here."),
+        advice=(_ANEW,),
     ),
     "link_gone": Explanation(
         title=_("The link no longer works"),
-        happened=_("A link in our mail works once, for thirty minutes at most, and a newer mail replaces it."),
+        happened=_(
+            "A link in our mail works once, for thirty minutes at most, and a newer mail replaces it."
+        ),
         advice=(
             _("Go back to the page where you began, and ask for a new mail."),
             _("If you have not asked us for a mail, you need do nothing."),

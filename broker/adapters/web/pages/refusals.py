@@ -8,7 +8,9 @@ from flask_babel import lazy_gettext as _
 from broker.adapters.web.pages.explanation import Explanation
 
 _CONTACT: Final = _("Contact the library and give the reference number below.")
-_HOME: Final = _("Contact the IT support of the place where you log in, and give the reference number below.")
+_HOME: Final = _(
+    "Contact the IT support of the place where you log in, and give the reference number below."
+)
 _OTHER_WAY: Final = _("Go back and choose another way to log in.")
 _IN_PERSON: Final = _("Come to the library with your health insurance card and another form of ID.")
 _WITHOUT_CPR: Final = _(
@@ -27,12 +29,16 @@ _UNTRUSTED: Final = Explanation(
 REFUSALS: Final[Mapping[str, Explanation]] = {
     "passive": Explanation(
         title=_("You are not logged in yet"),
-        happened=_("The service asked us to log you in without showing a page, and that was not possible."),
+        happened=_(
+            "The service asked us to log you in without showing a page, and that was not possible."
+        ),
         advice=(_("Go back to the service and choose to log in there."),),
     ),
     "assurance_too_low": Explanation(
         title=_("A safer login is needed"),
-        happened=_("The service asks for a login that proves who you are more surely than the one you used."),
+        happened=_(
+            "The service asks for a login that proves who you are more surely than the one you used."
+        ),
         advice=(_OTHER_WAY, _CONTACT),
         again=True,
     ),
@@ -55,18 +61,24 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     ),
     "finished": Explanation(
         title=_("This login has been used"),
-        happened=_("Your login has already been sent to the service, and it can be used for a few minutes only."),
+        happened=_(
+            "Your login has already been sent to the service, and it can be used for a few minutes only."
+        ),
         advice=(_("Go to the service. If you are not logged in there, log in again."),),
     ),
     "consent_refused": Explanation(
         title=_("Nothing has been sent"),
-        happened=_("You chose not to send the information, so you have not been logged in to the service."),
+        happened=_(
+            "You chose not to send the information, so you have not been logged in to the service."
+        ),
         advice=(_("Go back and look at it again if you change your mind."), _IN_PERSON),
         places=("service_locations",),
     ),
     "no_policy_for_service": Explanation(
         title=_("Your login does not give access here"),
-        happened=_("The service is not open to people with your affiliation. Nothing has been sent to it."),
+        happened=_(
+            "The service is not open to people with your affiliation. Nothing has been sent to it."
+        ),
         advice=(_("If you also have another affiliation, log in with that one."), _CONTACT),
         again=True,
     ),
@@ -98,7 +110,9 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     ),
     "cpr_required": Explanation(
         title=_("A Danish CPR number is needed"),
-        happened=_("The library keeps its loans under CPR numbers, and your login did not give us one."),
+        happened=_(
+            "The library keeps its loans under CPR numbers, and your login did not give us one."
+        ),
         advice=(_("If you have a CPR number, log in with your national eID."), _WITHOUT_CPR),
         places=("service_locations",),
         again=True,
@@ -123,8 +137,12 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "Your university does not say that you study or work there, so this login alone gives no library account."
         ),
         advice=(
-            _("Sign up as a private user with your national eID. After that you can log in here too."),
-            _("If you do study or work at the university, ask its IT support why your login does not say so."),
+            _(
+                "Sign up as a private user with your national eID. After that you can log in here too."
+            ),
+            _(
+                "If you do study or work at the university, ask its IT support why your login does not say so."
+            ),
         ),
     ),
     "too_young": Explanation(
@@ -137,13 +155,17 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     ),
     "no_library_account": Explanation(
         title=_("You need a library account"),
-        happened=_("The service is for people who have an account with the library, and we did not find yours."),
+        happened=_(
+            "The service is for people who have an account with the library, and we did not find yours."
+        ),
         advice=(_("Sign up for an account first, then log in here again."), _IN_PERSON),
         places=("sign_up", "service_locations"),
     ),
     "account_case": Explanation(
         title=_("The library has to look at your account"),
-        happened=_("Your account could not be made or brought up to date by itself. Nothing has been sent."),
+        happened=_(
+            "Your account could not be made or brought up to date by itself. Nothing has been sent."
+        ),
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
@@ -175,7 +197,9 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     ),
     "borrower_gone": Explanation(
         title=_("Your library account is no longer there"),
-        happened=_("The account that you used before has been closed. This login alone cannot make a new one."),
+        happened=_(
+            "The account that you used before has been closed. This login alone cannot make a new one."
+        ),
         advice=(_("Sign up again, as you did the first time."), _CONTACT),
         places=("sign_up", "service_locations"),
     ),
@@ -199,7 +223,9 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     ),
     "policy_unavailable": Explanation(
         title=_("We cannot log anybody in right now"),
-        happened=_("The rules for what may be sent are not in order. Until they are, we send nothing."),
+        happened=_(
+            "The rules for what may be sent are not in order. Until they are, we send nothing."
+        ),
         advice=(_("Try again in an hour."), _CONTACT),
         again=True,
     ),
@@ -214,7 +240,9 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "level_missing": _UNTRUSTED,
     "level_too_low": Explanation(
         title=_("A safer login is needed"),
-        happened=_("Your national eID was used in a way that does not prove surely enough who you are."),
+        happened=_(
+            "Your national eID was used in a way that does not prove surely enough who you are."
+        ),
         advice=(
             _("Log in again with the app or another means that your national eID counts as safe."),
             _("If you have none, come to the library with a photo ID."),

@@ -56,12 +56,18 @@ class Screen:
     affiliation: str
     mismatch: bool
     makes_account: bool
-    temporary: bool  # whether a borrower that the desk made before the CPR number came may become the account
+    # whether a borrower that the desk made before the CPR number came may become the account
+    temporary: bool
     revealable: bool
 
 
 def consent(  # noqa: PLR0917 - six values make the page, and each is what it is called
-    asked: Ask, service: Service, labels: Mapping[str, Text], language: str, transaction: Transaction, now: datetime
+    asked: Ask,
+    service: Service,
+    labels: Mapping[str, Text],
+    language: str,
+    transaction: Transaction,
+    now: datetime,
 ) -> Screen:
     """Give what the page shows of ``asked``: every item of the disclosure, in its order, and nothing that is not in it.
 
@@ -71,7 +77,10 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     disclosure = question.disclosure
     opened = may_reveal(transaction, now)
     number = transaction.account.number if transaction.account else None
-    rows = [(item.optional, _row(item, labels, language, number, opened=opened)) for item in disclosure.items]
+    rows = [
+        (item.optional, _row(item, labels, language, number, opened=opened))
+        for item in disclosure.items
+    ]
     return Screen(
         variant=question.variant,
         service=service.label[language],
@@ -88,7 +97,9 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         affiliation=decision.policy.label[language] if decision.policy else "",
         mismatch=decision.mismatch is not None,
         temporary=may_be_temporary(decision, transaction),
-        makes_account=decision.release is not None and decision.release.borrower == "make" and number is None,
+        makes_account=decision.release is not None
+        and decision.release.borrower == "make"
+        and number is None,
         revealable=opened and any(row.revealable for _, row in rows),
     )
 
@@ -96,10 +107,15 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
 def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
     """Say whether a borrower that the desk made before the CPR number came may become the person's account.
 
-    Who has an account by that number is asked in a sign-up only: there the two of them are a case for staff.
+    Who has an account by that number is asked in a sign-up only: there the two of them are a case
+    for staff.
     """
     rule = decision.policy.borrower if decision.policy else None
-    making = decision.release is not None and decision.release.borrower == "make" and decision.may_find_by_cpr
+    making = (
+        decision.release is not None
+        and decision.release.borrower == "make"
+        and decision.may_find_by_cpr
+    )
     number = transaction.account.number if transaction.account else None
     asked = number is None or transaction.errand is Errand.SIGN_UP
     return bool(making and asked and transaction.temporary is None and rule and rule.temporary)
@@ -117,7 +133,9 @@ def whole_number(disclosure: Disclosure) -> str | None:
     if item is None or not item.values:
         return None
     value = item.values[0]
-    return f"{value[:_DIGITS_OF_A_DATE]}-{value[_DIGITS_OF_A_DATE:]}" if _is_number(value) else value
+    return (
+        f"{value[:_DIGITS_OF_A_DATE]}-{value[_DIGITS_OF_A_DATE:]}" if _is_number(value) else value
+    )
 
 
 def masked(value: str) -> str:
@@ -129,7 +147,9 @@ def _is_number(value: str) -> bool:
     return len(value) == _DIGITS_OF_A_CPR and value.isascii() and value.isdigit()
 
 
-def _row(item: Item, labels: Mapping[str, Text], language: str, number: str | None, *, opened: bool) -> Row:
+def _row(
+    item: Item, labels: Mapping[str, Text], language: str, number: str | None, *, opened: bool
+) -> Row:
     # The CPR is masked whatever the policy says: no page source holds it (invariant 4).
     hidden = item.mask or item.name == "cpr"
     values = item.values

@@ -22,12 +22,14 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
     """Give the security headers of one kind of page (pages.md section 5).
 
-    No Cross-Origin-Opener-Policy: it would cut a service that opens the login in a window of its own off from it.
+    No Cross-Origin-Opener-Policy: it would cut a service that opens the login in a window of its
+    own off from it.
     """
     store = "public, max-age=31536000, immutable" if kind == "static" else "no-store"
     return {
         "Content-Security-Policy": f"{_CLOSED}; form-action {_form_action(kind, base_url)}",
-        # Under no-referrer our own POST would carry Origin: null (design 4a); off-site nothing of the address leaks.
+        # Under no-referrer our own POST would carry Origin: null (design 4a); off-site nothing of
+        # the address leaks.
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -39,8 +41,9 @@ def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
 def _form_action(kind: PageKind, base_url: str) -> str:
     if kind != "leaving":
         return "'self'"
-    # Browsers check form-action along the whole redirect chain, and where a service redirects is not ours to know:
-    # naming its ACS alone would block the login after the assertion was consumed (measured, pages.md section 5).
+    # Browsers check form-action along the whole redirect chain, and where a service redirects is
+    # not ours to know: naming its ACS alone would block the login after the assertion was consumed
+    # (measured, pages.md section 5).
     return "'self' https:" + (f" {_LOCAL}" if urlsplit(base_url).scheme == "http" else "")
 
 
@@ -63,7 +66,8 @@ def origin(url: str) -> str:
 def same_origin(sent: Headers | Mapping[str, str], base_url: str) -> bool:
     """Say whether a POST came from one of our own pages (CWE-352, attacks.md row 30).
 
-    ``Sec-Fetch-Site`` decides where the browser sends it, else ``Origin``; a request with neither is refused.
+    ``Sec-Fetch-Site`` decides where the browser sends it, else ``Origin``; a request with neither
+    is refused.
     """
     site = sent.get("Sec-Fetch-Site")
     if site is not None:

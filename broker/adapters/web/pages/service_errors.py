@@ -27,7 +27,9 @@ def blueprint(desk: Desk, pages: Pages) -> Blueprint:
     def error() -> Response:
         reason, name = _REASONS.get(request.args.get("code", ""), _OTHER), reference()
         asking = request.args.get("rp", "")
-        service = next((each.name for each in desk.services.values() if each.entity_id == asking), None)
+        service = next(
+            (each.name for each in desk.services.values() if each.entity_id == asking), None
+        )
         desk.events("service_error", reference=name, reason=reason, service=service)
         desk.traces.leave(name, desk.now(), known=False, step="service", reason=reason)
         return pages.error(reason, 200, name, None)

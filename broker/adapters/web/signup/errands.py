@@ -60,8 +60,14 @@ class Errands:
         form = desk.forms.read(request, held.transaction, "upgrade", desk.now())
         wanted = form.choice("answer", ("yes", "no")) == "yes"
         answered = desk.broker.upgrade(held, desk.now(), wanted=wanted)
-        if answered is not held:  # else nothing was offered any more: a form sent again, or after Back
-            desk.events("upgrade_answered", reference=held.transaction.reference, answer="yes" if wanted else "no")
+        if (
+            answered is not held
+        ):  # else nothing was offered any more: a form sent again, or after Back
+            desk.events(
+                "upgrade_answered",
+                reference=held.transaction.reference,
+                answer="yes" if wanted else "no",
+            )
             kind = Kind.UPGRADE_ACCEPTED if wanted else Kind.UPGRADE_DECLINED
             desk.trail.add(of_login(kind, desk.now(), answered.transaction))
         return self.pages.show(answered)

@@ -7,7 +7,8 @@ from typing import Final
 
 from markupsafe import Markup
 
-# The first group of a link is what people read, the second a name; an address never stands in a text.
+# The first group of a link is what people read, the second a name; an address never stands in a
+# text.
 _LINK: Final = re.compile(r"\[([^\[\]]+)\]\(([a-z_.#-]+)\)")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 # Control characters, and those that turn the direction in which the rest of a page is read.
@@ -55,7 +56,9 @@ def filled(text: str, words: Mapping[str, str]) -> str:
     return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), text)
 
 
-def marked(text: str, words: Mapping[str, str], href: Callable[[str], str | None], spoken: str) -> Markup:
+def marked(
+    text: str, words: Mapping[str, str], href: Callable[[str], str | None], spoken: str
+) -> Markup:
     """Give ``text`` as HTML in which only our links are markup; a link whose ``href`` is None leaves its words."""
     done, at = Markup(), 0
     for found in _LINK.finditer(text):

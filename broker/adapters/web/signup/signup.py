@@ -21,7 +21,8 @@ Answer = Response | tuple[str, int] | str
 class SignUp:
     """What the pages need to know of this library: names of its upstreams, its services, and its own pages.
 
-    ``links`` are addresses by a name of ``wizard.LINKS``; one that is missing leaves its words without a link.
+    ``links`` are addresses by a name of ``wizard.LINKS``; one that is missing leaves its words
+    without a link.
     """
 
     university: str  # the upstream that is the university login
@@ -35,7 +36,11 @@ class SignUp:
 def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
     """Give a sentence for every address that the texts link to and nobody configured."""
     wanted = [each for each in wizard.LINKS if each in texts.linked()]
-    return [f"the sign-up pages link to {each!r}, which has no address" for each in wanted if each not in setting.links]
+    return [
+        f"the sign-up pages link to {each!r}, which has no address"
+        for each in wanted
+        if each not in setting.links
+    ]
 
 
 def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
@@ -44,7 +49,9 @@ def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     root = base_url.rstrip("/")
 
     def page_of(node: wizard.Node) -> Callable[[], Answer]:
-        return lambda: _page(node, _View(texts, setting, base_path(base_url), _carried(setting)), root)
+        return lambda: _page(
+            node, _View(texts, setting, base_path(base_url), _carried(setting)), root
+        )
 
     for node in wizard.NODES.values():
         rooms.add_url_rule(node.path, node.name.replace(".", "_"), page_of(node), methods=["GET"])
@@ -56,14 +63,26 @@ def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     @rooms.get(wizard.FAQ)
     def faq() -> Answer:
         came = request.args.get("from", "")
-        view = _View(texts, setting, base_path(base_url), _carried(setting), came if came in wizard.NODES else "")
+        view = _View(
+            texts,
+            setting,
+            base_path(base_url),
+            _carried(setting),
+            came if came in wizard.NODES else "",
+        )
         return render_template("faq.html", step="sign-up", reason="faq", view=view, kept=view.kept)
 
     return rooms
 
 
 def _page(node: wizard.Node, view: "_View", root: str) -> Answer:
-    shown = {"step": "sign-up", "reason": node.name, "view": view, "node": node, "page": view.texts.pages[node.name]}
+    shown = {
+        "step": "sign-up",
+        "reason": node.name,
+        "view": view,
+        "node": node,
+        "page": view.texts.pages[node.name],
+    }
     if not node.question:
         return render_template("signup_leaf.html", **shown, kept=view.carried)
     given = request.args.getlist("answer")
@@ -73,13 +92,17 @@ def _page(node: wizard.Node, view: "_View", root: str) -> Answer:
         return redirect(root + wizard.NODES[following].path + _query(view.carried), 303)
     # The other language shows the error again, but never what was sent.
     kept = {**view.carried, **({"answer": ""} if given else {})}
-    return render_template("signup_question.html", **shown, kept=kept, wrong=bool(given)), 422 if given else 200
+    return render_template(
+        "signup_question.html", **shown, kept=kept, wrong=bool(given)
+    ), 422 if given else 200
 
 
 def _carried(setting: SignUp) -> Mapping[str, str]:
     """Give what the request brought that its links carry on: a service there is, a language we speak."""
     known = {"service": setting.services, "lang": LANGUAGES}
-    return {name: request.args[name] for name, all_ in known.items() if request.args.get(name) in all_}
+    return {
+        name: request.args[name] for name, all_ in known.items() if request.args.get(name) in all_
+    }
 
 
 def _query(fields: Mapping[str, str]) -> str:
@@ -113,14 +136,21 @@ class _View:
 
     def phrase(self, text: Text, here: str = "") -> Markup:
         """Give a text with its links; ``here`` is the page of the tree that it stands on."""
-        return marked(text[language()], self._words(), lambda target: self.href(target, here), language())
+        return marked(
+            text[language()], self._words(), lambda target: self.href(target, here), language()
+        )
 
     def href(self, target: str, here: str = "") -> str | None:
         """Give the address of what a text links to; None for a page of the library that nobody configured."""
         name, _, anchor = target.partition("#")
         if name == "faq":
             came = {"from": here} if here else {}
-            return self.base + wizard.FAQ + _query({**self.carried, **came}) + (f"#{anchor}" if anchor else "")
+            return (
+                self.base
+                + wizard.FAQ
+                + _query({**self.carried, **came})
+                + (f"#{anchor}" if anchor else "")
+            )
         if target == "pin":
             return self.base + wizard.PIN + _query(self._service())
         if target in wizard.NODES:
@@ -130,7 +160,10 @@ class _View:
 
     def doing(self, action: wizard.Action) -> str:
         """Give the address of something to do at an end, with the intent that it begins with."""
-        upstream = {"university": self.setting.university, "national_eid": self.setting.national_eid}
+        upstream = {
+            "university": self.setting.university,
+            "national_eid": self.setting.national_eid,
+        }
         by = "upstream" if action.path == wizard.BEGIN else "change"
         named = {by: upstream[action.way]} if action.way else {}
         return self.base + action.path + _query({**action.fields, **named, **self._service()})

@@ -23,7 +23,9 @@ def _phrase(text: str) -> str:
         raise ValueError(each)
     for target in targets(text):
         if not wizard.known(target):
-            raise ValueError(f"unknown link {quoted(target)} {meant(target, wizard.targets())}".rstrip())
+            raise ValueError(
+                f"unknown link {quoted(target)} {meant(target, wizard.targets())}".rstrip()
+            )
     return text
 
 

@@ -66,8 +66,8 @@ class Texts:
     def load(cls, folder: Path | None = None, shipped: Path = SHIPPED) -> "Texts":
         """Read the shipped texts, and instead of a file of theirs the one of the same name in ``folder``.
 
-        ConfigurationFaults with every language, page and answer that is missing, every name nobody knows, and every
-        text that is too long, with file and line.
+        ConfigurationFaults with every language, page and answer that is missing, every name nobody
+        knows, and every text that is too long, with file and line.
         """
         faults: list[Fault] = []
         pages: dict[str, Page] = {}
@@ -89,7 +89,12 @@ class Texts:
 
     def linked(self) -> frozenset[str]:
         """Give every target that some text links to."""
-        return frozenset(target for each in self.phrases() for text in (each.en, each.da) for target in targets(text))
+        return frozenset(
+            target
+            for each in self.phrases()
+            for text in (each.en, each.da)
+            for target in targets(text)
+        )
 
     def phrases(self) -> Iterator[Text]:
         """Give every text that may hold links."""
@@ -105,16 +110,23 @@ def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[s
     found = {path.stem: path for path in shipped.glob("*.yaml")}
     if folder is not None:
         if not folder.is_dir():
-            faults.append(Fault(str(folder), "is no folder", "name the folder that holds your texts"))
+            faults.append(
+                Fault(str(folder), "is no folder", "name the folder that holds your texts")
+            )
         found |= {path.stem: path for path in folder.glob("*.yaml") if path.name[0] != "."}
         misnamed = (f"{folder.name}/{path.name}:1" for path in sorted(folder.glob("*.yml")))
-        faults += [Fault(where, "is not read", "a file of texts ends in .yaml") for where in misnamed]
+        faults += [
+            Fault(where, "is not read", "a file of texts ends in .yaml") for where in misnamed
+        ]
     for name in sorted(found.keys() - set(_FILES)):
         where = f"{found[name].parent.name}/{found[name].name}:1"
         mend = meant(name, _FILES) or "the name of a file is the name of its page"
         faults.append(Fault(where, f"unknown page {quoted(name)}", mend))
     missing = [name for name in _FILES if name not in found]
-    faults += [Fault(f"{shipped.name}/{name}.yaml:1", "is missing", "every page has its file") for name in missing]
+    faults += [
+        Fault(f"{shipped.name}/{name}.yaml:1", "is missing", "every page has its file")
+        for name in missing
+    ]
     return {name: found[name] for name in _FILES if name in found}
 
 
@@ -122,7 +134,9 @@ def _faq(node: Node, where: str) -> tuple[Text, Mapping[str, Entry]]:
     faq = shaped(shapes.FaqShape, node, where)
     _refuse(_differences(node, where, "entries", faq.entries, wizard.ANCHORS))
     written = {anchor: faq.entries[anchor] for anchor in wizard.ANCHORS}
-    return _text(faq.title), {name: Entry(_text(each.question), _blocks(each.blocks)) for name, each in written.items()}
+    return _text(faq.title), {
+        name: Entry(_text(each.question), _blocks(each.blocks)) for name, each in written.items()
+    }
 
 
 def _page(node: Node, where: str, of: wizard.Node) -> Page:
@@ -143,10 +157,14 @@ def _differences(
     node: Node, where: str, key: str, written: Collection[str], wanted: Collection[str]
 ) -> Iterator[Fault]:
     for name in sorted(set(wanted) - set(written)):
-        yield Fault(f"{where}:{line(node, (key,))}", f"{key}.{name} is missing", "the page offers it")
+        yield Fault(
+            f"{where}:{line(node, (key,))}", f"{key}.{name} is missing", "the page offers it"
+        )
     for name in sorted(set(written) - set(wanted)):
         place = f"{where}:{line(node, (key, name))}"
-        yield Fault(place, f"unknown name {quoted(name)} in {key}", meant(name, wanted) or ", ".join(wanted))
+        yield Fault(
+            place, f"unknown name {quoted(name)} in {key}", meant(name, wanted) or ", ".join(wanted)
+        )
 
 
 def _refuse(faults: Iterable[Fault]) -> None:

@@ -9,7 +9,8 @@ BEGIN: Final = "/sign-up/begin"
 PIN: Final = "/pin"
 FAQ: Final = "/sign-up/faq"
 
-# Who of the two ways to log in: the university's, or the national eID. Their names are the library's own.
+# Who of the two ways to log in: the university's, or the national eID. Their names are the
+# library's own.
 Way = Literal["university", "national_eid"]
 
 
@@ -35,7 +36,9 @@ class Node:
     name: str
     path: str
     back: str | None
-    answers: Mapping[str, str] = field(default_factory=dict)  # what the form sends, and the node it leads to
+    answers: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what the form sends, and the node it leads to
     actions: tuple[Action, ...] = ()
 
     @property
@@ -46,7 +49,8 @@ class Node:
     def next(self, answers: tuple[str, ...]) -> str | None:
         """Give the node that ``answers`` (the values a form sent) lead to; None for none, several or an unknown one.
 
-        The form sends an empty value before the chosen one, so that "nothing chosen" arrives at all.
+        The form sends an empty value before the chosen one, so that "nothing chosen" arrives at
+        all.
         """
         given = [each for each in answers if each]
         return self.answers.get(given[0]) if len(given) == 1 else None
@@ -69,7 +73,12 @@ def _university(who: str) -> tuple[Node, ...]:
     return (
         Node(f"{who}.cpr", path, START, {"yes": f"{who}.pin", "no": f"{who}.need"}),
         Node(f"{who}.pin", f"{path}/pin", f"{who}.cpr", actions=_pin(who)),
-        Node(f"{who}.need", f"{path}/no-cpr", f"{who}.cpr", {"yes": f"{who}.temp", "no": f"{who}.eaccess"}),
+        Node(
+            f"{who}.need",
+            f"{path}/no-cpr",
+            f"{who}.cpr",
+            {"yes": f"{who}.temp", "no": f"{who}.eaccess"},
+        ),
         Node(f"{who}.temp", f"{path}/temporary", f"{who}.need"),
         Node(f"{who}.eaccess", f"{path}/electronic", f"{who}.need"),
     )
@@ -80,11 +89,21 @@ _TREE: Final = (
         START,
         "/sign-up",
         None,
-        {"student": "student.cpr", "employee": "employee.cpr", "hospital": "hospital.mitau", "private": "private.eid"},
+        {
+            "student": "student.cpr",
+            "employee": "employee.cpr",
+            "hospital": "hospital.mitau",
+            "private": "private.eid",
+        },
     ),
     *_university("student"),
     *_university("employee"),
-    Node("hospital.mitau", "/sign-up/hospital", START, {"yes": "hospital.login", "no": "hospital.kaldemail"}),
+    Node(
+        "hospital.mitau",
+        "/sign-up/hospital",
+        START,
+        {"yes": "hospital.login", "no": "hospital.kaldemail"},
+    ),
     Node(
         "hospital.login",
         "/sign-up/hospital/login",
@@ -111,7 +130,14 @@ ANCHORS: Final = (
     "profile", "wayf", "eid",
 )  # fmt: skip
 # Addresses of the library's own pages, by the names that texts use.
-LINKS: Final = ("service_locations", "my_loans", "search_engine", "subject_guides", "databases", "faq_hospital_da")
+LINKS: Final = (
+    "service_locations",
+    "my_loans",
+    "search_engine",
+    "subject_guides",
+    "databases",
+    "faq_hospital_da",
+)
 # Addresses that are nobody's to configure: the Region's own.
 FIXED: Final[Mapping[str, str]] = {"bsk": "https://bsk.rm.dk"}
 
