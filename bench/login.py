@@ -86,7 +86,7 @@ class Wire:
         return answer.status, answer.getheader("Location") or "", answer.read()
 
 
-def login(demo: Running, peer: library.Peer, key: signature.SigningKey) -> Callable[[Wire], None]:
+def login(demo: Running, peer: library.BrokerAsIdp, key: signature.SigningKey) -> Callable[[Wire], None]:
     """Give one login of our broker: AuthnRequest, hub, ACS, landing."""
     title, _, entity_id = SERVICES["my-loans"]
     site = library.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")

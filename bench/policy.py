@@ -16,7 +16,7 @@ from typing import Final
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.evaluation import evaluate
-from broker.core.policy import Alternative, Condition, Login, Policy, PolicySet
+from broker.core.policy import Alternative, Condition, LoginFacts, Policy, PolicySet
 from broker.demo.personas import persona
 from broker.files.policies.live import load
 
@@ -67,7 +67,7 @@ def many(shipped: PolicySet, files: int) -> PolicySet:
     return PolicySet((*shipped.policies, *copies), shipped.digest)
 
 
-def logins() -> dict[str, Login]:
+def logins() -> dict[str, LoginFacts]:
     """Give a student and an employee who are permitted, and a person whom no file knows."""
     found = {}
     for name, scope in (("student", "au.dk"), ("employee", "au.dk"), ("stranger", "nowhere.example")):
@@ -80,11 +80,11 @@ def logins() -> dict[str, Login]:
             "eduPersonScopedAffiliation": (f"{'student' if name == 'stranger' else name}@{scope}", f"member@{scope}"),
             "cpr": (persona("asta").attributes["schacPersonalUniqueID"][0].rpartition(":")[2],),
         }
-        found[name] = Login("wayf", Attributes(values), Assurance.LOW, cpr="real", age=21)
+        found[name] = LoginFacts("wayf", Attributes(values), Assurance.LOW, cpr="real", age=21)
     return found
 
 
-def microseconds(policies: PolicySet, login: Login, service: Service, rounds: int) -> float:
+def microseconds(policies: PolicySet, login: LoginFacts, service: Service, rounds: int) -> float:
     """Give what one decision takes, the quickest of several series."""
     now = datetime.now(UTC)
     series = []

@@ -129,7 +129,7 @@ class _Login:
     setting: Setting
     own: Identity
     site: library.Site = field(init=False)
-    peer: library.Peer = field(init=False)
+    peer: library.BrokerAsIdp = field(init=False)
     key: signature.SigningKey = field(init=False)
     proved: bool = False
 
@@ -138,7 +138,7 @@ class _Login:
         acs = f"{self.setting.ports.origin('library')}/my-loans/acs"
         verifying = signature.VerifyKey.of(self.own.certificate.encode())
         self.site = library.Site(title, entity_id, acs)
-        self.peer = library.Peer(f"{self.origin}/idp/proxy.xml", f"{self.origin}/hub/sso/redirect", (verifying,))
+        self.peer = library.BrokerAsIdp(f"{self.origin}/idp/proxy.xml", f"{self.origin}/hub/sso/redirect", (verifying,))
         self.key = signature.SigningKey.of(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
 
     def __call__(self, wire: Wire) -> None:

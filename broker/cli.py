@@ -12,7 +12,7 @@ import click
 from broker.app import inspection
 from broker.app.inspection import configuration
 from broker.commands import audit, enrolments, keys, messages, metadata, policies
-from broker.commands.telling import CONFIGURATION, FINDINGS, as_json, show, told
+from broker.commands.telling import CONFIGURATION, FINDINGS, as_json, printing_faults, show
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
@@ -39,7 +39,7 @@ def broker() -> None:
 
 
 @broker.command(short_help="Serve the broker under gunicorn.")
-@told
+@printing_faults
 def serve() -> None:
     """Serve the broker under gunicorn until SIGTERM; SIGHUP reads everything again, if it is sound."""
     from broker.app import serving  # noqa: PLC0415 - no other command needs a web server
@@ -50,7 +50,7 @@ def serve() -> None:
 @broker.command(short_help="Check everything that the broker is made of.")
 @click.option("--reference", help="Show what a page's reference of eight characters stands for.")
 @as_json
-@told
+@printing_faults
 def check(reference: str | None, *, as_json: bool) -> None:
     """Check configuration, keys, metadata, maps, policies, store and library; exit 1 with findings, 78 with faults."""
     parts = inspection.opened()
@@ -72,7 +72,7 @@ def check(reference: str | None, *, as_json: bool) -> None:
 
 @broker.command(short_help="Ask the running broker whether it is ready.")
 @as_json
-@told
+@printing_faults
 def healthcheck(*, as_json: bool) -> None:
     """Ask the running broker on this machine whether it is ready; exit 1 if not, with the reasons."""
     health = inspection.health(configuration())
@@ -105,7 +105,7 @@ def healthcheck(*, as_json: bool) -> None:
     help="Drive every persona over HTTP, print the report and end.",
 )
 @click.option("--json", "as_json", is_flag=True, help="With --check: print for programs.")
-@told
+@printing_faults
 def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> None:
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
@@ -119,7 +119,9 @@ def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> N
     for each in _ENDS:
         signal.signal(each, partial(_ended, FINDINGS if checks else 0))
     raise SystemExit(
-        showing.show(port_base, checks=checks, as_json=as_json, national_eid=national_eid)
+        showing.run_demo_command(
+            port_base, checks=checks, as_json=as_json, national_eid=national_eid
+        )
     )
 
 

@@ -16,16 +16,16 @@ from broker.adapters.saml.faces.single_logout import SingleLogout
 from broker.adapters.telling import log as audit
 from broker.adapters.web import frame, metrics, public
 from broker.adapters.web.account import choices, pin
-from broker.adapters.web.callers import Callers
+from broker.adapters.web.callers import ClientAddresses
 from broker.adapters.web.login import consent, login, logout, pin_login, proof
-from broker.adapters.web.login.kept_logouts import KeptLogouts
-from broker.adapters.web.login.kept_messages import KeptFace
+from broker.adapters.web.login.kept_logouts import LoggedLogoutFace
+from broker.adapters.web.login.kept_messages import LoggedUpstreamFace
 from broker.adapters.web.pages import faults as failing
 from broker.adapters.web.pages import service_errors
-from broker.adapters.web.pages.browser import Cookies
-from broker.adapters.web.pages.desk import Desk
-from broker.adapters.web.pages.forms import Forms
-from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.pages.browser import BrowserCookies
+from broker.adapters.web.pages.desk import WebPorts
+from broker.adapters.web.pages.forms import FormTokens
+from broker.adapters.web.pages.pages import StepPages
 from broker.adapters.web.signup import errands, signup
 from broker.app import library_texts as wording
 from broker.app.gauges import gauges
@@ -35,11 +35,11 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.logout_ports import LogoutFace
 from broker.core.ports import UpstreamFace
 from broker.files.settings.config import Config
-from broker.flows.consents.choices import Choices
-from broker.flows.login.flow import Broker
-from broker.flows.login.person_lookup import Learning
-from broker.flows.login.traces import Traces
-from broker.flows.logout.logouts import Logouts
+from broker.flows.consents.choices import GivenConsents
+from broker.flows.login.flow import LoginFlow
+from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.traces import SupportTraces
+from broker.flows.logout.logouts import SingleLogoutFlow
 from broker.flows.logout.sessions import Sessions
 
 # One megabyte is far above any message or form of ours.
@@ -68,26 +68,26 @@ def create_app(settings: Config | None = None) -> Flask:
     frame.install(app, wording.imprint(parts.config), parts.config.base_url, parts.config.language)
     learning = parts.learning()
     desk = _desk(parts, learning)
-    pages = Pages(desk)
+    pages = StepPages(desk)
     for room in _rooms(parts, desk, pages, learning):
         app.register_blueprint(room)
     failing.install(app, desk, pages)
     return app
 
 
-def _desk(parts: Parts, learning: Learning) -> Desk:
+def _desk(parts: Parts, learning: PersonLookup) -> WebPorts:
     base_url, index = parts.config.base_url, parts.keys.index
-    callers = Callers.of(parts.config.shared_networks)
-    broker = Broker(parts.store, index, learning.rules, learning, parts.config.sign_up.service)
-    return Desk(
+    callers = ClientAddresses.of(parts.config.shared_networks)
+    broker = LoginFlow(parts.store, index, learning.rules, learning, parts.config.sign_up.service)
+    return WebPorts(
         broker=broker,
         service_face=_service_face(parts),
         upstream_face=_kept(parts, broker, _upstream_face(parts)),
-        cookies=Cookies(index, parts.config.secure, urlsplit(base_url).path or "/"),
-        forms=Forms(index, base_url),
+        cookies=BrowserCookies(index, parts.config.secure, urlsplit(base_url).path or "/"),
+        forms=FormTokens(index, base_url),
         now=now,
         events=parts.metrics.heard(audit.tell),
-        traces=Traces(parts.store),
+        traces=SupportTraces(parts.store),
         trail=parts.trail,
         services=parts.services,
         upstreams=parts.upstreams,
@@ -102,22 +102,26 @@ def _desk(parts: Parts, learning: Learning) -> Desk:
     )
 
 
-def _rooms(parts: Parts, desk: Desk, pages: Pages, learning: Learning) -> Iterator[Blueprint]:
-    entry = login.Login(desk, pages)
+def _rooms(
+    parts: Parts, desk: WebPorts, pages: StepPages, learning: PersonLookup
+) -> Iterator[Blueprint]:
+    entry = login.LoginEndpoints(desk, pages)
     yield login.blueprint(entry)
     yield consent.blueprint(desk, pages, entry)
     yield errands.blueprint(desk, pages, entry)
     yield service_errors.blueprint(desk, pages)
     yield proof.blueprint(desk, pages, entry, parts.proving, learning)
     yield choices.blueprint(
-        desk, pages, entry, Choices(parts.store, parts.keys.index, parts.services)
+        desk, pages, entry, GivenConsents(parts.store, parts.keys.index, parts.services)
     )
     yield pin_login.blueprint(desk, pages, entry, parts.guesses)
     yield pin.blueprint(desk, pages, entry, parts.pin_letters)
     face = _logout_face(parts)
     sessions = Sessions(parts.store, parts.keys.index)
     yield logout.blueprint(
-        desk, face, Logouts(parts.store, sessions, parts.services, parts.federated, face.reaches)
+        desk,
+        face,
+        SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, face.reaches),
     )
     setting = wording.sign_up(parts.config, parts.services)
     if setting:
@@ -164,10 +168,14 @@ def _logout_face(parts: Parts) -> LogoutFace:
         upstreams=parts.federated,
     )
     kept = parts.config.kept_upstreams()
-    return KeptLogouts(face, parts.messages, kept, Callers.address) if parts.messages else face
+    return (
+        LoggedLogoutFace(face, parts.messages, kept, ClientAddresses.address)
+        if parts.messages
+        else face
+    )
 
 
-def _kept(parts: Parts, broker: Broker, face: ServiceProviderFace) -> UpstreamFace:
+def _kept(parts: Parts, broker: LoginFlow, face: ServiceProviderFace) -> UpstreamFace:
     """Put the message log beside the face, where there is one."""
     if parts.messages is None:
         return face
@@ -175,7 +183,9 @@ def _kept(parts: Parts, broker: Broker, face: ServiceProviderFace) -> UpstreamFa
     def reference(request_id: str, moment: datetime) -> str:
         return broker.read(request_id[1:33], moment).transaction.reference
 
-    return KeptFace(face, parts.messages, parts.config.kept_upstreams(), reference, Callers.address)
+    return LoggedUpstreamFace(
+        face, parts.messages, parts.config.kept_upstreams(), reference, ClientAddresses.address
+    )
 
 
 def _idp_descriptor(parts: Parts) -> bytes:
@@ -183,12 +193,18 @@ def _idp_descriptor(parts: Parts) -> bytes:
     own = [parts.config.idp.scope] if parts.config.idp.scope else []
     scopes = [*own, *(scope for each in institutions for scope in each.scopes)]
     return descriptors.idp(
-        wording.front(parts.config, parts.config.idp_entity_id), parts.keys.idp, scopes, now()
+        wording.own_descriptor_texts(parts.config, parts.config.idp_entity_id),
+        parts.keys.idp,
+        scopes,
+        now(),
     )
 
 
 def _sp_descriptor(parts: Parts, name: str) -> bytes:
     upstream = parts.upstreams[name]
     return descriptors.sp(
-        upstream, wording.front(parts.config, upstream.sp_entity_id), parts.keys.sp, now()
+        upstream,
+        wording.own_descriptor_texts(parts.config, upstream.sp_entity_id),
+        parts.keys.sp,
+        now(),
     )

@@ -4,31 +4,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from broker.adapters.trail.journal import Journal
+from broker.adapters.trail.journal import TrailFiles
 from broker.adapters.trail.keeping import KeptTrail
-from broker.adapters.trail.reading import Reader
-from broker.adapters.trail.verifying import Report, verify
+from broker.adapters.trail.reading import EventSearch
+from broker.adapters.trail.verifying import VerificationReport, verify
 from broker.app.parts import Parts, now
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.events import Event, Kind
-from broker.core.evidence import Link
+from broker.core.events import AuditEvent, AuditEventKind
+from broker.core.evidence import PersonLink
 from broker.core.records import load
 
 
-def journal(parts: Parts) -> Journal:
+def journal(parts: Parts) -> TrailFiles:
     """Give the files of the trail; ConfigurationFaults where none is kept."""
     return _kept(parts).journal
 
 
-def verified(parts: Parts) -> Report:
+def verified(parts: Parts) -> VerificationReport:
     """Check the whole trail, against what the store remembers of it too."""
     kept = _kept(parts)
     return verify(kept.journal, kept.anchors.links(now()))
 
 
-def copied(folder: Path, key: Path) -> Report:
+def anchored_in_store(folder: Path, key: Path) -> VerificationReport:
     """Check a copy of a trail with nothing but its key, as an auditor does; it is not written to."""
-    return verify(Journal(folder, key.read_bytes()))
+    return verify(TrailFiles(folder, key.read_bytes()))
 
 
 def accepted(parts: Parts) -> int:
@@ -45,7 +45,7 @@ def events(
 ) -> Sequence[Mapping[str, Any]]:
     """Give the events of a page's reference, or of a borrower."""
     kept = _kept(parts)
-    reader = Reader(kept.journal, kept.sealing, parts.store)
+    reader = EventSearch(kept.journal, kept.sealing, parts.store)
     if reference is not None:
         return tuple(reader.by_reference(reference, now()))
     return tuple(reader.of(_groups(parts, kept, borrower or ""), now()))
@@ -55,11 +55,11 @@ def erased(parts: Parts, *, reference: str | None = None, borrower: str | None =
     """Delete every key of the person of a page's reference, or of a borrower, and give how many there were."""
     kept, moment = _kept(parts), now()
     if reference is not None:
-        groups = Reader(kept.journal, kept.sealing, parts.store).groups_of(reference, moment)
+        groups = EventSearch(kept.journal, kept.sealing, parts.store).groups_of(reference, moment)
     else:
         groups = _groups(parts, kept, borrower or "")
     count = sum(kept.sealing.erase(group, moment) for group in groups)
-    kept.add(Event(Kind.PERSON_ERASED, moment, count=count))
+    kept.add(AuditEvent(AuditEventKind.PERSON_ERASED, moment, count=count))
     return count
 
 
@@ -70,7 +70,8 @@ def _groups(parts: Parts, kept: KeptTrail, borrower: str) -> tuple[str, ...]:
     link leads to is under its own key.
     """
     links = {
-        key.group: load(Link, each.value) for key, each in parts.store.list("link", None, now())
+        key.group: load(PersonLink, each.value)
+        for key, each in parts.store.list("link", None, now())
     }
     own = {name: link for name, link in links.items() if link.number == borrower}
     own |= {name: links[name] for name in (parts.links.of_borrower(borrower),) if name in links}

@@ -25,7 +25,7 @@ from broker.files import attribute_maps
 from broker.files.policies import live as policies
 from broker.files.settings.config import Config
 from broker.files.settings.sources import CONFIG, PREFIX
-from broker.flows.login.traces import Traces
+from broker.flows.login.traces import SupportTraces
 
 _ASKED_FOR: Final = timedelta(seconds=10)
 _PROBED_FOR: Final = timedelta(hours=1)
@@ -150,7 +150,7 @@ def fit_to_serve(parts: Parts) -> None:
 
 def trace(parts: Parts, reference: str) -> dict[str, str | None] | None:
     """Give what a page's reference stands for, or None."""
-    found = Traces(parts.store).find(reference, now())
+    found = SupportTraces(parts.store).find(reference, now())
     if found is None:
         return None
     return {
@@ -264,7 +264,9 @@ def load_policies(folder: Path | None) -> PolicySet:
     maps = attribute_maps.load(config.attribute_maps)
     services = {name: config.service(name) for name in config.services}
     return policies.load(
-        config.policies, now(), policies.Names(services, maps.attributes, services, maps.maps)
+        config.policies,
+        now(),
+        policies.NameableInPolicies(services, maps.attributes, services, maps.maps),
     )
 
 

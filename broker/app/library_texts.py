@@ -8,7 +8,7 @@ from broker.adapters.web.signup import wizard
 from broker.adapters.web.signup.signup import SignUp
 from broker.core.entities import Service, Text
 from broker.files.settings.config import Config
-from broker.files.settings.tables import Links
+from broker.files.settings.tables import AddressPerLanguage
 
 # The pages of a library that the texts of the sign-up pages may link to; named alike in [places].
 _PLACES = (
@@ -21,7 +21,7 @@ _PLACES = (
 )
 
 
-def front(settings: Config, entity_id: str) -> descriptors.Front:
+def own_descriptor_texts(settings: Config, entity_id: str) -> descriptors.Front:
     """Give what a descriptor of the face ``entity_id`` says of us."""
     contact = settings.contact
     return descriptors.Front(
@@ -33,7 +33,7 @@ def front(settings: Config, entity_id: str) -> descriptors.Front:
         organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
         privacy_statement=_text(settings.privacy_notice),
-        error_url=error_urls.published(settings.base_url),
+        error_url=error_urls.published_error_url(settings.base_url),
     )
 
 
@@ -84,7 +84,7 @@ def sign_up(settings: Config, services: Mapping[str, Service]) -> SignUp | None:
     )
 
 
-def _text(links: Links | None) -> Text | None:
+def _text(links: AddressPerLanguage | None) -> Text | None:
     return links.text() if links else None
 
 

@@ -13,7 +13,7 @@ from broker.files.attribute_maps import AttributeMaps
 _DEMANDED: Final = frozenset({"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"})
 
 
-def faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
+def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
     """Find upstreams whose attributes nobody could read, or of which the national eID's level would be lost."""
     for each in upstreams:
         if each.local:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from broker.adapters.saml.metadata.following import Following, Outcome
+from broker.adapters.saml.metadata.following import FeedRefresh, FetchOutcome
 from broker.adapters.saml.metadata.roles import ServiceDescriptor, UpstreamDescriptor
 from broker.app.parts import Parts, now
 from broker.core.entities import Institution, Upstream
@@ -11,7 +11,7 @@ from broker.core.entities import Institution, Upstream
 _NOWHERE: Final = "nowhere"
 
 
-def peers(parts: Parts) -> list[dict[str, Any]]:
+def entity_rows(parts: Parts) -> list[dict[str, Any]]:
     """Give a row for each feed, and for each upstream, institution and service: source, end, keys' SHA-256, scopes."""
     current, sources = parts.metadata.current, parts.metadata.snapshot.sources
     rows = [_followed(each) for each in parts.metadata.followed]
@@ -35,7 +35,7 @@ def peers(parts: Parts) -> list[dict[str, Any]]:
     return rows
 
 
-def renewed(parts: Parts) -> list[Outcome]:
+def renewed(parts: Parts) -> list[FetchOutcome]:
     """Fetch every feed now, and give what became of each document."""
     return parts.metadata.refresh(now(), force=True)
 
@@ -62,7 +62,7 @@ def _left(party: Upstream) -> list[Institution]:
     return [each for each in party.institutions if "scopes" in each.unwritten and not each.scopes]
 
 
-def _followed(feed: Following) -> dict[str, Any]:
+def _followed(feed: FeedRefresh) -> dict[str, Any]:
     """Give what is in force of a feed, and what keeps a later one from it."""
     until, created = feed.until(), feed.created()
     return {

@@ -9,8 +9,8 @@ from broker.adapters.saml.gate.signature import VerifyKey
 from broker.adapters.saml.metadata import metadata
 from broker.adapters.saml.metadata.aggregates import Trust
 from broker.adapters.saml.metadata.feeds import Feed
-from broker.adapters.saml.metadata.following import Outcome
-from broker.adapters.saml.metadata.live import LiveMetadata, Parties, following
+from broker.adapters.saml.metadata.following import FetchOutcome
+from broker.adapters.saml.metadata.live import LiveMetadata, WantedEntities, following
 from broker.adapters.telling import log as audit
 from broker.adapters.telling.metrics import Metrics
 from broker.core.entities import Service
@@ -35,7 +35,7 @@ def opened(settings: Config, metrics: Metrics, now: datetime) -> LiveMetadata:
     feeds = [_feed(name, table, faults) for name, table in settings.feeds.items()]
     if faults:
         raise ConfigurationFaults(faults)
-    parties = Parties(
+    parties = WantedEntities(
         {name: settings.upstream(name) for name in settings.upstreams}, services(settings)
     )
     federated = [each.entity_id for each in parties.upstreams.values() if not each.local]
@@ -93,7 +93,7 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
         )
 
 
-def _told(metrics: Metrics, outcome: Outcome) -> None:
+def _told(metrics: Metrics, outcome: FetchOutcome) -> None:
     """Count what became of a fetch, and tell it if it is news."""
     metrics.fetched(outcome.feed, outcome.result)
     if outcome.result in {"refused", "older"}:

@@ -15,17 +15,17 @@ from broker.adapters.mail.mail import Smtp
 from broker.adapters.saml.keys import keys
 from broker.adapters.saml.metadata.live import Live, LiveMetadata
 from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import Sealed
+from broker.adapters.stores.sealed import EncryptedStore
 from broker.adapters.telling import log as audit
 from broker.adapters.telling.message_log import MessageLog
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.trail import opening
 from broker.adapters.trail.anchors import Anchors
-from broker.adapters.trail.sealing import Sealing
+from broker.adapters.trail.sealing import PersonKeys
 from broker.adapters.web.signup.texts import Texts
 from broker.app import map_checks as fitting
 from broker.app import open_metadata as living
-from broker.core.configured import Rules
+from broker.core.configured import ConfiguredEntities
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.events import NO_TRAIL
@@ -34,17 +34,17 @@ from broker.core.ports import LibrarySystem, Store, Trail
 from broker.files import attribute_maps
 from broker.files.policies import live as policies
 from broker.files.settings import config
-from broker.flows.borrowers.accounts import Accounts
-from broker.flows.borrowers.cases import Cases
-from broker.flows.borrowers.enrolment_records import Ledger
+from broker.flows.borrowers.accounts import BorrowerAtLogin
+from broker.flows.borrowers.cases import StaffCases
+from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
-from broker.flows.borrowers.world import Tools
-from broker.flows.identity.links import Links
+from broker.flows.borrowers.world import EnrolmentPorts
+from broker.flows.identity.links import PersonLinks
 from broker.flows.identity.persons import Persons
-from broker.flows.login.person_lookup import Learning
-from broker.flows.proofs.mailbox_proof import Proving
-from broker.flows.proofs.pin_check import Guesses
-from broker.flows.proofs.pin_letters import PinLetters
+from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.proofs.mailbox_proof import MailboxProof
+from broker.flows.proofs.pin_check import PinCheck
+from broker.flows.proofs.pin_letters import PinRenewal
 
 T = TypeVar("T")
 
@@ -68,12 +68,12 @@ class Parts:
     store: Store
     trail: Trail
     library: LibrarySystem
-    links: Links
+    links: PersonLinks
     enrolments: Enrolments
-    cases: Cases
-    proving: Proving
-    guesses: Guesses
-    pin_letters: PinLetters
+    cases: StaffCases
+    proving: MailboxProof
+    guesses: PinCheck
+    pin_letters: PinRenewal
     texts: Texts
     metrics: Metrics
     wake: Event
@@ -84,21 +84,21 @@ class Parts:
         """Give the upstreams that speak SAML."""
         return _federated(self.upstreams)
 
-    def rules(self) -> Rules:
+    def rules(self) -> ConfiguredEntities:
         """Give the rules over the policy set of the moment."""
-        return Rules(
+        return ConfiguredEntities(
             services=self.services,
             upstreams=self.upstreams,
             maps=self.maps.maps,
             policies=lambda: self.policies.refresh(now()),
         )
 
-    def learning(self) -> Learning:
+    def learning(self) -> PersonLookup:
         """Give what asks the ports of a person."""
         rules, ring = self.rules(), self.keys
         persons = Persons(rules, self.links, self.enrolments)
-        accounts = Accounts(self.store, ring.index, persons, self.enrolments)
-        return Learning(
+        accounts = BorrowerAtLogin(self.store, ring.index, persons, self.enrolments)
+        return PersonLookup(
             self.store, ring.index, ring.person, rules, persons, accounts, self.proving, self.trail
         )
 
@@ -126,11 +126,11 @@ def assemble(settings: config.Config) -> Parts:
     live = _tried(faults, lambda: _live(settings, services, maps))
     if faults or not (ring and peers and maps and library and store and live and texts):
         raise ConfigurationFaults(faults)
-    sealed = Sealed(store, ring.sealing, ring.sealing_id)
+    sealed = EncryptedStore(store, ring.sealing, ring.sealing_id)
     tools = _tools(settings, ring, sealed, library)
     wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
-    cases = Cases(tools.ledger, tools.links, tools.trail)
+    cases = StaffCases(tools.ledger, tools.links, tools.trail)
     return Parts(
         config=settings,
         keys=ring,
@@ -145,8 +145,8 @@ def assemble(settings: config.Config) -> Parts:
         links=tools.links,
         enrolments=enrolments,
         cases=cases,
-        proving=Proving(sealed, ring.index, _smtp(settings), tools.letters, cases),
-        guesses=Guesses(sealed, ring.index, library, now, seats, time.sleep),
+        proving=MailboxProof(sealed, ring.index, _smtp(settings), tools.letters, cases),
+        guesses=PinCheck(sealed, ring.index, library, now, seats, time.sleep),
         pin_letters=_pin_letters(settings, tools, wake, seats),
         texts=texts,
         metrics=counts,
@@ -163,32 +163,32 @@ def _trail(settings: config.Config, ring: keys.KeyRing, store: Store) -> Trail:
     # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
     # of its own.
     machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
-    sealing, anchors = Sealing(store, ring.index), Anchors(store, machine)
-    return opening.opened(
+    sealing, anchors = PersonKeys(store, ring.index), Anchors(store, machine)
+    return opening.open_trail(
         folder, ring.audit, sealing, anchors, audit.tell, required=must, sync=table.sync
     )
 
 
 def _tools(
     settings: config.Config, ring: keys.KeyRing, store: Store, library: LibrarySystem
-) -> Tools:
-    return Tools(
+) -> EnrolmentPorts:
+    return EnrolmentPorts(
         library=library,
         mail=_smtp(settings),
         pseudonyms=ring.index,
         letters=_letters(settings),
-        links=Links(store, ring.index, now),
-        ledger=Ledger(store, now),
+        links=PersonLinks(store, ring.index, now),
+        ledger=EnrolmentRecords(store, now),
         now=now,
         trail=_trail(settings, ring, store),
     )
 
 
 def _pin_letters(
-    settings: config.Config, tools: Tools, wake: Event, seats: Semaphore
-) -> PinLetters:
+    settings: config.Config, tools: EnrolmentPorts, wake: Event, seats: Semaphore
+) -> PinRenewal:
     store, mail, live = tools.ledger.store, _smtp(settings), settings.library.mode == "live"
-    return PinLetters(
+    return PinRenewal(
         store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats
     )
 
@@ -220,7 +220,7 @@ def _messages(settings: config.Config) -> MessageLog | None:
 
 def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
     maps = attribute_maps.load(settings.attribute_maps)
-    if faults := list(fitting.faults(map(settings.upstream, settings.upstreams), maps)):
+    if faults := list(fitting.map_faults(map(settings.upstream, settings.upstreams), maps)):
         raise ConfigurationFaults(faults)
     return maps
 

@@ -158,7 +158,7 @@ def _start_loop(worker: Any) -> None:
     }
     for name, (steps, wake) in loops.items():
         turns = (steps, wake, _ending.is_set, _IDLE, _report)
-        threading.Thread(target=rounds.run, args=turns, name=name, daemon=True).start()
+        threading.Thread(target=rounds.run_worker_loop, args=turns, name=name, daemon=True).start()
 
 
 def _sweeping(made: parts.Parts) -> Sequence[Callable[[], object]]:

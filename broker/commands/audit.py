@@ -8,7 +8,7 @@ import click
 
 from broker.app import audit_report as trails
 from broker.app import inspection
-from broker.commands.telling import FINDINGS, as_json, show, told
+from broker.commands.telling import FINDINGS, as_json, printing_faults, show
 
 
 @click.group()
@@ -26,12 +26,16 @@ def audit() -> None:
     help="audit.key for FOLDER.",
 )
 @as_json
-@told
+@printing_faults
 def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
     """Check the trail that is configured, or a copy in FOLDER with --key; exit 1 with the lines that are not right."""
     if (folder is None) != (key is None):
         raise click.UsageError("FOLDER goes with --key")
-    report = trails.copied(folder, key) if folder and key else trails.verified(inspection.opened())
+    report = (
+        trails.anchored_in_store(folder, key)
+        if folder and key
+        else trails.verified(inspection.opened())
+    )
     findings, notes = [str(each) for each in report.findings], [str(each) for each in report.notes]
     if as_json:
         last = {"lines": report.lines, "last": report.number, "link": report.link}
@@ -49,7 +53,7 @@ def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
 @click.option("--reference", help="A page's reference of eight characters.")
 @click.option("--borrower", help="A borrower number.")
 @as_json
-@told
+@printing_faults
 def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
     """Show events, oldest first, as long as their person is not forgotten."""
     _one_of(reference, borrower)
@@ -63,7 +67,7 @@ def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -
     help="The reference of a page that the person was shown: for who has no borrower number.",
 )
 @click.option("--borrower", help="A borrower number.")
-@told
+@printing_faults
 def erase(reference: str | None, borrower: str | None) -> None:
     """Delete the keys that say which events are this person's; the lines stay, and the chain stays whole."""
     _one_of(reference, borrower)
@@ -75,7 +79,7 @@ def erase(reference: str | None, borrower: str | None) -> None:
 
 @audit.command(short_help="Delete the oldest month.")
 @click.argument("month")
-@told
+@printing_faults
 def delete(month: str) -> None:
     """Delete MONTH (2026-11), which must be the oldest; a line says so first, so that the chain stays whole."""
     trails.journal(inspection.opened()).delete(month, datetime.now(UTC))
@@ -83,7 +87,7 @@ def delete(month: str) -> None:
 
 
 @audit.command(short_help="Write that staff have seen what verify finds.")
-@told
+@printing_faults
 def accept() -> None:
     """Write on the trail that somebody has seen what ``verify`` finds now, which is a note from then on."""
     click.echo(f"{trails.accepted(inspection.opened())} findings accepted")

@@ -3,7 +3,7 @@
 import click
 
 from broker.app import inspection
-from broker.commands.telling import as_json, show, told
+from broker.commands.telling import as_json, printing_faults, show
 
 
 @click.group()
@@ -13,7 +13,7 @@ def enrolments() -> None:
 
 @enrolments.command("list")
 @as_json
-@told
+@printing_faults
 def list_enrolments(*, as_json: bool) -> None:
     """List every enrolment; nothing personal but the borrower number."""
     rows = list(inspection.opened().cases.rows())
@@ -24,7 +24,7 @@ def list_enrolments(*, as_json: bool) -> None:
 @enrolments.command("show")
 @click.argument("enrolment")
 @as_json
-@told
+@printing_faults
 def show_enrolment(enrolment: str, *, as_json: bool) -> None:
     """Show one enrolment by its id."""
     row = inspection.opened().cases.show(enrolment)
@@ -35,7 +35,7 @@ def show_enrolment(enrolment: str, *, as_json: bool) -> None:
 
 @enrolments.command("retry", short_help="Try an enrolment again.")
 @click.argument("enrolment")
-@told
+@printing_faults
 def retry_enrolment(enrolment: str) -> None:
     """Try an enrolment again, after what it stood at has been put right."""
     if not inspection.opened().cases.retry(enrolment):
@@ -44,7 +44,7 @@ def retry_enrolment(enrolment: str) -> None:
 
 
 @enrolments.command("run", short_help="Carry out what is due now, and end.")
-@told
+@printing_faults
 def run_enrolments() -> None:
     """Carry out everything that is due now, and end."""
     parts = inspection.opened()

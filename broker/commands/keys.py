@@ -9,7 +9,7 @@ import click
 from broker.adapters.saml.keys import key_listing, rotation, waits
 from broker.adapters.saml.keys import keys as saml_keys
 from broker.app.inspection import configuration
-from broker.commands.telling import FINDINGS, as_json, folder, show, told
+from broker.commands.telling import FINDINGS, as_json, folder, printing_faults, show
 
 
 @click.group()
@@ -22,7 +22,7 @@ def keys() -> None:
 @click.option(
     "--audit", is_flag=True, help="Make only audit.key, in a folder of before there was one."
 )
-@told
+@printing_faults
 def generate(folder: Path, *, audit: bool) -> None:
     """Make every key the broker needs in FOLDER, which must be new or empty (RSA-3072)."""
     if audit:
@@ -40,7 +40,7 @@ def generate(folder: Path, *, audit: bool) -> None:
 @keys.command("list", short_help="List the keys, none of their secrets.")
 @folder
 @as_json
-@told
+@printing_faults
 def list_keys(folder: Path | None, *, as_json: bool) -> None:
     """List the keys of FOLDER (else those configured): use, slot, bits, end of the certificate, fingerprint."""
     show(
@@ -65,7 +65,7 @@ def list_keys(folder: Path | None, *, as_json: bool) -> None:
 )
 @folder
 @as_json
-@told
+@printing_faults
 def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json: bool) -> None:
     """Take the next step for the keys of FOLDER (else those configured): start, switch, finish.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from broker.adapters.telling import message_log
-from broker.commands.telling import FINDINGS, told
+from broker.commands.telling import FINDINGS, printing_faults
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -27,7 +27,7 @@ def messages() -> None:
 @messages.command(short_help="Make the key pair of the message log.")
 @click.argument("private", type=click.Path(path_type=Path))
 @click.argument("public", type=click.Path(path_type=Path))
-@told
+@printing_faults
 def keys(private: Path, public: Path) -> None:
     """Write a new key pair; PUBLIC is for message_log.public_key, PRIVATE belongs on no machine of the broker's."""
     message_log.make_pair(private, public)
@@ -42,7 +42,7 @@ def keys(private: Path, public: Path) -> None:
 @click.option("--from", "first", callback=_day, help="First day.")
 @click.option("--to", "last", callback=_day, help="Last day.")
 @click.option("--reference", help="Only of the login with this reference.")
-@told
+@printing_faults
 def read(
     folder: Path, private: Path, first: date | None, last: date | None, reference: str | None
 ) -> None:

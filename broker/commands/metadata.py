@@ -7,7 +7,7 @@ import click
 
 from broker.app import inspection
 from broker.app import metadata_report as parties
-from broker.commands.telling import FINDINGS, as_json, show, told
+from broker.commands.telling import FINDINGS, as_json, printing_faults, show
 
 
 @click.group()
@@ -17,10 +17,10 @@ def metadata() -> None:
 
 @metadata.command("show", short_help="Show the feeds and each party's metadata in force.")
 @as_json
-@told
+@printing_faults
 def show_metadata(*, as_json: bool) -> None:
     """Show each feed and what is wrong with it, and each party: where from, until when, keys, scopes."""
-    rows = parties.peers(inspection.opened())
+    rows = parties.entity_rows(inspection.opened())
     if as_json:
         show(rows, as_json=True)
         return
@@ -35,7 +35,7 @@ def show_metadata(*, as_json: bool) -> None:
 
 @metadata.command(short_help="Fetch every feed now.")
 @as_json
-@told
+@printing_faults
 def refresh(*, as_json: bool) -> None:
     """Fetch every feed now, whether it is due or not; a running broker takes it up. Exit 1 where one fails."""
     rows = [asdict(each) for each in parties.renewed(inspection.opened())]
@@ -49,7 +49,7 @@ def refresh(*, as_json: bool) -> None:
 
 @metadata.command("check", short_help="Check the metadata in force and the feeds.")
 @as_json
-@told
+@printing_faults
 def check_metadata(*, as_json: bool) -> None:
     """Check feeds, descriptors, scopes and ends; exit 1 with what is wrong."""
     findings = parties.findings(inspection.opened())

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from broker.app import inspection
-from broker.commands.telling import FINDINGS, as_json, folder, told
+from broker.commands.telling import FINDINGS, as_json, folder, printing_faults
 
 
 @click.group()
@@ -17,7 +17,7 @@ def policy() -> None:
 @policy.command("check", short_help="Check the policy files.")
 @folder
 @as_json
-@told
+@printing_faults
 def check_policies(folder: Path | None, *, as_json: bool) -> None:
     """Check the policy files of FOLDER: form, names, texts and examples.
 
@@ -38,7 +38,7 @@ def check_policies(folder: Path | None, *, as_json: bool) -> None:
 @policy.command("test", short_help="Run the examples of the policy files.")
 @folder
 @as_json
-@told
+@printing_faults
 def test_policies(folder: Path | None, *, as_json: bool) -> None:
     """Run the examples of the policy files and print each that holds; exit 78 with all that do not, 1 without any."""
     results = inspection.run_examples(inspection.load_policies(folder), None)

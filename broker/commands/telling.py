@@ -23,7 +23,7 @@ folder = click.argument(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 
 
-def told(command: Callable[P, R]) -> Callable[P, R]:
+def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
     """Tell every fault, one a line on standard error: of the configuration, ending with 78; others with 1."""
 
     @wraps(command)

@@ -9,7 +9,7 @@ from typing import Final
 from broker.core import cpr
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
-from broker.core.numbers import CPR, cpr_of
+from broker.core.numbers import CPR_ATTRIBUTE, asserted_cpr
 from broker.core.values import carries_cpr, clean, in_scope, level, matches
 
 ASSURANCE: Final = "eduPersonAssurance"
@@ -69,7 +69,7 @@ class WireAttribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MapRow:
     """One line of a map: a wire name, our name for it, and what its values must look like.
 
     ``friendly`` and ``prefix`` are for writing: the FriendlyName, and what stands before the value
@@ -105,26 +105,26 @@ class AttributeMap:
     """One wire vocabulary, an upstream's or, where ``outgoing``, a service's."""
 
     name: str
-    rows: tuple[Row, ...]
+    rows: tuple[MapRow, ...]
     outgoing: bool = False
     complete: bool = False  # whether names and date of birth are completed as WAYF completes them
-    _by_wire: dict[str, Row] = field(init=False, repr=False, compare=False)
+    _by_wire: dict[str, MapRow] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_wire", {row.wire: row for row in self.rows})
 
-    def reads(self, name: str) -> Row | None:
+    def reads(self, name: str) -> MapRow | None:
         """Find the row of a wire Name; FriendlyName and NameFormat never decide (attacks.md row 22)."""
         return self._by_wire.get(name)
 
 
-def wire(attribute_map: AttributeMap, name: str) -> Row | None:
+def wire(attribute_map: AttributeMap, name: str) -> MapRow | None:
     """Find how a service that reads ``attribute_map`` wants our attribute ``name`` written; None if it does not."""
     return next((row for row in attribute_map.rows if row.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class AttributeReading:
     """What the upstream's attributes came to: the attributes, the assurance, and what was withheld and why.
 
     ``cpr`` is the kind of number found ("real", "replacement", "constructed", "invalid", "none"),
@@ -145,7 +145,7 @@ def canonical(
     map: AttributeMap,  # noqa: A002 - the word of the design
     institution: Institution,
     today: date,
-) -> Reading:
+) -> AttributeReading:
     """Read the attributes of a verified assertion of ``institution`` by the map of its verified issuer.
 
     AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR
@@ -155,17 +155,17 @@ def canonical(
     found, unknown = _gathered(wire, map)
     _refuse_companies(found)
     withheld: list[tuple[str, str]] = []
-    numbers = found.pop(CPR, [])
-    if found.get(CPR_UUID) and CPR not in institution.may_assert:
+    numbers = found.pop(CPR_ATTRIBUTE, [])
+    if found.get(CPR_UUID) and CPR_ATTRIBUTE not in institution.may_assert:
         del found[
             CPR_UUID
         ]  # it leads to a borrower as a CPR number does, so it takes the same leave to say it
         withheld.append((CPR_UUID, "may_not_assert"))
     kept = {name: _judged(name, pairs, institution, withheld) for name, pairs in found.items()}
     assurance, kept[ASSURANCE] = _assurance(kept.get(ASSURANCE, ()), institution, withheld)
-    number, kind = cpr_of((value for _, value in numbers), institution, today, withheld)
-    kept[CPR] = (number,) if number else ()
-    return Reading(
+    number, kind = asserted_cpr((value for _, value in numbers), institution, today, withheld)
+    kept[CPR_ATTRIBUTE] = (number,) if number else ()
+    return AttributeReading(
         attributes=Attributes(kept),
         assurance=assurance,
         cpr=kind,
@@ -175,7 +175,7 @@ def canonical(
     )
 
 
-_Found = dict[str, list[tuple[Row, str]]]
+_Found = dict[str, list[tuple[MapRow, str]]]
 
 
 def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Found, int]:
@@ -208,7 +208,7 @@ def _refuse_companies(found: _Found) -> None:
 
 def _judged(
     name: str,
-    pairs: list[tuple[Row, str]],
+    pairs: list[tuple[MapRow, str]],
     institution: Institution,
     withheld: list[tuple[str, str]],
 ) -> tuple[str, ...]:
@@ -232,7 +232,7 @@ def _judged(
     return tuple(kept)
 
 
-def _fault(row: Row, value: str, institution: Institution) -> str | None:
+def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
     if not clean(value) or not matches(value, row.pattern):
         return "bad_value"
     if carries_cpr(value, opaque=row.opaque):

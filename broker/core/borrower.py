@@ -102,7 +102,7 @@ class Wish:
         )
 
 
-class State(StrEnum):
+class EnrolmentState(StrEnum):
     """How far an enrolment is."""
 
     WANTED = "wanted"
@@ -113,7 +113,7 @@ class State(StrEnum):
     OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
 
 
-class Outcome(StrEnum):
+class EnrolmentOutcome(StrEnum):
     """What a finished enrolment did."""
 
     CREATED = "created"
@@ -134,14 +134,14 @@ class Enrolment:
     """
 
     id: str
-    state: State
+    state: EnrolmentState
     wanted_at: datetime
     wish: Wish | None
     person: str  # pseudonym of the person
     number: str | None = None
     category: str | None = None
     expires: date | None = None
-    outcome: Outcome | None = None
+    outcome: EnrolmentOutcome | None = None
     attempts: int = 0
     first_attempt: datetime | None = None
     reason: str | None = None  # library_unavailable, two_borrowers, cpr_changed, ...
@@ -208,7 +208,9 @@ class Gone:
 Plan = Nothing | Create | Change | Case | Gone
 
 
-def amiss(found: tuple[Borrower, ...], number: str | None, linked: str | None) -> str | None:
+def wrong_with_borrower(
+    found: tuple[Borrower, ...], number: str | None, linked: str | None
+) -> str | None:
     """Say why ``found`` by the CPR ``number`` is not the one borrower that ``linked`` names, or None where it is.
 
     The answer is the reason of a case. With ``linked`` None any one borrower will do, and so does

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Field:
     name: str
     source: str  # an attribute's canonical name or "proof.<name>"
     set: Literal["create", "if_empty", "always"]
-    place: Place
+    place: PolicyLine
     otherwise: tuple[str, ...] = ()
 
 
@@ -43,6 +43,6 @@ class BorrowerRule:
     expires_after_months: int
     fields: tuple[Field, ...]
     pin: Literal["mail", "none"]
-    place: Place
+    place: PolicyLine
     lowers: Lowering | None = None
     temporary: tuple[str, ...] = ()

@@ -5,19 +5,25 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from broker.core.attributes import AttributeMap, Attributes, Reading, WireAttribute, canonical
+from broker.core.attributes import (
+    AttributeMap,
+    AttributeReading,
+    Attributes,
+    WireAttribute,
+    canonical,
+)
 from broker.core.borrower import Borrower
-from broker.core.eid import admitted, completed
+from broker.core.eid import check_eid_assertion, with_eid_attributes
 from broker.core.entities import Assurance, Controller, Service, Upstream
 from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
 from broker.core.evaluation import evaluate
-from broker.core.levels import Meets, answer, nsis
-from broker.core.policy import Decision, Effect, Login, PolicySet, Reason
-from broker.core.proofs import MAIL, Proved
+from broker.core.levels import Meets, class_for_service, nsis
+from broker.core.policy import Decision, Effect, LoginFacts, PolicySet, Reason
+from broker.core.proofs import MAIL_PROOF, Proved
 from broker.core.steps import ProveMailbox
 from broker.core.transaction import Authentication, AuthnRequest, Errand, Transaction
-from broker.core.unproved import allowed, unproved
-from broker.core.values import said
+from broker.core.unproved import missing_proof, provable_domains
+from broker.core.values import assurance_of_class
 
 # What a service is told of a login by number and PIN (saml-authn-context 3.4.8: a password over a
 # protected session).
@@ -25,7 +31,7 @@ PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTran
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ConfiguredEntities:
     """Services, upstreams and maps as configured, and the policy set of the moment."""
 
     services: Mapping[str, Service]
@@ -80,7 +86,9 @@ class Rules:
         institution = upstream.institution(authentication.institution)
         cap = institution.max_assurance if institution else Assurance.SELF_ASSERTED
         return {
-            wanted: met for wanted, met in upstream.meets.items() if (said(wanted) or cap) <= cap
+            wanted: met
+            for wanted, met in upstream.meets.items()
+            if (assurance_of_class(wanted) or cap) <= cap
         }
 
     def came(self, authentication: Authentication, now: datetime) -> str | None:
@@ -103,7 +111,7 @@ class Rules:
         authentication = transaction.authentication
         if authentication is None:
             return None
-        told = answer(
+        told = class_for_service(
             transaction.request, self.came(authentication, now), self.meets(authentication)
         )
         return None if told is None else replace(authentication, authn_context=told or None)
@@ -119,7 +127,7 @@ class Rules:
 
     def reading(
         self, authentication: Authentication, now: datetime, proofs: tuple[Proved, ...] = ()
-    ) -> Reading:
+    ) -> AttributeReading:
         """Read the attributes of a verified authentication, and what the person has proved beside them.
 
         AttributesRefused where they cannot be trusted.
@@ -129,20 +137,20 @@ class Rules:
             replace(plain, attributes=_proved(plain.attributes, proofs, now)) if proofs else plain
         )
 
-    def _read(self, authentication: Authentication, now: datetime) -> Reading:
+    def _read(self, authentication: Authentication, now: datetime) -> AttributeReading:
         upstream = self.upstreams[authentication.upstream]
         if upstream.local:
             # The library system said whose account it is, and of nobody who they are.
             ours = Attributes({each.name: each.values for each in authentication.attributes})
-            return Reading(ours, None, "none", None)
+            return AttributeReading(ours, None, "none", None)
         institution = upstream.institution(authentication.institution)
         if institution is None:
             raise AttributesRefused("unknown_institution")
         by, said, today = self.maps[upstream.attribute_map], authentication.attributes, now.date()
         reading = canonical(said, by, institution, today)
         if upstream.profile == "oiosaml3":
-            return admitted(reading, said, authentication.name_id, upstream, today)
-        return completed(reading, today) if by.complete else reading
+            return check_eid_assertion(reading, said, authentication.name_id, upstream, today)
+        return with_eid_attributes(reading, today) if by.complete else reading
 
     def decide(self, transaction: Transaction, now: datetime) -> Decision:
         """Decide by the policies of the moment; attributes that cannot be trusted deny."""
@@ -156,7 +164,9 @@ class Rules:
             return Decision(Effect.DENY, (Reason(refused.cause),), digest=policies.digest)
         return self.decide_on(transaction, reading, now)
 
-    def decide_on(self, transaction: Transaction, reading: Reading, now: datetime) -> Decision:
+    def decide_on(
+        self, transaction: Transaction, reading: AttributeReading, now: datetime
+    ) -> Decision:
         """Decide as ``decide`` does, where the transaction's authentication has been read already."""
         login = self._login(transaction, reading)
         service = self.service(transaction.request.service)
@@ -180,10 +190,10 @@ class Rules:
             reading = self.reading(authentication, now, transaction.proofs)
         except AttributesRefused:
             return None
-        proof = unproved(policies, self._login(transaction, reading), now.date())
+        proof = missing_proof(policies, self._login(transaction, reading), now.date())
         if proof is None:
             return None
-        domains = allowed(proof, now.date())
+        domains = provable_domains(proof, now.date())
         # What the upstream calls the person's address somebody typed there: it saves typing, and
         # proves nothing.
         told = reading.attributes.one("mail") or ""
@@ -208,9 +218,9 @@ class Rules:
         return upstream in self.policies().provable
 
     @staticmethod
-    def _login(transaction: Transaction, reading: Reading) -> Login:
+    def _login(transaction: Transaction, reading: AttributeReading) -> LoginFacts:
         known = transaction.person is not None and transaction.person.number is not None
-        return Login(
+        return LoginFacts(
             upstream=transaction.upstream or "",
             attributes=reading.attributes,
             assurance=reading.assurance,
@@ -223,7 +233,7 @@ class Rules:
 
     @staticmethod
     def _falls_short(upstream: Upstream, request: AuthnRequest) -> bool:
-        return upstream.local and answer(request, PIN_CLASS, upstream.meets) is None
+        return upstream.local and class_for_service(request, PIN_CLASS, upstream.meets) is None
 
     @staticmethod
     def _listed(upstream: Upstream, idp_list: tuple[str, ...]) -> bool:
@@ -255,8 +265,8 @@ def _proved(attributes: Attributes, proofs: tuple[Proved, ...], now: datetime) -
     for each in proofs:
         if each.until <= now:
             continue
-        if each.name == MAIL:
-            more |= {} if attributes.one(MAIL) else {MAIL: (each.address,)}
+        if each.name == MAIL_PROOF:
+            more |= {} if attributes.one(MAIL_PROOF) else {MAIL_PROOF: (each.address,)}
         else:
             more |= {each.name: (each.address,), f"{each.name}_domain": (each.domain,)}
     return Attributes({**attributes, **more})

@@ -15,7 +15,7 @@ REMEMBERED_FOR: Final = timedelta(days=365)
 TOKEN_VALID_FOR: Final = timedelta(minutes=10)
 
 
-class Event(StrEnum):
+class ReceiptEvent(StrEnum):
     """What a receipt records; an acknowledged notice is never recorded as consent (consent.md section 1)."""
 
     GIVEN = "given"
@@ -35,7 +35,7 @@ class Receipt:
     """
 
     record_id: str
-    event: Event
+    event: ReceiptEvent
     event_time: datetime
     language: str
     person: str  # pseudonym of person id and service
@@ -59,7 +59,7 @@ class Receipt:
 
     def remembered(self, now: datetime) -> bool:
         """Say whether the answer is a yes that counts for later logins, as long as nothing material changes."""
-        yes = self.event in {Event.GIVEN, Event.INFORMED}
+        yes = self.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
         return yes and self.valid_until is not None and now < self.valid_until
 
 
@@ -89,7 +89,7 @@ def question(
         return None
     if (
         own
-        and own.event in {Event.GIVEN, Event.INFORMED}
+        and own.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
         and own.shown == disclosure.shown(pseudonyms)
     ):
         return None
@@ -103,7 +103,7 @@ def question(
 
 
 def _stands(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> bool:
-    wanted = Event.GIVEN if disclosure.legal_basis == "consent" else Event.INFORMED
+    wanted = ReceiptEvent.GIVEN if disclosure.legal_basis == "consent" else ReceiptEvent.INFORMED
     return (
         latest.event is wanted
         and latest.remembered(now)
@@ -114,7 +114,7 @@ def _stands(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now
 def _changed(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms) -> bool:
     # Who took an answer back knows why the page is here; who let it lapse is told of no change that
     # there was not.
-    taken_back = latest.event in {Event.WITHDRAWN, Event.FORGOTTEN}
+    taken_back = latest.event in {ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN}
     return not taken_back and latest.material != disclosure.material(pseudonyms)
 
 
@@ -128,7 +128,10 @@ def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> 
 
     A forgotten notice is shown again, no more: it never was consent (consent.md section 1).
     """
-    ends = {Event.GIVEN: Event.WITHDRAWN, Event.INFORMED: Event.FORGOTTEN}
+    ends = {
+        ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN,
+        ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN,
+    }
     if given.event not in ends:
         return None
     # Later than what it ends, though the clock of another machine ran ahead: the latest counts.
@@ -161,10 +164,10 @@ def receipt(
     now: datetime,
 ) -> Receipt:
     """Record the answer to ``asked``; a refusal is recorded but never remembered."""
-    yes = Event.GIVEN if asked.variant == "ask" else Event.INFORMED
+    yes = ReceiptEvent.GIVEN if asked.variant == "ask" else ReceiptEvent.INFORMED
     return Receipt(
         record_id=record_id,
-        event=yes if answer else Event.REFUSED,
+        event=yes if answer else ReceiptEvent.REFUSED,
         event_time=now,
         language=language,
         person=person,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.consent import Event, Question, agreed, in_force, question
+from broker.core.consent import Question, ReceiptEvent, agreed, in_force, question
 from broker.core.entities import PERSISTENT, Controller, Service
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -15,9 +15,9 @@ from broker.core.errors import (
     REQUEST_DENIED,
     Status,
 )
-from broker.core.levels import Meets, answer
+from broker.core.levels import Meets, class_for_service
 from broker.core.policy import Decision, Effect
-from broker.core.proofs import MAIL
+from broker.core.proofs import MAIL_PROOF
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import Disclosure, disclose, named, numbered
 from broker.core.steps import (
@@ -101,7 +101,9 @@ def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | No
             if local
             else Authenticate(transaction.upstream)
         )
-    met = answer(transaction.request, terms.came(transaction.authentication, now), terms.meets)
+    met = class_for_service(
+        transaction.request, terms.came(transaction.authentication, now), terms.meets
+    )
     if met is None or (local and transaction.errand is Errand.PIN):
         # Who guessed a PIN must not be able to make a new one of it.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
@@ -126,7 +128,7 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
         )
     if account is not None and account.state == "mail_required":
         return _unless_passive(
-            transaction, ProveMailbox(MAIL, (), _MAIL_LASTS, None, optional=False), decision
+            transaction, ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False), decision
         )
     return _asked(transaction, decision, terms, now) or _made(transaction, decision, terms, number)
 
@@ -138,7 +140,7 @@ def _asked(
     disclosure = _disclosed(transaction, decision, terms)
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
-    if transaction.receipt and transaction.receipt.event is Event.REFUSED:
+    if transaction.receipt and transaction.receipt.event is ReceiptEvent.REFUSED:
         return Refuse("consent_refused", REQUEST_DENIED, decision)
     asked = _question(transaction, decision, disclosure, terms, now)
     if asked and transaction.issued:

@@ -41,7 +41,7 @@ _ANY_KIND: Final = re.compile(rf"(?<![0-9]){_DATE}(?:[0-9]{{4}}(?![0-9])|{_SERIA
 _UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})
 
 
-class Kind(StrEnum):
+class CprKind(StrEnum):
     """What an asserted value is; only the first two enrol by themselves (invariant 5)."""
 
     REAL = "real"
@@ -51,21 +51,21 @@ class Kind(StrEnum):
     INVALID = "invalid"
 
 
-def classify(value: str, today: date) -> Kind:
+def classify(value: str, today: date) -> CprKind:
     """Say of which kind an asserted ``value`` is: exactly ten ASCII characters, or it is invalid.
 
     A number without modulus 11 is valid (issued since 2007); a birth date to come, or 126 years
     back, is not.
     """
     if _CONSTRUCTED.fullmatch(value):
-        return Kind.CONSTRUCTED if _some_date(value) else Kind.INVALID
+        return CprKind.CONSTRUCTED if _some_date(value) else CprKind.INVALID
     born = birth_date(value)
     if born is None or born > today or _years(born, today) > _OLDEST:
-        return Kind.INVALID
+        return CprKind.INVALID
     if value[0] in "6789":
-        return Kind.REPLACEMENT
+        return CprKind.REPLACEMENT
     weighed = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, value, strict=True))
-    return Kind.REAL_WITHOUT_MODULUS_11 if weighed % 11 else Kind.REAL
+    return CprKind.REAL_WITHOUT_MODULUS_11 if weighed % 11 else CprKind.REAL
 
 
 def birth_date(value: str) -> date | None:

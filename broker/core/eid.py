@@ -10,10 +10,10 @@ from datetime import date
 from typing import Final
 
 from broker.core import cpr
-from broker.core.attributes import ASSURANCE, Attributes, Reading, WireAttribute
+from broker.core.attributes import ASSURANCE, AttributeReading, Attributes, WireAttribute
 from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.numbers import CPR
+from broker.core.numbers import CPR_ATTRIBUTE
 from broker.core.values import NSIS, level
 
 PROFESSIONAL: Final = "https://data.gov.dk/model/core/eid/professional/"
@@ -39,13 +39,13 @@ _COMPANY: Final = frozenset(
 _EMPLOYEE: Final = re.compile(r"(?i)\b(CVR|RID):[0-9]{8}")
 
 
-def admitted(
-    reading: Reading,
+def check_eid_assertion(
+    reading: AttributeReading,
     said: Sequence[WireAttribute],
     name_id: str | None,
     upstream: Upstream,
     today: date,
-) -> Reading:
+) -> AttributeReading:
     """Give the reading of a private person, completed, of a level that ``upstream`` takes.
 
     ``said`` is what stood in the assertion. AttributesRefused with ``company_identity`` for who
@@ -61,10 +61,10 @@ def admitted(
         raise AttributesRefused("level_missing", ASSURANCE)
     if found < upstream.least:
         raise AttributesRefused("level_too_low", ASSURANCE)
-    return replace(completed(reading, today), assurance=found)
+    return replace(with_eid_attributes(reading, today), assurance=found)
 
 
-def completed(reading: Reading, today: date) -> Reading:
+def with_eid_attributes(reading: AttributeReading, today: date) -> AttributeReading:
     """Give the reading with names made of one another where one is absent, and the date of birth as WAYF writes it.
 
     A CPR number says the date of birth more surely than the attribute does; a date that no calendar
@@ -80,7 +80,7 @@ def completed(reading: Reading, today: date) -> Reading:
         name: (value,) for name, value in names.items() if value and name not in attributes
     }
     if born := reading.attributes.one(BORN):
-        when = _birth_date(reading.attributes.one(CPR), born, today)
+        when = _birth_date(reading.attributes.one(CPR_ATTRIBUTE), born, today)
         attributes[BORN] = (f"{when:%Y%m%d}",) if when else ()
         withheld = withheld if when else (*withheld, (BORN, "bad_value"))
     return replace(reading, attributes=Attributes(attributes), withheld=withheld)
@@ -104,7 +104,9 @@ def _known_version(written: str | None) -> bool:
     return found is not None and (int(found[2]), int(found[3])) >= _OLDEST[found[1]]
 
 
-def _level(reading: Reading, said: Sequence[WireAttribute], upstream: Upstream) -> Assurance | None:
+def _level(
+    reading: AttributeReading, said: Sequence[WireAttribute], upstream: Upstream
+) -> Assurance | None:
     """Give the lowest of what came, overall and in parts; the older scale only where it is configured, and alone.
 
     None where any of them came and is no level: one that cannot be read may have been the lowest.

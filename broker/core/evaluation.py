@@ -7,12 +7,12 @@ from broker.core import subject_ids
 from broker.core.attributes import Attributes
 from broker.core.categories import CODE_OF_CONDUCT
 from broker.core.entities import Assurance, Service
-from broker.core.matching import affiliations, allowed
+from broker.core.matching import affiliations, allowed_affiliations
 from broker.core.policy import (
     Decision,
     Effect,
     Fate,
-    Login,
+    LoginFacts,
     Policy,
     PolicySet,
     Reason,
@@ -39,7 +39,7 @@ _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constru
 _Released = list[tuple[ReleasedAttribute, tuple[str, ...]]]
 
 
-def evaluate(policies: PolicySet, login: Login, service: Service, now: datetime) -> Decision:
+def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: datetime) -> Decision:
     """Decide what ``service`` may get of the person who logged in. Total, pure, deny by default.
 
     The order is affiliation, release entry, requirement, values (design 6). The highest precedence
@@ -83,7 +83,7 @@ def evaluate(policies: PolicySet, login: Login, service: Service, now: datetime)
 
 def _denied(
     policies: PolicySet,
-    login: Login,
+    login: LoginFacts,
     reasons: tuple[Reason, ...],
     policy: Policy | None = None,
     *,
@@ -116,7 +116,7 @@ def _entry(policy: Policy, service: Service) -> Release | None:
     return named or min(by_category, key=lambda each: len(each.attributes), default=None)
 
 
-def _unmet(require: Requirement, release: Release, login: Login) -> tuple[Reason, ...]:
+def _unmet(require: Requirement, release: Release, login: LoginFacts) -> tuple[Reason, ...]:
     """Say what the person lacks for this entry; a borrower already there needs no more to be met."""
     if release.borrower == "need" and login.borrower is False:
         return (Reason("no_library_account", release.place),)
@@ -125,7 +125,7 @@ def _unmet(require: Requirement, release: Release, login: Login) -> tuple[Reason
     return _lacking(require, login)
 
 
-def _lacking(require: Requirement, login: Login) -> tuple[Reason, ...]:
+def _lacking(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
     """Say what the person lacks to enrol by oneself; first the way to log in, for it brings the rest."""
     codes = []
     if not _comes_by(require, login):
@@ -141,11 +141,11 @@ def _lacking(require: Requirement, login: Login) -> tuple[Reason, ...]:
     return tuple(Reason(code, require.place) for code in codes)
 
 
-def _comes_by(require: Requirement, login: Login) -> bool:
+def _comes_by(require: Requirement, login: LoginFacts) -> bool:
     return not require.upstream or login.upstream in require.upstream
 
 
-def _may_lower(policy: Policy, login: Login) -> bool:
+def _may_lower(policy: Policy, login: LoginFacts) -> bool:
     """Say whether the login tells that a category is one's no longer (wizard.md R47): the university's own words do.
 
     An affiliation that a fault withheld may have been the very one that the person still has. So
@@ -162,7 +162,7 @@ def _may_lower(policy: Policy, login: Login) -> bool:
 
 
 def _filtered(
-    release: Release, login: Login, service: Service
+    release: Release, login: LoginFacts, service: Service
 ) -> tuple[_Released, tuple[Fate, ...]]:
     """Give the listed attributes with the values that may leave, and the fate of every attribute of the person."""
     released: _Released = []
@@ -176,7 +176,7 @@ def _filtered(
 
 
 def _leaving(
-    listed: ReleasedAttribute, login: Login, service: Service, release: Release
+    listed: ReleasedAttribute, login: LoginFacts, service: Service, release: Release
 ) -> tuple[tuple[str, ...] | None, str]:
     if listed.name in NEVER_BY_CATEGORY and release.service != service.name:
         return None, "not_by_category"
@@ -199,7 +199,7 @@ def _leaving(
     if listed.name == CPR and (kept := _cpr_kept(login, service)):
         return None, kept
     leaving = (
-        tuple(value for value in values if allowed(value, listed.values))
+        tuple(value for value in values if allowed_affiliations(value, listed.values))
         if listed.values
         else values
     )
@@ -208,7 +208,7 @@ def _leaving(
     return leaving, "released" if len(leaving) == len(values) else "released_in_part"
 
 
-def _roles(login: Login) -> set[str]:
+def _roles(login: LoginFacts) -> set[str]:
     return {
         value.partition("@")[0].casefold()
         for name in AFFILIATIONS
@@ -216,7 +216,7 @@ def _roles(login: Login) -> set[str]:
     }
 
 
-def _cpr_kept(login: Login, service: Service) -> str | None:
+def _cpr_kept(login: LoginFacts, service: Service) -> str | None:
     """Say why the CPR stays here (invariant 4): it goes only to a named controller, encrypted, and only if real.
 
     A replacement or constructed number must not pass for a CPR, and on the wire nothing would tell
@@ -236,7 +236,7 @@ def _of(attributes: Attributes, name: str) -> tuple[str, ...]:
     return attributes.get(name, ())
 
 
-def _known_in_person(login: Login) -> bool:
+def _known_in_person(login: LoginFacts) -> bool:
     """Say whether the person may be taken for the owner of the CPR: not self-asserted, and a member of the house.
 
     Who comes without any affiliation has none to show, as at a national eID, and is then known by

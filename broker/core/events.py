@@ -6,12 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from broker.core.borrower import Enrolment, Outcome, State
+from broker.core.borrower import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.policy import Decision
 from broker.core.transaction import Transaction
 
 
-class Kind(StrEnum):
+class AuditEventKind(StrEnum):
     """Every event there is; docs/audit.md says when each comes and what it carries."""
 
     DECIDED = "decided"
@@ -54,20 +54,23 @@ class Kind(StrEnum):
 
 # What lets something leave or be made: it is written down, through to the disk, or it does not
 # happen.
-REQUIRED: Final = frozenset({Kind.RELEASED, Kind.ENROLMENT_WANTED})
+REQUIRED: Final = frozenset({AuditEventKind.RELEASED, AuditEventKind.ENROLMENT_WANTED})
 
 
 _OUTCOMES: Final = {
-    Outcome.CREATED: Kind.ENROLMENT_MADE,
-    Outcome.UNCHANGED: Kind.ENROLMENT_FOUND,
-    Outcome.UPGRADED: Kind.ENROLMENT_UPGRADED,
-    Outcome.LOWERED: Kind.ENROLMENT_LOWERED,
+    EnrolmentOutcome.CREATED: AuditEventKind.ENROLMENT_MADE,
+    EnrolmentOutcome.UNCHANGED: AuditEventKind.ENROLMENT_FOUND,
+    EnrolmentOutcome.UPGRADED: AuditEventKind.ENROLMENT_UPGRADED,
+    EnrolmentOutcome.LOWERED: AuditEventKind.ENROLMENT_LOWERED,
 }
-_ENDS: Final = {State.CASE: Kind.ENROLMENT_CASE, State.GIVEN_UP: Kind.ENROLMENT_GIVEN_UP}
+_ENDS: Final = {
+    EnrolmentState.CASE: AuditEventKind.ENROLMENT_CASE,
+    EnrolmentState.GIVEN_UP: AuditEventKind.ENROLMENT_GIVEN_UP,
+}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Event:
+class AuditEvent:
     """One event; every fact is a code, a name of configuration, a reference or a count.
 
     ``person`` is the random id of ``Person`` and ``borrower`` a borrower number: the trail keeps
@@ -77,7 +80,7 @@ class Event:
     logout.
     """
 
-    kind: Kind
+    kind: AuditEventKind
     at: datetime
     reference: str | None = None
     person: str | None = None
@@ -101,7 +104,7 @@ class Event:
 class NoTrail:
     """The trail of a broker that keeps none."""
 
-    def add(self, event: Event) -> None:
+    def add(self, event: AuditEvent) -> None:
         """Write nothing."""
 
     def faults(self) -> Sequence[str]:
@@ -117,15 +120,15 @@ NO_TRAIL: Final = NoTrail()
 
 
 def of_login(
-    kind: Kind,
+    kind: AuditEventKind,
     at: datetime,
     transaction: Transaction,
     decision: Decision | None = None,
     **more: Any,
-) -> Event:
-    """Give the event with what is known of a login; ``more`` are further facts of ``Event``."""
+) -> AuditEvent:
+    """Give the event with what is known of a login; ``more`` are further facts of ``AuditEvent``."""
     authentication = transaction.authentication
-    event = Event(
+    event = AuditEvent(
         kind,
         at,
         reference=transaction.reference,
@@ -146,15 +149,15 @@ def of_login(
 
 def of_enrolment(
     before: Enrolment, after: Enrolment, person: str, at: datetime
-) -> tuple[Event, ...]:
+) -> tuple[AuditEvent, ...]:
     """Give what an attempt at an enrolment came to: done, a case, given up, and whether a PIN was mailed."""
-    plain = Event(Kind.PIN_MAILED, at, person=person, about=after.id)
+    plain = AuditEvent(AuditEventKind.PIN_MAILED, at, person=person, about=after.id)
     found = []
-    if after.state is State.DONE and before.state is not State.DONE:
+    if after.state is EnrolmentState.DONE and before.state is not EnrolmentState.DONE:
         outcome = (
-            _OUTCOMES.get(after.outcome, Kind.ENROLMENT_ADOPTED)
+            _OUTCOMES.get(after.outcome, AuditEventKind.ENROLMENT_ADOPTED)
             if after.outcome
-            else Kind.ENROLMENT_ADOPTED
+            else AuditEventKind.ENROLMENT_ADOPTED
         )
         found.append(replace(plain, kind=outcome))
     if after.state in _ENDS and before.state is not after.state:

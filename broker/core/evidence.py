@@ -6,7 +6,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Link:
+class PersonLink:
     """What one name of a person leads to.
 
     ``person`` is the random id, ``number`` the borrower, ``cpr`` the pseudonym of the CPR that came
@@ -44,7 +44,7 @@ class Asserted:
     sure: bool = False
 
 
-def strange(link: Link, asserted: Asserted | None) -> bool:
+def strange(link: PersonLink, asserted: Asserted | None) -> bool:
     """Say whether another cprUuid came than the link's: the register gives one to nobody else, and never a second."""
     return (
         asserted is not None
@@ -53,7 +53,7 @@ def strange(link: Link, asserted: Asserted | None) -> bool:
     )
 
 
-def against(link: Link, asserted: Asserted | None) -> bool:
+def against(link: PersonLink, asserted: Asserted | None) -> bool:
     """Say whether number or cprUuid of this login are another person's than the link's.
 
     Who had a CPR never goes back to a replacement or constructed number, so those speak against one
@@ -70,12 +70,12 @@ def against(link: Link, asserted: Asserted | None) -> bool:
     return link.asserted not in {None, asserted.number}
 
 
-def agrees(linked: str, link: Link | None, carries: Callable[[str], bool]) -> bool:
+def agrees(linked: str, link: PersonLink | None, carries: Callable[[str], bool]) -> bool:
     """Say whether the borrower that a name leads to is the CPR's too: its link has no other, and it carries the CPR."""
     return (link is None or link.number in {None, linked}) and carries(linked)
 
 
-def noted(link: Link, asserted: Asserted | None) -> Link:
+def noted(link: PersonLink, asserted: Asserted | None) -> PersonLink:
     """Give the link with what a login said that did not speak against it.
 
     A name that leads to a CPR's borrower learns a cprUuid only of who may be found by it: what

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 # One condition as (name, values); a value is exact or ends in "*".
-Named = tuple[str, tuple[str, ...]]
+NamedValues = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class ConditionIndex:
     """Positions under (name, value) and (name, front), each name's front lengths, and those that fit anyone."""
 
     exact: Mapping[tuple[str, str], tuple[int, ...]]
@@ -18,7 +18,7 @@ class Index:
     anyone: tuple[int, ...]
 
     @classmethod
-    def of(cls, matches: Sequence[Sequence[Sequence[Named]]]) -> "Index":
+    def of(cls, matches: Sequence[Sequence[Sequence[NamedValues]]]) -> "ConditionIndex":
         """Put each alternative of each match under its rarest condition; one without conditions fits anyone."""
         common = Counter(
             (name, value)
@@ -49,7 +49,7 @@ class Index:
             tuple(anyone),
         )
 
-    def candidates(self, facts: Iterable[Named]) -> list[int]:
+    def candidates(self, facts: Iterable[NamedValues]) -> list[int]:
         """Give, in order, the positions that ``facts`` may meet: none that can match is left out."""
         found = set(self.anyone)
         for name, values in facts:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.core import pin_texts
-from broker.core.pin_texts import Message
+from broker.core.pin_texts import LetterText
 
 _PIN: Final = {
-    "da": Message(
+    "da": LetterText(
         "Din pinkode til {library}",
         """Hej
 
@@ -27,7 +27,7 @@ Giv aldrig din pinkode til andre. Vi beder dig aldrig om den i en mail.
 {signed}
 """,
     ),
-    "en": Message(
+    "en": LetterText(
         "Your PIN for {library}",
         """Hello
 
@@ -48,7 +48,7 @@ Never give your PIN to anyone. We never ask for it in a mail.
 }
 
 _POINTER: Final = {
-    "da": Message(
+    "da": LetterText(
         "Lav din pinkode til {library}",
         """Hej
 
@@ -61,7 +61,7 @@ Har du fået en pinkode i en tidligere mail, og virker den ikke, så lav en ny s
 {signed}
 """,
     ),
-    "en": Message(
+    "en": LetterText(
         "Make your PIN for {library}",
         """Hello
 
@@ -77,7 +77,7 @@ If you got a PIN in an earlier mail and it does not work, make a new one there t
 }
 
 _PROOF: Final = {
-    "da": Message(
+    "da": LetterText(
         "Vis, at mailadressen er din: kode fra {library}",
         """Hej
 
@@ -100,7 +100,7 @@ Vi beder dig aldrig om koden i en mail eller i telefonen.
 {signed}
 """,
     ),
-    "en": Message(
+    "en": LetterText(
         "Show that the mail address is yours: code from {library}",
         """Hello
 
@@ -155,15 +155,15 @@ class Letters:
     pin_url: str
     contact: str
 
-    def pin(self, language: str, pin: str) -> Message:
+    def pin(self, language: str, pin: str) -> LetterText:
         """Give the letter with a PIN, in Danish unless ``language`` is "en"."""
         return self._filled(_PIN, language, pin=pin)
 
-    def pointer(self, language: str) -> Message:
+    def pointer(self, language: str) -> LetterText:
         """Give the letter that says where to make a PIN, in Danish unless ``language`` is "en"."""
         return self._filled(_POINTER, language)
 
-    def proof(self, language: str, *, code: str, link: str, asker: str, minutes: int) -> Message:
+    def proof(self, language: str, *, code: str, link: str, asker: str, minutes: int) -> LetterText:
         """Give the letter with the code and the link that show whose a mailbox is.
 
         ``asker`` is who says that it is theirs, for the owner of the mailbox to know them or not.
@@ -171,19 +171,19 @@ class Letters:
         who = named(asker) or _SOMEBODY["en" if language == "en" else "da"]
         return self._filled(_PROOF, language, code=code, link=link, asker=who, minutes=str(minutes))
 
-    def pin_link(self, language: str, link: str, minutes: int) -> Message:
+    def pin_link(self, language: str, link: str, minutes: int) -> LetterText:
         """Give the letter with the link whose button makes a new PIN."""
         return self._filled(pin_texts.LINK, language, link=link, minutes=str(minutes))
 
-    def new_pin(self, language: str, pin: str) -> Message:
+    def new_pin(self, language: str, pin: str) -> LetterText:
         """Give the letter with the PIN that a borrower asked for."""
         return self._filled(pin_texts.RENEWED, language, pin=pin)
 
-    def pin_changed(self, language: str) -> Message:
+    def pin_changed(self, language: str) -> LetterText:
         """Give the letter that says that somebody who was logged in chose a new PIN."""
         return self._filled(pin_texts.CHANGED, language)
 
-    def _filled(self, letters: Mapping[str, Message], language: str, **more: str) -> Message:
+    def _filled(self, letters: Mapping[str, LetterText], language: str, **more: str) -> LetterText:
         spoken = "en" if language == "en" else "da"
         subject, text = letters[spoken]
         library = self.library or _LIBRARY[spoken]
@@ -195,4 +195,4 @@ class Letters:
             "asked": self.contact or library,
             **more,
         }
-        return Message(subject.format(**values), text.format(**values))
+        return LetterText(subject.format(**values), text.format(**values))

@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.core.entities import Assurance
 from broker.core.transaction import AuthnRequest
-from broker.core.values import said
+from broker.core.values import assurance_of_class
 
 LOA: Final = "https://data.gov.dk/concept/core/nsis/loa"
 _NSIS: Final = {
@@ -43,8 +43,14 @@ def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
 
     A class that nobody has given a level is the administrator's to judge.
     """
-    demanded = said(wanted)
-    offered = Assurance.SELF_ASSERTED if pin else Assurance.LOW if given in _WEAK else said(given)
+    demanded = assurance_of_class(wanted)
+    offered = (
+        Assurance.SELF_ASSERTED
+        if pin
+        else Assurance.LOW
+        if given in _WEAK
+        else assurance_of_class(given)
+    )
     return demanded is not None and offered is not None and offered < demanded
 
 
@@ -58,7 +64,7 @@ def nsis(level: Assurance) -> str:
 Meets = Mapping[str, tuple[str, ...]]
 
 
-def answer(request: AuthnRequest, came: str | None, meets: Meets) -> str | None:
+def class_for_service(request: AuthnRequest, came: str | None, meets: Meets) -> str | None:
     """Give the class that the service is told, or None where ``came`` is none that it asked for.
 
     It is what came, or the class asked for that ``meets`` says is met by it; never another because
@@ -79,7 +85,7 @@ def answer(request: AuthnRequest, came: str | None, meets: Meets) -> str | None:
     return next((each for each in request.authn_contexts if given in meets.get(each, ())), None)
 
 
-def asked(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
+def meets_request(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
     """Give the classes to ask an upstream for, in its own words."""
     return tuple(
         dict.fromkeys(
@@ -88,13 +94,15 @@ def asked(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
     )
 
 
-def to_ask(request: AuthnRequest, least: Assurance, meets: Meets) -> Assurance | None:
+def classes_to_request(request: AuthnRequest, least: Assurance, meets: Meets) -> Assurance | None:
     """Give the level to demand of an upstream that knows NSIS levels only: the lowest, from ``least``, that will do.
 
     None where none would: what a service writes is never passed on as it stands (saml_profiles.md
     row 15).
     """
-    doing = (each for name, each in _NSIS.items() if answer(request, name, meets) is not None)
+    doing = (
+        each for name, each in _NSIS.items() if class_for_service(request, name, meets) is not None
+    )
     return min((each for each in doing if each >= least), default=None)
 
 

@@ -17,11 +17,11 @@ LOGOUT_LIFETIME: Final = timedelta(minutes=30)
 MOST_ASKED: Final = 20
 
 Side = Literal["service", "upstream"]
-Scope = Literal["all", "services", "none"]
+LogoutScope = Literal["all", "services", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class LogoutPeer:
     """A service or an upstream, named as in broker.toml."""
 
     side: Side
@@ -32,7 +32,7 @@ class Peer:
 class LogoutRequest:
     """A LogoutRequest after its message was verified: by its peer's own key, for us, and fresh."""
 
-    peer: Peer
+    peer: LogoutPeer
     id: str
     name_id: NameID
     indexes: tuple[
@@ -46,13 +46,13 @@ class LogoutRequest:
 class LogoutResponse:
     """A verified LogoutResponse; ``ended`` says that the peer ended everything, ``unknown`` that it knows nobody so."""
 
-    peer: Peer
+    peer: LogoutPeer
     in_response_to: str
     ended: bool
     unknown: bool = False
 
 
-class State(StrEnum):
+class ParticipantState(StrEnum):
     """How a session participant stands."""
 
     OPEN = "open"  # not asked yet
@@ -68,16 +68,16 @@ class State(StrEnum):
 class Participant:
     """A session participant other than the one that asked, and the LogoutRequest it was sent."""
 
-    peer: Peer
+    peer: LogoutPeer
     name_id: NameID
     indexes: tuple[str, ...]
-    state: State = State.OPEN
+    state: ParticipantState = ParticipantState.OPEN
     request: str | None = None
     always: bool = False  # configured so: the person is not asked about it
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AskScope:
     """The person says how much is to be ended."""
 
 
@@ -103,7 +103,7 @@ class Finish:
     remains: bool
 
 
-Turn = Ask | Send | Wait | Finish
+LogoutStep = AskScope | Send | Wait | Finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,13 @@ class Logout:
     def ready(self) -> "Logout":
         """Go on at once where there is nothing that the person is asked about."""
         return replace(
-            self, going=all(each.always for each in self.participants if each.state is State.OPEN)
+            self,
+            going=all(
+                each.always for each in self.participants if each.state is ParticipantState.OPEN
+            ),
         )
 
-    def chosen(self, scope: Scope) -> "Logout":
+    def chosen(self, scope: LogoutScope) -> "Logout":
         """Take the person's word on how much is to be ended; it counts once."""
         if self.going:
             return self
@@ -149,7 +152,7 @@ class Logout:
     def asked(self, participant: Participant, request: str) -> "Logout":
         """Record the LogoutRequest that is about to be sent, unless another tab has sent one meanwhile."""
         return (
-            self._now(participant, State.ASKED, request)
+            self._now(participant, ParticipantState.ASKED, request)
             if participant in self.participants
             else self
         )
@@ -160,7 +163,7 @@ class Logout:
             (
                 each
                 for each in self.participants
-                if each.state is State.ASKED
+                if each.state is ParticipantState.ASKED
                 and each.request == response.in_response_to
                 and each.peer == response.peer
             ),
@@ -169,26 +172,32 @@ class Logout:
 
     def answered(self, participant: Participant, *, ended: bool) -> "Logout":
         """Record what a participant answered."""
-        return self._now(participant, State.ENDED if ended else State.FAILED, participant.request)
+        return self._now(
+            participant,
+            ParticipantState.ENDED if ended else ParticipantState.FAILED,
+            participant.request,
+        )
 
     def skipped(self, request: str) -> "Logout":
         """Go on without the participant that was sent ``request``."""
-        return self._unanswered(request, State.SILENT)
+        return self._unanswered(request, ParticipantState.SILENT)
 
     def again(self, request: str) -> "Logout":
         """Ask the participant that was sent ``request`` anew: a browser that was stopped never brought it there."""
-        return self._unanswered(request, State.OPEN)
+        return self._unanswered(request, ParticipantState.OPEN)
 
-    def _unanswered(self, request: str, state: State) -> "Logout":
+    def _unanswered(self, request: str, state: ParticipantState) -> "Logout":
         asked = (
             each
             for each in self.participants
-            if each.request == request and each.state is State.ASKED
+            if each.request == request and each.state is ParticipantState.ASKED
         )
         found = next(asked, None)
         return self._now(found, state, request) if found else self
 
-    def _now(self, participant: Participant, state: State, request: str | None) -> "Logout":
+    def _now(
+        self, participant: Participant, state: ParticipantState, request: str | None
+    ) -> "Logout":
         changed = replace(participant, state=state, request=request)
         return replace(
             self,
@@ -200,24 +209,24 @@ class Logout:
 
 def _kept(participant: Participant, sides: tuple[str, ...]) -> Participant:
     if (
-        participant.state is State.OPEN
+        participant.state is ParticipantState.OPEN
         and not participant.always
         and participant.peer.side in sides
     ):
-        return replace(participant, state=State.KEPT)
+        return replace(participant, state=ParticipantState.KEPT)
     return participant
 
 
-def next_turn(logout: Logout) -> Turn:
+def next_turn(logout: Logout) -> LogoutStep:
     """Say what comes next: the person's word first, then every service, then the upstreams, then the answer."""
-    waiting = [each for each in logout.participants if each.state is State.ASKED]
+    waiting = [each for each in logout.participants if each.state is ParticipantState.ASKED]
     if waiting:
         return Wait(waiting[0])
     still = sorted(
-        (each for each in logout.participants if each.state is State.OPEN), key=_upstream
+        (each for each in logout.participants if each.state is ParticipantState.OPEN), key=_upstream
     )
     if still:
-        return Send(still[0]) if logout.going else Ask()
+        return Send(still[0]) if logout.going else AskScope()
     return Finish(status(logout), remains(logout))
 
 
@@ -235,7 +244,8 @@ def status(logout: Logout) -> Status:
     if not logout.found:
         return UNKNOWN_PRINCIPAL
     over = all(
-        each.state is State.ENDED or (_upstream(each) and each.state is State.KEPT)
+        each.state is ParticipantState.ENDED
+        or (_upstream(each) and each.state is ParticipantState.KEPT)
         for each in logout.participants
     )
     return SUCCESS if over and not logout.left else PARTIAL_LOGOUT
@@ -244,6 +254,7 @@ def status(logout: Logout) -> Status:
 def remains(logout: Logout) -> bool:
     """Say whether something stays open against the person's will, or that nobody has told them of."""
     return any(
-        each.state in {State.FAILED, State.SILENT, State.UNREACHABLE}
+        each.state
+        in {ParticipantState.FAILED, ParticipantState.SILENT, ParticipantState.UNREACHABLE}
         for each in logout.participants
     )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from broker.core.errors import MessageRefused, Status
-from broker.core.logout import LogoutRequest, LogoutResponse, Participant, Peer
+from broker.core.logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.ports import PostForm
 
 
@@ -40,6 +40,6 @@ class LogoutFace(Protocol):
         """Give the URL or the form that takes our signed LogoutResponse to who asked; None where it has no place."""
         ...
 
-    def reaches(self, peer: Peer, now: datetime) -> bool:
+    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
         """Say whether a peer can be asked, and its answer be believed."""
         ...

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.entities import Assurance
-from broker.core.policy import Alternative, Condition, Login, Policy, PolicySet, Reason
+from broker.core.policy import Alternative, Condition, LoginFacts, Policy, PolicySet, Reason
 
 PROOF_DOMAIN: Final = "_domain"
 # A refusal explains the files that came nearest; a thousand explanations would help nobody and cost
@@ -14,7 +14,7 @@ _EXPLAINED: Final = 8
 
 
 def affiliations(
-    policies: PolicySet, login: Login, today: date
+    policies: PolicySet, login: LoginFacts, today: date
 ) -> tuple[list[tuple[Policy, Alternative]], list[Reason]]:
     """Give the policies that match with the alternative that did, highest first; or else why the nearest did not."""
     candidates = policies.index.candidates(
@@ -36,7 +36,7 @@ def affiliations(
     return [], [_near_miss(each, login, today) for each in explained if each.match]
 
 
-def _near_miss(policy: Policy, login: Login, today: date) -> Reason:
+def _near_miss(policy: Policy, login: LoginFacts, today: date) -> Reason:
     """Give the first condition that failed in the alternative that failed least."""
     failures = []
     for alternative in policy.match:
@@ -47,7 +47,7 @@ def _near_miss(policy: Policy, login: Login, today: date) -> Reason:
     return min(failures, key=len)[0]
 
 
-def failure(condition: Condition, policy: Policy, login: Login, today: date) -> str | None:
+def failure(condition: Condition, policy: Policy, login: LoginFacts, today: date) -> str | None:
     """Say why ``condition`` does not hold, or None if it does; what cannot be evaluated does not hold."""
     if condition.name == "upstream":
         return None if login.upstream in condition.values else "other_upstream"
@@ -60,7 +60,9 @@ def failure(condition: Condition, policy: Policy, login: Login, today: date) -> 
     if not values:
         return "attribute_missing"
     return (
-        None if any(allowed(value, condition.values) for value in values) else "value_not_matched"
+        None
+        if any(allowed_affiliations(value, condition.values) for value in values)
+        else "value_not_matched"
     )
 
 
@@ -88,7 +90,7 @@ def _domain_failure(
     return None if in_time else "proof_expired"
 
 
-def allowed(value: str, patterns: Sequence[str]) -> bool:
+def allowed_affiliations(value: str, patterns: Sequence[str]) -> bool:
     """Say whether ``value`` is one of ``patterns``, of which one that ends in ``*`` takes what begins so."""
     return any(
         value.startswith(each[:-1]) if each.endswith("*") else value == each for each in patterns

@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Message:
+class LoggedMessage:
     """A message exactly as it went or came, and who brought it.
 
     ``wire`` is the query of a Redirect, signature and all, or the message in a form; ``assertion``
@@ -26,9 +26,9 @@ class Message:
     assertion: str = ""
 
 
-class Messages(Protocol):
+class MessageLogPort(Protocol):
     """Where messages are kept, sealed to somebody who is not here."""
 
-    def write(self, message: Message, now: datetime) -> None:
+    def write(self, message: LoggedMessage, now: datetime) -> None:
         """Keep a message; MessageLogUnavailable where it cannot be kept and may not go unkept."""
         ...

@@ -8,10 +8,10 @@ from broker.core import cpr
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
 
-CPR: Final = "cpr"
+CPR_ATTRIBUTE: Final = "cpr"
 
 
-def cpr_of(
+def asserted_cpr(
     values: Iterable[str], institution: Institution, today: date, withheld: list[tuple[str, str]]
 ) -> tuple[str | None, str]:
     """Give the one CPR number and its kind; why there is none to use is added to ``withheld``.
@@ -20,19 +20,19 @@ def cpr_of(
     for choosing could pick another person's.
     """
     said = tuple(values)
-    if said and CPR not in institution.may_assert:
-        withheld.append((CPR, "may_not_assert"))
+    if said and CPR_ATTRIBUTE not in institution.may_assert:
+        withheld.append((CPR_ATTRIBUTE, "may_not_assert"))
         return None, "none"
     numbers = {cpr.from_wire(value) or value for value in said if not _foreign(value)}
     if not numbers:
         return None, "none"
     if len(numbers) > 1:
-        raise AttributesRefused("cpr_disagrees", CPR)
+        raise AttributesRefused("cpr_disagrees", CPR_ATTRIBUTE)
     kind = cpr.classify(number := numbers.pop(), today)
-    if kind is cpr.Kind.INVALID:
-        withheld.append((CPR, "invalid"))
+    if kind is cpr.CprKind.INVALID:
+        withheld.append((CPR_ATTRIBUTE, "invalid"))
         return None, kind.value
-    return number, "real" if kind is cpr.Kind.REAL_WITHOUT_MODULUS_11 else kind.value
+    return number, "real" if kind is cpr.CprKind.REAL_WITHOUT_MODULUS_11 else kind.value
 
 
 def _foreign(value: str) -> bool:

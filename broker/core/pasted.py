@@ -8,15 +8,15 @@ _HYPHENS = dict.fromkeys(
 )  # what word processors make of one
 
 
-def bare(text: str) -> str:
+def without_invisible(text: str) -> str:
     """Give ``text`` without characters of no width, and without spaces at its ends."""
     return "".join(each for each in text if category(each) != _UNSEEN).strip()
 
 
-def compact(text: str) -> str:
+def without_spaces(text: str) -> str:
     """Give ``text`` without spaces and without characters of no width, and with every hyphen a plain one.
 
     A mail program or a word processor adds them to what is copied from it; nobody can see them to
     take them away.
     """
-    return "".join(bare(text).split()).translate(_HYPHENS)
+    return "".join(without_invisible(text).split()).translate(_HYPHENS)

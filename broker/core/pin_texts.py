@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 
-class Message(NamedTuple):
+class LetterText(NamedTuple):
     """A subject line and a plain text."""
 
     subject: str
     text: str
 
 
-LINK: Final[Mapping[str, Message]] = {
-    "da": Message(
+LINK: Final[Mapping[str, LetterText]] = {
+    "da": LetterText(
         "Få en ny pinkode til {library}",
         """Hej
 
@@ -30,7 +30,7 @@ Har du ikke bedt om en ny pinkode, så se bort fra denne mail. Der sker ikke nog
 {signed}
 """,
     ),
-    "en": Message(
+    "en": LetterText(
         "Get a new PIN for {library}",
         """Hello
 
@@ -50,8 +50,8 @@ If you did not ask for a new PIN, ignore this mail. Nothing happens.
     ),
 }
 
-RENEWED: Final[Mapping[str, Message]] = {
-    "da": Message(
+RENEWED: Final[Mapping[str, LetterText]] = {
+    "da": LetterText(
         "Din nye pinkode til {library}",
         """Hej
 
@@ -67,7 +67,7 @@ Venlig hilsen
 {signed}
 """,
     ),
-    "en": Message(
+    "en": LetterText(
         "Your new PIN for {library}",
         """Hello
 
@@ -85,8 +85,8 @@ Kind regards
     ),
 }
 
-CHANGED: Final[Mapping[str, Message]] = {
-    "da": Message(
+CHANGED: Final[Mapping[str, LetterText]] = {
+    "da": LetterText(
         "Din pinkode til {library} er ændret",
         """Hej
 
@@ -99,7 +99,7 @@ Venlig hilsen
 {signed}
 """,
     ),
-    "en": Message(
+    "en": LetterText(
         "Your PIN for {library} has been changed",
         """Hello
 

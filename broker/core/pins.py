@@ -7,7 +7,7 @@ from datetime import date
 from itertools import permutations
 from typing import Final, Literal
 
-from broker.core.pasted import bare, compact
+from broker.core.pasted import without_invisible, without_spaces
 
 _DIGITS: Final = "0123456789"
 _FOUR: Final = re.compile(r"[0-9]{4}")
@@ -53,9 +53,9 @@ def unfit(pin: str, avoid: Collection[str]) -> Literal["pin_not_four", "pin_triv
     return "pin_trivial" if guessable(pin) or pin in avoid else None
 
 
-def whose(typed: str) -> str | None:
+def identifier_of(typed: str) -> str | None:
     """Give the digits of a CPR number (ten) or a borrower number (fewer) as a person types them; None for others."""
-    text = compact(typed)
+    text = without_spaces(typed)
     number = _CPR.fullmatch(text)
     if number:
         return number[1] + number[2]
@@ -68,12 +68,14 @@ def shown_again(typed: str) -> str:
     Nor a mistyped one, which is not ten digits: not even to whoever has just typed it (invariant
     4).
     """
-    digits = whose(typed)
+    digits = identifier_of(typed)
     if digits is not None:
         return "" if is_cpr(digits) else digits
-    return "" if sum(each.isdigit() for each in typed) > _FEW else bare(typed)[:_LONGEST]
+    return (
+        "" if sum(each.isdigit() for each in typed) > _FEW else without_invisible(typed)[:_LONGEST]
+    )
 
 
 def is_cpr(digits: str) -> bool:
-    """Say whether what ``whose`` gave is a CPR number."""
+    """Say whether what ``identifier_of`` gave is a CPR number."""
     return bool(_CPR.fullmatch(digits))

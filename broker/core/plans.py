@@ -10,12 +10,12 @@ from broker.core.borrower import (
     Change,
     Create,
     Enrolment,
+    EnrolmentOutcome,
     Gone,
     Nothing,
-    Outcome,
     Plan,
     Wish,
-    amiss,
+    wrong_with_borrower,
 )
 
 _RENEW_BELOW_DAYS: Final = 180
@@ -37,7 +37,7 @@ def plan(
     is a Case.
     """
     adopting = wish.temporary if wish.cpr else None
-    reason = amiss(found, wish.cpr, None if linked == adopting else linked)
+    reason = wrong_with_borrower(found, wish.cpr, None if linked == adopting else linked)
     if reason:
         return Case(reason)
     if not found and adopting:
@@ -110,17 +110,17 @@ def offered(planned: Plan, found: tuple[Borrower, ...], wish: Wish) -> str | Non
     return found[0].category if upgrade else None
 
 
-def outcome(borrower: Borrower, change: Change | None, wish: Wish) -> Outcome:
+def outcome(borrower: Borrower, change: Change | None, wish: Wish) -> EnrolmentOutcome:
     """Say what ``change`` made of the ``borrower`` that was there before it."""
     if change is None:
-        return Outcome.UNCHANGED
+        return EnrolmentOutcome.UNCHANGED
     if change.cpr:
-        return Outcome.ADOPTED
+        return EnrolmentOutcome.ADOPTED
     lowered = change.category is not None and not wish.upgrades_from(borrower.category)
-    return Outcome.LOWERED if lowered else Outcome.UPGRADED
+    return EnrolmentOutcome.LOWERED if lowered else EnrolmentOutcome.UPGRADED
 
 
-def would(observed: Enrolment, planned: Plan) -> Enrolment:
+def planned_outcome(observed: Enrolment, planned: Plan) -> Enrolment:
     """Give the record of what ``planned`` would write: names of fields, never their values."""
     match planned:
         case Case(reason):
@@ -128,19 +128,19 @@ def would(observed: Enrolment, planned: Plan) -> Enrolment:
         case Gone():
             return replace(observed, reason="borrower_gone")
         case Nothing(number):
-            return replace(observed, number=number, outcome=Outcome.UNCHANGED)
+            return replace(observed, number=number, outcome=EnrolmentOutcome.UNCHANGED)
         case Create(wish):
             names = tuple(each.name for each in wish.fields)
             return replace(
                 observed,
-                outcome=Outcome.CREATED,
+                outcome=EnrolmentOutcome.CREATED,
                 category=wish.category,
                 expires=wish.expires,
                 would=names,
             )
         case Change(number, fields, category, expires, cpr):
             changed = replace(observed, number=number, category=category, expires=expires)
-            made = Outcome.ADOPTED if cpr else Outcome.UPGRADED
+            made = EnrolmentOutcome.ADOPTED if cpr else EnrolmentOutcome.UPGRADED
             return replace(changed, outcome=made, would=tuple(name for name, _ in fields))
         case _:
             assert_never(planned)

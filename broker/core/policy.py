@@ -9,11 +9,11 @@ from broker.core.attributes import Attributes
 from broker.core.borrower_rules import BorrowerRule
 from broker.core.entities import Assurance, Text
 from broker.core.errors import Fault
-from broker.core.index import Index
-from broker.core.places import Place
+from broker.core.index import ConditionIndex
+from broker.core.places import PolicyLine
 
 LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
-Account = Literal["make", "need", "none"]
+AccountDemand = Literal["make", "need", "none"]
 NameIDKind = Literal["persistent", "transient"]
 
 
@@ -27,7 +27,7 @@ class Condition:
 
     name: str
     values: tuple[str, ...]
-    place: Place
+    place: PolicyLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Alternative:
     """Conditions that must all hold."""
 
     conditions: tuple[Condition, ...]
-    place: Place
+    place: PolicyLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class MailDomain:
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class ProofRule:
     """What a mailbox in one of ``domains`` proves, and for how long."""
 
     name: str
@@ -66,7 +66,7 @@ class Requirement:
     cpr: bool = False  # a real number
     age: int | None = None
     assurance: Assurance | None = None
-    place: Place | None = None
+    place: PolicyLine | None = None
     upstream: tuple[str, ...] = ()
 
 
@@ -76,7 +76,7 @@ class ReleasedAttribute:
 
     name: str
     why: Text
-    place: Place
+    place: PolicyLine
     values: tuple[str, ...] = ()  # empty means all values
     mask: bool = False
     optional: bool = False
@@ -87,12 +87,12 @@ class Release:
     """What one service (a name of broker.toml) or entity category gets, on which legal basis, for which purpose."""
 
     service: str
-    borrower: Account
+    borrower: AccountDemand
     legal_basis: LegalBasis
     purpose: Text
     name_id: NameIDKind
     attributes: tuple[ReleasedAttribute, ...]
-    place: Place
+    place: PolicyLine
     notice: Literal["ours", "upstream"] = "ours"
 
 
@@ -101,10 +101,10 @@ class Example:
     """A login and what must come of it, run at every load."""
 
     name: str
-    login: "Login"
+    login: "LoginFacts"
     service: str
     expect: "Expectation"
-    place: Place
+    place: PolicyLine
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Policy:
     owner: str
     review_by: date
     match: tuple[Alternative, ...]
-    proofs: tuple[Proof, ...]
+    proofs: tuple[ProofRule, ...]
     require: Requirement
     borrower: BorrowerRule | None
     releases: tuple[Release, ...]
@@ -143,7 +143,7 @@ class PolicySet:
     policies: tuple[Policy, ...]
     digest: str
     warnings: tuple[Fault, ...] = ()
-    index: Index = field(init=False, repr=False, compare=False)
+    index: ConditionIndex = field(init=False, repr=False, compare=False)
     provable: frozenset[str] = field(
         init=False, repr=False, compare=False
     )  # upstreams where a proof can matter
@@ -158,7 +158,7 @@ class PolicySet:
             ]
             for policy in ordered
         ]
-        object.__setattr__(self, "index", Index.of(matches))
+        object.__setattr__(self, "index", ConditionIndex.of(matches))
         proving = (
             dict(conditions)
             for policy in matches
@@ -173,7 +173,7 @@ class PolicySet:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
+class LoginFacts:
     """All that a policy may look at: how the person came, what is known, what they meant to be.
 
     ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or
@@ -203,7 +203,7 @@ class Reason:
     """A stable code and the line it rests on, if it rests on one."""
 
     code: str
-    place: Place | None = None
+    place: PolicyLine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,7 @@ class Fate:
 
     name: str
     code: str
-    place: Place | None = None
+    place: PolicyLine | None = None
 
 
 @dataclass(frozen=True, slots=True)

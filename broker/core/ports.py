@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from broker.core.borrower import Borrower, Change, Wish
 from broker.core.errors import Status
-from broker.core.events import Event
+from broker.core.events import AuditEvent
 from broker.core.release import Disclosure
 from broker.core.sessions import NameID
 from broker.core.transaction import (
@@ -156,7 +156,7 @@ class Mail(Protocol):
 class Trail(Protocol):
     """The audit trail: what happened, in one chain for all workers, apart from the log (docs/audit.md)."""
 
-    def add(self, event: Event) -> None:
+    def add(self, event: AuditEvent) -> None:
         """Write one event down before what it tells of has an effect outside.
 
         ``AuditUnavailable`` only for an event of ``events.REQUIRED`` that cannot be written: then

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 # the proof of an address to write to, in any domain; every other name is a policy file's
-MAIL: Final = "mail"
+MAIL_PROOF: Final = "mail"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -40,7 +40,7 @@ class Mailing:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class ProofOwner:
     """Whom (a pseudonym) an address or a temporary borrower proves, and by which proof."""
 
     owner: str

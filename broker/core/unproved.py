@@ -3,10 +3,10 @@
 from datetime import date
 
 from broker.core.matching import PROOF_DOMAIN, failure
-from broker.core.policy import Alternative, Login, Policy, PolicySet, Proof
+from broker.core.policy import Alternative, LoginFacts, Policy, PolicySet, ProofRule
 
 
-def unproved(policies: PolicySet, login: Login, today: date) -> Proof | None:
+def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofRule | None:
     """Give the proof that alone keeps ``login`` from the affiliation of its intent.
 
     None where there is no such intent or policy, where it matches already, where more than a proof
@@ -21,16 +21,16 @@ def unproved(policies: PolicySet, login: Login, today: date) -> Proof | None:
     return next((proof for each in lacks if each and (proof := each[0]) is not None), None)
 
 
-def allowed(proof: Proof, today: date) -> tuple[str, ...]:
+def provable_domains(proof: ProofRule, today: date) -> tuple[str, ...]:
     """Give the domains in which a mailbox proves something today, in the order of the file."""
     return tuple(each.name for each in proof.domains if each.until is None or today <= each.until)
 
 
 def _lacking(
-    alternative: Alternative, policy: Policy, login: Login, today: date
-) -> list[Proof | None]:
+    alternative: Alternative, policy: Policy, login: LoginFacts, today: date
+) -> list[ProofRule | None]:
     """Give the proof behind each condition that fails, None for one that no proof would mend; all None if any is."""
-    lacks: list[Proof | None] = []
+    lacks: list[ProofRule | None] = []
     for condition in alternative.conditions:
         if failure(condition, policy, login, today) is None:
             continue
@@ -40,7 +40,7 @@ def _lacking(
                 (
                     each
                     for each in proofs
-                    if not set(allowed(each, today)).isdisjoint(condition.values)
+                    if not set(provable_domains(each, today)).isdisjoint(condition.values)
                 ),
                 None,
             )

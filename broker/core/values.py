@@ -76,7 +76,7 @@ def carries_cpr(value: str, *, opaque: bool) -> bool:
     return cpr.looks_like_cpr(value, apart=opaque)
 
 
-def said(authn_class: str) -> Assurance | None:
+def assurance_of_class(authn_class: str) -> Assurance | None:
     """Give the level that a class of authentication says at least; None where it says nothing of it."""
     return _CLASSES.get(authn_class) or level(authn_class)
 

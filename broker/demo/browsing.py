@@ -35,7 +35,7 @@ class _Loopback(HTTPAdapter):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class PageForm:
     """A form of a page: where it goes and what it holds."""
 
     action: str
@@ -67,7 +67,7 @@ class Browser:
         """Follow a link of the page."""
         return self.get(urljoin(self._page().url, link))
 
-    def forms(self) -> tuple[Form, ...]:
+    def forms(self) -> tuple[PageForm, ...]:
         """Give the forms of the page."""
         page = self._page()
         found = []
@@ -81,10 +81,10 @@ class Browser:
                 (one.get("name") or "", one.get("value") or "") for one in each.iter("button")
             )
             action = urljoin(page.url, each.get("action") or page.url)
-            found.append(Form(action, (each.get("method") or "get").lower(), fields, buttons))
+            found.append(PageForm(action, (each.get("method") or "get").lower(), fields, buttons))
         return tuple(found)
 
-    def submit(self, form: Form, **more: str) -> requests.Response:
+    def submit(self, form: PageForm, **more: str) -> requests.Response:
         """Send a form with more fields filled in, as a browser does: with the page's origin."""
         here = urlsplit(self._page().url)
         there = urlsplit(form.action)

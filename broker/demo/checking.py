@@ -11,13 +11,13 @@ from broker.demo.personas import PERSONAS
 from broker.demo.running import Running
 from broker.demo.walking import texts, walk
 
-__all__ = ["Report", "as_json", "check", "texts", "walk"]
+__all__ = ["PersonaReport", "as_json", "check", "texts", "walk"]
 
-Rows = Mapping[str, Mapping[str, Any]]
+PersonaReports = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class PersonaReport:
     """One persona's outcome, as ``demo --check --json`` prints it."""
 
     persona: str
@@ -29,12 +29,12 @@ class Report:
     ok: bool = field(default=False, kw_only=True)
 
 
-def check(running: Running, people: Sequence[Persona] = PERSONAS) -> Sequence[Report]:
+def check(running: Running, people: Sequence[Persona] = PERSONAS) -> Sequence[PersonaReport]:
     """Walk every persona, each in a browser of its own."""
     return tuple(_report(running, person) for person in people)
 
 
-def as_json(reports: Sequence[Report]) -> dict[str, object]:
+def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
     """Give the report in the form that programs rely on (design section 4)."""
     logins = [
         {name: value for name, value in asdict(each).items() if name != "ok"} for each in reports
@@ -48,8 +48,8 @@ class _Walked:
 
     person: Persona
     browser: Browser
-    before: Rows
-    after: Rows
+    before: PersonaReports
+    after: PersonaReports
 
     @property
     def change(self) -> str:
@@ -64,11 +64,11 @@ class _Walked:
             return "created" if made else "unchanged"
         return "lowered" if "PRIVATE" in changed else "upgraded"
 
-    def refused(self, why: str, *, ok: bool) -> Report:
+    def refused(self, why: str, *, ok: bool) -> PersonaReport:
         """Report on somebody who has come to no service."""
-        return Report(self.person.name, None, why, (), self.change, ok=ok)
+        return PersonaReport(self.person.name, None, why, (), self.change, ok=ok)
 
-    def landed(self, affiliation: str | None, own: str | None) -> Report:
+    def landed(self, affiliation: str | None, own: str | None) -> PersonaReport:
         """Report on somebody who has come to the service, or to the end of the sign-up, with this borrower number."""
         row = self.after.get(own or "")
         account = (
@@ -81,12 +81,12 @@ class _Walked:
             )  # of who is registered, neither number nor mail address changes
             right = right and own in self.before and row["email"] == (mail or row["email"])
         released = texts(self.browser, "//table[@id='assertion']//td[1]/text()")
-        return Report(
+        return PersonaReport(
             self.person.name, affiliation, "permit", released, self.change, account, ok=right
         )
 
 
-def _report(running: Running, person: Persona) -> Report:
+def _report(running: Running, person: Persona) -> PersonaReport:
     before, told = _borrowers(running), len(_events(running))
     browser = Browser()
     try:
@@ -113,7 +113,7 @@ def _first(browser: Browser, path: str) -> str | None:
     return next(iter(texts(browser, path)), None)
 
 
-def _borrowers(running: Running) -> Rows:
+def _borrowers(running: Running) -> PersonaReports:
     return {str(row["patron_id"]): row for row in running.patrons.patrons.rows()}
 
 

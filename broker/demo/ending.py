@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.saml.gate import bindings, signature
 from broker.core.errors import MessageRefused
 from broker.demo import leaving
-from broker.demo.leaving import Known
+from broker.demo.leaving import KnownSession
 
 _UNKNOWN: Final = tuple(
     f"urn:oasis:names:tc:SAML:2.0:status:{each}" for each in ("Requester", "UnknownPrincipal")
@@ -20,7 +20,7 @@ _UNKNOWN: Final = tuple(
 _COOKIE: Final = "logged-in-"
 
 
-class Peer(Protocol):
+class LogoutBroker(Protocol):
     """The broker as a service knows it."""
 
     @property
@@ -34,7 +34,7 @@ class Peer(Protocol):
         ...
 
 
-class Asker(Protocol):
+class RequestingBroker(Protocol):
     """The broker as NemLog-in knows it."""
 
     @property
@@ -48,7 +48,7 @@ class Asker(Protocol):
         ...
 
 
-class Site(Protocol):
+class LogoutSite(Protocol):
     """A service: its entityID, and its titles in two languages."""
 
     @property
@@ -66,9 +66,9 @@ class Site(Protocol):
 class Remembered:
     """The sessions of a party, by a cookie's value: to whom each was given, and by which names it goes."""
 
-    kept: dict[str, tuple[str, Known]] = field(default_factory=dict)
+    kept: dict[str, tuple[str, KnownSession]] = field(default_factory=dict)
 
-    def begin(self, response: Response, party: str, known: Known) -> None:
+    def begin(self, response: Response, party: str, known: KnownSession) -> None:
         """Remember a session and give the browser its cookie."""
         value = secrets.token_hex(16)
         self.kept[value] = (party, known)
@@ -76,7 +76,7 @@ class Remembered:
             f"{_COOKIE}{crc32(party.encode()):x}", value, httponly=True, samesite="Lax"
         )
 
-    def mine(self) -> Iterator[tuple[str, str, Known]]:
+    def mine(self) -> Iterator[tuple[str, str, KnownSession]]:
         """Give the sessions of the browser that asks: cookie value, party and names."""
         for value in request.cookies.values():
             if value in self.kept:
@@ -97,8 +97,8 @@ class Remembered:
 
 def at_library(
     app: Flask,
-    services: Mapping[str, Site],
-    peer: Callable[[], Peer],
+    services: Mapping[str, LogoutSite],
+    peer: Callable[[], LogoutBroker],
     key: signature.SigningKey | None,
 ) -> Remembered:
     """Give the library's services a way to log out, and an answer for the broker."""
@@ -173,12 +173,12 @@ def at_hub(
 
 
 def at_nemlogin(
-    app: Flask, own: str, key: signature.SigningKey, peer: Callable[[], Asker]
+    app: Flask, own: str, key: signature.SigningKey, peer: Callable[[], RequestingBroker]
 ) -> Remembered:
     """Give NemLog-in a way to log out, and an answer to signed messages only."""
     remembered = Remembered()
 
-    def heard(kind: bindings.Message) -> tuple[str, leaving.Message]:
+    def heard(kind: bindings.MessageField) -> tuple[str, leaving.LogoutMessage]:
         known = peer()
         try:
             message = leaving.read(request.query_string.decode(), kind, known.keys)

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.saml.gate import bindings, gate, signature
 from broker.demo import ending, leaving, speaking
 from broker.demo.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK, PERSONAS, Persona, persona
-from broker.demo.speaking import Asker
+from broker.demo.speaking import ResponseAddressee
 from broker.demo.wire import NAMES
 
 _P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
@@ -23,7 +23,7 @@ _INSTITUTIONS: Final = {AU: "Aarhus University", KU: "University of Copenhagen",
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Asker):
+class Asked(ResponseAddressee):
     """What the hub keeps of an AuthnRequest while somebody picks a persona."""
 
     institutions: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ def assertion(hub: str, asked: Asked, person: Persona, now: datetime) -> saml.As
         if person.institution == NEMLOGIN
         else (person.institution,)
     )
-    said = speaking.Said(
+    said = speaking.AssertedSubject(
         name_id=f"_{token_hex(16)}",
         name_format=saml.NAMEID_FORMAT_TRANSIENT,
         authn_class="urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
@@ -120,7 +120,7 @@ def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, st
             remembered.begin(
                 page,
                 asked.issuer,
-                leaving.known(next(etree.fromstring(xml).iter(_A + "Assertion"))),
+                leaving.session_cookie(next(etree.fromstring(xml).iter(_A + "Assertion"))),
             )
         return page
 

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 from flask import Flask, Response, jsonify, render_template, request
 
 from broker.demo.koha_api import Api
-from broker.demo.koha_faults import AccessLog, Faults
+from broker.demo.koha_faults import AccessLog, InjectedFaults
 from broker.demo.koha_patrons import Category, Patrons, Refused, broken
 
 CATEGORIES: Mapping[str, Category] = {
@@ -33,7 +33,7 @@ class Client:
     rights: frozenset[str] = frozenset({"borrowers", "catalogue"})
 
 
-class Tokens:
+class IssuedTokens:
     """The bearer tokens that are good now, and whose they are."""
 
     def __init__(self, clients: Mapping[str, Client], lifetime: int) -> None:
@@ -71,15 +71,15 @@ class Simulation:
     """The parts of a simulated Koha that a test may look at: ``app.extensions["koha"]``."""
 
     patrons: Patrons
-    tokens: Tokens
-    faults: Faults
+    tokens: IssuedTokens
+    faults: InjectedFaults
     access: AccessLog
 
 
 def create_app(
     seed: Sequence[Mapping[str, Any]] = (),
     *,
-    faults: Faults | None = None,
+    faults: InjectedFaults | None = None,
     clients: Mapping[str, Client] | None = None,
     categories: Mapping[str, Category] = CATEGORIES,
     libraries: Sequence[str] = ("AUL",),
@@ -90,13 +90,13 @@ def create_app(
 
     Without ``clients`` there is one, ``broker`` with the secret ``demo``.
     """
-    faults = faults or Faults()
+    faults = faults or InjectedFaults()
     patrons = Patrons(categories, libraries, unique_attributes, faults)
     for person in seed:
         made = patrons.create({name: value for name, value in person.items() if name != "password"})
         if "password" in person:
             patrons.set_password(made["patron_id"], person["password"], person["password"])
-    tokens = Tokens(clients or {"broker": Client("demo")}, token_lifetime)
+    tokens = IssuedTokens(clients or {"broker": Client("demo")}, token_lifetime)
     app = Flask(__name__)
     app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))

@@ -15,7 +15,7 @@ _MOST = 20
 _EDIT = {"borrowers": "edit_borrowers"}
 _WHOLE = {"borrowers": "1"}
 _SEE = {"catalogue": "1"}
-Row = dict[str, Any]
+PatronRow = dict[str, Any]
 
 
 class TokenDesk(Protocol):
@@ -164,7 +164,7 @@ def _queries() -> list[Any]:
         raise Unanswerable from None
 
 
-def _fitting() -> Row:
+def _fitting() -> PatronRow:
     body: Any = request.get_json(force=True, silent=True)
     errors = misfits(body)
     if errors:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 
 
 @dataclass
-class Faults:
+class InjectedFaults:
     """Switches, set from Python or by ``POST /__faults``; the counts go down by one each time they strike.
 
     ``down`` answers 503 to every call; ``slow`` waits so many seconds before each; ``fail`` answers

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from broker.core.wishes import months_after
-from broker.demo.koha_faults import Faults
+from broker.demo.koha_faults import InjectedFaults
 from broker.demo.koha_schema import blank
 
 
@@ -50,7 +50,7 @@ class Patrons:
         categories: Mapping[str, Category],
         libraries: Sequence[str],
         unique: Sequence[str],
-        faults: Faults,
+        faults: InjectedFaults,
     ) -> None:
         self._categories = categories
         self.libraries = tuple(libraries)

@@ -17,7 +17,7 @@ SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class KnownSession:
     """A session as a service or an upstream knows it: whose, by which name, and which."""
 
     name_id: str
@@ -28,7 +28,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class LogoutMessage:
     """A logout message that was verified: its id or the one that it answers, whom it names, and its status."""
 
     id: str
@@ -38,13 +38,13 @@ class Message:
     relay_state: str | None
 
 
-def known(assertion: etree._Element) -> Known:
+def session_cookie(assertion: etree._Element) -> KnownSession:
     """Read what a logout needs off an assertion."""
     named = assertion.find(f"{_A}Subject/{_A}NameID")
     statement = assertion.find(f"{_A}AuthnStatement")
     if named is None or statement is None:
         raise LookupError("an assertion of nobody")
-    return Known(
+    return KnownSession(
         named.text or "",
         named.get("Format", saml.NAMEID_FORMAT_UNSPECIFIED),
         named.get("NameQualifier"),
@@ -53,7 +53,7 @@ def known(assertion: etree._Element) -> Known:
     )
 
 
-def request(issuer: str, destination: str, session: Known) -> bytes:
+def request(issuer: str, destination: str, session: KnownSession) -> bytes:
     """Write a LogoutRequest for a session."""
     named = saml.NameID(
         text=session.name_id,
@@ -91,7 +91,7 @@ def response(
     return bytes(message.to_string())
 
 
-def peek(query: str) -> tuple[str, Message]:
+def peek(query: str) -> tuple[str, LogoutMessage]:
     """Read a LogoutRequest without a look at its signature, as WAYF's hub does; give who sent it too."""
     message = bindings.inflate_redirect(query, "SAMLRequest")
     root = gate.parse(message.xml, _P + "LogoutRequest")
@@ -104,7 +104,9 @@ def status(query: str) -> str:
     return _message(root, "SAMLResponse", None).status
 
 
-def read(query: str, kind: bindings.Message, keys: Iterable[signature.VerifyKey]) -> Message:
+def read(
+    query: str, kind: bindings.MessageField, keys: Iterable[signature.VerifyKey]
+) -> LogoutMessage:
     """Verify a logout message that came by Redirect, and read it."""
     message = bindings.inflate_redirect(query, kind)
     root = gate.parse(
@@ -117,8 +119,10 @@ def read(query: str, kind: bindings.Message, keys: Iterable[signature.VerifyKey]
     return _message(root, kind, message.relay_state)
 
 
-def _message(root: etree._Element, kind: bindings.Message, relay_state: str | None) -> Message:
-    return Message(
+def _message(
+    root: etree._Element, kind: bindings.MessageField, relay_state: str | None
+) -> LogoutMessage:
+    return LogoutMessage(
         id=str(root.get("ID") if kind == "SAMLRequest" else root.get("InResponseTo")),
         name_id=root.findtext(_A + "NameID") or "",
         indexes=tuple(each.text or "" for each in root.findall(_P + "SessionIndex")),

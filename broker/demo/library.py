@@ -26,7 +26,7 @@ _JOURNALS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class BrokerAsIdp:
     """The broker as the library knows it from its metadata."""
 
     entity_id: str
@@ -47,7 +47,7 @@ class Landing:
     authorities: tuple[
         str, ...
     ] = ()  # who authenticated the person, nearest last; none where the broker itself did
-    session: leaving.Known | None = None
+    session: leaving.KnownSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Site:
 def request_url(
     site: Site,
     relay_state: str,
-    peer: Peer,
+    peer: BrokerAsIdp,
     *,
     force: bool,
     passive: bool,
@@ -91,7 +91,7 @@ def request_url(
     return bindings.redirect_url(peer.sso, "SAMLRequest", asked.to_string(), relay_state, None)
 
 
-def land(message: bytes, peer: Peer, keys: encryption.DecryptionKeys) -> Landing:
+def land(message: bytes, peer: BrokerAsIdp, keys: encryption.DecryptionKeys) -> Landing:
     """Verify the Response, decrypt its assertion and read it."""
     root = gate.parse(message, _P + "Response")
     signature.verify(root, peer.keys)
@@ -114,13 +114,13 @@ def land(message: bytes, peer: Peer, keys: encryption.DecryptionKeys) -> Landing
         root.get("InResponseTo"),
         assertion.findtext(f"{_A}AuthnStatement/{_A}AuthnContext/{_A}AuthnContextClassRef"),
         tuple(each.text or "" for each in assertion.iter(_A + "AuthenticatingAuthority")),
-        leaving.known(assertion),
+        leaving.session_cookie(assertion),
     )
 
 
 def create_app(
     services: Mapping[str, Site],
-    peer: Callable[[], Peer],
+    peer: Callable[[], BrokerAsIdp],
     keys: encryption.DecryptionKeys,
     circulation: Circulation,
     broker: str,
@@ -162,7 +162,7 @@ def create_app(
     return app
 
 
-def _asking(service: str, site: Site, known: Peer) -> Response:
+def _asking(service: str, site: Site, known: BrokerAsIdp) -> Response:
     force, passive = "force" in request.args, "passive" in request.args
     listed = {"wayf": (AU,), "nemid": (NEMLOGIN,), "library": (known.entity_id,)}.get(
         request.args.get("way", "")

@@ -18,7 +18,7 @@ class _Keeping(WSGIRequestHandler):
 
 
 @contextmanager
-def served(app: Flask, port: int = 0) -> Iterator[str]:
+def serve_on_loopback(app: Flask, port: int = 0) -> Iterator[str]:
     """Serve ``app`` on 127.0.0.1 while the block runs, and give its address; port 0 takes a free one."""
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Keeping)
     thread = threading.Thread(

@@ -42,7 +42,7 @@ _PAGE: Final = """<!doctype html>
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
+class ReceivedMail:
     """One mail as it arrived."""
 
     recipients: tuple[str, ...]
@@ -57,7 +57,7 @@ class Mailbox:
 
     def __init__(self, port: int, page_port: int) -> None:
         """Take the ports; nothing listens before ``start``."""
-        self._kept: deque[Mail] = deque(maxlen=_KEPT)
+        self._kept: deque[ReceivedMail] = deque(maxlen=_KEPT)
         self._controller = Controller(_Drop(self._kept), hostname="127.0.0.1", port=port)
         self._page_port = page_port
         self._server: BaseWSGIServer | None = None
@@ -79,7 +79,7 @@ class Mailbox:
             self._server.shutdown()
             self._server.server_close()
 
-    def mails(self) -> tuple[Mail, ...]:
+    def mails(self) -> tuple[ReceivedMail, ...]:
         """Give the mails, newest first."""
         return tuple(reversed(self._kept))
 
@@ -114,7 +114,7 @@ def page(mailbox: Mailbox) -> Flask:
 class _Drop(Arrivals):
     """What the mail server does with a mail: it keeps it."""
 
-    def __init__(self, kept: deque[Mail]) -> None:
+    def __init__(self, kept: deque[ReceivedMail]) -> None:
         super().__init__()
         self._kept = kept
 
@@ -126,7 +126,7 @@ class _Drop(Arrivals):
         recipients = tuple(str(mail["X-RcptTo"]).split(", "))
         text = body.get_content() if body else ""
         self._kept.append(
-            Mail(recipients, str(mail["Subject"] or ""), text, datetime.now(UTC), octets)
+            ReceivedMail(recipients, str(mail["Subject"] or ""), text, datetime.now(UTC), octets)
         )
 
 

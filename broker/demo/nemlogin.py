@@ -24,7 +24,7 @@ ROLES: Final = ("person", "professional")
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class BrokerAsSp:
     """The broker as NemLog-in knows it: its ACS, the keys it signs requests with, and the certificate to encrypt to."""
 
     acs: str
@@ -33,7 +33,7 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PersonaChoice:
     """Who logs in, how surely (None: as the persona does) and in which role."""
 
     person: Persona
@@ -41,12 +41,12 @@ class Choice:
     role: str | None = None
 
     @property
-    def said(self) -> speaking.Said:
+    def said(self) -> speaking.AssertedSubject:
         """Give what is asserted: a NameID of this service provider's own, an NSIS level, and no chain."""
         eppn = self.person.attributes["eduPersonPrincipalName"][0]
         role = self.role or ("professional" if eppn.startswith("CVR:") else "person")
         level = self.level or self.person.attributes["eduPersonAssurance"][0]
-        return speaking.Said(
+        return speaking.AssertedSubject(
             name_id=f"{CORE}eid/{role}/uuid/{uuid5(NAMESPACE_URL, 'subject ' + eppn)}",
             name_format=saml.NAMEID_FORMAT_PERSISTENT,
             authn_class=f"{NSIS}loa/{level}",
@@ -87,13 +87,15 @@ class NemLogin:
     entity_id: str
     key: signature.SigningKey
 
-    def response(self, asked: hub.Asked, choice: Choice | None, peer: Peer, now: datetime) -> bytes:
+    def response(
+        self, asked: hub.Asked, choice: PersonaChoice | None, peer: BrokerAsSp, now: datetime
+    ) -> bytes:
         """Write the Response, itself unsigned: its Assertion signed within and encrypted, or an error status."""
         return self.answer(asked, choice, peer, now)[0]
 
     def answer(
-        self, asked: hub.Asked, choice: Choice | None, peer: Peer, now: datetime
-    ) -> tuple[bytes, leaving.Known | None]:
+        self, asked: hub.Asked, choice: PersonaChoice | None, peer: BrokerAsSp, now: datetime
+    ) -> tuple[bytes, leaving.KnownSession | None]:
         """Write the Response, and give the session that it begins."""
         said = speaking.assertion(self.entity_id, asked, choice.said, now) if choice else None
         root = speaking.response(self.entity_id, asked, said, now)
@@ -102,10 +104,10 @@ class NemLogin:
             return bytes(etree.tostring(root)), None
         signature.sign(plain, self.key)
         root.replace(plain, encryption.encrypt(plain, peer.encryption))
-        return bytes(etree.tostring(root)), leaving.known(plain)
+        return bytes(etree.tostring(root)), leaving.session_cookie(plain)
 
 
-def read(query: str, peer: Peer) -> hub.Asked:
+def read(query: str, peer: BrokerAsSp) -> hub.Asked:
     """Read an AuthnRequest that came by Redirect; MessageRefused where the broker has not signed it."""
     sent = bindings.inflate_redirect(query, "SAMLRequest")
     if sent.signed is None:
@@ -114,7 +116,7 @@ def read(query: str, peer: Peer) -> hub.Asked:
     return hub.read(query)
 
 
-def _asked(known: Peer) -> hub.Asked:
+def _asked(known: BrokerAsSp) -> hub.Asked:
     try:
         found = read(request.query_string.decode(), known)
     except MessageRefused:
@@ -124,7 +126,7 @@ def _asked(known: Peer) -> hub.Asked:
     return found
 
 
-def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
+def create_app(own: NemLogin, peer: Callable[[], BrokerAsSp]) -> Flask:
     """Give NemLog-in; ``peer`` gives the broker as its metadata has it now."""
     app = Flask(__name__)
     remembered = ending.at_nemlogin(app, own.entity_id, own.key, peer)
@@ -147,9 +149,11 @@ def create_app(own: NemLogin, peer: Callable[[], Peer]) -> Flask:
         level, role = request.form.get("level"), request.form.get("role")
         if (level and level not in LEVELS) or (role and role not in ROLES):
             abort(400)
-        return _answer(found, Choice(persona(name), level or None, role or None) if name else None)
+        return _answer(
+            found, PersonaChoice(persona(name), level or None, role or None) if name else None
+        )
 
-    def _answer(found: hub.Asked, choice: Choice | None) -> Response:
+    def _answer(found: hub.Asked, choice: PersonaChoice | None) -> Response:
         xml, begun = own.answer(found, choice, peer(), datetime.now(UTC))
         fields = bindings.post_fields(xml, "SAMLResponse", found.relay_state)
         page = render_template(

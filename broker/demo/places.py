@@ -8,7 +8,7 @@ from flask import Flask, render_template
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PlainPage:
     """One plain page: its title and paragraphs, English and Danish side by side."""
 
     title: tuple[str, str]
@@ -22,8 +22,8 @@ _MADE_UP: Final = (
     "Siden hører til demoen; intet bag den er virkeligt.",
 )
 
-PLACES: Final[Mapping[str, Place]] = {
-    "locations": Place(
+PLACES: Final[Mapping[str, PlainPage]] = {
+    "locations": PlainPage(
         ("Service locations", "Betjeningssteder"),
         (
             (
@@ -39,7 +39,7 @@ PLACES: Final[Mapping[str, Place]] = {
         ),
         hours=True,
     ),
-    "search": Place(
+    "search": PlainPage(
         ("Search the library", "Søg på biblioteket"),
         (
             (
@@ -48,7 +48,7 @@ PLACES: Final[Mapping[str, Place]] = {
             ),
         ),
     ),
-    "subject-guides": Place(
+    "subject-guides": PlainPage(
         ("Subject guides", "Fagguider"),
         (
             (
@@ -57,7 +57,7 @@ PLACES: Final[Mapping[str, Place]] = {
             ),
         ),
     ),
-    "databases": Place(
+    "databases": PlainPage(
         ("Databases", "Databaser"),
         (
             (
@@ -66,7 +66,7 @@ PLACES: Final[Mapping[str, Place]] = {
             ),
         ),
     ),
-    "hospital-da": Place(
+    "hospital-da": PlainPage(
         ("Er du ansat på Aarhus Universitetshospital?",) * 2,
         (
             (
@@ -79,7 +79,7 @@ PLACES: Final[Mapping[str, Place]] = {
         ),
         danish_only=True,
     ),
-    "privacy": Place(
+    "privacy": PlainPage(
         ("Privacy notice", "Privatlivspolitik"),
         (
             (
@@ -88,7 +88,7 @@ PLACES: Final[Mapping[str, Place]] = {
             ),
         ),
     ),
-    "accessibility": Place(
+    "accessibility": PlainPage(
         ("Accessibility statement", "Tilgængelighedserklæring"),
         (
             (

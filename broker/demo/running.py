@@ -21,7 +21,7 @@ from broker.core.errors import BrokerError
 from broker.demo import hub, koha, library, nemlogin
 from broker.demo.circulation import Circulation
 from broker.demo.koha_patrons import Patrons
-from broker.demo.loopback import served
+from broker.demo.loopback import serve_on_loopback
 from broker.demo.mailbox import Mailbox
 from broker.demo.personas import PERSONAS
 from broker.demo.setting import CLIENT_SECRET, EID, HUB, PARTIES, SERVICES, Ports, Setting
@@ -59,7 +59,7 @@ class Running:
     broker: subprocess.Popen[bytes]
     circulation: Circulation
 
-    def peer(self) -> library.Peer:
+    def peer(self) -> library.BrokerAsIdp:
         """Give the broker as the library knows it from its metadata."""
         return _peer(self.setting)
 
@@ -79,7 +79,7 @@ def lent(patrons: Patrons) -> Circulation:
     return circulation
 
 
-def _peer(setting: Setting) -> library.Peer:
+def _peer(setting: Setting) -> library.BrokerAsIdp:
     """Read the broker's IdP metadata as a service does."""
     port = setting.ports.number("broker")
     answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=10)
@@ -96,10 +96,10 @@ def _peer(setting: Setting) -> library.Peer:
         )
         for kind in ("SingleSignOnService", "SingleLogoutService")
     )
-    return library.Peer(str(root.get("entityID")), sso, found, slo)
+    return library.BrokerAsIdp(str(root.get("entityID")), sso, found, slo)
 
 
-def _eid_peer(setting: Setting) -> nemlogin.Peer:
+def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
     """Read the broker's metadata toward NemLog-in as NemLog-in does."""
     port = setting.ports.number("broker")
     root = etree.fromstring(
@@ -113,7 +113,7 @@ def _eid_peer(setting: Setting) -> nemlogin.Peer:
         for use in ("signing", "encryption")
     }
     acs = next(str(each.get("Location")) for each in root.iter(f"{_M}AssertionConsumerService"))
-    return nemlogin.Peer(
+    return nemlogin.BrokerAsSp(
         acs, tuple(map(signature.VerifyKey.of, found["signing"])), found["encryption"][0]
     )
 
@@ -195,7 +195,7 @@ def running(setting: Setting) -> Iterator[Running]:
     parties, circulation = _parties(setting)
     with ExitStack() as stack:
         for name, app in parties.items():
-            stack.enter_context(served(app, ports.number(name)))
+            stack.enter_context(serve_on_loopback(app, ports.number(name)))
         mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
         mailbox.start()
         stack.callback(mailbox.stop)

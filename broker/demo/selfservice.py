@@ -15,7 +15,7 @@ _PIN: Final = re.compile(r"[0-9]{4}")
 _NUMBER: Final = re.compile(r"[0-9]{1,8}")
 _LONGEST: Final = 200
 
-Answer = tuple[str, int]
+ViewResultOfDemo = tuple[str, int]
 
 
 def serve(app: Flask, circulation: Circulation) -> None:
@@ -26,7 +26,7 @@ def serve(app: Flask, circulation: Circulation) -> None:
         return render_template("machine.html", books=BOOKS)
 
     @app.post("/machine")
-    def lend() -> Answer:
+    def lend() -> ViewResultOfDemo:
         found = circulation.proven(request.form.get("identifier", ""), request.form.get("pin", ""))
         if found is None:
             return render_template("machine.html", books=BOOKS, wrong=_unproven()), 422
@@ -47,7 +47,7 @@ def serve(app: Flask, circulation: Circulation) -> None:
         return render_template("profile.html")
 
     @app.post("/profile")
-    def edit() -> Answer:
+    def edit() -> ViewResultOfDemo:
         # Every form carries number and PIN: the library keeps nobody logged in here.
         found = circulation.proven(request.form.get("identifier", ""), request.form.get("pin", ""))
         wanted = {name: request.form[name].strip() for name in _FIELDS if name in request.form}

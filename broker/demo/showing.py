@@ -17,7 +17,7 @@ from broker.demo.setting import Ports, write
 _FINDINGS = 1
 
 
-def show(
+def run_demo_command(
     port_base: int,
     *,
     checks: bool,
@@ -67,7 +67,7 @@ def _check(demo: Running, *, as_json: bool) -> int:
     return 0 if all(each.ok for each in reports) else _FINDINGS
 
 
-def _table(reports: Sequence[checking.Report]) -> str:
+def _table(reports: Sequence[checking.PersonaReport]) -> str:
     rows = [("persona", "affiliation", "decision", "borrower", "account", "released")]
     rows += [
         (

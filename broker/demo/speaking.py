@@ -13,7 +13,7 @@ _URI: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class ResponseAddressee:
     """Whom an answer is for: the id of the AuthnRequest, who sent it and where the answer goes."""
 
     id: str
@@ -23,7 +23,7 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class AssertedSubject:
     """What is said of somebody: NameID and its format, the class, the chain of authorities, attributes by wire Name."""
 
     name_id: str
@@ -38,7 +38,7 @@ def _stamp(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _attributes(said: Said) -> saml.AttributeStatement:
+def _attributes(said: AssertedSubject) -> saml.AttributeStatement:
     return saml.AttributeStatement(
         attribute=[
             saml.Attribute(
@@ -52,7 +52,9 @@ def _attributes(said: Said) -> saml.AttributeStatement:
     )
 
 
-def assertion(issuer: str, asker: Asker, said: Said, now: datetime) -> saml.Assertion:
+def assertion(
+    issuer: str, asker: ResponseAddressee, said: AssertedSubject, now: datetime
+) -> saml.Assertion:
     """Write an unsigned Assertion, four minutes long."""
     end = _stamp(now + timedelta(minutes=4))
     confirmation = saml.SubjectConfirmationData(
@@ -96,7 +98,7 @@ def assertion(issuer: str, asker: Asker, said: Said, now: datetime) -> saml.Asse
 
 
 def response(
-    issuer: str, asker: Asker, said: saml.Assertion | None, now: datetime
+    issuer: str, asker: ResponseAddressee, said: saml.Assertion | None, now: datetime
 ) -> etree._Element:
     """Write an unsigned Response around an Assertion, or with an error status where nobody was picked."""
     status = samlp.Status(status_code=samlp.StatusCode(value=samlp.STATUS_SUCCESS))

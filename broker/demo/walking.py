@@ -7,7 +7,7 @@ from typing import Final
 
 from lxml import html
 
-from broker.demo.browsing import Browser, Form
+from broker.demo.browsing import Browser, PageForm
 from broker.demo.person import Persona
 from broker.demo.running import Running
 
@@ -165,7 +165,7 @@ class _Walker:
             self.browser.open(links[0])
         return bool(links)
 
-    def _form(self, button: str = "", value: str = "") -> Form:
+    def _form(self, button: str = "", value: str = "") -> PageForm:
         """Give the form with this button, else the first of the page."""
         forms = self.browser.forms()
         wanted = [

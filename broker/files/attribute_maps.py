@@ -9,11 +9,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from broker.core.attributes import OURS, AttributeMap, Row
+from broker.core.attributes import OURS, AttributeMap, MapRow
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.shapes import Flag, Shape, line, shaped
-from broker.files.strict_yaml import Node, read
+from broker.files.shapes import Flag, Shape, line, validated
+from broker.files.strict_yaml import YamlNode, read
 
 LABELS: Final = "labels.yaml"
 
@@ -107,7 +107,8 @@ def _labels(folder: Path, names: Collection[str]) -> Mapping[str, Text]:
     where = f"{folder.name}/{LABELS}"
     node = _node(folder / LABELS, where)
     found = {
-        name: Text(each.en, each.da) for name, each in shaped(_Labels, node, where).labels.items()
+        name: Text(each.en, each.da)
+        for name, each in validated(_Labels, node, where).labels.items()
     }
     missing = sorted(set(names) - found.keys())
     if missing:
@@ -119,17 +120,17 @@ def _labels(folder: Path, names: Collection[str]) -> Mapping[str, Text]:
 
 def _map(path: Path, where: str) -> AttributeMap:
     node = _node(path, where)
-    read_map = shaped(_Map, node, where)
+    read_map = validated(_Map, node, where)
     faults = list(_faults(read_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
-    rows = tuple(Row(**each.model_dump()) for each in read_map.attributes)
+    rows = tuple(MapRow(**each.model_dump()) for each in read_map.attributes)
     return AttributeMap(
         path.stem, rows, outgoing=read_map.face == "service", complete=read_map.complete
     )
 
 
-def _faults(read_map: _Map, node: Node, where: str) -> Iterator[Fault]:
+def _faults(read_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
     """Find what only shows across rows: a Name or an attribute twice, an upstream that asserts what is ours to say."""
     upstream = read_map.face == "upstream"
     if read_map.complete and not upstream:
@@ -148,7 +149,7 @@ def _faults(read_map: _Map, node: Node, where: str) -> Iterator[Fault]:
             yield Fault(place, "prefix is for writing", "remove it from an upstream's map")
 
 
-def _node(path: Path, where: str) -> Node:
+def _node(path: Path, where: str) -> YamlNode:
     try:
         octets = path.read_bytes()
     except OSError as error:

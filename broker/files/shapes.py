@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, Validat
 from pydantic_core import ErrorDetails
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.strict_yaml import Listing, Node, Scalar, Table, quoted
+from broker.files.strict_yaml import YamlMapping, YamlNode, YamlScalar, YamlSequence, quoted
 
 
 class Shape(BaseModel):
@@ -55,7 +55,7 @@ _SAID: Final = {
 S = TypeVar("S", bound=Shape)
 
 
-def shaped(shape: type[S], node: Node, name: str) -> S:
+def validated(shape: type[S], node: YamlNode, name: str) -> S:
     """Give ``node`` as a ``shape``; ConfigurationFaults with line and mend for every way in which it is none."""
     try:
         return shape.model_validate(plain(node))
@@ -64,20 +64,20 @@ def shaped(shape: type[S], node: Node, name: str) -> S:
         raise ConfigurationFaults(found) from None
 
 
-def meant(word: str, words: Iterable[str]) -> str:
+def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Give "did you mean 'word'?" for the nearest of ``words``, or nothing where none is near."""
     near = get_close_matches(word, tuple(words), n=1)
     return f"did you mean {near[0]!r}?" if near else ""
 
 
-def _misshapen(shape: type[Shape], node: Node, name: str, error: ErrorDetails) -> Fault:
+def _misshapen(shape: type[Shape], node: YamlNode, name: str, error: ErrorDetails) -> Fault:
     kind, path, message = error["type"], error["loc"], error["msg"]
     where = f"{name}:{line(node, path)}"
     last = path[-1] if path else "the file"
     known = _keys(shape, path[:-1])
     if kind == "extra_forbidden":
         return Fault(
-            where, f"unknown key {quoted(last)}", meant(str(last), known) or ", ".join(known)
+            where, f"unknown key {quoted(last)}", did_you_mean(str(last), known) or ", ".join(known)
         )
     spelt = ".".join(
         str(each + 1) if isinstance(each, int) else each for each in path if not _is_marker(each)
@@ -119,27 +119,27 @@ def _shape_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for each in get_args(annotation) if (found := _shape_in(each))), None)
 
 
-def plain(node: Node) -> Any:
+def plain(node: YamlNode) -> Any:
     """Give ``node`` as text, lists and dicts, for a validator; lines are found again by ``line``."""
     match node:
-        case Scalar():
+        case YamlScalar():
             return node.text
-        case Listing():
+        case YamlSequence():
             return [plain(each) for each in node.nodes]
-        case Table():
+        case YamlMapping():
             return {each.key: plain(each.node) for each in node.entries}
 
 
-def line(node: Node, path: tuple[str | int, ...]) -> int:
+def line(node: YamlNode, path: tuple[str | int, ...]) -> int:
     """Give the line of what ``path`` (keys and positions) leads to, or of the nearest thing above that is there."""
     found = node.line
     for step in path:
-        if isinstance(node, Table):
+        if isinstance(node, YamlMapping):
             entry = next((each for each in node.entries if each.key == step), None)
             if entry is None:
                 return found
             node, found = entry.node, entry.line
-        elif isinstance(node, Listing) and isinstance(step, int) and step < len(node.nodes):
+        elif isinstance(node, YamlSequence) and isinstance(step, int) and step < len(node.nodes):
             node = node.nodes[step]
             found = node.line
         else:

@@ -25,7 +25,7 @@ _DEEPEST: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class YamlScalar:
     """A text, whatever it looks like: ``no``, ``12:30`` and ``0101`` are those letters and digits."""
 
     text: str
@@ -33,37 +33,37 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class YamlSequence:
     """A sequence."""
 
-    nodes: "tuple[Node, ...]"
+    nodes: "tuple[YamlNode, ...]"
     line: int
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class YamlEntry:
     """One key of a mapping, with the line it stands on."""
 
     key: str
     line: int
-    node: "Node"
+    node: "YamlNode"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class YamlMapping:
     """A mapping, in the order of the file."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[YamlEntry, ...]
     line: int
 
 
-Node = Scalar | Listing | Table
+YamlNode = YamlScalar | YamlSequence | YamlMapping
 
 
 @lru_cache(
     maxsize=64
 )  # a reload parses what has changed: nine tenths of its time is the parser's (measured)
-def read(octets: bytes, name: str) -> Node:
+def read(octets: bytes, name: str) -> YamlNode:
     """Read one document; ``name`` is what faults call the file.
 
     ConfigurationFaults for anything but UTF-8 up to 256 KB, a second document, a directive, anchor,
@@ -117,9 +117,9 @@ class _Reader:
         self.faults: list[Fault] = []
         self._name = name
 
-    def document(self, events: Iterator[Any]) -> Node | None:
+    def document(self, events: Iterator[Any]) -> YamlNode | None:
         """Give the one document's node, None where there is none."""
-        node: Node | None = None
+        node: YamlNode | None = None
         try:
             for event in events:
                 if isinstance(event, DocumentStartEvent):
@@ -139,38 +139,38 @@ class _Reader:
             self._fault(event, "holds a second document", "one file is one document")
             raise _Unreadable
 
-    def _node(self, event: Any, events: Iterator[Any], depth: int) -> Node:
+    def _node(self, event: Any, events: Iterator[Any], depth: int) -> YamlNode:
         at = event.start_mark.line + 1
         if isinstance(event, AliasEvent):
             self._fault(event, "uses an alias", "write the value out")
-            return Scalar("", at)
+            return YamlScalar("", at)
         if event.anchor is not None:
             self._fault(event, "sets an anchor", "remove the word that begins with &")
         if event.tag is not None:
             self._fault(event, "sets a tag", "remove the word that begins with !")
         if isinstance(event, ScalarEvent):
-            return Scalar(event.value, at)
+            return YamlScalar(event.value, at)
         if depth > _DEEPEST:
             self._fault(event, "is nested deeper than sixteen", "flatten it")
             raise _Unreadable
         if isinstance(event, SequenceStartEvent):
-            return Listing(tuple(self._items(events, depth)), at)
-        return Table(tuple(self._entries(events, depth)), at)
+            return YamlSequence(tuple(self._items(events, depth)), at)
+        return YamlMapping(tuple(self._entries(events, depth)), at)
 
-    def _items(self, events: Iterator[Any], depth: int) -> Iterator[Node]:
+    def _items(self, events: Iterator[Any], depth: int) -> Iterator[YamlNode]:
         for event in events:
             if isinstance(event, SequenceEndEvent):
                 return
             yield self._node(event, events, depth + 1)
 
-    def _entries(self, events: Iterator[Any], depth: int) -> Iterator[Entry]:
+    def _entries(self, events: Iterator[Any], depth: int) -> Iterator[YamlEntry]:
         first: dict[str, int] = {}
         for event in events:
             if isinstance(event, MappingEndEvent):
                 return
             key = self._node(event, events, depth + 1)
             node = self._node(next(events), events, depth + 1)
-            if not isinstance(key, Scalar):
+            if not isinstance(key, YamlScalar):
                 self._fault(event, "has a key that is not a text")
             elif key.text == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
@@ -182,7 +182,7 @@ class _Reader:
                 )
             else:
                 first[key.text] = key.line
-                yield Entry(key.text, key.line, node)
+                yield YamlEntry(key.text, key.line, node)
 
     def _fault(self, event: Any, what: str, mend: str = "") -> None:
         self.faults.append(Fault(f"{self._name}:{event.start_mark.line + 1}", what, mend))

@@ -20,7 +20,7 @@ from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.setting import Setting
 from broker.files.settings.config import load
-from broker.flows.login.traces import Traces
+from broker.flows.login.traces import SupportTraces
 from tests.plugins.ports import free_port
 
 
@@ -106,7 +106,7 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
-    Traces(parts.store).leave("BCDFGHJK", now(), known=True, step="ask", reason="too_many")
+    SupportTraces(parts.store).leave("BCDFGHJK", now(), known=True, step="ask", reason="too_many")
     found = inspection.trace(parts, "bcdf ghjk")
     assert found is not None
     assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)

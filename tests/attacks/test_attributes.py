@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.core.attributes import Reading, WireAttribute, canonical
+from broker.core.attributes import AttributeReading, WireAttribute, canonical
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
 from broker.files import attribute_maps
@@ -17,7 +17,7 @@ EPPN = "urn:oid:1.3.6.1.4.1.5923.1.1.1.6"
 SCOPED = "urn:oid:1.3.6.1.4.1.5923.1.1.1.9"
 HOME = "urn:oid:1.3.6.1.4.1.25178.1.2.9"
 
-Read = Callable[..., Reading]
+Read = Callable[..., AttributeReading]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def read() -> Read:
     shipped = attribute_maps.load(ROOT / "attribute_maps").maps["wayf"]
     university = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
 
-    def reading(*sent: tuple[str, ...]) -> Reading:
+    def reading(*sent: tuple[str, ...]) -> AttributeReading:
         wires = [WireAttribute(each[0], each[1:]) for each in sent]
         return canonical(wires, shipped, university, date(2026, 11, 25))
 

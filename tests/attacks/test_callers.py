@@ -6,7 +6,7 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from broker.adapters.web.callers import Callers
+from broker.adapters.web.callers import ClientAddresses
 from tests.plugins.house import House
 
 HALL, HOME = "10.1.2.3", "192.0.2.1"
@@ -33,7 +33,7 @@ def caller(address: str) -> Request:
 )
 def test_a_subscriber_is_one_caller(one: str, other: str, same: bool) -> None:
     """Who changes the address within what a subscriber is given gets no new tries at PINs."""
-    assert (Callers.network(caller(one)) == Callers.network(caller(other))) is same
+    assert (ClientAddresses.network(caller(one)) == ClientAddresses.network(caller(other))) is same
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_subscriber_is_one_caller(one: str, other: str, same: bool) -> None:
 )
 def test_a_shared_computer_is_known_by_its_network(address: str, shared: bool) -> None:
     """Both kinds of address, and the one written as the other; no address is no shared computer."""
-    assert Callers.of(["10.1.0.0/16", "2001:db8:7::/48"]).shared(caller(address)) is shared
+    assert ClientAddresses.of(["10.1.0.0/16", "2001:db8:7::/48"]).shared(caller(address)) is shared
 
 
 @pytest.mark.parametrize(

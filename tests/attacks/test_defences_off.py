@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
 from broker.adapters.saml.faces import answers, authn_requests, identity_provider, service_provider
-from broker.adapters.saml.faces.profiles import Manner
+from broker.adapters.saml.faces.profiles import ProfileTraits
 from broker.adapters.saml.gate import bindings, checks, encryption, gate, shape, signature
 from broker.adapters.saml.gate.names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
@@ -225,9 +225,11 @@ DEFENCES: Final[dict[str, Defence]] = {
         4, lambda patch: patch.setitem(checks.TREE, "root", lambda _: False),
         _parsed(lambda forge: octets(forge.signed().find(ASSERTION))),
     ),
-    "clocks differ by three minutes at most": Defence(19, _set(answers.Answer, "skew", timedelta(hours=1)), _ended),
+    "clocks differ by three minutes at most": Defence(
+        19, _set(answers.ReceivedResponse, "skew", timedelta(hours=1)), _ended
+    ),
     "an answer is fresh": Defence(
-        15, _set(answers, "manner", lambda _: Manner(fresh=timedelta(days=1), hub=True)), _late(minutes=9)
+        15, _set(answers, "traits_of", lambda _: ProfileTraits(fresh=timedelta(days=1), hub=True)), _late(minutes=9)
     ),
     "a request is fresh": Defence(
         26, _set(authn_requests, "FRESH", timedelta(days=1)),

@@ -10,12 +10,12 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.web.pages import forms
-from broker.adapters.web.pages.browser import Cookies
-from broker.adapters.web.pages.forms import Forms
+from broker.adapters.web.pages.browser import BrowserCookies
+from broker.adapters.web.pages.forms import FormTokens
 from broker.core.transaction import Transaction
 from broker.flows.login import arrivals
 from broker.flows.login.arrivals import Arrivals
-from broker.flows.login.flow import Broker
+from broker.flows.login.flow import LoginFlow
 from tests.plugins.house import House, Person, found, mark
 
 
@@ -99,19 +99,21 @@ def _any_browser(match: Any) -> Any:
 
 DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[House], TestResponse], int]]] = {
     "an assertion serves once": (15, _wrapped(Arrivals, "add", _careless), _replay, 303),
-    "a refused answer ends its request": (15, _wrapped(Broker, "spoil", lambda _: lambda *_: None), _second_try, 303),
+    "a refused answer ends its request": (
+        15, _wrapped(LoginFlow, "spoil", lambda _: lambda *_: None), _second_try, 303
+    ),
     "a request is answered once": (
         16, _wrapped(Transaction, "consumed", lambda _: lambda transaction, _: transaction), _answered_again, 303
     ),
-    "an arrival is its browser's": (16, _wrapped(Broker, "match", _any_browser), _in_another_browser, 303),
+    "an arrival is its browser's": (16, _wrapped(LoginFlow, "match", _any_browser), _in_another_browser, 303),
     "a token is of this page": (
-        30, _wrapped(Forms, "hold", lambda _: lambda *_: found), _forged_token, 200
+        30, _wrapped(FormTokens, "hold", lambda _: lambda *_: found), _forged_token, 200
     ),
     "a form is from our own page": (
         30, lambda patch: patch.setattr(forms, "same_origin", lambda *_: True), _from_elsewhere, 200
     ),
     "b alone opens nothing": (
-        30, _wrapped(Cookies, "brings_authentication", lambda _: lambda *_: True), _b_alone, 200
+        30, _wrapped(BrowserCookies, "brings_authentication", lambda _: lambda *_: True), _b_alone, 200
     ),
 }  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.metadata import aggregates, bounded, fed
-from broker.adapters.saml.metadata.pieces import Pieces
+from broker.adapters.saml.metadata.pieces import PiecewiseC14n
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
 from tests.plugins.saml_messages import NOW, Forge
@@ -210,6 +210,6 @@ def test_little_is_told_of_many_faults(forge: Forge) -> None:
 def test_the_tag_that_was_searched_is_the_roots() -> None:
     """The start tag is found by a search of the octets; one that is not what the parser read is no root of ours."""
     root = etree.fromstring(feeds.collection(ENTITY_XML))
-    pieces = Pieces(root, feeds.collection().replace("_f1", "_f2").encode(), ())
+    pieces = PiecewiseC14n(root, feeds.collection().replace("_f1", "_f2").encode(), ())
     with pytest.raises(MessageRefused, match=r"feed\.root"):
         pieces.cut(list(root))

@@ -125,7 +125,7 @@ def test_an_answer_from_before_the_logout_lets_nobody_in(house: House, by: str) 
     root = gate.parse(bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
     arrived = asta.person.deliver(acs, fields)
     if by == "hub":
-        asta.follow(asta.get(asta.hub_request(leaving.known(next(root.iter("{*}Assertion"))))))
+        asta.follow(asta.get(asta.hub_request(leaving.session_cookie(next(root.iter("{*}Assertion"))))))
     else:
         asta.ask("e-resources", session)
     assert mark(asta.person.get(arrived.location)) == ("error", "transaction_gone")

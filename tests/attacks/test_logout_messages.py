@@ -10,12 +10,12 @@ from lxml import etree
 
 from broker.adapters.saml.faces.single_logout import SingleLogout
 from broker.adapters.saml.gate import bindings, encryption, signature
-from broker.adapters.saml.gate.algorithms import Sealing
+from broker.adapters.saml.gate.algorithms import EncryptionAlgorithms
 from broker.adapters.saml.gate.names import ASSERTION, SAML, SIGNATURE
 from broker.adapters.saml.metadata.logout_endpoints import LogoutEndpoint
 from broker.adapters.saml.metadata.metadata import Metadata
 from broker.core.errors import MessageRefused
-from broker.core.logout import LogoutRequest, LogoutResponse, Peer
+from broker.core.logout import LogoutPeer, LogoutRequest, LogoutResponse
 from tests.plugins.saml_parties import BASE, HUB, IDP, LOANS, NOW, OPEN, Change, Parties, Party, drop, edit, say, stamp
 
 SLO: Final = f"{BASE}/saml/idp/slo"
@@ -62,7 +62,7 @@ def sent(
     after: Callable[[str], str] = str,
 ) -> LogoutRequest | LogoutResponse:
     """Send a message, signed as its binding signs; ``after`` changes the query string after that."""
-    kind: bindings.Message = "SAMLResponse" if root.tag.endswith("Response") else "SAMLRequest"
+    kind: bindings.MessageField = "SAMLResponse" if root.tag.endswith("Response") else "SAMLRequest"
     if by == "redirect":
         url = bindings.redirect_url(SLO, kind, etree.tostring(root), "state", key)
         return face.read_redirect(upstream, after(url.partition("?")[2]), NOW)
@@ -71,7 +71,7 @@ def sent(
     return face.read_post(upstream, list(bindings.post_fields(etree.tostring(root), kind, "state").items()), NOW)
 
 
-def sealed_name(root: Any, certificate: bytes, by: Sealing) -> None:
+def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None:
     """Put an EncryptedID in the place of the NameID."""
     named = root.find("{*}NameID")
     sealed = encryption.encrypt(named, certificate, by)
@@ -103,7 +103,7 @@ def later(seconds: int) -> str:
 def test_a_true_message_is_read(parties: Parties, face: SingleLogout, by: str, written: str, change: Change) -> None:
     """Both kinds by both bindings, and from a peer whose clock is 180 seconds off."""
     read = sent(face, made(written, change), parties.service.key, by)
-    assert read.peer == Peer("service", "my-loans")
+    assert read.peer == LogoutPeer("service", "my-loans")
     if isinstance(read, LogoutRequest):
         assert (read.name_id.value, read.name_id.sp_name_qualifier, read.indexes) == ("pairwise-1", LOANS, ("_i1",))
     else:
@@ -184,7 +184,7 @@ def test_an_upstream_speaks_at_its_own_address_only(
 ) -> None:
     """The hub's own message is good at its address; at another upstream's and as another's it is refused."""
     own = made(written, issuer=HUB, to=HUB_SLO)
-    assert sent(face, own, parties.hub.key, by, upstream="wayf").peer == Peer("upstream", "wayf")
+    assert sent(face, own, parties.hub.key, by, upstream="wayf").peer == LogoutPeer("upstream", "wayf")
     again = made(written, issuer=HUB, to=HUB_SLO)
     assert cause(face, again, parties.hub.key, by, upstream="kb") == "logout.unknown_peer"
     assert cause(face, made(written), parties.service.key, by, upstream="wayf") == "logout.unknown_peer"
@@ -282,9 +282,9 @@ def test_a_peer_whose_metadata_ran_out_is_not_reached(
     services = {name: replace(each, until=until) for name, each in known.services.items()}
     upstreams = {name: replace(each, until=until) for name, each in known.upstreams.items()}
     later_on = replace(face, metadata=Metadata(upstreams, services))
-    assert later_on.reaches(Peer("service", "my-loans"), NOW) is reached
-    assert later_on.reaches(Peer("upstream", "wayf"), NOW) is reached
-    for gone in (Peer("service", "gone"), Peer("service", "wayf"), Peer("upstream", "my-loans")):
+    assert later_on.reaches(LogoutPeer("service", "my-loans"), NOW) is reached
+    assert later_on.reaches(LogoutPeer("upstream", "wayf"), NOW) is reached
+    for gone in (LogoutPeer("service", "gone"), LogoutPeer("service", "wayf"), LogoutPeer("upstream", "my-loans")):
         assert not later_on.reaches(gone, NOW)
 
 
@@ -292,7 +292,7 @@ def test_a_peer_whose_metadata_ran_out_is_not_reached(
 def test_an_encrypted_name_is_read(parties: Parties, face: SingleLogout) -> None:
     """EncryptedID holds the NameID, encrypted to our key."""
     root = made(REQUEST)
-    sealed_name(root, parties.ring.idp.encryption_certificate, Sealing())
+    sealed_name(root, parties.ring.idp.encryption_certificate, EncryptionAlgorithms())
     read = sent(face, root, parties.service.key, "post")
     assert isinstance(read, LogoutRequest)
     assert (read.name_id.value, read.name_id.sp_name_qualifier) == ("pairwise-1", LOANS)
@@ -306,7 +306,7 @@ def test_a_name_in_cbc_is_read_of_who_needs_it_only(
     """What can be changed unnoticed names somebody else: only NemLog-in may, as with assertions."""
     party, there = parties.signer(upstream), f"{BASE}/saml/sp/{upstream}/slo"
     root = made(REQUEST, issuer=parties.upstreams[upstream].entity_id, to=there)
-    sealed_name(root, parties.ring.sp.encryption_certificate, Sealing(content=AES_CBC))
+    sealed_name(root, parties.ring.sp.encryption_certificate, EncryptionAlgorithms(content=AES_CBC))
     if why:
         assert cause(face, root, party.key, "post", upstream=upstream) == why
     else:

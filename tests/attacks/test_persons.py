@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import bindings
-from broker.core.evidence import Link
+from broker.core.evidence import PersonLink
 from broker.core.records import load
 from broker.demo import hub
 from broker.demo.library import Landing
@@ -108,7 +108,7 @@ def test_a_name_alone_makes_no_new_pin(
 def people(house: House) -> set[str]:
     """Give the person ids that links lead to."""
     store = house.parts.store
-    return {load(Link, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
+    return {load(PersonLink, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
 
 
 def arrive(house: House, service: str = "myprint", /, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:

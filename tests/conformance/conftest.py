@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import Sealed
+from broker.adapters.stores.sealed import EncryptedStore
 from broker.core.ports import Store
 
 
@@ -21,4 +21,4 @@ def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 @pytest.fixture(params=["bare", "sealed"])
 def store(request: pytest.FixtureRequest, bare: Store) -> Store:
     """Give each store as it is and sealed."""
-    return bare if request.param == "bare" else Sealed(bare, {"k1": secrets.token_bytes(32)}, "k1")
+    return bare if request.param == "bare" else EncryptedStore(bare, {"k1": secrets.token_bytes(32)}, "k1")

@@ -13,8 +13,8 @@ from broker.core.borrower import Borrower, Change, Wish, WishedField
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import LibrarySystem
 from broker.demo.koha import create_app
-from broker.demo.koha_faults import Faults
-from broker.demo.loopback import served
+from broker.demo.koha_faults import InjectedFaults
+from broker.demo.loopback import serve_on_loopback
 
 CPR = "0101800000"
 MARK, OTHER_MARK = "a" * 32, "b" * 32
@@ -33,7 +33,7 @@ class Stage:
 
 @contextmanager
 def _koha(unique_field: str, cpr_attribute: str) -> Iterator[Stage]:
-    app = create_app(faults=Faults(race_window=0.005))
+    app = create_app(faults=InjectedFaults(race_window=0.005))
     patrons = app.extensions["koha"].patrons
     settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
     settings |= {"unique_field": unique_field, "cpr_attribute": cpr_attribute}
@@ -42,7 +42,7 @@ def _koha(unique_field: str, cpr_attribute: str) -> Iterator[Stage]:
         body = {"surname": "Desk", "library_id": "AUL", "category_id": category, "cardnumber": spelled}
         return str(patrons.create(body)["patron_id"])
 
-    with served(app) as url:
+    with serve_on_loopback(app) as url:
         yield Stage(
             KohaSettings.read({**settings, "url": url}).open(),
             register,

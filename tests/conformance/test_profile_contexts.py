@@ -7,7 +7,7 @@ import pytest
 
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults
-from broker.core.levels import answer, asked
+from broker.core.levels import class_for_service, meets_request
 from broker.core.transaction import AuthnRequest
 from broker.demo.setting import Setting
 from broker.files.settings.config import load
@@ -55,14 +55,14 @@ def test_row_28_told_is_what_came_or_what_is_configured_to_be_as_good(
     wanted: tuple[str, ...], comparison: str, came: str | None, told: str | None
 ) -> None:
     """Requested by returned, weaker ones included: the class asked for is never given because it was asked for."""
-    assert answer(request(*wanted, comparison=comparison), came, {MFA: BOTH}) == told
+    assert class_for_service(request(*wanted, comparison=comparison), came, {MFA: BOTH}) == told
 
 
 @pytest.mark.profile(15)
 def test_row_15_an_upstream_is_asked_in_its_own_words() -> None:
     """A class that is configured is asked for by what meets it, each once; any other as it stands."""
-    assert asked(request(MFA, PASSWORD, BOTH[0]), {MFA: BOTH}) == (*BOTH, PASSWORD)
-    assert asked(request(), {MFA: BOTH}) == ()
+    assert meets_request(request(MFA, PASSWORD, BOTH[0]), {MFA: BOTH}) == (*BOTH, PASSWORD)
+    assert meets_request(request(), {MFA: BOTH}) == ()
 
 
 @pytest.mark.profile(15, 28, 49)

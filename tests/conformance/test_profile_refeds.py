@@ -16,7 +16,7 @@ from broker.core.categories import BUNDLES, CODE_OF_CONDUCT
 from broker.core.entities import Assurance, Service, Text
 from broker.core.errors import ConfigurationFaults
 from broker.core.evaluation import evaluate
-from broker.core.policy import Decision, Effect, Login, PolicySet
+from broker.core.policy import Decision, Effect, LoginFacts, PolicySet
 from broker.demo.setting import Setting
 from broker.files.policies import live as policies_of
 from tests.plugins.asking import TO_AU, ask, come_back
@@ -35,7 +35,7 @@ GOLDEN = {
         "displayName", "gn", "sn", "mail",
     },
 }  # fmt: skip
-PERSON = Login(
+PERSON = LoginFacts(
     "wayf",
     Attributes(
         {

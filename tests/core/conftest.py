@@ -9,9 +9,9 @@ import pytest
 from broker.core.attributes import WireAttribute
 from broker.core.borrower_rules import BorrowerRule, Field
 from broker.core.entities import Controller, Service, Text
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 from broker.core.policy import (
-    Account,
+    AccountDemand,
     Decision,
     Effect,
     LegalBasis,
@@ -26,7 +26,7 @@ from broker.core.release import Disclosure, Item
 from broker.core.transaction import Authentication, AuthnRequest, Person, Transaction
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-PLACE = Place("student.yaml", 1)
+PLACE = PolicyLine("student.yaml", 1)
 WORDS = Text(en="words", da="ord")
 
 
@@ -99,7 +99,7 @@ Permit = Callable[..., Decision]
 def permit() -> Permit:
     """Give a maker of permitting decisions."""
 
-    def make(basis: LegalBasis = "consent", borrower: Account = "none", **released: tuple[str, ...]) -> Decision:
+    def make(basis: LegalBasis = "consent", borrower: AccountDemand = "none", **released: tuple[str, ...]) -> Decision:
         listed = tuple(
             (ReleasedAttribute(name, WORDS, PLACE, mask=name == "cpr"), values)
             for name, values in (released or {"sn": ("Ravn",)}).items()

@@ -7,29 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.attributes import AttributeMap, Attributes, Reading, Row, WireAttribute, canonical, wire
+from broker.core.attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute, canonical, wire
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
 
 TODAY = date(2026, 11, 25)
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
-EPPN = Row("eppn-oid", "eduPersonPrincipalName", single=True, pattern=r"[^@\s]+@\S+", scope="exact", identity=True)
+EPPN = MapRow("eppn-oid", "eduPersonPrincipalName", single=True, pattern=r"[^@\s]+@\S+", scope="exact", identity=True)
 MAP = AttributeMap(
     "wayf",
     (
-        Row("sn-oid", "sn", single=True, pattern=r"\S.*"),
-        Row("sn", "sn", single=True, pattern=r"\S.*"),
-        Row("mail", "mail", pattern=r"[^@\s]+@[^@\s]+"),
+        MapRow("sn-oid", "sn", single=True, pattern=r"\S.*"),
+        MapRow("sn", "sn", single=True, pattern=r"\S.*"),
+        MapRow("mail", "mail", pattern=r"[^@\s]+@[^@\s]+"),
         EPPN,
-        Row("home", "schacHomeOrganization", single=True, pattern=None, scope="exact", identity=True),
-        Row("scoped", "eduPersonScopedAffiliation", pattern=r"[^@\s]+@\S+", scope="sub"),
-        Row("assurance", "eduPersonAssurance"),
-        Row("schac", "cpr"),
-        Row("nin", "cpr"),
-        Row("targeted", "eduPersonTargetedID", single=True, opaque=True),
-        Row("uid", "uid", single=True),
-        Row("cvr", "cvr", single=True),
-        Row("rid", "rid", single=True),
+        MapRow("home", "schacHomeOrganization", single=True, pattern=None, scope="exact", identity=True),
+        MapRow("scoped", "eduPersonScopedAffiliation", pattern=r"[^@\s]+@\S+", scope="sub"),
+        MapRow("assurance", "eduPersonAssurance"),
+        MapRow("schac", "cpr"),
+        MapRow("nin", "cpr"),
+        MapRow("targeted", "eduPersonTargetedID", single=True, opaque=True),
+        MapRow("uid", "uid", single=True),
+        MapRow("cvr", "cvr", single=True),
+        MapRow("rid", "rid", single=True),
     ),
 )
 AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
@@ -38,7 +38,7 @@ AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozens
 Sent = Mapping[str, str | tuple[str, ...]]
 
 
-def read(institution: Institution = AU, /, **sent: str | tuple[str, ...]) -> Reading:
+def read(institution: Institution = AU, /, **sent: str | tuple[str, ...]) -> AttributeReading:
     """Read attributes by their wire names, with - written as _."""
     return canonical(wires(sent), MAP, institution, TODAY)
 
@@ -193,7 +193,9 @@ def test_the_order_on_the_wire_is_irrelevant(sent: list[tuple[str, str]]) -> Non
 def test_a_service_is_written_to_by_its_own_map() -> None:
     """The map tells Name, NameFormat, FriendlyName and what stands before the value."""
     outgoing = AttributeMap(
-        "library", (Row("urn:oid:1", "cpr", friendly="schac", prefix=URN), Row("kd", "kaldemail_domain")), outgoing=True
+        "library",
+        (MapRow("urn:oid:1", "cpr", friendly="schac", prefix=URN), MapRow("kd", "kaldemail_domain")),
+        outgoing=True,
     )
     row = wire(outgoing, "cpr")
     assert row is not None

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.core.attributes import AttributeMap, Row, WireAttribute
-from broker.core.configured import Rules
+from broker.core.attributes import AttributeMap, MapRow, WireAttribute
+from broker.core.configured import ConfiguredEntities
 from broker.core.entities import Assurance, Institution, Service, Text, Upstream
 from broker.core.policy import PolicySet
 from broker.core.proofs import Proved
@@ -21,13 +21,13 @@ AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozens
 MAP = AttributeMap(
     "wayf",
     (
-        Row("scoped", "eduPersonScopedAffiliation", scope="sub"),
-        Row("primary", "eduPersonPrimaryAffiliation", single=True, pattern="[a-z]+"),
-        Row("assurance", "eduPersonAssurance"),
-        Row("mail", "mail"),
+        MapRow("scoped", "eduPersonScopedAffiliation", scope="sub"),
+        MapRow("primary", "eduPersonPrimaryAffiliation", single=True, pattern="[a-z]+"),
+        MapRow("assurance", "eduPersonAssurance"),
+        MapRow("mail", "mail"),
     ),
 )
-RULES = Rules(
+RULES = ConfiguredEntities(
     {"my-loans": Service("my-loans", "https://loans.example", WORDS, ("wayf",))},
     {"wayf": Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", WORDS, (AU,))},
     {"wayf": MAP},
@@ -63,7 +63,7 @@ NEMLOGIN = Upstream(
 MAPS = attribute_maps.load(Path(__file__).resolve().parents[2] / "attribute_maps").maps
 
 
-def of_eid(values: dict[str, str], upstream: Upstream = NEMLOGIN) -> tuple[Rules, Authentication]:
+def of_eid(values: dict[str, str], upstream: Upstream = NEMLOGIN) -> tuple[ConfiguredEntities, Authentication]:
     """Give rules with a national eID, and an authentication by it, of the class that says most."""
     attributes = tuple(WireAttribute(name, (value,)) for name, value in values.items())
     came = replace(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent import Event, Question, Receipt, agreed, question, receipt
+from broker.core.consent import Question, Receipt, ReceiptEvent, agreed, question, receipt
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
 from broker.core.policy import LegalBasis
 from broker.core.pseudonyms import Pseudonyms
@@ -41,7 +41,7 @@ def test_other_bases_inform(disclosure: Disclosure, pseudonyms: Pseudonyms, now:
     assert asked is not None
     assert asked.variant == "inform"
     made = receipt("r", asked, YES, remember=True, person="p", language="da", pseudonyms=pseudonyms, now=now)
-    assert made.event is Event.INFORMED
+    assert made.event is ReceiptEvent.INFORMED
 
 
 def test_a_remembered_answer_stands(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any) -> None:
@@ -72,7 +72,7 @@ def test_it_stands_for_a_year(disclosure: Disclosure, pseudonyms: Pseudonyms, no
 
 def test_the_latest_event_counts(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any) -> None:
     """A withdrawal after a consent asks again, whatever order the store gives them in."""
-    withdrawn = replace(answer(), event=Event.WITHDRAWN, event_time=now + timedelta(minutes=1))
+    withdrawn = replace(answer(), event=ReceiptEvent.WITHDRAWN, event_time=now + timedelta(minutes=1))
     for order in ([answer(), withdrawn], [withdrawn, answer()]):
         assert question(disclosure, order, None, pseudonyms, now + timedelta(hours=1)) is not None
 

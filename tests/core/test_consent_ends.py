@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.consent import Event, Question, Receipt, question, receipt, taken_back
+from broker.core.consent import Question, Receipt, ReceiptEvent, question, receipt, taken_back
 from broker.core.entities import Text
 from broker.core.policy import LegalBasis
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import Disclosure, Item
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-ENDS = {Event.GIVEN: Event.WITHDRAWN, Event.INFORMED: Event.FORGOTTEN}
-PLAIN = Receipt("r", Event.GIVEN, NOW, "da", "p", "d", "consent", ("sn",), "m", "s", NOW + timedelta(days=365))
+ENDS = {ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN, ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN}
+PLAIN = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", ("sn",), "m", "s", NOW + timedelta(days=365))
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def answer(disclosure: Disclosure, pseudonyms: Pseudonyms) -> Any:
     return make
 
 
-@given(event=st.sampled_from(Event), ahead=st.integers(-(10**9), 10**9))
-def test_only_a_yes_can_be_taken_back_and_its_end_is_the_last_word(event: Event, ahead: int) -> None:
+@given(event=st.sampled_from(ReceiptEvent), ahead=st.integers(-(10**9), 10**9))
+def test_only_a_yes_can_be_taken_back_and_its_end_is_the_last_word(event: ReceiptEvent, ahead: int) -> None:
     """A consent is withdrawn, a notice forgotten, nothing else ends; the end is later, whatever the clocks say."""
     before = replace(PLAIN, event=event)
     end = taken_back(before, "r2", "en", NOW + timedelta(microseconds=ahead))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.consent import Event, Question, receipt
+from broker.core.consent import Question, ReceiptEvent, receipt
 from broker.core.course import Terms, next_step
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import (
@@ -307,6 +307,6 @@ def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
         assert transaction.failure is None
         assert decision.effect is Effect.PERMIT
         assert transaction.receipt is not None
-        assert transaction.receipt.event in {Event.GIVEN, Event.INFORMED}
+        assert transaction.receipt.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
         assert decision.release is not None
         assert decision.release.borrower == "none" or not (transaction.person and transaction.person.case)

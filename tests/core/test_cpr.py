@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from broker.core import cpr
-from broker.core.cpr import Kind
+from broker.core.cpr import CprKind
 
 TODAY = date(2026, 11, 25)
 
@@ -16,43 +16,43 @@ TODAY = date(2026, 11, 25)
 @pytest.mark.parametrize(
     ("value", "kind"),
     [
-        ("0101601234", Kind.REAL),
-        ("1403044004", Kind.REAL),
-        ("0101650000", Kind.REAL_WITHOUT_MODULUS_11),
-        ("0101010110", Kind.REAL_WITHOUT_MODULUS_11),
-        ("6703004768", Kind.REPLACEMENT),
-        ("6101014000", Kind.REPLACEMENT),
-        ("9112004000", Kind.REPLACEMENT),
-        ("120180ABC1", Kind.CONSTRUCTED),
-        ("1201800BB1", Kind.CONSTRUCTED),
-        ("290200ABC2", Kind.CONSTRUCTED),
-        ("310280ABC1", Kind.INVALID),  # no such day in any century
-        ("6707610000", Kind.REPLACEMENT),
-        ("9212004000", Kind.INVALID),  # day 32
-        ("6002004000", Kind.INVALID),  # day 60 is neither a day nor a replacement's
-        ("3202004000", Kind.INVALID),
-        ("0013004000", Kind.INVALID),
-        ("2902010000", Kind.INVALID),  # 1901 was no leap year
-        ("2902004000", Kind.REAL_WITHOUT_MODULUS_11),  # 2000 was
-        ("0101375000", Kind.INVALID),  # born 2037
-        ("2611264000", Kind.INVALID),  # born tomorrow
-        ("2511264000", Kind.REAL_WITHOUT_MODULUS_11),  # born today
-        ("0101585000", Kind.INVALID),  # born 1858
-        ("0101000000", Kind.INVALID),  # born 1900: 126 years old
-        ("010101-0110", Kind.INVALID),
-        ("010101 011", Kind.INVALID),
-        ("0101010110\n", Kind.INVALID),
-        (" 101010110", Kind.INVALID),
-        ("010101011", Kind.INVALID),
-        ("01010101100", Kind.INVALID),
-        ("٠١٠١٠١٠١١٠", Kind.INVALID),  # noqa: RUF001 - digits, but not ours
-        ("０１０１０１０１１０", Kind.INVALID),  # noqa: RUF001 - as above
-        ("ABCDEFGHIJ", Kind.INVALID),
-        ("120180ÆØÅ1", Kind.INVALID),
-        ("", Kind.INVALID),
+        ("0101601234", CprKind.REAL),
+        ("1403044004", CprKind.REAL),
+        ("0101650000", CprKind.REAL_WITHOUT_MODULUS_11),
+        ("0101010110", CprKind.REAL_WITHOUT_MODULUS_11),
+        ("6703004768", CprKind.REPLACEMENT),
+        ("6101014000", CprKind.REPLACEMENT),
+        ("9112004000", CprKind.REPLACEMENT),
+        ("120180ABC1", CprKind.CONSTRUCTED),
+        ("1201800BB1", CprKind.CONSTRUCTED),
+        ("290200ABC2", CprKind.CONSTRUCTED),
+        ("310280ABC1", CprKind.INVALID),  # no such day in any century
+        ("6707610000", CprKind.REPLACEMENT),
+        ("9212004000", CprKind.INVALID),  # day 32
+        ("6002004000", CprKind.INVALID),  # day 60 is neither a day nor a replacement's
+        ("3202004000", CprKind.INVALID),
+        ("0013004000", CprKind.INVALID),
+        ("2902010000", CprKind.INVALID),  # 1901 was no leap year
+        ("2902004000", CprKind.REAL_WITHOUT_MODULUS_11),  # 2000 was
+        ("0101375000", CprKind.INVALID),  # born 2037
+        ("2611264000", CprKind.INVALID),  # born tomorrow
+        ("2511264000", CprKind.REAL_WITHOUT_MODULUS_11),  # born today
+        ("0101585000", CprKind.INVALID),  # born 1858
+        ("0101000000", CprKind.INVALID),  # born 1900: 126 years old
+        ("010101-0110", CprKind.INVALID),
+        ("010101 011", CprKind.INVALID),
+        ("0101010110\n", CprKind.INVALID),
+        (" 101010110", CprKind.INVALID),
+        ("010101011", CprKind.INVALID),
+        ("01010101100", CprKind.INVALID),
+        ("٠١٠١٠١٠١١٠", CprKind.INVALID),  # noqa: RUF001 - digits, but not ours
+        ("０１０１０１０１１０", CprKind.INVALID),  # noqa: RUF001 - as above
+        ("ABCDEFGHIJ", CprKind.INVALID),
+        ("120180ÆØÅ1", CprKind.INVALID),
+        ("", CprKind.INVALID),
     ],
 )
-def test_an_asserted_value_is_of_one_kind(value: str, kind: Kind) -> None:
+def test_an_asserted_value_is_of_one_kind(value: str, kind: CprKind) -> None:
     """Strict reading of ten ASCII characters; a number without modulus 11 is valid."""
     assert cpr.classify(value, TODAY) is kind
 
@@ -62,13 +62,13 @@ def test_an_asserted_value_is_of_one_kind(value: str, kind: Kind) -> None:
 def test_classifying_is_total(value: str, today: date) -> None:
     """Any text on any day has a kind, and all but ten ASCII characters are invalid."""
     kind = cpr.classify(value, today)
-    assert kind is Kind.INVALID or (len(value) == 10 and value.isascii())
+    assert kind is CprKind.INVALID or (len(value) == 10 and value.isascii())
 
 
 @given(st.text("0123456789", min_size=10, max_size=10), st.dates())
 def test_who_has_a_kind_has_a_bearable_age(value: str, today: date) -> None:
     """No number that is not invalid makes somebody unborn or older than 125."""
-    if cpr.classify(value, today) is not Kind.INVALID:
+    if cpr.classify(value, today) is not CprKind.INVALID:
         age = cpr.age(value, today)
         assert age is not None
         assert 0 <= age <= 125

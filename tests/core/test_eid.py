@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.core.attributes import AttributeMap, Reading, Row, WireAttribute, canonical
-from broker.core.eid import admitted, completed
+from broker.core.attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
+from broker.core.eid import check_eid_assertion, with_eid_attributes
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
 from broker.files import attribute_maps
@@ -23,18 +23,20 @@ OLD = "dk:gov:saml:attribute:AssuranceLevel"
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 
 
-def read(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> Reading:
+def read(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> AttributeReading:
     """Read an assertion of NemLog-in's as the broker does."""
     wires = [WireAttribute(name, (value,)) for name, value in values.items()]
     plain = canonical(wires, MAPS["oiosaml3"], upstream.institutions[0], TODAY)
-    return admitted(plain, wires, name_id, upstream, TODAY)
+    return check_eid_assertion(plain, wires, name_id, upstream, TODAY)
 
 
-def several(values: Mapping[str, tuple[str, ...]], upstream: Upstream = NEMLOGIN) -> Reading:
+def several(values: Mapping[str, tuple[str, ...]], upstream: Upstream = NEMLOGIN) -> AttributeReading:
     """Read an assertion of which some attributes have several values, or none."""
     wires = [WireAttribute(name, (value,)) for name, value in said(loa=None).items()]
     wires += [WireAttribute(name, found) for name, found in values.items()]
-    return admitted(canonical(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream, TODAY)
+    return check_eid_assertion(
+        canonical(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream, TODAY
+    )
 
 
 def cause(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> str:
@@ -120,11 +122,11 @@ def test_a_part_that_is_no_level_is_refused(loa: dict[str, tuple[str, ...]], par
 def test_parts_are_read_by_whatever_name_the_map_has() -> None:
     """A map of one's own may call them otherwise, and take any value: the lowest counts still."""
     rows = [row for row in MAPS["oiosaml3"].rows if row.name != "ial"]
-    own = AttributeMap("own", (*rows, Row("urn:x:ial", "ial")))
+    own = AttributeMap("own", (*rows, MapRow("urn:x:ial", "ial")))
     for values, level in ((("High",), Assurance.HIGH), (("High", "Substantial"), Assurance.SUBSTANTIAL)):
         wires = [WireAttribute(name, (value,)) for name, value in said(loa="High").items()]
         wires.append(WireAttribute("urn:x:ial", values))
-        assert admitted(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN, TODAY).assurance is level
+        assert check_eid_assertion(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN, TODAY).assurance is level
 
 
 @pytest.mark.parametrize("part", ["ial", "aal"])
@@ -276,7 +278,7 @@ def test_a_birth_date_is_read_in_every_form(number: str | None, written: str, re
     assert (("schacDateOfBirth", "bad_value") in reading.withheld) is (read_as is None)
 
 
-def old(**changes: str) -> Reading:
+def old(**changes: str) -> AttributeReading:
     """Read an assertion of OIOSAML 2."""
     sent = {
         "dk:gov:saml:attribute:SpecVer": "DK-SAML-2.0",
@@ -290,7 +292,7 @@ def old(**changes: str) -> Reading:
         **changes,
     }
     wires = [WireAttribute(name, (value,)) for name, value in sent.items()]
-    return completed(canonical(wires, MAPS["oiosaml2"], EID, TODAY), TODAY)
+    return with_eid_attributes(canonical(wires, MAPS["oiosaml2"], EID, TODAY), TODAY)
 
 
 def test_the_older_names_come_to_the_same() -> None:

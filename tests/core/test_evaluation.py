@@ -9,18 +9,18 @@ from broker.core.attributes import Attributes
 from broker.core.borrower_rules import BorrowerRule, Lowering
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.evaluation import evaluate
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 from broker.core.policy import (
-    Account,
+    AccountDemand,
     Alternative,
     Condition,
     Decision,
     Effect,
-    Login,
+    LoginFacts,
     MailDomain,
     Policy,
     PolicySet,
-    Proof,
+    ProofRule,
     Release,
     ReleasedAttribute,
     Requirement,
@@ -36,16 +36,18 @@ STUDENT = Attributes({"role": ("student@au.dk",), "home": ("au.dk",), "sn": ("Ra
 def alternative(line: int, **conditions: str | tuple[str, ...]) -> Alternative:
     """Give an alternative whose conditions stand on ``line`` and the lines after it."""
     made = [
-        Condition(name, (values,) if isinstance(values, str) else values, Place("p.yaml", line + at))
+        Condition(name, (values,) if isinstance(values, str) else values, PolicyLine("p.yaml", line + at))
         for at, (name, values) in enumerate(conditions.items())
     ]
-    return Alternative(tuple(made), Place("p.yaml", line))
+    return Alternative(tuple(made), PolicyLine("p.yaml", line))
 
 
-def release(service: str, *names: str, borrower: Account = "none", values: tuple[str, ...] = ()) -> Release:
+def release(service: str, *names: str, borrower: AccountDemand = "none", values: tuple[str, ...] = ()) -> Release:
     """Give an entry that lists ``names``."""
-    listed = tuple(ReleasedAttribute(name, WORDS, Place("p.yaml", 70 + at), values) for at, name in enumerate(names))
-    return Release(service, borrower, "public_task", WORDS, "persistent", listed, Place("p.yaml", 60))
+    listed = tuple(
+        ReleasedAttribute(name, WORDS, PolicyLine("p.yaml", 70 + at), values) for at, name in enumerate(names)
+    )
+    return Release(service, borrower, "public_task", WORDS, "persistent", listed, PolicyLine("p.yaml", 60))
 
 
 def policy(affiliation: str, precedence: int, *match: Alternative, **more: object) -> Policy:
@@ -59,7 +61,7 @@ def policy(affiliation: str, precedence: int, *match: Alternative, **more: objec
         review_by=date(2027, 1, 1),
         match=match,
         proofs=(),
-        require=Requirement(place=Place("p.yaml", 50)),
+        require=Requirement(place=PolicyLine("p.yaml", 50)),
         borrower=None,
         releases=(release("my-loans", "sn"),),
     )
@@ -68,10 +70,10 @@ def policy(affiliation: str, precedence: int, *match: Alternative, **more: objec
 
 STUDENTS = policy("student", 20, alternative(10, upstream="wayf", role="student@*"))
 STAFF = policy("employee", 30, alternative(20, upstream="wayf", role="employee@au.dk"))
-LOGIN = Login("wayf", STUDENT, Assurance.SUBSTANTIAL, "real", 22)
+LOGIN = LoginFacts("wayf", STUDENT, Assurance.SUBSTANTIAL, "real", 22)
 
 
-def decide(login: Login = LOGIN, service: Service = LOANS, *policies: Policy) -> Decision:
+def decide(login: LoginFacts = LOGIN, service: Service = LOANS, *policies: Policy) -> Decision:
     """Decide by ``policies``, or by students and staff."""
     return evaluate(PolicySet(policies or (STUDENTS, STAFF), "d1"), login, service, NOW)
 
@@ -137,7 +139,7 @@ def test_where_the_highest_needs_more_assurance_a_lower_one_is_taken() -> None:
         (replace(LOGIN, assurance=Assurance.SELF_ASSERTED), "assurance_too_low p.yaml:12"),
     ],
 )
-def test_without_an_affiliation_the_nearest_line_explains(login: Login, near: str) -> None:
+def test_without_an_affiliation_the_nearest_line_explains(login: LoginFacts, near: str) -> None:
     """Deny by default; what cannot be evaluated does not match; the line that failed is named."""
     only = policy("student", 1, alternative(10, upstream="wayf", role="student@au.dk", assurance="low"))
     decision = decide(login, LOANS, only)
@@ -263,7 +265,7 @@ def test_making_a_borrower_needs_what_the_policy_requires(
     changes: dict[str, object], codes: list[str], borrower: bool | None
 ) -> None:
     """Every want is named, the one to act on first; a borrower already there needs no more (invariant 5)."""
-    strict = Requirement(cpr=True, age=18, assurance=Assurance.LOW, place=Place("p.yaml", 50))
+    strict = Requirement(cpr=True, age=18, assurance=Assurance.LOW, place=PolicyLine("p.yaml", 50))
     making = replace(STUDENTS, require=strict, releases=(release("my-loans", "sn", borrower="make"),))
     login = replace(LOGIN, borrower=borrower, **changes)  # type: ignore[arg-type]
     decision = decide(login, LOANS, making)
@@ -287,13 +289,13 @@ def test_an_account_may_be_made_by_some_ways_to_log_in_only(
 ) -> None:
     """The way to log in is the first thing to mend, for it brings the rest; and who has a borrower gets on (R05)."""
     strict = Requirement(
-        cpr=True, age=18, assurance=Assurance.SUBSTANTIAL, place=Place("p.yaml", 50), upstream=("nemid",)
+        cpr=True, age=18, assurance=Assurance.SUBSTANTIAL, place=PolicyLine("p.yaml", 50), upstream=("nemid",)
     )
     match = (alternative(10, upstream=("wayf", "nemid")),)
     private = policy(
         "private", 1, *match, require=strict, releases=(release("my-loans", "sn", borrower="make"), release("x"))
     )
-    poor = Login(upstream, STUDENT, Assurance.LOW, "none", 17, borrower=borrower)
+    poor = LoginFacts(upstream, STUDENT, Assurance.LOW, "none", 17, borrower=borrower)
     sure = replace(poor, assurance=Assurance.SUBSTANTIAL, cpr="real")
     decision = decide(sure if upstream == "nemid" else poor, LOANS, private)
     assert [each.code for each in decision.reasons if each.code not in {"ok", "matched"}] == codes
@@ -314,7 +316,7 @@ def test_an_account_may_be_made_by_some_ways_to_log_in_only(
 )
 def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:
     """R47: by the university, with nothing higher that matched and nothing that was kept back."""
-    rule = BorrowerRule(("cpr",), "PRIV", (), 24, (), "none", Place("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
+    rule = BorrowerRule(("cpr",), "PRIV", (), 24, (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
     former = policy("former", 10, alternative(10, upstream=("wayf", "nemid"), role="affiliate@au.dk"), borrower=rule)
     login = replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)}))
     login = replace(login, **changes)  # type: ignore[arg-type]
@@ -345,7 +347,7 @@ def test_a_proof_holds_in_its_domains_and_until_their_day(
     domain: str | None, until: date | None, effect: Effect
 ) -> None:
     """A proved domain is exact, listed by the policy's own proof, and not past its day."""
-    proof = Proof("kaldemail", (MailDomain("auh.rm.dk", until),), timedelta(minutes=30), timedelta(days=365))
+    proof = ProofRule("kaldemail", (MailDomain("auh.rm.dk", until),), timedelta(minutes=30), timedelta(days=365))
     proved = replace(STUDENTS, match=(alternative(10, upstream="wayf", kaldemail_domain="auh.rm.dk"),), proofs=(proof,))
     attributes = Attributes({"kaldemail_domain": (domain,)} if domain else {})
     assert decide(replace(LOGIN, attributes=attributes), LOANS, proved).effect is effect

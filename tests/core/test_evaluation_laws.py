@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.evaluation import evaluate
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 from broker.core.policy import (
     Alternative,
     Condition,
     Decision,
     Effect,
-    Login,
+    LoginFacts,
     Policy,
     PolicySet,
     Release,
@@ -24,7 +24,7 @@ from broker.core.policy import (
 )
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-PLACE = Place("p.yaml", 1)
+PLACE = PolicyLine("p.yaml", 1)
 WORDS = Text("words", "ord")
 CATEGORY = "https://category.example/library"
 LOANS = Service("my-loans", "x", WORDS, ("wayf",), Controller(WORDS), categories=(CATEGORY,), encrypts=True)
@@ -36,7 +36,7 @@ def policy(at: int, match: list[Alternative], entry: Release) -> Policy:
     return Policy(f"a{at}.yaml", f"a{at}", at, WORDS, "o", day, tuple(match), (), Requirement(), None, (entry,))
 
 
-def decide(login: Login, service: Service, *policies: Policy) -> Decision:
+def decide(login: LoginFacts, service: Service, *policies: Policy) -> Decision:
     """Decide by these policies alone."""
     return evaluate(PolicySet(policies, "d"), login, service, NOW)
 
@@ -69,7 +69,7 @@ POLICIES = st.lists(st.tuples(st.lists(ALTERNATIVE, min_size=1, max_size=3), REL
     lambda drawn: [policy(at, match, entry) for at, (match, entry) in enumerate(drawn)]
 )
 LOGINS = st.builds(
-    Login,
+    LoginFacts,
     upstream=st.sampled_from(["wayf", "nemid", "other"]),
     attributes=st.dictionaries(NAME, st.lists(WORD, min_size=1, max_size=3, unique=True).map(tuple)).map(Attributes),
     assurance=st.sampled_from([None, *Assurance]),
@@ -81,7 +81,7 @@ LOGINS = st.builds(
 
 
 @given(POLICIES, LOGINS)
-def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: Login) -> None:
+def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: LoginFacts) -> None:
     """Released is a part of the attributes and of the entry; each attribute of the person has exactly one fate."""
     decision = decide(login, LOANS, *policies)
     for listed, values in decision.released:
@@ -96,7 +96,7 @@ def test_what_leaves_was_sent_and_listed(policies: list[Policy], login: Login) -
 
 
 @given(POLICIES, LOGINS, NAME, PATTERN)
-def test_one_condition_more_never_widens(policies: list[Policy], login: Login, name: str, value: str) -> None:
+def test_one_condition_more_never_widens(policies: list[Policy], login: LoginFacts, name: str, value: str) -> None:
     """Who matches after a conjunct was added matched before."""
     extra = Condition(name, (value,), PLACE)
     narrowed = [
@@ -109,13 +109,13 @@ def test_one_condition_more_never_widens(policies: list[Policy], login: Login, n
 
 
 @given(POLICIES.flatmap(lambda drawn: st.tuples(st.just(drawn), st.permutations(drawn))), LOGINS)
-def test_the_order_of_files_is_irrelevant(drawn: tuple[list[Policy], list[Policy]], login: Login) -> None:
+def test_the_order_of_files_is_irrelevant(drawn: tuple[list[Policy], list[Policy]], login: LoginFacts) -> None:
     """Precedence alone decides."""
     assert decide(login, LOANS, *drawn[0]) == decide(login, LOANS, *drawn[1])
 
 
 @given(POLICIES, LOGINS)
-def test_the_index_leaves_no_match_out(policies: list[Policy], login: Login) -> None:
+def test_the_index_leaves_no_match_out(policies: list[Policy], login: LoginFacts) -> None:
     """Asking every file alone finds the same affiliation as the index over all of them."""
     login = replace(login, intent=None)
     alone = [each for each in policies if decide(login, LOANS, each).affiliation]
@@ -124,7 +124,7 @@ def test_the_index_leaves_no_match_out(policies: list[Policy], login: Login) -> 
 
 
 @given(POLICIES, LOGINS)
-def test_a_service_no_file_names_gets_nothing(policies: list[Policy], login: Login) -> None:
+def test_a_service_no_file_names_gets_nothing(policies: list[Policy], login: LoginFacts) -> None:
     """Whatever the files say of others."""
     decision = decide(login, replace(LOANS, name="unheard-of", categories=()), *policies)
     assert (decision.effect, decision.released) == (Effect.DENY, ())

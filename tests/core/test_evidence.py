@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from broker.core.evidence import Asserted, Link, against, noted
+from broker.core.evidence import Asserted, PersonLink, against, noted
 from broker.core.records import dump, load
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-BARE = Link("p", None, None, NOW)
-OF_CPR = Link("p", "7", "cpr", NOW)
+BARE = PersonLink("p", None, None, NOW)
+OF_CPR = PersonLink("p", "7", "cpr", NOW)
 UUID, OTHER = Asserted(uuid="u1", sure=True), Asserted(uuid="u2", sure=True)
 WEAK = replace(UUID, sure=False)
 
@@ -29,7 +29,7 @@ WEAK = replace(UUID, sure=False)
     ],
 )
 def test_another_cpr_uuid_speaks_against_a_link(
-    link: Link, known: str | None, asserted: Asserted | None, *, speaks: bool
+    link: PersonLink, known: str | None, asserted: Asserted | None, *, speaks: bool
 ) -> None:
     """However weakly it was asserted, and whatever number came with it; none says nothing."""
     assert against(replace(link, uuid=known), asserted) == speaks
@@ -46,7 +46,7 @@ def test_another_cpr_uuid_speaks_against_a_link(
         (replace(OF_CPR, uuid="u1"), None, "u1"),
     ],
 )
-def test_a_link_learns_a_cpr_uuid(link: Link, asserted: Asserted | None, learned: str | None) -> None:
+def test_a_link_learns_a_cpr_uuid(link: PersonLink, asserted: Asserted | None, learned: str | None) -> None:
     """One that leads to a CPR's borrower only of who may be found by it."""
     assert noted(link, asserted).uuid == learned
 
@@ -61,4 +61,4 @@ def test_a_link_of_before_there_were_cpr_uuids_in_links_still_reads() -> None:
     """A record without the field is a link that has learned none yet."""
     old = dump(OF_CPR).replace(b',"uuid":null', b"")
     assert b"uuid" not in old
-    assert load(Link, old) == OF_CPR
+    assert load(PersonLink, old) == OF_CPR

@@ -78,7 +78,7 @@ def test_a_chosen_pin_is_four_digits_that_nobody_guesses_first(pin: str, why: st
 )  # fmt: skip
 def test_a_number_is_read_as_people_type_it(typed: str, digits: str | None) -> None:
     """A CPR number or a borrower number in digits of ours, whatever a paste brought along, and nothing else."""
-    assert pins.whose(typed) == digits
+    assert pins.identifier_of(typed) == digits
     assert pins.is_cpr(digits or "") is (digits is not None and len(digits) == 10)
 
 

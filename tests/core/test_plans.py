@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrower import Borrower, Case, Change, Create, Gone, Nothing, Outcome, Plan, Wish, WishedField
+from broker.core.borrower import (
+    Borrower,
+    Case,
+    Change,
+    Create,
+    EnrolmentOutcome,
+    Gone,
+    Nothing,
+    Plan,
+    Wish,
+    WishedField,
+)
 from broker.core.plans import offered, outcome, plan
 
 TODAY = date(2026, 11, 25)
@@ -25,20 +36,26 @@ LOWERING = Wish(None, "private", "PRIV", (), FAR, (NAME,), None, lowers=("STUD",
 @pytest.mark.parametrize(
     ("found", "wish", "planned", "offer", "result"),
     [
-        (THERE, WISH, Change("7", (), "STUD", FAR), "PRIV", Outcome.UPGRADED),
-        (THERE, replace(WISH, upgrade=False), Nothing("7"), None, Outcome.UNCHANGED),
-        (RENAMED, replace(WISH, upgrade=False), Change("7", (("surname", "Prøvesen"),)), None, Outcome.UPGRADED),
+        (THERE, WISH, Change("7", (), "STUD", FAR), "PRIV", EnrolmentOutcome.UPGRADED),
+        (THERE, replace(WISH, upgrade=False), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
+        (
+            RENAMED,
+            replace(WISH, upgrade=False),
+            Change("7", (("surname", "Prøvesen"),)),
+            None,
+            EnrolmentOutcome.UPGRADED,
+        ),
         (replace(THERE, category="STUD"), replace(WISH, upgrade=False), Change("7", (), None, FAR), None, None),
-        (replace(THERE, category="STUD"), LOWERING, Change("7", (), "PRIV", FAR), None, Outcome.LOWERED),
-        (replace(THERE, category="HOSP", expires=SOON), LOWERING, Nothing("7"), None, Outcome.UNCHANGED),
-        (replace(THERE, category="STUD"), replace(LOWERING, lowers=()), Nothing("7"), None, Outcome.UNCHANGED),
+        (replace(THERE, category="STUD"), LOWERING, Change("7", (), "PRIV", FAR), None, EnrolmentOutcome.LOWERED),
+        (replace(THERE, category="HOSP", expires=SOON), LOWERING, Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
+        (replace(THERE, category="STUD"), replace(LOWERING, lowers=()), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
         (None, LOWERING, Gone(), None, None),
         (None, replace(WISH, creates=False), Gone(), None, None),
         (None, replace(WISH, upgrade=False), Create(replace(WISH, upgrade=False)), None, None),
     ],
 )
 def test_a_category_moves_as_asked_and_allowed(
-    found: Borrower | None, wish: Wish, planned: Plan, offer: str | None, result: Outcome | None
+    found: Borrower | None, wish: Wish, planned: Plan, offer: str | None, result: EnrolmentOutcome | None
 ) -> None:
     """An upgrade is offered and can be declined (R40), and only what the policy lists is lowered (R47).
 

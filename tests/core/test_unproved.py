@@ -6,32 +6,32 @@ import pytest
 
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Text
-from broker.core.places import Place
-from broker.core.policy import Alternative, Condition, Login, MailDomain, Policy, PolicySet, Proof, Requirement
-from broker.core.unproved import allowed, unproved
+from broker.core.places import PolicyLine
+from broker.core.policy import Alternative, Condition, LoginFacts, MailDomain, Policy, PolicySet, ProofRule, Requirement
+from broker.core.unproved import missing_proof, provable_domains
 
 TODAY = date(2026, 11, 25)
-PLACE = Place("p.yaml", 1)
+PLACE = PolicyLine("p.yaml", 1)
 WORDS = Text("words", "ord")
 OLD = TODAY - timedelta(days=1)
 
 
-def proof(name: str, *domains: MailDomain) -> Proof:
+def proof(name: str, *domains: MailDomain) -> ProofRule:
     """Give a proof in these domains."""
-    return Proof(name, domains, timedelta(minutes=30), timedelta(days=365))
+    return ProofRule(name, domains, timedelta(minutes=30), timedelta(days=365))
 
 
-def asked(login: Login, proofs: tuple[Proof, ...], *match: dict[str, tuple[str, ...]]) -> str | None:
+def asked(login: LoginFacts, proofs: tuple[ProofRule, ...], *match: dict[str, tuple[str, ...]]) -> str | None:
     """Ask what ``login`` lacks to match one of these alternatives."""
     alternatives = tuple(
         Alternative(tuple(Condition(name, values, PLACE) for name, values in each.items()), PLACE) for each in match
     )
     policy = Policy("p.yaml", "nurse", 1, WORDS, "o", TODAY, alternatives, proofs, Requirement(), None, ())
-    found = unproved(PolicySet((policy,), "d"), login, TODAY)
+    found = missing_proof(PolicySet((policy,), "d"), login, TODAY)
     return found.name if found else None
 
 
-LOGIN = Login("nemid", Attributes(), Assurance.SUBSTANTIAL, intent="nurse")
+LOGIN = LoginFacts("nemid", Attributes(), Assurance.SUBSTANTIAL, intent="nurse")
 MAIL = proof("mail", MailDomain("a.example"), MailDomain("b.example", OLD))
 CARD = proof("card", MailDomain("c.example", TODAY))
 BY_MAIL = {"upstream": ("nemid",), "mail_domain": ("a.example", "b.example")}
@@ -59,7 +59,7 @@ def test_what_is_lacking(match: list[dict[str, tuple[str, ...]]], lacks: str | N
 
 def test_a_domain_is_good_through_its_day() -> None:
     """And no longer."""
-    assert allowed(MAIL, TODAY) == ("a.example",)
-    assert allowed(MAIL, OLD) == ("a.example", "b.example")
-    assert allowed(CARD, TODAY) == ("c.example",)
-    assert allowed(CARD, TODAY + timedelta(days=1)) == ()
+    assert provable_domains(MAIL, TODAY) == ("a.example",)
+    assert provable_domains(MAIL, OLD) == ("a.example", "b.example")
+    assert provable_domains(CARD, TODAY) == ("c.example",)
+    assert provable_domains(CARD, TODAY + timedelta(days=1)) == ()

@@ -3,14 +3,14 @@
 from flask import Flask, Response, redirect, request
 
 from broker.demo.browsing import Browser
-from broker.demo.loopback import served
+from broker.demo.loopback import serve_on_loopback
 
 
 def test_a_redirect_carries_no_cookie_to_another_host() -> None:
     """Each host gets its own cookies only, also where one sends the browser on to the other."""
     there, here = Flask("there"), Flask("here")
     there.add_url_rule("/", view_func=lambda: dict(request.cookies))
-    with served(there) as target:
+    with serve_on_loopback(there) as target:
         onward = redirect(target.replace("127.0.0.1", "there.localhost"))
 
         @here.get("/")
@@ -19,7 +19,7 @@ def test_a_redirect_carries_no_cookie_to_another_host() -> None:
             answer.set_cookie("own", "1")
             return answer
 
-        with served(here) as origin:
+        with serve_on_loopback(here) as origin:
             browser = Browser()
             for _ in range(2):
                 assert browser.get(origin.replace("127.0.0.1", "here.localhost")).json() == {}

@@ -17,7 +17,7 @@ from broker.demo.places import PLACES
 from broker.demo.running import lent, seeds
 from broker.demo.setting import SERVICES
 
-PEER = library.Peer("https://broker.example/idp", "https://broker.example/sso", ())
+PEER = library.BrokerAsIdp("https://broker.example/idp", "https://broker.example/sso", ())
 ISSUED = "{urn:oasis:names:tc:SAML:2.0:protocol}"
 
 

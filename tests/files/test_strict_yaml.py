@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from broker.core.errors import ConfigurationFaults
 from broker.files.shapes import line, plain
-from broker.files.strict_yaml import LARGEST, Scalar, Table, read
+from broker.files.strict_yaml import LARGEST, YamlMapping, YamlScalar, read
 
 
 def faults(octets: bytes) -> list[str]:
@@ -90,7 +90,7 @@ def test_all_refusals_come_at_once() -> None:
 
 def test_a_file_of_just_256_kb_is_read() -> None:
     """The limit is not one octet lower than it says."""
-    assert isinstance(read(b"a: " + b"x" * (LARGEST - 3), "f.yaml"), Table)
+    assert isinstance(read(b"a: " + b"x" * (LARGEST - 3), "f.yaml"), YamlMapping)
 
 
 @pytest.mark.parametrize("written", [b"0101901234: 1\n0101901234: 2\n", b"a: 1\n010190-1234: 1\n010190-1234: 2\n"])
@@ -123,6 +123,6 @@ def test_any_octets_are_read_or_refused(octets: bytes) -> None:
 def test_what_is_quoted_comes_back(pairs: dict[str, str]) -> None:
     """A quoted scalar is read as it was written."""
     written = "".join(f"{key}: '{value}'\n" for key, value in pairs.items())
-    node = read(written.encode(), "f.yaml") if pairs else Table((), 1)
+    node = read(written.encode(), "f.yaml") if pairs else YamlMapping((), 1)
     assert plain(node) == pairs
-    assert all(isinstance(each.node, Scalar) for each in node.entries) if isinstance(node, Table) else False
+    assert all(isinstance(each.node, YamlScalar) for each in node.entries) if isinstance(node, YamlMapping) else False

@@ -16,11 +16,11 @@ from broker.core.borrower import Borrower, Change, Enrolment, Wish, WishedField
 from broker.core.errors import MailUnavailable
 from broker.core.letters import Letters
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.borrowers.cases import Cases
-from broker.flows.borrowers.enrolment_records import LEASE, Ledger
+from broker.flows.borrowers.cases import StaffCases
+from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments, Mode
-from broker.flows.borrowers.world import Tools
-from broker.flows.identity.links import Links
+from broker.flows.borrowers.world import EnrolmentPorts
+from broker.flows.identity.links import PersonLinks
 
 CPR = "0101990000"
 T = TypeVar("T")
@@ -200,11 +200,11 @@ class World:
         self.store = HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
         pseudonyms = Pseudonyms("i1", b"k" * 32)
-        self.links = Links(self.store, pseudonyms, clock)
-        self.ledger = Ledger(self.store, clock)
+        self.links = PersonLinks(self.store, pseudonyms, clock)
+        self.ledger = EnrolmentRecords(self.store, clock)
         letters = Letters("AU Library", "https://login.example/pin", "the desk")
-        self.tools = Tools(self.library, self.post, pseudonyms, letters, self.links, self.ledger, clock)
-        self.cases = Cases(self.ledger, self.links)
+        self.tools = EnrolmentPorts(self.library, self.post, pseudonyms, letters, self.links, self.ledger, clock)
+        self.cases = StaffCases(self.ledger, self.links)
         self.live = self.enrolments("live")
 
     def enrolments(self, mode: Mode) -> Enrolments:

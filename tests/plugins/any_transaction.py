@@ -10,7 +10,7 @@ from broker.core.consent import Question, receipt
 from broker.core.course import Terms
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import AUTHN_FAILED
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 from broker.core.policy import Decision, Effect, Policy, Reason, Release, ReleasedAttribute, Requirement
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.release import disclose
@@ -18,7 +18,7 @@ from broker.core.steps import ProveMailbox
 from broker.core.transaction import Account, Authentication, AuthnRequest, Errand, Person, Transaction, UpstreamRefusal
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-WORDS, PLACE = Text("words", "ord"), Place("student.yaml", 1)
+WORDS, PLACE = Text("words", "ord"), PolicyLine("student.yaml", 1)
 PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
 SERVICE = Service("my-loans", "https://loans.example", WORDS, ("wayf",), Controller(WORDS), encrypts=True)
 LOGIN = Authentication(

@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import bindings, signature
 from broker.app.app import create_app
-from broker.demo.nemlogin import Choice, NemLogin, Peer, read
+from broker.demo.nemlogin import BrokerAsSp, NemLogin, PersonaChoice, read
 from broker.demo.personas import Persona, persona
 from broker.demo.setting import EID
 from broker.files.settings.config import load
@@ -36,14 +36,14 @@ def switched(house: House, more: Mapping[str, str] | None = None) -> House:
     return replace(house, app=create_app(load(house.setting.config, environ)))
 
 
-def peer(house: House) -> Peer:
+def peer(house: House) -> BrokerAsSp:
     """Give the broker as NemLog-in knows it."""
     ring, base = house.parts.keys.sp, house.setting.ports.origin("broker")
     keys = tuple(signature.VerifyKey.of(each) for each in ring.signing_certificates)
-    return Peer(f"{base}/saml/sp/nemid/acs", keys, ring.encryption_certificate)
+    return BrokerAsSp(f"{base}/saml/sp/nemid/acs", keys, ring.encryption_certificate)
 
 
-def answer(house: House, url: str, choice: Choice | None) -> tuple[str, dict[str, str]]:
+def answer(house: House, url: str, choice: PersonaChoice | None) -> tuple[str, dict[str, str]]:
     """Let NemLog-in answer the AuthnRequest in ``url``; give ACS and fields."""
     known = peer(house)
     asked = read(urlsplit(url).query, known)
@@ -57,7 +57,7 @@ def log_in(
     """Go from the service through NemLog-in to whatever page comes after; give the browser and the page."""
     person = house.person()
     url = person.choose(person.ask(service), "nemid")
-    chosen = Choice(persona(who) if isinstance(who, str) else who, level, role)
+    chosen = PersonaChoice(persona(who) if isinstance(who, str) else who, level, role)
     arrived = person.deliver(*answer(house, url, chosen))
     assert arrived.status_code == 303, mark(arrived)
     return person, person.get(arrived.location)

@@ -16,18 +16,18 @@ from lxml import html
 from werkzeug.test import Cookie, TestResponse
 
 from broker.adapters.saml.gate import bindings, encryption, signature
-from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.pages.desk import WebPorts
 from broker.app import parts as parts_of
 from broker.app.app import create_app
 from broker.demo import hub, koha, library
-from broker.demo.loopback import served
+from broker.demo.loopback import serve_on_loopback
 from broker.demo.mailbox import Mailbox
 from broker.demo.personas import persona
 from broker.demo.running import seeds
 from broker.demo.setting import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
 from broker.files.settings.config import load
 from broker.flows.borrowers import worker_loop as rounds
-from broker.flows.login.flow import Broker
+from broker.flows.login.flow import LoginFlow
 from tests.plugins.ports import free_port
 
 
@@ -59,13 +59,13 @@ class House:
         return found
 
     @property
-    def desk(self) -> Desk:
+    def desk(self) -> WebPorts:
         """Give what the broker's endpoints reach."""
-        found: Desk = self.app.view_functions["login.show"].__self__.desk  # type: ignore[union-attr]
+        found: WebPorts = self.app.view_functions["login.show"].__self__.desk  # type: ignore[union-attr]
         return found
 
     @property
-    def broker(self) -> Broker:
+    def broker(self) -> LoginFlow:
         """Give the flow behind the pages."""
         return self.desk.broker
 
@@ -74,11 +74,11 @@ class House:
         return Person(self, self.app.test_client())
 
     @property
-    def peer(self) -> library.Peer:
+    def peer(self) -> library.BrokerAsIdp:
         """Give the broker as a service knows it."""
         base = self.setting.ports.origin("broker")
         keys = tuple(signature.VerifyKey.of(each) for each in self.parts.keys.idp.signing_certificates)
-        return library.Peer(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys, f"{base}/saml/idp/slo")
+        return library.BrokerAsIdp(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys, f"{base}/saml/idp/slo")
 
     def site(self, service: str) -> library.Site:
         """Give one of the library's services."""
@@ -262,7 +262,7 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
     system = koha.create_app(seeds(), clients={"broker": koha.Client(CLIENT_SECRET)})
     mailbox = Mailbox(smtp, page)
     mailbox.start()
-    with served(system) as url:
+    with serve_on_loopback(system) as url:
         environ = {
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
@@ -275,7 +275,7 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
         ending = threading.Event()
         steps = (found.parts.enrolments.step, found.parts.pin_letters.step)
         turns = (steps, found.parts.wake, ending.is_set, 0.05, _raise)
-        loop = threading.Thread(target=rounds.run, args=turns, daemon=True)
+        loop = threading.Thread(target=rounds.run_worker_loop, args=turns, daemon=True)
         loop.start()
         yield found
         ending.set()

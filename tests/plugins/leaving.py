@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 from broker.adapters.saml.gate import bindings, gate, signature
 from broker.adapters.saml.gate.names import LOGOUT_REQUEST, RESPONSE
 from broker.demo import leaving
-from broker.demo.leaving import Known, Message
+from broker.demo.leaving import KnownSession, LogoutMessage
 from broker.demo.setting import HUB
 from tests.plugins.house import House, Person, mark
 
@@ -22,9 +22,9 @@ class Leaver:
 
     house: House
     person: Person
-    hub: list[Known] = field(default_factory=list)
+    hub: list[KnownSession] = field(default_factory=list)
 
-    def log_in(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> Known:
+    def log_in(self, name: str = "asta", service: str = "my-loans", way: str = "wayf") -> KnownSession:
         """Log in at a service and give the session as it knows it."""
         page = self.page(name, service, way)
         return self.landed(self.person.agree(page) if mark(page)[0] == "ask" else page)
@@ -35,27 +35,27 @@ class Leaver:
         url = asked.location if asked.status_code == 302 else self.person.choose(asked, way)
         acs, fields = self.house.answer(url, name)
         response = gate.parse(bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
-        self.hub.append(leaving.known(next(response.iter("{*}Assertion"))))
+        self.hub.append(leaving.session_cookie(next(response.iter("{*}Assertion"))))
         return self.person.get(self.person.deliver(acs, fields).location)
 
-    def landed(self, page: TestResponse) -> Known:
+    def landed(self, page: TestResponse) -> KnownSession:
         """Read the session off a page that carries an assertion."""
         known = self.house.landing(page).session
         assert known is not None
         return known
 
-    def request(self, service: str, session: Known, key: signature.SigningKey | None = None) -> str:
+    def request(self, service: str, session: KnownSession, key: signature.SigningKey | None = None) -> str:
         """Give the address by which a service sends its signed LogoutRequest."""
         slo = self.house.peer.slo
         written = leaving.request(self.house.site(service).entity_id, slo, session)
         return bindings.redirect_url(slo, "SAMLRequest", written, "its state", key or self.key)
 
-    def hub_request(self, session: Known, upstream: str = "wayf") -> str:
+    def hub_request(self, session: KnownSession, upstream: str = "wayf") -> str:
         """Give the address by which the hub sends its signed LogoutRequest."""
         slo = f"{self.person.base}/saml/sp/{upstream}/slo"
         return bindings.redirect_url(slo, "SAMLRequest", leaving.request(HUB, slo, session), None, self.house.hub_key())
 
-    def ask(self, service: str, session: Known) -> TestResponse:
+    def ask(self, service: str, session: KnownSession) -> TestResponse:
         """Begin a logout at a service, and follow as long as the broker leads to itself."""
         return self.follow(self.get(self.request(service, session)))
 
@@ -100,11 +100,11 @@ class Leaver:
         """Say whether an address is the hub's."""
         return (urlsplit(url).hostname or "").startswith("hub")
 
-    def read(self, response: TestResponse | str) -> Message:
+    def read(self, response: TestResponse | str) -> LogoutMessage:
         """Verify and read the message of the broker that an address, or a redirect to it, carries."""
         url = response if isinstance(response, str) else response.location
         query = urlsplit(url).query
-        kind: bindings.Message = "SAMLRequest" if "SAMLRequest" in parse_qs(query) else "SAMLResponse"
+        kind: bindings.MessageField = "SAMLRequest" if "SAMLRequest" in parse_qs(query) else "SAMLResponse"
         ours = [signature.VerifyKey.of(each) for each in self.house.parts.keys.sp.signing_certificates]
         return leaving.read(query, kind, ours if self.to_hub(url) else self.house.peer.keys)
 

@@ -15,10 +15,10 @@ from broker.core.letters import Letters
 from broker.core.ports import LibrarySystem, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.demo.koha import Simulation, create_app
-from broker.demo.loopback import served
+from broker.demo.loopback import serve_on_loopback
 from broker.demo.mailbox import Mailbox
-from broker.flows.proofs.pin_check import Guesses
-from broker.flows.proofs.pin_letters import PinLetters
+from broker.flows.proofs.pin_check import PinCheck
+from broker.flows.proofs.pin_letters import PinRenewal
 from tests.plugins.ports import free_port
 
 CPR, NUMBER, PIN = "0101800000", "1", "4071"  # of Åse, with mail
@@ -46,14 +46,14 @@ class Bench:
         """Give the time it is."""
         return datetime.now(UTC) + self.ahead
 
-    def guesses(self, store: Store | None = None, library: LibrarySystem | None = None) -> Guesses:
+    def guesses(self, store: Store | None = None, library: LibrarySystem | None = None) -> PinCheck:
         """Give the guesses of one worker."""
-        return Guesses(store or self.store, PSEUDONYMS, library or self.library, self.now)
+        return PinCheck(store or self.store, PSEUDONYMS, library or self.library, self.now)
 
-    def letters(self, store: Store | None = None) -> PinLetters:
+    def letters(self, store: Store | None = None) -> PinRenewal:
         """Give the letters of one worker."""
         written = Letters("the library", "https://login.library.example/pin", "the desk")
-        return PinLetters(store or self.store, PSEUDONYMS, self.library, self.smtp, written, self.now)
+        return PinRenewal(store or self.store, PSEUDONYMS, self.library, self.smtp, written, self.now)
 
     def checks(self) -> int:
         """Count the tries that reached the library system."""
@@ -86,7 +86,7 @@ def pin_bench(tmp_path: Path) -> Iterator[Bench]:
     mailbox = Mailbox(smtp, free_port())
     mailbox.start()
     settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
-    with served(app) as url:
+    with serve_on_loopback(app) as url:
         library = KohaSettings.read({**settings, "url": url}).open()
         sender = Smtp(f"smtp://127.0.0.1:{smtp}", "library@library.example")
         yield Bench(open_store("sqlite:broker.db", tmp_path), koha, library, sender, mailbox)

@@ -15,8 +15,8 @@ from broker.core.errors import BrokerError
 from broker.core.letters import Letters
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.transaction import LIFETIME, AuthnRequest, Transaction
-from broker.demo.mailbox import Mail, Mailbox
-from broker.flows.proofs.mailbox_proof import Proving
+from broker.demo.mailbox import Mailbox, ReceivedMail
+from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held, Transactions
 from tests.plugins.ports import free_port
 
@@ -48,11 +48,11 @@ class Bench:
     desk: Desk = field(default_factory=Desk)
     pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms("k1", b"k" * 32))
 
-    def proving(self) -> Proving:
+    def proving(self) -> MailboxProof:
         """Give the proofs as one more worker has them, with a store of its own on the same file."""
         smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=5)
         letters = Letters("AU Library", "https://login.example/pin", "the desk")
-        return Proving(SqliteStore(self.path), self.pseudonyms, smtp, letters, self.desk)
+        return MailboxProof(SqliteStore(self.path), self.pseudonyms, smtp, letters, self.desk)
 
     @property
     def transactions(self) -> Transactions:
@@ -111,7 +111,7 @@ class Bench:
         return self.transactions.read(held.transaction.id, self.now).transaction
 
 
-def secrets_in(mail: Mail) -> tuple[str, str]:
+def secrets_in(mail: ReceivedMail) -> tuple[str, str]:
     """Give the code and the link's secret of a mail."""
     return re.findall(r": ([0-9]{6})\n", mail.text)[0], re.findall(r"/([0-9a-f]{32})\s", mail.text)[0]
 

@@ -15,7 +15,7 @@ from broker.adapters.saml.gate import bindings, encryption, gate, signature
 from broker.adapters.saml.gate.names import PREFIXES, RESPONSE
 from broker.adapters.saml.keys import keys
 from broker.adapters.saml.metadata import metadata
-from broker.core.attributes import AttributeMap, Row, WireAttribute
+from broker.core.attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text, Upstream
 from broker.core.ports import PostForm, Received
 from broker.core.release import Disclosure, Item
@@ -323,10 +323,10 @@ def _services() -> dict[str, Service]:
 OUTGOING = AttributeMap(
     "library",
     (
-        Row("urn:oid:0.9.2342.19200300.100.1.1", "borrower_number", friendly="uid"),
-        Row("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr", prefix="urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"),
-        Row(CN, "cn", friendly="cn"),
-        Row("mail", "mail"),
+        MapRow("urn:oid:0.9.2342.19200300.100.1.1", "borrower_number", friendly="uid"),
+        MapRow("urn:oid:1.3.6.1.4.1.25178.1.2.15", "cpr", prefix="urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"),
+        MapRow(CN, "cn", friendly="cn"),
+        MapRow("mail", "mail"),
     ),
     outgoing=True,
 )

@@ -2,14 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-from broker.adapters.trail.journal import Journal
+from broker.adapters.trail.journal import TrailFiles
 
 KEY = b"a" * 32
 NOW = datetime(2026, 10, 30, 12, tzinfo=UTC)
 OCTOBER, NOVEMBER = "audit-2026-10.jsonl", "audit-2026-11.jsonl"
 
 
-def fill(journal: Journal) -> Journal:
+def fill(journal: TrailFiles) -> TrailFiles:
     """Write seven lines of October and seven of November."""
     for day in range(12):
         at = NOW.replace(day=26) + timedelta(days=day)

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
 
-from broker.demo.mailbox import Mail
+from broker.demo.mailbox import ReceivedMail
 from broker.demo.running import Running
 
 LOOKS: Final[Sequence[tuple[Literal["light", "dark"], int]]] = [
@@ -212,5 +212,5 @@ def visitor(
     return Visitor(window.new_page(), demo, keys, scripts, looking)
 
 
-def _texts(mails: tuple[Mail, ...], address: str) -> list[str]:
+def _texts(mails: tuple[ReceivedMail, ...], address: str) -> list[str]:
     return [each.text for each in mails if address in each.recipients]

@@ -10,11 +10,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import bindings
-from broker.core.evidence import Link
+from broker.core.evidence import PersonLink
 from broker.core.records import load
 from broker.demo import hub
 from broker.demo.library import Landing
-from broker.demo.nemlogin import Choice
+from broker.demo.nemlogin import PersonaChoice
 from broker.demo.personas import Persona, persona
 from broker.demo.setting import EID, HUB
 from tests.plugins.asking import ask, contexts, listing
@@ -59,7 +59,7 @@ def changed(name: str, **attributes: str | None) -> Persona:
 def people(house: House) -> set[str]:
     """Give the person ids that links lead to."""
     store = house.parts.store
-    return {load(Link, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
+    return {load(PersonLink, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
 
 
 def cpr_changed(house: House) -> list[object]:
@@ -116,7 +116,7 @@ def test_the_refusals_have_texts_of_their_own(old_house: House, language: str) -
     """Both languages say what to do."""
     person = switched(old_house).person()
     url = person.choose(person.ask(), "nemid")
-    arrived = person.deliver(*answer(person.house, url, Choice(persona("eva"), "Low")))
+    arrived = person.deliver(*answer(person.house, url, PersonaChoice(persona("eva"), "Low")))
     path = person.path(arrived.location)
     headers = {"Accept-Language": language}
     page = person.client.get(path, base_url=person.base, headers=headers, follow_redirects=True)
@@ -140,7 +140,7 @@ def test_a_services_demand_is_held_against_the_level(old_house: House, level: st
     person = nemlogin.person()
     high = "https://data.gov.dk/concept/core/nsis/loa/High"
     away = ask(person, contexts(high), listing(EID), service="my-loans")
-    page = person.get(person.deliver(*answer(nemlogin, away.location, Choice(persona("eva"), level))).location)
+    page = person.get(person.deliver(*answer(nemlogin, away.location, PersonaChoice(persona("eva"), level))).location)
     landing = nemlogin.landing(person.agree(page) if status == "Success" else page)
     assert (landing.status, landing.authn_context) == (status, high if status == "Success" else None)
 
@@ -211,6 +211,6 @@ def test_a_clock_five_minutes_off_is_borne(old_house: House, seconds: int, reaso
     person = nemlogin.person()
     url = person.choose(person.ask(), "nemid")
     there = replace(nemlogin, clock=replace(old_house.clock, ahead=timedelta(seconds=seconds)))
-    arrived = person.deliver(*answer(there, url, Choice(persona("eva"))))
+    arrived = person.deliver(*answer(there, url, PersonaChoice(persona("eva"))))
     page = person.get(arrived.location) if arrived.status_code == 303 else arrived
     assert mark(page)[0] == reason

@@ -7,7 +7,7 @@ from email.utils import parseaddr
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.mailbox import Mail
+from broker.demo.mailbox import ReceivedMail
 from broker.demo.personas import PERSONAS, persona
 from tests.plugins.house import House, form, mark
 
@@ -118,7 +118,7 @@ def test_the_pin_is_mailed_to_a_new_borrower_and_works(house: House) -> None:
     assert "140304-4004" not in mail.text
 
 
-def _mail(house: House) -> Mail:
+def _mail(house: House) -> ReceivedMail:
     for _ in range(100):
         if house.mailbox.mails():
             return house.mailbox.mails()[0]

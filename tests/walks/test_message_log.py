@@ -16,7 +16,7 @@ from broker.adapters.saml.gate.names import ASSERTION
 from broker.adapters.telling.message_log import make_pair, read
 from broker.cli import broker as command
 from broker.core.errors import ConfigurationFaults
-from broker.demo.nemlogin import Choice
+from broker.demo.nemlogin import PersonaChoice
 from broker.demo.personas import persona
 from tests.plugins.eid_house import DIRECT, answer, log_in, switched
 from tests.plugins.house import House, mark
@@ -80,7 +80,7 @@ def test_a_refused_response_is_kept_too(old_house: House, tmp_path: Path) -> Non
     house = kept(old_house, tmp_path)
     person = house.person()
     url = person.choose(person.ask(), "nemid")
-    acs, fields = answer(house, url, Choice(persona("eva")))
+    acs, fields = answer(house, url, PersonaChoice(persona("eva")))
     root = etree.fromstring(b64decode(fields["SAMLResponse"]))
     root.set("Destination", "https://elsewhere.example")
     sent = person.deliver(acs, {"SAMLResponse": b64encode(etree.tostring(root)).decode()})
@@ -109,7 +109,7 @@ def test_nobody_is_let_in_unkept(old_house: House, tmp_path: Path, required: boo
     house = kept(old_house, tmp_path, BROKER_MESSAGE_LOG__REQUIRED=str(required).lower())
     person = house.person()
     url = person.choose(person.ask(), "nemid")
-    response = answer(house, url, Choice(persona("eva")))
+    response = answer(house, url, PersonaChoice(persona("eva")))
     day = next((tmp_path / "log").iterdir())
     day.unlink()
     day.mkdir()

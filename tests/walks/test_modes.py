@@ -5,7 +5,7 @@ import base64
 import pytest
 from saml2 import saml, samlp
 
-from broker.core.borrower import State
+from broker.core.borrower import EnrolmentState
 from tests.plugins.house import House, Person, mark
 
 OBSERVE, FROZEN = {"BROKER_LIBRARY__MODE": "observe"}, {"BROKER_LIBRARY__MODE": "frozen"}
@@ -21,7 +21,7 @@ def test_observing_writes_nothing_and_tells_what_it_would(house: House) -> None:
     assert "uid" not in landing.attributes
     assert house.koha.patrons.rows() == before
     rows = list(house.parts.cases.rows())
-    assert [row["state"] for row in rows] == [State.OBSERVED.value]
+    assert [row["state"] for row in rows] == [EnrolmentState.OBSERVED.value]
     assert "1403044004" not in str(rows)
     assert not house.parts.cases.retry(str(rows[0]["id"]))
     assert house.mailbox.mails() == ()

@@ -20,7 +20,7 @@ _LARGEST_ANSWER = 2 * 1024 * 1024
 _PIECE = 65_536
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """What a library system answered."""
 
     status: int
@@ -65,7 +65,7 @@ class Exchange:
         *,
         headers: Mapping[str, str],
         body: bytes | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Give the answer; ``LibraryUnavailable`` where there is none by ``until``, or it is over 2 MB or coded.
 
         ``until`` is a moment of ``time.monotonic``. A redirect is an answer like another: following
@@ -82,7 +82,7 @@ class Exchange:
 
     def _exchange(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> HttpAnswer:
         with self._session().request(
             method,
             self._base + path,
@@ -97,7 +97,7 @@ class Exchange:
         ) as response:
             if response.headers.get("Content-Encoding", "identity") != "identity":
                 raise HTTPException("coded")
-            return Answer(response.status_code, _bounded(response))
+            return HttpAnswer(response.status_code, _bounded(response))
 
     def _session(self) -> requests.Session:
         if (

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from broker.adapters.libraries.exchange import Answer
+from broker.adapters.libraries.exchange import HttpAnswer
 from broker.core import cpr
 from broker.core.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -108,7 +108,7 @@ def number_of(patron: Mapping[str, Any], cpr_fields: Sequence[str], kind: str) -
     return next((each for each in numbers if cpr.birth_date(each) and each[0] not in "6789"), None)
 
 
-def patrons(answer: Answer, asked: str) -> list[Mapping[str, Any]]:
+def patrons(answer: HttpAnswer, asked: str) -> list[Mapping[str, Any]]:
     """Give the patron objects of a search; ``LibraryUnavailable`` where the answer is no list of them."""
     read = answer.json()
     if (
@@ -120,7 +120,7 @@ def patrons(answer: Answer, asked: str) -> list[Mapping[str, Any]]:
     return read
 
 
-def taken(answer: Answer) -> bool:
+def taken(answer: HttpAnswer) -> bool:
     """Say whether Koha refused a create because a unique value is someone's already (library_systems.md 1.2).
 
     The 409 for namesakes (newer Koha) names no ``conflict`` and is not meant: a namesake is another
@@ -134,7 +134,7 @@ def taken(answer: Answer) -> bool:
     return answer.status == 400 and str(read.get("error", "")).startswith(_TAKEN)
 
 
-def proves(answer: Answer, number: str) -> bool:
+def proves(answer: HttpAnswer, number: str) -> bool:
     """Say whether a password was found right, and for this very patron: its user name may be another's card number."""
     read = answer.json()
     if answer.status == 201 and isinstance(read, Mapping):
@@ -148,7 +148,7 @@ def proves(answer: Answer, number: str) -> bool:
     raise LibraryUnavailable(f"check_pin: {answer.status}")
 
 
-def unpermitted(answer: Answer) -> str:
+def unpermitted(answer: HttpAnswer) -> str:
     """Name the right that a 403 misses, as far as it is one of Koha's module names."""
     read = answer.json()
     rights = read.get("required_permissions") if isinstance(read, Mapping) else None
@@ -160,7 +160,7 @@ def unpermitted(answer: Answer) -> str:
     return ", ".join(names) or "unnamed"
 
 
-def refusal(answer: Answer, asked: str) -> LibraryRefused:
+def refusal(answer: HttpAnswer, asked: str) -> LibraryRefused:
     """Give the error for a refusal: the status and the fields at fault, never Koha's text, which may quote the CPR."""
     fields = sorted({name for name in _fields(answer.json()) if name in _NAMEABLE})
     return LibraryRefused(

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from broker.adapters.libraries import koha_answers as answers
-from broker.adapters.libraries.exchange import Answer, Exchange, moment
-from broker.adapters.libraries.tokens import Tokens
+from broker.adapters.libraries.exchange import Exchange, HttpAnswer, moment
+from broker.adapters.libraries.tokens import AccessTokens
 from broker.core.errors import LibraryUnavailable
 
 _NOT_NOW = frozenset({401, 408, 429})
@@ -24,7 +24,7 @@ class Calls:
         self, exchange: Exchange, client_id: str, client_secret: str, timeout: float
     ) -> None:
         self._exchange = exchange
-        self._tokens = Tokens(exchange, "/api/v1/oauth/token", client_id, client_secret)
+        self._tokens = AccessTokens(exchange, "/api/v1/oauth/token", client_id, client_secret)
         self._timeout = timeout
 
     def call(
@@ -36,7 +36,7 @@ class Calls:
         *,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Give the answer, a success or a refusal of what was ``asked``; ``LibraryUnavailable`` otherwise.
 
         A 5xx says nothing about whether it was done: the enrolment looks again, by mark and by CPR.
@@ -54,7 +54,7 @@ class Calls:
 
     def _send(
         self, method: str, path: str, until: float, headers: Mapping[str, str], body: bytes | None
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send with a token; once more with a new one where Koha refuses the first, which it does before any work."""
         sent = dict(headers) | ({} if body is None else {"Content-Type": "application/json"})
         token = self._tokens.current(until)

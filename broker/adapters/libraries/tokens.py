@@ -11,7 +11,7 @@ _MARGIN_S = 60.0
 _UNSTATED_S = 300.0
 
 
-class Tokens:
+class AccessTokens:
     """Fetches the bearer token of one client at one token endpoint."""
 
     def __init__(self, exchange: Exchange, path: str, client_id: str, client_secret: str) -> None:

@@ -18,7 +18,7 @@ _LAYOUT: Final = (
 )
 
 
-class Place(NamedTuple):
+class RedisKeys(NamedTuple):
     """The Redis keys of one record, all under one hash tag, and its name within the shard and the group."""
 
     record: str
@@ -29,7 +29,7 @@ class Place(NamedTuple):
     name: str
 
 
-def place(key: Key) -> Place:
+def place(key: Key) -> RedisKeys:
     """Give where ``key`` lies; braces and slashes in its parts are escaped, for they would move it to another tag."""
     shard, group, name = (
         tag(key.kind, crc32(key.group.encode()) % SHARDS),
@@ -37,7 +37,7 @@ def place(key: Key) -> Place:
         quote(key.name, ""),
     )
     member = f"{group}/{name}"
-    return Place(
+    return RedisKeys(
         f"{shard}:r:{member}",
         f"{shard}:g:{group}",
         f"{shard}:due",

@@ -17,7 +17,7 @@ _NONCE_BYTES: Final = 12
 _LONGEST_ID: Final = 255
 
 
-class Sealed(Store):
+class EncryptedStore(Store):
     """A store whose values are AES-256-GCM: schema octet, key id, nonce, ciphertext (design 4b, NIST SP 800-38D).
 
     ``kind/group/name`` is authenticated, so a record that is moved to another key does not open.

@@ -31,7 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from broker.core.errors import ConfigurationFaults, Fault, MessageLogUnavailable
-from broker.core.message import Message
+from broker.core.message import LoggedMessage
 
 KEPT_FOR: Final = timedelta(days=180)
 _SUFFIX: Final = ".sealed"
@@ -61,7 +61,7 @@ class MessageLog:
                 [Fault(str(folder), "is open to its group or others", f"chmod go= {folder}")]
             )
 
-    def write(self, message: Message, now: datetime) -> None:
+    def write(self, message: LoggedMessage, now: datetime) -> None:
         """Keep a message before anything else comes of it; MessageLogUnavailable where that fails and is required."""
         day = now.astimezone(UTC).date()
         record = json.dumps(

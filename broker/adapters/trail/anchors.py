@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.adapters.trail.lines import Head
+from broker.adapters.trail.lines import TrailHead
 from broker.core.errors import BrokerError
 from broker.core.ports import Kept, Key, Store
 
@@ -24,7 +24,7 @@ class Anchors:
     store: Store
     machine: str
 
-    def keep(self, head: Head, now: datetime) -> str | None:
+    def keep(self, head: TrailHead, now: datetime) -> str | None:
         """Remember the line that ``head`` names, if it is one of those, and say what is wrong.
 
         Nothing is written over: a chain that was cut and has gone on contradicts what is

@@ -16,7 +16,7 @@ from broker.adapters.trail.lines import (
     HEAD_SIZE,
     LONGEST,
     Facts,
-    Head,
+    TrailHead,
     head_octets,
     linked,
     read,
@@ -24,7 +24,7 @@ from broker.adapters.trail.lines import (
     written,
 )
 from broker.core.errors import AuditUnavailable
-from broker.core.events import Kind
+from broker.core.events import AuditEventKind
 from broker.files import durable_files as durable
 
 HEAD: Final = "audit.head"
@@ -38,13 +38,13 @@ _ACCEPTED_A_LINE: Final = 400
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Journal:
+class TrailFiles:
     """Appends to the chain in ``folder``; nothing is kept between two calls, so workers and threads need not meet."""
 
     folder: Path
     key: bytes
 
-    def append(self, at: datetime, facts: Facts, *, sync: bool) -> Head:
+    def append(self, at: datetime, facts: Facts, *, sync: bool) -> TrailHead:
         """Write one line and give it as the new head; ``sync`` waits until a power cut cannot undo it.
 
         ``AuditUnavailable`` where it cannot be written, with nothing of it left, or where the head
@@ -55,7 +55,7 @@ class Journal:
             with self.locked() as lock:
                 head = self._head(lock)
                 if head is None:
-                    head = self._named(lock, Head(0, GENESIS, f"{at:%Y-%m}", 0))
+                    head = self._named(lock, TrailHead(0, GENESIS, f"{at:%Y-%m}", 0))
                 return self._appended(lock, head, at, facts, sync=sync)
         except OSError as error:
             raise AuditUnavailable(f"audit trail: {error.strerror}") from None
@@ -103,7 +103,11 @@ class Journal:
             raise AuditUnavailable(
                 f"{months[1]} does not begin as a month does: see broker audit verify"
             )
-        facts = {"event": Kind.MONTH_DELETED, "month": month, "ended": following.facts["after"]}
+        facts = {
+            "event": AuditEventKind.MONTH_DELETED,
+            "month": month,
+            "ended": following.facts["after"],
+        }
         self.append(at, facts, sync=True)
         self.path(month).unlink()
         durable.synced(self.folder)
@@ -116,10 +120,10 @@ class Journal:
             )
             for begin in range(0, len(findings), _ACCEPTED_A_LINE):
                 these = list(findings[begin : begin + _ACCEPTED_A_LINE])
-                facts = {"event": Kind.ACCEPTED, "count": len(these), "findings": these}
+                facts = {"event": AuditEventKind.ACCEPTED, "count": len(these), "findings": these}
                 head = self._appended(lock, head, at, facts, sync=True)
 
-    def _last(self, at: datetime) -> Head:
+    def _last(self, at: datetime) -> TrailHead:
         """Give the head that the files alone bear out: after the last whole line of the last month that has one."""
         for month in reversed(self.months()):
             found, size = None, 0
@@ -128,10 +132,10 @@ class Journal:
                     read(octets.removesuffix(b"\n")) if octets.endswith(b"\n") else None,
                     size + len(octets),
                 )
-                found = Head(line.number, line.link, month, size) if line else found
+                found = TrailHead(line.number, line.link, month, size) if line else found
             if found:
                 return found
-        return Head(0, GENESIS, min(self.months(), default=f"{at:%Y-%m}"), 0)
+        return TrailHead(0, GENESIS, min(self.months(), default=f"{at:%Y-%m}"), 0)
 
     def faults(self) -> list[str]:
         """Say in sentences why nothing can be written; empty where it can."""
@@ -158,7 +162,7 @@ class Journal:
         files = (each for each in found if each.is_file() and each.stat().st_size)
         return sorted(each.stem.removeprefix("audit-") for each in files)
 
-    def _head(self, lock: int) -> Head | None:
+    def _head(self, lock: int) -> TrailHead | None:
         """Give the head; None where nothing was ever written."""
         octets = os.pread(lock, HEAD_SIZE, 0)
         head = read_head(self.key, octets) if octets else None
@@ -168,7 +172,9 @@ class Journal:
             )
         return head
 
-    def _appended(self, lock: int, head: Head, at: datetime, facts: Facts, *, sync: bool) -> Head:
+    def _appended(
+        self, lock: int, head: TrailHead, at: datetime, facts: Facts, *, sync: bool
+    ) -> TrailHead:
         head, notes = self._settled(head)
         # A clock set back writes into the month that is open: no month is opened twice.
         month = max(f"{at:%Y-%m}", head.month)
@@ -176,7 +182,7 @@ class Journal:
             head, more = self._settled(self._named(lock, head._replace(month=month, size=0)))
             notes += more
         if head.size == 0:
-            notes.insert(0, {"event": Kind.OPENED, "month": month, "after": head.link})
+            notes.insert(0, {"event": AuditEventKind.OPENED, "month": month, "after": head.link})
         octets, stamp = b"", {"at": at.isoformat(timespec="seconds")}
         size = head.size
         for each in (*notes, facts):
@@ -191,7 +197,7 @@ class Journal:
                 os.fdatasync(file)
         return self._named(lock, head)
 
-    def _named(self, lock: int, head: Head) -> Head:
+    def _named(self, lock: int, head: TrailHead) -> TrailHead:
         """Write the head; before a new month's file, so that who dies in between leaves no lines that nobody names."""
         os.pwrite(lock, head_octets(self.key, head), 0)
         return head
@@ -220,7 +226,7 @@ class Journal:
                 os.ftruncate(file, size)
             raise
 
-    def _settled(self, head: Head) -> tuple[Head, list[Facts]]:
+    def _settled(self, head: TrailHead) -> tuple[TrailHead, list[Facts]]:
         """Bring head and file together where a crash or a hand left them apart; gives what must be said of it.
 
         A line whose writer died before it wrote the head counts; one cut short in the middle is set
@@ -234,7 +240,9 @@ class Journal:
         notes: list[Facts] = []
         with self._opened(head.month) as file:
             if size < head.size:
-                notes.append({"event": Kind.LOST, "month": head.month, "count": head.size - size})
+                notes.append(
+                    {"event": AuditEventKind.LOST, "month": head.month, "count": head.size - size}
+                )
                 rest = os.pread(file, size, 0).rpartition(b"\n")[2]
                 head = head._replace(size=size - len(rest))
             else:
@@ -243,7 +251,7 @@ class Journal:
                 notes.append(self._set_aside(file, head, rest))
         return head, notes
 
-    def _caught_up(self, head: Head, octets: bytes) -> tuple[Head, bytes]:
+    def _caught_up(self, head: TrailHead, octets: bytes) -> tuple[TrailHead, bytes]:
         while b"\n" in octets:
             first, _, rest = octets.partition(b"\n")
             line = read(first)
@@ -254,12 +262,12 @@ class Journal:
             ):
                 break
             head, octets = (
-                Head(line.number, line.link, head.month, head.size + len(first) + 1),
+                TrailHead(line.number, line.link, head.month, head.size + len(first) + 1),
                 rest,
             )
         return head, octets
 
-    def _set_aside(self, file: int, head: Head, octets: bytes) -> Facts:
+    def _set_aside(self, file: int, head: TrailHead, octets: bytes) -> Facts:
         digest = hashlib.sha256(octets).hexdigest()
         aside = self.folder / f"torn-{head.month}-{digest[:16]}"
         aside.unlink(
@@ -274,7 +282,7 @@ class Journal:
         os.ftruncate(file, head.size)
         whole = octets.count(b"\n")
         return {
-            "event": Kind.TORN,
+            "event": AuditEventKind.TORN,
             "month": head.month,
             "count": len(octets),
             "lines": whole,

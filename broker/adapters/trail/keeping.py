@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final, Protocol
 
 from broker.adapters.trail.anchors import Anchors
-from broker.adapters.trail.journal import Journal
-from broker.adapters.trail.sealing import Sealing
+from broker.adapters.trail.journal import TrailFiles
+from broker.adapters.trail.sealing import PersonKeys
 from broker.core.cpr import blotted
 from broker.core.errors import AuditUnavailable, StoreUnavailable
-from broker.core.events import REQUIRED, Event, Kind
+from broker.core.events import REQUIRED, AuditEvent, AuditEventKind
 
 # Refusals cost their sender nothing, or a login, and the disk is not theirs to fill: it would stop
 # all others.
@@ -28,7 +28,7 @@ class Telling(Protocol):
 
 
 @dataclass(slots=True)
-class Room:
+class LineQuota:
     """How many refusals this worker has told of in an hour, and how many more there were."""
 
     hour: datetime | None = None
@@ -48,23 +48,23 @@ class Losses:
     """What this worker could not write, and the room that refusals have."""
 
     lost: int = 0
-    strangers: Room = field(default_factory=Room)
-    known: Room = field(default_factory=Room)
+    strangers: LineQuota = field(default_factory=LineQuota)
+    known: LineQuota = field(default_factory=LineQuota)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeptTrail:
     """The port ``Trail`` over journal and store; ``required`` False lets go on what cannot be written down."""
 
-    journal: Journal
-    sealing: Sealing
+    journal: TrailFiles
+    sealing: PersonKeys
     anchors: Anchors
     tell: Telling
     required: bool = True
     sync: bool = True
     losses: Losses = field(default_factory=Losses)
 
-    def add(self, event: Event) -> None:
+    def add(self, event: AuditEvent) -> None:
         """Write one event down, as ``Trail`` says."""
         for each in self._told(event):
             self._add(each)
@@ -77,7 +77,7 @@ class KeptTrail:
         """Give how many events this worker could not write."""
         return self.losses.lost
 
-    def _add(self, event: Event) -> None:
+    def _add(self, event: AuditEvent) -> None:
         must = event.kind in REQUIRED
         try:
             facts = {"event": str(event.kind), **_plain(event), **self.sealing.sealed(event)}
@@ -91,9 +91,9 @@ class KeptTrail:
         if fault := self.anchors.keep(head, event.at):
             self.tell("audit_anchor", fault=fault)
 
-    def _told(self, event: Event) -> tuple[Event, ...]:
+    def _told(self, event: AuditEvent) -> tuple[AuditEvent, ...]:
         """Give what is to be written for an event: nothing for a refusal for which there is no room in this hour."""
-        if event.kind is not Kind.REFUSED:
+        if event.kind is not AuditEventKind.REFUSED:
             return (event,)
         known = event.person or event.institution
         room, most = (
@@ -102,11 +102,13 @@ class KeptTrail:
             else (self.losses.strangers, _STRANGERS_AN_HOUR)
         )
         taken, untold = room.take(event.at, most)
-        before = (Event(Kind.REFUSED_UNTOLD, event.at, count=untold),) if untold else ()
+        before = (
+            (AuditEvent(AuditEventKind.REFUSED_UNTOLD, event.at, count=untold),) if untold else ()
+        )
         return (*before, event) if taken else before
 
 
-def _plain(event: Event) -> dict[str, Any]:
+def _plain(event: AuditEvent) -> dict[str, Any]:
     """Give the facts that are nobody's, masked; a fact that is neither text nor number drops the line."""
     facts: dict[str, Any] = {}
     for name in _PLAIN:

@@ -17,7 +17,7 @@ _LINE: Final = re.compile(rb'(\{.*),"link":"([0-9a-f]{64})"\}', re.DOTALL)
 Facts = Mapping[str, Any]
 
 
-class Head(NamedTuple):
+class TrailHead(NamedTuple):
     """The last line written: its number, its link, and where the next begins."""
 
     number: int
@@ -26,7 +26,7 @@ class Head(NamedTuple):
     size: int
 
 
-class Line(NamedTuple):
+class TrailLine(NamedTuple):
     """A line as read: its number, what its link is made over, the link it claims, and its facts."""
 
     number: int
@@ -49,7 +49,7 @@ def written(key: bytes, before: str, number: int, facts: Facts) -> tuple[bytes, 
     return body + b',"link":"' + link.encode() + b'"}\n', link
 
 
-def read(octets: bytes) -> Line | None:
+def read(octets: bytes) -> TrailLine | None:
     """Read a line without its newline; None for what is none of ours. Its link is not yet checked."""
     matched = _LINE.fullmatch(octets) if len(octets) <= LONGEST else None
     if matched is None:
@@ -60,21 +60,21 @@ def read(octets: bytes) -> Line | None:
     except ValueError:
         return None
     number = facts.pop("n", None)
-    return Line(number, body, link.decode(), facts) if type(number) is int else None
+    return TrailLine(number, body, link.decode(), facts) if type(number) is int else None
 
 
-def head_octets(key: bytes, head: Head) -> bytes:
+def head_octets(key: bytes, head: TrailHead) -> bytes:
     """Give the bytes of the head, always as many."""
     text = json.dumps(head._asdict(), separators=(",", ":"))
     return f"{text} {_head_mac(key, text)}".ljust(HEAD_SIZE - 1).encode() + b"\n"
 
 
-def read_head(key: bytes, octets: bytes) -> Head | None:
+def read_head(key: bytes, octets: bytes) -> TrailHead | None:
     """Read the head; None where it is none, or not made with ``key``."""
     text, _, mac = octets.decode("ascii", "replace").strip().rpartition(" ")
     if not hmac.compare_digest(mac.encode(), _head_mac(key, text).encode()):
         return None
-    return Head(**json.loads(text))
+    return TrailHead(**json.loads(text))
 
 
 def _head_mac(key: bytes, text: str) -> str:

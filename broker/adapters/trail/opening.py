@@ -4,18 +4,18 @@ from pathlib import Path
 from typing import Final
 
 from broker.adapters.trail.anchors import Anchors
-from broker.adapters.trail.journal import Journal
+from broker.adapters.trail.journal import TrailFiles
 from broker.adapters.trail.keeping import KeptTrail, Telling
-from broker.adapters.trail.sealing import Sealing
+from broker.adapters.trail.sealing import PersonKeys
 from broker.core.errors import ConfigurationFaults, Fault
 
 _OTHERS: Final = 0o022
 
 
-def opened(
+def open_trail(
     folder: Path,
     key: bytes,
-    sealing: Sealing,
+    sealing: PersonKeys,
     anchors: Anchors,
     tell: Telling,
     *,
@@ -36,4 +36,4 @@ def opened(
         raise ConfigurationFaults(
             [Fault("audit.folder", "is open for others to write", f"chmod go-w {folder}")]
         )
-    return KeptTrail(Journal(folder, key), sealing, anchors, tell, required=required, sync=sync)
+    return KeptTrail(TrailFiles(folder, key), sealing, anchors, tell, required=required, sync=sync)

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from broker.adapters.trail.journal import Journal
-from broker.adapters.trail.sealing import KIND, Sealing, opened, tag
+from broker.adapters.trail.journal import TrailFiles
+from broker.adapters.trail.sealing import KIND, PersonKeys, tag, unsealed
 from broker.adapters.trail.verifying import lines
 from broker.core.ports import Store
 
 
 @dataclass(frozen=True, slots=True)
-class Reader:
+class EventSearch:
     """Reads the trail with the keys of the store."""
 
-    journal: Journal
-    sealing: Sealing
+    journal: TrailFiles
+    sealing: PersonKeys
     store: Store
 
     def by_reference(self, reference: str, now: datetime) -> Iterator[Mapping[str, Any]]:
@@ -26,7 +26,7 @@ class Reader:
         for facts in self._facts():
             key = marks.get((_month(facts), facts.get("tag", "")))
             if key:
-                yield _told(facts, opened(key, facts["who"]))
+                yield _told(facts, unsealed(key, facts["who"]))
             elif facts.get("reference") == reference:
                 yield facts
 
@@ -44,7 +44,7 @@ class Reader:
                 keys.setdefault(place.name, []).append(kept.value)
         for facts in self._facts():
             found = (
-                opened(key, facts["who"]) for key in keys.get(_month(facts), []) if "who" in facts
+                unsealed(key, facts["who"]) for key in keys.get(_month(facts), []) if "who" in facts
             )
             who = next((each for each in found if each), None)
             if who:

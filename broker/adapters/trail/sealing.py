@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core.errors import StoreUnavailable
-from broker.core.events import Event
+from broker.core.events import AuditEvent
 from broker.core.ports import Kept, Key, Store
 from broker.core.pseudonyms import Pseudonyms
 
@@ -27,14 +27,14 @@ _SHOWN: Final = 16
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Sealing:
+class PersonKeys:
     """The keys of persons in a store, one a month; a worker remembers those of the last minutes."""
 
     store: Store
     pseudonyms: Pseudonyms
     cache: dict[Key, tuple[bytes, datetime]] = field(default_factory=dict, compare=False)
 
-    def group(self, event: Event) -> str | None:
+    def group(self, event: AuditEvent) -> str | None:
         """Give what the keys of the event's person are kept under, or None where it is nobody's yet."""
         if event.person is not None:
             return self.of_person(event.person)
@@ -48,7 +48,7 @@ class Sealing:
         """Give the group of the keys for what is known by the borrower number alone."""
         return self.pseudonyms.of("audit-borrower", number)
 
-    def sealed(self, event: Event) -> dict[str, Any]:
+    def sealed(self, event: AuditEvent) -> dict[str, Any]:
         """Give the facts that say whose the event is, sealed where it is somebody's; StoreUnavailable."""
         group = self.group(event)
         open_facts = {"reference": event.reference, "about": event.about}
@@ -105,7 +105,7 @@ def tag(key: bytes, reference: str) -> str:
     return hmac.new(key, b"reference\0" + reference.encode(), hashlib.sha256).hexdigest()[:24]
 
 
-def opened(key: bytes, who: str) -> dict[str, Any] | None:
+def unsealed(key: bytes, who: str) -> dict[str, Any] | None:
     """Open what ``sealed`` made, or None where it is another key's."""
     try:
         octets = base64.b64decode(who, validate=True)

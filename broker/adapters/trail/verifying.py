@@ -7,24 +7,24 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from broker.adapters.trail.journal import HEAD, Journal
+from broker.adapters.trail.journal import HEAD, TrailFiles
 from broker.adapters.trail.lines import (
     GENESIS,
     HEAD_SIZE,
     LONGEST,
-    Head,
-    Line,
+    TrailHead,
+    TrailLine,
     linked,
     read,
     read_head,
 )
-from broker.core.events import Kind
+from broker.core.events import AuditEventKind
 
 _CHUNK: Final = LONGEST + 1
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TrailFault:
     """One thing that is wrong, and the line where it shows: ``audit-2026-11.jsonl:12``."""
 
     where: str
@@ -42,11 +42,11 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Report:
+class VerificationReport:
     """What was found; ``notes`` are no tampering: a line torn by a crash, months deleted as the trail itself says."""
 
-    findings: list[Finding] = field(default_factory=list)
-    notes: list[Finding] = field(default_factory=list)
+    findings: list[TrailFault] = field(default_factory=list)
+    notes: list[TrailFault] = field(default_factory=list)
     lines: int = 0
     number: int = 0
     link: str = GENESIS
@@ -57,7 +57,7 @@ class _Walk:
     """Where the walk over the lines stands."""
 
     key: bytes
-    report: Report
+    report: VerificationReport
     marks: Mapping[
         int, Sequence[tuple[str, str]]
     ]  # a line's number: the link it must have, and who says so
@@ -69,10 +69,10 @@ class _Walk:
     accepted: set[str] = field(default_factory=set)
     seen: bytes = b""
 
-    def line(self, where: str, line: Line, month: str, *, first: bool) -> None:
+    def line(self, where: str, line: TrailLine, month: str, *, first: bool) -> None:
         """Hold a line against the one before it."""
         self.seen = line.body + line.link.encode()
-        opening = line.facts.get("event") == Kind.OPENED
+        opening = line.facts.get("event") == AuditEventKind.OPENED
         after = str(line.facts.get("after"))
         if self.link is None:
             self.link, self.before, self.number = after, after, line.number - 1
@@ -98,7 +98,7 @@ class _Walk:
             max(self.highest, line.number),
         )
 
-    def _broken(self, line: Line) -> str:
+    def _broken(self, line: TrailLine) -> str:
         if line.number > self.number + 1:
             missing = (
                 f"{self.number + 1} to {line.number - 1}"
@@ -110,43 +110,45 @@ class _Walk:
             return f"line {line.number} stands here again, or after line {self.number}: moved, inserted or replayed"
         return "was changed, or the line before it was"
 
-    def _heard(self, where: str, line: Line) -> None:
+    def _heard(self, where: str, line: TrailLine) -> None:
         facts = line.facts
-        if facts.get("event") == Kind.MONTH_DELETED:
+        if facts.get("event") == AuditEventKind.MONTH_DELETED:
             self.deleted[str(facts.get("ended"))] = str(facts.get("month"))
-            self.report.notes.append(Finding(where, f"month {facts.get('month')} was deleted"))
-        if facts.get("event") == Kind.TORN:
+            self.report.notes.append(TrailFault(where, f"month {facts.get('month')} was deleted"))
+        if facts.get("event") == AuditEventKind.TORN:
             told = f"{facts.get('count')} octets of a line cut short were set aside"
             # A writer that dies leaves part of one line; whole lines without a right link are
             # somebody's.
             (self.report.findings if facts.get("lines") else self.report.notes).append(
-                Finding(where, told, self.seen)
+                TrailFault(where, told, self.seen)
             )
-        if facts.get("event") == Kind.ACCEPTED:
+        if facts.get("event") == AuditEventKind.ACCEPTED:
             self.accepted.update(map(str, facts.get("findings", ())))
             self.report.notes.append(
-                Finding(where, f"staff had seen {facts.get('count')} findings")
+                TrailFault(where, f"staff had seen {facts.get('count')} findings")
             )
-        if facts.get("event") == Kind.LOST:
+        if facts.get("event") == AuditEventKind.LOST:
             self._found(
                 where,
                 f"{facts.get('count')} octets before it are gone: cut off, or lost in a power cut",
             )
 
     def _found(self, where: str, what: str) -> None:
-        self.report.findings.append(Finding(where, what, self.seen))
+        self.report.findings.append(TrailFault(where, what, self.seen))
 
 
-def verify(journal: Journal, anchors: Mapping[int, str] = MappingProxyType({})) -> Report:
+def verify(
+    journal: TrailFiles, anchors: Mapping[int, str] = MappingProxyType({})
+) -> VerificationReport:
     """Check every line of every month there is; ``anchors`` are the links that the store remembers of some lines.
 
     Writers go on meanwhile: what they add after the beginning is not looked at.
     """
-    report = Report()
+    report = VerificationReport()
     head, sizes = _taken(journal)
     if head is None and sizes:
         report.findings.append(
-            Finding(HEAD, "is missing or not ours, so that lines may be missing at the end")
+            TrailFault(HEAD, "is missing or not ours, so that lines may be missing at the end")
         )
     named = [(head.number, head.link, HEAD)] if head else []
     named += [(number, link, "the store") for number, link in anchors.items()]
@@ -161,13 +163,13 @@ def verify(journal: Journal, anchors: Mapping[int, str] = MappingProxyType({})) 
         if number > walk.highest:
             last = f"audit-{max(sizes)}.jsonl" if sizes else str(journal.folder)
             what = f"lines {walk.highest + 1} to {number} are missing at the end: {who} names line {number}"
-            report.findings.append(Finding(last, what))
+            report.findings.append(TrailFault(last, what))
     report.number, report.link = walk.number, walk.link or GENESIS
     _settle(report, walk.accepted)
     return report
 
 
-def _settle(report: Report, accepted: Collection[str]) -> None:
+def _settle(report: VerificationReport, accepted: Collection[str]) -> None:
     """Make notes of what staff have accepted: these very findings, so that nothing can hide behind them later."""
     known = [each for each in report.findings if each.mark in accepted]
     report.notes += [replace(each, what=f"accepted: {each.what}") for each in known]
@@ -175,8 +177,8 @@ def _settle(report: Report, accepted: Collection[str]) -> None:
 
 
 def lines(
-    journal: Journal, month: str, size: int | None = None
-) -> Iterator[tuple[int, bytes, Line | None]]:
+    journal: TrailFiles, month: str, size: int | None = None
+) -> Iterator[tuple[int, bytes, TrailLine | None]]:
     """Give the lines of a month as they stand: place, octets, and what they say (None: none of ours)."""
     left = journal.path(month).stat().st_size if size is None else size
     with journal.path(month).open("rb") as file:
@@ -189,7 +191,7 @@ def lines(
             yield place, octets, read(octets[:-1]) if octets.endswith(b"\n") else None
 
 
-def _taken(journal: Journal) -> tuple[Head | None, dict[str, int]]:
+def _taken(journal: TrailFiles) -> tuple[TrailHead | None, dict[str, int]]:
     """Take head and sizes at one moment, for the lock's length only: no login waits for the reading."""
     try:
         with journal.locked(writing=False) as lock:
@@ -198,11 +200,11 @@ def _taken(journal: Journal) -> tuple[Head | None, dict[str, int]]:
         return None, _sizes(journal)
 
 
-def _sizes(journal: Journal) -> dict[str, int]:
+def _sizes(journal: TrailFiles) -> dict[str, int]:
     return {month: journal.path(month).stat().st_size for month in journal.months()}
 
 
-def _month(journal: Journal, month: str, size: int, walk: _Walk) -> None:
+def _month(journal: TrailFiles, month: str, size: int, walk: _Walk) -> None:
     name, report = journal.path(month).name, walk.report
     for place, octets, line in lines(journal, month, size):
         where = f"{name}:{place}"
@@ -210,15 +212,15 @@ def _month(journal: Journal, month: str, size: int, walk: _Walk) -> None:
             walk.line(where, line, month, first=place == 1)
             report.lines += 1
         elif octets.endswith(b"\n"):
-            report.findings.append(Finding(where, "is no line of the trail", octets))
+            report.findings.append(TrailFault(where, "is no line of the trail", octets))
         else:
-            report.notes.append(Finding(where, "is cut short: its writer died, or is at it"))
+            report.notes.append(TrailFault(where, "is cut short: its writer died, or is at it"))
 
 
-def _began(walk: _Walk, journal: Journal, sizes: Mapping[str, int]) -> None:
+def _began(walk: _Walk, journal: TrailFiles, sizes: Mapping[str, int]) -> None:
     if walk.link is None or walk.before == GENESIS:
         return
     if walk.before not in walk.deleted:
         first = journal.path(min(sizes)).name
         what = "the months before it are missing, and no line says that they were deleted"
-        walk.report.findings.append(Finding(first, what))
+        walk.report.findings.append(TrailFault(first, what))

@@ -19,7 +19,7 @@ _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?:
 
 
 @dataclass(frozen=True, slots=True)
-class Callers:
+class ClientAddresses:
     """Reads ``remote_addr``, which the application has set from as many proxies as are configured."""
 
     shared_networks: tuple[IPv4Network | IPv6Network, ...] = ()

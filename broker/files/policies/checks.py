@@ -9,10 +9,10 @@ from broker.core.cpr import looks_like_cpr
 from broker.core.entities import Service
 from broker.core.errors import Fault
 from broker.core.evaluation import AFFILIATIONS, NEVER_BY_CATEGORY
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 from broker.core.policy import Policy, Release
 from broker.core.subject_ids import MINTED
-from broker.files.shapes import meant
+from broker.files.shapes import did_you_mean
 
 _NOT_ATTRIBUTES = frozenset({"upstream", "assurance"})
 # What the person gives the library and the desk corrects; no upstream knows better.
@@ -37,7 +37,7 @@ def one_file(
     attributes: Collection[str] | None,
 ) -> Iterator[Fault]:
     """Find what is wrong within one file; ``services`` and ``attributes`` None means that any name is known."""
-    seen: dict[str, Place] = {}
+    seen: dict[str, PolicyLine] = {}
     for release in policy.releases:
         if release.service in seen:
             what = f"a second entry for {release.service}; the first is in line {seen[release.service].line}"
@@ -100,7 +100,7 @@ def unknown(
         if (
             services is not None
             and _missing(release, services)
-            and not meant(release.service, services)
+            and not did_you_mean(release.service, services)
         ):
             mend = "add it to broker.toml, or remove the entry"
             yield _fault(
@@ -162,7 +162,7 @@ def _entry(
     if (
         services is not None
         and _missing(release, services)
-        and (mend := meant(release.service, services))
+        and (mend := did_you_mean(release.service, services))
     ):
         yield _fault(folder, release.place, f"unknown service {release.service!r}", mend)
     if release.borrower == "make" and policy.borrower is None:
@@ -221,7 +221,7 @@ def _names(policy: Policy, folder: str, attributes: Collection[str]) -> Iterator
                 )
     for name, place in used:
         if name not in attributes:
-            mend = meant(name, attributes) or "the maps yield no such attribute"
+            mend = did_you_mean(name, attributes) or "the maps yield no such attribute"
             yield _fault(folder, place, f"unknown attribute {name!r}", mend)
 
 
@@ -281,7 +281,7 @@ def _ways(policy: Policy, folder: str) -> Iterator[Fault]:
             )
     for way, place in named:
         if place and way not in ways:
-            mend = meant(way, ways) or "name it in an alternative of match"
+            mend = did_you_mean(way, ways) or "name it in an alternative of match"
             yield _fault(folder, place, f"nobody of this affiliation comes by {way!r}", mend)
 
 
@@ -330,5 +330,5 @@ def _wired(
         seen.setdefault(row.wire, listed.name)
 
 
-def _fault(folder: str, place: Place, what: str, mend: str) -> Fault:
+def _fault(folder: str, place: PolicyLine, what: str, mend: str) -> Fault:
     return Fault(f"{folder}/{place}", what, mend)

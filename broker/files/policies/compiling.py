@@ -5,23 +5,23 @@ from typing import Final
 from broker.core.attributes import Attributes
 from broker.core.borrower_rules import BorrowerRule, Field, Lowering
 from broker.core.entities import Assurance, Text
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 from broker.core.policy import (
     Alternative,
     Condition,
     Example,
     Expectation,
-    Login,
+    LoginFacts,
     MailDomain,
     Policy,
-    Proof,
+    ProofRule,
     Release,
     ReleasedAttribute,
     Requirement,
 )
 from broker.files.policies import shape
 from broker.files.shapes import line
-from broker.files.strict_yaml import Node
+from broker.files.strict_yaml import YamlNode
 
 # An example's CPR number: a kind, never a number.
 _NO_NUMBER: Final = "(a CPR number)"
@@ -29,11 +29,11 @@ _NO_NUMBER: Final = "(a CPR number)"
 Path = tuple[str | int, ...]
 
 
-def compiled(read: shape.PolicyShape, node: Node, file: str) -> Policy:
+def compiled(read: shape.PolicyShape, node: YamlNode, file: str) -> Policy:
     """Give the policy that ``read`` describes; ``node`` tells the lines and ``file`` the name that places carry."""
 
-    def place(*path: str | int) -> Place:
-        return Place(file, line(node, path))
+    def place(*path: str | int) -> PolicyLine:
+        return PolicyLine(file, line(node, path))
 
     return Policy(
         file=file,
@@ -70,7 +70,7 @@ def compiled(read: shape.PolicyShape, node: Node, file: str) -> Policy:
 
 
 def _conditions(
-    read: shape.AlternativeShape, node: Node, file: str, path: Path
+    read: shape.AlternativeShape, node: YamlNode, file: str, path: Path
 ) -> tuple[Condition, ...]:
     named: dict[str, tuple[str, ...]] = {
         "upstream": read.upstream,
@@ -79,20 +79,20 @@ def _conditions(
     if read.assurance:
         named["assurance"] = (read.assurance,)
     return tuple(
-        Condition(name, values, Place(file, line(node, (*path, name))))
+        Condition(name, values, PolicyLine(file, line(node, (*path, name))))
         for name, values in named.items()
     )
 
 
-def _proof(name: str, read: shape.ProofShape) -> Proof:
+def _proof(name: str, read: shape.ProofShape) -> ProofRule:
     domains = tuple(
         MailDomain(each) if isinstance(each, str) else MailDomain(each.name, each.until)
         for each in read.domains
     )
-    return Proof(name, domains, read.code_valid_for, read.remembered_for)
+    return ProofRule(name, domains, read.code_valid_for, read.remembered_for)
 
 
-def _borrower(read: shape.BorrowerShape, node: Node, file: str) -> BorrowerRule:
+def _borrower(read: shape.BorrowerShape, node: YamlNode, file: str) -> BorrowerRule:
     return BorrowerRule(
         find_by=read.find_by,
         category=read.category,
@@ -103,19 +103,19 @@ def _borrower(read: shape.BorrowerShape, node: Node, file: str) -> BorrowerRule:
                 name=name,
                 source=each.source[0],
                 set=each.set,
-                place=Place(file, line(node, ("borrower", "fields", name))),
+                place=PolicyLine(file, line(node, ("borrower", "fields", name))),
                 otherwise=each.source[1:],
             )
             for name, each in read.fields.items()
         ),
         pin=read.pin,
-        place=Place(file, line(node, ("borrower",))),
+        place=PolicyLine(file, line(node, ("borrower",))),
         lowers=Lowering(read.lowers.by, read.lowers.categories) if read.lowers else None,
         temporary=read.temporary,
     )
 
 
-def _release(read: shape.ReleaseShape, node: Node, file: str, at: int) -> Release:
+def _release(read: shape.ReleaseShape, node: YamlNode, file: str, at: int) -> Release:
     path: Path = ("release", at)
     return Release(
         service=read.service,
@@ -127,26 +127,26 @@ def _release(read: shape.ReleaseShape, node: Node, file: str, at: int) -> Releas
             ReleasedAttribute(
                 name=name,
                 why=_text(each.why),
-                place=Place(file, line(node, (*path, "attributes", name))),
+                place=PolicyLine(file, line(node, (*path, "attributes", name))),
                 values=each.values,
                 mask=each.mask,
                 optional=each.optional,
             )
             for name, each in read.attributes.items()
         ),
-        place=Place(file, line(node, path)),
+        place=PolicyLine(file, line(node, path)),
         notice=read.notice,
     )
 
 
-def _login(read: shape.LoginShape) -> Login:
+def _login(read: shape.LoginShape) -> LoginFacts:
     attributes = dict(read.__pydantic_extra__ or {})
     if read.cpr not in {"none", "invalid"}:
         attributes["cpr"] = (_NO_NUMBER,)
     for name, address in read.proof.items():
         attributes[name] = (address,)
         attributes[f"{name}_domain"] = (address.rpartition("@")[2],)
-    return Login(
+    return LoginFacts(
         upstream=read.upstream,
         attributes=Attributes(attributes),
         assurance=_level(read.assurance),

@@ -7,7 +7,7 @@ from typing import Final
 
 from broker.core.entities import Controller, Service, Text
 from broker.core.evaluation import evaluate
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 from broker.core.policy import Decision, Example, PolicySet
 
 _ANY: Final = Text("any", "enhver")
@@ -40,7 +40,7 @@ def run_examples(
     return results
 
 
-def fired(results: Collection[Result]) -> frozenset[Place]:
+def fired(results: Collection[Result]) -> frozenset[PolicyLine]:
     """Give the places of the rules that the examples used: alternatives, entries, and attributes that were released."""
     places = set()
     for each in results:
@@ -49,7 +49,7 @@ def fired(results: Collection[Result]) -> frozenset[Place]:
     return frozenset(places)
 
 
-def rules(policies: PolicySet) -> frozenset[Place]:
+def rules(policies: PolicySet) -> frozenset[PolicyLine]:
     """Give the places of all rules that an example can use: what ``fired`` is measured against."""
     places = set()
     for policy in policies.policies:

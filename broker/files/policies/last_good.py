@@ -54,7 +54,7 @@ def promote(state: Path, files: Mapping[str, bytes]) -> None:
         _swept(home, name)
 
 
-def recall(state: Path) -> Mapping[str, bytes] | None:
+def last_good_files(state: Path) -> Mapping[str, bytes] | None:
     """Give the last good set, or None where there is none or its files no longer hash to its name."""
     home = state / _FOLDER
     if not home.is_dir():

@@ -15,10 +15,17 @@ from broker.files.policies import checks, last_good
 from broker.files.policies.compiling import compiled
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.shape import PolicyShape
-from broker.files.shapes import shaped
+from broker.files.shapes import validated
 from broker.files.strict_yaml import LARGEST, read
 
-__all__ = ["LivePolicies", "Names", "Result", "load", "load_or_last_good", "run_examples"]
+__all__ = [
+    "LivePolicies",
+    "NameableInPolicies",
+    "Result",
+    "load",
+    "load_or_last_good",
+    "run_examples",
+]
 
 _LOOKED_AT_EVERY: Final = timedelta(seconds=2)
 
@@ -26,7 +33,7 @@ Signature = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NameableInPolicies:
     """What policies may name: services and attributes; None where any name will do.
 
     With ``configured`` and ``maps``, what each service is, and what it reads, is held against what
@@ -39,7 +46,9 @@ class Names:
     maps: Mapping[str, AttributeMap] | None = None
 
 
-def load(folder: Path, now: datetime, names: Names = Names()) -> PolicySet:
+def load(
+    folder: Path, now: datetime, names: NameableInPolicies = NameableInPolicies()
+) -> PolicySet:
     """Give the policies of ``folder``; ConfigurationFaults with every fault of every file, failed examples included."""
     return _parsed(_files(folder), folder.name, now, names)
 
@@ -48,7 +57,7 @@ def load_or_last_good(
     folder: Path,
     state: Path | None,
     now: datetime,
-    names: Names = Names(),
+    names: NameableInPolicies = NameableInPolicies(),
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Give the policies of ``folder`` and promote them; or the last good set of ``state`` and why it is that one.
 
@@ -58,7 +67,7 @@ def load_or_last_good(
         files = _files(folder)
         policies = _parsed(files, folder.name, now, names)
     except ConfigurationFaults as found:
-        kept = last_good.recall(state) if state else None
+        kept = last_good.last_good_files(state) if state else None
         if not kept:
             raise
         try:
@@ -80,7 +89,7 @@ class LivePolicies:
         now: datetime,
         *,
         seen: Signature,
-        names: Names,
+        names: NameableInPolicies,
         state: Path | None,
         tell: Callable[[tuple[Fault, ...]], None],
     ) -> None:
@@ -104,7 +113,7 @@ class LivePolicies:
         tell: Callable[[tuple[Fault, ...]], None] = lambda _: None,
     ) -> "LivePolicies":
         """Begin with ``load_or_last_good``; ``tell`` gets the faults of a bad edit, and nothing once it is mended."""
-        names = Names(services, attributes, services, maps)
+        names = NameableInPolicies(services, attributes, services, maps)
         seen = _signature(folder)  # before reading: an edit meanwhile is seen at the first refresh
         held = load_or_last_good(folder, state, now, names)
         if held[1]:
@@ -152,7 +161,12 @@ class LivePolicies:
 
 
 def _parsed(
-    files: Mapping[str, bytes], folder: str, now: datetime, names: Names, *, binding: bool = True
+    files: Mapping[str, bytes],
+    folder: str,
+    now: datetime,
+    names: NameableInPolicies,
+    *,
+    binding: bool = True,
 ) -> PolicySet:
     faults: list[Fault] = []
     policies: list[Policy] = []
@@ -160,7 +174,7 @@ def _parsed(
         faults += checks.literals(octets, f"{folder}/{name}")
         try:
             node = read(octets, f"{folder}/{name}")
-            policies.append(compiled(shaped(PolicyShape, node, f"{folder}/{name}"), node, name))
+            policies.append(compiled(validated(PolicyShape, node, f"{folder}/{name}"), node, name))
         except ConfigurationFaults as found:
             faults += found.faults
     for policy in policies:

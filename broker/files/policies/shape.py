@@ -12,7 +12,7 @@ from broker.files.shapes import Day, Flag, Shape, Whole
 _SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
 _DAYS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "months": 365 / 12, "years": 365.0}
 
-Line = Annotated[str, Field(min_length=1, max_length=500)]
+OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
 Level = Literal["self_asserted", "low", "substantial", "high"]
 
 
@@ -40,7 +40,7 @@ def _months(text: object) -> object:
 
 # One value or several; each exact, or the front of what it stands for, ended by "*".
 Values = Annotated[
-    tuple[Line, ...],
+    tuple[OneLineText, ...],
     BeforeValidator(_several),
     Field(min_length=1),
     WithJsonSchema(
@@ -52,7 +52,7 @@ Values = Annotated[
         }
     ),
 ]
-Names = Annotated[tuple[Line, ...], Field(min_length=1)]
+NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
 Span = Annotated[
     timedelta, BeforeValidator(_span), WithJsonSchema({"type": "string", "pattern": _SPAN.pattern})
 ]
@@ -67,8 +67,8 @@ Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
 class Words(Shape):
     """One text in both languages."""
 
-    en: Line
-    da: Line
+    en: OneLineText
+    da: OneLineText
 
 
 class AlternativeShape(Shape, extra="allow"):
@@ -82,7 +82,7 @@ class AlternativeShape(Shape, extra="allow"):
 class DomainShape(Shape):
     """A mail domain that proves something until a day."""
 
-    name: Line
+    name: OneLineText
     until: Day
 
 
@@ -90,7 +90,7 @@ class ProofShape(Shape):
     """A mailbox shown to be the person's own."""
 
     kind: Literal["mailbox"]
-    domains: Annotated[tuple[Line | DomainShape, ...], Field(min_length=1)]
+    domains: Annotated[tuple[OneLineText | DomainShape, ...], Field(min_length=1)]
     code_valid_for: Span
     remembered_for: Span
 
@@ -115,18 +115,18 @@ class LowersShape(Shape):
     """Which categories a login by which upstreams may lower to this one."""
 
     by: Values
-    categories: Names
+    categories: NameList
 
 
 class BorrowerShape(Shape):
     """The borrower that a person of this affiliation becomes."""
 
     find_by: tuple[Literal["cpr"], ...]
-    category: Line
-    upgrades: tuple[Line, ...] = ()
+    category: OneLineText
+    upgrades: tuple[OneLineText, ...] = ()
     lowers: LowersShape | None = None
     temporary: tuple[
-        Line, ...
+        OneLineText, ...
     ] = ()  # categories without a CPR that become this one when it arrives
     expires_after: Months
     fields: dict[str, FieldShape]
@@ -145,7 +145,7 @@ class AttributeShape(Shape):
 class ReleaseShape(Shape):
     """What one service, or the members of an entity category, get."""
 
-    service: Line
+    service: OneLineText
     borrower: Literal["make", "need", "none"]
     legal_basis: LegalBasis
     purpose: Words
@@ -158,37 +158,37 @@ class LoginShape(Shape, extra="allow"):
     """An example's login: attributes under their names, the CPR as a kind, never a number."""
 
     __pydantic_extra__: dict[str, Values]
-    upstream: Line
+    upstream: OneLineText
     assurance: Level | None = None
     cpr: Literal["real", "replacement", "constructed", "invalid", "none"] = "none"
     age: Whole | None = None
-    intent: Line | None = None
+    intent: OneLineText | None = None
     borrower: Flag | None = None
-    proof: dict[str, Line] = Field(default_factory=dict)
+    proof: dict[str, OneLineText] = Field(default_factory=dict)
 
 
 class ExpectBorrowerShape(Shape):
     """The category of the borrower that is expected."""
 
-    category: Line
+    category: OneLineText
 
 
 class ExpectShape(Shape):
     """What must come of an example; what is not mentioned is not checked."""
 
     effect: Literal["permit", "deny"]
-    reason: Line | None = None
-    affiliation: Line | None = None
+    reason: OneLineText | None = None
+    affiliation: OneLineText | None = None
     borrower: ExpectBorrowerShape | None = None
-    releases: tuple[Line, ...] | None = None
+    releases: tuple[OneLineText, ...] | None = None
 
 
 class ExampleShape(Shape):
     """A login, a service, and what must come of it."""
 
-    name: Line
+    name: OneLineText
     login: LoginShape
-    service: Line
+    service: OneLineText
     expect: ExpectShape
 
 
@@ -199,7 +199,7 @@ class PolicyShape(Shape):
     affiliation: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
     precedence: Whole
     label: Words
-    owner: Line
+    owner: OneLineText
     review_by: Day
     match: Annotated[tuple[AlternativeShape, ...], Field(min_length=1)]
     proofs: dict[str, ProofShape] = Field(default_factory=dict)

@@ -117,7 +117,7 @@ def _network(value: str) -> str:
 
 
 EntityId = Annotated[str, AfterValidator(_entity_id)]
-Scope = Annotated[str, AfterValidator(_scope)]
+AttributeScope = Annotated[str, AfterValidator(_scope)]
 Url = Annotated[str, AfterValidator(_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 FeedUrl = Annotated[str, AfterValidator(_feed_url)]

@@ -16,21 +16,21 @@ from broker.files.settings.addresses import BaseUrl, Network, Url
 from broker.files.settings.crosschecks import crosschecks
 from broker.files.settings.feeds import FeedTable
 from broker.files.settings.peers import ServiceTable, UpstreamTable
-from broker.files.settings.sources import Given, Place, dotted, read, variable
+from broker.files.settings.sources import Given, KeyPath, dotted, read, variable
 from broker.files.settings.tables import (
+    AddressPerLanguage,
     AuditTable,
     Contact,
     IdpTable,
     LibraryTable,
-    Links,
     MailTable,
     MessageLogTable,
     Name,
     PlacesTable,
     ServeTable,
+    SettingsTable,
     SignUpTable,
     StoreTable,
-    Table,
 )
 
 FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys")
@@ -57,7 +57,7 @@ class Config(BaseSettings):
     ] = ()  # of computers that several people use, in the library's halls
     language: Literal["da", "en"] = "da"
     accessibility_statement: Url | None = None
-    privacy_notice: Links | None = None
+    privacy_notice: AddressPerLanguage | None = None
     contact: Contact = Contact()
     places: PlacesTable = PlacesTable()
     sign_up: SignUpTable = SignUpTable()
@@ -221,7 +221,7 @@ def _tables_of(named: object) -> list[dict[str, Any]]:
 def _told(error: ValidationError, given: Given) -> Iterator[Fault]:
     """Turn the validator's findings into faults; the value found is never part of them."""
     for found in error.errors(include_url=False, include_input=False):
-        place: Place = tuple(part for part in found["loc"] if part != "[key]")
+        place: KeyPath = tuple(part for part in found["loc"] if part != "[key]")
         kind, what = found["type"], found["msg"].removeprefix("Value error, ")
         if kind == "missing":
             yield Fault(
@@ -238,7 +238,7 @@ def _told(error: ValidationError, given: Given) -> Iterator[Fault]:
             )
 
 
-def _meant(place: Place) -> str:
+def _meant(place: KeyPath) -> str:
     """Say which key may have been meant, among those of the same table, else of any."""
     pattern = re.sub(
         r"^(upstreams|services|feeds)\.[^.\[]+", r"\1.NAME", re.sub(r"\[\d+\]", "[]", dotted(place))
@@ -263,9 +263,9 @@ def keys(kind: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
             yield from keys(table, prefix + name + suffix + ".")
 
 
-def _tables(annotation: Any) -> Iterator[tuple[type[Table], str]]:
+def _tables(annotation: Any) -> Iterator[tuple[type[SettingsTable], str]]:
     """Find the tables in a type, and how they are reached from its key."""
-    if isinstance(annotation, type) and issubclass(annotation, Table):
+    if isinstance(annotation, type) and issubclass(annotation, SettingsTable):
         yield annotation, ""
     origin = get_origin(annotation)
     suffix = ".NAME" if origin is dict else "[]" if origin is tuple else ""

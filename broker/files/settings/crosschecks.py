@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
 from broker.core.levels import overstates
-from broker.files.settings.sources import Given, Place, variable
+from broker.files.settings.sources import Given, KeyPath, variable
 
 SHORTEST_SECRET: Final = 16
 # What examples, tutorials and tired people write; every length of them is refused.
@@ -19,7 +19,7 @@ _THEIR_OWN: Final = frozenset(
 )  # profiles whose upstream is its own institution (design 4)
 SECRET_KEYS: Final = ("secret", "password", "token", "api_key")
 
-Table = dict[str, Any]
+TomlTable = dict[str, Any]
 
 
 def crosschecks(given: Given) -> tuple[Fault, ...]:
@@ -27,7 +27,7 @@ def crosschecks(given: Given) -> tuple[Fault, ...]:
     return tuple(fault for check in CHECKS for fault in check(given))
 
 
-def _tables(given: Given, *place: str) -> Iterator[tuple[Place, Table]]:
+def _tables(given: Given, *place: str) -> Iterator[tuple[KeyPath, TomlTable]]:
     """Give the tables below a table: ``upstreams.wayf``, ``upstreams.nemid``."""
     level: Any = given.tree
     for part in place:
@@ -38,7 +38,7 @@ def _tables(given: Given, *place: str) -> Iterator[tuple[Place, Table]]:
         )
 
 
-def _institutions(given: Given) -> Iterator[tuple[Place, Place, Table]]:
+def _institutions(given: Given) -> Iterator[tuple[KeyPath, KeyPath, TomlTable]]:
     """Give each institution with its upstream's place and its own; one that is listed nowhere is its upstream's own."""
     for upstream, table in _tables(given, "upstreams"):
         listed = table.get("institutions")
@@ -49,12 +49,12 @@ def _institutions(given: Given) -> Iterator[tuple[Place, Place, Table]]:
             yield upstream, (*upstream, "entity_id"), {"entity_id": table.get("entity_id")}
 
 
-def _texts(table: Table, key: str) -> list[str]:
+def _texts(table: TomlTable, key: str) -> list[str]:
     listed = table.get(key)
     return [each for each in listed if isinstance(each, str)] if isinstance(listed, list) else []
 
 
-def _called(institution: Table) -> list[str]:
+def _called(institution: TomlTable) -> list[str]:
     """Give every spelling an institution is known by."""
     entity_id = institution.get("entity_id")
     return [*([entity_id] if isinstance(entity_id, str) else []), *_texts(institution, "aliases")]
@@ -137,7 +137,7 @@ def _only(given: Given) -> Iterator[Fault]:
 
 def _aliases(given: Given) -> Iterator[Fault]:
     """One spelling is one institution of one upstream, else AuthenticatingAuthority would not say who answered."""
-    first: dict[str, Place] = {}
+    first: dict[str, KeyPath] = {}
     for _, place, table in _institutions(given):
         for name in _called(table):
             if name in first:
@@ -157,7 +157,7 @@ def _scope(given: Given) -> Iterator[Fault]:
 
 def _services(given: Given) -> Iterator[Fault]:
     known = [str(place[1]) for place, _ in _tables(given, "upstreams")]
-    first: dict[str, Place] = {}
+    first: dict[str, KeyPath] = {}
     for place, table in _tables(given, "services"):
         for index, name in enumerate(_texts(table, "methods")):
             if name not in known:

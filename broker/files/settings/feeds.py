@@ -7,17 +7,17 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from broker.files.settings.addresses import FeedUrl
-from broker.files.settings.tables import Table
+from broker.files.settings.tables import SettingsTable
 
 _BIRK: Final = (
     "https://birk.wayf.dk/birk.php/"  # wayf.md 2: what stands before an institution's own entityID
 )
 _MEGABYTE: Final = 1024 * 1024
 
-Kind = Literal["upstreams", "institutions", "services"]
+FeedKind = Literal["upstreams", "institutions", "services"]
 
 
-def _some(kinds: frozenset[Kind]) -> frozenset[Kind]:
+def _some(kinds: frozenset[FeedKind]) -> frozenset[FeedKind]:
     """Refuse a feed that would be fetched for nothing."""
     if not kinds:
         raise ValueError(
@@ -26,7 +26,7 @@ def _some(kinds: frozenset[Kind]) -> frozenset[Kind]:
     return kinds
 
 
-class FeedTable(Table):
+class FeedTable(SettingsTable):
     """One signed feed, or with ``mdq`` a service that answers with the one entity it is asked for.
 
     ``pins`` are files, each with the certificate or public key that signs the feed: two while the
@@ -36,7 +36,7 @@ class FeedTable(Table):
     url: FeedUrl
     pins: Annotated[tuple[Path, ...], Field(min_length=1, max_length=2)]
     mdq: bool = False
-    speaks_for: Annotated[frozenset[Kind], AfterValidator(_some)] = frozenset(
+    speaks_for: Annotated[frozenset[FeedKind], AfterValidator(_some)] = frozenset(
         ("upstreams", "institutions", "services")
     )
     window_days: Annotated[int, Field(ge=1, le=90)] = 14

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Controller, Institution, Profile
 from broker.files.settings.addresses import EntityId
-from broker.files.settings.tables import Filled, Links, Name, Table, Wording
+from broker.files.settings.tables import AddressPerLanguage, Filled, Name, SettingsTable, Wording
 
 
 def _assurance(value: object) -> object:
@@ -37,7 +37,7 @@ def _national(entity_id: str) -> bool:
     return any(part == name or part.endswith(f".{name}") for part in parts for name in _NATIONAL)
 
 
-class InstitutionTable(Table):
+class InstitutionTable(SettingsTable):
     """One identity provider behind an upstream, and how far it is trusted."""
 
     entity_id: Filled
@@ -62,7 +62,7 @@ class InstitutionTable(Table):
         )
 
 
-class UpstreamTable(Table):
+class UpstreamTable(SettingsTable):
     """One way to log in; profile "library" is the library account, and has neither entity_id nor institutions."""
 
     profile: Profile
@@ -118,14 +118,14 @@ class ControllerTable(Wording):
         return Controller(self.text(), self.contact)
 
 
-class ServiceTable(Table):
+class ServiceTable(SettingsTable):
     """One SAML service provider of the library."""
 
     entity_id: EntityId
     label: Wording
     description: Wording | None = None
-    privacy_notice: Links | None = None
-    url: Links | None = None
+    privacy_notice: AddressPerLanguage | None = None
+    url: AddressPerLanguage | None = None
     methods: tuple[Name, ...] | None = None
     controller: ControllerTable | None = None
     categories: tuple[Filled, ...] = ()

@@ -18,20 +18,20 @@ NAMED: Final = frozenset(
 )  # tables of tables: the second part is a name of the administrator's
 SECRETS: Final = ("secret", "password", "token", "api_key", "url")  # a url may hold a password
 
-Tree = dict[str, Any]
-Place = tuple[str | int, ...]
+SettingsTree = dict[str, Any]
+KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
     """Everything that was given, file and environment in one tree; ``names`` is the variable a key came by."""
 
-    tree: Tree
+    tree: SettingsTree
     file: str
-    names: Mapping[Place, str] = field(default_factory=dict)
+    names: Mapping[KeyPath, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
 
-    def where(self, place: Place) -> str:
+    def where(self, place: KeyPath) -> str:
         """Name the place of a key as its writer knows it: the variable, or ``broker.toml:upstreams.wayf.only[0]``."""
         for length in range(len(place), 0, -1):
             if place[:length] in self.names:
@@ -39,14 +39,14 @@ class Given:
         return f"{self.file}:{dotted(place)}"
 
 
-def dotted(place: Place) -> str:
+def dotted(place: KeyPath) -> str:
     """Write a place as TOML people do: ``upstreams.wayf.institutions[0].scopes``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(
         "."
     )
 
 
-def variable(place: Place) -> str:
+def variable(place: KeyPath) -> str:
     """Give the environment name of a key: ``BROKER_UPSTREAMS__MY_HUB__CBC``."""
     return PREFIX + "__".join(str(part).replace("-", "_").upper() for part in place)
 
@@ -59,7 +59,7 @@ def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]
     """
     tree = _file(path) if path else {}
     base = path.parent if path else Path()
-    names: dict[Place, str] = {}
+    names: dict[KeyPath, str] = {}
     faults: list[Fault] = []
     for name in sorted(each for each in environ if each.startswith(PREFIX) and each != CONFIG):
         try:
@@ -77,7 +77,7 @@ def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]
     return Given(tree, str(path or "environment"), names, tuple(faults))
 
 
-def _file(path: Path) -> Tree:
+def _file(path: Path) -> SettingsTree:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -91,7 +91,7 @@ def _file(path: Path) -> Tree:
         ) from None
 
 
-def _value(name: str, value: str, base: Path) -> tuple[Place, str]:
+def _value(name: str, value: str, base: Path) -> tuple[KeyPath, str]:
     """Give the key that a variable sets, and the value, read from its file for ``..._FILE``."""
     parts = name.removeprefix(PREFIX).lower().split("__")
     last = parts[-1].removesuffix("_file")
@@ -108,7 +108,7 @@ def _value(name: str, value: str, base: Path) -> tuple[Place, str]:
     return tuple(parts), value
 
 
-def _branch(kind: type[BaseSettings], place: Place, value: str) -> Tree:
+def _branch(kind: type[BaseSettings], place: KeyPath, value: str) -> SettingsTree:
     """Give the tree that holds this one value, typed as its key asks; ValueError if it cannot be."""
     if place[0] not in kind.model_fields:
         return {str(place[0]): value}  # told as an unknown key, with what may have been meant
@@ -132,7 +132,7 @@ def _text_or_json(value: str) -> object:
     return value
 
 
-def _merge(tree: Tree, over: Mapping[str, Any]) -> None:
+def _merge(tree: SettingsTree, over: Mapping[str, Any]) -> None:
     """Lay ``over`` upon ``tree``: tables key by key, everything else whole."""
     for key, value in over.items():
         present = tree.get(key)

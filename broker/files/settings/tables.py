@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from broker.core.entities import Text
-from broker.files.settings.addresses import EntityId, MailUrl, Scope, StoreUrl, Url
+from broker.files.settings.addresses import AttributeScope, EntityId, MailUrl, StoreUrl, Url
 
 # A name is part of a URL (/saml/sp/NAME/acs) and of an environment name, where its "-" is written
 # "_".
@@ -36,7 +36,7 @@ def _printable(value: str) -> str:
 Printed = Annotated[str, AfterValidator(_printable)]
 
 
-class Table(BaseModel):
+class SettingsTable(BaseModel):
     """One table of broker.toml: frozen, refusing keys it does not know, and never quoting a value in an error."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
@@ -44,7 +44,7 @@ class Table(BaseModel):
     )
 
 
-class Wording(Table):
+class Wording(SettingsTable):
     """One text in both languages."""
 
     en: Filled
@@ -55,7 +55,7 @@ class Wording(Table):
         return Text(self.en, self.da)
 
 
-class Links(Table):
+class AddressPerLanguage(SettingsTable):
     """One address per language."""
 
     en: Url
@@ -66,30 +66,30 @@ class Links(Table):
         return Text(self.en, self.da)
 
 
-class Contact(Table):
+class Contact(SettingsTable):
     """Whom a borrower may ask; shown on every refusal."""
 
     name: Printed = ""
     email: Printed = ""
     phone: Printed = ""
-    page: Links | None = None
+    page: AddressPerLanguage | None = None
     dpo: Printed = ""  # mail address or telephone number of the data protection officer
 
 
-class PlacesTable(Table):
+class PlacesTable(SettingsTable):
     """Where a person whom the broker cannot help is sent; each left out leaves its link out."""
 
-    service_locations: Links | None = None
-    sign_up: Links | None = None
-    e_resources: Links | None = None
-    my_loans: Links | None = None
-    search_engine: Links | None = None
-    subject_guides: Links | None = None
-    databases: Links | None = None
-    faq_hospital_da: Links | None = None
+    service_locations: AddressPerLanguage | None = None
+    sign_up: AddressPerLanguage | None = None
+    e_resources: AddressPerLanguage | None = None
+    my_loans: AddressPerLanguage | None = None
+    search_engine: AddressPerLanguage | None = None
+    subject_guides: AddressPerLanguage | None = None
+    databases: AddressPerLanguage | None = None
+    faq_hospital_da: AddressPerLanguage | None = None
 
 
-class SignUpTable(Table):
+class SignUpTable(SettingsTable):
     """How people become borrowers: by the policy of which service, and which upstreams the pages speak of."""
 
     service: Name | None = None
@@ -98,11 +98,11 @@ class SignUpTable(Table):
     eid_name: Filled = "NemID"
 
 
-class IdpTable(Table):
+class IdpTable(SettingsTable):
     """Our identity provider face, as services see it."""
 
     entity_id: EntityId | None = None
-    scope: Scope | None = None
+    scope: AttributeScope | None = None
     display_name: Wording = Wording(en="Library login", da="Bibliotekets login")
     description: Wording = Wording(
         en="Sign-in to the library's services with WAYF or national eID.",
@@ -110,14 +110,14 @@ class IdpTable(Table):
     )
 
 
-class StoreTable(Table):
+class StoreTable(SettingsTable):
     """Where transactions, receipts and enrolments are kept."""
 
     url: Annotated[StoreUrl, Field(repr=False)] = "sqlite:broker.db"  # may hold a password
     accept_loss: bool = False
 
 
-class AuditTable(Table):
+class AuditTable(SettingsTable):
     """The audit trail: where it is kept, and whether an assertion may leave that is not on it."""
 
     on: bool = True
@@ -126,7 +126,7 @@ class AuditTable(Table):
     sync: bool = True
 
 
-class LibraryTable(Table):
+class LibraryTable(SettingsTable):
     """The library system; whatever key is not ours is the connector's, which checks it itself."""
 
     system: Filled
@@ -150,7 +150,7 @@ class LibraryTable(Table):
         return {"url": self.url} | self.settings
 
 
-class MailTable(Table):
+class MailTable(SettingsTable):
     """The mail server that PINs and codes leave by."""
 
     url: Annotated[MailUrl, Field(repr=False)]  # may hold a password
@@ -165,7 +165,7 @@ class MailTable(Table):
         return self
 
 
-class MessageLogTable(Table):
+class MessageLogTable(SettingsTable):
     """Where messages with NemLog-in are kept for 180 days, sealed to a key whose private half is elsewhere."""
 
     folder: Path
@@ -174,7 +174,7 @@ class MessageLogTable(Table):
     required: bool = True  # a message that cannot be kept goes nowhere
 
 
-class ServeTable(Table):
+class ServeTable(SettingsTable):
     """How ``broker serve`` listens."""
 
     bind: Filled = "127.0.0.1:8000"

@@ -4,17 +4,24 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.attributes import Reading
-from broker.core.borrower import Borrower, Enrolment, Outcome, State, Wish, amiss
+from broker.core.attributes import AttributeReading
+from broker.core.borrower import (
+    Borrower,
+    Enrolment,
+    EnrolmentOutcome,
+    EnrolmentState,
+    Wish,
+    wrong_with_borrower,
+)
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.policy import Decision
 from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.transaction import Account, Errand, Person, Transaction
 from broker.core.wishes import wish
-from broker.flows.borrowers.cases import Cases
+from broker.flows.borrowers.cases import StaffCases
 from broker.flows.borrowers.enrolments import Enrolments
-from broker.flows.identity.persons import Persons, real
+from broker.flows.identity.persons import Persons, enrollable_cpr
 
 # Who said no to another category is not asked at every login; a sign-up asks again.
 _DECLINED_FOR: Final = timedelta(days=180)
@@ -22,7 +29,7 @@ _MOMENT: Final = timedelta(seconds=1)  # a counter that is only read is no count
 
 
 @dataclass(frozen=True, slots=True)
-class Accounts:
+class BorrowerAtLogin:
     """Asks the enrolments and the library system about one person's borrower."""
 
     store: Store
@@ -33,7 +40,7 @@ class Accounts:
     def enrol(
         self,
         transaction: Transaction,
-        reading: Reading,
+        reading: AttributeReading,
         decision: Decision,
         now: datetime,
         *,
@@ -71,16 +78,16 @@ class Accounts:
             # Nothing was stored, so nothing is promised (frozen, or no address and nobody to ask
             # whether it is needed).
             return Account(None, "closed", reason="library_unavailable")
-        if enrolment.state is State.WANTED:
+        if enrolment.state is EnrolmentState.WANTED:
             enrolment = (
                 self.enrolments.wait(self.enrolments.place(wanted, owner), patience) or enrolment
             )
-        if enrolment.state is State.DONE and wanted.cpr:
+        if enrolment.state is EnrolmentState.DONE and wanted.cpr:
             self.persons.links.remember(self.persons.links.of_cpr(wanted.cpr), enrolment.number)
         return _account(enrolment, enrolment.outcome)
 
     def standing(
-        self, transaction: Transaction, reading: Reading, decision: Decision, now: datetime
+        self, transaction: Transaction, reading: AttributeReading, decision: Decision, now: datetime
     ) -> Account | None:
         """Say how the borrower stands; None where the service asks for none, or staff have the person's case."""
         release, person = decision.release, transaction.person
@@ -89,7 +96,7 @@ class Accounts:
         upgrade = transaction.upgrade is not False and not self._kept(transaction, now)
         wanted = _wish(decision, reading, transaction, "da", now, upgrade=upgrade)
         try:
-            cpr = real(reading, decision)
+            cpr = enrollable_cpr(reading, decision)
             if transaction.errand is Errand.PIN and decision.may_find_by_cpr and cpr is None:
                 # A PIN outlives the link that led here: the name may be the next holder's by now.
                 return _case("cpr_required")
@@ -106,7 +113,7 @@ class Accounts:
                     return _case(
                         linked.reason or "cpr_required"
                     )  # nobody is asked to agree to what cannot be
-                if wanted is None or owner is None or linked.state == State.CASE.value:
+                if wanted is None or owner is None or linked.state == EnrolmentState.CASE.value:
                     return replace(linked, state="done") if linked.number else linked
             found = self.enrolments.known(wanted, person.number, owner)
             if found.enrolment and wanted.cpr:
@@ -115,7 +122,7 @@ class Accounts:
                 )
             if found.enrolment:
                 # Whatever was done to become so was done before: this login finds it so.
-                return _account(found.enrolment, Outcome.UNCHANGED)
+                return _account(found.enrolment, EnrolmentOutcome.UNCHANGED)
             state = "mail_required" if self._mailless(wanted) else "none"
             number = found.number if wanted.cpr else person.number
             return Account(number, state, upgrade_from=found.upgrade_from)
@@ -124,17 +131,22 @@ class Accounts:
 
     def _carried_out(self, transaction: Transaction, wanted: Wish) -> Enrolment | None:
         """Give the enrolment if it was carried out while this very login waited: what was made then is new to it."""
-        waited = transaction.account is not None and transaction.account.state == State.WANTED.value
+        waited = (
+            transaction.account is not None
+            and transaction.account.state == EnrolmentState.WANTED.value
+        )
         done = self.enrolments.standing(wanted.cpr) if waited and wanted.cpr else None
         if (
             done is None
-            or done.state is not State.DONE
+            or done.state is not EnrolmentState.DONE
             or done.carried != self.enrolments.tools.carried(wanted)
         ):
             return None
         return done if done.settled and done.settled >= transaction.begun else None
 
-    def _linked(self, transaction: Transaction, reading: Reading, decision: Decision) -> Account:
+    def _linked(
+        self, transaction: Transaction, reading: AttributeReading, decision: Decision
+    ) -> Account:
         """Give the borrower that a name alone leads to, unless staff have a case of it, or it is another's by now.
 
         The desk may have corrected the CPR that once found it; within a day of the last look the
@@ -148,7 +160,7 @@ class Accounts:
         number = transaction.person.number if transaction.person else None
         name = self.persons.name(authentication, reading, decision) if authentication else None
         owner = links.cpr(name) if name else None
-        cases = Cases(tools.ledger, links, tools.trail)
+        cases = StaffCases(tools.ledger, links, tools.trail)
         reason = cases.reason(owner) if owner else None
         if reason or owner is None or number is None or number == self.enrolments.settled_at(owner):
             return _case(reason) if reason else _known(number)
@@ -164,7 +176,7 @@ class Accounts:
     def _needed(self, person: Person, cpr: str) -> Account:
         """Find the borrower that must be there by the CPR, for the desk may have corrected it."""
         standing = self.enrolments.standing(cpr)
-        if standing and standing.state is State.CASE:
+        if standing and standing.state is EnrolmentState.CASE:
             return _case(standing.reason)
         if person.number and person.number == self.enrolments.settled(cpr):
             return _known(person.number)
@@ -179,17 +191,19 @@ class Accounts:
     def _agreed(
         self, found: tuple[Borrower, ...], cpr: str, linked: str | None, standing: Enrolment | None
     ) -> Account:
-        reason = amiss(found, cpr, linked)
+        reason = wrong_with_borrower(found, cpr, linked)
         kept = self.enrolments.read(linked) if linked and reason else None
         if kept is None or reason is None:
             # No link, one that agrees, or one to a borrower that is gone and names nobody.
-            return _known(found[0].number if found and not amiss(found, cpr, None) else None)
+            return _known(
+                found[0].number if found and not wrong_with_borrower(found, cpr, None) else None
+            )
         if not found and standing and kept.mark == standing.id and not kept.is_anothers(cpr):
             # We made it for this very CPR, and the desk has given it another number since.
             return _known(linked)
         owner = self.persons.links.of_cpr(cpr)
         tools = self.enrolments.tools
-        Cases(tools.ledger, self.persons.links, tools.trail).dispute(owner, owner, reason)
+        StaffCases(tools.ledger, self.persons.links, tools.trail).dispute(owner, owner, reason)
         return _case(reason)
 
     def _frozen(self, cpr: str) -> Account:
@@ -203,7 +217,11 @@ class Accounts:
         return not mailed and wanted.cpr is not None and not self.enrolments.look(wanted.cpr)
 
     def _owner(
-        self, transaction: Transaction, reading: Reading, decision: Decision, wanted: Wish | None
+        self,
+        transaction: Transaction,
+        reading: AttributeReading,
+        decision: Decision,
+        wanted: Wish | None,
     ) -> str | None:
         """Give the pseudonym that a wish about a linked borrower is kept under; None where there is no such wish.
 
@@ -247,7 +265,7 @@ def _known(number: str | None) -> Account:
 
 def _wish(
     decision: Decision,
-    reading: Reading,
+    reading: AttributeReading,
     transaction: Transaction,
     language: str,
     now: datetime,
@@ -268,8 +286,10 @@ def _wish(
     return replace(made, upgrade=upgrade, temporary=transaction.temporary) if made else None
 
 
-def _account(enrolment: Enrolment, outcome: Outcome | None) -> Account:
-    mailed = enrolment.pin_owed or (outcome is Outcome.CREATED and enrolment.pin_mailed is not None)
+def _account(enrolment: Enrolment, outcome: EnrolmentOutcome | None) -> Account:
+    mailed = enrolment.pin_owed or (
+        outcome is EnrolmentOutcome.CREATED and enrolment.pin_mailed is not None
+    )
     return Account(
         enrolment.number,
         enrolment.state.value,

@@ -16,19 +16,19 @@ from broker.core.borrower import (
     Change,
     Create,
     Enrolment,
+    EnrolmentOutcome,
+    EnrolmentState,
     Gone,
-    Outcome,
-    State,
     Wish,
 )
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.pins import new_pin, suggested_by
 from broker.core.plans import outcome, plan
 from broker.flows.borrowers import lookup as finding
-from broker.flows.borrowers.backoff import pause
-from broker.flows.borrowers.enrolment_records import GIVE_UP_AFTER, LEASE, Entry
-from broker.flows.borrowers.leases import pin_turn
-from broker.flows.borrowers.world import Tools
+from broker.flows.borrowers.backoff import retry_delay
+from broker.flows.borrowers.enrolment_records import GIVE_UP_AFTER, LEASE, StoredEnrolment
+from broker.flows.borrowers.leases import pin_lease
+from broker.flows.borrowers.world import EnrolmentPorts
 
 CALL: Final = timedelta(seconds=15)
 PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together: well within the lease
@@ -40,18 +40,18 @@ class _Lost(Exception):
 
 
 @dataclass(slots=True)
-class Attempt:
+class EnrolmentAttempt:
     """Carries out the enrolment of ``entry``, which is leased to us; ``entry`` follows each of our writes."""
 
-    entry: Entry
-    tools: Tools
+    entry: StoredEnrolment
+    tools: EnrolmentPorts
 
     def run(self) -> Enrolment | None:
         """Do all that can be done now and give the enrolment as it then stands; what failed is due again later."""
         try:
-            if self.entry.enrolment.state is State.WANTED:
+            if self.entry.enrolment.state is EnrolmentState.WANTED:
                 self._enrol()
-            if self.entry.enrolment.state is State.DONE and self.entry.enrolment.pin_owed:
+            if self.entry.enrolment.state is EnrolmentState.DONE and self.entry.enrolment.pin_owed:
                 self._mail_pin()
         except (LibraryUnavailable, MailUnavailable) as error:
             self._later(error)
@@ -77,7 +77,7 @@ class Attempt:
                 self._give_up("borrower_gone")
             return
         temporary = finding.temporary(library, found, wish, self._by())
-        linked = finding.standing_link(library, found, enrolment.link, self._by())
+        linked = finding.link_still_valid(library, found, enrolment.link, self._by())
         planned = plan(found, wish, linked, now.date(), temporary)
         if isinstance(planned, Create):
             # After each create the matches are counted: a race that no unique field stopped shows
@@ -120,9 +120,9 @@ class Attempt:
 
     def _look(self, wish: Wish, made: Borrower | None = None) -> tuple[Borrower, ...]:
         library, enrolment = self.tools.library, self.entry.enrolment
-        there = finding.found(library, wish, self._by()) + finding.ours(
-            library, enrolment, wish, self._by()
-        )
+        there = finding.borrowers_of_wish(
+            library, wish, self._by()
+        ) + finding.borrower_of_enrolment(library, enrolment, wish, self._by())
         return tuple({each.number: each for each in (*there, *([made] if made else []))}.values())
 
     def _give_up(self, reason: str | None) -> None:
@@ -132,7 +132,7 @@ class Attempt:
         self._write(
             replace(
                 enrolment,
-                state=State.GIVEN_UP,
+                state=EnrolmentState.GIVEN_UP,
                 wish=None,
                 pin_owed=False,
                 reason=reason or enrolment.reason,
@@ -149,7 +149,7 @@ class Attempt:
         self._hold(creates=1)
         return self.tools.library.create(wish, self.entry.enrolment.id, self._by())
 
-    def _done(self, borrower: Borrower, wish: Wish, unmade: Outcome) -> None:
+    def _done(self, borrower: Borrower, wish: Wish, unmade: EnrolmentOutcome) -> None:
         before, now = self.entry.enrolment, self.tools.now()
         ours = borrower.mark == before.id
         same = before.number == borrower.number
@@ -160,12 +160,12 @@ class Attempt:
         owed = due and self.tools.mail is not None and wish.pin_to is not None
         done = replace(
             before,
-            state=State.DONE,
+            state=EnrolmentState.DONE,
             wish=wish.without_person() if owed else None,
             number=borrower.number,
             category=borrower.category,
             expires=borrower.expires,
-            outcome=Outcome.CREATED if made else unmade,
+            outcome=EnrolmentOutcome.CREATED if made else unmade,
             reason=None,
             attempts=0,
             carried=self.tools.carried(wish),
@@ -199,7 +199,7 @@ class Attempt:
         late = enrolment.pin_tried is not None and now - enrolment.pin_tried >= POINTER_AFTER
         self._hold()
         with (
-            pin_turn(
+            pin_lease(
                 self.tools.ledger.store, self.tools.pseudonyms, borrower.number, deadline, now
             ),
             closing(mail.address(wish.pin_to, deadline)) as letter,
@@ -228,8 +228,8 @@ class Attempt:
         # The mail is out: that is recorded even where a later wish has been written meanwhile.
         number = self.entry.enrolment.number
 
-        def closed(entry: Entry) -> tuple[Enrolment, datetime | None]:
-            done = entry.enrolment.state is State.DONE
+        def closed(entry: StoredEnrolment) -> tuple[Enrolment, datetime | None]:
+            done = entry.enrolment.state is EnrolmentState.DONE
             changed = replace(
                 entry.enrolment, pin_owed=False, pin_mailed=mailed, number=number, pin_avoids=()
             )
@@ -256,20 +256,24 @@ class Attempt:
     def _case(self, reason: str) -> None:
         mine = self.entry.enrolment
 
-        def opened(entry: Entry) -> tuple[Enrolment, datetime | None] | None:
+        def opened(entry: StoredEnrolment) -> tuple[Enrolment, datetime | None] | None:
             # Two borrowers are two, even where another worker has called its one done; a later wish
             # looks itself.
-            if entry.enrolment.state is State.WANTED and entry.enrolment.wish != mine.wish:
+            if entry.enrolment.state is EnrolmentState.WANTED and entry.enrolment.wish != mine.wish:
                 return None
             case = replace(
-                entry.enrolment, state=State.CASE, reason=reason, wish=mine.wish, pin_owed=False
+                entry.enrolment,
+                state=EnrolmentState.CASE,
+                reason=reason,
+                wish=mine.wish,
+                pin_owed=False,
             )
             return case, None
 
         self.tools.ledger.amend(self.entry.key, opened)
 
     def _refused(self, error: BrokerError) -> None:
-        if self.entry.enrolment.state is State.DONE:
+        if self.entry.enrolment.state is EnrolmentState.DONE:
             self._pin_closed(None, "pin_refused")
         else:
             self._case(error.reason)
@@ -284,7 +288,10 @@ class Attempt:
             self._pin_closed(None, error.reason)
             return
         later = replace(enrolment, attempts=enrolment.attempts + 1, reason=error.reason)
-        if self.tools.ledger.write(self.entry, later, now + pause(enrolment.attempts)) is None:
+        if (
+            self.tools.ledger.write(self.entry, later, now + retry_delay(enrolment.attempts))
+            is None
+        ):
             self._yielded()
 
     def _yielded(self) -> None:
@@ -292,8 +299,8 @@ class Attempt:
         # the wish is due.
         ours = self.entry.due
 
-        def ended(entry: Entry) -> tuple[Enrolment, datetime | None] | None:
-            if entry.due != ours or entry.enrolment.state is not State.WANTED:
+        def ended(entry: StoredEnrolment) -> tuple[Enrolment, datetime | None] | None:
+            if entry.due != ours or entry.enrolment.state is not EnrolmentState.WANTED:
                 return None
             return entry.enrolment, self.tools.now()
 

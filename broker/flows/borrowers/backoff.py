@@ -7,7 +7,7 @@ from typing import Final
 _LONGEST_PAUSE: Final = 7200.0
 
 
-def pause(attempts: int) -> timedelta:
+def retry_delay(attempts: int) -> timedelta:
     """Give how long to wait after the failure number ``attempts`` + 1: 5 s, three times more each, at most 2 h, ± half.
 
     The jitter keeps a thousand enrolments from meeting a recovered library system in the same

@@ -5,34 +5,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from broker.core.borrower import Enrolment, State
-from broker.core.events import NO_TRAIL, Event, Kind
+from broker.core.borrower import Enrolment, EnrolmentState
+from broker.core.events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.ports import Key, Trail
-from broker.core.proofs import Claim
+from broker.core.proofs import ProofOwner
 from broker.core.records import load
-from broker.flows.borrowers.enrolment_records import Entry, Ledger
-from broker.flows.identity.links import Links
+from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
+from broker.flows.identity.links import PersonLinks
 
-Row = Mapping[str, str | int | bool | None]
+EnrolmentRow = Mapping[str, str | int | bool | None]
 
 _LINK = "link"
 _PROOF = "proof"
 
 
 @dataclass(frozen=True, slots=True)
-class Cases:
+class StaffCases:
     """The service desk's view: nothing personal in it but the borrower's number."""
 
-    ledger: Ledger
-    links: Links
+    ledger: EnrolmentRecords
+    links: PersonLinks
     trail: Trail = NO_TRAIL
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[EnrolmentRow]:
         """Give every enrolment as a row for ``broker enrolments list``."""
         for entry in self.ledger.all():
             yield _row(entry)
 
-    def show(self, enrolment_id: str) -> Row | None:
+    def show(self, enrolment_id: str) -> EnrolmentRow | None:
         """Give the row of one enrolment, or None."""
         entry = self._of(enrolment_id)
         return _row(entry) if entry else None
@@ -50,10 +50,10 @@ class Cases:
         person = self.links.holder(entry.key.group)  # before the link is forgotten
         done = self._retried(entry)
         if done:
-            self._tell(Kind.ENROLMENT_RETRIED, person, entry.enrolment)
+            self._tell(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return done
 
-    def _retried(self, entry: Entry) -> bool:
+    def _retried(self, entry: StoredEnrolment) -> bool:
         if entry.key.name == _LINK:
             self.links.forget(entry.key.group)
             if entry.key.group == entry.enrolment.person:
@@ -68,7 +68,7 @@ class Cases:
             place, store = Key("proof", entry.enrolment.person), self.ledger.store
             kept = store.get(place, self.ledger.now())
             if kept:
-                claim = load(Claim, kept.value)
+                claim = load(ProofOwner, kept.value)
                 store.drop(Key("proof", claim.owner, claim.name))
             store.drop(place)
             self.ledger.store.drop(entry.key)
@@ -79,8 +79,8 @@ class Cases:
         if enrolment.reason == "cpr_changed":
             self.links.remember(enrolment.person, None)
             enrolment = replace(enrolment, link=None)
-        if enrolment.state is State.CASE:
-            enrolment = replace(enrolment, state=State.WANTED, reason=None)
+        if enrolment.state is EnrolmentState.CASE:
+            enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None)
         again = replace(enrolment, attempts=0)
         return self.ledger.write(entry, again, self.ledger.soon(entry)) is not None
 
@@ -88,7 +88,9 @@ class Cases:
         """Say why staff must look before the person of this CPR (a pseudonym of Links) is served, or None."""
         entries = (self.ledger.read(Key("enrolment", cpr, name)) for name in ("", _LINK))
         cases = (
-            entry.enrolment for entry in entries if entry and entry.enrolment.state is State.CASE
+            entry.enrolment
+            for entry in entries
+            if entry and entry.enrolment.state is EnrolmentState.CASE
         )
         return next((case.reason for case in cases), None)
 
@@ -111,7 +113,7 @@ class Cases:
     def _list(self, key: Key, person: str, reason: str, number: str | None = None) -> Enrolment:
         case = Enrolment(
             secrets.token_hex(16),
-            State.CASE,
+            EnrolmentState.CASE,
             self.ledger.now(),
             None,
             person,
@@ -121,30 +123,30 @@ class Cases:
         entry = self.ledger.read(key)
         if entry:
             case = replace(case, id=entry.enrolment.id)
-        self.ledger.write(entry or Entry(key, case, None, None), case, None)
+        self.ledger.write(entry or StoredEnrolment(key, case, None, None), case, None)
         if entry is None or entry.enrolment.reason != reason:
-            self._tell(Kind.ENROLMENT_CASE, self.links.holder(key.group), case)
+            self._tell(AuditEventKind.ENROLMENT_CASE, self.links.holder(key.group), case)
         return case
 
-    def _tell(self, kind: Kind, person: str, enrolment: Enrolment) -> None:
+    def _tell(self, kind: AuditEventKind, person: str, enrolment: Enrolment) -> None:
         self.trail.add(
-            Event(
+            AuditEvent(
                 kind, self.ledger.now(), person=person, reason=enrolment.reason, about=enrolment.id
             )
         )
 
-    def _of(self, enrolment_id: str) -> Entry | None:
+    def _of(self, enrolment_id: str) -> StoredEnrolment | None:
         return next(
             (entry for entry in self.ledger.all() if entry.enrolment.id == enrolment_id), None
         )
 
 
-def _unbelieved(entry: Entry) -> tuple[Enrolment, datetime | None]:
+def _unbelieved(entry: StoredEnrolment) -> tuple[Enrolment, datetime | None]:
     """Give the enrolment as one whose number is not to be believed: not even while the library does not answer."""
     return replace(entry.enrolment, carried=None, settled=None), entry.due
 
 
-def _row(entry: Entry) -> Row:
+def _row(entry: StoredEnrolment) -> EnrolmentRow:
     enrolment = entry.enrolment
     return {
         "id": enrolment.id,

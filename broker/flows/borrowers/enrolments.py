@@ -7,17 +7,22 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
 from broker.core import events
-from broker.core.borrower import Borrower, Change, Enrolment, Nothing, State, Wish
+from broker.core.borrower import Borrower, Change, Enrolment, EnrolmentState, Nothing, Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable, StoreUnavailable
-from broker.core.plans import offered, plan, would
+from broker.core.plans import offered, plan, planned_outcome
 from broker.core.ports import Key
 from broker.flows.borrowers import lookup as finding
-from broker.flows.borrowers.attempt import Attempt
-from broker.flows.borrowers.cases import Cases
-from broker.flows.borrowers.enrolment_records import Entry
-from broker.flows.borrowers.seats import Seats, Signal, seated
-from broker.flows.borrowers.standing import Known, as_found, as_wished, looked
-from broker.flows.borrowers.world import Tools
+from broker.flows.borrowers.attempt import EnrolmentAttempt
+from broker.flows.borrowers.cases import StaffCases
+from broker.flows.borrowers.enrolment_records import StoredEnrolment
+from broker.flows.borrowers.seats import WaitingSlots, WakeSignal, waiting_slot
+from broker.flows.borrowers.standing import (
+    EnrolmentBeforeWish,
+    as_found,
+    as_wished,
+    looked_up_within,
+)
+from broker.flows.borrowers.world import EnrolmentPorts
 
 Mode = Literal["live", "observe", "frozen"]
 T = TypeVar("T")
@@ -38,11 +43,11 @@ class Enrolments:
     ``pause`` sleeps for some seconds (``time.sleep``); ``seats`` None sets no bound on who waits.
     """
 
-    tools: Tools
+    tools: EnrolmentPorts
     mode: Mode
-    wake: Signal
+    wake: WakeSignal
     pause: Callable[[float], object]
-    seats: Seats | None = None
+    seats: WaitingSlots | None = None
 
     def person_key(self, cpr: str) -> Key:
         """Give the key of the one enrolment of the person with this CPR; the number itself is not in it."""
@@ -79,7 +84,9 @@ class Enrolments:
         """Give the number that ``settled`` gives, for the pseudonym of a CPR."""
         return _settled(self._at(Key("enrolment", owner)), self.tools.now())
 
-    def known(self, wish: Wish, linked: str | None, owner: str | None = None) -> Known:
+    def known(
+        self, wish: Wish, linked: str | None, owner: str | None = None
+    ) -> EnrolmentBeforeWish:
         """Say how a person's borrower stands against ``wish``, before anything is written down for it.
 
         Its ``enrolment`` is the finished one of a borrower that is as wished already, or None: then
@@ -90,25 +97,27 @@ class Enrolments:
         key, now = self.place(wish, owner), self.tools.now()
         entry = self.tools.ledger.read(key)
         before = entry.enrolment if entry else None
-        if before and before.state is not State.DONE:
-            return Known()
+        if before and before.state is not EnrolmentState.DONE:
+            return EnrolmentBeforeWish()
         believed = before if before and as_wished(before, wish, self.tools) else None
-        if believed and looked(believed, now, _TRUSTED):
-            return Known(believed)
+        if believed and looked_up_within(believed, now, _TRUSTED):
+            return EnrolmentBeforeWish(believed)
         try:
             found, temporary = self._seated(lambda by: self._there(wish, by))
         except (LibraryUnavailable, LibraryRefused):
-            return Known(believed)
+            return EnrolmentBeforeWish(believed)
         planned = plan(found, wish, linked, now.date(), temporary)
         if not isinstance(planned, Nothing):
             number = planned.number if isinstance(planned, Change) and found else None
-            return Known(upgrade_from=offered(planned, found, wish), number=number)
+            return EnrolmentBeforeWish(upgrade_from=offered(planned, found, wish), number=number)
         known = as_found(found[0], before or self._new(key, wish, linked), wish, self.tools)
         if self.mode == "live":
             self.tools.links.remember(key.group, known.number)
-            place = entry or Entry(key, known, None, None)
-            return Known(known if self.tools.ledger.write(place, known, place.due) else None)
-        return Known(known)
+            place = entry or StoredEnrolment(key, known, None, None)
+            return EnrolmentBeforeWish(
+                known if self.tools.ledger.write(place, known, place.due) else None
+            )
+        return EnrolmentBeforeWish(known)
 
     def want(self, wish: Wish, linked: str | None, owner: str | None = None) -> Enrolment:
         """Write the wish durably and give the enrolment; a later wish replaces the earlier, under the same mark.
@@ -129,14 +138,16 @@ class Enrolments:
                 return wanted
             # On the trail first: AuditUnavailable where it cannot be, and nothing is wished for.
             self.tools.trail.add(
-                events.Event(
-                    events.Kind.ENROLMENT_WANTED,
+                events.AuditEvent(
+                    events.AuditEventKind.ENROLMENT_WANTED,
                     self.tools.now(),
                     person=self.tools.links.holder(key.group),
                     about=wanted.id,
                 )
             )
-            if self.tools.ledger.write(entry or Entry(key, wanted, None, None), wanted, due):
+            if self.tools.ledger.write(
+                entry or StoredEnrolment(key, wanted, None, None), wanted, due
+            ):
                 self.wake.set()
                 return wanted
         raise StoreUnavailable("an enrolment is changed by others all the time")
@@ -148,7 +159,7 @@ class Enrolments:
         entry = self.tools.ledger.claim()
         if entry is None:
             return None
-        done = Attempt(entry, self.tools).run()
+        done = EnrolmentAttempt(entry, self.tools).run()
         if done:
             person = self.tools.links.holder(entry.key.group)
             for event in events.of_enrolment(entry.enrolment, done, person, self.tools.now()):
@@ -180,7 +191,11 @@ class Enrolments:
         try:
             for _ in range(round(seconds / _POLL)):
                 enrolment = self._at(key)
-                if enrolment is None or enrolment.state is not State.WANTED or enrolment.reason:
+                if (
+                    enrolment is None
+                    or enrolment.state is not EnrolmentState.WANTED
+                    or enrolment.reason
+                ):
                     return enrolment
                 self.pause(_POLL)
             return self._at(key)
@@ -190,10 +205,10 @@ class Enrolments:
 
     def dispute(self, name: str, cpr: str, number: str | None = None) -> Enrolment:  # noqa: ARG002
         """List for staff that the link of ``name`` and ``cpr`` disagree, as ``Cases.dispute``."""
-        return Cases(self.tools.ledger, self.tools.links, self.tools.trail).dispute(name, cpr)
+        return StaffCases(self.tools.ledger, self.tools.links, self.tools.trail).dispute(name, cpr)
 
     def _seated(self, ask: Callable[[datetime], T]) -> T:
-        with seated(self.seats):
+        with waiting_slot(self.seats):
             return ask(self.tools.now() + _LOOK)
 
     def _at(self, key: Key) -> Enrolment | None:
@@ -201,26 +216,30 @@ class Enrolments:
         return entry.enrolment if entry else None
 
     def _wanted(
-        self, key: Key, entry: Entry | None, wish: Wish, linked: str | None
+        self, key: Key, entry: StoredEnrolment | None, wish: Wish, linked: str | None
     ) -> tuple[Enrolment, datetime | None]:
         now = self.tools.now()
         if entry is None:
             return self._new(key, wish, linked), now
         before = entry.enrolment
-        if before.state is State.CASE and wish.cpr is None:
+        if before.state is EnrolmentState.CASE and wish.cpr is None:
             # What staff have to look at is no link's to undo.
             return before, entry.due
         if (
-            before.state is State.DONE
+            before.state is EnrolmentState.DONE
             and as_wished(before, wish, self.tools)
-            and looked(before, now, _LOOK)
+            and looked_up_within(before, now, _LOOK)
         ):
             return before, entry.due
-        if before.state is State.WANTED and before.wish and before.wish.category == wish.category:
+        if (
+            before.state is EnrolmentState.WANTED
+            and before.wish
+            and before.wish.category == wish.category
+        ):
             # Who agreed while the library was down has agreed: a later login had nothing to offer.
             wish = replace(wish, upgrade=wish.upgrade or before.wish.upgrade)
         if (
-            before.state in {State.WANTED, State.CASE}
+            before.state in {EnrolmentState.WANTED, EnrolmentState.CASE}
             and before.wish
             and before.wish.temporary
             and wish.cpr
@@ -232,12 +251,12 @@ class Enrolments:
         if before.pin_owed and before.wish and wish.cpr is None:
             # A link is told no address: what is owed goes to the one that came with the CPR.
             wish = replace(wish, pin_to=before.wish.pin_to, language=before.wish.language)
-        if before.state is State.WANTED and (before.wish, before.link) == (wish, linked):
+        if before.state is EnrolmentState.WANTED and (before.wish, before.link) == (wish, linked):
             soon = self.tools.ledger.soon(entry)
             return (before if soon == entry.due else replace(before, reason=None)), soon
         wanted = replace(
             before,
-            state=State.WANTED,
+            state=EnrolmentState.WANTED,
             wanted_at=now,
             wish=wish,
             link=linked,
@@ -248,30 +267,39 @@ class Enrolments:
 
     def _new(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
         return Enrolment(
-            secrets.token_hex(16), State.WANTED, self.tools.now(), wish, key.group, link=linked
+            secrets.token_hex(16),
+            EnrolmentState.WANTED,
+            self.tools.now(),
+            wish,
+            key.group,
+            link=linked,
         )
 
     def _there(self, wish: Wish, by: datetime) -> tuple[tuple[Borrower, ...], Borrower | None]:
         library = self.tools.library
-        there = finding.found(library, wish, by)
+        there = finding.borrowers_of_wish(library, wish, by)
         return there, finding.temporary(library, there, wish, by)
 
     def _observed(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
-        observed = replace(self._new(key, wish, linked), state=State.OBSERVED, wish=None)
+        observed = replace(self._new(key, wish, linked), state=EnrolmentState.OBSERVED, wish=None)
         try:
             found, temporary = self._seated(lambda by: self._there(wish, by))
         except (LibraryUnavailable, LibraryRefused) as error:
             observed = replace(observed, reason=error.reason)
         else:
-            observed = would(
+            observed = planned_outcome(
                 observed, plan(found, wish, linked, self.tools.now().date(), temporary)
             )
         place = key._replace(name=_OBSERVED)
-        entry = self.tools.ledger.read(place) or Entry(place, observed, None, None)
+        entry = self.tools.ledger.read(place) or StoredEnrolment(place, observed, None, None)
         self.tools.ledger.write(entry, observed, None)
         return observed
 
 
 def _settled(standing: Enrolment | None, now: datetime) -> str | None:
-    fresh = standing and standing.state is State.DONE and looked(standing, now, _TRUSTED)
+    fresh = (
+        standing
+        and standing.state is EnrolmentState.DONE
+        and looked_up_within(standing, now, _TRUSTED)
+    )
     return standing.number if standing and fresh else None

@@ -9,17 +9,17 @@ from typing import Final
 from broker.core.errors import LibraryUnavailable, StoreUnavailable
 from broker.core.mailboxes import one_mailbox
 from broker.core.ports import Kept, Key, Store
-from broker.core.proofs import Claim, Proved
+from broker.core.proofs import ProofOwner, Proved
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
 
 _TURNS: Final = 8
 
 
-def claimed(
+def claim_ownership(
     store: Store,
     place: Key,
-    claim: Claim,
+    claim: ProofOwner,
     until: datetime,
     now: datetime,
     *,
@@ -31,7 +31,7 @@ def claimed(
     """
     for _ in range(_TURNS):
         kept = store.get(place, now)
-        if kept and load(Claim, kept.value).owner not in {claim.owner, *mine}:
+        if kept and load(ProofOwner, kept.value).owner not in {claim.owner, *mine}:
             return False
         fresh = Kept(dump(claim), secrets.token_hex(8), until)
         if store.put(place, fresh, kept.version if kept else None, now, durable=True):
@@ -39,7 +39,7 @@ def claimed(
     raise StoreUnavailable("a claim kept changing")
 
 
-def written(store: Store, proved: Proved, owner: str, now: datetime) -> None:
+def keep_proof(store: Store, proved: Proved, owner: str, now: datetime) -> None:
     """Keep what ``owner`` has proved, in place of what the same proof said before."""
     place = Key("proof", owner, proved.name)
     for _ in range(_TURNS):
@@ -50,7 +50,9 @@ def written(store: Store, proved: Proved, owner: str, now: datetime) -> None:
     raise StoreUnavailable("a proof kept changing")
 
 
-def moved(store: Store, proved: Proved, olds: Collection[str], now: datetime) -> None:
+def drop_replaced_proofs(
+    store: Store, proved: Proved, olds: Collection[str], now: datetime
+) -> None:
     """Drop the same proof of the person's other pseudonyms: what staff take away must not stand under one still."""
     for each in olds:
         place = Key("proof", each, proved.name)
@@ -60,7 +62,7 @@ def moved(store: Store, proved: Proved, olds: Collection[str], now: datetime) ->
 
 
 @contextmanager
-def pin_turn(
+def pin_lease(
     store: Store, pseudonyms: Pseudonyms, number: str, ends: datetime, now: datetime
 ) -> Iterator[None]:
     """Be the only one who sets a PIN of this borrower, until ``ends`` at most; LibraryUnavailable where another is.

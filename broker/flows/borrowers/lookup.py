@@ -8,7 +8,7 @@ from broker.core.pins import is_cpr
 from broker.core.ports import LibrarySystem
 
 
-def found(library: LibrarySystem, wish: Wish, by: datetime) -> tuple[Borrower, ...]:
+def borrowers_of_wish(library: LibrarySystem, wish: Wish, by: datetime) -> tuple[Borrower, ...]:
     """Give every borrower with the wish's CPR, or without one the borrower of its number.
 
     LibraryRefused for a wish with neither: it would enrol nobody.
@@ -21,7 +21,7 @@ def found(library: LibrarySystem, wish: Wish, by: datetime) -> tuple[Borrower, .
     return (borrower,) if borrower else ()
 
 
-def ours(
+def borrower_of_enrolment(
     library: LibrarySystem, enrolment: Enrolment, wish: Wish, by: datetime
 ) -> tuple[Borrower, ...]:
     """Give the borrower that this enrolment made, if it made any and the desk has given it another number since.
@@ -48,7 +48,7 @@ def temporary(
     return library.read(wish.temporary, by)
 
 
-def standing_link(
+def link_still_valid(
     library: LibrarySystem, there: tuple[Borrower, ...], linked: str | None, by: datetime
 ) -> str | None:
     """Give the number that a link names, or None where the library has deleted or merged that borrower."""
@@ -57,7 +57,7 @@ def standing_link(
     return linked if library.read(linked, by) else None
 
 
-def holder(library: LibrarySystem, digits: str, by: datetime) -> Borrower | None:
+def borrower_of_identifier(library: LibrarySystem, digits: str, by: datetime) -> Borrower | None:
     """Give the borrower of a CPR or borrower number (of ``pins.whose``); None where it is nobody's, or several have it.
 
     A borrower with another date of birth is not the CPR number's: a card number may be ten digits

@@ -7,7 +7,7 @@ from typing import Protocol
 from broker.core.errors import LibraryUnavailable
 
 
-class Signal(Protocol):
+class WakeSignal(Protocol):
     """A ``threading.Event``: a request sets it, the loop waits for it."""
 
     def set(self) -> None:
@@ -20,7 +20,7 @@ class Signal(Protocol):
         """Wait until it is set, at most ``timeout`` seconds."""
 
 
-class Seats(Protocol):
+class WaitingSlots(Protocol):
     """A ``threading.Semaphore``: how many requests may wait at a time (at most half the threads)."""
 
     def acquire(self, *, blocking: bool) -> bool:
@@ -31,7 +31,7 @@ class Seats(Protocol):
 
 
 @contextmanager
-def seated(seats: Seats | None) -> Iterator[None]:
+def waiting_slot(seats: WaitingSlots | None) -> Iterator[None]:
     """Hold a seat while the library system is asked; LibraryUnavailable at once where none is free.
 
     A slow library system must not hold every thread.

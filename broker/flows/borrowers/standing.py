@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from broker.core.borrower import Borrower, Enrolment, Outcome, State, Wish
+from broker.core.borrower import Borrower, Enrolment, EnrolmentOutcome, EnrolmentState, Wish
 from broker.core.plans import near
-from broker.flows.borrowers.world import Tools
+from broker.flows.borrowers.world import EnrolmentPorts
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class EnrolmentBeforeWish:
     """What is known before a wish is written down.
 
     ``enrolment`` is the finished one of a borrower that is as wished. Or else ``number`` is that of
@@ -22,7 +22,7 @@ class Known:
     number: str | None = None
 
 
-def as_wished(before: Enrolment, wish: Wish, tools: Tools) -> bool:
+def as_wished(before: Enrolment, wish: Wish, tools: EnrolmentPorts) -> bool:
     """Say whether what was done before is what ``wish`` asks for, as far as can be known without a look."""
     if before.number is None or before.carried != tools.carried(wish):
         return False
@@ -33,23 +33,23 @@ def as_wished(before: Enrolment, wish: Wish, tools: Tools) -> bool:
     return not near(before.expires, wish.expires, tools.now().date())
 
 
-def looked(before: Enrolment, now: datetime, within: timedelta) -> bool:
+def looked_up_within(before: Enrolment, now: datetime, within: timedelta) -> bool:
     """Say whether the library was last asked about the borrower ``within`` this time."""
     return before.settled is not None and now - before.settled < within
 
 
-def as_found(borrower: Borrower, before: Enrolment, wish: Wish, tools: Tools) -> Enrolment:
+def as_found(borrower: Borrower, before: Enrolment, wish: Wish, tools: EnrolmentPorts) -> Enrolment:
     """Give the enrolment of a borrower that a look found as wished: done, nothing changed, a PIN owed stays owed."""
     owed = before.pin_owed and before.number == borrower.number
     return replace(
         before,
-        state=State.DONE,
+        state=EnrolmentState.DONE,
         wish=before.wish if owed else None,
         pin_owed=owed,
         number=borrower.number,
         category=borrower.category,
         expires=borrower.expires,
-        outcome=Outcome.UNCHANGED,
+        outcome=EnrolmentOutcome.UNCHANGED,
         carried=tools.carried(wish),
         settled=tools.now(),
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 
-from broker.flows.borrowers.seats import Signal
+from broker.flows.borrowers.seats import WakeSignal
 
 
-def run(
+def run_worker_loop(
     steps: Sequence[Callable[[], object]],
-    wake: Signal,
+    wake: WakeSignal,
     stop: Callable[[], bool],
     idle: float,
     report: Callable[[Exception], None],

@@ -9,35 +9,35 @@ from broker.core.borrower import Borrower, Wish
 from broker.core.events import NO_TRAIL
 from broker.core.letters import Letters
 from broker.core.ports import Key, LibrarySystem, Mail, Trail
-from broker.core.proofs import Claim
+from broker.core.proofs import ProofOwner
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.borrowers.enrolment_records import Ledger
-from broker.flows.borrowers.leases import claimed
-from broker.flows.identity.links import Links
+from broker.flows.borrowers.enrolment_records import EnrolmentRecords
+from broker.flows.borrowers.leases import claim_ownership
+from broker.flows.identity.links import PersonLinks
 
 _CLAIMED_FOR: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class EnrolmentPorts:
     """What carrying out needs of the world."""
 
     library: LibrarySystem
     mail: Mail | None
     pseudonyms: Pseudonyms
     letters: Letters
-    links: Links
-    ledger: Ledger
+    links: PersonLinks
+    ledger: EnrolmentRecords
     now: Callable[[], datetime]
     trail: Trail = NO_TRAIL
 
     def adopts(self, number: str, cpr: str) -> bool:
         """Say whether a temporary borrower is this person's from now on: two who know its PIN are not both it."""
         place, now = Key("proof", self.pseudonyms.of("temporary", number)), self.now()
-        return claimed(
+        return claim_ownership(
             self.ledger.store,
             place,
-            Claim(self.links.of_cpr(cpr), "temporary"),
+            ProofOwner(self.links.of_cpr(cpr), "temporary"),
             now + _CLAIMED_FOR,
             now,
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from broker.core.consent import Event, Receipt, taken_back
+from broker.core.consent import Receipt, ReceiptEvent, taken_back
 from broker.core.entities import Controller, Service, Text
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
@@ -15,7 +15,7 @@ _FOR: Final = f"P{KEPT_FOR.days}D"
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class GivenConsent:
     """A person's answers for one service, newest first; there is at least one."""
 
     service: str
@@ -36,13 +36,13 @@ class Choice:
         A consent that was good for one login can be withdrawn too: the receiver still relies on it
         (GDPR 7(3)).
         """
-        if self.latest.event is Event.GIVEN:
+        if self.latest.event is ReceiptEvent.GIVEN:
             return "withdraw"
         return "forget" if self.standing(now) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Today:
+class CurrentQuestion:
     """What the rules of today say of a disclosure: its purpose, and who gives the information; None where nothing."""
 
     purpose: Text | None = None
@@ -50,14 +50,14 @@ class Today:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class GivenConsents:
     """The answers on file, by person; ``person`` is always the id of the one who is logged in."""
 
     store: Store
     pseudonyms: Pseudonyms
     services: Mapping[str, Service]
 
-    def of(self, person: str, now: datetime) -> tuple[Choice, ...]:
+    def of(self, person: str, now: datetime) -> tuple[GivenConsent, ...]:
         """Give what the person answered, service by service as configured; those never asked for are left out.
 
         The store does not say whose a receipt is, nor for which service: both pseudonyms are made
@@ -68,7 +68,7 @@ class Choices:
             return ()
         receipts = Receipts(self.store)
         found = ((name, receipts.history(self._group(person, name), now)) for name in self.services)
-        return tuple(Choice(name, history) for name, history in found if history)
+        return tuple(GivenConsent(name, history) for name, history in found if history)
 
     def receipt(self, person: str, record_id: str, now: datetime) -> tuple[str, Receipt] | None:
         """Give one of the person's own receipts and its service; None for anybody else's."""
@@ -93,7 +93,11 @@ class Choices:
         return made
 
     def as_record(
-        self, made: Receipt, service: Service, withdraw_url: str, today: Today | None = None
+        self,
+        made: Receipt,
+        service: Service,
+        withdraw_url: str,
+        today: CurrentQuestion | None = None,
     ) -> dict[str, Any]:
         """Give the receipt in the fields of ISO/IEC TS 27560 (consent.md section 5): names and no value of the person.
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import StoreUnavailable
-from broker.core.evidence import Asserted, Link, against, agrees, noted, strange
+from broker.core.evidence import Asserted, PersonLink, against, agrees, noted, strange
 from broker.core.ports import Kept, Key, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
@@ -26,12 +26,12 @@ _SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") +
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    link: Link
+    link: PersonLink
     version: str
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class PersonLinks:
     """Reads, makes and confirms links; every name is kept as a pseudonym (design 4b)."""
 
     store: Store
@@ -142,7 +142,7 @@ class Links:
         found = self._read(name)
         return self._number(found.link) if found else None
 
-    def link(self, name: str) -> Link | None:
+    def link(self, name: str) -> PersonLink | None:
         """Give what ``name`` (a pseudonym of ours) leads to, whatever speaks against it."""
         found = self._read(name)
         return found.link if found else None
@@ -164,12 +164,12 @@ class Links:
     def forget(self, name: str, *, sure: bool = False) -> None:
         """Let ``name`` lead to somebody new if its link is disputed, for staff say that it does, or if that is sure."""
         now = self.now()
-        fresh = Link(
+        fresh = PersonLink(
             _new_id(), None, None, now, since=now
         )  # what was proved under the name before is not theirs
         self._amend(name, lambda link: fresh if sure or link.disputed else link)
 
-    def _amend(self, name: str, change: Callable[[Link], Link]) -> None:
+    def _amend(self, name: str, change: Callable[[PersonLink], PersonLink]) -> None:
         for _ in range(_TURNS):
             found = self._read(name)
             if (
@@ -204,7 +204,7 @@ class Links:
         ):
             if not self._dispute(name, named):
                 return None
-            mine = kept or self._added(cpr, Link(_new_id(), None, cpr, self.now()))
+            mine = kept or self._added(cpr, PersonLink(_new_id(), None, cpr, self.now()))
             return Person(mine.link.person, None, "cpr_changed") if mine else None
         if kept is None:
             kept = self._born(name or "", named, cpr, linked, asserted or Asserted(cpr))
@@ -222,7 +222,9 @@ class Links:
             return self._rival(name, named, asserted)
         now = self.now()
         if named is None or rival or self._stale(named.link):
-            fresh = noted(Link(_new_id(), None, None, now, since=now if named else None), asserted)
+            fresh = noted(
+                PersonLink(_new_id(), None, None, now, since=now if named else None), asserted
+            )
             return (
                 Person(fresh.person)
                 if self._write(name, fresh, named.version if named else None)
@@ -262,8 +264,8 @@ class Links:
             )
             return None
         if link and (linked or link.cpr == cpr):
-            return self._added(cpr, Link(link.person, linked or link.number, cpr, now))
-        return self._added(cpr, Link(_new_id(), None, cpr, now))
+            return self._added(cpr, PersonLink(link.person, linked or link.number, cpr, now))
+        return self._added(cpr, PersonLink(_new_id(), None, cpr, now))
 
     def _dispute(self, name: str, named: _Found) -> bool:
         return named.link.disputed or self._write(
@@ -271,17 +273,19 @@ class Links:
         )
 
     def _confirm(
-        self, name: str, named: _Found | None, kept: Link, cpr: str, asserted: Asserted | None
+        self, name: str, named: _Found | None, kept: PersonLink, cpr: str, asserted: Asserted | None
     ) -> bool:
         now = self.now()
         if named is None:
             return self._write(
-                name, noted(Link(kept.person, kept.number, cpr, now), asserted), None
+                name, noted(PersonLink(kept.person, kept.number, cpr, now), asserted), None
             )
         uuid, since = (
             (named.link.uuid, named.link.since) if named.link.person == kept.person else (None, now)
         )
-        link = noted(Link(kept.person, kept.number, cpr, now, uuid=uuid, since=since), asserted)
+        link = noted(
+            PersonLink(kept.person, kept.number, cpr, now, uuid=uuid, since=since), asserted
+        )
         # Its own CPR does not end a dispute: whoever else holds the name may come without one.
         link = replace(link, disputed=named.link.disputed and named.link.cpr == cpr)
         recent = link.confirmed - named.link.confirmed < _CONFIRM_EVERY
@@ -289,22 +293,22 @@ class Links:
             return True
         return self._write(name, link, named.version)
 
-    def _number(self, link: Link) -> str | None:
+    def _number(self, link: PersonLink) -> str | None:
         # A borrower is remembered by the CPR; the name learns of it at its next login only.
         kept = self._read(link.cpr) if link.cpr else None
         return kept.link.number if kept else link.number
 
-    def _stale(self, link: Link) -> bool:
+    def _stale(self, link: PersonLink) -> bool:
         return self.now() - link.confirmed > _HOLDS_WITHOUT_CPR
 
     def _read(self, name: str) -> _Found | None:
         kept = self.store.get(Key("link", name), self.now())
-        return _Found(load(Link, kept.value), kept.version) if kept else None
+        return _Found(load(PersonLink, kept.value), kept.version) if kept else None
 
-    def _added(self, name: str, link: Link) -> _Found | None:
+    def _added(self, name: str, link: PersonLink) -> _Found | None:
         return self._read(name) if self._write(name, link, None) else None
 
-    def _write(self, name: str, link: Link, was: str | None) -> bool:
+    def _write(self, name: str, link: PersonLink, was: str | None) -> bool:
         now, version = self.now(), secrets.token_hex(8)
         return self.store.put(
             Key("link", name), Kept(dump(link), version, now + _KEPT), was, now, durable=True

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from broker.core.attributes import CPR_UUID, Reading
+from broker.core.attributes import CPR_UUID, AttributeReading
 from broker.core.borrower import Borrower
-from broker.core.configured import Rules
+from broker.core.configured import ConfiguredEntities
 from broker.core.evidence import Asserted
 from broker.core.policy import Decision
 from broker.core.transaction import Authentication, Person
 from broker.core.values import clean
-from broker.flows.identity.links import Links
+from broker.flows.identity.links import PersonLinks
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
 _NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")
@@ -37,17 +37,17 @@ class KnownBorrowers(Protocol):
 class Persons:
     """Reads the links for an authentication; ``borrowers`` are asked where a link and a CPR number disagree."""
 
-    rules: Rules
-    links: Links
+    rules: ConfiguredEntities
+    links: PersonLinks
     borrowers: KnownBorrowers
 
     def person(
-        self, authentication: Authentication, reading: Reading, decision: Decision
+        self, authentication: Authentication, reading: AttributeReading, decision: Decision
     ) -> Person:
         """Give the person; where nothing names them, one nobody will meet again."""
         if authentication.upstream in self.rules.local:
             return self._borrower(authentication.name_id or "")
-        number = real(reading, decision)
+        number = enrollable_cpr(reading, decision)
         names = self._names(authentication, reading, decision)
         cpr = self.links.of_cpr(number) if number else None
         if cpr is None:
@@ -61,14 +61,17 @@ class Persons:
         return found or Person(secrets.token_hex(16))
 
     def known(
-        self, authentication: Authentication, reading: Reading, decision: Decision
+        self, authentication: Authentication, reading: AttributeReading, decision: Decision
     ) -> Person | None:
         """Give the person if a login has left one; nothing is made, and a link in doubt is nobody's."""
         if authentication.upstream in self.rules.local:
             return self.links.known(
                 self.links.of_borrower(authentication.name_id or ""), None, None
             )
-        number, name = real(reading, decision), self.name(authentication, reading, decision)
+        number, name = (
+            enrollable_cpr(reading, decision),
+            self.name(authentication, reading, decision),
+        )
         if number is None and self._apart(authentication, reading):
             return None
         cpr = self.links.of_cpr(number) if number else None
@@ -111,27 +114,31 @@ class Persons:
         )
 
     def owner(
-        self, authentication: Authentication, reading: Reading, decision: Decision
+        self, authentication: Authentication, reading: AttributeReading, decision: Decision
     ) -> str | None:
         """Give the pseudonym that this person's proofs are kept under, or None where nothing names them."""
-        number = real(reading, decision)
+        number = enrollable_cpr(reading, decision)
         return self.links.of_cpr(number) if number else self.name(authentication, reading, decision)
 
     def owned_since(
-        self, authentication: Authentication, reading: Reading, decision: Decision
+        self, authentication: Authentication, reading: AttributeReading, decision: Decision
     ) -> datetime | None:
         """Give from when on what is kept under ``owner`` is this person's; None where the name is in doubt.
 
         The next holder of a name has proved nothing by what the last one did.
         """
-        name = None if real(reading, decision) else self.name(authentication, reading, decision)
+        name = (
+            None
+            if enrollable_cpr(reading, decision)
+            else self.name(authentication, reading, decision)
+        )
         link = self.links.link(name) if name else None
         if link and self.known(authentication, reading, decision) is None:
             return None
         return link.since or _EVER if link else _EVER
 
     def owners(
-        self, authentication: Authentication, reading: Reading, decision: Decision
+        self, authentication: Authentication, reading: AttributeReading, decision: Decision
     ) -> tuple[str, ...]:
         """Give ``owner``, and the names and the CPR of whom this login leads to, by links that nothing speaks against.
 
@@ -154,7 +161,7 @@ class Persons:
         return (owner, *(each for each in dict.fromkeys(own) if each != owner))
 
     def name(
-        self, authentication: Authentication, reading: Reading, decision: Decision
+        self, authentication: Authentication, reading: AttributeReading, decision: Decision
     ) -> str | None:
         """Give the pseudonym of the name that leads to the person, or None."""
         return next(iter(self._names(authentication, reading, decision)), None)
@@ -167,7 +174,7 @@ class Persons:
         return called if clean(called) else ""
 
     def _names(
-        self, authentication: Authentication, reading: Reading, decision: Decision
+        self, authentication: Authentication, reading: AttributeReading, decision: Decision
     ) -> tuple[str, ...]:
         """Give the pseudonyms of what the person is called, those that lead to somebody already first.
 
@@ -186,7 +193,7 @@ class Persons:
             )
         return tuple(names)
 
-    def _uuid(self, reading: Reading) -> str | None:
+    def _uuid(self, reading: AttributeReading) -> str | None:
         uuid = reading.attributes.one(CPR_UUID)
         return (
             self.links.of_name(CPR_UUID, uuid.casefold().removeprefix("urn:uuid:"))
@@ -194,7 +201,7 @@ class Persons:
             else None
         )
 
-    def _own(self, authentication: Authentication, reading: Reading) -> str | None:
+    def _own(self, authentication: Authentication, reading: AttributeReading) -> str | None:
         """Give the pseudonym of the upstream's own name, which is good within its institution only.
 
         Two institutions could assert the same.
@@ -209,7 +216,7 @@ class Persons:
         self,
         names: tuple[str, ...],
         authentication: Authentication,
-        reading: Reading,
+        reading: AttributeReading,
         decision: Decision,
     ) -> Person:
         own = self._apart(authentication, reading)
@@ -223,7 +230,7 @@ class Persons:
             self.links.learn(name, found.id, self._asserted(name, reading, decision))
         return found
 
-    def _apart(self, authentication: Authentication, reading: Reading) -> str | None:
+    def _apart(self, authentication: Authentication, reading: AttributeReading) -> str | None:
         """Give the upstream's own name where it and the cprUuid lead to two people, however weakly that is asserted."""
         own, uuid = self._own(authentication, reading), self._uuid(reading)
         return own if own and uuid and self.links.apart(own, uuid) else None
@@ -250,7 +257,9 @@ class Persons:
         # The library system has said whose account it is: that is no link that could be wrong.
         return Person(found.id, number, found.case)
 
-    def _asserted(self, name: str, reading: Reading, decision: Decision) -> Asserted | None:
+    def _asserted(
+        self, name: str, reading: AttributeReading, decision: Decision
+    ) -> Asserted | None:
         """Give what was asserted, too weak to find a borrower or not, as what may speak against a link."""
         number, uuid, real = (
             reading.attributes.one("cpr"),
@@ -273,7 +282,7 @@ class Persons:
         )
 
 
-def real(reading: Reading, decision: Decision) -> str | None:
+def enrollable_cpr(reading: AttributeReading, decision: Decision) -> str | None:
     """Give the CPR where it may find a borrower: a real number, of a person known in person (design 5)."""
     return (
         reading.attributes.one("cpr")

@@ -5,34 +5,34 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.consent import Event, Receipt, receipt
-from broker.core.events import Kind, of_login
+from broker.core.consent import Receipt, ReceiptEvent, receipt
+from broker.core.events import AuditEventKind, of_login
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.steps import Ask, Enrol, Issue, Step
 from broker.core.transaction import Transaction
 from broker.flows.consents.receipts import Receipts
-from broker.flows.login.person_lookup import Learning
+from broker.flows.login.person_lookup import PersonLookup
 from broker.flows.transactions import Held, Transactions
 
 _KINDS: Final = {
-    Event.GIVEN: Kind.CONSENT_GIVEN,
-    Event.REFUSED: Kind.CONSENT_REFUSED,
-    Event.INFORMED: Kind.NOTICE_SEEN,
+    ReceiptEvent.GIVEN: AuditEventKind.CONSENT_GIVEN,
+    ReceiptEvent.REFUSED: AuditEventKind.CONSENT_REFUSED,
+    ReceiptEvent.INFORMED: AuditEventKind.NOTICE_SEEN,
 }
-_YES: Final = frozenset({Event.GIVEN, Event.INFORMED})
+_YES: Final = frozenset({ReceiptEvent.GIVEN, ReceiptEvent.INFORMED})
 _FRESH: Final = timedelta(
     seconds=5
 )  # a login that goes straight through reads what is on file once
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class ConsentAnswers:
     """Takes answers over the store."""
 
     store: Store
     pseudonyms: Pseudonyms
-    learning: Learning
+    learning: PersonLookup
     transactions: Transactions
 
     def reread(self, held: Held, now: datetime) -> Held:
@@ -87,7 +87,7 @@ class Answers:
             refused = replace(
                 own,
                 record_id=secrets.token_hex(16),
-                event=Event.REFUSED,
+                event=ReceiptEvent.REFUSED,
                 event_time=now,
                 valid_until=None,
             )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.borrower import Borrower
-from broker.core.configured import Rules, by_pin
+from broker.core.configured import ConfiguredEntities, by_pin
 from broker.core.course import Terms, next_step
 from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
 from broker.core.ports import Store
@@ -14,27 +14,27 @@ from broker.core.pseudonyms import Pseudonyms
 from broker.core.steps import Enrol, OfferUpgrade, Step
 from broker.core.transaction import UNBOUND_FOR, AuthnRequest, Errand, Outstanding, Transaction
 from broker.flows.login.arrivals import Arrivals
-from broker.flows.login.consent_answers import Answers
+from broker.flows.login.consent_answers import ConsentAnswers
 from broker.flows.login.issuance import Issuance
-from broker.flows.login.person_lookup import Learning
+from broker.flows.login.person_lookup import PersonLookup
 from broker.flows.logout.sessions import Sessions
 from broker.flows.transactions import Held, Transactions, reference
 
 
 @dataclass(frozen=True, slots=True)
-class Broker:
+class LoginFlow:
     """The flow over its ports; ``now`` is passed to every method, aware UTC."""
 
     store: Store
     pseudonyms: Pseudonyms
-    rules: Rules
-    learning: Learning
+    rules: ConfiguredEntities
+    learning: PersonLookup
     errands_by: str | None = None  # the service by whose policy people sign up
 
     @property
-    def answers(self) -> Answers:
+    def answers(self) -> ConsentAnswers:
         """Give what takes the answers to questions."""
-        return Answers(self.store, self.pseudonyms, self.learning, self.transactions)
+        return ConsentAnswers(self.store, self.pseudonyms, self.learning, self.transactions)
 
     @property
     def issuance(self) -> Issuance:

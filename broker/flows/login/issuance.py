@@ -6,12 +6,12 @@ from datetime import datetime
 
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
-from broker.core.events import Kind, of_login
+from broker.core.events import AuditEventKind, of_login
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.sessions import NameID, Session, session_index
 from broker.core.steps import Issue
 from broker.core.transaction import Errand, Issued
-from broker.flows.login.person_lookup import Learning
+from broker.flows.login.person_lookup import PersonLookup
 from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
 from broker.flows.transactions import Held, Transactions
 
@@ -21,7 +21,7 @@ class Issuance:
     """Decides about ids and records that they are used."""
 
     pseudonyms: Pseudonyms
-    learning: Learning
+    learning: PersonLookup
     transactions: Transactions
     sessions: Sessions
 
@@ -59,7 +59,7 @@ class Issuance:
         transaction, trail = held.transaction, self.learning.trail
         names = tuple(item.name for item in step.disclosure.items)
         event = of_login(
-            Kind.RELEASED,
+            AuditEventKind.RELEASED,
             now,
             transaction,
             step.decision,
@@ -72,7 +72,7 @@ class Issuance:
             is not None
         ):
             return True
-        trail.add(replace(event, kind=Kind.NOT_RELEASED, attributes=()))
+        trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return False
 
     def keep(self, held: Held, issued: Issued, name_id: NameID, now: datetime) -> bool:
@@ -102,7 +102,9 @@ class Issuance:
             self.sessions.end([session], now)
             if transaction.issued is None:
                 about = issued.assertion.removeprefix("_")
-                self.learning.trail.add(of_login(Kind.NOT_RELEASED, now, transaction, about=about))
+                self.learning.trail.add(
+                    of_login(AuditEventKind.NOT_RELEASED, now, transaction, about=about)
+                )
             return False
         return True
 

@@ -5,21 +5,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.attributes import Reading
-from broker.core.configured import Rules
+from broker.core.attributes import AttributeReading
+from broker.core.configured import ConfiguredEntities
 from broker.core.errors import AttributesRefused
-from broker.core.events import NO_TRAIL, Kind, of_login
+from broker.core.events import NO_TRAIL, AuditEventKind, of_login
 from broker.core.policy import Decision, Effect
 from broker.core.ports import Store, Trail
-from broker.core.proofs import MAIL, Proved
+from broker.core.proofs import MAIL_PROOF, Proved
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.steps import ProveMailbox
 from broker.core.subject_ids import minted
 from broker.core.transaction import Account, Authentication, Errand, Transaction
-from broker.flows.borrowers.accounts import Accounts
+from broker.flows.borrowers.accounts import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts
 from broker.flows.identity.persons import Persons
-from broker.flows.proofs.mailbox_proof import Proving
+from broker.flows.proofs.mailbox_proof import MailboxProof
 
 # What self-service enrolment needs; who has a borrower already gets on without it.
 _UNMET: Final = frozenset(
@@ -36,16 +36,16 @@ _MAIL_REMEMBERED: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class Learning:
+class PersonLookup:
     """Asks the ports; ``naming`` holds the key of persistent NameIDs, which is never rotated."""
 
     store: Store
     pseudonyms: Pseudonyms
     naming: Pseudonyms
-    rules: Rules
+    rules: ConfiguredEntities
     persons: Persons
-    accounts: Accounts
-    proving: Proving
+    accounts: BorrowerAtLogin
+    proving: MailboxProof
     trail: Trail = NO_TRAIL
 
     def learn(self, transaction: Transaction, now: datetime) -> Transaction:
@@ -81,7 +81,7 @@ class Learning:
             decision = self.rules.decide_on(known, reading, now)
         if decision.effect is not Effect.PERMIT:
             return known
-        self.trail.add(of_login(Kind.DECIDED, now, known, decision))
+        self.trail.add(of_login(AuditEventKind.DECIDED, now, known, decision))
         latest = Receipts(self.store).latest(self.receipts_of(known), now)
         return replace(
             known,
@@ -102,12 +102,14 @@ class Learning:
         self,
         transaction: Transaction,
         authentication: Authentication,
-        reading: Reading,
+        reading: AttributeReading,
         decision: Decision,
         now: datetime,
     ) -> tuple[Proved, ...]:
         """Give what was proved in this login, and before it where any of that could matter now."""
-        matters = self.rules.provable(authentication.upstream) or not reading.attributes.one(MAIL)
+        matters = self.rules.provable(authentication.upstream) or not reading.attributes.one(
+            MAIL_PROOF
+        )
         if not matters or authentication.upstream in self.rules.local:
             return transaction.proofs
         owner = self.persons.owner(authentication, reading, decision)

@@ -15,7 +15,7 @@ _MOST_AN_HOUR: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class SupportTrace:
     """One page that a person could not get past."""
 
     at: datetime
@@ -26,7 +26,7 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True)
-class Traces:
+class SupportTraces:
     """The traces in a store."""
 
     store: Store
@@ -47,14 +47,14 @@ class Traces:
                 return
             key, kept = (
                 Key("trace", reference),
-                Kept(dump(Trace(now, **facts)), secrets.token_hex(8), now + _KEPT_FOR),
+                Kept(dump(SupportTrace(now, **facts)), secrets.token_hex(8), now + _KEPT_FOR),
             )
             before = self.store.get(key, now)
             self.store.put(key, kept, before.version if before else None, now)
         except StoreUnavailable:
             return
 
-    def find(self, reference: str, now: datetime) -> Trace | None:
+    def find(self, reference: str, now: datetime) -> SupportTrace | None:
         """Give the trace of a reference as read out, spaces and small letters included; None if there is none."""
         kept = self.store.get(Key("trace", "".join(reference.split()).upper()), now)
-        return load(Trace, kept.value) if kept else None
+        return load(SupportTrace, kept.value) if kept else None

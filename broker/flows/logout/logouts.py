@@ -11,12 +11,12 @@ from broker.core.errors import BrowserUnmatched, LogoutGone, MessageRefused, Sto
 from broker.core.logout import (
     MOST_ASKED,
     Logout,
+    LogoutPeer,
     LogoutRequest,
     LogoutResponse,
+    LogoutScope,
     Participant,
-    Peer,
-    Scope,
-    State,
+    ParticipantState,
 )
 from broker.core.ports import Kept, Key, Store
 from broker.core.records import dump, load
@@ -27,14 +27,14 @@ _TRIES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Logouts:
+class SingleLogoutFlow:
     """The logouts under way; ``reaches`` says whether a peer's metadata lets it be asked."""
 
     store: Store
     sessions: Sessions
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
-    reaches: Callable[[Peer, datetime], bool]
+    reaches: Callable[[LogoutPeer, datetime], bool]
 
     def received(self, request: LogoutRequest, now: datetime) -> Logout:
         """Take a verified LogoutRequest and end what it names; nothing is kept of the logout yet.
@@ -131,11 +131,11 @@ class Logouts:
         for each in sessions:
             indexes.setdefault((each.service, each.name_id.value), []).append(each)
         for at, ((service, _), own) in enumerate(indexes.items()):
-            peer, known = Peer("service", service), self.services.get(service)
+            peer, known = LogoutPeer("service", service), self.services.get(service)
             # Whoever has the name by now is told nothing of a person of the one before.
             same = known is not None and known.entity_id == own[0].entity_id
             reached = at < MOST_ASKED and same and self.reaches(peer, now)
-            state = State.OPEN if reached else State.UNREACHABLE
+            state = ParticipantState.OPEN if reached else ParticipantState.UNREACHABLE
             yield Participant(peer, own[0].name_id, tuple(each.index for each in own), state)
 
     def _upstreams(self, sessions: Sequence[Session], now: datetime) -> Iterator[Participant]:
@@ -154,16 +154,16 @@ class Logouts:
                 if each.upstream == name and each.upstream_name_id == named
             )
             indexes = dict.fromkeys(each.upstream_index for each in same if each.upstream_index)
-            peer = Peer("upstream", name)
+            peer = LogoutPeer("upstream", name)
             reached = named is not None and self.reaches(
                 peer, now
             )  # one without a name could be told of nobody
             state = (
-                State.KEPT
+                ParticipantState.KEPT
                 if upstream.logout == "never"
-                else State.OPEN
+                else ParticipantState.OPEN
                 if reached
-                else State.UNREACHABLE
+                else ParticipantState.UNREACHABLE
             )
             always = upstream.logout == "always"
             yield Participant(peer, named or NameID(""), tuple(indexes), state, always=always)
@@ -190,7 +190,9 @@ class Logouts:
         """Note that the audit trail has how a logout ended; False where it had."""
         return self._change(logout.id, lambda each: replace(each, told=True), now) != logout
 
-    def chosen(self, name: str, scope: Scope, browsers: Sequence[str], now: datetime) -> Logout:
+    def chosen(
+        self, name: str, scope: LogoutScope, browsers: Sequence[str], now: datetime
+    ) -> Logout:
         """Take the person's word on how much is to be ended; what does not say that it has is asked by the next one."""
         return self._change(
             name, lambda logout: self._own(logout, browsers, now).chosen(scope), now

@@ -18,13 +18,13 @@ from broker.core.errors import (
 )
 from broker.core.letters import Letters
 from broker.core.mailboxes import one_mailbox, typed
-from broker.core.pasted import compact
+from broker.core.pasted import without_spaces
 from broker.core.ports import Key, Mail, Store
-from broker.core.proofs import MAIL, Claim, Mailing, Proved
+from broker.core.proofs import MAIL_PROOF, Mailing, ProofOwner, Proved
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import load
 from broker.core.transaction import Transaction
-from broker.flows.borrowers.leases import claimed, moved, written
+from broker.flows.borrowers.leases import claim_ownership, drop_replaced_proofs, keep_proof
 from broker.flows.transactions import Held, Transactions
 
 TRIES: Final = 5  # of one code
@@ -37,7 +37,7 @@ _CODE_LENGTH: Final = 6
 _TURNS: Final = 8
 
 
-class Cases(Protocol):
+class DisputeList(Protocol):
     """What staff see of persons that a program cannot tell apart."""
 
     def taken(self, owner: str, address: str) -> None:
@@ -46,7 +46,7 @@ class Cases(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Proving:
+class MailboxProof:
     """The proofs over store and mail. ``owner`` is a person's pseudonym, ``held`` what that person's browser holds.
 
     Every change of a transaction is of the person: where another authentication has joined it
@@ -57,7 +57,7 @@ class Proving:
     pseudonyms: Pseudonyms
     mail: Mail
     letters: Letters
-    cases: Cases
+    cases: DisputeList
 
     def remembered(self, owner: str, now: datetime) -> tuple[Proved, ...]:
         """Give what the person has proved before and still holds."""
@@ -130,7 +130,7 @@ class Proving:
         proves another person. ``mine`` are other pseudonyms of the same person, from which a proof
         moves to ``owner``.
         """
-        digits = compact(code).replace("-", "")
+        digits = without_spaces(code).replace("-", "")
         if len(digits) != _CODE_LENGTH or not _DIGITS.issuperset(digits):
             raise CodeRefused("code_malformed")
         mailing = self._tried(held.transaction, "code", digits, owner, now)
@@ -222,7 +222,7 @@ class Proving:
     ) -> Held:
         typed(mailing.address, domains)
         proved = Proved(mailing.name, mailing.address, now, now + remembered_for)
-        if proved.name != MAIL and not self._claimed(proved, owner, mine, now):
+        if proved.name != MAIL_PROOF and not self._claimed(proved, owner, mine, now):
             self._change(held, lambda each: replace(_unless_used(each, mailing), mailing=None), now)
             raise AddressTaken("the address proves another person")
 
@@ -236,18 +236,23 @@ class Proving:
         # remembered only after: a race that is lost leaves no proof, and the claim before it says
         # no more than the right code did.
         done = self._change(held, told, now)
-        written(self.store, proved, owner, now)
+        keep_proof(self.store, proved, owner, now)
         return done
 
     def _claimed(self, proved: Proved, owner: str, mine: Collection[str], now: datetime) -> bool:
         """Say whether the address is the person's own from now on; a second person's is a case for the staff."""
         mark = self.pseudonyms.of("proof address", proved.name, one_mailbox(proved.address))
-        if not claimed(
-            self.store, Key("proof", mark), Claim(owner, proved.name), proved.until, now, mine=mine
+        if not claim_ownership(
+            self.store,
+            Key("proof", mark),
+            ProofOwner(owner, proved.name),
+            proved.until,
+            now,
+            mine=mine,
         ):
             self.cases.taken(owner, mark)
             return False
-        moved(self.store, proved, mine, now)
+        drop_replaced_proofs(self.store, proved, mine, now)
         return True
 
     def _change(

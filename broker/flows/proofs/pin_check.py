@@ -8,12 +8,12 @@ from typing import Final, NamedTuple
 
 from broker.core.borrower import Borrower
 from broker.core.errors import LibraryUnavailable, TooMany
-from broker.core.pins import whose
+from broker.core.pins import identifier_of
 from broker.core.ports import LibrarySystem, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.borrowers.lookup import holder
-from broker.flows.borrowers.seats import Seats, seated
-from broker.flows.proofs.rate_limits import Limit, Limits, Place
+from broker.flows.borrowers.lookup import borrower_of_identifier
+from broker.flows.borrowers.seats import WaitingSlots, waiting_slot
+from broker.flows.proofs.rate_limits import CountedTry, Limit, Limits
 
 # PER_BORROWER and PER_KNOWN bound what reaches the library system's own lock-out (Koha:
 # FailedLoginAttempts), by which whoever knows a number could lock its borrower out of the
@@ -53,19 +53,19 @@ class Device:
 class _Admitted(NamedTuple):
     """The places a try has taken so far; ``stranger`` is False where only a known browser may go on."""
 
-    places: tuple[Place, ...]
+    places: tuple[CountedTry, ...]
     stranger: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Guesses:
+class PinCheck:
     """Tries of PINs, counted in ``store`` for all workers; ``pause`` sleeps for some seconds, None does not."""
 
     store: Store
     pseudonyms: Pseudonyms
     library: LibrarySystem
     now: Callable[[], datetime]
-    seats: Seats | None = None
+    seats: WaitingSlots | None = None
     pause: Callable[[float], None] | None = None
 
     def verify(
@@ -78,7 +78,7 @@ class Guesses:
         lost too; LibraryUnavailable then. An identifier that nobody has costs the same calls,
         counts the same and takes as long as another.
         """
-        digits = whose(identifier)
+        digits = identifier_of(identifier)
         if digits is None or not _PIN.fullmatch(pin):
             return None
         began = self.now()
@@ -95,8 +95,8 @@ class Guesses:
     ) -> Borrower | None:
         looked = False
         try:
-            with seated(self.seats):
-                borrower = holder(self.library, digits, self.now() + _CALLS)
+            with waiting_slot(self.seats):
+                borrower = borrower_of_identifier(self.library, digits, self.now() + _CALLS)
                 looked = True
                 browser = device.known(borrower.number) if device and borrower else None
                 taken = self._counted(
@@ -111,7 +111,7 @@ class Guesses:
             raise
 
     def _tried(
-        self, borrower: Borrower | None, pin: str, taken: tuple[Place, ...]
+        self, borrower: Borrower | None, pin: str, taken: tuple[CountedTry, ...]
     ) -> Borrower | None:
         right = self.library.check_pin(
             borrower.number if borrower else _NOBODY, pin, self.now() + _CALLS
@@ -142,7 +142,9 @@ class Guesses:
                 self._limits.take(*((PER_MARK, each) for each in device.marks)), stranger=False
             )
 
-    def _counted(self, admitted: _Admitted, number: str, browser: str | None) -> tuple[Place, ...]:
+    def _counted(
+        self, admitted: _Admitted, number: str, browser: str | None
+    ) -> tuple[CountedTry, ...]:
         """Count the try of a browser that the borrower knows in place of the stranger's, or the borrower's day."""
         if browser is not None:
             taken = self._limits.take((PER_BROWSER, browser), (PER_KNOWN, number))

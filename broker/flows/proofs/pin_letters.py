@@ -23,10 +23,10 @@ from broker.core.pins import new_pin, unfit
 from broker.core.ports import Kept, Key, LibrarySystem, Mail, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.records import dump, load
-from broker.flows.borrowers.backoff import pause
-from broker.flows.borrowers.leases import pin_turn
-from broker.flows.borrowers.lookup import holder
-from broker.flows.borrowers.seats import Seats, Signal, seated
+from broker.flows.borrowers.backoff import retry_delay
+from broker.flows.borrowers.leases import pin_lease
+from broker.flows.borrowers.lookup import borrower_of_identifier
+from broker.flows.borrowers.seats import WaitingSlots, WakeSignal, waiting_slot
 from broker.flows.proofs.rate_limits import Limit, Limits
 
 LINK_LASTS: Final = timedelta(minutes=30)
@@ -46,7 +46,7 @@ _SECRET_LENGTH: Final = 40
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Owed:
+class OwedPinMail:
     """A letter to be written: the link that was asked for, or the notice of a change."""
 
     what: Literal["link", "notice"]
@@ -66,7 +66,7 @@ class PinLink:
 
 
 @dataclass(frozen=True, slots=True)
-class PinLetters:
+class PinRenewal:
     """PINs over store, library system and mail; no PIN is ever kept, and none is given back."""
 
     store: Store
@@ -75,9 +75,9 @@ class PinLetters:
     mail: Mail
     letters: Letters
     now: Callable[[], datetime]
-    wake: Signal | None = None
+    wake: WakeSignal | None = None
     live: bool = True  # False: the library is only observed, or frozen
-    seats: Seats | None = None
+    seats: WaitingSlots | None = None
 
     def ask(self, digits: str, network: str, language: str) -> None:
         """Queue the letter with the link for whoever has this number (of ``pins.whose``); nothing is looked up.
@@ -103,7 +103,7 @@ class PinLetters:
         if claimed is None:
             return False
         key, kept = claimed
-        owed = load(Owed, kept.value)
+        owed = load(OwedPinMail, kept.value)
         try:
             with suppress(LibraryRefused):
                 self._write(owed)
@@ -131,7 +131,7 @@ class PinLetters:
         if not self.store.put(key, pressed, kept.version, self.now()):
             raise LinkGone("pressed by another at the same moment")
         try:
-            with seated(self.seats):
+            with waiting_slot(self.seats):
                 address = self._make(link.number, link.language)
             if address is None:
                 raise LibraryRefused("a borrower whose mail address is gone")
@@ -149,7 +149,7 @@ class PinLetters:
         TooMany after ten an hour. None, with nothing changed, for a borrower without a mail
         address.
         """
-        with self._counted(number), seated(self.seats):
+        with self._counted(number), waiting_slot(self.seats):
             return self._make(number, language)
 
     def choose(
@@ -164,11 +164,11 @@ class PinLetters:
             return fault
         # Counted before the library is asked: one login must not have it read the same record all
         # day.
-        with self._counted(number), seated(self.seats):
+        with self._counted(number), waiting_slot(self.seats):
             fault = unfit(pin, self._borrower(number).suggested_pins())
             if fault:
                 return fault
-            with pin_turn(self.store, self.pseudonyms, number, self._by(), self.now()):
+            with pin_lease(self.store, self.pseudonyms, number, self._by(), self.now()):
                 self.library.set_pin(number, pin, self._by())
         self._queue(
             Key("pin", self.pseudonyms.of("pin-notice", secrets.token_hex(16))),
@@ -194,7 +194,7 @@ class PinLetters:
     def _queue(self, key: Key, what: Literal["link", "notice"], whom: str, language: str) -> None:
         now = self.now()
         kept = Kept(
-            dump(Owed(what, whom, language, now)),
+            dump(OwedPinMail(what, whom, language, now)),
             secrets.token_hex(8),
             now + 2 * _GIVE_UP_AFTER,
             now,
@@ -204,8 +204,8 @@ class PinLetters:
         if self.wake is not None:
             self.wake.set()
 
-    def _write(self, owed: Owed) -> None:
-        borrower = holder(self.library, owed.whom, self._by())
+    def _write(self, owed: OwedPinMail) -> None:
+        borrower = borrower_of_identifier(self.library, owed.whom, self._by())
         if borrower is None or borrower.email is None:
             return
         if owed.what == "notice":
@@ -236,13 +236,13 @@ class PinLetters:
                 )
             )
 
-    def _later(self, key: Key, kept: Kept, owed: Owed) -> None:
+    def _later(self, key: Key, kept: Kept, owed: OwedPinMail) -> None:
         now = self.now()
         if now - owed.asked >= _GIVE_UP_AFTER:
             self.store.drop(key)
             return
         later = replace(owed, attempts=owed.attempts + 1)
-        due = now + pause(owed.attempts)
+        due = now + retry_delay(owed.attempts)
         self.store.put(
             key, Kept(dump(later), secrets.token_hex(8), kept.until, due), kept.version, now
         )
@@ -263,7 +263,7 @@ class PinLetters:
         if borrower.email is None:
             return None
         with (
-            pin_turn(self.store, self.pseudonyms, number, deadline, self.now()),
+            pin_lease(self.store, self.pseudonyms, number, deadline, self.now()),
             closing(self.mail.address(borrower.email, deadline)) as letter,
         ):
             # The server has accepted the recipient; only now is the PIN set, and its mail follows

@@ -28,7 +28,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CountedTry:
     """One try that is counted; ``window`` is the end of a counter shared with others, None for one of its own."""
 
     key: Key
@@ -43,9 +43,9 @@ class Limits:
     pseudonyms: Pseudonyms
     now: Callable[[], datetime]
 
-    def take(self, *wanted: tuple[Limit, str]) -> tuple[Place, ...]:
+    def take(self, *wanted: tuple[Limit, str]) -> tuple[CountedTry, ...]:
         """Take a place in each limit for whoever stands beside it; TooMany, and none taken, where one is full."""
-        taken: list[Place] = []
+        taken: list[CountedTry] = []
         for limit, who in wanted:
             place = self._taken(limit, who)
             if place is None:
@@ -54,7 +54,7 @@ class Limits:
             taken.append(place)
         return tuple(taken)
 
-    def give_back(self, places: Sequence[Place]) -> None:
+    def give_back(self, places: Sequence[CountedTry]) -> None:
         """Let tries count no longer, within a moment of taking them."""
         for place in places:
             if place.window is None:
@@ -62,7 +62,7 @@ class Limits:
             else:
                 self.store.count(place.key, -1, place.window, self.now())
 
-    def _taken(self, limit: Limit, who: str) -> Place | None:
+    def _taken(self, limit: Limit, who: str) -> CountedTry | None:
         group, now = self.pseudonyms.of("limit", limit.name, who), self.now()
         if limit.most <= _MOST_EXACT:
             # Who counts a place from nought to one has it, until it expires: no span ever holds
@@ -70,11 +70,11 @@ class Limits:
             keys = (Key("counter", group, str(number)) for number in range(limit.most))
             until = now + limit.within
             return next(
-                (Place(key) for key in keys if self.store.count(key, 1, until, now) == 1), None
+                (CountedTry(key) for key in keys if self.store.count(key, 1, until, now) == 1), None
             )
         window = int(now.timestamp() // limit.within.total_seconds())
         ends = datetime.fromtimestamp((window + 1) * limit.within.total_seconds(), now.tzinfo)
-        place = Place(Key("counter", group, str(window)), ends)
+        place = CountedTry(Key("counter", group, str(window)), ends)
         if self.store.count(place.key, 1, ends, now) <= limit.most:
             return place
         self.give_back((place,))

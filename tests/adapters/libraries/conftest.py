@@ -12,7 +12,7 @@ from flask import Flask
 from broker.adapters.libraries.koha import Koha, KohaSettings
 from broker.core.borrower import Wish, WishedField
 from broker.demo.koha import Client, Simulation, create_app
-from broker.demo.loopback import served
+from broker.demo.loopback import serve_on_loopback
 
 CPR = "0101800000"
 MARK = "a" * 32
@@ -48,7 +48,7 @@ def _koha(app: Flask) -> Simulation:
 
 @pytest.fixture(name="url")
 def _url(app: Flask) -> Iterator[str]:
-    with served(app) as url:
+    with serve_on_loopback(app) as url:
         yield url
 
 

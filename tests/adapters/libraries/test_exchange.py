@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Flask
 from werkzeug.serving import make_server
 
-from broker.adapters.libraries.exchange import Answer, Exchange
+from broker.adapters.libraries.exchange import Exchange, HttpAnswer
 from broker.core.errors import LibraryUnavailable
 
 Raw = Callable[..., AbstractContextManager[str]]
@@ -54,7 +54,7 @@ def _silence() -> Iterator[bytes]:
     yield from _slowly([_OK, b"[", b"]"])
 
 
-def _called(url: str, seconds: float) -> Answer:
+def _called(url: str, seconds: float) -> HttpAnswer:
     return Exchange(url).call("GET", "/", time.monotonic() + seconds, headers={})
 
 

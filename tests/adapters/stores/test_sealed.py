@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import Sealed
+from broker.adapters.stores.sealed import EncryptedStore
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
 from broker.core.ports import Kept, Key, Store
 
@@ -33,7 +33,7 @@ def _put(store: Store, key: Key = KEY, value: bytes = MARKER) -> None:
 
 def test_the_file_holds_no_plaintext(bare: Store, tmp_path: Path) -> None:
     """Nothing of a value stands in the store's files, nor in the keys or errors around it."""
-    _put(Sealed(bare, {"k1": OLD}, "k1"))
+    _put(EncryptedStore(bare, {"k1": OLD}, "k1"))
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"enrolment" in octets
     assert MARKER[:10] not in octets
@@ -41,7 +41,7 @@ def test_the_file_holds_no_plaintext(bare: Store, tmp_path: Path) -> None:
 
 def test_the_same_value_never_looks_the_same(bare: Store) -> None:
     """Two records of one value, and one record written twice, share no ciphertext: each write draws its nonce."""
-    sealed, seen = Sealed(bare, {"k1": OLD}, "k1"), set()
+    sealed, seen = EncryptedStore(bare, {"k1": OLD}, "k1"), set()
     for number in range(20):
         _put(sealed, Key("link", str(number % 2)), MARKER + bytes(number // 2))
         found = bare.get(Key("link", str(number % 2)), NOW)
@@ -62,7 +62,7 @@ def test_the_same_value_never_looks_the_same(bare: Store) -> None:
 )
 def test_a_record_moved_to_another_key_is_refused(bare: Store, source: Key, target: Key) -> None:
     """Whoever can write to the store cannot give one person's record to another: the seal knows its place."""
-    sealed = Sealed(bare, {"k1": OLD}, "k1")
+    sealed = EncryptedStore(bare, {"k1": OLD}, "k1")
     _put(sealed, source)
     found = bare.get(source, NOW)
     assert found is not None
@@ -96,7 +96,7 @@ def _bent(octets: bytes, place: int, bit: int) -> bytes:
 def test_a_flipped_bit_is_refused(value: bytes, place: int, bit: int) -> None:
     """Whatever bit of a sealed value changes, of schema, key id, nonce or ciphertext, it does not open."""
     one = _One()  # type: ignore[abstract]
-    sealed = Sealed(one, {"k1": OLD, "k0": OLD}, "k1")
+    sealed = EncryptedStore(one, {"k1": OLD, "k0": OLD}, "k1")
     sealed.put(KEY, Kept(value, "1", LATER), None, NOW)
     assert one.kept is not None
     assert sealed.get(KEY, NOW) == Kept(value, "1", LATER)
@@ -108,7 +108,7 @@ def test_a_flipped_bit_is_refused(value: bytes, place: int, bit: int) -> None:
 @pytest.mark.parametrize("length", range(31))
 def test_a_value_cut_short_is_refused(bare: Store, length: int) -> None:
     """A value of which only the beginning is left is a refusal, never an error of another kind."""
-    sealed = Sealed(bare, {"k1": OLD}, "k1")
+    sealed = EncryptedStore(bare, {"k1": OLD}, "k1")
     _put(sealed)
     found = bare.get(KEY, NOW)
     assert found is not None
@@ -124,7 +124,7 @@ def test_keys_change_without_a_break(bare: Store) -> None:
         ({"old": OLD, "new": NEW}, "old"),
         ({"old": OLD, "new": NEW}, "new"),
     ]
-    stores = [Sealed(bare, keys, writes) for keys, writes in steps]
+    stores = [EncryptedStore(bare, keys, writes) for keys, writes in steps]
     for number, writer in enumerate(stores):
         key = Key("link", str(number))
         _put(writer, key)
@@ -133,7 +133,7 @@ def test_keys_change_without_a_break(bare: Store) -> None:
             found = reader.get(key, NOW)
             assert found is not None
             assert found.value == MARKER
-    without = Sealed(bare, {"new": NEW}, "new")
+    without = EncryptedStore(bare, {"new": NEW}, "new")
     assert without.get(Key("link", "2"), NOW) is not None
     with pytest.raises(StoreUnavailable):
         without.get(Key("link", "0"), NOW)
@@ -141,14 +141,14 @@ def test_keys_change_without_a_break(bare: Store) -> None:
 
 def test_a_key_of_the_same_id_that_is_another_is_refused(bare: Store) -> None:
     """A wrong key under the right id opens nothing."""
-    _put(Sealed(bare, {"k1": OLD}, "k1"))
+    _put(EncryptedStore(bare, {"k1": OLD}, "k1"))
     with pytest.raises(StoreUnavailable):
-        Sealed(bare, {"k1": NEW}, "k1").get(KEY, NOW)
+        EncryptedStore(bare, {"k1": NEW}, "k1").get(KEY, NOW)
 
 
 def test_a_record_of_another_schema_is_refused(bare: Store) -> None:
     """A record that a later release sealed in another way is a 503, not a guess."""
-    sealed = Sealed(bare, {"k1": OLD}, "k1")
+    sealed = EncryptedStore(bare, {"k1": OLD}, "k1")
     _put(sealed)
     found = bare.get(KEY, NOW)
     assert found is not None
@@ -170,7 +170,7 @@ def test_every_way_to_read_opens_the_seal(bare: Store, ask: Callable[[Store], ob
     """No method hands out a value whose seal did not open."""
     _put(bare, KEY, b"never sealed")
     with pytest.raises(StoreUnavailable):
-        ask(Sealed(bare, {"k1": OLD}, "k1"))
+        ask(EncryptedStore(bare, {"k1": OLD}, "k1"))
 
 
 @pytest.mark.parametrize(
@@ -189,6 +189,6 @@ def test_unfit_keys_are_faults_of_the_configuration(
 ) -> None:
     """A short key, an id that is none and a writing key that is not there are all reported at once, without the key."""
     with pytest.raises(ConfigurationFaults) as refused:
-        Sealed(bare, keys, writes)
+        EncryptedStore(bare, keys, writes)
     assert len(refused.value.faults) == faults
     assert OLD.hex()[:8] not in str(refused.value)

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from broker.adapters.telling import message_log
 from broker.adapters.telling.message_log import MessageLog, make_pair, read
 from broker.core.errors import ConfigurationFaults, MessageLogUnavailable
-from broker.core.message import Message
+from broker.core.message import LoggedMessage
 
 NOW = datetime(2026, 11, 25, 23, 59, 59, tzinfo=UTC)
-MESSAGE = Message(
+MESSAGE = LoggedMessage(
     "Response", "nemid", "PHNhbWxwOlJlc3BvbnNlPg==", "accepted", "_q1", "BCDF2345", "192.0.2.7", "uuid", "Eva Storgaard"
 )
 EVER = (date.min, date.max)
@@ -56,7 +56,7 @@ def test_a_message_is_read_by_the_private_key_only(tmp_path: Path) -> None:
     (found,) = records(tmp_path)
     assert found is not None
     assert found.pop("at") == "2026-11-25T23:59:59.000+00:00"
-    assert Message(**found) == MESSAGE
+    assert LoggedMessage(**found) == MESSAGE
     make_pair(tmp_path / "other.pem", tmp_path / "other-public.pem")
     assert list(read(tmp_path / "log", tmp_path / "other.pem", *EVER)) == [None]
 
@@ -135,7 +135,7 @@ def test_the_sweep_comes_with_the_day(tmp_path: Path) -> None:
 
 def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
     """Large messages written at once by several stand each on its own line."""
-    large = Message("Response", "nemid", "x" * 200_000, "accepted", "_q1")
+    large = LoggedMessage("Response", "nemid", "x" * 200_000, "accepted", "_q1")
     logs = [log(tmp_path) for _ in range(4)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda at: logs[at % 4].write(large, NOW), range(24)))

@@ -7,25 +7,25 @@ from typing import Any
 import pytest
 
 from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import Sealed
+from broker.adapters.stores.sealed import EncryptedStore
 from broker.adapters.trail.anchors import Anchors
-from broker.adapters.trail.journal import Journal
+from broker.adapters.trail.journal import TrailFiles
 from broker.adapters.trail.keeping import KeptTrail
-from broker.adapters.trail.sealing import Sealing
+from broker.adapters.trail.sealing import PersonKeys
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
 from tests.plugins.trail_bench import KEY, fill
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
+def journal(tmp_path: Path) -> TrailFiles:
     """Give an empty journal."""
     (tmp_path / "audit").mkdir(mode=0o700)
-    return Journal(tmp_path / "audit", KEY)
+    return TrailFiles(tmp_path / "audit", KEY)
 
 
 @pytest.fixture
-def two_months(journal: Journal) -> Journal:
+def two_months(journal: TrailFiles) -> TrailFiles:
     """Give a journal with seven lines of October and seven of November."""
     return fill(journal)
 
@@ -33,7 +33,7 @@ def two_months(journal: Journal) -> Journal:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """Give an empty store, sealed."""
-    return Sealed(open_store("sqlite:broker.db", tmp_path), {"k1": b"s" * 32}, "k1")
+    return EncryptedStore(open_store("sqlite:broker.db", tmp_path), {"k1": b"s" * 32}, "k1")
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ def told() -> list[Mapping[str, Any]]:
 
 
 @pytest.fixture
-def trail(journal: Journal, store: Store, told: list[Mapping[str, Any]]) -> KeptTrail:
+def trail(journal: TrailFiles, store: Store, told: list[Mapping[str, Any]]) -> KeptTrail:
     """Give a trail over journal and store."""
 
     def tell(event: str, **facts: str | int | None) -> None:
         told.append({"event": event, **facts})
 
-    return KeptTrail(journal, Sealing(store, Pseudonyms("k1", b"i" * 32)), Anchors(store, ""), tell)
+    return KeptTrail(journal, PersonKeys(store, Pseudonyms("k1", b"i" * 32)), Anchors(store, ""), tell)

@@ -6,21 +6,21 @@ from datetime import timedelta
 import pytest
 
 from broker.adapters.trail.anchors import KIND, Anchors
-from broker.adapters.trail.journal import HEAD, Journal
+from broker.adapters.trail.journal import HEAD, TrailFiles
 from broker.adapters.trail.keeping import KeptTrail
-from broker.adapters.trail.verifying import Report, verify
-from broker.core.events import Event, Kind
+from broker.adapters.trail.verifying import VerificationReport, verify
+from broker.core.events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 
 LATER = NOW + timedelta(days=9)
 
 
-def _accept(journal: Journal) -> None:
+def _accept(journal: TrailFiles) -> None:
     journal.accept(LATER, [each.mark for each in verify(journal).findings])
 
 
-def _change(journal: Journal, name: str, line: int, old: bytes, new: bytes) -> None:
+def _change(journal: TrailFiles, name: str, line: int, old: bytes, new: bytes) -> None:
     path = journal.folder / name
     whole = path.read_bytes().splitlines(keepends=True)
     assert old in whole[line - 1]
@@ -28,7 +28,7 @@ def _change(journal: Journal, name: str, line: int, old: bytes, new: bytes) -> N
     path.write_bytes(b"".join(whole))
 
 
-def _spoilt(journal: Journal) -> Journal:
+def _spoilt(journal: TrailFiles) -> TrailFiles:
     """Change one line, and let staff accept that it is changed."""
     _change(journal, OCTOBER, 3, b"decided", b"refused")
     assert [each.where for each in verify(journal).findings] == [f"{OCTOBER}:3"]
@@ -37,7 +37,7 @@ def _spoilt(journal: Journal) -> Journal:
     return journal
 
 
-def test_what_is_accepted_is_a_note_from_then_on(two_months: Journal) -> None:
+def test_what_is_accepted_is_a_note_from_then_on(two_months: TrailFiles) -> None:
     """And who looks still sees it, and that staff have."""
     report = verify(_spoilt(two_months))
     assert [str(each) for each in report.notes] == [
@@ -47,14 +47,14 @@ def test_what_is_accepted_is_a_note_from_then_on(two_months: Journal) -> None:
 
 
 @pytest.mark.parametrize(("name", "line"), [(OCTOBER, 3), (OCTOBER, 5), (NOVEMBER, 2)])
-def test_nothing_hides_behind_what_was_accepted(two_months: Journal, name: str, line: int) -> None:
+def test_nothing_hides_behind_what_was_accepted(two_months: TrailFiles, name: str, line: int) -> None:
     """Neither another line nor the same one again: staff have accepted what they saw, no more."""
     _spoilt(two_months)
     _change(two_months, name, line, b'"count":', b'"count":9')
     assert f"{name}:{line}" in [each.where for each in verify(two_months).findings]
 
 
-def test_lines_taken_out_after_an_acceptance_are_found(two_months: Journal) -> None:
+def test_lines_taken_out_after_an_acceptance_are_found(two_months: TrailFiles) -> None:
     """The acceptance stands after them, and forgives nothing that was done since."""
     path = _spoilt(two_months).folder / OCTOBER
     whole = path.read_bytes().splitlines(keepends=True)
@@ -62,7 +62,7 @@ def test_lines_taken_out_after_an_acceptance_are_found(two_months: Journal) -> N
     assert any("is missing" in each.what for each in verify(two_months).findings)
 
 
-def test_a_thousand_findings_are_accepted_in_lines_that_can_be_read(two_months: Journal) -> None:
+def test_a_thousand_findings_are_accepted_in_lines_that_can_be_read(two_months: TrailFiles) -> None:
     """One line would be longer than any that is read."""
     with (two_months.folder / OCTOBER).open("ab") as file:
         file.writelines(b"%d\n" % number for number in range(1000))
@@ -72,7 +72,7 @@ def test_a_thousand_findings_are_accepted_in_lines_that_can_be_read(two_months: 
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"n":15,"at"', b"of nobody\n"])
-def test_without_a_head_staff_can_always_go_on(two_months: Journal, rest: bytes) -> None:
+def test_without_a_head_staff_can_always_go_on(two_months: TrailFiles, rest: bytes) -> None:
     """Whatever the last month ends with, or is: what nobody can read is set aside."""
     (two_months.folder / HEAD).unlink()
     (two_months.folder / NOVEMBER).write_bytes(rest)
@@ -83,13 +83,13 @@ def test_without_a_head_staff_can_always_go_on(two_months: Journal, rest: bytes)
     assert verify(two_months).findings == []
 
 
-def _checked(trail: KeptTrail) -> Report:
+def _checked(trail: KeptTrail) -> VerificationReport:
     return verify(trail.journal, trail.anchors.links(NOW))
 
 
 def _written(trail: KeptTrail, number: int) -> None:
     for _ in range(number):
-        trail.add(Event(Kind.DECIDED, NOW, about=secrets.token_hex(8)))
+        trail.add(AuditEvent(AuditEventKind.DECIDED, NOW, about=secrets.token_hex(8)))
 
 
 def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: KeptTrail, told: list[dict[str, object]]) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.trail.journal import HEAD, Journal
-from broker.adapters.trail.lines import GENESIS, Head, head_octets, read
-from broker.adapters.trail.verifying import Report, verify
+from broker.adapters.trail.journal import HEAD, TrailFiles
+from broker.adapters.trail.lines import GENESIS, TrailHead, head_octets, read
+from broker.adapters.trail.verifying import VerificationReport, verify
 from broker.core.errors import AuditUnavailable
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 
@@ -35,7 +35,7 @@ def _forged(folder: Path) -> None:
     """Write a whole chain with another key, head and all."""
     for each in folder.iterdir():
         each.unlink()
-    other = Journal(folder, b"b" * 32)
+    other = TrailFiles(folder, b"b" * 32)
     for _ in range(14):
         other.append(NOW, {"event": "decided"}, sync=False)
 
@@ -47,7 +47,7 @@ def _older_head(folder: Path) -> None:
     path.write_bytes(b"".join(whole[:-2]))
     line = read(whole[-3][:-1])
     assert line is not None
-    head = Head(line.number, line.link, "2026-11", sum(map(len, whole[:-2])))
+    head = TrailHead(line.number, line.link, "2026-11", sum(map(len, whole[:-2])))
     (folder / HEAD).write_bytes(head_octets(KEY, head))
 
 
@@ -124,7 +124,7 @@ TAMPERINGS: dict[str, tuple[Spoil, str]] = {
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
-def test_every_tampering_is_found_and_its_place_named(two_months: Journal, name: str) -> None:
+def test_every_tampering_is_found_and_its_place_named(two_months: TrailFiles, name: str) -> None:
     """Issue: audit verify finds a changed, removed, reordered, inserted or replayed line, a removed month, a cut."""
     assert verify(two_months).findings == []
     spoil, told = TAMPERINGS[name]
@@ -133,7 +133,7 @@ def test_every_tampering_is_found_and_its_place_named(two_months: Journal, name:
 
 
 @pytest.mark.parametrize("name", [each for each in TAMPERINGS if "head" not in each])
-def test_what_was_tampered_with_is_still_found_after_more_was_written(two_months: Journal, name: str) -> None:
+def test_what_was_tampered_with_is_still_found_after_more_was_written(two_months: TrailFiles, name: str) -> None:
     """No later line covers it up: the chain goes on from the head, not from what the file says."""
     TAMPERINGS[name][0](two_months.folder)
     for _ in range(3):
@@ -141,14 +141,14 @@ def test_what_was_tampered_with_is_still_found_after_more_was_written(two_months
     assert verify(two_months).findings
 
 
-def test_a_whole_chain_is_well(two_months: Journal) -> None:
+def test_a_whole_chain_is_well(two_months: TrailFiles) -> None:
     """The control: fourteen lines in two months, each month begun by a line of its own."""
     report = verify(two_months)
     assert (report.findings, report.notes, report.lines, report.number) == ([], [], 14, 14)
     assert two_months.months() == ["2026-10", "2026-11"]
 
 
-def test_a_cut_with_the_head_of_then_is_found_by_what_the_store_remembers(two_months: Journal) -> None:
+def test_a_cut_with_the_head_of_then_is_found_by_what_the_store_remembers(two_months: TrailFiles) -> None:
     """Who kept an older head can cut the tail back to it, but not past the anchor in the store."""
     whole = verify(two_months)
     _older_head(two_months.folder)
@@ -158,7 +158,7 @@ def test_a_cut_with_the_head_of_then_is_found_by_what_the_store_remembers(two_mo
     assert verify(two_months, {12: "f" * 64}).findings
 
 
-def test_without_its_head_nothing_more_is_written(two_months: Journal) -> None:
+def test_without_its_head_nothing_more_is_written(two_months: TrailFiles) -> None:
     """Otherwise whoever removes the head and the tail would have the broker itself hide the cut."""
     (two_months.folder / HEAD).unlink()
     with pytest.raises(AuditUnavailable, match="missing or not ours"):
@@ -168,7 +168,7 @@ def test_without_its_head_nothing_more_is_written(two_months: Journal) -> None:
     assert (report.findings, report.number) == ([], 15)
 
 
-def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: Journal) -> None:
+def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: TrailFiles) -> None:
     """An old month can go; the chain stays whole, because a line binds what the month ended with."""
     for wrong in ("2026-11", "2026-09"):
         with pytest.raises(AuditUnavailable, match="is not the oldest month"):
@@ -179,19 +179,19 @@ def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: Journ
     assert [each.what for each in report.notes] == ["month 2026-10 was deleted"]
 
 
-def test_a_clock_set_back_opens_no_month_again(two_months: Journal) -> None:
+def test_a_clock_set_back_opens_no_month_again(two_months: TrailFiles) -> None:
     """The lines stay where they are written, in their order."""
     two_months.append(NOW - timedelta(days=90), {"event": "decided"}, sync=False)
     assert (verify(two_months).findings, two_months.months()) == ([], ["2026-10", "2026-11"])
 
 
-def _found(report: Report) -> bool:
+def _found(report: VerificationReport) -> bool:
     return bool(report.findings or report.notes)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=st.data())
-def test_any_single_edit_is_found(two_months: Journal, drawn: st.DataObject) -> None:
+def test_any_single_edit_is_found(two_months: TrailFiles, drawn: st.DataObject) -> None:
     """Law: an octet changed, put in or taken out, or two lines in each other's place, anywhere, is never unseen."""
     path = two_months.folder / drawn.draw(st.sampled_from((OCTOBER, NOVEMBER)))
     before = path.read_bytes()
@@ -215,7 +215,7 @@ def test_any_single_edit_is_found(two_months: Journal, drawn: st.DataObject) -> 
         path.write_bytes(before)
 
 
-def test_the_first_line_follows_nothing(journal: Journal) -> None:
+def test_the_first_line_follows_nothing(journal: TrailFiles) -> None:
     """A chain begins with the link of noughts, so that its beginning cannot be cut off unseen."""
     journal.append(NOW, {"event": "decided"}, sync=True)
     line = read(journal.path("2026-10").read_bytes().splitlines()[0])

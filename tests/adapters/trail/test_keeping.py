@@ -16,19 +16,25 @@ from typing import Any
 import pytest
 
 import broker
-from broker.adapters.trail.journal import Journal
+from broker.adapters.trail.journal import TrailFiles
 from broker.adapters.trail.keeping import KeptTrail
-from broker.adapters.trail.opening import opened
-from broker.adapters.trail.reading import Reader
+from broker.adapters.trail.opening import open_trail
+from broker.adapters.trail.reading import EventSearch
 from broker.adapters.trail.verifying import verify
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
-from broker.core.events import Event, Kind
+from broker.core.events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
 from tests.plugins.trail_bench import KEY, NOW
 
 Told = list[Mapping[str, Any]]
-RELEASED = Event(
-    Kind.RELEASED, NOW, reference="BCDFGHJK", person="p" * 32, service="my-loans", attributes=("cpr",), about="a-b"
+RELEASED = AuditEvent(
+    AuditEventKind.RELEASED,
+    NOW,
+    reference="BCDFGHJK",
+    person="p" * 32,
+    service="my-loans",
+    attributes=("cpr",),
+    about="a-b",
 )
 _WRITER = """
 import os, signal, sys
@@ -73,18 +79,18 @@ def _go(*writers: subprocess.Popen[str]) -> list[int]:
     return codes
 
 
-def _text(journal: Journal) -> str:
+def _text(journal: TrailFiles) -> str:
     return "".join(journal.path(month).read_text() for month in journal.months())
 
 
-def test_two_processes_write_one_unbroken_chain(journal: Journal) -> None:
+def test_two_processes_write_one_unbroken_chain(journal: TrailFiles) -> None:
     """Every worker appends after what the other wrote last, under one lock."""
     assert _go(_writer(journal.folder, "many"), _writer(journal.folder, "many")) == [0, 0]
     report = verify(journal)
     assert (report.findings, report.notes, report.lines) == ([], [], 401)
 
 
-def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: Journal) -> None:
+def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: TrailFiles) -> None:
     """Kill -9 in mid-write: no tampering, before and after the next line, and nothing of it is thrown away."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     whole = journal.path("2026-10").read_bytes()
@@ -102,7 +108,7 @@ def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: Journal) -> None:
     assert [each.read_bytes() for each in journal.folder.glob("torn-*")] == [torn]
 
 
-def test_a_line_whose_writer_died_before_the_head_counts(journal: Journal) -> None:
+def test_a_line_whose_writer_died_before_the_head_counts(journal: TrailFiles) -> None:
     """The next writer finds it after the head, by its right link, and goes on from it."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     assert _go(_writer(journal.folder, "headless")) == [-signal.SIGKILL]
@@ -111,7 +117,7 @@ def test_a_line_whose_writer_died_before_the_head_counts(journal: Journal) -> No
     assert (report.findings, report.notes, report.number) == ([], [], 4)
 
 
-def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: Journal) -> None:
+def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: TrailFiles) -> None:
     """Whole lines without a right link are nobody's crash: they are set aside, and found."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     with journal.path("2026-10").open("ab") as file:
@@ -120,7 +126,7 @@ def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: Journa
     assert [each.where for each in verify(journal).findings] == ["audit-2026-10.jsonl:3"]
 
 
-def test_a_full_disk_leaves_nothing_of_a_line(journal: Journal) -> None:
+def test_a_full_disk_leaves_nothing_of_a_line(journal: TrailFiles) -> None:
     """What fits of it is taken back, so that the next line follows the one before."""
     journal.append(NOW, {"event": "decided"}, sync=False)
     size = journal.path("2026-10").stat().st_size
@@ -139,22 +145,22 @@ def test_a_full_disk_leaves_nothing_of_a_line(journal: Journal) -> None:
 @pytest.mark.parametrize(
     ("kind", "required", "stopped"),
     [
-        (Kind.RELEASED, True, True),
-        (Kind.ENROLMENT_WANTED, True, True),
-        (Kind.RELEASED, False, False),
-        (Kind.REFUSED, True, False),
-        (Kind.CONSENT_WITHDRAWN, True, False),
-        (Kind.LOGOUT_DONE, True, False),
+        (AuditEventKind.RELEASED, True, True),
+        (AuditEventKind.ENROLMENT_WANTED, True, True),
+        (AuditEventKind.RELEASED, False, False),
+        (AuditEventKind.REFUSED, True, False),
+        (AuditEventKind.CONSENT_WITHDRAWN, True, False),
+        (AuditEventKind.LOGOUT_DONE, True, False),
     ],
 )
 def test_only_what_leaves_or_is_made_waits_for_its_line(
-    trail: KeptTrail, told: Told, kind: Kind, required: bool, stopped: bool
+    trail: KeptTrail, told: Told, kind: AuditEventKind, required: bool, stopped: bool
 ) -> None:
     """A refusal, a withdrawal or a logout goes on without; every loss is counted and told."""
     shutil.rmtree(trail.journal.folder)
     trail = replace(trail, required=required)
     try:
-        trail.add(Event(kind, NOW))
+        trail.add(AuditEvent(kind, NOW))
         raised = False
     except AuditUnavailable:
         raised = True
@@ -164,18 +170,18 @@ def test_only_what_leaves_or_is_made_waits_for_its_line(
 
 def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail, told: Told) -> None:
     """Whatever a fact quotes by mistake; the line that is dropped is counted and told."""
-    trail.add(Event(Kind.REFUSED, NOW, reason="of 140304-4004"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
     assert '"reason":"of ******-****"' in _text(trail.journal)
     assert "-4004" not in _text(trail.journal)
-    trail.add(Event(Kind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
     assert (verify(trail.journal).lines, trail.lost(), len(told)) == (2, 1, 1)
 
 
 def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: KeptTrail, store: Store) -> None:
     """The lines stay, the key goes: neither person nor reference nor what it was about can be told any more."""
-    reader = Reader(trail.journal, trail.sealing, store)
+    reader = EventSearch(trail.journal, trail.sealing, store)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
-    for each in (RELEASED, replace(RELEASED, kind=Kind.DECIDED, reference="ZZZZZZZZ"), other):
+    for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
         trail.add(each)
     mine, theirs = trail.sealing.of_person("p" * 32), trail.sealing.of_person("q" * 32)
     assert [each["event"] for each in reader.of((mine,), NOW)] == ["released", "decided"]
@@ -194,7 +200,7 @@ def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail:
     """What began before midnight is written after another worker has opened the month; its key is of its own time."""
     trail.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
     trail.add(RELEASED)
-    reader, mine = Reader(trail.journal, trail.sealing, store), trail.sealing.of_person("p" * 32)
+    reader, mine = EventSearch(trail.journal, trail.sealing, store), trail.sealing.of_person("p" * 32)
     assert trail.journal.months() == ["2026-11"]
     assert [each["event"] for each in reader.of((mine,), NOW)] == ["released"]
     assert [each["about"] for each in reader.by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
@@ -214,10 +220,10 @@ def test_strangers_do_not_fill_the_disk(trail: KeptTrail, monkeypatch: pytest.Mo
     """Beyond the quota of an hour their refusals are counted only, and take no room from who is known."""
     monkeypatch.setattr("broker.adapters.trail.keeping._STRANGERS_AN_HOUR", 3)
     for _ in range(5):
-        trail.add(Event(Kind.REFUSED, NOW, reason="message_refused"))
-    trail.add(Event(Kind.REFUSED, NOW, person="p", reason="too_young"))
-    trail.add(Event(Kind.REFUSED, NOW, institution="https://idp.au.example", reason="no_affiliation"))
-    trail.add(Event(Kind.REFUSED, NOW.replace(hour=13), reason="message_refused"))
+        trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="message_refused"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, person="p", reason="too_young"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, institution="https://idp.au.example", reason="no_affiliation"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), reason="message_refused"))
     events = [json.loads(line) for line in _text(trail.journal).splitlines()][1:]
     assert [each.get("reason") for each in events[:3]] == ["message_refused"] * 3
     assert [each.get("reason") for each in events[3:5]] == ["too_young", "no_affiliation"]
@@ -228,10 +234,14 @@ def test_nor_does_who_has_logged_in_once(trail: KeptTrail, monkeypatch: pytest.M
     """A page of a refusal can be loaded again and again; what is decided or leaves has room always."""
     monkeypatch.setattr("broker.adapters.trail.keeping._KNOWN_AN_HOUR", 2)
     for number in range(5):
-        trail.add(Event(Kind.REFUSED, NOW, person="p" if number % 2 else None, institution="https://idp.au.example"))
+        trail.add(
+            AuditEvent(
+                AuditEventKind.REFUSED, NOW, person="p" if number % 2 else None, institution="https://idp.au.example"
+            )
+        )
         trail.add(replace(RELEASED, person="p"))
-    trail.add(Event(Kind.REFUSED, NOW, reason="message_refused"))
-    trail.add(Event(Kind.REFUSED, NOW.replace(hour=13), person="q"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="message_refused"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), person="q"))
     events = [json.loads(line)["event"] for line in _text(trail.journal).splitlines()][1:]
     assert events == [*["refused", "released"] * 2, *["released"] * 3, "refused", "refused_untold", "refused"]
 
@@ -245,4 +255,4 @@ def test_a_folder_that_others_may_write_to_is_refused(
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
-        opened(folder, KEY, trail.sealing, trail.anchors, trail.tell, required=True, sync=True)
+        open_trail(folder, KEY, trail.sealing, trail.anchors, trail.tell, required=True, sync=True)

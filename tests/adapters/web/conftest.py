@@ -13,11 +13,11 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.frame import Imprint, install
 from broker.adapters.web.pages import screens
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.onward import Onward
+from broker.adapters.web.pages.onward import SignUpLink
 from broker.adapters.web.pages.security import protect
 from broker.core.consent import Question
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
-from broker.core.places import Place
+from broker.core.places import PolicyLine
 from broker.core.policy import Decision, Effect, LegalBasis, Policy, Release, Requirement
 from broker.core.ports import PostForm
 from broker.core.proofs import Mailing
@@ -83,7 +83,7 @@ def asked(
     basis: LegalBasis = "consent", items: tuple[Item, ...] = ITEMS, *, changed: bool = False, transient: bool = False
 ) -> Ask:
     """Give the question that these items lead to."""
-    place = Place("student.yaml", 1)
+    place = PolicyLine("student.yaml", 1)
     purpose = Text("to see and renew your loans.", "at se og forny dine lån.")
     release = Release("my-loans", "make", basis, purpose, "persistent", (), place)
     label = Text("Student at Aarhus University", "Studerende på Aarhus Universitet")
@@ -105,7 +105,7 @@ def asked(
     return Ask(question, Decision(Effect.PERMIT, (), "student", policy, release, digest="d" * 64))
 
 
-def screen(spoken: str, ask: Ask) -> screens.Screen:
+def screen(spoken: str, ask: Ask) -> screens.ConsentScreen:
     """Give what the page shows of ``ask``."""
     return screens.consent(ask, SERVICE, LABELS, spoken, transaction(), NOW)
 
@@ -127,7 +127,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     }
     choose |= {"tells": True, "rememberable": True, "remembered": False}
     refused |= {"onward": None, "abroad": None, "signing_up": False, "kept": {}}
-    onward = Onward(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
+    onward = SignUpLink(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
     labelled = screen(spoken, asked()).affiliation
     done: dict[str, Any] = {
         "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",

@@ -17,7 +17,7 @@ from broker.files import attribute_maps
 from broker.files.policies import last_good
 from broker.files.policies import live as policies
 from broker.files.policies.examples import fired, rules
-from broker.files.policies.live import LivePolicies, Names, load_or_last_good, run_examples
+from broker.files.policies.live import LivePolicies, NameableInPolicies, load_or_last_good, run_examples
 from broker.files.policies.shape import json_schema
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -25,7 +25,7 @@ FOLDER = ROOT / "policies"
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MAPS = attribute_maps.load(ROOT / "attribute_maps")
 SERVICES = ("my-loans", "myprint", "e-resources")
-NAMES = Names(SERVICES, MAPS.attributes)
+NAMES = NameableInPolicies(SERVICES, MAPS.attributes)
 WORDS = Text("words", "ord")
 
 Edit = Callable[..., Path]
@@ -87,11 +87,11 @@ def test_the_schema_for_editors_is_the_one_that_validates() -> None:
     assert firsts == {"# yaml-language-server: $schema=./policy.schema.json"}
 
 
-def configured(*names: str, **changes: object) -> Names:
+def configured(*names: str, **changes: object) -> NameableInPolicies:
     """Give services as a library configures them, with these changes."""
     plain = {name: Service(name, name, WORDS, ("wayf",), Controller(WORDS), encrypts=True) for name in names}
     services = {name: replace(each, **changes) for name, each in plain.items()}  # type: ignore[arg-type]
-    return Names(services, MAPS.attributes, services, MAPS.maps)
+    return NameableInPolicies(services, MAPS.attributes, services, MAPS.maps)
 
 
 def test_the_shipped_policies_fit_the_services_of_a_library() -> None:

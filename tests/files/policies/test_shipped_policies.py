@@ -8,8 +8,8 @@ import pytest
 from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.evaluation import evaluate
-from broker.core.policy import Decision, Effect, Login
-from broker.core.unproved import allowed, unproved
+from broker.core.policy import Decision, Effect, LoginFacts
+from broker.core.unproved import missing_proof, provable_domains
 from broker.core.wishes import wish
 from broker.files.policies import live as policies
 
@@ -20,16 +20,16 @@ LEVEL = {"wayf": Assurance.LOW, "nemid": Assurance.SUBSTANTIAL, "library": None}
 Scoped = tuple[str, ...]
 
 
-def login(upstream: str, *scoped: str, **more: object) -> Login:
+def login(upstream: str, *scoped: str, **more: object) -> LoginFacts:
     """Give a login by ``upstream`` with these affiliations, and whatever else is said of it."""
     given: dict[str, object] = {"attributes": {}, "assurance": LEVEL[upstream]} | more
     named = {"eduPersonScopedAffiliation": scoped, "schacHomeOrganization": ("au.dk",) if upstream == "wayf" else ()}
     own = given.pop("attributes")
     assert isinstance(own, dict)
-    return Login(upstream, Attributes(named | own), **given)  # type: ignore[arg-type]
+    return LoginFacts(upstream, Attributes(named | own), **given)  # type: ignore[arg-type]
 
 
-def decide(came: Login, name: str) -> Decision:
+def decide(came: LoginFacts, name: str) -> Decision:
     """Decide by the shipped policies for a service that is as they hope."""
     return evaluate(SHIPPED, came, Service(name, name, WORDS, (), Controller(WORDS), encrypts=True), NOW)
 
@@ -55,7 +55,7 @@ NURSE = {"kaldemail_domain": ("auh.rm.dk",)}
         (login("wayf", "student@au.dk.evil.example"), None, None),
     ],
 )
-def test_electronic_resources(came: Login, affiliation: str | None, released: set[str] | None) -> None:
+def test_electronic_resources(came: LoginFacts, affiliation: str | None, released: set[str] | None) -> None:
     """R13, R38: students, employees and hospital employees, without CPR and account; private users not.
 
     A sub-scope leaves beside the scope that makes the affiliation; by itself it is one only where a policy says so.
@@ -125,7 +125,7 @@ def test_the_university_with_the_intent_to_be_private(
         (login("nemid", "affiliate@au.dk", borrower=True, cpr="real", age=40, intent="private"), ()),
     ],
 )
-def test_only_the_university_lowers_a_category(came: Login, lowers: tuple[str, ...]) -> None:
+def test_only_the_university_lowers_a_category(came: LoginFacts, lowers: tuple[str, ...]) -> None:
     """R47: its own assertion without the affiliation, never the national eID, never an intent, never a doubt."""
     decision = decide(came, "my-loans")
     made = wish(decision, came.attributes, find_by_cpr=False, language="da", today=NOW.date(), borrower="7")
@@ -155,14 +155,14 @@ def test_a_login_by_the_library_account_wishes_nothing() -> None:
         (login("nemid"), None),
     ],
 )
-def test_what_a_person_has_yet_to_prove(came: Login, proof: str | None) -> None:
+def test_what_a_person_has_yet_to_prove(came: LoginFacts, proof: str | None) -> None:
     """R19: a hospital employee by the national eID has a mailbox to show; nobody else is asked for one."""
-    found = unproved(SHIPPED, came, NOW.date())
+    found = missing_proof(SHIPPED, came, NOW.date())
     assert (found.name if found else None) == proof
 
 
 def test_the_domains_that_prove_something_today() -> None:
     """The four of the shipped file, in its order."""
-    found = unproved(SHIPPED, login("nemid", intent="hospital"), NOW.date())
+    found = missing_proof(SHIPPED, login("nemid", intent="hospital"), NOW.date())
     assert found is not None
-    assert allowed(found, NOW.date()) == ("auh.rm.dk", "aarhus.rm.dk", "skejby.rm.dk", "ps.rm.dk")
+    assert provable_domains(found, NOW.date()) == ("auh.rm.dk", "aarhus.rm.dk", "skejby.rm.dk", "ps.rm.dk")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrower import Borrower, Outcome, State
+from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 
 CPR = "0101990000"
@@ -30,7 +30,11 @@ def test_the_temporary_borrower_becomes_the_persons(world: Any, temporary: Borro
     """Number, PIN, mail and loans stay; category, expiry and CPR are new; no second account and no PIN mail."""
     world.live.want(wish(world), None)
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.outcome, enrolment.number) == (State.DONE, Outcome.ADOPTED, "9")
+    assert (enrolment.state, enrolment.outcome, enrolment.number) == (
+        EnrolmentState.DONE,
+        EnrolmentOutcome.ADOPTED,
+        "9",
+    )
     adopted = replace(temporary, category="STUD", expires=world.wish().expires, cpr=CPR)
     assert world.library.borrowers == {"9": adopted}
     assert world.library.find(CPR, world.now) == (adopted,)
@@ -45,7 +49,7 @@ def test_a_borrower_with_the_cpr_beside_it_is_for_staff(world: Any, temporary: B
     assert world.live.known(wish(world), None).enrolment is None
     world.live.want(wish(world), None)
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason) == (State.CASE, "temporary_and_cpr")
+    assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "temporary_and_cpr")
     assert world.library.borrowers == {"9": temporary, "5": own}
     del world.library.borrowers["9"]
     assert world.cases.retry(enrolment.id)
@@ -73,7 +77,7 @@ def test_what_is_no_temporary_borrower_of_this_person_is_left_alone(
     kept = world.library.borrowers["9"] = replace(temporary, **unfit)
     world.live.want(wish(world), None)
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason) == (State.CASE, "temporary_unfit")
+    assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "temporary_unfit")
     assert world.library.borrowers == {"9": kept}
     assert not {"create", "change"} & set(world.hooks.calls)
 
@@ -101,7 +105,7 @@ def test_a_death_at_any_point_leaves_one_borrower_with_the_cpr(world: Any, tempo
     finally:
         world.hooks.every = lambda _name: None
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.number, enrolment.wish) == (State.DONE, "9", None)
+    assert (enrolment.state, enrolment.number, enrolment.wish) == (EnrolmentState.DONE, "9", None)
     assert [(each.cpr, each.category) for each in world.library.borrowers.values()] == [(CPR, "STUD")]
     assert (world.library.pins, world.post.sent) == ({"9": "4071"}, [])
 
@@ -126,7 +130,7 @@ def test_a_change_that_was_cut_short_is_made_whole(world: Any, temporary: Borrow
     world.live.want(wish(world), None)
     assert world.live.step().reason == "library_unavailable"
     enrolment = world.settle()
-    assert (enrolment.outcome, enrolment.category) == (Outcome.ADOPTED, "STUD")
+    assert (enrolment.outcome, enrolment.category) == (EnrolmentOutcome.ADOPTED, "STUD")
     assert len(world.library.borrowers) == 1
 
 
@@ -136,13 +140,17 @@ def test_one_made_in_the_very_moment_is_a_case(world: Any, temporary: Borrower) 
     world.hooks.after["change"] = lambda: world.library.add(CPR, Borrower("5", "PRIV"))
     world.live.want(wish(world), None)
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason) == (State.CASE, "temporary_and_cpr")
+    assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "temporary_and_cpr")
 
 
 def test_observing_says_what_would_be_adopted(world: Any, temporary: Borrower) -> None:
     """Nothing is written to the library, and no CPR here."""
     enrolment = world.enrolments("observe").want(wish(world), None)
-    assert (enrolment.state, enrolment.outcome, enrolment.number) == (State.OBSERVED, Outcome.ADOPTED, "9")
+    assert (enrolment.state, enrolment.outcome, enrolment.number) == (
+        EnrolmentState.OBSERVED,
+        EnrolmentOutcome.ADOPTED,
+        "9",
+    )
     assert world.library.borrowers == {"9": temporary}
 
 
@@ -156,7 +164,7 @@ def test_a_login_while_the_library_is_down_forgets_no_proof(world: Any, temporar
     world.live.want(wish(world), None)
     world.live.step()
     world.live.want(world.wish(), None)
-    assert (world.settle().outcome, [*world.library.borrowers]) == (Outcome.ADOPTED, [temporary.number])
+    assert (world.settle().outcome, [*world.library.borrowers]) == (EnrolmentOutcome.ADOPTED, [temporary.number])
 
 
 def test_a_case_outlives_the_next_login(world: Any, temporary: Borrower) -> None:
@@ -180,6 +188,9 @@ def test_a_temporary_borrower_becomes_one_person_only(world: Any, temporary: Bor
     world.hooks.before["change"] = second
     world.live.want(wish(world), None)
     world.live.step()
-    assert (world.live.standing(other).state, world.live.standing(other).reason) == (State.CASE, "temporary_unfit")
+    assert (world.live.standing(other).state, world.live.standing(other).reason) == (
+        EnrolmentState.CASE,
+        "temporary_unfit",
+    )
     assert world.settle().number == "9"
     assert [each.cpr for each in world.library.borrowers.values()] == [CPR]

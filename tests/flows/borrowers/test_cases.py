@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrower import Borrower, Outcome, State
+from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import Kept, Key
-from broker.core.proofs import Claim
+from broker.core.proofs import ProofOwner
 from broker.core.records import dump
-from broker.flows.borrowers.backoff import pause
-from broker.flows.borrowers.standing import Known
+from broker.flows.borrowers.backoff import retry_delay
+from broker.flows.borrowers.standing import EnrolmentBeforeWish
 
 CPR = "0101990000"
 
@@ -78,17 +78,17 @@ def test_a_case_comes_back_when_nothing_was_put_right(world: Any) -> None:
 def test_a_borrower_with_another_date_of_birth_is_left_alone(world: Any) -> None:
     """Its card number happens to be the person's CPR; the person gets no account of a stranger's, and staff a case."""
     world.library.add(CPR, Borrower("8", "PRIV", born=date(1944, 5, 6)))
-    assert world.live.known(world.wish(), None) == Known()
+    assert world.live.known(world.wish(), None) == EnrolmentBeforeWish()
     world.live.want(world.wish(), None)
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason, enrolment.number) == (State.CASE, "birth_date_differs", None)
+    assert (enrolment.state, enrolment.reason, enrolment.number) == (EnrolmentState.CASE, "birth_date_differs", None)
     assert not {"create", "change", "set_pin"} & set(world.hooks.calls)
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(0, 5), (1, 15), (3, 135), (7, 7200), (800, 7200)])
 def test_a_failed_try_rests_longer_each_time(attempts: int, seconds: int) -> None:
     """Three times longer up to two hours, half more or less, so that not all come back in one second."""
-    rests = {pause(attempts) for _ in range(50)}
+    rests = {retry_delay(attempts) for _ in range(50)}
     assert all(timedelta(seconds=seconds * 0.5) <= rest <= timedelta(seconds=seconds * 1.5) for rest in rests)
     assert len(rests) > 1
 
@@ -103,9 +103,9 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
     assert not any(word in f"{row}" for word in (CPR, "nurse", "auh.rm.dk"))
     assert (world.cases.reason(owner), world.live.step()) == (None, None)
     world.live.want(world.wish(), None)
-    assert world.settle().outcome is Outcome.CREATED
+    assert world.settle().outcome is EnrolmentOutcome.CREATED
     first, store = Key("proof", "k1.first", "kaldemail"), world.ledger.store
-    claim = Kept(dump(Claim("k1.first", "kaldemail")), "v", world.now + timedelta(days=365))
+    claim = Kept(dump(ProofOwner("k1.first", "kaldemail")), "v", world.now + timedelta(days=365))
     store.put(Key("proof", address), claim, None, world.now)
     store.put(first, claim, None, world.now)
     assert world.cases.retry(row["id"])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.core.borrower import Borrower, Outcome, State
+from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def test_a_death_at_any_point_leaves_one_borrower_whose_last_mailed_pin_works(
         world.live.want(wish, None)
     enrolment = world.settle()
     (borrower,) = world.library.borrowers.values()
-    assert (enrolment.state, enrolment.number, enrolment.wish) == (State.DONE, borrower.number, None)
+    assert (enrolment.state, enrolment.number, enrolment.wish) == (EnrolmentState.DONE, borrower.number, None)
     assert borrower.category == wish.category
     assert world.post.sent[-1].pin == world.library.pins[borrower.number]
     assert len(world.post.sent) == (2 if died == "DATA" else 1)
@@ -79,7 +79,7 @@ def test_a_create_that_was_done_and_answered_with_an_error_is_recognised(world: 
     world.live.want(world.wish(), None)
     assert world.live.step().reason == "library_unavailable"
     enrolment = world.settle()
-    assert (len(world.library.borrowers), enrolment.outcome, len(world.post.sent)) == (1, Outcome.CREATED, 1)
+    assert (len(world.library.borrowers), enrolment.outcome, len(world.post.sent)) == (1, EnrolmentOutcome.CREATED, 1)
 
 
 def test_one_that_was_made_and_got_another_number_at_the_desk_is_not_made_again(world: Any) -> None:
@@ -104,7 +104,7 @@ def test_a_borrower_without_our_mark_never_gets_a_pin(world: Any) -> None:
     world.hooks.before["create"] = desk
     world.live.want(world.wish(), None)
     enrolment = world.settle()
-    assert (enrolment.number, enrolment.outcome) == ("9", Outcome.UNCHANGED)
+    assert (enrolment.number, enrolment.outcome) == ("9", EnrolmentOutcome.UNCHANGED)
     assert (world.library.pins, world.post.sent, enrolment.pin_tried) == ({}, [], None)
 
 
@@ -147,8 +147,12 @@ def test_who_overslept_does_not_end_the_lease_of_the_next(world: Any) -> None:
     assert world.hooks.calls.count("create") == 0
 
 
-@pytest.mark.parametrize(("unique", "state", "borrowers"), [(True, State.DONE, 1), (False, State.CASE, 2)])
-def test_two_creates_at_once_are_one_borrower_or_a_case(world: Any, unique: bool, state: State, borrowers: int) -> None:
+@pytest.mark.parametrize(
+    ("unique", "state", "borrowers"), [(True, EnrolmentState.DONE, 1), (False, EnrolmentState.CASE, 2)]
+)
+def test_two_creates_at_once_are_one_borrower_or_a_case(
+    world: Any, unique: bool, state: EnrolmentState, borrowers: int
+) -> None:
     """A create that outlives its lease meets the unique field; where there is none, the count finds two."""
 
     def beside() -> None:
@@ -178,7 +182,11 @@ def test_a_copy_of_one_that_is_gone_is_not_taken_for_a_create_whose_answer_was_l
     world.hooks.before.update({} if sent else {"create": lost})
     world.live.want(world.wish(affiliation="employee"), "1")
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.number, enrolment.outcome) == (State.DONE, "2", Outcome.CREATED)
+    assert (enrolment.state, enrolment.number, enrolment.outcome) == (
+        EnrolmentState.DONE,
+        "2",
+        EnrolmentOutcome.CREATED,
+    )
     assert (world.library.borrowers["7"], set(world.library.pins)) == (copy, {"1", "2"})
     assert (len(world.post.sent), world.post.sent[-1].pin) == (2, world.library.pins["2"])
 
@@ -189,7 +197,7 @@ def test_a_copy_beside_the_one_we_made_is_no_second_borrower(world: Any) -> None
     world.settle()
     world.library.add("0202990000", replace(world.library.borrowers["1"], number="7"))
     world.live.want(world.wish(affiliation="employee"), "1")
-    assert (world.settle().state, world.settle().number, len(world.post.sent)) == (State.DONE, "1", 1)
+    assert (world.settle().state, world.settle().number, len(world.post.sent)) == (EnrolmentState.DONE, "1", 1)
 
 
 def test_a_copy_that_got_the_cpr_gets_no_pin(world: Any) -> None:
@@ -201,7 +209,7 @@ def test_a_copy_that_got_the_cpr_gets_no_pin(world: Any) -> None:
     world.library.add(CPR, replace(moved, number="7"))
     world.live.want(world.wish(affiliation="employee"), "1")
     enrolment = world.settle()
-    assert (enrolment.number, enrolment.outcome, enrolment.pin_owed) == ("7", Outcome.UNCHANGED, False)
+    assert (enrolment.number, enrolment.outcome, enrolment.pin_owed) == ("7", EnrolmentOutcome.UNCHANGED, False)
     assert (set(world.library.pins), len(world.post.sent)) == ({"1"}, 1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrower import Borrower, Outcome, State, WishedField
+from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.records import dump
 
@@ -29,7 +29,7 @@ def test_a_finished_enrolment_keeps_no_cpr(world: Any) -> None:
     world.live.want(world.wish(), None)
     enrolment = world.settle()
     assert (enrolment.number, enrolment.category, enrolment.expires) == ("1", "STUD", world.wish().expires)
-    assert (enrolment.outcome, enrolment.wish, enrolment.pin_avoids) == (Outcome.CREATED, None, ())
+    assert (enrolment.outcome, enrolment.wish, enrolment.pin_avoids) == (EnrolmentOutcome.CREATED, None, ())
     assert all(
         CPR not in str(key) and CPR.encode() not in kept.value
         for key, kept in world.store.list("enrolment", None, world.now)
@@ -41,7 +41,7 @@ def test_while_a_pin_is_owed_the_record_keeps_no_cpr_either(world: Any) -> None:
     world.post.down = True
     world.live.want(world.wish(), None)
     enrolment = world.live.step()
-    assert (enrolment.state, enrolment.number, enrolment.pin_owed) == (State.DONE, "1", True)
+    assert (enrolment.state, enrolment.number, enrolment.pin_owed) == (EnrolmentState.DONE, "1", True)
     assert CPR.encode() not in dump(enrolment)
 
 
@@ -63,7 +63,7 @@ def test_twenty_at_once_are_one_borrower_and_one_mail(world: Any) -> None:
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(login, range(20)))
-    assert world.settle().state is State.DONE
+    assert world.settle().state is EnrolmentState.DONE
     assert (world.hooks.calls.count("create"), len(world.library.borrowers), len(world.post.sent)) == (1, 1, 1)
 
 
@@ -110,7 +110,7 @@ def test_a_wish_whose_pause_is_long_is_tried_at_once_when_the_person_comes_back(
     world.live.step()
     assert world.live.step() is None
     assert world.live.want(world.wish(), None).reason is None
-    assert world.live.step().state is State.DONE
+    assert world.live.step().state is EnrolmentState.DONE
 
 
 def test_a_library_that_is_down_for_thirty_days_ends_the_wish_and_its_cpr(world: Any) -> None:
@@ -118,11 +118,11 @@ def test_a_library_that_is_down_for_thirty_days_ends_the_wish_and_its_cpr(world:
     wanted = world.live.want(world.wish(), None)
     for _ in range(800):
         world.hooks.before["find"] = failing(LibraryUnavailable("down"))
-        if world.live.step() and world.live.standing(CPR).state is State.GIVEN_UP:
+        if world.live.step() and world.live.standing(CPR).state is EnrolmentState.GIVEN_UP:
             break
         world.now += timedelta(hours=1)
     enrolment = world.live.standing(CPR)
-    assert (enrolment.state, enrolment.wish, enrolment.id) == (State.GIVEN_UP, None, wanted.id)
+    assert (enrolment.state, enrolment.wish, enrolment.id) == (EnrolmentState.GIVEN_UP, None, wanted.id)
     assert timedelta(days=30) <= world.now - wanted.wanted_at < timedelta(days=30, hours=4)
 
 
@@ -140,11 +140,11 @@ def test_two_matches_are_a_case_that_keeps_what_staff_need(world: Any) -> None:
         world.library.add(CPR, each)
     world.live.want(world.wish(), None)
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason, enrolment.wish.cpr) == (State.CASE, "two_borrowers", CPR)
+    assert (enrolment.state, enrolment.reason, enrolment.wish.cpr) == (EnrolmentState.CASE, "two_borrowers", CPR)
     assert not {"create", "change", "set_pin"} & set(world.hooks.calls)
     del world.library.cprs["9"]
     assert world.cases.retry(enrolment.id)
-    assert (world.settle().outcome, world.library.borrowers["8"].category) == (Outcome.UPGRADED, "STUD")
+    assert (world.settle().outcome, world.library.borrowers["8"].category) == (EnrolmentOutcome.UPGRADED, "STUD")
 
 
 @pytest.mark.parametrize("found", [True, False])
@@ -155,16 +155,16 @@ def test_a_link_that_the_cpr_contradicts_is_a_case(world: Any, found: bool) -> N
         world.library.add(CPR, Borrower("8", "PRIV"))
     world.live.want(world.wish(), "7")
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason) == (State.CASE, "cpr_changed")
+    assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "cpr_changed")
     assert not {"create", "change"} & set(world.hooks.calls)
     assert world.cases.retry(enrolment.id)
-    assert world.settle().state is State.DONE
+    assert world.settle().state is EnrolmentState.DONE
 
 
 def test_a_link_to_a_borrower_that_is_gone_stops_nobody(world: Any) -> None:
     """The library deletes borrowers after years; a link to one names nobody."""
     world.live.want(world.wish(), "7")
-    assert world.settle().outcome is Outcome.CREATED
+    assert world.settle().outcome is EnrolmentOutcome.CREATED
 
 
 def test_a_refusal_of_the_library_is_a_case(world: Any) -> None:
@@ -172,7 +172,7 @@ def test_a_refusal_of_the_library_is_a_case(world: Any) -> None:
     world.hooks.before["create"] = failing(LibraryRefused("no such category"))
     world.live.want(world.wish(), None)
     enrolment = world.live.step()
-    assert (enrolment.state, enrolment.reason) == (State.CASE, "library_refused")
+    assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "library_refused")
     assert world.live.step() is None
 
 
@@ -182,7 +182,7 @@ def test_a_mail_that_fails_is_tried_again_with_a_new_pin(world: Any, at: str) ->
     world.hooks.before[at] = failing(MailUnavailable("450"))
     world.live.want(world.wish(), None)
     first = world.live.step()
-    assert (first.state, first.reason, first.pin_owed) == (State.DONE, "mail_unavailable", True)
+    assert (first.state, first.reason, first.pin_owed) == (EnrolmentState.DONE, "mail_unavailable", True)
     enrolment = world.settle()
     assert (enrolment.pin_owed, len(world.post.sent)) == (False, 1)
     assert world.post.sent[0].pin == world.library.pins["1"]
@@ -214,7 +214,7 @@ def test_a_pin_is_not_mailed_again_when_a_later_wish_is_carried_out(world: Any) 
     world.live.want(world.wish(), None)
     world.settle()
     world.live.want(world.wish(affiliation="employee", category="EMPL", upgrades=("STUD",)), None)
-    assert world.settle().outcome is Outcome.UPGRADED
+    assert world.settle().outcome is EnrolmentOutcome.UPGRADED
     assert len(world.post.sent) == 1
 
 
@@ -225,7 +225,7 @@ def test_a_pin_that_could_not_be_mailed_is_not_set_at_a_later_wish(world: Any) -
     assert world.settle().reason == "pin_refused"
     world.library.pins["1"] = "4071"
     world.live.want(world.wish(affiliation="employee", category="EMPL", upgrades=("STUD",)), None)
-    assert world.settle().outcome is Outcome.UPGRADED
+    assert world.settle().outcome is EnrolmentOutcome.UPGRADED
     assert (world.library.pins, world.post.sent) == ({"1": "4071"}, [])
 
 
@@ -241,15 +241,15 @@ def test_a_pin_that_is_owed_stays_owed_under_a_later_wish(world: Any, later: str
     assert [each.pin for each in world.post.sent] == [world.library.pins["1"]]
 
 
-@pytest.mark.parametrize("end", [State.CASE, State.GIVEN_UP])
-def test_an_enrolment_that_ends_otherwise_mails_no_pin(world: Any, end: State) -> None:
+@pytest.mark.parametrize("end", [EnrolmentState.CASE, EnrolmentState.GIVEN_UP])
+def test_an_enrolment_that_ends_otherwise_mails_no_pin(world: Any, end: EnrolmentState) -> None:
     """Where staff must look, or nothing came of it, no PIN is set."""
     world.post.down = True
     world.live.want(world.wish(), None)
     world.live.step()
     world.live.want(world.wish(affiliation="employee"), None)
     world.post.down = False
-    if end is State.CASE:
+    if end is EnrolmentState.CASE:
         world.library.add(CPR, Borrower("9", "PRIV"))
         world.now += timedelta(hours=4)
     else:
@@ -285,8 +285,8 @@ def test_observe_records_what_would_be_written_and_nothing_else(world: Any) -> N
     observing = world.enrolments("observe")
     enrolment = observing.want(world.wish(), None)
     assert (enrolment.state, enrolment.outcome, enrolment.would) == (
-        State.OBSERVED,
-        Outcome.CREATED,
+        EnrolmentState.OBSERVED,
+        EnrolmentOutcome.CREATED,
         ("surname", "email"),
     )
     ((_, kept),) = world.store.list("enrolment", None, world.now)
@@ -301,7 +301,7 @@ def test_a_wish_accepted_live_waits_through_the_other_modes(world: Any) -> None:
     for mode in ("observe", "frozen"):
         assert world.enrolments(mode).step() is None
     world.enrolments("observe").want(world.wish(), None)
-    assert world.settle().outcome is Outcome.CREATED
+    assert world.settle().outcome is EnrolmentOutcome.CREATED
 
 
 def test_frozen_refuses_the_wish_and_writes_nothing(world: Any) -> None:
@@ -349,14 +349,14 @@ def test_waiting_ends_with_the_work_the_patience_or_the_first_failure(world: Any
     """At most five seconds, and not even those when the library has just failed."""
     key, begun = world.live.person_key(CPR), world.now
     world.live.want(world.wish(), None)
-    assert world.live.wait(key, 5).state is State.WANTED
+    assert world.live.wait(key, 5).state is EnrolmentState.WANTED
     assert world.now - begun == timedelta(seconds=5)
     world.hooks.before["find"] = failing(LibraryUnavailable("down"))
     world.live.step()
     assert world.live.wait(key, 5).reason == "library_unavailable"
     assert world.now - begun == timedelta(seconds=5)
     world.settle()
-    assert world.live.wait(key, 5).state is State.DONE
+    assert world.live.wait(key, 5).state is EnrolmentState.DONE
 
 
 def test_without_a_free_seat_nobody_waits(world: Any) -> None:
@@ -366,7 +366,7 @@ def test_without_a_free_seat_nobody_waits(world: Any) -> None:
     seated.want(world.wish(), None)
     begun = world.now
     with seats:
-        assert seated.wait(world.live.person_key(CPR), 5).state is State.WANTED
+        assert seated.wait(world.live.person_key(CPR), 5).state is EnrolmentState.WANTED
     assert world.now == begun
     seated.wait(world.live.person_key(CPR), 1)
     assert seats.acquire(blocking=False)
@@ -381,7 +381,7 @@ def test_the_loop_outlives_what_nobody_planned(world: Any) -> None:
     loop = replace(world.live, wake=_Never())
     loop.run(lambda: next(turns), 0, told.append)
     assert [type(each) for each in told] == [KeyError]
-    assert world.settle().state is State.DONE
+    assert world.settle().state is EnrolmentState.DONE
 
 
 class _Never:

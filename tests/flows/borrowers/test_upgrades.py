@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrower import Borrower, Outcome, State, WishedField
+from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.flows.borrowers.standing import Known
+from broker.flows.borrowers.standing import EnrolmentBeforeWish
 
 CPR = "0101990000"
 OLD = date(2027, 1, 31)
@@ -24,7 +24,7 @@ def private(world: Any) -> Borrower:
 
 def test_an_upgrade_is_told_before_it_is_wished(world: Any, private: Borrower) -> None:
     """One look says from which category; nothing is written, here or there (R40)."""
-    assert world.live.known(world.wish(), None) == Known(None, "PRIV", "5")
+    assert world.live.known(world.wish(), None) == EnrolmentBeforeWish(None, "PRIV", "5")
     assert world.hooks.calls == ["find"]
     assert world.library.borrowers == {"5": private}
 
@@ -46,18 +46,18 @@ def test_who_declines_keeps_the_category_and_may_be_asked_again(world: Any, priv
     declined = world.wish(upgrade=False)
     world.live.want(declined, None)
     enrolment = world.settle()
-    assert (enrolment.outcome, enrolment.category) == (Outcome.UNCHANGED, "PRIV")
+    assert (enrolment.outcome, enrolment.category) == (EnrolmentOutcome.UNCHANGED, "PRIV")
     assert world.library.borrowers == {"5": private}
     world.hooks.calls.clear()
     assert world.live.known(declined, None).enrolment.number == "5"
     assert world.hooks.calls.count("find") == 0
-    assert world.live.known(world.wish(), None) == Known(None, "PRIV", "5")
+    assert world.live.known(world.wish(), None) == EnrolmentBeforeWish(None, "PRIV", "5")
 
 
 def test_who_declines_still_gets_a_new_name(world: Any, private: Borrower) -> None:
     """What the policy sets always is no part of the category."""
     renamed = world.wish(upgrade=False, fields=(WishedField("surname", "Eksempel", "always"),))
-    assert world.live.known(renamed, None) == Known(number="5")
+    assert world.live.known(renamed, None) == EnrolmentBeforeWish(number="5")
     world.live.want(renamed, None)
     world.settle()
     assert world.library.borrowers == {"5": replace(private, fields={"surname": "Eksempel"})}
@@ -73,7 +73,7 @@ def test_who_agreed_while_the_library_was_down_has_agreed(world: Any, private: B
     world.hooks.before["find"] = down
     world.live.want(world.wish(), None)
     world.live.step()
-    assert world.live.known(world.wish(), None) == Known()
+    assert world.live.known(world.wish(), None) == EnrolmentBeforeWish()
     world.live.want(world.wish(upgrade=False), None)
     assert world.settle().category == "STUD"
 
@@ -99,7 +99,7 @@ def test_a_library_that_does_not_answer_offers_nothing(world: Any, private: Borr
         raise LibraryUnavailable("down")
 
     world.hooks.before["find"] = down
-    assert world.live.known(world.wish(), None) == Known()
+    assert world.live.known(world.wish(), None) == EnrolmentBeforeWish()
     world.live.want(world.wish(upgrade=False), None)
     assert world.settle().category == "PRIV"
     assert world.library.borrowers == {"5": private}
@@ -121,10 +121,10 @@ def student(world: Any) -> str:
 def test_who_left_becomes_private_and_keeps_everything_else(world: Any, student: str) -> None:
     """R47: found by the number that the link proves, under the person's own key; number, PIN and mark stay."""
     before, pins, wish = world.library.borrowers["1"], dict(world.library.pins), lowering(world)
-    assert world.live.known(wish, "1", student) == Known(number="1")
+    assert world.live.known(wish, "1", student) == EnrolmentBeforeWish(number="1")
     assert world.live.want(wish, "1", student).person == student
     enrolment = world.settle()
-    assert (enrolment.outcome, enrolment.category, enrolment.number) == (Outcome.LOWERED, "PRIV", "1")
+    assert (enrolment.outcome, enrolment.category, enrolment.number) == (EnrolmentOutcome.LOWERED, "PRIV", "1")
     assert world.library.borrowers == {"1": replace(before, category="PRIV", expires=wish.expires)}
     assert (world.library.pins, len(world.post.sent)) == (pins, 1)
     assert world.live.known(wish, "1", student).enrolment.number == "1"
@@ -135,7 +135,7 @@ def test_nobody_else_is_lowered(world: Any, student: str, category: str, lowers:
     """A category that the policy does not list, and a login that may not lower, leave the account as it is."""
     kept = world.library.borrowers["1"] = replace(world.library.borrowers["1"], category=category)
     world.live.want(lowering(world, lowers=lowers), "1", student)
-    assert world.settle().outcome is Outcome.UNCHANGED
+    assert world.settle().outcome is EnrolmentOutcome.UNCHANGED
     assert world.library.borrowers == {"1": kept}
 
 
@@ -156,7 +156,7 @@ def test_a_death_while_lowering_leaves_it_lowered_once(world: Any, student: str,
         pass
     finally:
         world.hooks.every = lambda _name: None
-    assert world.settle().state is State.DONE
+    assert world.settle().state is EnrolmentState.DONE
     assert [each.category for each in world.library.borrowers.values()] == ["PRIV"]
 
 
@@ -168,14 +168,14 @@ def test_nobody_is_made_for_who_may_not_enrol(world: Any, student: str, cpr: str
     world.library.borrowers.clear()
     world.library.cprs.clear()
     wish = lowering(world, cpr=cpr, creates=False)
-    assert world.live.known(wish, "1", student) == Known()
+    assert world.live.known(wish, "1", student) == EnrolmentBeforeWish()
     world.live.want(wish, "1", student)
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason, enrolment.wish) == (State.GIVEN_UP, "borrower_gone", None)
+    assert (enrolment.state, enrolment.reason, enrolment.wish) == (EnrolmentState.GIVEN_UP, "borrower_gone", None)
     assert world.hooks.calls.count("create") == 1
     assert world.links.number(student) is None
     world.live.want(world.wish(), None)
-    assert world.settle().outcome is Outcome.CREATED
+    assert world.settle().outcome is EnrolmentOutcome.CREATED
 
 
 @pytest.mark.parametrize("changes", [{"borrower": None}, {"borrower": "1", "owner": None}])
@@ -209,7 +209,7 @@ def test_a_pin_that_is_owed_is_mailed_though_the_category_is_lowered_first(world
         world.live.want(lowering(world, fields=(), pin_to=None), "1", owed.person)
     world.post.down = False
     lowered = world.settle()
-    assert (lowered.outcome, lowered.category, lowered.pin_owed) == (Outcome.LOWERED, "PRIV", False)
+    assert (lowered.outcome, lowered.category, lowered.pin_owed) == (EnrolmentOutcome.LOWERED, "PRIV", False)
     [mail] = world.post.sent
     assert (mail.to, mail.pin) == ("aase@example.org", world.library.pins["1"])
 
@@ -231,9 +231,9 @@ def test_nobody_is_lowered_on_whose_borrower_it_is_no_longer(world: Any, student
     kept = world.library.borrowers["1"] = replace(world.library.borrowers["1"], cpr="0202990000")
     wanted = world.live.want(lowering(world), "1", student)
     enrolment = world.settle()
-    assert (enrolment.state, enrolment.reason) == (State.CASE, "cpr_changed")
+    assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "cpr_changed")
     assert world.cases.retry(wanted.id)
-    assert (world.settle().state, world.settle().reason) == (State.GIVEN_UP, "borrower_gone")
+    assert (world.settle().state, world.settle().reason) == (EnrolmentState.GIVEN_UP, "borrower_gone")
     assert world.library.borrowers == {"1": kept}
 
 
@@ -244,5 +244,5 @@ def test_a_wish_by_a_link_hides_no_case(world: Any, student: str) -> None:
     world.live.want(world.wish(category="EMPL"), "1")
     assert world.settle().reason == "two_borrowers"
     before = dict(world.library.borrowers)
-    assert world.live.want(lowering(world), "1", student).state is State.CASE
-    assert (world.settle().state, world.library.borrowers) == (State.CASE, before)
+    assert world.live.want(lowering(world), "1", student).state is EnrolmentState.CASE
+    assert (world.settle().state, world.library.borrowers) == (EnrolmentState.CASE, before)

@@ -25,7 +25,7 @@ def run(*steps: Callable[[], object], turns: int) -> tuple[int, list[Exception]]
     """Run so many rounds; give how often the loop slept and what it reported."""
     wake, left = Sleeper(), iter([False] * turns + [True])
     reported: list[Exception] = []
-    rounds.run(steps, wake, lambda: next(left), 2.0, reported.append)
+    rounds.run_worker_loop(steps, wake, lambda: next(left), 2.0, reported.append)
     return wake.slept, reported
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import Sealed
-from broker.core.consent import Event, Receipt
+from broker.adapters.stores.sealed import EncryptedStore
+from broker.core.consent import Receipt, ReceiptEvent
 from broker.core.entities import Controller, Service, Text
 from broker.core.policy import LegalBasis
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.consents.choices import Choices
+from broker.flows.consents.choices import GivenConsents
 from broker.flows.consents.receipts import Receipts
 
 NOW = datetime(2031, 1, 1, 12, 0, tzinfo=UTC)
@@ -38,24 +38,24 @@ Given = Callable[..., Receipt]
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     """Give a sealed store in a file."""
-    return Sealed(open_store("sqlite:broker.db", tmp_path), {"k1": bytes(range(32))}, "k1")
+    return EncryptedStore(open_store("sqlite:broker.db", tmp_path), {"k1": bytes(range(32))}, "k1")
 
 
 @pytest.fixture
-def choices(store: Store) -> Choices:
+def choices(store: Store) -> GivenConsents:
     """Give the choices over two services."""
-    return Choices(store, Pseudonyms("k1", b"k" * 32), {each.name: each for each in (LOANS, PRINT)})
+    return GivenConsents(store, Pseudonyms("k1", b"k" * 32), {each.name: each for each in (LOANS, PRINT)})
 
 
 @pytest.fixture
-def answered(choices: Choices) -> Given:
+def answered(choices: GivenConsents) -> Given:
     """Give what files an answer of a person's."""
 
     def file(
         person: str, service: str = "my-loans", at: datetime = NOW, basis: LegalBasis = "consent", *, remember: bool
     ) -> Receipt:
         group = choices.pseudonyms.of("receipts", person, service)
-        event = Event.GIVEN if basis == "consent" else Event.INFORMED
+        event = ReceiptEvent.GIVEN if basis == "consent" else ReceiptEvent.INFORMED
         until = at + timedelta(days=365) if remember else None
         names = ("sn", "cpr", "mail", "title")
         record_id = sha256(f"{person} {service} {at}".encode()).hexdigest()[:32]
@@ -66,7 +66,7 @@ def answered(choices: Choices) -> Given:
     return file
 
 
-def test_a_person_finds_their_own_answers_newest_first(choices: Choices, answered: Given) -> None:
+def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, answered: Given) -> None:
     """Services never answered for are left out, other people's answers too."""
     old, new = answered(ASTA, remember=False), answered(ASTA, at=LATER, remember=True)
     answered(BO, "myprint", remember=True)
@@ -82,7 +82,7 @@ def test_a_person_finds_their_own_answers_newest_first(choices: Choices, answere
     assert choices.of("", LATER) == ()
 
 
-def test_a_receipt_is_shown_to_its_person_alone(choices: Choices, answered: Given) -> None:
+def test_a_receipt_is_shown_to_its_person_alone(choices: GivenConsents, answered: Given) -> None:
     """A record id from elsewhere finds nothing."""
     made = answered(ASTA, remember=True)
     found = choices.receipt(ASTA, made.record_id, NOW)
@@ -103,14 +103,14 @@ def test_a_receipt_is_shown_to_its_person_alone(choices: Choices, answered: Give
     ],
 )
 def test_taking_back_adds_a_receipt_and_changes_none(
-    choices: Choices, answered: Given, basis: LegalBasis, remember: bool, offer: str | None
+    choices: GivenConsents, answered: Given, basis: LegalBasis, remember: bool, offer: str | None
 ) -> None:
     """A consent is withdrawn, a notice never is; what was on file stays, and nothing is offered a second time."""
     made = answered(ASTA, basis=basis, remember=remember)
     assert choices.of(ASTA, NOW)[0].offer(NOW) == offer
     end = choices.take_back(ASTA, "my-loans", "en", NOW)
     assert end is not None
-    event = Event.WITHDRAWN if basis == "consent" else Event.FORGOTTEN
+    event = ReceiptEvent.WITHDRAWN if basis == "consent" else ReceiptEvent.FORGOTTEN
     assert (end.event, end.language) == (event, "en")
     (found,) = choices.of(ASTA, NOW)
     assert [each.event for each in found.receipts] == [event, made.event]
@@ -120,7 +120,7 @@ def test_taking_back_adds_a_receipt_and_changes_none(
     assert len(choices.of(ASTA, LATER)[0].receipts) == 2
 
 
-def test_nothing_is_taken_back_for_somebody_else(choices: Choices, answered: Given) -> None:
+def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, answered: Given) -> None:
     """Another person's answer, and one for another service, stand."""
     answered(ASTA, remember=True)
     assert choices.take_back(BO, "my-loans", "da", NOW) is None
@@ -128,7 +128,7 @@ def test_nothing_is_taken_back_for_somebody_else(choices: Choices, answered: Giv
     assert choices.of(ASTA, NOW)[0].standing(NOW) is not None
 
 
-def test_many_submits_at_once_leave_one_withdrawal(choices: Choices, answered: Given) -> None:
+def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answered: Given) -> None:
     """However often the button is pressed, one receipt says so, and it is the one that counts."""
     for round_ in range(5):
         answered(ASTA, at=NOW + timedelta(hours=round_), remember=True)
@@ -136,21 +136,21 @@ def test_many_submits_at_once_leave_one_withdrawal(choices: Choices, answered: G
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _, at=at: choices.take_back(ASTA, "my-loans", "da", at), range(8)))
         (found,) = choices.of(ASTA, at)
-        assert found.latest.event is Event.WITHDRAWN
+        assert found.latest.event is ReceiptEvent.WITHDRAWN
         assert len(found.receipts) == 2 * (round_ + 1)
 
 
-def test_a_consent_given_after_a_withdrawal_counts(choices: Choices, answered: Given) -> None:
+def test_a_consent_given_after_a_withdrawal_counts(choices: GivenConsents, answered: Given) -> None:
     """Changing one's mind again is possible, and the second consent can be withdrawn too."""
     answered(ASTA, remember=True)
     choices.take_back(ASTA, "my-loans", "da", NOW)
     answered(ASTA, at=LATER, remember=True)
     assert choices.of(ASTA, LATER)[0].standing(LATER) is not None
     assert choices.take_back(ASTA, "my-loans", "da", LATER) is not None
-    assert choices.of(ASTA, LATER)[0].latest.event is Event.WITHDRAWN
+    assert choices.of(ASTA, LATER)[0].latest.event is ReceiptEvent.WITHDRAWN
 
 
-def test_the_record_says_what_a_receipt_must(choices: Choices, answered: Given) -> None:
+def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: Given) -> None:
     """The fields of ISO/IEC TS 27560, as JSON: names of what was agreed to, pseudonyms, and no name or entityID."""
     answered(ASTA, remember=True)
     receipts = [choices.of(ASTA, NOW)[0].receipts[0]]
@@ -173,7 +173,7 @@ def test_the_record_says_what_a_receipt_must(choices: Choices, answered: Given) 
     assert [each for each in (ASTA, LOANS.entity_id) if each in written] == []
 
 
-def test_the_file_tells_neither_who_nor_what(choices: Choices, answered: Given, tmp_path: Path) -> None:
+def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, answered: Given, tmp_path: Path) -> None:
     """Nothing in the store's files names a person, a service, an attribute or what was done (consent.md, check 5)."""
     answered(ASTA, remember=True)
     choices.take_back(ASTA, "my-loans", "da", NOW)

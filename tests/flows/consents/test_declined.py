@@ -8,14 +8,14 @@ from broker.adapters.stores import sqlite_file
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.transaction import AuthnRequest, Person, Transaction
-from broker.flows.borrowers.accounts import Accounts
+from broker.flows.borrowers.accounts import BorrowerAtLogin
 
 
 def test_a_no_lasts_from_the_day_it_was_said(tmp_path: Path) -> None:
     """Half a year, however long before the person was first looked up."""
     sqlite_file.prepare(tmp_path / "broker.db")
     nobody: Any = None
-    accounts = Accounts(SqliteStore(tmp_path / "broker.db"), Pseudonyms("k1", b"k" * 32), nobody, nobody)
+    accounts = BorrowerAtLogin(SqliteStore(tmp_path / "broker.db"), Pseudonyms("k1", b"k" * 32), nobody, nobody)
     now = datetime(2026, 11, 25, tzinfo=UTC)
     request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs")
     login = Transaction("t" * 32, "BCDFGHJK", now, now + timedelta(minutes=30), request, person=Person("p"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrower import State
+from broker.core.borrower import EnrolmentState
 from broker.core.transaction import Person
 
 CPR, OTHER, SAME_DAY = "0101990000", "0202990000", "0101991234"
@@ -98,7 +98,7 @@ def test_a_dispute_leaves_the_persons_own_enrolment_alone(world: Any, names: tup
     """A wish accepted by another way in is not undone by a bad link."""
     world.live.want(world.wish(), None)
     world.live.dispute(names[0], names[2])
-    assert world.settle().state is State.DONE
+    assert world.settle().state is EnrolmentState.DONE
 
 
 def test_a_changed_cpr_that_the_library_knows_of_keeps_the_person(world: Any, names: tuple[str, ...]) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.attributes import Attributes, Reading
-from broker.core.configured import Rules
+from broker.core.attributes import AttributeReading, Attributes
+from broker.core.configured import ConfiguredEntities
 from broker.core.entities import Assurance
 from broker.core.policy import Decision, Effect, PolicySet
 from broker.core.ports import Key
@@ -27,13 +27,13 @@ class Desk:
 
     def __init__(self, world: Any) -> None:
         self.world = world
-        rules = Rules({}, {}, {}, lambda: PolicySet((), ""))
+        rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
         self.persons = Persons(rules, world.links, world.live)
 
-    def given(self, said: Said, institution: str, *, sure: bool) -> tuple[Authentication, Reading, Decision]:
+    def given(self, said: Said, institution: str, *, sure: bool) -> tuple[Authentication, AttributeReading, Decision]:
         """Give what the flow would hand over."""
         came = Authentication("wayf", "hub", institution, (), (), self.world.now, None, self.world.now, self.world.now)
-        reading = Reading(
+        reading = AttributeReading(
             Attributes({name: (value,) for name, value in said.items()}),
             Assurance.LOW,
             "real" if NUMBER in said else "none",

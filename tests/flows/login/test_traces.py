@@ -8,49 +8,49 @@ import pytest
 from broker.adapters.stores.opening import open_store
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Key
-from broker.flows.login.traces import Trace, Traces
+from broker.flows.login.traces import SupportTrace, SupportTraces
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MOST = 3600
 
 
 @pytest.fixture
-def traces(tmp_path: Path) -> Traces:
+def traces(tmp_path: Path) -> SupportTraces:
     """Give the traces of an empty store."""
-    return Traces(open_store("sqlite:broker.db", tmp_path))
+    return SupportTraces(open_store("sqlite:broker.db", tmp_path))
 
 
-def test_every_fact_is_found_again(traces: Traces) -> None:
+def test_every_fact_is_found_again(traces: SupportTraces) -> None:
     """Step, time, upstream, reason and enrolment, by the reference as read out on the telephone."""
     facts = {"step": "enrol", "upstream": "wayf", "reason": "library_unavailable", "enrolment": "e1"}
     traces.leave("BCDFGHJK", NOW, known=True, **facts)
     for spoken in ("BCDFGHJK", "bcdfghjk", " bcdf ghjk\n"):
-        assert traces.find(spoken, NOW) == Trace(NOW, **facts)
+        assert traces.find(spoken, NOW) == SupportTrace(NOW, **facts)
 
 
 @pytest.mark.parametrize("spoken", ["", "BCDFGHJ", "BCDFGHJKL", "'; drop table record", "B" * 5000])
-def test_nothing_else_is_found(traces: Traces, spoken: str) -> None:
+def test_nothing_else_is_found(traces: SupportTraces, spoken: str) -> None:
     """A reference that was not given leads nowhere."""
     traces.leave("BCDFGHJK", NOW, known=True, step="ask")
     assert traces.find(spoken, NOW) is None
 
 
-def test_a_trace_is_gone_after_thirty_days(traces: Traces) -> None:
+def test_a_trace_is_gone_after_thirty_days(traces: SupportTraces) -> None:
     """Long enough for a visit to the desk, no longer."""
     traces.leave("BCDFGHJK", NOW, known=True, step="ask")
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30, seconds=-1)) is not None
     assert traces.find("BCDFGHJK", NOW + timedelta(days=30)) is None
 
 
-def test_a_second_page_of_the_same_login_replaces_the_first(traces: Traces) -> None:
+def test_a_second_page_of_the_same_login_replaces_the_first(traces: SupportTraces) -> None:
     """One reference, one trace: where the person stands now."""
     traces.leave("BCDFGHJK", NOW, known=True, step="ask")
     later = NOW + timedelta(minutes=5)
     traces.leave("BCDFGHJK", later, known=True, step="enrol")
-    assert traces.find("BCDFGHJK", later) == Trace(later, step="enrol")
+    assert traces.find("BCDFGHJK", later) == SupportTrace(later, step="enrol")
 
 
-def test_strangers_cannot_fill_the_store(traces: Traces) -> None:
+def test_strangers_cannot_fill_the_store(traces: SupportTraces) -> None:
     """Refused messages cost their sender nothing: beyond a bound they leave no trace, and those under way still do."""
     hour = NOW.replace(minute=0)
     traces.store.count(Key("counter", "traces of strangers", hour.isoformat()), MOST - 1, NOW + timedelta(hours=2), NOW)
@@ -61,7 +61,7 @@ def test_strangers_cannot_fill_the_store(traces: Traces) -> None:
     assert traces.find("NEXT", NOW + timedelta(hours=1)) is not None
 
 
-def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: Traces, tmp_path: Path) -> None:
+def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces, tmp_path: Path) -> None:
     """The page that a trace belongs to is shown all the same; only who looks for it is told."""
     for path in tmp_path.iterdir():
         path.unlink()

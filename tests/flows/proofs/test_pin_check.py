@@ -18,7 +18,7 @@ from broker.flows.proofs.pin_check import (
     PER_MARK,
     PER_NETWORK,
     Device,
-    Guesses,
+    PinCheck,
 )
 from broker.flows.proofs.rate_limits import Limits
 from tests.plugins.pin_bench import CARD_OF_ANOTHER, CPR, NUMBER, PIN, PSEUDONYMS, Bench
@@ -35,7 +35,7 @@ def browser(name: str) -> Device:
 KNOWN, ANOTHERS = browser("browser"), Device(("k-bo",), lambda _number: None)
 
 
-def verdict(guesses: Guesses, identifier: str, pin: str, network: str = HERE, device: Device | None = None) -> str:
+def verdict(guesses: PinCheck, identifier: str, pin: str, network: str = HERE, device: Device | None = None) -> str:
     """Give what came of a try, in a word."""
     try:
         return "in" if guesses.verify(identifier, pin, network, device) else "wrong"
@@ -228,7 +228,7 @@ def test_a_library_that_is_down_shuts_nobody_out(pin_bench: Bench) -> None:
 def test_a_slow_library_does_not_hold_every_thread(pin_bench: Bench) -> None:
     """Without a seat the answer is at once that the library does not answer; a seat is given back."""
     seats = Semaphore(1)
-    guesses = Guesses(pin_bench.store, PSEUDONYMS, pin_bench.library, pin_bench.now, seats)
+    guesses = PinCheck(pin_bench.store, PSEUDONYMS, pin_bench.library, pin_bench.now, seats)
     assert [verdict(guesses, CPR, "0000"), verdict(guesses, CPR, PIN)] == ["wrong", "in"]
     seats.acquire()
     with pytest.raises(LibraryUnavailable):

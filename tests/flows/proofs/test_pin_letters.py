@@ -16,14 +16,14 @@ from broker.adapters.stores.opening import open_store
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, LinkGone, MailUnavailable, TooMany
 from broker.core.mailboxes import masked
 from broker.core.ports import Letter
-from broker.flows.proofs.pin_letters import CHANGES, LINK_LASTS, PER_NETWORK, PinLetters
+from broker.flows.proofs.pin_letters import CHANGES, LINK_LASTS, PER_NETWORK, PinRenewal
 from tests.plugins.pin_bench import CPR, NUMBER, PIN, Bench
 from tests.plugins.ports import free_port
 
 HERE = "192.0.2.0/24"
 
 
-def asked(bench: Bench, digits: str = CPR, network: str = HERE, language: str = "en") -> PinLetters:
+def asked(bench: Bench, digits: str = CPR, network: str = HERE, language: str = "en") -> PinRenewal:
     """Ask for a PIN, and write what is due."""
     letters = bench.letters()
     letters.ask(digits, network, language)

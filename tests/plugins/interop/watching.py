@@ -9,9 +9,9 @@ import requests
 from lxml import etree, html
 
 from broker.adapters.saml.gate import bindings
-from broker.demo.browsing import Browser, Form
+from broker.demo.browsing import Browser, PageForm
 
-_KINDS: Final[tuple[bindings.Message, ...]] = ("SAMLRequest", "SAMLResponse")
+_KINDS: Final[tuple[bindings.MessageField, ...]] = ("SAMLRequest", "SAMLResponse")
 _ALGORITHM: Final = "{http://www.w3.org/2001/04/xmlenc#}EncryptionMethod"
 
 
@@ -22,7 +22,7 @@ class Watched(Browser):
     trail: list[str] = field(default_factory=list)
     sent: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
-    def submit(self, form: Form, **more: str) -> requests.Response:
+    def submit(self, form: PageForm, **more: str) -> requests.Response:
         """Send a form, and keep where it went and what it held."""
         self.sent.append((form.action, {**form.fields, **more}))
         return super(Watched, self).submit(form, **more)

@@ -13,7 +13,7 @@ import requests
 
 from broker.adapters.saml.keys import keys
 from broker.demo.identity import Identity
-from broker.demo.loopback import served
+from broker.demo.loopback import serve_on_loopback
 from broker.demo.personas import persona
 from broker.demo.running import Running, running
 from broker.demo.setting import SERVICES, Ports, Setting, write
@@ -132,8 +132,8 @@ def world(folder: Path) -> Iterator[World]:
         service = pysaml2_service.Service(entity_ids["python"], f"http://python-sp.localhost:{ports[0]}", own_key)
         origin = f"http://python-idp.localhost:{ports[1]}"
         provider = pysaml2_provider.IdentityProvider(UPSTREAMS["pysaml2"], origin, own_key, local)
-        stack.enter_context(served(service.app(), ports[0]))
-        stack.enter_context(served(provider.app(), ports[1]))
+        stack.enter_context(serve_on_loopback(service.app(), ports[0]))
+        stack.enter_context(serve_on_loopback(provider.app(), ports[1]))
         written = {
             **{PLAYED[each]: server.metadata(each) for each in modules},
             PLAYED["python"]: service.metadata(),

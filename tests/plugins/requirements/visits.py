@@ -18,7 +18,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.saml.gate import bindings, encryption
 from broker.demo import hub, library
 from broker.demo.circulation import Circulation
-from broker.demo.mailbox import Mail
+from broker.demo.mailbox import ReceivedMail
 from broker.demo.person import Persona
 from broker.demo.running import lent
 from broker.demo.setting import HUB, SERVICES
@@ -175,7 +175,7 @@ def creates(house: House) -> int:
     return len(calls(house, "POST /api/v1/patrons "))
 
 
-def mail_to(house: House, address: str, pattern: str = "") -> Mail:
+def mail_to(house: House, address: str, pattern: str = "") -> ReceivedMail:
     """Give the newest mail to ``address`` in which ``pattern`` is found, once it has come."""
     until = time.monotonic() + _MAIL_WITHIN
     while time.monotonic() < until:

@@ -26,7 +26,7 @@ PLACES = [
 ]
 
 
-def way_to(end: str) -> Sequence[wizard.Node]:
+def way_to(end: str) -> Sequence[wizard.WizardNode]:
     """Give the pages from the start to an end."""
     way = [wizard.NODES[end]]
     while way[0].back:

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from lxml import etree
 
-from broker.adapters.saml.faces.profiles import Manner, manner
+from broker.adapters.saml.faces.profiles import ProfileTraits, traits_of
 from broker.adapters.saml.gate import times
 from broker.adapters.saml.gate.names import ASSERTION, ENCRYPTED_ASSERTION, SAML, SAMLP
 from broker.core.entities import Institution, Upstream
@@ -21,7 +21,7 @@ _TIMES: Final = ("IssueInstant", "NotBefore", "NotOnOrAfter", "AuthnInstant", "S
 _INNER: Final = f"{{{SAMLP}}}StatusCode"
 _CODE: Final = f"{{{SAMLP}}}Status/{_INNER}"
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-_Subject = TypeVar("_Subject", "Answer", "Claim")
+_Subject = TypeVar("_Subject", "ReceivedResponse", "ReceivedAssertion")
 
 
 def saml(*path: str) -> str:
@@ -38,7 +38,7 @@ def text(element: etree._Element | None) -> str:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReceivedResponse:
     """A Response that passed the gate, and everything it is held against; signatures in it have been verified."""
 
     response: etree._Element
@@ -48,9 +48,9 @@ class Answer:
     now: datetime
 
     @property
-    def manner(self) -> Manner:
+    def manner(self) -> ProfileTraits:
         """Give the manner of the upstream's profile."""
-        return manner(self.upstream)
+        return traits_of(self.upstream)
 
     @property
     def skew(self) -> timedelta:
@@ -82,11 +82,11 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Claim:
+class ReceivedAssertion:
     """An Assertion whose signature, or the one around it, has been verified, and what it is held against."""
 
     assertion: etree._Element
-    answer: Answer
+    answer: ReceivedResponse
     own: frozenset[str]  # our entityIDs
     force_authn: bool
     idp_list: tuple[str, ...]  # what the service's request allows; empty means all
@@ -186,12 +186,12 @@ def foreign(issuer: etree._Element, upstream: Upstream) -> bool:
     )
 
 
-def future(element: etree._Element, answer: Answer) -> bool:
+def future(element: etree._Element, answer: ReceivedResponse) -> bool:
     """Say whether an element was issued later than now, as far as clocks may differ."""
     return (moment(element, "IssueInstant") or _NEVER) > answer.now + answer.skew
 
 
-def old(element: etree._Element, answer: Answer) -> bool:
+def old(element: etree._Element, answer: ReceivedResponse) -> bool:
     """Say whether an element was issued before we asked, or so long ago that it lay somewhere before it came."""
     issued = moment(element, "IssueInstant") or _NEVER
     stale = issued <= answer.now - answer.manner.fresh - answer.skew
@@ -205,7 +205,7 @@ def refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> N
             raise MessageRefused(f"response.{name}", clock_off=_clock_off(subject))
 
 
-def _clock_off(subject: Answer | Claim) -> int | None:
+def _clock_off(subject: ReceivedResponse | ReceivedAssertion) -> int | None:
     """Give by how many seconds the upstream's clock is off, where it is by more than is allowed, for the log.
 
     A true answer is made after our request and before now: an IssueInstant outside that time is
@@ -213,7 +213,7 @@ def _clock_off(subject: Answer | Claim) -> int | None:
     """
     element, answer = (
         (subject.response, subject)
-        if isinstance(subject, Answer)
+        if isinstance(subject, ReceivedResponse)
         else (subject.assertion, subject.answer)
     )
     issued = moment(element, "IssueInstant") or answer.now

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from broker.adapters.saml.faces.answers import (
-    Claim,
+    ReceivedAssertion,
     foreign,
     future,
     moment,
@@ -33,68 +33,68 @@ _EID_NAME: Final = re.compile(
 _CONDITIONS: Final = frozenset((_AUDIENCES, _PROXY, saml("OneTimeUse")))
 
 
-def _zone(claim: Claim) -> bool:
+def _zone(claim: ReceivedAssertion) -> bool:
     """Refuse a time without Z."""
     return unmarked(claim.assertion.iter())
 
 
-def _version(claim: Claim) -> bool:
+def _version(claim: ReceivedAssertion) -> bool:
     """Refuse another version of SAML, whose rules are others."""
     return claim.assertion.get("Version") != "2.0"
 
 
-def _issuer(claim: Claim) -> bool:
+def _issuer(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion by anybody but the upstream that was asked, whoever the Response is by (row 18)."""
     return any(foreign(each, claim.answer.upstream) for each in claim.assertion.findall(ISSUER))
 
 
-def _issued_later(claim: Claim) -> bool:
+def _issued_later(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion from the future."""
     return future(claim.assertion, claim.answer)
 
 
-def _issued_long_ago(claim: Claim) -> bool:
+def _issued_long_ago(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion older than the request: made for another login, and wrapped anew."""
     return old(claim.assertion, claim.answer)
 
 
-def _confirmations(claim: Claim) -> bool:
+def _confirmations(claim: ReceivedAssertion) -> bool:
     """Refuse none and several: one of them may hold where another does not (row 20)."""
     return len(claim.assertion.findall(_CONFIRMATION)) != 1
 
 
-def _bearer(claim: Claim) -> bool:
+def _bearer(claim: ReceivedAssertion) -> bool:
     """Refuse sender-vouches and holder-of-key, whose conditions nothing here looks at."""
     return any(each.get("Method") != BEARER for each in claim.assertion.findall(_CONFIRMATION))
 
 
-def _recipient(claim: Claim) -> bool:
+def _recipient(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion made for another ACS: a service's that replays it here (row 17)."""
     return claim.confirmed("Recipient") != claim.answer.acs
 
 
-def _confirms_request(claim: Claim) -> bool:
+def _confirms_request(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion that answers another request: a genuine one in a Response of somebody's own (row 16)."""
     return claim.confirmed("InResponseTo") != claim.answer.expected.id
 
 
-def _confirmation_end(claim: Claim) -> bool:
+def _confirmation_end(claim: ReceivedAssertion) -> bool:
     """Refuse a confirmation without an end: it could be used for ever."""
     return claim.confirmed("NotOnOrAfter") is None
 
 
-def _confirmation_expired(claim: Claim) -> bool:
+def _confirmation_expired(claim: ReceivedAssertion) -> bool:
     """Refuse a confirmation that has run out (row 19)."""
     end = None if claim.confirmation is None else moment(claim.confirmation, "NotOnOrAfter")
     return end is not None and end <= claim.answer.now - claim.answer.skew
 
 
-def _confirmation_start(claim: Claim) -> bool:
+def _confirmation_start(claim: ReceivedAssertion) -> bool:
     """Refuse a bearer confirmation that starts later, which the profile forbids (4.1.4.2)."""
     return claim.confirmed("NotBefore") is not None
 
 
-def _identifiers(claim: Claim) -> bool:
+def _identifiers(claim: ReceivedAssertion) -> bool:
     """Refuse two identifiers, one of them in the confirmation, and any that is no plain NameID (row 20)."""
     found = [
         name for name in ("BaseID", "NameID", "EncryptedID") for _ in claim.subject.iter(saml(name))
@@ -102,29 +102,29 @@ def _identifiers(claim: Claim) -> bool:
     return found not in ([], ["NameID"])
 
 
-def _bounds(claim: Claim) -> bool:
+def _bounds(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion that does not say from when until when it holds (row 19)."""
     return claim.bound("NotBefore") is None or claim.bound("NotOnOrAfter") is None
 
 
-def _not_yet_valid(claim: Claim) -> bool:
+def _not_yet_valid(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion before it holds."""
     start = claim.bound("NotBefore")
     return start is not None and start > claim.answer.now + claim.answer.skew
 
 
-def _expired(claim: Claim) -> bool:
+def _expired(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion after it has run out."""
     end = claim.bound("NotOnOrAfter")
     return end is not None and end <= claim.answer.now - claim.answer.skew
 
 
-def _audience_missing(claim: Claim) -> bool:
+def _audience_missing(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion for anybody."""
     return not claim.restrictions(_AUDIENCES)
 
 
-def _audience(claim: Claim) -> bool:
+def _audience(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion one of whose restrictions leaves us out: all must hold at once (core 2.5.1.4)."""
     own = claim.answer.upstream.sp_entity_id
     return any(
@@ -133,14 +133,14 @@ def _audience(claim: Claim) -> bool:
     )
 
 
-def _unknown_condition(claim: Claim) -> bool:
+def _unknown_condition(claim: ReceivedAssertion) -> bool:
     """Refuse a condition not understood here: its validity cannot be established (core 2.5.1.1)."""
     return (
         claim.conditions is not None and not {each.tag for each in claim.conditions} <= _CONDITIONS
     )
 
 
-def _proxying_forbidden(claim: Claim) -> bool:
+def _proxying_forbidden(claim: ReceivedAssertion) -> bool:
     """Refuse an Assertion that we may not pass on, or to listed services only (core 2.5.1.6)."""
     return any(
         not each.get("Count", "1").strip("+-0 ") or each.find(saml("Audience")) is not None
@@ -148,17 +148,17 @@ def _proxying_forbidden(claim: Claim) -> bool:
     )
 
 
-def _statements(claim: Claim) -> bool:
+def _statements(claim: ReceivedAssertion) -> bool:
     """Refuse none and several AuthnStatements: which of them tells when and where is anybody's guess."""
     return len(claim.statements) != 1
 
 
-def _attribute_statements(claim: Claim) -> bool:
+def _attribute_statements(claim: ReceivedAssertion) -> bool:
     """Refuse none and several AttributeStatements where the profile has one: what it says stands in one place."""
     return claim.answer.manner.strict and len(claim.assertion.findall(_ATTRIBUTES)) != 1
 
 
-def _eid_name(claim: Claim) -> bool:
+def _eid_name(claim: ReceivedAssertion) -> bool:
     """Refuse a subject that is no UUID of the national eID's, persistent or transient (the profile's own validator)."""
     if not claim.answer.manner.strict:
         return False
@@ -167,40 +167,40 @@ def _eid_name(claim: Claim) -> bool:
     return kind not in {PERSISTENT, TRANSIENT} or not _EID_NAME.fullmatch(text(name_id))
 
 
-def _authenticated_later(claim: Claim) -> bool:
+def _authenticated_later(claim: ReceivedAssertion) -> bool:
     """Refuse an authentication in the future."""
     return any(at > claim.answer.now + claim.answer.skew for at in claim.instants)
 
 
-def _authenticated_before(claim: Claim) -> bool:
+def _authenticated_before(claim: ReceivedAssertion) -> bool:
     """Refuse an older authentication where a new one was demanded (saml_profiles.md row 26)."""
     return claim.force_authn and any(
         at < claim.answer.expected.sent - claim.answer.skew for at in claim.instants
     )
 
 
-def _session_ended(claim: Claim) -> bool:
+def _session_ended(claim: ReceivedAssertion) -> bool:
     """Refuse a session that is over (row 19)."""
     ends = [moment(each, "SessionNotOnOrAfter") for each in claim.statements]
     return any(end is not None and end <= claim.answer.now - claim.answer.skew for end in ends)
 
 
-def _loop(claim: Claim) -> bool:
+def _loop(claim: ReceivedAssertion) -> bool:
     """Refuse an authentication that came through ourselves (row 42)."""
     return not claim.own.isdisjoint(claim.authorities)
 
 
-def _authority_missing(claim: Claim) -> bool:
+def _authority_missing(claim: ReceivedAssertion) -> bool:
     """Refuse a hub that does not say which of its institutions answered: scopes cannot be held against anyone."""
     return claim.answer.manner.hub and not claim.authorities
 
 
-def _institution_unknown(claim: Claim) -> bool:
+def _institution_unknown(claim: ReceivedAssertion) -> bool:
     """Refuse an institution that is none of this upstream's; only the last authority counts (wayf.md section 4)."""
     return bool(claim.authorities) and claim.institution is None
 
 
-def _institution_not_asked(claim: Claim) -> bool:
+def _institution_not_asked(claim: ReceivedAssertion) -> bool:
     """Refuse an institution that was not scoped: the hub's chooser obeys the browser (wayf.md section 3)."""
     upstream, institution = claim.answer.upstream, claim.institution
     return institution is not None and not any(
@@ -208,7 +208,7 @@ def _institution_not_asked(claim: Claim) -> bool:
     )
 
 
-ASSERTION_CHECKS: Final[dict[str, Callable[[Claim], bool]]] = {
+ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
     "assertion_zone": _zone,
     "assertion_version": _version,
     "assertion_issuer": _issuer,

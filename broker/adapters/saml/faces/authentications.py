@@ -5,11 +5,11 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.faces.answers import Claim, moment, saml, text
+from broker.adapters.saml.faces.answers import ReceivedAssertion, moment, saml, text
 from broker.core.attributes import WireAttribute
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
 from broker.core.transaction import Authentication
-from broker.core.values import said
+from broker.core.values import assurance_of_class
 
 _ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")
 _VALUE: Final = saml("AttributeValue")
@@ -17,7 +17,7 @@ _NAME_ID: Final = saml("NameID")
 _CLASS: Final = saml("AuthnContext", "AuthnContextClassRef")
 
 
-def authentication(claim: Claim) -> Authentication:
+def authentication(claim: ReceivedAssertion) -> Authentication:
     """Give what a Claim says that every check has let pass; ``institution`` is the real entityID, aliases resolved."""
     statement = claim.statements[0]
     name_id = claim.subject.find(_NAME_ID)
@@ -51,13 +51,13 @@ def authentication(claim: Claim) -> Authentication:
     )
 
 
-def _authn_context(claim: Claim) -> str | None:
+def _authn_context(claim: ReceivedAssertion) -> str | None:
     """Give the class, or unspecified where it says more than the institution is good for: we would vouch for it."""
     written = " ".join(
         text(claim.statements[0].find(_CLASS)).split()
     )  # an anyURI: space around it means nothing
     cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
-    least = said(written)
+    least = assurance_of_class(written)
     return UNSPECIFIED_CLASS if least and least > cap else written or None
 
 

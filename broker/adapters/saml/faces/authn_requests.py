@@ -46,7 +46,7 @@ def _p(*path: str) -> str:
 
 
 @dataclass(frozen=True)
-class Question:
+class ReceivedAuthnRequest:
     """An AuthnRequest whose sender is known and whose signatures hold, and what it is held against."""
 
     root: etree._Element
@@ -71,50 +71,50 @@ class Question:
         return tuple(text(each) for each in self.root.iterfind(_p(*path)))
 
 
-def _unsigned(question: Question) -> bool:
+def _unsigned(question: ReceivedAuthnRequest) -> bool:
     """Refuse a request without signature where the service signs: somebody took it off (row 24)."""
     return question.descriptor.signs_requests and not question.signed
 
 
-def _version(question: Question) -> bool:
+def _version(question: ReceivedAuthnRequest) -> bool:
     """Refuse another version of SAML, whose rules are others."""
     return question.root.get("Version") != "2.0"
 
 
-def _destination(question: Question) -> bool:
+def _destination(question: ReceivedAuthnRequest) -> bool:
     """Refuse a request made for another identity provider; a signed one must say for whom (bindings 3.4.5.2)."""
     destination = question.root.get("Destination")
     return question.signed if destination is None else destination != question.sso
 
 
-def _zone(question: Question) -> bool:
+def _zone(question: ReceivedAuthnRequest) -> bool:
     """Refuse a time without Z."""
     return not times.marked(question.root.get("IssueInstant", ""))
 
 
-def _issued_later(question: Question) -> bool:
+def _issued_later(question: ReceivedAuthnRequest) -> bool:
     """Refuse a request from the future."""
     return question.issued > question.now + SKEW
 
 
-def _issued_long_ago(question: Question) -> bool:
+def _issued_long_ago(question: ReceivedAuthnRequest) -> bool:
     """Refuse a request that lay somewhere: a bookmark, or one kept to be used on somebody (row 26)."""
     return question.issued <= question.now - FRESH - SKEW
 
 
-def _acs_twice(question: Question) -> bool:
+def _acs_twice(question: ReceivedAuthnRequest) -> bool:
     """Refuse an ACS by index and by URL at once: they exclude each other (core 3.4.1)."""
     return {"AssertionConsumerServiceURL", "AssertionConsumerServiceIndex"} <= set(
         question.root.attrib
     )
 
 
-def _acs(question: Question) -> bool:
+def _acs(question: ReceivedAuthnRequest) -> bool:
     """Refuse an ACS that is not in the service's metadata, to the letter (row 25)."""
     return acs(question) is None
 
 
-REQUEST_CHECKS: Final[dict[str, Callable[[Question], bool]]] = {
+REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
     "unsigned": _unsigned,
     "version": _version,
     "destination": _destination,
@@ -126,7 +126,7 @@ REQUEST_CHECKS: Final[dict[str, Callable[[Question], bool]]] = {
 }
 
 
-def acs(question: Question) -> str | None:
+def acs(question: ReceivedAuthnRequest) -> str | None:
     """Give the registered ACS that a request names by URL or index, or the default; None where it is not registered."""
     url = question.root.get("AssertionConsumerServiceURL")
     index = question.root.get("AssertionConsumerServiceIndex")
@@ -140,17 +140,17 @@ def acs(question: Question) -> str | None:
     return question.descriptor.default_acs.location
 
 
-def _binding(question: Question) -> Status | None:
+def _binding(question: ReceivedAuthnRequest) -> Status | None:
     """Answer by POST only."""
     return None if question.root.get("ProtocolBinding", POST) == POST else REQUEST_UNSUPPORTED
 
 
-def _subject(question: Question) -> Status | None:
+def _subject(question: ReceivedAuthnRequest) -> Status | None:
     """Promise no particular person: the request would have to be answered with just that one (core 3.4.1)."""
     return None if question.root.find(saml("Subject")) is None else REQUEST_UNSUPPORTED
 
 
-def _name_id(question: Question) -> Status | None:
+def _name_id(question: ReceivedAuthnRequest) -> Status | None:
     """Give pairwise and transient identifiers only, and none that belongs to a group of services (row 26)."""
     policy = question.root.find(_p("NameIDPolicy"))
     if policy is None:
@@ -163,19 +163,19 @@ def _name_id(question: Question) -> Status | None:
     return None if known and own else INVALID_NAME_ID_POLICY
 
 
-def _declarations(question: Question) -> Status | None:
+def _declarations(question: ReceivedAuthnRequest) -> Status | None:
     """Know authentication by class only."""
     path = f"{_p('RequestedAuthnContext')}/{saml('AuthnContextDeclRef')}"
     return None if question.root.find(path) is None else NO_AUTHN_CONTEXT
 
 
-def _proxies(question: Question) -> Status | None:
+def _proxies(question: ReceivedAuthnRequest) -> Status | None:
     """Obey a ProxyCount of nought: we cannot authenticate anybody ourselves (row 35)."""
     hops = len(question.texts("Scoping", "RequesterID"))
     return PROXY_COUNT_EXCEEDED if _proxy_count(question) == 0 or hops > _MOST_HOPS else None
 
 
-def _loop(question: Question) -> Status | None:
+def _loop(question: ReceivedAuthnRequest) -> Status | None:
     """Refuse a request that has come through ourselves (row 42)."""
     return (
         None
@@ -184,7 +184,7 @@ def _loop(question: Question) -> Status | None:
     )
 
 
-def _sizes(question: Question) -> Status | None:
+def _sizes(question: ReceivedAuthnRequest) -> Status | None:
     """Keep little: a transaction is stored for anybody who writes a request, and the store is not theirs to fill."""
     listed = [
         each.get("ProviderID", "")
@@ -201,7 +201,7 @@ def _sizes(question: Question) -> Status | None:
     return REQUEST_UNSUPPORTED if many or any(len(each) > _LONGEST_NAME for each in names) else None
 
 
-LIMITS: Final[dict[str, Callable[[Question], Status | None]]] = {
+LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], Status | None]]] = {
     "binding": _binding,
     "sizes": _sizes,
     "subject": _subject,
@@ -212,7 +212,7 @@ LIMITS: Final[dict[str, Callable[[Question], Status | None]]] = {
 }
 
 
-def read(question: Question, relay_state: str | None) -> AuthnRequest:
+def read(question: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRequest:
     """Give the request in the core's words.
 
     ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: nobody may be answered.
@@ -233,7 +233,7 @@ def read(question: Question, relay_state: str | None) -> AuthnRequest:
     return request
 
 
-def _request(question: Question, relay_state: str | None) -> AuthnRequest:
+def _request(question: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRequest:
     policy = question.root.find(_p("NameIDPolicy"))
     authn_contexts = question.root.find(_p("RequestedAuthnContext"))
     wanted = None if policy is None else policy.get("Format")
@@ -258,7 +258,7 @@ def _request(question: Question, relay_state: str | None) -> AuthnRequest:
     )
 
 
-def _proxy_count(question: Question) -> int | None:
+def _proxy_count(question: ReceivedAuthnRequest) -> int | None:
     """Give the ProxyCount; the schema bounds it below only, so that its digits may be any number."""
     scoping = question.root.find(_p("Scoping"))
     written = None if scoping is None else scoping.get("ProxyCount")

@@ -11,14 +11,14 @@ from urllib.parse import quote
 _PARTS: Final = {"code": "CODE", "ts": "TS", "rp": "RP", "tid": "TID", "ctx": "CTX"}
 
 
-def published(base_url: str) -> str:
+def published_error_url(base_url: str) -> str:
     """Give the address of our page, with the placeholders that services fill in."""
     return f"{base_url}/error?" + "&".join(
         f"{name}=ERRORURL_{part}" for name, part in _PARTS.items()
     )
 
 
-def filled(template: str, given: Mapping[str, str], at: datetime) -> str:
+def filled_error_url(template: str, given: Mapping[str, str], at: datetime) -> str:
     """Give an upstream's address with the placeholders filled in, each escaped.
 
     ``given`` says CODE, RP, TID and CTX, which holds names of attributes and never values.

@@ -10,9 +10,9 @@ from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import authn_requests, writing
 from broker.adapters.saml.faces.answers import ENTITY_FORMAT, text
-from broker.adapters.saml.faces.authn_requests import Question
+from broker.adapters.saml.faces.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.gate import bindings, encryption, gate, signature
-from broker.adapters.saml.gate.algorithms import Signing
+from broker.adapters.saml.gate.algorithms import SigningAlgorithms
 from broker.adapters.saml.gate.names import AUTHN_REQUEST, ISSUER, SIGNATURE
 from broker.adapters.saml.keys.keys import FaceKeys
 from broker.adapters.saml.metadata.metadata import Source
@@ -190,7 +190,7 @@ class IdentityProviderFace:
         if root.find(SIGNATURE) is not None:
             signature.verify(root, descriptor.keys)
             signed = True
-        question = Question(
+        question = ReceivedAuthnRequest(
             root, service.name, descriptor, signed, sso(self.base_url), self.own, now
         )
         return authn_requests.read(question, relay_state)
@@ -205,7 +205,9 @@ class IdentityProviderFace:
             raise BrokerError("the ACS of this request is no longer registered")
         return service, descriptor
 
-    def _form(self, response: etree._Element, request: AuthnRequest, by: Signing) -> PostForm:
+    def _form(
+        self, response: etree._Element, request: AuthnRequest, by: SigningAlgorithms
+    ) -> PostForm:
         signature.sign(response, self.key, by)
         xml = etree.tostring(response, encoding="utf-8")
         return PostForm(request.acs, bindings.post_fields(xml, "SAMLResponse", request.relay_state))

@@ -16,7 +16,7 @@ from broker.adapters.saml.faces.answers import SUCCESS, moment, text
 from broker.adapters.saml.gate import encryption, times
 from broker.adapters.saml.gate.names import ASYNCHRONOUS, ENCRYPTED_ID, NAME_ID, SAMLP
 from broker.core.errors import UNKNOWN_PRINCIPAL, MessageRefused, Status
-from broker.core.logout import LogoutRequest, LogoutResponse, Participant, Peer
+from broker.core.logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.sessions import NameID
 
 # A browser takes it there at once; what lies about for longer is no logout that anybody waits for.
@@ -28,7 +28,7 @@ _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Logging:
+class ReceivedLogoutMessage:
     """A logout message that passed the gate and whose signature holds, and what it is held against."""
 
     root: etree._Element
@@ -51,49 +51,49 @@ class Logging:
         ]
 
 
-def _version(logging: Logging) -> bool:
+def _version(logging: ReceivedLogoutMessage) -> bool:
     """Refuse another version of SAML, whose rules are others."""
     return logging.root.get("Version") != "2.0"
 
 
-def _destination(logging: Logging) -> bool:
+def _destination(logging: ReceivedLogoutMessage) -> bool:
     """Refuse a message made for another address: somebody else's, brought here (bindings 3.4.5.2)."""
     return logging.root.get("Destination") != logging.address
 
 
-def _zone(logging: Logging) -> bool:
+def _zone(logging: ReceivedLogoutMessage) -> bool:
     """Refuse a time without Z."""
     written = [logging.root.get(each) for each in ("IssueInstant", "NotOnOrAfter")]
     return not all(times.marked(each) for each in written if each is not None)
 
 
-def _issued_later(logging: Logging) -> bool:
+def _issued_later(logging: ReceivedLogoutMessage) -> bool:
     """Refuse a message from the future."""
     return logging.issued > logging.now + logging.skew
 
 
-def _issued_long_ago(logging: Logging) -> bool:
+def _issued_long_ago(logging: ReceivedLogoutMessage) -> bool:
     """Refuse a message that lay somewhere: one kept to be used on somebody."""
     return logging.issued <= logging.now - _FRESH - logging.skew
 
 
-def _expired(logging: Logging) -> bool:
+def _expired(logging: ReceivedLogoutMessage) -> bool:
     """Refuse a LogoutRequest that says itself that it has run out (core 3.7.1)."""
     end = moment(logging.root, "NotOnOrAfter")
     return end is not None and end <= logging.now - logging.skew
 
 
-def _identifier(logging: Logging) -> bool:
+def _identifier(logging: ReceivedLogoutMessage) -> bool:
     """Refuse any identifier but a NameID, plain or encrypted; the schema lets only one stand."""
     return [each.tag for each in logging.identifiers] not in ([NAME_ID], [ENCRYPTED_ID])
 
 
-def _unsolicited(logging: Logging) -> bool:
+def _unsolicited(logging: ReceivedLogoutMessage) -> bool:
     """Refuse an answer that nobody asked for."""
     return not logging.root.get("InResponseTo")
 
 
-_BOTH: Final[dict[str, Callable[[Logging], bool]]] = {
+_BOTH: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
     "version": _version,
     "destination": _destination,
     "zone": _zone,
@@ -105,8 +105,8 @@ LOGOUT_RESPONSE_CHECKS: Final = {**_BOTH, "unsolicited": _unsolicited}
 
 
 def read_request(
-    logging: Logging,
-    peer: Peer,
+    logging: ReceivedLogoutMessage,
+    peer: LogoutPeer,
     relay_state: str | None,
     keys: encryption.DecryptionKeys,
     *,
@@ -133,7 +133,7 @@ def read_request(
     )
 
 
-def read_response(logging: Logging, peer: Peer) -> LogoutResponse:
+def read_response(logging: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutResponse:
     """Give the response in the core's words; ended is only what has one status code, Success."""
     _refuse(LOGOUT_RESPONSE_CHECKS, logging)
     codes = [each.get("Value") for each in logging.root.iter(_CODE)]
@@ -141,7 +141,9 @@ def read_response(logging: Logging, peer: Peer) -> LogoutResponse:
     return LogoutResponse(peer, logging.root.get("InResponseTo", ""), codes == [SUCCESS], unknown)
 
 
-def _refuse(table: dict[str, Callable[[Logging], bool]], logging: Logging) -> None:
+def _refuse(
+    table: dict[str, Callable[[ReceivedLogoutMessage], bool]], logging: ReceivedLogoutMessage
+) -> None:
     for name, offends in table.items():
         if offends(logging):
             raise MessageRefused(f"logout.{name}")

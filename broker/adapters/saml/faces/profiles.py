@@ -10,7 +10,7 @@ from broker.core.transaction import SKEW
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ProfileTraits:
     """One profile's manner.
 
     ``skew`` is how far clocks may differ, ``fresh`` how long beyond that a Response may lie before
@@ -31,16 +31,16 @@ class Manner:
         return self.skew - SKEW
 
 
-_PLAIN: Final = Manner()
+_PLAIN: Final = ProfileTraits()
 # OIO-GE-01 allows three to five minutes; the reference implementation of the profile takes five,
 # and a Response that is older for none (nemid.md).
-MANNERS: Final[Mapping[Profile, Manner]] = {
-    "wayf": Manner(hub=True),
+MANNERS: Final[Mapping[Profile, ProfileTraits]] = {
+    "wayf": ProfileTraits(hub=True),
     "saml": _PLAIN,
-    "oiosaml3": Manner(skew=timedelta(minutes=5), fresh=timedelta(), nsis=True, strict=True),
+    "oiosaml3": ProfileTraits(skew=timedelta(minutes=5), fresh=timedelta(), nsis=True, strict=True),
 }
 
 
-def manner(upstream: Upstream) -> Manner:
+def traits_of(upstream: Upstream) -> ProfileTraits:
     """Give the manner of an upstream's profile."""
     return MANNERS.get(upstream.profile, _PLAIN)

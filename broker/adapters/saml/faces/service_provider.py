@@ -9,10 +9,16 @@ from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import error_urls
-from broker.adapters.saml.faces.answers import Answer, Claim, moment, refuse, scoped
+from broker.adapters.saml.faces.answers import (
+    ReceivedAssertion,
+    ReceivedResponse,
+    moment,
+    refuse,
+    scoped,
+)
 from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.faces.authentications import authentication
-from broker.adapters.saml.faces.profiles import manner
+from broker.adapters.saml.faces.profiles import traits_of
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
 from broker.adapters.saml.gate import bindings, encryption, gate, signature, times
 from broker.adapters.saml.gate.names import (
@@ -35,7 +41,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.levels import asked, nsis, to_ask
+from broker.core.levels import classes_to_request, meets_request, nsis
 from broker.core.ports import Received
 from broker.core.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 
@@ -122,7 +128,7 @@ class ServiceProviderFace:
         if found is None or found.error_url is None:
             return None
         given = {"CODE": code, "RP": party.sp_entity_id, "TID": reference, "CTX": names}
-        return error_urls.filled(found.error_url, given, now)
+        return error_urls.filled_error_url(found.error_url, given, now)
 
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
@@ -175,7 +181,7 @@ class ServiceProviderFace:
         whole = root.find(SIGNATURE) is not None
         if whole:
             signature.verify(root, keys)
-        answer = Answer(root, party, acs(self.base_url, upstream), expected, now)
+        answer = ReceivedResponse(root, party, acs(self.base_url, upstream), expected, now)
         refuse(RESPONSE_CHECKS, answer)
         if not answer.succeeded:
             until = (
@@ -186,7 +192,9 @@ class ServiceProviderFace:
             )
         assertion = self._assertion(root, party)
         _verify(assertion, keys, party, covered=whole)
-        claim = Claim(assertion, answer, self.own, force_authn or party.force_authn, idp_list)
+        claim = ReceivedAssertion(
+            assertion, answer, self.own, force_authn or party.force_authn, idp_list
+        )
         refuse(ASSERTION_CHECKS, claim)
         found = authentication(claim)
         opened = b"" if assertion.getparent() is not None else etree.tostring(assertion)
@@ -219,21 +227,21 @@ def _verify(
     """Demand a signature over the very element that will be read; NemLog-in signs the Assertion itself (nemid.md)."""
     if assertion.find(SIGNATURE) is not None:
         signature.verify(assertion, keys)
-    elif not covered or manner(party).strict:
+    elif not covered or traits_of(party).strict:
         raise MessageRefused("response.unsigned")
 
 
 def _authn_context(party: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
     """Carry the classes asked for through; one that knows NSIS levels is asked for a level and a person (nemid.md)."""
-    if manner(party).nsis:
-        least = to_ask(request, party.least, party.meets)
+    if traits_of(party).nsis:
+        least = classes_to_request(request, party.least, party.meets)
         if least is None:
             raise RequestRefused(NO_AUTHN_CONTEXT, request=request)
         refs = [saml.AuthnContextClassRef(text=each) for each in (nsis(least), PERSON)]
         return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison="minimum")
     if not request.authn_contexts:
         return None
-    refs = [saml.AuthnContextClassRef(text=each) for each in asked(request, party.meets)]
+    refs = [saml.AuthnContextClassRef(text=each) for each in meets_request(request, party.meets)]
     return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison=request.comparison)
 
 
@@ -244,8 +252,8 @@ def _scoping(party: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
     institutions = scoped(party, request.idp_list)
     if not institutions:
         raise RequestRefused(NO_SUPPORTED_IDP, request=request)
-    hub = manner(party).hub
-    if manner(party).nsis and not party.requester_id:
+    hub = traits_of(party).hub
+    if traits_of(party).nsis and not party.requester_id:
         return None  # whom we ask for is no matter of the national eID's (saml_profiles.md row 36)
     scoping = samlp.Scoping()
     if hub:

@@ -9,8 +9,8 @@ from lxml import etree
 
 from broker.adapters.saml.faces import logout_messages
 from broker.adapters.saml.faces.answers import ENTITY_FORMAT, text
-from broker.adapters.saml.faces.logout_messages import Logging
-from broker.adapters.saml.faces.profiles import manner
+from broker.adapters.saml.faces.logout_messages import ReceivedLogoutMessage
+from broker.adapters.saml.faces.profiles import traits_of
 from broker.adapters.saml.gate import bindings, encryption, gate, signature
 from broker.adapters.saml.gate.names import ISSUER, LOGOUT_REQUEST, LOGOUT_RESPONSE, SIGNATURE
 from broker.adapters.saml.keys.keys import FaceKeys, KeyRing
@@ -18,13 +18,13 @@ from broker.adapters.saml.metadata.metadata import Source
 from broker.adapters.saml.metadata.roles import ServiceDescriptor, UpstreamDescriptor
 from broker.core.entities import Service, Upstream
 from broker.core.errors import MessageRefused, Status
-from broker.core.logout import LogoutRequest, LogoutResponse, Participant, Peer
+from broker.core.logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.ports import PostForm
 from broker.core.transaction import SKEW
 
 # A real one has two kilobytes, and an encrypted NameID four.
 BOUNDS: Final = gate.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
-_ROOTS: Final[Mapping[bindings.Message, str]] = {
+_ROOTS: Final[Mapping[bindings.MessageField, str]] = {
     "SAMLRequest": LOGOUT_REQUEST,
     "SAMLResponse": LOGOUT_RESPONSE,
 }
@@ -91,7 +91,7 @@ class SingleLogout:
         of ``logout_messages``. The signature is the query's, always: one within the message is not
         looked at, and does not stand in for it (saml-bindings 3.4.4.1, attacks.md row 29).
         """
-        kind: bindings.Message = (
+        kind: bindings.MessageField = (
             "SAMLResponse" if "&SAMLResponse=" in f"&{query}" else "SAMLRequest"
         )
         message = bindings.inflate_redirect(query, kind, BOUNDS.octets)
@@ -110,7 +110,7 @@ class SingleLogout:
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-POST, from the form's pairs; errors as ``read_redirect``, and ``logout.fields``."""
         names = [name for name, _ in fields]
-        kinds: list[bindings.Message] = [each for each in _ROOTS if each in names]
+        kinds: list[bindings.MessageField] = [each for each in _ROOTS if each in names]
         if len(kinds) != 1 or len(set(names)) != len(names):
             raise MessageRefused(
                 "logout.fields"
@@ -157,7 +157,7 @@ class SingleLogout:
             made, "SAMLResponse", to, own.key, descriptor, relay_state=request.relay_state
         )
 
-    def reaches(self, peer: Peer, now: datetime) -> bool:
+    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
         """Say whether a peer has an endpoint, and keys by which its answer could be believed."""
         try:
             found = self._descriptor(peer, now)
@@ -165,7 +165,7 @@ class SingleLogout:
             return False
         return found.logout is not None and bool(found.keys)
 
-    def _peer(self, upstream: str | None, root: etree._Element) -> Peer:
+    def _peer(self, upstream: str | None, root: etree._Element) -> LogoutPeer:
         """Find who says to have sent it: at an upstream's address that upstream and nobody else (cross-IdP)."""
         issuer = root.find(ISSUER)
         if issuer is None or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
@@ -176,23 +176,23 @@ class SingleLogout:
                 (each.name for each in self.services.values() if each.entity_id == name), None
             )
             if found:
-                return Peer("service", found)
+                return LogoutPeer("service", found)
         elif upstream in self.upstreams and self.upstreams[upstream].entity_id == name:
-            return Peer("upstream", upstream)
+            return LogoutPeer("upstream", upstream)
         raise MessageRefused("logout.unknown_peer")
 
     def _read(
         self,
-        kind: bindings.Message,
+        kind: bindings.MessageField,
         root: etree._Element,
-        peer: Peer,
+        peer: LogoutPeer,
         relay_state: str | None,
         now: datetime,
     ) -> LogoutRequest | LogoutResponse:
         up = peer.side == "upstream"
         address = upstream_side(self.base_url, peer.name) if up else service_side(self.base_url)
-        logging = Logging(
-            root, address, now, manner(self.upstreams[peer.name]).skew if up else SKEW
+        logging = ReceivedLogoutMessage(
+            root, address, now, traits_of(self.upstreams[peer.name]).skew if up else SKEW
         )
         if kind == "SAMLResponse":
             return logout_messages.read_response(logging, peer)
@@ -201,10 +201,12 @@ class SingleLogout:
             logging, peer, relay_state, self._side(peer).decryption, cbc=cbc
         )
 
-    def _side(self, peer: Peer) -> _Own:
+    def _side(self, peer: LogoutPeer) -> _Own:
         return self.idp if peer.side == "service" else self.sps[peer.name]
 
-    def _descriptor(self, peer: Peer, now: datetime) -> ServiceDescriptor | UpstreamDescriptor:
+    def _descriptor(
+        self, peer: LogoutPeer, now: datetime
+    ) -> ServiceDescriptor | UpstreamDescriptor:
         current = self.metadata.current
         found: ServiceDescriptor | UpstreamDescriptor | None = None
         if peer.side == "service" and peer.name in self.services:
@@ -218,7 +220,7 @@ class SingleLogout:
 
 def _leaving(
     root: etree._Element,
-    kind: bindings.Message,
+    kind: bindings.MessageField,
     to: str,
     key: signature.SigningKey,
     descriptor: ServiceDescriptor | UpstreamDescriptor,

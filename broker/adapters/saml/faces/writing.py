@@ -8,10 +8,10 @@ from typing import Final
 from saml2 import element_to_extension_element, saml, samlp
 
 from broker.adapters.saml.gate import times
-from broker.core.attributes import AttributeMap, Row, wire
+from broker.core.attributes import AttributeMap, MapRow, wire
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import BrokerError, Status
-from broker.core.numbers import CPR
+from broker.core.numbers import CPR_ATTRIBUTE
 from broker.core.release import Disclosure
 from broker.core.sessions import NameID, session_index
 from broker.core.transaction import Authentication, AuthnRequest, Issued
@@ -136,7 +136,7 @@ def _attributes(
     of: Assertable, attribute_map: AttributeMap, *, sealed: bool
 ) -> Iterator[saml.Attribute]:
     for item in of.disclosure.items:
-        if item.name == CPR and not sealed:
+        if item.name == CPR_ATTRIBUTE and not sealed:
             raise BrokerError("a CPR would leave unencrypted")
         row = wire(attribute_map, item.name)
         if row is None:
@@ -150,7 +150,7 @@ def _attributes(
             )
 
 
-def _value(of: Assertable, row: Row, value: str) -> saml.AttributeValue:
+def _value(of: Assertable, row: MapRow, value: str) -> saml.AttributeValue:
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=row.written(value))
     name_id = saml.NameID(

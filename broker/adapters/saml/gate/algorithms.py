@@ -23,11 +23,11 @@ _TRANSPORTS: Final = (f"{XENC}rsa-oaep-mgf1p", f"{XENC11}rsa-oaep")
 _SIGNATURES: Final = (RSA_SHA256, f"{_MORE}rsa-sha384", f"{_MORE}rsa-sha512")
 _DIGESTS: Final = (f"{XENC}sha256", f"{_MORE}sha384", f"{XENC}sha512")
 
-Faults = list[tuple[str, str]]
+DescriptorFaults = list[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Sealing:
+class EncryptionAlgorithms:
     """How content and its key are encrypted."""
 
     content: str = _CONTENTS[0]
@@ -35,18 +35,18 @@ class Sealing:
 
 
 @dataclass(frozen=True, slots=True)
-class Signing:
+class SigningAlgorithms:
     """How a message is signed with one of our RSA keys."""
 
     method: str = _SIGNATURES[0]
     digest: str = _DIGESTS[0]
 
 
-SEALED: Final = Sealing()
-SIGNED: Final = Signing()
+SEALED: Final = EncryptionAlgorithms()
+SIGNED: Final = SigningAlgorithms()
 
 
-def sealing(descriptor: etree._Element, faults: Faults) -> Sealing:
+def sealing(descriptor: etree._Element, faults: DescriptorFaults) -> EncryptionAlgorithms:
     """Choose by the EncryptionMethods of a KeyDescriptor; a list without any of ours is put into ``faults``."""
     listed = [each.get("Algorithm", "") for each in descriptor.findall(_METHOD)]
     content = _first(_CONTENTS, [each for each in listed if each.endswith(("-gcm", "-cbc"))])
@@ -58,16 +58,16 @@ def sealing(descriptor: etree._Element, faults: Faults) -> Sealing:
             else "lists key transports without RSA-OAEP"
         )
         faults.append((what, "list aes256-gcm and rsa-oaep-mgf1p, or no EncryptionMethod at all"))
-    return Sealing(content or _CONTENTS[0], transport or _TRANSPORTS[0])
+    return EncryptionAlgorithms(content or _CONTENTS[0], transport or _TRANSPORTS[0])
 
 
-def signing(role: etree._Element, faults: Faults) -> Signing:
+def signing(role: etree._Element, faults: DescriptorFaults) -> SigningAlgorithms:
     """Choose by the SigningMethods and DigestMethods of a role, or else of the entity around it."""
     method, digest = (_first(ours, _listed(role, name)) for name, ours in _NAMED.items())
     if method is None or digest is None:
         mend = "list rsa-sha256 and sha256, or no algorithm at all"
         faults.append(("lists signature algorithms, none of which we write", mend))
-    return Signing(method or _SIGNATURES[0], digest or _DIGESTS[0])
+    return SigningAlgorithms(method or _SIGNATURES[0], digest or _DIGESTS[0])
 
 
 _NAMED: Final = {"SigningMethod": _SIGNATURES, "DigestMethod": _DIGESTS}

@@ -12,7 +12,7 @@ from broker.adapters.saml.gate import shape
 from broker.adapters.saml.gate.signature import SigningKey, sign_bytes
 from broker.core.errors import MessageRefused
 
-Message = Literal["SAMLRequest", "SAMLResponse"]
+MessageField = Literal["SAMLRequest", "SAMLResponse"]
 
 DEFLATE: Final = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
 LONGEST: Final = 256 * 1024  # octets of XML, as the gate's bound
@@ -42,7 +42,7 @@ class RedirectMessage:
 
 
 def inflate_redirect(
-    query_string: str, message: Message, longest: int = LONGEST
+    query_string: str, message: MessageField, longest: int = LONGEST
 ) -> RedirectMessage:
     """Take the message out of a query string exactly as it came, undecoded by any framework.
 
@@ -77,7 +77,7 @@ def _parameters(query: str) -> dict[str, str]:
     return raw
 
 
-def _signed(raw: dict[str, str], message: Message) -> SignedQuery | None:
+def _signed(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
     if "Signature" not in raw and "SigAlg" not in raw:
         return None
     if "Signature" not in raw or "SigAlg" not in raw:  # half a signature is one that was taken off
@@ -147,7 +147,7 @@ def relay_state_of(value: str) -> str:
 
 def redirect_url(
     destination: str,
-    message: Message,
+    message: MessageField,
     xml: bytes,
     relay_state: str | None,
     key: SigningKey | None,
@@ -167,7 +167,7 @@ def redirect_url(
     return f"{destination}{'&' if '?' in destination else '?'}{query}"
 
 
-def post_fields(xml: bytes, message: Message, relay_state: str | None) -> dict[str, str]:
+def post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:
     """Give the fields of the self-posting form (saml-bindings 3.5.4); the page escapes them."""
     fields: dict[str, str] = {message: base64.b64encode(xml).decode()}
     if relay_state is not None:

@@ -52,7 +52,7 @@ _ATTRIBUTES: Final = _path("count(//@*)")
 
 
 @dataclass(frozen=True)
-class Tree:
+class MessageTree:
     """A message as parsed, with the one root that the endpoint takes, and what several checks look at."""
 
     root: etree._Element
@@ -133,32 +133,32 @@ def _deeper(depth: int) -> etree.XPath:
     return etree.XPath("boolean(/" + "/".join("*" * (depth + 1)) + ")")
 
 
-def _has(path: str) -> Callable[[Tree], Any]:
+def _has(path: str) -> Callable[[MessageTree], Any]:
     compiled = _path(f"boolean({path})")
     return lambda message: compiled(message.root)
 
 
-def _root(message: Tree) -> bool:
+def _root(message: MessageTree) -> bool:
     """Refuse a message of another kind than this endpoint takes (CVE-2026-49283)."""
     return message.root.tag != message.expected
 
 
-def _nodes(message: Tree) -> bool:
+def _nodes(message: MessageTree) -> bool:
     """Refuse more nodes than a real message has; the walks below are linear in them."""
     return bool(_NODES(message.root) > message.bounds.nodes)
 
 
-def _attributes(message: Tree) -> bool:
+def _attributes(message: MessageTree) -> bool:
     """Refuse more attributes than a real message has."""
     return bool(_ATTRIBUTES(message.root) > message.bounds.attributes)
 
 
-def _depth(message: Tree) -> bool:
+def _depth(message: MessageTree) -> bool:
     """Refuse nesting deep enough to exhaust whatever recurses over it."""
     return bool(_deeper(message.bounds.depth)(message.root))
 
 
-def _scope(message: Tree) -> bool:
+def _scope(message: MessageTree) -> bool:
     """Refuse hundreds of declarations in scope at once: canonicalisation goes through them at each element."""
     within = 0
     for event, _ in etree.iterwalk(message.root, events=("start-ns", "end-ns")):
@@ -168,7 +168,7 @@ def _scope(message: Tree) -> bool:
     return False
 
 
-def _id_attribute(message: Tree) -> bool:
+def _id_attribute(message: MessageTree) -> bool:
     """Refuse ``id``, ``Id`` or ``xml:id`` beside ``ID``: readers differ in which a Reference finds (CVE-2025-66567)."""
     return any(
         not (
@@ -179,18 +179,18 @@ def _id_attribute(message: Tree) -> bool:
     )
 
 
-def _duplicate_id(message: Tree) -> bool:
+def _duplicate_id(message: MessageTree) -> bool:
     """Refuse two elements of one ID: the signature covers the first, the reader takes the second."""
     found = message.ids
     return len(set(found)) != len(found)
 
 
-def _assertions(message: Tree) -> bool:
+def _assertions(message: MessageTree) -> bool:
     """Refuse a second assertion, plain or encrypted: somebody may read it instead of the first."""
     return len(message.assertions) > 1
 
 
-def _assertion_place(message: Tree) -> bool:
+def _assertion_place(message: MessageTree) -> bool:
     """Refuse an assertion in Advice, Extensions, StatusDetail or elsewhere: it is there to be found by mistake."""
     return any(
         found is not message.root and found.getparent() is not message.root
@@ -198,12 +198,12 @@ def _assertion_place(message: Tree) -> bool:
     )
 
 
-def _signature_namespace(message: Tree) -> bool:
+def _signature_namespace(message: MessageTree) -> bool:
     """Refuse a Signature of a foreign namespace: some readers look for the local name."""
     return any(found.tag != SIGNATURE for found in message.signatures)
 
 
-def _signature_place(message: Tree) -> bool:
+def _signature_place(message: MessageTree) -> bool:
     """Refuse a signature but at the root or its assertion: elsewhere another element borrows it (signature wrapping).
 
     Which roots may have one, and where in them, the schemas say; where an assertion may stand,
@@ -216,13 +216,13 @@ def _signature_place(message: Tree) -> bool:
     )
 
 
-def _signatures(message: Tree) -> bool:
+def _signatures(message: MessageTree) -> bool:
     """Refuse two signatures at one element: verifying one says nothing about the other."""
     signed = [found.getparent() for found in message.signatures]
     return len(set(signed)) != len(signed)
 
 
-def _schema(message: Tree) -> bool:
+def _schema(message: MessageTree) -> bool:
     """Refuse what the schemas do not allow, in the tree as received and not as written again."""
     return not schema.valid(message.root)
 
@@ -235,7 +235,7 @@ OCTETS: Final[dict[str, Callable[[Octets], bool]]] = {
     "namespaces": _namespaces,
     "relative_namespace": _relative_namespace,
 }
-TREE: Final[dict[str, Callable[[Tree], Any]]] = {
+TREE: Final[dict[str, Callable[[MessageTree], Any]]] = {
     "root": _root,
     "nodes": _nodes,
     "attributes": _attributes,
@@ -258,4 +258,4 @@ TREE: Final[dict[str, Callable[[Tree], Any]]] = {
     "signatures": _signatures,
     "signed_info_place": _has("//ds:SignedInfo[not(parent::ds:Signature)]"),
 }
-LAST: Final[dict[str, Callable[[Tree], Any]]] = {"schema": _schema}
+LAST: Final[dict[str, Callable[[MessageTree], Any]]] = {"schema": _schema}

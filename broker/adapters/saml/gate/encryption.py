@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from broker.adapters.saml.gate import gate
-from broker.adapters.saml.gate.algorithms import SEALED, Sealing
+from broker.adapters.saml.gate.algorithms import SEALED, EncryptionAlgorithms
 from broker.adapters.saml.gate.names import (
     ASSERTION,
     DS,
@@ -66,7 +66,7 @@ class DecryptionKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class Sealed:
+class EncryptedAssertion:
     """An EncryptedAssertion taken apart, as the checks see it."""
 
     whole: etree._Element
@@ -79,7 +79,7 @@ def _algorithms(elements: Iterable[etree._Element], path: str) -> set[str]:
     return {found.get("Algorithm", "") for each in elements for found in each.iterfind(path)}
 
 
-def _encrypted_data(sealed: Sealed) -> bool:
+def _encrypted_data(sealed: EncryptedAssertion) -> bool:
     """Refuse anything but one EncryptedData, of an element: content would be spliced into what stands around it."""
     return (
         len(sealed.content) != 1
@@ -87,19 +87,19 @@ def _encrypted_data(sealed: Sealed) -> bool:
     )
 
 
-def _encrypted_keys(sealed: Sealed) -> bool:
+def _encrypted_keys(sealed: EncryptedAssertion) -> bool:
     """Refuse no key, and so many that trying them is work done for an attacker."""
     return not 1 <= len(sealed.keys) <= _MOST_KEYS
 
 
-def _content_method(sealed: Sealed) -> bool:
+def _content_method(sealed: EncryptedAssertion) -> bool:
     """Refuse CBC, which can be changed unnoticed, from peers not configured to need it; and 3DES from all."""
     allowed = _GCM | _CBC if sealed.allow_cbc else _GCM
     methods = [found for each in sealed.content for found in each.findall(_METHOD)]
     return len(methods) != 1 or methods[0].get("Algorithm") not in allowed
 
 
-def _key_method(sealed: Sealed) -> bool:
+def _key_method(sealed: EncryptedAssertion) -> bool:
     """Refuse RSA 1.5, whose padding is an oracle (Bleichenbacher), and everything else but OAEP."""
     methods = [found for each in sealed.keys for found in each.findall(_METHOD)]
     return len(methods) != len(sealed.keys) or any(
@@ -107,7 +107,7 @@ def _key_method(sealed: Sealed) -> bool:
     )
 
 
-def _key_digest(sealed: Sealed) -> bool:
+def _key_digest(sealed: EncryptedAssertion) -> bool:
     """Refuse digests and mask functions of OAEP that nobody publishes, and any other parameter of it."""
     inner = [
         part.tag for each in sealed.keys for method in each.findall(_METHOD) for part in method
@@ -119,17 +119,17 @@ def _key_digest(sealed: Sealed) -> bool:
     )
 
 
-def _cipher_reference(sealed: Sealed) -> bool:
+def _cipher_reference(sealed: EncryptedAssertion) -> bool:
     """Refuse ciphertext that lies elsewhere: fetching it is a request an attacker chooses."""
     return sealed.whole.find(f".//{{{XENC}}}CipherReference") is not None
 
 
-def _retrieval_method(sealed: Sealed) -> bool:
+def _retrieval_method(sealed: EncryptedAssertion) -> bool:
     """Refuse a key that lies elsewhere, for the same reason."""
     return sealed.whole.find(f".//{{{DS}}}RetrievalMethod") is not None
 
 
-METHODS: Final[dict[str, Callable[[Sealed], bool]]] = {
+METHODS: Final[dict[str, Callable[[EncryptedAssertion], bool]]] = {
     "encrypted_data": _encrypted_data,
     "cipher_reference": _cipher_reference,
     "retrieval_method": _retrieval_method,
@@ -152,7 +152,7 @@ def decrypt(
     content = encrypted.findall(ENCRYPTED_DATA)
     beside = encrypted.findall(ENCRYPTED_KEY)
     inside = [key for each in content for key in each.findall(f"{_KEY_INFO}/{ENCRYPTED_KEY}")]
-    sealed = Sealed(encrypted, content, [*inside, *beside], allow_cbc)
+    sealed = EncryptedAssertion(encrypted, content, [*inside, *beside], allow_cbc)
     for name, offends in METHODS.items():
         if offends(sealed):
             raise MessageRefused(f"gate.{name}")
@@ -162,7 +162,7 @@ def decrypt(
         raise MessageRefused("gate.decryption") from None
 
 
-def _opened(sealed: Sealed, keys: DecryptionKeys) -> bytes:
+def _opened(sealed: EncryptedAssertion, keys: DecryptionKeys) -> bytes:
     for wrapped in sealed.keys:
         for private in keys.private:
             try:
@@ -199,7 +199,9 @@ def _within(plain: bytes, encrypted: etree._Element) -> bytes:
     return plain[: start.start(1)] + written.encode() + plain[start.start(1) :]
 
 
-def encrypt(assertion: etree._Element, certificate: bytes, by: Sealing = SEALED) -> etree._Element:
+def encrypt(
+    assertion: etree._Element, certificate: bytes, by: EncryptionAlgorithms = SEALED
+) -> etree._Element:
     """Give an EncryptedAssertion: AES-GCM with a new key, RSA-OAEP for this certificate (SDP-ALG01).
 
     ``MessageRefused`` (``gate.key``, ``gate.weak_key``) where the certificate holds no RSA key of

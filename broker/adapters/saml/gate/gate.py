@@ -42,7 +42,7 @@ def _parse(raw: bytes, expected: str, bounds: Bounds) -> etree._Element:
         encoding="utf-8", no_network=True, load_dtd=False, resolve_entities=False, huge_tree=False
     )
     root = etree.fromstring(raw, parser)
-    tree = checks.Tree(root, expected, bounds)
+    tree = checks.MessageTree(root, expected, bounds)
     _refuse(checks.TREE, tree)
     for signature in tree.signatures:
         _refuse(shape.SHAPE, signature)

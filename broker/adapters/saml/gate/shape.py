@@ -126,6 +126,6 @@ SHAPE: Final[dict[str, Callable[[etree._Element], bool]]] = {
 }
 
 
-def fault(signature: etree._Element) -> str | None:
+def signature_fault(signature: etree._Element) -> str | None:
     """Name the first thing wrong with a signature (xmldsig-core, saml-core 5.4), or give None."""
     return next((name for name, offends in SHAPE.items() if offends(signature)), None)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from lxml import etree
 
 from broker.adapters.saml.gate import shape
-from broker.adapters.saml.gate.algorithms import SIGNED, Signing
+from broker.adapters.saml.gate.algorithms import SIGNED, SigningAlgorithms
 from broker.adapters.saml.gate.names import DS, EXCLUSIVE, ISSUER, SIGNATURE
 from broker.core.errors import MessageRefused
 
@@ -143,7 +143,7 @@ def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | V
         raise MessageRefused("gate.unsigned")
     if len(signatures) > 1:
         raise MessageRefused("gate.signatures")
-    if wrong := shape.fault(signatures[0]):
+    if wrong := shape.signature_fault(signatures[0]):
         raise MessageRefused(f"gate.{wrong}")
     if not any(_by(element, signatures[0], key) for key in keys):
         raise MessageRefused("gate.signature")
@@ -164,7 +164,7 @@ def _by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> b
     return True
 
 
-def sign(element: etree._Element, key: SigningKey, by: Signing = SIGNED) -> None:
+def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = SIGNED) -> None:
     """Sign ``element`` by its ID, enveloped, exclusive c14n; the place is the schema's (saml-core 5.4).
 
     That is after Issuer, or first in metadata. Sign last: any later change breaks it.

@@ -50,7 +50,7 @@ _PAUSE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class RotationStep:
     """What became of one track: the step taken (None: too early), and which comes next, and when at the earliest.
 
     ``refreshed`` is when peers that fetch our metadata as often as it asks have the newest; None
@@ -73,7 +73,7 @@ def rotate(
     early: bool = False,
     size: int = keys.SIZE,
     running: Boot | None = None,
-) -> list[Turn]:
+) -> list[RotationStep]:
     """Take the next step of each of ``tracks`` whose time has come, or of each if ``early``.
 
     A track begins only where none of ``tracks`` is under way. ``running`` tells whether the clock
@@ -117,7 +117,7 @@ def _sound(folder: Path) -> None:
 
 def _turn(
     folder: Path, track: str, since: dict[str, Since], now: datetime, *, early: bool, size: int
-) -> Turn:
+) -> RotationStep:
     phase, step = _phase(folder, track), None
     if phase is Phase.STEADY and _unsettled(since, track):
         if since[track].phase == _BEGUN:
@@ -134,7 +134,7 @@ def _turn(
         since[track] = Since(phase, now)
     earliest = _due(track, phase, since, now)
     peers = _WAITS[_use(track)].get(phase, timedelta()) >= VALID_FOR
-    return Turn(
+    return RotationStep(
         track,
         step,
         phase,

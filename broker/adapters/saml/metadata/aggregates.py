@@ -14,11 +14,11 @@ from lxml import etree
 from broker.adapters.saml.gate import signature, times
 from broker.adapters.saml.gate.names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
 from broker.adapters.saml.metadata import terms
-from broker.adapters.saml.metadata.bounded import Reading
-from broker.adapters.saml.metadata.enveloped import Signed
-from broker.adapters.saml.metadata.listing import listed
+from broker.adapters.saml.metadata.bounded import BoundedParse
+from broker.adapters.saml.metadata.enveloped import EnvelopedSignature
+from broker.adapters.saml.metadata.listing import entity_descriptors
 from broker.adapters.saml.metadata.pieces import canonical
-from broker.adapters.saml.metadata.terms import Edition
+from broker.adapters.saml.metadata.terms import FeedPublication
 from broker.core.errors import MessageRefused
 
 _NAME: Final = 500  # characters of a feed's name that are remembered
@@ -50,7 +50,7 @@ class Aggregate:
     nobody can say.
     """
 
-    edition: Edition
+    edition: FeedPublication
     cached_for: timedelta | None
     entities: Mapping[str, Entity]
     twice: frozenset[str]
@@ -92,9 +92,9 @@ class _Pass:
         self.whole: list[bytes] = []  # of a document that is one entity
 
     def over(self, stream: BinaryIO) -> Aggregate:
-        reading = Reading(stream, self.trust.largest)
+        reading = BoundedParse(stream, self.trust.largest)
         root = reading.begin()
-        signed = Signed(root, reading.begun, self.trust.keys)
+        signed = EnvelopedSignature(root, reading.begun, self.trust.keys)
         self._take(signed, root, signed.pieces.complete())
         for _ in reading.rest(root):
             self._take(signed, root, signed.pieces.complete())
@@ -103,7 +103,9 @@ class _Pass:
             raise MessageRefused("feed.digest")
         return self._kept(signed, root)
 
-    def _take(self, signed: Signed, root: etree._Element, done: list[etree._Element]) -> None:
+    def _take(
+        self, signed: EnvelopedSignature, root: etree._Element, done: list[etree._Element]
+    ) -> None:
         if any(each.tag == SIGNATURE for each in done):
             raise MessageRefused("feed.signatures")
         if not done:
@@ -117,7 +119,7 @@ class _Pass:
 
     def _look(self, child: etree._Element) -> None:
         """Keep what is wanted of a child, which may be a collection itself."""
-        for each in listed(child):
+        for each in entity_descriptors(child):
             self.size += 1
             name = each.get("entityID", "")
             if name in self.found:
@@ -131,10 +133,10 @@ class _Pass:
         until = min((end or self.now for end in ends), default=self.now)
         self.found[name] = Entity(name, octets, until)
 
-    def _kept(self, signed: Signed, root: etree._Element) -> Aggregate:
-        until = terms.until(root, self.trust.window, self.now)
-        edition = Edition(
-            terms.created(self.extensions, self.now),
+    def _kept(self, signed: EnvelopedSignature, root: etree._Element) -> Aggregate:
+        until = terms.valid_until(root, self.trust.window, self.now)
+        edition = FeedPublication(
+            terms.publication_of(self.extensions, self.now),
             until,
             signed.expected.hex(),
             root.get("Name", "")[:_NAME],

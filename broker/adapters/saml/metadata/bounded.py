@@ -26,7 +26,7 @@ _WIDE: Final = etree.XPath("boolean(descendant-or-self::*[@*[101]])")
 _DEEP: Final = etree.XPath("boolean(/" + "/".join("*" * 41) + ")")
 
 
-class Reading:
+class BoundedParse:
     """One document while it is parsed; the root lacks what the reader has taken out of it."""
 
     def __init__(self, stream: BinaryIO, largest: int) -> None:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Final
 
 from broker.adapters.saml.gate import times
 from broker.adapters.saml.metadata.feeds import Document, Marks
-from broker.adapters.saml.metadata.terms import Edition
+from broker.adapters.saml.metadata.terms import FeedPublication
 from broker.files import durable_files as durable
 
 _LARGEST_NOTE: Final = 16 * 1024
@@ -37,7 +37,7 @@ class Note:
     cause: str = ""  # of the last failure, while it lasts
     good: datetime | None = None  # when the server last said what it has
     kept: bool = False  # there is a copy, or should be
-    edition: Edition | None = (
+    edition: FeedPublication | None = (
         None  # the last one that was kept, which outlives its end and its copy
     )
     replaced: tuple[str, ...] = ()  # digests of those that nothing but their coming tells from it
@@ -143,9 +143,11 @@ def _read(tree: Any) -> Note:
     )
 
 
-def _edition(tree: Any) -> Edition | None:
+def _edition(tree: Any) -> FeedPublication | None:
     until, created = (
         times.read(tree["until"]),
         times.read(tree["created"]) if tree["created"] else None,
     )
-    return Edition(created, until, str(tree["digest"]), str(tree["name"])) if until else None
+    return (
+        FeedPublication(created, until, str(tree["digest"]), str(tree["name"])) if until else None
+    )

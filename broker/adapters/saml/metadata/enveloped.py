@@ -9,7 +9,7 @@ from lxml import etree
 
 from broker.adapters.saml.gate import shape, signature
 from broker.adapters.saml.gate.names import DS, EXCLUSIVE, SIGNATURE, SIGNED_INFO
-from broker.adapters.saml.metadata.pieces import Pieces, canonical
+from broker.adapters.saml.metadata.pieces import PiecewiseC14n, canonical
 from broker.core.errors import MessageRefused
 
 _REFERENCE: Final = f"{SIGNED_INFO}/{{{DS}}}Reference"
@@ -18,7 +18,7 @@ _C14N: Final = f"{SIGNED_INFO}/{{{DS}}}CanonicalizationMethod"
 _PREFIXES: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 
 
-class Signed:
+class EnvelopedSignature:
     """A document whose signature has verified; whether it is over this document, ``holds`` will say."""
 
     def __init__(
@@ -32,13 +32,13 @@ class Signed:
         found = root[0]
         if found.tag != SIGNATURE:
             raise MessageRefused("feed.unsigned")
-        if wrong := shape.fault(found):
+        if wrong := shape.signature_fault(found):
             raise MessageRefused(f"gate.{wrong}")
         _verify(found, keys)
         reference = found.find(_REFERENCE)
         self.expected = _decoded(reference, f"{{{DS}}}DigestValue")
         self._digest = hashlib.new(_algorithm(reference, f"{{{DS}}}DigestMethod"))
-        self.pieces = Pieces(root, begun, _prefixes(reference))
+        self.pieces = PiecewiseC14n(root, begun, _prefixes(reference))
         self._digest.update(self.pieces.start)
         # The enveloped transform takes the element out and leaves the text around it.
         root.text = (root.text or "") + (found.tail or "")

@@ -10,7 +10,7 @@ from broker.adapters.saml.metadata import aggregates, feeds
 from broker.adapters.saml.metadata.aggregates import Aggregate, Entity
 from broker.adapters.saml.metadata.copies import Copies, Note, Stamp
 from broker.adapters.saml.metadata.feeds import Document, Feed, Marks
-from broker.adapters.saml.metadata.terms import Edition
+from broker.adapters.saml.metadata.terms import FeedPublication
 from broker.core.errors import MessageRefused
 from broker.core.transaction import SKEW
 
@@ -24,7 +24,7 @@ _OLDER: Final = "feed.older"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FetchOutcome:
     """What became of one fetch; ``cause`` names the check that refused it."""
 
     feed: str
@@ -43,7 +43,7 @@ class _Held:
     cause: str = ""
 
 
-class Following:
+class FeedRefresh:
     """One feed over its copies on disk; ``wanted`` holds the entityIDs that are kept of it."""
 
     def __init__(self, feed: Feed, wanted: Collection[str], copies: Copies) -> None:
@@ -52,7 +52,7 @@ class Following:
         self.documents = tuple(feed.documents(iter(sorted(wanted))))
         self._held = dict.fromkeys(self.documents, _Held())
 
-    def fetch(self, now: datetime, *, force: bool = False) -> Iterator[Outcome]:
+    def fetch(self, now: datetime, *, force: bool = False) -> Iterator[FetchOutcome]:
         """Fetch every document that is due, if no other worker does; with ``force`` those that are not due too.
 
         Whatever happens, the copy in force stays or a verified one takes its place; ``look`` reads
@@ -63,7 +63,7 @@ class Following:
         try:
             with self._copies.turn() as ours:
                 if not ours:
-                    yield Outcome(self.feed.name, "busy")
+                    yield FetchOutcome(self.feed.name, "busy")
                     return
                 self._copies.sweep()
                 # Looked at again: whoever had the turn before may have done it.
@@ -71,7 +71,7 @@ class Following:
                     if force or self._due(each, now):
                         yield self._one(each, now)
         except OSError:
-            yield Outcome(self.feed.name, "refused", "feed.disk")
+            yield FetchOutcome(self.feed.name, "refused", "feed.disk")
 
     def look(self, now: datetime) -> bool:
         """Take up each copy that has changed on disk, by whatever worker, and say whether one has.
@@ -141,7 +141,7 @@ class Following:
         # The file is anybody's who can write here: a due time in the far future stops nothing.
         return note.due <= now or note.due > now + self.feed.every or bool(lost and not note.failed)
 
-    def _one(self, document: Document, now: datetime) -> Outcome:
+    def _one(self, document: Document, now: datetime) -> FetchOutcome:
         before, held = self._copies.note(document), self._held[document]
         try:
             result = self._fetched(document, before, now)
@@ -154,7 +154,7 @@ class Following:
                         before, due=due, marks=Marks(), failed=0, cause="", good=now, kept=False
                     ),
                 )
-                return Outcome(self.feed.name, "absent", entity_id=document.entity_id)
+                return FetchOutcome(self.feed.name, "absent", entity_id=document.entity_id)
             pause = min(
                 _AGAIN * 2 ** min(before.failed, _MOST_DOUBLINGS), _LONGEST_PAUSE, self.feed.every
             )
@@ -163,8 +163,8 @@ class Following:
             )
             self._copies.remember(document, note)
             kind: Literal["older", "refused"] = "older" if refused.cause == _OLDER else "refused"
-            return Outcome(self.feed.name, kind, refused.cause, entity_id=document.entity_id)
-        return Outcome(
+            return FetchOutcome(self.feed.name, kind, refused.cause, entity_id=document.entity_id)
+        return FetchOutcome(
             self.feed.name, result, mended=bool(before.cause), entity_id=document.entity_id
         )
 
@@ -191,7 +191,7 @@ class Following:
         return "new"
 
     def _replaced(
-        self, found: Edition, before: Note, held: Aggregate | None, now: datetime
+        self, found: FeedPublication, before: Note, held: Aggregate | None, now: datetime
     ) -> tuple[str, ...]:
         """Give the digests that this edition takes the place of, and refuse one that was published before the last.
 
@@ -219,7 +219,7 @@ class Following:
             else before.replaced
         )
 
-    def _may_be(self, edition: Edition, now: datetime) -> bool:
+    def _may_be(self, edition: FeedPublication, now: datetime) -> bool:
         """Say whether an edition may be remembered truly: a note that somebody changed bars nothing for ever."""
         return (
             edition.created or now

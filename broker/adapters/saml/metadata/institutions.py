@@ -20,7 +20,7 @@ _SCHEME: Final = re.compile("https?://")
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PublishedInstitution:
     """What a feed says of an institution: the names it found it under, and its scopes."""
 
     names: tuple[str, ...]
@@ -44,8 +44,8 @@ def spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*written, *proxied, *real)))
 
 
-def completed(
-    upstreams: Mapping[str, Upstream], said: Mapping[str, Said]
+def with_published_scopes(
+    upstreams: Mapping[str, Upstream], said: Mapping[str, PublishedInstitution]
 ) -> tuple[Mapping[str, Upstream], Sequence[str]]:
     """Give the upstreams with what feeds say of their institutions, by entityID, and what an administrator should know.
 
@@ -74,14 +74,14 @@ def completed(
     }, told
 
 
-def _many(said: Said) -> bool:
+def _many(said: PublishedInstitution) -> bool:
     return len(said.scopes) > _MOST
 
 
 def _scopes(
     institution: Institution,
     others: Sequence[Institution],
-    said: Mapping[str, Said],
+    said: Mapping[str, PublishedInstitution],
     told: list[str],
 ) -> tuple[str, ...]:
     name = institution.entity_id
@@ -108,7 +108,9 @@ def _scopes(
     return tuple(kept)
 
 
-def _taken(others: Sequence[Institution], said: Mapping[str, Said]) -> Iterator[tuple[str, str]]:
+def _taken(
+    others: Sequence[Institution], said: Mapping[str, PublishedInstitution]
+) -> Iterator[tuple[str, str]]:
     """Give every scope of the other institutions, with whose it is."""
     for each in others:
         feed = (
@@ -127,7 +129,7 @@ def _overlap(one: str, other: str) -> bool:
 def _aliases(
     institution: Institution,
     others: Sequence[Institution],
-    said: Mapping[str, Said],
+    said: Mapping[str, PublishedInstitution],
     told: list[str],
 ) -> tuple[str, ...]:
     name = institution.entity_id

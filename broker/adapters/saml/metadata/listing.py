@@ -7,7 +7,7 @@ from lxml import etree
 from broker.adapters.saml.gate.names import ENTITIES, ENTITY
 
 
-def listed(element: etree._Element) -> Iterator[etree._Element]:
+def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
     """Give the EntityDescriptors of a document or of a part of it: the root, or those that only collections are around.
 
     Extensions hold what their owner likes, and a federation may copy them unread: an
@@ -18,4 +18,4 @@ def listed(element: etree._Element) -> Iterator[etree._Element]:
         yield element
     elif element.tag == ENTITIES:
         for child in element:
-            yield from listed(child)
+            yield from entity_descriptors(child)

@@ -11,8 +11,12 @@ from broker.adapters.saml.metadata import fed
 from broker.adapters.saml.metadata.aggregates import Entity
 from broker.adapters.saml.metadata.copies import Copies
 from broker.adapters.saml.metadata.feeds import Feed
-from broker.adapters.saml.metadata.following import Following, Outcome
-from broker.adapters.saml.metadata.institutions import Said, completed, spellings
+from broker.adapters.saml.metadata.following import FeedRefresh, FetchOutcome
+from broker.adapters.saml.metadata.institutions import (
+    PublishedInstitution,
+    spellings,
+    with_published_scopes,
+)
 from broker.adapters.saml.metadata.metadata import Metadata
 from broker.core.entities import Service, Upstream
 from broker.core.transaction import SKEW
@@ -22,7 +26,7 @@ _Party = TypeVar("_Party")
 
 
 @dataclass(frozen=True, slots=True)
-class Parties:
+class WantedEntities:
     """The upstreams and services as broker.toml describes them, by name."""
 
     upstreams: Mapping[str, Upstream]
@@ -45,9 +49,9 @@ class LiveMetadata:
     def __init__(
         self,
         local: Metadata,
-        parties: Parties,
-        followed: Sequence[Following],
-        tell: Callable[[Outcome], None],
+        parties: WantedEntities,
+        followed: Sequence[FeedRefresh],
+        tell: Callable[[FetchOutcome], None],
         now: datetime,
     ) -> None:
         """Take what the folder holds, and the feeds; their last good copies are in force from the beginning."""
@@ -78,7 +82,7 @@ class LiveMetadata:
         self.refresh(now)
         return False
 
-    def refresh(self, now: datetime, *, force: bool = False) -> list[Outcome]:
+    def refresh(self, now: datetime, *, force: bool = False) -> list[FetchOutcome]:
         """Fetch what is due, or with ``force`` everything, and take up what has changed; never fails."""
         outcomes = [outcome for each in self.followed for outcome in each.fetch(now, force=force)]
         for outcome in outcomes:
@@ -118,7 +122,7 @@ class LiveMetadata:
             ("service", each): FOLDER for each in sps
         }
         told: list[str] = []
-        said: dict[str, Said] = {}
+        said: dict[str, PublishedInstitution] = {}
         for each in self.followed:
             kept, speaks = each.entities(now), each.feed.speaks_for
             ups = self._lacking(self.parties.upstreams, idps) if "upstreams" in speaks else []
@@ -135,7 +139,7 @@ class LiveMetadata:
                 }
                 said |= more
                 sources |= {("institution", name): each.feed.name for name in more}
-        upstreams, claims = completed(self.parties.upstreams, said)
+        upstreams, claims = with_published_scopes(self.parties.upstreams, said)
         told += self._rivals()
         metadata = Metadata(idps, sps, upstreams)
         services = {
@@ -156,14 +160,16 @@ class LiveMetadata:
     ) -> list[str]:
         return [each.entity_id for each in parties.values() if each.entity_id not in found]
 
-    def _said(self, kept: Mapping[str, Entity], birk: str) -> Iterator[tuple[str, Said]]:
+    def _said(
+        self, kept: Mapping[str, Entity], birk: str
+    ) -> Iterator[tuple[str, PublishedInstitution]]:
         for party in self.parties.upstreams.values():
             for each in party.institutions:
                 names = spellings(each, birk)
                 listed = [fed.scopes(kept[name]) for name in names if name in kept]
                 scopes = [scope for found in listed if found is not None for scope in found]
                 if any(found is not None for found in listed):
-                    yield each.entity_id, Said(names, tuple(dict.fromkeys(scopes)))
+                    yield each.entity_id, PublishedInstitution(names, tuple(dict.fromkeys(scopes)))
 
     def _next_end(self, now: datetime) -> datetime | None:
         """Give when something of the snapshot ends next."""
@@ -172,8 +178,8 @@ class LiveMetadata:
 
 
 def following(
-    feeds: Sequence[Feed], local: Metadata, parties: Parties, state: Path
-) -> Iterator[Following]:
+    feeds: Sequence[Feed], local: Metadata, parties: WantedEntities, state: Path
+) -> Iterator[FeedRefresh]:
     """Give the followers of these feeds: each keeps what it speaks for and the folder does not hold."""
     ups = [each.entity_id for each in parties.upstreams.values() if not each.local]
     svs = [each.entity_id for each in parties.services.values()]
@@ -187,7 +193,7 @@ def following(
         wanted = {
             name for kind, names in kinds.items() if kind in feed.speaks_for for name in names
         }
-        yield Following(feed, wanted, Copies(state / feed.name))
+        yield FeedRefresh(feed, wanted, Copies(state / feed.name))
 
 
 class Live(Mapping[str, _Party]):

@@ -11,11 +11,11 @@ from lxml import etree
 
 from broker.adapters.saml.gate import gate, times
 from broker.adapters.saml.gate.names import ENTITIES, ENTITY
-from broker.adapters.saml.metadata.listing import listed
+from broker.adapters.saml.metadata.listing import entity_descriptors
 from broker.adapters.saml.metadata.roles import (
     IDP_ROLE,
     SP_ROLE,
-    Faults,
+    DescriptorFaults,
     ServiceDescriptor,
     UpstreamDescriptor,
     service,
@@ -166,7 +166,9 @@ def load(
 def described(
     ids: Sequence[str],
     found: Mapping[str, list[Found]],
-    kind: tuple[str, Callable[[str, etree._Element, datetime | None, Faults], _Descriptor | None]],
+    kind: tuple[
+        str, Callable[[str, etree._Element, datetime | None, DescriptorFaults], _Descriptor | None]
+    ],
     now: datetime,
     faults: list[Fault],
     *,
@@ -190,7 +192,7 @@ def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[Found]:
             Fault(where, f"is no sound metadata: {refused.cause}", _MENDS.get(refused.cause, ""))
         )
         return
-    for element in listed(root):
+    for element in entity_descriptors(root):
         around = [element, *element.iterancestors(ENTITIES)]
         ends = [times.read(each.get("validUntil", "")) for each in around if each.get("validUntil")]
         yield Found(where, element, tuple(end for end in ends if end))
@@ -229,7 +231,7 @@ def _one(
 def _role(
     entity_id: str,
     found: Found | None,
-    read: Callable[[str, etree._Element, datetime | None, Faults], _Descriptor | None],
+    read: Callable[[str, etree._Element, datetime | None, DescriptorFaults], _Descriptor | None],
     now: datetime,
     faults: list[Fault],
 ) -> _Descriptor | None:
@@ -242,7 +244,7 @@ def _role(
         faults.append(
             Fault(found.where, f"{entity_id} ran out {times.write(until)}", "fetch it again")
         )
-    told: Faults = []
+    told: DescriptorFaults = []
     descriptor = read(entity_id, found.element, until, told)
     faults.extend(Fault(found.where, f"{entity_id} {what}", mend) for what, mend in told)
     return descriptor

@@ -33,7 +33,7 @@ def canonical(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
     )
 
 
-class Pieces:
+class PiecewiseC14n:
     """The canonical form of a root that is still being parsed, handed out as its children become complete."""
 
     def __init__(self, root: etree._Element, begun: bytes, prefixes: Sequence[str]) -> None:

@@ -9,7 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from broker.adapters.saml.gate import algorithms
-from broker.adapters.saml.gate.algorithms import SEALED, SIGNED, Sealing, Signing
+from broker.adapters.saml.gate.algorithms import (
+    SEALED,
+    SIGNED,
+    EncryptionAlgorithms,
+    SigningAlgorithms,
+)
 from broker.adapters.saml.gate.names import DS, MD, POST, REDIRECT
 from broker.adapters.saml.gate.signature import VerifyKey
 from broker.adapters.saml.metadata.addresses import web_address
@@ -30,7 +35,7 @@ _LANGUAGE: Final = "{http://www.w3.org/XML/1998/namespace}lang"
 _TRUE: Final = frozenset(("true", "1"))
 
 
-Faults = list[tuple[str, str]]  # what is wrong and how to mend it
+DescriptorFaults = list[tuple[str, str]]  # what is wrong and how to mend it
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,7 @@ class UpstreamDescriptor:
     sso: str
     keys: tuple[VerifyKey, ...]
     wants_signed: bool = False
-    signing: Signing = SIGNED
+    signing: SigningAlgorithms = SIGNED
     until: datetime | None = None
     error_url: str | None = (
         None  # where it helps a person whom we could not let in; may hold placeholders
@@ -66,8 +71,8 @@ class ServiceDescriptor:
     acs: tuple[Endpoint, ...]
     keys: tuple[VerifyKey, ...] = ()
     encryption: bytes | None = None  # a certificate, DER
-    sealing: Sealing = SEALED
-    signing: Signing = SIGNED
+    sealing: EncryptionAlgorithms = SEALED
+    signing: SigningAlgorithms = SIGNED
     signs_requests: bool = False
     name_id_formats: tuple[str, ...] = ()
     display_name: Text | None = None
@@ -94,7 +99,7 @@ class ServiceDescriptor:
 class _Role:
     """A role descriptor while it is read; faults are gathered, so that all are told at once."""
 
-    def __init__(self, element: etree._Element, faults: Faults) -> None:
+    def __init__(self, element: etree._Element, faults: DescriptorFaults) -> None:
         self.element, self.faults = element, faults
 
     def flag(self, name: str) -> bool:
@@ -148,7 +153,7 @@ class _Role:
         keys = [self.key(each) for _, each in self.certificates("signing")]
         return tuple(each for each in keys if each)
 
-    def encryption(self) -> tuple[bytes | None, Sealing]:
+    def encryption(self) -> tuple[bytes | None, EncryptionAlgorithms]:
         """Give the first certificate to encrypt to, and how: what we write is AES-GCM and RSA-OAEP."""
         listed = self.certificates("encryption")
         if not listed:
@@ -172,7 +177,7 @@ class _Role:
 
 
 def upstream(
-    entity_id: str, element: etree._Element, until: datetime | None, faults: Faults
+    entity_id: str, element: etree._Element, until: datetime | None, faults: DescriptorFaults
 ) -> UpstreamDescriptor | None:
     """Read an IDPSSODescriptor; None where it cannot be used, and all that keeps it from use put into ``faults``."""
     role = _Role(element, faults)
@@ -200,7 +205,7 @@ def upstream(
 
 
 def service(
-    entity_id: str, element: etree._Element, until: datetime | None, faults: Faults
+    entity_id: str, element: etree._Element, until: datetime | None, faults: DescriptorFaults
 ) -> ServiceDescriptor | None:
     """Read an SPSSODescriptor; None where it cannot be used, and all that keeps it from use put into ``faults``."""
     role = _Role(element, faults)

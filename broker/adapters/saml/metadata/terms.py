@@ -19,7 +19,7 @@ _DURATION: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Edition:
+class FeedPublication:
     """One publication of a feed: when its publisher made it, if it says so, when it ends, and what was signed.
 
     ``name`` is which of its publisher's feeds it is, empty where it does not say (saml-metadata
@@ -31,7 +31,7 @@ class Edition:
     digest: str
     name: str = ""
 
-    def before(self, other: "Edition") -> bool:
+    def before(self, other: "FeedPublication") -> bool:
         """Say whether this one was published before another: by creationInstant where both have one, else by the end.
 
         The end alone would let a short-lived feed, which takes something back, lose to the one
@@ -42,7 +42,7 @@ class Edition:
         return self.until < other.until
 
 
-def until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
+def valid_until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
     """Give the end of a feed, and refuse one without: an old copy could be brought for ever (saml_profiles.md row 6).
 
     ``MessageRefused``: ``feed.unbounded``, ``feed.expired``, ``feed.window``.
@@ -58,7 +58,7 @@ def until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
     return end
 
 
-def created(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
+def publication_of(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
     """Give when a feed says that it was made (mdrpi 2.2), from the Extensions of its root, or None where it does not.
 
     ``MessageRefused`` (``feed.created``) where it says so twice, in no calendar, or that it is yet

@@ -10,18 +10,18 @@ from urllib.parse import urlencode
 from flask import Blueprint, abort, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import Login
-from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.pages.desk import WebPorts
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.pages import Pages
-from broker.adapters.web.pages.screens import Party
-from broker.core.consent import Event, Receipt
+from broker.adapters.web.pages.pages import StepPages
+from broker.adapters.web.pages.screens import ResponsibleParty
+from broker.core.consent import Receipt, ReceiptEvent
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.events import Kind, of_login
+from broker.core.events import AuditEventKind, of_login
 from broker.core.policy import LegalBasis
 from broker.core.transaction import Errand, Transaction
-from broker.flows.consents.choices import Choice, Choices, Today
+from broker.flows.consents.choices import CurrentQuestion, GivenConsent, GivenConsents
 from broker.flows.transactions import Held
 
 PATH: Final = "/my-choices"
@@ -29,7 +29,9 @@ PATH: Final = "/my-choices"
 _EARLIER: Final = 5
 
 
-def blueprint(desk: Desk, pages: Pages, login: Login, choices: Choices) -> Blueprint:
+def blueprint(
+    desk: WebPorts, pages: StepPages, login: LoginEndpoints, choices: GivenConsents
+) -> Blueprint:
     """Give ``/my-choices``: the ways to log in, the person's choices, and their receipts."""
     room = MyChoices(desk, pages, login, choices)
     rooms = Blueprint("choices", __name__)
@@ -39,11 +41,11 @@ def blueprint(desk: Desk, pages: Pages, login: Login, choices: Choices) -> Bluep
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ConsentLine:
     """One answer as the page tells it: ``until`` is None where the next login asks again."""
 
     record_id: str
-    event: Event
+    event: ReceiptEvent
     at: datetime
     names: tuple[str, ...]
     legal_basis: LegalBasis
@@ -57,10 +59,10 @@ class Card:
 
     name: str
     service: str
-    receiver: Party
+    receiver: ResponsibleParty
     privacy_notice: str
-    latest: Line
-    earlier: tuple[Line, ...]
+    latest: ConsentLine
+    earlier: tuple[ConsentLine, ...]
     more: int
     offer: str | None
 
@@ -68,7 +70,9 @@ class Card:
 class MyChoices:
     """The endpoints over one desk; everything about a person happens inside their own transaction."""
 
-    def __init__(self, desk: Desk, pages: Pages, login: Login, choices: Choices) -> None:
+    def __init__(
+        self, desk: WebPorts, pages: StepPages, login: LoginEndpoints, choices: GivenConsents
+    ) -> None:
         """Take what the endpoints reach, who may enter, and the answers on file."""
         self.desk, self.pages, self.login, self.choices = desk, pages, login, choices
 
@@ -98,9 +102,9 @@ class MyChoices:
             made = self.choices.take_back(person, service, language(), now)
             if made:
                 kind = (
-                    Kind.CONSENT_WITHDRAWN
-                    if made.event is Event.WITHDRAWN
-                    else Kind.NOTICE_FORGOTTEN
+                    AuditEventKind.CONSENT_WITHDRAWN
+                    if made.event is ReceiptEvent.WITHDRAWN
+                    else AuditEventKind.NOTICE_FORGOTTEN
                 )
                 desk.trail.add(
                     of_login(kind, now, transaction, service=service, about=made.record_id)
@@ -170,7 +174,7 @@ class MyChoices:
         return _rendered(
             "receipt.html",
             reason="receipt",
-            card=self._card(transaction, Choice(service, (made,)), now),
+            card=self._card(transaction, GivenConsent(service, (made,)), now),
             record=self._record(transaction, service, made),
             purpose=today.purpose[language()] if today.purpose else "",
             giver=today.giver.name[language()] if today.giver else "",
@@ -195,14 +199,16 @@ class MyChoices:
             made, self.desk.services[service], f"{self.desk.base_url}{PATH}", today
         )
 
-    def _today(self, transaction: Transaction, service: str) -> Today:
+    def _today(self, transaction: Transaction, service: str) -> CurrentQuestion:
         """Give what a login at ``service`` would say today, as this person logged in; a receipt holds digests only."""
         rules = self.desk.broker.rules
         there = replace(transaction, request=replace(transaction.request, service=service))
         release = rules.decide(there, self.desk.now()).release
-        return Today(release.purpose if release else None, rules.giver(transaction.authentication))
+        return CurrentQuestion(
+            release.purpose if release else None, rules.giver(transaction.authentication)
+        )
 
-    def _card(self, transaction: Transaction, choice: Choice, now: datetime) -> Card:
+    def _card(self, transaction: Transaction, choice: GivenConsent, now: datetime) -> Card:
         service, spoken = self.desk.services[choice.service], language()
         lines = [self._line(transaction, each, now) for each in choice.receipts[: _EARLIER + 1]]
         return Card(
@@ -216,8 +222,8 @@ class MyChoices:
             offer=choice.offer(now),
         )
 
-    def _line(self, transaction: Transaction, made: Receipt, now: datetime) -> Line:
-        return Line(
+    def _line(self, transaction: Transaction, made: Receipt, now: datetime) -> ConsentLine:
+        return ConsentLine(
             record_id=made.record_id,
             event=made.event,
             at=made.event_time,
@@ -237,12 +243,12 @@ def _person(transaction: Transaction) -> str:
     return transaction.person.id if transaction.person else ""
 
 
-def _receiver(service: Service, spoken: str) -> Party:
+def _receiver(service: Service, spoken: str) -> ResponsibleParty:
     controller = service.controller
     return (
-        Party(controller.name[spoken], controller.contact)
+        ResponsibleParty(controller.name[spoken], controller.contact)
         if controller
-        else Party(service.label[spoken], "")
+        else ResponsibleParty(service.label[spoken], "")
     )
 
 

@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import Login
-from broker.adapters.web.pages.desk import Desk
-from broker.adapters.web.pages.finishing import going_back
-from broker.adapters.web.pages.forms import Form
+from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.pages.desk import WebPorts
+from broker.adapters.web.pages.finishing import service_to_return_to
+from broker.adapters.web.pages.forms import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.pages.pages import StepPages
 from broker.core.errors import (
     BrokerError,
     CookiesNeeded,
@@ -21,12 +21,12 @@ from broker.core.errors import (
     MailUnavailable,
     TooMany,
 )
-from broker.core.events import Kind, of_login
-from broker.core.pasted import bare
-from broker.core.pins import is_cpr, shown_again, whose
+from broker.core.events import AuditEventKind, of_login
+from broker.core.pasted import without_invisible
+from broker.core.pins import identifier_of, is_cpr, shown_again
 from broker.core.steps import Done
 from broker.core.transaction import Errand, Transaction
-from broker.flows.proofs.pin_letters import PinLetters
+from broker.flows.proofs.pin_letters import PinRenewal
 from broker.flows.transactions import Held
 
 _BY_MAIL: Final = "pin by mail"
@@ -35,9 +35,11 @@ _DEEDS: Final = ("choose", "mail")
 _DOWN: Final = (LibraryUnavailable, MailUnavailable)
 
 
-def blueprint(desk: Desk, pages: Pages, login: Login, letters: PinLetters) -> Blueprint:
+def blueprint(
+    desk: WebPorts, pages: StepPages, login: LoginEndpoints, letters: PinRenewal
+) -> Blueprint:
     """Give ``/pin``."""
-    pin = Pin(desk, pages, login, letters)
+    pin = PinPages(desk, pages, login, letters)
     rooms = Blueprint("pin", __name__)
     rooms.add_url_rule("/pin", "ask", pin.ask, methods=["GET"])
     rooms.add_url_rule("/pin", "answer", pin.answer, methods=["POST"])
@@ -45,13 +47,13 @@ def blueprint(desk: Desk, pages: Pages, login: Login, letters: PinLetters) -> Bl
 
 
 @dataclass(frozen=True, slots=True)
-class Pin:
+class PinPages:
     """The endpoints over one desk."""
 
-    desk: Desk
-    pages: Pages
-    login: Login
-    letters: PinLetters
+    desk: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
+    letters: PinRenewal
 
     def ask(self) -> Response:
         """Begin asking for a PIN, or go on where the address says that something was begun."""
@@ -115,9 +117,9 @@ class Pin:
             response.headers.add("Set-Cookie", cookie)
         return response
 
-    def _asked(self, held: Held, form: Form) -> Response:
-        text = bare(form.one("identifier", ""))
-        digits = whose(text)
+    def _asked(self, held: Held, form: SubmittedForm) -> Response:
+        text = without_invisible(form.one("identifier", ""))
+        digits = identifier_of(text)
         if digits is None:
             return self._asking(
                 held, "pin_number_unread" if text else "pin_number_missing", 422, text
@@ -143,11 +145,11 @@ class Pin:
             return self._button(held, secret, error)
         self.desk.events("pin_mailed", reference=held.transaction.reference)
         self.desk.trail.add(
-            of_login(Kind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number)
+            of_login(AuditEventKind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number)
         )
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
-    def _changed(self, held: Held, form: Form) -> Response:
+    def _changed(self, held: Held, form: SubmittedForm) -> Response:
         number = self._number(held)
         if number is None:
             raise FormRefused("nobody is logged in whose PIN could be changed")
@@ -167,21 +169,21 @@ class Pin:
             return self._choosing(held, "pin_no_mail", 422)
         self.desk.events("pin_mailed", reference=held.transaction.reference)
         self.desk.trail.add(
-            of_login(Kind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number)
+            of_login(AuditEventKind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number)
         )
         self.desk.broker.transactions.end(held)
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
-    def _chosen(self, held: Held, number: str, form: Form) -> Response:
-        pin = bare(form.one("pin", ""))
-        if pin != bare(form.one("again", "")):
+    def _chosen(self, held: Held, number: str, form: SubmittedForm) -> Response:
+        pin = without_invisible(form.one("pin", ""))
+        if pin != without_invisible(form.one("again", "")):
             return self._choosing(held, "pin_differs", 422)
         fault = self.letters.choose(number, pin, language())
         if fault:
             return self._choosing(held, fault, 422)
         self.desk.events("pin_changed", reference=held.transaction.reference)
         self.desk.trail.add(
-            of_login(Kind.PIN_CHOSEN, self.desk.now(), held.transaction, borrower=number)
+            of_login(AuditEventKind.PIN_CHOSEN, self.desk.now(), held.transaction, borrower=number)
         )
         # Whoever presses Back after them, at the screen they left, finds no login to change the PIN
         # by.
@@ -216,7 +218,7 @@ class Pin:
 
     def _ended(self, template: str, held: Held, reason: str, **values: object) -> Response:
         """Show what a form came to: no link asks for that again, but one goes back to the service."""
-        back = going_back(self.desk, held.transaction)
+        back = service_to_return_to(self.desk, held.transaction)
         return self._page(template, held, reason, 200, _BY_MAIL, back=back, **values)
 
     def _button(self, held: Held, secret: str, error: BrokerError | None = None) -> Response:

@@ -3,33 +3,33 @@
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import Login
+from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages import screens
-from broker.adapters.web.pages.desk import Desk
-from broker.adapters.web.pages.forms import Form
+from broker.adapters.web.pages.desk import WebPorts
+from broker.adapters.web.pages.forms import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.pages import Pages
-from broker.core.consent import Event
+from broker.adapters.web.pages.pages import StepPages
+from broker.core.consent import ReceiptEvent
 from broker.core.errors import TokenRefused
-from broker.core.events import Kind, of_login
+from broker.core.events import AuditEventKind, of_login
 from broker.core.steps import Ask, Enrol, Issue
 from broker.core.transaction import Errand
 from broker.flows.transactions import Held
 
 
-def blueprint(desk: Desk, pages: Pages, login: Login) -> Blueprint:
+def blueprint(desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
     """Give ``/login/<transaction>/consent``."""
-    consent = Consent(desk, pages, login)
+    consent = ConsentPages(desk, pages, login)
     rooms = Blueprint("consent", __name__)
     rooms.add_url_rule("/login/<name>/consent", "ask", consent.ask, methods=["GET"])
     rooms.add_url_rule("/login/<name>/consent", "answer", consent.answer, methods=["POST"])
     return rooms
 
 
-class Consent:
+class ConsentPages:
     """The endpoints over one desk."""
 
-    def __init__(self, desk: Desk, pages: Pages, login: Login) -> None:
+    def __init__(self, desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> None:
         """Take what the endpoints reach, what shows their steps, and who may enter."""
         self.desk, self.pages, self.login = desk, pages, login
 
@@ -49,7 +49,7 @@ class Consent:
             return self._reconsider(held)
         return self._answered(held, form)
 
-    def _answered(self, held: Held, form: Form) -> Response:
+    def _answered(self, held: Held, form: SubmittedForm) -> Response:
         desk = self.desk
         held = desk.broker.answers.answer(
             held,
@@ -74,7 +74,7 @@ class Consent:
 
     def _reconsider(self, held: Held) -> Response:
         own = held.transaction.receipt
-        if own is not None and own.event is Event.REFUSED:
+        if own is not None and own.event is ReceiptEvent.REFUSED:
             held = self.desk.broker.answers.reconsider(held, self.desk.now())
         return redirect(self.pages.url(held.transaction, "consent"), 303)
 
@@ -87,7 +87,7 @@ class Consent:
         if not screens.may_reveal(held.transaction, now):
             raise TokenRefused("a number is shown within five minutes of the login only")
         self.desk.events("revealed", reference=held.transaction.reference)
-        self.desk.trail.add(of_login(Kind.CPR_REVEALED, now, held.transaction))
+        self.desk.trail.add(of_login(AuditEventKind.CPR_REVEALED, now, held.transaction))
         return self.pages.reveal(held, number)
 
     def _onward(self, held: Held) -> Response:

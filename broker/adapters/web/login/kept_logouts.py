@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 from flask import Request, request
 
 from broker.core.errors import MessageLogUnavailable, Status
-from broker.core.logout import LogoutRequest, LogoutResponse, Participant, Peer
+from broker.core.logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.logout_ports import LogoutFace
-from broker.core.message import Message, Messages
+from broker.core.message import LoggedMessage, MessageLogPort
 from broker.core.ports import PostForm
 
 
 @dataclass(frozen=True, slots=True)
-class KeptLogouts:
+class LoggedLogoutFace:
     """The face over another; a log that fails holds no logout up, whatever it demands of logins.
 
     What is not believed is not kept: anybody could fill the log with it. ``address`` gives whoever
@@ -24,7 +24,7 @@ class KeptLogouts:
     """
 
     face: LogoutFace
-    messages: Messages
+    messages: MessageLogPort
     upstreams: Collection[str]
     address: Callable[[Request], str]
 
@@ -44,7 +44,7 @@ class KeptLogouts:
         """Give what takes our LogoutRequest to a participant, kept before it leaves."""
         leaving = self.face.request(participant, request_id, now)
         kept = ("LogoutRequest", participant.peer.name, _wire(leaving), "sent", request_id)
-        self._keep(participant.peer, Message(*kept, subject=participant.name_id.value), now)
+        self._keep(participant.peer, LoggedMessage(*kept, subject=participant.name_id.value), now)
         return leaving
 
     def respond(
@@ -54,10 +54,10 @@ class KeptLogouts:
         leaving = self.face.respond(request, response_id, status, now)
         if leaving is not None:
             kept = ("LogoutResponse", request.peer.name, _wire(leaving), "sent", request.id)
-            self._keep(request.peer, Message(*kept, subject=request.name_id.value), now)
+            self._keep(request.peer, LoggedMessage(*kept, subject=request.name_id.value), now)
         return leaving
 
-    def reaches(self, peer: Peer, now: datetime) -> bool:
+    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
         """Say whether a peer can be asked; no message goes there."""
         return self.face.reaches(peer, now)
 
@@ -66,16 +66,16 @@ class KeptLogouts:
     ) -> LogoutRequest | LogoutResponse:
         name = message.peer.name
         if isinstance(message, LogoutRequest):
-            kept = Message(
+            kept = LoggedMessage(
                 "LogoutRequest", name, wire, "accepted", message.id, subject=message.name_id.value
             )
         else:
             outcome = "accepted" if message.ended else "refused by the upstream"
-            kept = Message("LogoutResponse", name, wire, outcome, message.in_response_to)
+            kept = LoggedMessage("LogoutResponse", name, wire, outcome, message.in_response_to)
         self._keep(message.peer, kept, now)
         return message
 
-    def _keep(self, peer: Peer, message: Message, now: datetime) -> None:
+    def _keep(self, peer: LogoutPeer, message: LoggedMessage, now: datetime) -> None:
         if peer.side == "upstream" and peer.name in self.upstreams:
             with suppress(MessageLogUnavailable):
                 self.messages.write(replace(message, address=self.address(request)), now)

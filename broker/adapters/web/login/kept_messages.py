@@ -9,20 +9,20 @@ from urllib.parse import urlsplit
 from flask import Request, request
 
 from broker.core.errors import MessageLogUnavailable, MessageRefused
-from broker.core.message import Message, Messages
+from broker.core.message import LoggedMessage, MessageLogPort
 from broker.core.ports import Received, UpstreamFace
 from broker.core.transaction import Authentication, AuthnRequest, Outstanding
 
 
 @dataclass(frozen=True, slots=True)
-class KeptFace:
+class LoggedUpstreamFace:
     """The face over another: messages with ``upstreams`` go to ``messages``, those with others pass as they are.
 
     ``reference`` gives a login's by the id of its AuthnRequest, ``address`` whoever asks.
     """
 
     face: UpstreamFace
-    messages: Messages
+    messages: MessageLogPort
     upstreams: Collection[str]
     reference: Callable[[str, datetime], str]
     address: Callable[[Request], str]
@@ -32,7 +32,8 @@ class KeptFace:
         url = self.face.ask(upstream, request_id, request, now)
         if upstream in self.upstreams:
             self._keep(
-                Message("AuthnRequest", upstream, urlsplit(url).query, "sent", request_id), now
+                LoggedMessage("AuthnRequest", upstream, urlsplit(url).query, "sent", request_id),
+                now,
             )
         return url
 
@@ -63,7 +64,7 @@ class KeptFace:
             return self.face.receive(
                 upstream, message, expected, force_authn=force_authn, now=now, idp_list=idp_list
             )
-        came = Message(
+        came = LoggedMessage(
             "Response", upstream, request.form.get("SAMLResponse", ""), "accepted", expected.id
         )
         try:
@@ -82,6 +83,6 @@ class KeptFace:
         self._keep(came, now)
         return received
 
-    def _keep(self, message: Message, now: datetime) -> None:
+    def _keep(self, message: LoggedMessage, now: datetime) -> None:
         reference, address = self.reference(message.request, now), self.address(request)
         self.messages.write(replace(message, reference=reference, address=address), now)

@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 from flask import Blueprint, Request, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.desk import Desk
-from broker.adapters.web.pages.forms import Form
-from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.pages.desk import WebPorts
+from broker.adapters.web.pages.forms import SubmittedForm
+from broker.adapters.web.pages.pages import StepPages
 from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, MessageRefused
 from broker.core.steps import Issue, Refuse
 from broker.core.transaction import Errand, Transaction
@@ -20,7 +20,7 @@ def pairs(of: Request) -> Sequence[tuple[str, str]]:
     return tuple(of.form.items(multi=True))
 
 
-def blueprint(login: "Login") -> Blueprint:
+def blueprint(login: "LoginEndpoints") -> Blueprint:
     """Give ``/saml/idp/sso``, ``/saml/sp/<upstream>/acs`` and ``/login/<transaction>``."""
     rooms = Blueprint("login", __name__)
     rooms.add_url_rule("/saml/idp/sso", "sso", login.sso, methods=["GET", "POST"])
@@ -32,10 +32,10 @@ def blueprint(login: "Login") -> Blueprint:
     return rooms
 
 
-class Login:
+class LoginEndpoints:
     """The endpoints over one desk."""
 
-    def __init__(self, desk: Desk, pages: Pages) -> None:
+    def __init__(self, desk: WebPorts, pages: StepPages) -> None:
         """Take what the endpoints reach and what shows their steps."""
         self.desk, self.pages = desk, pages
 
@@ -183,7 +183,7 @@ class Login:
         )
         return self.pages.to_upstream(held, request.args["to"])
 
-    def _chosen(self, held: Held, form: Form) -> Response:
+    def _chosen(self, held: Held, form: SubmittedForm) -> Response:
         desk, transaction, upstream = self.desk, held.transaction, form.one("upstream")
         if upstream in desk.broker.rules.local:
             url = self.pages.url(transaction, "pin")

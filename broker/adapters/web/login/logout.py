@@ -9,33 +9,33 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs
-from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.pages.desk import WebPorts
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security import protect
 from broker.core.errors import FormRefused, MessageRefused
-from broker.core.events import Event, Kind
+from broker.core.events import AuditEvent, AuditEventKind
 from broker.core.logout import (
-    Ask,
+    AskScope,
     Finish,
     Logout,
+    LogoutPeer,
     LogoutResponse,
+    LogoutScope,
     Participant,
-    Peer,
-    Scope,
+    ParticipantState,
     Send,
-    State,
     Wait,
     next_turn,
     status,
 )
 from broker.core.logout_ports import LogoutFace, LogoutRefused
 from broker.core.ports import PostForm
-from broker.flows.logout.logouts import Logouts
+from broker.flows.logout.logouts import SingleLogoutFlow
 
-_SCOPES: Final[dict[str, Scope]] = {"all": "all", "services": "services", "none": "none"}
+_SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
 
 
-def blueprint(desk: Desk, face: LogoutFace, logouts: Logouts) -> Blueprint:
+def blueprint(desk: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
     """Give both single logout addresses, and the pages of a logout under way."""
     room = SingleLogoutPages(desk, face, logouts)
     rooms = Blueprint("logout", __name__)
@@ -51,7 +51,7 @@ def blueprint(desk: Desk, face: LogoutFace, logouts: Logouts) -> Blueprint:
 class SingleLogoutPages:
     """The endpoints over one desk."""
 
-    def __init__(self, desk: Desk, face: LogoutFace, logouts: Logouts) -> None:
+    def __init__(self, desk: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> None:
         """Take what the endpoints reach, the messages' room, and the logouts under way."""
         self.desk, self.face, self.logouts = desk, face, logouts
 
@@ -85,7 +85,7 @@ class SingleLogoutPages:
             return redirect(self._url(name), 303)
         logout = self.logouts.received(message, now)
         self._tell("logout_requested", message.peer)
-        self._audit(Kind.LOGOUT_ASKED, logout)
+        self._audit(AuditEventKind.LOGOUT_ASKED, logout)
         if not posted:
             logout = self.logouts.joined(logout, self.desk.cookies.browsers(request), now)
             if self._at_once(logout):
@@ -131,7 +131,7 @@ class SingleLogoutPages:
     def _turn(self, logout: Logout) -> Response:
         turn = next_turn(logout)
         match turn:
-            case Ask():
+            case AskScope():
                 return self._page(logout, "ask")
             case Wait():
                 return self._page(logout, "wait", turn.participant)
@@ -165,7 +165,7 @@ class SingleLogoutPages:
         )
         return None if leaving is None else self._leave(leaving, logout.request.peer)
 
-    def _leave(self, leaving: str | PostForm, peer: Peer) -> Response:
+    def _leave(self, leaving: str | PostForm, peer: LogoutPeer) -> Response:
         if isinstance(leaving, str):
             return redirect(leaving, 302)
         page = render_template(
@@ -182,8 +182,8 @@ class SingleLogoutPages:
         rows = [
             (self._label(each.peer), each.peer.side, each.state) for each in logout.participants
         ]
-        open_ = [each for each in logout.participants if each.state is State.OPEN]
-        left = [each for each in logout.participants if each.state is not State.ENDED]
+        open_ = [each for each in logout.participants if each.state is ParticipantState.OPEN]
+        left = [each for each in logout.participants if each.state is not ParticipantState.ENDED]
         page = render_template(
             "logout.html",
             step="logout",
@@ -209,7 +209,7 @@ class SingleLogoutPages:
             logout.request.peer, self.desk.now()
         )
 
-    def _label(self, peer: Peer) -> str:
+    def _label(self, peer: LogoutPeer) -> str:
         known = (self.desk.services if peer.side == "service" else self.desk.upstreams).get(
             peer.name
         )
@@ -229,14 +229,14 @@ class SingleLogoutPages:
             self._ended(logout)
 
     def _ended(self, logout: Logout) -> None:
-        left = sum(each.state is not State.ENDED for each in logout.participants)
-        kind = Kind.LOGOUT_PARTIAL if left or logout.left else Kind.LOGOUT_DONE
+        left = sum(each.state is not ParticipantState.ENDED for each in logout.participants)
+        kind = AuditEventKind.LOGOUT_PARTIAL if left or logout.left else AuditEventKind.LOGOUT_DONE
         self._audit(kind, logout, count=left, reason=None if logout.found else "no_session")
 
-    def _audit(self, kind: Kind, logout: Logout, **more: Any) -> None:
+    def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
         """Write it on the trail for each person whose sessions were named; it goes on whether it can be or not."""
         peer = logout.request.peer
-        event = Event(kind, self.desk.now(), about=logout.id, **more)
+        event = AuditEvent(kind, self.desk.now(), about=logout.id, **more)
         event = (
             replace(event, service=peer.name)
             if peer.side == "service"
@@ -246,5 +246,5 @@ class SingleLogoutPages:
         for each in [replace(event, person=person) for person in persons] or [event]:
             self.desk.trail.add(each)
 
-    def _tell(self, event: str, peer: Peer, **facts: str) -> None:
+    def _tell(self, event: str, peer: LogoutPeer, **facts: str) -> None:
         self.desk.events(event, **{peer.side: peer.name}, **facts)

@@ -7,20 +7,20 @@ from typing import Final
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import Login
-from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.pages.desk import WebPorts
 from broker.adapters.web.pages.finishing import pin_url
-from broker.adapters.web.pages.forms import Form
-from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.pages.forms import SubmittedForm
+from broker.adapters.web.pages.pages import StepPages
 from broker.adapters.web.pages.screens import may_be_temporary
 from broker.core.borrower import Borrower
 from broker.core.errors import FormRefused, TooMany
-from broker.core.events import Kind, of_login
-from broker.core.pasted import bare
-from broker.core.pins import is_cpr, shown_again, whose
+from broker.core.events import AuditEventKind, of_login
+from broker.core.pasted import without_invisible
+from broker.core.pins import identifier_of, is_cpr, shown_again
 from broker.core.steps import Ask, Enrol, OfferUpgrade
 from broker.core.transaction import Errand
-from broker.flows.proofs.pin_check import Device, Guesses
+from broker.flows.proofs.pin_check import Device, PinCheck
 from broker.flows.transactions import Held
 
 _PURPOSE: Final = "pin"
@@ -30,7 +30,9 @@ _TRIED: Final = frozenset(
 )  # somebody tried; a slip of the pen did not
 
 
-def blueprint(desk: Desk, pages: Pages, login: Login, guesses: Guesses) -> Blueprint:
+def blueprint(
+    desk: WebPorts, pages: StepPages, login: LoginEndpoints, guesses: PinCheck
+) -> Blueprint:
     """Give ``/login/<transaction>/pin``."""
     room = PinLogin(desk, pages, login, guesses)
     rooms = Blueprint("pin_login", __name__)
@@ -43,10 +45,10 @@ def blueprint(desk: Desk, pages: Pages, login: Login, guesses: Guesses) -> Bluep
 class PinLogin:
     """The endpoints over one desk."""
 
-    desk: Desk
-    pages: Pages
-    login: Login
-    guesses: Guesses
+    desk: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
+    guesses: PinCheck
 
     def ask(self, name: str) -> Response:
         """Show the form: to log in, or with ``?temporary=1`` to prove a temporary borrower after another login."""
@@ -99,10 +101,13 @@ class PinLogin:
             return False
         return may_be_temporary(step.decision, transaction)
 
-    def _verified(self, form: Form, *, temporary: bool = False) -> Borrower | str:
+    def _verified(self, form: SubmittedForm, *, temporary: bool = False) -> Borrower | str:
         """Give the borrower, or the reason why there is none."""
-        identifier, pin = bare(form.one("identifier", "")), bare(form.one("pin", ""))
-        digits = whose(identifier)
+        identifier, pin = (
+            without_invisible(form.one("identifier", "")),
+            without_invisible(form.one("pin", "")),
+        )
+        digits = identifier_of(identifier)
         if digits is None:
             # Nobody has it: said before anything is counted or asked, for there is nobody to count
             # it against.
@@ -132,7 +137,9 @@ class PinLogin:
             service=held.transaction.request.service,
         )
         desk.trail.add(
-            of_login(Kind.PIN_VERIFIED, desk.now(), held.transaction, borrower=borrower.number)
+            of_login(
+                AuditEventKind.PIN_VERIFIED, desk.now(), held.transaction, borrower=borrower.number
+            )
         )
         response = self.pages.show(held)
         desk.cookies.authenticated(request, response, held.transaction, x)
@@ -140,25 +147,32 @@ class PinLogin:
             desk.cookies.remember_borrower(request, response, borrower.number)
         return response
 
-    def _adopted(self, held: Held, form: Form) -> Response:
+    def _adopted(self, held: Held, form: SubmittedForm) -> Response:
         found = self._verified(form, temporary=True)
         if not isinstance(found, Borrower):
             return self._page(held, form, found, temporary=True)
         held = self.desk.broker.adopt(held, found.number, self.desk.now())
         self.desk.events("temporary_proved", reference=held.transaction.reference)
         self.desk.trail.add(
-            of_login(Kind.PROVED, self.desk.now(), held.transaction, about="temporary")
+            of_login(AuditEventKind.PROVED, self.desk.now(), held.transaction, about="temporary")
         )
         return self.pages.show(held)
 
     def _page(
-        self, held: Held, form: Form | None = None, problem: str = "", *, temporary: bool = False
+        self,
+        held: Held,
+        form: SubmittedForm | None = None,
+        problem: str = "",
+        *,
+        temporary: bool = False,
     ) -> Response:
         desk, transaction = self.desk, held.transaction
         if problem:
             desk.events("refused", reference=transaction.reference, reason=problem, route="pin")
             if problem in _TRIED:
-                desk.trail.add(of_login(Kind.REFUSED, desk.now(), transaction, reason=problem))
+                desk.trail.add(
+                    of_login(AuditEventKind.REFUSED, desk.now(), transaction, reason=problem)
+                )
         response = self.pages.page(
             "pin_login.html",
             "pin",

@@ -7,11 +7,11 @@ from typing import Final, NamedTuple, Protocol
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import Login
-from broker.adapters.web.pages.desk import Desk
-from broker.adapters.web.pages.forms import Form
+from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.pages.desk import WebPorts
+from broker.adapters.web.pages.forms import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.pages.pages import StepPages
 from broker.adapters.web.pages.security import same_origin
 from broker.core.cpr import looks_like_cpr
 from broker.core.errors import (
@@ -26,13 +26,13 @@ from broker.core.errors import (
     TooMany,
     TransactionGone,
 )
-from broker.core.events import Kind, of_login
+from broker.core.events import AuditEventKind, of_login
 from broker.core.letters import named
 from broker.core.mailboxes import LONGEST, typed
 from broker.core.proofs import Mailing
 from broker.core.steps import ProveMailbox
 from broker.core.transaction import Transaction
-from broker.flows.proofs.mailbox_proof import Proving
+from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held
 
 _DEEDS: Final = ("mail", "code", "again", "other", "without", "press")
@@ -65,9 +65,11 @@ class Whose(Protocol):
         ...
 
 
-def blueprint(desk: Desk, pages: Pages, login: Login, proving: Proving, whose: Whose) -> Blueprint:
+def blueprint(
+    desk: WebPorts, pages: StepPages, login: LoginEndpoints, proving: MailboxProof, whose: Whose
+) -> Blueprint:
     """Give ``/login/<transaction>/proof`` and the address of the mailed link below it."""
-    proof = Proof(desk, pages, login, proving, whose)
+    proof = MailboxProofPages(desk, pages, login, proving, whose)
     rooms = Blueprint("proof", __name__)
     rooms.add_url_rule("/login/<name>/proof", "ask", proof.ask, methods=["GET"])
     rooms.add_url_rule("/login/<name>/proof", "answer", proof.answer, methods=["POST"])
@@ -76,13 +78,13 @@ def blueprint(desk: Desk, pages: Pages, login: Login, proving: Proving, whose: W
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class MailboxProofPages:
     """The endpoints over one desk."""
 
-    desk: Desk
-    pages: Pages
-    login: Login
-    proving: Proving
+    desk: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
+    proving: MailboxProof
     whose: Whose
 
     def ask(self, name: str) -> Response:
@@ -108,7 +110,7 @@ class Proof:
             # fresh one.
             problem = _Problem("page_too_old", error.http)
             return self._page(
-                held, step, problem=problem, address=Form(request.form).one("address", "")
+                held, step, problem=problem, address=SubmittedForm(request.form).one("address", "")
             )
         try:
             return self._done(held, step, form)
@@ -139,7 +141,7 @@ class Proof:
             "proof_link.html", held, mailing.name, mailing=mailing, link=link, asker=None
         )
 
-    def _done(self, held: Held, step: ProveMailbox, form: Form) -> Response:
+    def _done(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
         deed = form.choice("do", _DEEDS)
         if deed == "other":
             return self._page(held, step, other=True)
@@ -167,7 +169,7 @@ class Proof:
         self.desk.events("proof_mailed", reference=transaction.reference, proof=step.name)
         return redirect(self.pages.url(transaction, "proof"), 303)
 
-    def _proved(self, held: Held, step: ProveMailbox, form: Form, deed: str) -> Response:
+    def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm, deed: str) -> Response:
         now = self.desk.now()
         self._under_way(held, step)
         prove, given = (
@@ -181,7 +183,7 @@ class Proof:
             held, form.one(given), owner, now, domains=step.domains, remembered_for=lasts, mine=mine
         )
         self.desk.events("proved", reference=held.transaction.reference, proof=step.name)
-        self.desk.trail.add(of_login(Kind.PROVED, now, held.transaction, about=step.name))
+        self.desk.trail.add(of_login(AuditEventKind.PROVED, now, held.transaction, about=step.name))
         return self.pages.show(self.desk.broker.learnt(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
@@ -197,7 +199,7 @@ class Proof:
             raise CodeRefused("code_none")
         return mailing
 
-    def _refused(self, held: Held, error: BrokerError, form: Form) -> Response:
+    def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
         desk, now, before = self.desk, self.desk.now(), held.transaction.mailing
         held = desk.broker.transactions.again(held, now)
         transaction, step = held.transaction, desk.broker.step(held.transaction, now)
@@ -206,7 +208,7 @@ class Proof:
             return self.pages.show(held, step)
         reason = _reason(error, form)
         desk.events("refused", reference=transaction.reference, reason=reason, route="proof")
-        desk.trail.add(of_login(Kind.REFUSED, now, transaction, reason=reason))
+        desk.trail.add(of_login(AuditEventKind.REFUSED, now, transaction, reason=reason))
         desk.traces.leave(
             transaction.reference,
             now,
@@ -268,7 +270,7 @@ class Proof:
         return Response(page, mimetype="text/html")
 
 
-def _reason(error: BrokerError, form: Form) -> str:
+def _reason(error: BrokerError, form: SubmittedForm) -> str:
     if isinstance(error, TooMany):
         return "mails_too_many" if form.one("do") in {"mail", "again"} else "codes_too_many"
     return error.cause if isinstance(error, AddressRefused | CodeRefused) else error.reason

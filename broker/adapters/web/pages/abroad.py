@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.pages.desk import WebPorts
 from broker.core.steps import Refuse
 from broker.core.transaction import Transaction
 
@@ -28,7 +28,7 @@ _CODES: Final = {
 }
 
 
-def abroad(step: Refuse, transaction: Transaction, desk: Desk) -> str | None:
+def upstream_help_url(step: Refuse, transaction: Transaction, desk: WebPorts) -> str | None:
     """Give the upstream's own page for ``step``, or None where it names none or could not help."""
     code, names = _CODES.get(step.reason, ("", ""))
     upstream = transaction.upstream

@@ -27,7 +27,7 @@ _WAY_KEPT_FOR: Final = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
-class Cookies:
+class BrowserCookies:
     """Names, attributes and meaning of the cookies; ``secure`` exactly when base_url is https."""
 
     pseudonyms: Pseudonyms

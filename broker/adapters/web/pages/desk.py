@@ -7,14 +7,14 @@ from typing import Protocol
 
 from flask import Request
 
-from broker.adapters.web.pages.browser import Cookies
-from broker.adapters.web.pages.forms import Forms
+from broker.adapters.web.pages.browser import BrowserCookies
+from broker.adapters.web.pages.forms import FormTokens
 from broker.core.entities import Service, Text, Upstream
 from broker.core.ports import ServiceFace, Trail, UpstreamFace
-from broker.flows.login.flow import Broker
+from broker.flows.login.flow import LoginFlow
 
 
-class Events(Protocol):
+class LogPort(Protocol):
     """Where what happened is told, one event at a time, without personal values."""
 
     def __call__(self, event: str, **facts: str | int | None) -> None:
@@ -22,7 +22,7 @@ class Events(Protocol):
         ...
 
 
-class Traces(Protocol):
+class TracePort(Protocol):
     """What the service desk finds by a reference for 30 days."""
 
     def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
@@ -34,17 +34,17 @@ class Traces(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class WebPorts:
     """Everything an endpoint may reach; adapters only through ports."""
 
-    broker: Broker
+    broker: LoginFlow
     service_face: ServiceFace
     upstream_face: UpstreamFace
-    cookies: Cookies
-    forms: Forms
+    cookies: BrowserCookies
+    forms: FormTokens
     now: Callable[[], datetime]
-    events: Events
-    traces: Traces
+    events: LogPort
+    traces: TracePort
     trail: Trail
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]

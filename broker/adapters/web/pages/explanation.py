@@ -6,7 +6,7 @@ from typing import Literal
 from flask_babel.speaklater import LazyString
 
 # Names of addresses in the library's imprint; one that is not configured is left out of the page.
-Place = Literal["service_locations", "sign_up", "e_resources"]
+HelpLocation = Literal["service_locations", "sign_up", "e_resources"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,5 +19,5 @@ class Explanation:
     title: LazyString
     happened: LazyString
     advice: tuple[LazyString, ...]
-    places: tuple[Place, ...] = ()
+    places: tuple[HelpLocation, ...] = ()
     again: bool = False

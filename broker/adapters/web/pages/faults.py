@@ -6,10 +6,10 @@ from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.desk import Desk
-from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.pages.desk import WebPorts
+from broker.adapters.web.pages.pages import StepPages
 from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
-from broker.core.events import Event, Kind, of_login
+from broker.core.events import AuditEvent, AuditEventKind, of_login
 from broker.core.steps import Refuse
 from broker.core.transaction import AuthnRequest
 from broker.flows.transactions import Held, reference
@@ -17,18 +17,18 @@ from broker.flows.transactions import Held, reference
 _HTTP: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
 
 
-def install(app: Flask, desk: Desk, pages: Pages) -> None:
+def install(app: Flask, desk: WebPorts, pages: StepPages) -> None:
     """Answer every error of ``app``: no stack trace, no 500 without a page (invariant 8)."""
-    faults = Faults(desk, pages)
+    faults = ErrorPages(desk, pages)
     app.register_error_handler(BrokerError, faults.refused)
     app.register_error_handler(HTTPException, faults.http)
     app.register_error_handler(Exception, faults.unforeseen)
 
 
-class Faults:
+class ErrorPages:
     """The answers to errors over one desk."""
 
-    def __init__(self, desk: Desk, pages: Pages) -> None:
+    def __init__(self, desk: WebPorts, pages: StepPages) -> None:
         """Take where errors are told, and what shows them."""
         self.desk, self.pages = desk, pages
 
@@ -84,7 +84,13 @@ class Faults:
             )
             service, reason = error.request.service, error.reason
             desk.trail.add(
-                Event(Kind.REFUSED, desk.now(), reference=name, service=service, reason=reason)
+                AuditEvent(
+                    AuditEventKind.REFUSED,
+                    desk.now(),
+                    reference=name,
+                    service=service,
+                    reason=reason,
+                )
             )
             form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
             return pages.leaving.post(form, error.request.service)
@@ -93,14 +99,20 @@ class Faults:
         return pages.refused(passive, Refuse(error.reason, NO_PASSIVE)) if passive else None
 
 
-def _refused(error: BrokerError, reference: str, own: Held | None, desk: Desk) -> Event:
+def _refused(error: BrokerError, reference: str, own: Held | None, desk: WebPorts) -> AuditEvent:
     """Give the event; why a message was refused is a code of ours, other errors' texts stay in the log."""
     reason = error.cause if isinstance(error, MessageRefused) else error.reason
     if own is None:
-        return Event(
-            Kind.REFUSED, desk.now(), reference=reference, upstream=_upstream(desk), reason=reason
+        return AuditEvent(
+            AuditEventKind.REFUSED,
+            desk.now(),
+            reference=reference,
+            upstream=_upstream(desk),
+            reason=reason,
         )
-    return of_login(Kind.REFUSED, desk.now(), own.transaction, reason=reason, reference=reference)
+    return of_login(
+        AuditEventKind.REFUSED, desk.now(), own.transaction, reason=reason, reference=reference
+    )
 
 
 def _route() -> str:
@@ -108,13 +120,13 @@ def _route() -> str:
     return request.url_rule.rule if request.url_rule else "none"
 
 
-def _upstream(desk: Desk) -> str | None:
+def _upstream(desk: WebPorts) -> str | None:
     """Give the upstream whose address was called, if it is one of ours: a path could hold anything."""
     name = (request.view_args or {}).get("upstream")
     return name if name in desk.upstreams else None
 
 
-def _own(desk: Desk) -> Held | None:
+def _own(desk: WebPorts) -> Held | None:
     """Give the transaction of the address if it lives and is this browser's, or nobody's yet."""
     name = (request.view_args or {}).get("name")
     if not name:
@@ -126,12 +138,12 @@ def _own(desk: Desk) -> Held | None:
     return held if held.transaction.browser in {None, *desk.cookies.browsers(request)} else None
 
 
-def _passive(desk: Desk) -> Held | None:
+def _passive(desk: WebPorts) -> Held | None:
     held = _own(desk)
     return held if held and held.transaction.request.is_passive else None
 
 
-def _again(desk: Desk) -> str | None:
+def _again(desk: WebPorts) -> str | None:
     """Give the address where this browser may begin the same login again."""
     held = _own(desk)
     return f"{desk.base_url}/login/{held.transaction.id}/upstream" if held else None

@@ -3,24 +3,24 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.pages.desk import WebPorts
 from broker.adapters.web.pages.language import language
-from broker.core.borrower import Outcome, State
+from broker.core.borrower import EnrolmentOutcome, EnrolmentState
 from broker.core.entities import Service, Text
 from broker.core.policy import Decision, PolicySet
 from broker.core.steps import Done
 from broker.core.transaction import Transaction
 
-_UNCHANGED = Outcome.UNCHANGED.value
-_OBSERVED = State.OBSERVED.value
+_UNCHANGED = EnrolmentOutcome.UNCHANGED.value
+_OBSERVED = EnrolmentState.OBSERVED.value
 
 
-def told(step: Done, transaction: Transaction, desk: Desk) -> dict[str, Any]:
+def sign_up_result(step: Done, transaction: Transaction, desk: WebPorts) -> dict[str, Any]:
     """Give what done.html names."""
     decision, account = step.decision, transaction.account
     policy = decision.policy if decision else None
     label = _label(desk.broker.rules.policies(), decision, transaction)
-    back, here = going_back(desk, transaction), desk.services[transaction.request.service]
+    back, here = service_to_return_to(desk, transaction), desk.services[transaction.request.service]
     return {
         "number": step.number,
         "affiliation": policy.label[language()] if policy else "",
@@ -29,20 +29,22 @@ def told(step: Done, transaction: Transaction, desk: Desk) -> dict[str, Any]:
         "mismatch": decision is not None and decision.mismatch is not None,
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
-        "mailed": account is not None and account.state == State.DONE.value and account.pin_mailed,
+        "mailed": account is not None
+        and account.state == EnrolmentState.DONE.value
+        and account.pin_mailed,
         "here": here,
         "pin": pin_url(desk, transaction.back),
         "back": back if back and back.name != here.name else None,
     }
 
 
-def going_back(desk: Desk, transaction: Transaction) -> Service | None:
+def service_to_return_to(desk: WebPorts, transaction: Transaction) -> Service | None:
     """Give the service that the person came from, if it has a place to begin at."""
     back = desk.services.get(transaction.back or "")
     return back if back and back.url else None
 
 
-def pin_url(desk: Desk, back: str | None) -> str:
+def pin_url(desk: WebPorts, back: str | None) -> str:
     """Give the address where a PIN is asked for, with the service to go back to."""
     return f"{desk.base_url}/pin" + (f"?{urlencode({'service': back})}" if back else "")
 

@@ -15,7 +15,7 @@ from broker.core.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Forms:
+class FormTokens:
     """Makes and checks form tokens."""
 
     pseudonyms: Pseudonyms
@@ -28,12 +28,14 @@ class Forms:
 
     def read(
         self, request: Request, transaction: Transaction, purpose: str, now: datetime
-    ) -> "Form":
+    ) -> "SubmittedForm":
         """Give the form's fields; TokenRefused unless the token is this form's, fresh, and the origin is ours."""
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
         fields = request.form
-        return Form(fields, self.hold(Form(fields).one("token", ""), transaction, purpose, now))
+        return SubmittedForm(
+            fields, self.hold(SubmittedForm(fields).one("token", ""), transaction, purpose, now)
+        )
 
     def hold(self, token: str, transaction: Transaction, purpose: str, now: datetime) -> str:
         """Give what the page of ``token`` showed; TokenRefused unless it is this purpose's, this login's, and fresh."""
@@ -57,7 +59,7 @@ class Forms:
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class SubmittedForm:
     """The fields of a form, each at most once where one is wanted."""
 
     fields: MultiDict[str, str]

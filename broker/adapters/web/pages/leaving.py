@@ -7,7 +7,7 @@ from typing import Final, Literal
 from flask import redirect, render_template
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.pages.desk import WebPorts
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security import protect
 from broker.core.errors import Status, TransactionGone
@@ -20,10 +20,10 @@ from broker.flows.transactions import Held
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
 
 
-class Leaving:
+class OutgoingSaml:
     """The ways out over one desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: WebPorts) -> None:
         """Take what they need."""
         self.desk = desk
 

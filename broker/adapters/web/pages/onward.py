@@ -16,14 +16,14 @@ _NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "construct
 
 
 @dataclass(frozen=True, slots=True)
-class Onward:
+class SignUpLink:
     """A link to one of our own pages, and what it says."""
 
     url: str
     label: LazyString
 
 
-def onward(step: Refuse, transaction: Transaction, sign_up: str | None) -> Onward | None:
+def sign_up_link(step: Refuse, transaction: Transaction, sign_up: str | None) -> SignUpLink | None:
     """Give the sign-up page that helps with ``step``, with the way back to the service; None where none does.
 
     ``sign_up`` is where our sign-up pages are, None where there are none.
@@ -34,7 +34,7 @@ def onward(step: Refuse, transaction: Transaction, sign_up: str | None) -> Onwar
     if found is None or sign_up is None:
         return None
     path, label = found
-    return Onward(sign_up + path + (f"?{urlencode({'service': back})}" if back else ""), label)
+    return SignUpLink(sign_up + path + (f"?{urlencode({'service': back})}" if back else ""), label)
 
 
 def _found(reason: str, who: str | None) -> tuple[str, LazyString] | None:

@@ -6,15 +6,15 @@ from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import finishing, screens
-from broker.adapters.web.pages.abroad import abroad
-from broker.adapters.web.pages.desk import Desk
+from broker.adapters.web.pages.abroad import upstream_help_url
+from broker.adapters.web.pages.desk import WebPorts
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.leaving import Leaving
-from broker.adapters.web.pages.onward import onward
+from broker.adapters.web.pages.leaving import OutgoingSaml
+from broker.adapters.web.pages.onward import sign_up_link
 from broker.adapters.web.pages.reasons import explain
 from broker.adapters.web.pages.security import protect
 from broker.core.errors import NO_PASSIVE
-from broker.core.events import Kind, of_login
+from broker.core.events import AuditEventKind, of_login
 from broker.core.steps import (
     Ask,
     Authenticate,
@@ -39,12 +39,12 @@ _PAGES: Final[dict[type[Step], str]] = {
 }
 
 
-class Pages:
+class StepPages:
     """The pages over one desk."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: WebPorts) -> None:
         """Take what pages need."""
-        self.desk, self.leaving = desk, Leaving(desk)
+        self.desk, self.leaving = desk, OutgoingSaml(desk)
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Give the address of a transaction, or of one of its pages, built from base_url."""
@@ -112,7 +112,7 @@ class Pages:
             page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
             return redirect(f"{desk.base_url}/{page}?login={transaction.id}", 303)
         return self.page(
-            "done.html", "done", transaction, **finishing.told(step, transaction, desk)
+            "done.html", "done", transaction, **finishing.sign_up_result(step, transaction, desk)
         )
 
     def onward(self, held: Held, url: str) -> Response:
@@ -157,7 +157,9 @@ class Pages:
             policy=step.decision.digest[:12] if step.decision else None,
         )
         desk.trail.add(
-            of_login(Kind.REFUSED, desk.now(), transaction, step.decision, reason=step.reason)
+            of_login(
+                AuditEventKind.REFUSED, desk.now(), transaction, step.decision, reason=step.reason
+            )
         )
         # An errand of our own has no service to go back to, and nobody who waits for a status.
         form = (
@@ -177,8 +179,8 @@ class Pages:
             review=self.url(transaction, "consent"),
             retry=self.url(transaction, "upstream"),
             token=desk.forms.token(transaction, "consent", desk.now()),
-            onward=onward(step, transaction, desk.sign_up),
-            abroad=abroad(step, transaction, desk),
+            onward=sign_up_link(step, transaction, desk.sign_up),
+            abroad=upstream_help_url(step, transaction, desk),
             signing_up=transaction.errand is Errand.SIGN_UP,
             kept={},
         )

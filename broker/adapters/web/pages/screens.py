@@ -18,7 +18,7 @@ _DIGITS_OF_A_DATE: Final = 6
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Row:
+class DisclosureRow:
     """One line of the table: ``pending`` is a value that is made when the person goes on."""
 
     name: str
@@ -30,7 +30,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class ResponsibleParty:
     """A controller as the page names it."""
 
     name: str
@@ -38,7 +38,7 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Screen:
+class ConsentScreen:
     """Everything on the page that asks or informs (consent.md section 4)."""
 
     variant: Literal["ask", "inform"]
@@ -46,12 +46,12 @@ class Screen:
     description: str
     purpose: str
     legal_basis: LegalBasis
-    giver: Party | None
-    receiver: Party
+    giver: ResponsibleParty | None
+    receiver: ResponsibleParty
     privacy_notice: str
     persistent: bool
-    rows: tuple[Row, ...]
-    choices: tuple[Row, ...]
+    rows: tuple[DisclosureRow, ...]
+    choices: tuple[DisclosureRow, ...]
     changed: bool
     affiliation: str
     mismatch: bool
@@ -68,7 +68,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     language: str,
     transaction: Transaction,
     now: datetime,
-) -> Screen:
+) -> ConsentScreen:
     """Give what the page shows of ``asked``: every item of the disclosure, in its order, and nothing that is not in it.
 
     ``labels`` says what people call an attribute; one without a label is shown by its own name.
@@ -81,14 +81,15 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
         (item.optional, _row(item, labels, language, number, opened=opened))
         for item in disclosure.items
     ]
-    return Screen(
+    return ConsentScreen(
         variant=question.variant,
         service=service.label[language],
         description=service.description[language] if service.description else "",
         purpose=disclosure.purpose[language],
         legal_basis=disclosure.legal_basis,
         giver=_party(disclosure.giver, language),
-        receiver=_party(disclosure.receiver, language) or Party(service.label[language], ""),
+        receiver=_party(disclosure.receiver, language)
+        or ResponsibleParty(service.label[language], ""),
         privacy_notice=service.privacy_notice[language] if service.privacy_notice else "",
         persistent=disclosure.name_id_format == PERSISTENT,
         rows=tuple(row for optional, row in rows if not optional),
@@ -149,13 +150,13 @@ def _is_number(value: str) -> bool:
 
 def _row(
     item: Item, labels: Mapping[str, Text], language: str, number: str | None, *, opened: bool
-) -> Row:
+) -> DisclosureRow:
     # The CPR is masked whatever the policy says: no page source holds it (invariant 4).
     hidden = item.mask or item.name == "cpr"
     values = item.values
     if item.name == BORROWER_NUMBER and not values and number:
         values = (number,)
-    return Row(
+    return DisclosureRow(
         name=item.name,
         label=labels[item.name][language] if item.name in labels else item.name,
         values=tuple(masked(value) for value in values) if hidden else values,
@@ -165,5 +166,5 @@ def _row(
     )
 
 
-def _party(controller: Controller | None, language: str) -> Party | None:
-    return Party(controller.name[language], controller.contact) if controller else None
+def _party(controller: Controller | None, language: str) -> ResponsibleParty | None:
+    return ResponsibleParty(controller.name[language], controller.contact) if controller else None

@@ -5,8 +5,8 @@ from typing import Final
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.desk import Desk
-from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.pages.desk import WebPorts
+from broker.adapters.web.pages.pages import StepPages
 from broker.flows.transactions import reference
 
 # The codes of the specification; any other, and the placeholder that nobody filled in, is the last.
@@ -19,7 +19,7 @@ _REASONS: Final = {
 }
 
 
-def blueprint(desk: Desk, pages: Pages) -> Blueprint:
+def blueprint(desk: WebPorts, pages: StepPages) -> Blueprint:
     """Give ``/error``: whatever stands in its address is read as a choice among what we know, and never shown."""
     rooms = Blueprint("service_errors", __name__)
 

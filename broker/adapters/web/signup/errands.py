@@ -3,18 +3,18 @@
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import Login
-from broker.adapters.web.pages.desk import Desk
-from broker.adapters.web.pages.pages import Pages
+from broker.adapters.web.login.login import LoginEndpoints
+from broker.adapters.web.pages.desk import WebPorts
+from broker.adapters.web.pages.pages import StepPages
 from broker.core.errors import FormRefused
-from broker.core.events import Kind, of_login
+from broker.core.events import AuditEventKind, of_login
 from broker.core.steps import OfferUpgrade
 from broker.core.transaction import Errand
 
 
-def blueprint(desk: Desk, pages: Pages, login: Login) -> Blueprint:
+def blueprint(desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
     """Give ``/sign-up/begin`` and ``/login/<transaction>/upgrade``."""
-    errands = Errands(desk, pages, login)
+    errands = SignUpBeginning(desk, pages, login)
     rooms = Blueprint("errands", __name__)
     rooms.add_url_rule("/sign-up/begin", "begin", errands.begin, methods=["GET"])
     rooms.add_url_rule("/login/<name>/upgrade", "upgrade", errands.offer, methods=["GET"])
@@ -22,10 +22,10 @@ def blueprint(desk: Desk, pages: Pages, login: Login) -> Blueprint:
     return rooms
 
 
-class Errands:
+class SignUpBeginning:
     """The endpoints over one desk."""
 
-    def __init__(self, desk: Desk, pages: Pages, login: Login) -> None:
+    def __init__(self, desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> None:
         """Take what the endpoints reach, what shows their steps, and who may enter."""
         self.desk, self.pages, self.login = desk, pages, login
 
@@ -68,6 +68,6 @@ class Errands:
                 reference=held.transaction.reference,
                 answer="yes" if wanted else "no",
             )
-            kind = Kind.UPGRADE_ACCEPTED if wanted else Kind.UPGRADE_DECLINED
+            kind = AuditEventKind.UPGRADE_ACCEPTED if wanted else AuditEventKind.UPGRADE_DECLINED
             desk.trail.add(of_login(kind, desk.now(), answered.transaction))
         return self.pages.show(answered)

@@ -19,7 +19,7 @@ _DANISH: Final = frozenset({"faq_hospital_da"})
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class TextLink:
     """Where a link leads, and whether what stands there is Danish although the page may not be."""
 
     href: str
@@ -51,7 +51,7 @@ def unreadable(text: str) -> Iterable[str]:
             yield f"unknown placeholder {{{name}}}, known are {{eid}} and {{library}}"
 
 
-def filled(text: str, words: Mapping[str, str]) -> str:
+def with_links(text: str, words: Mapping[str, str]) -> str:
     """Give ``text`` with ``{eid}`` and ``{library}`` replaced; for titles and labels, which hold no links."""
     return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), text)
 
@@ -62,14 +62,14 @@ def marked(
     """Give ``text`` as HTML in which only our links are markup; a link whose ``href`` is None leaves its words."""
     done, at = Markup(), 0
     for found in _LINK.finditer(text):
-        done += filled(text[at : found.start()], words)  # Markup escapes what is added to it
-        done += _anchor(filled(found[1], words), found[2], href(found[2]), spoken)
+        done += with_links(text[at : found.start()], words)  # Markup escapes what is added to it
+        done += _anchor(with_links(found[1], words), found[2], href(found[2]), spoken)
         at = found.end()
-    return done + filled(text[at:], words)
+    return done + with_links(text[at:], words)
 
 
 def _anchor(words: str, target: str, href: str | None, spoken: str) -> Markup:
     if href is None:
         return Markup("{}").format(words)
-    link = Link(href, danish=target in _DANISH and spoken != "da")
+    link = TextLink(href, danish=target in _DANISH and spoken != "da")
     return Markup("<a {}>{}</a>").format(link.attributes, words)

@@ -10,11 +10,11 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import LANGUAGES, base_path, language
 from broker.adapters.web.signup import wizard
-from broker.adapters.web.signup.phrases import filled, marked
+from broker.adapters.web.signup.phrases import marked, with_links
 from broker.adapters.web.signup.texts import Texts
 from broker.core.entities import Text
 
-Answer = Response | tuple[str, int] | str
+ViewResult = Response | tuple[str, int] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     rooms = Blueprint("signup", __name__)
     root = base_url.rstrip("/")
 
-    def page_of(node: wizard.Node) -> Callable[[], Answer]:
+    def page_of(node: wizard.WizardNode) -> Callable[[], ViewResult]:
         return lambda: _page(
             node, _View(texts, setting, base_path(base_url), _carried(setting)), root
         )
@@ -57,11 +57,11 @@ def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
         rooms.add_url_rule(node.path, node.name.replace(".", "_"), page_of(node), methods=["GET"])
 
     @rooms.get(f"{wizard.NODES[wizard.START].path}/")
-    def begun() -> Answer:
+    def begun() -> ViewResult:
         return redirect(root + wizard.NODES[wizard.START].path + _query(_carried(setting)), 303)
 
     @rooms.get(wizard.FAQ)
-    def faq() -> Answer:
+    def faq() -> ViewResult:
         came = request.args.get("from", "")
         view = _View(
             texts,
@@ -75,7 +75,7 @@ def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     return rooms
 
 
-def _page(node: wizard.Node, view: "_View", root: str) -> Answer:
+def _page(node: wizard.WizardNode, view: "_View", root: str) -> ViewResult:
     shown = {
         "step": "sign-up",
         "reason": node.name,
@@ -132,7 +132,7 @@ class _View:
 
     def plain(self, text: Text) -> str:
         """Give a title or a label."""
-        return filled(text[language()], self._words())
+        return with_links(text[language()], self._words())
 
     def phrase(self, text: Text, here: str = "") -> Markup:
         """Give a text with its links; ``here`` is the page of the tree that it stands on."""

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from broker.adapters.web.signup import wizard
 from broker.adapters.web.signup.phrases import targets, unreadable
-from broker.files.shapes import Shape, meant
+from broker.files.shapes import Shape, did_you_mean
 from broker.files.strict_yaml import quoted
 
 
@@ -24,7 +24,7 @@ def _phrase(text: str) -> str:
     for target in targets(text):
         if not wizard.known(target):
             raise ValueError(
-                f"unknown link {quoted(target)} {meant(target, wizard.targets())}".rstrip()
+                f"unknown link {quoted(target)} {did_you_mean(target, wizard.targets())}".rstrip()
             )
     return text
 

@@ -11,8 +11,8 @@ from broker.adapters.web.signup import wizard
 from broker.adapters.web.signup.phrases import targets
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.shapes import line, meant, shaped
-from broker.files.strict_yaml import Node, quoted, read
+from broker.files.shapes import did_you_mean, line, validated
+from broker.files.strict_yaml import YamlNode, quoted, read
 
 SHIPPED: Final = Path(__file__).parent / "content"
 _FAQ: Final = "faq"
@@ -28,7 +28,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PageChoice:
     """An answer or something to do: its label, and the sentence beside it."""
 
     label: Text
@@ -42,12 +42,12 @@ class Page:
     title: Text
     lead: Text | None
     blocks: tuple[Block, ...]
-    answers: Mapping[str, Choice]
-    actions: Mapping[str, Choice]
+    answers: Mapping[str, PageChoice]
+    actions: Mapping[str, PageChoice]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FaqEntry:
     """One question with its answer."""
 
     question: Text
@@ -60,7 +60,7 @@ class Texts:
 
     pages: Mapping[str, Page]
     title: Text
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, FaqEntry]
 
     @classmethod
     def load(cls, folder: Path | None = None, shipped: Path = SHIPPED) -> "Texts":
@@ -72,7 +72,7 @@ class Texts:
         faults: list[Fault] = []
         pages: dict[str, Page] = {}
         title = Text("", "")
-        entries: Mapping[str, Entry] = {}
+        entries: Mapping[str, FaqEntry] = {}
         for name, path in _paths(folder, shipped, faults).items():
             where = f"{path.parent.name}/{path.name}"
             try:
@@ -99,7 +99,7 @@ class Texts:
     def phrases(self) -> Iterator[Text]:
         """Give every text that may hold links."""
         yield from (page.lead for page in self.pages.values() if page.lead)
-        holders: tuple[Page | Entry, ...] = (*self.pages.values(), *self.entries.values())
+        holders: tuple[Page | FaqEntry, ...] = (*self.pages.values(), *self.entries.values())
         for each in holders:
             for block in each.blocks:
                 yield from block.items
@@ -120,7 +120,7 @@ def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[s
         ]
     for name in sorted(found.keys() - set(_FILES)):
         where = f"{found[name].parent.name}/{found[name].name}:1"
-        mend = meant(name, _FILES) or "the name of a file is the name of its page"
+        mend = did_you_mean(name, _FILES) or "the name of a file is the name of its page"
         faults.append(Fault(where, f"unknown page {quoted(name)}", mend))
     missing = [name for name in _FILES if name not in found]
     faults += [
@@ -130,17 +130,17 @@ def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[s
     return {name: found[name] for name in _FILES if name in found}
 
 
-def _faq(node: Node, where: str) -> tuple[Text, Mapping[str, Entry]]:
-    faq = shaped(shapes.FaqShape, node, where)
+def _faq(node: YamlNode, where: str) -> tuple[Text, Mapping[str, FaqEntry]]:
+    faq = validated(shapes.FaqShape, node, where)
     _refuse(_differences(node, where, "entries", faq.entries, wizard.ANCHORS))
     written = {anchor: faq.entries[anchor] for anchor in wizard.ANCHORS}
     return _text(faq.title), {
-        name: Entry(_text(each.question), _blocks(each.blocks)) for name, each in written.items()
+        name: FaqEntry(_text(each.question), _blocks(each.blocks)) for name, each in written.items()
     }
 
 
-def _page(node: Node, where: str, of: wizard.Node) -> Page:
-    page = shaped(shapes.PageShape, node, where)
+def _page(node: YamlNode, where: str, of: wizard.WizardNode) -> Page:
+    page = validated(shapes.PageShape, node, where)
     actions = tuple(each.name for each in of.actions)
     answers = _differences(node, where, "answers", page.answers, tuple(of.answers))
     _refuse(chain(answers, _differences(node, where, "actions", page.actions, actions)))
@@ -154,7 +154,7 @@ def _page(node: Node, where: str, of: wizard.Node) -> Page:
 
 
 def _differences(
-    node: Node, where: str, key: str, written: Collection[str], wanted: Collection[str]
+    node: YamlNode, where: str, key: str, written: Collection[str], wanted: Collection[str]
 ) -> Iterator[Fault]:
     for name in sorted(set(wanted) - set(written)):
         yield Fault(
@@ -163,7 +163,9 @@ def _differences(
     for name in sorted(set(written) - set(wanted)):
         place = f"{where}:{line(node, (key, name))}"
         yield Fault(
-            place, f"unknown name {quoted(name)} in {key}", meant(name, wanted) or ", ".join(wanted)
+            place,
+            f"unknown name {quoted(name)} in {key}",
+            did_you_mean(name, wanted) or ", ".join(wanted),
         )
 
 
@@ -185,15 +187,15 @@ def _block(block: shapes.BlockShape) -> Block:
     return Block("steps", tuple(_text(each) for each in block.steps))
 
 
-def _choice(choice: shapes.ChoiceShape) -> Choice:
-    return Choice(_text(choice.label), _text(choice.hint) if choice.hint else None)
+def _choice(choice: shapes.ChoiceShape) -> PageChoice:
+    return PageChoice(_text(choice.label), _text(choice.hint) if choice.hint else None)
 
 
 def _text(pair: shapes.LineShape | shapes.HintShape | shapes.PhraseShape) -> Text:
     return Text(pair.en, pair.da)
 
 
-def _node(path: Path, where: str) -> Node:
+def _node(path: Path, where: str) -> YamlNode:
     try:
         octets = path.read_bytes()
     except OSError as error:

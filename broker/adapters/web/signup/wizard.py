@@ -30,7 +30,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class WizardNode:
     """One page: a question whose answers lead on, or an end with something to do or to know."""
 
     name: str
@@ -67,25 +67,25 @@ def _pin(affiliation: str) -> tuple[Action, ...]:
     return mailed, changed, _begin("login_wayf", "university", affiliation)
 
 
-def _university(who: str) -> tuple[Node, ...]:
+def _university(who: str) -> tuple[WizardNode, ...]:
     """Give the branch that students and employees of the university share; its texts differ (R11, R12)."""
     path = f"/sign-up/{who}"
     return (
-        Node(f"{who}.cpr", path, START, {"yes": f"{who}.pin", "no": f"{who}.need"}),
-        Node(f"{who}.pin", f"{path}/pin", f"{who}.cpr", actions=_pin(who)),
-        Node(
+        WizardNode(f"{who}.cpr", path, START, {"yes": f"{who}.pin", "no": f"{who}.need"}),
+        WizardNode(f"{who}.pin", f"{path}/pin", f"{who}.cpr", actions=_pin(who)),
+        WizardNode(
             f"{who}.need",
             f"{path}/no-cpr",
             f"{who}.cpr",
             {"yes": f"{who}.temp", "no": f"{who}.eaccess"},
         ),
-        Node(f"{who}.temp", f"{path}/temporary", f"{who}.need"),
-        Node(f"{who}.eaccess", f"{path}/electronic", f"{who}.need"),
+        WizardNode(f"{who}.temp", f"{path}/temporary", f"{who}.need"),
+        WizardNode(f"{who}.eaccess", f"{path}/electronic", f"{who}.need"),
     )
 
 
 _TREE: Final = (
-    Node(
+    WizardNode(
         START,
         "/sign-up",
         None,
@@ -98,32 +98,32 @@ _TREE: Final = (
     ),
     *_university("student"),
     *_university("employee"),
-    Node(
+    WizardNode(
         "hospital.mitau",
         "/sign-up/hospital",
         START,
         {"yes": "hospital.login", "no": "hospital.kaldemail"},
     ),
-    Node(
+    WizardNode(
         "hospital.login",
         "/sign-up/hospital/login",
         "hospital.mitau",
         actions=(_begin("login_wayf", "university", "hospital"),),
     ),
-    Node(
+    WizardNode(
         "hospital.kaldemail",
         "/sign-up/hospital/kaldemail",
         "hospital.mitau",
         actions=(_begin("login_eid_hospital", "national_eid", "hospital"),),
     ),
-    Node(
+    WizardNode(
         "private.eid",
         "/sign-up/private",
         START,
         actions=(_begin("login_eid_private", "national_eid", "private"),),
     ),
 )
-NODES: Final[Mapping[str, Node]] = {each.name: each for each in _TREE}
+NODES: Final[Mapping[str, WizardNode]] = {each.name: each for each in _TREE}
 
 ANCHORS: Final = (
     "account", "who", "login", "no-cpr", "my-loans", "open-account", "hospital", "advantages", "rights", "pin",

@@ -9,7 +9,7 @@ from lxml import etree
 
 from broker.adapters.saml.gate import gate, schema
 from broker.adapters.saml.gate.names import RESPONSE, SIGNATURE
-from broker.core.attributes import AttributeMap, Row
+from broker.core.attributes import AttributeMap, MapRow
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -78,7 +78,7 @@ def test_the_response_is_addressed_to_the_request(parties: Parties) -> None:
 
 def test_a_targeted_id_is_written_as_a_name_id(parties: Parties) -> None:
     """Mod_shib drops an eduPersonTargetedID that is a text; its NameID is ours for that service (interop.md)."""
-    row = Row("urn:oid:1.3.6.1.4.1.5923.1.1.1.10", "eduPersonTargetedID")
+    row = MapRow("urn:oid:1.3.6.1.4.1.5923.1.1.1.10", "eduPersonTargetedID")
     idp = replace(parties.idp, maps={"library": AttributeMap("library", (row,), outgoing=True)})
     disclosure = parties.disclosure(Item("eduPersonTargetedID", ("WAYF-DK-1",), WORDS))
     form = idp.respond(parties.request, disclosure, parties.authentication(), parties.issued())

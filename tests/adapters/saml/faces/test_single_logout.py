@@ -13,13 +13,16 @@ from broker.adapters.saml.gate.names import SAMLP
 from broker.adapters.saml.metadata.logout_endpoints import LogoutEndpoint
 from broker.adapters.saml.metadata.metadata import Metadata
 from broker.core.errors import PARTIAL_LOGOUT, MessageRefused
-from broker.core.logout import LogoutRequest, Participant, Peer
+from broker.core.logout import LogoutPeer, LogoutRequest, Participant
 from broker.core.ports import PostForm
 from broker.core.sessions import NameID
 from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, Parties, stamp
 
 ASKED_AT, TOLD_AT = "https://peer.example/slo", "https://peer.example/slo/done"
-ISSUERS: Final = {Peer("service", "my-loans"): IDP, Peer("upstream", "wayf"): f"{BASE}/saml/sp/wayf/metadata"}
+ISSUERS: Final = {
+    LogoutPeer("service", "my-loans"): IDP,
+    LogoutPeer("upstream", "wayf"): f"{BASE}/saml/sp/wayf/metadata",
+}
 NAMED: Final = NameID("pairwise-1", "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", IDP, LOANS)
 PEERS: Final = pytest.mark.parametrize("peer", list(ISSUERS), ids=lambda peer: peer.side)
 BINDINGS: Final = pytest.mark.parametrize("binding", ["redirect", "post"])
@@ -34,7 +37,7 @@ def facing(parties: Parties, endpoint: LogoutEndpoint | None, **more: Any) -> Si
     return SingleLogout.of(BASE, IDP, parties.ring, read, services=parties.services, upstreams=parties.upstreams)
 
 
-def heard(parties: Parties, leaving: str | PostForm | None, kind: Any, peer: Peer) -> tuple[Any, str, str | None]:
+def heard(parties: Parties, leaving: str | PostForm | None, kind: Any, peer: LogoutPeer) -> tuple[Any, str, str | None]:
     """Read a message as the peer does, its signature verified: its root, where it went, and RelayState."""
     ring = parties.ring.idp if peer.side == "service" else parties.ring.sp
     keys = [signature.VerifyKey.of(each) for each in ring.signing_certificates]
@@ -53,7 +56,7 @@ def heard(parties: Parties, leaving: str | PostForm | None, kind: Any, peer: Pee
 @pytest.mark.profile(23, 34)
 @PEERS
 @BINDINGS
-def test_a_participant_is_asked_by_the_names_it_knows(parties: Parties, binding: Any, peer: Peer) -> None:
+def test_a_participant_is_asked_by_the_names_it_knows(parties: Parties, binding: Any, peer: LogoutPeer) -> None:
     """NameID and every SessionIndex exactly as they were, for five minutes, signed by the face that the peer knows."""
     face = facing(parties, LogoutEndpoint(binding, ASKED_AT, TOLD_AT))
     leaving = face.request(Participant(peer, NAMED, ("_i1", "_i2")), "_l9", NOW)
@@ -75,7 +78,7 @@ def test_a_participant_is_asked_by_the_names_it_knows(parties: Parties, binding:
 @pytest.mark.profile(34)
 @PEERS
 @BINDINGS
-def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, peer: Peer) -> None:
+def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, peer: LogoutPeer) -> None:
     """To ResponseLocation, signed, with the status, what it answers, and RelayState verbatim."""
     face = facing(parties, LogoutEndpoint(binding, ASKED_AT, TOLD_AT))
     asked = LogoutRequest(peer, "_theirs", NAMED, relay_state="state/1")
@@ -89,7 +92,7 @@ def test_an_answer_goes_to_the_askers_own_place(parties: Parties, binding: Any, 
 
 
 @PEERS
-def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, peer: Peer) -> None:
+def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, peer: LogoutPeer) -> None:
     """Its metadata may have lost the endpoint while a logout was under way; that is told, and nobody is sent away."""
     face = facing(parties, None)
     assert not face.reaches(peer, NOW)
@@ -99,7 +102,7 @@ def test_a_peer_without_a_place_is_neither_asked_nor_answered(parties: Parties, 
 
 
 @PEERS
-def test_a_peer_without_keys_is_not_asked(parties: Parties, peer: Peer) -> None:
+def test_a_peer_without_keys_is_not_asked(parties: Parties, peer: LogoutPeer) -> None:
     """Nothing that it answered could be believed."""
     endpoint = LogoutEndpoint("redirect", ASKED_AT, TOLD_AT)
     assert facing(parties, endpoint).reaches(peer, NOW)

@@ -24,7 +24,7 @@ from broker.adapters.saml.keys import keys, waits
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, TRACKS, rotate
 from broker.adapters.saml.keys.waits import RECORD
 from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import Sealed
+from broker.adapters.stores.sealed import EncryptedStore
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
@@ -147,9 +147,9 @@ def test_a_new_sealing_key_reads_before_it_writes(folder: Path, tmp_path: Path) 
     bare = open_store("sqlite:broker.db", tmp_path)
     place, until = Key("link", "g"), NOW + 400 * DAY
 
-    def store() -> Sealed:
+    def store() -> EncryptedStore:
         ring = keys.load(folder)
-        return Sealed(bare, ring.sealing, ring.sealing_id)
+        return EncryptedStore(bare, ring.sealing, ring.sealing_id)
 
     first, old = store(), keys.load(folder).sealing_id
     assert first.put(place, Kept(b"old", "1", until), None, NOW)

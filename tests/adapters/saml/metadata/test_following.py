@@ -13,7 +13,7 @@ import pytest
 from broker.adapters.saml.metadata import aggregates
 from broker.adapters.saml.metadata.copies import Copies
 from broker.adapters.saml.metadata.feeds import Feed
-from broker.adapters.saml.metadata.following import Following, Outcome
+from broker.adapters.saml.metadata.following import FeedRefresh, FetchOutcome
 from tests.plugins import feeds
 from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import NOW, Forge
@@ -38,7 +38,7 @@ class Station:
     folder: Path
     mdq: bool = False
     pins: tuple[bytes, ...] = ()
-    made: list[Following] = field(default_factory=list)
+    made: list[FeedRefresh] = field(default_factory=list)
 
     def publish(
         self,
@@ -55,11 +55,11 @@ class Station:
         self.publisher.publish(octets)
         return octets
 
-    def worker(self, now: datetime = NOW) -> Following:
+    def worker(self, now: datetime = NOW) -> FeedRefresh:
         """Give a worker's own follower, which has looked at what is there."""
         pins = self.pins or (self.forge.upstream.certificate,)
         feed = Feed("wayf", self.publisher.base if self.mdq else self.publisher.url, feeds.trust(*pins), mdq=self.mdq)
-        found = Following(feed, [HUB, OTHER], Copies(self.folder))
+        found = FeedRefresh(feed, [HUB, OTHER], Copies(self.folder))
         found.look(now)
         return found
 
@@ -78,14 +78,14 @@ def station(forge: Forge, tmp_path: Path) -> Iterator[Station]:
         yield found
 
 
-def turn(worker: Following, now: datetime = NOW, *, force: bool = False) -> list[Outcome]:
+def turn(worker: FeedRefresh, now: datetime = NOW, *, force: bool = False) -> list[FetchOutcome]:
     """Let a worker fetch what is due and look."""
     outcomes = list(worker.fetch(now, force=force))
     worker.look(now)
     return outcomes
 
 
-def results(outcomes: list[Outcome]) -> list[str]:
+def results(outcomes: list[FetchOutcome]) -> list[str]:
     """Give result, and cause where there is one."""
     return [each.cause or each.result for each in outcomes]
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from broker.adapters.saml.metadata.institutions import Said, completed, spellings
+from broker.adapters.saml.metadata.institutions import PublishedInstitution, spellings, with_published_scopes
 from broker.core.entities import Assurance, Institution, Upstream
 from tests.plugins.saml_parties import AU, HUB, KU, WORDS
 
@@ -21,8 +21,8 @@ def upstreams(*institutions: Institution) -> dict[str, Upstream]:
 
 def scopes(au: Institution, ku: Institution, *, au_says: tuple[str, ...] = (), ku_says: tuple[str, ...] = ()) -> object:
     """Give the scopes both have in force, and how many things are told."""
-    said = {name: Said((name,), given) for name, given in ((AU, au_says), (KU, ku_says)) if given}
-    parties, told = completed(upstreams(au, ku), said)
+    said = {name: PublishedInstitution((name,), given) for name, given in ((AU, au_says), (KU, ku_says)) if given}
+    parties, told = with_published_scopes(upstreams(au, ku), said)
     found = [each.scopes for party in parties.values() for each in party.institutions]
     return (*found, len(told))
 
@@ -81,7 +81,9 @@ def test_a_hubs_proxy_and_what_it_stands_for_are_one() -> None:
 
 def test_a_feed_names_aliases() -> None:
     """Once it holds the institution, every spelling of it is the institution's."""
-    parties, told = completed(upstreams(*FED), {AU: Said((AU, "https://birk.example/au"), ())})
+    parties, told = with_published_scopes(
+        upstreams(*FED), {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
+    )
     assert [each.aliases for each in parties["wayf"].institutions] == [("https://birk.example/au",)]
     assert not told
 
@@ -89,8 +91,11 @@ def test_a_feed_names_aliases() -> None:
 @pytest.mark.parametrize("theirs", [Institution(KU, aliases=("https://both.example",)), FED[1]])
 def test_no_alias_names_two(theirs: Institution) -> None:
     """Else AuthenticatingAuthority would not say who answered; it is told, and left out."""
-    said = {AU: Said((AU, "https://both.example", KU), ()), KU: Said((KU, "https://both.example"), ())}
-    parties, told = completed(upstreams(FED[0], theirs), said)
+    said = {
+        AU: PublishedInstitution((AU, "https://both.example", KU), ()),
+        KU: PublishedInstitution((KU, "https://both.example"), ()),
+    }
+    parties, told = with_published_scopes(upstreams(FED[0], theirs), said)
     assert [each.aliases for each in parties["wayf"].institutions] == [()]
     assert len(told) >= 2
 
@@ -98,14 +103,16 @@ def test_no_alias_names_two(theirs: Institution) -> None:
 def test_aliases_that_are_written_are_all() -> None:
     """An empty list too."""
     written = Institution(AU, unwritten=frozenset(("scopes",)))
-    parties, _ = completed(upstreams(written, FED[1]), {AU: Said((AU, "https://birk.example/au"), ())})
+    parties, _ = with_published_scopes(
+        upstreams(written, FED[1]), {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
+    )
     assert [each.aliases for each in parties["wayf"].institutions] == [()]
 
 
-@pytest.mark.parametrize("said", [{}, {AU: Said((AU, "https://birk.example/au"), ("au.dk",))}])
-def test_what_one_upstream_may_be_told_another_may_not(said: dict[str, Said]) -> None:
+@pytest.mark.parametrize("said", [{}, {AU: PublishedInstitution((AU, "https://birk.example/au"), ("au.dk",))}])
+def test_what_one_upstream_may_be_told_another_may_not(said: dict[str, PublishedInstitution]) -> None:
     """An entityID behind two upstreams has two rows of broker.toml, and neither takes the other's rights or scopes."""
     first = Institution(AU, scopes=("au.dk",), max_assurance=Assurance.LOW, unwritten=frozenset(("aliases",)))
     second = Institution(AU, may_assert=frozenset(("cpr",)), unwritten=OPEN)
-    parties, _ = completed(upstreams(first, second), said)
+    parties, _ = with_published_scopes(upstreams(first, second), said)
     assert [each.institutions for each in parties.values()] == [(first,), (second,)]

@@ -13,8 +13,8 @@ from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.metadata import metadata
 from broker.adapters.saml.metadata.feeds import Feed
-from broker.adapters.saml.metadata.following import Outcome
-from broker.adapters.saml.metadata.live import LiveMetadata, Parties, following
+from broker.adapters.saml.metadata.following import FetchOutcome
+from broker.adapters.saml.metadata.live import LiveMetadata, WantedEntities, following
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused
 from broker.core.transaction import Outstanding
@@ -55,7 +55,7 @@ class Station:
     everyone: Everyone
     publisher: Publisher
     folder: Path
-    told: list[Outcome]
+    told: list[FetchOutcome]
 
     def publish(self, *entities: str, days: float = 7, new: bool = False) -> None:
         """Publish a feed with these entities."""
@@ -70,7 +70,7 @@ class Station:
         feed = replace(Feed("wayf", self.publisher.url, held, birk=BIRK), **how)
         ids = [each.entity_id for each in upstreams.values()], [each.entity_id for each in services.values()]
         local = metadata.load(self.folder / "metadata", *ids, now, fed=True)
-        parties = Parties(upstreams, services)
+        parties = WantedEntities(upstreams, services)
         followed = list(following([feed], local, parties, self.folder / "state"))
         found = LiveMetadata(local, parties, followed, self.told.append, now)
         found.refresh(now)
@@ -307,7 +307,7 @@ def test_two_feeds_that_speak_for_the_same_are_told(station: Station) -> None:
     station.publish(hub(station.everyone.hub))
     held = feeds.trust(station.forge.upstream.certificate)
     two = [Feed(name, station.publisher.url, held, speaks_for=frozenset(("upstreams",))) for name in ("a", "b")]
-    parties = Parties(wayf(), {})
+    parties = WantedEntities(wayf(), {})
     local = metadata.load(station.folder / "metadata", [HUB], [], NOW, fed=True)
     followed = list(following(two, local, parties, station.folder / "state"))
     live = LiveMetadata(local, parties, followed, station.told.append, NOW)
@@ -325,7 +325,7 @@ def test_the_first_feed_wins(station: Station) -> None:
         octets = feeds.collection(hub(party), birk(AU, scope), sp_entity(LOANS, seal), until=NOW + timedelta(days=7))
         station.publisher.publish(feeds.signed(octets, station.forge.upstream.key), f"/{name}.xml")
         two.append(Feed(name, f"{station.publisher.base}/{name}.xml", held))
-    parties = Parties(wayf(Institution(AU, unwritten=frozenset(("scopes",)))), loans())
+    parties = WantedEntities(wayf(Institution(AU, unwritten=frozenset(("scopes",)))), loans())
     local = metadata.load(station.folder / "metadata", [HUB], [LOANS], NOW, fed=True)
     for order in (two, two[::-1]):
         live = LiveMetadata(local, parties, list(following(order, local, parties, station.folder)), print, NOW)

@@ -12,10 +12,10 @@ from flask import Flask, render_template
 from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
-from broker.adapters.web.account.choices import Card, Line
+from broker.adapters.web.account.choices import Card, ConsentLine
 from broker.adapters.web.frame import Imprint, install
-from broker.adapters.web.pages.screens import Party
-from broker.core.consent import Event
+from broker.adapters.web.pages.screens import ResponsibleParty
+from broker.core.consent import ReceiptEvent
 from broker.core.entities import Text
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -27,23 +27,25 @@ IMPRINT = Imprint(
     dpo="dpo@library.example",
 )
 NAMES = ("Lånernummer", "CPR-nummer", "Fornavn", "Efternavn", "Mailadresse", "Tilknytning med institution")
-GIVEN = Line("0f" * 16, Event.GIVEN, NOW, NAMES, "consent", NOW + timedelta(days=365), "?login=0&receipt=0f")
+GIVEN = ConsentLine(
+    "0f" * 16, ReceiptEvent.GIVEN, NOW, NAMES, "consent", NOW + timedelta(days=365), "?login=0&receipt=0f"
+)
 ONCE = replace(GIVEN, until=None)
-TOLD = replace(GIVEN, event=Event.INFORMED, legal_basis="public_task", names=())
+TOLD = replace(GIVEN, event=ReceiptEvent.INFORMED, legal_basis="public_task", names=())
 LOANS = Card(
     name="my-loans",
     service="Mine lån",
-    receiver=Party("Det Kgl. Eksempelbibliotek", "databeskyttelse@eksempelbiblioteket.example"),
+    receiver=ResponsibleParty("Det Kgl. Eksempelbibliotek", "databeskyttelse@eksempelbiblioteket.example"),
     privacy_notice="https://library.example/privatliv",
     latest=GIVEN,
-    earlier=(ONCE, replace(ONCE, event=Event.REFUSED)),
+    earlier=(ONCE, replace(ONCE, event=ReceiptEvent.REFUSED)),
     more=12,
     offer="withdraw",
 )
 PRINT = replace(LOANS, name="myprint", service="MyPrint", latest=TOLD, earlier=(), more=0, offer="forget")
 RULE = replace(PRINT, name="self", service="Selvbetjening", latest=replace(TOLD, legal_basis="contract"), offer=None)
-ENDED = replace(LOANS, latest=replace(ONCE, event=Event.WITHDRAWN), offer=None)
-AGAIN = replace(PRINT, latest=replace(TOLD, event=Event.FORGOTTEN, until=None), offer=None)
+ENDED = replace(LOANS, latest=replace(ONCE, event=ReceiptEvent.WITHDRAWN), offer=None)
+AGAIN = replace(PRINT, latest=replace(TOLD, event=ReceiptEvent.FORGOTTEN, until=None), offer=None)
 RECORD = {
     "record_id": "0f" * 16, "policy_version": "d" * 64, "set_hash": f"k1.{'ab' * 32}", "user_ref": f"k1.{'cd' * 32}",
     "notice_version": f"k1.{'ef' * 32}", "language": "da", "optional_not_chosen": ["title"],

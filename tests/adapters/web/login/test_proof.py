@@ -7,7 +7,7 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.core.configured import Rules
+from broker.core.configured import ConfiguredEntities
 from broker.core.errors import RecipientRefused
 from broker.core.steps import ProveMailbox
 from tests.plugins.house import House, Person, found, mark
@@ -328,13 +328,13 @@ def test_an_address_of_somebody_else_is_a_case_and_the_page_stands(house: House)
 
 def test_without_a_proof_that_must_be_there_nobody_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that does not offer to go on without takes no such answer."""
-    step = Rules.lacking
+    step = ConfiguredEntities.lacking
 
-    def needed(self: Rules, *given: object) -> ProveMailbox | None:
+    def needed(self: ConfiguredEntities, *given: object) -> ProveMailbox | None:
         found = step(self, *given)  # type: ignore[arg-type]
         return replace(found, optional=False) if found else None
 
-    monkeypatch.setattr(Rules, "lacking", needed)
+    monkeypatch.setattr(ConfiguredEntities, "lacking", needed)
     person, page = arrived(house)
     assert "without" not in page.text
     assert do(person, page, "without").status_code == 422

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask, Request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.browser import Cookies
+from broker.adapters.web.pages.browser import BrowserCookies
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.transaction import AuthnRequest, Transaction
 
@@ -20,7 +20,7 @@ def brought(secure: bool, header: str) -> tuple[str, ...]:
     """Give the browsers that a Cookie header names."""
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
         request: Request = made.request
-        return Cookies(PSEUDONYMS, secure).browsers(request)
+        return BrowserCookies(PSEUDONYMS, secure).browsers(request)
 
 
 PLANTED = {
@@ -52,7 +52,7 @@ def test_a_flood_of_cookies_costs_little() -> None:
 def test_cookie_b_is_lax_http_only_and_for_the_session(secure: bool, prefix: str) -> None:
     """The cookie carries every attribute that keeps it where it belongs."""
     response = Response()
-    Cookies(PSEUDONYMS, secure).new_browser(response)
+    BrowserCookies(PSEUDONYMS, secure).new_browser(response)
     cookie = response.headers["Set-Cookie"]
     assert cookie.startswith(prefix)
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
@@ -65,14 +65,14 @@ def remembered(number: str = "4") -> str:
     """Give the Cookie header of a browser that has logged in with the PIN of borrower ``number``."""
     with Flask(__name__).test_request_context() as made:
         response = Response()
-        Cookies(PSEUDONYMS, secure=True).remember_borrower(made.request, response, number)
+        BrowserCookies(PSEUDONYMS, secure=True).remember_borrower(made.request, response, number)
     return response.headers["Set-Cookie"].partition(";")[0]
 
 
 def who(header: str, number: str = "4") -> tuple[bool, str | None]:
     """Say whether a browser with this Cookie header has a mark, and as whom borrower ``number`` knows it."""
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
-        cookies = Cookies(PSEUDONYMS, secure=True)
+        cookies = BrowserCookies(PSEUDONYMS, secure=True)
         return bool(cookies.marks(made.request)), cookies.known(made.request, number)
 
 
@@ -83,7 +83,7 @@ def test_what_a_sibling_domain_plants_takes_nothing_away() -> None:
     for kind, own in (("k", remembered("5")), ("a", login)):
         planted = "; ".join(f"{kind}-{number:016x}={VALUE}" for number in range(40))
         with Flask(__name__).test_request_context(headers={"Cookie": f"{own}; {planted}"}) as made:
-            cookies, response = Cookies(PSEUDONYMS, secure=True), Response()
+            cookies, response = BrowserCookies(PSEUDONYMS, secure=True), Response()
             cookies.remember_borrower(made.request, response, "4")
             cookies.authenticated(made.request, response, BEGUN, VALUE)
         assert not [each for each in response.headers.getlist("Set-Cookie") if each.startswith(own.partition("=")[0])]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from broker.adapters.web.pages.onward import onward
+from broker.adapters.web.pages.onward import sign_up_link
 from broker.core.errors import REQUEST_DENIED
 from broker.core.policy import Decision, Effect
 from broker.core.steps import Refuse
@@ -30,15 +30,17 @@ PAGES = "https://login.library.example/sign-up"
 def test_a_refusal_leads_to_the_page_that_helps(login: Transaction, reason: str, who: str | None, path: str) -> None:
     """With the service that the person came from; nowhere where the library has no sign-up pages of ours."""
     step = Refuse(reason, REQUEST_DENIED, Decision(Effect.DENY, (), who))
-    found = onward(step, login, PAGES)
+    found = sign_up_link(step, login, PAGES)
     assert (found.url if found else None) == (None if path is None else f"{PAGES}{path}?service=my-loans")
-    assert onward(step, login, None) is None
+    assert sign_up_link(step, login, None) is None
 
 
 def test_an_errand_leads_back_to_the_service_before_it(login: Transaction) -> None:
     """Not to the one by whose policy people sign up."""
     step = Refuse("no_affiliation", REQUEST_DENIED)
-    bare, back = (onward(step, replace(login, errand=Errand.SIGN_UP, back=each), PAGES) for each in (None, "myprint"))
+    bare, back = (
+        sign_up_link(step, replace(login, errand=Errand.SIGN_UP, back=each), PAGES) for each in (None, "myprint")
+    )
     assert bare
     assert back
     assert (bare.url, back.url) == (PAGES, f"{PAGES}?service=myprint")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.web.pages.screens import Screen, consent, masked, may_reveal, whole_number
+from broker.adapters.web.pages.screens import ConsentScreen, consent, masked, may_reveal, whole_number
 from broker.core.entities import Controller, Service, Text
 from broker.core.release import Item
 from broker.core.steps import Ask
@@ -29,7 +29,7 @@ ITEM = st.builds(
 Question = Callable[..., Ask]
 
 
-def show(asked: Ask, transaction: Transaction, language: str = "en") -> Screen:
+def show(asked: Ask, transaction: Transaction, language: str = "en") -> ConsentScreen:
     """Give what the page shows on the very moment of arrival."""
     return consent(asked, SERVICE, LABELS, language, transaction, transaction.begun)
 

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from broker.adapters.web.signup import wizard
-from broker.demo.loopback import served
+from broker.demo.loopback import serve_on_loopback
 from tests.plugins.ports import free_port
 from tests.plugins.signup_pages import PATHS, signup_site
 
@@ -21,7 +21,7 @@ ENDS = [node.name for node in wizard.NODES.values() if not node.question]
 def address() -> Iterator[str]:
     """Give the address of a server that shows the sign-up pages."""
     port = free_port()
-    with served(signup_site(f"http://127.0.0.1:{port}"), port) as url:
+    with serve_on_loopback(signup_site(f"http://127.0.0.1:{port}"), port) as url:
         yield url
 
 
