@@ -17,9 +17,9 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate import gate, signature, times
-from broker.adapters.saml.gate.names import ASSERTION, RESPONSE, SAML, SAMLP
-from broker.adapters.saml.keys import keys
+from broker.adapters.saml.gate import safe_parser, signature, xml_times
+from broker.adapters.saml.gate.xml_names import ASSERTION, RESPONSE, SAML, SAMLP
+from broker.adapters.saml.keys import key_ring
 from broker.core.errors import MessageRefused
 
 _LARGE: Final = 400_000
@@ -49,10 +49,10 @@ _OFFENDING: Final = (
 def response() -> tuple[bytes, tuple[signature.VerifyKey, ...]]:
     """Give a signed Response as octets, and the keys that verify it."""
     written = "".join(_ATTRIBUTE % (number, number, "a value of some length") for number in range(18))
-    root = etree.fromstring(_RESPONSE % {"now": times.write(datetime.now(UTC)), "attributes": written})
+    root = etree.fromstring(_RESPONSE % {"now": xml_times.write(datetime.now(UTC)), "attributes": written})
     with TemporaryDirectory() as folder:
         path = Path(folder) / "signing.pem"
-        keys.new_pair(path, "benchmark", datetime.now(UTC), 2048)
+        key_ring.new_pair(path, "benchmark", datetime.now(UTC), 2048)
         private, certificate = path.read_bytes(), path.with_suffix(".crt").read_bytes()
     key = signature.SigningKey.of(private, certificate)
     signature.sign(next(root.iter(ASSERTION)), key)
@@ -75,7 +75,7 @@ def milliseconds(work: Callable[[], object], rounds: int) -> float:
 def tried(raw: bytes) -> str:
     """Give why the gate refuses ``raw``, or ``read``."""
     try:
-        gate.parse(raw, RESPONSE)
+        safe_parser.parse(raw, RESPONSE)
     except MessageRefused as refused:
         return refused.cause
     return "read"
@@ -88,7 +88,7 @@ def filled(unit: bytes, length: int) -> bytes:
 
 def messages(genuine: bytes) -> dict[str, bytes]:
     """Give large messages by name: refused at the door, and of the most that is read at all."""
-    most = gate.Bounds().octets
+    most = safe_parser.Bounds().octets
     long_value = b"v" * (most - len(genuine) - 100)
     return {
         "400 kB": filled(b"<b/>", _LARGE),
@@ -96,8 +96,9 @@ def messages(genuine: bytes) -> dict[str, bytes]:
         "256 kB of text": filled(b"&#65;", most),
         "256 kB of attributes": b"<a " + b"".join(b'a%x="" ' % number for number in range(26_000)) + b"/>",
         "256 kB of declarations": b"<a b='" + b' xmlns="' * 999 + b" " * (most - 8_100) + b"'/>",
-        "elements that offend": _OFFENDING % (b"<samlp:x/>" * (gate.Bounds().nodes - 10)),
-        "values that offend": _OFFENDING % (b'<saml:Attribute Name=" " X="1"/>' * (gate.Bounds().attributes // 2 - 10)),
+        "elements that offend": _OFFENDING % (b"<samlp:x/>" * (safe_parser.Bounds().nodes - 10)),
+        "values that offend": _OFFENDING
+        % (b'<saml:Attribute Name=" " X="1"/>' * (safe_parser.Bounds().attributes // 2 - 10)),
         "a genuine one of 256 kB": genuine.replace(b"a value of some length", long_value, 1),
     }
 
@@ -110,8 +111,8 @@ def main() -> None:
     genuine, trusted = response()
     assert tried(genuine) == "read"
     plain = milliseconds(lambda: etree.fromstring(genuine), rounds)
-    gated = milliseconds(lambda: gate.parse(genuine, RESPONSE), rounds)
-    root = gate.parse(genuine, RESPONSE)
+    gated = milliseconds(lambda: safe_parser.parse(genuine, RESPONSE), rounds)
+    root = safe_parser.parse(genuine, RESPONSE)
     verified = milliseconds(lambda: signature.verify(root, trusted), rounds)
     print(f"a Response of {len(genuine)} octets: lxml {plain:.3f} ms, gate {gated:.3f} ms, {gated / plain:.1f} times;")
     print(f"the gate adds {gated - plain:.3f} ms; one signature verified {verified:.3f} ms")

@@ -23,12 +23,14 @@ from urllib.parse import urlencode, urlsplit
 from lxml import html
 
 from bench.satosa import SatosaRun, satosa_running
-from broker.adapters.saml.gate import bindings, signature
-from broker.demo import checking, hub, library
-from broker.demo.browsing import Browser
-from broker.demo.personas import persona
-from broker.demo.running import Running, running
-from broker.demo.setting import HUB, SERVICES, Ports, write
+from broker.adapters.saml.gate import http_bindings, signature
+from broker.demo.check import persona_check
+from broker.demo.check.http_browser import Browser
+from broker.demo.library import services
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import HUB, SERVICES, Ports, write
+from broker.demo.run.running_demo import Running, running
+from broker.demo.upstreams import wayf_hub
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -86,18 +88,20 @@ class Wire:
         return answer.status, answer.getheader("Location") or "", answer.read()
 
 
-def login(demo: Running, peer: library.BrokerAsIdp, key: signature.SigningKey) -> Callable[[Wire], None]:
+def login(demo: Running, peer: services.BrokerAsIdp, key: signature.SigningKey) -> Callable[[Wire], None]:
     """Give one login of our broker: AuthnRequest, hub, ACS, landing."""
     title, _, entity_id = SERVICES["my-loans"]
-    site = library.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
+    site = services.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
     person = persona("asta")
 
     def once(wire: Wire) -> None:
-        status, to_hub, _ = wire.send("GET", library.request_url(site, "my-loans", peer, force=False, passive=False))
-        asked = hub.read(urlsplit(to_hub).query)
-        xml = hub.response(HUB, asked, person, key, datetime.now(UTC))
+        status, to_hub, _ = wire.send("GET", services.request_url(site, "my-loans", peer, force=False, passive=False))
+        asked = wayf_hub.read(urlsplit(to_hub).query)
+        xml = wayf_hub.response(HUB, asked, person, key, datetime.now(UTC))
         cookies, wire.cookies = wire.cookies, {}
-        status, back, _ = wire.send("POST", asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+        status, back, _ = wire.send(
+            "POST", asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        )
         wire.cookies = cookies
         status, _, page = wire.send("GET", back)
         if status != 200 or b"SAMLResponse" not in page:
@@ -160,7 +164,7 @@ def ours(arguments: argparse.Namespace) -> Iterator[Running]:
         text = setting.config.read_text().replace("workers = 2", f"workers = {arguments.workers}")
         setting.config.write_text(re.sub(r"(?m)^methods = .*$", 'methods = ["wayf"]', text))
         with running(setting) as demo:
-            checking.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
+            persona_check.walk(Browser(), setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
             yield demo
 
 

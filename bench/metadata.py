@@ -19,10 +19,10 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate import signature, times
-from broker.adapters.saml.gate.names import DS, ENTITY, MD
+from broker.adapters.saml.gate import signature, xml_times
+from broker.adapters.saml.gate.xml_names import DS, ENTITY, MD
 from broker.adapters.saml.metadata import aggregates
-from broker.demo.identity import Identity
+from broker.demo.saml.key_pair import Identity
 
 _WANTED: Final = "https://idp7.example/saml"
 _ENTITY: Final = """<md:EntityDescriptor entityID="https://idp{n}.example/saml"><md:Extensions>\
@@ -49,7 +49,7 @@ def write(folder: Path, entities: int) -> None:
     body = "\n".join(line for line in publisher.certificate.splitlines() if "CERTIFICATE" not in line)
     keys = "".join(_KEY.format(use=use, body=body) for use in ("signing", "encryption"))
     listed = "".join(_ENTITY.format(n=n, keys=keys, words="many words " * 140) for n in range(entities))
-    until = times.write(now + timedelta(days=7))
+    until = xml_times.write(now + timedelta(days=7))
     xml = f"""<md:EntitiesDescriptor xmlns:md="{MD}" xmlns:ds="{DS}" xmlns:mdrpi="urn:oasis:names:tc:SAML:metadata:rpi"
  xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui" ID="_f1" validUntil="{until}">{listed}</md:EntitiesDescriptor>"""
     root = etree.fromstring(xml.encode())

@@ -13,12 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from broker.core.attributes import Attributes
 from broker.core.entities import Assurance, Controller, Service, Text
-from broker.core.evaluation import evaluate
-from broker.core.policy import Alternative, Condition, LoginFacts, Policy, PolicySet
-from broker.demo.personas import persona
-from broker.files.policies.live import load
+from broker.core.identity.attributes import Attributes
+from broker.core.policy.decision import evaluate
+from broker.core.policy.model import Alternative, Condition, LoginFacts, Policy, PolicySet
+from broker.demo.people.personas import persona
+from broker.files.policies.live_policies import load
 
 _SHIPPED: Final = Path(__file__).resolve().parent.parent / "policies"
 _REPEATS: Final = 7  # the quickest counts: the rest is what else the machine did

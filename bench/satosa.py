@@ -29,11 +29,12 @@ import xmlsec
 from lxml import etree, html
 
 from bench.satosa_files import ATTRIBUTES, written
-from broker.adapters.saml.gate import bindings, names, signature
-from broker.demo import hub, library
-from broker.demo.identity import Identity
-from broker.demo.personas import persona
-from broker.demo.setting import HUB, SERVICES, Ports, Setting, write
+from broker.adapters.saml.gate import http_bindings, signature, xml_names
+from broker.demo.library import services
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
+from broker.demo.saml.key_pair import Identity
+from broker.demo.upstreams import wayf_hub
 
 _READY_WITHIN: Final = 60.0
 _MOST_REDIRECTS: Final = 5
@@ -128,8 +129,8 @@ class _Login:
     origin: str
     setting: Setting
     own: Identity
-    site: library.Site = field(init=False)
-    peer: library.BrokerAsIdp = field(init=False)
+    site: services.Site = field(init=False)
+    peer: services.BrokerAsIdp = field(init=False)
     key: signature.SigningKey = field(init=False)
     proved: bool = False
 
@@ -137,19 +138,21 @@ class _Login:
         title, _, entity_id = SERVICES["my-loans"]
         acs = f"{self.setting.ports.origin('library')}/my-loans/acs"
         verifying = signature.VerifyKey.of(self.own.certificate.encode())
-        self.site = library.Site(title, entity_id, acs)
-        self.peer = library.BrokerAsIdp(f"{self.origin}/idp/proxy.xml", f"{self.origin}/hub/sso/redirect", (verifying,))
+        self.site = services.Site(title, entity_id, acs)
+        self.peer = services.BrokerAsIdp(
+            f"{self.origin}/idp/proxy.xml", f"{self.origin}/hub/sso/redirect", (verifying,)
+        )
         self.key = signature.SigningKey.of(self.setting.hub.key.encode(), self.setting.hub.certificate.encode())
 
     def __call__(self, wire: Wire) -> None:
         """Log asta in through ``wire``; SystemExit where it does not end with an assertion."""
-        asking = library.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
+        asking = services.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
         status, to_hub, page = wire.send("GET", asking)
         if status not in {302, 303}:
             raise SystemExit(f"SATOSA did not send the browser to the hub but answered {status}: {_text(page)}")
-        asked = hub.read(urlsplit(to_hub).query)
-        xml = hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
-        fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        asked = wayf_hub.read(urlsplit(to_hub).query)
+        xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
+        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
         status, further, page = wire.send("POST", asked.acs, fields)
         for _ in range(_MOST_REDIRECTS):
             if not further.startswith((self.origin, "/")):
@@ -161,14 +164,14 @@ class _Login:
         if status != 200 or not message:
             raise SystemExit(f"the login at SATOSA ended with {status} and without a SAMLResponse: {_text(page)}")
         if not self.proved:
-            self._prove(urlsplit(to_hub).query, bindings.decode_post(message))
+            self._prove(urlsplit(to_hub).query, http_bindings.decode_post(message))
             self.proved = True
 
     def _prove(self, asked: str, message: bytes) -> None:
         """Check, once, that it does the work it is measured for; without the gate, which refuses Triple-DES."""
-        signed = bindings.inflate_redirect(asked, "SAMLRequest").signed
+        signed = http_bindings.inflate_redirect(asked, "SAMLRequest").signed
         root = etree.fromstring(message)
-        sealed = root.find(f"{names.ENCRYPTED_ASSERTION}/{names.ENCRYPTED_DATA}")
+        sealed = root.find(f"{xml_names.ENCRYPTED_ASSERTION}/{xml_names.ENCRYPTED_DATA}")
         if signed is None or sealed is None:
             raise SystemExit("SATOSA did not sign its AuthnRequest, or did not encrypt the assertion")
         signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, self.peer.keys)
@@ -178,7 +181,7 @@ class _Login:
         opened = xmlsec.EncryptionContext(holder).decrypt(sealed)
         assertion = etree.fromstring(etree.tostring(opened, with_tail=False))
         signature.verify(assertion, self.peer.keys)
-        released = sorted(each.get("FriendlyName", "") for each in assertion.iter(f"{{{names.SAML}}}Attribute"))
+        released = sorted(each.get("FriendlyName", "") for each in assertion.iter(f"{{{xml_names.SAML}}}Attribute"))
         if released != sorted(ATTRIBUTES.values()):
             raise SystemExit(f"SATOSA released {released} and not {sorted(ATTRIBUTES.values())}")
 

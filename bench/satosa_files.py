@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from broker.demo.identity import Identity
+from broker.demo.saml.key_pair import Identity
 
 _BINDING: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-"
 _URI: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"

@@ -11,8 +11,8 @@ import click
 
 from broker.app import inspection
 from broker.app.inspection import configuration
-from broker.commands import audit, enrolments, keys, messages, metadata, policies
-from broker.commands.telling import CONFIGURATION, FINDINGS, as_json, printing_faults, show
+from broker.commands import audit, enrolments, keys, message_log, metadata, policy
+from broker.commands.output import CONFIGURATION, FINDINGS, as_json, printing_faults, show
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
@@ -42,9 +42,9 @@ def broker() -> None:
 @printing_faults
 def serve() -> None:
     """Serve the broker under gunicorn until SIGTERM; SIGHUP reads everything again, if it is sound."""
-    from broker.app import serving  # noqa: PLC0415 - no other command needs a web server
+    from broker.app import gunicorn_server  # noqa: PLC0415 - no other command needs a web server
 
-    serving.serve(configuration)
+    gunicorn_server.serve(configuration)
 
 
 @broker.command(short_help="Check everything that the broker is made of.")
@@ -110,7 +110,7 @@ def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> N
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
-    from broker.demo import showing  # noqa: PLC0415 - the simulated parties are no part of a broker in service
+    from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
 
     # What is set for a broker in service (its store, its library system) must not become the
     # demo's.
@@ -119,7 +119,7 @@ def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> N
     for each in _ENDS:
         signal.signal(each, partial(_ended, FINDINGS if checks else 0))
     raise SystemExit(
-        showing.run_demo_command(
+        command.run_demo_command(
             port_base, checks=checks, as_json=as_json, national_eid=national_eid
         )
     )
@@ -136,9 +136,9 @@ for _group in (
     audit.audit,
     keys.keys,
     metadata.metadata,
-    policies.policy,
+    policy.policy,
     enrolments.enrolments,
-    messages.messages,
+    message_log.messages,
 ):
     broker.add_command(_group)
 

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from broker.adapters.telling import log as audit
-from broker.adapters.web.signup import signup
+from broker.adapters.telling import application_log
+from broker.adapters.web.signup import sign_up_pages
 from broker.app import library_texts as wording
 from broker.app import metadata_report as parties
-from broker.app.parts import Parts, assemble, now, read_config
+from broker.app.assembly import Parts, assemble, now, read_config
 from broker.core.entities import Assurance, Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.policy import PolicySet
+from broker.core.policy.model import PolicySet
 from broker.core.ports import Key
 from broker.files import attribute_maps
-from broker.files.policies import live as policies
+from broker.files.policies import live_policies
 from broker.files.settings.config import Config
-from broker.files.settings.sources import CONFIG, PREFIX
-from broker.flows.login.traces import SupportTraces
+from broker.files.settings.toml_and_environment import CONFIG, PREFIX
+from broker.flows.login.support_traces import SupportTraces
 
 _ASKED_FOR: Final = timedelta(seconds=10)
 _PROBED_FOR: Final = timedelta(hours=1)
@@ -98,7 +98,8 @@ def findings(parts: Parts) -> list[str]:
             "sign_up.university and sign_up.national_eid are not both set: there are no sign-up pages"
         )
     found += [
-        f"content: {fault}" for fault in (signup.faults(parts.texts, setting) if setting else ())
+        f"content: {fault}"
+        for fault in (sign_up_pages.faults(parts.texts, setting) if setting else ())
     ]
     if not parts.config.accessibility_statement and parts.config.secure:
         found.append(
@@ -230,7 +231,7 @@ def configuration() -> Config:
 
 def opened() -> Parts:
     """Open every part of the broker that is configured; ``ConfigurationFaults`` as ``configuration``."""
-    audit.configure("stderr")
+    application_log.configure("stderr")
     return assemble(configuration())
 
 
@@ -257,24 +258,24 @@ def _mended(fault: Fault) -> Fault:
 def load_policies(folder: Path | None) -> PolicySet:
     """Load the policies of ``folder``, or those configured; ``ConfigurationFaults`` with everything wrong in them."""
     if folder is not None:
-        return policies.load(folder, now())
+        return live_policies.load(folder, now())
     if CONFIG not in os.environ and _HERE.is_dir():
-        return policies.load(_HERE, now())
+        return live_policies.load(_HERE, now())
     config = configuration()
     maps = attribute_maps.load(config.attribute_maps)
     services = {name: config.service(name) for name in config.services}
-    return policies.load(
+    return live_policies.load(
         config.policies,
         now(),
-        policies.NameableInPolicies(services, maps.attributes, services, maps.maps),
+        live_policies.NameableInPolicies(services, maps.attributes, services, maps.maps),
     )
 
 
 def run_examples(
     loaded: PolicySet, services: Mapping[str, Service] | None
-) -> list[policies.Result]:
+) -> list[live_policies.Result]:
     """Run every example of the policies."""
-    return list(policies.run_examples(loaded, services, now()))
+    return list(live_policies.run_examples(loaded, services, now()))
 
 
 def _store(parts: Parts, moment: datetime) -> Sequence[str]:

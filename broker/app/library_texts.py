@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
-from broker.adapters.saml.faces import descriptors, error_urls
-from broker.adapters.web import frame
+from broker.adapters.saml.faces import error_urls, own_metadata
+from broker.adapters.web import page_layout
 from broker.adapters.web.signup import wizard
-from broker.adapters.web.signup.signup import SignUp
+from broker.adapters.web.signup.sign_up_pages import SignUp
 from broker.core.entities import Service, Text
 from broker.files.settings.config import Config
 from broker.files.settings.tables import AddressPerLanguage
@@ -21,10 +21,10 @@ _PLACES = (
 )
 
 
-def own_descriptor_texts(settings: Config, entity_id: str) -> descriptors.Front:
+def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.Front:
     """Give what a descriptor of the face ``entity_id`` says of us."""
     contact = settings.contact
-    return descriptors.Front(
+    return own_metadata.Front(
         base_url=settings.base_url,
         entity_id=entity_id,
         display_name=settings.idp.display_name.text(),
@@ -49,10 +49,10 @@ def called(settings: Config) -> Text:
     return Text(en=own or "the library", da=own or "biblioteket")
 
 
-def imprint(settings: Config) -> frame.Imprint:
+def imprint(settings: Config) -> page_layout.Imprint:
     """Give who stands behind the pages."""
     contact, places, own = settings.contact, settings.places, sign_up_url(settings)
-    return frame.Imprint(
+    return page_layout.Imprint(
         name=name(settings),
         mail=contact.email,
         phone=contact.phone,

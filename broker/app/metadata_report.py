@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from broker.adapters.saml.metadata.following import FeedRefresh, FetchOutcome
-from broker.adapters.saml.metadata.roles import ServiceDescriptor, UpstreamDescriptor
-from broker.app.parts import Parts, now
+from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
+from broker.app.assembly import Parts, now
 from broker.core.entities import Institution, Upstream
 
 _NOWHERE: Final = "nowhere"

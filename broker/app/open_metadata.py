@@ -6,17 +6,17 @@ from functools import partial
 from pathlib import Path
 
 from broker.adapters.saml.gate.signature import VerifyKey
-from broker.adapters.saml.metadata import metadata
+from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.aggregates import Trust
-from broker.adapters.saml.metadata.feeds import Feed
-from broker.adapters.saml.metadata.following import FetchOutcome
-from broker.adapters.saml.metadata.live import LiveMetadata, WantedEntities, following
-from broker.adapters.telling import log as audit
+from broker.adapters.saml.metadata.feed_fetch import Feed
+from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, following
+from broker.adapters.telling import application_log
 from broker.adapters.telling.metrics import Metrics
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
 from broker.files.settings.config import Config
-from broker.files.settings.feeds import FeedTable
+from broker.files.settings.federation_tables import FeedTable
 
 
 def services(settings: Config) -> Mapping[str, Service]:
@@ -40,7 +40,7 @@ def opened(settings: Config, metrics: Metrics, now: datetime) -> LiveMetadata:
     )
     federated = [each.entity_id for each in parties.upstreams.values() if not each.local]
     ids = [each.entity_id for each in parties.services.values()]
-    local = metadata.load(settings.metadata, federated, ids, now, fed=bool(feeds))
+    local = metadata_folder.load(settings.metadata, federated, ids, now, fed=bool(feeds))
     state = settings.keys.parent / "state" / "metadata"
     followed = list(following(feeds, local, parties, state))
     live = LiveMetadata(local, parties, followed, partial(_told, metrics), now)
@@ -97,11 +97,11 @@ def _told(metrics: Metrics, outcome: FetchOutcome) -> None:
     """Count what became of a fetch, and tell it if it is news."""
     metrics.fetched(outcome.feed, outcome.result)
     if outcome.result in {"refused", "older"}:
-        audit.tell(
+        application_log.tell(
             "metadata_refused", feed=outcome.feed, entity=outcome.entity_id, reason=outcome.cause
         )
     elif outcome.result == "new" or outcome.mended:
-        audit.tell(
+        application_log.tell(
             "metadata_renewed",
             feed=outcome.feed,
             entity=outcome.entity_id,

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from broker.app import audit_report as trails
-from broker.app import inspection
-from broker.commands.telling import FINDINGS, as_json, printing_faults, show
+from broker.app import audit_queries, inspection
+from broker.commands.output import FINDINGS, as_json, printing_faults, show
 
 
 @click.group()
@@ -32,9 +31,9 @@ def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
     if (folder is None) != (key is None):
         raise click.UsageError("FOLDER goes with --key")
     report = (
-        trails.anchored_in_store(folder, key)
+        audit_queries.anchored_in_store(folder, key)
         if folder and key
-        else trails.verified(inspection.opened())
+        else audit_queries.verified(inspection.opened())
     )
     findings, notes = [str(each) for each in report.findings], [str(each) for each in report.notes]
     if as_json:
@@ -57,7 +56,7 @@ def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
 def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
     """Show events, oldest first, as long as their person is not forgotten."""
     _one_of(reference, borrower)
-    rows = trails.events(inspection.opened(), reference=reference, borrower=borrower)
+    rows = audit_queries.events(inspection.opened(), reference=reference, borrower=borrower)
     show(rows, as_json=as_json)
 
 
@@ -71,7 +70,7 @@ def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -
 def erase(reference: str | None, borrower: str | None) -> None:
     """Delete the keys that say which events are this person's; the lines stay, and the chain stays whole."""
     _one_of(reference, borrower)
-    count = trails.erased(inspection.opened(), reference=reference, borrower=borrower)
+    count = audit_queries.erased(inspection.opened(), reference=reference, borrower=borrower)
     if not count:
         raise click.ClickException("nothing to forget: no key of this person's is kept")
     click.echo(f"{count} keys deleted; running workers forget theirs within 5 min")
@@ -82,7 +81,7 @@ def erase(reference: str | None, borrower: str | None) -> None:
 @printing_faults
 def delete(month: str) -> None:
     """Delete MONTH (2026-11), which must be the oldest; a line says so first, so that the chain stays whole."""
-    trails.journal(inspection.opened()).delete(month, datetime.now(UTC))
+    audit_queries.journal(inspection.opened()).delete(month, datetime.now(UTC))
     click.echo(f"{month} deleted")
 
 
@@ -90,7 +89,7 @@ def delete(month: str) -> None:
 @printing_faults
 def accept() -> None:
     """Write on the trail that somebody has seen what ``verify`` finds now, which is a note from then on."""
-    click.echo(f"{trails.accepted(inspection.opened())} findings accepted")
+    click.echo(f"{audit_queries.accepted(inspection.opened())} findings accepted")
 
 
 def _one_of(reference: str | None, borrower: str | None) -> None:

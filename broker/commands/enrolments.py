@@ -3,7 +3,7 @@
 import click
 
 from broker.app import inspection
-from broker.commands.telling import as_json, printing_faults, show
+from broker.commands.output import as_json, printing_faults, show
 
 
 @click.group()

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from broker.adapters.saml.keys import key_listing, rotation, waits
-from broker.adapters.saml.keys import keys as saml_keys
+from broker.adapters.saml.keys import key_ring, rotation, rotation_times
 from broker.app.inspection import configuration
-from broker.commands.telling import FINDINGS, as_json, folder, printing_faults, show
+from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show
 
 
 @click.group()
@@ -26,12 +25,12 @@ def keys() -> None:
 def generate(folder: Path, *, audit: bool) -> None:
     """Make every key the broker needs in FOLDER, which must be new or empty (RSA-3072)."""
     if audit:
-        saml_keys.add_audit(folder)
+        key_ring.add_audit(folder)
         click.echo(
             f"audit.key is in {folder}; keep a copy: without it nobody can check the audit trail"
         )
         return
-    saml_keys.generate(folder, datetime.now(UTC))
+    key_ring.generate(folder, datetime.now(UTC))
     click.echo(
         f"keys are in {folder}; keep a copy of index.key and person.key: nothing replaces them"
     )
@@ -44,7 +43,7 @@ def generate(folder: Path, *, audit: bool) -> None:
 def list_keys(folder: Path | None, *, as_json: bool) -> None:
     """List the keys of FOLDER (else those configured): use, slot, bits, end of the certificate, fingerprint."""
     show(
-        [asdict(each) for each in key_listing.listing(folder or configuration().keys)],
+        [asdict(each) for each in key_ring.listing(folder or configuration().keys)],
         as_json=as_json,
     )
 
@@ -73,9 +72,9 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     """
     place = folder or configuration().keys
     now = datetime.now(UTC)
-    waits.believable(place, now)
+    rotation_times.believable(place, now)
     turns = rotation.rotate(
-        place, now, tracks or rotation.TRACKS, early=early, running=waits.boot(now)
+        place, now, tracks or rotation.TRACKS, early=early, running=rotation_times.boot(now)
     )
     show([asdict(each) for each in turns], as_json=as_json)
     if not any(each.did for each in turns):

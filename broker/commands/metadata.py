@@ -7,7 +7,7 @@ import click
 
 from broker.app import inspection
 from broker.app import metadata_report as parties
-from broker.commands.telling import FINDINGS, as_json, printing_faults, show
+from broker.commands.output import FINDINGS, as_json, printing_faults, show
 
 
 @click.group()

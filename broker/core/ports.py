@@ -1,22 +1,28 @@
-"""What the broker asks of the world outside: store, library system, mail and the two SAML faces, as protocols."""
+"""What the broker asks of the world outside: store, library system, mail and the two SAML faces, as protocols.
+
+What single logout asks of the SAML room: messages read and written, toward services and upstreams alike.
+
+One message between an upstream and us, as the message log keeps it for as long as the law asks.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
-from broker.core.borrower import Borrower, Change, Wish
-from broker.core.errors import Status
-from broker.core.events import AuditEvent
-from broker.core.release import Disclosure
-from broker.core.sessions import NameID
-from broker.core.transaction import (
+from broker.core.audit_events import AuditEvent
+from broker.core.borrowers.borrower import Borrower, Change, Wish
+from broker.core.consent.disclosure import Disclosure
+from broker.core.errors import MessageRefused, Status
+from broker.core.login.transaction import (
     Authentication,
     AuthnRequest,
     Issued,
     Outstanding,
     UpstreamRefusal,
 )
+from broker.core.logout.sessions import NameID
+from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
 
 class Key(NamedTuple):
@@ -254,4 +260,69 @@ class UpstreamFace(Protocol):
         self, upstream: str, code: str, reference: str, names: str, now: datetime
     ) -> str | None:
         """Give the page where an upstream helps its own, filled in; None where it names none."""
+        ...
+
+
+class LogoutRefused(MessageRefused):
+    """A logout message that is not believed: whoever brought it may still be logged in."""
+
+    reason = "logout_refused"
+
+
+class LogoutFace(Protocol):
+    """Our single logout service, on both sides; ``upstream`` names the side's address, None for the services'."""
+
+    def read_redirect(
+        self, upstream: str | None, query: str, now: datetime
+    ) -> LogoutRequest | LogoutResponse:
+        """Verify a message that came by HTTP-Redirect, from the raw query string; MessageRefused names the check."""
+        ...
+
+    def read_post(
+        self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
+    ) -> LogoutRequest | LogoutResponse:
+        """Verify a message that came by HTTP-POST, from the form's pairs; MessageRefused names the check."""
+        ...
+
+    def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
+        """Give the URL or the form that takes our signed LogoutRequest to a participant."""
+        ...
+
+    def respond(
+        self, request: LogoutRequest, response_id: str, status: Status, now: datetime
+    ) -> str | PostForm | None:
+        """Give the URL or the form that takes our signed LogoutResponse to who asked; None where it has no place."""
+        ...
+
+    def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
+        """Say whether a peer can be asked, and its answer be believed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LoggedMessage:
+    """A message exactly as it went or came, and who brought it.
+
+    ``wire`` is the query of a Redirect, signature and all, or the message in a form; ``assertion``
+    what was encrypted in it, which its signature is over. ``outcome`` is "sent", "accepted",
+    "refused by the upstream" or the check that refused it; ``request`` the request's id and
+    ``reference`` the login's on pages and in other logs.
+    """
+
+    kind: str  # AuthnRequest | Response | LogoutRequest | LogoutResponse
+    upstream: str
+    wire: str
+    outcome: str
+    request: str
+    reference: str = ""
+    address: str = ""
+    subject: str = ""
+    assertion: str = ""
+
+
+class MessageLogPort(Protocol):
+    """Where messages are kept, sealed to somebody who is not here."""
+
+    def write(self, message: LoggedMessage, now: datetime) -> None:
+        """Keep a message; MessageLogUnavailable where it cannot be kept and may not go unkept."""
         ...

@@ -1,18 +1,22 @@
-"""Reads attribute_maps/: one map a wire vocabulary, and what people are shown each attribute called."""
+"""Reads attribute_maps/: one map a wire vocabulary, and what people are shown each attribute called.
+
+Whether the attribute map of each upstream reads what its profile demands, and its profile looks at what it reads.
+"""
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from broker.core.attributes import OURS, AttributeMap, MapRow
-from broker.core.entities import Text
+from broker.core.entities import Text, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.shapes import Flag, Shape, line, validated
+from broker.core.identity.attributes import OURS, AttributeMap, MapRow
+from broker.core.login.authn_context import LOA
+from broker.files.checked_yaml import Flag, Shape, line, validated
 from broker.files.strict_yaml import YamlNode, read
 
 LABELS: Final = "labels.yaml"
@@ -155,3 +159,30 @@ def _node(path: Path, where: str) -> YamlNode:
     except OSError as error:
         raise ConfigurationFaults([Fault(where, f"cannot be read: {error.strerror}")]) from None
     return read(octets, where)
+
+
+# Without one of them everybody is refused: always, or once it comes and cannot be read
+# (core/identity/national_eid.py).
+_DEMANDED: Final = frozenset({"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"})
+
+
+def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
+    """Find upstreams whose attributes nobody could read, or of which the national eID's level would be lost."""
+    for each in upstreams:
+        if each.local:
+            continue
+        where, named = f"upstreams.{each.name}.attribute_map", f"{each.attribute_map}.yaml"
+        read = maps.maps.get(each.attribute_map)
+        if read is None or read.outgoing:
+            what = f"attribute_maps holds no {named} of an upstream"
+            yield Fault(where, what, f"those are {', '.join(sorted(maps.incoming))}")
+        elif each.profile == "oiosaml3":
+            lost = sorted(_DEMANDED - {row.name for row in read.rows})
+            if lost:
+                what = f"{named} has no row for {', '.join(lost)}: everybody would be refused"
+                yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
+        elif read.reads(LOA):
+            # What such a map reads is looked at by that profile only: level, version, and no
+            # identity of a company.
+            what = f"{named} reads NSIS levels, which profile {each.profile} would hold nobody to"
+            yield Fault(where, what, 'set profile = "oiosaml3", or name another map')

@@ -17,8 +17,8 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from broker.core.cpr import looks_like_cpr
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.identity.cpr import looks_like_cpr
 
 LARGEST: Final = 256 * 1024
 _DEEPEST: Final = 16

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
+from broker.core.login.transaction import Transaction
 from broker.core.ports import Kept, Key, Store
-from broker.core.records import dump, load
-from broker.core.transaction import Transaction
+from broker.core.serialization import dump, load
 
 # Beyond this a compare-and-set that keeps losing is a fault, not a race.
 _TRIES: Final = 8

@@ -14,13 +14,13 @@ from werkzeug.serving import make_server
 
 from broker.app import inspection
 from broker.app import library_texts as wording
+from broker.app.assembly import Parts, assemble, now
 from broker.app.inspection import Health
-from broker.app.parts import Parts, assemble, now
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.demo.setting import Setting
+from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
-from broker.flows.login.traces import SupportTraces
+from broker.flows.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
 
 

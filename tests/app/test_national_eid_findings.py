@@ -8,9 +8,9 @@ import pytest
 
 from broker.adapters.telling.message_log import make_pair
 from broker.app import inspection
-from broker.app.parts import assemble
+from broker.app.assembly import assemble
 from broker.core.errors import ConfigurationFaults
-from broker.demo.setting import EID, Setting
+from broker.demo.run.demo_folder import EID, Setting
 from broker.files.settings.config import load
 from tests.plugins.eid_house import DIRECT
 

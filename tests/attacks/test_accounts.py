@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings
-from broker.core.borrower_rules import BorrowerRule
+from broker.adapters.saml.gate import http_bindings
 from broker.core.errors import LibraryUnavailable
-from broker.demo import hub
-from broker.demo.personas import persona
-from broker.demo.setting import HUB
+from broker.core.policy.model import BorrowerRule
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import HUB
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, Person, mark
 from tests.plugins.requirements.visits import by_pin
 
@@ -28,15 +28,15 @@ Arrive = Callable[..., tuple[Person, TestResponse]]
 def arrive(house: House, monkeypatch: pytest.MonkeyPatch) -> Arrive:
     """Give how Asta comes to a service by the hub, some of her attributes replaced (an empty one is not sent)."""
     # The services' requests come at the time it is for the broker.
-    monkeypatch.setattr("broker.demo.library.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
+    monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
 
     def come(service: str, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:
         attributes = {name: values for name, values in {**persona("asta").attributes, **asserted}.items() if values}
         person = house.person()
-        asked = hub.read(urlsplit(person.choose(person.ask(service))).query)
+        asked = wayf_hub.read(urlsplit(person.choose(person.ask(service))).query)
         who = replace(persona("asta"), attributes=attributes)
-        xml = hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
-        fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        xml = wayf_hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
+        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
         return person, person.get(person.deliver(asked.acs, fields).location)
 
     return come

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import bindings
-from broker.adapters.saml.gate.names import SAMLP
+from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.gate.xml_names import SAMLP
 from broker.core.errors import MessageRefused
-from broker.demo import hub
-from broker.demo.setting import HUB
+from broker.demo.run.demo_folder import HUB
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, form, mark
 from tests.plugins.saml_parties import NOW, Parties, edit, stamp
 
@@ -104,8 +104,8 @@ def test_a_late_or_second_answer_is_a_page(house: House, capsys: pytest.CaptureF
 
 def _odd(house: House, asked_url: str, *codes: str) -> tuple[str, dict[str, str]]:
     """Let the hub refuse with these codes, the first on top, without a signature, as samlp does."""
-    asked = hub.read(asked_url.partition("?")[2])
-    root = etree.fromstring(hub.response(HUB, asked, None, house.hub_key(), house.clock.now()))
+    asked = wayf_hub.read(asked_url.partition("?")[2])
+    root = etree.fromstring(wayf_hub.response(HUB, asked, None, house.hub_key(), house.clock.now()))
     for each in list(root):
         if "Signature" in str(each.tag):
             root.remove(each)
@@ -114,7 +114,7 @@ def _odd(house: House, asked_url: str, *codes: str) -> tuple[str, dict[str, str]
         status.remove(each)
     for code in codes:
         status = etree.SubElement(status, f"{{{SAMLP}}}StatusCode", Value=code)
-    return asked.acs, bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+    return asked.acs, http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_an_odd_status_is_normalised(old_house: House, codes: tuple[str, ...], s
     assert arrived.status_code == 303
     page = person.get(arrived.location)
     assert mark(page)[0] == "refuse"
-    answer = etree.fromstring(bindings.decode_post(form(page)[1]["SAMLResponse"]))
+    answer = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     told = [str(each.get("Value")) for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
     assert told[0] in {STATUS + "Responder", STATUS + "Requester"}
     assert told[1:] == [STATUS + second]
@@ -143,6 +143,6 @@ def test_an_odd_status_is_normalised(old_house: House, codes: tuple[str, ...], s
 def test_no_passive_comes_as_the_portal_expects(old_house: House) -> None:
     """A service that asks passively where we must ask the person gets NoPassive on the second level."""
     page = old_house.person().ask(passive=True)
-    answer = etree.fromstring(bindings.decode_post(form(page)[1]["SAMLResponse"]))
+    answer = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     told = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
     assert told == [STATUS + "Responder", STATUS + "NoPassive"]

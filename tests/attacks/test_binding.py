@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.personas import persona
+from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, form, mark
 
 

@@ -6,7 +6,7 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from broker.adapters.web.callers import ClientAddresses
+from broker.adapters.web.client_address import ClientAddresses
 from tests.plugins.house import House
 
 HALL, HOME = "10.1.2.3", "192.0.2.1"

@@ -16,10 +16,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 
-from broker.adapters.saml.faces import answers, authn_requests, identity_provider, service_provider
-from broker.adapters.saml.faces.profiles import ProfileTraits
-from broker.adapters.saml.gate import bindings, checks, encryption, gate, shape, signature
-from broker.adapters.saml.gate.names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
+from broker.adapters.saml.faces import authn_requests, identity_provider, received_response, service_provider
+from broker.adapters.saml.faces.upstream_profiles import ProfileTraits
+from broker.adapters.saml.gate import (
+    encryption,
+    http_bindings,
+    message_checks,
+    safe_parser,
+    signature,
+    signature_profile,
+)
+from broker.adapters.saml.gate.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
 from tests.plugins.hostile_messages import carrying, sealed, sealed_evil, signed_as
 from tests.plugins.saml_messages import Forge, octets
@@ -55,8 +62,8 @@ def _more(where: object, name: str, *values: str) -> Off:
 
 def _bound(**bounds: int) -> Off:
     def off(patch: pytest.MonkeyPatch) -> None:
-        wider = gate.Bounds(**bounds)
-        patch.setattr(gate, "parse", lambda raw, root, _=None: gate._parse(raw, root, wider))
+        wider = safe_parser.Bounds(**bounds)
+        patch.setattr(safe_parser, "parse", lambda raw, root, _=None: safe_parser._parse(raw, root, wider))
 
     return off
 
@@ -114,7 +121,7 @@ def _query(change: Callable[[str], str]) -> Callable[[Scene], object]:
 def _inflated(change: Callable[[str], str]) -> Callable[[Scene], object]:
     def attack(scene: Scene) -> object:
         query = scene.parties.query(scene.parties.authn_request(), key=None)
-        return bindings.inflate_redirect(change(query), "SAMLRequest")
+        return http_bindings.inflate_redirect(change(query), "SAMLRequest")
 
     return attack
 
@@ -123,7 +130,7 @@ def _bomb(scene: Scene) -> object:
     squeezed = zlib.compressobj(wbits=-15)
     packed = squeezed.compress(etree.tostring(scene.parties.authn_request(service=LOANS)) + b" " * 40_000)
     query = "SAMLRequest=" + quote(base64.b64encode(packed + squeezed.flush()), safe="")
-    return bindings.inflate_redirect(query, "SAMLRequest", identity_provider.BOUNDS.octets)
+    return http_bindings.inflate_redirect(query, "SAMLRequest", identity_provider.BOUNDS.octets)
 
 
 def _inflate(octets_: bytes, _longest: int) -> bytes:
@@ -164,7 +171,7 @@ def _received(make: Callable[[Forge], bytes], **how: bool) -> Callable[[Scene], 
 
 
 def _parsed(make: Callable[[Forge], bytes]) -> Callable[[Scene], object]:
-    return lambda scene: gate.parse(make(scene.forge), RESPONSE)
+    return lambda scene: safe_parser.parse(make(scene.forge), RESPONSE)
 
 
 def _whole(scene: Scene) -> object:
@@ -192,13 +199,14 @@ DEFENCES: Final[dict[str, Defence]] = {
         7, _set(signature, "SMALLEST_EC", 224), _by(ec.generate_private_key(ec.SECP224R1()))
     ),
     "the list of signature methods": Defence(
-        7, _more(shape, "SIGNATURE_METHODS", DS + "rsa-sha1"), _received(signed_as(method=DS + "rsa-sha1"))
+        7, _more(signature_profile, "SIGNATURE_METHODS", DS + "rsa-sha1"), _received(signed_as(method=DS + "rsa-sha1"))
     ),
     "the list of digests": Defence(
-        7, _more(shape, "DIGEST_METHODS", DS + "sha1"), _received(signed_as(digest=DS + "sha1"))
+        7, _more(signature_profile, "DIGEST_METHODS", DS + "sha1"), _received(signed_as(digest=DS + "sha1"))
     ),
     "the list of prefixes is short": Defence(
-        13, _set(shape, "_MOST_PREFIXES", 100), _received(signed_as(transforms=(shape.ENVELOPED, PREFIXES)))
+        13, _set(signature_profile, "_MOST_PREFIXES", 100),
+        _received(signed_as(transforms=(signature_profile.ENVELOPED, PREFIXES))),
     ),
     "the list of ciphers": Defence(
         23, _more(encryption, "_GCM", XENC + "aes256-cbc"), _received(sealed(content=XENC + "aes256-cbc"))
@@ -222,14 +230,15 @@ DEFENCES: Final[dict[str, Defence]] = {
         _parsed(carrying("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{n}='urn:e'" for n in range(100)) + "/>")),
     ),
     "the root is the endpoint's": Defence(
-        4, lambda patch: patch.setitem(checks.TREE, "root", lambda _: False),
+        4, lambda patch: patch.setitem(message_checks.TREE, "root", lambda _: False),
         _parsed(lambda forge: octets(forge.signed().find(ASSERTION))),
     ),
     "clocks differ by three minutes at most": Defence(
-        19, _set(answers.ReceivedResponse, "skew", timedelta(hours=1)), _ended
+        19, _set(received_response.ReceivedResponse, "skew", timedelta(hours=1)), _ended
     ),
     "an answer is fresh": Defence(
-        15, _set(answers, "traits_of", lambda _: ProfileTraits(fresh=timedelta(days=1), hub=True)), _late(minutes=9)
+        15, _set(received_response, "traits_of", lambda _: ProfileTraits(fresh=timedelta(days=1), hub=True)),
+        _late(minutes=9),
     ),
     "a request is fresh": Defence(
         26, _set(authn_requests, "FRESH", timedelta(days=1)),
@@ -243,17 +252,17 @@ DEFENCES: Final[dict[str, Defence]] = {
     "short lists": Defence(13, _set(authn_requests, "_MOST_LISTED", 99), _asked(_listed(60))),
     "short names": Defence(13, _set(authn_requests, "_LONGEST_NAME", 999), _asked(_listed(1, 300))),
     "a parameter stands once": Defence(
-        14, _set(bindings, "_parameters", _lenient), _inflated(lambda query: f"{query}&RelayState=other")
+        14, _set(http_bindings, "_parameters", _lenient), _inflated(lambda query: f"{query}&RelayState=other")
     ),
     "a query is signed as a whole": Defence(
         24, _set(signature, "verify_bytes", _nothing), _query(lambda query: query.replace("state%2F1", "other"))
     ),
-    "inflating has a bound": Defence(13, _set(bindings, "_inflated", _inflate), _bomb),
+    "inflating has a bound": Defence(13, _set(http_bindings, "_inflated", _inflate), _bomb),
     "base64 is strict": Defence(
-        14, _set(bindings, "_base64", base64.b64decode), lambda _scene: bindings.decode_post("PGE!+PC9hPg==")
+        14, _set(http_bindings, "_base64", base64.b64decode), lambda _scene: http_bindings.decode_post("PGE!+PC9hPg==")
     ),
     "no line break in a RelayState": Defence(
-        27, _set(bindings, "relay_state_of", str), _inflated(lambda query: query.replace("state%2F1", "a%0Db"))
+        27, _set(http_bindings, "relay_state_of", str), _inflated(lambda query: query.replace("state%2F1", "a%0Db"))
     ),
     "an answer goes to a registered ACS": Defence(
         25, _set(identity_provider.IdentityProviderFace, "_service", _any_acs), _acs_gone

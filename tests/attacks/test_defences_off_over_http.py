@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.pages import forms
-from broker.adapters.web.pages.browser import BrowserCookies
-from broker.adapters.web.pages.forms import FormTokens
-from broker.core.transaction import Transaction
+from broker.adapters.web.pages import form_tokens
+from broker.adapters.web.pages.cookies import BrowserCookies
+from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.core.login.transaction import Transaction
 from broker.flows.login import arrivals
 from broker.flows.login.arrivals import Arrivals
-from broker.flows.login.flow import LoginFlow
+from broker.flows.login.login import LoginFlow
 from tests.plugins.house import House, Person, found, mark
 
 
@@ -110,7 +110,7 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
         30, _wrapped(FormTokens, "hold", lambda _: lambda *_: found), _forged_token, 200
     ),
     "a form is from our own page": (
-        30, lambda patch: patch.setattr(forms, "same_origin", lambda *_: True), _from_elsewhere, 200
+        30, lambda patch: patch.setattr(form_tokens, "same_origin", lambda *_: True), _from_elsewhere, 200
     ),
     "b alone opens nothing": (
         30, _wrapped(BrowserCookies, "brings_authentication", lambda _: lambda *_: True), _b_alone, 200

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import bindings
+from broker.adapters.saml.gate import http_bindings
 from broker.core.errors import NO_SUPPORTED_IDP, RequestRefused
 from tests.plugins.house import House, form, found, mark
 from tests.plugins.saml_parties import AU, AU_ALIAS, HUB, IDP, KU, NOW, Parties
@@ -78,7 +78,7 @@ def test_a_stranger_in_a_list_is_not_asked(parties: Parties, listed: tuple[str, 
     """Beside an institution of ours he does not reach the hub's list (saml_profiles.md row 37)."""
     url = parties.face.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW)
     assert url.startswith(f"{HUB}/sso?")
-    asked = etree.fromstring(bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)
+    asked = etree.fromstring(http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)
     assert [each.get("ProviderID") for each in asked.iter("{*}IDPEntry")] == [AU]
 
 
@@ -88,5 +88,5 @@ def test_without_a_list_every_institution_is_asked(parties: Parties) -> None:
     url = parties.face.ask("wayf", "_q1", parties.request, NOW)
     packed = parse_qs(urlsplit(url).query)["SAMLRequest"]
     assert len(packed) == 1
-    asked = etree.fromstring(bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)
+    asked = etree.fromstring(http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)
     assert [each.get("ProviderID") for each in asked.iter("{*}IDPEntry")] == [AU, KU]

@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import bindings
-from broker.adapters.saml.gate.names import ASSERTION
+from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.gate.xml_names import ASSERTION
 from tests.plugins.house import form
 from tests.plugins.saml_parties import BASE, LOANS, edit
 from tests.plugins.stage import Stage
@@ -74,7 +74,7 @@ def test_a_relay_state_that_no_header_could_carry_is_refused(
 ) -> None:
     """Line breaks divide answers and logs in two; nothing of it is written anywhere."""
     xml = etree.tostring(stage.guests.authn_request())
-    sent = {**bindings.post_fields(xml, "SAMLRequest", None), "RelayState": state}
+    sent = {**http_bindings.post_fields(xml, "SAMLRequest", None), "RelayState": state}
     page = stage.client.post("/saml/idp/sso", data=sent, base_url=BASE)
     (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines()]
     assert (page.status_code, line["cause"]) == (400, "gate.relay_state")

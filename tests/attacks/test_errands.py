@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import pytest
 from saml2 import saml
 
-from broker.core.transaction import Errand
-from broker.demo import hub
-from broker.demo.person import Persona
+from broker.core.login.transaction import Errand
+from broker.demo.people.persona import Persona
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, Person, form, found, mark
 
 SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
@@ -18,22 +18,22 @@ SHARED = {"BROKER_SHARED_NETWORKS": '["127.0.0.0/8"]'}
 
 def asked_forced(location: str) -> bool:
     """Say whether the AuthnRequest in an address asks for a fresh login."""
-    from broker.adapters.saml.gate import bindings
+    from broker.adapters.saml.gate import http_bindings
 
-    return b'ForceAuthn="true"' in bindings.inflate_redirect(urlsplit(location).query, "SAMLRequest").xml
+    return b'ForceAuthn="true"' in http_bindings.inflate_redirect(urlsplit(location).query, "SAMLRequest").xml
 
 
 @pytest.fixture
 def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the hub say that whoever logs in did so an hour ago, as a hub does that ignores ForceAuthn."""
-    plain = hub.assertion
+    plain = wayf_hub.assertion
 
-    def old(name: str, asked: hub.Asked, person: Persona, now: datetime) -> saml.Assertion:
+    def old(name: str, asked: wayf_hub.Asked, person: Persona, now: datetime) -> saml.Assertion:
         made = plain(name, asked, person, now)
         made.authn_statement[0].authn_instant = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return made
 
-    monkeypatch.setattr(hub, "assertion", old)
+    monkeypatch.setattr(wayf_hub, "assertion", old)
 
 
 @pytest.mark.usefixtures("an_hour_old")

@@ -20,9 +20,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from broker.adapters.saml.gate import bindings, signature
+from broker.adapters.saml.gate import http_bindings, signature
 from broker.core.errors import BrokerError, MessageRefused, RequestRefused
-from broker.core.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
+from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding, UpstreamRefusal
 from tests.plugins.mutations import Step, mutated
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
 from tests.plugins.stage import Stage
@@ -217,7 +217,7 @@ def test_no_changed_message_breaks_an_endpoint(stage: Stage, steps: list[Step], 
         else:
             root = stage.guests.authn_request()
             signature.sign(root, stage.guests.service.key)
-            changed = bindings.post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
+            changed = http_bindings.post_fields(mutated(etree.tostring(root), steps), "SAMLRequest", None)
             response = stage.client.post("/saml/idp/sso", data=changed, base_url=BASE)
     assert response.status_code in {200, 303, 400, 403, 410, 413}
     if response.status_code == 303:

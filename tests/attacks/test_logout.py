@@ -6,9 +6,9 @@ import pytest
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings, gate, signature
-from broker.adapters.saml.gate.names import RESPONSE
-from broker.demo import leaving
+from broker.adapters.saml.gate import http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import RESPONSE
+from broker.demo.saml import logout_messages
 from broker.flows.logout.sessions import Sessions
 from tests.plugins.house import House, form, mark
 from tests.plugins.leaving import PARTIAL, Leaver, rows, to
@@ -122,10 +122,10 @@ def test_an_answer_from_before_the_logout_lets_nobody_in(house: House, by: str) 
     session = asta.log_in(service="e-resources")
     asked = asta.person.ask()
     acs, fields = house.answer(asked.location if asked.status_code == 302 else asta.person.choose(asked), "asta")
-    root = gate.parse(bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
+    root = safe_parser.parse(http_bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
     arrived = asta.person.deliver(acs, fields)
     if by == "hub":
-        asta.follow(asta.get(asta.hub_request(leaving.session_cookie(next(root.iter("{*}Assertion"))))))
+        asta.follow(asta.get(asta.hub_request(logout_messages.session_cookie(next(root.iter("{*}Assertion"))))))
     else:
         asta.ask("e-resources", session)
     assert mark(asta.person.get(arrived.location)) == ("error", "transaction_gone")
@@ -197,10 +197,12 @@ def test_only_the_one_that_was_asked_answers(house: House) -> None:
         own.partition("&SigAlg=")[0],
         asta.answering(asked, key=house.hub_key()),
         asta.answering(asked, issuer=other),
-        bindings.redirect_url(
+        http_bindings.redirect_url(
             house.peer.slo,
             "SAMLResponse",
-            leaving.response(house.site("e-resources").entity_id, house.peer.slo, asta.read(asked).id[:-1] + "x"),
+            logout_messages.response(
+                house.site("e-resources").entity_id, house.peer.slo, asta.read(asked).id[:-1] + "x"
+            ),
             None,
             asta.key,
         ),
@@ -208,8 +210,8 @@ def test_only_the_one_that_was_asked_answers(house: House) -> None:
     for each in forged:
         assert mark(asta.get(each)) == ("error", "logout_refused")
         assert rows(asta.get(page.request.path))["Elektroniske ressourcer"] == "asked"
-    gone = leaving.response(house.site("e-resources").entity_id, house.peer.slo, "_" + "0" * 64)
-    url = bindings.redirect_url(house.peer.slo, "SAMLResponse", gone, None, asta.key)
+    gone = logout_messages.response(house.site("e-resources").entity_id, house.peer.slo, "_" + "0" * 64)
+    url = http_bindings.redirect_url(house.peer.slo, "SAMLResponse", gone, None, asta.key)
     assert mark(asta.get(url)) == ("error", "logout_gone")
     assert asta.read(asta.follow(asta.get(own))).status == "Success"
     assert asta.get(own).status_code == 400  # it was answered
@@ -221,8 +223,8 @@ def test_a_replay_leads_to_the_service_and_nowhere_else(house: House) -> None:
     """The same signed request again, in any browser, is answered at the service's own address only."""
     asta, stranger = leaver(house), leaver(house)
     slo = house.peer.slo
-    written = leaving.request(house.site("my-loans").entity_id, slo, asta.log_in())
-    url = bindings.redirect_url(slo, "SAMLRequest", written, "https://evil.example/", asta.key)
+    written = logout_messages.request(house.site("my-loans").entity_id, slo, asta.log_in())
+    url = http_bindings.redirect_url(slo, "SAMLRequest", written, "https://evil.example/", asta.key)
     for each in (asta, stranger, asta):
         answered = each.follow(each.get(url))
         message = each.read(answered)
@@ -240,9 +242,9 @@ def test_a_posted_request_finds_the_browser_afterwards(house: House) -> None:
     session = asta.log_in()
     asta.log_in(service="e-resources")
     slo = house.peer.slo
-    root = etree.fromstring(leaving.request(house.site("my-loans").entity_id, slo, session))
+    root = etree.fromstring(logout_messages.request(house.site("my-loans").entity_id, slo, session))
     signature.sign(root, asta.key)
-    fields = bindings.post_fields(etree.tostring(root), "SAMLRequest", "its state")
+    fields = http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "its state")
     sent = house.app.test_client().post(
         "/saml/idp/slo", data=fields, base_url=asta.person.base, headers={"Sec-Fetch-Site": "cross-site"}
     )

@@ -9,13 +9,13 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.faces.single_logout import SingleLogout
-from broker.adapters.saml.gate import bindings, encryption, signature
+from broker.adapters.saml.gate import encryption, http_bindings, signature
 from broker.adapters.saml.gate.algorithms import EncryptionAlgorithms
-from broker.adapters.saml.gate.names import ASSERTION, SAML, SIGNATURE
-from broker.adapters.saml.metadata.logout_endpoints import LogoutEndpoint
-from broker.adapters.saml.metadata.metadata import Metadata
+from broker.adapters.saml.gate.xml_names import ASSERTION, SAML, SIGNATURE
+from broker.adapters.saml.metadata.metadata_folder import Metadata
+from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
 from broker.core.errors import MessageRefused
-from broker.core.logout import LogoutPeer, LogoutRequest, LogoutResponse
+from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse
 from tests.plugins.saml_parties import BASE, HUB, IDP, LOANS, NOW, OPEN, Change, Parties, Party, drop, edit, say, stamp
 
 SLO: Final = f"{BASE}/saml/idp/slo"
@@ -62,13 +62,13 @@ def sent(
     after: Callable[[str], str] = str,
 ) -> LogoutRequest | LogoutResponse:
     """Send a message, signed as its binding signs; ``after`` changes the query string after that."""
-    kind: bindings.MessageField = "SAMLResponse" if root.tag.endswith("Response") else "SAMLRequest"
+    kind: http_bindings.MessageField = "SAMLResponse" if root.tag.endswith("Response") else "SAMLRequest"
     if by == "redirect":
-        url = bindings.redirect_url(SLO, kind, etree.tostring(root), "state", key)
+        url = http_bindings.redirect_url(SLO, kind, etree.tostring(root), "state", key)
         return face.read_redirect(upstream, after(url.partition("?")[2]), NOW)
     if key:
         signature.sign(root, key)
-    return face.read_post(upstream, list(bindings.post_fields(etree.tostring(root), kind, "state").items()), NOW)
+    return face.read_post(upstream, list(http_bindings.post_fields(etree.tostring(root), kind, "state").items()), NOW)
 
 
 def sealed_name(root: Any, certificate: bytes, by: EncryptionAlgorithms) -> None:
@@ -232,7 +232,7 @@ def test_a_form_has_one_message(parties: Parties, face: SingleLogout, more: tupl
     """Which of two is verified and which is read would differ."""
     root = made(REQUEST)
     signature.sign(root, parties.service.key)
-    fields = [*bindings.post_fields(etree.tostring(root), "SAMLRequest", "state").items(), more]
+    fields = [*http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "state").items(), more]
     with pytest.raises(MessageRefused, match=r"logout\.fields"):
         face.read_post(None, fields, NOW)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate.names import ASSERTION
+from broker.adapters.saml.gate.xml_names import ASSERTION
 from broker.core.errors import MessageRefused
 from tests.plugins.defences import numbered
 from tests.plugins.hostile_messages import (

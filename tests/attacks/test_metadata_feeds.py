@@ -9,8 +9,8 @@ import pytest
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.gate import shape, signature
-from broker.adapters.saml.gate.names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD, SIGNATURE
+from broker.adapters.saml.gate import signature, signature_profile
+from broker.adapters.saml.gate.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD, SIGNATURE
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
@@ -204,7 +204,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
         "gate.canonicalization",
     ),
     "inclusive canonicalisation of the whole": (
-        _with(transforms=(shape.ENVELOPED, "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")),
+        _with(transforms=(signature_profile.ENVELOPED, "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")),
         "gate.transforms",
     ),
     "no enveloped transform": (
@@ -214,7 +214,7 @@ HOSTILE: Final[dict[str, tuple[Make, str]]] = {
     "XPath chooses what is signed": (
         _with(
             transforms=(
-                shape.ENVELOPED,
+                signature_profile.ENVELOPED,
                 XPATH,
                 EXCLUSIVE,
             )

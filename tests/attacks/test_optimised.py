@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-START = "from broker.app.app import create_app; create_app()"
+START = "from broker.app.application import create_app; create_app()"
 ENTRANCES = {
     "the factory": (["-c", START], {"PYTHONOPTIMIZE": "1"}),
     "wsgi.py": (["-O", "-c", "import wsgi"], {}),

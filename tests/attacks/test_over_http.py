@@ -10,9 +10,9 @@ import pytest
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings
-from broker.adapters.saml.gate.names import ASSERTION as ASSERTED
-from broker.adapters.saml.gate.names import ENCRYPTED_ASSERTION, SAMLP
+from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.gate.xml_names import ASSERTION as ASSERTED
+from broker.adapters.saml.gate.xml_names import ENCRYPTED_ASSERTION, SAMLP
 from tests.plugins.attack_classes import CLASSES
 from tests.plugins.defences import ASSERTION, LIMITS, REQUEST, RESPONSE
 from tests.plugins.hostile_requests import ACS, ACS_VARIANTS, REFUSED
@@ -163,7 +163,7 @@ def test_what_is_not_done_is_told_at_the_registered_acs(stage: Stage, capsys: py
         root = stage.guests.authn_request(change)
         response = stage.ask(stage.guests.query(root, key=stage.guests.service.key))
         action, fields = form(response)
-        answer = etree.fromstring(bindings.decode_post(fields["SAMLResponse"]))
+        answer = etree.fromstring(http_bindings.decode_post(fields["SAMLResponse"]))
         codes = [each.get("Value") for each in answer.iter(f"{{{SAMLP}}}StatusCode")]
         assert (response.status_code, action, fields["RelayState"]) == (200, f"{LOANS}/acs", "state/1"), name
         assert codes == [status.top, status.second]

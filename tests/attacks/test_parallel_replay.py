@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.demo.running import running
-from broker.demo.setting import Ports, write
+from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.running_demo import running
 from tests.plugins.demo import free_base
 from tests.plugins.parallel import TIMES, Replays, prepared
 

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings
-from broker.core.evidence import PersonLink
-from broker.core.records import load
-from broker.demo import hub
-from broker.demo.library import Landing
-from broker.demo.personas import persona
-from broker.demo.setting import HUB
+from broker.adapters.saml.gate import http_bindings
+from broker.core.identity.link_evidence import PersonLink
+from broker.core.serialization import load
+from broker.demo.library.services import Landing
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import HUB
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, Person, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
@@ -66,7 +66,7 @@ def test_a_weak_login_that_contradicts_nothing_holds_for_a_year(
     """Within twelve months Asta's name is Asta; then it is somebody new, NameID and all."""
     weak = {"schacPersonalUniqueID": numbers, "eduPersonAssurance": ("1",)}
     # The services' requests come at the time it is for the broker.
-    monkeypatch.setattr("broker.demo.library.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
+    monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
     house.clock.ahead = timedelta(days=300)
     held = landed(house, arrive(house, **weak))
     assert (held.name_id, held.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
@@ -97,11 +97,11 @@ def test_a_name_alone_makes_no_new_pin(
     """The next holder of Asta's name, a student too, would keep her account by a PIN long after the link has ended."""
     assert asta.attributes["uid"]
     person = house.person()
-    asked = hub.read(urlsplit(str(person.get("/pin?change=wayf").location)).query)
+    asked = wayf_hub.read(urlsplit(str(person.get("/pin?change=wayf").location)).query)
     attributes = {**persona("asta").attributes, "schacPersonalUniqueID": numbers}
     who = replace(persona("asta"), attributes={name: values for name, values in attributes.items() if values})
-    xml = hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
-    arrived = person.deliver(asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    xml = wayf_hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
+    arrived = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
     assert mark(person.get(arrived.location)) == told
 
 
@@ -115,10 +115,10 @@ def arrive(house: House, service: str = "myprint", /, **asserted: tuple[str, ...
     """Come to a service by the hub as Asta, with these attributes in place of hers (an empty one is not sent)."""
     attributes = {name: values for name, values in {**persona("asta").attributes, **asserted}.items() if values}
     person = house.person()
-    asked = hub.read(urlsplit(person.choose(person.ask(service))).query)
+    asked = wayf_hub.read(urlsplit(person.choose(person.ask(service))).query)
     who = replace(persona("asta"), attributes=attributes)
-    xml = hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
-    fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+    xml = wayf_hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
+    fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
     return person, person.get(person.deliver(asked.acs, fields).location)
 
 

@@ -8,8 +8,8 @@ import pytest
 import requests
 from werkzeug.test import TestResponse
 
-from broker.demo.browsing import Browser
-from broker.demo.running import Running
+from broker.demo.check.http_browser import Browser
+from broker.demo.run.running_demo import Running
 from tests.plugins.house import House, Person, form, found, mark
 
 CARD, PIN, NOBODY = "1111024568", "4071", "0303820008"  # Karla's, whom the desk has registered; and nobody's

@@ -11,10 +11,10 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.core.errors import BrokerError, StoreUnavailable
+from broker.core.identity.mailbox_proofs import Proved
+from broker.core.login.steps import Issue
+from broker.core.login.transaction import Errand
 from broker.core.ports import Kept, Key
-from broker.core.proofs import Proved
-from broker.core.steps import Issue
-from broker.core.transaction import Errand
 from tests.plugins.house import House, Person, form, mark
 
 LONG_AGO, FOREVER = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)

@@ -9,10 +9,10 @@ from urllib.parse import quote
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import bindings, signature
-from broker.adapters.saml.gate.names import DS, SIGNATURE
+from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.gate.xml_names import DS, SIGNATURE
 from broker.core.errors import MessageRefused
-from broker.core.transaction import AuthnRequest
+from broker.core.login.transaction import AuthnRequest
 from tests.plugins.saml_parties import (
     IDP,
     LOANS,
@@ -128,7 +128,7 @@ def test_a_post_request_is_verified_too(parties: Parties) -> None:
     """By POST the signature is in the message; stripped, by a stranger, or twice the field, it is refused."""
 
     def post(root: Any, *more: tuple[str, str]) -> AuthnRequest:
-        fields = [*bindings.post_fields(etree.tostring(root), "SAMLRequest", "s").items(), *more]
+        fields = [*http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "s").items(), *more]
         return parties.idp.read_post(fields, NOW)
 
     def signed(key: signature.SigningKey) -> Any:
@@ -222,7 +222,7 @@ def _wrapped(parties: Parties, place: str, name: str) -> bytes:
 @pytest.mark.parametrize("place", ["Extensions", "Object", "KeyInfo"])
 def test_a_request_wraps_no_other(parties: Parties, place: str, name: str) -> None:
     """By POST the signature is in the message, and covers the request that is read or none."""
-    fields = [*bindings.post_fields(_wrapped(parties, place, name), "SAMLRequest", None).items()]
+    fields = [*http_bindings.post_fields(_wrapped(parties, place, name), "SAMLRequest", None).items()]
     with pytest.raises(MessageRefused, match=r"gate\.(duplicate_id|signature_place|object|reference)"):
         parties.idp.read_post(fields, NOW)
 
@@ -235,4 +235,4 @@ def test_an_upstreams_key_signs_no_request(parties: Parties, signer: str) -> Non
     assert cause(parties, parties.query(root, key=key)) == "gate.signature"
     signature.sign(root, key)
     with pytest.raises(MessageRefused, match=r"gate\.signature"):
-        parties.idp.read_post([*bindings.post_fields(etree.tostring(root), "SAMLRequest", None).items()], NOW)
+        parties.idp.read_post([*http_bindings.post_fields(etree.tostring(root), "SAMLRequest", None).items()], NOW)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.core.errors import MessageRefused
-from broker.core.transaction import Authentication, Outstanding
+from broker.core.login.transaction import Authentication, Outstanding
 from tests.plugins.saml_parties import (
     NOW,
     Change,

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.core.attributes import WireAttribute
 from broker.core.errors import MessageRefused
-from broker.core.transaction import Authentication, UpstreamRefusal
+from broker.core.identity.attributes import WireAttribute
+from broker.core.login.transaction import Authentication, UpstreamRefusal
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import (
     AU,

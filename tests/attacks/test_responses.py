@@ -7,7 +7,7 @@ import pytest
 from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
 from broker.core.errors import MessageRefused
-from broker.core.transaction import Authentication
+from broker.core.login.transaction import Authentication
 from tests.plugins.defences import ASSERTION, RESPONSE, closing
 from tests.plugins.hostile_responses import (
     CONDITIONS,

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.faces.answers import SUCCESS
+from broker.adapters.saml.faces.received_response import SUCCESS
 from broker.adapters.saml.gate import signature
-from broker.adapters.saml.gate.names import DS, SAMLP, SIGNED_INFO
+from broker.adapters.saml.gate.xml_names import DS, SAMLP, SIGNED_INFO
 from broker.core.errors import MessageRefused
-from broker.core.transaction import Authentication, UpstreamRefusal
+from broker.core.login.transaction import Authentication, UpstreamRefusal
 from tests.plugins.defences import numbered
 from tests.plugins.saml_parties import NOW, Parties, drop, edit
 from tests.plugins.signed_tricks import TRICKS

@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import bindings, signature
-from broker.adapters.saml.gate.names import ASSERTION, SAML, SIGNATURE
-from broker.demo import hub
-from broker.demo.personas import persona
-from broker.demo.setting import HUB
+from broker.adapters.saml.gate import http_bindings, signature
+from broker.adapters.saml.gate.xml_names import ASSERTION, SAML, SIGNATURE
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import HUB
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, Person, mark
 
 SCRIPT: Final = "</title><script>alert(1)</script>{{7*7}}${7*7}"
@@ -29,13 +29,13 @@ def _values(root: Any, name: str) -> Iterator[Any]:
 def _answered(person: Person, spoil: Any) -> Any:
     """Let the hub itself sign what ``spoil`` makes of its answer, and follow it to our page."""
     house = person.house
-    asked = hub.read(urlsplit(person.choose(person.ask())).query)
-    root = etree.fromstring(hub.response(HUB, asked, persona("asta"), house.hub_key(), house.clock.now()))
+    asked = wayf_hub.read(urlsplit(person.choose(person.ask())).query)
+    root = etree.fromstring(wayf_hub.response(HUB, asked, persona("asta"), house.hub_key(), house.clock.now()))
     for each in list(root.iter(SIGNATURE)):
         each.getparent().remove(each)  # type: ignore[union-attr]
     spoil(root)
     signature.sign(root.find(ASSERTION), house.hub_key())  # type: ignore[arg-type]
-    arrived = person.deliver(asked.acs, bindings.post_fields(etree.tostring(root), "SAMLResponse", None))
+    arrived = person.deliver(asked.acs, http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None))
     assert arrived.status_code == 303
     return person.get(arrived.location)
 

@@ -6,7 +6,7 @@ import pytest
 from lxml import etree
 
 from broker.core.errors import MessageRefused
-from broker.core.transaction import Authentication
+from broker.core.login.transaction import Authentication
 from tests.plugins.saml_parties import EPPN, Parties
 from tests.plugins.wrapping import EVIL, PLACES, Wrapping, armed, encrypted, wrappings
 

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker.cli import broker
-from broker.demo.running import Running
-from broker.demo.setting import Setting
+from broker.demo.run.demo_folder import Setting
+from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from broker.adapters.saml.gate.signature import VerifyKey
 from broker.cli import broker
-from broker.demo.personas import AU
-from broker.demo.setting import HUB, SERVICES, Setting
+from broker.demo.people.personas import AU
+from broker.demo.run.demo_folder import HUB, SERVICES, Setting
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing
 

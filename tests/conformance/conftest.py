@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import EncryptedStore
+from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Store
 
 

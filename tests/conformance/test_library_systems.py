@@ -9,12 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker.adapters.libraries.koha import KohaSettings
-from broker.core.borrower import Borrower, Change, Wish, WishedField
+from broker.core.borrowers.borrower import Borrower, Change, Wish, WishedField
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import LibrarySystem
-from broker.demo.koha import create_app
-from broker.demo.koha_faults import InjectedFaults
-from broker.demo.loopback import serve_on_loopback
+from broker.demo.koha.injected_faults import InjectedFaults
+from broker.demo.koha.simulated_koha import create_app
+from broker.demo.run.loopback_server import serve_on_loopback
 
 CPR = "0101800000"
 MARK, OTHER_MARK = "a" * 32, "b" * 32

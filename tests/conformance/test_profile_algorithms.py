@@ -9,9 +9,9 @@ from lxml import etree
 
 from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
-from broker.adapters.saml.gate import bindings, encryption, gate, signature
-from broker.adapters.saml.gate.names import RESPONSE
-from broker.adapters.saml.metadata import metadata
+from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import RESPONSE
+from broker.adapters.saml.metadata import metadata_folder
 from broker.core.errors import NO_PASSIVE, ConfigurationFaults, MessageRefused
 from tests.plugins.saml_parties import HUB, IDP, LOANS, NOW, OUTGOING, Parties, idp_entity, key_descriptor, sp_entity
 
@@ -40,7 +40,7 @@ def service(parties: Parties, folder: Path, after: str = "", extensions: str = "
     entity = sp_entity(LOANS, key_descriptor(parties.service.certificate, after=after), before=extensions)
     entity = entity.replace("<md:SPSSODescriptor", around + "<md:SPSSODescriptor", 1)
     (folder / "loans.xml").write_text(entity)
-    read = metadata.load(folder, set(), {LOANS}, NOW)
+    read = metadata_folder.load(folder, set(), {LOANS}, NOW)
     services = {"my-loans": parties.services["my-loans"]}
     face = IdentityProviderFace.of(
         "https://broker.example", IDP, parties.ring.idp, read,
@@ -60,7 +60,7 @@ def written(parties: Parties, folder: Path, **lists: Any) -> dict[str, set[str]]
     }
     found["within"] = {str(at.get("Algorithm")) for at in plain.iter("{*}SignatureMethod")}
     found["encrypted"] = {str(at.get("Algorithm")) for at in root.iter("{*}EncryptionMethod")}
-    refused = gate.parse(here.message(here.idp.refuse(here.request, NO_PASSIVE, "_r1", NOW)), RESPONSE)
+    refused = safe_parser.parse(here.message(here.idp.refuse(here.request, NO_PASSIVE, "_r1", NOW)), RESPONSE)
     found["refusal"] = {str(at.get("Algorithm")) for at in refused.iter("{*}SignatureMethod")}
     return found
 
@@ -132,13 +132,13 @@ def test_row_10_our_requests_are_signed_by_what_the_upstream_reads(parties: Part
     """A hub of RSA-SHA512 only gets just that in the query, and it verifies."""
     entity = idp_entity(HUB, support([f"{MORE}rsa-sha512"], []), key_descriptor(parties.hub.certificate))
     (tmp_path / "hub.xml").write_text(entity)
-    read = metadata.load(tmp_path, {HUB}, set(), NOW)
+    read = metadata_folder.load(tmp_path, {HUB}, set(), NOW)
     upstreams = {"wayf": parties.upstreams["wayf"]}
     face = ServiceProviderFace.of(
         "https://broker.example", parties.ring.sp, read, upstreams=upstreams, idp_entity_id=IDP
     )
     query = face.ask("wayf", "_q1", parties.request, NOW).partition("?")[2]
-    signed = bindings.inflate_redirect(query, "SAMLRequest").signed
+    signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     assert signed.sigalg == f"{MORE}rsa-sha512"
     ours = [signature.VerifyKey.of(parties.ring.sp.signing.certificate)]

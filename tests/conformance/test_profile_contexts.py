@@ -7,9 +7,9 @@ import pytest
 
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults
-from broker.core.levels import class_for_service, meets_request
-from broker.core.transaction import AuthnRequest
-from broker.demo.setting import Setting
+from broker.core.login.authn_context import class_for_service, meets_request
+from broker.core.login.transaction import AuthnRequest
+from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing, sent
 from tests.plugins.house import House, mark

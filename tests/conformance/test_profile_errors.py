@@ -11,10 +11,10 @@ import pytest
 from lxml import etree, html
 
 from broker.adapters.saml.faces import error_urls
-from broker.adapters.saml.gate import bindings
-from broker.adapters.saml.metadata import metadata
-from broker.adapters.web.pages.service_errors import _REASONS
-from broker.demo.setting import Setting
+from broker.adapters.saml.gate import http_bindings
+from broker.adapters.saml.metadata import metadata_folder
+from broker.adapters.web.pages.error_url_page import _REASONS
+from broker.demo.run.demo_folder import Setting
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing
 from tests.plugins.house import House, form, mark
 from tests.plugins.saml_parties import HUB, NOW, Change, Parties, add, edit, say
@@ -86,11 +86,11 @@ _MESSAGE = (
 
 
 def _opened(fields: dict[str, str]) -> bytes:
-    return bindings.decode_post(fields["SAMLResponse"])
+    return http_bindings.decode_post(fields["SAMLResponse"])
 
 
 def _posted(root: etree._Element) -> dict[str, str]:
-    return bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+    return http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
 
 
 @pytest.mark.profile(33)
@@ -210,7 +210,7 @@ def test_row_50_a_page_that_is_no_web_address_is_not_linked(
     folder = Path(shutil.copytree(parties.folder / "metadata", tmp_path / "metadata"))
     xml = (folder / "hub.xml").read_text()
     (folder / "hub.xml").write_text(xml.replace("<md:IDPSSODescriptor ", f'<md:IDPSSODescriptor errorURL="{named}" '))
-    read = metadata.load(folder, {HUB}, set(), NOW)
+    read = metadata_folder.load(folder, {HUB}, set(), NOW)
     assert read.upstreams[HUB].error_url == (named if kept else None)
 
 

@@ -9,9 +9,9 @@ import pytest
 from lxml import etree
 
 from broker.adapters.saml.faces.service_provider import acs
-from broker.adapters.saml.gate import bindings, encryption
-from broker.demo.personas import AU, KU
-from broker.demo.setting import HUB, Setting
+from broker.adapters.saml.gate import encryption, http_bindings
+from broker.demo.people.personas import AU, KU
+from broker.demo.run.demo_folder import HUB, Setting
 from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, authn_request, come_back, listing, sent
 from tests.plugins.house import House, form, mark
@@ -25,7 +25,7 @@ REQUESTERS = "".join(f"<samlp:RequesterID>https://{each}.example</samlp:Requeste
 
 def assertion(house: House, page: Any) -> Any:
     """Give the Assertion that a self-posting page carries, opened as the service does."""
-    root = etree.fromstring(bindings.decode_post(form(page)[1]["SAMLResponse"]))
+    root = etree.fromstring(http_bindings.decode_post(form(page)[1]["SAMLResponse"]))
     keys = encryption.DecryptionKeys.of([house.setting.library.key.encode()])
     sealed: Any = root.find("{*}EncryptedAssertion")
     return encryption.decrypt(sealed, keys, allow_cbc=False)
@@ -154,7 +154,7 @@ def test_row_41_an_assertion_of_one_is_nothing_to_another(house: House) -> None:
     person = house.person()
     away = ask(person, TO_AU)
     came = house.answer(away.location, "asta")[1]
-    root: Any = etree.fromstring(bindings.decode_post(came["SAMLResponse"]))
+    root: Any = etree.fromstring(http_bindings.decode_post(came["SAMLResponse"]))
     own = f"{person.base}/saml/sp/wayf/metadata"
     assert [each.text for each in root.iter("{*}Audience")] == [own]
     issued = assertion(house, person.agree(come_back(person, away, "asta")))

@@ -6,7 +6,7 @@ import pytest
 from lxml import etree
 
 from broker.core.errors import ConfigurationFaults
-from broker.demo.setting import Setting
+from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.house import House
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import required
-from broker.core.attributes import Attributes
-from broker.core.categories import BUNDLES, CODE_OF_CONDUCT
+from broker.adapters.saml.metadata.entity_descriptors import required
 from broker.core.entities import Assurance, Service, Text
 from broker.core.errors import ConfigurationFaults
-from broker.core.evaluation import evaluate
-from broker.core.policy import Decision, Effect, LoginFacts, PolicySet
-from broker.demo.setting import Setting
-from broker.files.policies import live as policies_of
+from broker.core.identity.attributes import Attributes
+from broker.core.policy.decision import evaluate
+from broker.core.policy.entity_categories import BUNDLES, CODE_OF_CONDUCT
+from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
+from broker.demo.run.demo_folder import Setting
+from broker.files.policies import live_policies
 from tests.plugins.asking import TO_AU, ask, come_back
 from tests.plugins.house import House, mark
 from tests.plugins.policing import entity_attributes, entry, policies
@@ -57,7 +57,7 @@ SERVICE = Service("far", "https://far.example", Text("Far", "Fjern"), (), scope=
 def loaded(setting: Setting, folder: Path, *entries: tuple[str, Iterable[str]]) -> PolicySet:
     """Load the shipped policies with these entries of categories."""
     made = policies(setting, folder, "".join(entry(name, attributes) for name, attributes in entries))
-    return policies_of.load(Path(made["BROKER_POLICIES"]), NOW)
+    return live_policies.load(Path(made["BROKER_POLICIES"]), NOW)
 
 
 def decided(policy: PolicySet, *categories: str, wants: frozenset[str] | None = None) -> Decision:

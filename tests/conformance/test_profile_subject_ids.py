@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_attributes import REQ, subject_id_req
+from broker.adapters.saml.metadata.entity_descriptors import REQ, subject_id_req
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
+from broker.core.identity.subject_ids import MINTED, PAIRWISE, SUBJECT, kept, minted
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.subject_ids import MINTED, PAIRWISE, SUBJECT, kept, minted
-from broker.demo.setting import Setting
+from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, come_back
 from tests.plugins.house import House, Person

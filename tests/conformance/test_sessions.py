@@ -7,10 +7,10 @@ from typing import Final
 
 import pytest
 
+from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.logout.sessions import NameID, Session
 from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.sessions import NameID, Session
-from broker.core.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.flows.logout.sessions import Sessions
 
 NOW: Final = datetime(2031, 3, 30, 1, 59, 59, tzinfo=UTC)

@@ -6,24 +6,25 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from broker.core.attributes import WireAttribute
-from broker.core.borrower_rules import BorrowerRule, Field
+from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Controller, Service, Text
-from broker.core.places import PolicyLine
-from broker.core.policy import (
+from broker.core.identity.attributes import WireAttribute
+from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.policy.model import (
     AccountDemand,
+    BorrowerRule,
     Decision,
     Effect,
+    Field,
     LegalBasis,
     Policy,
+    PolicyLine,
     Reason,
     Release,
     ReleasedAttribute,
     Requirement,
 )
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.release import Disclosure, Item
-from broker.core.transaction import Authentication, AuthnRequest, Person, Transaction
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 PLACE = PolicyLine("student.yaml", 1)

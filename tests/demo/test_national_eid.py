@@ -7,11 +7,11 @@ from urllib.parse import unquote, urlencode, urlsplit
 import pytest
 import requests
 
-from broker.demo import checking
-from broker.demo.browsing import Browser
-from broker.demo.personas import persona
-from broker.demo.running import Running, running
-from broker.demo.setting import Ports, write
+from broker.demo.check import persona_check
+from broker.demo.check.http_browser import Browser
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
 
 WALKED = ("bo", "bo-nemid", "eva", "finn", "olga", "dorte")
@@ -31,13 +31,13 @@ def at_nemlogin(direct: Running) -> tuple[Browser, str]:
     browser.get(f"{direct.setting.ports.origin('library')}/my-loans")
     choosing = next(each for each in browser.forms() if "upstream" in {name for name, _ in each.buttons})
     browser.submit(choosing, upstream="nemid")
-    page = browser.open(checking.texts(browser, "//main//a/@href")[0])
+    page = browser.open(persona_check.texts(browser, "//main//a/@href")[0])
     return browser, urlsplit(page.url).query
 
 
 def test_people_end_as_they_do_by_wayf(direct: Running) -> None:
     """Borrowers, refusals and proofs come out the same, and one person has one borrower by both ways."""
-    reports = checking.check(direct, [persona(each) for each in WALKED])
+    reports = persona_check.check(direct, [persona(each) for each in WALKED])
     assert [each.persona for each in reports if not each.ok] == []
     bo = [each.account for each in reports if each.persona.startswith("bo")]
     assert bo[0] == bo[1]
@@ -46,9 +46,9 @@ def test_people_end_as_they_do_by_wayf(direct: Running) -> None:
 def test_nemlogin_offers_level_and_role(direct: Running) -> None:
     """A developer can be anybody, as surely and in whatever role they like, and see what the broker makes of it."""
     browser, _ = at_nemlogin(direct)
-    offered = checking.texts(browser, "//option[not(@value)]/text()")
+    offered = persona_check.texts(browser, "//option[not(@value)]/text()")
     assert offered == ("Low", "Substantial", "High", "person", "professional")
-    assert "Asked for: Substantial, Person." in "".join(checking.texts(browser, "//main/p[1]/text()"))
+    assert "Asked for: Substantial, Person." in "".join(persona_check.texts(browser, "//main/p[1]/text()"))
     browser.submit(browser.forms()[0], persona="eva", level="Low", role="")
     browser.submit(browser.forms()[0])
     assert browser.mark() == ("refuse", "level_too_low")
@@ -85,10 +85,10 @@ def test_a_logout_ends_both_sides(direct: Running, begun: str) -> None:
     party, _, path = begun.partition("/")
     browser.get(f"{origin(party)}/{path}/log-out".replace("//log-out", "/log-out"))
     assert browser.mark() == ("logout", "ask")
-    browser.open(checking.texts(browser, "//main//a[contains(@href, 'scope=all')]/@href")[0])
-    assert checking.texts(browser, "//strong[@id='status']/text()") == ("Success",)
+    browser.open(persona_check.texts(browser, "//main//a[contains(@href, 'scope=all')]/@href")[0])
+    assert persona_check.texts(browser, "//strong[@id='status']/text()") == ("Success",)
     browser.get(f"{origin('nemlogin')}/log-out")
-    assert checking.texts(browser, "//h1/text()") == ("Nobody is logged in",)
+    assert persona_check.texts(browser, "//h1/text()") == ("Nobody is logged in",)
 
 
 def test_nemlogin_reads_signed_logouts_only(direct: Running) -> None:

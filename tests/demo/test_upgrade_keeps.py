@@ -3,10 +3,10 @@
 from flask.testing import FlaskClient
 
 from broker.adapters.saml.gate import encryption
-from broker.demo import library
-from broker.demo.circulation import BOOKS
-from broker.demo.personas import persona
-from broker.demo.running import lent
+from broker.demo.koha.loans import BOOKS
+from broker.demo.library import services
+from broker.demo.people.personas import persona
+from broker.demo.run.running_demo import lent
 from tests.plugins.house import House, form, mark
 
 
@@ -20,7 +20,7 @@ def machine(client: FlaskClient, number: str, pin: str) -> str:
 def test_an_upgrade_keeps_number_loans_pin_and_mail(house: House) -> None:
     """A private borrower edits the profile, takes the upgrade, and meets all of it again as a student."""
     jens, patrons = persona("jens"), house.koha.patrons
-    hall = library.create_app(
+    hall = services.create_app(
         {}, lambda: house.peer, encryption.DecryptionKeys.of([]), lent(patrons), "https://broker.example"
     ).test_client()
     before = next(each for each in patrons.rows() if each["userid"] == jens.desk[0]["userid"])

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.attributes import OURS, wire
 from broker.core.errors import ConfigurationFaults
+from broker.core.identity.attributes import OURS, wire
 from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parents[2]

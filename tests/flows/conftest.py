@@ -10,17 +10,17 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.adapters.stores import sqlite_file
+from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.borrower import Borrower, Change, Enrolment, Wish, WishedField
+from broker.core.borrowers.borrower import Borrower, Change, Enrolment, Wish, WishedField
 from broker.core.errors import MailUnavailable
 from broker.core.letters import Letters
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.borrowers.cases import StaffCases
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments, Mode
-from broker.flows.borrowers.world import EnrolmentPorts
-from broker.flows.identity.links import PersonLinks
+from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.identity.person_links import PersonLinks
 
 CPR = "0101990000"
 T = TypeVar("T")
@@ -234,7 +234,7 @@ class World:
 def world(tmp_path: Path) -> Iterator[World]:
     """Give a world with an empty shelf."""
     path = tmp_path / "broker.db"
-    sqlite_file.prepare(path)
+    sqlite.prepare(path)
     world = World(path)
     yield world
     for connection in world.store._own.idle:

@@ -20,41 +20,50 @@ LOCKS = ("requirements.txt", "requirements-test.txt")
 FORBIDDEN = re.compile(r"(handler|manager|helper|util|context|data|info|process|internal)s?")
 STANDARD = re.compile(r"(?i)authn_?context|(encrypted|cipher|confirmation)_?data|(signed|key)_?info")
 # Arguments that a base class of somebody else's has named.
-IMPOSED = {"broker/adapters/saml/gate/schema.py: context", "broker/adapters/timed_sockets.py: data"}
+IMPOSED = {"broker/adapters/saml/gate/message_checks.py: context", "broker/adapters/deadline_sockets.py: data"}
 CPR_SHAPED = re.compile(r"(?<![\w.])(\d{2})(\d{2})(\d{2})[- ]?\d{4}(?![\w.])")
 # Put together here, so that this file does not hold what it forbids.
 REGISTRIES = tuple("".join(halves) for halves in (("pypi.", "org"), ("python", "hosted"), ("npmjs.", "org")))
 INSTALLER = tuple("-".join(halves) for halves in (("index", "url"), ("trusted", "host")))
 # A file, a line written at its end, and the contract that this breaks.
 TRESPASSES = [
-    ("files/settings/config.py", "import broker.app.app", "The folders are the floors"),
+    ("files/settings/config.py", "import broker.app.application", "The folders are the floors"),
     ("undeclared.py", "import broker.core.errors", "The folders are the floors"),
-    ("adapters/saml/keys/keys.py", "import broker.adapters.libraries.registry", "Adapters do not import each other"),
-    ("adapters/mail/mail.py", "import broker.flows.transactions", "Of the adapters only web imports the flows"),
-    ("flows/identity/links.py", "import broker.flows.borrowers.cases", "The flows lean on each other one way"),
-    ("files/strict_yaml.py", "import broker.files.shapes", "Files have floors"),
     (
-        "adapters/saml/gate/gate.py",
-        "import broker.adapters.saml.metadata.metadata",
+        "adapters/saml/keys/key_ring.py",
+        "import broker.adapters.libraries.entry_points",
+        "Adapters do not import each other",
+    ),
+    ("adapters/mail/smtp.py", "import broker.flows.transactions", "Of the adapters only web imports the flows"),
+    (
+        "flows/identity/person_links.py",
+        "import broker.flows.borrowers.staff_cases",
+        "The flows lean on each other one way",
+    ),
+    ("files/strict_yaml.py", "import broker.files.checked_yaml", "Files have floors"),
+    (
+        "adapters/saml/gate/safe_parser.py",
+        "import broker.adapters.saml.metadata.metadata_folder",
         "A SAML message passes the gate first",
     ),
-    ("adapters/web/pages/pages.py", "import broker.adapters.web.login.login", "The pages of a login"),
-    ("app/parts.py", "import broker.app.inspection", "The application is joined from its parts"),
+    ("adapters/web/pages/step_pages.py", "import broker.adapters.web.login.login", "The pages of a login"),
+    ("app/assembly.py", "import broker.app.inspection", "The application is joined from its parts"),
     ("core/errors.py", "from broker.core import ports", "The core has floors too"),
     (
-        "flows/borrowers/cases.py",
+        "flows/borrowers/staff_cases.py",
         "import broker.flows.borrowers.enrolments",
         "No two siblings at any depth lie in a circle",
     ),
+    ("demo/people/personas.py", "import broker.demo.run.running_demo", "The demo has floors"),
     ("core/errors.py", "import time", "The core and the flows are pure"),
-    ("flows/login/flow.py", "import logging", "The core and the flows are pure"),
-    ("adapters/saml/keys/keys.py", "import flask", "Flask stays in web and app"),
-    ("adapters/stores/opening.py", "import lxml.etree", "pysaml2, lxml and xmlsec stay in saml"),
-    ("adapters/libraries/registry.py", "import redis", "redis and sqlite3 stay in stores"),
-    ("adapters/mail/mail.py", "import requests", "requests stays in libraries and in the metadata feeds"),
-    ("adapters/libraries/registry.py", "import smtplib", "smtplib stays in mail"),
-    ("adapters/web/frame.py", "import prometheus_client", "prometheus_client stays in telling"),
-    ("files/policies/live.py", "import ruamel.yaml", "YAML is read by the strict reader only"),
+    ("flows/login/login.py", "import logging", "The core and the flows are pure"),
+    ("adapters/saml/keys/key_ring.py", "import flask", "Flask stays in web and app"),
+    ("adapters/stores/open_store.py", "import lxml.etree", "pysaml2, lxml and xmlsec stay in saml"),
+    ("adapters/libraries/entry_points.py", "import redis", "redis and sqlite3 stay in stores"),
+    ("adapters/mail/smtp.py", "import requests", "requests stays in libraries and in the metadata feeds"),
+    ("adapters/libraries/entry_points.py", "import smtplib", "smtplib stays in mail"),
+    ("adapters/web/page_layout.py", "import prometheus_client", "prometheus_client stays in telling"),
+    ("files/policies/live_policies.py", "import ruamel.yaml", "YAML is read by the strict reader only"),
 ]
 
 
@@ -108,10 +117,10 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=wide)
 
 
-def test_files_are_at_most_250_lines() -> None:
-    """A file that has grown past 250 lines asks to be split."""
+def test_files_are_at_most_400_lines() -> None:
+    """A file that has grown past 400 lines asks to be split."""
     sizes = {shown(path): len(path.read_text().splitlines()) for path in BROKER}
-    assert {path: size for path, size in sizes.items() if size > 250} == {}
+    assert {path: size for path, size in sizes.items() if size > 400} == {}
 
 
 def test_functions_are_at_most_40_lines() -> None:
@@ -198,7 +207,7 @@ def test_entry_points_are_read_in_one_place() -> None:
         if (isinstance(node, ast.ImportFrom) and node.module == "importlib.metadata")
         or (isinstance(node, ast.Import) and any(each.name == "importlib.metadata" for each in node.names))
     }
-    assert readers == {"broker/adapters/libraries/registry.py"}
+    assert readers == {"broker/adapters/libraries/entry_points.py"}
 
 
 def test_the_import_law_is_kept() -> None:

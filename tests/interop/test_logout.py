@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import pytest
 
-from broker.demo.walking import onward, texts
+from broker.demo.check.persona_walk import onward, texts
 from tests.plugins.interop.pages import SHOWN, page
 from tests.plugins.interop.table import SERVICES, UPSTREAMS, row
 from tests.plugins.interop.watching import Watched

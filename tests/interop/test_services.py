@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, quote
 from lxml import etree
 
 from broker.core.entities import PERSISTENT
-from broker.demo.walking import onward
+from broker.demo.check.persona_walk import onward
 from tests.plugins.interop.pages import SHOWN, log_in, page
 from tests.plugins.interop.table import SERVICES, row
 from tests.plugins.interop.watching import Watched, sealed_by

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from broker.demo.personas import AU
-from broker.demo.walking import onward
+from broker.demo.check.persona_walk import onward
+from broker.demo.people.personas import AU
 from tests.plugins.interop.pages import SHOWN, log_in, page
 from tests.plugins.interop.table import UPSTREAMS, row
 from tests.plugins.interop.watching import Watched, sealed_by

@@ -5,17 +5,33 @@ from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from broker.core.attributes import WireAttribute
-from broker.core.consent import Question, receipt
-from broker.core.course import Terms
+from broker.core.consent.consent import Question, receipt
+from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import AUTHN_FAILED
-from broker.core.places import PolicyLine
-from broker.core.policy import Decision, Effect, Policy, Reason, Release, ReleasedAttribute, Requirement
+from broker.core.identity.attributes import WireAttribute
+from broker.core.login.next_step import Terms
+from broker.core.login.steps import ProveMailbox
+from broker.core.login.transaction import (
+    Account,
+    Authentication,
+    AuthnRequest,
+    Errand,
+    Person,
+    Transaction,
+    UpstreamRefusal,
+)
+from broker.core.policy.model import (
+    Decision,
+    Effect,
+    Policy,
+    PolicyLine,
+    Reason,
+    Release,
+    ReleasedAttribute,
+    Requirement,
+)
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.release import disclose
-from broker.core.steps import ProveMailbox
-from broker.core.transaction import Account, Authentication, AuthnRequest, Errand, Person, Transaction, UpstreamRefusal
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 WORDS, PLACE = Text("words", "ord"), PolicyLine("student.yaml", 1)

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings, signature
-from broker.demo import hub
-from broker.demo.personas import AU, persona
-from broker.demo.setting import HUB, SERVICES
+from broker.adapters.saml.gate import http_bindings, signature
+from broker.demo.people.personas import AU, persona
+from broker.demo.run.demo_folder import HUB, SERVICES
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, Person
 from tests.plugins.saml_parties import Change, add, stamp
 
@@ -49,27 +49,27 @@ def authn_request(house: House, service: str, *changes: Change) -> bytes:
 def ask(person: Person, *changes: Change, service: str = "e-resources") -> TestResponse:
     """Come from a service with an AuthnRequest of one's own, to the first page or the way to an upstream."""
     xml = authn_request(person.house, service, *changes)
-    url = bindings.redirect_url(person.house.peer.sso, "SAMLRequest", xml, service, None)
+    url = http_bindings.redirect_url(person.house.peer.sso, "SAMLRequest", xml, service, None)
     return person.get(url)
 
 
 def sent(response: TestResponse) -> Any:
     """Give the AuthnRequest with which the browser is sent to an upstream."""
     assert response.status_code == 302, response.get_data(as_text=True)[:500]
-    return etree.fromstring(bindings.inflate_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
+    return etree.fromstring(http_bindings.inflate_redirect(urlsplit(response.location).query, "SAMLRequest").xml)
 
 
 def come_back(person: Person, away: TestResponse, name: str, *changes: Change) -> TestResponse:
     """Let the hub answer as a persona, its Response changed before it is signed, and go on to the next page."""
     house = person.house
-    asked = hub.read(urlsplit(away.location).query)
-    xml = hub.response(HUB, asked, persona(name), house.hub_key(), house.clock.now())
+    asked = wayf_hub.read(urlsplit(away.location).query)
+    xml = wayf_hub.response(HUB, asked, persona(name), house.hub_key(), house.clock.now())
     root: Any = etree.fromstring(xml)
     assertion = root.find("{*}Assertion")
     assertion.remove(assertion.find("{*}Signature"))
     for change in changes:
         change(root)
     signature.sign(assertion, house.hub_key())
-    fields = bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
+    fields = http_bindings.post_fields(etree.tostring(root), "SAMLResponse", None)
     arrived = person.deliver(asked.acs, fields)
     return person.get(arrived.location) if arrived.status_code == 303 else arrived

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from broker.demo.running import Running, running
-from broker.demo.setting import PARTIES, Ports, write
+from broker.demo.run.demo_folder import PARTIES, Ports, write
+from broker.demo.run.running_demo import Running, running
 
 # Below the ports that the system takes for connections; in steps, so that two bases share all ports or none.
 _BASES: Final = range(20000, 32000, 16)

@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings, signature
-from broker.app.app import create_app
-from broker.demo.nemlogin import BrokerAsSp, NemLogin, PersonaChoice, read
-from broker.demo.personas import Persona, persona
-from broker.demo.setting import EID
+from broker.adapters.saml.gate import http_bindings, signature
+from broker.app.application import create_app
+from broker.demo.people.personas import Persona, persona
+from broker.demo.run.demo_folder import EID
+from broker.demo.upstreams.nemlogin import BrokerAsSp, NemLogin, PersonaChoice, read
 from broker.files.settings.config import load
 from tests.plugins.house import House, Person, mark
 
@@ -48,7 +48,7 @@ def answer(house: House, url: str, choice: PersonaChoice | None) -> tuple[str, d
     known = peer(house)
     asked = read(urlsplit(url).query, known)
     xml = NemLogin(EID, house.setting.nemlogin.signing).response(asked, choice, known, house.clock.now())
-    return asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+    return asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
 
 
 def log_in(

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from broker.adapters.saml.gate import signature
-from broker.demo.identity import Identity
-from broker.demo.personas import AU
-from broker.demo.setting import HUB, Setting
+from broker.demo.people.personas import AU
+from broker.demo.run.demo_folder import HUB, Setting
+from broker.demo.saml.key_pair import Identity
 from tests.plugins import feeds
 from tests.plugins.feed_server import Publisher
 from tests.plugins.saml_parties import idp_entity, key_descriptor

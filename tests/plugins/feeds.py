@@ -8,8 +8,8 @@ from typing import Any, Final
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.gate import shape, signature, times
-from broker.adapters.saml.gate.names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
+from broker.adapters.saml.gate import signature, signature_profile, xml_times
+from broker.adapters.saml.gate.xml_names import DS, ENTITIES, ENTITY, EXCLUSIVE, MD
 from broker.adapters.saml.metadata import aggregates
 from tests.plugins.saml_messages import MORE, NOW, SHA256
 
@@ -23,7 +23,7 @@ _SIGNATURE: Final = """<ds:Signature xmlns:ds="{ds}"><ds:SignedInfo><ds:Canonica
 
 def collection(*entities: str, until: datetime | None = NOW + timedelta(days=7), more: str = "") -> str:
     """Give an unsigned feed of these entities."""
-    end = f' validUntil="{times.write(until)}"' if until else ""
+    end = f' validUntil="{xml_times.write(until)}"' if until else ""
     listed = "\n".join(entities)
     return f'<md:EntitiesDescriptor xmlns:md="{MD}" ID="_f1"{end}{more}>\n{listed}\n</md:EntitiesDescriptor>'
 
@@ -42,7 +42,7 @@ def forged(
     method: str = MORE + "rsa-sha256",
     digest: str = SHA256,
     c14n: str = f"{EXCLUSIVE}",
-    transforms: tuple[str, ...] = (shape.ENVELOPED, EXCLUSIVE),
+    transforms: tuple[str, ...] = (signature_profile.ENVELOPED, EXCLUSIVE),
     uri: str = "#_f1",
     at: int = 0,
     change: Callable[[Any], object] = lambda _: None,

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from lxml import etree
 
-from broker.adapters.saml.gate.names import ASSERTION, RESPONSE, SIGNATURE
+from broker.adapters.saml.gate.xml_names import ASSERTION, RESPONSE, SIGNATURE
 from broker.core.errors import MessageRefused
 from tests.plugins.mutations import KINDS, mutated
 
-GATE = ["broker.adapters.saml.gate.gate", "broker.adapters.saml.gate.checks", "broker.adapters.saml.gate.shape"]
+GATE = [
+    "broker.adapters.saml.gate.safe_parser",
+    "broker.adapters.saml.gate.message_checks",
+    "broker.adapters.saml.gate.signature_profile",
+]
 
 try:
     import atheris
@@ -26,7 +30,7 @@ try:
 except ImportError:  # no wheel for this Python yet
     atheris, looking = None, nullcontext()
 with looking:
-    from broker.adapters.saml.gate import gate, signature
+    from broker.adapters.saml.gate import safe_parser, signature
 
 
 def _said(element: "etree._Element") -> str:
@@ -51,7 +55,7 @@ class Search:
     def _signed(self, raw: bytes) -> "list[etree._Element]":
         """Give the elements of a message whose signature holds."""
         try:
-            root = gate.parse(raw, RESPONSE)
+            root = safe_parser.parse(raw, RESPONSE)
         except MessageRefused:
             return []
         found = []

@@ -6,7 +6,7 @@ from typing import Any
 
 from lxml import etree
 
-from broker.core.transaction import Outstanding
+from broker.core.login.transaction import Outstanding
 from tests.plugins.saml_parties import (
     AU,
     BASE,

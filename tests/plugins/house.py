@@ -15,19 +15,21 @@ from flask.testing import FlaskClient
 from lxml import html
 from werkzeug.test import Cookie, TestResponse
 
-from broker.adapters.saml.gate import bindings, encryption, signature
-from broker.adapters.web.pages.desk import WebPorts
-from broker.app import parts as parts_of
-from broker.app.app import create_app
-from broker.demo import hub, koha, library
-from broker.demo.loopback import serve_on_loopback
-from broker.demo.mailbox import Mailbox
-from broker.demo.personas import persona
-from broker.demo.running import seeds
-from broker.demo.setting import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
+from broker.adapters.saml.gate import encryption, http_bindings, signature
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.app import assembly
+from broker.app.application import create_app
+from broker.demo.koha import simulated_koha
+from broker.demo.library import services
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
+from broker.demo.run.loopback_server import serve_on_loopback
+from broker.demo.run.mail_server import Mailbox
+from broker.demo.run.running_demo import seeds
+from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
-from broker.flows.borrowers import worker_loop as rounds
-from broker.flows.login.flow import LoginFlow
+from broker.flows import worker_loop
+from broker.flows.login.login import LoginFlow
 from tests.plugins.ports import free_port
 
 
@@ -48,14 +50,14 @@ class House:
 
     setting: Setting
     app: Flask
-    koha: koha.Simulation
+    koha: simulated_koha.Simulation
     mailbox: Mailbox
     clock: Clock
 
     @property
-    def parts(self) -> parts_of.Parts:
+    def parts(self) -> assembly.Parts:
         """Give the broker's parts."""
-        found: parts_of.Parts = self.app.extensions["broker"]
+        found: assembly.Parts = self.app.extensions["broker"]
         return found
 
     @property
@@ -74,16 +76,16 @@ class House:
         return Person(self, self.app.test_client())
 
     @property
-    def peer(self) -> library.BrokerAsIdp:
+    def peer(self) -> services.BrokerAsIdp:
         """Give the broker as a service knows it."""
         base = self.setting.ports.origin("broker")
         keys = tuple(signature.VerifyKey.of(each) for each in self.parts.keys.idp.signing_certificates)
-        return library.BrokerAsIdp(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys, f"{base}/saml/idp/slo")
+        return services.BrokerAsIdp(f"{base}/saml/idp/metadata", f"{base}/saml/idp/sso", keys, f"{base}/saml/idp/slo")
 
-    def site(self, service: str) -> library.Site:
+    def site(self, service: str) -> services.Site:
         """Give one of the library's services."""
         title, _, entity_id = SERVICES[service]
-        return library.Site(title, entity_id, f"{self.setting.ports.origin('library')}/{service}/acs")
+        return services.Site(title, entity_id, f"{self.setting.ports.origin('library')}/{service}/acs")
 
     def hub_key(self) -> signature.SigningKey:
         """Give the key the hub signs with."""
@@ -91,15 +93,15 @@ class House:
 
     def answer(self, url: str, name: str | None, key: signature.SigningKey | None = None) -> tuple[str, dict[str, str]]:
         """Let the hub answer the AuthnRequest in ``url`` as this persona (None: cancelled); give ACS and fields."""
-        asked = hub.read(urlsplit(url).query)
-        xml = hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
-        return asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        asked = wayf_hub.read(urlsplit(url).query)
+        xml = wayf_hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
+        return asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
 
-    def landing(self, response: TestResponse, number: int = 0) -> library.Landing:
+    def landing(self, response: TestResponse, number: int = 0) -> services.Landing:
         """Read, as the service does, what a self-posting page carries."""
         fields = form(response, number)[1]
         keys = encryption.DecryptionKeys.of([self.setting.library.key.encode()])
-        return library.land(bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
+        return services.land(http_bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
 
 
 def form(response: TestResponse, number: int = 0) -> tuple[str, dict[str, str]]:
@@ -149,13 +151,13 @@ class Person:
 
     def ask(self, service: str = "my-loans", *, force: bool = False, passive: bool = False) -> TestResponse:
         """Come from a service with its AuthnRequest."""
-        url = library.request_url(self.house.site(service), service, self.house.peer, force=force, passive=passive)
+        url = services.request_url(self.house.site(service), service, self.house.peer, force=force, passive=passive)
         return self.get(url)
 
     def sso_path(self, service: str = "my-loans") -> str:
         """Give path and query of a service's AuthnRequest."""
         return self.path(
-            library.request_url(self.house.site(service), service, self.house.peer, force=False, passive=False)
+            services.request_url(self.house.site(service), service, self.house.peer, force=False, passive=False)
         )
 
     def own_headers(self) -> dict[str, str]:
@@ -230,8 +232,8 @@ def setting(tmp_path_factory: pytest.TempPathFactory) -> Setting:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Give the clock of the broker under test."""
     found = Clock()
-    monkeypatch.setattr(parts_of, "now", found.now)
-    monkeypatch.setattr("broker.app.app.now", found.now)
+    monkeypatch.setattr(assembly, "now", found.now)
+    monkeypatch.setattr("broker.app.application.now", found.now)
     return found
 
 
@@ -259,7 +261,7 @@ def old_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[str, str]) -> Iterator[House]:
     """Keep a broker, its library system and its mailbox going, with what they store in ``folder``."""
     smtp, page = free_port(), free_port()
-    system = koha.create_app(seeds(), clients={"broker": koha.Client(CLIENT_SECRET)})
+    system = simulated_koha.create_app(seeds(), clients={"broker": simulated_koha.Client(CLIENT_SECRET)})
     mailbox = Mailbox(smtp, page)
     mailbox.start()
     with serve_on_loopback(system) as url:
@@ -275,7 +277,7 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
         ending = threading.Event()
         steps = (found.parts.enrolments.step, found.parts.pin_letters.step)
         turns = (steps, found.parts.wake, ending.is_set, 0.05, _raise)
-        loop = threading.Thread(target=rounds.run_worker_loop, args=turns, daemon=True)
+        loop = threading.Thread(target=worker_loop.run_worker_loop, args=turns, daemon=True)
         loop.start()
         yield found
         ending.set()

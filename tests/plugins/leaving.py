@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 from lxml import html
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings, gate, signature
-from broker.adapters.saml.gate.names import LOGOUT_REQUEST, RESPONSE
-from broker.demo import leaving
-from broker.demo.leaving import KnownSession, LogoutMessage
-from broker.demo.setting import HUB
+from broker.adapters.saml.gate import http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import LOGOUT_REQUEST, RESPONSE
+from broker.demo.run.demo_folder import HUB
+from broker.demo.saml import logout_messages
+from broker.demo.saml.logout_messages import KnownSession, LogoutMessage
 from tests.plugins.house import House, Person, mark
 
 PARTIAL = "Success / PartialLogout"
@@ -34,8 +34,8 @@ class Leaver:
         asked = self.person.ask(service)
         url = asked.location if asked.status_code == 302 else self.person.choose(asked, way)
         acs, fields = self.house.answer(url, name)
-        response = gate.parse(bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
-        self.hub.append(leaving.session_cookie(next(response.iter("{*}Assertion"))))
+        response = safe_parser.parse(http_bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
+        self.hub.append(logout_messages.session_cookie(next(response.iter("{*}Assertion"))))
         return self.person.get(self.person.deliver(acs, fields).location)
 
     def landed(self, page: TestResponse) -> KnownSession:
@@ -47,13 +47,15 @@ class Leaver:
     def request(self, service: str, session: KnownSession, key: signature.SigningKey | None = None) -> str:
         """Give the address by which a service sends its signed LogoutRequest."""
         slo = self.house.peer.slo
-        written = leaving.request(self.house.site(service).entity_id, slo, session)
-        return bindings.redirect_url(slo, "SAMLRequest", written, "its state", key or self.key)
+        written = logout_messages.request(self.house.site(service).entity_id, slo, session)
+        return http_bindings.redirect_url(slo, "SAMLRequest", written, "its state", key or self.key)
 
     def hub_request(self, session: KnownSession, upstream: str = "wayf") -> str:
         """Give the address by which the hub sends its signed LogoutRequest."""
         slo = f"{self.person.base}/saml/sp/{upstream}/slo"
-        return bindings.redirect_url(slo, "SAMLRequest", leaving.request(HUB, slo, session), None, self.house.hub_key())
+        return http_bindings.redirect_url(
+            slo, "SAMLRequest", logout_messages.request(HUB, slo, session), None, self.house.hub_key()
+        )
 
     def ask(self, service: str, session: KnownSession) -> TestResponse:
         """Begin a logout at a service, and follow as long as the broker leads to itself."""
@@ -83,14 +85,14 @@ class Leaver:
     ) -> str:
         """Give the address by which whoever ``url`` leads to answers; ``key`` and ``issuer`` may be another's."""
         party, to, own = self._party(url)
-        written = leaving.response(issuer or party, to, self.read(url).id, codes or (leaving.SUCCESS,))
-        return bindings.redirect_url(to, "SAMLResponse", written, None, key or own)
+        written = logout_messages.response(issuer or party, to, self.read(url).id, codes or (logout_messages.SUCCESS,))
+        return http_bindings.redirect_url(to, "SAMLResponse", written, None, key or own)
 
     def _party(self, url: str) -> tuple[str, str, signature.SigningKey]:
         """Give who an address belongs to, where that one answers, and the key it signs with."""
         parts = urlsplit(url)
         if self.to_hub(url):
-            root = gate.parse(bindings.inflate_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
+            root = safe_parser.parse(http_bindings.inflate_redirect(parts.query, "SAMLRequest").xml, LOGOUT_REQUEST)
             own = str(root.findtext("{*}Issuer"))
             return HUB, own.replace("/metadata", "/slo"), self.house.hub_key()
         return self.house.site(parts.path.split("/")[1]).entity_id, self.house.peer.slo, self.key
@@ -104,9 +106,9 @@ class Leaver:
         """Verify and read the message of the broker that an address, or a redirect to it, carries."""
         url = response if isinstance(response, str) else response.location
         query = urlsplit(url).query
-        kind: bindings.MessageField = "SAMLRequest" if "SAMLRequest" in parse_qs(query) else "SAMLResponse"
+        kind: http_bindings.MessageField = "SAMLRequest" if "SAMLRequest" in parse_qs(query) else "SAMLResponse"
         ours = [signature.VerifyKey.of(each) for each in self.house.parts.keys.sp.signing_certificates]
-        return leaving.read(query, kind, ours if self.to_hub(url) else self.house.peer.keys)
+        return logout_messages.read(query, kind, ours if self.to_hub(url) else self.house.peer.keys)
 
     @property
     def key(self) -> signature.SigningKey:

@@ -11,12 +11,14 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
-from broker.adapters.saml.gate import bindings, signature
-from broker.demo import checking, hub, library
-from broker.demo.browsing import Browser
-from broker.demo.personas import persona
-from broker.demo.running import Running
-from broker.demo.setting import HUB, SERVICES, Setting
+from broker.adapters.saml.gate import http_bindings, signature
+from broker.demo.check import persona_check
+from broker.demo.check.http_browser import Browser
+from broker.demo.library import services
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import HUB, SERVICES, Setting
+from broker.demo.run.running_demo import Running
+from broker.demo.upstreams import wayf_hub
 
 TIMES: Final = 3
 _FORM: Final = re.compile(rb'name="SAMLResponse" value="([^"]+)"')
@@ -64,9 +66,9 @@ class Replays:
         """Make the borrower and put the consent on file."""
         self.demo, self.peer = demo, demo.peer()
         self.key = signature.SigningKey.of(demo.setting.hub.key.encode(), demo.setting.hub.certificate.encode())
-        checking.walk(Browser(), demo.setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
+        persona_check.walk(Browser(), demo.setting.ports.origin("library"), persona("asta"), "wayf", remember=True)
         title, _, entity_id = SERVICES["my-loans"]
-        self.site = library.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
+        self.site = services.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
         self.statuses: Counter[int] = Counter()
         self.assertions: list[bytes] = []
         self._lock = threading.Lock()
@@ -93,12 +95,12 @@ class Replays:
 
     def _once(self, wires: list[Wire], pool: ThreadPoolExecutor) -> None:
         browser, *posters = wires
-        url = library.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
+        url = services.request_url(self.site, "my-loans", self.peer, force=False, passive=False)
         while not url.startswith(self.demo.setting.ports.origin("hub")):
             _, url, _ = browser.send("GET", url)
-        asked = hub.read(urlsplit(url).query)
-        xml = hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
-        fields = bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
+        asked = wayf_hub.read(urlsplit(url).query)
+        xml = wayf_hub.response(HUB, asked, persona("asta"), self.key, datetime.now(UTC))
+        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
         together = threading.Barrier(TIMES)
 
         def post(wire: Wire) -> tuple[int, str]:

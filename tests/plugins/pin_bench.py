@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.libraries.koha import KohaSettings
-from broker.adapters.mail.mail import Smtp
-from broker.adapters.stores.opening import open_store
+from broker.adapters.mail.smtp import Smtp
+from broker.adapters.stores.open_store import open_store
 from broker.core.letters import Letters
 from broker.core.ports import LibrarySystem, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.demo.koha import Simulation, create_app
-from broker.demo.loopback import serve_on_loopback
-from broker.demo.mailbox import Mailbox
+from broker.demo.koha.simulated_koha import Simulation, create_app
+from broker.demo.run.loopback_server import serve_on_loopback
+from broker.demo.run.mail_server import Mailbox
 from broker.flows.proofs.pin_check import PinCheck
-from broker.flows.proofs.pin_letters import PinRenewal
+from broker.flows.proofs.pin_renewal import PinRenewal
 from tests.plugins.ports import free_port
 
 CPR, NUMBER, PIN = "0101800000", "1", "4071"  # of Åse, with mail

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from broker.demo.setting import Setting
+from broker.demo.run.demo_folder import Setting
 
 WHY = "{why: {en: For the test, da: Til testen}}"
 

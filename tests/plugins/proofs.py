@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from broker.adapters.mail.mail import Smtp
-from broker.adapters.stores import sqlite_file
+from broker.adapters.mail.smtp import Smtp
+from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrokerError
 from broker.core.letters import Letters
+from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.transaction import LIFETIME, AuthnRequest, Transaction
-from broker.demo.mailbox import Mailbox, ReceivedMail
+from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held, Transactions
 from tests.plugins.ports import free_port
@@ -146,5 +146,5 @@ def opened(folder: Path, post: Post) -> Bench:
     """Open a bench on a new file in a folder, with an empty mailbox."""
     mailbox, port = post
     mailbox._kept.clear()
-    sqlite_file.prepare(folder / "proofs.db")
+    sqlite.prepare(folder / "proofs.db")
     return Bench(folder / "proofs.db", mailbox, port, datetime.now(UTC))

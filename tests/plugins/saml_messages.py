@@ -11,9 +11,9 @@ import pytest
 import xmlsec
 from lxml import etree
 
-from broker.adapters.saml.gate import encryption, gate, signature
+from broker.adapters.saml.gate import encryption, safe_parser, signature
 from broker.adapters.saml.gate.encryption import DecryptionKeys
-from broker.adapters.saml.gate.names import (
+from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     DS,
     ENCRYPTED_ASSERTION,
@@ -24,7 +24,7 @@ from broker.adapters.saml.gate.names import (
     XENC,
     XENC11,
 )
-from broker.adapters.saml.keys import keys
+from broker.adapters.saml.keys import key_ring
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
@@ -164,7 +164,7 @@ class Forge:
 
     def receive(self, raw: bytes, *, allow_cbc: bool = False) -> Any:
         """Take a Response as an endpoint does and give the assertion that a signature covers."""
-        root = gate.parse(raw, RESPONSE)
+        root = safe_parser.parse(raw, RESPONSE)
         whole = root.find(SIGNATURE) is not None
         if whole:
             signature.verify(root, [self.upstream.certificate])
@@ -193,7 +193,7 @@ def stripped(element: Any) -> Any:
 
 def _peer(folder: Path) -> Peer:
     folder.mkdir()
-    keys.new_pair(folder / "key.pem", folder.name, NOW, 2048)
+    key_ring.new_pair(folder / "key.pem", folder.name, NOW, 2048)
     private, certificate = (folder / "key.pem").read_bytes(), (folder / "key.crt").read_bytes()
     return Peer(private, certificate, signature.SigningKey.of(private, certificate), folder)
 

@@ -11,15 +11,15 @@ from lxml import etree
 
 from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
-from broker.adapters.saml.gate import bindings, encryption, gate, signature
-from broker.adapters.saml.gate.names import PREFIXES, RESPONSE
-from broker.adapters.saml.keys import keys
-from broker.adapters.saml.metadata import metadata
-from broker.core.attributes import AttributeMap, MapRow, WireAttribute
+from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import PREFIXES, RESPONSE
+from broker.adapters.saml.keys import key_ring
+from broker.adapters.saml.metadata import metadata_folder
+from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text, Upstream
+from broker.core.identity.attributes import AttributeMap, MapRow, WireAttribute
+from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Outstanding
 from broker.core.ports import PostForm, Received
-from broker.core.release import Disclosure, Item
-from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 BASE = "https://broker.example"
@@ -166,14 +166,14 @@ class Parties:
     """Everyone, and what they send and receive."""
 
     folder: Path
-    ring: keys.KeyRing
+    ring: key_ring.KeyRing
     hub: Party
     direct: Party
     service: Party
     stranger: Party
     upstreams: Mapping[str, Upstream]
     services: Mapping[str, Service]
-    metadata: metadata.Metadata
+    metadata: metadata_folder.Metadata
     face: ServiceProviderFace
     idp: IdentityProviderFace
     request: AuthnRequest = field(default=AuthnRequest("_s1", "my-loans", LOANS, f"{LOANS}/acs", "state/1"))
@@ -240,7 +240,7 @@ class Parties:
 
     def query(self, root: Any, *, key: signature.SigningKey | None, relay_state: str | None = "state/1") -> str:
         """Give the query string that carries an AuthnRequest by Redirect, signed if a key is given."""
-        url = bindings.redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
+        url = http_bindings.redirect_url(SSO, "SAMLRequest", etree.tostring(root), relay_state, key)
         return url.partition("?")[2]
 
     def ask(self, *changes: Change, service: str = LOANS, now: datetime = NOW) -> AuthnRequest:
@@ -274,11 +274,11 @@ class Parties:
 
     def message(self, form: PostForm) -> bytes:
         """Take the Response out of a form."""
-        return bindings.decode_post(form.fields["SAMLResponse"])
+        return http_bindings.decode_post(form.fields["SAMLResponse"])
 
     def opened(self, form: PostForm) -> tuple[Any, Any]:
         """Verify and open a Response as a service does: give it and its Assertion."""
-        root = gate.parse(self.message(form), RESPONSE)
+        root = safe_parser.parse(self.message(form), RESPONSE)
         keys_of_ours = [signature.VerifyKey.of(each) for each in self.ring.idp.signing_certificates]
         signature.verify(root, keys_of_ours)
         sealed, plain = root.find("{*}EncryptedAssertion"), root.find("{*}Assertion")
@@ -291,7 +291,7 @@ class Parties:
 
 def party(folder: Path, size: int = 2048) -> Party:
     """Make somebody with a key."""
-    keys.new_pair(folder / "key.pem", folder.name, NOW, size)
+    key_ring.new_pair(folder / "key.pem", folder.name, NOW, size)
     private, certificate = (folder / "key.pem").read_bytes(), (folder / "key.crt").read_bytes()
     return Party(private, certificate, signature.SigningKey.of(private, certificate))
 
@@ -353,12 +353,12 @@ def write_metadata(folder: Path, hub: Party, direct: Party, service: Party) -> N
 def parties(tmp_path_factory: pytest.TempPathFactory) -> Parties:
     """Give everyone, with keys made once a run."""
     folder = tmp_path_factory.mktemp("parties")
-    keys.generate(folder / "keys", NOW, 2048)
-    ring = keys.load(folder / "keys")
+    key_ring.generate(folder / "keys", NOW, 2048)
+    ring = key_ring.load(folder / "keys")
     hub, direct, service, stranger = (party(folder / name) for name in ("hub", "direct", "service", "stranger"))
     write_metadata(folder / "metadata", hub, direct, service)
     upstreams, services = _upstreams(), _services()
-    read = metadata.load(
+    read = metadata_folder.load(
         folder / "metadata", {each.entity_id for each in upstreams.values()}, {LOANS, OPEN, PRINT}, NOW
     )
     own = tuple(each.sp_entity_id for each in upstreams.values())

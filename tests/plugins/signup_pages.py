@@ -5,10 +5,10 @@ from typing import Final
 
 from flask import Flask
 
-from broker.adapters.web.frame import Imprint, install
+from broker.adapters.web.page_layout import Imprint, install
 from broker.adapters.web.signup import wizard
-from broker.adapters.web.signup.signup import SignUp, blueprint
-from broker.adapters.web.signup.texts import Texts
+from broker.adapters.web.signup.content_files import Texts
+from broker.adapters.web.signup.sign_up_pages import SignUp, blueprint
 from broker.core.entities import Text
 
 BASE: Final = "https://login.library.example"

@@ -12,13 +12,13 @@ from flask.testing import FlaskClient
 from lxml import etree
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings, signature
-from broker.app import parts as parts_of
-from broker.core.transaction import Transaction
-from broker.demo import person
-from broker.demo import setting as demo
-from broker.demo.identity import Identity
-from broker.demo.setting import Ports, Setting
+from broker.adapters.saml.gate import http_bindings, signature
+from broker.app import assembly
+from broker.core.login.transaction import Transaction
+from broker.demo.people import persona
+from broker.demo.run import demo_folder
+from broker.demo.run.demo_folder import Ports, Setting
+from broker.demo.saml.key_pair import Identity
 from tests.plugins import saml_parties as named
 from tests.plugins.house import Clock, House, standing
 from tests.plugins.saml_parties import BASE, NOW, Change, Parties
@@ -38,11 +38,11 @@ label = {{ en = "EID", da = "EID" }}
 
 """
 _NAMES = {
-    demo.HUB: named.HUB,
-    person.AU: named.AU,
-    person.KU: named.KU,
-    person.NEMLOGIN: named.NEMLOGIN,
-    person.NEMLOGIN_BIRK: "https://birk.example/nemlogin",
+    demo_folder.HUB: named.HUB,
+    persona.AU: named.AU,
+    persona.KU: named.KU,
+    persona.NEMLOGIN: named.NEMLOGIN,
+    persona.NEMLOGIN_BIRK: "https://birk.example/nemlogin",
 }
 _WAYS, _MORE_WAYS = '["library", "wayf", "nemid"]', '["library", "wayf", "nemid", "kb", "eid"]'
 _TITLES = {"my-loans": named.LOANS, "myprint": named.PRINT, "e-resources": named.OPEN}
@@ -105,7 +105,7 @@ class Stage:
 
     def post(self, xml: bytes, upstream: str = "wayf", **more: str) -> TestResponse:
         """Bring a Response to an ACS."""
-        sent = {**bindings.post_fields(xml, "SAMLResponse", None), **more}
+        sent = {**http_bindings.post_fields(xml, "SAMLResponse", None), **more}
         return self.client.post(f"/saml/sp/{upstream}/acs", data=sent, base_url=BASE)
 
     def ask(self, query: str) -> TestResponse:
@@ -116,15 +116,15 @@ class Stage:
         """Bring an AuthnRequest to it by POST, signed if a key is given."""
         if key:
             signature.sign(root, key)
-        sent = bindings.post_fields(etree.tostring(root), "SAMLRequest", "state/1")
+        sent = http_bindings.post_fields(etree.tostring(root), "SAMLRequest", "state/1")
         return self.client.post("/saml/idp/sso", data=sent, base_url=BASE)
 
 
 def _written(folder: Path, parties: Parties) -> Setting:
     """Write a demo's folder in which everybody has the parties' names, keys and metadata."""
-    setting = demo.write(folder, At(48090), NOW)
+    setting = demo_folder.write(folder, At(48090), NOW)
     text = setting.config.read_text(encoding="utf-8")
-    services = {demo.SERVICES[name][2]: entity_id for name, entity_id in _TITLES.items()}
+    services = {demo_folder.SERVICES[name][2]: entity_id for name, entity_id in _TITLES.items()}
     for old, new in {**_NAMES, **services, "[sign_up]": _MORE + "[sign_up]"}.items():
         assert old in text
         text = text.replace(old, new)
@@ -144,8 +144,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterato
     clock = Clock(NOW - datetime.now(UTC))
     setting = _written(folder / "demo", parties)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts_of, "now", clock.now)
-        patch.setattr("broker.app.app.now", clock.now)
+        patch.setattr(assembly, "now", clock.now)
+        patch.setattr("broker.app.application.now", clock.now)
         with standing(setting, folder, clock, {}) as house:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
             guests = Guests(**{**given, "face": house.desk.upstream_face, "idp": house.desk.service_face})

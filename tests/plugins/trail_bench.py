@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from broker.adapters.trail.journal import TrailFiles
+from broker.adapters.trail.monthly_files import TrailFiles
 
 KEY = b"a" * 32
 NOW = datetime(2026, 10, 30, 12, tzinfo=UTC)

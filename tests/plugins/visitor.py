@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
 
-from broker.demo.mailbox import ReceivedMail
-from broker.demo.running import Running
+from broker.demo.run.mail_server import ReceivedMail
+from broker.demo.run.running_demo import Running
 
 LOOKS: Final[Sequence[tuple[Literal["light", "dark"], int]]] = [
     ("light", 1280), ("light", 320), ("dark", 320), ("dark", 1280),

@@ -8,7 +8,7 @@ import xmlsec
 from lxml import etree
 
 from broker.adapters.saml.gate import encryption
-from broker.adapters.saml.gate.names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
+from broker.adapters.saml.gate.xml_names import ASSERTION, DS, SAML, SAMLP, SIGNATURE
 from tests.plugins.saml_parties import Parties
 
 EVIL: Final = "chief@au.dk"

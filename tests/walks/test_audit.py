@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.trail.keeping import KeptTrail
-from broker.app import audit_report as trails
-from broker.app import inspection
-from broker.core.transaction import Transaction
-from broker.demo.personas import persona
-from broker.demo.setting import Setting
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.app import audit_queries, inspection
+from broker.core.login.transaction import Transaction
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import Setting
 from broker.flows.transactions import Held, Transactions
 from tests.plugins.house import Clock, House, mark, standing
 
@@ -76,7 +75,7 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -
         # Two digits may be part of anything; as a fact of their own they may not.
         bare = value.rpartition(":")[2]
         assert (bare if len(bare) > 3 else f'"{bare}"') not in files, bare
-    assert trails.verified(house.parts).findings == []
+    assert audit_queries.verified(house.parts).findings == []
 
 
 def test_a_refusal_is_on_the_trail_with_its_reason_and_rule(house: House) -> None:
@@ -158,7 +157,7 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
     landed = house.landing(person.agree(person.log_in("asta"), remember=True))
     _settled(house)
     (number,) = landed.attributes["uid"]
-    before = trails.events(house.parts, borrower=number)
+    before = audit_queries.events(house.parts, borrower=number)
     assert {str(each["event"]) for each in before} == {
         "decided",
         "consent_given",
@@ -168,10 +167,14 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
         "released",
     }
     reference = str(before[0]["reference"])
-    assert trails.events(house.parts, reference=reference)[0]["event"] == "decided"
-    assert trails.erased(house.parts, borrower=number) >= 1
-    assert trails.events(house.parts, borrower=number) == trails.events(house.parts, reference=reference) == ()
-    assert trails.verified(house.parts).findings == []
+    assert audit_queries.events(house.parts, reference=reference)[0]["event"] == "decided"
+    assert audit_queries.erased(house.parts, borrower=number) >= 1
+    assert (
+        audit_queries.events(house.parts, borrower=number)
+        == audit_queries.events(house.parts, reference=reference)
+        == ()
+    )
+    assert audit_queries.verified(house.parts).findings == []
     assert _events(house)[-1] == "person_erased"
 
 
@@ -190,4 +193,4 @@ def test_machines_with_one_redis_have_each_their_own_trail(
         remembered = [_trail(house).anchors.links(clock.now()) for house in houses]
         assert [list(each) for each in remembered] == [[2], [2]]
         assert remembered[0] != remembered[1]
-        assert [trails.verified(house.parts).findings for house in houses] == [[], []]
+        assert [audit_queries.verified(house.parts).findings for house in houses] == [[], []]

@@ -9,14 +9,14 @@ from uuid import NAMESPACE_URL, uuid5
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.adapters.saml.gate import bindings
-from broker.core.evidence import PersonLink
-from broker.core.records import load
-from broker.demo import hub
-from broker.demo.library import Landing
-from broker.demo.nemlogin import PersonaChoice
-from broker.demo.personas import Persona, persona
-from broker.demo.setting import EID, HUB
+from broker.adapters.saml.gate import http_bindings
+from broker.core.identity.link_evidence import PersonLink
+from broker.core.serialization import load
+from broker.demo.library.services import Landing
+from broker.demo.people.personas import Persona, persona
+from broker.demo.run.demo_folder import EID, HUB
+from broker.demo.upstreams import wayf_hub
+from broker.demo.upstreams.nemlogin import PersonaChoice
 from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
 from tests.plugins.house import House, Person, mark
@@ -31,9 +31,9 @@ Route = Callable[[House], Came]
 def by_wayf(house: House, who: Persona | str = "eva", service: str = "my-loans", way: str = "nemid") -> Came:
     """Come by WAYF's hub, as a persona or as one changed."""
     person, someone = house.person(), persona(who) if isinstance(who, str) else who
-    asked = hub.read(urlsplit(person.choose(person.ask(service), way)).query)
-    xml = hub.response(HUB, asked, someone, house.hub_key(), house.clock.now())
-    arrived = person.deliver(asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    asked = wayf_hub.read(urlsplit(person.choose(person.ask(service), way)).query)
+    xml = wayf_hub.response(HUB, asked, someone, house.hub_key(), house.clock.now())
+    arrived = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
     return person, person.get(arrived.location)
 
 

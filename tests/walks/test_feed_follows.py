@@ -14,12 +14,13 @@ import pytest
 import requests
 
 from broker.adapters.saml.gate import signature
-from broker.demo import checking, hub
-from broker.demo.browsing import Browser
-from broker.demo.identity import Identity
-from broker.demo.personas import Persona, persona
-from broker.demo.running import Running, running
-from broker.demo.setting import Ports, write
+from broker.demo.check import persona_check
+from broker.demo.check.http_browser import Browser
+from broker.demo.people.personas import Persona, persona
+from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.running_demo import Running, running
+from broker.demo.saml.key_pair import Identity
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.demo import free_base
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing
@@ -36,8 +37,8 @@ def logging_in(demo: Running) -> Iterator[Callable[[], int]]:
     def again() -> None:
         while not ending.is_set():
             browser = Browser()
-            checking.walk(browser, origin, persona("asta"), "wayf")
-            assert checking.texts(browser, "//strong[@id='status']/text()") == ("Success",), browser.mark()
+            persona_check.walk(browser, origin, persona("asta"), "wayf")
+            assert persona_check.texts(browser, "//strong[@id='status']/text()") == ("Success",), browser.mark()
             done[0] += 1
 
     with ThreadPoolExecutor(_BROWSERS) as pool:
@@ -77,12 +78,14 @@ def test_nobody_is_turned_away_while_a_feed_misbehaves(tmp_path: Path, monkeypat
     now = datetime.now(UTC)
     newer = Identity.made("newer-hub", now)
     signs: list[signature.SigningKey] = []  # in place of the hub's own key, the last of these
-    answer = hub.response
+    answer = wayf_hub.response
 
-    def answered(name: str, asked: hub.Asked, person: Persona | None, key: signature.SigningKey, at: datetime) -> bytes:
+    def answered(
+        name: str, asked: wayf_hub.Asked, person: Persona | None, key: signature.SigningKey, at: datetime
+    ) -> bytes:
         return answer(name, asked, person, signs[-1] if signs else key, at)
 
-    monkeypatch.setattr(hub, "response", answered)
+    monkeypatch.setattr(wayf_hub, "response", answered)
     setting = write(tmp_path / "demo", Ports(free_base()), now)
     with publishing() as publisher:
         fed = Fed(setting, publisher)

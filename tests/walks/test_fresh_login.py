@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.adapters.saml.gate import bindings
-from broker.demo.person import NEMLOGIN, NEMLOGIN_BIRK
-from broker.files.settings.peers import UpstreamTable
+from broker.adapters.saml.gate import http_bindings
+from broker.demo.people.persona import NEMLOGIN, NEMLOGIN_BIRK
+from broker.files.settings.federation_tables import UpstreamTable
 from tests.plugins.eid_house import DIRECT, switched
 from tests.plugins.house import House
 
@@ -23,7 +23,7 @@ BY_BIRK: Final = {
 
 def forced(url: str) -> bool:
     """Say whether the AuthnRequest in an address demands a fresh login."""
-    return b'ForceAuthn="true"' in bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml
+    return b'ForceAuthn="true"' in http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml
 
 
 @pytest.mark.parametrize("environ", [{}, DIRECT, BY_BIRK], ids=["as shipped", "direct", "birk"])

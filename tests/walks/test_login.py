@@ -7,8 +7,8 @@ from email.utils import parseaddr
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.mailbox import ReceivedMail
-from broker.demo.personas import PERSONAS, persona
+from broker.demo.people.personas import PERSONAS, persona
+from broker.demo.run.mail_server import ReceivedMail
 from tests.plugins.house import House, form, mark
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from broker.core.sessions import NameID
+from broker.core.logout.sessions import NameID
 from broker.flows.logout.sessions import Sessions
 from tests.plugins.eid_house import DIRECT, log_in, switched
 from tests.plugins.house import House, mark

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 from lxml import etree
 
-from broker.adapters.saml.gate import gate, signature
-from broker.adapters.saml.gate.names import ASSERTION
+from broker.adapters.saml.gate import safe_parser, signature
+from broker.adapters.saml.gate.xml_names import ASSERTION
 from broker.adapters.telling.message_log import make_pair, read
 from broker.cli import broker as command
 from broker.core.errors import ConfigurationFaults
-from broker.demo.nemlogin import PersonaChoice
-from broker.demo.personas import persona
+from broker.demo.people.personas import persona
+from broker.demo.upstreams.nemlogin import PersonaChoice
 from tests.plugins.eid_house import DIRECT, answer, log_in, switched
 from tests.plugins.house import House, mark
 from tests.plugins.leaving import Leaver
@@ -57,7 +57,7 @@ def test_request_and_response_are_kept_with_their_proof(old_house: House, tmp_pa
     assert len(asked["reference"]) == 8
     assert came["subject"].startswith("https://data.gov.dk/model/core/eid/person/uuid/")
     assert b64decode(came["wire"]).startswith(b"<")
-    assertion = gate.parse(came["assertion"].encode(), ASSERTION)
+    assertion = safe_parser.parse(came["assertion"].encode(), ASSERTION)
     signature.verify(assertion, [signature.VerifyKey.of(house.setting.nemlogin.certificate.encode())])
 
 

@@ -5,7 +5,7 @@ import base64
 import pytest
 from saml2 import saml, samlp
 
-from broker.core.borrower import EnrolmentState
+from broker.core.borrowers.borrower import EnrolmentState
 from tests.plugins.house import House, Person, mark
 
 OBSERVE, FROZEN = {"BROKER_LIBRARY__MODE": "observe"}, {"BROKER_LIBRARY__MODE": "frozen"}
@@ -94,9 +94,9 @@ def test_force_authn_reaches_the_upstream(house: House) -> None:
     person = house.person()
     url = person.choose(person.ask(force=True))
     _, query = url.split("SAMLRequest=", 1)
-    from broker.adapters.saml.gate import bindings
-    from broker.demo import hub
+    from broker.adapters.saml.gate import http_bindings
+    from broker.demo.upstreams import wayf_hub
 
-    assert hub.read("SAMLRequest=" + query).issuer.endswith("/saml/sp/wayf/metadata")
-    message = bindings.inflate_redirect("SAMLRequest=" + query, "SAMLRequest")
+    assert wayf_hub.read("SAMLRequest=" + query).issuer.endswith("/saml/sp/wayf/metadata")
+    message = http_bindings.inflate_redirect("SAMLRequest=" + query, "SAMLRequest")
     assert b'ForceAuthn="true"' in message.xml

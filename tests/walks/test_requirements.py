@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from broker.demo.personas import PERSONAS
+from broker.demo.people.personas import PERSONAS
 from tests.plugins.house import House
 from tests.plugins.requirements import accounts, desk, hospital, no_number, pins, signing_up, ways
 from tests.plugins.requirements.visits import Seen, cpr, spelled, watched

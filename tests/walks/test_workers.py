@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import requests
 
-from broker.demo import checking
-from broker.demo.browsing import Browser
-from broker.demo.personas import PERSONAS, Persona, persona
-from broker.demo.running import Running, running
-from broker.demo.setting import SERVICES, Ports, write
+from broker.demo.check import persona_check
+from broker.demo.check.http_browser import Browser
+from broker.demo.people.personas import PERSONAS, Persona, persona
+from broker.demo.run.demo_folder import SERVICES, Ports, write
+from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
 
 CPRS = tuple(
@@ -35,13 +35,13 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
 def log_in(demo: Running, name: str, way: str, *, patient: bool = True) -> Browser:
     """Walk one persona to the end in a new browser."""
     browser = Browser()
-    checking.walk(browser, demo.setting.ports.origin("library"), persona(name), way, patient=patient)
+    persona_check.walk(browser, demo.setting.ports.origin("library"), persona(name), way, patient=patient)
     return browser
 
 
 def landed(browser: Browser) -> str:
     """Give the borrower number on the library's page."""
-    return "".join(checking.texts(browser, "//td[@id='borrower']/text()"))
+    return "".join(persona_check.texts(browser, "//td[@id='borrower']/text()"))
 
 
 def test_twenty_first_logins_at_once_are_one_borrower(fresh: Running) -> None:
@@ -71,7 +71,7 @@ def test_nothing_personal_lies_about(demo: Running) -> None:
     seen: list[bytes] = []
     for person in PERSONAS:
         browser = Browser(seen=seen)
-        checking.walk(browser, demo.setting.ports.origin("library"), person, demo=demo)
+        persona_check.walk(browser, demo.setting.ports.origin("library"), person, demo=demo)
     folder = demo.setting.folder
     left = [path.read_bytes() for path in [*folder.glob("state/**/*"), folder / "broker.log"] if path.is_file()]
     pages = [page for page in seen if b"data-step" in page]
@@ -86,9 +86,9 @@ def test_nothing_personal_lies_about(demo: Running) -> None:
 
 def test_the_demo_s_own_check_passes(demo: Running) -> None:
     """``broker demo --check`` reports every persona as expected, in the form that programs rely on."""
-    reports = checking.check(demo)
+    reports = persona_check.check(demo)
     assert [each.persona for each in reports if not each.ok] == []
-    row = checking.as_json(reports)["logins"][0]  # type: ignore[index]
+    row = persona_check.as_json(reports)["logins"][0]  # type: ignore[index]
     assert set(row) == {"persona", "affiliation", "decision", "released", "borrower", "account"}
 
 

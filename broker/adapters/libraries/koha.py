@@ -17,12 +17,10 @@ from pydantic import (
     field_validator,
 )
 
-from broker.adapters.libraries import koha_answers as answers
-from broker.adapters.libraries import koha_queries as queries
-from broker.adapters.libraries.exchange import Exchange
-from broker.adapters.libraries.koha_calls import Calls, RightMissing
-from broker.adapters.libraries.koha_changes import changes, identify
-from broker.core.borrower import Borrower, Change, Wish
+from broker.adapters.libraries import koha_requests, koha_responses
+from broker.adapters.libraries.http_exchange import Exchange
+from broker.adapters.libraries.koha_requests import Calls, RightMissing, changes, identify
+from broker.core.borrowers.borrower import Borrower, Change, Wish
 from broker.core.errors import ConfigurationFaults, Fault, LibraryRefused, LibraryUnavailable
 
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -105,7 +103,7 @@ class KohaSettings(BaseModel):
     @property
     def fields(self) -> frozenset[str]:
         """Give the names that a policy may use under ``borrower.fields``."""
-        return frozenset(answers.FIELDS)
+        return frozenset(koha_responses.FIELDS)
 
     def open(self) -> "Koha":
         """Give the library system; nothing is called yet."""
@@ -123,14 +121,18 @@ class Koha:
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give every borrower with this CPR as card number, user name or attribute, in any spelling of desks."""
-        spelled = queries.spellings(cpr)
+        spelled = koha_requests.spellings(cpr)
         kind, fields = self._settings.cpr_attribute, self._settings.cpr_fields
-        found = self._search("find", queries.headers(queries.by_fields(fields, spelled)), deadline)
+        found = self._search(
+            "find", koha_requests.headers(koha_requests.by_fields(fields, spelled)), deadline
+        )
         if kind:
             found += self._search(
-                "find", queries.headers(queries.by_attribute(kind, spelled), embed=True), deadline
+                "find",
+                koha_requests.headers(koha_requests.by_attribute(kind, spelled), embed=True),
+                deadline,
             )
-        if not all(queries.carries(each, fields, spelled, kind) for each in found):
+        if not all(koha_requests.carries(each, fields, spelled, kind) for each in found):
             raise LibraryUnavailable(
                 "find: Koha gave borrowers without the number; does a proxy strip x-koha headers?"
             )
@@ -139,7 +141,7 @@ class Koha:
     def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Give the borrowers made under this enrolment id."""
         field = self._settings.mark_field
-        found = self._search("marked", queries.headers({field: mark}), deadline)
+        found = self._search("marked", koha_requests.headers({field: mark}), deadline)
         if any(each.get(field) != mark for each in found):
             raise LibraryUnavailable(
                 "marked: Koha gave borrowers without the mark; does a proxy strip x-koha headers?"
@@ -156,10 +158,10 @@ class Koha:
         answer = self._calls.call(
             "create", "POST", "/api/v1/patrons", deadline, body=self._body(wish, mark)
         )
-        if answers.taken(answer):
+        if koha_responses.taken(answer):
             return None
         if answer.status != 201:
-            raise answers.refusal(answer, "create")
+            raise koha_responses.refusal(answer, "create")
         return self._borrower(answer.json())
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
@@ -171,10 +173,10 @@ class Koha:
             identify(self._calls, self._settings, patron, change.cpr, deadline)
         body = changes(patron, change)
         answer = self._calls.call(
-            "change", "PUT", queries.patron_path(change.number), deadline, body=body
+            "change", "PUT", koha_requests.patron_path(change.number), deadline, body=body
         )
         if answer.status != 200:
-            raise answers.refusal(answer, "change")
+            raise koha_responses.refusal(answer, "change")
         after = self._borrower(answer.json())
         if after.number != change.number:
             raise LibraryUnavailable("change: an answer about another patron")
@@ -183,12 +185,12 @@ class Koha:
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
         """Make ``pin`` the borrower's password, which Koha's self-service machines take as the PIN."""
-        path = queries.patron_path(number) + "/password"
+        path = koha_requests.patron_path(number) + "/password"
         answer = self._calls.call(
             "set_pin", "POST", path, deadline, body={"password": pin, "password_2": pin}
         )
         if answer.status != 200:
-            raise answers.refusal(answer, "set_pin")
+            raise koha_responses.refusal(answer, "set_pin")
 
     def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
         """Say whether ``pin`` is the borrower's password, as Koha sees it by user name or card number.
@@ -196,13 +198,15 @@ class Koha:
         For nobody's number a name that nobody has is tried: known and unknown cost the same two
         calls.
         """
-        patron = self._patron(number if queries.possible(number) else _NO_PATRON, deadline) or {}
+        patron = (
+            self._patron(number if koha_requests.possible(number) else _NO_PATRON, deadline) or {}
+        )
         name = patron.get("userid") or patron.get("cardnumber") or secrets.token_hex(16)
         body = {"identifier": name, "password": pin}
         answer = self._calls.call(
             "check_pin", "POST", "/api/v1/auth/password/validation", deadline, body=body
         )
-        return answers.proves(answer, number)
+        return koha_responses.proves(answer, number)
 
     def faults(self, deadline: datetime) -> Sequence[str]:
         """Say what in Koha's set-up breaks a promise of ours; Koha 23.05 lets no one ask for its categories."""
@@ -232,7 +236,7 @@ class Koha:
 
     def _try_branch(self, deadline: datetime) -> None:
         branch = self._settings.library_id
-        headers = queries.headers({"library_id": branch})
+        headers = koha_requests.headers({"library_id": branch})
         try:
             answer = self._calls.call(
                 "libraries", "GET", "/api/v1/libraries", deadline, headers=headers
@@ -250,10 +254,12 @@ class Koha:
 
     def _body(self, wish: Wish, mark: str) -> dict[str, Any]:
         settings = self._settings
-        body: dict[str, Any] = {answers.koha_name(each.name): each.value for each in wish.fields}
+        body: dict[str, Any] = {
+            koha_responses.koha_name(each.name): each.value for each in wish.fields
+        }
         if not body.get("surname"):
             raise LibraryRefused("create: the wish has no surname")
-        number = queries.spellings(wish.cpr)[0] if wish.cpr else None
+        number = koha_requests.spellings(wish.cpr)[0] if wish.cpr else None
         if number and settings.card_number:
             body["cardnumber"] = number
         if number and settings.cpr_attribute:
@@ -266,9 +272,9 @@ class Koha:
         return body | {"expiry_date": wish.expires.isoformat()}
 
     def _patron(self, number: str, deadline: datetime) -> Mapping[str, Any] | None:
-        headers = queries.embedding(self._settings.cpr_attribute)
+        headers = koha_requests.embedding(self._settings.cpr_attribute)
         answer = self._calls.call(
-            "read", "GET", queries.patron_path(number), deadline, headers=headers
+            "read", "GET", koha_requests.patron_path(number), deadline, headers=headers
         )
         read = answer.json()
         if (
@@ -290,7 +296,7 @@ class Koha:
     ) -> list[Mapping[str, Any]]:
         # One page is enough: two borrowers are already a case for staff.
         path = "/api/v1/patrons?_per_page=20"
-        return answers.patrons(
+        return koha_responses.patrons(
             self._calls.call(asked, "GET", path, deadline, headers=headers), asked
         )
 
@@ -299,6 +305,6 @@ class Koha:
 
     def _borrower(self, patron: Any) -> Borrower:
         settings = self._settings
-        return answers.borrower(
+        return koha_responses.borrower(
             patron, settings.mark_field, settings.cpr_fields, settings.cpr_attribute
         )

@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from redis.exceptions import AskError, MovedError, NoScriptError, RedisClusterException, RedisError
 
-from broker.adapters.stores import redis_keys, redis_scripts
-from broker.adapters.stores.redis_address import Address
-from broker.adapters.stores.redis_faults import loss_faults, servers
-from broker.adapters.stores.times import micros, moment
+from broker.adapters.stores import redis_scripts
+from broker.adapters.stores.redis_connection import Address, loss_faults, servers
+from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
 
@@ -51,14 +50,15 @@ class RedisStore(Store):
         """Give the record, or None where there is none or it has expired."""
         with _failing_as_unavailable():
             return _kept(
-                self._opened().execute_command("HMGET", redis_keys.place(key).record, *_FIELDS), now
+                self._opened().execute_command("HMGET", redis_scripts.place(key).record, *_FIELDS),
+                now,
             )
 
     def put(
         self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
         """Compare and set; ``durable`` also waits until a replica, where one is attached, has it."""
-        place = redis_keys.place(key)
+        place = redis_scripts.place(key)
         arguments = (
             kept.value,
             kept.version,
@@ -79,7 +79,7 @@ class RedisStore(Store):
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
-        place = redis_keys.place(key)
+        place = redis_scripts.place(key)
         with _failing_as_unavailable():
             keys = (place.record, place.names, place.due, place.counter)
             self._run(redis_scripts.DROP, keys, place.member, place.name)
@@ -89,20 +89,20 @@ class RedisStore(Store):
         if group is None:
             yield from self._scan(kind, now)
             return
-        place = redis_keys.place(Key(kind, group))
+        place = redis_scripts.place(Key(kind, group))
         with _failing_as_unavailable():
             rows = self._run(redis_scripts.LIST, (place.record, place.names), micros(now))
         for name, *fields in rows:
             kept = _kept(fields, now)
             if kept:
-                yield redis_keys.key_of(kind, place.member.encode() + name), kept
+                yield redis_scripts.key_of(kind, place.member.encode() + name), kept
 
     def claim(
         self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
     ) -> tuple[Key, Kept] | None:
         """Take the earliest record due at ``now``: of the group, or of the shard whose queue's head is the earliest."""
         begins, due = (
-            ("" if group is None else redis_keys.place(Key(kind, group)).member),
+            ("" if group is None else redis_scripts.place(Key(kind, group)).member),
             now + lease,
         )
         with _failing_as_unavailable():
@@ -113,7 +113,7 @@ class RedisStore(Store):
                     claimed = self._run(redis_scripts.CLAIM, (f"{shard}:due",), *arguments)
                     if claimed:
                         member, value, until = claimed
-                        return redis_keys.key_of(kind, member), Kept(
+                        return redis_scripts.key_of(kind, member), Kept(
                             value, version, moment(int(until)), due
                         )
                     again = claimed == 0
@@ -126,7 +126,9 @@ class RedisStore(Store):
         """Add ``by`` to the counter and give its new value; never tried twice, for it might be added twice."""
         arguments = (by, micros(until), micros(now), _milliseconds(until, now))
         with _failing_as_unavailable():
-            return int(self._run(redis_scripts.COUNT, (redis_keys.place(key).counter,), *arguments))
+            return int(
+                self._run(redis_scripts.COUNT, (redis_scripts.place(key).counter,), *arguments)
+            )
 
     def faults(self) -> Sequence[str]:
         """Say in sentences what makes the servers unfit for production."""
@@ -174,7 +176,7 @@ class RedisStore(Store):
     def _scan(self, kind: str, now: datetime) -> Iterator[tuple[Key, Kept]]:
         with _failing_as_unavailable():
             client = self._opened()
-            names = client.scan_iter(match=redis_keys.records(kind), count=1000)
+            names = client.scan_iter(match=redis_scripts.records(kind), count=1000)
         seen: set[bytes] = set()  # SCAN may give a key twice
         while True:
             with _failing_as_unavailable():
@@ -190,13 +192,13 @@ class RedisStore(Store):
             for name, fields in zip(page, rows, strict=True):
                 kept = _kept(fields, now)
                 if kept:
-                    yield redis_keys.key_of(kind, name.partition(b":r:")[2]), kept
+                    yield redis_scripts.key_of(kind, name.partition(b":r:")[2]), kept
 
     def _shards(self, kind: str, group: str | None, now: datetime) -> Sequence[str]:
         """Give the shards to claim from, the one with the earliest head first."""
         if group is not None:
-            return (redis_keys.place(Key(kind, group)).due.removesuffix(":due"),)
-        tags = tuple(redis_keys.tags(kind))
+            return (redis_scripts.place(Key(kind, group)).due.removesuffix(":due"),)
+        tags = tuple(redis_scripts.tags(kind))
         pipeline = self._opened().pipeline(transaction=False)
         for shard in tags:
             limits = ("-inf", micros(now), "WITHSCORES", "LIMIT", 0, 1)

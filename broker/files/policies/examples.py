@@ -6,9 +6,8 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.entities import Controller, Service, Text
-from broker.core.evaluation import evaluate
-from broker.core.places import PolicyLine
-from broker.core.policy import Decision, Example, PolicySet
+from broker.core.policy.decision import evaluate
+from broker.core.policy.model import Decision, Example, PolicyLine, PolicySet
 
 _ANY: Final = Text("any", "enhver")
 

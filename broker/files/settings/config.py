@@ -12,11 +12,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from broker.core.entities import Assurance, Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files.key_folder import exposed
-from broker.files.settings.addresses import BaseUrl, Network, Url
+from broker.files.settings.address_types import BaseUrl, Network, Url
 from broker.files.settings.crosschecks import crosschecks
-from broker.files.settings.feeds import FeedTable
-from broker.files.settings.peers import ServiceTable, UpstreamTable
-from broker.files.settings.sources import Given, KeyPath, dotted, read, variable
+from broker.files.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
 from broker.files.settings.tables import (
     AddressPerLanguage,
     AuditTable,
@@ -32,6 +30,7 @@ from broker.files.settings.tables import (
     SignUpTable,
     StoreTable,
 )
+from broker.files.settings.toml_and_environment import Given, KeyPath, dotted, read, variable
 
 FOLDERS: Final = ("metadata", "policies", "attribute_maps", "keys")
 

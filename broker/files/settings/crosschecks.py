@@ -6,8 +6,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
-from broker.core.levels import overstates
-from broker.files.settings.sources import Given, KeyPath, variable
+from broker.core.login.authn_context import overstates
+from broker.files.settings.toml_and_environment import Given, KeyPath, variable
 
 SHORTEST_SECRET: Final = 16
 # What examples, tutorials and tired people write; every length of them is refused.

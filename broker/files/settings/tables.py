@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from broker.core.entities import Text
-from broker.files.settings.addresses import AttributeScope, EntityId, MailUrl, StoreUrl, Url
+from broker.files.settings.address_types import AttributeScope, EntityId, MailUrl, StoreUrl, Url
 
 # A name is part of a URL (/saml/sp/NAME/acs) and of an environment name, where its "-" is written
 # "_".

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from broker.core.borrower import Enrolment, EnrolmentState
+from broker.core.borrowers.borrower import Enrolment, EnrolmentState
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
-from broker.core.records import dump, load
+from broker.core.serialization import dump, load
 
 LEASE: Final = timedelta(
     seconds=120

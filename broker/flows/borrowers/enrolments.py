@@ -6,23 +6,30 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
-from broker.core import events
-from broker.core.borrower import Borrower, Change, Enrolment, EnrolmentState, Nothing, Wish
+from broker.core import audit_events
+from broker.core.borrowers.borrower import (
+    Borrower,
+    Change,
+    Enrolment,
+    EnrolmentState,
+    Nothing,
+    Wish,
+)
+from broker.core.borrowers.change_plan import offered, plan, planned_outcome
 from broker.core.errors import LibraryRefused, LibraryUnavailable, StoreUnavailable
-from broker.core.plans import offered, plan, planned_outcome
 from broker.core.ports import Key
-from broker.flows.borrowers import lookup as finding
-from broker.flows.borrowers.attempt import EnrolmentAttempt
-from broker.flows.borrowers.cases import StaffCases
+from broker.flows.borrowers import borrower_lookup
+from broker.flows.borrowers.enrolment_attempt import EnrolmentAttempt
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import StoredEnrolment
-from broker.flows.borrowers.seats import WaitingSlots, WakeSignal, waiting_slot
-from broker.flows.borrowers.standing import (
+from broker.flows.borrowers.finished_enrolment import (
     EnrolmentBeforeWish,
     as_found,
     as_wished,
     looked_up_within,
 )
-from broker.flows.borrowers.world import EnrolmentPorts
+from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.concurrency import WaitingSlots, WakeSignal, waiting_slot
 
 Mode = Literal["live", "observe", "frozen"]
 T = TypeVar("T")
@@ -138,8 +145,8 @@ class Enrolments:
                 return wanted
             # On the trail first: AuditUnavailable where it cannot be, and nothing is wished for.
             self.tools.trail.add(
-                events.AuditEvent(
-                    events.AuditEventKind.ENROLMENT_WANTED,
+                audit_events.AuditEvent(
+                    audit_events.AuditEventKind.ENROLMENT_WANTED,
                     self.tools.now(),
                     person=self.tools.links.holder(key.group),
                     about=wanted.id,
@@ -162,7 +169,7 @@ class Enrolments:
         done = EnrolmentAttempt(entry, self.tools).run()
         if done:
             person = self.tools.links.holder(entry.key.group)
-            for event in events.of_enrolment(entry.enrolment, done, person, self.tools.now()):
+            for event in audit_events.of_enrolment(entry.enrolment, done, person, self.tools.now()):
                 self.tools.trail.add(event)
         return done
 
@@ -277,8 +284,8 @@ class Enrolments:
 
     def _there(self, wish: Wish, by: datetime) -> tuple[tuple[Borrower, ...], Borrower | None]:
         library = self.tools.library
-        there = finding.borrowers_of_wish(library, wish, by)
-        return there, finding.temporary(library, there, wish, by)
+        there = borrower_lookup.borrowers_of_wish(library, wish, by)
+        return there, borrower_lookup.temporary(library, there, wish, by)
 
     def _observed(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
         observed = replace(self._new(key, wish, linked), state=EnrolmentState.OBSERVED, wish=None)

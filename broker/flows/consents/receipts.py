@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.consent import Receipt, in_force
+from broker.core.consent.consent import Receipt, in_force
 from broker.core.ports import Kept, Key, Store
-from broker.core.records import dump, load
+from broker.core.serialization import dump, load
 
 KEPT_FOR: Final = timedelta(days=2 * 365)
 

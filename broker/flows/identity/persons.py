@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from broker.core.attributes import CPR_UUID, AttributeReading
-from broker.core.borrower import Borrower
-from broker.core.configured import ConfiguredEntities
-from broker.core.evidence import Asserted
-from broker.core.policy import Decision
-from broker.core.transaction import Authentication, Person
-from broker.core.values import clean
-from broker.flows.identity.links import PersonLinks
+from broker.core.borrowers.borrower import Borrower
+from broker.core.identity.attribute_values import clean
+from broker.core.identity.attributes import CPR_UUID, AttributeReading
+from broker.core.identity.link_evidence import Asserted
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.transaction import Authentication, Person
+from broker.core.policy.model import Decision
+from broker.flows.identity.person_links import PersonLinks
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
 _NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")

@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.core.errors import MessageRefused
-from broker.core.ports import Kept, Key, Store
-from broker.core.pseudonyms import Pseudonyms
-from broker.core.records import dump, load
-from broker.core.transaction import (
+from broker.core.login.transaction import (
     ARRIVAL_USABLE_FOR,
     SKEW,
     Arrival,
     Authentication,
     UpstreamRefusal,
 )
+from broker.core.ports import Kept, Key, Store
+from broker.core.pseudonyms import Pseudonyms
+from broker.core.serialization import dump, load
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.consent import Receipt, ReceiptEvent, receipt
-from broker.core.events import AuditEventKind, of_login
+from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.consent.consent import Receipt, ReceiptEvent, receipt
+from broker.core.login.steps import Ask, Enrol, Issue, Step
+from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.steps import Ask, Enrol, Issue, Step
-from broker.core.transaction import Transaction
 from broker.flows.consents.receipts import Receipts
 from broker.flows.login.person_lookup import PersonLookup
 from broker.flows.transactions import Held, Transactions

@@ -4,13 +4,13 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
-from broker.core.events import AuditEventKind, of_login
+from broker.core.login.steps import Issue
+from broker.core.login.transaction import Errand, Issued
+from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.sessions import NameID, Session, session_index
-from broker.core.steps import Issue
-from broker.core.transaction import Errand, Issued
 from broker.flows.login.person_lookup import PersonLookup
 from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
 from broker.flows.transactions import Held, Transactions

@@ -5,18 +5,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.attributes import AttributeReading
-from broker.core.configured import ConfiguredEntities
+from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
 from broker.core.errors import AttributesRefused
-from broker.core.events import NO_TRAIL, AuditEventKind, of_login
-from broker.core.policy import Decision, Effect
+from broker.core.identity.attributes import AttributeReading
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.subject_ids import minted
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.steps import ProveMailbox
+from broker.core.login.transaction import Account, Authentication, Errand, Transaction
+from broker.core.policy.model import Decision, Effect
 from broker.core.ports import Store, Trail
-from broker.core.proofs import MAIL_PROOF, Proved
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.steps import ProveMailbox
-from broker.core.subject_ids import minted
-from broker.core.transaction import Account, Authentication, Errand, Transaction
-from broker.flows.borrowers.accounts import BorrowerAtLogin
+from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts
 from broker.flows.identity.persons import Persons
 from broker.flows.proofs.mailbox_proof import MailboxProof

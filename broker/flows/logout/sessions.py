@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from broker.core.login.transaction import LIFETIME, SKEW, Authentication, Transaction
+from broker.core.logout.sessions import NameID, Session
 from broker.core.ports import Kept, Key, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.records import dump, load
-from broker.core.sessions import NameID, Session
-from broker.core.transaction import LIFETIME, SKEW, Authentication, Transaction
+from broker.core.serialization import dump, load
 
 # A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
 KEPT_FOR: Final = timedelta(hours=12)

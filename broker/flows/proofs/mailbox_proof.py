@@ -16,15 +16,15 @@ from broker.core.errors import (
     RecipientRefused,
     TooMany,
 )
+from broker.core.identity.mail_addresses import one_mailbox, typed
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, ProofOwner, Proved
 from broker.core.letters import Letters
-from broker.core.mailboxes import one_mailbox, typed
-from broker.core.pasted import without_spaces
+from broker.core.login.transaction import Transaction
 from broker.core.ports import Key, Mail, Store
-from broker.core.proofs import MAIL_PROOF, Mailing, ProofOwner, Proved
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.records import load
-from broker.core.transaction import Transaction
-from broker.flows.borrowers.leases import claim_ownership, drop_replaced_proofs, keep_proof
+from broker.core.serialization import load
+from broker.core.typed_codes import without_spaces
+from broker.flows.leases import claim_ownership, drop_replaced_proofs, keep_proof
 from broker.flows.transactions import Held, Transactions
 
 TRIES: Final = 5  # of one code

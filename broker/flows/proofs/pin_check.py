@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from broker.core.borrower import Borrower
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.pins import identifier_of
 from broker.core.errors import LibraryUnavailable, TooMany
-from broker.core.pins import identifier_of
 from broker.core.ports import LibrarySystem, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.borrowers.lookup import borrower_of_identifier
-from broker.flows.borrowers.seats import WaitingSlots, waiting_slot
+from broker.flows.borrowers.borrower_lookup import borrower_of_identifier
+from broker.flows.concurrency import WaitingSlots, waiting_slot
 from broker.flows.proofs.rate_limits import CountedTry, Limit, Limits
 
 # PER_BORROWER and PER_KNOWN bound what reaches the library system's own lock-out (Koha:

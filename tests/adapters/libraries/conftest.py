@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 
 from broker.adapters.libraries.koha import Koha, KohaSettings
-from broker.core.borrower import Wish, WishedField
-from broker.demo.koha import Client, Simulation, create_app
-from broker.demo.loopback import serve_on_loopback
+from broker.core.borrowers.borrower import Wish, WishedField
+from broker.demo.koha.simulated_koha import Client, Simulation, create_app
+from broker.demo.run.loopback_server import serve_on_loopback
 
 CPR = "0101800000"
 MARK = "a" * 32

@@ -9,9 +9,9 @@ from datetime import date, datetime
 import pytest
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrower import Change, Wish
+from broker.core.borrowers.borrower import Change, Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
-from broker.demo.koha import Simulation
+from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
 SPELLINGS = ("0101800000", "010180-0000", "010180 0000")
@@ -78,7 +78,7 @@ def test_a_stripped_search_header_is_noticed(
 ) -> None:
     """Where a proxy drops the query Koha gives everyone, and the first of everyone must not become the person."""
     _desk(koha, cardnumber="T-1")
-    monkeypatch.setattr("broker.adapters.libraries.koha_queries.headers", lambda *_, **__: {})
+    monkeypatch.setattr("broker.adapters.libraries.koha_requests.headers", lambda *_, **__: {})
     with pytest.raises(LibraryUnavailable, match="strip"):
         library.find(CPR, soon())
     with pytest.raises(LibraryUnavailable, match="strip"):
@@ -157,7 +157,7 @@ def test_a_search_that_koha_cannot_answer_is_a_fault(
 ) -> None:
     """A Koha that reads queries otherwise than 23.05 did shows it at the check, not at a login."""
     monkeypatch.setattr(
-        "broker.adapters.libraries.koha_queries.by_attribute", lambda *_: {"extended_attributes.nonsense": "x"}
+        "broker.adapters.libraries.koha_requests.by_attribute", lambda *_: {"extended_attributes.nonsense": "x"}
     )
     assert "found by CPR (find: 500)" in library.faults(soon())[0]
 

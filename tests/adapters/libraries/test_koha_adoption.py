@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrower import Change
+from broker.core.borrowers.borrower import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.demo.koha import Simulation
+from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
 UNTIL = date(2028, 8, 31)

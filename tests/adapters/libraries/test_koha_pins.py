@@ -8,7 +8,7 @@ import responses
 
 from broker.adapters.libraries.koha import Koha
 from broker.core.errors import LibraryUnavailable
-from broker.demo.koha import Simulation
+from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
 VALIDATION = "/api/v1/auth/password/validation"

@@ -11,9 +11,9 @@ import responses
 from flask import Flask
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrower import Change, Wish, WishedField
+from broker.core.borrowers.borrower import Change, Wish, WishedField
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
-from broker.demo.koha import Simulation
+from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
 SPELLINGS = ("0101800000", "010180-0000", "010180 0000")

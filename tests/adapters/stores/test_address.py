@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.stores import redis_address
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores import redis_connection
+from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.redis import RedisStore
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import ConfigurationFaults, StoreUnavailable
@@ -42,7 +42,7 @@ def test_a_redis_url_is_taken_apart(
     url: str, hosts: tuple[tuple[str, int], ...], path: tuple[str, ...], *, encrypted: bool
 ) -> None:
     """Hosts, ports, service and database are read from the URL, and the password stays out of sight."""
-    address = redis_address.parse(url, Path())
+    address = redis_connection.parse(url, Path())
     assert (address.hosts, address.path, address.encrypted) == (hosts, path, encrypted)
     assert (address.password == SECRET) is (SECRET in url)
     assert SECRET not in repr(address)
@@ -51,12 +51,12 @@ def test_a_redis_url_is_taken_apart(
 
 def test_escapes_in_a_password_are_undone() -> None:
     """A password may hold the marks of a URL, escaped."""
-    assert redis_address.parse("rediss://:a%40b%2Fc:d@h", Path()).password == "a@b/c:d"
+    assert redis_connection.parse("rediss://:a%40b%2Fc:d@h", Path()).password == "a@b/c:d"
 
 
 def test_certificate_files_lie_beside_the_configuration() -> None:
     """The files of TLS are relative to the configuration's folder, and certificates are always checked."""
-    address = redis_address.parse("rediss://:x@h?ssl_ca_certs=ca.pem", Path("/etc/broker"))
+    address = redis_connection.parse("rediss://:x@h?ssl_ca_certs=ca.pem", Path("/etc/broker"))
     connection = address.open().connection_pool.make_connection()
     assert connection.ca_certs == "/etc/broker/ca.pem"
     assert connection.check_hostname
@@ -116,7 +116,7 @@ def test_beyond_this_machine_encryption_and_a_password_are_demanded(
     url: str, servers: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
     """Off loopback, by the URL or by what Sentinel or the Cluster named, each missing protection is a sentence."""
-    faults = redis_address.parse(url, Path()).faults(servers)
+    faults = redis_connection.parse(url, Path()).faults(servers)
     assert len(faults) == len(words)
     assert all(word in fault for word, fault in zip(words, faults, strict=True))
     assert SECRET not in "".join(faults)

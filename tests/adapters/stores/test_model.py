@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Kept, Key, Store
 
 START = datetime(2031, 1, 1, tzinfo=UTC)

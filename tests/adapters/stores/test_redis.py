@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.stores import redis_address, redis_keys
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores import redis_connection, redis_scripts
+from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
@@ -94,7 +94,7 @@ def test_a_redis_that_is_not_there_is_unavailable(kind: str, call: str) -> None:
 @pytest.mark.parametrize("call", ["get", "durable put", "claim"])
 def test_a_redis_that_hangs_is_unavailable(start: Start, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     """A server that takes the question and never answers costs a request the timeout, not its thread."""
-    monkeypatch.setitem(redis_address._SETTINGS, "socket_timeout", 0.1)
+    monkeypatch.setitem(redis_connection._SETTINGS, "socket_timeout", 0.1)
     server = start(*KEEPING)
     store = _open(server.url)
     CALLS[call](store)
@@ -152,7 +152,7 @@ def test_the_names_of_a_group_are_forgotten_with_their_records(redis_server: Red
         now = NOW + timedelta(days=day)
         assert store.put(Key("session", "g", str(day)), Kept(b"", "1", now + timedelta(hours=1)), None, now)
     with redis_server.client() as client:
-        assert client.zrange(redis_keys.place(Key("session", "g")).names, 0, -1) == [b"4"]
+        assert client.zrange(redis_scripts.place(Key("session", "g")).names, 0, -1) == [b"4"]
 
 
 def test_a_key_scanned_twice_is_listed_once(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,9 +170,9 @@ def test_a_group_lies_under_one_hash_tag() -> None:
     """All keys of a group share one tag, also where its name holds braces, and a kind's groups spread over shards."""
     tags = set()
     for group in ("g", "}{", "{a}", "a/b", *(str(number) for number in range(200))):
-        places = [redis_keys.place(Key("link", group, name)) for name in ("", "n", "}{x}")]
+        places = [redis_scripts.place(Key("link", group, name)) for name in ("", "n", "}{x}")]
         keys = {key for place in places for key in (place.record, place.names, place.due, place.counter)}
         of_group = {key[key.index("{") + 1 : key.index("}")] for key in keys}
         assert len(of_group) == 1
         tags |= of_group
-    assert len(tags) == redis_keys.SHARDS
+    assert len(tags) == redis_scripts.SHARDS

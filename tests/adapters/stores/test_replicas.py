@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.stores import redis_keys
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores import redis_scripts
+from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.redis import RedisStore
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
@@ -48,7 +48,7 @@ def test_durable_waits_for_a_replica(pair: tuple[RedisServer, RedisServer]) -> N
     with replica.client() as copy:
         store = _open(master.url)
         assert _put(store)
-        record = redis_keys.place(KEY).record
+        record = redis_scripts.place(KEY).record
         assert copy.hget(record, "v") == MARKER
         replica.signal(signal.SIGSTOP)
         try:
@@ -96,8 +96,8 @@ def test_a_moved_slot_is_followed(redis_cluster: tuple[RedisServer, ...], redis_
     assert isinstance(store, RedisStore)
     assert _put(store)
     store.drop(KEY)
-    slot = store._opened().keyslot(redis_keys.place(KEY).record)
-    port = store._opened().get_node_from_key(redis_keys.place(KEY).record).port
+    slot = store._opened().keyslot(redis_scripts.place(KEY).record)
+    port = store._opened().get_node_from_key(redis_scripts.place(KEY).record).port
     owner = next(node for node in redis_cluster if node.port == port)
     other = next(node for node in redis_cluster if node is not owner)
     _give(redis_cluster, slot, other)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.adapters.stores import sqlite, sqlite_file
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores import sqlite
+from broker.adapters.stores.open_store import open_store
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
 
@@ -77,7 +77,7 @@ def test_a_file_without_its_log_is_a_fault(store: Store, raw: sqlite3.Connection
 def test_prepare_keeps_what_is_there(store: Store, path: Path) -> None:
     """Preparing a file again changes nothing in it."""
     store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
-    sqlite_file.prepare(path)
+    sqlite.prepare(path)
     assert open_store("sqlite:broker.db", path.parent).get(KEY, NOW) == Kept(b"value", "1", LATER)
 
 
@@ -87,7 +87,7 @@ def test_of_two_workers_that_make_the_file_one_wins(store: Store, path: Path, mo
     with monkeypatch.context() as earlier:
         earlier.setattr(Path, "exists", lambda _: False)
         before = path.stat().st_ino
-        sqlite_file.prepare(path)
+        sqlite.prepare(path)
     assert path.stat().st_ino == before
     assert open_store("sqlite:broker.db", path.parent).get(KEY, NOW) is not None
     assert sorted(file.name for file in path.parent.iterdir()) == ["broker.db", "broker.db-shm", "broker.db-wal"]
@@ -180,7 +180,7 @@ def test_a_locked_file_is_unavailable(
     path: Path, raw: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """A writer that another one keeps waiting gives up with a 503, reads go on, and afterwards all is well."""
-    monkeypatch.setattr(sqlite_file, "_PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite, "_PATIENCE", 0.05)
     store = open_store("sqlite:broker.db", path.parent)
     raw.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable, match="SQLITE_BUSY"):
@@ -192,7 +192,7 @@ def test_a_locked_file_is_unavailable(
 
 def test_a_thread_that_never_gets_its_turn_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the writers before it in the same worker do not finish, a thread gives up with a 503."""
-    monkeypatch.setattr(sqlite, "_PATIENCE", 0.05)
+    monkeypatch.setattr(sqlite, "_TURN_PATIENCE", 0.05)
     assert isinstance(store, sqlite.SqliteStore)
     with store._here().turn, pytest.raises(StoreUnavailable):
         store.drop(KEY)
@@ -205,7 +205,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.open_store import open_store
 now = datetime(2031, 1, 1, tzinfo=UTC)
 store = open_store("sqlite:broker.db", Path(sys.argv[1]))
 def put(name, size):
@@ -227,7 +227,7 @@ assert put("b", 400_000)
 def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
     """A write for which there is no room is a 503 and leaves no half of itself; with room again it succeeds."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
-    root = str(Path(sqlite.__file__).parents[2])
+    root = str(Path(sqlite.__file__).parents[3])
     command = (sys.executable, "-c", FULL_DISK, str(tmp_path))
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": root}, check=False)
     assert (done.returncode, done.stderr) == (0, "")

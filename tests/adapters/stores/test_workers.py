@@ -7,7 +7,7 @@ from subprocess import Popen
 
 import pytest
 
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Key
 from tests.plugins.redis_server import RedisServer
 

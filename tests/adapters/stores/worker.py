@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Kept, Key, Store
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import EncryptedStore
-from broker.adapters.trail.anchors import Anchors
-from broker.adapters.trail.journal import TrailFiles
-from broker.adapters.trail.keeping import KeptTrail
-from broker.adapters.trail.sealing import PersonKeys
+from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.adapters.stores.open_store import open_store
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.trail.hash_chain import Anchors
+from broker.adapters.trail.monthly_files import TrailFiles
+from broker.adapters.trail.person_keys import PersonKeys
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
 from tests.plugins.trail_bench import KEY, fill

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from broker.adapters.trail.anchors import KIND, Anchors
-from broker.adapters.trail.journal import HEAD, TrailFiles
-from broker.adapters.trail.keeping import KeptTrail
-from broker.adapters.trail.verifying import VerificationReport, verify
-from broker.core.events import AuditEvent, AuditEventKind
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.trail.hash_chain import KIND, Anchors
+from broker.adapters.trail.monthly_files import HEAD, TrailFiles
+from broker.adapters.trail.verification import VerificationReport, verify
+from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.ports import Store
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.trail.journal import HEAD, TrailFiles
-from broker.adapters.trail.lines import GENESIS, TrailHead, head_octets, read
-from broker.adapters.trail.verifying import VerificationReport, verify
+from broker.adapters.trail.hash_chain import GENESIS, TrailHead, head_octets, read
+from broker.adapters.trail.monthly_files import HEAD, TrailFiles
+from broker.adapters.trail.verification import VerificationReport, verify
 from broker.core.errors import AuditUnavailable
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW, OCTOBER
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.trail.journal import HEAD, TrailFiles
-from broker.adapters.trail.verifying import verify
+from broker.adapters.trail.monthly_files import HEAD, TrailFiles
+from broker.adapters.trail.verification import verify
 from broker.core.errors import AuditUnavailable
 from tests.plugins.trail_bench import KEY, NOVEMBER, NOW
 

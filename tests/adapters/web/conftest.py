@@ -10,20 +10,19 @@ from flask import Flask, make_response, render_template
 from flask_babel import lazy_gettext
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.frame import Imprint, install
-from broker.adapters.web.pages import screens
+from broker.adapters.web.page_layout import Imprint, install
+from broker.adapters.web.pages import consent_screen
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.onward import SignUpLink
-from broker.adapters.web.pages.security import protect
-from broker.core.consent import Question
+from broker.adapters.web.pages.refusal_links import SignUpLink
+from broker.adapters.web.pages.security_headers import protect
+from broker.core.consent.consent import Question
+from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
-from broker.core.places import PolicyLine
-from broker.core.policy import Decision, Effect, LegalBasis, Policy, Release, Requirement
+from broker.core.identity.mailbox_proofs import Mailing
+from broker.core.login.steps import Ask
+from broker.core.login.transaction import AuthnRequest, Transaction
+from broker.core.policy.model import Decision, Effect, LegalBasis, Policy, PolicyLine, Release, Requirement
 from broker.core.ports import PostForm
-from broker.core.proofs import Mailing
-from broker.core.release import Disclosure, Item
-from broker.core.steps import Ask
-from broker.core.transaction import AuthnRequest, Transaction
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CPR = "0101881235"
@@ -105,9 +104,9 @@ def asked(
     return Ask(question, Decision(Effect.PERMIT, (), "student", policy, release, digest="d" * 64))
 
 
-def screen(spoken: str, ask: Ask) -> screens.ConsentScreen:
+def screen(spoken: str, ask: Ask) -> consent_screen.ConsentScreen:
     """Give what the page shows of ``ask``."""
-    return screens.consent(ask, SERVICE, LABELS, spoken, transaction(), NOW)
+    return consent_screen.consent(ask, SERVICE, LABELS, spoken, transaction(), NOW)
 
 
 def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:

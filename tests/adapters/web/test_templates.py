@@ -10,10 +10,10 @@ from flask import Flask, render_template
 from jinja2 import UndefinedError
 
 import broker.adapters.web
-from broker.adapters.web.frame import Imprint
+from broker.adapters.web.page_layout import Imprint
 from broker.core.entities import Text
-from broker.core.steps import Ask
-from broker.core.transaction import Transaction
+from broker.core.login.steps import Ask
+from broker.core.login.transaction import Transaction
 
 ROOM = Path(broker.adapters.web.__path__[0])
 TEMPLATES = sorted(path.name for path in (ROOM / "templates").glob("*.html"))
@@ -181,7 +181,7 @@ def test_what_came_from_outside_is_escaped(
 ) -> None:
     """Values of attributes, forms and reasons are text on a page and nothing more (attacks.md rows 27 and 32)."""
     app = site()
-    from broker.adapters.web.pages.screens import consent
+    from broker.adapters.web.pages.consent_screen import consent
     from broker.core.entities import Service
 
     asked = question()

@@ -16,8 +16,8 @@ from flask_babel import force_locale
 
 import broker
 import broker.adapters.web
-from broker.adapters.web.pages.failures import GENERAL
-from broker.adapters.web.pages.reasons import REASONS, explain
+from broker.adapters.web.pages.failure_texts import GENERAL
+from broker.adapters.web.pages.reason_texts import REASONS, explain
 from broker.core import errors
 
 ROOM = Path(broker.adapters.web.__path__[0])

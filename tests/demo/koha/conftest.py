@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from broker.demo.koha import Client, Simulation, create_app
+from broker.demo.koha.simulated_koha import Client, Simulation, create_app
 
 
 @pytest.fixture(name="app")

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from broker.core.wishes import months_after
-from broker.demo.koha import Simulation
+from broker.core.borrowers.wanted_borrower import months_after
+from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
 ANNA = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "category_id": "STUDENT"}

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from broker.demo.koha import Simulation, create_app
+from broker.demo.koha.simulated_koha import Simulation, create_app
 
 CPR = "0101800000"
 ANNA = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "category_id": "STUDENT"}

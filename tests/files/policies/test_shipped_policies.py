@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from broker.core.attributes import Attributes
+from broker.core.borrowers.wanted_borrower import wish
 from broker.core.entities import Assurance, Controller, Service, Text
-from broker.core.evaluation import evaluate
-from broker.core.policy import Decision, Effect, LoginFacts
-from broker.core.unproved import missing_proof, provable_domains
-from broker.core.wishes import wish
-from broker.files.policies import live as policies
+from broker.core.identity.attributes import Attributes
+from broker.core.policy.decision import evaluate
+from broker.core.policy.missing_proof import missing_proof, provable_domains
+from broker.core.policy.model import Decision, Effect, LoginFacts
+from broker.files.policies import live_policies
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORDS = Text("words", "ord")
-SHIPPED = policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
+SHIPPED = live_policies.load(Path(__file__).resolve().parents[3] / "policies", NOW)
 LEVEL = {"wayf": Assurance.LOW, "nemid": Assurance.SUBSTANTIAL, "library": None}
 Scoped = tuple[str, ...]
 

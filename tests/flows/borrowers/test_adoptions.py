@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 
 CPR = "0101990000"

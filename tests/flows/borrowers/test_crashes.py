@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 
 if TYPE_CHECKING:
-    from broker.core.borrower import Wish
+    from broker.core.borrowers.borrower import Wish
 
 CPR = "0101990000"
 

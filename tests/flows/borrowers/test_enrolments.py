@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
+from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
-from broker.core.records import dump
+from broker.core.serialization import dump
 
 CPR = "0101990000"
 
@@ -274,7 +274,7 @@ def test_a_pin_that_the_persons_number_suggests_is_drawn_again(
     """The pieces of the number are avoided after the number itself is erased."""
     drawn = iter([int(pin), 5837])
     monkeypatch.setattr("secrets.randbelow", lambda below: next(drawn) if below == 10_000 else 0)
-    monkeypatch.setattr("broker.core.pins.guessable", lambda _pin: False)
+    monkeypatch.setattr("broker.core.borrowers.pins.guessable", lambda _pin: False)
     world.live.want(world.wish(), None)
     world.settle()
     assert world.library.pins == {"1": "5837"}

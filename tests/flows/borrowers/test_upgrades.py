@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
+from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.flows.borrowers.standing import EnrolmentBeforeWish
+from broker.flows.borrowers.finished_enrolment import EnrolmentBeforeWish
 
 CPR = "0101990000"
 OLD = date(2027, 1, 31)

@@ -4,16 +4,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from broker.adapters.stores import sqlite_file
+from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.login.transaction import AuthnRequest, Person, Transaction
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.transaction import AuthnRequest, Person, Transaction
-from broker.flows.borrowers.accounts import BorrowerAtLogin
+from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 
 
 def test_a_no_lasts_from_the_day_it_was_said(tmp_path: Path) -> None:
     """Half a year, however long before the person was first looked up."""
-    sqlite_file.prepare(tmp_path / "broker.db")
+    sqlite.prepare(tmp_path / "broker.db")
     nobody: Any = None
     accounts = BorrowerAtLogin(SqliteStore(tmp_path / "broker.db"), Pseudonyms("k1", b"k" * 32), nobody, nobody)
     now = datetime(2026, 11, 25, tzinfo=UTC)

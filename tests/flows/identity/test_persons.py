@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from broker.core.attributes import AttributeReading, Attributes
-from broker.core.configured import ConfiguredEntities
 from broker.core.entities import Assurance
-from broker.core.policy import Decision, Effect, PolicySet
+from broker.core.identity.attributes import AttributeReading, Attributes
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.transaction import Authentication, Person
+from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.core.ports import Key
-from broker.core.transaction import Authentication, Person
 from broker.flows.identity.persons import _EVER, Persons
 
 CPR, OTHER = "0101990000", "0202990000"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.mail.mail import Smtp
+from broker.adapters.mail.smtp import Smtp
 from broker.core.errors import AddressRefused, AddressTaken, CodeRefused, MailUnavailable, RecipientRefused, TooMany
-from broker.core.transaction import Person
+from broker.core.login.transaction import Person
 from tests.plugins.ports import free_port
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
 

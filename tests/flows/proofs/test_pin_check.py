@@ -8,7 +8,7 @@ from threading import Semaphore
 
 import pytest
 
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.open_store import open_store
 from broker.core.errors import LibraryUnavailable, TooMany
 from broker.flows.proofs.pin_check import (
     BRAKE,

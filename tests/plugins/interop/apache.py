@@ -18,7 +18,7 @@ from typing import Final
 
 import requests
 
-from broker.demo.identity import Identity
+from broker.demo.saml.key_pair import Identity
 from tests.plugins.ports import free_port
 
 MODULES: Final = "/usr/lib/apache2/modules"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broker.demo.identity import Identity
+from broker.demo.saml.key_pair import Identity
 from tests.plugins.ports import free_port
 
 PYTHON: Final = "/usr/bin/python3"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.core.entities import PERSISTENT, TRANSIENT
-from broker.demo.person import Persona
-from broker.demo.walking import onward
+from broker.demo.check.persona_walk import onward
+from broker.demo.people.persona import Persona
 from tests.plugins.interop.watching import Watched
 from tests.plugins.interop.world import KARLA, World
 

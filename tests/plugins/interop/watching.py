@@ -8,10 +8,10 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 from lxml import etree, html
 
-from broker.adapters.saml.gate import bindings
-from broker.demo.browsing import Browser, PageForm
+from broker.adapters.saml.gate import http_bindings
+from broker.demo.check.http_browser import Browser, PageForm
 
-_KINDS: Final[tuple[bindings.MessageField, ...]] = ("SAMLRequest", "SAMLResponse")
+_KINDS: Final[tuple[http_bindings.MessageField, ...]] = ("SAMLRequest", "SAMLResponse")
 _ALGORITHM: Final = "{http://www.w3.org/2001/04/xmlenc#}EncryptionMethod"
 
 
@@ -33,7 +33,7 @@ class Watched(Browser):
 
     def asked(self, place: str) -> list[etree._Element]:
         """Give the AuthnRequests that this browser brought to ``place`` by Redirect, in order."""
-        found = [bindings.inflate_redirect(each, "SAMLRequest") for each in self._queries(place)]
+        found = [http_bindings.inflate_redirect(each, "SAMLRequest") for each in self._queries(place)]
         return [etree.fromstring(each.xml) for each in found]
 
     def signed_by(self, place: str) -> list[str]:
@@ -49,7 +49,7 @@ class Watched(Browser):
         """Give the logout messages that this browser brought, by Redirect, where an address begins with ``place``."""
         queries = dict.fromkeys(urlsplit(each).query for each in self.trail if each.startswith(place))
         found = [
-            etree.fromstring(bindings.inflate_redirect(each, kind).xml)
+            etree.fromstring(http_bindings.inflate_redirect(each, kind).xml)
             for each in queries
             for kind in _KINDS
             if f"{kind}=" in each

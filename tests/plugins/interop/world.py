@@ -11,14 +11,14 @@ from typing import Final
 
 import requests
 
-from broker.adapters.saml.keys import keys
-from broker.demo.identity import Identity
-from broker.demo.loopback import serve_on_loopback
-from broker.demo.personas import persona
-from broker.demo.running import Running, running
-from broker.demo.setting import SERVICES, Ports, Setting, write
-from broker.demo.walking import number
-from broker.demo.wire import NAMES
+from broker.adapters.saml.keys import key_ring
+from broker.demo.check.persona_walk import number
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import SERVICES, Ports, Setting, write
+from broker.demo.run.loopback_server import serve_on_loopback
+from broker.demo.run.running_demo import Running, running
+from broker.demo.saml.key_pair import Identity
+from broker.demo.upstreams.assertion_writer import NAMES
 from tests.plugins.demo import free_base
 from tests.plugins.interop import apache, lasso_peer, pysaml2_provider, pysaml2_service
 from tests.plugins.ports import free_port
@@ -123,7 +123,7 @@ def world(folder: Path) -> Iterator[World]:
     local = {who: {_LOCAL.get(name, name): [*values] for name, values in of.items()} for who, of in people.items()}
     own = f"{setting.ports.origin('broker')}/saml/idp/metadata"
     with ExitStack() as stack:
-        pinned = keys.load(setting.folder / "keys").idp.signing.certificate
+        pinned = key_ring.load(setting.folder / "keys").idp.signing.certificate
         modules = {each: entity_ids[each] for each in ("shib", "mellon")}
         server = stack.enter_context(apache.serving(own, pinned, UPSTREAMS["lasso"], modules))
         lasso = stack.enter_context(lasso_peer.serving(folder / "lasso", UPSTREAMS["lasso"], key, wire))

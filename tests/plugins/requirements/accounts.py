@@ -2,10 +2,10 @@
 
 from structlog.testing import capture_logs
 
-from broker.adapters.saml.gate import bindings
+from broker.adapters.saml.gate import http_bindings
 from broker.adapters.web.signup.wizard import FAQ
-from broker.demo.circulation import BOOKS
-from broker.demo.personas import persona
+from broker.demo.koha.loans import BOOKS
+from broker.demo.people.personas import persona
 from tests.plugins.house import House, form, found, mark
 from tests.plugins.requirements.people import ASTA, BO, BO_NEMID, EVA, PRIVATE_WITHOUT, asserted
 from tests.plugins.requirements.visits import (
@@ -120,7 +120,7 @@ def r33(house: House) -> None:
     sent = {"token": token, "answer": "yes", "cpr": _TYPED, CPR: URN + _TYPED}
     page = settled(person, person.post(asked.request.path, sent))
     assert house.landing(page).attributes[CPR] == (URN + cpr(EVA),)
-    message = bindings.decode_post(form(page)[1]["SAMLResponse"])
+    message = http_bindings.decode_post(form(page)[1]["SAMLResponse"])
     assert b"EncryptedAssertion" in message
     assert not any(each.encode() in message for each in spelled(cpr(EVA)))
     assert len(borrowers(house, EVA)) == 1

@@ -1,7 +1,7 @@
 """R27 to R30: whom the service locations serve, with what, and where they are found."""
 
 from broker.adapters.web.signup.wizard import FAQ
-from broker.demo.personas import persona
+from broker.demo.people.personas import persona
 from tests.plugins.house import House, mark
 from tests.plugins.requirements.people import ASTA
 from tests.plugins.requirements.visits import (

@@ -5,7 +5,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from broker.adapters.web.signup.wizard import FAQ, NODES
-from broker.demo.personas import persona
+from broker.demo.people.personas import persona
 from tests.plugins.house import House, found, mark
 from tests.plugins.requirements.people import DORTE, EVA, elsewhere
 from tests.plugins.requirements.visits import (

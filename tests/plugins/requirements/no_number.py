@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from broker.adapters.web.signup.wizard import FAQ
-from broker.demo.personas import persona
-from broker.demo.wire import NAMES
+from broker.demo.people.personas import persona
+from broker.demo.upstreams.assertion_writer import NAMES
 from tests.plugins.house import House, mark
 from tests.plugins.requirements.people import (
     ASTA,

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from broker.demo.person import AU, NEMLOGIN, Persona, by_eid, by_university
-from broker.demo.personas import persona
+from broker.demo.people.persona import AU, NEMLOGIN, Persona, by_eid, by_university
+from broker.demo.people.personas import persona
 from tests.plugins.requirements.visits import CPR, URN
 
 

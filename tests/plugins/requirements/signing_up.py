@@ -3,9 +3,9 @@
 from urllib.parse import urlsplit
 
 from broker.adapters.web.signup.wizard import FAQ, NODES, START
-from broker.demo import hub
-from broker.demo.person import NEMLOGIN
-from broker.demo.personas import persona
+from broker.demo.people.persona import NEMLOGIN
+from broker.demo.people.personas import persona
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, form, found, mark
 from tests.plugins.requirements.people import ASTA, BO, DORTE, elsewhere
 from tests.plugins.requirements.visits import (
@@ -166,9 +166,9 @@ def r07(house: House) -> None:
         away = person.get(action(page, "login_eid_private"))
         assert away.status_code == 302
         assert away.location.startswith(house.setting.ports.origin("hub"))
-        assert hub.read(urlsplit(away.location).query).institutions == (NEMLOGIN,)
+        assert wayf_hub.read(urlsplit(away.location).query).institutions == (NEMLOGIN,)
     other = person.get("/sign-up/begin?affiliation=student&upstream=wayf")
-    assert NEMLOGIN not in hub.read(urlsplit(other.location).query).institutions
+    assert NEMLOGIN not in wayf_hub.read(urlsplit(other.location).query).institutions
 
 
 def r08(house: House) -> None:
@@ -186,7 +186,7 @@ def r08(house: House) -> None:
             assert mark(person.get(action(leaf, "pin_by_email"))) == ("pin", "")
             away = person.get(action(leaf, "login_wayf_pin"))
             assert away.status_code == 302
-            assert hub.read(urlsplit(away.location).query).institutions != (NEMLOGIN,)
+            assert wayf_hub.read(urlsplit(away.location).query).institutions != (NEMLOGIN,)
 
 
 def r39(house: House) -> None:

@@ -15,13 +15,14 @@ from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 from werkzeug.wrappers import Response
 
-from broker.adapters.saml.gate import bindings, encryption
-from broker.demo import hub, library
-from broker.demo.circulation import Circulation
-from broker.demo.mailbox import ReceivedMail
-from broker.demo.person import Persona
-from broker.demo.running import lent
-from broker.demo.setting import HUB, SERVICES
+from broker.adapters.saml.gate import encryption, http_bindings
+from broker.demo.koha.loans import Circulation
+from broker.demo.library import services
+from broker.demo.people.persona import Persona
+from broker.demo.run.demo_folder import HUB, SERVICES
+from broker.demo.run.mail_server import ReceivedMail
+from broker.demo.run.running_demo import lent
+from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import House, Person, form, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
@@ -77,9 +78,9 @@ def action(page: TestResponse, name: str) -> str:
 
 def arrived(person: Person, url: str, who: Persona) -> TestResponse:
     """Let the hub say who this is, and follow to our next page; ``url`` holds the AuthnRequest."""
-    asked = hub.read(urlsplit(url).query)
-    xml = hub.response(HUB, asked, who, person.house.hub_key(), person.house.clock.now())
-    answer = person.deliver(asked.acs, bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    asked = wayf_hub.read(urlsplit(url).query)
+    xml = wayf_hub.response(HUB, asked, who, person.house.hub_key(), person.house.clock.now())
+    answer = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
     return person.get(answer.location) if answer.status_code == 303 else answer
 
 
@@ -134,7 +135,7 @@ def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestRes
     raise AssertionError(mark(page))
 
 
-def landed(person: Person, page: TestResponse) -> library.Landing:
+def landed(person: Person, page: TestResponse) -> services.Landing:
     """Agree to whatever is asked and give what the service receives."""
     return person.house.landing(settled(person, page))
 
@@ -205,7 +206,7 @@ def hall(house: House) -> tuple[FlaskClient, Circulation]:
     sites = {name: house.site(name) for name in SERVICES}
     keys = encryption.DecryptionKeys.of([house.setting.library.key.encode()])
     circulation = lent(house.koha.patrons)
-    site: Flask = library.create_app(sites, lambda: house.peer, keys, circulation, "https://broker.example")
+    site: Flask = services.create_app(sites, lambda: house.peer, keys, circulation, "https://broker.example")
     return site.test_client(), circulation
 
 

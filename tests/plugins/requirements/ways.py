@@ -3,10 +3,10 @@
 from urllib.parse import urlsplit
 
 from broker.adapters.web.signup.wizard import FAQ, NODES
-from broker.core.configured import PIN_CLASS
-from broker.demo.person import AU, NEMLOGIN_BIRK, Persona
-from broker.demo.personas import persona
-from broker.demo.setting import HUB
+from broker.core.login.configured_entities import PIN_CLASS
+from broker.demo.people.persona import AU, NEMLOGIN_BIRK, Persona
+from broker.demo.people.personas import persona
+from broker.demo.run.demo_folder import HUB
 from tests.plugins.house import House, mark
 from tests.plugins.requirements.people import ASTA, BO, BO_NEMID, EVA
 from tests.plugins.requirements.visits import (

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from broker.demo.running import Running, running
-from broker.demo.setting import Ports, write
+from broker.demo.run.demo_folder import Ports, write
+from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
 from tests.plugins.visitor import Visitor, visitor
 

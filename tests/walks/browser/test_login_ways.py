@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from broker.demo.personas import persona
+from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor
 
 Visit = Callable[..., Visitor]

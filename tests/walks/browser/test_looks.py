@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from broker.adapters.web.signup import wizard
-from broker.demo.personas import persona
+from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor
 
 Visit = Callable[..., Visitor]

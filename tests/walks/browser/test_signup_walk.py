@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from broker.adapters.web.signup import wizard
-from broker.demo.personas import persona
+from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor, forward
 
 Visit = Callable[..., Visitor]

@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from broker.demo.running import Running
+from broker.demo.run.running_demo import Running
 from tests.plugins.visitor import forward
 
 LOOKS = [

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from broker.adapters.saml.faces.answers import (
+from broker.adapters.saml.faces.received_response import (
     ReceivedAssertion,
     foreign,
     future,
@@ -19,7 +19,7 @@ from broker.adapters.saml.faces.answers import (
     text,
     unmarked,
 )
-from broker.adapters.saml.gate.names import ISSUER
+from broker.adapters.saml.gate.xml_names import ISSUER
 from broker.core.entities import PERSISTENT, TRANSIENT
 
 BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"

@@ -5,11 +5,11 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.faces.answers import ReceivedAssertion, moment, saml, text
-from broker.core.attributes import WireAttribute
+from broker.adapters.saml.faces.received_response import ReceivedAssertion, moment, saml, text
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
-from broker.core.transaction import Authentication
-from broker.core.values import assurance_of_class
+from broker.core.identity.attribute_values import assurance_of_class
+from broker.core.identity.attributes import WireAttribute
+from broker.core.login.transaction import Authentication
 
 _ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")
 _VALUE: Final = saml("AttributeValue")

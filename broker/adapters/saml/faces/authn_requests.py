@@ -11,10 +11,10 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.faces.answers import saml, text
-from broker.adapters.saml.gate import times
-from broker.adapters.saml.gate.names import POST, SAMLP
-from broker.adapters.saml.metadata.roles import ServiceDescriptor
+from broker.adapters.saml.faces.received_response import saml, text
+from broker.adapters.saml.gate import xml_times
+from broker.adapters.saml.gate.xml_names import POST, SAMLP
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
 from broker.core.entities import PERSISTENT, TRANSIENT, UNSPECIFIED
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
@@ -26,7 +26,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.transaction import SKEW, AuthnRequest
+from broker.core.login.transaction import SKEW, AuthnRequest
 
 # A person may leave the service's page with its form standing for a while; a bookmark of it is too
 # old.
@@ -60,7 +60,7 @@ class ReceivedAuthnRequest:
     @property
     def issued(self) -> datetime:
         """Give when it was made."""
-        return times.read(self.root.get("IssueInstant", "")) or _NEVER
+        return xml_times.read(self.root.get("IssueInstant", "")) or _NEVER
 
     def flag(self, name: str) -> bool:
         """Give a truth value; services write 1, true, 0 and false (interop.md)."""
@@ -89,7 +89,7 @@ def _destination(question: ReceivedAuthnRequest) -> bool:
 
 def _zone(question: ReceivedAuthnRequest) -> bool:
     """Refuse a time without Z."""
-    return not times.marked(question.root.get("IssueInstant", ""))
+    return not xml_times.marked(question.root.get("IssueInstant", ""))
 
 
 def _issued_later(question: ReceivedAuthnRequest) -> bool:

@@ -8,16 +8,16 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.faces import authn_requests, writing
-from broker.adapters.saml.faces.answers import ENTITY_FORMAT, text
+from broker.adapters.saml.faces import authn_requests, response_writer
 from broker.adapters.saml.faces.authn_requests import ReceivedAuthnRequest
-from broker.adapters.saml.gate import bindings, encryption, gate, signature
+from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
+from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
 from broker.adapters.saml.gate.algorithms import SigningAlgorithms
-from broker.adapters.saml.gate.names import AUTHN_REQUEST, ISSUER, SIGNATURE
-from broker.adapters.saml.keys.keys import FaceKeys
-from broker.adapters.saml.metadata.metadata import Source
-from broker.adapters.saml.metadata.roles import ServiceDescriptor
-from broker.core.attributes import AttributeMap
+from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, ISSUER, SIGNATURE
+from broker.adapters.saml.keys.key_ring import FaceKeys
+from broker.adapters.saml.metadata.metadata_folder import Source
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor
+from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import Service
 from broker.core.errors import (
     INVALID_NAME_ID_POLICY,
@@ -27,14 +27,14 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
+from broker.core.identity.attributes import AttributeMap
+from broker.core.login.transaction import Authentication, AuthnRequest, Issued
+from broker.core.logout.sessions import NameID
 from broker.core.ports import PostForm
-from broker.core.release import Disclosure
-from broker.core.sessions import NameID
-from broker.core.transaction import Authentication, AuthnRequest, Issued
 
 # A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
 # known.
-BOUNDS: Final = gate.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
+BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
 
 
 def sso(base_url: str) -> str:
@@ -84,7 +84,7 @@ class IdentityProviderFace:
         answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
         saml-core 3.4.1.
         """
-        message = bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
+        message = http_bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
         root, service, descriptor = self._sender(message.xml, now)
         if message.signed:
             signed = message.signed
@@ -101,8 +101,8 @@ class IdentityProviderFace:
                 "request.fields"
             )  # which of two is verified and which is read would differ
         form = dict(fields)
-        state = bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
-        xml = bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
+        state = http_bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
+        xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
         root, service, descriptor = self._sender(xml, now)
         return self._read(root, service, descriptor, state, now, signed=False)
 
@@ -127,14 +127,16 @@ class IdentityProviderFace:
             raise RequestRefused(
                 INVALID_NAME_ID_POLICY, "the policy gives another NameID format", request=request
             )
-        assertable = writing.Assertable(self.entity_id, request, disclosure, authentication, issued)
+        assertable = response_writer.Assertable(
+            self.entity_id, request, disclosure, authentication, issued
+        )
         certificate = descriptor.encryption
         response = _tree(
-            writing.response(self.entity_id, request, issued.response, issued.at, SUCCESS)
+            response_writer.response(self.entity_id, request, issued.response, issued.at, SUCCESS)
         )
         attribute_map = self.maps[service.attribute_map]
         assertion = _tree(
-            writing.assertion(assertable, attribute_map, sealed=certificate is not None)
+            response_writer.assertion(assertable, attribute_map, sealed=certificate is not None)
         )
         if certificate is None:
             response.append(
@@ -148,20 +150,22 @@ class IdentityProviderFace:
 
     def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
         """Give the NameID under which the assertion of ``issued`` names the person."""
-        return writing.subject(self.entity_id, request, disclosure, issued)
+        return response_writer.subject(self.entity_id, request, disclosure, issued)
 
     def refuse(
         self, request: AuthnRequest, status: Status, response_id: str, now: datetime
     ) -> PostForm:
         """Write the signed error Response to the request's ACS; ``BrokerError`` where that is no longer registered."""
         _, descriptor = self._service(request, now)
-        response = _tree(writing.response(self.entity_id, request, response_id, now, status))
+        response = _tree(
+            response_writer.response(self.entity_id, request, response_id, now, status)
+        )
         return self._form(response, request, descriptor.signing)
 
     def _sender(
         self, xml: bytes, now: datetime
     ) -> tuple[etree._Element, Service, ServiceDescriptor]:
-        root = gate.parse(xml, AUTHN_REQUEST, BOUNDS)
+        root = safe_parser.parse(xml, AUTHN_REQUEST, BOUNDS)
         issuer = root.find(ISSUER)
         service = self.services.get(text(issuer))
         if (
@@ -210,7 +214,9 @@ class IdentityProviderFace:
     ) -> PostForm:
         signature.sign(response, self.key, by)
         xml = etree.tostring(response, encoding="utf-8")
-        return PostForm(request.acs, bindings.post_fields(xml, "SAMLResponse", request.relay_state))
+        return PostForm(
+            request.acs, http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
+        )
 
 
 def _tree(message: samlp.Response | saml.Assertion) -> etree._Element:

@@ -11,13 +11,13 @@ from typing import Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.faces import writing
-from broker.adapters.saml.faces.answers import SUCCESS, moment, text
-from broker.adapters.saml.gate import encryption, times
-from broker.adapters.saml.gate.names import ASYNCHRONOUS, ENCRYPTED_ID, NAME_ID, SAMLP
+from broker.adapters.saml.faces import response_writer
+from broker.adapters.saml.faces.received_response import SUCCESS, moment, text
+from broker.adapters.saml.gate import encryption, xml_times
+from broker.adapters.saml.gate.xml_names import ASYNCHRONOUS, ENCRYPTED_ID, NAME_ID, SAMLP
 from broker.core.errors import UNKNOWN_PRINCIPAL, MessageRefused, Status
-from broker.core.logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
-from broker.core.sessions import NameID
+from broker.core.logout.sessions import NameID
+from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
 # A browser takes it there at once; what lies about for longer is no logout that anybody waits for.
 _FRESH: Final = timedelta(minutes=5)
@@ -64,7 +64,7 @@ def _destination(logging: ReceivedLogoutMessage) -> bool:
 def _zone(logging: ReceivedLogoutMessage) -> bool:
     """Refuse a time without Z."""
     written = [logging.root.get(each) for each in ("IssueInstant", "NotOnOrAfter")]
-    return not all(times.marked(each) for each in written if each is not None)
+    return not all(xml_times.marked(each) for each in written if each is not None)
 
 
 def _issued_later(logging: ReceivedLogoutMessage) -> bool:
@@ -156,12 +156,12 @@ def request(
     message = samlp.LogoutRequest(
         id=name,
         version="2.0",
-        issue_instant=times.write(now),
+        issue_instant=xml_times.write(now),
         destination=destination,
         reason=_BY_USER,
-        not_on_or_after=times.write(now + _FRESH),
+        not_on_or_after=xml_times.write(now + _FRESH),
         issuer=saml.Issuer(text=issuer),
-        name_id=writing.name_id(participant.name_id),
+        name_id=response_writer.name_id(participant.name_id),
         session_index=[samlp.SessionIndex(text=each) for each in participant.indexes],
     )
     return etree.fromstring(message.to_string())
@@ -175,7 +175,7 @@ def response(
     message = samlp.LogoutResponse(
         id=name,
         version="2.0",
-        issue_instant=times.write(now),
+        issue_instant=xml_times.write(now),
         destination=destination,
         in_response_to=answered,
         issuer=saml.Issuer(text=issuer),

@@ -7,8 +7,14 @@ Sources: saml-core 3.2, saml-profiles 4.1.4, attacks.md rows 15 to 19, saml_prof
 from collections.abc import Callable
 from typing import Final
 
-from broker.adapters.saml.faces.answers import ReceivedResponse, foreign, future, old, unmarked
-from broker.adapters.saml.gate.names import ASSERTION, ISSUER
+from broker.adapters.saml.faces.received_response import (
+    ReceivedResponse,
+    foreign,
+    future,
+    old,
+    unmarked,
+)
+from broker.adapters.saml.gate.xml_names import ASSERTION, ISSUER
 
 
 def _other_upstream(answer: ReceivedResponse) -> bool:

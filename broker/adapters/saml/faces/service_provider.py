@@ -9,27 +9,27 @@ from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import error_urls
-from broker.adapters.saml.faces.answers import (
+from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
+from broker.adapters.saml.faces.authentications import authentication
+from broker.adapters.saml.faces.received_response import (
     ReceivedAssertion,
     ReceivedResponse,
     moment,
     refuse,
     scoped,
 )
-from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
-from broker.adapters.saml.faces.authentications import authentication
-from broker.adapters.saml.faces.profiles import traits_of
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
-from broker.adapters.saml.gate import bindings, encryption, gate, signature, times
-from broker.adapters.saml.gate.names import (
+from broker.adapters.saml.faces.upstream_profiles import traits_of
+from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature, xml_times
+from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     ENCRYPTED_ASSERTION,
     POST,
     RESPONSE,
     SIGNATURE,
 )
-from broker.adapters.saml.keys.keys import FaceKeys
-from broker.adapters.saml.metadata.metadata import Source
+from broker.adapters.saml.keys.key_ring import FaceKeys
+from broker.adapters.saml.metadata.metadata_folder import Source
 from broker.core.entities import Upstream
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -41,9 +41,9 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.levels import classes_to_request, meets_request, nsis
+from broker.core.login.authn_context import classes_to_request, meets_request, nsis
+from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 from broker.core.ports import Received
-from broker.core.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 
 PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
@@ -104,7 +104,7 @@ class ServiceProviderFace:
         message = samlp.AuthnRequest(
             id=request_id,
             version="2.0",
-            issue_instant=times.write(now),
+            issue_instant=xml_times.write(now),
             destination=sso,
             assertion_consumer_service_url=acs(self.base_url, upstream),
             protocol_binding=POST,
@@ -115,7 +115,7 @@ class ServiceProviderFace:
             requested_authn_context=_authn_context(party, request),
             scoping=_scoping(party, request),
         )
-        return bindings.redirect_url(
+        return http_bindings.redirect_url(
             sso, "SAMLRequest", message.to_string(), None, self.key, by=descriptor.signing.method
         )
 
@@ -145,7 +145,7 @@ class ServiceProviderFace:
             raise MessageRefused(
                 "response.fields"
             )  # which of two is looked up and which is read would differ
-        root = gate.parse(bindings.decode_post(dict(fields)["SAMLResponse"]), RESPONSE)
+        root = safe_parser.parse(http_bindings.decode_post(dict(fields)["SAMLResponse"]), RESPONSE)
         answered = root.get("InResponseTo")
         if not answered:
             raise MessageRefused("response.unsolicited")
@@ -211,7 +211,7 @@ class ServiceProviderFace:
 
 def _opened(message: object) -> etree._Element:
     if isinstance(message, bytes):
-        return gate.parse(message, RESPONSE)
+        return safe_parser.parse(message, RESPONSE)
     if not etree.iselement(message):
         raise MessageRefused("response.fields")
     return message

@@ -8,23 +8,23 @@ from typing import Final
 from lxml import etree
 
 from broker.adapters.saml.faces import logout_messages
-from broker.adapters.saml.faces.answers import ENTITY_FORMAT, text
 from broker.adapters.saml.faces.logout_messages import ReceivedLogoutMessage
-from broker.adapters.saml.faces.profiles import traits_of
-from broker.adapters.saml.gate import bindings, encryption, gate, signature
-from broker.adapters.saml.gate.names import ISSUER, LOGOUT_REQUEST, LOGOUT_RESPONSE, SIGNATURE
-from broker.adapters.saml.keys.keys import FaceKeys, KeyRing
-from broker.adapters.saml.metadata.metadata import Source
-from broker.adapters.saml.metadata.roles import ServiceDescriptor, UpstreamDescriptor
+from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
+from broker.adapters.saml.faces.upstream_profiles import traits_of
+from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import ISSUER, LOGOUT_REQUEST, LOGOUT_RESPONSE, SIGNATURE
+from broker.adapters.saml.keys.key_ring import FaceKeys, KeyRing
+from broker.adapters.saml.metadata.metadata_folder import Source
+from broker.adapters.saml.metadata.role_descriptors import ServiceDescriptor, UpstreamDescriptor
 from broker.core.entities import Service, Upstream
 from broker.core.errors import MessageRefused, Status
-from broker.core.logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
+from broker.core.login.transaction import SKEW
+from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 from broker.core.ports import PostForm
-from broker.core.transaction import SKEW
 
 # A real one has two kilobytes, and an encrypted NameID four.
-BOUNDS: Final = gate.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
-_ROOTS: Final[Mapping[bindings.MessageField, str]] = {
+BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
+_ROOTS: Final[Mapping[http_bindings.MessageField, str]] = {
     "SAMLRequest": LOGOUT_REQUEST,
     "SAMLResponse": LOGOUT_RESPONSE,
 }
@@ -91,11 +91,11 @@ class SingleLogout:
         of ``logout_messages``. The signature is the query's, always: one within the message is not
         looked at, and does not stand in for it (saml-bindings 3.4.4.1, attacks.md row 29).
         """
-        kind: bindings.MessageField = (
+        kind: http_bindings.MessageField = (
             "SAMLResponse" if "&SAMLResponse=" in f"&{query}" else "SAMLRequest"
         )
-        message = bindings.inflate_redirect(query, kind, BOUNDS.octets)
-        root = gate.parse(message.xml, _ROOTS[kind], BOUNDS)
+        message = http_bindings.inflate_redirect(query, kind, BOUNDS.octets)
+        root = safe_parser.parse(message.xml, _ROOTS[kind], BOUNDS)
         peer = self._peer(upstream, root)
         if message.signed is None:
             raise MessageRefused("logout.unsigned")
@@ -110,15 +110,15 @@ class SingleLogout:
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message by HTTP-POST, from the form's pairs; errors as ``read_redirect``, and ``logout.fields``."""
         names = [name for name, _ in fields]
-        kinds: list[bindings.MessageField] = [each for each in _ROOTS if each in names]
+        kinds: list[http_bindings.MessageField] = [each for each in _ROOTS if each in names]
         if len(kinds) != 1 or len(set(names)) != len(names):
             raise MessageRefused(
                 "logout.fields"
             )  # which of two is verified and which is read would differ
         form, kind = dict(fields), kinds[0]
-        state = bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
-        root = gate.parse(
-            bindings.decode_post(form[kind], longest=BOUNDS.octets), _ROOTS[kind], BOUNDS
+        state = http_bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
+        root = safe_parser.parse(
+            http_bindings.decode_post(form[kind], longest=BOUNDS.octets), _ROOTS[kind], BOUNDS
         )
         peer = self._peer(upstream, root)
         if root.find(SIGNATURE) is None:
@@ -183,7 +183,7 @@ class SingleLogout:
 
     def _read(
         self,
-        kind: bindings.MessageField,
+        kind: http_bindings.MessageField,
         root: etree._Element,
         peer: LogoutPeer,
         relay_state: str | None,
@@ -220,7 +220,7 @@ class SingleLogout:
 
 def _leaving(
     root: etree._Element,
-    kind: bindings.MessageField,
+    kind: http_bindings.MessageField,
     to: str,
     key: signature.SigningKey,
     descriptor: ServiceDescriptor | UpstreamDescriptor,
@@ -228,7 +228,7 @@ def _leaving(
     relay_state: str | None = None,
 ) -> str | PostForm:
     if descriptor.logout and descriptor.logout.binding == "redirect":
-        return bindings.redirect_url(
+        return http_bindings.redirect_url(
             to,
             kind,
             etree.tostring(root, encoding="utf-8"),
@@ -238,5 +238,5 @@ def _leaving(
         )
     signature.sign(root, key, descriptor.signing)
     return PostForm(
-        to, bindings.post_fields(etree.tostring(root, encoding="utf-8"), kind, relay_state)
+        to, http_bindings.post_fields(etree.tostring(root, encoding="utf-8"), kind, relay_state)
     )

@@ -10,8 +10,8 @@ from typing import Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate.names import MD, XENC, XENC11
-from broker.adapters.saml.gate.shape import RSA_SHA256
+from broker.adapters.saml.gate.signature_profile import RSA_SHA256
+from broker.adapters.saml.gate.xml_names import MD, XENC, XENC11
 
 _ALG: Final = "urn:oasis:names:tc:SAML:metadata:algsupport"
 _MORE: Final = "http://www.w3.org/2001/04/xmldsig-more#"

@@ -18,9 +18,10 @@ import xmlsec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
-from broker.adapters.saml.gate import gate
+from broker.adapters.saml.gate import safe_parser
 from broker.adapters.saml.gate.algorithms import SEALED, EncryptionAlgorithms
-from broker.adapters.saml.gate.names import (
+from broker.adapters.saml.gate.signature import VerifyKey
+from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     DS,
     ENCRYPTED_DATA,
@@ -29,7 +30,6 @@ from broker.adapters.saml.gate.names import (
     XENC,
     XENC11,
 )
-from broker.adapters.saml.gate.signature import VerifyKey
 from broker.core.errors import MessageRefused
 
 _GCM: Final = frozenset(f"{XENC11}aes{size}-gcm" for size in (128, 192, 256))
@@ -157,7 +157,7 @@ def decrypt(
         if offends(sealed):
             raise MessageRefused(f"gate.{name}")
     try:
-        return gate.parse(_within(_opened(sealed, keys), encrypted), within)
+        return safe_parser.parse(_within(_opened(sealed, keys), encrypted), within)
     except Exception:  # noqa: BLE001 - one cause, whatever failed
         raise MessageRefused("gate.decryption") from None
 

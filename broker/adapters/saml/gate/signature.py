@@ -21,14 +21,14 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from lxml import etree
 
-from broker.adapters.saml.gate import shape
+from broker.adapters.saml.gate import signature_profile
 from broker.adapters.saml.gate.algorithms import SIGNED, SigningAlgorithms
-from broker.adapters.saml.gate.names import DS, EXCLUSIVE, ISSUER, SIGNATURE
+from broker.adapters.saml.gate.xml_names import DS, EXCLUSIVE, ISSUER, SIGNATURE
 from broker.core.errors import MessageRefused
 
 SMALLEST_RSA: Final = 2048
 SMALLEST_EC: Final = 256
-RSA_SHA256: Final = shape.RSA_SHA256
+RSA_SHA256: Final = signature_profile.RSA_SHA256
 _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
     "sha256": hashes.SHA256(),
     "sha384": hashes.SHA384(),
@@ -36,7 +36,7 @@ _HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
 }
 _TEMPLATE: Final = f"""<ds:Signature xmlns:ds="{DS}"><ds:SignedInfo>\
 <ds:CanonicalizationMethod Algorithm="{EXCLUSIVE}"/><ds:SignatureMethod Algorithm="%s"/>\
-<ds:Reference URI="#%s"><ds:Transforms><ds:Transform Algorithm="{shape.ENVELOPED}"/>\
+<ds:Reference URI="#%s"><ds:Transforms><ds:Transform Algorithm="{signature_profile.ENVELOPED}"/>\
 <ds:Transform Algorithm="{EXCLUSIVE}"/></ds:Transforms>\
 <ds:DigestMethod Algorithm="%s"/><ds:DigestValue/></ds:Reference></ds:SignedInfo>\
 <ds:SignatureValue/></ds:Signature>"""
@@ -143,7 +143,7 @@ def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | V
         raise MessageRefused("gate.unsigned")
     if len(signatures) > 1:
         raise MessageRefused("gate.signatures")
-    if wrong := shape.signature_fault(signatures[0]):
+    if wrong := signature_profile.signature_fault(signatures[0]):
         raise MessageRefused(f"gate.{wrong}")
     if not any(_by(element, signatures[0], key) for key in keys):
         raise MessageRefused("gate.signature")
@@ -180,7 +180,7 @@ def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = SIGNE
 
 def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
     """Sign octets with one of our RSA keys and an RSA algorithm of the allow-list (saml-bindings 3.4.4.1)."""
-    if sigalg not in shape.SIGNATURE_METHODS or "#rsa-" not in sigalg:
+    if sigalg not in signature_profile.SIGNATURE_METHODS or "#rsa-" not in sigalg:
         raise ValueError("an RSA key signs with rsa-sha256, rsa-sha384 or rsa-sha512")
     return key.private.sign(raw, padding.PKCS1v15(), _hash(sigalg))
 
@@ -192,7 +192,7 @@ def verify_bytes(
 
     ``MessageRefused``: ``gate.signature_method`` outside the allow-list, ``gate.signature``.
     """
-    if sigalg not in shape.SIGNATURE_METHODS:
+    if sigalg not in signature_profile.SIGNATURE_METHODS:
         raise MessageRefused("gate.signature_method")
     loaded = [each if isinstance(each, VerifyKey) else VerifyKey.of(each) for each in keys]
     if not any(_octets_by(raw, signature, sigalg, each.public) for each in loaded):

@@ -14,14 +14,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.keys import keys, waits
-from broker.adapters.saml.keys.waits import CACHED_FOR, VALID_FOR, Boot, Since
+from broker.adapters.saml.keys import key_ring, rotation_times
+from broker.adapters.saml.keys.rotation_times import CACHED_FOR, VALID_FOR, Boot, Since
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files import durable_files as durable
 from broker.files import key_folder
 
 STORE: Final = "store"
-TRACKS: Final = (*(f"{face}-{use}" for face in keys.FACES for use in keys.USES), STORE)
+TRACKS: Final = (*(f"{face}-{use}" for face in key_ring.FACES for use in key_ring.USES), STORE)
 # Every machine has read the keys again by then, and no message of before is under way.
 RELOADED: Final = timedelta(hours=1)
 
@@ -71,7 +71,7 @@ def rotate(
     tracks: Collection[str] = TRACKS,
     *,
     early: bool = False,
-    size: int = keys.SIZE,
+    size: int = key_ring.SIZE,
     running: Boot | None = None,
 ) -> list[RotationStep]:
     """Take the next step of each of ``tracks`` whose time has come, or of each if ``early``.
@@ -82,7 +82,7 @@ def rotate(
     """
     with key_folder.alone(folder), key_folder.writing(folder):
         _sound(folder)
-        since = waits.read(folder, now, running)
+        since = rotation_times.read(folder, now, running)
         for track in tracks:
             _mended(folder, track)
         phases = {track: _phase(folder, track) for track in tracks}
@@ -93,20 +93,20 @@ def rotate(
             early or now >= _due(each, phases[each], since, now) for each in tracks
         ):
             since |= {track: Since(_BEGUN, now) for track in tracks}
-            waits.write(folder, since, running)
+            rotation_times.write(folder, since, running)
         turns = []
         for track in tracks:
             before = dict(since)
             turns.append(_turn(folder, track, since, now, early=early, size=size))
             if since != before:
-                waits.write(folder, since, running)
+                rotation_times.write(folder, since, running)
         _sound(folder)
         return turns
 
 
 def _sound(folder: Path) -> None:
     """Ask that all keys load, and that the sealing key to come is one of them: what it sealed nobody could open."""
-    ring, following = keys.read(folder), folder / STORE / "next"
+    ring, following = key_ring.read(folder), folder / STORE / "next"
     if (
         following.exists()
         and following.read_text(encoding="ascii", errors="replace") not in ring.sealing
@@ -173,11 +173,11 @@ def _phase(folder: Path, track: str) -> Phase:
 def _start(folder: Path, track: str, now: datetime, size: int) -> None:
     place = folder / track
     if track == STORE:
-        name = keys.new_id(now)
-        durable.put(place / f"{name}.key", secrets.token_bytes(keys.SECRET))
+        name = key_ring.new_id(now)
+        durable.put(place / f"{name}.key", secrets.token_bytes(key_ring.SECRET))
         durable.put(place / "next", name.encode())
         return
-    made = keys.pair(track.replace("-", " "), now, size)
+    made = key_ring.pair(track.replace("-", " "), now, size)
     durable.put(place / "next.crt", made.certificate)
     durable.put(place / "next.pem", made.private)
 
@@ -205,13 +205,13 @@ def _mended(folder: Path, track: str) -> None:
         durable.gone(left)
     if track == STORE:
         return
-    current, following, previous = (place / f"{slot}.pem" for slot in keys.SLOTS)
+    current, following, previous = (place / f"{slot}.pem" for slot in key_ring.SLOTS)
     if following.exists() and previous.exists() and previous.read_bytes() == current.read_bytes():
         durable.gone(previous)  # the switch has not been taken yet
     left = place / "next.crt"
     if left.exists() and not following.exists():
         faults: list[Fault] = []
-        sound = keys.slots(folder, track, faults).get("current")
+        sound = key_ring.slots(folder, track, faults).get("current")
         if sound and sound.certificate == left.read_bytes():
             durable.moved(left, place / "current.crt")  # it has been taken: the certificate follows
         else:

@@ -2,24 +2,97 @@
 
 What is kept counts only after the digest over every octet has been compared with the one that the
 pinned key signed. A tree of the whole would take four times the memory that the file does.
+
+The terms of a feed: until when it may be used, how long it may be cached, and which publication it is.
 """
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
 from lxml import etree
 
-from broker.adapters.saml.gate import signature, times
-from broker.adapters.saml.gate.names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
-from broker.adapters.saml.metadata import terms
-from broker.adapters.saml.metadata.bounded import BoundedParse
-from broker.adapters.saml.metadata.enveloped import EnvelopedSignature
-from broker.adapters.saml.metadata.listing import entity_descriptors
-from broker.adapters.saml.metadata.pieces import canonical
-from broker.adapters.saml.metadata.terms import FeedPublication
+from broker.adapters.saml.gate import signature, xml_times
+from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
+from broker.adapters.saml.metadata.entity_descriptors import entity_descriptors
+from broker.adapters.saml.metadata.streamed_xml import BoundedParse, EnvelopedSignature, canonical
 from broker.core.errors import MessageRefused
+from broker.core.login.transaction import SKEW
+
+_PUBLICATION: Final = "{urn:oasis:names:tc:SAML:metadata:rpi}PublicationInfo"
+_DURATION: Final = re.compile(
+    r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})(?:\.\d+)?S)?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPublication:
+    """One publication of a feed: when its publisher made it, if it says so, when it ends, and what was signed.
+
+    ``name`` is which of its publisher's feeds it is, empty where it does not say (saml-metadata
+    2.3.1).
+    """
+
+    created: datetime | None
+    until: datetime
+    digest: str
+    name: str = ""
+
+    def before(self, other: "FeedPublication") -> bool:
+        """Say whether this one was published before another: by creationInstant where both have one, else by the end.
+
+        The end alone would let a short-lived feed, which takes something back, lose to the one
+        before it.
+        """
+        if self.created and other.created and self.created != other.created:
+            return self.created < other.created
+        return self.until < other.until
+
+
+def valid_until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
+    """Give the end of a feed, and refuse one without: an old copy could be brought for ever (saml_profiles.md row 6).
+
+    ``MessageRefused``: ``feed.unbounded``, ``feed.expired``, ``feed.window``.
+    """
+    written = root.get("validUntil", "")
+    end = xml_times.read(written)
+    if end is None or not xml_times.marked(written):
+        raise MessageRefused("feed.unbounded")
+    if end <= now - SKEW:
+        raise MessageRefused("feed.expired")
+    if end > now + window + SKEW:
+        raise MessageRefused("feed.window")
+    return end
+
+
+def publication_of(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
+    """Give when a feed says that it was made (mdrpi 2.2), from the Extensions of its root, or None where it does not.
+
+    ``MessageRefused`` (``feed.created``) where it says so twice, in no calendar, or that it is yet
+    to come: after that one, all others would be older.
+    """
+    listed = [each for one in extensions for each in one.iterfind(_PUBLICATION)]
+    written = [each.get("creationInstant", "") for each in listed]
+    if len(written) > 1:
+        raise MessageRefused("feed.created")
+    if not written or not written[0]:
+        return None
+    instant = xml_times.read(written[0])
+    if instant is None or instant > now + SKEW:
+        raise MessageRefused("feed.created")
+    return instant
+
+
+def duration(written: str) -> timedelta | None:
+    """Read the days, hours, minutes and seconds of an xs:duration; None for any other, years and months among them."""
+    found = _DURATION.fullmatch(written.strip())
+    if not found or not any(found.groups()):
+        return None
+    days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
 
 _NAME: Final = 500  # characters of a feed's name that are remembered
 
@@ -128,15 +201,17 @@ class _Pass:
                 self._keep(name, canonical(each), [each, *each.iterancestors(ENTITIES)])
 
     def _keep(self, name: str, octets: bytes, around: list[etree._Element]) -> None:
-        ends = [times.read(each.get("validUntil", "")) for each in around if each.get("validUntil")]
+        ends = [
+            xml_times.read(each.get("validUntil", "")) for each in around if each.get("validUntil")
+        ]
         # One that no calendar has does not make the rest endless.
         until = min((end or self.now for end in ends), default=self.now)
         self.found[name] = Entity(name, octets, until)
 
     def _kept(self, signed: EnvelopedSignature, root: etree._Element) -> Aggregate:
-        until = terms.valid_until(root, self.trust.window, self.now)
+        until = valid_until(root, self.trust.window, self.now)
         edition = FeedPublication(
-            terms.publication_of(self.extensions, self.now),
+            publication_of(self.extensions, self.now),
             until,
             signed.expected.hex(),
             root.get("Name", "")[:_NAME],
@@ -148,5 +223,5 @@ class _Pass:
                     name, b"".join((signed.pieces.start, *self.whole, signed.pieces.end)), [root]
                 )
         once = {name: each for name, each in self.found.items() if name not in self.twice}
-        asked = terms.duration(root.get("cacheDuration", ""))
+        asked = duration(root.get("cacheDuration", ""))
         return Aggregate(edition, asked, once, frozenset(self.twice), self.size)

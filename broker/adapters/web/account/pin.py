@@ -8,11 +8,13 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages.desk import WebPorts
-from broker.adapters.web.pages.finishing import service_to_return_to
-from broker.adapters.web.pages.forms import SubmittedForm
+from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.pages import StepPages
+from broker.adapters.web.pages.sign_up_result import service_to_return_to
+from broker.adapters.web.pages.step_pages import StepPages
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
 from broker.core.errors import (
     BrokerError,
     CookiesNeeded,
@@ -21,12 +23,10 @@ from broker.core.errors import (
     MailUnavailable,
     TooMany,
 )
-from broker.core.events import AuditEventKind, of_login
-from broker.core.pasted import without_invisible
-from broker.core.pins import identifier_of, is_cpr, shown_again
-from broker.core.steps import Done
-from broker.core.transaction import Errand, Transaction
-from broker.flows.proofs.pin_letters import PinRenewal
+from broker.core.login.steps import Done
+from broker.core.login.transaction import Errand, Transaction
+from broker.core.typed_codes import without_invisible
+from broker.flows.proofs.pin_renewal import PinRenewal
 from broker.flows.transactions import Held
 
 _BY_MAIL: Final = "pin by mail"

@@ -4,16 +4,16 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages import screens
-from broker.adapters.web.pages.desk import WebPorts
-from broker.adapters.web.pages.forms import SubmittedForm
+from broker.adapters.web.pages import consent_screen
+from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.pages import StepPages
-from broker.core.consent import ReceiptEvent
+from broker.adapters.web.pages.step_pages import StepPages
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import TokenRefused
-from broker.core.events import AuditEventKind, of_login
-from broker.core.steps import Ask, Enrol, Issue
-from broker.core.transaction import Errand
+from broker.core.login.steps import Ask, Enrol, Issue
+from broker.core.login.transaction import Errand
 from broker.flows.transactions import Held
 
 
@@ -81,10 +81,12 @@ class ConsentPages:
     def _reveal(self, held: Held) -> Response:
         now = self.desk.now()
         step = self.desk.broker.step(held.transaction, now)
-        number = screens.whole_number(step.question.disclosure) if isinstance(step, Ask) else None
+        number = (
+            consent_screen.whole_number(step.question.disclosure) if isinstance(step, Ask) else None
+        )
         if number is None:
             return self._onward(held)
-        if not screens.may_reveal(held.transaction, now):
+        if not consent_screen.may_reveal(held.transaction, now):
             raise TokenRefused("a number is shown within five minutes of the login only")
         self.desk.events("revealed", reference=held.transaction.reference)
         self.desk.trail.add(of_login(AuditEventKind.CPR_REVEALED, now, held.transaction))

@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 from flask import Blueprint, Request, redirect, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.desk import WebPorts
-from broker.adapters.web.pages.forms import SubmittedForm
-from broker.adapters.web.pages.pages import StepPages
+from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.step_pages import StepPages
+from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, MessageRefused
-from broker.core.steps import Issue, Refuse
-from broker.core.transaction import Errand, Transaction
+from broker.core.login.steps import Issue, Refuse
+from broker.core.login.transaction import Errand, Transaction
 from broker.flows.transactions import Held
 
 

@@ -9,12 +9,12 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs
-from broker.adapters.web.pages.desk import WebPorts
 from broker.adapters.web.pages.language import language
-from broker.adapters.web.pages.security import protect
+from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import FormRefused, MessageRefused
-from broker.core.events import AuditEvent, AuditEventKind
-from broker.core.logout import (
+from broker.core.logout.single_logout import (
     AskScope,
     Finish,
     Logout,
@@ -28,9 +28,8 @@ from broker.core.logout import (
     next_turn,
     status,
 )
-from broker.core.logout_ports import LogoutFace, LogoutRefused
-from broker.core.ports import PostForm
-from broker.flows.logout.logouts import SingleLogoutFlow
+from broker.core.ports import LogoutFace, LogoutRefused, PostForm
+from broker.flows.logout.single_logout import SingleLogoutFlow
 
 _SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
 

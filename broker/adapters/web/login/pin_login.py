@@ -8,18 +8,18 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages.desk import WebPorts
-from broker.adapters.web.pages.finishing import pin_url
-from broker.adapters.web.pages.forms import SubmittedForm
-from broker.adapters.web.pages.pages import StepPages
-from broker.adapters.web.pages.screens import may_be_temporary
-from broker.core.borrower import Borrower
+from broker.adapters.web.pages.consent_screen import may_be_temporary
+from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.adapters.web.pages.sign_up_result import pin_url
+from broker.adapters.web.pages.step_pages import StepPages
+from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
 from broker.core.errors import FormRefused, TooMany
-from broker.core.events import AuditEventKind, of_login
-from broker.core.pasted import without_invisible
-from broker.core.pins import identifier_of, is_cpr, shown_again
-from broker.core.steps import Ask, Enrol, OfferUpgrade
-from broker.core.transaction import Errand
+from broker.core.login.steps import Ask, Enrol, OfferUpgrade
+from broker.core.login.transaction import Errand
+from broker.core.typed_codes import without_invisible
 from broker.flows.proofs.pin_check import Device, PinCheck
 from broker.flows.transactions import Held
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import gate, schema
-from broker.adapters.saml.gate.names import RESPONSE, SIGNATURE
-from broker.core.attributes import AttributeMap, MapRow
+from broker.adapters.saml.gate import message_checks, safe_parser
+from broker.adapters.saml.gate.xml_names import RESPONSE, SIGNATURE
+from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -20,8 +20,8 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.release import Disclosure, Item
-from broker.core.transaction import AuthnRequest
+from broker.core.identity.attributes import AttributeMap, MapRow
+from broker.core.login.transaction import AuthnRequest
 from tests.plugins.saml_parties import (
     AU,
     BASE,
@@ -199,7 +199,7 @@ def test_a_service_with_a_key_gets_ciphertext(parties: Parties) -> None:
     """Only AES-256-GCM and RSA-OAEP, and no value in clear; the Response around it is signed too."""
     form = parties.idp.respond(parties.request, parties.disclosure(), parties.authentication(), parties.issued())
     xml = parties.message(form)
-    root = gate.parse(xml, RESPONSE)
+    root = safe_parser.parse(xml, RESPONSE)
     assert root.find(SIGNATURE) is not None
     assert [each.get("Algorithm", "").rpartition("#")[2] for each in root.iter("{*}EncryptionMethod")] == [
         "aes256-gcm",
@@ -215,7 +215,7 @@ def test_a_service_without_a_key_gets_it_signed(parties: Parties) -> None:
     root, assertion = respond(parties, disclosure, request=at_open(parties))
     assert assertion.getparent() is root
     assert [each.find(SIGNATURE) is not None for each in (root, assertion)] == [True, True]
-    assert schema.valid(root)
+    assert message_checks.valid(root)
 
 
 @pytest.mark.profile(29)

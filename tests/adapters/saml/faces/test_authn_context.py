@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.transaction import Authentication
+from broker.core.login.transaction import Authentication
 from tests.plugins.saml_parties import AU, KU, PASSWORD, Parties, drop, say
 
 NSIS = "https://data.gov.dk/concept/core/nsis/loa/"

@@ -13,12 +13,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from broker.adapters.saml.gate import bindings, gate, signature
-from broker.adapters.saml.gate.names import AUTHN_REQUEST
-from broker.adapters.saml.metadata import metadata
+from broker.adapters.saml.gate import http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST
+from broker.adapters.saml.metadata import metadata_folder
 from broker.core.entities import Assurance
 from broker.core.errors import NO_AUTHN_CONTEXT, MessageRefused, RequestRefused
-from broker.core.transaction import Authentication, Outstanding
+from broker.core.login.transaction import Authentication, Outstanding
 from tests.plugins.eid_messages import NSIS, message
 from tests.plugins.saml_parties import (
     CN,
@@ -59,11 +59,11 @@ def with_upstream(parties: Parties, **changes: Any) -> Parties:
 def asked(parties: Parties, **request: Any) -> Any:
     """Give the AuthnRequest that NemLog-in gets, its signature verified."""
     url = parties.face.ask("eid", "_q9", replace(parties.request, **request), NOW)
-    sent = bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+    sent = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert sent.signed is not None
     keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
     signature.verify_bytes(sent.signed.octets, sent.signed.signature, sent.signed.sigalg, keys)
-    return gate.parse(sent.xml, AUTHN_REQUEST)
+    return safe_parser.parse(sent.xml, AUTHN_REQUEST)
 
 
 def values(root: Any, path: str) -> list[str]:
@@ -256,7 +256,7 @@ def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) 
 
     key, certificate = pss_certificate()
     (tmp_path / "eid.xml").write_text(idp_entity(EID, key_descriptor(certificate, "signing")))
-    read = metadata.load(tmp_path, {EID}, (), NOW)
+    read = metadata_folder.load(tmp_path, {EID}, (), NOW)
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     signing = signature.SigningKey.of(private, certificate)
     face = replace(

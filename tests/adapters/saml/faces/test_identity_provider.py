@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from broker.core.entities import PERSISTENT, TRANSIENT
-from broker.core.transaction import AuthnRequest
+from broker.core.login.transaction import AuthnRequest
 from tests.plugins.saml_parties import (
     LOANS,
     OPEN,

@@ -15,18 +15,18 @@ from saml2.config import IdPConfig, SPConfig
 from saml2.response import IncorrectlySigned, StatusNoPassive
 from saml2.server import Server
 
-from broker.adapters.saml.faces import descriptors
-from broker.adapters.saml.gate import bindings
+from broker.adapters.saml.faces import own_metadata
+from broker.adapters.saml.gate import http_bindings
 from broker.core.entities import Text
 from broker.core.errors import NO_PASSIVE
+from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Outstanding
 from broker.core.ports import PostForm
-from broker.core.transaction import Authentication, AuthnRequest, Issued, Outstanding
 from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties
 
 XMLSEC = "/usr/bin/xmlsec1"
 PROTOCOL, ASSERTION = "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:2.0:assertion"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
-FRONT = descriptors.Front(
+FRONT = own_metadata.Front(
     BASE,
     IDP,
     Text("Library login", "Bibliotekets login"),
@@ -59,7 +59,7 @@ def now() -> datetime:
 @pytest.fixture
 def client(parties: Parties, tmp_path: Path) -> Saml2Client:
     """Give an independent service that knows us from our metadata and demands every signature."""
-    (tmp_path / "idp.xml").write_bytes(descriptors.idp(FRONT, parties.ring.idp, ["au.dk"], now()))
+    (tmp_path / "idp.xml").write_bytes(own_metadata.idp(FRONT, parties.ring.idp, ["au.dk"], now()))
     own = parties.folder / "service"
     keys = {"key_file": str(own / "key.pem"), "cert_file": str(own / "key.crt")}
     settings = SPConfig().load(
@@ -90,7 +90,7 @@ def server(parties: Parties, tmp_path: Path) -> Server:
     """Give an independent identity provider in the hub's place, which demands signed requests."""
     wayf = parties.upstreams["wayf"]
     front = replace(FRONT, entity_id=wayf.sp_entity_id)
-    (tmp_path / "sp.xml").write_bytes(descriptors.sp(wayf, front, parties.ring.sp, now()))
+    (tmp_path / "sp.xml").write_bytes(own_metadata.sp(wayf, front, parties.ring.sp, now()))
     own = parties.folder / "hub"
     settings = IdPConfig().load(
         {
@@ -132,7 +132,7 @@ def test_an_independent_service_logs_in(parties: Parties, client: Saml2Client, b
         form_of = {each.get("name", ""): each.get("value", "") for each in page.iter("{*}input")}
         xml = base64.b64decode(form_of["SAMLRequest"])
         request = parties.idp.read_post(
-            [*bindings.post_fields(xml, "SAMLRequest", form_of["RelayState"]).items()], now()
+            [*http_bindings.post_fields(xml, "SAMLRequest", form_of["RelayState"]).items()], now()
         )
     assert (request.id, request.service, request.relay_state) == (name, "my-loans", "there")
     form = answer(parties, request)
@@ -177,9 +177,9 @@ def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path
 
 def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> None:
     """Peers may check them before they trust the keys in them."""
-    idp = descriptors.idp(FRONT, parties.ring.idp, ["au.dk"], now())
+    idp = own_metadata.idp(FRONT, parties.ring.idp, ["au.dk"], now())
     verified(idp, f"{METADATA}:EntityDescriptor", parties.ring.idp.signing.certificate, tmp_path)
-    sp = descriptors.sp(parties.upstreams["wayf"], FRONT, parties.ring.sp, now())
+    sp = own_metadata.sp(parties.upstreams["wayf"], FRONT, parties.ring.sp, now())
     verified(sp, f"{METADATA}:EntityDescriptor", parties.ring.sp.signing.certificate, tmp_path)
 
 

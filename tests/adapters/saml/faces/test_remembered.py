@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.stores.opening import open_store
+from broker.adapters.stores.open_store import open_store
 from broker.core.errors import AUTHN_FAILED, MessageRefused
+from broker.core.login.transaction import ARRIVAL_USABLE_FOR, SKEW, UpstreamRefusal
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.transaction import ARRIVAL_USABLE_FOR, SKEW, UpstreamRefusal
 from broker.flows.login.arrivals import Arrivals
 from tests.plugins.eid_messages import message
 from tests.plugins.saml_parties import NOW, Parties, drop, edit, stamp

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import bindings, gate, signature
-from broker.adapters.saml.gate.names import AUTHN_REQUEST
-from broker.core.attributes import WireAttribute
+from broker.adapters.saml.gate import http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST
 from broker.core.entities import UNSPECIFIED
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -22,7 +21,8 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.transaction import Authentication, Outstanding, UpstreamRefusal
+from broker.core.identity.attributes import WireAttribute
+from broker.core.login.transaction import Authentication, Outstanding, UpstreamRefusal
 from tests.plugins.saml_parties import (
     AU,
     AU_ALIAS,
@@ -52,12 +52,12 @@ AUTHORITY = f"{STATEMENT}/saml:AuthnContext/saml:AuthenticatingAuthority"
 def asked(parties: Parties, upstream: str = "wayf", **request: Any) -> Any:
     """Give the AuthnRequest we send, gate and signature passed."""
     url = parties.face.ask(upstream, "_q9", replace(parties.request, **request), NOW)
-    message = bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
+    message = http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest")
     assert message.signed is not None
     keys = [signature.VerifyKey.of(each) for each in parties.ring.sp.signing_certificates]
     signature.verify_bytes(message.signed.octets, message.signed.signature, message.signed.sigalg, keys)
     assert message.relay_state is None
-    return gate.parse(message.xml, AUTHN_REQUEST)
+    return safe_parser.parse(message.xml, AUTHN_REQUEST)
 
 
 def values(root: Any, path: str) -> list[str]:

@@ -8,14 +8,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from broker.adapters.saml.faces.single_logout import SingleLogout
-from broker.adapters.saml.gate import bindings, gate, signature
-from broker.adapters.saml.gate.names import SAMLP
-from broker.adapters.saml.metadata.logout_endpoints import LogoutEndpoint
-from broker.adapters.saml.metadata.metadata import Metadata
+from broker.adapters.saml.gate import http_bindings, safe_parser, signature
+from broker.adapters.saml.gate.xml_names import SAMLP
+from broker.adapters.saml.metadata.metadata_folder import Metadata
+from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint
 from broker.core.errors import PARTIAL_LOGOUT, MessageRefused
-from broker.core.logout import LogoutPeer, LogoutRequest, Participant
+from broker.core.logout.sessions import NameID
+from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, Participant
 from broker.core.ports import PostForm
-from broker.core.sessions import NameID
 from tests.plugins.saml_parties import BASE, IDP, LOANS, NOW, Parties, stamp
 
 ASKED_AT, TOLD_AT = "https://peer.example/slo", "https://peer.example/slo/done"
@@ -43,12 +43,12 @@ def heard(parties: Parties, leaving: str | PostForm | None, kind: Any, peer: Log
     keys = [signature.VerifyKey.of(each) for each in ring.signing_certificates]
     tag = f"{{{SAMLP}}}Logout{kind.removeprefix('SAML')}"
     if isinstance(leaving, str):
-        message = bindings.inflate_redirect(urlsplit(leaving).query, kind)
+        message = http_bindings.inflate_redirect(urlsplit(leaving).query, kind)
         assert message.signed is not None
         signature.verify_bytes(message.signed.octets, message.signed.signature, message.signed.sigalg, keys)
-        return gate.parse(message.xml, tag), leaving.partition("?")[0], message.relay_state
+        return safe_parser.parse(message.xml, tag), leaving.partition("?")[0], message.relay_state
     assert leaving is not None
-    root = gate.parse(bindings.decode_post(leaving.fields[kind]), tag)
+    root = safe_parser.parse(http_bindings.decode_post(leaving.fields[kind]), tag)
     signature.verify(root, keys)
     return root, leaving.action, leaving.fields.get("RelayState")
 

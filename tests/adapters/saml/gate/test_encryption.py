@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from broker.adapters.saml.gate import encryption, gate, schema
-from broker.adapters.saml.gate.names import (
+from broker.adapters.saml.gate import encryption, message_checks, safe_parser
+from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     DS,
     ENCRYPTED_ASSERTION,
@@ -245,7 +245,7 @@ def test_a_decrypted_assertion_without_a_signature_is_refused(forge: Forge) -> N
 
 def test_the_xmlsec1_program_decrypts_what_we_encrypt(forge: Forge) -> None:
     """Another implementation finds the assertion, whole and in its namespaces, and its signature is still good."""
-    assertion = gate.parse(octets(forge.signed(forge.response("Søren"))), RESPONSE).find(ASSERTION)
+    assertion = safe_parser.parse(octets(forge.signed(forge.response("Søren"))), RESPONSE).find(ASSERTION)
     assert assertion is not None
     sealed = encryption.encrypt(assertion, forge.broker.certificate)
     path = forge.broker.folder / "sealed.xml"
@@ -266,7 +266,7 @@ def test_we_decrypt_what_we_encrypt(forge: Forge) -> None:
     alone = encryption.decrypt(deepcopy(sealed), forge.decryption, allow_cbc=False)
     assert alone.nsmap["xs"] == "http://www.w3.org/2001/XMLSchema"  # which only a value's xsi:type names
     root = forge.enclosed(sealed)
-    assert schema.valid(root)
+    assert message_checks.valid(root)
     methods = [each.get("Algorithm") for each in root.iter(f"{{{XENC}}}EncryptionMethod")]
     assert methods == [GCM, XENC + "rsa-oaep-mgf1p"]
     assert forge.receive(octets(root)).get("ID") == "a1"

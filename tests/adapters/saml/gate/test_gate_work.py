@@ -11,15 +11,15 @@ _LONGEST = 256 * 1024
 _CHILD = """
 import resource, sys
 from broker.core.errors import MessageRefused
-from broker.adapters.saml import gate, schema
-from broker.adapters.saml.gate.names import RESPONSE
+from broker.adapters.saml.gate import message_checks, safe_parser
+from broker.adapters.saml.gate.xml_names import RESPONSE
 raw = sys.stdin.buffer.read()
-schema._compiled()
+message_checks._compiled()
 used = resource.getrusage(resource.RUSAGE_SELF)
 spent = int(used.ru_utime + used.ru_stime)
 resource.setrlimit(resource.RLIMIT_CPU, (spent + 2, spent + 2))
 try:
-    gate.parse(raw, RESPONSE)
+    safe_parser.parse(raw, RESPONSE)
 except MessageRefused as refused:
     print(refused.cause)
 """

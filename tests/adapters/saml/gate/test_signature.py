@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
-from broker.adapters.saml.gate import gate, shape, signature
-from broker.adapters.saml.gate.names import ASSERTION, AUTHN_REQUEST, DS, ENTITY, ISSUER, MD, RESPONSE, SIGNATURE
+from broker.adapters.saml.gate import safe_parser, signature, signature_profile
+from broker.adapters.saml.gate.xml_names import ASSERTION, AUTHN_REQUEST, DS, ENTITY, ISSUER, MD, RESPONSE, SIGNATURE
 from broker.core.errors import MessageRefused
 from tests.plugins.saml_messages import MORE, REQUEST, SHA256, Forge, octets, stripped
 
@@ -47,7 +47,7 @@ def test_a_request_is_signed_after_its_issuer(forge: Forge) -> None:
     """The place is the schema's, the certificate is in KeyInfo, and the gate lets it pass."""
     request = etree.fromstring(REQUEST)
     signature.sign(request, forge.upstream.key)
-    found = gate.parse(octets(request), request.tag)
+    found = safe_parser.parse(octets(request), request.tag)
     assert [child.tag for child in found] == [ISSUER, SIGNATURE]
     assert found.findtext(f".//{{{DS}}}X509Certificate") == forge.upstream.key.certificate
     assert xmlsec1(octets(request), forge, "q1") == 0
@@ -70,7 +70,7 @@ def test_any_of_the_keys_will_do(forge: Forge) -> None:
     der = ssl.PEM_cert_to_DER_cert(forge.upstream.certificate.decode())
     public = forge.upstream.key.private.public_key()
     for key in (forge.upstream.certificate, der, public, signature.VerifyKey.of(der)):
-        found = gate.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
+        found = safe_parser.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
         assert found is not None
         signature.verify(found, [forge.stranger.certificate, key])
 
@@ -109,14 +109,14 @@ def test_refused(name: str, forge: Forge) -> None:
 @pytest.mark.attack(5)
 def test_no_keys_verify_nothing(forge: Forge) -> None:
     """An upstream without a usable key has no valid signatures."""
-    found = gate.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
+    found = safe_parser.parse(octets(forge.signed()), RESPONSE).find(ASSERTION)
     assert found is not None
     with pytest.raises(MessageRefused, match=r"gate\.signature"):
         signature.verify(found, [])
 
 
 @pytest.mark.attack(7, control=True)
-@pytest.mark.parametrize("method", sorted(shape.SIGNATURE_METHODS))
+@pytest.mark.parametrize("method", sorted(signature_profile.SIGNATURE_METHODS))
 def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
     """The allow-list is what is really supported: RSA and ECDSA with SHA-256, SHA-384 and SHA-512."""
     private = ec.generate_private_key(ec.SECP256R1()) if "ecdsa" in method else forge.upstream.key.private
@@ -124,7 +124,7 @@ def test_every_allowed_method_verifies(method: str, forge: Forge) -> None:
     key = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
     digest = SHA256 if "256" in method else MORE + "sha384"
     root = forge.sign(forge.response().find(ASSERTION), key=key, method=method, digest=digest).getroottree().getroot()
-    found = gate.parse(octets(root), RESPONSE).find(ASSERTION)
+    found = safe_parser.parse(octets(root), RESPONSE).find(ASSERTION)
     assert found is not None
     signature.verify(found, [private.public_key()])
     with pytest.raises(MessageRefused, match=r"gate\.signature"):
@@ -186,7 +186,7 @@ def test_an_id_cannot_end_the_pointer_that_is_built_from_it(forge: Forge) -> Non
         signature.verify(assertion, [forge.upstream.certificate])
 
 
-@pytest.mark.parametrize("method", sorted(each for each in shape.SIGNATURE_METHODS if "#rsa-" in each))
+@pytest.mark.parametrize("method", sorted(each for each in signature_profile.SIGNATURE_METHODS if "#rsa-" in each))
 def test_octets_are_signed_and_verified(method: str, forge: Forge) -> None:
     """A signature over octets is good for these octets, this method and this key only."""
     made = signature.sign_bytes(b"SAMLRequest=x", forge.upstream.key, method)
@@ -245,7 +245,7 @@ def test_a_key_of_another_kind_verifies_nothing(forge: Forge) -> None:
             signature.verify_bytes(b"octets", made, renamed, [own])
 
 
-@pytest.mark.parametrize("method", sorted(each for each in shape.SIGNATURE_METHODS if "#ecdsa-" in each))
+@pytest.mark.parametrize("method", sorted(each for each in signature_profile.SIGNATURE_METHODS if "#ecdsa-" in each))
 def test_our_key_signs_as_what_it_is(method: str, forge: Forge) -> None:
     """An RSA signature under the name of another kind would be refused by every peer."""
     with pytest.raises(ValueError, match="an RSA key signs"):

@@ -15,16 +15,16 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.faces import descriptors
+from broker.adapters.saml.faces import own_metadata
 from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
-from broker.adapters.saml.gate import bindings, encryption, signature
-from broker.adapters.saml.gate.names import MD
-from broker.adapters.saml.keys import keys, waits
+from broker.adapters.saml.gate import encryption, http_bindings, signature
+from broker.adapters.saml.gate.xml_names import MD
+from broker.adapters.saml.keys import key_ring, rotation_times
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, TRACKS, rotate
-from broker.adapters.saml.keys.waits import RECORD
-from broker.adapters.stores.opening import open_store
-from broker.adapters.stores.sealed import EncryptedStore
+from broker.adapters.saml.keys.rotation_times import RECORD
+from broker.adapters.stores.encrypted_store import EncryptedStore
+from broker.adapters.stores.open_store import open_store
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
@@ -32,33 +32,33 @@ from broker.files import key_folder
 from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
 
 DAY = timedelta(days=1)
-HELD = waits.VALID_FOR
-FRONT = descriptors.Front(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
+HELD = rotation_times.VALID_FOR
+FRONT = own_metadata.Front(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
 FACES = TRACKS[:-1]
 
 
 @pytest.fixture(scope="module")
-def stock() -> list[keys.Pair]:
+def stock() -> list[key_ring.Pair]:
     """Make a few pairs once: these tests use many, and none cares which."""
-    return [keys.pair("stock", NOW, 2048) for _ in range(4)]
+    return [key_ring.pair("stock", NOW, 2048) for _ in range(4)]
 
 
 @pytest.fixture(scope="module")
 def judged() -> Callable[[bytes, bytes], tuple[str, ...]]:
     """Judge a pair once, however often it is read: the arithmetic takes long and depends on nothing else."""
-    return cache(keys._wrong)
+    return cache(key_ring._wrong)
 
 
 @pytest.fixture(autouse=True)
-def quick(stock: list[keys.Pair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(stock: list[key_ring.Pair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let new keys come from the stock, each once a test."""
-    left, made = list(stock), keys.pair
+    left, made = list(stock), key_ring.pair
 
-    def pair(subject: str, now: datetime, size: int) -> keys.Pair:
+    def pair(subject: str, now: datetime, size: int) -> key_ring.Pair:
         return left.pop() if left else made(subject, now, min(size, 2048))
 
-    monkeypatch.setattr(keys, "pair", pair)
-    monkeypatch.setattr(keys, "_wrong", judged)
+    monkeypatch.setattr(key_ring, "pair", pair)
+    monkeypatch.setattr(key_ring, "_wrong", judged)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def certificates(folder: Path, track: str) -> dict[str, bytes]:
     """Give the certificate of each slot."""
-    return {slot: each.certificate for slot, each in keys.slots(folder, track, []).items()}
+    return {slot: each.certificate for slot, each in key_ring.slots(folder, track, []).items()}
 
 
 @pytest.mark.parametrize("track", FACES)
@@ -148,22 +148,22 @@ def test_a_new_sealing_key_reads_before_it_writes(folder: Path, tmp_path: Path) 
     place, until = Key("link", "g"), NOW + 400 * DAY
 
     def store() -> EncryptedStore:
-        ring = keys.load(folder)
+        ring = key_ring.load(folder)
         return EncryptedStore(bare, ring.sealing, ring.sealing_id)
 
-    first, old = store(), keys.load(folder).sealing_id
+    first, old = store(), key_ring.load(folder).sealing_id
     assert first.put(place, Kept(b"old", "1", until), None, NOW)
     (turn,) = rotate(folder, NOW, [STORE])
     waiting = store()
-    assert keys.load(folder).sealing_id == old
+    assert key_ring.load(folder).sealing_id == old
     (turn,) = rotate(folder, turn.earliest, [STORE])
     assert (turn.did, turn.phase) == ("switch", "steady")
-    assert keys.load(folder).sealing_id != old
+    assert key_ring.load(folder).sealing_id != old
     assert store().put(place, Kept(b"new", "2", until), "1", NOW)
     kept = waiting.get(place, NOW)
     assert kept is not None
     assert kept.value == b"new"
-    assert old in keys.load(folder).sealing
+    assert old in key_ring.load(folder).sealing
 
 
 @pytest.mark.parametrize("track", ["sp-encryption", STORE])
@@ -174,13 +174,13 @@ def test_killed_anywhere_the_folder_is_sound_and_the_next_call_goes_on(
     """After every single write, rename and unlink: all keys load, none that is needed is lost, and it ends."""
     for _ in range(steps):
         rotate(folder, NOW, [track], early=True)
-    held = keys.load(folder)
+    held = key_ring.load(folder)
     deaths = 0
     while True:
         copy = Path(shutil.copytree(folder, tmp_path / f"copy{deaths}"))
         if not _dies(copy, track, deaths):
             break
-        ring = keys.load(copy)
+        ring = key_ring.load(copy)
         whole = {each.private for each in ring.sp.decryption}
         assert held.sp.decryption[0].private in whole
         assert held.sealing.items() <= ring.sealing.items()
@@ -226,7 +226,7 @@ def _goes_on(folder: Path, track: str) -> str | None:
     names = {each.name for each in (folder / track).iterdir()}
     assert not any(name.endswith(".new") for name in names)
     assert names == {"current.pem", "current.crt"} or track == STORE
-    assert len(keys.load(folder).sp.decryption) == 1
+    assert len(key_ring.load(folder).sp.decryption) == 1
     return first
 
 
@@ -283,17 +283,17 @@ class Running:
 
     parties: Parties
     folder: Path
-    ring: keys.KeyRing = field(init=False)
+    ring: key_ring.KeyRing = field(init=False)
     face: ServiceProviderFace = field(init=False)
     response: bytes = b""
     published: list[tuple[datetime, bytes, bytes]] = field(default_factory=list)
 
     def reload(self, now: datetime) -> None:
         """Read the keys again, and publish what both faces are from now on."""
-        self.ring = keys.load(self.folder)
+        self.ring = key_ring.load(self.folder)
         upstream = self.parties.upstreams["wayf"]
         front = replace(FRONT, entity_id=upstream.sp_entity_id)
-        idp, sp = descriptors.idp(FRONT, self.ring.idp, [], now), descriptors.sp(upstream, front, self.ring.sp, now)
+        idp, sp = own_metadata.idp(FRONT, self.ring.idp, [], now), own_metadata.sp(upstream, front, self.ring.sp, now)
         self.published.append((now, idp, sp))
         peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}
         self.face = ServiceProviderFace.of(BASE, self.ring.sp, self.parties.metadata, **peers)
@@ -317,7 +317,7 @@ def notices(copy: tuple[bytes, bytes], broker: Running, tmp_path: Path) -> set[s
     if not any(verified(broker.response, each, tmp_path) for each in certificates_in(idp, "signing")):
         found.add("response")
     query = broker.face.ask("wayf", "_q1", broker.parties.request, NOW).partition("?")[2]
-    signed = bindings.inflate_redirect(query, "SAMLRequest").signed
+    signed = http_bindings.inflate_redirect(query, "SAMLRequest").signed
     assert signed is not None
     known = tuple(signature.VerifyKey.of(each) for each in certificates_in(sp, "signing"))
     try:
@@ -354,7 +354,7 @@ def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_pat
     """
     broker, now = Running(parties, folder), NOW
     broker.reload(now - HELD)
-    ages = [waits.CACHED_FOR, 14 * DAY, HELD]
+    ages = [rotation_times.CACHED_FOR, 14 * DAY, HELD]
     refused: dict[str, datetime] = {}
     taken: dict[tuple[str, str], datetime] = {}
     late = RELOADED - timedelta(seconds=1)

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.saml.keys import keys, waits
+from broker.adapters.saml.keys import key_ring, rotation_times
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, rotate
-from broker.adapters.saml.keys.waits import VALID_FOR, Boot
+from broker.adapters.saml.keys.rotation_times import VALID_FOR, Boot
 from broker.core.errors import ConfigurationFaults
 from tests.plugins.saml_parties import NOW, Parties
 
@@ -23,8 +23,8 @@ WAIT = VALID_FOR + RELOADED
 @pytest.fixture
 def folder(parties: Parties, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a copy of a sound keys folder; new keys are small, since these tests ask for nothing of them."""
-    made = keys.pair
-    monkeypatch.setattr(keys, "pair", lambda subject, now, _: made(subject, now, 2048))
+    made = key_ring.pair
+    monkeypatch.setattr(key_ring, "pair", lambda subject, now, _: made(subject, now, 2048))
     return Path(shutil.copytree(parties.folder / "keys", tmp_path / "keys"))
 
 
@@ -42,7 +42,7 @@ def test_a_sealing_key_that_is_not_there_is_not_switched_to(folder: Path, named:
     with pytest.raises(ConfigurationFaults, match="names no key of this folder"):
         rotate(folder, NOW + RELOADED, [STORE])
     assert files(folder) == before
-    keys.load(folder)
+    key_ring.load(folder)
 
 
 def boot(name: str, began: timedelta) -> Boot:
@@ -99,14 +99,14 @@ def test_a_clock_behind_the_folder_is_told(folder: Path, seconds: int, told: boo
     now = NOW - timedelta(seconds=seconds)
     if told:
         with pytest.raises(ConfigurationFaults, match="is newer than the clock"):
-            waits.believable(folder, now)
+            rotation_times.believable(folder, now)
     else:
-        waits.believable(folder, now)
+        rotation_times.believable(folder, now)
 
 
 def test_the_run_of_this_machine_is_the_same_twice() -> None:
     """Asked again it has its name, and began when it began."""
-    first, second = waits.boot(NOW), waits.boot(NOW)
+    first, second = rotation_times.boot(NOW), rotation_times.boot(NOW)
     assert first is not None
     assert second is not None
     assert first.name == second.name
@@ -128,9 +128,9 @@ def test_who_reads_meanwhile_sees_no_half_step(folder: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Path, "read_bytes", reading)
     old = read(certificate)
-    assert keys.load(folder).idp.signing.certificate == old
+    assert key_ring.load(folder).idp.signing.certificate == old
     switch.join()
-    assert keys.load(folder).idp.signing.certificate != old
+    assert key_ring.load(folder).idp.signing.certificate != old
 
 
 def test_what_is_renamed_is_on_the_disk_before(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from lxml import etree
 
-from broker.adapters.saml.gate import gate, shape, signature, times
-from broker.adapters.saml.gate.names import ENTITIES, ENTITY, EXCLUSIVE, MD
-from broker.adapters.saml.metadata import aggregates, bounded
+from broker.adapters.saml.gate import safe_parser, signature, signature_profile, xml_times
+from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, EXCLUSIVE, MD
+from broker.adapters.saml.metadata import aggregates, streamed_xml
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
@@ -71,7 +71,7 @@ def _read(octets: bytes, forge: Forge, *wanted: str) -> aggregates.Aggregate:
 @pytest.mark.parametrize("written", WRITTEN)
 def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The digest over the pieces is the one over the whole, wherever they are cut, or valid feeds would be refused."""
-    monkeypatch.setattr(bounded, "_PIECE", piece)
+    monkeypatch.setattr(streamed_xml, "_PIECE", piece)
     octets = feeds.signed(WRITTEN[written], forge.upstream.key)
     found = _read(octets, forge, ONE, "u")
     assert found.size == octets.count(b"EntityDescriptor ")
@@ -82,7 +82,7 @@ def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, m
 @pytest.mark.parametrize("written", WRITTEN)
 def test_a_list_of_prefixes_is_obeyed(written: str, forge: Forge) -> None:
     """A canonicalisation may name prefixes that it writes everywhere; xmlsec does, and so do we."""
-    octets = feeds.forged(WRITTEN[written], forge.upstream.key.xml, transforms=(shape.ENVELOPED, LISTING))
+    octets = feeds.forged(WRITTEN[written], forge.upstream.key.xml, transforms=(signature_profile.ENVELOPED, LISTING))
     assert _read(octets, forge, ONE).entities[ONE]
 
 
@@ -116,7 +116,7 @@ def test_one_entity_may_be_the_document(forge: Forge) -> None:
         "Extensions",
         "IDPSSODescriptor",
     ]
-    assert (found.size, kept.until) == (1, times.read("2026-12-01T00:00:00Z"))
+    assert (found.size, kept.until) == (1, xml_times.read("2026-12-01T00:00:00Z"))
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,6 @@ def test_the_other_verifier_agrees(forge: Forge) -> None:
         forge.upstream.key,
     )
     assert _read(octets, forge, ONE).entities
-    root: Any = gate.parse(octets, ENTITIES)
+    root: Any = safe_parser.parse(octets, ENTITIES)
     signature.verify(root, [forge.upstream.certificate])
     assert root.find(ENTITY) is not None

@@ -12,10 +12,10 @@ from flask import Flask, render_template
 from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
-from broker.adapters.web.account.choices import Card, ConsentLine
-from broker.adapters.web.frame import Imprint, install
-from broker.adapters.web.pages.screens import ResponsibleParty
-from broker.core.consent import ReceiptEvent
+from broker.adapters.web.account.my_choices import Card, ConsentLine
+from broker.adapters.web.page_layout import Imprint, install
+from broker.adapters.web.pages.consent_screen import ResponsibleParty
+from broker.core.consent.consent import ReceiptEvent
 from broker.core.entities import Text
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

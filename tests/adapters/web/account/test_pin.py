@@ -9,7 +9,7 @@ from zlib import decompress as inflate
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo import library
+from broker.demo.library import services
 from tests.plugins.house import House, Person, form, found, mark
 
 CARD, PIN = "1111024568", "4071"  # of Karla, whom the desk has registered
@@ -204,7 +204,7 @@ def test_what_may_show_no_page_and_what_is_no_login_have_none(house: House) -> N
 
 def _passive(person: Person) -> str:
     site, peer = person.house.site("my-loans"), person.house.peer
-    return library.request_url(site, "my-loans", peer, force=False, passive=True)
+    return services.request_url(site, "my-loans", peer, force=False, passive=True)
 
 
 def test_pin_by_mail(house: House) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.demo.setting import Setting
+from broker.demo.run.demo_folder import Setting
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.signup_pages import words
 

@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from broker.adapters.web.signup import wizard
-from broker.demo.loopback import serve_on_loopback
+from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.ports import free_port
 from tests.plugins.signup_pages import PATHS, signup_site
 

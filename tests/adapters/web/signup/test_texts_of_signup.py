@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from broker.adapters.web.signup import wizard
-from broker.adapters.web.signup.phrases import marked, targets
-from broker.adapters.web.signup.signup import faults
-from broker.adapters.web.signup.texts import SHIPPED, Texts
+from broker.adapters.web.signup.content_files import SHIPPED, Texts
+from broker.adapters.web.signup.link_markup import marked, targets
+from broker.adapters.web.signup.sign_up_pages import faults
 from broker.core.errors import ConfigurationFaults
 from tests.plugins.signup_pages import LINKS, SETTING, signup_site, words
 

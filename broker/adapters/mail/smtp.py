@@ -1,0 +1,249 @@
+"""Mail as SMTP: the recipient accepted first, the text handed over when it is time, all by one deadline."""
+
+import secrets
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from ipaddress import ip_address
+from threading import Timer
+from typing import Final
+from urllib.parse import urlsplit
+
+from broker.core.errors import ConfigurationFaults, Fault, MailUnavailable, RecipientRefused
+from broker.core.identity.mail_addresses import plain
+
+_PORTS: Final = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
+_NEVER: Final = range(500, 600)  # what a server answers that will say so again (RFC 5321 4.2.1)
+
+
+def mailbox(text: str) -> str:
+    """Give an address as it goes on the wire (``mailboxes.plain``); MailUnavailable where it is no plain address."""
+    address = plain(text)
+    if address is None:
+        raise MailUnavailable("the recipient is not a plain mail address")
+    return address
+
+
+@dataclass(frozen=True, slots=True)
+class Smtp:
+    """A mail server at ``url``: ``smtp://`` (plain, for loopback), ``smtp+starttls://`` or ``smtps://``.
+
+    ``sender`` is an address, with a display name or without. ConfigurationFaults where url or
+    sender does not read.
+    """
+
+    url: str
+    sender: str
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    timeout: float = 15.0
+    trust: ssl.SSLContext | None = None  # None: the authorities of the system
+
+    def __post_init__(self) -> None:
+        """Refuse what can never send."""
+        faults = []
+        if not self._reachable():
+            faults.append(
+                Fault("mail.url", "is not smtp://, smtp+starttls:// or smtps:// and a host")
+            )
+        if not self._sendable():
+            faults.append(Fault("mail.sender", "is not a mail address"))
+        if faults:
+            raise ConfigurationFaults(faults)
+
+    def _reachable(self) -> bool:
+        try:
+            parts = urlsplit(self.url)
+            return (
+                parts.scheme in _PORTS
+                and bool(parts.hostname)
+                and parts.port != 0
+                and not parts.username
+            )
+        except ValueError:
+            return False
+
+    def _sendable(self) -> bool:
+        name, own = parseaddr(self.sender)
+        try:
+            return self.sender.isprintable() and bool(Address(name, addr_spec=mailbox(own)))
+        except (MailUnavailable, ValueError):
+            return False
+
+    def faults(self) -> Sequence[str]:
+        """Say in sentences what makes this way of mailing unfit: a PIN must not cross a network in clear text."""
+        parts = urlsplit(self.url)
+        if parts.scheme == "smtp" and not _loopback(parts.hostname or ""):
+            return (
+                "mail.url is smtp:// to another machine: mails would travel unencrypted; use smtp+starttls or smtps.",
+            )
+        return ()
+
+    def address(self, recipient: str, deadline: datetime) -> "Conversation":
+        """Open a conversation as far as an accepted RCPT; MailUnavailable, which never names the recipient.
+
+        RecipientRefused, which is one, where trying again would not help.
+        """
+        to, (name, own) = mailbox(recipient), parseaddr(self.sender)
+        sender = Address(name, addr_spec=mailbox(own))
+        parts = urlsplit(self.url)
+        place = (parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        with _failing("connecting"):
+            opened = socket.create_connection(place, min(_left(deadline), self.timeout))
+        with ExitStack() as undone, _failing("before RCPT"):
+            undone.callback(opened.close)
+            end = _End(opened, deadline)
+            undone.callback(end.now)
+            server = _Opened(self._wrapped(opened), place[0], sender.domain)
+            undone.callback(server.close)
+            self._introduced(server)
+            conversation = Conversation(server, sender, to, end)
+            conversation.introduce()
+            undone.pop_all()
+        return conversation
+
+    def _wrapped(self, opened: socket.socket) -> socket.socket:
+        parts = urlsplit(self.url)
+        return (
+            self._trust().wrap_socket(opened, server_hostname=parts.hostname)
+            if parts.scheme == "smtps"
+            else opened
+        )
+
+    def _introduced(self, server: smtplib.SMTP) -> None:
+        server.ehlo()
+        if urlsplit(self.url).scheme == "smtp+starttls":
+            # Raises where the server offers no STARTTLS: a stripped offer must not end in clear
+            # text.
+            server.starttls(context=self._trust())
+            server.ehlo()
+        if self.username and self.password is not None:
+            server.login(self.username, self.password)
+
+    def _trust(self) -> ssl.SSLContext:
+        return self.trust or ssl.create_default_context()
+
+
+class Conversation:
+    """One message under way: its recipient accepted, its text not yet sent (the port's ``Letter``)."""
+
+    def __init__(self, server: smtplib.SMTP, sender: Address, recipient: str, end: "_End") -> None:
+        """Take a greeted server and the end of its connection."""
+        self._server = server
+        self._sender = sender
+        self._recipient = recipient
+        self._end = end
+
+    def introduce(self) -> None:
+        """Name sender and recipient; MailUnavailable unless both are accepted."""
+        self._accepted("MAIL", self._server.mail(self._sender.addr_spec)[0])
+        code = self._server.rcpt(self._recipient)[0]
+        if code in _NEVER:
+            raise RecipientRefused(f"RCPT answered {code}")
+        self._accepted("RCPT", code, also=251)
+
+    def send(self, subject: str, text: str) -> None:
+        """Hand over the text; MailUnavailable unless the server answered 250."""
+        message = self._message(subject, text)
+        with _failing("DATA"):
+            self._accepted("DATA", self._server.data(message)[0])
+
+    def close(self) -> None:
+        """End the conversation; nothing is sent if ``send`` was not called."""
+        try:
+            with suppress(smtplib.SMTPException, OSError, ValueError):
+                self._server.quit()
+        finally:
+            self._server.close()
+            self._end.now()
+
+    def _message(self, subject: str, text: str) -> bytes:
+        message = EmailMessage(policy=SMTP)
+        try:
+            message["From"] = self._sender
+            message["To"] = Address(addr_spec=self._recipient)
+            message["Subject"] = (
+                subject  # a line break in it raises: no second header can be smuggled in
+            )
+        except ValueError:
+            raise MailUnavailable("a header of the message does not fit in one line") from None
+        message["Date"] = format_datetime(datetime.now(UTC))
+        message["Message-ID"] = f"<{secrets.token_hex(16)}@{self._sender.domain}>"
+        message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers
+        message.set_content(text, cte="quoted-printable")
+        return message.as_bytes()
+
+    def _accepted(self, command: str, code: int, also: int = 250) -> None:
+        if code not in {250, also}:
+            raise MailUnavailable(f"{command} answered {code}")
+
+
+class _Opened(smtplib.SMTP):
+    """A conversation over a connection that is open already; greets by a name that is not this machine's."""
+
+    def __init__(self, opened: socket.socket, host: str, greeting: str) -> None:
+        self._opened = opened
+        try:
+            super().__init__(
+                host, 25, greeting
+            )  # the port is only ever looked at by what we replace
+        except BaseException:
+            opened.close()
+            raise
+
+    def _get_socket(self, *_place: object) -> socket.socket:
+        return self._opened
+
+
+class _End:
+    """The end of a connection: at ``deadline`` it is cut, whatever is going on over it, a TLS handshake too.
+
+    A socket's own timeout counts from each byte, so a server that trickles would hold us for ever.
+    """
+
+    def __init__(self, opened: socket.socket, deadline: datetime) -> None:
+        self._same = opened.dup()  # stays the connection when TLS takes the original away
+        self._timer = Timer(max(0.0, (deadline - datetime.now(UTC)).total_seconds()), self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def now(self) -> None:
+        """Let go: there is nothing to cut any more."""
+        self._timer.cancel()
+        self._timer.join()
+        self._same.close()
+
+    def _cut(self) -> None:
+        with suppress(OSError):
+            self._same.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def _failing(where: str) -> Iterator[None]:
+    """Turn every failure into MailUnavailable; what the server said is left out, for it quotes addresses."""
+    try:
+        yield
+    except (smtplib.SMTPException, OSError, ValueError) as error:
+        raise MailUnavailable(f"{where}: {type(error).__name__}") from None
+
+
+def _left(deadline: datetime) -> float:
+    seconds = (deadline - datetime.now(UTC)).total_seconds()
+    if seconds <= 0:
+        raise MailUnavailable("the deadline has passed")
+    return seconds
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

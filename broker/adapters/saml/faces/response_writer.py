@@ -1,0 +1,161 @@
+"""Writes the Response and the Assertion a service gets, with pysaml2's classes; nothing is signed here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from saml2 import element_to_extension_element, saml, samlp
+
+from broker.adapters.saml.gate import xml_times
+from broker.core.consent.disclosure import Disclosure
+from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
+from broker.core.errors import BrokerError, Status
+from broker.core.identity.attributes import CPR_ATTRIBUTE, AttributeMap, MapRow, wire
+from broker.core.login.transaction import Authentication, AuthnRequest, Issued
+from broker.core.logout.sessions import NameID, session_index
+
+# The service's clock may be behind ours by as much (interop.md).
+STARTS_BEFORE: Final = timedelta(seconds=60)
+LIVES: Final = timedelta(minutes=5)
+LONGEST_SESSION: Final = timedelta(hours=8)
+# eduPersonTargetedID: its value is a NameID, and mod_shib silently drops one that is a text
+# (interop.md).
+_TARGETED_ID: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Assertable:
+    """All that goes into one assertion, and nothing else can."""
+
+    issuer: str
+    request: AuthnRequest
+    disclosure: Disclosure
+    authentication: Authentication
+    issued: Issued
+
+
+def response(
+    issuer: str, request: AuthnRequest, name: str, at: datetime, status: Status
+) -> samlp.Response:
+    """Give a Response to ``request`` without an assertion; a status carries no message, least of all an upstream's."""
+    second = samlp.StatusCode(value=status.second) if status.second else None
+    return samlp.Response(
+        id=name,
+        version="2.0",
+        issue_instant=xml_times.write(at),
+        destination=request.acs,
+        in_response_to=request.id,
+        issuer=saml.Issuer(text=issuer),
+        status=samlp.Status(status_code=samlp.StatusCode(value=status.top, status_code=second)),
+    )
+
+
+def assertion(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> saml.Assertion:
+    """Give the Assertion: the same for the same ``issued``.
+
+    How and when the person was authenticated is the upstream's word, never stamped anew;
+    AuthenticatingAuthority is its chain in its order, then the upstream itself, as a hub writes it
+    (wayf.md section 4). ``BrokerError`` for a CPR where the assertion will not be ``sealed``, and
+    for an attribute that the service's map cannot name. Sources: saml-profiles 4.1.4.2,
+    saml_profiles.md rows 26, 29-31, 38, 39 and 41.
+    """
+    at, request = of.issued.at, of.request
+    end = xml_times.write(at + LIVES)
+    confirmation = saml.SubjectConfirmationData(
+        in_response_to=request.id, recipient=request.acs, not_on_or_after=end
+    )
+    attributes = list(_attributes(of, attribute_map, sealed=sealed))
+    return saml.Assertion(
+        id=of.issued.assertion,
+        version="2.0",
+        issue_instant=xml_times.write(at),
+        issuer=saml.Issuer(text=of.issuer),
+        subject=saml.Subject(
+            name_id=name_id(subject(of.issuer, of.request, of.disclosure, of.issued)),
+            subject_confirmation=[
+                saml.SubjectConfirmation(
+                    method=saml.SCM_BEARER, subject_confirmation_data=confirmation
+                )
+            ],
+        ),
+        conditions=saml.Conditions(
+            not_before=xml_times.write(at - STARTS_BEFORE),
+            not_on_or_after=end,
+            audience_restriction=[
+                saml.AudienceRestriction(audience=[saml.Audience(text=request.entity_id)])
+            ],
+        ),
+        authn_statement=[_statement(of)],
+        # An empty AttributeStatement is against the schema (interop.md).
+        attribute_statement=[saml.AttributeStatement(attribute=attributes)] if attributes else [],
+    )
+
+
+def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
+    """Give the NameID that the assertion of ``issued`` names the person by; a persistent one says between whom."""
+    if disclosure.name_id_format != PERSISTENT:
+        return NameID(issued.name_id, disclosure.name_id_format)
+    return NameID(issued.name_id, PERSISTENT, issuer, request.entity_id)
+
+
+def name_id(of: NameID) -> saml.NameID:
+    """Give a NameID as the element that is written."""
+    return saml.NameID(
+        format=of.format,
+        name_qualifier=of.name_qualifier,
+        sp_name_qualifier=of.sp_name_qualifier,
+        sp_provided_id=of.sp_provided_id,
+        text=of.value,
+    )
+
+
+def _statement(of: Assertable) -> saml.AuthnStatement:
+    authentication = of.authentication
+    longest = of.issued.at + LONGEST_SESSION
+    until = min(authentication.session_until or longest, longest)
+    chain = dict.fromkeys((*authentication.authorities, authentication.issuer))
+    return saml.AuthnStatement(
+        authn_instant=xml_times.write(authentication.authn_instant),
+        session_index=session_index(of.issued.assertion),
+        session_not_on_or_after=xml_times.write(until),
+        authn_context=saml.AuthnContext(
+            authn_context_class_ref=saml.AuthnContextClassRef(
+                text=authentication.authn_context or UNSPECIFIED_CLASS
+            ),
+            # Who showed the library's own PIN was authenticated by nobody before us.
+            authenticating_authority=[
+                saml.AuthenticatingAuthority(text=each) for each in chain if each
+            ],
+        ),
+    )
+
+
+def _attributes(
+    of: Assertable, attribute_map: AttributeMap, *, sealed: bool
+) -> Iterator[saml.Attribute]:
+    for item in of.disclosure.items:
+        if item.name == CPR_ATTRIBUTE and not sealed:
+            raise BrokerError("a CPR would leave unencrypted")
+        row = wire(attribute_map, item.name)
+        if row is None:
+            raise BrokerError(f"the attribute map {attribute_map.name} has no row for {item.name}")
+        if item.values:
+            yield saml.Attribute(
+                name=row.wire,
+                name_format=row.name_format,
+                friendly_name=row.friendly or item.name,
+                attribute_value=[_value(of, row, value) for value in item.values],
+            )
+
+
+def _value(of: Assertable, row: MapRow, value: str) -> saml.AttributeValue:
+    if row.wire != _TARGETED_ID:
+        return saml.AttributeValue(text=row.written(value))
+    name_id = saml.NameID(
+        format=PERSISTENT,
+        name_qualifier=of.issuer,
+        sp_name_qualifier=of.request.entity_id,
+        text=row.written(value),
+    )
+    return saml.AttributeValue(extension_elements=[element_to_extension_element(name_id)])

@@ -1,0 +1,175 @@
+"""Takes messages out of HTTP and puts them in: the Redirect and POST bindings (saml-bindings 3.4, 3.5)."""
+
+import base64
+import binascii
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote, unquote_to_bytes
+
+from broker.adapters.saml.gate import signature_profile
+from broker.adapters.saml.gate.signature import SigningKey, sign_bytes
+from broker.core.errors import MessageRefused
+
+MessageField = Literal["SAMLRequest", "SAMLResponse"]
+
+DEFLATE: Final = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
+LONGEST: Final = 256 * 1024  # octets of XML, as the gate's bound
+LONGEST_QUERY: Final = 64 * 1024
+LONGEST_RELAY_STATE: Final = 1024  # the standard says 80, services send whole URLs (interop.md)
+_KNOWN: Final = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
+_UNKEPT: Final = re.compile(r"[\r\n\0]")
+_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedQuery:
+    """A signature of the Redirect binding: over ``octets``, exactly as they came; not yet verified."""
+
+    octets: bytes
+    sigalg: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RedirectMessage:
+    """A message of the Redirect binding; ``xml`` has not passed the gate."""
+
+    xml: bytes
+    relay_state: str | None
+    signed: SignedQuery | None
+
+
+def inflate_redirect(
+    query_string: str, message: MessageField, longest: int = LONGEST
+) -> RedirectMessage:
+    """Take the message out of a query string exactly as it came, undecoded by any framework.
+
+    A signature is over the raw octets, so nothing is decoded and encoded again. ``MessageRefused``:
+    ``gate.query``, ``gate.parameter_twice``, ``gate.parameter_missing``,
+    ``gate.parameter_unexpected``, ``gate.query_signature``, ``gate.base64``, ``gate.deflate``,
+    ``gate.relay_state``. Source: saml-bindings 3.4.4.1.
+    """
+    raw = _parameters(query_string)
+    other = "SAMLResponse" if message == "SAMLRequest" else "SAMLRequest"
+    if message not in raw:
+        raise MessageRefused("gate.parameter_missing")
+    if other in raw or _text(raw.get("SAMLEncoding", quote(DEFLATE))) != DEFLATE:
+        raise MessageRefused("gate.parameter_unexpected")
+    state = relay_state_of(_text(raw["RelayState"])) if "RelayState" in raw else None
+    xml = _inflated(_base64(_text(raw[message])), longest)
+    return RedirectMessage(xml, state, _signed(raw, message))
+
+
+def _parameters(query: str) -> dict[str, str]:
+    if len(query) > LONGEST_QUERY or not query.isascii() or _ESCAPE.search(query):
+        raise MessageRefused("gate.query")
+    raw: dict[str, str] = {}
+    for part in query.split("&") if query else ():
+        written, _, value = part.partition("=")
+        name = _text(written)
+        if name in raw:  # which of two is verified and which is read would differ (CVE-2025-27773)
+            raise MessageRefused("gate.parameter_twice")
+        if name in _KNOWN and name != written:  # the signed octets name it literally
+            raise MessageRefused("gate.query")
+        raw[name] = value
+    return raw
+
+
+def _signed(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
+    if "Signature" not in raw and "SigAlg" not in raw:
+        return None
+    if "Signature" not in raw or "SigAlg" not in raw:  # half a signature is one that was taken off
+        raise MessageRefused("gate.query_signature")
+    octets = "&".join(
+        f"{name}={raw[name]}" for name in (message, "RelayState", "SigAlg") if name in raw
+    )
+    return SignedQuery(
+        octets.encode("ascii"), _text(raw["SigAlg"]), _base64(_text(raw["Signature"]))
+    )
+
+
+def _text(value: str) -> str:
+    try:
+        return unquote_to_bytes(value.replace("+", " ")).decode("utf-8")
+    except UnicodeDecodeError:
+        raise MessageRefused("gate.query") from None
+
+
+def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -> bytes:
+    """Decode the form field of the POST binding; line breaks within are what encoders and browsers put there.
+
+    ``deflated`` also takes a DEFLATEd message, as passport-saml posts its requests (interop.md);
+    only for requests. ``MessageRefused``: ``gate.size``, ``gate.base64``, ``gate.deflate``. Source:
+    saml-bindings 3.5.4.
+    """
+    if len(value) > longest * 3 // 2:
+        raise MessageRefused("gate.size")
+    octets = _base64("".join(value.split(" ")).translate({ord(each): None for each in "\t\r\n"}))
+    if deflated and not octets.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
+        return _inflated(octets, longest)
+    return octets
+
+
+def _base64(value: str) -> bytes:
+    """Decode strictly: what one decoder skips and another reads makes two messages of one."""
+    try:
+        written = value.encode("ascii")
+        octets = base64.b64decode(written, validate=True)
+    except (ValueError, binascii.Error):
+        raise MessageRefused("gate.base64") from None
+    if not octets or base64.b64encode(octets) != written:  # unused bits that are not zero
+        raise MessageRefused("gate.base64")
+    return octets
+
+
+def _inflated(octets: bytes, longest: int) -> bytes:
+    """Inflate at most ``longest`` octets, all of the input and nothing after it (CVE-2025-25293)."""
+    stream = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        xml = stream.decompress(octets, longest + 1)
+    except zlib.error:
+        raise MessageRefused("gate.deflate") from None
+    if len(xml) > longest:
+        raise MessageRefused("gate.size")
+    if not stream.eof or stream.unused_data:
+        raise MessageRefused("gate.deflate")
+    return xml
+
+
+def relay_state_of(value: str) -> str:
+    """Give a RelayState back verbatim, opaque as it is; ``gate.relay_state`` where no header or form could carry it."""
+    if len(value.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE or _UNKEPT.search(value):
+        raise MessageRefused("gate.relay_state")
+    return value
+
+
+def redirect_url(
+    destination: str,
+    message: MessageField,
+    xml: bytes,
+    relay_state: str | None,
+    key: SigningKey | None,
+    *,
+    by: str = signature_profile.RSA_SHA256,
+) -> str:
+    """Give the URL that carries ``xml``, signed ``by`` this algorithm if a key is given (saml-bindings 3.4.4.1)."""
+    packing = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
+    packed = base64.b64encode(packing.compress(xml) + packing.flush()).decode()
+    query = f"{message}={quote(packed, safe='')}"
+    if relay_state is not None:
+        query += f"&RelayState={quote(relay_state_of(relay_state), safe='')}"
+    if key is not None:
+        query += f"&SigAlg={quote(by, safe='')}"
+        signature = base64.b64encode(sign_bytes(query.encode("ascii"), key, by)).decode()
+        query += f"&Signature={quote(signature, safe='')}"
+    return f"{destination}{'&' if '?' in destination else '?'}{query}"
+
+
+def post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:
+    """Give the fields of the self-posting form (saml-bindings 3.5.4); the page escapes them."""
+    fields: dict[str, str] = {message: base64.b64encode(xml).decode()}
+    if relay_state is not None:
+        fields["RelayState"] = relay_state_of(relay_state)
+    return fields

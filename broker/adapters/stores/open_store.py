@@ -1,0 +1,29 @@
+"""From ``[store] url`` to the store it names."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from broker.adapters.stores import redis_connection, sqlite
+from broker.adapters.stores.redis import RedisStore
+from broker.adapters.stores.sqlite import SqliteStore
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.ports import Store
+
+
+def open_store(url: str, folder: Path, *, accept_loss: bool = False) -> Store:
+    """Give the store, not yet sealed; call it before forking, for it makes the SQLite file.
+
+    ``sqlite:broker.db`` is relative to ``folder``; Redis is not asked before the first use.
+    ``accept_loss`` keeps what may lose acknowledged writes out of ``faults``. ConfigurationFaults
+    for a URL of no known kind, without quoting it: it may hold a password; StoreUnavailable where
+    the file cannot be made.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme == "sqlite" and (name := url.removeprefix("sqlite:")) and not name.startswith("//"):
+        path = folder / name
+        sqlite.prepare(path)
+        return SqliteStore(path)
+    if scheme in redis_connection.SCHEMES:
+        return RedisStore(redis_connection.parse(url, folder), accept_loss=accept_loss)
+    mend = f"write sqlite:broker.db, or a URL of {', '.join(redis_connection.SCHEMES)}"
+    raise ConfigurationFaults([Fault("store.url", "names no store that there is", mend)])

@@ -1,0 +1,97 @@
+"""What every page has around it: the library's name, the languages, where to get help."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask, abort, redirect, request
+from flask_babel import Babel
+from jinja2 import StrictUndefined
+from werkzeug.wrappers import Response
+
+from broker.adapters.web.pages import language
+from broker.adapters.web.pages.reason_texts import explain
+from broker.adapters.web.pages.security_headers import protect
+from broker.core.entities import Text
+
+_ROOM: Final = Path(__file__).parent
+# English as Europe writes it: the day before the month.
+_LOCALES: Final = {"da": "da", "en": "en_GB"}
+STATIC: Final = ("style.css", "autopost.js", "focus.js")
+
+
+@dataclass(frozen=True, slots=True)
+class Imprint:
+    """Who stands behind the pages. Addresses that differ by language are a ``Text``; None or "" leaves a link out."""
+
+    name: Text
+    mail: str = ""
+    phone: str = ""
+    contact: Text | None = None
+    service_locations: Text | None = None
+    sign_up: Text | None = None
+    e_resources: Text | None = None
+    my_loans: Text | None = None
+    wayf: str = ""  # where we say what WAYF is
+    privacy: Text | None = None
+    accessibility: str = ""
+    dpo: str = ""  # mail address or telephone number of the data protection officer
+
+
+def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") -> None:
+    """Give ``app`` the languages, the names that templates use, the headers of every answer, and ``/was``.
+
+    ``app`` is ``Flask("broker.adapters.web")``, so that templates and static files are found. A
+    page that asks for a name it was not given fails at once instead of showing a gap
+    (StrictUndefined).
+    """
+    app.url_map.merge_slashes = (
+        False  # /login//x would be answered by a redirect to whatever Host says (CWE-644)
+    )
+    app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(_ROOM / "translations"))
+    Babel(
+        app,
+        locale_selector=lambda: _LOCALES[language.of(request, default)],
+        default_locale=default,
+        default_timezone="Europe/Copenhagen",
+    )
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    static = _static(base_url)
+    app.context_processor(lambda: _names(imprint, static))
+
+    @app.get("/was")
+    def was() -> Response:
+        return redirect(imprint.accessibility, 303) if imprint.accessibility else abort(404)
+
+    @app.after_request
+    def _finish(response: Response) -> Response:
+        if request.endpoint == "static" and response.status_code in {200, 304}:
+            del response.headers["Cache-Control"]  # Flask's own says no-cache
+            return protect(response, base_url, "static")
+        return protect(language.remember(request, response, base_url), base_url)
+
+
+def _names(imprint: Imprint, static: Callable[[str], str]) -> dict[str, Any]:
+    spoken = language.language()
+    other = next(each for each in language.LANGUAGES if each != spoken)
+    return {
+        "imprint": imprint,
+        "lang": spoken,
+        "static": static,
+        "explain": explain,
+        "other_language": (other, language.LANGUAGES[other]),
+        # What a form led to is asked for again by a link only where the page says with what
+        # (``kept``).
+        "asked_for": request.method in {"GET", "HEAD"} and language.switchable(request),
+    }
+
+
+def _static(base_url: str) -> Callable[[str], str]:
+    # The digest changes with the file, so that a browser may keep what it has for a year.
+    marks = {
+        name: sha256((_ROOM / "static" / name).read_bytes()).hexdigest()[:12] for name in STATIC
+    }
+    return lambda name: f"{language.base_path(base_url)}/static/{name}?v={marks[name]}"

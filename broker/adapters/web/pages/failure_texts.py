@@ -1,0 +1,199 @@
+"""What people read when something is wrong with a request, a browser or a system behind us, one entry a reason code.
+
+What a page says about one reason: what happened, what the person can do, where that is done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from flask_babel import lazy_gettext as _
+from flask_babel.speaklater import LazyString
+
+# Names of addresses in the library's imprint; one that is not configured is left out of the page.
+HelpLocation = Literal["service_locations", "sign_up", "e_resources"]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The texts of one reason, spoken in the language of the page that shows them.
+
+    ``again`` says that the same login may well succeed on another try.
+    """
+
+    title: LazyString
+    happened: LazyString
+    advice: tuple[LazyString, ...]
+    places: tuple[HelpLocation, ...] = ()
+    again: bool = False
+
+
+_CONTACT: Final = _("Contact the library and give the reference number below.")
+_AFRESH: Final = _("Go to the service you came from and log in there again.")
+_AGAIN: Final = _("Log in again at the service, and agree to what it is to get.")
+_LATER: Final = _("Wait a few minutes and try again.")
+_CLOSE: Final = _(
+    "Close every window of the browser, so that nobody after you is logged in as you."
+)
+_OURS: Final = _("Something is wrong at our end. It is not your fault, and nothing has been sent.")
+
+_DOWN: Final = Explanation(
+    title=_("Logging in does not work right now"),
+    happened=_OURS,
+    advice=(_LATER, _CONTACT),
+    again=True,
+)
+GENERAL: Final = Explanation(
+    title=_("Something went wrong"), happened=_OURS, advice=(_LATER, _CONTACT), again=True
+)
+
+FAILURES: Final[Mapping[str, Explanation]] = {
+    "unexpected": GENERAL,
+    "transaction_gone": Explanation(
+        title=_("This login is over"),
+        happened=_(
+            "A login lives for thirty minutes and can be finished once. This one is too old or has been finished."
+        ),
+        advice=(_AFRESH,),
+    ),
+    "other_browser": Explanation(
+        title=_("This login belongs to another browser"),
+        happened=_(
+            "A login must end in the browser and window in which it began. To be safe we have not logged anybody in."
+        ),
+        advice=(_("Go to the service and log in there, all the way in this browser."),),
+    ),
+    "cookies_needed": Explanation(
+        title=_("Allow cookies to log in"),
+        happened=_(
+            "Your browser keeps no cookies from us. Without them we cannot know that it is still you."
+        ),
+        advice=(
+            _("Allow cookies for this site, also in a private window, and try again."),
+            _("We use them for the login only, and they follow you nowhere else."),
+        ),
+        again=True,
+    ),
+    "token_refused": Explanation(
+        title=_("The page had been open too long"),
+        happened=_(
+            "What you sent came from a page older than ten minutes, or not from our page. Nothing has been changed."
+        ),
+        advice=(_("Go back, load the page again and answer once more."),),
+        again=True,
+    ),
+    "form_refused": Explanation(
+        title=_("We did not understand your answer"),
+        happened=_(
+            "What came was not one of the answers the page offers. Nothing has been changed."
+        ),
+        advice=(_("Go back, load the page again and answer once more."),),
+        again=True,
+    ),
+    "logout_gone": Explanation(
+        title=_("This logout is over"),
+        happened=_("A logout lives for thirty minutes. This one is too old, or has never been."),
+        advice=(_CLOSE,),
+    ),
+    "logout_refused": Explanation(
+        title=_("We could not log you out"),
+        happened=_(
+            "The message that was to log you out is damaged, too old, or not from the one that it names. "
+            "You may still be logged in."
+        ),
+        advice=(_CLOSE, _CONTACT),
+    ),
+    "message_refused": Explanation(
+        title=_("We could not accept the login"),
+        happened=_(
+            "The message that was to log you in is damaged, too old, used before or not meant for us."
+        ),
+        advice=(_AFRESH, _CONTACT),
+    ),
+    "request_refused": Explanation(
+        title=_("The service asked for something we cannot do"),
+        happened=_("The login that the service wants is one that we do not offer."),
+        advice=(_AFRESH, _CONTACT),
+    ),
+    "too_many": Explanation(
+        title=_("Too many tries"),
+        happened=_(
+            "The same thing has been tried very often in a short time, so we have stopped it for a while."
+        ),
+        advice=(_LATER, _AFRESH),
+    ),
+    "store_unavailable": _DOWN,
+    "audit_unavailable": _DOWN,
+    "message_log_unavailable": _DOWN,
+    "configuration": _DOWN,
+    "library_unavailable": Explanation(
+        title=_("The library system does not answer"),
+        happened=_(
+            "We need to look up your library account, and the library system does not answer. Nothing has been sent."
+        ),
+        advice=(_LATER, _CONTACT),
+        again=True,
+    ),
+    "library_refused": Explanation(
+        title=_("The library system said no"),
+        happened=_(
+            "The library system did not accept what we asked it to do with your account. Nothing has been sent."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
+    "mail_unavailable": Explanation(
+        title=_("We could not send the mail"),
+        happened=_("The mail server does not take messages right now."),
+        advice=(_LATER, _CONTACT),
+        again=True,
+    ),
+    "recipient_refused": Explanation(
+        title=_("No mail gets through to the address"),
+        happened=_(
+            "The mail server does not take mail to the address that the library has for you."
+        ),
+        advice=(_("Ask the library to correct the address, then try again."),),
+        places=("service_locations",),
+    ),
+    "at_service_identification": Explanation(
+        title=_("The service could not recognise you"),
+        happened=_(
+            "You were logged in, but the service did not get what it needs to know about you."
+        ),
+        advice=(_AGAIN, _CONTACT),
+    ),
+    "at_service_authentication": Explanation(
+        title=_("The service needs a safer login"),
+        happened=_("You were logged in, but in another way than the service asks for."),
+        advice=(_("Go to the service, and choose another way to log in."), _CONTACT),
+    ),
+    "at_service_authorization": Explanation(
+        title=_("The service did not let you in"),
+        happened=_("You were logged in, but the service says that you have no access to it."),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
+    "at_service_other": Explanation(
+        title=_("The login did not work at the service"),
+        happened=_("Something went wrong at the service after we had logged you in."),
+        advice=(_LATER, _AGAIN, _CONTACT),
+    ),
+    "not_found": Explanation(
+        title=_("There is no page here"),
+        happened=_("The address may be misspelt, or the page may be gone."),
+        advice=(_("Check the address, or go to the service you want to use and log in there."),),
+    ),
+    "wrong_method": Explanation(
+        title=_("This page cannot be opened like that"),
+        happened=_(
+            "The address is for a form or a message between systems, not for opening in a browser."
+        ),
+        advice=(_AFRESH,),
+    ),
+    "too_large": Explanation(
+        title=_("Too much was sent"),
+        happened=_("What came is larger than anything we expect here, so we have not read it."),
+        advice=(_AFRESH, _CONTACT),
+    ),
+}

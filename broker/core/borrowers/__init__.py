@@ -1,0 +1,1 @@
+"""Borrower accounts: what is wanted of one, and what has to change for it."""

@@ -1,0 +1,1 @@
+"""The person behind a login: attributes, CPR numbers, names, proofs."""

@@ -1,0 +1,1 @@
+"""One login or sign-up under way, and the step that comes next in it."""

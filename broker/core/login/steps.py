@@ -1,0 +1,106 @@
+"""What may come next in a login: each step is what the person meets, and what its page needs."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from broker.core.consent.consent import Question
+from broker.core.consent.disclosure import Disclosure
+from broker.core.errors import Status
+from broker.core.policy.model import Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Choose:
+    """The person chooses a way to log in."""
+
+    upstreams: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """The browser goes to this upstream."""
+
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyPin:
+    """The person shows a borrower's number and PIN, which the library system verifies."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ProveMailbox:
+    """The person shows that a mailbox is their own.
+
+    ``domains`` are those that count (none: any), ``lasts`` how long a code is good, ``suggested``
+    an address that the upstream named, ``optional`` whether the person may go on without.
+    """
+
+    name: str
+    domains: tuple[str, ...]
+    lasts: timedelta
+    suggested: str | None
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OfferUpgrade:
+    """The person may have the borrower's category changed, or keep it as it is."""
+
+    category: str
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The person is asked or told what leaves."""
+
+    question: Question
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """The borrower is made, or waited for."""
+
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """The assertion is issued."""
+
+    disclosure: Disclosure
+    decision: Decision
+    number: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The errand is done, and nothing leaves for a service; ``number`` is the borrower's, where there is one."""
+
+    decision: Decision | None = None
+    number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """The login ends here; the person is told ``reason``, the service, if the person returns to it, ``status``."""
+
+    reason: str
+    status: Status
+    decision: Decision | None = None
+
+
+Step = (
+    Choose
+    | Authenticate
+    | VerifyPin
+    | ProveMailbox
+    | OfferUpgrade
+    | Ask
+    | Enrol
+    | Issue
+    | Done
+    | Refuse
+)

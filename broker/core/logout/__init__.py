@@ -1,0 +1,1 @@
+"""Sessions of services, and the state of a single logout."""

@@ -1,0 +1,1 @@
+"""Every persona of the demo, walked through a running broker over HTTP."""

@@ -1,0 +1,1 @@
+"""A library system that answers as Koha does."""

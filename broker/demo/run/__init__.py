@@ -1,0 +1,1 @@
+"""The demo as it runs: its folder, its servers, its mailbox."""

@@ -1,0 +1,302 @@
+"""Writes the folder a demo runs in: configuration, keys, metadata of the simulated parties, policies and maps.
+
+The demo's broker.toml as texts to fill in.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from saml2 import md, saml
+from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
+
+from broker.adapters.saml.keys import key_ring
+from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
+from broker.demo.saml.key_pair import Identity
+
+TOML: Final = """\
+# The demo's configuration, written anew at every start.
+base_url = "{broker}"
+metadata = "metadata"
+policies = "policies"
+attribute_maps = "attribute_maps"
+keys = "keys"
+accessibility_statement = "{library}/accessibility"
+privacy_notice = {{ en = "{library}/privacy?lang=en", da = "{library}/privacy?lang=da" }}
+
+[store]
+url = "{store}"
+accept_loss = true
+
+[upstreams.wayf]
+profile = "wayf"
+entity_id = "{hub}"
+attribute_map = "wayf"
+label = {{ en = "University login (WAYF)", da = "Universitetslogin (WAYF)" }}
+institutions = [
+  {{ entity_id = "{au}", scopes = ["au.dk"], may_assert = ["cpr"], label = {au_label} }},
+  {{ entity_id = "{ku}", scopes = ["ku.dk"], label = {ku_label} }},
+]
+
+{national_eid}
+
+[upstreams.library]
+profile = "library"
+label = {{ en = "Library account (borrower number and PIN)", da = "Lånerkonto (lånernummer og pinkode)" }}
+
+{services}
+[sign_up]
+service = "my-loans"
+university = "wayf"
+national_eid = "nemid"
+eid_name = "NemID"
+
+[library]
+system = "koha"
+mode = "live"
+url = "http://127.0.0.1:{patrons}"
+client_id = "broker"
+client_secret = "{secret}"
+library_id = "AUL"
+unique_field = "userid"
+cpr_attribute = "CPR"
+
+[mail]
+url = "smtp://127.0.0.1:{smtp}"
+sender = "library@library.example"
+
+[contact]
+name = "Demo library"
+email = "help@library.example"
+phone = "+45 00 00 00 00"
+dpo = "dpo@library.example"
+
+[places]
+{places}
+
+[serve]
+bind = "127.0.0.1:{port}"
+workers = 2
+threads = 8
+"""
+
+# The national eID, by WAYF or by NemLog-in itself; policies, services and pages name it the same.
+NATIONAL_EID: Final = {
+    "wayf": """\
+[upstreams.nemid]
+profile = "wayf"
+entity_id = "{hub}"
+attribute_map = "wayf"
+label = {{ en = "NemID", da = "NemID" }}
+institutions = [
+  {{ entity_id = "{nemlogin}", aliases = ["{birk}"], scopes = ["sikker-adgang.dk"], may_assert = ["cpr"] }},
+]
+""",
+    "direct": """\
+[upstreams.nemid]
+profile = "oiosaml3"
+entity_id = "{eid}"
+label = {{ en = "NemID", da = "NemID" }}
+institutions = [{{ entity_id = "{eid}", may_assert = ["cpr"] }}]
+""",
+}
+
+# Keys of [places], and where at the library each leads.
+PLACES: Final = {
+    "service_locations": "locations",
+    "e_resources": "e-resources",
+    "my_loans": "my-loans",
+    "search_engine": "search",
+    "subject_guides": "subject-guides",
+    "databases": "databases",
+    "faq_hospital_da": "hospital-da",
+}
+
+SERVICE: Final = """\
+[services.{name}]
+entity_id = "{entity_id}"
+methods = {methods}
+label = {{ en = "{en}", da = "{da}" }}
+url = {{ en = "{library}/{name}?lang=en", da = "{library}/{name}?lang=da" }}
+controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
+"""
+
+
+_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+_PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
+_SOURCE: Final = Path(__file__).resolve().parents[3]
+
+CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
+
+
+PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the demo's parties listen: the broker on ``base``, the others on the ports after it."""
+
+    base: int = 8080
+
+    def origin(self, party: str) -> str:
+        """Give the address browsers use: its own host name, since cookies ignore ports."""
+        return f"http://{party}.localhost:{self.number(party)}"
+
+    def number(self, party: str) -> int:
+        """Give a party's port."""
+        return self.base + PARTIES.index(party)
+
+
+def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
+    body = "".join(line for line in certificate.splitlines() if "CERTIFICATE" not in line)
+    chain = X509Data(x509_certificate=X509Certificate(text=body))
+    return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
+
+
+def _idp(entity_id: str, location: str, party: Identity, name_format: str) -> bytes:
+    slo = md.SingleLogoutService(binding=_REDIRECT, location=location + "/slo")
+    role = md.IDPSSODescriptor(
+        protocol_support_enumeration=_PROTOCOL,
+        want_authn_requests_signed="true",
+        key_descriptor=[_descriptor(party.certificate, "signing")],
+        name_id_format=[md.NameIDFormat(text=name_format)],
+        single_logout_service=[slo],
+        single_sign_on_service=[
+            md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
+        ],
+    )
+    return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
+
+
+def _service(ports: Ports, name: str, library: Identity) -> bytes:
+    acs = md.AssertionConsumerService(
+        binding=_POST,
+        location=ports.origin("library") + f"/{name}/acs",
+        index="0",
+        is_default="true",
+    )
+    slo = md.SingleLogoutService(
+        binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo"
+    )
+    role = md.SPSSODescriptor(
+        protocol_support_enumeration=_PROTOCOL,
+        want_assertions_signed="true",
+        key_descriptor=[_descriptor(library.certificate, use) for use in ("signing", "encryption")],
+        single_logout_service=[slo],
+        assertion_consumer_service=[acs],
+    )
+    return bytes(
+        md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string()
+    )
+
+
+HUB: Final = "https://wayf.demo.example"
+EID: Final = "https://saml.nemlogin.demo.example"
+# Name: title in both languages, entityID.
+SERVICES: Final = {
+    "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
+    "myprint": ("MyPrint", "MyPrint", "https://myprint.demo.example"),
+    "e-resources": (
+        "Electronic resources",
+        "Elektroniske ressourcer",
+        "https://e-resources.demo.example",
+    ),
+}
+
+# The upstreams by which one may log in at each; the first is offered first.
+METHODS: Final = {
+    "my-loans": ("library", "wayf", "nemid"),
+    "myprint": ("library", "wayf", "nemid"),
+    "e-resources": ("wayf", "nemid"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A folder ready to run in, and the identities of the simulated parties."""
+
+    folder: Path
+    ports: Ports
+    hub: Identity
+    library: Identity
+    nemlogin: Identity
+
+    @property
+    def config(self) -> Path:
+        """Give the path of broker.toml."""
+        return self.folder / "broker.toml"
+
+
+def write(
+    folder: Path,
+    ports: Ports,
+    now: datetime,
+    *,
+    store: str = "sqlite:state/broker.db",
+    key_size: int = 2048,
+    national_eid: str = "wayf",
+) -> Setting:
+    """Write everything into ``folder``, which must be empty or absent, and give the setting.
+
+    ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for name in ("policies", "attribute_maps"):
+        shutil.copytree(_SOURCE / name, folder / name)
+    (folder / "state").mkdir(mode=0o700)
+    key_ring.generate(folder / "keys", now, size=key_size)
+    hub, library, nemlogin = (Identity.made(each, now) for each in ("hub", "library", "nemlogin"))
+    descriptors = {
+        "hub": _idp(HUB, ports.origin("hub"), hub, saml.NAMEID_FORMAT_TRANSIENT),
+        "nemlogin": _idp(EID, ports.origin("nemlogin"), nemlogin, saml.NAMEID_FORMAT_PERSISTENT),
+    } | {name: _service(ports, name, library) for name in SERVICES}
+    (folder / "metadata").mkdir()
+    for name, xml in descriptors.items():
+        (folder / "metadata" / f"{name}.xml").write_bytes(xml)
+    setting = Setting(folder, ports, hub, library, nemlogin)
+    setting.config.write_text(_configuration(ports, store, national_eid), encoding="utf-8")
+    setting.config.chmod(0o600)
+    return setting
+
+
+def _configuration(ports: Ports, store: str, national_eid: str) -> str:
+    library = ports.origin("library")
+    services = (
+        SERVICE.format(
+            name=name,
+            en=en,
+            da=da,
+            entity_id=entity_id,
+            methods=json.dumps(METHODS[name]),
+            library=library,
+        )
+        for name, (en, da, entity_id) in SERVICES.items()
+    )
+    places = (
+        f'{key} = {{ en = "{library}/{path}?lang=en", da = "{library}/{path}?lang=da" }}'
+        for key, path in PLACES.items()
+    )
+    return TOML.format(
+        broker=ports.origin("broker"),
+        store=store,
+        hub=HUB,
+        library=library,
+        au=AU,
+        au_label='{ en = "Aarhus University", da = "Aarhus Universitet" }',
+        ku=KU,
+        ku_label='{ en = "University of Copenhagen", da = "Københavns Universitet" }',
+        national_eid=NATIONAL_EID[national_eid].format(
+            hub=HUB, eid=EID, nemlogin=NEMLOGIN, birk=NEMLOGIN_BIRK
+        ),
+        services="\n".join(services),
+        places="\n".join(places),
+        patrons=ports.number("patrons"),
+        secret=CLIENT_SECRET,
+        smtp=ports.number("smtp"),
+        port=ports.number("broker"),
+    )

@@ -1,0 +1,137 @@
+"""The demo's mailbox: a mail server that keeps what it gets in memory, and a page that shows it."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage, Message
+from email.policy import default
+from typing import Final
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Message as Arrivals
+from flask import Flask, Response, jsonify, render_template_string
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+_KEPT: Final = 200
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Demo mailbox</title>
+</head>
+<body>
+<main>
+<h1>Demo mailbox</h1>
+<p>Every mail the demo sends ends here, newest first, and nowhere else.</p>
+{% for mail in mails %}
+<article>
+<h2>{{ mail.subject }}</h2>
+<p>To {{ mail.recipients | join(", ") }}, {{ mail.received.strftime("%H:%M:%S") }} UTC</p>
+<pre tabindex="0">{{ mail.text }}</pre>
+</article>
+{% else %}
+<p>No mail yet.</p>
+{% endfor %}
+</main>
+</body>
+</html>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMail:
+    """One mail as it arrived."""
+
+    recipients: tuple[str, ...]
+    subject: str
+    text: str
+    received: datetime
+    octets: bytes = field(repr=False, default=b"")
+
+
+class Mailbox:
+    """A mail server on ``port`` and its page on ``page_port``, both on loopback; it keeps the last 200 mails."""
+
+    def __init__(self, port: int, page_port: int) -> None:
+        """Take the ports; nothing listens before ``start``."""
+        self._kept: deque[ReceivedMail] = deque(maxlen=_KEPT)
+        self._controller = Controller(_Drop(self._kept), hostname="127.0.0.1", port=port)
+        self._page_port = page_port
+        self._server: BaseWSGIServer | None = None
+
+    def start(self) -> None:
+        """Listen on both ports, in threads of their own; OSError where one is taken."""
+        self._server = make_server(
+            "127.0.0.1", self._page_port, page(self), threaded=True, request_handler=_Quiet
+        )
+        self._controller.start()
+        threading.Thread(
+            target=self._server.serve_forever, name="mailbox page", daemon=True
+        ).start()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._controller.stop(no_assert=True)
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def mails(self) -> tuple[ReceivedMail, ...]:
+        """Give the mails, newest first."""
+        return tuple(reversed(self._kept))
+
+
+def page(mailbox: Mailbox) -> Flask:
+    """Give the application that shows ``mailbox``: ``/`` for people, ``/mails.json`` for programs."""
+    app = Flask("broker.demo", static_folder=None)
+
+    @app.get("/")
+    def index() -> str:
+        return render_template_string(_PAGE, mails=mailbox.mails())
+
+    @app.get("/mails.json")
+    def listing() -> Response:
+        return jsonify(
+            [
+                {"recipients": mail.recipients, "subject": mail.subject, "text": mail.text}
+                for mail in mailbox.mails()
+            ]
+        )
+
+    @app.after_request
+    def guarded(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    return app
+
+
+class _Drop(Arrivals):
+    """What the mail server does with a mail: it keeps it."""
+
+    def __init__(self, kept: deque[ReceivedMail]) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def handle_message(self, message: Message) -> None:
+        """Keep one mail; the server has written its envelope's recipients into a header."""
+        octets = message.as_bytes()
+        mail = message_from_bytes(octets, policy=default)
+        body = mail.get_body(("plain",)) if isinstance(mail, EmailMessage) else None
+        recipients = tuple(str(mail["X-RcptTo"]).split(", "))
+        text = body.get_content() if body else ""
+        self._kept.append(
+            ReceivedMail(recipients, str(mail["Subject"] or ""), text, datetime.now(UTC), octets)
+        )
+
+
+class _Quiet(WSGIRequestHandler):
+    """Serves without a line on the terminal for each request."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing."""

@@ -1,0 +1,1 @@
+"""SAML as the simulated parties speak it."""

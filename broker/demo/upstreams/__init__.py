@@ -1,0 +1,1 @@
+"""The simulated WAYF hub and NemLog-in."""

@@ -1,0 +1,61 @@
+"""How a finished enrolment stands against a wish: as wished, worth a look, or up for another category."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from broker.core.borrowers.borrower import (
+    Borrower,
+    Enrolment,
+    EnrolmentOutcome,
+    EnrolmentState,
+    Wish,
+)
+from broker.core.borrowers.change_plan import near
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentBeforeWish:
+    """What is known before a wish is written down.
+
+    ``enrolment`` is the finished one of a borrower that is as wished. Or else ``number`` is that of
+    the one borrower that the wish would change, and ``upgrade_from`` its category where the person
+    is asked about that first (wizard.md R40).
+    """
+
+    enrolment: Enrolment | None = None
+    upgrade_from: str | None = None
+    number: str | None = None
+
+
+def as_wished(before: Enrolment, wish: Wish, tools: EnrolmentPorts) -> bool:
+    """Say whether what was done before is what ``wish`` asks for, as far as can be known without a look."""
+    if before.number is None or before.carried != tools.carried(wish):
+        return False
+    if wish.moves(before.category or "") or wish.temporary not in {None, before.number}:
+        return False
+    if before.expires is None or before.category != wish.category:
+        return True
+    return not near(before.expires, wish.expires, tools.now().date())
+
+
+def looked_up_within(before: Enrolment, now: datetime, within: timedelta) -> bool:
+    """Say whether the library was last asked about the borrower ``within`` this time."""
+    return before.settled is not None and now - before.settled < within
+
+
+def as_found(borrower: Borrower, before: Enrolment, wish: Wish, tools: EnrolmentPorts) -> Enrolment:
+    """Give the enrolment of a borrower that a look found as wished: done, nothing changed, a PIN owed stays owed."""
+    owed = before.pin_owed and before.number == borrower.number
+    return replace(
+        before,
+        state=EnrolmentState.DONE,
+        wish=before.wish if owed else None,
+        pin_owed=owed,
+        number=borrower.number,
+        category=borrower.category,
+        expires=borrower.expires,
+        outcome=EnrolmentOutcome.UNCHANGED,
+        carried=tools.carried(wish),
+        settled=tools.now(),
+    )

@@ -1,0 +1,55 @@
+"""Library systems are found by entry point, an unknown one named beside those installed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.libraries.entry_points import open_library
+from broker.adapters.libraries.koha import Koha
+from broker.core.errors import ConfigurationFaults
+
+Settings = Callable[..., dict[str, object]]
+
+
+@pytest.fixture(name="installed")
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install two distributions, as pip would leave them on the path."""
+    koha = "broker.adapters.libraries.koha:KohaSettings"
+    entries = {
+        "one": f"tried = {koha}\ndoubled = {koha}\n",
+        "two": "doubled = somewhere.else:Settings\n",
+    }
+    for name, lines in entries.items():
+        folder = tmp_path / f"{name}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(f"[broker.libraries]\n{lines}")
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installed_system_is_opened(settings: Settings) -> None:
+    """The entry point's settings type reads the keys and opens the system."""
+    assert isinstance(open_library("tried", settings("https://koha.library.example")), Koha)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_unknown_system_is_told_what_there_is() -> None:
+    """A typing error shows the names that would do."""
+    with pytest.raises(ConfigurationFaults, match=r"library.system: no connector for 'kohaa' \(installed: .*tried"):
+        open_library("kohaa", {})
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_name_claimed_twice_is_refused() -> None:
+    """Which of two packages writes borrowers must not depend on the order of a path."""
+    with pytest.raises(ConfigurationFaults, match="2 connectors are installed for 'doubled'"):
+        open_library("doubled", {})
+
+
+@pytest.mark.usefixtures("installed")
+def test_faulty_settings_are_the_configurations_faults() -> None:
+    """The connector's own faults come out as they are."""
+    with pytest.raises(ConfigurationFaults, match=r"library\.url"):
+        open_library("tried", {})

@@ -1,0 +1,220 @@
+"""The bounds of one HTTP exchange, tried against a server that keeps to none."""
+
+import ipaddress
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from flask import Flask
+from werkzeug.serving import make_server
+
+from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer
+from broker.core.errors import LibraryUnavailable
+
+Raw = Callable[..., AbstractContextManager[str]]
+
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"
+_TRICKLED = 16  # pieces at 50 ms: whole after 0.8 seconds, well after the deadline
+
+
+def _slowly(pieces: list[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        time.sleep(0.05)
+        yield piece
+
+
+def _headers() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\n"
+    yield from _slowly([f"X-{number}: x\r\n".encode() for number in range(_TRICKLED)])
+    yield b"Content-Length: 2\r\nConnection: close\r\n\r\n[]"
+
+
+def _body() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % _TRICKLED
+    yield from _slowly([b" "] * _TRICKLED)
+
+
+def _chunks() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    yield from _slowly([b"1\r\n \r\n"] * _TRICKLED)
+    yield b"0\r\n\r\n"
+
+
+def _silence() -> Iterator[bytes]:
+    yield from _slowly([b""] * _TRICKLED)
+    yield from _slowly([_OK, b"[", b"]"])
+
+
+def _called(url: str, seconds: float) -> HttpAnswer:
+    return Exchange(url).call("GET", "/", time.monotonic() + seconds, headers={})
+
+
+@pytest.mark.parametrize("pieces", [_headers, _body, _chunks, _silence])
+def test_an_answer_that_trickles_ends_with_the_deadline(raw: Raw, pieces: Callable[[], Iterator[bytes]]) -> None:
+    """Each byte is in time, the whole is not: we hang up, be it among headers, body or chunks."""
+    whole: list[bool] = []
+
+    def watched() -> Iterator[bytes]:
+        yield from pieces()
+        whole.append(True)
+
+    with raw(watched) as url, pytest.raises(LibraryUnavailable, match="no answer"):
+        _called(url, 0.3)
+    assert whole == []
+
+
+@pytest.mark.parametrize("pieces", [_headers, _body, _chunks, _silence])
+def test_the_same_answers_are_taken_while_there_is_time(raw: Raw, pieces: Callable[[], Iterator[bytes]]) -> None:
+    """What ends those calls is the deadline and nothing else about them."""
+    with raw(pieces) as url:
+        assert _called(url, 20).status == 200
+
+
+def _huge() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    for _ in range(48):
+        yield b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    yield b"0\r\n\r\n"
+
+
+def _coded() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\nConnection: close\r\n\r\n[]"
+
+
+def _cut() -> Iterator[bytes]:
+    yield b"HTTP/1.1 200 OK\r\nContent-Length: 200\r\nConnection: close\r\n\r\n[]"
+
+
+def _noise() -> Iterator[bytes]:
+    yield b"220 mail.example ESMTP\r\n"
+
+
+def _nothing() -> Iterator[bytes]:
+    yield b""
+
+
+@pytest.mark.parametrize("pieces", [_huge, _coded, _cut, _noise, _nothing])
+def test_an_answer_out_of_bounds_is_none(raw: Raw, pieces: Callable[[], Iterator[bytes]]) -> None:
+    """Over 2 MB, compressed though not asked for, cut short, not HTTP, or closed at once: worth another try."""
+    with raw(pieces) as url, pytest.raises(LibraryUnavailable, match="no answer"):
+        _called(url, 20)
+
+
+def test_a_redirect_is_not_followed(raw: Raw) -> None:
+    """Following would carry the token and the CPR wherever the answer points."""
+    asked: list[str] = []
+
+    def elsewhere() -> Iterator[bytes]:
+        asked.append("elsewhere")
+        yield _OK + b"[]"
+
+    with raw(elsewhere) as target:
+
+        def moved() -> Iterator[bytes]:
+            yield f"HTTP/1.1 307 x\r\nLocation: {target}/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+
+        with raw(moved) as url:
+            assert _called(url, 20).status == 307
+        assert asked == []
+
+
+def test_a_redirects_body_is_bounded_too(raw: Raw) -> None:
+    """The library under us would read it whole, to find where it leads."""
+
+    def moved() -> Iterator[bytes]:
+        yield b"HTTP/1.1 302 x\r\nLocation: /x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        yield from list(_huge())[1:]
+
+    with raw(moved) as url, pytest.raises(LibraryUnavailable):
+        _called(url, 20)
+
+
+def test_the_accounts_proxy_is_not_used(raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy named in the environment gets nothing to see."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+
+    def fine() -> Iterator[bytes]:
+        yield _OK + b"[]"
+
+    with raw(fine) as url:
+        assert _called(url, 20).json() == []
+
+
+def test_no_one_listening_is_worth_another_try() -> None:
+    """A refused connection is the library system being down."""
+    with pytest.raises(LibraryUnavailable, match="no answer: ConnectionError"):
+        _called("http://127.0.0.1:9", 20)
+
+
+def test_an_error_carries_no_trace_of_the_request() -> None:
+    """The failed request holds the CPR in headers and body: no exception may lead a crash reporter to it."""
+    with pytest.raises(LibraryUnavailable) as caught:
+        _called("http://127.0.0.1:9", 20)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+def test_a_session_cookie_is_not_sent_back(raw: Raw) -> None:
+    """Koha would go on as the session of the cookie, whatever token comes with it."""
+    seen: list[bytes] = []
+
+    def cookie() -> Iterator[bytes]:
+        yield _OK.replace(b"\r\n\r\n", b"\r\nSet-Cookie: CGISESSID=x\r\n\r\n") + b"[]"
+
+    with raw(cookie, seen) as url:
+        exchange = Exchange(url)
+        for _ in range(2):
+            exchange.call("GET", "/", time.monotonic() + 20, headers={})
+    assert len(seen) == 2
+    assert b"cookie" not in b"".join(seen).lower()
+
+
+def test_another_process_has_connections_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a fork two processes on one connection would read each other's answers."""
+    exchange = Exchange("http://127.0.0.1:9")
+    before = exchange._session()
+    assert exchange._session() is before
+    monkeypatch.setattr(os, "getpid", lambda: 1)
+    assert exchange._session() is not before
+
+
+def _certificate(folder: Path) -> tuple[str, str]:
+    """Write a key and a certificate that it signed itself for 127.0.0.1, and give their paths."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    builder = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    signed = builder.add_extension(x509.SubjectAlternativeName([address]), critical=False).sign(key, hashes.SHA256())
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(signed.public_bytes(Encoding.PEM))
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return str(paths[0]), str(paths[1])
+
+
+def test_tls_is_verified(tmp_path: Path) -> None:
+    """A certificate that no trusted authority signed is no library system; a private authority can be named."""
+    certificate, key = _certificate(tmp_path)
+    server = make_server("127.0.0.1", 0, Flask(__name__), threaded=True, ssl_context=(certificate, key))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"https://127.0.0.1:{server.server_port}"
+    try:
+        with pytest.raises(LibraryUnavailable, match="no answer: SSLError"):
+            _called(url, 20)
+        assert Exchange(url, certificate).call("GET", "/", time.monotonic() + 20, headers={}).status == 404
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,341 @@
+"""Mail over real connections: accepted recipients, one deadline, nothing smuggled in, nothing told."""
+
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from broker.adapters.mail.smtp import Smtp, mailbox
+from broker.core.errors import ConfigurationFaults, MailUnavailable, RecipientRefused
+
+TO = "aase@example.org"
+
+
+class Server:
+    """What the real server does at RCPT and DATA."""
+
+    def __init__(self) -> None:
+        self.mails: list[bytes] = []
+        self.rcpt = "250 OK"
+        self.end = "250 OK"
+        self.greeted: list[str] = []
+        self.encrypted: list[bool] = []
+
+    async def handle_RCPT(self, _server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        """Accept or refuse a recipient."""
+        del options
+        self.greeted.append(session.host_name)
+        envelope.rcpt_tos.append(address)
+        return self.rcpt
+
+    async def handle_DATA(self, server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+        """Keep a mail."""
+        self.mails.append(envelope.content)
+        self.encrypted.append(server.transport.get_extra_info("ssl_object") is not None)
+        return self.end
+
+
+def soon(seconds: float = 5) -> datetime:
+    """Give a deadline."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+@contextmanager
+def serving(server: Server, **options: Any) -> Iterator[int]:
+    """Let a real SMTP server run; give its port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    controller = Controller(server, hostname="127.0.0.1", port=port, **options)
+    controller.start()
+    try:
+        yield port
+    finally:
+        controller.stop()
+
+
+@pytest.fixture
+def server() -> Server:
+    """Give what the server does."""
+    return Server()
+
+
+@pytest.fixture
+def smtp(server: Server) -> Iterator[Smtp]:
+    """Give the port to a running server."""
+    with serving(server) as port:
+        yield Smtp(f"smtp://127.0.0.1:{port}", "AU Library <library@au.example>")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a file with a key and a certificate for localhost."""
+    key, name = (
+        ec.generate_private_key(ec.SECP256R1()),
+        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")]),
+    )
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    file.write_bytes(plain + made.public_bytes(pem))
+    return file
+
+
+@pytest.fixture
+def offered(certificate: Path) -> ssl.SSLContext:
+    """Give the server's side of TLS."""
+    served = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served.load_cert_chain(certificate)
+    return served
+
+
+@contextmanager
+def talking(talk: Callable[[socket.socket], None], scheme: str = "smtp") -> Iterator[Smtp]:
+    """Let a bare socket play the server by ``talk``."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                talk(connection)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield Smtp(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}", "library@au.example")
+        thread.join()
+
+
+def send(smtp: Smtp, subject: str = "Prøve", text: str = "Hej\n.\nÆØÅ\n", to: str = TO) -> None:
+    """Send one mail."""
+    with closing(smtp.address(to, soon())) as letter:
+        letter.send(subject, text)
+
+
+def test_a_mail_arrives_as_written(smtp: Smtp, server: Server) -> None:
+    """Letters beyond ASCII, a lone full stop and the headers that tell robots to be silent."""
+    send(smtp)
+    mail = message_from_bytes(server.mails[0], policy=default)
+    assert (mail["From"], mail["To"], mail["Subject"]) == ("AU Library <library@au.example>", TO, "Prøve")
+    assert mail.get_content().replace("\r\n", "\n") == "Hej\n.\nÆØÅ\n"
+    assert (mail["Auto-Submitted"], mail["Date"].datetime.tzinfo) == ("auto-generated", UTC)
+    assert all(octet < 128 for octet in server.mails[0])
+
+
+def test_neither_the_greeting_nor_a_header_names_this_machine(smtp: Smtp, server: Server) -> None:
+    """The sender's domain stands wherever a host's name would."""
+    send(smtp)
+    assert server.greeted == ["au.example"]
+    assert message_from_bytes(server.mails[0])["Message-ID"].endswith("@au.example>")
+    assert socket.gethostname().encode() not in server.mails[0]
+
+
+def test_nothing_is_sent_before_send(smtp: Smtp, server: Server) -> None:
+    """An accepted recipient is no mail: the PIN comes between."""
+    smtp.address(TO, soon()).close()
+    assert server.mails == []
+
+
+@pytest.mark.parametrize("answer", ["550 <aase@example.org> unknown", "450 try later", "252 perhaps"])
+def test_a_refused_recipient_is_told_at_once_and_not_named(smtp: Smtp, server: Server, answer: str) -> None:
+    """Only 250 and 251 accept; the server's words quote the address and are left out."""
+    server.rcpt = answer
+    with pytest.raises(MailUnavailable) as caught:
+        smtp.address(TO, soon())
+    assert "aase" not in f"{caught.value!r}{caught.value.__cause__!r}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "never"), [("550 no", True), ("553 no", True), ("450 later", False), ("252 ?", False)]
+)
+def test_a_recipient_that_is_never_taken_is_told_apart(smtp: Smtp, server: Server, answer: str, never: bool) -> None:
+    """A server that says no for good is another thing than one to be asked again."""
+    server.rcpt = answer
+    with pytest.raises(MailUnavailable) as caught:
+        smtp.address(TO, soon())
+    assert isinstance(caught.value, RecipientRefused) is never
+
+
+@pytest.mark.parametrize("answer", ["451 <aase@example.org> later", "552 too big", "251 perhaps", "354 go on"])
+def test_a_text_that_is_not_taken_is_not_sent(smtp: Smtp, server: Server, answer: str) -> None:
+    """DATA counts as done on 250 alone."""
+    server.end = answer
+    with pytest.raises(MailUnavailable) as caught:
+        send(smtp)
+    assert "aase" not in str(caught.value)
+
+
+def test_what_a_server_says_is_not_passed_on() -> None:
+    """A refusal of DATA itself quotes the recipient too; neither text nor cause holds it."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(b"220 hello\r\n")
+        for answer in (b"250 hello", b"250 sender", b"250 recipient", b"554 <aase@example.org> no", b"221 bye"):
+            connection.recv(9000)
+            connection.sendall(answer + b"\r\n")
+
+    with talking(talk) as smtp, pytest.raises(MailUnavailable) as caught:
+        send(smtp)
+    assert "aase" not in f"{caught.value}{caught.value.__cause__!r}"
+    assert caught.value.__suppress_context__
+
+
+def test_a_server_that_is_down(server: Server) -> None:
+    """Nobody listens: unavailable."""
+    with serving(server) as port:
+        pass
+    with pytest.raises(MailUnavailable):
+        send(Smtp(f"smtp://127.0.0.1:{port}", "library@au.example"))
+
+
+def test_a_server_that_hangs_up_before_its_answer() -> None:
+    """After the text but before 250 nobody knows: it counts as not sent."""
+
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(b"220 hello\r\n")
+        for answer in (b"250 hello\r\n", b"250 sender\r\n", b"250 recipient\r\n", b"354 go on\r\n"):
+            connection.recv(9000)
+            connection.sendall(answer)
+        connection.recv(9000)
+
+    with talking(talk) as smtp, pytest.raises(MailUnavailable):
+        send(smtp)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "first", "trickle"),
+    [("smtp", b"", b"2"), ("smtp", b"", b"220-still here\r\n"), ("smtps", b"\x16\x03\x03\x40\x00", b"\x02")],
+)
+def test_a_server_that_trickles_is_cut_off_at_the_deadline(scheme: str, first: bytes, trickle: bytes) -> None:
+    """A byte now and then resets a socket's timeout for ever; the deadline is of the whole conversation."""
+    done = threading.Event()
+
+    def talk(connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.sendall(first)
+            while not done.wait(0.02):
+                connection.sendall(trickle)
+
+    with talking(talk, scheme) as smtp:
+        try:
+            with pytest.raises(MailUnavailable):
+                smtp.address(TO, soon(0.3))
+            assert not done.is_set()
+        finally:
+            done.set()
+
+
+def test_a_deadline_that_has_passed_opens_nothing(smtp: Smtp, server: Server) -> None:
+    """No call is made that could not end in time."""
+    with pytest.raises(MailUnavailable):
+        smtp.address(TO, soon(-1))
+    assert server.greeted == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "", "aase", "@example.org", "aase@", "aase@localhost", "aase@-x.org", "aase@[127.0.0.1]", '"a b"@example.org',
+        "a..b@example.org", "aåse@example.org", "aase@example.org\r\nBcc: x@y.org", "aase\n@example.org",
+        "aase@example.org>\r\nRCPT TO:<x@y.org", "a@b@example.org", "aase@example.org ", f"{'a' * 65}@example.org",
+        f"aase@{'a' * 64}.org", "aase@example..org",
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_address_is_refused_before_the_server_sees_it(address: str) -> None:
+    """No line break, quote or second address reaches a command or a header; the text names none."""
+    with pytest.raises(MailUnavailable) as caught:
+        mailbox(address)
+    assert not address or address not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "wire"), [("aase@example.org", "aase@example.org"), ("a.b+c@Blåbær.dk", "a.b+c@xn--blbr-roah.dk")]
+)
+def test_plain_addresses_go_out_in_ascii(address: str, wire: str) -> None:
+    """A domain beyond ASCII is spelled as DNS spells it."""
+    assert mailbox(address) == wire
+
+
+def test_a_subject_smuggles_no_header(smtp: Smtp, server: Server) -> None:
+    """A line break in a subject would end the header: refused, nothing sent."""
+    with pytest.raises(MailUnavailable):
+        send(smtp, subject="Prøve\r\nBcc: x@example.net")
+    assert server.mails == []
+
+
+@pytest.mark.parametrize(("scheme", "option"), [("smtp+starttls", "tls_context"), ("smtps", "ssl_context")])
+def test_tls_is_used_and_its_certificate_checked(
+    server: Server, offered: ssl.SSLContext, certificate: Path, scheme: str, option: str
+) -> None:
+    """With a trusted certificate the mail goes; with one that nobody vouches for it does not."""
+    trust = ssl.create_default_context(cafile=certificate)
+    with serving(server, **{option: offered}) as port:
+        url = f"{scheme}://localhost:{port}"
+        send(Smtp(url, "library@au.example", trust=trust))
+        with pytest.raises(MailUnavailable):
+            send(Smtp(url, "library@au.example"))
+    assert (len(server.mails), server.encrypted) == (1, [True])
+
+
+def test_a_stripped_starttls_ends_the_conversation(server: Server) -> None:
+    """A server, or who stands before it, that offers no TLS gets no mail in clear text."""
+    with serving(server) as port, pytest.raises(MailUnavailable):
+        send(Smtp(f"smtp+starttls://127.0.0.1:{port}", "library@au.example"))
+    assert server.mails == []
+
+
+@pytest.mark.parametrize(
+    ("url", "faulty"),
+    [
+        ("smtp://127.0.0.1:25", False),
+        ("smtp://[::1]", False),
+        ("smtp://localhost", False),
+        ("smtp://mail.example.org", True),
+        ("smtp://192.0.2.1", True),
+        ("smtps://mail.example.org", False),
+        ("smtp+starttls://mail.example.org", False),
+    ],
+)
+def test_clear_text_to_another_machine_is_a_fault(url: str, faulty: bool) -> None:
+    """A PIN does not cross a network unencrypted."""
+    assert bool(Smtp(url, "library@au.example").faults()) is faulty
+
+
+@pytest.mark.parametrize(
+    ("url", "sender"),
+    [
+        ("http://x", "library@au.example"),
+        ("smtp://", "library@au.example"),
+        ("smtp://x:port", "library@au.example"),
+        ("smtp://user:secret@x", "library@au.example"),
+        ("smtp://x", "library"),
+        ("smtp://x", "AU\r\nBcc: a@b.org <library@au.example\r\n>"),
+    ],
+)
+def test_what_can_never_send_is_a_fault_at_start(url: str, sender: str) -> None:
+    """Both are told at once, without quoting what may hold a password."""
+    with pytest.raises(ConfigurationFaults) as caught:
+        Smtp(url, sender)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_password_is_in_no_repr() -> None:
+    """Settings get logged."""
+    assert "geheim" not in repr(Smtp("smtps://x", "library@au.example", "me", "geheim"))

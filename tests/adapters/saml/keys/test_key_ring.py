@@ -1,0 +1,208 @@
+"""The broker's own keys: made once, read whole, and refused when anything about them is wrong."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
+
+from broker.adapters.saml.keys.key_ring import SIZE, generate, listing, load, new_pair
+from broker.core.errors import ConfigurationFaults
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generate keys once, smaller than in service to be quicker."""
+    folder = tmp_path_factory.mktemp("made") / "keys"
+    generate(folder, NOW, 2048)
+    return folder
+
+
+@pytest.fixture
+def keys(made: Path, tmp_path: Path) -> Path:
+    """Give a copy of the keys that a test may spoil."""
+    return Path(shutil.copytree(made, tmp_path / "keys"))
+
+
+def faults(folder: Path) -> list[str]:
+    """Give each fault of a folder as one line."""
+    with pytest.raises(ConfigurationFaults) as caught:
+        load(folder)
+    return [str(each) for each in caught.value.faults]
+
+
+def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> bytes:
+    """Write a private key as the folder has it."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+@pytest.mark.profile(7)
+def test_the_size_in_service_is_3072() -> None:
+    """RSA-3072 is what the deployment profile recommends; 2048 is for benchmarks and tests."""
+    assert SIZE == 3072
+
+
+@pytest.mark.profile(7)
+def test_every_use_has_a_key_of_its_own(keys: Path) -> None:
+    """Signing and encryption, idp and sp: no key serves two purposes, and the certificate is that key's."""
+    ring = load(keys)
+    pairs = [ring.idp.signing, *ring.idp.decryption, ring.sp.signing, *ring.sp.decryption]
+    assert len({each.private for each in pairs}) == 4
+    for pair in pairs:
+        key = load_pem_private_key(pair.private, None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        assert key.key_size == 2048
+        certificate = x509.load_pem_x509_certificate(pair.certificate)
+        assert certificate.public_key() == key.public_key()
+        assert certificate.not_valid_before_utc < NOW < certificate.not_valid_after_utc
+    assert ring.sealing.keys() == {ring.sealing_id}
+    assert len({ring.index.key, ring.person.key, *ring.sealing.values()}) == 3
+
+
+def test_keys_are_their_owners_alone(keys: Path) -> None:
+    """Files are 0600 and folders 0700 whatever the umask says."""
+    modes = {each.stat().st_mode & 0o777 for each in keys.rglob("*") if each.is_file()}
+    folders = {each.stat().st_mode & 0o777 for each in (keys, *keys.rglob("*")) if each.is_dir()}
+    assert (modes, folders) == ({0o600}, {0o700})
+
+
+def test_nothing_is_ever_overwritten(keys: Path) -> None:
+    """A second generate refuses and leaves every octet as it was: a lost person key changes every NameID."""
+    before = {each: each.read_bytes() for each in keys.rglob("*") if each.is_file()}
+    with pytest.raises(ConfigurationFaults, match="holds something already"):
+        generate(keys, NOW, 2048)
+    with pytest.raises(FileExistsError):
+        new_pair(keys / "idp-signing" / "current.pem", "idp signing", NOW, 2048)
+    assert {each: each.read_bytes() for each in keys.rglob("*") if each.is_file()} == before
+
+
+def test_a_half_filled_folder_is_left_alone(tmp_path: Path) -> None:
+    """Any file is a reason to stop, not only one with a name of ours."""
+    (tmp_path / "note").write_text("ours")
+    with pytest.raises(ConfigurationFaults):
+        generate(tmp_path, NOW, 2048)
+    assert [each.name for each in tmp_path.iterdir()] == ["note"]
+
+
+def test_nothing_shows_a_key(keys: Path) -> None:
+    """No repr of a ring or of any part of it holds a private key or a secret."""
+    ring = load(keys)
+    shown = repr(ring) + repr(ring.idp) + repr(ring.sp.signing) + repr(ring.index)
+    assert "PRIVATE" not in shown
+    assert all(repr(each)[2:-1] not in shown for each in (ring.index.key, ring.person.key, *ring.sealing.values()))
+
+
+def test_the_next_key_is_published_before_it_signs(keys: Path) -> None:
+    """Current and next signing certificates are published, the previous is not; only the current signs."""
+    for slot in ("next", "previous"):
+        new_pair(keys / "idp-signing" / f"{slot}.pem", f"idp signing {slot}", NOW, 2048)
+    certificates = [(keys / "idp-signing" / f"{slot}.crt").read_bytes() for slot in ("current", "next")]
+    ring = load(keys)
+    assert list(ring.idp.signing_certificates) == certificates
+    assert ring.idp.signing.certificate == certificates[0]
+
+
+def test_every_slot_decrypts_and_only_the_current_is_published(keys: Path) -> None:
+    """A peer with older metadata encrypts to the previous key for a while, one with newer to the next."""
+    for slot in ("next", "previous"):
+        new_pair(keys / "sp-encryption" / f"{slot}.pem", f"sp encryption {slot}", NOW, 2048)
+    ring = load(keys)
+    assert len(ring.sp.decryption) == 3
+    assert ring.sp.encryption_certificate == (keys / "sp-encryption" / "current.crt").read_bytes()
+
+
+def test_an_older_sealing_key_still_reads(keys: Path) -> None:
+    """Every key of store/ opens records; the file current names the one that writes."""
+    (keys / "store" / "20260101-older.key").write_bytes(b"o" * 32)
+    (keys / "store" / "20260101-older.key").chmod(0o600)
+    ring = load(keys)
+    assert ring.sealing["20260101-older"] == b"o" * 32
+    assert ring.sealing_id == (keys / "store" / "current").read_text() != "20260101-older"
+
+
+def test_the_ids_of_the_unchanging_keys_follow_from_them(keys: Path) -> None:
+    """The same key has the same id at every load, and another key another."""
+    assert load(keys).index.key_id == load(keys).index.key_id != load(keys).person.key_id
+
+
+def _swap(folder: Path) -> None:
+    (folder / "idp-signing" / "current.crt").write_bytes((folder / "sp-signing" / "current.crt").read_bytes())
+
+
+def _short(folder: Path) -> None:
+    key = rsa.generate_private_key(65537, 1024)  # noqa: S505 - to be refused
+    (folder / "idp-signing" / "current.pem").write_bytes(pem(key))
+
+
+def _elliptic(folder: Path) -> None:
+    (folder / "idp-signing" / "current.pem").write_bytes(pem(ec.generate_private_key(ec.SECP256R1())))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda keys: (keys / "idp-signing" / "current.pem").unlink(), "current.pem: cannot be read: No such file"),
+        (lambda keys: (keys / "idp-signing" / "current.crt").unlink(), "current.crt: cannot be read: No such file"),
+        (lambda keys: (keys / "idp-signing" / "current.pem").write_bytes(b"x"), "is no unencrypted PEM private key"),
+        (
+            lambda keys: (keys / "idp-signing" / "current.crt").write_bytes(b"x"),
+            "has a .crt that is no PEM certificate",
+        ),
+        (_swap, "current.pem: is not its .crt's key"),
+        (_short, "is an RSA key of 1024 bits; at least 2048 are needed"),
+        (_elliptic, "is no RSA key"),
+        (
+            lambda keys: (keys / "sp-encryption" / "current.pem").chmod(0o644),
+            "current.pem: is open to its group or others",
+        ),
+        (lambda keys: keys.chmod(0o750), "keys: is open to its group or others"),
+        (lambda keys: (keys / "index.key").unlink(), "index.key: is missing or empty"),
+        (lambda keys: (keys / "audit.key").unlink(), "where there never was one: broker keys generate --audit "),
+        (lambda keys: (keys / "person.key").write_bytes(b"short"), "person.key: holds 5 octets where 32 are a key"),
+        (lambda keys: (keys / "store" / "current").write_text("other"), "current: names no key of this folder"),
+        (lambda keys: (keys / "store" / "current").unlink(), "current: names no key of this folder"),
+    ],
+)
+def test_a_fault_is_told_with_its_file(keys: Path, spoil: Callable[[Path], object], fault: str) -> None:
+    """One thing wrong is one fault, which names the file and quotes no key."""
+    spoil(keys)
+    found = faults(keys)
+    assert len(found) == 1, found
+    assert fault in found[0]
+
+
+def test_every_fault_is_told_at_once(keys: Path) -> None:
+    """Missing, exposed and mismatched keys come in one answer."""
+    _swap(keys)
+    (keys / "index.key").unlink()
+    (keys / "person.key").chmod(0o640)
+    assert len(faults(keys)) == 3
+
+
+def test_no_folder_is_a_fault_that_names_the_command(tmp_path: Path) -> None:
+    """A first start says how keys are made."""
+    assert faults(tmp_path / "none") == [f"{tmp_path}/none: is no folder (broker keys generate)"]
+
+
+def test_the_listing_shows_every_key_and_no_secret(keys: Path) -> None:
+    """What ``broker keys list`` prints: use, slot, bits, fingerprint and end."""
+    new_pair(keys / "idp-signing" / "next.pem", "idp signing", NOW, 2048)
+    listed = list(listing(keys))
+    assert [(each.use, each.slot, each.bits) for each in listed] == [
+        ("idp-signing", "current", 2048),
+        ("idp-signing", "next", 2048),
+        ("idp-encryption", "current", 2048),
+        ("sp-signing", "current", 2048),
+        ("sp-encryption", "current", 2048),
+        ("store", "current", 256),
+        ("index", "current", 256),
+        ("person", "current", 256),
+        ("audit", "current", 256),
+    ]
+    assert load(keys).index.key.hex() not in repr(listed)

@@ -1,0 +1,339 @@
+"""Metadata while it changes: the folder first, then feeds, one state of it for each message, and what is told."""
+
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
+from broker.adapters.saml.faces.service_provider import ServiceProviderFace
+from broker.adapters.saml.metadata import metadata_folder
+from broker.adapters.saml.metadata.feed_fetch import Feed
+from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, following
+from broker.core.entities import Institution, Service, Upstream
+from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused
+from broker.core.login.transaction import Outstanding
+from tests.plugins import feeds
+from tests.plugins.feed_server import Publisher, publishing
+from tests.plugins.saml_messages import Forge
+from tests.plugins.saml_parties import (
+    AU,
+    BASE,
+    HUB,
+    IDP,
+    LOANS,
+    NOW,
+    OPEN,
+    WORDS,
+    Party,
+    idp_entity,
+    key_descriptor,
+    sp_entity,
+)
+from tests.plugins.saml_parties import Parties as Everyone
+
+BIRK = "https://birk.example/"
+LATER = NOW + timedelta(hours=2)
+CATEGORY = "https://refeds.org/category/personalized"
+SHIBMD = 'xmlns:shibmd="urn:mace:shibboleth:metadata:1.0"'
+ATTRIBUTES = f"""<md:Extensions><a:EntityAttributes xmlns:a="urn:oasis:names:tc:SAML:metadata:attribute">
+<s:Attribute xmlns:s="urn:oasis:names:tc:SAML:2.0:assertion" Name="http://macedir.org/entity-category"
+ NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri"><s:AttributeValue>{CATEGORY}</s:AttributeValue>
+</s:Attribute></a:EntityAttributes></md:Extensions><md:SPSSODescriptor"""
+
+
+@dataclass
+class Station:
+    """A publisher, and a broker's metadata that follows it."""
+
+    forge: Forge
+    everyone: Everyone
+    publisher: Publisher
+    folder: Path
+    told: list[FetchOutcome]
+
+    def publish(self, *entities: str, days: float = 7, new: bool = False) -> None:
+        """Publish a feed with these entities."""
+        key = (self.forge.stranger if new else self.forge.upstream).key
+        self.publisher.publish(feeds.signed(feeds.collection(*entities, until=NOW + timedelta(days=days)), key))
+
+    def live(
+        self, upstreams: dict[str, Upstream], services: dict[str, Service], now: datetime = NOW, **how: Any
+    ) -> LiveMetadata:
+        """Give the metadata of a broker with these parties."""
+        held = feeds.trust(self.forge.upstream.certificate)
+        feed = replace(Feed("wayf", self.publisher.url, held, birk=BIRK), **how)
+        ids = [each.entity_id for each in upstreams.values()], [each.entity_id for each in services.values()]
+        local = metadata_folder.load(self.folder / "metadata", *ids, now, fed=True)
+        parties = WantedEntities(upstreams, services)
+        followed = list(following([feed], local, parties, self.folder / "state"))
+        found = LiveMetadata(local, parties, followed, self.told.append, now)
+        found.refresh(now)
+        return found
+
+
+@pytest.fixture
+def station(forge: Forge, parties: Everyone, tmp_path: Path) -> Iterator[Station]:
+    """Give a station whose folder is empty."""
+    (tmp_path / "metadata").mkdir()
+    with publishing() as publisher:
+        yield Station(forge, parties, publisher, tmp_path, [])
+
+
+def wayf(*institutions: Institution) -> dict[str, Upstream]:
+    """Give one upstream, the hub, with these institutions."""
+    listed = institutions or (Institution(AU, scopes=("au.dk",)),)
+    return {"wayf": Upstream("wayf", "wayf", HUB, f"{BASE}/saml/sp/wayf/metadata", "wayf", WORDS, listed)}
+
+
+def loans(**more: Any) -> dict[str, Service]:
+    """Give one service."""
+    return {"my-loans": replace(Service("my-loans", LOANS, WORDS, ("wayf",)), **more)}
+
+
+def hub(party: Party) -> str:
+    """Give the hub's metadata with this party's key."""
+    return idp_entity(HUB, key_descriptor(party.certificate))
+
+
+def birk(name: str, *scopes: str) -> str:
+    """Give an institution's metadata at the hub's proxy."""
+    listed = "".join(f'<shibmd:Scope {SHIBMD} regexp="false">{each}</shibmd:Scope>' for each in scopes)
+    odd = f'<shibmd:Scope {SHIBMD} regexp="true">.*</shibmd:Scope>'
+    return idp_entity(name, f"<md:Extensions>{listed}{odd}</md:Extensions>")
+
+
+def test_the_folder_comes_first(station: Station) -> None:
+    """Whoever publishes a feed does not speak for whom the administrator has written down."""
+    (station.folder / "metadata" / "hub.xml").write_text(hub(station.everyone.hub))
+    station.publish(hub(station.everyone.stranger), sp_entity(LOANS))
+    live = station.live(wayf(), loans())
+    (key,) = live.current.upstreams[HUB].keys
+    assert key.public == station.everyone.hub.key.private.public_key()
+    assert live.snapshot.sources == {("upstream", HUB): "folder", ("service", LOANS): "wayf"}
+
+
+def test_a_feed_speaks_for_what_it_is_believed_about(station: Station) -> None:
+    """A federation of services says nothing of the hub, and its institutions' scopes are nobody's business."""
+    station.publish(hub(station.everyone.hub), sp_entity(LOANS), birk(AU, "au.dk"))
+    left = Institution(AU, unwritten=frozenset(("scopes",)))
+    live = station.live(wayf(left), loans(), speaks_for=frozenset(("services",)))
+    assert (set(live.current.upstreams), set(live.current.services)) == (set(), {LOANS})
+    assert live.current.parties["wayf"].institutions[0].scopes == ()
+
+
+def test_scopes_and_names_come_from_the_hubs_proxy(station: Station) -> None:
+    """The BIRK entity of an institution says what it may assert; expressions are left out."""
+    station.publish(hub(station.everyone.hub), birk(f"{BIRK}idp.au.example", "au.dk", "aarhus.dk"))
+    left = Institution(AU, unwritten=frozenset(("scopes", "aliases")))
+    (found,) = station.live(wayf(left), {}).current.parties["wayf"].institutions
+    assert (found.scopes, found.aliases) == (("au.dk", "aarhus.dk"), (f"{BIRK}idp.au.example",))
+
+
+@pytest.mark.attack(33)
+def test_who_is_listed_twice_is_believed_in_neither_place(station: Station) -> None:
+    """Two members may claim one name: neither widens the other's scopes, keys or categories, and it is told."""
+    vouched = idp_entity(LOANS).replace("<md:IDPSSODescriptor", ATTRIBUTES.replace("SPSSO", "IDPSSO"), 1)
+    station.publish(hub(station.everyone.hub), birk(AU, "au.dk"), birk(AU, "ku.dk"), vouched, sp_entity(LOANS))
+    left = Institution(AU, unwritten=frozenset(("scopes",)))
+    live = station.live(wayf(left), loans())
+    assert live.current.parties["wayf"].institutions[0].scopes == ()
+    assert (set(live.current.upstreams), set(live.current.services)) == ({HUB}, set())
+    assert live.snapshot.services["my-loans"].categories == ()
+    assert [each for each in live.snapshot.told if "twice" in each] == [
+        f"wayf: {name} stands in it twice, and is believed in neither place" for name in sorted((AU, LOANS))
+    ]
+
+
+@pytest.mark.attack(33)
+def test_scopes_are_of_the_one_role(station: Station) -> None:
+    """An entity of two identity providers has none: which of the two answers nobody can say."""
+    one = birk(AU, "au.dk")
+    role = one[one.index("<md:IDPSSO") : one.index("</md:EntityDescriptor>")]
+    station.publish(hub(station.everyone.hub), one.replace(role, role + role.replace("au.dk", "ku.dk")))
+    left = Institution(AU, unwritten=frozenset(("scopes",)))
+    assert station.live(wayf(left), {}).current.parties["wayf"].institutions[0].scopes == ()
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize(
+    ("mark", "taken"),
+    [("", True), (' regexp="false"', True), (' regexp=" 0 "', True), (' regexp="true"', False), (' regexp="1"', False)]
+    + [(f' regexp="{each}"', False) for each in (" true ", "TRUE", "yes", "")],
+)
+def test_an_expression_is_no_scope(station: Station, mark: str, taken: bool) -> None:
+    """Read as it stands, ``ku.dk`` would be a name that nobody has vouched for; what is not said plainly is one too."""
+    scope = f"<md:Extensions><shibmd:Scope {SHIBMD}{mark}>ku.dk</shibmd:Scope></md:Extensions>"
+    station.publish(hub(station.everyone.hub), idp_entity(AU, scope))
+    left = Institution(AU, unwritten=frozenset(("scopes",)))
+    (found,) = station.live(wayf(left), {}).current.parties["wayf"].institutions
+    assert found.scopes == (("ku.dk",) if taken else ())
+
+
+def test_categories_count_from_a_feed_only(station: Station) -> None:
+    """A service's own file may say anything of itself; the feed's publisher has looked (saml_profiles.md row 48)."""
+    xml = sp_entity(LOANS).replace("<md:SPSSODescriptor", ATTRIBUTES, 1)
+    station.publish(hub(station.everyone.hub), xml)
+    assert station.live(wayf(), loans(categories=("own",))).snapshot.services["my-loans"].categories == (
+        "own",
+        CATEGORY,
+    )
+    (station.folder / "metadata" / "loans.xml").write_text(xml)
+    assert station.live(wayf(), loans()).snapshot.services["my-loans"].categories == ()
+
+
+def test_an_encryption_key_may_come_and_go(station: Station) -> None:
+    """Whether a CPR number may leave follows the service's metadata of the moment (invariant 4)."""
+    station.publish(hub(station.everyone.hub), sp_entity(LOANS))
+    live = station.live(wayf(), loans())
+    assert not live.snapshot.services["my-loans"].encrypts
+    sealed = sp_entity(LOANS, key_descriptor(station.everyone.service.certificate))
+    station.publish(hub(station.everyone.hub), sealed, days=8)
+    live.refresh(LATER)
+    assert live.snapshot.services["my-loans"].encrypts
+
+
+def test_a_snapshot_does_not_change(station: Station) -> None:
+    """A message that is half read goes on with the state it began with; the next one sees the new one."""
+    station.publish(hub(station.everyone.hub))
+    live = station.live(wayf(), {})
+    before = live.current
+    station.publish(hub(station.everyone.stranger), days=8)
+    live.refresh(LATER)
+    assert before.upstreams[HUB].keys != live.current.upstreams[HUB].keys
+    assert [each.result for each in station.told] == ["new", "new"]
+
+
+def test_one_message_is_read_against_one_state(station: Station) -> None:
+    """A face looks the metadata up once for each message, or keys and endpoints could be of two states."""
+
+    class Counting:
+        looks = 0
+
+        @property
+        def current(self) -> metadata_folder.Metadata:
+            self.looks += 1
+            return station.everyone.metadata
+
+    counting = Counting()
+    face = replace(station.everyone.face, metadata=counting)
+    idp = replace(station.everyone.idp, metadata=counting)
+    asked = station.everyone.ask(service=OPEN)
+    face.ask("wayf", "_q1", asked, NOW)
+    assert counting.looks == 1
+    query = station.everyone.query(station.everyone.authn_request(), key=station.everyone.service.key)
+    idp.read_redirect(query, NOW)
+    assert counting.looks == 2
+
+
+def test_what_is_taken_back_is_believed_no_more(station: Station) -> None:
+    """A party that its federation takes out of a feed, or whose end has come, can neither be asked nor answer."""
+    everyone = station.everyone
+    (station.folder / "metadata" / "loans.xml").write_text(sp_entity(LOANS))
+    station.publish(hub(everyone.hub))
+    live = station.live(wayf(), loans())
+    face = ServiceProviderFace.of(BASE, everyone.ring.sp, live, upstreams=wayf(), idp_entity_id=IDP)
+    idp = IdentityProviderFace.of(BASE, IDP, everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=())
+    asked = idp.read_redirect(everyone.query(everyone.authn_request(), key=None), NOW)
+    assert face.ask("wayf", "_q1", asked, NOW).startswith(f"{HUB}/sso?")
+    message = face.in_response_to("wayf", [("SAMLResponse", _posted(everyone))])[0]
+    station.publish(idp_entity("https://other.example"), days=8)
+    live.refresh(LATER)
+    with pytest.raises(RequestRefused) as refused:
+        face.ask("wayf", "_q1", asked, NOW)
+    assert refused.value.refusal == NO_AVAILABLE_IDP
+    with pytest.raises(MessageRefused, match=r"response\.no_metadata"):
+        face.receive("wayf", message, everyone_outstanding(), force_authn=False, now=NOW)
+    assert live.faults(LATER) == [f"no metadata of {HUB} is in force"]
+
+
+def everyone_outstanding() -> Any:
+    """Give the request that the hub answers."""
+    return Outstanding("_q1", "wayf", NOW)
+
+
+def _posted(everyone: Everyone) -> str:
+    return b64encode(everyone.signed(everyone.response())).decode()
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(-1, True), (0, True), (179, True), (180, False), (3600, False)])
+def test_a_service_is_believed_until_its_end(station: Station, seconds: int, good: bool) -> None:
+    """With the three minutes that clocks may differ by, and no loop need have come by."""
+    station.publish(hub(station.everyone.hub), sp_entity(LOANS), days=1)
+    live = station.live(wayf(), loans())
+    idp = IdentityProviderFace.of(
+        BASE, IDP, station.everyone.ring.idp, live, services=loans(), maps={}, sp_entity_ids=()
+    )
+    asked = idp.read_redirect(station.everyone.query(station.everyone.authn_request(), key=None), NOW)
+    moment = NOW + timedelta(days=1, seconds=seconds)
+    if good:
+        assert idp.refuse(asked, NO_AVAILABLE_IDP, "_r", moment)
+        return
+    with pytest.raises(BrokerError, match="no longer registered"):
+        idp.refuse(asked, NO_AVAILABLE_IDP, "_r", moment)
+    late = station.everyone.authn_request(lambda root: root.set("IssueInstant", f"{moment:%Y-%m-%dT%H:%M:%SZ}"))
+    with pytest.raises(MessageRefused, match=r"request\.no_metadata"):
+        idp.read_redirect(station.everyone.query(late, key=None), moment)
+
+
+def test_a_start_without_anything_begins_and_recovers(station: Station) -> None:
+    """A feed that never answered is no reason not to start: it says so, and logins work once it answers."""
+    station.publisher.status = "503 Down"
+    live = station.live(wayf(), loans())
+    assert live.wanting
+    assert live.faults(NOW) == [f"no metadata of {HUB} is in force"]
+    assert [each.partition(" ")[0] for each in live.alarms(NOW)] == ["wayf:", HUB, LOANS]
+    station.publisher.status = "200 OK"
+    station.publish(hub(station.everyone.hub), sp_entity(LOANS))
+    live.refresh(LATER)
+    assert (live.wanting, live.faults(LATER), live.alarms(LATER)) == (False, [], [])
+
+
+def test_a_party_that_cannot_be_used_is_told(station: Station) -> None:
+    """A weak key, two descriptors, no endpoint: the rest of the feed is used."""
+    station.publish(hub(station.everyone.hub), hub(station.everyone.hub), sp_entity(LOANS, acs="<md:X/>"))
+    live = station.live(wayf(), loans())
+    assert len(live.snapshot.told) == 2
+    assert live.alarms(NOW) == [f"{HUB} has no metadata in force", f"{LOANS} has no metadata in force"]
+
+
+def test_two_feeds_that_speak_for_the_same_are_told(station: Station) -> None:
+    """The publisher of one could speak for a party that the other lets go of."""
+    station.publish(hub(station.everyone.hub))
+    held = feeds.trust(station.forge.upstream.certificate)
+    two = [Feed(name, station.publisher.url, held, speaks_for=frozenset(("upstreams",))) for name in ("a", "b")]
+    parties = WantedEntities(wayf(), {})
+    local = metadata_folder.load(station.folder / "metadata", [HUB], [], NOW, fed=True)
+    followed = list(following(two, local, parties, station.folder / "state"))
+    live = LiveMetadata(local, parties, followed, station.told.append, NOW)
+    assert live.snapshot.told == ("feeds a and b all speak for upstreams: give each its own speaks_for",)
+    live.refresh(NOW)
+    assert live.snapshot.sources[("upstream", HUB)] == "a"
+
+
+@pytest.mark.attack(33)
+def test_the_first_feed_wins(station: Station) -> None:
+    """The file's order decides who speaks for a party that two hold: its key, its categories and its scopes."""
+    held, two = feeds.trust(station.forge.upstream.certificate), []
+    for name, party, scope in (("a", station.everyone.hub, "au.dk"), ("b", station.everyone.stranger, "ku.dk")):
+        seal = key_descriptor(party.certificate)
+        octets = feeds.collection(hub(party), birk(AU, scope), sp_entity(LOANS, seal), until=NOW + timedelta(days=7))
+        station.publisher.publish(feeds.signed(octets, station.forge.upstream.key), f"/{name}.xml")
+        two.append(Feed(name, f"{station.publisher.base}/{name}.xml", held))
+    parties = WantedEntities(wayf(Institution(AU, unwritten=frozenset(("scopes",)))), loans())
+    local = metadata_folder.load(station.folder / "metadata", [HUB], [LOANS], NOW, fed=True)
+    for order in (two, two[::-1]):
+        live = LiveMetadata(local, parties, list(following(order, local, parties, station.folder)), print, NOW)
+        live.refresh(NOW, force=True)
+        first = order[0].name
+        assert set(live.snapshot.sources.values()) == {first}
+        party = station.everyone.hub if first == "a" else station.everyone.stranger
+        public = party.key.private.public_key()
+        assert [key.public for key in live.current.upstreams[HUB].keys] == [public]
+        assert [key.public for key in live.current.services[LOANS].keys] == [public]
+        assert live.current.parties["wayf"].institutions[0].scopes == (("au.dk",) if first == "a" else ("ku.dk",))

@@ -1,0 +1,270 @@
+"""The reader of metadata/: what it takes from each descriptor, and every fault it tells, at once and with the file."""
+
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from broker.adapters.saml.metadata import metadata_folder
+from broker.adapters.saml.metadata.role_descriptors import Endpoint
+from broker.core.entities import Text
+from broker.core.errors import ConfigurationFaults
+from tests.plugins.saml_parties import (
+    DIRECT,
+    EID,
+    HUB,
+    LOANS,
+    NOW,
+    OPEN,
+    PRINT,
+    Parties,
+    idp_entity,
+    key_descriptor,
+    party,
+    sp_entity,
+    stamp,
+)
+
+POST = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+GCM = '<md:EncryptionMethod Algorithm="http://www.w3.org/2009/xmlenc11#aes256-gcm"/>'
+CBC = '<md:EncryptionMethod Algorithm="http://www.w3.org/2001/04/xmlenc#aes128-cbc"/>'
+UIINFO = """<md:Extensions><mdui:UIInfo><mdui:DisplayName xml:lang="en">My loans</mdui:DisplayName>
+<mdui:DisplayName xml:lang="da">Mine lån</mdui:DisplayName><mdui:DisplayName xml:lang="de">Meine</mdui:DisplayName>
+<mdui:Description xml:lang="da">Dine lån</mdui:Description>
+<mdui:PrivacyStatementURL xml:lang="en">https://my-loans.example/privacy</mdui:PrivacyStatementURL>
+</mdui:UIInfo></md:Extensions>"""
+
+
+@pytest.fixture
+def folder(parties: Parties, tmp_path: Path) -> Path:
+    """Give a sound metadata folder that a test may spoil."""
+    return Path(shutil.copytree(parties.folder / "metadata", tmp_path / "metadata"))
+
+
+def load(folder: Path) -> metadata_folder.Metadata:
+    """Read the folder for everyone configured."""
+    return metadata_folder.load(folder, {HUB, DIRECT, EID}, {LOANS, OPEN, PRINT}, NOW)
+
+
+def faults(folder: Path) -> list[str]:
+    """Give each fault as one line."""
+    with pytest.raises(ConfigurationFaults) as caught:
+        load(folder)
+    return [str(each) for each in caught.value.faults]
+
+
+@pytest.mark.profile(8)
+def test_an_upstream_is_read(parties: Parties, folder: Path) -> None:
+    """Its Redirect address and every signing key; one without use is for both."""
+    more = key_descriptor(parties.stranger.certificate, "signing") + key_descriptor(
+        parties.service.certificate, "encryption"
+    )
+    (folder / "hub.xml").write_text(idp_entity(HUB, key_descriptor(parties.hub.certificate), more))
+    read = load(folder).upstreams[HUB]
+    publics = [each.public.public_numbers() for each in read.keys]
+    owners = [each.key.private.public_key().public_numbers() for each in (parties.hub, parties.stranger)]
+    assert (read.sso, publics, read.wants_signed) == (f"{HUB}/sso", owners, False)
+
+
+@pytest.mark.parametrize("declaration", ["", '<?xml version="1.0" encoding="UTF-8"?>\n'])
+def test_what_a_tool_says_above_the_metadata_is_passed_over(folder: Path, declaration: str) -> None:
+    """Mod_shib writes a comment before the root element of its metadata; nothing is read there."""
+    xml = (folder / "loans.xml").read_text()
+    (folder / "loans.xml").write_text(f"{declaration}<!-- Do *NOT*\nsupply as is -->\n <!-- two -->{xml}")
+    assert load(folder).services[LOANS].entity_id == LOANS
+
+
+def test_a_service_is_read(parties: Parties, folder: Path) -> None:
+    """Its ACSs, keys, flags, formats and texts; a text in one language stands in for the other."""
+    formats = "<md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>"
+    xml = sp_entity(LOANS, key_descriptor(parties.service.certificate), formats, signs=True, before=UIINFO)
+    (folder / "loans.xml").write_text(xml)
+    read = load(folder).services[LOANS]
+    assert read.acs == (Endpoint(f"{LOANS}/acs", 1),)
+    assert len(read.keys) == 1
+    assert (read.signs_requests, read.encryption is not None) == (True, True)
+    assert read.name_id_formats == ("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",)
+    assert read.display_name == Text(en="My loans", da="Mine lån")
+    assert read.description == Text(en="Dine lån", da="Dine lån")
+    assert read.privacy_statement == Text("https://my-loans.example/privacy", "https://my-loans.example/privacy")
+
+
+def test_who_encrypts_is_known(parties: Parties) -> None:
+    """A service without an encryption key gets no CPR, so the rest of the house must know."""
+    assert [parties.metadata.encrypts(each) for each in (LOANS, OPEN, PRINT)] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("marks", "default"), [((None, None), 1), ((None, "true"), 2), (("false", None), 2), (("0", "false"), 1)]
+)
+def test_the_default_acs_is_the_standards(folder: Path, marks: tuple[str | None, ...], default: int) -> None:
+    """IsDefault, else the first that is not marked as none, else the first (saml-metadata 2.2.3)."""
+    written = "".join(
+        f'<md:AssertionConsumerService index="{index}" Binding="{POST}" Location="{OPEN}/{index}"'
+        + (f' isDefault="{mark}"/>' if mark else "/>")
+        for index, mark in enumerate(marks, 1)
+    )
+    (folder / "open.xml").write_text(sp_entity(OPEN, acs=written))
+    assert load(folder).services[OPEN].default_acs.index == default
+
+
+def test_a_collection_is_read(parties: Parties, folder: Path) -> None:
+    """EntitiesDescriptors may nest; entities that are not configured are left alone, whatever is wrong with them."""
+    hub, strange = idp_entity(HUB, key_descriptor(parties.hub.certificate)), idp_entity("https://nobody.example")
+    space = 'xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"'
+    inner = f"<md:EntitiesDescriptor>{hub}</md:EntitiesDescriptor>"
+    (folder / "hub.xml").write_text(f"<md:EntitiesDescriptor {space}>{strange}{inner}</md:EntitiesDescriptor>")
+    assert load(folder).upstreams[HUB].sso == f"{HUB}/sso"
+
+
+@pytest.mark.attack(33)
+@pytest.mark.parametrize("place", ["EntitiesDescriptor", "EntityDescriptor", "IDPSSODescriptor"])
+@pytest.mark.parametrize(("seconds", "sound"), [(-1, False), (0, False), (1, True)])
+@pytest.mark.profile(6)
+def test_what_has_run_out_is_refused(parties: Parties, folder: Path, place: str, seconds: int, sound: bool) -> None:
+    """ValidUntil counts wherever it stands around the descriptor."""
+    entity = idp_entity(HUB, key_descriptor(parties.hub.certificate))
+    whole = f'<md:EntitiesDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata">{entity}</md:EntitiesDescriptor>'
+    until = stamp(NOW + timedelta(seconds=seconds))
+    (folder / "hub.xml").write_text(whole.replace(f"<md:{place} ", f'<md:{place} validUntil="{until}" ', 1))
+    if sound:
+        assert load(folder).faults(NOW) == []
+        assert load(folder).faults(NOW + timedelta(seconds=1)) == [f"the metadata of {HUB} ran out"]
+    else:
+        assert faults(folder) == [f"metadata/hub.xml: {HUB} ran out {until} (fetch it again)"]
+
+
+SPOILED: list[tuple[str, Callable[[str], str], str]] = [
+    (
+        "hub",
+        lambda xml: xml.replace("entityID=", "ID='_h' id='_h' entityID="),
+        "is no sound metadata: gate.id_attribute",
+    ),
+    ("hub", lambda xml: xml[:-9], "is no sound metadata: gate.unreadable"),
+    ("hub", lambda xml: "<!DOCTYPE x>" + xml, "take the DOCTYPE out"),
+    ("hub", lambda xml: xml + "<!-- ours -->", "take the XML comments out"),
+    ("loans", lambda xml: "<!-- ours -->" + xml.replace("<md:SPSSO", "<!-- in --><md:SPSSO"), "take the XML comments"),
+    ("hub", lambda xml: xml.replace("protocolSupportEnumeration", "protocol"), "saml-schema-metadata-2.0.xsd"),
+    ("hub", lambda xml: xml.replace("md:EntityDescriptor", "md:Entity"), "is no sound metadata: gate.root"),
+    (
+        "hub",
+        lambda xml: xml.replace("IDPSSO", "SPSSO").replace(
+            "SingleSignOnService", "AssertionConsumerService index='1'", 1
+        ),
+        "no IDPSSODescriptor of https://hub.example",
+    ),
+    ("hub", lambda xml: xml.replace("HTTP-Redirect", "SOAP"), "has no SingleSignOnService for HTTP-Redirect"),
+    ("hub", lambda xml: xml.replace("<md:KeyDescriptor>", '<md:KeyDescriptor use="encryption">'), "has no signing key"),
+    (
+        "hub",
+        lambda xml: xml.replace("https://hub.example/sso", "javascript://hub.example/%0aalert(1)"),
+        "has the Location 'javascript://hub.example/%0aalert(1)'",
+    ),
+    ("hub", lambda xml: xml.replace("Certificate>MII", "Certificate>MIJ"), "holds a certificate that is none"),
+    ("loans", lambda xml: xml.replace("/acs", "/a b"), "has the Location"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://my-loans.example/acs"), "https address"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://localhost.example/"), "https address"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://evil-localhost/"), "https address"),
+    ("loans", lambda xml: xml.replace("https://my-loans.example/acs", "http://10.0.0.1/acs"), "https address"),
+    ("hub", lambda xml: xml.replace("https://hub.example/sso", "http://hub.example/sso"), "https address"),
+    (
+        "loans",
+        lambda xml: xml.replace("https://my-loans.example/acs", "https://x@my-loans.example/acs"),
+        "has the Location",
+    ),
+    ("loans", lambda xml: xml.replace("HTTP-POST", "HTTP-Artifact"), "has no AssertionConsumerService for HTTP-POST"),
+    (
+        "loans",
+        lambda xml: xml.replace("<md:KeyDescriptor>", '<md:KeyDescriptor use="encryption">'),
+        "signs its requests but has no signing key",
+    ),
+    (
+        "loans",
+        lambda xml: xml.replace("</md:KeyDescriptor>", CBC + "</md:KeyDescriptor>"),
+        "lists EncryptionMethods without AES-GCM",
+    ),
+    ("open", lambda xml: xml.replace('index="2"', 'index="1"'), "has two AssertionConsumerServices of one index"),
+]
+
+
+@pytest.mark.parametrize(("name", "spoil", "told"), SPOILED)
+def test_a_fault_is_told_with_its_file(folder: Path, name: str, spoil: Callable[[str], str], told: str) -> None:
+    """Each fault names the file, what is wrong with it, and how to mend it."""
+    path = folder / f"{name}.xml"
+    path.write_text(spoil(path.read_text()))
+    found = [each for each in faults(folder) if told in each]
+    assert len(found) == 1
+    assert found[0].startswith(("metadata/" + path.name, "metadata: no IDPSSODescriptor"))
+
+
+@pytest.mark.parametrize("host", ["localhost:8080", "loans.localhost:8080", "127.0.0.1:8080", "[::1]:8080"])
+def test_plain_http_stays_on_the_machine(folder: Path, host: str) -> None:
+    """A service under development on this machine needs no certificate: what is posted to it never leaves."""
+    path = folder / "loans.xml"
+    path.write_text(path.read_text().replace("https://my-loans.example/acs", f"http://{host}/acs"))
+    assert load(folder).services[LOANS].acs == (Endpoint(f"http://{host}/acs", 1),)
+
+
+def test_a_list_with_gcm_is_no_fault(folder: Path) -> None:
+    """Older algorithms beside it are the service's own affair."""
+    path = folder / "loans.xml"
+    path.write_text(path.read_text().replace("</md:KeyDescriptor>", CBC + GCM + "</md:KeyDescriptor>"))
+    assert load(folder).encrypts(LOANS)
+
+
+def test_a_chain_of_certificates_is_a_fault(parties: Parties, folder: Path) -> None:
+    """The issuer of a certificate is not whom we trust: its key would sign for the upstream."""
+    one, two = (key_descriptor(each.certificate) for each in (parties.hub, parties.stranger))
+    certificate = two[two.index("<ds:X509Certificate>") : two.index("</ds:X509Data>")]
+    chain = one.replace("</ds:X509Data>", certificate + "</ds:X509Data>")
+    (folder / "hub.xml").write_text(idp_entity(HUB, chain))
+    assert any("has a KeyDescriptor of 2 certificates" in each for each in faults(folder))
+
+
+@pytest.mark.profile(7)
+def test_a_short_key_is_a_fault(folder: Path, tmp_path: Path) -> None:
+    """RSA below 2048 bits signs for whoever has factored it (SDP-MD07)."""
+    (tmp_path / "weak").mkdir()
+    weak = party(tmp_path / "weak", 1024)
+    (folder / "hub.xml").write_text(idp_entity(HUB, key_descriptor(weak.certificate)))
+    assert any("holds a key below RSA 2048 or EC 256 bits" in each for each in faults(folder))
+
+
+def test_everything_is_told_at_once(folder: Path) -> None:
+    """A missing entity, two descriptors of one, a broken file and an unreadable one: four faults, one run."""
+    (folder / "direct.xml").unlink()
+    shutil.copy(folder / "hub.xml", folder / "again.xml")
+    (folder / "open.xml").write_text("nonsense")
+    (folder / "print.xml").unlink()
+    (folder / "print.xml").mkdir()
+    told = faults(folder)
+    assert [each for each in told if "several IDPSSODescriptors" in each] == [
+        f"metadata/again.xml, metadata/hub.xml: {HUB} has several IDPSSODescriptors (keep one)"
+    ]
+    assert {each.partition(" (")[0] for each in told} >= {
+        f"metadata: no IDPSSODescriptor of {DIRECT}",
+        "metadata/open.xml: is no sound metadata: gate.unreadable",
+        "metadata/print.xml: cannot be read: Is a directory",
+    }
+
+
+def test_an_empty_folder_is_a_fault(tmp_path: Path) -> None:
+    """Nothing to read is said first."""
+    assert faults(tmp_path)[0].endswith("(put the descriptors of upstreams and services there)")
+    assert faults(tmp_path / "missing")[0].endswith("(put the descriptors of upstreams and services there)")
+
+
+def test_an_encryption_key_must_be_rsa(parties: Parties, folder: Path) -> None:
+    """RSA-OAEP is how we encrypt, so another key would fail at the first login; it is told before."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, NOW, NOW + timedelta(days=1)).sign(key, SHA256())
+    descriptor = key_descriptor(made.public_bytes(Encoding.PEM), "encryption")
+    signing = key_descriptor(parties.service.certificate, "signing")
+    (folder / "loans.xml").write_text(sp_entity(LOANS, signing, descriptor, signs=True))
+    assert faults(folder) == [f"metadata/loans.xml: {LOANS} has an encryption key that is not RSA (ask for an RSA key)"]

@@ -1,0 +1,69 @@
+"""The event lines: nothing shaped like a CPR number is in one, and what cannot be masked is not written."""
+
+import io
+import json
+
+import pytest
+
+from broker.adapters.telling import application_log
+
+SPELT = (
+    "1403044004",
+    "140304-4004",
+    "140304\u20134004",
+    "14.03.04 - 4004",
+    "\uff11\uff14\uff10\uff13\uff10\uff14\uff14\uff10\uff10\uff14",
+    "user_1403044004x",
+    "120180ABC1",
+)
+
+
+@pytest.fixture(autouse=True)
+def _configured() -> None:
+    application_log.configure()
+
+
+@pytest.mark.parametrize("spelt", SPELT)
+def test_no_spelling_of_a_number_reaches_the_log(capsys: pytest.CaptureFixture[str], spelt: str) -> None:
+    """Invariant 4: whatever a fact quotes by mistake, the line shows a mask."""
+    application_log.tell("asked", fault=f"of {spelt}", reference="BCDFGHJK", count=3)
+    line = json.loads(capsys.readouterr().out)
+    assert line["fault"].replace("user_", "").rstrip("x") == "of ******-****"
+    assert (line["reference"], line["count"], line["event"]) == ("BCDFGHJK", 3, "asked")
+
+
+def test_times_and_places_stay_readable(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mask over the time of an event would make the log useless."""
+    application_log.tell(
+        "asked", fault="policies/student.yaml:12: until 2012-06-30 10:12:30.301234, of 10.11.12.13:8080"
+    )
+    assert "*" not in capsys.readouterr().out
+
+
+def test_a_line_that_cannot_be_masked_is_dropped_and_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    """A list or an object could hold anything."""
+    before = application_log.dropped
+    application_log.tell("asked", fault=["1403044004"])  # type: ignore[arg-type]
+    assert (capsys.readouterr().out, application_log.dropped) == ("", before + 1)
+
+
+class Watched(io.StringIO):
+    """A standard output that remembers each write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        """Remember it."""
+        self.writes.append(text)
+        return super().write(text)
+
+
+def test_a_line_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that tell at once give two lines, never one with the other's within."""
+    out = Watched()
+    monkeypatch.setattr("sys.stdout", out)
+    application_log.tell("asked", reference="BCDFGHJK")
+    assert [json.loads(each.removesuffix("\n"))["event"] for each in out.writes] == ["asked"]
+    assert out.writes[0].endswith("}\n")

@@ -1,0 +1,257 @@
+"""What is kept of an event: masked, sealed, and once, whoever writes beside it and whatever dies."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import broker
+from broker.adapters.trail.audit_trail import KeptTrail, open_trail
+from broker.adapters.trail.event_search import EventSearch
+from broker.adapters.trail.monthly_files import TrailFiles
+from broker.adapters.trail.verification import verify
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.errors import AuditUnavailable, ConfigurationFaults
+from broker.core.ports import Store
+from tests.plugins.trail_bench import KEY, NOW
+
+Told = list[Mapping[str, Any]]
+RELEASED = AuditEvent(
+    AuditEventKind.RELEASED,
+    NOW,
+    reference="BCDFGHJK",
+    person="p" * 32,
+    service="my-loans",
+    attributes=("cpr",),
+    about="a-b",
+)
+_WRITER = """
+import os, signal, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from broker.adapters.trail.monthly_files import TrailFiles
+journal, deed = TrailFiles(Path(sys.argv[1]), b"a" * 32), sys.argv[2]
+write = os.write
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def half(file, octets):
+    write(file, octets[: len(octets) // 2])
+    killed()
+print("ready", flush=True)
+sys.stdin.readline()
+for number in range(200 if deed == "many" else 1):
+    if deed == "torn":
+        os.write = half
+    if deed == "headless":
+        os.pwrite = killed
+    journal.append(datetime(2026, 10, 30, tzinfo=UTC), {"event": "decided", "count": number}, sync=False)
+"""
+
+
+def _writer(folder: Path, deed: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(broker.__path__[0]).parent)}
+    command = (sys.executable, "-W", "error", "-c", _WRITER, str(folder), deed)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def _go(*writers: subprocess.Popen[str]) -> list[int]:
+    for each in writers:
+        assert each.stdout
+        assert each.stdout.readline() == "ready\n"
+    for each in writers:
+        assert each.stdin
+        each.stdin.write("\n")
+        each.stdin.flush()
+    codes = [each.wait(60) for each in writers]
+    for each in writers:
+        each.communicate()
+    return codes
+
+
+def _text(journal: TrailFiles) -> str:
+    return "".join(journal.path(month).read_text() for month in journal.months())
+
+
+def test_two_processes_write_one_unbroken_chain(journal: TrailFiles) -> None:
+    """Every worker appends after what the other wrote last, under one lock."""
+    assert _go(_writer(journal.folder, "many"), _writer(journal.folder, "many")) == [0, 0]
+    report = verify(journal)
+    assert (report.findings, report.notes, report.lines) == ([], [], 401)
+
+
+def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: TrailFiles) -> None:
+    """Kill -9 in mid-write: no tampering, before and after the next line, and nothing of it is thrown away."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    whole = journal.path("2026-10").read_bytes()
+    assert _go(_writer(journal.folder, "torn")) == [-signal.SIGKILL]
+    before = verify(journal)
+    torn = journal.path("2026-10").read_bytes()[len(whole) :]
+    assert (before.findings, [each.what for each in before.notes]) == (
+        [],
+        ["is cut short: its writer died, or is at it"],
+    )
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    after = verify(journal)
+    told = [f"{len(torn)} octets of a line cut short were set aside"]
+    assert (after.findings, [each.what for each in after.notes], after.number) == ([], told, 4)
+    assert [each.read_bytes() for each in journal.folder.glob("torn-*")] == [torn]
+
+
+def test_a_line_whose_writer_died_before_the_head_counts(journal: TrailFiles) -> None:
+    """The next writer finds it after the head, by its right link, and goes on from it."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    assert _go(_writer(journal.folder, "headless")) == [-signal.SIGKILL]
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    report = verify(journal)
+    assert (report.findings, report.notes, report.number) == ([], [], 4)
+
+
+def test_lines_that_somebody_put_after_the_head_are_no_torn_line(journal: TrailFiles) -> None:
+    """Whole lines without a right link are nobody's crash: they are set aside, and found."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    with journal.path("2026-10").open("ab") as file:
+        file.write(b'{"n":3,"event":"released","link":"' + b"0" * 64 + b'"}\n')
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    assert [each.where for each in verify(journal).findings] == ["audit-2026-10.jsonl:3"]
+
+
+def test_a_full_disk_leaves_nothing_of_a_line(journal: TrailFiles) -> None:
+    """What fits of it is taken back, so that the next line follows the one before."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    size = journal.path("2026-10").stat().st_size
+    limits, ignored = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, limits[1]))
+    try:
+        with pytest.raises(AuditUnavailable):
+            journal.append(NOW, {"event": "decided"}, sync=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert journal.path("2026-10").stat().st_size == size
+    assert verify(journal).findings == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "required", "stopped"),
+    [
+        (AuditEventKind.RELEASED, True, True),
+        (AuditEventKind.ENROLMENT_WANTED, True, True),
+        (AuditEventKind.RELEASED, False, False),
+        (AuditEventKind.REFUSED, True, False),
+        (AuditEventKind.CONSENT_WITHDRAWN, True, False),
+        (AuditEventKind.LOGOUT_DONE, True, False),
+    ],
+)
+def test_only_what_leaves_or_is_made_waits_for_its_line(
+    trail: KeptTrail, told: Told, kind: AuditEventKind, required: bool, stopped: bool
+) -> None:
+    """A refusal, a withdrawal or a logout goes on without; every loss is counted and told."""
+    shutil.rmtree(trail.journal.folder)
+    trail = replace(trail, required=required)
+    try:
+        trail.add(AuditEvent(kind, NOW))
+        raised = False
+    except AuditUnavailable:
+        raised = True
+    assert (raised, trail.lost(), [each["event"] for each in told]) == (stopped, 1, ["audit_lost"])
+    assert trail.faults()
+
+
+def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail, told: Told) -> None:
+    """Whatever a fact quotes by mistake; the line that is dropped is counted and told."""
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
+    assert '"reason":"of ******-****"' in _text(trail.journal)
+    assert "-4004" not in _text(trail.journal)
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
+    assert (verify(trail.journal).lines, trail.lost(), len(told)) == (2, 1, 1)
+
+
+def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: KeptTrail, store: Store) -> None:
+    """The lines stay, the key goes: neither person nor reference nor what it was about can be told any more."""
+    reader = EventSearch(trail.journal, trail.sealing, store)
+    other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
+    for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
+        trail.add(each)
+    mine, theirs = trail.sealing.of_person("p" * 32), trail.sealing.of_person("q" * 32)
+    assert [each["event"] for each in reader.of((mine,), NOW)] == ["released", "decided"]
+    assert [each["about"] for each in reader.by_reference("bcdf ghjk", NOW)] == ["a-b"]
+    assert trail.sealing.erase(mine, NOW) == 1
+    assert (list(reader.of((mine,), NOW)), list(reader.by_reference("BCDFGHJK", NOW))) == ([], [])
+    assert len(list(reader.of((theirs,), NOW))) == 1
+    assert verify(trail.journal).findings == []
+    text = _text(trail.journal)
+    assert not any(each in text for each in ("p" * 32, mine.partition(".")[2][:16], "BCDFGHJK", "ZZZZZZZZ", "a-b"))
+    marks = [json.loads(line).get("tag") for line in text.splitlines()]
+    assert len(set(marks)) == len(marks)  # the erased person's two logins have nothing in common
+
+
+def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail: KeptTrail, store: Store) -> None:
+    """What began before midnight is written after another worker has opened the month; its key is of its own time."""
+    trail.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
+    trail.add(RELEASED)
+    reader, mine = EventSearch(trail.journal, trail.sealing, store), trail.sealing.of_person("p" * 32)
+    assert trail.journal.months() == ["2026-11"]
+    assert [each["event"] for each in reader.of((mine,), NOW)] == ["released"]
+    assert [each["about"] for each in reader.by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
+    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, trail.sealing.of_person("q" * 32)}
+
+
+def test_each_person_has_a_key_of_their_own_each_month(trail: KeptTrail, store: Store) -> None:
+    """What is forgotten of one is forgotten of nobody else, and a key says nothing of another month."""
+    for person in ("p", "q"):
+        for month in (10, 11):
+            trail.add(replace(RELEASED, person=person, at=NOW.replace(month=month, day=1)))
+    keys = [kept.value for _, kept in store.list("audit", None, NOW)]
+    assert (len(keys), len(set(keys))) == (4, 4)
+
+
+def test_strangers_do_not_fill_the_disk(trail: KeptTrail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the quota of an hour their refusals are counted only, and take no room from who is known."""
+    monkeypatch.setattr("broker.adapters.trail.audit_trail._STRANGERS_AN_HOUR", 3)
+    for _ in range(5):
+        trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="message_refused"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, person="p", reason="too_young"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, institution="https://idp.au.example", reason="no_affiliation"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), reason="message_refused"))
+    events = [json.loads(line) for line in _text(trail.journal).splitlines()][1:]
+    assert [each.get("reason") for each in events[:3]] == ["message_refused"] * 3
+    assert [each.get("reason") for each in events[3:5]] == ["too_young", "no_affiliation"]
+    assert [(each["event"], each.get("count")) for each in events[5:]] == [("refused_untold", 2), ("refused", None)]
+
+
+def test_nor_does_who_has_logged_in_once(trail: KeptTrail, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of a refusal can be loaded again and again; what is decided or leaves has room always."""
+    monkeypatch.setattr("broker.adapters.trail.audit_trail._KNOWN_AN_HOUR", 2)
+    for number in range(5):
+        trail.add(
+            AuditEvent(
+                AuditEventKind.REFUSED, NOW, person="p" if number % 2 else None, institution="https://idp.au.example"
+            )
+        )
+        trail.add(replace(RELEASED, person="p"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="message_refused"))
+    trail.add(AuditEvent(AuditEventKind.REFUSED, NOW.replace(hour=13), person="q"))
+    events = [json.loads(line)["event"] for line in _text(trail.journal).splitlines()][1:]
+    assert events == [*["refused", "released"] * 2, *["released"] * 3, "refused", "refused_untold", "refused"]
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o700, False), (0o755, False), (0o770, True), (0o777, True)])
+def test_a_folder_that_others_may_write_to_is_refused(
+    trail: KeptTrail, tmp_path: Path, mode: int, refused: bool
+) -> None:
+    """Whoever may write there may take the trail away."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(mode)
+    with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
+        open_trail(folder, KEY, trail.sealing, trail.anchors, trail.tell, required=True, sync=True)

@@ -1,0 +1,263 @@
+"""A person's choices through the browser: seen by their person alone, taken back with one press, kept as a file."""
+
+import json
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from lxml import html
+from werkzeug.test import TestResponse
+
+from broker.demo.people.personas import persona
+from tests.plugins.house import House, Person, form, found, mark
+
+PAGE = "/my-choices"
+
+
+def enter(house: House, name: str, way: str = "wayf", *, person: Person | None = None) -> tuple[Person, TestResponse]:
+    """Log in for one's choices and give the browser and the page it comes to."""
+    person = person or house.person()
+    begun = person.get(f"{PAGE}?with={way}")
+    assert begun.status_code == 302, mark(begun)
+    arrived = person.deliver(*house.answer(begun.location, name))
+    return person, person.get(arrived.location)
+
+
+def consent(house: House, name: str, way: str = "wayf", *, answer: str = "yes", remember: bool = True) -> TestResponse:
+    """Answer the consent screen of My loans."""
+    person = house.person()
+    return person.agree(person.log_in(name, way), answer=answer, remember=remember)
+
+
+def here(page: TestResponse) -> str:
+    """Give path and query of a page, from the link to its other language."""
+    return page.request.path + "?" + re.sub(r"&?lang=\w+", "", found(page, "//header//a/@href").lstrip("?"))
+
+
+def press(person: Person, page: TestResponse, do: str = "withdraw", service: str = "my-loans") -> TestResponse:
+    """Press a button of the page."""
+    action, fields = form(page)
+    return person.post(PAGE + action, {**fields, "service": service, "do": do})
+
+
+def cards(page: TestResponse) -> list[tuple[str, str]]:
+    """Give service and last answer of every card."""
+    return [
+        (str(each.get("data-service")), str(each.get("data-event")))
+        for each in html.fromstring(page.get_data()).iter("section")
+    ]
+
+
+def test_a_person_sees_what_they_agreed_to_and_withdraws_it(house: House) -> None:
+    """After login the consent is there; one press withdraws it, says so, and the next login asks again."""
+    consent(house, "asta")
+    assert mark(house.person().log_in("asta"))[0] == "issue"
+    person, page = enter(house, "asta")
+    assert mark(page) == ("choices", "")
+    assert cards(page) == [("my-loans", "given")]
+    done = press(person, page)
+    assert (done.status_code, mark(done)) == (200, ("choices", "withdrawn"))
+    assert found(done, "//main//*[@role='status']/@data-done") == "withdrawn"
+    assert cards(done) == [("my-loans", "withdrawn")]
+    assert 'value="withdraw"' not in done.get_data(as_text=True)
+    asked = house.person().log_in("asta")
+    assert mark(asked)[0] == "ask"
+    assert "Noget er ændret" not in asked.get_data(as_text=True)
+    assert "Something has changed" not in asked.get_data(as_text=True)
+
+
+def test_pressing_twice_withdraws_once(house: House) -> None:
+    """The second press of one page says the same and adds no receipt."""
+    consent(house, "asta")
+    person, page = enter(house, "asta")
+    assert mark(press(person, page)) == mark(press(person, page)) == ("choices", "withdrawn")
+    assert len(receipts(person, page)) == 2
+
+
+def test_a_button_that_is_not_on_the_page_does_nothing(house: House) -> None:
+    """A consent is not forgotten like a notice, and what nobody answered is not taken back."""
+    consent(house, "asta")
+    person, page = enter(house, "asta")
+    assert cards(press(person, page, "forget")) == [("my-loans", "given")]
+    assert mark(press(person, page, service="myprint")) == ("choices", "")
+    assert len(receipts(person, page)) == 1
+
+
+def receipts(person: Person, page: TestResponse) -> list[dict[str, Any]]:
+    """Fetch the file of all answers."""
+    answer = person.get(f"{here(page)}&format=json")
+    assert answer.mimetype == "application/json"
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+    assert answer.headers["Cache-Control"] == "no-store"
+    found_: list[dict[str, Any]] = json.loads(answer.get_data())["receipts"]
+    return found_
+
+
+def test_a_receipt_is_a_page_and_a_file(house: House) -> None:
+    """Both tell what, to whom, when and on which basis, and neither a value of the person's."""
+    consent(house, "asta")
+    person, page = enter(house, "asta")
+    (only,) = receipts(person, page)
+    shown = person.get(PAGE + found(page, "//section//a[contains(@href, 'receipt=')]/@href"))
+    assert mark(shown) == ("choices", "receipt")
+    text = shown.get_data(as_text=True)
+    file = person.get(PAGE + found(shown, "//a[@download]/@href"))
+    assert json.loads(file.get_data()) == only
+    assert only["withdraw_url"] == f"{person.base}{PAGE}"
+    assert only["event"] == "given"
+    assert "cpr" in only["data_categories"]
+    assert only["record_id"] in text
+    personal = [each for values in persona("asta").attributes.values() for each in values if len(each) > 4]
+    numbers = [value.rpartition(":")[2] for value in personal if value.startswith("urn:mace")]
+    written = text + json.dumps(only) + page.get_data(as_text=True)
+    told = {"Aarhus Universitet"}  # the institution, as everybody calls it, who gives the information
+    values = {*personal, *numbers, house.site("my-loans").entity_id} - told
+    assert [each for each in values if each in written] == []
+
+
+def test_a_receipt_says_what_for_who_gives_and_which_notice(house: House) -> None:
+    """Purpose and giver as the rules of today have them, and the digest of what stood on the page (consent.md, 5)."""
+    consent(house, "asta")
+    person, page = enter(house, "asta")
+    (only,) = receipts(person, page)
+    shown = person.get(PAGE + found(page, "//section//a[contains(@href, 'receipt=')]/@href")).get_data(as_text=True)
+    now = only["as_configured_now"]
+    assert now["purpose"]["da"].startswith("At udlåne bøger")
+    assert now["purpose"]["da"] in shown
+    assert [each["name"]["en"] for each in now["controllers"]] == ["Aarhus University", "Royal Danish Library"]
+    assert "<dd>Aarhus Universitet</dd>" in shown
+    assert only["notice_version"] != only["set_hash"]
+    assert only["notice_version"] in shown
+
+
+def test_nobody_sees_another_s_receipt(house: House) -> None:
+    """A record id of somebody else's is no page, in one's own login; nor is it in another's."""
+    consent(house, "asta")
+    consent(house, "bo")
+    person, page = enter(house, "asta")
+    other, others = enter(house, "bo")
+    (hers,) = receipts(person, page)
+    (his,) = receipts(other, others)
+    assert hers["user_ref"] != his["user_ref"]
+    for format_ in ("", "&format=json"):
+        answer = other.get(f"{here(others)}&receipt={hers['record_id']}{format_}")
+        assert (answer.status_code, mark(answer)[1]) == (404, "not_found")
+
+
+def test_the_choices_live_in_their_own_login_only(house: House) -> None:
+    """Another browser, one without cookie a, another errand's login and an ended one are all refused."""
+    consent(house, "asta")
+    person, page = enter(house, "asta")
+    stranger = house.person().get(here(page))
+    assert (stranger.status_code, mark(stranger)[1]) == (403, "other_browser")
+    (a,) = person.cookies("a-")
+    person.client.delete_cookie(a.key, domain=a.domain, path=a.path)
+    assert mark(person.get(here(page)))[1] == "other_browser"
+    loans = house.person()
+    asked = loans.log_in("asta", service="my-loans")
+    name = asked.request.path.split("/")[2]
+    assert (loans.get(f"{PAGE}?login={name}").status_code) == 410
+    again, page = enter(house, "asta")
+    house.clock.ahead = timedelta(minutes=31)
+    assert again.get(here(page)).status_code == 410
+    assert house.person().get(f"{PAGE}?login=").status_code == 410
+
+
+def test_a_login_under_way_shows_nothing(house: House) -> None:
+    """Before the login has ended there is nobody whose choices could be shown."""
+    person = house.person()
+    begun = person.get(f"{PAGE}?with=wayf")
+    assert begun.status_code == 302
+    name = re.search(r"/login/([0-9a-f]{32})", person.client.get(f"{PAGE}?with=wayf", base_url=person.base).location)
+    assert name is not None
+    assert person.get(f"{PAGE}?login={name.group(1)}").status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "status"),
+    [
+        ({"service": "no-such"}, {}, 422),
+        ({"do": "give"}, {}, 422),
+        ({"service": ["my-loans", "my-loans"]}, {}, 422),
+        ({"token": "1~~0"}, {}, 403),
+        ({}, {"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_a_form_that_is_not_ours_changes_nothing(
+    house: House, fields: dict[str, Any], headers: dict[str, str], status: int
+) -> None:
+    """Unknown service, unknown wish, a doubled field, a foreign token and a foreign page are refused."""
+    consent(house, "asta")
+    person, page = enter(house, "asta")
+    action, own = form(page)
+    sent = {**own, "service": "my-loans", "do": "withdraw", **fields}
+    assert person.post(PAGE + action, sent, **headers).status_code == status
+    assert [each["event"] for each in receipts(person, page)] == ["given"]
+
+
+def test_one_login_cannot_withdraw_with_another_s_token(house: House) -> None:
+    """A token is good in the login that showed it (attacks.md row 30)."""
+    consent(house, "asta")
+    _, page = enter(house, "asta")
+    other, others = enter(house, "bo")
+    sent = {"token": form(page)[1]["token"], "service": "my-loans", "do": "withdraw"}
+    assert other.post(here(others), sent).status_code == 403
+
+
+def test_who_has_no_answers_is_told_so(house: House) -> None:
+    """Somebody new, and somebody whom no policy lets in, meet the same page and no button."""
+    for name in ("asta", "mia"):
+        _, page = enter(house, name)
+        assert mark(page) == ("choices", "none")
+        assert cards(page) == []
+        assert b'name="do"' not in page.get_data()
+
+
+def test_a_refusal_is_there_and_offers_nothing(house: House) -> None:
+    """A no is an answer too; there is nothing in it to withdraw."""
+    consent(house, "asta", answer="no")
+    _, page = enter(house, "asta")
+    assert cards(page) == [("my-loans", "refused")]
+    assert b'name="do"' not in page.get_data()
+
+
+def test_another_way_to_log_in_is_the_same_person(house: House) -> None:
+    """What was agreed to by WAYF is found after a login by the national eID, and the other way round."""
+    consent(house, "bo")
+    person, page = enter(house, "bo-nemid", "nemid")
+    assert cards(page) == [("my-loans", "given")]
+    assert mark(press(person, page))[1] == "withdrawn"
+    _, again = enter(house, "bo")
+    assert cards(again) == [("my-loans", "withdrawn")]
+
+
+def test_the_ways_are_offered_and_no_other_is_taken(house: House) -> None:
+    """The page without a login links to each way; a way that is none is refused."""
+    person = house.person()
+    page = person.get(PAGE)
+    assert mark(page) == ("choices", "begin")
+    assert found(page, "//main//p/a/@href").endswith("/sign-up/faq#wayf")
+    links = html.fromstring(page.get_data()).xpath("//main//a/@href")
+    assert isinstance(links, list)
+    assert {"?with=wayf", "?with=nemid"} <= {str(each) for each in links}
+    assert person.get(f"{PAGE}?with=elsewhere").status_code == 422
+
+
+def test_many_answers_keep_the_page_small(house: House) -> None:
+    """Whoever never ticks the box has many answers: the page shows the last few and the file all of them."""
+    for _ in range(9):
+        consent(house, "asta", remember=False)
+    person, page = enter(house, "asta")
+    assert len(page.get_data()) < 60_000
+    assert page.get_data(as_text=True).count("receipt=") == 6
+    assert len(receipts(person, page)) == 9
+
+
+def test_the_other_language_keeps_the_login(house: House) -> None:
+    """The link to the other language leads to the same choices."""
+    consent(house, "asta")
+    person, page = enter(house, "asta")
+    other = person.get(PAGE + found(page, "//header//a/@href"))
+    assert mark(other) == ("choices", "")
+    assert cards(other) == cards(page)

@@ -1,0 +1,143 @@
+"""What a page shows of a disclosure: everything that leaves, in the person's language, and no CPR number."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.adapters.web.pages.consent_screen import ConsentScreen, consent, masked, may_reveal, whole_number
+from broker.core.consent.disclosure import Item
+from broker.core.entities import Controller, Service, Text
+from broker.core.login.steps import Ask
+from broker.core.login.transaction import Account, Transaction
+
+WHY = Text("why", "hvorfor")
+CPR = "0101881235"
+LABELS = {"cpr": Text("CPR number", "CPR-nummer")}
+SERVICE = Service("my-loans", "https://loans.example", Text("My loans", "Mine lån"), ("wayf",))
+ITEM = st.builds(
+    Item,
+    st.sampled_from(["cpr", "borrower_number", "mail", "sn", "eduPersonEntitlement"]),
+    st.lists(st.text(min_size=1), max_size=3).map(tuple),
+    st.just(WHY),
+    st.booleans(),
+    st.booleans(),
+)
+Question = Callable[..., Ask]
+
+
+def show(asked: Ask, transaction: Transaction, language: str = "en") -> ConsentScreen:
+    """Give what the page shows on the very moment of arrival."""
+    return consent(asked, SERVICE, LABELS, language, transaction, transaction.begun)
+
+
+@given(items=st.lists(ITEM, max_size=6).map(tuple))
+def test_the_page_shows_exactly_what_leaves(items: tuple[Item, ...], question: Question, login: Transaction) -> None:
+    """Each item is a row, an optional one a choice; nothing is hidden and nothing added (consent.md, check 1)."""
+    screen = show(question(items=items), login)
+    assert [row.name for row in screen.rows] == [item.name for item in items if not item.optional]
+    assert [row.name for row in screen.choices] == [item.name for item in items if item.optional]
+    assert [row.values for row in screen.rows] == [_expected(item) for item in items if not item.optional]
+    assert [row.values for row in screen.choices] == [_expected(item) for item in items if item.optional]
+
+
+def _expected(item: Item) -> tuple[str, ...]:
+    hidden = item.mask or item.name == "cpr"
+    return tuple(masked(value) for value in item.values) if hidden else item.values
+
+
+@given(number=st.from_regex(r"[0-9]{10}", fullmatch=True), mask=st.booleans(), optional=st.booleans())
+def test_no_row_holds_a_cpr_number(
+    number: str, mask: bool, optional: bool, question: Question, login: Transaction
+) -> None:
+    """The number is masked whatever the policy says of it (invariant 4)."""
+    screen = show(question(items=(Item("cpr", (number,), WHY, mask, optional),)), login)
+    row = (*screen.rows, *screen.choices)[0]
+    assert row.values == (f"{number[:6]}-••••",)
+    assert number not in repr(screen)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (CPR, "010188-••••"),
+        ("010188-1235", "••••"),
+        ("010188ABC1", "••••"),
+        ("٠١٠١٨٨١٢٣٥", "••••"),
+        ("01018812351", "••••"),
+        ("", "••••"),
+    ],
+)
+def test_only_the_date_of_a_cpr_number_stays(value: str, expected: str) -> None:
+    """What is not ten digits shows nothing at all of itself."""
+    assert masked(value) == expected
+
+
+def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Transaction) -> None:
+    """Before the account is there the row says so; afterwards it shows the number, and no account is promised."""
+    asked = question(items=(Item("borrower_number", (), WHY),))
+    before = show(asked, login)
+    after = show(asked, replace(login, account=Account("51", "known")))
+    assert (before.rows[0].pending, before.rows[0].values, before.makes_account) == (True, (), True)
+    assert (after.rows[0].pending, after.rows[0].values, after.makes_account) == (False, ("51",), False)
+
+
+@pytest.mark.parametrize(("language", "label", "why"), [("en", "CPR number", "why"), ("da", "CPR-nummer", "hvorfor")])
+def test_rows_speak_the_language_of_the_page(
+    language: str, label: str, why: str, question: Question, login: Transaction
+) -> None:
+    """Labels, reasons and names are in the page's language; an attribute nobody named keeps its own name."""
+    screen = show(question(items=(Item("cpr", (CPR,), WHY), Item("sn", ("Holm",), WHY))), login, language)
+    assert [(row.label, row.why) for row in screen.rows] == [(label, why), ("sn", why)]
+    assert screen.service == SERVICE.label[language]
+
+
+def test_without_a_controller_the_service_is_named(question: Question, login: Transaction) -> None:
+    """The person always sees who gets the information."""
+    asked = question()
+    disclosure = replace(asked.question.disclosure, receiver=None, giver=None)
+    screen = show(replace(asked, question=replace(asked.question, disclosure=disclosure)), login)
+    assert (screen.giver, screen.receiver.name) == (None, "My loans")
+
+
+def test_both_controllers_are_named(question: Question, login: Transaction) -> None:
+    """Giver and receiver stand on the page with their contact."""
+    screen = show(question(), login)
+    disclosure = question().question.disclosure
+    for party, given_by in ((screen.giver, disclosure.giver), (screen.receiver, disclosure.receiver)):
+        assert isinstance(given_by, Controller)
+        assert party is not None
+        assert (party.name, party.contact) == (given_by.name.en, given_by.contact)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "expected"), [(0, True), (4.99, True), (5, False), (20, False)], ids=["at once", "4:59", "5:00", "late"]
+)
+def test_a_number_is_shown_for_five_minutes(
+    minutes: float, expected: bool, question: Question, login: Transaction
+) -> None:
+    """Who comes to a screen left open finds no button for the whole number."""
+    later = login.begun + timedelta(minutes=minutes)
+    assert may_reveal(login, later) is expected
+    assert consent(question(), SERVICE, LABELS, "en", login, later).revealable is expected
+
+
+def test_nobody_who_has_not_arrived_sees_a_number(login: Transaction) -> None:
+    """Before an authentication there is no owner to show the number to."""
+    assert may_reveal(replace(login, authenticated=None), login.begun) is False
+
+
+def test_without_a_cpr_number_there_is_nothing_to_show(question: Question, login: Transaction) -> None:
+    """The button stands only where a number leaves."""
+    asked = question(items=(Item("sn", ("Holm",), WHY),))
+    assert show(asked, login).revealable is False
+    assert whole_number(asked.question.disclosure) is None
+
+
+@pytest.mark.parametrize(("value", "expected"), [(CPR, "010188-1235"), ("010188ABC1", "010188ABC1")])
+def test_the_owner_sees_the_number_as_people_write_it(value: str, expected: str, question: Question) -> None:
+    """Ten digits get their hyphen; whatever else came is shown as it came."""
+    assert whole_number(question(items=(Item("cpr", (value,), WHY),)).question.disclosure) == expected

@@ -1,0 +1,115 @@
+"""``/metrics``: what is counted, who may read it, and that it holds nothing of any person."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from broker.adapters.telling import metrics
+from broker.adapters.telling.metrics import Gauge, Metrics
+from broker.demo.people.personas import PERSONAS
+from tests.plugins.house import House
+
+SECRET = "a-token-of-enough-characters"
+
+
+def figures(text: str) -> dict[tuple[str, ...], float]:
+    """Give the figures by name and the values of their labels, in the order of the labels' names."""
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {(each.name, *each.labels.values()): each.value for each in samples if not each.name.endswith("_created")}
+
+
+def scraped(house: House, **headers: str) -> tuple[int, str]:
+    """Read the metrics from this machine, with these headers."""
+    answer = house.app.test_client().get(
+        "/metrics", headers={key.replace("_", "-"): each for key, each in headers.items()}
+    )
+    return answer.status_code, answer.text
+
+
+def test_logins_and_refusals_are_counted(house: House) -> None:
+    """By service, way and affiliation; a refusal by the check that made it."""
+    person = house.person()
+    person.agree(person.log_in("asta"))
+    person.get("/login/0123456789abcdef0123456789abcdef")
+    house.app.test_client().post("/saml/sp/wayf/acs", data={"SAMLResponse": "PHg+PC94Pg=="})
+    found = figures(scraped(house)[1])
+    assert found[("broker_logins_total", "student", "my-loans", "wayf")] == 1
+    assert found[("broker_refusals_total", "transaction_gone")] == 1
+    assert found[("broker_refusals_total", "gate.root")] == 1
+
+
+def test_what_ends_is_told_in_seconds(house: House) -> None:
+    """Our own certificates by use, and what is stale or missing."""
+    found = figures(scraped(house)[1])
+    assert found[("broker_certificate_expiry_seconds", "current", "idp-signing")] > 0
+    assert found[("broker_metadata_alarms",)] == 0
+    assert found[("broker_policies_stale",)] == 0
+
+
+def test_nothing_of_a_person_is_in_it(house: House) -> None:
+    """After logins and refusals of several, neither a name nor anything that looks like a CPR number."""
+    for name in ("asta", "nobody-here"):
+        person = house.person()
+        if name == "asta":
+            person.agree(person.log_in(name))
+        person.get(f"/sign-up/begin?affiliation={name}1403044004&upstream=wayf")
+    text = scraped(house)[1]
+    assert not re.search(r"\d{6}-?\d{4}\b(?!\.)", re.sub(r" [\d.e+]+$", "", text, flags=re.MULTILINE))
+    assert not any(value in text for person in PERSONAS for value in person.attributes.get("cn", ()))
+
+
+def test_who_comes_through_a_proxy_reads_nothing(house: House) -> None:
+    """Without a token in the configuration, no token is right; and nobody learns that there is anything."""
+    assert scraped(house, X_Forwarded_For="127.0.0.1")[0] == 404
+    assert scraped(house, Forwarded="for=127.0.0.1")[0] == 404
+    assert scraped(house, X_Forwarded_For="192.0.2.1", Authorization=f"Bearer {SECRET}")[0] == 404
+
+
+@pytest.mark.parametrize("environment", [{"BROKER_SERVE__METRICS_TOKEN": SECRET}])
+def test_the_token_opens_it_from_elsewhere(house: House) -> None:
+    """For a Prometheus on another machine; nothing but the whole of it does."""
+    table = {f"Bearer {SECRET}": 200, f"bearer {SECRET}": 404, f"Bearer {SECRET}x": 404, "Bearer ": 404, SECRET: 404}
+    for given, status in (table | {"Bearer \xe6": 404, "": 404}).items():
+        assert scraped(house, X_Forwarded_For="192.0.2.1", Authorization=given)[0] == status
+    assert scraped(house)[0] == 200
+
+
+def test_a_dropped_line_is_counted_once() -> None:
+    """The log's own count of lines that could not be masked, in whichever process."""
+    dropped = 2
+    counts = Metrics(lambda: dropped)
+    told: list[str] = []
+    tell = counts.heard(lambda event, **_: told.append(event))
+    dropped = 5
+    tell("issued", service="s", upstream="u", affiliation=None)
+    assert figures(counts.page([]).decode())[("broker_log_lines_dropped_total",)] == 3
+    assert figures(counts.page([]).decode())[("broker_log_lines_dropped_total",)] == 3
+    assert told == ["issued"]
+
+
+def test_a_text_is_no_label() -> None:
+    """A cause may be a sentence with anything in it: only a check's own name is taken for one."""
+    counts = Metrics(lambda: 0)
+    tell = counts.heard(lambda *_, **__: None)
+    for cause in ("gate.doctype", "au123456@au.dk", "no answer: 1403044004", "a.b.c", None):
+        tell("refused", reason="message_refused", cause=cause)
+    found = {key[1]: value for key, value in figures(counts.page([]).decode()).items() if "refusals" in key[0]}
+    assert found == {"gate.doctype": 1, "message_refused": 4}
+
+
+def test_figures_of_one_name_are_one_family() -> None:
+    """As the format wants it: the name once, its values below it."""
+    rows = [Gauge("x", "X.", {"feed": name}, 1.5) for name in ("a", "b")]
+    text = Metrics(lambda: 0).page(rows).decode()
+    assert text.count("# TYPE x gauge") == 1
+    assert figures(text)[("x", "b")] == 1.5
+
+
+def test_a_folder_that_cannot_be_made_leaves_each_to_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only disk stops no broker."""
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+    (tmp_path / "file").write_text("")
+    with metrics.shared(tmp_path / "file" / "metrics"):
+        assert Metrics(lambda: 0).page([])

@@ -1,0 +1,236 @@
+"""``broker serve``: a real gunicorn that reloads, replaces what dies, ends in order and writes where it was told to."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+from gunicorn.config import Config as Settings
+
+from broker.adapters.telling import application_log
+from broker.app.assembly import Parts, assemble
+from broker.app.gunicorn_server import Terse
+from broker.core.borrowers.borrower import Wish
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+from tests.plugins.ports import free_port
+
+CPR = "1403044004"
+
+
+@dataclass(slots=True)
+class Server:
+    """A broker that serves a folder of its own."""
+
+    folder: Path
+    port: int
+    running: "subprocess.Popen[bytes]"
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask it."""
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        connection.close()
+        return answer.status, body
+
+    def answers(self) -> bool:
+        """Say whether it is ready."""
+        try:
+            return self.get("/readyz")[0] == 200
+        except OSError:
+            return False
+
+    def workers(self) -> frozenset[int]:
+        """Give the workers of the moment."""
+        pid = self.running.pid
+        return frozenset(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+    def log(self) -> str:
+        """Give what it has written so far."""
+        return (self.folder.parent / "log").read_text()
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Change a file of its folder."""
+        path = self.folder / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def server(setting: Setting, tmp_path: Path) -> Iterator[Server]:
+    """Give a broker with two workers; its home, run-time and temporary folders are empty ones of its own."""
+    folder, port = tmp_path / "demo", free_port()
+    shutil.copytree(setting.folder, folder)
+    for name in ("home", "run", "temporary"):
+        (tmp_path / name).mkdir()
+    named = {"HOME": "home", "XDG_RUNTIME_DIR": "run", "TMPDIR": "temporary"}
+    environ = {**os.environ, **{name: str(tmp_path / value) for name, value in named.items()}}
+    environ |= {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_SERVE__BIND": f"127.0.0.1:{port}"}
+    command = [sys.executable, "-m", "broker.cli", "serve"]
+    with (tmp_path / "log").open("wb") as log:
+        running = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+    server = Server(folder, port, running)
+    until(lambda: server.answers() and len(server.workers()) == 2)
+    yield server
+    if running.poll() is None:
+        running.terminate()
+    running.wait(20)
+
+
+def parts(server: Server) -> Parts:
+    """Open what the server has open, as another worker does."""
+    return assemble(load(server.folder / "broker.toml", {}))
+
+
+def test_sigterm_ends_it_in_order(server: Server) -> None:
+    """The init system stops the broker by SIGTERM: exit code 0, no traceback, no worker left."""
+    workers = server.workers()
+    server.running.terminate()
+    assert server.running.wait(20) == 0
+    assert "Traceback" not in server.log()
+    assert [each for each in workers if Path(f"/proc/{each}").exists()] == []
+
+
+def test_a_request_in_flight_is_finished(server: Server) -> None:
+    """Whoever is in the middle of a login when the broker is restarted gets an answer."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as wire:
+        wire.sendall(
+            b"POST /saml/idp/sso HTTP/1.1\r\nHost: broker\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            b"Content-Length: 13\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert wire.recv(100).startswith(b"HTTP/1.1 100")  # it is being answered now
+        server.running.terminate()
+        time.sleep(0.5)
+        wire.sendall(b"SAMLRequest=x")
+        assert b" 400 " in wire.recv(1000).splitlines()[0]
+    assert server.running.wait(20) == 0
+
+
+def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> None:
+    """What the administrator changed is in force, by new workers, without a moment in which nobody answers."""
+    before = server.workers()
+    server.edit("broker.toml", "[contact]", '[idp]\ndisplay_name = {en = "Renamed", da = "Omdøbt"}\n\n[contact]')
+    server.edit("broker.toml", "workers = 2", "workers = 3")
+    server.running.send_signal(signal.SIGHUP)
+    until(lambda: len(server.workers()) == 3 and not before & server.workers())
+    assert "Renamed" in server.get("/saml/idp/metadata")[1]
+    assert '"event": "reloaded"' in server.log()
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "fault"),
+    [
+        ("broker.toml", "workers = 2", "wrokers = 2", "did you mean workers?"),
+        ("broker.toml", "[library]", "[library", "is not TOML"),
+        ("metadata/hub.xml", "EntityDescriptor", "EntityDescription", "metadata/hub.xml"),
+        ("keys/store/current", "2", "x", "names no key of this folder"),
+        ("attribute_maps/wayf.yaml", "wire:", "wier:", "did you mean 'wire'?"),
+    ],
+)
+def test_hup_with_a_fault_changes_nothing(server: Server, name: str, old: str, new: str, fault: str) -> None:
+    """A reload that could not serve is refused, with every fault in the log: the workers that serve are kept."""
+    before = server.workers()
+    server.edit(name, old, new)
+    server.running.send_signal(signal.SIGHUP)
+    until(lambda: "reload_refused" in server.log())
+    told = [json.loads(line) for line in server.log().splitlines() if "reload_refused" in line]
+    assert any(fault in each["fault"] for each in told)
+    assert (server.workers(), server.answers()) == (before, True)
+
+
+def test_a_killed_worker_is_replaced(server: Server) -> None:
+    """The kernel kills who takes too much memory; the login goes on at the other worker and at a new one."""
+    before = server.workers()
+    killed = min(before)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: len(server.workers() - {killed}) == 2)
+    assert server.answers()
+
+
+def test_a_worker_that_cannot_start_takes_no_other_down(server: Server) -> None:
+    """A worker dies while a metadata file is half copied: the other serves on, and once it is whole both do."""
+    whole = (server.folder / "metadata" / "hub.xml").read_bytes()
+    (server.folder / "metadata" / "hub.xml").write_bytes(whole[:100])
+    killed, stays = sorted(server.workers())
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: "exited with code 1" in server.log())
+    assert "worker_waits" in server.log()
+    assert stays in server.workers()
+    assert server.answers()
+    (server.folder / "metadata" / "hub.xml").write_bytes(whole)
+    os.kill(stays, signal.SIGKILL)
+    until(server.answers)
+
+
+def test_every_worker_carries_enrolments_out(server: Server) -> None:
+    """Whichever worker is left alone, a wish is tried: the loop runs in each, not in the one that started first."""
+    opened = parts(server)
+    for number, (awake, asleep) in enumerate((sorted(server.workers()), sorted(server.workers(), reverse=True))):
+        os.kill(asleep, signal.SIGSTOP)
+        wish = Wish(f"140304400{4 - number}", "student", "STUD", (), date(2036, 1, 1), (), None)
+        made = opened.enrolments.want(wish, None)
+        until(lambda id_=made.id: (opened.cases.show(id_) or {})["attempts"] == 1)  # type: ignore[misc]
+        os.kill(asleep, signal.SIGCONT)
+        assert awake in server.workers()
+
+
+def test_nothing_is_written_outside_the_folders_configured(server: Server) -> None:
+    """No control socket, lock or cache in a home folder: only the store, the last good policies, the trail change."""
+    assert [path for name in ("home", "run", "temporary") for path in (server.folder.parent / name).iterdir()] == []
+    new = {path.relative_to(server.folder).parts[0] for path in server.folder.rglob("*") if path.is_file()}
+    assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state", "audit"}
+
+
+def test_no_line_quotes_a_request_that_is_no_http(server: Server) -> None:
+    """What somebody writes into an address by mistake, a CPR number too, stays out of the log (invariant 4)."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
+        wire.sendall(f"GET /?cpr={CPR}&mail=aase@example.org\r\n\r\n".encode())
+        assert b" 400 " in wire.recv(1000)
+    until(lambda: "Invalid request" in server.log())
+    assert CPR not in server.log()
+    assert "aase" not in server.log()
+
+
+def test_the_server_tells_no_error_by_its_text(capfd: pytest.CaptureFixture[str]) -> None:
+    """What gunicorn would log of a failed request is its address, SAML message included, and a traceback."""
+    application_log.configure()
+    log = Terse(Settings())
+    try:
+        int(f"of {CPR}")
+    except ValueError:
+        log.exception("Error handling request %s", f"/?cpr={CPR}")
+    out, err = capfd.readouterr()
+    assert (json.loads(out)["kind"], err) == ("ValueError", "")
+    assert CPR not in out
+
+
+def test_below_a_path_the_probe_finds_it(server: Server) -> None:
+    """A base_url with a path moves every address, the ones that systemd and monitoring ask included."""
+    server.edit("broker.toml", 'localhost:48080"\n', 'localhost:48080/broker"\nshared_origin = true\n')
+    server.running.send_signal(signal.SIGHUP)
+    until(lambda: '"event": "reloaded"' in server.log())
+    environ = {**os.environ, "BROKER_CONFIG": str(server.folder / "broker.toml")}
+    environ |= {"BROKER_SERVE__BIND": f"127.0.0.1:{server.port}"}
+    probe = [sys.executable, "-m", "broker.cli", "healthcheck"]
+    until(lambda: subprocess.run(probe, env=environ, capture_output=True, check=False).stdout == b"ready\n")
+    assert server.get("/readyz")[0] == 404

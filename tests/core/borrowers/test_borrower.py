@@ -1,0 +1,145 @@
+"""The one change between the borrower that is there and the one that is wanted."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.borrowers.borrower import Borrower, Case, Change, Create, Nothing, Plan, Wish, WishedField
+from broker.core.borrowers.change_plan import plan
+
+TODAY = date(2026, 11, 25)
+FAR = date(2028, 11, 25)
+NAME = WishedField("surname", "Prøvesen", "always")
+WISH = Wish("0101990000", "student", "STUD", ("PRIV",), FAR, (NAME,), None)
+THERE = Borrower("7", "STUD", FAR, fields={"surname": "Prøvesen"})
+
+
+@pytest.mark.parametrize(
+    ("found", "linked", "planned"),
+    [
+        ((), None, Create(WISH)),
+        ((), "7", Case("cpr_changed")),
+        ((THERE,), None, Nothing("7")),
+        ((THERE,), "7", Nothing("7")),
+        ((THERE,), "8", Case("cpr_changed")),
+        ((THERE, replace(THERE, number="8")), None, Case("two_borrowers")),
+        ((THERE, replace(THERE, number="8")), "7", Case("two_borrowers")),
+        ((replace(THERE, category="PRIV"),), None, Change("7", (), "STUD", FAR)),
+        ((replace(THERE, category="STAFF"),), None, Nothing("7")),
+        ((replace(THERE, category="TEMP"),), None, Nothing("7")),
+        ((replace(THERE, fields={"surname": "Eksempel"}),), None, Change("7", (("surname", "Prøvesen"),))),
+        ((replace(THERE, expires=None),), None, Nothing("7")),
+        ((replace(THERE, expires=TODAY - timedelta(days=9)),), None, Change("7", (), None, FAR)),
+        ((replace(THERE, expires=TODAY + timedelta(days=179)),), None, Change("7", (), None, FAR)),
+        ((replace(THERE, expires=TODAY + timedelta(days=180)),), None, Nothing("7")),
+        ((replace(THERE, category="STAFF", expires=TODAY),), None, Nothing("7")),
+        ((replace(THERE, born=date(1999, 1, 1)),), None, Nothing("7")),
+        ((replace(THERE, born=date(1999, 1, 2)),), None, Case("birth_date_differs")),
+        ((replace(THERE, born=date(1899, 1, 1)),), "7", Case("birth_date_differs")),
+        ((replace(THERE, born=date(1999, 1, 2), category="PRIV"),), None, Case("birth_date_differs")),
+        ((replace(THERE, born=date(1999, 1, 2), mark="a" * 32),), None, Case("birth_date_differs")),
+        ((replace(THERE, born=date(1999, 1, 2), mark="HUM-2019"),), "7", Case("birth_date_differs")),
+    ],
+)
+def test_the_plan(found: tuple[Borrower, ...], linked: str | None, planned: Plan) -> None:
+    """One row a situation: what is there and remembered, and the one thing to do."""
+    assert plan(found, WISH, linked, TODAY) == planned
+
+
+def test_without_a_date_in_the_number_no_borrower_is_anothers() -> None:
+    """What cannot be compared does not disagree."""
+    assert not replace(THERE, born=TODAY).is_anothers("120180ABC1")
+    assert plan((replace(THERE, born=TODAY),), replace(WISH, cpr=None), None, TODAY) == Nothing("7")
+
+
+@pytest.mark.parametrize(
+    ("when", "there", "written"),
+    [
+        ("create", None, None),
+        ("create", "desk", None),
+        ("if_empty", None, "ours"),
+        ("if_empty", "", "ours"),
+        ("if_empty", "desk", None),
+        ("always", "desk", "ours"),
+        ("always", "ours", None),
+    ],
+)
+def test_a_login_overwrites_only_what_it_may(when: str, there: str | None, written: str | None) -> None:
+    """What the person or the desk changed stands, unless the policy says always."""
+    wish = replace(WISH, fields=(WishedField("email", "ours", when),))
+    borrower = replace(THERE, fields={} if there is None else {"email": there})
+    planned = plan((borrower,), wish, None, TODAY)
+    assert planned == (Change("7", (("email", written),)) if written else Nothing("7"))
+
+
+def test_a_short_category_is_not_written_at_every_login() -> None:
+    """A category of three months is renewed at half its term, not daily because it is always near."""
+    wish = replace(WISH, expires=TODAY + timedelta(days=90))
+    fresh = replace(THERE, expires=TODAY + timedelta(days=89))
+    assert plan((fresh,), wish, None, TODAY) == Nothing("7")
+    assert plan((replace(fresh, expires=TODAY + timedelta(days=44)),), wish, None, TODAY) != Nothing("7")
+
+
+words = st.sampled_from(["", "a", "b"])
+categories = st.sampled_from(["STUD", "EMPL", "PRIV"])
+days = st.dates(TODAY - timedelta(days=400), TODAY + timedelta(days=900))
+fields = st.lists(
+    st.builds(
+        WishedField,
+        st.sampled_from(["surname", "email", "city"]),
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["create", "if_empty", "always"]),
+    ),
+    unique_by=lambda each: each.name,
+).map(tuple)
+wishes = st.builds(
+    Wish,
+    st.just("0101990000"),
+    st.just("student"),
+    categories,
+    st.lists(categories, max_size=3).map(tuple),
+    st.dates(TODAY + timedelta(days=1), TODAY + timedelta(days=900)),
+    fields,
+    st.none(),
+)
+borrowers = st.builds(
+    Borrower,
+    st.just("7"),
+    categories,
+    st.none() | days,
+    st.none(),
+    st.none(),
+    st.dictionaries(st.sampled_from(["surname", "email", "city"]), words),
+)
+
+
+@given(wishes, st.none() | borrowers)
+def test_what_was_done_need_not_be_done_again(wish: Wish, there: Borrower | None) -> None:
+    """The plan after its own change has been made is Nothing: a repeated login changes nothing."""
+    planned = plan((there,) if there else (), wish, None, TODAY)
+    if isinstance(planned, Create):
+        there = Borrower("7", wish.category, wish.expires, fields={each.name: each.value for each in wish.fields})
+    elif isinstance(planned, Change) and there:
+        there = replace(
+            there,
+            category=planned.category or there.category,
+            expires=planned.expires or there.expires,
+            fields={**there.fields, **dict(planned.fields)},
+        )
+    assert there is not None
+    assert plan((there,), wish, None, TODAY) == Nothing("7")
+
+
+@given(wishes, borrowers)
+def test_a_login_takes_nothing_away(wish: Wish, there: Borrower) -> None:
+    """A category changes only by an upgrade, and within a category no login brings the expiry nearer."""
+    planned = plan((there,), wish, None, TODAY)
+    if isinstance(planned, Change):
+        assert planned.category is None or there.category in wish.upgrades
+        if planned.category is None and planned.expires:
+            assert there.category == wish.category
+            assert there.expires is not None
+            assert planned.expires > there.expires

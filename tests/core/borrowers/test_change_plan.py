@@ -1,0 +1,176 @@
+"""Declined upgrades, lowering, and the CPR of a borrower that had none: what is done, and what is left alone."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.borrowers.borrower import (
+    Borrower,
+    Case,
+    Change,
+    Create,
+    EnrolmentOutcome,
+    Gone,
+    Nothing,
+    Plan,
+    Wish,
+    WishedField,
+)
+from broker.core.borrowers.change_plan import offered, outcome, plan
+
+TODAY = date(2026, 11, 25)
+FAR = date(2028, 11, 25)
+SOON = TODAY + timedelta(days=9)
+CPR = "0101990000"
+NAME = WishedField("surname", "Prøvesen", "always")
+WISH = Wish(CPR, "student", "STUD", ("PRIV",), FAR, (NAME,), None, adopts=("TEMP",))
+THERE = Borrower("7", "PRIV", SOON, fields={"surname": "Prøvesen"})
+RENAMED = replace(THERE, fields={"surname": "Eksempel"})
+TEMP = Borrower("9", "TEMP", SOON, fields={"surname": "Prøvesen", "email": "desk@post.example"})
+LOWERING = Wish(None, "private", "PRIV", (), FAR, (NAME,), None, lowers=("STUD", "EMPL"), borrower="7")
+
+
+@pytest.mark.parametrize(
+    ("found", "wish", "planned", "offer", "result"),
+    [
+        (THERE, WISH, Change("7", (), "STUD", FAR), "PRIV", EnrolmentOutcome.UPGRADED),
+        (THERE, replace(WISH, upgrade=False), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
+        (
+            RENAMED,
+            replace(WISH, upgrade=False),
+            Change("7", (("surname", "Prøvesen"),)),
+            None,
+            EnrolmentOutcome.UPGRADED,
+        ),
+        (replace(THERE, category="STUD"), replace(WISH, upgrade=False), Change("7", (), None, FAR), None, None),
+        (replace(THERE, category="STUD"), LOWERING, Change("7", (), "PRIV", FAR), None, EnrolmentOutcome.LOWERED),
+        (replace(THERE, category="HOSP", expires=SOON), LOWERING, Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
+        (replace(THERE, category="STUD"), replace(LOWERING, lowers=()), Nothing("7"), None, EnrolmentOutcome.UNCHANGED),
+        (None, LOWERING, Gone(), None, None),
+        (None, replace(WISH, creates=False), Gone(), None, None),
+        (None, replace(WISH, upgrade=False), Create(replace(WISH, upgrade=False)), None, None),
+    ],
+)
+def test_a_category_moves_as_asked_and_allowed(
+    found: Borrower | None, wish: Wish, planned: Plan, offer: str | None, result: EnrolmentOutcome | None
+) -> None:
+    """An upgrade is offered and can be declined (R40), and only what the policy lists is lowered (R47).
+
+    Nobody is made for a wish that may make none.
+    """
+    there = (found,) if found else ()
+    assert plan(there, wish, None, TODAY) == planned
+    assert offered(planned, there, wish) == offer
+    if result and found:
+        assert outcome(found, planned if isinstance(planned, Change) else None, wish) == result
+
+
+ADOPTING = replace(WISH, temporary="9")
+ADOPTED = Change("9", (), "STUD", FAR, CPR)
+
+
+@pytest.mark.parametrize(
+    ("found", "wish", "linked", "temporary", "planned"),
+    [
+        ((), ADOPTING, None, TEMP, ADOPTED),
+        ((), ADOPTING, "9", TEMP, ADOPTED),
+        ((), ADOPTING, "8", TEMP, Case("cpr_changed")),
+        ((), ADOPTING, None, replace(TEMP, born=date(1999, 1, 1)), ADOPTED),
+        ((), ADOPTING, None, replace(TEMP, born=date(1999, 1, 2)), Case("temporary_unfit")),
+        ((), ADOPTING, None, replace(TEMP, cpr="0202990000"), Case("temporary_unfit")),
+        ((), ADOPTING, None, replace(TEMP, category="PRIV"), Case("temporary_unfit")),
+        ((), ADOPTING, None, None, Case("temporary_unfit")),
+        ((), replace(ADOPTING, adopts=()), None, TEMP, Case("temporary_unfit")),
+        ((), replace(ADOPTING, creates=False), None, TEMP, Case("temporary_unfit")),
+        ((THERE,), ADOPTING, None, TEMP, Case("temporary_and_cpr")),
+        ((THERE,), ADOPTING, "7", TEMP, Case("temporary_and_cpr")),
+        ((THERE,), ADOPTING, None, None, Change("7", (), "STUD", FAR)),
+        ((THERE, TEMP), ADOPTING, None, None, Case("two_borrowers")),
+        ((replace(TEMP, cpr=CPR),), ADOPTING, None, None, ADOPTED),
+        ((replace(TEMP, category="STUD", expires=FAR, cpr=CPR),), ADOPTING, "9", None, Nothing("9")),
+        ((replace(TEMP, cpr=CPR),), WISH, None, None, Nothing("9")),
+        ((replace(THERE, expires=FAR),), replace(LOWERING, temporary="9"), None, TEMP, Nothing("7")),
+    ],
+)
+def test_a_cpr_that_arrives_later(
+    found: tuple[Borrower, ...], wish: Wish, linked: str | None, temporary: Borrower | None, planned: Plan
+) -> None:
+    """The temporary borrower gets it where that can be nobody else's; staff get every doubt."""
+    assert plan(found, wish, linked, TODAY, temporary) == planned
+
+
+def test_neither_a_change_nor_a_borrower_nor_a_wish_shows_the_cpr() -> None:
+    """They end in tracebacks and test reports."""
+    assert CPR not in f"{ADOPTED!r}{replace(TEMP, cpr=CPR)!r}{ADOPTING!r}{Create(WISH)!r}"
+
+
+def test_an_owed_letter_keeps_no_number() -> None:
+    """What a PIN mail needs is an address and a language."""
+    kept = replace(ADOPTING, borrower="7").without_person()
+    assert (kept.cpr, kept.borrower, kept.temporary, kept.fields) == (None, None, None, ())
+
+
+categories = st.sampled_from(["STUD", "EMPL", "PRIV", "TEMP"])
+numbers = st.sampled_from(["7", "9"])
+borrowers = st.builds(
+    Borrower,
+    numbers,
+    categories,
+    st.none() | st.dates(TODAY, FAR),
+    born=st.sampled_from([None, date(1999, 1, 1), date(1980, 5, 5)]),
+    cpr=st.sampled_from([None, CPR, "0202990000"]),
+)
+wishes = st.builds(
+    Wish,
+    st.none() | st.just(CPR),
+    st.just("student"),
+    categories,
+    st.lists(categories, max_size=3).map(tuple),
+    st.just(FAR),
+    st.just((NAME,)),
+    st.none(),
+    upgrade=st.booleans(),
+    lowers=st.lists(categories, max_size=2).map(tuple),
+    borrower=st.none() | numbers,
+    temporary=st.none() | numbers,
+    adopts=st.lists(categories, max_size=2).map(tuple),
+    creates=st.booleans(),
+)
+
+
+@given(wishes, st.lists(borrowers, max_size=2), st.none() | numbers, st.none() | borrowers)
+def test_who_said_no_keeps_the_category_and_who_may_not_enrol_gets_no_borrower(
+    wish: Wish, found: list[Borrower], linked: str | None, temporary: Borrower | None
+) -> None:
+    """Whatever is there: no create without CPR and leave, no move that is neither wished, lowered nor adopted.
+
+    The CPR goes to nobody but the temporary borrower that was proved.
+    """
+    temporary = replace(temporary, number=wish.temporary) if temporary and wish.temporary else None
+    planned = plan(tuple(found), wish, linked, TODAY, temporary)
+    if isinstance(planned, Create):
+        assert wish.cpr
+        assert wish.creates
+        assert (found, wish.temporary) == ([], None)
+    if isinstance(planned, Change):
+        before = next(each for each in (*found, *([temporary] if temporary else [])) if each.number == planned.number)
+        moved = planned.category not in {None, before.category}
+        assert not moved or planned.cpr or wish.moves(before.category)
+        assert planned.cpr in {None, wish.cpr}
+        assert not planned.cpr or (planned.number == wish.temporary and before.category in wish.adopts)
+
+
+@given(wishes, borrowers)
+def test_what_was_adopted_need_not_be_adopted_again(wish: Wish, temporary: Borrower) -> None:
+    """After its own change the plan is Nothing, as long as an adopted category is none that is adopted."""
+    wish = replace(wish, cpr=CPR, temporary=temporary.number, adopts=("TEMP",), category="STUD")
+    planned = plan((), wish, None, TODAY, temporary)
+    if isinstance(planned, Change):
+        after = replace(
+            temporary, category="STUD", expires=FAR, cpr=CPR, fields={**temporary.fields, **dict(planned.fields)}
+        )
+        assert plan((after,), wish, None, TODAY) == Nothing(temporary.number)
+        assert plan((after,), wish, temporary.number, TODAY) == Nothing(temporary.number)

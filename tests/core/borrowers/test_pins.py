@@ -1,0 +1,95 @@
+"""PINs that are not the first ones tried."""
+
+from datetime import date
+
+import pytest
+
+from broker.core.borrowers import pins
+
+
+@pytest.mark.parametrize(
+    "pin", ["0000", "7777", "1234", "4321", "0123", "7890", "8901", "9012", "0987", "2109", "1212", "1987", "2004"]
+)
+def test_patterns_are_guessable(pin: str) -> None:
+    """Pairs, runs in either direction and round the corner, and years are never drawn."""
+    assert pins.guessable(pin)
+
+
+@pytest.mark.parametrize("pin", ["5837", "0047", "1243", "9071"])
+def test_others_are_not(pin: str) -> None:
+    """What follows no pattern may be drawn, leading noughts included."""
+    assert not pins.guessable(pin)
+
+
+def test_most_pins_are_left() -> None:
+    """The patterns take little of the ten thousand, and a person's number a dozen more."""
+    assert sum(not pins.guessable(f"{number:04}") for number in range(10_000)) > 9_600
+
+
+@pytest.mark.parametrize("pin", ["3112", "1120", "1208", "2085", "0856", "8567", "5678", "1231", "0831", "0812"])
+def test_a_number_suggests_its_pieces_and_its_dates(pin: str) -> None:
+    """Any four digits in a row, and day, month and year in any pairing."""
+    assert pin in pins.suggested_by("3112085678")
+
+
+def test_what_is_to_be_avoided_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drawn pattern and a drawn piece of the number are both thrown away."""
+    drawn = iter([1234, 1120, 47])
+    monkeypatch.setattr("secrets.randbelow", lambda _below: next(drawn))
+    assert pins.new_pin({"1120"}.__contains__) == "0047"
+
+
+def test_pins_are_drawn_from_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The draw is over ten thousand numbers of the system's secure randomness."""
+    drawn = {10_000: 5837}
+    monkeypatch.setattr("secrets.randbelow", drawn.__getitem__)
+    assert pins.new_pin(lambda _pin: False) == "5837"
+
+
+@pytest.mark.parametrize("pin", ["3112", "1231", "3108", "0831", "1208", "0812", "1908"])
+def test_a_date_of_birth_suggests_its_pieces(pin: str) -> None:
+    """Two of day, month and year in either order, and the year, are what somebody who knows the birthday tries."""
+    assert pin in pins.suggested_by_birth(date(1908, 12, 31))
+
+
+@pytest.mark.parametrize(
+    ("pin", "why"),
+    [
+        ("", "pin_not_four"), ("407", "pin_not_four"), ("40711", "pin_not_four"), ("4 71", "pin_not_four"),
+        ("\u0664\u0660\u0667\u0661", "pin_not_four"), ("abcd", "pin_not_four"), ("1234", "pin_trivial"),
+        ("7777", "pin_trivial"), ("3112", "pin_trivial"), ("5837", None), ("0047", None),
+    ],
+)  # fmt: skip
+def test_a_chosen_pin_is_four_digits_that_nobody_guesses_first(pin: str, why: str | None) -> None:
+    """Four digits of ours, no pattern, nothing that the birth date suggests; leading noughts are digits."""
+    assert pins.unfit(pin, {"3112"}) == why
+
+
+@pytest.mark.parametrize(
+    ("typed", "digits"),
+    [
+        ("0101800000", "0101800000"), ("010180-0000", "0101800000"), (" 010180 0000\t", "0101800000"),
+        ("4", "4"), (" 1234567 ", "1234567"), ("", None), ("0", None), ("007", None), ("12-34", None),
+        ("01018000001", None), ("010180--0000", None), ("01.01.80-0000", None), ("1x", None),
+        ("\u0661\u0662", None), ("12 07 86 13 39", "1207861339"), ("\u200b120786-1339\ufeff", "1207861339"),
+        ("120786\u20131339", "1207861339"), ("12\u00a034", "1234"), ("\u202d4\u202c", "4"), ("1\x00", None),
+        ("\u200b", None), ("303820008", None), ("30382000", None),
+    ],
+)  # fmt: skip
+def test_a_number_is_read_as_people_type_it(typed: str, digits: str | None) -> None:
+    """A CPR number or a borrower number in digits of ours, whatever a paste brought along, and nothing else."""
+    assert pins.identifier_of(typed) == digits
+    assert pins.is_cpr(digits or "") is (digits is not None and len(digits) == 10)
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [
+        (" 42\u200b", "42"), ("T-2001", "T-2001"), ("karla", "karla"), ("x" * 90, "x" * 40), ("0101800000", ""),
+        ("010180-0000", ""), ("01018000001", ""), ("0101800x00", ""), ("010180", ""), ("01.01.80", ""),
+        ("\u0661\u0662\u0661\u0662\u0661\u0662", ""),
+    ],
+)  # fmt: skip
+def test_what_is_shown_again_is_no_part_of_a_cpr_number(typed: str, shown: str) -> None:
+    """What somebody typed need not be typed again, unless it may be a CPR number, mistyped too (invariant 4)."""
+    assert pins.shown_again(typed) == shown

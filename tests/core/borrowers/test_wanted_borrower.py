@@ -1,0 +1,78 @@
+"""From decision and attributes to the wish for a borrower."""
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from broker.core.borrowers.wanted_borrower import months_after, wish
+from broker.core.identity.attributes import Attributes
+from broker.core.policy.model import Lowering
+
+DAY = date(2026, 11, 25)
+
+
+@pytest.mark.parametrize(
+    ("day", "months", "then"),
+    [
+        (DAY, 24, date(2028, 11, 25)),
+        (date(2026, 1, 31), 1, date(2026, 2, 28)),
+        (date(2027, 1, 31), 13, date(2028, 2, 29)),
+        (date(2026, 12, 1), 1, date(2027, 1, 1)),
+    ],
+)
+def test_months_after(day: date, months: int, then: date) -> None:
+    """A month that lacks the day ends on its last."""
+    assert months_after(day, months) == then
+
+
+def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
+    """Category and fields are the policy's, values the person's, the PIN goes to the address that is set."""
+    attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
+    made = wish(permit(borrower="make"), attributes, find_by_cpr=True, language="en", today=DAY)
+    assert made is not None
+    assert (made.cpr, made.category, made.upgrades, made.pin_to) == (
+        "1403044004",
+        "STUDENT",
+        ("PRIVATE",),
+        "a@b.example",
+    )
+    assert made.expires == date(2028, 11, 25)
+    assert "1403044004" not in repr(made)
+
+
+def test_a_person_not_known_in_person_is_not_found_by_cpr(permit: Any) -> None:
+    """Self-asserted logins and bare affiliates never reach a borrower by its CPR (design 5)."""
+    made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=False, language="da", today=DAY)
+    assert made is not None
+    assert made.cpr is None
+
+
+def test_no_address_no_letter(permit: Any) -> None:
+    """Without an address there is nowhere to mail the PIN."""
+    made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=True, language="da", today=DAY)
+    assert made is not None
+    assert made.pin_to is None
+
+
+@pytest.mark.parametrize(
+    ("find", "may_lower", "expected"),
+    [(True, True, (None, ("STUD",))), (False, True, ("7", ("STUD",))), (False, False, ("7", ()))],
+)
+def test_without_a_cpr_the_proved_borrower_stands_for_the_person(
+    permit: Any, find: bool, may_lower: bool, expected: tuple[str | None, tuple[str, ...]]
+) -> None:
+    """A CPR finds better than a number; what may be lowered is the decision's word, not the file's alone."""
+    decision = replace(permit(borrower="make"), may_lower=may_lower)
+    assert decision.policy
+    rule = replace(decision.policy.borrower, lowers=Lowering(("wayf",), ("STUD",)), temporary=("TEMP",))
+    decision = replace(decision, policy=replace(decision.policy, borrower=rule))
+    numbered = Attributes({"cpr": ("1403044004",)})
+    made = wish(decision, numbered, find_by_cpr=find, language="da", today=DAY, borrower="7")
+    assert made is not None
+    assert (made.borrower, made.lowers) == expected
+    assert (made.adopts, made.creates) == (("TEMP",), True)
+    barred = wish(replace(decision, may_create=False), numbered, find_by_cpr=find, language="da", today=DAY)
+    assert barred is not None
+    assert not barred.creates

@@ -1,0 +1,58 @@
+"""Single attribute values: scopes without the help of a pattern, characters, and patterns that match whole values."""
+
+import pytest
+
+from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, matches
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "within"),
+    [
+        ("asta@au.dk", "exact", True),
+        ("au.dk", "exact", True),
+        ("asta@evil.example@au.dk", "exact", False),
+        ("asta@@au.dk", "exact", False),
+        ("asta@clin.au.dk", "exact", False),
+        ("asta@clin.au.dk", "sub", True),
+        ("asta@evil@clin.au.dk", "sub", False),
+        ("asta@-.au.dk", "sub", False),
+        ("asta@.au.dk", "sub", False),
+        ("asta@evil-au.dk", "sub", False),
+        ("asta@ku.dk", "sub", False),
+        ("asta@ku.dk", None, True),
+    ],
+)
+def test_a_scope_is_the_institutions_own(value: str, kind: str | None, within: bool) -> None:
+    """Also where a map's row has no pattern to catch a second @ (attacks.md row 21)."""
+    assert in_scope(value, kind, ("au.dk", "")) is within
+
+
+def test_an_institution_without_scopes_asserts_no_scoped_value() -> None:
+    """Nothing configured is nothing allowed."""
+    assert not in_scope("asta@au.dk", "exact", ())
+    assert not in_scope("asta@au.dk", "sub", ())
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\x00", "\x7f", "a\u2028b", "\u202eb", "\u2066b", "\ud800", "x" * 1025])
+def test_control_characters_and_bidi_tricks_are_not_clean(value: str) -> None:
+    """A value is shown to people, written to the library and compared; each must see the same."""
+    assert not clean(value)
+
+
+@pytest.mark.parametrize("value", ["Jens Høj", "Ōe Kenzaburō", "name with – dash", "x" * 1024])
+def test_names_of_people_are_clean(value: str) -> None:
+    """Letters of any script are fine."""
+    assert clean(value)
+
+
+@pytest.mark.parametrize(("pattern", "match"), [("[a-z]+", True), ("[a-y]+", False), ("[a-z]", False), (None, True)])
+def test_a_pattern_matches_the_whole_value(pattern: str | None, match: bool) -> None:
+    """A value that only begins well is no good value."""
+    assert matches("xyz", pattern) is match
+
+
+@pytest.mark.parametrize("opaque", [True, False])
+@pytest.mark.parametrize("value", ["140304\u20134004", "14.03.04 - 4004", "１４０３０４ ４００４"])  # noqa: RUF001
+def test_a_number_is_seen_however_it_is_typeset(value: str, opaque: bool) -> None:
+    """A value goes to services without a key, and to the screen unmasked (tests/core/test_cpr.py has all shapes)."""
+    assert carries_cpr(value, opaque=opaque)

@@ -1,0 +1,129 @@
+"""Reading an address as a person types it: what is taken, what is refused and why, and what may never come out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.errors import AddressRefused
+from broker.core.identity.mail_addresses import LONGEST, one_mailbox, plain, typed
+
+DOMAINS = ("auh.rm.dk", "aarhus.rm.dk")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("x@auh.rm.dk", "x@auh.rm.dk"),
+        ("MIXED@AUH.RM.DK", "MIXED@auh.rm.dk"),
+        ("  x@auh.rm.dk\r\n", "x@auh.rm.dk"),
+        ("\u00a0\u200bx@auh.rm.dk\ufeff ", "x@auh.rm.dk"),
+        ("mailto:x@auh.rm.dk", "x@auh.rm.dk"),
+        ("MailTo: x@auh.rm.dk", "x@auh.rm.dk"),
+        ("ann-marie.o'brien_2@aarhus.rm.dk", "ann-marie.o'brien_2@aarhus.rm.dk"),
+    ],
+)
+def test_a_plain_address_in_a_domain_that_counts_is_taken(text: str, address: str) -> None:
+    """Spaces of a paste and a mail link's scheme fall away, the domain is written small, the rest is left alone."""
+    assert typed(text, DOMAINS) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("", "address_empty"),
+        (" \t\u200b", "address_empty"),
+        ("mailto:", "address_empty"),
+        ("x" * 65 + "@auh.rm.dk", "address_too_long"),
+        ("x@" + "a." * 130 + "dk", "address_too_long"),
+        ("x", "address_not_plain"),
+        ("@auh.rm.dk", "address_not_plain"),
+        ("x@", "address_not_plain"),
+        ("x@auh", "address_not_plain"),
+        ("x@y@auh.rm.dk", "address_not_plain"),
+        ("x y@auh.rm.dk", "address_not_plain"),
+        ("x@auh.rm.dk y@auh.rm.dk", "address_not_plain"),
+        ("x@auh.rm.dk,y@auh.rm.dk", "address_not_plain"),
+        ("x\r\nBcc: y@auh.rm.dk", "address_not_plain"),
+        ("x\x00@auh.rm.dk", "address_not_plain"),
+        ('"x y"@auh.rm.dk', "address_not_plain"),
+        ('"x@auh.rm.dk"@evil.example', "address_not_plain"),
+        ("Ann <x@auh.rm.dk>", "address_not_plain"),
+        ("<x@auh.rm.dk>", "address_not_plain"),
+        ("x(a comment)@auh.rm.dk", "address_not_plain"),
+        ("x@[127.0.0.1]", "address_not_plain"),
+        ("x@127.0.0.1", "address_not_plain"),
+        (".x@auh.rm.dk", "address_not_plain"),
+        ("x..y@auh.rm.dk", "address_not_plain"),
+        ("x@auh.rm.dk.", "address_not_plain"),
+        ("x@auh..rm.dk", "address_not_plain"),
+        ("\u0445@auh.rm.dk", "address_not_plain"),  # a Cyrillic letter that looks like an x
+        ("søren@auh.rm.dk", "address_not_plain"),
+        ("x%evil.example@auh.rm.dk", "address_not_plain"),  # old servers send it on to another mailbox
+        ("evil.example!x@auh.rm.dk", "address_not_plain"),
+        ("ann.holm+au@aarhus.rm.dk", "address_not_plain"),  # a second name of a mailbox that proves already
+        ("x/y@auh.rm.dk", "address_not_plain"),
+        ("x@rm.dk", "address_other_domain"),
+        ("x@auh.rm.dk.evil", "address_other_domain"),
+        ("x@auh.rm.dk.evil.com", "address_other_domain"),
+        ("x@sub.auh.rm.dk", "address_other_domain"),
+        ("x@evilauh.rm.dk", "address_other_domain"),
+        ("x@auh-rm.dk", "address_other_domain"),
+        ("auh.rm.dk@evil.example", "address_other_domain"),
+        ("x@xn--auh-cyc.rm.dk", "address_other_domain"),
+        ("x@\u0430uh.rm.dk", "address_other_domain"),  # a Cyrillic letter that looks like an a
+        ("x@\uff41uh.rm.dk", "address_other_domain"),  # full width, which IDNA reads as a plain one
+        ("x@auh.rm.d\u212a", "address_other_domain"),  # a Kelvin sign, whose small letter is a plain one
+        ("x@auh\u3002rm.dk", "address_other_domain"),  # an ideographic full stop, which IDNA reads as a dot
+        ("0101881235@auh.rm.dk", "address_cpr"),
+        ("ann-010188-1235@auh.rm.dk", "address_cpr"),
+        ("010188-1235", "address_cpr"),
+    ],
+)
+def test_anything_else_is_refused_with_its_cause(text: str, cause: str) -> None:
+    """Each kind of fault has its own code, so that the page can say what to mend (R17)."""
+    with pytest.raises(AddressRefused) as refused:
+        typed(text, DOMAINS)
+    assert refused.value.cause == cause
+    assert not text.strip() or text not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("kim@post.example", "kim@post.example"),
+        ("kim@Blåbær.example", "kim@xn--blbr-roah.example"),
+        ("kim@sub.post.example", "kim@sub.post.example"),
+        ("kim+library@post.example", "kim+library@post.example"),
+    ],
+)
+def test_without_domains_any_domain_will_do(text: str, address: str) -> None:
+    """An address to write to may be anywhere; its domain comes out in ASCII, as the wire wants it."""
+    assert typed(text, ()) == address
+
+
+ODD = st.text(alphabet=st.sampled_from('ab.+@"<>() \r\n\x00\u00a0\u0430\uff41\u3002K\u212aauh.rm.dk'), max_size=30)
+
+
+@given(text=ODD | st.text(max_size=40) | ODD.map(lambda front: f"{front}@auh.rm.dk"))
+def test_what_is_taken_ends_in_a_domain_that_counts_and_holds_nothing_odd(text: str) -> None:
+    """However it was typed: exactly one @, one of the domains after it, nothing that could end a line or a command."""
+    try:
+        address = typed(text, DOMAINS)
+    except AddressRefused:
+        return
+    assert address.count("@") == 1
+    assert any(address.endswith(f"@{domain}") for domain in DOMAINS)
+    assert address.isascii()
+    assert address.isprintable()
+    assert not set(address.rpartition("@")[0]) & set(' "<>()[],;:\\%!+/=')
+    assert typed(address, DOMAINS) == address
+    assert plain(address) == address
+    assert len(address) <= LONGEST
+
+
+@pytest.mark.parametrize("spelling", ["Ann@auh.rm.dk", "ann+1@auh.rm.dk", "ANN+a+b@AUH.rm.dk"])
+def test_the_spellings_of_one_mailbox_are_one(spelling: str) -> None:
+    """Capitals and what follows a plus make no second mailbox; another name does, and so does a bare plus."""
+    assert one_mailbox(spelling) == one_mailbox("ann@auh.rm.dk")
+    assert one_mailbox("anna@auh.rm.dk") != one_mailbox("ann@auh.rm.dk")
+    assert one_mailbox("+a@auh.rm.dk") != one_mailbox("+b@auh.rm.dk")

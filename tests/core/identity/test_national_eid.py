@@ -1,0 +1,323 @@
+"""What the national eID must say of a person: version, level, no company; and how names and birth are completed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from broker.core.entities import Assurance, Institution, Text, Upstream
+from broker.core.errors import AttributesRefused
+from broker.core.identity.attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
+from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
+from broker.files import attribute_maps
+from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
+
+MAPS = attribute_maps.load(Path(__file__).resolve().parents[3] / "attribute_maps").maps
+TODAY = date(2026, 11, 25)
+EID = Institution("https://saml.eid.example", may_assert=frozenset({"cpr"}))
+NEMLOGIN = Upstream("nemid", "oiosaml3", EID.entity_id, "https://broker.example", "oiosaml3", Text("x", "x"), (EID,))
+PERSON = f"{CORE}eid/person/uuid/5f0c8a52-17f0-4d0e-9d0e-0c2c6f1d7a10"
+OLD = "dk:gov:saml:attribute:AssuranceLevel"
+URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
+
+
+def read(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> AttributeReading:
+    """Read an assertion of NemLog-in's as the broker does."""
+    wires = [WireAttribute(name, (value,)) for name, value in values.items()]
+    plain = canonical(wires, MAPS["oiosaml3"], upstream.institutions[0], TODAY)
+    return check_eid_assertion(plain, wires, name_id, upstream, TODAY)
+
+
+def several(values: Mapping[str, tuple[str, ...]], upstream: Upstream = NEMLOGIN) -> AttributeReading:
+    """Read an assertion of which some attributes have several values, or none."""
+    wires = [WireAttribute(name, (value,)) for name, value in said(loa=None).items()]
+    wires += [WireAttribute(name, found) for name, found in values.items()]
+    return check_eid_assertion(
+        canonical(wires, MAPS[upstream.attribute_map], EID, TODAY), wires, PERSON, upstream, TODAY
+    )
+
+
+def cause(values: Mapping[str, str], name_id: str | None = PERSON, upstream: Upstream = NEMLOGIN) -> str:
+    """Give why it is refused."""
+    with pytest.raises(AttributesRefused) as refused:
+        read(values, name_id, upstream)
+    return refused.value.cause
+
+
+def test_a_person_is_read_under_wayfs_names() -> None:
+    """A policy written for the WAYF route reads the same of the same person."""
+    reading = read(said())
+    assert reading.assurance is Assurance.SUBSTANTIAL
+    assert reading.cpr == "real"
+    assert {name: reading.attributes.one(name) for name in ("cn", "gn", "sn", "mail", "cpr", "eduPersonAssurance")} == {
+        "cn": "Eva Storgaard",
+        "gn": "Eva",
+        "sn": "Storgaard",
+        "mail": "eva@post.example",
+        "cpr": "3011681300",
+        "eduPersonAssurance": "Substantial",
+    }
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [
+        ("OIO-SAML-3.0", True),
+        ("OIO-SAML-3.0.3", True),
+        ("OIO-SAML-4.0.0", True),
+        ("OIO-SAML-12.1", True),
+        ("OIO-SAML-2.1", False),
+        ("OIO-SAML-", False),
+        ("OIO-SAML-3.0\n", False),
+        ("3.0", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_known_versions_and_newer_are_taken(version: str | None, known: bool) -> None:
+    """A newer profile needs no new release of ours; none, and one that is none, is refused (nemid.md)."""
+    values = said(specVersion=version)
+    assert (read(values).assurance is not None) if known else (cause(values) == "spec_version")
+
+
+@pytest.mark.parametrize("least", list(Assurance)[1:])
+@pytest.mark.parametrize("came", ["Low", "Substantial", "High"])
+def test_the_level_that_came_decides(least: Assurance, came: str) -> None:
+    """Whatever was asked, a person below the configured level is refused."""
+    upstream, level = replace(NEMLOGIN, least=least), Assurance.named(came)
+    if level >= least:
+        assert read(said(loa=came), upstream=upstream).assurance is level
+    else:
+        assert cause(said(loa=came), upstream=upstream) == "level_too_low"
+
+
+@pytest.mark.parametrize("loa", [None, "", "Sustantial", "substantial", "4", f"{NSIS}loa/High", "High "])
+def test_a_level_that_is_none_is_refused(loa: str | None) -> None:
+    """Missing or misspelt is not low: nothing is known then, and nobody let in."""
+    assert cause(said(loa=loa)) == "level_missing"
+
+
+@pytest.mark.parametrize("loa", [("High", "Low"), ("Sure",), ("",), ()])
+def test_no_older_level_takes_the_place_of_one_that_came(loa: tuple[str, ...]) -> None:
+    """Two, a misspelt and an empty one are none; what they were meant to be may have been lower."""
+    old_too = replace(NEMLOGIN, assurance_level=True)
+    for values, upstream in (({}, NEMLOGIN), ({OLD: ("4",)}, old_too)):
+        with pytest.raises(AttributesRefused, match="level_missing"):
+            several({f"{NSIS}loa": loa, **values}, upstream)
+
+
+@pytest.mark.parametrize("loa", [{f"{NSIS}loa": ("High",)}, {OLD: ("4",)}], ids=["level", "older level"])
+@pytest.mark.parametrize("part", ["ial", "aal"])
+@pytest.mark.parametrize("came", [("High", "Low"), ("Sustantial",), ("high",), ("4",), ("",), ()])
+def test_a_part_that_is_no_level_is_refused(loa: dict[str, tuple[str, ...]], part: str, came: tuple[str, ...]) -> None:
+    """Which of two would count, and what was meant, is anybody's guess; absent is something else."""
+    old_too = replace(NEMLOGIN, assurance_level=True)
+    assert several(loa, old_too).assurance is Assurance.HIGH
+    with pytest.raises(AttributesRefused, match="level_missing"):
+        several({**loa, f"{NSIS}{part}": came}, old_too)
+
+
+def test_parts_are_read_by_whatever_name_the_map_has() -> None:
+    """A map of one's own may call them otherwise, and take any value: the lowest counts still."""
+    rows = [row for row in MAPS["oiosaml3"].rows if row.name != "ial"]
+    own = AttributeMap("own", (*rows, MapRow("urn:x:ial", "ial")))
+    for values, level in ((("High",), Assurance.HIGH), (("High", "Substantial"), Assurance.SUBSTANTIAL)):
+        wires = [WireAttribute(name, (value,)) for name, value in said(loa="High").items()]
+        wires.append(WireAttribute("urn:x:ial", values))
+        assert check_eid_assertion(canonical(wires, own, EID, TODAY), wires, PERSON, NEMLOGIN, TODAY).assurance is level
+
+
+@pytest.mark.parametrize("part", ["ial", "aal"])
+def test_the_weakest_part_counts(part: str) -> None:
+    """An overall level above one of its parts is a contradiction, and the lower counts; a policy may ask either."""
+    assert cause(said(**{f"{NSIS}{part}": "Low"})) == "level_too_low"
+    assert read(said(loa="High", **{f"{NSIS}{part}": "Substantial"})).attributes.one(part) == "Substantial"
+
+
+@pytest.mark.parametrize(
+    ("old", "allowed", "came"),
+    [
+        ("3", True, Assurance.SUBSTANTIAL),
+        ("4", True, Assurance.HIGH),
+        ("2", True, "level_too_low"),
+        ("3", False, "level_missing"),
+    ],
+)
+def test_the_older_scale_counts_where_it_is_configured(old: str, allowed: bool, came: Assurance | str) -> None:
+    """AssuranceLevel in place of a level needs an explicit setting, and never overrules one."""
+    upstream = replace(NEMLOGIN, assurance_level=allowed)
+    values = said(loa=None, **{OLD: old})
+    if isinstance(came, str):
+        assert cause(values, upstream=upstream) == came
+    else:
+        assert read(values, upstream=upstream).assurance is came
+    assert cause(said(loa="Low", **{OLD: "4"}), upstream=upstream) == "level_too_low"
+
+
+def test_an_institutions_cap_holds_here_too() -> None:
+    """What is configured as good for Low is Low whatever it says."""
+    capped = replace(NEMLOGIN, institutions=(replace(EID, max_assurance=Assurance.LOW),))
+    assert cause(said(loa="High"), upstream=capped) == "level_too_low"
+    old = replace(capped, assurance_level=True)
+    assert cause(said(loa=None, **{OLD: "4"}), upstream=old) == "level_too_low"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cvr", "12345678"),
+        ("rid", "87654321"),
+        ("uuid/persistent", "urn:uuid:5f0c8a52-17f0-4d0e-9d0e-0c2c6f1d7a10"),
+        ("orgName", "Firma ApS"),
+        ("productionUnit", "1000000000"),
+        ("seNumber", "12345678"),
+        ("authorizedToRepresent", "12345678"),
+        ("somethingNew", "x"),
+    ],
+)
+def test_a_professional_is_refused(name: str, value: str) -> None:
+    """By any name below professional, known to the map or not; an empty one says nothing."""
+    assert cause(said(**{f"{CORE}eid/professional/{name}": value})) == "company_identity"
+    assert read(said(**{f"{CORE}eid/professional/{name}": ""})).assurance is not None
+
+
+@pytest.mark.parametrize(
+    "name_id", [PROFESSIONAL, "C=DK,O=Firma ApS // CVR:12345678,CN=Eva,Serial=CVR:12345678-RID:87654321"]
+)
+def test_a_professional_name_id_is_refused(name_id: str) -> None:
+    """Even where no attribute says so."""
+    assert cause(said(), name_id) == "company_identity"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dk:gov:saml:attribute:CvrNumberIdentifier", "12345678"),
+        ("dk:gov:saml:attribute:RidNumberIdentifier", "87654321"),
+        ("dk:gov:saml:attribute:ProductionUnitIdentifier", "1000000000"),
+        ("dk:gov:saml:attribute:SENumberIdentifier", "12345678"),
+        ("urn:oid:0.9.2342.19200300.100.1.1", "CVR:12345678-RID:87654321"),
+        ("urn:oid:2.5.4.5", "cvr:12345678-rid:87654321"),
+        ("eduPersonPrincipalName", "CVR:12345678-RID:87654321@sikker-adgang.dk"),
+        ("cvr", "12345678"),
+        ("rid", "87654321"),
+    ],
+)
+def test_a_company_is_refused_under_the_names_of_other_profiles(name: str, value: str) -> None:
+    """Those of OIOSAML 2 and of WAYF, which this map does not read; an empty one says nothing."""
+    assert cause(said(**{name: value})) == "company_identity"
+    assert read(said(**{name: ""})).assurance is not None
+
+
+def test_a_cpr_uuid_takes_the_leave_of_a_cpr_number() -> None:
+    """It leads to a borrower as the number does: who may not assert the one may not assert the other."""
+    wires = [WireAttribute(name, (value,)) for name, value in said().items()]
+    reading = canonical(wires, MAPS["oiosaml3"], Institution("x"), TODAY)
+    assert {"cpr", "cprUuid"}.isdisjoint(reading.attributes)
+    assert {("cpr", "may_not_assert"), ("cprUuid", "may_not_assert")} <= set(reading.withheld)
+
+
+def test_two_cpr_uuids_are_nobody() -> None:
+    """As with two numbers, choosing could pick another person's."""
+    wires = [WireAttribute(name, (value,)) for name, value in said().items()]
+    wires.append(WireAttribute(f"{CORE}eid/cprUuid", ("00000000-0000-4000-8000-000000000000",)))
+    with pytest.raises(AttributesRefused, match="several_values: cprUuid"):
+        canonical(wires, MAPS["oiosaml3"], EID, TODAY)
+
+
+@pytest.mark.parametrize("written", ["3011681300", URN + "3011681300", URN.upper() + "3011681300"])
+def test_a_cpr_number_is_read_bare_or_prefixed(written: str) -> None:
+    """OIOSAML writes ten digits, WAYF the URN."""
+    assert read(said(cprNumber=written)).attributes.one("cpr") == "3011681300"
+
+
+def test_unknown_attributes_are_counted_and_ignored() -> None:
+    """What no map knows leaves no trace but a number."""
+    reading = read(said(**{f"{CORE}eid/bootstrapToken": "x", f"{CORE}eid/age": "58", f"{CORE}signing/x": "y"}))
+    assert reading.unknown == 3
+    assert set(reading.attributes) <= {
+        "cn", "gn", "sn", "displayName", "mail", "cpr", "cprUuid", "eduPersonAssurance", "specVersion",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sent", "names"),
+    [
+        ({"fullName": "Eva Maria Storgaard", "firstName": None, "lastName": None}, ("Eva Maria", "Storgaard")),
+        ({"fullName": None}, ("Eva", "Storgaard")),
+        ({"lastName": ""}, ("Eva", "Storgaard")),
+        ({"fullName": "Madonna", "firstName": None, "lastName": None}, (None, "Madonna")),
+        ({"fullName": None, "lastName": None}, ("Eva", None)),
+    ],
+)
+def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tuple[str | None, str | None]) -> None:
+    """As WAYF's hub makes them, so that the same fields are there by both routes; empty counts as absent."""
+    attributes = read(said(**sent)).attributes
+    assert (attributes.one("gn"), attributes.one("sn")) == names
+    assert attributes.one("displayName") == attributes.one("cn")
+
+
+@pytest.mark.parametrize(
+    ("number", "written", "read_as"),
+    [
+        (None, "1968-11-30", "19681130"),
+        (None, "30-11-1968", "19681130"),
+        (None, "19681130", "19681130"),
+        ("3011681300", "1970-01-01", "19681130"),
+        (None, "1968-02-30", None),
+        (None, "2031-01-01", None),
+        (None, "30/11/1968", None),
+    ],
+)
+def test_a_birth_date_is_read_in_every_form(number: str | None, written: str, read_as: str | None) -> None:
+    """ISO and the other way round; the CPR number says it more surely, and what is no date is left out."""
+    reading = read(said(cprNumber=number, **{f"{CORE}eid/dateOfBirth": written}))
+    assert reading.attributes.one("schacDateOfBirth") == read_as
+    assert (("schacDateOfBirth", "bad_value") in reading.withheld) is (read_as is None)
+
+
+def old(**changes: str) -> AttributeReading:
+    """Read an assertion of OIOSAML 2."""
+    sent = {
+        "dk:gov:saml:attribute:SpecVer": "DK-SAML-2.0",
+        OLD: "3",
+        "urn:oid:2.5.4.3": "Eva Maria Storgaard",
+        "urn:oid:2.5.4.4": "",
+        "urn:oid:0.9.2342.19200300.100.1.1": "PID:9208-2002-2-000000000000",
+        "dk:gov:saml:attribute:PidNumberIdentifier": "9208-2002-2-000000000000",
+        "dk:gov:saml:attribute:CprNumberIdentifier": "3011681300",
+        "dk:gov:saml:attribute:IsYouthCert": "False",
+        **changes,
+    }
+    wires = [WireAttribute(name, (value,)) for name, value in sent.items()]
+    return with_eid_attributes(canonical(wires, MAPS["oiosaml2"], EID, TODAY), TODAY)
+
+
+def test_the_older_names_come_to_the_same() -> None:
+    """OIOSAML 2 under the same canonical names; its empty surname is derived."""
+    reading = old()
+    assert (reading.assurance, reading.cpr, reading.unknown) == (Assurance.SUBSTANTIAL, "real", 1)
+    assert (reading.attributes.one("gn"), reading.attributes.one("sn")) == ("Eva Maria", "Storgaard")
+    assert reading.attributes.one("pid") == "9208-2002-2-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("urn:oid:0.9.2342.19200300.100.1.1", "CVR:12345678-RID:87654321"),
+        ("dk:gov:saml:attribute:RidNumberIdentifier", "87654321"),
+        ("dk:gov:saml:attribute:CvrNumberIdentifier", "12345678"),
+    ],
+)
+def test_an_employee_of_the_older_names_is_refused(name: str, value: str) -> None:
+    """CVR and RID name no private person, whichever profile brings them."""
+    with pytest.raises(AttributesRefused, match="company_identity"):
+        old(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["oiosaml3", "oiosaml2"])
+def test_a_wrong_spelling_in_other_peoples_fixtures_is_none_of_ours(name: str) -> None:
+    """One reference implementation has written PidNumberIdenfitier for years."""
+    assert not any("Idenfitier" in row.wire for row in MAPS[name].rows)

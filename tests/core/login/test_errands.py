@@ -1,0 +1,136 @@
+"""What comes next where more than a login is under way: proofs, offers, PINs, and errands that no service asked for."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.entities import Controller, Service, Text
+from broker.core.login.next_step import Terms, next_step
+from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, VerifyPin
+from broker.core.login.transaction import Account, Errand, Person, Transaction
+from broker.core.policy.model import Decision, Effect, Reason
+from broker.core.pseudonyms import Pseudonyms
+from tests.plugins.any_transaction import LACKING, terms_of, transactions
+
+DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
+KALDEMAIL = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), None, optional=True)
+
+
+@pytest.fixture
+def terms(service: Service, pseudonyms: Pseudonyms) -> Any:
+    """Give a maker of terms with one decision and, if wanted, one lacking proof."""
+
+    def make(decision: Decision, lacking: ProveMailbox | None = None) -> Terms:
+        giver = Controller(Text("AU", "AU"))
+        ways, local = ("wayf", "library"), frozenset({"library"})
+        return Terms(service, giver, pseudonyms, lambda *_: decision, lambda *_: lacking, ways, local)
+
+    return make
+
+
+def test_the_library_account_is_verified_here(transaction: Transaction, terms: Any) -> None:
+    """Who chose the library account shows number and PIN to us; no upstream is asked."""
+    chosen = replace(transaction, upstream="library")
+    assert next_step(chosen, terms(DENY), transaction.begun) == VerifyPin()
+
+
+def test_a_pin_makes_no_new_pin(arrived: Transaction, terms: Any, permit: Any) -> None:
+    """Whoever came by a PIN, guessed perhaps, cannot change it."""
+    account = Account("7", "done")
+    by_pin = replace(arrived, upstream="library", errand=Errand.PIN, account=account)
+    step = next_step(by_pin, terms(permit(borrower="make")), arrived.begun)
+    assert isinstance(step, Refuse)
+    by_login = replace(arrived, errand=Errand.PIN, account=account)
+    assert isinstance(next_step(by_login, terms(permit(borrower="make")), arrived.begun), Done)
+
+
+def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, permit: Any) -> None:
+    """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
+    unsure = replace(permit(borrower="make"), may_find_by_cpr=False)
+    step = next_step(replace(arrived, errand=Errand.PIN, account=Account("7", "known")), terms(unsure), arrived.begun)
+    assert isinstance(step, Refuse)
+    assert step.reason == "assurance_too_low"
+
+
+def test_a_new_pin_needs_a_borrower(arrived: Transaction, terms: Any, permit: Any) -> None:
+    """Who has no account has no PIN to change."""
+    step = next_step(
+        replace(arrived, errand=Errand.PIN, account=Account(None, "none")),
+        terms(permit(borrower="make")),
+        arrived.begun,
+    )
+    assert isinstance(step, Refuse)
+    assert step.reason == "no_library_account"
+
+
+def test_a_lacking_proof_is_asked_for_before_all_else(arrived: Transaction, terms: Any, permit: Any) -> None:
+    """Also where the policies deny without it: with it they may not."""
+    for decision in (DENY, permit(borrower="make")):
+        assert next_step(arrived, terms(decision, KALDEMAIL), arrived.begun) is KALDEMAIL
+
+
+def test_who_goes_on_without_a_proof_is_asked_no_more(arrived: Transaction, terms: Any, permit: Any) -> None:
+    """The person's word that they go on without stands for this login."""
+    step = next_step(replace(arrived, unproved=True), terms(permit(), KALDEMAIL), arrived.begun)
+    assert isinstance(step, Ask)
+
+
+def test_another_category_is_offered_before_anything_is_asked(arrived: Transaction, terms: Any, permit: Any) -> None:
+    """The offer comes first, once: with an answer of either kind it is not made again (R40)."""
+    standing = replace(arrived, account=Account(None, "none", upgrade_from="PRIVATE"))
+    step = next_step(standing, terms(permit(borrower="make")), arrived.begun)
+    assert isinstance(step, OfferUpgrade)
+    assert step.category == "PRIVATE"
+    for answer in (True, False):
+        after = next_step(replace(standing, upgrade=answer), terms(permit(borrower="make")), arrived.begun)
+        assert isinstance(after, Ask)
+
+
+def test_a_sign_up_ends_in_a_page(arrived: Transaction, terms: Any, permit: Any) -> None:
+    """Where a login would issue, a sign-up is done: no service asked for an assertion."""
+    decision = permit("public_task", "make", borrower_number=())
+    quiet = replace(arrived, account=Account("7", "done"))
+    step = next_step(replace(quiet, errand=Errand.SIGN_UP), terms(decision), arrived.begun)
+    assert isinstance(step, Ask)  # it tells first, as a login does
+
+
+def test_choices_are_shown_whatever_the_policies_say(arrived: Transaction, terms: Any) -> None:
+    """Who is no longer let in anywhere can still see and take back what they agreed to."""
+    step = next_step(replace(arrived, errand=Errand.CHOICES, person=None), terms(DENY), arrived.begun)
+    assert step == Done()
+
+
+@given(data=st.data())
+def test_an_errand_never_issues(data: st.DataObject) -> None:
+    """Whatever the facts, only a login that a service asked for ends in an assertion."""
+    transaction, decision = data.draw(transactions())
+    step = next_step(transaction, terms_of(decision), transaction.begun)
+    if transaction.errand is not Errand.LOGIN:
+        assert not isinstance(step, Issue)
+    else:
+        assert not isinstance(step, Done)
+
+
+@given(data=st.data())
+def test_a_passive_request_meets_no_page(data: st.DataObject) -> None:
+    """IsPassive is answered by a status or an assertion, by no page of ours that asks for something."""
+    transaction, decision = data.draw(transactions())
+    passive = replace(transaction, errand=Errand.LOGIN, request=replace(transaction.request, is_passive=True))
+    local = data.draw(st.sampled_from([frozenset(), frozenset({"wayf"})]))
+    step = next_step(passive, terms_of(decision, data.draw(st.sampled_from([None, LACKING])), local), passive.begun)
+    assert not isinstance(step, Ask | ProveMailbox | OfferUpgrade | VerifyPin)
+
+
+@given(data=st.data())
+def test_no_category_changes_unasked(data: st.DataObject) -> None:
+    """Where another category stands open, no borrower is written before the person has answered."""
+    transaction, decision = data.draw(transactions())
+    offered = replace(
+        transaction, account=Account(None, "none", upgrade_from="PRIVATE"), upgrade=None, person=Person("p")
+    )
+    step = next_step(offered, terms_of(decision), offered.begun)
+    assert not isinstance(step, Enrol)

@@ -1,0 +1,312 @@
+"""What comes next, for every state a transaction can be in."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.consent.consent import Question, ReceiptEvent, receipt
+from broker.core.consent.disclosure import disclose
+from broker.core.entities import Controller, Service, Text
+from broker.core.errors import (
+    AUTHN_FAILED,
+    INVALID_NAME_ID_POLICY,
+    NO_AUTHN_CONTEXT,
+    NO_PASSIVE,
+    REQUEST_DENIED,
+    Status,
+)
+from broker.core.login.next_step import Terms, next_step
+from broker.core.login.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
+from broker.core.login.transaction import Account, Errand, Person, Transaction, UpstreamRefusal
+from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
+from broker.core.pseudonyms import Pseudonyms
+
+GIVER = Controller(Text("AU", "AU"))
+IDS = {"subject-id": "a1@library.example"}
+DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
+
+Next = Callable[[Transaction, Decision], Step]
+
+
+@pytest.fixture
+def after(service: Service, pseudonyms: Pseudonyms, now: datetime) -> Next:
+    """Give the next step of a transaction under a decision."""
+
+    def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
+        terms = Terms(service, GIVER, pseudonyms, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
+        return next_step(transaction, terms, now)
+
+    return ask
+
+
+@pytest.fixture
+def agreed(arrived: Transaction, service: Service, pseudonyms: Pseudonyms, now: datetime) -> Any:
+    """Give a maker of transactions whose person has answered the question of a decision."""
+
+    def make(decision: Decision, *, yes: bool = True) -> Transaction:
+        shown = disclose(decision, service, arrived.request.acs, GIVER)
+        asks = decision.release is not None and decision.release.legal_basis == "consent"
+        made = receipt(
+            "r",
+            Question("ask" if asks else "inform", shown),
+            yes,
+            remember=False,
+            person="p",
+            language="da",
+            pseudonyms=pseudonyms,
+            now=now,
+        )
+        return replace(arrived, receipt=made)
+
+    return make
+
+
+def test_a_new_transaction_chooses(transaction: Transaction, after: Next) -> None:
+    """With several ways open the person chooses among them."""
+    assert after(transaction, DENY) == Choose(("wayf", "nemid"))
+
+
+def test_a_chosen_way_authenticates(transaction: Transaction, after: Next) -> None:
+    """A chosen upstream is where the browser goes."""
+    assert after(replace(transaction, upstream="wayf"), DENY) == Authenticate("wayf")
+
+
+@pytest.mark.profile(27)
+def test_a_passive_request_never_chooses(transaction: Transaction, after: Next) -> None:
+    """IsPassive forbids the chooser: the service hears NoPassive (saml_profiles.md 27)."""
+    passive = replace(transaction, request=replace(transaction.request, is_passive=True))
+    assert after(passive, DENY) == Refuse("passive", NO_PASSIVE)
+
+
+REFUSALS = {
+    "cancelled": (AUTHN_FAILED, "upstream_refused", AUTHN_FAILED),
+    "passive": (NO_PASSIVE, "passive", NO_PASSIVE),
+    "weak": (NO_AUTHN_CONTEXT, "assurance_too_low", NO_AUTHN_CONTEXT),
+    "odd": (Status("urn:odd", None), "upstream_refused", AUTHN_FAILED),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+@pytest.mark.profile(19)
+def test_an_upstream_s_no_ends_the_login(transaction: Transaction, after: Next, name: str) -> None:
+    """An error status of the upstream becomes our own, never passed on as it came."""
+    status, reason, told = REFUSALS[name]
+    failed = replace(transaction, upstream="wayf", failure=UpstreamRefusal("wayf", status))
+    assert after(failed, DENY) == Refuse(reason, told)
+
+
+def test_a_denial_refuses_with_its_first_reason(arrived: Transaction, after: Next) -> None:
+    """What the policies deny ends in the reason to act on."""
+    assert after(arrived, DENY) == Refuse("no_affiliation", REQUEST_DENIED, DENY)
+
+
+def test_a_permit_without_a_release_entry_refuses(arrived: Transaction, after: Next, permit: Any) -> None:
+    """A permit that names no release entry lets nothing out (fails closed)."""
+    step = after(arrived, replace(permit(), release=None))
+    assert isinstance(step, Refuse)
+
+
+@pytest.mark.parametrize(("basis", "variant"), [("consent", "ask"), ("public_task", "inform")])
+def test_nothing_leaves_before_it_was_shown(
+    arrived: Transaction, after: Next, permit: Any, basis: str, variant: str
+) -> None:
+    """Every first release is asked for or told of."""
+    step = after(arrived, permit(basis))
+    assert isinstance(step, Ask)
+    assert step.question.variant == variant
+
+
+def test_a_passive_request_is_not_asked(arrived: Transaction, after: Next, permit: Any) -> None:
+    """A question under IsPassive is NoPassive."""
+    passive = replace(arrived, request=replace(arrived.request, is_passive=True))
+    step = after(passive, permit())
+    assert isinstance(step, Refuse)
+    assert step.status == NO_PASSIVE
+
+
+def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, agreed: Any) -> None:
+    """What was agreed to is issued, to the letter."""
+    decision = permit(sn=("Ravn",), cpr=("1403044004",))
+    step = after(agreed(decision), decision)
+    assert isinstance(step, Issue)
+    assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]
+
+
+def test_what_changed_since_the_answer_is_asked_again(after: Next, permit: Any, agreed: Any) -> None:
+    """Policies that change between question and answer ask again (invariant 3)."""
+    assert isinstance(after(agreed(permit()), permit(sn=("Ravn",), mail=("a@b.example",))), Ask)
+
+
+def test_a_refusal_declines(after: Next, permit: Any, agreed: Any) -> None:
+    """A no is a page and, if the person returns, RequestDenied."""
+    step = after(agreed(permit(), yes=False), permit())
+    assert isinstance(step, Refuse)
+    assert (step.reason, step.status) == ("consent_refused", REQUEST_DENIED)
+
+
+ACCOUNTS = {
+    "none yet": (None, Enrol),
+    "looked and none": (Account(None, "none"), Enrol),
+    "wanted": (Account(None, "wanted"), Enrol),
+    "library silent": (Account(None, "unavailable"), Enrol),
+    "done": (Account("7", "done"), Issue),
+    "observed": (Account(None, "observed"), Issue),
+    "case": (Account(None, "case", reason="two_borrowers"), Refuse),
+    "given up": (Account(None, "given_up"), Refuse),
+    "without mail": (Account(None, "mail_required"), ProveMailbox),
+}
+
+
+@pytest.mark.parametrize("name", ACCOUNTS)
+def test_a_service_that_makes_borrowers_waits_for_one(after: Next, permit: Any, agreed: Any, name: str) -> None:
+    """`borrower: make` issues only once the borrower is there, or is known never to be made here."""
+    account, expected = ACCOUNTS[name]
+    decision = permit(borrower="make", borrower_number=())
+    assert isinstance(after(replace(agreed(decision), account=account), decision), expected)
+
+
+def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
+    """Staff's case is named on the page."""
+    decision = permit(borrower="make")
+    step = after(replace(agreed(decision), account=Account(None, "case", reason="two_borrowers")), decision)
+    assert isinstance(step, Refuse)
+    assert step.reason == "two_borrowers"
+
+
+def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any) -> None:
+    """Who cannot get a borrower for want of a mail address proves one before being asked for consent (R22)."""
+    step = after(replace(arrived, account=Account(None, "mail_required")), permit(borrower="make"))
+    assert isinstance(step, ProveMailbox)
+    assert (step.name, step.domains, step.optional) == ("mail", (), False)
+
+
+@pytest.mark.parametrize(
+    ("account", "reason"),
+    [
+        (None, "no_library_account"),
+        (Account(None, "none"), "no_library_account"),
+        (Account(None, "unavailable"), "library_unavailable"),
+    ],
+)
+def test_a_service_that_needs_a_borrower(
+    arrived: Transaction, after: Next, permit: Any, account: Account | None, reason: str
+) -> None:
+    """`borrower: need` without one leads to signing up, or says that the library does not answer."""
+    step = after(replace(arrived, account=account), permit("public_task", "need"))
+    assert isinstance(step, Refuse)
+    assert step.reason == reason
+
+
+@pytest.mark.parametrize("borrower", ["make", "need"])
+def test_a_disputed_person_gets_no_account(arrived: Transaction, after: Next, permit: Any, borrower: str) -> None:
+    """Where link and CPR disagree nothing is made or used (invariant 6)."""
+    step = after(
+        replace(arrived, person=Person("p", None, "cpr_changed"), account=Account("7", "done")),
+        permit("consent", borrower),
+    )
+    assert isinstance(step, Refuse)
+    assert step.reason == "cpr_changed"
+
+
+def test_the_number_is_the_account_s(after: Next, permit: Any, agreed: Any) -> None:
+    """The borrower number that leaves is the enrolment's."""
+    decision = permit(borrower="make", borrower_number=())
+    step = after(replace(agreed(decision), account=Account("42", "done")), decision)
+    assert isinstance(step, Issue)
+    assert step.disclosure.items[0].values == ("42",)
+
+
+def test_an_exact_context_is_kept(arrived: Transaction, after: Next, permit: Any) -> None:
+    """A class that was asked for exactly and did not come is NoAuthnContext, and is never echoed."""
+    asked = replace(arrived, request=replace(arrived.request, authn_contexts=("https://refeds.org/profile/mfa",)))
+    assert after(asked, permit()) == Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
+    came = replace(
+        arrived, request=replace(arrived.request, authn_contexts=("urn:oasis:names:tc:SAML:2.0:ac:classes:Password",))
+    )
+    assert isinstance(after(came, permit()), Ask)
+
+
+NSIS = "https://data.gov.dk/concept/core/nsis/loa/"
+COMPARED = [
+    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}High", True),
+    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}Substantial", True),
+    ("minimum", (f"{NSIS}Substantial",), f"{NSIS}Low", False),
+    ("minimum", (f"{NSIS}Substantial",), "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", False),
+    ("minimum", ("https://refeds.org/profile/mfa",), "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", False),
+    ("minimum", ("https://refeds.org/profile/mfa",), "https://refeds.org/profile/mfa", True),
+    ("better", (f"{NSIS}Substantial",), f"{NSIS}Substantial", False),
+    ("better", (f"{NSIS}Substantial",), f"{NSIS}High", True),
+    ("maximum", (f"{NSIS}Substantial",), f"{NSIS}High", False),
+    ("maximum", (f"{NSIS}Substantial",), f"{NSIS}Low", True),
+]
+
+
+@pytest.mark.parametrize("case", COMPARED)
+def test_a_compared_context_is_held_against_what_came(
+    arrived: Transaction, after: Next, permit: Any, case: tuple[str, tuple[str, ...], str, bool]
+) -> None:
+    """Whatever the upstream made of the request, a class below what the service asked is NoAuthnContext."""
+    comparison, wanted, came, met = case
+    assert arrived.authentication is not None
+    asked = replace(
+        arrived,
+        request=replace(arrived.request, authn_contexts=wanted, comparison=comparison),
+        authentication=replace(arrived.authentication, authn_context=came),
+    )
+    step = after(asked, permit())
+    assert isinstance(step, Ask) if met else step == Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
+
+
+def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, after: Next, permit: Any) -> None:
+    """`notice: upstream` skips our screen, but not where we add something or where consent is the basis."""
+
+    def noticed(basis: str, **released: tuple[str, ...]) -> Decision:
+        decision: Decision = permit(basis, **released)
+        assert decision.release is not None
+        return replace(decision, release=replace(decision.release, notice="upstream", name_id=name_id))
+
+    name_id: NameIDKind = "transient"
+    assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Issue)
+    assert isinstance(after(arrived, noticed("public_task", borrower_number=())), Ask)
+    assert isinstance(after(arrived, noticed("public_task", **{"subject-id": ()})), Ask)
+    assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
+    name_id = "persistent"
+    assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Ask)
+
+
+def test_a_format_the_policy_does_not_give_is_refused_before_anybody_is_asked(
+    arrived: Transaction, after: Next, permit: Any
+) -> None:
+    """A NameIDPolicy that cannot be met is InvalidNameIDPolicy, with no screen and no borrower before it."""
+    asked = replace(arrived, request=replace(arrived.request, name_id_format="urn:other"))
+    assert after(asked, permit()) == Refuse("request_refused", INVALID_NAME_ID_POLICY, permit())
+
+
+def test_a_person_never_looked_up_begins_anew(arrived: Transaction, after: Next, permit: Any) -> None:
+    """Where policies denied at arrival and permit now, nothing known of the person is made up."""
+    step = after(replace(arrived, person=None), permit())
+    assert isinstance(step, Refuse)
+    assert step.reason == "login_not_finished"
+
+
+@given(data=st.data())
+def test_nothing_is_issued_without_all_it_takes(data: st.DataObject) -> None:
+    """Whatever facts are there, Issue needs an authentication, a permit, an answer and no dispute."""
+    from tests.plugins.any_transaction import terms_of, transactions
+
+    transaction, decision = data.draw(transactions())
+    step = next_step(transaction, terms_of(decision), transaction.begun)
+    if isinstance(step, Issue):
+        assert transaction.errand is Errand.LOGIN
+        assert transaction.authentication is not None
+        assert transaction.failure is None
+        assert decision.effect is Effect.PERMIT
+        assert transaction.receipt is not None
+        assert transaction.receipt.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
+        assert decision.release is not None
+        assert decision.release.borrower == "none" or not (transaction.person and transaction.person.case)

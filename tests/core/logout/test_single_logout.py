@@ -1,0 +1,193 @@
+"""Who is next in a logout, and what the one that asked is told in the end."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Status
+from broker.core.logout.sessions import NameID
+from broker.core.logout.single_logout import (
+    AskScope,
+    Finish,
+    Logout,
+    LogoutPeer,
+    LogoutRequest,
+    LogoutResponse,
+    LogoutScope,
+    Participant,
+    ParticipantState,
+    Send,
+    Wait,
+    next_turn,
+    remains,
+    status,
+)
+
+NOW: Final = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+A, B, UP = LogoutPeer("service", "a"), LogoutPeer("service", "b"), LogoutPeer("upstream", "wayf")
+REQUEST: Final = LogoutRequest(LogoutPeer("service", "asker"), "_1", NameID("n"))
+
+
+def logout(
+    *states: tuple[LogoutPeer, ParticipantState], found: bool = True, going: bool = True, left: bool = False
+) -> Logout:
+    """Give a logout with these participants."""
+    several = tuple(
+        Participant(peer, NameID(peer.name), (), state, "_q" if state is ParticipantState.ASKED else None)
+        for peer, state in states
+    )
+    return Logout("0" * 32, REQUEST, NOW, ("b",), found=found, going=going, left=left, participants=several)
+
+
+@pytest.mark.profile(34)
+@pytest.mark.parametrize(
+    ("found", "left", "states", "told"),
+    [
+        (True, False, (), SUCCESS),
+        (False, False, (), UNKNOWN_PRINCIPAL),
+        (True, True, (), PARTIAL_LOGOUT),
+        (True, False, ((A, ParticipantState.ENDED), (UP, ParticipantState.ENDED)), SUCCESS),
+        (True, False, ((A, ParticipantState.FAILED),), PARTIAL_LOGOUT),
+        (True, False, ((A, ParticipantState.SILENT),), PARTIAL_LOGOUT),
+        (True, False, ((A, ParticipantState.KEPT),), PARTIAL_LOGOUT),
+        (True, False, ((A, ParticipantState.UNREACHABLE),), PARTIAL_LOGOUT),
+        (True, False, ((UP, ParticipantState.KEPT),), SUCCESS),
+        (True, False, ((UP, ParticipantState.UNREACHABLE),), PARTIAL_LOGOUT),
+        (True, False, ((UP, ParticipantState.FAILED),), PARTIAL_LOGOUT),
+        (True, False, ((UP, ParticipantState.SILENT),), PARTIAL_LOGOUT),
+        (True, False, ((A, ParticipantState.ENDED), (B, ParticipantState.SILENT)), PARTIAL_LOGOUT),
+    ],
+)
+def test_the_status_is_honest(
+    found: bool, left: bool, states: tuple[tuple[LogoutPeer, ParticipantState], ...], told: Status
+) -> None:
+    """Success only where every participant ended; an upstream left alone is the upstream's own affair."""
+    assert status(logout(*states, found=found, left=left)) == told
+
+
+@pytest.mark.parametrize(
+    ("states", "kind", "peer"),
+    [
+        ((), Finish, None),
+        (((UP, ParticipantState.OPEN), (A, ParticipantState.OPEN)), Send, A),  # services before the upstream
+        (((A, ParticipantState.ASKED), (B, ParticipantState.OPEN)), Wait, A),  # one after another
+        (((A, ParticipantState.ENDED), (UP, ParticipantState.OPEN)), Send, UP),
+        (((A, ParticipantState.SILENT), (B, ParticipantState.FAILED)), Finish, None),
+        (((A, ParticipantState.KEPT), (UP, ParticipantState.UNREACHABLE)), Finish, None),
+    ],
+)
+def test_each_is_asked_in_turn(
+    states: tuple[tuple[LogoutPeer, ParticipantState], ...], kind: type[Send | Wait | Finish], peer: LogoutPeer | None
+) -> None:
+    """Nobody is asked while another has not answered, and the upstream comes last."""
+    turn = next_turn(logout(*states))
+    assert type(turn) is kind
+    assert (turn.participant.peer if isinstance(turn, Send | Wait) else None) == peer
+
+
+def test_the_person_is_asked_first() -> None:
+    """As long as anybody is open and the person has not said how far, nobody is sent anything."""
+    assert next_turn(logout((A, ParticipantState.OPEN), going=False)) == AskScope()
+
+
+@pytest.mark.parametrize(
+    ("scope", "service", "upstream"),
+    [("all", "open", "open"), ("services", "open", "kept"), ("none", "kept", "kept")],
+)
+def test_the_persons_word_counts_once(scope: LogoutScope, service: str, upstream: str) -> None:
+    """What stays is marked; a second word, by Back, changes nothing."""
+    said = logout((A, ParticipantState.OPEN), (UP, ParticipantState.OPEN), going=False).chosen(scope)
+    assert [each.state.value for each in said.participants] == [service, upstream]
+    assert all(said.chosen(other) == said for other in get_args(LogoutScope))
+
+
+def test_who_is_always_asked_is_not_asked_about() -> None:
+    """An upstream configured so is ended whatever the person says of the rest, and without a page where it is alone."""
+    alone = logout((UP, ParticipantState.OPEN), going=False)
+    always = replace(alone, participants=(replace(alone.participants[0], always=True),)).ready()
+    assert isinstance(next_turn(always), Send)
+    assert isinstance(next_turn(alone.ready()), AskScope)
+    both = replace(always, going=False, participants=(*always.participants, Participant(A, NameID("a"), ())))
+    assert [each.state for each in both.ready().chosen("none").participants] == [
+        ParticipantState.OPEN,
+        ParticipantState.KEPT,
+    ]
+
+
+@pytest.mark.attack(29)
+@pytest.mark.parametrize(
+    "response",
+    [
+        LogoutResponse(B, "_q", ended=True),
+        LogoutResponse(A, "_other", ended=True),
+        LogoutResponse(UP, "_q", ended=True),
+    ],
+)
+def test_an_answer_is_its_own_participants(response: LogoutResponse) -> None:
+    """By another peer, or to another request, it is nobody's."""
+    asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN), (UP, ParticipantState.OPEN))
+    assert asked.awaits(response) is None
+    assert asked.awaits(LogoutResponse(A, "_q", ended=True)) == asked.participants[0]
+
+
+def test_going_on_without_one_needs_its_request() -> None:
+    """A link kept from an earlier page skips nobody else."""
+    asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN))
+    assert asked.skipped("_other") == asked
+    assert asked.skipped("_q").participants[0].state is ParticipantState.SILENT
+
+
+def test_who_is_asked_again_is_sent_another_request() -> None:
+    """By the link of the page that waits for it; the answer to the first request counts no more."""
+    asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN))
+    assert asked.again("_other") == asked
+    turn = next_turn(asked.again("_q"))
+    assert isinstance(turn, Send)
+    assert turn.participant.peer == A
+    anew = asked.again("_q").asked(turn.participant, "_r")
+    assert anew.awaits(LogoutResponse(A, "_q", ended=True)) is None
+    assert anew.awaits(LogoutResponse(A, "_r", ended=True)) is not None
+
+
+def test_two_tabs_ask_once() -> None:
+    """What one tab has sent is not taken back by another that had read the logout before."""
+    begun = logout((A, ParticipantState.OPEN))
+    sent = begun.asked(begun.participants[0], "_q")
+    assert sent.asked(begun.participants[0], "_r") == sent
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([A, B, UP]), st.sampled_from(ParticipantState)), max_size=5, unique_by=lambda x: x[0]
+    )
+)
+def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[LogoutPeer, ParticipantState]]) -> None:
+    """Whatever happened: where Success is told, every service is ended, and nothing remains that nobody told of."""
+    found = logout(*states)
+    turn = next_turn(found)
+    if isinstance(turn, Finish) and turn.status == SUCCESS:
+        assert all(state is ParticipantState.ENDED for peer, state in states if peer.side == "service")
+        assert not turn.remains
+        assert not remains(found)
+
+
+@pytest.mark.parametrize(
+    ("told", "same"),
+    [
+        (NameID("n", "f", "idp", "sp"), True),
+        (NameID("n"), True),
+        (NameID("n", "f"), True),
+        (NameID("n", "g"), False),
+        (NameID("N", "f", "idp", "sp"), False),
+        (NameID("n", "f", "other", "sp"), False),
+        (NameID("n", "f", "idp", "other"), False),
+        (NameID("n", "f", "idp", "sp", "mine"), False),
+    ],
+)
+def test_what_a_peer_leaves_out_of_a_name_is_implied(told: NameID, same: bool) -> None:
+    """Qualifiers and format may be left out, and must be right where they stand (core 3.3.4)."""
+    assert told.means(NameID("n", "f", "idp", "sp")) is same

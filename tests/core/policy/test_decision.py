@@ -1,0 +1,402 @@
+"""The decision: affiliation, entry, requirement, values, and what is said of each attribute."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from broker.core.entities import Assurance, Controller, Service, Text
+from broker.core.identity.attributes import Attributes
+from broker.core.policy.decision import evaluate
+from broker.core.policy.model import (
+    AccountDemand,
+    Alternative,
+    BorrowerRule,
+    Condition,
+    Decision,
+    Effect,
+    LoginFacts,
+    Lowering,
+    MailDomain,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    ProofRule,
+    Release,
+    ReleasedAttribute,
+    Requirement,
+)
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+WORDS = Text("words", "ord")
+CATEGORY = "https://category.example/library"
+LOANS = Service("my-loans", "https://loans.example", WORDS, ("wayf",), Controller(WORDS), encrypts=True)
+STUDENT = Attributes({"role": ("student@au.dk",), "home": ("au.dk",), "sn": ("Ravn",), "cpr": ("1403044004",)})
+
+
+def alternative(line: int, **conditions: str | tuple[str, ...]) -> Alternative:
+    """Give an alternative whose conditions stand on ``line`` and the lines after it."""
+    made = [
+        Condition(name, (values,) if isinstance(values, str) else values, PolicyLine("p.yaml", line + at))
+        for at, (name, values) in enumerate(conditions.items())
+    ]
+    return Alternative(tuple(made), PolicyLine("p.yaml", line))
+
+
+def release(service: str, *names: str, borrower: AccountDemand = "none", values: tuple[str, ...] = ()) -> Release:
+    """Give an entry that lists ``names``."""
+    listed = tuple(
+        ReleasedAttribute(name, WORDS, PolicyLine("p.yaml", 70 + at), values) for at, name in enumerate(names)
+    )
+    return Release(service, borrower, "public_task", WORDS, "persistent", listed, PolicyLine("p.yaml", 60))
+
+
+def policy(affiliation: str, precedence: int, *match: Alternative, **more: object) -> Policy:
+    """Give a policy that releases sn to my-loans."""
+    plain = Policy(
+        file=f"{affiliation}.yaml",
+        affiliation=affiliation,
+        precedence=precedence,
+        label=WORDS,
+        owner="o",
+        review_by=date(2027, 1, 1),
+        match=match,
+        proofs=(),
+        require=Requirement(place=PolicyLine("p.yaml", 50)),
+        borrower=None,
+        releases=(release("my-loans", "sn"),),
+    )
+    return replace(plain, **more)  # type: ignore[arg-type]
+
+
+STUDENTS = policy("student", 20, alternative(10, upstream="wayf", role="student@*"))
+STAFF = policy("employee", 30, alternative(20, upstream="wayf", role="employee@au.dk"))
+LOGIN = LoginFacts("wayf", STUDENT, Assurance.SUBSTANTIAL, "real", 22)
+
+
+def decide(login: LoginFacts = LOGIN, service: Service = LOANS, *policies: Policy) -> Decision:
+    """Decide by ``policies``, or by students and staff."""
+    return evaluate(PolicySet(policies or (STUDENTS, STAFF), "d1"), login, service, NOW)
+
+
+def reasons(decision: Decision) -> list[str]:
+    """Give the reasons as an administrator reads them."""
+    return [f"{each.code} {each.place or ''}".strip() for each in decision.reasons]
+
+
+def fates(decision: Decision) -> dict[str, str]:
+    """Give each attribute's fate."""
+    return {each.name: each.code for each in decision.fates}
+
+
+def test_a_permit_names_the_lines_that_decided() -> None:
+    """Effect, affiliation, released values, the fate of every attribute, and the digest of the files."""
+    decision = decide()
+    assert (decision.effect, decision.affiliation, decision.digest) == (Effect.PERMIT, "student", "d1")
+    assert reasons(decision) == ["ok p.yaml:60", "matched p.yaml:10"]
+    assert [(listed.name, values) for listed, values in decision.released] == [("sn", ("Ravn",))]
+    assert fates(decision) == {"role": "not_listed", "home": "not_listed", "cpr": "not_listed", "sn": "released"}
+    assert decision.may_find_by_cpr
+
+
+def test_a_decision_shows_no_value() -> None:
+    """Its repr goes to logs and test reports."""
+    assert "Ravn" not in repr(decide())
+    assert "Ravn" not in repr(LOGIN)
+
+
+@pytest.mark.parametrize(
+    ("intent", "affiliation", "mismatch"),
+    [
+        (None, "employee", None),
+        ("student", "student", None),
+        ("employee", "employee", None),
+        ("private", "employee", "private"),
+    ],
+)
+def test_precedence_decides_and_an_intent_picks_among_what_matches(
+    intent: str | None, affiliation: str, mismatch: str | None
+) -> None:
+    """Invariant 7: what the wizard said is an intent, what the assertion says is the affiliation."""
+    both = replace(LOGIN, attributes=Attributes({"role": ("student@au.dk", "employee@au.dk")}), intent=intent)
+    decision = decide(both)
+    assert (decision.affiliation, decision.mismatch) == (affiliation, mismatch)
+
+
+def test_where_the_highest_needs_more_assurance_a_lower_one_is_taken() -> None:
+    """A condition on assurance is a condition like others."""
+    sure = policy("sure", 99, alternative(30, upstream="wayf", role="student@au.dk", assurance="high"))
+    assert decide(LOGIN, LOANS, sure, STUDENTS).affiliation == "student"
+    assert decide(replace(LOGIN, assurance=Assurance.HIGH), LOANS, sure, STUDENTS).affiliation == "sure"
+
+
+@pytest.mark.parametrize(
+    ("login", "near"),
+    [
+        (replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)})), "value_not_matched p.yaml:11"),
+        (replace(LOGIN, attributes=Attributes()), "attribute_missing p.yaml:11"),
+        (replace(LOGIN, upstream="nemid"), "other_upstream p.yaml:10"),
+        (replace(LOGIN, assurance=None), "assurance_too_low p.yaml:12"),
+        (replace(LOGIN, assurance=Assurance.SELF_ASSERTED), "assurance_too_low p.yaml:12"),
+    ],
+)
+def test_without_an_affiliation_the_nearest_line_explains(login: LoginFacts, near: str) -> None:
+    """Deny by default; what cannot be evaluated does not match; the line that failed is named."""
+    only = policy("student", 1, alternative(10, upstream="wayf", role="student@au.dk", assurance="low"))
+    decision = decide(login, LOANS, only)
+    assert decision.effect is Effect.DENY
+    assert reasons(decision) == ["no_affiliation", near]
+    assert set(fates(decision).values()) <= {"no_affiliation"}
+
+
+def test_an_intent_that_nothing_bears_out_is_recorded() -> None:
+    """Also where there is no affiliation at all."""
+    assert decide(replace(LOGIN, upstream="nemid", intent="student")).mismatch == "student"
+
+
+def test_explanations_are_bounded() -> None:
+    """A thousand files do not become a thousand reasons."""
+    many = [policy(f"a{at}", at, alternative(10, upstream="wayf", role=f"r{at}")) for at in range(100)]
+    assert len(decide(LOGIN, LOANS, *many).reasons) == 9
+
+
+@pytest.mark.parametrize("level", ["", "HIGHEST", "1"])
+def test_an_unknown_level_is_met_by_nobody_below_high(level: str) -> None:
+    """A level that does not read asks for the highest."""
+    odd = policy("student", 1, alternative(10, upstream="wayf", assurance=level))
+    assert decide(replace(LOGIN, assurance=Assurance.SUBSTANTIAL), LOANS, odd).effect is Effect.DENY
+
+
+@pytest.mark.profile(32)
+def test_an_unknown_service_gets_nothing() -> None:
+    """The affiliation is known, the service is not: no attribute leaves, and the reason says so."""
+    decision = decide(LOGIN, replace(LOANS, name="unheard-of"))
+    assert (decision.effect, decision.released, decision.affiliation) == (Effect.DENY, (), "student")
+    assert reasons(decision) == ["no_policy_for_service p.yaml:10"]
+
+
+@pytest.mark.profile(32)
+def test_a_name_beats_a_category_which_never_gets_cpr_or_number() -> None:
+    """Design 6; the loader refuses such a file, and the engine withholds all the same."""
+    entries = (release(CATEGORY, "sn", "cpr", "borrower_number"), release("my-loans", "home"))
+    both = replace(STUDENTS, releases=entries)
+    named = decide(LOGIN, replace(LOANS, categories=(CATEGORY,)), both)
+    assert [listed.name for listed, _ in named.released] == ["home"]
+    other = decide(LOGIN, replace(LOANS, name="other", categories=(CATEGORY,)), both)
+    assert [listed.name for listed, _ in other.released] == ["sn"]
+    assert (fates(other)["cpr"], fates(other)["borrower_number"]) == ("not_by_category", "not_by_category")
+
+
+def test_a_number_that_somebody_typed_stays_here() -> None:
+    """Self-asserted, a CPR is whoever the person wants to be: no service gets it, account or none."""
+    listing = replace(STUDENTS, releases=(release("my-loans", "sn", "cpr", borrower="none"),))
+    login = replace(LOGIN, cpr="real", assurance=Assurance.SELF_ASSERTED)
+    assert fates(decide(login, LOANS, listing))["cpr"] == "not_known_in_person"
+
+
+@pytest.mark.parametrize(
+    ("service", "kind", "fate"),
+    [
+        (LOANS, "real", "released"),
+        (replace(LOANS, controller=None), "real", "no_controller"),
+        (replace(LOANS, encrypts=False), "real", "no_encryption_key"),
+        (LOANS, "replacement", "replacement_number"),
+        (LOANS, "constructed", "constructed_number"),
+        (LOANS, "none", "not_real"),
+    ],
+)
+@pytest.mark.profile(29, 32)
+def test_a_cpr_leaves_only_real_encrypted_and_for_a_controller(service: Service, kind: str, fate: str) -> None:
+    """Invariant 4; the rest of the entry leaves without it."""
+    listing = replace(STUDENTS, releases=(release("my-loans", "sn", "cpr"),))
+    decision = decide(replace(LOGIN, cpr=kind), service, listing)
+    assert decision.effect is Effect.PERMIT
+    assert fates(decision)["cpr"] == fate
+    assert ("cpr" in [listed.name for listed, _ in decision.released]) is (fate == "released")
+
+
+@pytest.mark.parametrize(
+    ("values", "kept", "fate"),
+    [
+        ((), ("student@au.dk", "member@au.dk"), "released"),
+        (("student@*",), ("student@au.dk",), "released_in_part"),
+        (("student@au.dk", "member@*"), ("student@au.dk", "member@au.dk"), "released"),
+        (("student",), None, "value_not_allowed"),
+        (("student@au.d",), None, "value_not_allowed"),
+    ],
+)
+@pytest.mark.profile(32)
+def test_only_listed_values_leave(values: tuple[str, ...], kept: tuple[str, ...] | None, fate: str) -> None:
+    """Values are exact or a front that ends in *."""
+    listing = replace(STUDENTS, releases=(release("my-loans", "role", values=values),))
+    decision = decide(
+        replace(LOGIN, attributes=Attributes({"role": ("student@au.dk", "member@au.dk")})), LOANS, listing
+    )
+    assert [found for _, found in decision.released] == ([kept] if kept else [])
+    assert fates(decision)["role"] == fate
+
+
+def test_the_number_is_listed_before_it_is_known_and_absent_attributes_are_not() -> None:
+    """A borrower number not yet made is shown by name (design 3); what the upstream did not send is no item."""
+    listing = replace(STUDENTS, releases=(release("my-loans", "borrower_number", "mail"),))
+    decision = decide(LOGIN, LOANS, listing)
+    assert [(listed.name, values) for listed, values in decision.released] == [("borrower_number", ())]
+    assert fates(decision)["mail"] == "not_sent"
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, []),
+        ({"cpr": "none", "age": None}, ["cpr_required"]),
+        ({"cpr": "invalid", "age": None}, ["cpr_required"]),
+        ({"cpr": "replacement"}, ["replacement_number"]),
+        ({"cpr": "constructed", "age": None}, ["constructed_number", "cpr_required"]),
+        ({"age": 17}, ["too_young"]),
+        ({"age": 18}, []),
+        ({"assurance": None}, ["assurance_too_low"]),
+        (
+            {"assurance": Assurance.SELF_ASSERTED, "cpr": "none", "age": 3},
+            ["assurance_too_low", "cpr_required", "too_young"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("borrower", [None, False, True])
+def test_making_a_borrower_needs_what_the_policy_requires(
+    changes: dict[str, object], codes: list[str], borrower: bool | None
+) -> None:
+    """Every want is named, the one to act on first; a borrower already there needs no more (invariant 5)."""
+    strict = Requirement(cpr=True, age=18, assurance=Assurance.LOW, place=PolicyLine("p.yaml", 50))
+    making = replace(STUDENTS, require=strict, releases=(release("my-loans", "sn", borrower="make"),))
+    login = replace(LOGIN, borrower=borrower, **changes)  # type: ignore[arg-type]
+    decision = decide(login, LOANS, making)
+    expected = [] if borrower else codes
+    assert (decision.effect is Effect.DENY) is bool(expected)
+    assert [each.code for each in decision.reasons if each.code not in {"ok", "matched"}] == expected
+    assert not (expected and decision.released)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "borrower", "codes"),
+    [
+        ("nemid", None, ["too_young"]),
+        ("nemid", True, []),
+        ("wayf", None, ["national_eid_required", "assurance_too_low", "cpr_required", "too_young"]),
+        ("wayf", True, []),
+    ],
+)
+def test_an_account_may_be_made_by_some_ways_to_log_in_only(
+    upstream: str, borrower: bool | None, codes: list[str]
+) -> None:
+    """The way to log in is the first thing to mend, for it brings the rest; and who has a borrower gets on (R05)."""
+    strict = Requirement(
+        cpr=True, age=18, assurance=Assurance.SUBSTANTIAL, place=PolicyLine("p.yaml", 50), upstream=("nemid",)
+    )
+    match = (alternative(10, upstream=("wayf", "nemid")),)
+    private = policy(
+        "private", 1, *match, require=strict, releases=(release("my-loans", "sn", borrower="make"), release("x"))
+    )
+    poor = LoginFacts(upstream, STUDENT, Assurance.LOW, "none", 17, borrower=borrower)
+    sure = replace(poor, assurance=Assurance.SUBSTANTIAL, cpr="real")
+    decision = decide(sure if upstream == "nemid" else poor, LOANS, private)
+    assert [each.code for each in decision.reasons if each.code not in {"ok", "matched"}] == codes
+    assert not decision.may_create
+    assert decide(replace(sure, upstream="nemid", age=18), LOANS, private).may_create
+
+
+@pytest.mark.parametrize(
+    ("changes", "may"),
+    [
+        ({}, True),
+        ({"upstream": "nemid"}, False),
+        ({"attributes": Attributes({"role": ("affiliate@au.dk", "employee@au.dk")}), "intent": "former"}, False),
+        ({"withheld": frozenset({"eduPersonScopedAffiliation"})}, False),
+        ({"withheld": frozenset({"mail"})}, True),
+        ({"attributes": Attributes({"role": ("affiliate@au.dk",), "eduPersonAffiliation": ("student",)})}, False),
+    ],
+)
+def test_only_a_login_that_knows_better_may_lower(changes: dict[str, object], may: bool) -> None:
+    """R47: by the university, with nothing higher that matched and nothing that was kept back."""
+    rule = BorrowerRule(("cpr",), "PRIV", (), 24, (), "none", PolicyLine("p.yaml", 40), Lowering(("wayf",), ("STUD",)))
+    former = policy("former", 10, alternative(10, upstream=("wayf", "nemid"), role="affiliate@au.dk"), borrower=rule)
+    login = replace(LOGIN, attributes=Attributes({"role": ("affiliate@au.dk",)}))
+    login = replace(login, **changes)  # type: ignore[arg-type]
+    assert decide(login, LOANS, former, STAFF).may_lower is may
+    assert not decide(login, LOANS, replace(former, borrower=replace(rule, lowers=None)), STAFF).may_lower
+
+
+@pytest.mark.parametrize(("borrower", "effect"), [(None, Effect.PERMIT), (True, Effect.PERMIT), (False, Effect.DENY)])
+def test_needing_a_borrower_refuses_only_who_is_known_to_have_none(borrower: bool | None, effect: Effect) -> None:
+    """Not looked up yet is no answer."""
+    needing = replace(STUDENTS, releases=(release("my-loans", "sn", borrower="need"),))
+    assert decide(replace(LOGIN, borrower=borrower), LOANS, needing).effect is effect
+
+
+@pytest.mark.parametrize(
+    ("domain", "until", "effect"),
+    [
+        ("auh.rm.dk", None, Effect.PERMIT),
+        ("auh.rm.dk", NOW.date(), Effect.PERMIT),
+        ("auh.rm.dk", NOW.date() - timedelta(days=1), Effect.DENY),
+        ("evil.auh.rm.dk", None, Effect.DENY),
+        ("auh.rm.dk.evil.example", None, Effect.DENY),
+        ("AUH.rm.dk", None, Effect.DENY),
+        (None, None, Effect.DENY),
+    ],
+)
+def test_a_proof_holds_in_its_domains_and_until_their_day(
+    domain: str | None, until: date | None, effect: Effect
+) -> None:
+    """A proved domain is exact, listed by the policy's own proof, and not past its day."""
+    proof = ProofRule("kaldemail", (MailDomain("auh.rm.dk", until),), timedelta(minutes=30), timedelta(days=365))
+    proved = replace(STUDENTS, match=(alternative(10, upstream="wayf", kaldemail_domain="auh.rm.dk"),), proofs=(proof,))
+    attributes = Attributes({"kaldemail_domain": (domain,)} if domain else {})
+    assert decide(replace(LOGIN, attributes=attributes), LOANS, proved).effect is effect
+
+
+def test_a_domain_that_no_proof_of_the_file_lists_proves_nothing() -> None:
+    """Else an attribute of that name from anywhere would do."""
+    unproved = replace(STUDENTS, match=(alternative(10, upstream="wayf", kaldemail_domain="auh.rm.dk"),))
+    login = replace(LOGIN, attributes=Attributes({"kaldemail_domain": ("auh.rm.dk",)}))
+    assert decide(login, LOANS, unproved).effect is Effect.DENY
+
+
+@pytest.mark.parametrize(
+    ("assurance", "affiliations", "may"),
+    [
+        (Assurance.LOW, {"Scoped": ("student@au.dk",)}, True),
+        (Assurance.LOW, {"Scoped": ("Employee@au.dk",)}, True),
+        (Assurance.LOW, {"": ("staff",)}, True),
+        (Assurance.LOW, {"": ("faculty",)}, True),
+        (Assurance.LOW, {"Primary": ("member",)}, True),
+        (Assurance.LOW, {"": ("affiliate", "student")}, True),
+        (Assurance.HIGH, {"Scoped": ("affiliate@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("Affiliate@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("guest@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("alum@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("Library-Walk-In@au.dk",)}, False),
+        (Assurance.HIGH, {"Scoped": ("student",), "Primary": ("affiliate",)}, True),
+        (Assurance.HIGH, {"Primary": ("affiliate",), "": ("affiliate",)}, False),
+        (Assurance.SELF_ASSERTED, {"": ("student",)}, False),
+        (None, {"": ("student",)}, False),
+        (Assurance.SUBSTANTIAL, {}, True),
+        (Assurance.LOW, {}, False),
+        (Assurance.SELF_ASSERTED, {}, False),
+    ],
+)
+def test_who_is_not_known_in_person_finds_no_borrower_by_cpr(
+    assurance: Assurance | None, affiliations: dict[str, tuple[str, ...]], may: bool
+) -> None:
+    """Design 5: else anyone with a self-made account and a stranger's number would take over the stranger's loans."""
+    named = {f"eduPerson{kind}Affiliation": values for kind, values in affiliations.items()}
+    login = replace(LOGIN, assurance=assurance, attributes=Attributes({"role": ("student@au.dk",), **named}))
+    assert decide(login).may_find_by_cpr is may
+    assert decide(login, replace(LOANS, name="unheard-of")).may_find_by_cpr is may
+
+
+@pytest.mark.parametrize("kind", ["Scoped", "Primary", ""])
+def test_an_affiliation_that_was_withheld_is_not_the_silence_of_a_national_eid(kind: str) -> None:
+    """A role at somebody else's house, taken away as scope_mismatch, must not leave the person better off than it."""
+    withheld = frozenset({f"eduPerson{kind}Affiliation"})
+    assert not decide(replace(LOGIN, withheld=withheld)).may_find_by_cpr
+    assert decide(replace(LOGIN, withheld=frozenset({"mail"}))).may_find_by_cpr

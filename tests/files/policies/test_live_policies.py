@@ -1,0 +1,380 @@
+"""The shipped policies, their loader, and the last good set through bad edits, crashes and restarts."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.core.entities import Controller, Service, Text
+from broker.core.errors import ConfigurationFaults
+from broker.core.identity.cpr import looks_like_cpr
+from broker.files import attribute_maps
+from broker.files.policies import last_good, live_policies
+from broker.files.policies.examples import fired, rules
+from broker.files.policies.file_schema import json_schema
+from broker.files.policies.live_policies import LivePolicies, NameableInPolicies, load_or_last_good, run_examples
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDER = ROOT / "policies"
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MAPS = attribute_maps.load(ROOT / "attribute_maps")
+SERVICES = ("my-loans", "myprint", "e-resources")
+NAMES = NameableInPolicies(SERVICES, MAPS.attributes)
+WORDS = Text("words", "ord")
+
+Edit = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the shipped policies."""
+    return Path(shutil.copytree(FOLDER, tmp_path / "policies"))
+
+
+@pytest.fixture
+def edit(folder: Path) -> Edit:
+    """Give an editor of one shipped file."""
+
+    def change(old: str, new: str, name: str = "student.yaml") -> Path:
+        text = (folder / name).read_text()
+        assert old in text
+        (folder / name).write_text(text.replace(old, new, 1))
+        return folder
+
+    return change
+
+
+def test_the_national_eid_lowers_nobody(edit: Edit) -> None:
+    """It knows no affiliation, so that of everybody who comes by it a category would seem to be lost."""
+    folder = edit("by: [wayf], categories", "by: [wayf, nemid], categories", "private.yaml")
+    (told,) = faults(folder)
+    assert told.startswith("policies/private.yaml:20: lowers by nemid, of whom no file asks an affiliation")
+
+
+def faults(folder: Path) -> list[str]:
+    """Give the faults of the policies in ``folder``."""
+    with pytest.raises(ConfigurationFaults) as found:
+        live_policies.load(folder, NOW, NAMES)
+    return [str(each) for each in found.value.faults]
+
+
+def test_the_shipped_policies_load_without_a_warning() -> None:
+    """Four affiliations, the highest precedence first, with the hash of names and bytes."""
+    shipped = live_policies.load(FOLDER, NOW, NAMES)
+    assert [each.affiliation for each in shipped.policies] == ["hospital", "employee", "student", "private"]
+    assert shipped.warnings == ()
+    assert shipped.digest == last_good.digest({path.name: path.read_bytes() for path in FOLDER.glob("*.yaml")})
+
+
+def test_every_shipped_rule_is_used_by_an_example() -> None:
+    """Coverage of alternatives, entries, attributes and requirements is complete (policy_tools.md 7)."""
+    shipped = live_policies.load(FOLDER, NOW, NAMES)
+    results = run_examples(shipped, None, NOW)
+    assert [each.example.name for each in results if each.differences] == []
+    assert rules(shipped) - fired(results) == frozenset()
+
+
+def test_the_schema_for_editors_is_the_one_that_validates() -> None:
+    """The JSON Schema is made of the types that read the files, and each file names it in its first line."""
+    assert json.loads((FOLDER / "policy.schema.json").read_text()) == json_schema()
+    firsts = {path.read_text().splitlines()[0] for path in FOLDER.glob("*.yaml")}
+    assert firsts == {"# yaml-language-server: $schema=./policy.schema.json"}
+
+
+def configured(*names: str, **changes: object) -> NameableInPolicies:
+    """Give services as a library configures them, with these changes."""
+    plain = {name: Service(name, name, WORDS, ("wayf",), Controller(WORDS), encrypts=True) for name in names}
+    services = {name: replace(each, **changes) for name, each in plain.items()}  # type: ignore[arg-type]
+    return NameableInPolicies(services, MAPS.attributes, services, MAPS.maps)
+
+
+def test_the_shipped_policies_fit_the_services_of_a_library() -> None:
+    """Nothing clashes on the wire and nothing is withheld."""
+    assert live_policies.load(FOLDER, NOW, configured(*SERVICES)).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"controller": None}, "my-loans states no controller"),
+        ({"encrypts": False}, "my-loans publishes no encryption key"),
+    ],
+)
+def test_a_cpr_that_would_be_withheld_is_a_warning(changes: dict[str, object], warning: str) -> None:
+    """The service still works, without the number (invariant 4)."""
+    warned = live_policies.load(FOLDER, NOW, configured(*SERVICES, **changes)).warnings
+    assert [each.what for each in warned] == [warning] * 4
+
+
+def test_an_entry_for_a_service_not_configured_is_a_warning() -> None:
+    """A library that has no MyPrint keeps the shipped files."""
+    warned = live_policies.load(FOLDER, NOW, configured("my-loans", "e-resources")).warnings
+    assert [each.what for each in warned] == ["no service 'myprint' is configured"] * 4
+
+
+def test_an_attribute_without_a_wire_name_is_refused() -> None:
+    """It could be shown to the person, and never be issued."""
+    with pytest.raises(ConfigurationFaults, match="my-loans has no wire name for borrower_number"):
+        live_policies.load(FOLDER, NOW, configured(*SERVICES, attribute_map="wayf"))
+
+
+def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
+    """Here uid and the borrower number are one (design 5)."""
+    edit("displayName: {why", "uid: {why")
+    edit("displayName: Asta Ravn", "uid: asta")
+    changed = edit("releases: [borrower_number, displayName, mail]", "releases: [borrower_number, uid, mail]")
+    with pytest.raises(ConfigurationFaults, match="uid and borrower_number have one wire name at myprint"):
+        live_policies.load(changed, NOW, configured(*SERVICES))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        (
+            "precedence: 20",
+            "precendence: 20",
+            "policies/student.yaml:4: unknown key 'precendence' (did you mean 'precedence'?)",
+        ),
+        (
+            "borrower: make",
+            "borower: make",
+            "policies/student.yaml:31: unknown key 'borower' (did you mean 'borrower'?)",
+        ),
+        ("mask: true", "maks: true", "policies/student.yaml:37: unknown key 'maks' (did you mean 'mask'?)"),
+        ("precedence: 20", "precedence: high", "policies/student.yaml:4: precedence: must be a whole number"),
+        ("precedence: 20", "precedence: 30", "policies/student.yaml:1: precedence 30 is also that of employee.yaml"),
+        (
+            "affiliation: student\n",
+            "affiliation: private\n",
+            "policies/student.yaml:1: affiliation private is also that of private.yaml",
+        ),
+        ("2027-06-30", "30.6.2027", "policies/student.yaml:7: review_by: must be a day like 2027-06-30"),
+        (", da: Studerende på Aarhus Universitet", "", "policies/student.yaml:5: label.da is missing"),
+        ("service: myprint", "service: my-print", "unknown service 'my-print' (did you mean 'myprint'?)"),
+        ("service: myprint", "service: my-loans", "a second entry for my-loans; the first is in line 30"),
+        ("displayName: {why", "displayname: {why", "unknown attribute 'displayname' (did you mean 'displayName'?)"),
+        ("{from: sn,", "{from: surname,", "unknown attribute 'surname'"),
+        ("{from: sn,", "{from: proof.kaldemail,", "proof.kaldemail: no such proof in this file"),
+        ("displayName: {why", "displayName: {optional: true, why", "displayName is optional without consent"),
+        ("cpr: {mask: true, why", "cpr: {why", "cpr without mask: true (a page shows it masked (invariant 4))"),
+        (
+            "gn: {why",
+            "gn: {mask: true, why",
+            "policies/student.yaml:38: gn would leave without being shown (remove mask: true",
+        ),
+        (
+            "borrower_number: {why",
+            "borrower_number: {mask: true, why",
+            "borrower_number would leave without being shown",
+        ),
+        ("service: my-loans", "service: 'urn:category'", "cpr is never released to a category"),
+        ("borrower: need", "borrower: none", "borrower_number without a borrower"),
+        ("[student@au.dk]}", "['stud*@au.dk']}", "eduPersonScopedAffiliation: * may only end a value"),
+        ("[student@au.dk]}", "[student@au.dk], cpr: x}", "match on cpr"),
+        ("{cpr: real,", "{upstream: nemid, cpr: real,", "student.yaml:15: nobody of this affiliation comes by 'nemid'"),
+        (
+            "upgrades: [PRIVATE]",
+            "lowers: {by: wayf, categories: [STUDENT, EMPLOYEE]}",
+            "policies/student.yaml:17: lowers STUDENT, which it also makes or upgrades (name it once)",
+        ),
+        (
+            "upgrades: [PRIVATE]",
+            "lowers: {by: wyaf, categories: [EMPLOYEE]}",
+            "nobody of this affiliation comes by 'wyaf' (did you mean 'wayf'?)",
+        ),
+        ("upstream: wayf, ", "", "policies/student.yaml:11: match.1.upstream is missing"),
+        (
+            "expires_after: 12 months",
+            "expires_after: 12",
+            "borrower.expires_after: must be a span like 24 months or 2 years",
+        ),
+        (
+            "upgrades: [PRIVATE]",
+            "lowers: {by: library, categories: [EMPLOYEE]}",
+            "policies/student.yaml:17: lowers by library, of whom no file asks an affiliation",
+        ),
+        (
+            "email: {from: mail, set: create}",
+            "email: {from: mail, set: always}",
+            "policies/student.yaml:26: email with set: always: a login would undo what the person or the desk",
+        ),
+        ("email: {from: mail, set: create}", "phone: {from: mail, set: always}", "phone with set: always"),
+        ("set: create", "set: never", "borrower.fields.email.set: input should be 'create', 'if_empty' or 'always'"),
+        ("owner:", "owner: 0101901234\n#", "policies/student.yaml:6: holds what looks like a CPR number"),
+        (
+            "affiliation: student, borrower: {category: STUDENT}",
+            "affiliation: private",
+            "affiliation is student, expected private",
+        ),
+        (
+            "category: STUDENT}, releases",
+            "category: STUDIE}, releases",
+            "borrower category is STUDENT, expected STUDIE",
+        ),
+        ("reason: cpr_required", "reason: too_young", "reason is cpr_required, expected too_young"),
+        ("effect: permit, aff", "effect: deny, aff", "effect is permit, expected deny (ok)"),
+        ("releases: [borrower_number, cpr,", "releases: [", "releases borrower_number, cpr too"),
+        ("releases: []", "releases: [cpr]", "does not release cpr"),
+    ],
+)
+def test_a_faulty_file_is_refused_with_line_and_mend(edit: Edit, old: str, new: str, fault: str) -> None:
+    """Typos, contradictions, unknown names, forbidden releases and examples that fail: each where it stands."""
+    found = faults(edit(old, new))
+    assert any(fault in each for each in found), found
+    assert all(each.startswith("policies/") for each in found)
+    assert not any(looks_like_cpr(each) for each in found)
+
+
+def test_a_file_without_examples_is_refused(folder: Path) -> None:
+    """A rule that nobody showed at work is not trusted."""
+    text = (folder / "private.yaml").read_text()
+    (folder / "private.yaml").write_text(text[: text.index("examples:")])
+    assert faults(folder) == ["policies/private.yaml:2: examples is missing"]
+
+
+def test_a_domain_that_no_proof_covers_is_refused(edit: Edit) -> None:
+    """The match would never hold, and nobody would see why."""
+    found = faults(edit("ps.rm.dk], assurance", "evil.example], assurance", "hospital.yaml"))
+    assert "kaldemail_domain: no proof covers evil.example" in found[0]
+
+
+def test_the_faults_of_all_files_come_at_once(edit: Edit) -> None:
+    """Two files, three faults, one go."""
+    edit("precedence: 20", "precendence: 20")
+    found = faults(edit("name_id: persistent", "nameid: persistent", "employee.yaml"))
+    assert len(found) == 3
+
+
+def test_what_is_overdue_is_a_warning_and_stops_nothing() -> None:
+    """The day of review is for people."""
+    late = live_policies.load(FOLDER, datetime(2027, 7, 1, tzinfo=UTC), NAMES)
+    assert len(late.warnings) == 4
+    assert "was to be reviewed by 2027-06-30" in late.warnings[0].what
+
+
+def test_an_empty_or_missing_folder_is_refused(tmp_path: Path) -> None:
+    """No policies is a mistake, not a wish."""
+    assert "holds no policy file" in faults(tmp_path)[0]
+    assert "holds no policy file" in faults(tmp_path / "nowhere")[0]
+
+
+def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: Edit) -> None:
+    """Looked at every two seconds at most; a bad edit is told once and leaves the set in force."""
+    told: list[int] = []
+    live = LivePolicies.load(folder, None, NOW, tell=lambda found: told.append(len(found)))
+    first = live.current
+    edit("precedence: 20", "precedence: high")
+    assert live.refresh(NOW + timedelta(seconds=1)) is first
+    assert live.stale == ()
+    assert live.refresh(NOW + timedelta(seconds=2)) is first
+    assert len(live.stale) == 1
+    live.refresh(NOW + timedelta(seconds=4))
+    edit("precedence: high", "precedence: 25")
+    second = live.refresh(NOW + timedelta(seconds=6))
+    assert second.policies[2].precedence == 25
+    assert (second.digest == first.digest, live.stale, told) == (False, (), [1, 0])
+    assert live.refresh(NOW + timedelta(seconds=8)) is second
+
+
+def test_a_vanished_folder_changes_nothing(folder: Path) -> None:
+    """The set in force outlives its files."""
+    live = LivePolicies.load(folder, None, NOW)
+    shutil.rmtree(folder)
+    assert live.refresh(NOW + timedelta(seconds=3)).digest
+    assert "holds no policy file" in live.stale[0].what
+
+
+def test_a_start_without_valid_files_takes_the_last_good_ones(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """And says why; once they are mended it takes them again."""
+    state = tmp_path / "state"
+    good, _ = load_or_last_good(folder, state, NOW)
+    edit("precedence: 20", "precedence: high")
+    kept, why = load_or_last_good(folder, state, NOW)
+    assert kept.digest == good.digest
+    assert len(why) == 1
+    live = LivePolicies.load(folder, None, NOW, state=state)
+    assert (live.current.digest, len(live.stale)) == (good.digest, 1)
+    edit("precedence: high", "precedence: 21")
+    assert live.refresh(NOW + timedelta(seconds=2)).policies[2].precedence == 21
+    assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].policies[2].precedence == 21
+
+
+def test_a_day_that_passes_ends_no_login(folder: Path, edit: Edit, tmp_path: Path) -> None:
+    """A domain's last day makes an example of it fail: an edit would be refused, a restart is warned."""
+    state, day = tmp_path / "state", datetime(2026, 12, 31, 12, tzinfo=UTC)
+    domains = "kind: mailbox, domains: [auh.rm.dk, aarhus.rm.dk, skejby.rm.dk, "
+    edit(f"{domains}ps.rm.dk]", f"{domains}{{name: ps.rm.dk, until: 2026-12-31}}]", "hospital.yaml")
+    good, _ = load_or_last_good(folder, state, day)
+    kept, why = load_or_last_good(folder, state, day + timedelta(days=1))
+    assert kept.digest == good.digest
+    assert any("example" in each.what for each in why)
+    assert any("example" in each.what for each in kept.warnings)
+
+
+def _snapshot(state: Path) -> Path:
+    return state / "last-good" / (state / "last-good" / "current").read_text()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda kept: (kept / "student.yaml").write_text(
+            (kept / "student.yaml").read_text().replace("student@", "member@")
+        ),
+        lambda kept: (kept / "student.yaml").unlink(),
+        lambda kept: (kept / "more.yaml").write_text("x: 1\n"),
+        lambda kept: (kept / "student.yaml").rename(kept / "students.yaml"),
+        lambda kept: (kept.parent / "current").write_text("0" * 64),
+        lambda kept: (kept.parent / "current").write_text("../../policies"),
+        lambda kept: (kept.parent / "current").write_text("\x00"),
+        lambda kept: (kept.parent / "current").unlink(),
+        shutil.rmtree,
+    ],
+)
+def test_a_snapshot_that_is_not_what_its_name_says_is_not_used(
+    folder: Path, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    """Whoever can write the state folder cannot widen a policy unseen; the start ends with the faults of the files."""
+    state = tmp_path / "state"
+    load_or_last_good(folder, state, NOW)
+    spoil(_snapshot(state))
+    with pytest.raises(ConfigurationFaults, match="holds no policy file"):
+        load_or_last_good(tmp_path / "nowhere", state, NOW)
+
+
+def test_a_crash_while_promoting_leaves_the_old_set(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the last rename the pointer still names the old set, which is whole."""
+    state = tmp_path / "state"
+    old, _ = load_or_last_good(folder, state, NOW)
+    renames: list[Path] = []
+
+    def dies(path: Path, target: Path) -> None:
+        renames.append(path)
+        if target.name == "current":
+            raise OSError(5, "died here")
+        os.rename(path, target)  # noqa: PTH104 - the method itself is replaced
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", dies)
+        with pytest.raises(OSError, match="died here"):
+            last_good.promote(state, {"student.yaml": b"x: 1\n"})
+    assert len(renames) == 2
+    assert load_or_last_good(tmp_path / "nowhere", state, NOW)[0].digest == old.digest
+    load_or_last_good(folder, state, NOW)
+    last_good.promote(state, {"student.yaml": b"x: 1\n"})
+    assert sorted(path.name for path in (state / "last-good").iterdir()) == sorted([_snapshot(state).name, "current"])
+
+
+def test_a_disk_that_keeps_nothing_is_a_warning(folder: Path, tmp_path: Path) -> None:
+    """The files themselves are good."""
+    (tmp_path / "state").write_text("not a folder")
+    loaded, why = load_or_last_good(folder, tmp_path / "state", NOW)
+    assert why == ()
+    assert "cannot be kept" in loaded.warnings[0].what

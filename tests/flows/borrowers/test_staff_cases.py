@@ -1,0 +1,113 @@
+"""What staff see and may do, and how long a failed try rests."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState
+from broker.core.errors import LibraryUnavailable
+from broker.core.identity.mailbox_proofs import ProofOwner
+from broker.core.ports import Kept, Key
+from broker.core.serialization import dump
+from broker.flows.backoff import retry_delay
+from broker.flows.borrowers.finished_enrolment import EnrolmentBeforeWish
+
+CPR = "0101990000"
+
+
+def test_a_row_says_how_an_enrolment_stands(world: Any) -> None:
+    """State, reason, number, category and times, by the id that stands in the library as the mark."""
+    enrolment = world.live.want(world.wish(), None)
+    row = world.cases.show(enrolment.id)
+    assert (row["state"], row["category"], row["due"]) == ("wanted", "STUD", world.now.isoformat())
+    world.settle()
+    (row,) = world.cases.rows()
+    assert (row["id"], row["state"], row["outcome"], row["number"]) == (enrolment.id, "done", "created", "1")
+    assert (row["pin_owed"], row["due"], row["expires"]) == (False, None, "2028-11-25")
+    assert world.library.borrowers["1"].mark == enrolment.id
+
+
+def test_what_is_finished_or_unknown_is_not_tried_again(world: Any) -> None:
+    """There is nothing left to carry out, and an id that nobody has is no enrolment."""
+    enrolment = world.live.want(world.wish(), None)
+    world.settle()
+    assert (world.cases.retry(enrolment.id), world.cases.retry("f" * 32), world.cases.show("f" * 32)) == (
+        False,
+        False,
+        None,
+    )
+
+
+def test_a_retry_does_not_start_beside_a_worker(world: Any) -> None:
+    """Under a lease the retry waits for the lease to end."""
+    enrolment = world.live.want(world.wish(), None)
+    world.ledger.claim()
+    assert world.cases.retry(enrolment.id)
+    assert world.live.step() is None
+
+
+def test_a_retry_ends_a_long_pause(world: Any) -> None:
+    """Staff who know that the library is back need not wait for the machine to find out."""
+
+    def down() -> None:
+        raise LibraryUnavailable("down")
+
+    enrolment = world.live.want(world.wish(), None)
+    for _ in range(8):
+        world.hooks.before["find"] = down
+        world.live.step()
+        world.now += timedelta(hours=4)
+    world.hooks.before["find"] = down
+    world.live.step()
+    assert world.live.step() is None
+    assert world.cases.retry(enrolment.id)
+    assert world.settle().number == "1"
+
+
+def test_a_case_comes_back_when_nothing_was_put_right(world: Any) -> None:
+    """A retry looks again; it does not force."""
+    for number in ("8", "9"):
+        world.library.add(CPR, Borrower(number, "PRIV"))
+    enrolment = world.live.want(world.wish(), None)
+    world.settle()
+    assert world.cases.retry(enrolment.id)
+    assert world.settle().reason == "two_borrowers"
+
+
+def test_a_borrower_with_another_date_of_birth_is_left_alone(world: Any) -> None:
+    """Its card number happens to be the person's CPR; the person gets no account of a stranger's, and staff a case."""
+    world.library.add(CPR, Borrower("8", "PRIV", born=date(1944, 5, 6)))
+    assert world.live.known(world.wish(), None) == EnrolmentBeforeWish()
+    world.live.want(world.wish(), None)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason, enrolment.number) == (EnrolmentState.CASE, "birth_date_differs", None)
+    assert not {"create", "change", "set_pin"} & set(world.hooks.calls)
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(0, 5), (1, 15), (3, 135), (7, 7200), (800, 7200)])
+def test_a_failed_try_rests_longer_each_time(attempts: int, seconds: int) -> None:
+    """Three times longer up to two hours, half more or less, so that not all come back in one second."""
+    rests = {retry_delay(attempts) for _ in range(50)}
+    assert all(timedelta(seconds=seconds * 0.5) <= rest <= timedelta(seconds=seconds * 1.5) for rest in rests)
+    assert len(rests) > 1
+
+
+def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any) -> None:
+    """Staff see that two people proved one mailbox; neither name nor address is in it, and a retry takes it away."""
+    owner, address = world.links.of_cpr(CPR), world.links.of_name("address", "nurse@auh.rm.dk")
+    for _ in range(2):
+        world.cases.taken(owner, address)
+    (row,) = world.cases.rows()
+    assert (row["state"], row["reason"], row["due"]) == ("case", "address_taken", None)
+    assert not any(word in f"{row}" for word in (CPR, "nurse", "auh.rm.dk"))
+    assert (world.cases.reason(owner), world.live.step()) == (None, None)
+    world.live.want(world.wish(), None)
+    assert world.settle().outcome is EnrolmentOutcome.CREATED
+    first, store = Key("proof", "k1.first", "kaldemail"), world.ledger.store
+    claim = Kept(dump(ProofOwner("k1.first", "kaldemail")), "v", world.now + timedelta(days=365))
+    store.put(Key("proof", address), claim, None, world.now)
+    store.put(first, claim, None, world.now)
+    assert world.cases.retry(row["id"])
+    assert store.get(first, world.now) is None  # nor does the one who held it prove anything by it any more
+    assert [each["reason"] for each in world.cases.rows()] == [None]

@@ -1,0 +1,71 @@
+"""The traces behind the references on pages: kept thirty days, nothing personal, and never in a login's way."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.stores.open_store import open_store
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Key
+from broker.flows.login.support_traces import SupportTrace, SupportTraces
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+MOST = 3600
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> SupportTraces:
+    """Give the traces of an empty store."""
+    return SupportTraces(open_store("sqlite:broker.db", tmp_path))
+
+
+def test_every_fact_is_found_again(traces: SupportTraces) -> None:
+    """Step, time, upstream, reason and enrolment, by the reference as read out on the telephone."""
+    facts = {"step": "enrol", "upstream": "wayf", "reason": "library_unavailable", "enrolment": "e1"}
+    traces.leave("BCDFGHJK", NOW, known=True, **facts)
+    for spoken in ("BCDFGHJK", "bcdfghjk", " bcdf ghjk\n"):
+        assert traces.find(spoken, NOW) == SupportTrace(NOW, **facts)
+
+
+@pytest.mark.parametrize("spoken", ["", "BCDFGHJ", "BCDFGHJKL", "'; drop table record", "B" * 5000])
+def test_nothing_else_is_found(traces: SupportTraces, spoken: str) -> None:
+    """A reference that was not given leads nowhere."""
+    traces.leave("BCDFGHJK", NOW, known=True, step="ask")
+    assert traces.find(spoken, NOW) is None
+
+
+def test_a_trace_is_gone_after_thirty_days(traces: SupportTraces) -> None:
+    """Long enough for a visit to the desk, no longer."""
+    traces.leave("BCDFGHJK", NOW, known=True, step="ask")
+    assert traces.find("BCDFGHJK", NOW + timedelta(days=30, seconds=-1)) is not None
+    assert traces.find("BCDFGHJK", NOW + timedelta(days=30)) is None
+
+
+def test_a_second_page_of_the_same_login_replaces_the_first(traces: SupportTraces) -> None:
+    """One reference, one trace: where the person stands now."""
+    traces.leave("BCDFGHJK", NOW, known=True, step="ask")
+    later = NOW + timedelta(minutes=5)
+    traces.leave("BCDFGHJK", later, known=True, step="enrol")
+    assert traces.find("BCDFGHJK", later) == SupportTrace(later, step="enrol")
+
+
+def test_strangers_cannot_fill_the_store(traces: SupportTraces) -> None:
+    """Refused messages cost their sender nothing: beyond a bound they leave no trace, and those under way still do."""
+    hour = NOW.replace(minute=0)
+    traces.store.count(Key("counter", "traces of strangers", hour.isoformat()), MOST - 1, NOW + timedelta(hours=2), NOW)
+    for reference, known in (("LAST", False), ("OVER", False), ("KNOWN", True)):
+        traces.leave(reference, NOW, known=known, step="ask")
+    assert [traces.find(each, NOW) is not None for each in ("LAST", "OVER", "KNOWN")] == [True, False, True]
+    traces.leave("NEXT", NOW + timedelta(hours=1), known=False, step="ask")
+    assert traces.find("NEXT", NOW + timedelta(hours=1)) is not None
+
+
+def test_a_store_that_is_down_keeps_none_and_says_nothing(traces: SupportTraces, tmp_path: Path) -> None:
+    """The page that a trace belongs to is shown all the same; only who looks for it is told."""
+    for path in tmp_path.iterdir():
+        path.unlink()
+    tmp_path.rmdir()
+    traces.leave("BCDFGHJK", NOW, known=True, step="ask")
+    with pytest.raises(StoreUnavailable):
+        traces.find("BCDFGHJK", NOW)
