@@ -237,5 +237,5 @@ def world(tmp_path: Path) -> Iterator[World]:
     sqlite.prepare(path)
     world = World(path)
     yield world
-    for connection in world.store._own.idle:
+    for connection in world.store._connections.idle:
         connection.close()
