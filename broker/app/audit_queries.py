@@ -45,7 +45,7 @@ def events(
 ) -> Sequence[Mapping[str, Any]]:
     """Give the events of a page's reference, or of a borrower."""
     kept = _kept(parts)
-    reader = EventSearch(kept.journal, kept.sealing, parts.store)
+    reader = EventSearch(kept.journal, kept.person_keys, parts.store)
     if reference is not None:
         return tuple(reader.by_reference(reference, now()))
     return tuple(reader.of(_groups(parts, kept, borrower or ""), now()))
@@ -55,10 +55,10 @@ def erased(parts: Parts, *, reference: str | None = None, borrower: str | None =
     """Delete every key of the person of a page's reference, or of a borrower, and give how many there were."""
     kept, moment = _kept(parts), now()
     if reference is not None:
-        groups = EventSearch(kept.journal, kept.sealing, parts.store).groups_of(reference, moment)
+        groups = EventSearch(kept.journal, kept.person_keys, parts.store).groups_of(reference, moment)
     else:
         groups = _groups(parts, kept, borrower or "")
-    count = sum(kept.sealing.erase(group, moment) for group in groups)
+    count = sum(kept.person_keys.erase(group, moment) for group in groups)
     kept.add(AuditEvent(AuditEventKind.PERSON_ERASED, moment, count=count))
     return count
 
@@ -83,8 +83,8 @@ def _groups(parts: Parts, kept: KeptTrail, borrower: str) -> tuple[str, ...]:
         if row.enrolment.number == borrower
     }
     return (
-        kept.sealing.of_borrower(borrower),
-        *(kept.sealing.of_person(each) for each in sorted(persons)),
+        kept.person_keys.of_borrower(borrower),
+        *(kept.person_keys.of_person(each) for each in sorted(persons)),
     )
 
 

@@ -178,14 +178,14 @@ def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail
 
 def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: KeptTrail, store: Store) -> None:
     """The lines stay, the key goes: neither person nor reference nor what it was about can be told any more."""
-    reader = EventSearch(trail.journal, trail.sealing, store)
+    reader = EventSearch(trail.journal, trail.person_keys, store)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
         trail.add(each)
-    mine, theirs = trail.sealing.of_person("p" * 32), trail.sealing.of_person("q" * 32)
+    mine, theirs = trail.person_keys.of_person("p" * 32), trail.person_keys.of_person("q" * 32)
     assert [each["event"] for each in reader.of((mine,), NOW)] == ["released", "decided"]
     assert [each["about"] for each in reader.by_reference("bcdf ghjk", NOW)] == ["a-b"]
-    assert trail.sealing.erase(mine, NOW) == 1
+    assert trail.person_keys.erase(mine, NOW) == 1
     assert (list(reader.of((mine,), NOW)), list(reader.by_reference("BCDFGHJK", NOW))) == ([], [])
     assert len(list(reader.of((theirs,), NOW))) == 1
     assert verify(trail.journal).findings == []
@@ -199,11 +199,11 @@ def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail:
     """What began before midnight is written after another worker has opened the month; its key is of its own time."""
     trail.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
     trail.add(RELEASED)
-    reader, mine = EventSearch(trail.journal, trail.sealing, store), trail.sealing.of_person("p" * 32)
+    reader, mine = EventSearch(trail.journal, trail.person_keys, store), trail.person_keys.of_person("p" * 32)
     assert trail.journal.months() == ["2026-11"]
     assert [each["event"] for each in reader.of((mine,), NOW)] == ["released"]
     assert [each["about"] for each in reader.by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
-    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, trail.sealing.of_person("q" * 32)}
+    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, trail.person_keys.of_person("q" * 32)}
 
 
 def test_each_person_has_a_key_of_their_own_each_month(trail: KeptTrail, store: Store) -> None:
@@ -254,4 +254,4 @@ def test_a_folder_that_others_may_write_to_is_refused(
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
-        open_trail(folder, KEY, trail.sealing, trail.anchors, trail.tell, required=True, sync=True)
+        open_trail(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
