@@ -1,4 +1,4 @@
-"""Opens and checks every part of a broker from its configuration, and says all that is wrong in one go."""
+"""Opens and checks every part of a broker from its configuration; all faults come at once."""
 
 import os
 import platform
@@ -23,7 +23,7 @@ from broker.adapters.trail import audit_trail
 from broker.adapters.trail.hash_chain import Anchors
 from broker.adapters.trail.person_keys import PersonKeys
 from broker.adapters.web.signup.content_files import Texts
-from broker.app import open_metadata as living
+from broker.app import open_metadata
 from broker.core.audit_events import NO_TRAIL
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
@@ -31,7 +31,6 @@ from broker.core.letters import Letters
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
 from broker.files import attribute_maps
-from broker.files import attribute_maps as fitting
 from broker.files.policies import live_policies
 from broker.files.settings import config
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
@@ -50,13 +49,13 @@ T = TypeVar("T")
 
 
 def now() -> datetime:
-    """Give the one clock's time."""
+    """Return the time of the one clock, in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that the endpoints, the command line and the loop of enrolments are made of."""
+    """Everything that the endpoints, the command line and the worker loop are made of."""
 
     config: config.Config
     keys: key_ring.KeyRing
@@ -71,9 +70,9 @@ class Parts:
     links: PersonLinks
     enrolments: Enrolments
     cases: StaffCases
-    proving: MailboxProof
-    guesses: PinCheck
-    pin_letters: PinRenewal
+    mailbox_proof: MailboxProof
+    pin_check: PinCheck
+    pin_renewal: PinRenewal
     texts: Texts
     metrics: Metrics
     wake: Event
@@ -81,11 +80,11 @@ class Parts:
 
     @property
     def federated(self) -> Mapping[str, Upstream]:
-        """Give the upstreams that speak SAML."""
-        return _federated(self.upstreams)
+        """The upstreams that speak SAML, by name."""
+        return {name: upstream for name, upstream in self.upstreams.items() if not upstream.local}
 
-    def rules(self) -> ConfiguredEntities:
-        """Give the rules over the policy set of the moment."""
+    def configured(self) -> ConfiguredEntities:
+        """Return the configured services and upstreams, under the policy set of the moment."""
         return ConfiguredEntities(
             services=self.services,
             upstreams=self.upstreams,
@@ -93,84 +92,148 @@ class Parts:
             policies=lambda: self.policies.refresh(now()),
         )
 
-    def learning(self) -> PersonLookup:
-        """Give what asks the ports of a person."""
-        rules, ring = self.rules(), self.keys
-        persons = Persons(rules, self.links, self.enrolments)
-        accounts = BorrowerAtLogin(self.store, ring.index, persons, self.enrolments)
+    def person_lookup(self) -> PersonLookup:
+        """Return the look-up of a person through the ports."""
+        configured = self.configured()
+        index = self.keys.index
+        persons = Persons(configured, self.links, self.enrolments)
+        borrowers = BorrowerAtLogin(self.store, index, persons, self.enrolments)
         return PersonLookup(
-            self.store, ring.index, ring.person, rules, persons, accounts, self.proving, self.trail
+            self.store,
+            index,
+            self.keys.person,
+            configured,
+            persons,
+            borrowers,
+            self.mailbox_proof,
+            self.trail,
         )
 
 
 def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
-    """Read the configuration the environment names; ``ConfigurationFaults`` with everything wrong in it."""
-    return config.load(None, os.environ if environ is None else environ)
+    """Read the configuration named by the environment; ConfigurationFaults with all its faults."""
+    if environ is None:
+        environ = os.environ
+    return config.load(None, environ)
 
 
 def assemble(settings: config.Config) -> Parts:
-    """Open and check every part; ``ConfigurationFaults`` with the faults of all of them at once."""
-    faults: list[Fault] = []
-    counts = Metrics(lambda: application_log.dropped)
-    ring = _tried(faults, lambda: key_ring.load(settings.keys))
-    peers = _tried(faults, lambda: living.opened(settings, counts, now()))
-    maps, store = _tried(faults, lambda: _maps(settings)), _tried(faults, lambda: _opened(settings))
-    library = _tried(
-        faults, lambda: open_library(settings.library.system, settings.library.given())
-    )
-    services = Live(lambda: peers.snapshot.services) if peers else living.services(settings)
-    texts, messages = (
-        _tried(faults, lambda: Texts.load(settings.content)),
-        _tried(faults, lambda: _messages(settings)),
-    )
-    live = _tried(faults, lambda: _live(settings, services, maps))
-    if faults or not (ring and peers and maps and library and store and live and texts):
-        raise ConfigurationFaults(faults)
-    sealed = EncryptedStore(store, ring.sealing, ring.sealing_id)
-    tools = _tools(settings, ring, sealed, library)
-    wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
-    enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
-    cases = StaffCases(tools.ledger, tools.links, tools.trail)
+    """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
+    opened = _opened(settings)
+    ring = opened.keys
+    store = EncryptedStore(opened.store, ring.sealing, ring.sealing_id)
+    ports = _enrolment_ports(settings, ring, store, opened.library)
+    wake = Event()
+    # So many threads may wait for the library system at once: the others keep serving logins.
+    waiting = Semaphore(max(1, settings.serve.threads // 2))
+    enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
+    cases = StaffCases(ports.ledger, ports.links, ports.trail)
     return Parts(
         config=settings,
         keys=ring,
-        metadata=peers,
-        services=services,
-        upstreams=Live(lambda: peers.current.parties),
-        maps=maps,
-        policies=live,
-        store=sealed,
-        trail=tools.trail,
-        library=library,
-        links=tools.links,
+        metadata=opened.metadata,
+        services=opened.services,
+        upstreams=Live(lambda: opened.metadata.current.parties),
+        maps=opened.maps,
+        policies=opened.policies,
+        store=store,
+        trail=ports.trail,
+        library=opened.library,
+        links=ports.links,
         enrolments=enrolments,
         cases=cases,
-        proving=MailboxProof(sealed, ring.index, _smtp(settings), tools.letters, cases),
-        guesses=PinCheck(sealed, ring.index, library, now, seats, time.sleep),
-        pin_letters=_pin_letters(settings, tools, wake, seats),
-        texts=texts,
-        metrics=counts,
+        mailbox_proof=MailboxProof(store, ring.index, _smtp(settings), ports.letters, cases),
+        pin_check=PinCheck(store, ring.index, opened.library, now, waiting, time.sleep),
+        pin_renewal=_pin_renewal(settings, ports, wake, waiting),
+        texts=opened.texts,
+        metrics=opened.metrics,
         wake=wake,
-        messages=messages,
+        messages=opened.messages,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What was opened from the configuration, each part checked by itself."""
+
+    metrics: Metrics
+    keys: key_ring.KeyRing
+    metadata: LiveMetadata
+    maps: attribute_maps.AttributeMaps
+    store: Store
+    library: LibrarySystem
+    services: Mapping[str, Service]
+    texts: Texts
+    messages: MessageLog | None
+    policies: live_policies.LivePolicies
+
+
+def _opened(settings: config.Config) -> _Opened:
+    faults: list[Fault] = []
+    metrics = Metrics(lambda: application_log.dropped)
+    keys = _tried(faults, lambda: key_ring.load(settings.keys))
+    metadata = _tried(faults, lambda: open_metadata.opened(settings, metrics, now()))
+    maps = _tried(faults, lambda: _maps(settings))
+    store = _tried(faults, lambda: _store(settings))
+    library = _tried(faults, lambda: _library(settings))
+    texts = _tried(faults, lambda: Texts.load(settings.content))
+    messages = _tried(faults, lambda: _messages(settings))
+    services = open_metadata.services(settings)
+    if metadata:
+        services = Live(lambda: metadata.snapshot.services)
+    policies = _tried(faults, lambda: _policies(settings, services, maps))
+    if faults or not (keys and metadata and maps and store and library and texts and policies):
+        raise ConfigurationFaults(faults)
+    return _Opened(
+        metrics=metrics,
+        keys=keys,
+        metadata=metadata,
+        maps=maps,
+        store=store,
+        library=library,
+        services=services,
+        texts=texts,
+        messages=messages,
+        policies=policies,
+    )
+
+
+def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
+    """Return what ``opening`` opens, or None with its faults added to ``faults``."""
+    try:
+        return opening()
+    except ConfigurationFaults as found:
+        faults.extend(found.faults)
+    except BrokerError as error:
+        faults.append(Fault(error.reason, str(error)))
+    return None
 
 
 def _trail(settings: config.Config, ring: key_ring.KeyRing, store: Store) -> Trail:
     table = settings.audit
     if not table.on:
         return NO_TRAIL
-    folder, must = Path(table.folder), table.required
     # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
     # of its own.
-    machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
-    sealing, anchors = PersonKeys(store, ring.index), Anchors(store, machine)
+    machine = platform.node()
+    if settings.store.url.startswith("sqlite:"):
+        machine = ""
     return audit_trail.open_trail(
-        folder, ring.audit, sealing, anchors, application_log.tell, required=must, sync=table.sync
+        Path(table.folder),
+        ring.audit,
+        PersonKeys(store, ring.index),
+        Anchors(store, machine),
+        application_log.tell,
+        required=table.required,
+        sync=table.sync,
     )
 
 
-def _tools(
-    settings: config.Config, ring: key_ring.KeyRing, store: Store, library: LibrarySystem
+def _enrolment_ports(
+    settings: config.Config,
+    ring: key_ring.KeyRing,
+    store: Store,
+    library: LibrarySystem,
 ) -> EnrolmentPorts:
     return EnrolmentPorts(
         library=library,
@@ -184,16 +247,27 @@ def _tools(
     )
 
 
-def _pin_letters(
-    settings: config.Config, tools: EnrolmentPorts, wake: Event, seats: Semaphore
+def _pin_renewal(
+    settings: config.Config,
+    ports: EnrolmentPorts,
+    wake: Event,
+    waiting: Semaphore,
 ) -> PinRenewal:
-    store, mail, live = tools.ledger.store, _smtp(settings), settings.library.mode == "live"
+    live = settings.library.mode == "live"
     return PinRenewal(
-        store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats
+        ports.ledger.store,
+        ports.pseudonyms,
+        ports.library,
+        _smtp(settings),
+        ports.letters,
+        now,
+        wake,
+        live,
+        waiting,
     )
 
 
-def _live(
+def _policies(
     settings: config.Config,
     services: Mapping[str, Service],
     maps: attribute_maps.AttributeMaps | None,
@@ -205,44 +279,34 @@ def _live(
         attributes=maps.attributes if maps else None,
         maps=maps.maps if maps else None,
         state=settings.keys.parent / "state" / "policies",
-        tell=_told,
+        tell=_log_policy_faults,
     )
 
 
 def _messages(settings: config.Config) -> MessageLog | None:
     log = settings.message_log
-    return (
-        MessageLog(log.folder, log.public_key, required=log.required, tell=application_log.tell)
-        if log
-        else None
-    )
+    if log is None:
+        return None
+    tell = application_log.tell
+    return MessageLog(log.folder, log.public_key, required=log.required, tell=tell)
 
 
 def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
     maps = attribute_maps.load(settings.attribute_maps)
-    if faults := list(fitting.map_faults(map(settings.upstream, settings.upstreams), maps)):
+    upstreams = [settings.upstream(name) for name in settings.upstreams]
+    faults = list(attribute_maps.map_faults(upstreams, maps))
+    if faults:
         raise ConfigurationFaults(faults)
     return maps
 
 
-def _opened(settings: config.Config) -> Store:
-    return open_store(
-        settings.store.url, settings.keys.parent, accept_loss=settings.store.accept_loss
-    )
+def _store(settings: config.Config) -> Store:
+    table = settings.store
+    return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
 
 
-def _federated(upstreams: Mapping[str, Upstream]) -> Mapping[str, Upstream]:
-    return {name: each for name, each in upstreams.items() if not each.local}
-
-
-def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
-    try:
-        return opening()
-    except ConfigurationFaults as found:
-        faults.extend(found.faults)
-    except BrokerError as error:
-        faults.append(Fault(error.reason, str(error)))
-    return None
+def _library(settings: config.Config) -> LibrarySystem:
+    return open_library(settings.library.system, settings.library.given())
 
 
 def _letters(settings: config.Config) -> Letters:
@@ -256,8 +320,8 @@ def _smtp(settings: config.Config) -> Smtp:
     return Smtp(mail.url, mail.sender, mail.username, password)
 
 
-def _told(faults: tuple[Fault, ...]) -> None:
-    """Tell loudly that the policy files are broken and the last good set is in force, or that they are mended."""
+def _log_policy_faults(faults: tuple[Fault, ...]) -> None:
+    """Log faults of policy files while the last good set is in force, or that they are mended."""
     for fault in faults:
         application_log.tell("policies_stale", fault=str(fault))
     if not faults:

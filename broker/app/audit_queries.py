@@ -1,4 +1,4 @@
-"""What staff ask of the audit trail over a broker's parts: verify, events, erase, accept."""
+"""What staff ask of the audit trail of a broker: verify, show, erase, accept."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,76 +16,92 @@ from broker.core.serialization import load
 
 
 def journal(parts: Parts) -> TrailFiles:
-    """Give the files of the trail; ConfigurationFaults where none is kept."""
+    """Return the files of the trail; ConfigurationFaults where none is kept."""
     return _kept(parts).journal
 
 
 def verified(parts: Parts) -> VerificationReport:
-    """Check the whole trail, against what the store remembers of it too."""
-    kept = _kept(parts)
-    return verify(kept.journal, kept.anchors.links(now()))
+    """Verify the whole trail, against what the store remembers of it too."""
+    trail = _kept(parts)
+    return verify(trail.journal, trail.anchors.links(now()))
 
 
 def anchored_in_store(folder: Path, key: Path) -> VerificationReport:
-    """Check a copy of a trail with nothing but its key, as an auditor does; it is not written to."""
+    """Verify a copy of a trail with its key alone, as an auditor does; it is not written to."""
     return verify(TrailFiles(folder, key.read_bytes()))
 
 
 def accepted(parts: Parts) -> int:
-    """Write that what ``verified`` finds has been seen, and give how much that is."""
-    kept, report = _kept(parts), verified(parts)
+    """Write that the findings of ``verified`` have been seen, and return how many there are."""
+    trail = _kept(parts)
+    report = verified(parts)
     if report.findings:
-        kept.journal.accept(now(), [each.mark for each in report.findings])
-        kept.anchors.forget(report.number, now())
+        trail.journal.accept(now(), [finding.mark for finding in report.findings])
+        trail.anchors.forget(report.number, now())
     return len(report.findings)
 
 
 def events(
-    parts: Parts, *, reference: str | None = None, borrower: str | None = None
+    parts: Parts,
+    *,
+    reference: str | None = None,
+    borrower: str | None = None,
 ) -> Sequence[Mapping[str, Any]]:
-    """Give the events of a page's reference, or of a borrower."""
-    kept = _kept(parts)
-    reader = EventSearch(kept.journal, kept.person_keys, parts.store)
+    """Return the events of a page's reference, or of a borrower, oldest first."""
+    trail = _kept(parts)
+    search = _search(parts, trail)
     if reference is not None:
-        return tuple(reader.by_reference(reference, now()))
-    return tuple(reader.of(_groups(parts, kept, borrower or ""), now()))
+        return tuple(search.by_reference(reference, now()))
+    groups = _groups(parts, trail, borrower or "")
+    return tuple(search.of(groups, now()))
 
 
 def erased(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> int:
-    """Delete every key of the person of a page's reference, or of a borrower, and give how many there were."""
-    kept, moment = _kept(parts), now()
+    """Delete every key of the person of a page's reference, or of a borrower; return how many."""
+    trail = _kept(parts)
+    moment = now()
     if reference is not None:
-        groups = EventSearch(kept.journal, kept.person_keys, parts.store).groups_of(reference, moment)
+        groups = _search(parts, trail).groups_of(reference, moment)
     else:
-        groups = _groups(parts, kept, borrower or "")
-    count = sum(kept.person_keys.erase(group, moment) for group in groups)
-    kept.add(AuditEvent(AuditEventKind.PERSON_ERASED, moment, count=count))
+        groups = _groups(parts, trail, borrower or "")
+    count = sum(trail.person_keys.erase(group, moment) for group in groups)
+    trail.add(AuditEvent(AuditEventKind.PERSON_ERASED, moment, count=count))
     return count
 
 
-def _groups(parts: Parts, kept: KeptTrail, borrower: str) -> tuple[str, ...]:
-    """Give what the keys of a borrower's events are kept under: of the number, and of everyone whose links lead there.
+def _search(parts: Parts, trail: KeptTrail) -> EventSearch:
+    return EventSearch(trail.journal, trail.person_keys, parts.store)
 
-    Who logs in by PIN has a link of the account's own, which holds no number. An enrolment that no
-    link leads to is under its own key.
+
+def _groups(parts: Parts, trail: KeptTrail, borrower: str) -> tuple[str, ...]:
+    """Return the groups of the keys of a borrower's events: of the number, and of its persons."""
+    keys = trail.person_keys
+    persons = _linked_persons(parts, borrower) | _enrolled_persons(parts, borrower)
+    return (keys.of_borrower(borrower), *map(keys.of_person, sorted(persons)))
+
+
+def _linked_persons(parts: Parts, borrower: str) -> set[str]:
+    """Return the persons whose links lead to a borrower, or share a CPR with one that does.
+
+    Who logs in by PIN has a link of the account's own, which holds no number.
     """
-    links = {
-        key.group: load(PersonLink, each.value)
-        for key, each in parts.store.list("link", None, now())
-    }
-    own = {name: link for name, link in links.items() if link.number == borrower}
-    own |= {name: links[name] for name in (parts.links.of_borrower(borrower),) if name in links}
-    cprs = {link.cpr for link in own.values() if link.cpr}
-    persons = {link.person for name, link in links.items() if name in own or link.cpr in cprs}
-    persons |= {
-        row.key.group
-        for row in parts.enrolments.tools.ledger.all()
-        if row.enrolment.number == borrower
-    }
-    return (
-        kept.person_keys.of_borrower(borrower),
-        *(kept.person_keys.of_person(each) for each in sorted(persons)),
-    )
+    links: dict[str, PersonLink] = {}
+    for key, kept in parts.store.list("link", None, now()):
+        links[key.group] = load(PersonLink, kept.value)
+    own = {name for name, link in links.items() if link.number == borrower}
+    own.add(parts.links.of_borrower(borrower))
+    cprs = {link.cpr for name, link in links.items() if name in own and link.cpr}
+    persons = set()
+    for name, link in links.items():
+        if name in own or link.cpr in cprs:
+            persons.add(link.person)
+    return persons
+
+
+def _enrolled_persons(parts: Parts, borrower: str) -> set[str]:
+    """Return the persons with an enrolment of this borrower: no link may lead to it."""
+    rows = parts.enrolments.tools.ledger.all()
+    return {row.key.group for row in rows if row.enrolment.number == borrower}
 
 
 def _kept(parts: Parts) -> KeptTrail:

@@ -1,4 +1,4 @@
-"""What the configuration says of the library, as pages and descriptors show it."""
+"""The library's own names, addresses and links, from the configuration to pages and descriptors."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ _PLACES = (
 
 
 def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.Front:
-    """Give what a descriptor of the face ``entity_id`` says of us."""
+    """Return the texts of our own descriptor with the entity id ``entity_id``."""
     contact = settings.contact
     return own_metadata.Front(
         base_url=settings.base_url,
@@ -38,30 +38,37 @@ def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.Front
 
 
 def name(settings: Config) -> Text:
-    """Give the library's name as it stands alone."""
+    """Return the library's name as it stands alone."""
     own = settings.contact.name
     return Text(en=own or "The library", da=own or "Biblioteket")
 
 
 def called(settings: Config) -> Text:
-    """Give what the library is called in a sentence."""
+    """Return the library's name within a sentence."""
     own = settings.contact.name
     return Text(en=own or "the library", da=own or "biblioteket")
 
 
 def imprint(settings: Config) -> page_layout.Imprint:
-    """Give who stands behind the pages."""
-    contact, places, own = settings.contact, settings.places, sign_up_url(settings)
+    """Return the library behind the pages: its name, contacts and links."""
+    contact = settings.contact
+    places = settings.places
+    sign_up_page = _text(places.sign_up)
+    wayf_help = ""
+    own = sign_up_url(settings)
+    if own is not None:
+        sign_up_page = sign_up_page or Text(own, own)
+        wayf_help = f"{settings.base_url}{wizard.FAQ}#wayf"
     return page_layout.Imprint(
         name=name(settings),
         mail=contact.email,
         phone=contact.phone,
         contact=_text(contact.page),
         service_locations=_text(places.service_locations),
-        sign_up=_text(places.sign_up) or (Text(own, own) if own else None),
+        sign_up=sign_up_page,
         e_resources=_text(places.e_resources),
         my_loans=_text(places.my_loans),
-        wayf=f"{settings.base_url}{wizard.FAQ}#wayf" if own else "",
+        wayf=wayf_help,
         privacy=_text(settings.privacy_notice),
         accessibility=settings.accessibility_statement or "",
         dpo=contact.dpo,
@@ -69,25 +76,31 @@ def imprint(settings: Config) -> page_layout.Imprint:
 
 
 def sign_up(settings: Config, services: Mapping[str, Service]) -> SignUp | None:
-    """Give what the sign-up pages need to know, or None where nobody can sign up."""
-    told = settings.sign_up
-    if not (told.service and told.university and told.national_eid):
+    """Return the settings of the sign-up pages, or None where nobody can sign up."""
+    table = settings.sign_up
+    if not (table.service and table.university and table.national_eid):
         return None
-    found = {name: _text(getattr(settings.places, name)) for name in _PLACES}
+    links: dict[str, Text] = {}
+    for place in _PLACES:
+        link = _text(getattr(settings.places, place))
+        if link is not None:
+            links[place] = link
     return SignUp(
-        university=told.university,
-        national_eid=told.national_eid,
-        eid_name=told.eid_name,
+        university=table.university,
+        national_eid=table.national_eid,
+        eid_name=table.eid_name,
         library=called(settings),
-        services={name: each.label for name, each in services.items()},
-        links={name: text for name, text in found.items() if text},
+        services={name: service.label for name, service in services.items()},
+        links=links,
     )
+
+
+def sign_up_url(settings: Config) -> str | None:
+    """Return the address of our own sign-up pages, or None where there are none."""
+    if sign_up(settings, {}) is None:
+        return None
+    return settings.base_url + wizard.NODES[wizard.START].path
 
 
 def _text(links: AddressPerLanguage | None) -> Text | None:
     return links.text() if links else None
-
-
-def sign_up_url(settings: Config) -> str | None:
-    """Give the address of our own sign-up pages, or None where there are none."""
-    return settings.base_url + wizard.NODES[wizard.START].path if sign_up(settings, {}) else None

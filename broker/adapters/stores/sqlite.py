@@ -240,7 +240,7 @@ class SqliteStore(Store):
             if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
                 mend = "run PRAGMA journal_mode = WAL on it once"
                 faults.append(f"The store file {self._path.name} is not in WAL mode; {mend}.")
-        return faults
+        return tuple(faults)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -169,7 +169,7 @@ def test_an_address_that_the_mail_server_refuses_is_said_at_its_field(
     """It may be mistyped: what was typed stays, and the page does not speak of a mail server that is down."""
     person, page = arrived(house)
     with monkeypatch.context() as unknown:
-        unknown.setattr(type(house.parts.proving.mail), "address", _unknown)
+        unknown.setattr(type(house.parts.mailbox_proof.mail), "address", _unknown)
         page = do(person, page, "mail", address="nurze@auh.rm.dk")
     assert (page.status_code, problem(page)) == (422, "address_unreachable")
     assert found(page, "//input[@id='address']/@value") == "nurze@auh.rm.dk"
@@ -194,7 +194,7 @@ def test_a_mail_server_that_is_down_is_said_and_the_login_stands(house: House, m
     """503 with the address kept; once the server is up, the same page goes on."""
     person, page = arrived(house)
     with monkeypatch.context() as down:
-        down.setattr(type(house.parts.proving.mail), "_wrapped", _unplugged)
+        down.setattr(type(house.parts.mailbox_proof.mail), "_wrapped", _unplugged)
         page = do(person, page, "mail", address=NURSE)
     assert (page.status_code, problem(page)) == (503, "mail_unavailable")
     assert found(page, "//input[@id='address']/@value") == NURSE
