@@ -33,11 +33,15 @@ venv: .venv/run.stamp
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
+.venv/demo.stamp: requirements-demo.txt .venv/run.stamp
+	$(PIP) --require-hashes -r requirements-demo.txt
+	@touch $@
+
 .venv/test.stamp: requirements-test.txt .venv/run.stamp
 	$(PIP) --require-hashes -r requirements-test.txt
 	@touch $@
 
-demo: venv
+demo: .venv/demo.stamp
 	$(BIN)/broker demo --port-base $(PORT)
 
 programs:
@@ -68,12 +72,13 @@ check: static test
 bench: .venv/test.stamp
 	$(BIN)/python bench/login.py $(ARGS)
 
-# Writes both lock files anew: hashes, and no index or host names.
+# Writes the lock files anew: hashes, and no index or host names.
 lock:
 	$(PYTHON) -m venv .lock
 	.lock/bin/python -m pip install --quiet pip-tools
 	.lock/bin/pip-compile $(LOCK) --upgrade -o requirements.txt pyproject.toml
-	.lock/bin/pip-compile $(LOCK) --extra test -c requirements.txt -o requirements-test.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) --upgrade --extra demo -c requirements.txt -o requirements-demo.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) --extra demo --extra test -c requirements-demo.txt -o requirements-test.txt pyproject.toml
 
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --build-deps-for editable --no-header --no-emit-options \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links

@@ -1,9 +1,9 @@
-"""The commands that look after borrowers who are wanted."""
+"""The commands over enrolments: list, show, retry, run."""
 
 import click
 
 from broker.app import inspection
-from broker.commands.output import as_json, printing_faults, show
+from broker.commands.output import as_json, printing_faults, show, waiting
 
 
 @click.group()
@@ -47,9 +47,12 @@ def retry_enrolment(enrolment: str) -> None:
 @printing_faults
 def run_enrolments() -> None:
     """Carry out everything that is due now, and end."""
-    parts = inspection.opened()
-    if parts.enrolments.mode != "live":
-        raise click.ClickException(
-            f"library.mode is {parts.enrolments.mode}: nothing is carried out"
-        )
-    click.echo(f"{len(list(iter(parts.enrolments.step, None)))} carried out")
+    enrolments = inspection.opened().enrolments
+    if enrolments.mode != "live":
+        what = "nothing is carried out"
+        raise click.ClickException(f"library.mode is {enrolments.mode}: {what}")
+    carried_out = 0
+    with waiting("carrying out what is due"):
+        while enrolments.step() is not None:
+            carried_out += 1
+    click.echo(f"{carried_out} carried out")

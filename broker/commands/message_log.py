@@ -13,8 +13,10 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _day(_: click.Context, __: click.Parameter, written: str | None) -> date | None:
+    if not written:
+        return None
     try:
-        return date.fromisoformat(written) if written else None
+        return date.fromisoformat(written)
     except ValueError:
         raise click.BadParameter("write a day as 2026-11-25") from None
 
@@ -29,11 +31,13 @@ def messages() -> None:
 @click.argument("public", type=click.Path(path_type=Path))
 @printing_faults
 def keys(private: Path, public: Path) -> None:
-    """Write a new key pair; PUBLIC is for message_log.public_key, PRIVATE belongs on no machine of the broker's."""
+    """Write a new key pair.
+
+    PUBLIC is for message_log.public_key, PRIVATE belongs on no machine of the broker's.
+    """
     message_log.make_pair(private, public)
-    click.echo(
-        f"{public} goes to the broker; keep {private} elsewhere, and a copy: without it the log is unreadable"
-    )
+    what = f"keep {private} elsewhere, and a copy: without it the log is unreadable"
+    click.echo(f"{public} goes to the broker; {what}")
 
 
 @messages.command(short_help="Print messages, opened with the private key.")
@@ -57,8 +61,6 @@ def read(
         elif reference in {None, record["reference"]}:
             click.echo(json.dumps(record, ensure_ascii=False))
     if unread:
-        click.echo(
-            f"{unread} lines are torn, changed, moved to another day or sealed to another key",
-            err=True,
-        )
+        what = "torn, changed, moved to another day or sealed to another key"
+        click.echo(f"{unread} lines are {what}", err=True)
         raise SystemExit(FINDINGS)

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BROKER = sorted((ROOT / "broker").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-LOCKS = ("requirements.txt", "requirements-test.txt")
+LOCKS = ("requirements.txt", "requirements-demo.txt", "requirements-test.txt")
 FORBIDDEN = re.compile(r"(handler|manager|helper|util|context|data|info|process|internal)s?")
 STANDARD = re.compile(r"(?i)authn_?context|(encrypted|cipher|confirmation)_?data|(signed|key)_?info")
 # Arguments that a base class of somebody else's has named.
@@ -63,6 +63,7 @@ TRESPASSES = [
     ("adapters/mail/smtp.py", "import requests", "requests stays in libraries and in the metadata feeds"),
     ("adapters/libraries/entry_points.py", "import smtplib", "smtplib stays in mail"),
     ("adapters/web/page_layout.py", "import prometheus_client", "prometheus_client stays in telling"),
+    ("app/inspection.py", "import rich.table", "click and rich stay in the command line"),
     ("files/policies/live_policies.py", "import ruamel.yaml", "YAML is read by the strict reader only"),
 ]
 
@@ -268,13 +269,16 @@ def test_every_locked_package_has_hashes(lock: str) -> None:
 
 
 def test_the_locks_agree_and_hold_every_dependency() -> None:
-    """What runs in a test is what runs in service, and nothing that is asked for was left out of the lock."""
-    run, both = (dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / each).read_text(), re.MULTILINE)) for each in LOCKS)
-    assert run.items() <= both.items()
+    """What runs in a test or the demo is what runs in service, and nothing that is asked for was left out."""
+    run, demo, test = (
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / each).read_text(), re.MULTILINE)) for each in LOCKS
+    )
+    assert run.items() <= demo.items() <= test.items()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    bare = {re.split(r"[<>=]", each)[0].replace(".", "-") for each in asked}
-    assert bare - both.keys() == set()
+    extras = project["optional-dependencies"]
+    for lock, asked in ((run, []), (demo, extras["demo"]), (test, [*extras["demo"], *extras["test"]])):
+        bare = {re.split(r"[<>=]", each)[0].replace(".", "-") for each in [*project["dependencies"], *asked]}
+        assert bare - lock.keys() == set()
 
 
 def test_ci_runs_all_of_make_check() -> None:

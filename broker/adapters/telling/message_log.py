@@ -40,7 +40,7 @@ _PUBLIC: Final = 32
 _KEY: Final = 32
 _NONCE: Final = 12
 _ID: Final = 8
-_INFO: Final = b"library identity broker message log"
+_PURPOSE: Final = b"library identity broker message log"
 _OTHERS: Final = 0o077
 
 
@@ -236,7 +236,7 @@ def _append(path: Path, line: bytes) -> None:
 
 def _derived(shared: bytes, public: bytes, theirs: bytes) -> tuple[bytes, bytes]:
     salt = public + theirs
-    derivation = HKDF(hashes.SHA256(), _KEY + _NONCE, salt=salt, info=_INFO)
+    derivation = HKDF(hashes.SHA256(), _KEY + _NONCE, salt=salt, info=_PURPOSE)
     octets = derivation.derive(shared)
     return octets[:_KEY], octets[_KEY:]
 
