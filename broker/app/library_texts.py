@@ -38,7 +38,7 @@ def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.Front
         display_name=_configured(idp.display_name) or in_both(_DISPLAY_NAME),
         description=_configured(idp.description) or in_both(_DESCRIPTION),
         organization=name(settings),
-        organization_url=_alike(settings.base_url),
+        organization_url=Text(en=settings.base_url, da=settings.base_url),
         technical_contact=contact.email or settings.mail.sender,
         privacy_statement=_configured(settings.privacy_notice),
         error_url=error_urls.published_error_url(settings.base_url),
@@ -47,30 +47,29 @@ def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.Front
 
 def name(settings: Config) -> Text:
     """Return the library's name as it stands alone."""
-    own = settings.contact.name
-    return _alike(own) if own else in_both(_NAME)
+    return _name_or(settings, _NAME)
 
 
 def called(settings: Config) -> Text:
     """Return what the library is called in a sentence."""
-    own = settings.contact.name
-    return _alike(own) if own else in_both(_NAME_IN_A_SENTENCE)
+    return _name_or(settings, _NAME_IN_A_SENTENCE)
 
 
 def imprint(settings: Config) -> page_layout.Imprint:
     """Return the library behind the pages: its name, and where each question is answered."""
     contact, places = settings.contact, settings.places
     own_sign_up = sign_up_url(settings)
+    wayf = f"{settings.base_url}{wizard.FAQ}#wayf" if own_sign_up else ""
     return page_layout.Imprint(
         name=name(settings),
         mail=contact.email,
         phone=contact.phone,
         contact=_configured(contact.page),
         service_locations=_configured(places.service_locations),
-        sign_up=_configured(places.sign_up) or (_alike(own_sign_up) if own_sign_up else None),
+        sign_up=_configured(places.sign_up) or _alike(own_sign_up),
         e_resources=_configured(places.e_resources),
         my_loans=_configured(places.my_loans),
-        wayf=f"{settings.base_url}{wizard.FAQ}#wayf" if own_sign_up else "",
+        wayf=wayf,
         privacy=_configured(settings.privacy_notice),
         accessibility=settings.accessibility_statement or "",
         dpo=contact.dpo,
@@ -112,5 +111,11 @@ def _configured(written: Wording | AddressPerLanguage | None) -> Text | None:
     return written.text() if written else None
 
 
-def _alike(text: str) -> Text:
+def _alike(text: str | None) -> Text | None:
+    if not text:
+        return None
     return Text(en=text, da=text)
+
+
+def _name_or(settings: Config, otherwise: str) -> Text:
+    return _alike(settings.contact.name) or in_both(otherwise)

@@ -34,8 +34,11 @@ def choose(query: str | None, cookie: str | None, accepted: Iterable[str], defau
     for picked in (query, cookie):
         if picked in LANGUAGES:
             return picked
-    tags = (tag.replace("_", "-").partition("-")[0].lower() for tag in accepted)
-    return next((_UNDERSTOOD[tag] for tag in tags if tag in _UNDERSTOOD), default)
+    for tag in accepted:
+        primary = tag.replace("_", "-").partition("-")[0].lower()
+        if primary in _UNDERSTOOD:
+            return _UNDERSTOOD[primary]
+    return default
 
 
 def of(request: Request, default: str) -> str:
@@ -46,7 +49,9 @@ def of(request: Request, default: str) -> str:
 
 def _picked_before(request: Request) -> str | None:
     # The ACS neither reads nor sets cookies (design 4a.2).
-    return None if request.path.startswith("/saml/") else request.cookies.get(COOKIE)
+    if request.path.startswith("/saml/"):
+        return None
+    return request.cookies.get(COOKIE)
 
 
 def language() -> str:
