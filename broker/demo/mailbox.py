@@ -66,7 +66,8 @@ class Mailbox:
         """Listen on both ports, in threads of their own; OSError where one is taken."""
         self._server = make_server("127.0.0.1", self._page_port, page(self), threaded=True, request_handler=_Quiet)
         self._controller.start()
-        threading.Thread(target=self._server.serve_forever, name="mailbox page", daemon=True).start()
+        often = {"poll_interval": 0.02}  # stop() waits for the next look
+        threading.Thread(target=self._server.serve_forever, kwargs=often, name="mailbox page", daemon=True).start()
 
     def stop(self) -> None:
         """Listen no more."""

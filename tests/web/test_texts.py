@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -38,10 +39,11 @@ INDIRECT = {
 }  # fmt: skip
 
 
-def texts() -> set[str]:
+@cache
+def texts() -> frozenset[str]:
     """Give every msgid that code and templates ask for."""
     found = extract_from_dir(str(ROOM), METHODS, OPTIONS)
-    return {str(message) for _file, _line, message, *_rest in found}
+    return frozenset(str(message) for _file, _line, message, *_rest in found)
 
 
 def danish() -> Catalog:
