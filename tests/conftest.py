@@ -7,6 +7,7 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 pytest_plugins = [
+    "tests.plugins.servers",
     "tests.plugins.templates",
     "tests.plugins.attack_classes",
     "tests.plugins.redis_server",

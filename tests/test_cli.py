@@ -296,6 +296,7 @@ def program(*words: str, optimise: bool = False, **environ: str) -> "subprocess.
     return subprocess.Popen(command, env={**os.environ, **environ}, stdout=pipe, stderr=pipe, text=True)
 
 
+@pytest.mark.server
 @pytest.mark.attack(34)
 def test_python_without_assertions_is_refused() -> None:
     """Under -O checks of pysaml2 vanish (attacks.md row 34)."""
@@ -305,6 +306,7 @@ def test_python_without_assertions_is_refused() -> None:
     assert err == "broker does not run under python -O: assertions are checks in libraries it uses\n"
 
 
+@pytest.mark.server
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     """Before anything starts, and nothing is left behind."""
     base = free_base()
@@ -316,6 +318,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> None:
     """Ctrl-C, kill and a closed terminal: exit code 0, no traceback, no folder, nobody left listening.
@@ -336,6 +339,7 @@ def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> N
             assert probe.connect_ex(("127.0.0.1", base + offset)) != 0
 
 
+@pytest.mark.server
 def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
     """Programs read standard output whole (design 4)."""
     running = program("demo", "--check", "--json", "--port-base", str(free_base()))

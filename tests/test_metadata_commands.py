@@ -19,6 +19,8 @@ from broker.saml.signature import VerifyKey
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing
 
+pytestmark = pytest.mark.server
+
 Run = Callable[..., Result]
 
 

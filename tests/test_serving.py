@@ -25,6 +25,8 @@ from broker.parts import Parts, assemble
 from broker.serving import Terse
 from tests.plugins.ports import free_port
 
+pytestmark = pytest.mark.server
+
 CPR = "1403044004"
 
 

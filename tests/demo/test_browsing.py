@@ -1,9 +1,12 @@
 """The demo's browser without a screen: whose cookies go where."""
 
+import pytest
 from flask import Flask, Response, redirect, request
 
 from broker.demo.browsing import Browser
 from broker.demo.loopback import served
+
+pytestmark = pytest.mark.server
 
 
 def test_a_redirect_carries_no_cookie_to_another_host() -> None:

@@ -14,6 +14,8 @@ from broker.demo.running import Running, running
 from broker.demo.setting import Ports, write
 from tests.plugins.demo import free_base
 
+pytestmark = pytest.mark.server
+
 WALKED = ("bo", "bo-nemid", "eva", "finn", "olga", "dorte")
 
 

@@ -20,6 +20,8 @@ from broker.mail import Smtp
 from tests.plugins.ports import free_port
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
 
+pytestmark = pytest.mark.server
+
 MINUTE = timedelta(minutes=1)
 
 

@@ -18,6 +18,8 @@ from broker.demo.running import Running, running
 from broker.demo.setting import SERVICES, Ports, write
 from tests.plugins.demo import free_base
 
+pytestmark = pytest.mark.server
+
 CPRS = tuple(
     value.rpartition(":")[2] for person in PERSONAS for value in person.attributes.get("schacPersonalUniqueID", ())
 )

@@ -20,6 +20,8 @@ from werkzeug.serving import make_server
 from broker.core.errors import LibraryUnavailable
 from broker.libraries.exchange import Answer, Exchange
 
+pytestmark = pytest.mark.server
+
 Raw = Callable[..., AbstractContextManager[str]]
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"

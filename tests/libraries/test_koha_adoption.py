@@ -11,6 +11,8 @@ from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.demo.koha import Simulation
 from broker.libraries.koha import Koha
 
+pytestmark = pytest.mark.server
+
 CPR = "0101800000"
 UNTIL = date(2028, 8, 31)
 

@@ -10,6 +10,8 @@ from broker.core.errors import LibraryUnavailable
 from broker.demo.koha import Simulation
 from broker.libraries.koha import Koha
 
+pytestmark = pytest.mark.server
+
 CPR = "0101800000"
 VALIDATION = "/api/v1/auth/password/validation"
 

@@ -15,6 +15,8 @@ from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha import Simulation
 from broker.libraries.koha import Koha
 
+pytestmark = pytest.mark.server
+
 CPR = "0101800000"
 SPELLINGS = ("0101800000", "010180-0000", "010180 0000")
 MARK = "a" * 32

@@ -15,6 +15,8 @@ from broker.saml.aggregates import Trust
 from broker.saml.feeds import Document, Feed, Marks
 from tests.plugins.feed_server import Publisher, authority, publishing
 
+pytestmark = pytest.mark.server
+
 BODY = b"<feed/>" * 1000
 
 

@@ -19,6 +19,8 @@ from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import NOW, Forge
 from tests.plugins.saml_parties import HUB, idp_entity
 
+pytestmark = pytest.mark.server
+
 OTHER = "https://other.example"
 
 

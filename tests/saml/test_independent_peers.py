@@ -22,6 +22,8 @@ from broker.core.transaction import Authentication, AuthnRequest, Issued, Outsta
 from broker.saml import bindings, descriptors
 from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties
 
+pytestmark = pytest.mark.server
+
 XMLSEC = "/usr/bin/xmlsec1"
 PROTOCOL, ASSERTION = "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:2.0:assertion"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"

@@ -15,6 +15,8 @@ from broker.stores.opening import open_store
 from broker.stores.redis import RedisStore
 from tests.plugins.redis_server import KEEPING, RedisServer
 
+pytestmark = pytest.mark.server
+
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 KEY = Key("enrolment", "g", "n")
