@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from broker.demo.personas import persona
 from tests.plugins.visitor import Visitor
 
@@ -210,6 +212,7 @@ def test_a_temporary_borrower_is_shown_to_be_ones_own(visit: Visit) -> None:
     assert person.find("#loans li").all_inner_texts() == list(tove.loans)
 
 
+@pytest.mark.slow
 def test_by_keyboard_and_without_scripts_it_is_the_same(visit: Visit) -> None:
     """Number and PIN, and the page of choices, need neither a mouse nor scripts."""
     for ways in ({"keys": True}, {"scripts": False}):

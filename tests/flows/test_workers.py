@@ -25,7 +25,7 @@ CPRS = tuple(
 )
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """Give a demo of its own over each store."""
     store = "sqlite:state/broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")
