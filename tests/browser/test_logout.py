@@ -57,6 +57,7 @@ def test_a_service_that_is_silent_is_gone_on_without(visit: Visit, language: str
     assert open_at(person) == ["/e-resources/log-out"]
 
 
+@pytest.mark.slow
 def test_a_service_that_was_not_reached_is_asked_again(visit: Visit) -> None:
     """Who was stopped on the way, by a second press or a network that failed, is out everywhere all the same."""
     person = visit()
@@ -87,7 +88,8 @@ def asked_in_vain(route: Route) -> None:
     route.fulfill(status=204)  # the browser stays where it is
 
 
-@pytest.mark.parametrize("scripts", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("scripts", [True, False])
 def test_a_logout_at_the_upstream_asks_by_keyboard_too(visit: Visit, scripts: bool) -> None:
     """The hub logs its person out; the services end as the person says, with and without scripts."""
     person = visit(keys=True, scripts=scripts, looking=scripts)
