@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugins.servers import Unmarked
+from tests.plugins.servers import FIXTURES, Unmarked
 
 ROOT = Path(__file__).resolve().parent.parent
 BROKER = sorted((ROOT / "broker").rglob("*.py"))
@@ -269,6 +269,12 @@ def test_each_test_is_run_by_make_test_or_by_make_slow() -> None:
     options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
     assert options["testpaths"] == ["tests"]
     assert not {"-m", "-k", "--ignore", "--deselect"} & {each.partition("=")[0] for each in options["addopts"]}
+
+
+def test_each_fixture_that_starts_something_is_known_by_its_name() -> None:
+    """One that was renamed would leave its tests unmarked, and make quick without a word about why they fail."""
+    made = re.compile(r"@pytest\.fixture.*\ndef (\w+)\(")
+    assert frozenset(name for path in TESTS for name in made.findall(path.read_text())) >= FIXTURES
 
 
 def test_a_server_started_by_an_unmarked_test_is_refused() -> None:
