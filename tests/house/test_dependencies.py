@@ -77,6 +77,7 @@ def test_the_demo_needs_no_more_than_its_extra() -> None:
     assert asked()["demo"] & locked("requirements.txt") == set()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("words", [("demo",), ("demo", "--check")], ids=" ".join)
 def test_the_demo_without_its_extra_says_what_to_install(words: tuple[str, ...]) -> None:
     """One sentence, no traceback."""
@@ -88,6 +89,7 @@ def test_the_demo_without_its_extra_says_what_to_install(words: tuple[str, ...])
     )
 
 
+@pytest.mark.server
 def test_other_commands_run_without_the_extra() -> None:
     """The policies are checked where nothing but requirements.txt is installed."""
     program = WITHOUT_EXTRA.format(hidden=["aiosmtpd"], words=("policy", "check", "policies"))
