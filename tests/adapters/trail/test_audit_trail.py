@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from broker.adapters.trail.monthly_files import TrailFiles
 from broker.adapters.trail.verification import verify
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
-from broker.core.ports import Store
+from broker.core.ports import Key, Store
 from tests.plugins.trail_bench import KEY, NOW
 
 Told = list[Mapping[str, Any]]
@@ -258,3 +259,58 @@ def test_a_folder_that_others_may_write_to_is_refused(
     folder.chmod(mode)
     with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
         open_trail(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
+
+
+@pytest.mark.parametrize("sync", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "must"),
+    [(AuditEventKind.RELEASED, True), (AuditEventKind.ENROLMENT_WANTED, True), (AuditEventKind.LOGOUT_DONE, False)],
+)
+def test_what_must_not_be_lost_waits_for_the_disk(
+    trail: KeptTrail, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool, sync: bool
+) -> None:
+    """A power cut forgets no line of what has left, unless the library has chosen so; other lines wait for nobody."""
+    synced: list[int] = []
+    monkeypatch.setattr("broker.adapters.trail.monthly_files.os.fdatasync", synced.append)
+    replace(trail, sync=sync).add(AuditEvent(kind, NOW))
+    assert len(synced) == (must and sync)
+
+
+def test_the_key_of_a_person_is_stored_durably(trail: KeptTrail, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line outlives a power cut; without its key it would be nobody's from then on."""
+    asked: list[tuple[str, bool]] = []
+    put = type(store).put
+
+    def noted(self: Store, key: Key, *rest: Any, durable: bool = False) -> bool:
+        asked.append((key.kind, durable))
+        return put(self, key, *rest, durable=durable)
+
+    monkeypatch.setattr(type(store), "put", noted)
+    trail.add(RELEASED)
+    assert ("audit", True) in asked
+    assert ("audit", False) not in asked
+
+
+def test_a_worker_forgets_a_key_after_five_minutes(trail: KeptTrail, store: Store) -> None:
+    """What was erased by another process is sealed under a new key from then on, and never under the old one."""
+    trail.add(RELEASED)
+    ((place, old),) = store.list("audit", None, NOW)
+    store.drop(place)
+    trail.add(replace(RELEASED, at=NOW + timedelta(minutes=5, microseconds=-1)))
+    assert list(store.list("audit", None, NOW)) == []
+    trail.add(replace(RELEASED, at=NOW + timedelta(minutes=5)))
+    ((_, new),) = store.list("audit", None, NOW)
+    assert new.value != old.value
+
+
+def test_the_folder_of_the_trail_is_made_for_its_owner_alone(trail: KeptTrail, tmp_path: Path) -> None:
+    """With the folders above it; one that cannot be made is a fault of the configuration."""
+    folder = tmp_path / "state" / "audit"
+    made = open_trail(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
+    made.add(AuditEvent(AuditEventKind.LOGOUT_DONE, NOW))
+    assert (folder.stat().st_mode & 0o777, made.faults()) == (0o700, [])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationFaults, match="cannot be made"):
+        open_trail(
+            tmp_path / "file" / "audit", KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True
+        )

@@ -179,6 +179,28 @@ def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: Trail
     assert [each.what for each in report.notes] == ["month 2026-10 was deleted"]
 
 
+@pytest.mark.parametrize("month", ["2026-08", "2026-10", "2026-11", "2026-12", "2027-01", ""])
+def test_only_the_oldest_month_may_go(two_months: TrailFiles, month: str) -> None:
+    """One from the middle would leave a gap that the trail itself explains away; the open one is written to."""
+    two_months.append(NOW.replace(month=12), {"event": "decided"}, sync=False)
+    files = {path: path.read_bytes() for path in two_months.folder.iterdir()}
+    if month == "2026-10":
+        two_months.delete(month, NOW.replace(month=12))
+        assert (verify(two_months).findings, two_months.months()) == ([], ["2026-11", "2026-12"])
+        return
+    with pytest.raises(AuditUnavailable, match="is not the oldest month"):
+        two_months.delete(month, NOW.replace(month=12))
+    assert {path: path.read_bytes() for path in two_months.folder.iterdir()} == files
+
+
+def test_the_one_month_there_is_may_not_go(journal: TrailFiles) -> None:
+    """It is the oldest and the open one: the next line would have nothing to follow."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    with pytest.raises(AuditUnavailable, match="the one that is open"):
+        journal.delete("2026-10", NOW)
+    assert (verify(journal).findings, journal.months()) == ([], ["2026-10"])
+
+
 def test_a_clock_set_back_opens_no_month_again(two_months: TrailFiles) -> None:
     """The lines stay where they are written, in their order."""
     two_months.append(NOW - timedelta(days=90), {"event": "decided"}, sync=False)
