@@ -12,12 +12,13 @@ from broker.core.identity import cpr
 from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, level, matches
 
 ASSURANCE: Final = "eduPersonAssurance"
+BORROWER_NUMBER: Final = "borrower_number"
 CPR_ATTRIBUTE: Final = "cpr"
 CPR_UUID: Final = "cprUuid"
 EPPN: Final = "eduPersonPrincipalName"
 # What no upstream may assert of a person: one comes from a proof, the others from the library
 # system (design 5).
-OURS: Final = frozenset({"kaldemail_domain", "borrower_number", "borrower_category"})
+OURS: Final = frozenset({"kaldemail_domain", BORROWER_NUMBER, "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
 # Values of one attribute: more is no person's, and every one is read, shown and kept.

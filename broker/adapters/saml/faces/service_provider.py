@@ -41,7 +41,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.login.authn_context import classes_to_request, meets_request, nsis
+from broker.core.login.authn_context import classes_to_request, level_to_request, nsis
 from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 from broker.core.ports import Received
 
@@ -234,14 +234,16 @@ def _verify(
 def _authn_context(party: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
     """Carry the classes asked for through; one that knows NSIS levels is asked for a level and a person (nemid.md)."""
     if traits_of(party).nsis:
-        least = classes_to_request(request, party.least, party.meets)
+        least = level_to_request(request, party.least, party.meets)
         if least is None:
             raise RequestRefused(NO_AUTHN_CONTEXT, request=request)
         refs = [saml.AuthnContextClassRef(text=each) for each in (nsis(least), PERSON)]
         return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison="minimum")
     if not request.authn_contexts:
         return None
-    refs = [saml.AuthnContextClassRef(text=each) for each in meets_request(request, party.meets)]
+    refs = [
+        saml.AuthnContextClassRef(text=each) for each in classes_to_request(request, party.meets)
+    ]
     return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison=request.comparison)
 
 
