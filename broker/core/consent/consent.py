@@ -125,7 +125,8 @@ def _latest(receipts: Iterable[Receipt]) -> Receipt | None:
 def _is_valid(
     latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime
 ) -> bool:
-    if latest.event is not _yes(_variant(disclosure)) or not latest.remembered(now):
+    wanted = _yes(_variant(disclosure))
+    if latest.event is not wanted or not latest.remembered(now):
         return False
     return latest.material == disclosure.material(pseudonyms)
 
@@ -162,8 +163,8 @@ def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> 
 def agreed(disclosure: Disclosure, answer: Receipt | None) -> Disclosure:
     """Return the disclosure without the optional attributes that the person did not tick."""
     chosen = answer.chosen if answer else ()
-    items = tuple(item for item in disclosure.items if not item.optional or item.name in chosen)
-    return replace(disclosure, items=items)
+    items = (item for item in disclosure.items if not item.optional or item.name in chosen)
+    return replace(disclosure, items=tuple(items))
 
 
 def receipt(

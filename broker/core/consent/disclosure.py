@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
-from broker.core.identity.attributes import BORROWER_NUMBER
+from broker.core.identity.attributes import BORROWER_NUMBER, Values
 from broker.core.identity.subject_ids import MINTED
 from broker.core.policy.model import Decision, LegalBasis
 from broker.core.pseudonyms import Pseudonyms
@@ -21,7 +21,7 @@ class Item:
     """One attribute that leaves: canonical name, values, purpose, and whether the page masks it."""
 
     name: str
-    values: tuple[str, ...]
+    values: Values
     why: Text
     mask: bool = False
     optional: bool = False

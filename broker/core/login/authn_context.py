@@ -8,6 +8,7 @@ from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.login.transaction import AuthnRequest
 
 LOA: Final = "https://data.gov.dk/concept/core/nsis/loa"
+# From the lowest level to the highest.
 _NSIS: Final = {
     f"{LOA}/{assurance.name.capitalize()}": assurance
     for assurance in Assurance
@@ -98,7 +99,7 @@ def level_to_request(request: AuthnRequest, least: Assurance, meets: Meets) -> A
     None where no level meets the request: what a service writes is never passed on as it stands
     (saml_profiles.md row 15).
     """
-    for name, assurance in sorted(_NSIS.items(), key=lambda named: named[1]):
+    for name, assurance in _NSIS.items():
         if assurance >= least and class_for_service(request, name, meets) is not None:
             return assurance
     return None

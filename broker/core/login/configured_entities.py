@@ -146,7 +146,7 @@ class ConfiguredEntities:
         return listed
 
     def _meeting_class(self, ways: tuple[str, ...], request: AuthnRequest) -> tuple[str, ...]:
-        able = tuple(name for name in ways if not _falls_short(self.upstreams[name], request))
+        able = tuple(name for name in ways if _meets_class(self.upstreams[name], request))
         if ways and not able:
             raise RequestRefused(
                 NO_AUTHN_CONTEXT, "no way of this service meets the class", request=request
@@ -192,8 +192,11 @@ class ConfiguredEntities:
         return upstream in self.policies().provable
 
 
-def _falls_short(upstream: Upstream, request: AuthnRequest) -> bool:
-    return upstream.local and class_for_service(request, PIN_CLASS, upstream.meets) is None
+def _meets_class(upstream: Upstream, request: AuthnRequest) -> bool:
+    """Return whether the upstream can meet the class asked for: known beforehand only of a PIN."""
+    if not upstream.local:
+        return True
+    return class_for_service(request, PIN_CLASS, upstream.meets) is not None
 
 
 def _is_listed(upstream: Upstream, idp_list: tuple[str, ...]) -> bool:

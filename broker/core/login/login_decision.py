@@ -72,7 +72,7 @@ def proof_step(
     domains = provable_domains(proof, now.date())
     # The upstream's mail attribute is what somebody typed there: it saves typing, and proves
     # nothing.
-    suggested = reading.attributes.one(_MAIL)
-    if suggested is not None and suggested.rpartition("@")[2].lower() not in domains:
-        suggested = None
+    address = reading.attributes.one(_MAIL) or ""
+    domain = address.rpartition("@")[2]
+    suggested = address if domain.lower() in domains else None
     return ProveMailbox(proof.name, domains, proof.code_valid_for, suggested, optional=True)

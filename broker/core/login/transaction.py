@@ -241,7 +241,8 @@ class Transaction:
         """Record an AuthnRequest that is about to be sent; TooMany after twenty of them."""
         if self.sent >= _MOST_OUTSTANDING:
             raise TooMany("AuthnRequests in one transaction")
-        return replace(self, outstanding=(*self.outstanding, outstanding), sent=self.sent + 1)
+        sent = (*self.outstanding, outstanding)
+        return replace(self, outstanding=sent, sent=self.sent + 1)
 
     def awaits(self, request: str) -> Outstanding | None:
         """Find our request that ``request`` (an InResponseTo) names, if it is still answerable."""

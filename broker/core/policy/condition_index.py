@@ -4,14 +4,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from broker.core.identity.attributes import Values
+
 # One condition as (name, values); a value is exact or ends in "*".
-NamedValues = tuple[str, tuple[str, ...]]
+NamedValues = tuple[str, Values]
 # The conditions of one alternative; the alternatives of one policy.
 Conditions = Sequence[NamedValues]
 Match = Sequence[Conditions]
 
-Frequencies = Counter[tuple[str, str]]
-Positions = dict[tuple[str, str], list[int]]
+NamedValue = tuple[str, str]
+Frequencies = Counter[NamedValue]
+Positions = dict[NamedValue, list[int]]
+FrozenPositions = Mapping[NamedValue, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +26,8 @@ class ConditionIndex:
     lengths of a name's prefixes, ``anyone`` the positions of the policies that fit anyone.
     """
 
-    exact: Mapping[tuple[str, str], tuple[int, ...]]
-    prefixes: Mapping[tuple[str, str], tuple[int, ...]]
+    exact: FrozenPositions
+    prefixes: FrozenPositions
     lengths: Mapping[str, tuple[int, ...]]
     anyone: tuple[int, ...]
 
@@ -83,5 +87,5 @@ def _lengths(prefixes: Positions) -> dict[str, tuple[int, ...]]:
     return {name: tuple(sorted(of_name)) for name, of_name in lengths.items()}
 
 
-def _frozen(positions: Positions) -> dict[tuple[str, str], tuple[int, ...]]:
+def _frozen(positions: Positions) -> FrozenPositions:
     return {key: tuple(of_key) for key, of_key in positions.items()}

@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.core.entities import Assurance, Service
 from broker.core.identity import subject_ids
-from broker.core.identity.attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
+from broker.core.identity.attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (
@@ -19,6 +19,7 @@ from broker.core.policy.model import (
     Reason,
     Release,
     ReleasedAttribute,
+    ReleasedValues,
     Requirement,
 )
 
@@ -36,7 +37,6 @@ _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "membe
 _REAL: Final = "real"
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
-_Released = list[tuple[ReleasedAttribute, tuple[str, ...]]]
 _Matched = list[tuple[Policy, Alternative]]
 
 
@@ -100,13 +100,14 @@ def _denied(
 ) -> Decision:
     """Deny: nothing leaves, and the fate of every attribute is the first reason."""
     first = reasons[0]
+    fates = (Fate(name, first.code, first.place) for name in login.attributes)
     return Decision(
         effect=Effect.DENY,
         reasons=reasons,
         affiliation=policy.affiliation if policy else None,
         policy=policy,
         release=release,
-        fates=tuple(Fate(name, first.code, first.place) for name in login.attributes),
+        fates=tuple(fates),
         digest=policies.digest,
         mismatch=mismatch,
         may_find_by_cpr=_known_in_person(login),
@@ -143,7 +144,7 @@ def _lacking(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
     codes = []
     if not _comes_by(require, login):
         codes.append("national_eid_required")
-    if require.assurance and (login.assurance is None or login.assurance < require.assurance):
+    if not _assured(require, login):
         codes.append("assurance_too_low")
     if require.cpr and login.cpr != _REAL:
         codes.append(_NOT_REAL.get(login.cpr, "cpr_required"))
@@ -151,6 +152,12 @@ def _lacking(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
     if age_code and age_code not in codes:
         codes.append(age_code)
     return tuple(Reason(code, require.place) for code in codes)
+
+
+def _assured(require: Requirement, login: LoginFacts) -> bool:
+    if require.assurance is None:
+        return True
+    return login.assurance is not None and login.assurance >= require.assurance
 
 
 def _age_failure(require: Requirement, login: LoginFacts) -> str | None:
@@ -184,9 +191,9 @@ def _may_lower(policy: Policy, login: LoginFacts) -> bool:
 
 def _filtered(
     release: Release, login: LoginFacts, service: Service
-) -> tuple[_Released, tuple[Fate, ...]]:
+) -> tuple[list[ReleasedValues], tuple[Fate, ...]]:
     """Return the listed attributes with the values that may leave, and every attribute's fate."""
-    released: _Released = []
+    released: list[ReleasedValues] = []
     fates = {name: Fate(name, "not_listed", release.place) for name in login.attributes}
     for listed in release.attributes:
         values, code = _leaving(listed, login, service, release)
@@ -198,7 +205,7 @@ def _filtered(
 
 def _leaving(
     listed: ReleasedAttribute, login: LoginFacts, service: Service, release: Release
-) -> tuple[tuple[str, ...] | None, str]:
+) -> tuple[Values | None, str]:
     """Return the values of one listed attribute that leave, None for none of it, and the code."""
     withheld = _withheld_from_service(listed, service, release)
     if withheld:
@@ -235,7 +242,7 @@ def _withheld_from_service(
     return None
 
 
-def _allowed(values: tuple[str, ...], listed: ReleasedAttribute) -> tuple[str, ...]:
+def _allowed(values: Values, listed: ReleasedAttribute) -> Values:
     if not listed.values:
         return values
     return tuple(value for value in values if value_allowed(value, listed.values))

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.entities import Assurance
+from broker.core.identity.attributes import Values
 from broker.core.policy.model import Alternative, Condition, LoginFacts, Policy, PolicySet, Reason
 
 PROOF_DOMAIN: Final = "_domain"
@@ -48,9 +49,10 @@ def _near_misses(
     policies: PolicySet, candidates: Sequence[int], login: LoginFacts, today: date
 ) -> Iterator[Reason]:
     """Yield why the candidates, then the highest policies, did not match: eight at most."""
-    highest = range(min(_EXPLAINED, len(policies.policies)))
-    nearest = list(dict.fromkeys((*candidates[:_EXPLAINED], *highest)))
-    for position in nearest[:_EXPLAINED]:
+    highest = range(len(policies.policies))
+    nearest = dict.fromkeys(candidates[:_EXPLAINED])
+    nearest |= dict.fromkeys(highest[:_EXPLAINED])
+    for position in list(nearest)[:_EXPLAINED]:
         policy = policies.policies[position]
         if policy.match:
             yield _near_miss(policy, login, today)
@@ -83,8 +85,7 @@ def condition_failure(
     if condition.name == "upstream":
         return None if login.upstream in condition.values else "other_upstream"
     if condition.name == "assurance":
-        enough = login.assurance is not None and login.assurance >= _least(condition.values)
-        return None if enough else "assurance_too_low"
+        return _assurance_failure(condition, login)
     values = login.attributes.get(condition.name, ())
     if condition.name.endswith(PROOF_DOMAIN):
         return _domain_failure(condition, values, policy, today)
@@ -95,7 +96,13 @@ def condition_failure(
     return "value_not_matched"
 
 
-def _least(values: tuple[str, ...]) -> Assurance:
+def _assurance_failure(condition: Condition, login: LoginFacts) -> str | None:
+    if login.assurance is None or login.assurance < _least(condition.values):
+        return "assurance_too_low"
+    return None
+
+
+def _least(values: Values) -> Assurance:
     try:
         return max(Assurance.named(value) for value in values)
     except (KeyError, ValueError):
@@ -103,7 +110,7 @@ def _least(values: tuple[str, ...]) -> Assurance:
 
 
 def _domain_failure(
-    condition: Condition, values: tuple[str, ...], policy: Policy, today: date
+    condition: Condition, values: Values, policy: Policy, today: date
 ) -> str | None:
     """Require that the policy lists the domain for that proof and its last day is not past."""
     name = condition.name.removesuffix(PROOF_DOMAIN)

@@ -7,7 +7,7 @@ from typing import Literal
 
 from broker.core.entities import Assurance, Text
 from broker.core.errors import Fault
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.attributes import Attributes, Values
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
 
 # The words of a policy file; file_schema.py reads them from here.
@@ -87,7 +87,7 @@ class Condition:
     """
 
     name: str
-    values: tuple[str, ...]
+    values: Values
     place: PolicyLine
 
 
@@ -142,7 +142,7 @@ class ReleasedAttribute:
     name: str
     why: Text
     place: PolicyLine
-    values: tuple[str, ...] = ()  # empty means all values
+    values: Values = ()  # empty means all values
     mask: bool = False
     optional: bool = False
 
@@ -290,6 +290,10 @@ class Fate:
     place: PolicyLine | None = None
 
 
+# A listed attribute with the values of it that may leave.
+ReleasedValues = tuple[ReleasedAttribute, Values]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """The decision: effect, affiliation, the deciding release entry, and every attribute's fate.
@@ -308,7 +312,7 @@ class Decision:
     policy: Policy | None = None
     release: Release | None = None
     # values are personal
-    released: tuple[tuple[ReleasedAttribute, tuple[str, ...]], ...] = field(default=(), repr=False)
+    released: tuple[ReleasedValues, ...] = field(default=(), repr=False)
     fates: tuple[Fate, ...] = ()
     digest: str = ""
     mismatch: str | None = None  # the intent that the assertion did not bear out
