@@ -80,7 +80,7 @@ def with_eid_attributes(reading: AttributeReading, today: date) -> AttributeRead
         if value:
             attributes.setdefault(name, (value,))
     written = reading.attributes.one(BORN)
-    if written is None:
+    if not written:
         return replace(reading, attributes=Attributes(attributes))
     born = _birth_date(reading.attributes.one(CPR_ATTRIBUTE), written, today)
     if born is None:
