@@ -31,9 +31,11 @@ def new_pin(avoid: Callable[[str], bool]) -> str:
 
 def guessable(pin: str) -> bool:
     """Return whether ``pin`` is among a thief's first tries: pairs, a run, a year of a life."""
-    pair_twice = pin[:2] == pin[2:]
-    run = pin in _RUNS or pin[::-1] in _RUNS
-    return pair_twice or run or pin.startswith(_CENTURIES)
+    if pin[:2] == pin[2:]:
+        return True
+    if pin in _RUNS or pin[::-1] in _RUNS:
+        return True
+    return pin.startswith(_CENTURIES)
 
 
 def suggested_by(cpr: str) -> frozenset[str]:

@@ -55,7 +55,8 @@ class Disclosure:
             # Not yet made when the person is asked: the receipt binds the name (design 3).
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
-        return pseudonyms.of("shown", self.acs, self.name_id_format, *self._terms(), *parts)
+        terms = self._terms()
+        return pseudonyms.of("shown", self.acs, self.name_id_format, *terms, *parts)
 
     def material(self, pseudonyms: Pseudonyms) -> str:
         """Return the digest of what asks again when it changes.
@@ -69,11 +70,14 @@ class Disclosure:
             if item.name in _WATCHED:
                 values = sorted(value.casefold() for value in item.values)
             parts += [_kind(item), item.name, *values, ""]
-        return pseudonyms.of("material", self.name_id_format, *self._terms(), *parts)
+        terms = self._terms()
+        return pseudonyms.of("material", self.name_id_format, *terms, *parts)
 
     def _terms(self) -> tuple[str, ...]:
-        controllers = (*_parts(self.giver), *_parts(self.receiver))
-        return (self.service, self.legal_basis, self.purpose.en, self.purpose.da, *controllers)
+        purpose = self.purpose
+        giver = _parts(self.giver)
+        receiver = _parts(self.receiver)
+        return (self.service, self.legal_basis, purpose.en, purpose.da, *giver, *receiver)
 
 
 def _kind(item: Item) -> str:
@@ -124,7 +128,8 @@ def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
         if item.name not in MINTED:
             items.append(item)
         elif item.name in ids:
-            items.append(replace(item, values=(ids[item.name],)))
+            made = ids[item.name]
+            items.append(replace(item, values=(made,)))
     return replace(disclosure, items=tuple(items))
 
 

@@ -127,7 +127,10 @@ class AttributeMap:
 
 def wire(attribute_map: AttributeMap, name: str) -> MapRow | None:
     """Find the row that writes our attribute ``name`` for a service; None if its map has none."""
-    return next((row for row in attribute_map.rows if row.name == name), None)
+    for row in attribute_map.rows:
+        if row.name == name:
+            return row
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +170,9 @@ def canonical(
         # It leads to a borrower as a CPR number does, so asserting it needs the same permission.
         del gathered[CPR_UUID]
         withheld.append((CPR_UUID, "may_not_assert"))
-    accepted = {
-        name: _accepted(name, pairs, institution, withheld) for name, pairs in gathered.items()
-    }
+    accepted = {}
+    for name, pairs in gathered.items():
+        accepted[name] = _accepted(name, pairs, institution, withheld)
     asserted = accepted.get(ASSURANCE, ())
     assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
     number, kind = _asserted_cpr(numbers, institution, today, withheld)
@@ -223,7 +226,8 @@ def _refuse_companies(gathered: _Gathered) -> None:
 def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: Withheld) -> Values:
     """Return the values of one attribute that pass; a fault of an identity attribute refuses."""
     identity = any(row.identity for row, _ in pairs)
-    most = 1 if any(row.single for row, _ in pairs) else _MOST_VALUES
+    single = any(row.single for row, _ in pairs)
+    most = 1 if single else _MOST_VALUES
     if len(pairs) > most:
         if identity:
             raise AttributesRefused("several_values", name)
@@ -284,7 +288,8 @@ def _asserted_cpr(
     if asserted and CPR_ATTRIBUTE not in institution.may_assert:
         withheld.append((CPR_ATTRIBUTE, "may_not_assert"))
         return None, _NO_CPR
-    numbers = {cpr.from_wire(value) or value for value in asserted if not _foreign(value)}
+    danish = (value for value in asserted if not _foreign(value))
+    numbers = {cpr.from_wire(value) or value for value in danish}
     if not numbers:
         return None, _NO_CPR
     if len(numbers) > 1:
@@ -301,4 +306,6 @@ def _asserted_cpr(
 
 def _foreign(value: str) -> bool:
     """Return whether a schacPersonalUniqueID is another country's number, which is no CPR."""
-    return value.casefold().startswith("urn:") and cpr.from_wire(value) is None
+    if not value.casefold().startswith("urn:"):
+        return False
+    return cpr.from_wire(value) is None

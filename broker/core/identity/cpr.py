@@ -63,7 +63,9 @@ def classify(value: str, today: date) -> CprKind:
             return CprKind.INVALID
         return CprKind.CONSTRUCTED
     born = birth_date(value)
-    if born is None or born > today or _years(born, today) > _OLDEST:
+    if born is None or born > today:
+        return CprKind.INVALID
+    if _years(born, today) > _OLDEST:
         return CprKind.INVALID
     if value[0] in "6789":
         return CprKind.REPLACEMENT

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from broker.core.entities import Assurance
+from broker.core.entities import Assurance, Names
 from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.login.transaction import AuthnRequest
 
@@ -57,12 +57,13 @@ def _offered_level(given: str, *, pin: bool) -> Assurance | None:
 
 def nsis(level: Assurance) -> str:
     """Return the class of an NSIS level; the lowest one for a self-asserted person."""
-    return f"{LOA}/{max(level, Assurance.LOW).name.capitalize()}"
+    shown = max(level, Assurance.LOW)
+    return f"{LOA}/{shown.name.capitalize()}"
 
 
 # For a class that services ask for, the classes of an upstream that are as good; what nobody
 # configured is not.
-Meets = Mapping[str, tuple[str, ...]]
+Meets = Mapping[str, Names]
 
 
 def class_for_service(request: AuthnRequest, received: str | None, meets: Meets) -> str | None:
@@ -81,11 +82,13 @@ def class_for_service(request: AuthnRequest, received: str | None, meets: Meets)
         return given
     if request.comparison == "better":
         return None
-    met = (wanted for wanted in request.authn_contexts if given in meets.get(wanted, ()))
-    return next(met, None)
+    for wanted in request.authn_contexts:
+        if given in meets.get(wanted, ()):
+            return wanted
+    return None
 
 
-def classes_to_request(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
+def classes_to_request(request: AuthnRequest, meets: Meets) -> Names:
     """Return the classes to ask an upstream for, in its own words."""
     classes: list[str] = []
     for wanted in request.authn_contexts:
@@ -109,7 +112,9 @@ def _in_order(received: str, request: AuthnRequest) -> bool:
     """Compare NSIS levels, the only classes that have an order."""
     level = _NSIS.get(received)
     wanted = [_NSIS[name] for name in request.authn_contexts if name in _NSIS]
-    if level is None or not wanted or len(wanted) < len(request.authn_contexts):
+    if level is None or not wanted:
+        return False
+    if len(wanted) < len(request.authn_contexts):
         return False
     return {
         "minimum": level >= min(wanted),

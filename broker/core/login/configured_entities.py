@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from broker.core.entities import Assurance, Controller, Service, Upstream
+from broker.core.entities import Assurance, Controller, Names, Service, Upstream
 from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
 from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.identity.attributes import AttributeMap, AttributeReading
@@ -119,7 +119,7 @@ class ConfiguredEntities:
 
     # The ways to log in
 
-    def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> tuple[str, ...]:
+    def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> Names:
         """Return the upstreams this request may take, in the service's order.
 
         An IDPList narrows them and never widens (saml_profiles.md 37), a class that no PIN meets
@@ -133,7 +133,7 @@ class ConfiguredEntities:
             return tuple(name for name in methods if name not in self.local)
         return self._meeting_class(self._in_idp_list(methods, request), request)
 
-    def _in_idp_list(self, methods: tuple[str, ...], request: AuthnRequest) -> tuple[str, ...]:
+    def _in_idp_list(self, methods: Names, request: AuthnRequest) -> Names:
         if not request.idp_list:
             return methods
         listed = tuple(
@@ -145,7 +145,7 @@ class ConfiguredEntities:
             )
         return listed
 
-    def _meeting_class(self, ways: tuple[str, ...], request: AuthnRequest) -> tuple[str, ...]:
+    def _meeting_class(self, ways: Names, request: AuthnRequest) -> Names:
         able = tuple(name for name in ways if _meets_class(self.upstreams[name], request))
         if ways and not able:
             raise RequestRefused(
@@ -199,7 +199,7 @@ def _meets_class(upstream: Upstream, request: AuthnRequest) -> bool:
     return class_for_service(request, PIN_CLASS, upstream.meets) is not None
 
 
-def _is_listed(upstream: Upstream, idp_list: tuple[str, ...]) -> bool:
+def _is_listed(upstream: Upstream, idp_list: Names) -> bool:
     names = {upstream.entity_id}
     for institution in upstream.institutions:
         names |= {institution.entity_id, *institution.aliases}

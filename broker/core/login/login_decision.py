@@ -36,8 +36,8 @@ def with_required_names(service: Service, maps: Mapping[str, AttributeMap]) -> S
     attribute_map = maps.get(service.attribute_map)
     if attribute_map is None:
         return replace(service, required=frozenset())
-    required = frozenset(row.name for row in attribute_map.rows if row.wire in service.requires)
-    return replace(service, required=required)
+    rows = (row for row in attribute_map.rows if row.wire in service.requires)
+    return replace(service, required=frozenset(row.name for row in rows))
 
 
 def denied(code: str, policies: PolicySet) -> Decision:

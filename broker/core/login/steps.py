@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure
+from broker.core.entities import Names
 from broker.core.errors import Status
 from broker.core.policy.model import Decision
 
@@ -13,7 +14,7 @@ from broker.core.policy.model import Decision
 class Choose:
     """The person chooses a way to log in."""
 
-    upstreams: tuple[str, ...]
+    upstreams: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class ProveMailbox:
     """
 
     name: str
-    domains: tuple[str, ...]
+    domains: Names
     lasts: timedelta
     suggested: str | None
     optional: bool

@@ -58,7 +58,9 @@ class Session:
 
     def given_by(self, upstream: Upstream) -> bool:
         """Return whether it came from this upstream, and not one that had its name before."""
-        return self.upstream == upstream.name and self.issuer in {None, upstream.entity_id}
+        if self.upstream != upstream.name:
+            return False
+        return self.issuer in {None, upstream.entity_id}
 
 
 def session_index(assertion: str) -> str:

@@ -62,9 +62,11 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
         return _denied(policies, login, unmet, policy, release=release, mismatch=mismatch)
     released, fates = _filtered(release, login, service)
     highest = matched[0][0]
+    entry = Reason("ok", release.place)
+    match = Reason("matched", alternative.place)
     return Decision(
         effect=Effect.PERMIT,
-        reasons=(Reason("ok", release.place), Reason("matched", alternative.place)),
+        reasons=(entry, match),
         affiliation=policy.affiliation,
         policy=policy,
         release=release,
@@ -80,13 +82,13 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
 
 def _picked(matched: _Matched, login: LoginFacts) -> tuple[Policy, Alternative, str | None]:
     """Return the policy that counts, the alternative that matched, and an intent that it is not."""
-    highest = matched[0]
+    highest, highest_alternative = matched[0]
     for policy, alternative in matched:
         if policy.affiliation != login.intent:
             continue
-        if policy is highest[0] or _comes_by(policy.require, login):
+        if policy is highest or _comes_by(policy.require, login):
             return policy, alternative, None
-    return (*highest, login.intent or None)
+    return highest, highest_alternative, login.intent or None
 
 
 def _denied(
@@ -124,7 +126,11 @@ def _entry(policy: Policy, service: Service) -> Release | None:
         if release.service == service.name:
             return release
     by_category = (release for release in policy.releases if release.service in service.categories)
-    return min(by_category, key=lambda release: len(release.attributes), default=None)
+    return min(by_category, key=_length, default=None)
+
+
+def _length(release: Release) -> int:
+    return len(release.attributes)
 
 
 def _unmet(require: Requirement, release: Release, login: LoginFacts) -> tuple[Reason, ...]:
@@ -194,7 +200,9 @@ def _filtered(
 ) -> tuple[list[ReleasedValues], tuple[Fate, ...]]:
     """Return the listed attributes with the values that may leave, and every attribute's fate."""
     released: list[ReleasedValues] = []
-    fates = {name: Fate(name, "not_listed", release.place) for name in login.attributes}
+    fates = {}
+    for name in login.attributes:
+        fates[name] = Fate(name, "not_listed", release.place)
     for listed in release.attributes:
         values, code = _leaving(listed, login, service, release)
         if values is not None:

@@ -21,7 +21,7 @@ def matching_policies(
 
     Where none does: the reasons why the nearest did not.
     """
-    facts = (("upstream", (login.upstream,)), *login.attributes.items())
+    facts = [("upstream", (login.upstream,)), *login.attributes.items()]
     candidates = policies.index.candidates(facts)
     matched = []
     for position in candidates:

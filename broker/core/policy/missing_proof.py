@@ -2,6 +2,7 @@
 
 from datetime import date
 
+from broker.core.entities import Names
 from broker.core.policy.matching import PROOF_DOMAIN, condition_failure
 from broker.core.policy.model import (
     Alternative,
@@ -30,7 +31,7 @@ def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofR
     return next((proof for proof in firsts if proof is not None), None)
 
 
-def provable_domains(proof: ProofRule, today: date) -> tuple[str, ...]:
+def provable_domains(proof: ProofRule, today: date) -> Names:
     """Return the domains in which a mailbox proves something today, in the order of the file."""
     return tuple(domain.name for domain in proof.domains if domain.proves_on(today))
 

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from broker.core.entities import Assurance, Text
+from broker.core.entities import Assurance, Names, Text
 from broker.core.errors import Fault
 from broker.core.identity.attributes import Attributes, Values
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
@@ -43,7 +43,7 @@ class Field:
     source: str
     set: FieldWriting
     place: PolicyLine
-    otherwise: tuple[str, ...] = ()
+    otherwise: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Lowering:
     the university, never a national eID.
     """
 
-    by: tuple[str, ...]
-    categories: tuple[str, ...]
+    by: Names
+    categories: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,15 @@ class BorrowerRule:
     arrives.
     """
 
-    find_by: tuple[str, ...]
+    find_by: Names
     category: str
-    upgrades: tuple[str, ...]
+    upgrades: Names
     expires_after_months: int
     fields: tuple[Field, ...]
     pin: PinDelivery
     place: PolicyLine
     lowers: Lowering | None = None
-    temporary: tuple[str, ...] = ()
+    temporary: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Requirement:
     age: int | None = None
     assurance: Assurance | None = None
     place: PolicyLine | None = None
-    upstream: tuple[str, ...] = ()
+    upstream: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ class Expectation:
     effect: str
     reason: str | None = None
     category: str | None = None
-    releases: tuple[str, ...] | None = None
+    releases: Names | None = None
     affiliation: str | None = None
 
 
@@ -242,8 +242,9 @@ def _provable(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
     upstreams: set[str] = set()
     for match in matches:
         for conditions in match:
-            if any(name.endswith("_domain") for name, _ in conditions):
-                upstreams.update(dict(conditions).get("upstream", ()))
+            values = dict(conditions)
+            if any(name.endswith("_domain") for name in values):
+                upstreams.update(values.get("upstream", ()))
     return frozenset(upstreams)
 
 

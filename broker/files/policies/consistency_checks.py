@@ -34,44 +34,48 @@ _MASKED = (
     " and what leaves is shown (docs/consent.md)"
 )
 
-# What is wrong, and how to mend it.
+# What is wrong, and how to mend it; and the line that it is wrong in.
 _Problem = tuple[str, str]
+PolicyProblem = tuple[PolicyLine, str, str]
 _AttributeCheck = Callable[[Release, ReleasedAttribute], _Problem | None]
 
 
-def cpr_literals(octets: bytes, name: str) -> Iterator[Fault]:
+def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:
+    """Yield the faults of policy files in ``folder``."""
+    for place, what, mend in problems:
+        yield Fault(f"{folder}/{place}", what, mend)
+
+
+def cpr_literals(octets: bytes, file: str) -> Iterator[PolicyProblem]:
     """Find lines with a CPR-like number, comments included.
 
     A policy file is copied, mailed and kept for ever.
     """
-    for number, text in enumerate(octets.decode(errors="replace").splitlines(), 1):
+    lines = octets.decode(errors="replace").splitlines()
+    for number, text in enumerate(lines, 1):
         if looks_like_cpr(text):
-            yield Fault(
-                f"{name}:{number}",
-                "holds what looks like a CPR number",
-                "an example says cpr: real",
-            )
+            what = "holds what looks like a CPR number"
+            yield PolicyLine(file, number), what, "an example says cpr: real"
 
 
 def faults_in_file(
     policy: Policy,
-    folder: str,
     services: Collection[str] | None,
     attributes: Collection[str] | None,
-) -> Iterator[Fault]:
+) -> Iterator[PolicyProblem]:
     """Find the faults of one file; ``services`` and ``attributes`` None: any name is known."""
-    yield from _releases(policy, folder, services)
+    yield from _releases(policy, services)
     if attributes is not None:
-        yield from _names(policy, folder, attributes)
-    yield from _proof_domains(policy, folder)
-    yield from _matches_on_numbers(policy, folder)
-    yield from _patterns(policy, folder)
-    yield from _lowered_categories(policy, folder)
-    yield from _upstreams(policy, folder)
-    yield from _overwritten_fields(policy, folder)
+        yield from _names(policy, attributes)
+    yield from _proof_domains(policy)
+    yield from _matches_on_numbers(policy)
+    yield from _patterns(policy)
+    yield from _lowered_categories(policy)
+    yield from _upstreams(policy)
+    yield from _overwritten_fields(policy)
 
 
-def faults_across_files(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
+def faults_across_files(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
     """Find what two files cannot both claim: an affiliation or a precedence."""
     for key in ("affiliation", "precedence"):
         first: dict[object, Policy] = {}
@@ -80,27 +84,28 @@ def faults_across_files(policies: Collection[Policy], folder: str) -> Iterator[F
             other = first.setdefault(value, policy)
             if other is not policy:
                 what = f"{key} {value} is also that of {other.file}"
-                yield _file_fault(folder, policy, what, f"each {key} belongs to one file")
-    yield from _lowering(policies, folder)
+                yield _top(policy), what, f"each {key} belongs to one file"
+    yield from _lowering(policies)
 
 
-def overdue(policies: Iterable[Policy], folder: str, today: date) -> Iterator[Fault]:
+def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
     """Find the days that have passed: an administrator should look, and nothing stops."""
     for policy in policies:
         if policy.review_by < today:
             what = f"was to be reviewed by {policy.review_by}"
             mend = f"{policy.owner} should read it again and set a new day"
-            yield _file_fault(folder, policy, what, mend)
-        for domain in (domain for proof in policy.proofs for domain in proof.domains):
-            if not domain.proves_on(today):
-                what = f"{domain.name} proved nothing after {domain.until}"
-                yield _file_fault(folder, policy, what, "remove it, or set a later day")
+            yield _top(policy), what, mend
+        for proof in policy.proofs:
+            for domain in proof.domains:
+                if not domain.proves_on(today):
+                    what = f"{domain.name} proved nothing after {domain.until}"
+                    yield _top(policy), what, "remove it, or set a later day"
 
 
 # Within one file
 
 
-def _releases(policy: Policy, folder: str, services: Collection[str] | None) -> Iterator[Fault]:
+def _releases(policy: Policy, services: Collection[str] | None) -> Iterator[PolicyProblem]:
     first: dict[str, PolicyLine] = {}
     for release in policy.releases:
         earlier = first.get(release.service)
@@ -109,25 +114,25 @@ def _releases(policy: Policy, folder: str, services: Collection[str] | None) -> 
         else:
             what = f"a second entry for {release.service}; the first is in line {earlier.line}"
             mend = "two entries are never merged: make them one"
-            yield fault_at(folder, release.place, what, mend)
-        yield from _release(policy, release, folder, services)
+            yield release.place, what, mend
+        yield from _release(policy, release, services)
 
 
 def _release(
-    policy: Policy, release: Release, folder: str, services: Collection[str] | None
-) -> Iterator[Fault]:
+    policy: Policy, release: Release, services: Collection[str] | None
+) -> Iterator[PolicyProblem]:
     if services is not None and unconfigured(release, services):
         mend = did_you_mean(release.service, services)
         if mend:
-            yield fault_at(folder, release.place, f"unknown service {release.service!r}", mend)
+            yield release.place, f"unknown service {release.service!r}", mend
     if release.borrower == "make" and policy.borrower is None:
         what = "borrower: make, but the file has no borrower section"
-        yield fault_at(folder, release.place, what, "add one")
+        yield release.place, what, "add one"
     for listed in release.attributes:
         for check in _ATTRIBUTE_CHECKS:
             problem = check(release, listed)
             if problem:
-                yield fault_at(folder, listed.place, *problem)
+                yield listed.place, *problem
 
 
 def _never_to_category(release: Release, listed: ReleasedAttribute) -> _Problem | None:
@@ -180,16 +185,15 @@ _ATTRIBUTE_CHECKS: tuple[_AttributeCheck, ...] = (
 )
 
 
-def _names(policy: Policy, folder: str, attributes: Collection[str]) -> Iterator[Fault]:
-    proofs = {f"{_PROOF}{proof.name}" for proof in policy.proofs}
+def _names(policy: Policy, attributes: Collection[str]) -> Iterator[PolicyProblem]:
+    proofs = [f"{_PROOF}{proof.name}" for proof in policy.proofs]
     for source, place in _field_sources(policy):
         if source.startswith(_PROOF) and source not in proofs:
-            what = f"{source}: no such proof in this file"
-            yield fault_at(folder, place, what, "name it under proofs")
+            yield place, f"{source}: no such proof in this file", "name it under proofs"
     for name, place in _used_attributes(policy):
         if name not in attributes:
             mend = did_you_mean(name, attributes) or "the maps yield no such attribute"
-            yield fault_at(folder, place, f"unknown attribute {name!r}", mend)
+            yield place, f"unknown attribute {name!r}", mend
 
 
 def _used_attributes(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
@@ -212,42 +216,42 @@ def _field_sources(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
             yield source, field.place
 
 
-def _proof_domains(policy: Policy, folder: str) -> Iterator[Fault]:
+def _proof_domains(policy: Policy) -> Iterator[PolicyProblem]:
     """Find a match on a proof's domain that the proof does not list: it would never hold."""
     domains: dict[str, set[str]] = {}
     for proof in policy.proofs:
-        domains[f"{proof.name}{PROOF_DOMAIN}"] = {domain.name for domain in proof.domains}
+        name = f"{proof.name}{PROOF_DOMAIN}"
+        domains[name] = {domain.name for domain in proof.domains}
+    mend = "list it under proofs too; a domain is exact, without *"
     for condition in _all_conditions(policy):
         if not condition.name.endswith(PROOF_DOMAIN):
             continue
-        uncovered = set(condition.values) - domains.get(condition.name, set())
-        for value in sorted(uncovered):
-            what = f"{condition.name}: no proof covers {value}"
-            mend = "list it under proofs too; a domain is exact, without *"
-            yield fault_at(folder, condition.place, what, mend)
+        covered = domains.get(condition.name, set())
+        for value in sorted(set(condition.values) - covered):
+            yield condition.place, f"{condition.name}: no proof covers {value}", mend
 
 
-def _matches_on_numbers(policy: Policy, folder: str) -> Iterator[Fault]:
+def _matches_on_numbers(policy: Policy) -> Iterator[PolicyProblem]:
     for condition in _all_conditions(policy):
         if condition.name in NEVER_BY_CATEGORY:
             mend = "require: {cpr: real} asks for one; affiliation never hangs on a number"
-            yield fault_at(folder, condition.place, f"match on {condition.name}", mend)
+            yield condition.place, f"match on {condition.name}", mend
 
 
-def _patterns(policy: Policy, folder: str) -> Iterator[Fault]:
+def _patterns(policy: Policy) -> Iterator[PolicyProblem]:
     valued_lines: Iterator[Condition | ReleasedAttribute]
     valued_lines = chain(_all_conditions(policy), _all_attributes(policy))
     for valued in valued_lines:
         if any(map(_is_bad_pattern, valued.values)):
             what = f"{valued.name}: * may only end a value"
-            yield fault_at(folder, valued.place, what, "write prefix*, or leave values out")
+            yield valued.place, what, "write prefix*, or leave values out"
 
 
 def _is_bad_pattern(value: str) -> bool:
     return value == "*" or "*" in value[:-1]
 
 
-def _lowered_categories(policy: Policy, folder: str) -> Iterator[Fault]:
+def _lowered_categories(policy: Policy) -> Iterator[PolicyProblem]:
     """Find a category that is both kept and lowered."""
     rule = policy.borrower
     if rule is None or rule.lowers is None:
@@ -255,10 +259,10 @@ def _lowered_categories(policy: Policy, folder: str) -> Iterator[Fault]:
     kept = {rule.category, *rule.upgrades}
     for category in sorted(kept.intersection(rule.lowers.categories)):
         what = f"lowers {category}, which it also makes or upgrades"
-        yield fault_at(folder, rule.place, what, "name it once")
+        yield rule.place, what, "name it once"
 
 
-def _upstreams(policy: Policy, folder: str) -> Iterator[Fault]:
+def _upstreams(policy: Policy) -> Iterator[PolicyProblem]:
     """Find an upstream by which nobody is of this affiliation."""
     matched: set[str] = set()
     for condition in _all_conditions(policy):
@@ -268,7 +272,7 @@ def _upstreams(policy: Policy, folder: str) -> Iterator[Fault]:
         if upstream not in matched:
             what = f"nobody of this affiliation comes by {upstream!r}"
             mend = did_you_mean(upstream, matched) or "name it in an alternative of match"
-            yield fault_at(folder, place, what, mend)
+            yield place, what, mend
 
 
 def _named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
@@ -282,7 +286,7 @@ def _named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
             yield upstream, rule.place
 
 
-def _overwritten_fields(policy: Policy, folder: str) -> Iterator[Fault]:
+def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
     if policy.borrower is None:
         return
     for field in policy.borrower.fields:
@@ -291,13 +295,13 @@ def _overwritten_fields(policy: Policy, folder: str) -> Iterator[Fault]:
                 f"{field.name} with set: always:"
                 " a login would undo what the person or the desk has changed"
             )
-            yield fault_at(folder, field.place, what, "write set: create, or set: if_empty")
+            yield field.place, what, "write set: create, or set: if_empty"
 
 
 # Across files
 
 
-def _lowering(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
+def _lowering(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
     """Find an upstream that lowers a category and asserts no affiliations.
 
     A national eID or a PIN asserts none: everybody who comes so would seem to have left (wizard.md
@@ -314,7 +318,7 @@ def _lowering(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
                     f"lowers by {upstream}, of whom no file asks an affiliation:"
                     " everybody who comes so has none"
                 )
-                yield fault_at(folder, rule.place, what, "name a university's way in")
+                yield rule.place, what, "name a university's way in"
 
 
 def _lowering_upstreams(rule: BorrowerRule) -> tuple[str, ...]:
@@ -351,10 +355,6 @@ def _all_conditions(policy: Policy) -> Iterator[Condition]:
         yield from alternative.conditions
 
 
-def fault_at(folder: str, place: PolicyLine, what: str, mend: str) -> Fault:
-    """Return the fault of the rule that stands on the line ``place``."""
-    return Fault(f"{folder}/{place}", what, mend)
-
-
-def _file_fault(folder: str, policy: Policy, what: str, mend: str) -> Fault:
-    return Fault(f"{folder}/{policy.file}:1", what, mend)
+def _top(policy: Policy) -> PolicyLine:
+    """Return the first line of the policy's file, for a fault of the whole file."""
+    return PolicyLine(policy.file, 1)

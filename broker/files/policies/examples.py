@@ -29,7 +29,8 @@ def run_examples(
     known = services or {}
     results = []
     for example in (example for policy in policies.policies for example in policy.examples):
-        service = known.get(example.service) or _ideal_service(example.service)
+        name = example.service
+        service = known.get(name) or _ideal_service(name)
         decision = evaluate(policies, example.login, service, now)
         differences = tuple(_differences(example, decision))
         results.append(Result(example, decision, differences))
@@ -43,8 +44,9 @@ def fired(results: Collection[Result]) -> frozenset[PolicyLine]:
     """
     lines = set()
     for result in results:
-        lines |= {reason.place for reason in result.decision.reasons if reason.place}
-        lines |= {listed.place for listed, _ in result.decision.released}
+        decision = result.decision
+        lines |= {reason.place for reason in decision.reasons if reason.place}
+        lines |= {listed.place for listed, _ in decision.released}
     return frozenset(lines)
 
 
@@ -84,7 +86,8 @@ def _ideal_service(name: str) -> Service:
 
 def _differences(example: Example, decision: Decision) -> Iterator[str]:
     expect = example.expect
-    effect, reason = decision.effect.value, decision.reasons[0].code
+    effect = decision.effect.value
+    reason = decision.reasons[0].code
     if expect.effect != effect:
         yield f"effect is {effect}, expected {expect.effect} ({reason})"
     yield from _difference("reason", reason, expect.reason)

@@ -23,7 +23,8 @@ def digest(files: Mapping[str, bytes]) -> str:
     total = hashlib.sha256()
     for name, octets in sorted(files.items()):
         for part in (name.encode(), octets):
-            total.update(len(part).to_bytes(8, "big") + part)
+            length = len(part).to_bytes(8, "big")
+            total.update(length + part)
     return total.hexdigest()
 
 

@@ -12,8 +12,8 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.attributes import AttributeMap
 from broker.core.policy.model import Policy, PolicySet
 from broker.files.checked_yaml import validated
-from broker.files.policies import consistency_checks as checks
-from broker.files.policies import last_good, service_checks
+from broker.files.policies import consistency_checks, last_good, service_checks
+from broker.files.policies.consistency_checks import PolicyProblem, faults_at
 from broker.files.policies.examples import Result, run_examples
 from broker.files.policies.file_schema import FilePlace, PolicyShape
 from broker.files.strict_yaml import LARGEST, read
@@ -179,10 +179,10 @@ def _parsed(
 ) -> PolicySet:
     """Parse, check and try ``files``; failed examples are faults if ``binding``, else warnings."""
     policies, faults = _compiled(files, folder)
-    faults += _faults(policies, folder, names)
+    faults += faults_at(folder, _problems(policies, names))
     if faults:
         raise ConfigurationFaults(faults)
-    warnings = _warnings(policies, folder, now, names)
+    warnings = faults_at(folder, _warnings(policies, now, names))
     loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
     failed = list(_failed_examples(loaded, folder, now))
     if not failed:
@@ -198,7 +198,7 @@ def _compiled(files: Mapping[str, bytes], folder: str) -> tuple[list[Policy], li
     faults: list[Fault] = []
     for name, octets in sorted(files.items()):
         path = f"{folder}/{name}"
-        faults += checks.cpr_literals(octets, path)
+        faults += faults_at(folder, consistency_checks.cpr_literals(octets, name))
         try:
             node = read(octets, path)
             written = validated(PolicyShape, node, path)
@@ -208,22 +208,24 @@ def _compiled(files: Mapping[str, bytes], folder: str) -> tuple[list[Policy], li
     return policies, faults
 
 
-def _faults(policies: list[Policy], folder: str, names: NameableInPolicies) -> Iterator[Fault]:
+def _problems(policies: list[Policy], names: NameableInPolicies) -> Iterator[PolicyProblem]:
+    """Yield what must be mended before the policies are used."""
     for policy in policies:
-        yield from checks.faults_in_file(policy, folder, names.services, names.attributes)
-    yield from checks.faults_across_files(policies, folder)
+        yield from consistency_checks.faults_in_file(policy, names.services, names.attributes)
+    yield from consistency_checks.faults_across_files(policies)
     if names.configured is not None:
         maps = names.maps or {}
-        yield from service_checks.wire_name_clashes(policies, folder, names.configured, maps)
+        yield from service_checks.wire_name_clashes(policies, names.configured, maps)
 
 
 def _warnings(
-    policies: list[Policy], folder: str, now: datetime, names: NameableInPolicies
-) -> Iterator[Fault]:
-    yield from checks.overdue(policies, folder, now.date())
-    yield from service_checks.unknown_services(policies, folder, names.services)
+    policies: list[Policy], now: datetime, names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Yield what an administrator should look at although it stops nothing."""
+    yield from consistency_checks.overdue(policies, now.date())
+    yield from service_checks.unknown_services(policies, names.services)
     if names.configured is not None:
-        yield from service_checks.withheld_attributes(policies, folder, names.configured)
+        yield from service_checks.withheld_attributes(policies, names.configured)
 
 
 def _failed_examples(policies: PolicySet, folder: str, now: datetime) -> Iterator[Fault]:
@@ -240,13 +242,15 @@ def _promoted(state: Path | None, files: Mapping[str, bytes], policies: PolicySe
     try:
         last_good.promote(state, files)
     except OSError as error:
-        fault = Fault(str(state), f"the last good policies cannot be kept: {error.strerror}")
+        what = f"the last good policies cannot be kept: {error.strerror}"
+        fault = Fault(str(state), what)
         return replace(policies, warnings=(*policies.warnings, fault))
     return policies
 
 
 def _paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
+    paths = folder.glob("*.yaml")
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def _files(folder: Path) -> dict[str, bytes]:

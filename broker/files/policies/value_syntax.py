@@ -8,7 +8,13 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 _SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
 _MONTHS: Final = re.compile("([1-9][0-9]{0,2}) ?(months?|years?)")
-_DAYS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "months": 365 / 12, "years": 365.0}
+_DAYS: Final = {
+    "m": 1 / 1440,
+    "h": 1 / 24,
+    "d": 1.0,
+    "months": 365 / 12,
+    "years": 365.0,
+}
 _MINUTES_A_DAY: Final = 1440
 
 OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
@@ -26,8 +32,9 @@ def _span(text: object) -> object:
     number, unit = written.groups()
     # Months and years in the plural, the other units by their first letter.
     long = unit.startswith(("month", "year"))
-    days_each = _DAYS[unit.rstrip("s") + "s" if long else unit[0]]
-    minutes = round(int(number) * days_each * _MINUTES_A_DAY)
+    key = unit.rstrip("s") + "s" if long else unit[0]
+    days = int(number) * _DAYS[key]
+    minutes = round(days * _MINUTES_A_DAY)
     return timedelta(days=minutes / _MINUTES_A_DAY)
 
 
