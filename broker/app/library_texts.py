@@ -21,10 +21,10 @@ _PLACES = (
 )
 
 
-def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.Front:
+def own_descriptor_texts(settings: Config, entity_id: str) -> own_metadata.FaceDescription:
     """Give what a descriptor of the face ``entity_id`` says of us."""
     contact = settings.contact
-    return own_metadata.Front(
+    return own_metadata.FaceDescription(
         base_url=settings.base_url,
         entity_id=entity_id,
         display_name=settings.idp.display_name.text(),

@@ -26,7 +26,7 @@ from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SS
 XMLSEC = "/usr/bin/xmlsec1"
 PROTOCOL, ASSERTION = "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:2.0:assertion"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
-FRONT = own_metadata.Front(
+FRONT = own_metadata.FaceDescription(
     BASE,
     IDP,
     Text("Library login", "Bibliotekets login"),

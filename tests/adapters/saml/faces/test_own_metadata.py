@@ -21,7 +21,7 @@ SPACES = {
     "alg": "urn:oasis:names:tc:SAML:metadata:algsupport",
     "shibmd": "urn:mace:shibboleth:metadata:1.0",
 }
-FRONT = own_metadata.Front(
+FRONT = own_metadata.FaceDescription(
     base_url=BASE,
     entity_id=IDP,
     display_name=Text("Library login", "Bibliotekets login"),

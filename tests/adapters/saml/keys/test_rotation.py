@@ -33,12 +33,12 @@ from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
 
 DAY = timedelta(days=1)
 HELD = rotation_times.VALID_FOR
-FRONT = own_metadata.Front(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
+FRONT = own_metadata.FaceDescription(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
 FACES = TRACKS[:-1]
 
 
 @pytest.fixture(scope="module")
-def stock() -> list[key_ring.Pair]:
+def stock() -> list[key_ring.KeyPair]:
     """Make a few pairs once: these tests use many, and none cares which."""
     return [key_ring.pair("stock", NOW, 2048) for _ in range(4)]
 
@@ -50,11 +50,11 @@ def judged() -> Callable[[bytes, bytes], tuple[str, ...]]:
 
 
 @pytest.fixture(autouse=True)
-def quick(stock: list[key_ring.Pair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(stock: list[key_ring.KeyPair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let new keys come from the stock, each once a test."""
     left, made = list(stock), key_ring.pair
 
-    def pair(subject: str, now: datetime, size: int) -> key_ring.Pair:
+    def pair(subject: str, now: datetime, size: int) -> key_ring.KeyPair:
         return left.pop() if left else made(subject, now, min(size, 2048))
 
     monkeypatch.setattr(key_ring, "pair", pair)

@@ -99,9 +99,9 @@ def test_a_clock_behind_the_folder_is_told(folder: Path, seconds: int, told: boo
     now = NOW - timedelta(seconds=seconds)
     if told:
         with pytest.raises(ConfigurationFaults, match="is newer than the clock"):
-            rotation_times.believable(folder, now)
+            rotation_times.refuse_clock_in_the_past(folder, now)
     else:
-        rotation_times.believable(folder, now)
+        rotation_times.refuse_clock_in_the_past(folder, now)
 
 
 def test_the_run_of_this_machine_is_the_same_twice() -> None:

@@ -88,7 +88,7 @@ def test_a_service_is_read(parties: Parties, folder: Path) -> None:
     read = load(folder).services[LOANS]
     assert read.acs == (Endpoint(f"{LOANS}/acs", 1),)
     assert len(read.keys) == 1
-    assert (read.signs_requests, read.encryption is not None) == (True, True)
+    assert (read.signs_requests, read.encryption_certificate is not None) == (True, True)
     assert read.name_id_formats == ("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",)
     assert read.display_name == Text(en="My loans", da="Mine lån")
     assert read.description == Text(en="Dine lån", da="Dine lån")
