@@ -30,6 +30,7 @@ from broker.adapters.saml.gate.xml_names import (
 )
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
+from broker.adapters.saml.metadata.role_descriptors import UpstreamDescriptor
 from broker.core.entities import Upstream
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -125,11 +126,14 @@ class ServiceProviderFace:
             protocol_binding=POST,
             issuer=saml.Issuer(text=asked.sp_entity_id),
             name_id_policy=samlp.NameIDPolicy(allow_create="true"),
-            force_authn="true" if request.force_authn or asked.force_authn else None,
-            is_passive="true" if request.is_passive else None,
+            force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
+            is_passive=_optional_flag(wanted=request.is_passive),
             requested_authn_context=_authn_context(asked, request),
             scoping=_scoping(asked, request),
         )
+        return self._redirect(message, descriptor)
+
+    def _redirect(self, message: samlp.AuthnRequest, descriptor: UpstreamDescriptor) -> str:
         return http_bindings.redirect_url(
             destination=descriptor.sso,
             message="SAMLRequest",
@@ -244,6 +248,11 @@ class ServiceProviderFace:
         if encrypted is None:
             raise MessageRefused("response.assertion_missing")
         return encryption.decrypt(encrypted, self.decryption, allow_cbc=asked.cbc)
+
+
+def _optional_flag(*, wanted: bool) -> str | None:
+    """Write a truth value; one that is false is left out."""
+    return "true" if wanted else None
 
 
 def _parsed(message: object) -> etree._Element:

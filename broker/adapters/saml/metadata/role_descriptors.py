@@ -164,12 +164,7 @@ def service(
     signs = role.flag("AuthnRequestsSigned")
     keys = role.signing_keys()
     certificate, encryption_algorithms = role.encryption()
-    if not acs:
-        faults.append(("has no AssertionConsumerService for HTTP-POST", "that is how we answer"))
-    indexes = {endpoint.index for endpoint in acs}
-    if len(indexes) != len(acs):
-        two = "has two AssertionConsumerServices of one index"
-        faults.append((two, "a request names them by it"))
+    faults.extend(_acs_faults(acs))
     if signs and not keys:
         faults.append(("signs its requests but has no signing key", "add its certificate"))
     descriptor = ServiceDescriptor(
@@ -190,6 +185,14 @@ def service(
         required=required(element),
     )
     return None if faults else descriptor
+
+
+def _acs_faults(acs: tuple[Endpoint, ...]) -> Iterator[tuple[str, str]]:
+    if not acs:
+        yield "has no AssertionConsumerService for HTTP-POST", "that is how we answer"
+    indexes = {endpoint.index for endpoint in acs}
+    if len(indexes) != len(acs):
+        yield "has two AssertionConsumerServices of one index", "a request names them by it"
 
 
 def _error_url(element: etree._Element) -> str | None:

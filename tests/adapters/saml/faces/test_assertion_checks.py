@@ -355,6 +355,18 @@ def test_an_assertion_without_its_parts_is_refused_and_breaks_nothing(parties: P
     ]
 
 
+def test_the_worst_of_several_counts(parties: Parties) -> None:
+    """A second issuer and a second statement excuse nothing that the first of them has wrong."""
+
+    def older(root: Any) -> None:
+        root.find(".//{*}AuthnStatement").set("AuthnInstant", EARLIER)
+
+    issuer = add("saml:Assertion", f"<saml:Issuer>{DIRECT}</saml:Issuer>", 1)
+    assert offending(Message((issuer,)).received(parties)) == ["assertion_issuer"]
+    statements = Message((twice(STATEMENT), older), more={"force_authn": True})
+    assert offending(statements.received(parties)) == ["statements", "authenticated_before"]
+
+
 def test_our_own_names_are_all_loops(parties: Parties) -> None:
     """An authority that is any of our faces is refused, of whatever upstream."""
     for name in (IDP, *(upstream.sp_entity_id for upstream in parties.upstreams.values())):

@@ -1,4 +1,4 @@
-"""Metadata while it changes: the folder first, then feeds, one state of it for each message, and what is told."""
+"""Metadata while it changes: the folder first, then feeds, one state of it for each message, and its notices."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -137,7 +137,7 @@ def test_scopes_and_names_come_from_the_hubs_proxy(station: Station) -> None:
 
 @pytest.mark.attack(33)
 def test_who_is_listed_twice_is_believed_in_neither_place(station: Station) -> None:
-    """Two members may claim one name: neither widens the other's scopes, keys or categories, and it is told."""
+    """Two members may claim one name: neither widens the other's scopes, keys or categories, and a notice names it."""
     vouched = idp_entity(LOANS).replace("<md:IDPSSODescriptor", ATTRIBUTES.replace("SPSSO", "IDPSSO"), 1)
     station.publish(hub(station.everyone.hub), birk(AU, "au.dk"), birk(AU, "ku.dk"), vouched, sp_entity(LOANS))
     left = Institution(AU, unwritten=frozenset(("scopes",)))
