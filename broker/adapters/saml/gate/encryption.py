@@ -116,7 +116,7 @@ class EncryptedAssertion:
     @property
     def content_methods(self) -> list[etree._Element]:
         """Return the EncryptionMethods of the content."""
-        return [method for data in self.content for method in data.findall(_METHOD)]
+        return [method for element in self.content for method in element.findall(_METHOD)]
 
     @property
     def key_methods(self) -> list[etree._Element]:
