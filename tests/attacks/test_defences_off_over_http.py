@@ -31,7 +31,7 @@ def _second_try(house: House) -> TestResponse:
     """Bring a refused answer, and then another to the same request."""
     person = house.person()
     asked = person.choose(person.ask())
-    acs, fields = house.answer(asked, "asta", house.desk.service_face.key)  # type: ignore[attr-defined]
+    acs, fields = house.answer(asked, "asta", house.ports.service_face.key)  # type: ignore[attr-defined]
     assert person.deliver(acs, fields).status_code == 400
     return person.deliver(*house.answer(asked, "asta"))
 

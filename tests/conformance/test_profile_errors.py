@@ -138,7 +138,7 @@ def test_row_50_each_code_has_its_page(house: House, language: str) -> None:
 def test_row_50_nothing_of_the_address_is_shown_or_kept(house: House) -> None:
     """Script, links and a number in any parameter: not on the page, not in what is told, and nobody is sent on."""
     told: list[dict[str, object]] = []
-    object.__setattr__(house.desk, "events", lambda event, **facts: told.append({"event": event, **facts}))
+    object.__setattr__(house.ports, "events", lambda event, **facts: told.append({"event": event, **facts}))
     evil = '"><script>alert(1)</script>https://evil.example/1403044004'
     names = ("code", "ts", "rp", "tid", "ctx", "lang", "next")
     page = house.app.test_client().get("/error", query_string=dict.fromkeys(names, evil))

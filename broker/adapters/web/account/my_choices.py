@@ -30,10 +30,10 @@ _EARLIER: Final = 5
 
 
 def blueprint(
-    desk: WebPorts, pages: StepPages, login: LoginEndpoints, choices: GivenConsents
+    ports: WebPorts, pages: StepPages, login: LoginEndpoints, choices: GivenConsents
 ) -> Blueprint:
     """Give ``/my-choices``: the ways to log in, the person's choices, and their receipts."""
-    room = MyChoices(desk, pages, login, choices)
+    room = MyChoices(ports, pages, login, choices)
     rooms = Blueprint("choices", __name__)
     rooms.add_url_rule(PATH, "show", room.show, methods=["GET"])
     rooms.add_url_rule(PATH, "take_back", room.take_back, methods=["POST"])
@@ -68,13 +68,13 @@ class Card:
 
 
 class MyChoices:
-    """The endpoints over one desk; everything about a person happens inside their own transaction."""
+    """The endpoints over the web ports; everything about a person happens inside their own transaction."""
 
     def __init__(
-        self, desk: WebPorts, pages: StepPages, login: LoginEndpoints, choices: GivenConsents
+        self, ports: WebPorts, pages: StepPages, login: LoginEndpoints, choices: GivenConsents
     ) -> None:
         """Take what the endpoints reach, who may enter, and the answers on file."""
-        self.desk, self.pages, self.login, self.choices = desk, pages, login, choices
+        self.ports, self.pages, self.login, self.choices = ports, pages, login, choices
 
     def show(self) -> Response:
         """Show the choices of who is logged in, one receipt, or the ways to log in."""
@@ -88,11 +88,11 @@ class MyChoices:
 
     def take_back(self) -> Response:
         """Withdraw a consent or have a notice shown again, and show the choices; a second press changes nothing."""
-        desk, now = self.desk, self.desk.now()
+        ports, now = self.ports, self.ports.now()
         transaction = self._entered().transaction
-        form = desk.forms.read(request, transaction, "choices", now)
+        form = ports.forms.read(request, transaction, "choices", now)
         wanted, service = form.choice("do", ("withdraw", "forget")), form.one("service")
-        if service not in desk.services:
+        if service not in ports.services:
             raise FormRefused("not a service")
         person = _person(transaction)
         before = next(
@@ -106,10 +106,10 @@ class MyChoices:
                     if made.event is ReceiptEvent.WITHDRAWN
                     else AuditEventKind.NOTICE_FORGOTTEN
                 )
-                desk.trail.add(
+                ports.trail.add(
                     of_login(kind, now, transaction, service=service, about=made.record_id)
                 )
-                desk.events(
+                ports.events(
                     "choice",
                     reference=transaction.reference,
                     service=service,
@@ -119,17 +119,19 @@ class MyChoices:
 
     def _begin(self, way: str | None) -> Response:
         """Begin a login for the choices by ``way``, or show the ways there are."""
-        desk = self.desk
-        by = desk.broker.errands_by
-        ways = desk.services[by].methods if by else ()
+        ports = self.ports
+        by = ports.broker.errands_by
+        ways = ports.services[by].methods if by else ()
         if not ways:
             abort(404)
         if way is not None:
-            held = desk.broker.begin_errand(
-                Errand.CHOICES, desk.now(), upstream=way, shared=desk.shared(request)
+            held = ports.broker.begin_errand(
+                Errand.CHOICES, ports.now(), upstream=way, shared=ports.shared(request)
             )
             return redirect(self.pages.url(held.transaction), 303)
-        labels = [(_query({"with": name}), desk.upstreams[name].label[language()]) for name in ways]
+        labels = [
+            (_query({"with": name}), ports.upstreams[name].label[language()]) for name in ways
+        ]
         return _rendered("choices_begin.html", reason="begin", ways=labels)
 
     def _entered(self) -> Held:
@@ -141,7 +143,7 @@ class MyChoices:
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
         """Show every choice; ``done`` is the service of which one was just taken back."""
-        desk, now, here = self.desk, self.desk.now(), {"login": transaction.id}
+        ports, now, here = self.ports, self.ports.now(), {"login": transaction.id}
         cards = [
             self._card(transaction, each, now)
             for each in self.choices.of(_person(transaction), now)
@@ -156,12 +158,12 @@ class MyChoices:
             action=_query(here),
             file=_query({**here, "format": "json"}),
             kept=here,
-            token=desk.forms.token(transaction, "choices", now),
+            token=ports.forms.token(transaction, "choices", now),
         )
 
     def _receipt(self, transaction: Transaction, record_id: str, *, as_file: bool) -> Response:
         """Give one receipt, as a page to print or as a file."""
-        now, here = self.desk.now(), {"login": transaction.id}
+        now, here = self.ports.now(), {"login": transaction.id}
         found = self.choices.receipt(_person(transaction), record_id, now)
         if found is None:
             abort(404)
@@ -185,7 +187,7 @@ class MyChoices:
         )
 
     def _file(self, transaction: Transaction) -> Response:
-        own = self.choices.of(_person(transaction), self.desk.now())
+        own = self.choices.of(_person(transaction), self.ports.now())
         records = [
             self._record(transaction, choice.service, each)
             for choice in own
@@ -196,20 +198,20 @@ class MyChoices:
     def _record(self, transaction: Transaction, service: str, made: Receipt) -> dict[str, Any]:
         today = self._today(transaction, service)
         return self.choices.as_record(
-            made, self.desk.services[service], f"{self.desk.base_url}{PATH}", today
+            made, self.ports.services[service], f"{self.ports.base_url}{PATH}", today
         )
 
     def _today(self, transaction: Transaction, service: str) -> CurrentQuestion:
         """Give what a login at ``service`` would say today, as this person logged in; a receipt holds digests only."""
-        rules = self.desk.broker.rules
+        rules = self.ports.broker.rules
         there = replace(transaction, request=replace(transaction.request, service=service))
-        release = rules.decide(there, self.desk.now()).release
+        release = rules.decide(there, self.ports.now()).release
         return CurrentQuestion(
             release.purpose if release else None, rules.giver(transaction.authentication)
         )
 
     def _card(self, transaction: Transaction, choice: GivenConsent, now: datetime) -> Card:
-        service, spoken = self.desk.services[choice.service], language()
+        service, spoken = self.ports.services[choice.service], language()
         lines = [self._line(transaction, each, now) for each in choice.receipts[: _EARLIER + 1]]
         return Card(
             name=service.name,
@@ -234,7 +236,7 @@ class MyChoices:
         )
 
     def _labels(self, names: Iterable[str]) -> tuple[str, ...]:
-        labels = self.desk.labels
+        labels = self.ports.labels
         return tuple(labels[name][language()] if name in labels else name for name in names)
 
 

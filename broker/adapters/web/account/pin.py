@@ -36,10 +36,10 @@ _DOWN: Final = (LibraryUnavailable, MailUnavailable)
 
 
 def blueprint(
-    desk: WebPorts, pages: StepPages, login: LoginEndpoints, letters: PinRenewal
+    ports: WebPorts, pages: StepPages, login: LoginEndpoints, letters: PinRenewal
 ) -> Blueprint:
     """Give ``/pin``."""
-    pin = PinPages(desk, pages, login, letters)
+    pin = PinPages(ports, pages, login, letters)
     rooms = Blueprint("pin", __name__)
     rooms.add_url_rule("/pin", "ask", pin.ask, methods=["GET"])
     rooms.add_url_rule("/pin", "answer", pin.answer, methods=["POST"])
@@ -48,9 +48,9 @@ def blueprint(
 
 @dataclass(frozen=True, slots=True)
 class PinPages:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    desk: WebPorts
+    ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
     letters: PinRenewal
@@ -70,17 +70,17 @@ class PinPages:
     def answer(self) -> Response:
         """Take a number, the press of a link's button, or how a PIN is to be changed."""
         name = request.args.get("login", "")
-        if not self.desk.cookies.browsers(request):
+        if not self.ports.cookies.browsers(request):
             raise CookiesNeeded("no cookie came back with the form")
-        held, now = self.login.of_browser(name), self.desk.now()
+        held, now = self.login.of_browser(name), self.ports.now()
         if held.transaction.errand is Errand.PIN:
             held = self.login.of_person(name)
             return self._changed(
-                held, self.desk.forms.read(request, held.transaction, _CHANGE, now)
+                held, self.ports.forms.read(request, held.transaction, _CHANGE, now)
             )
         if held.transaction.errand is not Errand.PIN_BY_MAIL:
             raise FormRefused("a login in which no PIN is asked for")
-        form = self.desk.forms.read(request, held.transaction, _BY_MAIL, now)
+        form = self.ports.forms.read(request, held.transaction, _BY_MAIL, now)
         return (
             self._pressed(held, form.one("link"))
             if "link" in form.fields
@@ -88,9 +88,9 @@ class PinPages:
         )
 
     def _begin(self, errand: Errand, upstream: str | None = None) -> Held:
-        back, shared = request.args.get("service"), self.desk.shared(request)
-        return self.desk.broker.begin_errand(
-            errand, self.desk.now(), upstream=upstream, back=back, shared=shared
+        back, shared = request.args.get("service"), self.ports.shared(request)
+        return self.ports.broker.begin_errand(
+            errand, self.ports.now(), upstream=upstream, back=back, shared=shared
         )
 
     def _show(self, name: str) -> Response:
@@ -109,10 +109,10 @@ class PinPages:
     def _opened(self, secret: str) -> Response:
         """Show the button of a mailed link; the browser is bound by this very answer, so that no address repeats it."""
         self.letters.opened(secret)
-        held, browsers = self._begin(Errand.PIN_BY_MAIL), self.desk.cookies.browsers(request)
+        held, browsers = self._begin(Errand.PIN_BY_MAIL), self.ports.cookies.browsers(request)
         made = Response()
-        browser = browsers[0] if browsers else self.desk.cookies.new_browser(made)
-        response = self._button(self.desk.broker.bind(held, browser, self.desk.now()), secret)
+        browser = browsers[0] if browsers else self.ports.cookies.new_browser(made)
+        response = self._button(self.ports.broker.bind(held, browser, self.ports.now()), secret)
         for cookie in made.headers.getlist("Set-Cookie"):
             response.headers.add("Set-Cookie", cookie)
         return response
@@ -127,10 +127,10 @@ class PinPages:
         # Nothing is looked up before the answer: known and unknown take the same time and read the
         # same (R09).
         try:
-            self.letters.ask(digits, self.desk.network(request), language())
+            self.letters.ask(digits, self.ports.network(request), language())
         except TooMany as error:
             return self._asking(held, "pin_asks_too_many", error.http, text)
-        self.desk.events(
+        self.ports.events(
             "pin_asked",
             reference=held.transaction.reference,
             by="cpr" if is_cpr(digits) else "number",
@@ -143,9 +143,9 @@ class PinPages:
             address = self.letters.press(secret)
         except _DOWN as error:
             return self._button(held, secret, error)
-        self.desk.events("pin_mailed", reference=held.transaction.reference)
-        self.desk.trail.add(
-            of_login(AuditEventKind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number)
+        self.ports.events("pin_mailed", reference=held.transaction.reference)
+        self.ports.trail.add(
+            of_login(AuditEventKind.PIN_MAILED, self.ports.now(), held.transaction, borrower=number)
         )
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
@@ -167,11 +167,11 @@ class PinPages:
         address = self.letters.make(number, language())
         if address is None:
             return self._choosing(held, "pin_no_mail", 422)
-        self.desk.events("pin_mailed", reference=held.transaction.reference)
-        self.desk.trail.add(
-            of_login(AuditEventKind.PIN_MAILED, self.desk.now(), held.transaction, borrower=number)
+        self.ports.events("pin_mailed", reference=held.transaction.reference)
+        self.ports.trail.add(
+            of_login(AuditEventKind.PIN_MAILED, self.ports.now(), held.transaction, borrower=number)
         )
-        self.desk.broker.transactions.end(held)
+        self.ports.broker.transactions.end(held)
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
     def _chosen(self, held: Held, number: str, form: SubmittedForm) -> Response:
@@ -181,31 +181,31 @@ class PinPages:
         fault = self.letters.choose(number, pin, language())
         if fault:
             return self._choosing(held, fault, 422)
-        self.desk.events("pin_changed", reference=held.transaction.reference)
-        self.desk.trail.add(
-            of_login(AuditEventKind.PIN_CHOSEN, self.desk.now(), held.transaction, borrower=number)
+        self.ports.events("pin_changed", reference=held.transaction.reference)
+        self.ports.trail.add(
+            of_login(AuditEventKind.PIN_CHOSEN, self.ports.now(), held.transaction, borrower=number)
         )
         # Whoever presses Back after them, at the screen they left, finds no login to change the PIN
         # by.
-        self.desk.broker.transactions.end(held)
+        self.ports.broker.transactions.end(held)
         return self._ended("pin_changed.html", held, "changed")
 
     def _number(self, held: Held) -> str | None:
         """Give the borrower whose PIN may be changed: the step is done only after a login for just this, by no PIN."""
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.ports.broker.step(held.transaction, self.ports.now())
         return step.number if isinstance(step, Done) else None
 
     def _asking(
         self, held: Held, problem: str = "", status: int = 200, typed: str = ""
     ) -> Response:
-        desk, transaction = self.desk, held.transaction
+        ports, transaction = self.ports, held.transaction
         back = {"service": transaction.back} if transaction.back else {}
         ways = [
             (
-                f"{desk.base_url}/pin?{urlencode({'change': way, **back})}",
-                desk.upstreams[way].label[language()],
+                f"{ports.base_url}/pin?{urlencode({'change': way, **back})}",
+                ports.upstreams[way].label[language()],
             )
-            for way in desk.broker.rules.ways(transaction.request, Errand.PIN)
+            for way in ports.broker.rules.ways(transaction.request, Errand.PIN)
         ]
         again, kept = shown_again(typed), {"login": transaction.id}
         return self._page(
@@ -218,7 +218,7 @@ class PinPages:
 
     def _ended(self, template: str, held: Held, reason: str, **values: object) -> Response:
         """Show what a form came to: no link asks for that again, but one goes back to the service."""
-        back = service_to_return_to(self.desk, held.transaction)
+        back = service_to_return_to(self.ports, held.transaction)
         return self._page(template, held, reason, 200, _BY_MAIL, back=back, **values)
 
     def _button(self, held: Held, secret: str, error: BrokerError | None = None) -> Response:
@@ -238,7 +238,7 @@ class PinPages:
         shown = {
             "action": self._url(transaction),
             "reason": reason,
-            "token": self.desk.forms.token(transaction, purpose, self.desk.now()),
+            "token": self.ports.forms.token(transaction, purpose, self.ports.now()),
             **values,
         }
         response = self.pages.page(template, "pin", transaction, **shown)
@@ -246,4 +246,4 @@ class PinPages:
         return response
 
     def _url(self, transaction: Transaction) -> str:
-        return f"{self.desk.base_url}/pin?login={transaction.id}"
+        return f"{self.ports.base_url}/pin?login={transaction.id}"

@@ -17,9 +17,9 @@ from broker.core.login.transaction import Errand
 from broker.flows.transactions import Held
 
 
-def blueprint(desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
+def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
     """Give ``/login/<transaction>/consent``."""
-    consent = ConsentPages(desk, pages, login)
+    consent = ConsentPages(ports, pages, login)
     rooms = Blueprint("consent", __name__)
     rooms.add_url_rule("/login/<name>/consent", "ask", consent.ask, methods=["GET"])
     rooms.add_url_rule("/login/<name>/consent", "answer", consent.answer, methods=["POST"])
@@ -27,22 +27,22 @@ def blueprint(desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> Bluepr
 
 
 class ConsentPages:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    def __init__(self, desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> None:
+    def __init__(self, ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> None:
         """Take what the endpoints reach, what shows their steps, and who may enter."""
-        self.desk, self.pages, self.login = desk, pages, login
+        self.ports, self.pages, self.login = ports, pages, login
 
     def ask(self, name: str) -> Response:
         """Show the screen, or whatever is next if nothing is to be asked."""
         held = self.login.of_person(name)
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.ports.broker.step(held.transaction, self.ports.now())
         return self.pages.ask(held, step) if isinstance(step, Ask) else self._onward(held)
 
     def answer(self, name: str) -> Response:
         """Take the answer, a wish to see the whole number, or a refusal back."""
         held = self.login.of_person(name)
-        form = self.desk.forms.read(request, held.transaction, "consent", self.desk.now())
+        form = self.ports.forms.read(request, held.transaction, "consent", self.ports.now())
         if form.one("reveal", ""):
             return self._reveal(held)
         if form.one("reconsider", ""):
@@ -50,18 +50,18 @@ class ConsentPages:
         return self._answered(held, form)
 
     def _answered(self, held: Held, form: SubmittedForm) -> Response:
-        desk = self.desk
-        held = desk.broker.answers.answer(
+        ports = self.ports
+        held = ports.broker.answers.answer(
             held,
-            desk.broker.step(held.transaction, desk.now()),
+            ports.broker.step(held.transaction, ports.now()),
             form.shown,
             form.choice("answer", ("yes", "no")),
-            desk.now(),
+            ports.now(),
             remember=bool(form.one("remember", "")),
             chosen=form.several("optional"),
             language=language(),
         )
-        step = desk.broker.step(held.transaction, desk.now())
+        step = ports.broker.step(held.transaction, ports.now())
         if form.one("answer") == "no" and isinstance(step, Issue | Enrol):
             # What has been sent cannot be called back, and a no sends nothing again.
             return self.pages.error("finished", 410, held.transaction.reference, None)
@@ -75,12 +75,12 @@ class ConsentPages:
     def _reconsider(self, held: Held) -> Response:
         own = held.transaction.receipt
         if own is not None and own.event is ReceiptEvent.REFUSED:
-            held = self.desk.broker.answers.reconsider(held, self.desk.now())
+            held = self.ports.broker.answers.reconsider(held, self.ports.now())
         return redirect(self.pages.url(held.transaction, "consent"), 303)
 
     def _reveal(self, held: Held) -> Response:
-        now = self.desk.now()
-        step = self.desk.broker.step(held.transaction, now)
+        now = self.ports.now()
+        step = self.ports.broker.step(held.transaction, now)
         number = (
             consent_screen.whole_number(step.question.disclosure) if isinstance(step, Ask) else None
         )
@@ -88,8 +88,8 @@ class ConsentPages:
             return self._onward(held)
         if not consent_screen.may_reveal(held.transaction, now):
             raise TokenRefused("a number is shown within five minutes of the login only")
-        self.desk.events("revealed", reference=held.transaction.reference)
-        self.desk.trail.add(of_login(AuditEventKind.CPR_REVEALED, now, held.transaction))
+        self.ports.events("revealed", reference=held.transaction.reference)
+        self.ports.trail.add(of_login(AuditEventKind.CPR_REVEALED, now, held.transaction))
         return self.pages.reveal(held, number)
 
     def _onward(self, held: Held) -> Response:

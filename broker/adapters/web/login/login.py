@@ -33,38 +33,38 @@ def blueprint(login: "LoginEndpoints") -> Blueprint:
 
 
 class LoginEndpoints:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    def __init__(self, desk: WebPorts, pages: StepPages) -> None:
+    def __init__(self, ports: WebPorts, pages: StepPages) -> None:
         """Take what the endpoints reach and what shows their steps."""
-        self.desk, self.pages = desk, pages
+        self.ports, self.pages = ports, pages
 
     def sso(self) -> Response:
         """Begin a transaction for a service's AuthnRequest and send the browser to it (design 4a.1)."""
-        desk, now = self.desk, self.desk.now()
+        ports, now = self.ports, self.ports.now()
         if request.method == "GET":
-            asked = desk.service_face.read_redirect(
+            asked = ports.service_face.read_redirect(
                 request.query_string.decode("ascii", "replace"), now
             )
         else:
-            asked = desk.service_face.read_post(pairs(request), now)
-        browsers = desk.cookies.browsers(request) if request.method == "GET" else ()
+            asked = ports.service_face.read_post(pairs(request), now)
+        browsers = ports.cookies.browsers(request) if request.method == "GET" else ()
         browser = browsers[0] if browsers else None
-        held, outstanding = desk.broker.begin(asked, now, browser, shared=desk.shared(request))
+        held, outstanding = ports.broker.begin(asked, now, browser, shared=ports.shared(request))
         if outstanding:
             return self.pages.leaving.away(held, outstanding)
         return redirect(self.pages.url(held.transaction), 303)
 
     def acs(self, upstream: str) -> Response:
         """Verify an upstream's answer and send the browser on with its arrival; no cookie is read or set."""
-        desk, now = self.desk, self.desk.now()
-        if upstream not in desk.upstreams:
+        ports, now = self.ports, self.ports.now()
+        if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
-        message, request_id = desk.upstream_face.in_response_to(upstream, pairs(request))
-        held, outstanding = desk.broker.awaited(request_id, upstream, now)
+        message, request_id = ports.upstream_face.in_response_to(upstream, pairs(request))
+        held, outstanding = ports.broker.awaited(request_id, upstream, now)
         transaction = held.transaction
         try:
-            received = desk.upstream_face.receive(
+            received = ports.upstream_face.receive(
                 upstream,
                 message,
                 outstanding,
@@ -72,7 +72,7 @@ class LoginEndpoints:
                 now=now,
                 idp_list=transaction.request.idp_list,
             )
-            x = desk.broker.arrivals.add(
+            x = ports.broker.arrivals.add(
                 transaction.id,
                 request_id,
                 received.answer,
@@ -81,24 +81,24 @@ class LoginEndpoints:
             )
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
-                desk.broker.spoil(held, outstanding, now)
+                ports.broker.spoil(held, outstanding, now)
             raise
         return redirect(f"{self.pages.url(transaction)}?arrival={x}", 303)
 
     def show(self, name: str) -> Response:
         """Continue a transaction in its browser."""
-        desk, now = self.desk, self.desk.now()
+        ports, now = self.ports, self.ports.now()
         arrival = request.args.get("arrival")
         if arrival is not None:
             return self._arrived(
-                desk.broker.read(name, now), arrival, desk.cookies.browsers(request)
+                ports.broker.read(name, now), arrival, ports.cookies.browsers(request)
             )
         held = self.bound(name, self.pages.url)
         if isinstance(held, Response):
             return held
         transaction = held.transaction
         if transaction.upstream is None and (way := self._remembered(transaction)):
-            local = way in desk.broker.rules.local
+            local = way in ports.broker.rules.local
             return (
                 redirect(self.pages.url(transaction, "pin"), 303)
                 if local
@@ -106,11 +106,11 @@ class LoginEndpoints:
             )
         # A refusal of the upstream's names nobody: b suffices to see it, and no cookie a is spent
         # on it.
-        if transaction.authentication is not None and not desk.cookies.brings_authentication(
+        if transaction.authentication is not None and not ports.cookies.brings_authentication(
             request, transaction
         ):
             return redirect(self.pages.url(transaction, "upstream"), 303)
-        return self.pages.show(desk.broker.learnt(desk.broker.issuance.standing(held, now), now))
+        return self.pages.show(ports.broker.learnt(ports.broker.issuance.standing(held, now), now))
 
     def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
         """Give the transaction, bound to this browser; or the answer that sets cookie b and comes back to ``url`` once.
@@ -118,13 +118,13 @@ class LoginEndpoints:
         BrowserUnmatched where it is another browser's, CookiesNeeded where the browser keeps none
         (design 4a.1).
         """
-        desk, now = self.desk, self.desk.now()
-        held, browsers = desk.broker.read(name, now), desk.cookies.browsers(request)
+        ports, now = self.ports, self.ports.now()
+        held, browsers = ports.broker.read(name, now), ports.cookies.browsers(request)
         transaction = held.transaction
         if transaction.browser is None:
             if not browsers:
                 return self._introduce(held, url)
-            return desk.broker.bind(held, browsers[0], now, shared=desk.shared(request))
+            return ports.broker.bind(held, browsers[0], now, shared=ports.shared(request))
         if transaction.browser not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
         return held
@@ -137,7 +137,7 @@ class LoginEndpoints:
             raise CookiesNeeded("no cookie after it was set")
         back = url(held.transaction)
         response = redirect(f"{back}{'&' if '?' in back else '?'}cookie=1", 303)
-        self.desk.cookies.new_browser(response)
+        self.ports.cookies.new_browser(response)
         return response
 
     def _remembered(self, transaction: Transaction) -> str | None:
@@ -145,73 +145,73 @@ class LoginEndpoints:
         way = (
             None
             if transaction.shared or transaction.request.is_passive
-            else self.desk.cookies.way(request)
+            else self.ports.cookies.way(request)
         )
-        ways = self.desk.broker.rules.ways(transaction.request, transaction.errand)
+        ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
         return way if transaction.errand is Errand.LOGIN and way in ways else None
 
     def _arrived(self, held: Held, x: str, browsers: Sequence[str]) -> Response:
-        desk, browser = self.desk, held.transaction.browser
-        if browser in browsers and desk.shared(request):
+        ports, browser = self.ports, held.transaction.browser
+        if browser in browsers and ports.shared(request):
             # Asked for elsewhere, without ForceAuthn, it answers nothing: the person before may
             # have left it open here.
-            held = desk.broker.bind(held, str(browser), desk.now(), shared=True)
-        joined = desk.broker.match(held, x, browsers, desk.now())
+            held = ports.broker.bind(held, str(browser), ports.now(), shared=True)
+        joined = ports.broker.match(held, x, browsers, ports.now())
         if joined is None:
             return redirect(self.pages.url(held.transaction, "upstream"), 303)
         transaction = joined.transaction
-        step = desk.broker.step(transaction, desk.now())
+        step = ports.broker.step(transaction, ports.now())
         issuing = isinstance(step, Issue)
         response = (
             self.pages.show(joined, step) if issuing else redirect(self.pages.url(transaction), 303)
         )
         if transaction.authentication is not None:
-            desk.cookies.authenticated(request, response, transaction, x)
+            ports.cookies.authenticated(request, response, transaction, x)
         return response
 
     def upstream(self, name: str) -> Response:
         """Show the ways to log in, or take the chosen one."""
-        desk, now = self.desk, self.desk.now()
+        ports, now = self.ports, self.ports.now()
         held = self.of_browser(name)
         if request.method == "POST":
-            form = desk.forms.read(request, held.transaction, "upstream", now)
+            form = ports.forms.read(request, held.transaction, "upstream", now)
             return self._chosen(held, form)
         if "to" not in request.args:
             return self.pages.choose(held)
-        desk.forms.hold(
+        ports.forms.hold(
             request.args.get("token", ""), held.transaction, f"to {request.args['to']}", now
         )
         return self.pages.to_upstream(held, request.args["to"])
 
     def _chosen(self, held: Held, form: SubmittedForm) -> Response:
-        desk, transaction, upstream = self.desk, held.transaction, form.one("upstream")
-        if upstream in desk.broker.rules.local:
+        ports, transaction, upstream = self.ports, held.transaction, form.one("upstream")
+        if upstream in ports.broker.rules.local:
             url = self.pages.url(transaction, "pin")
         else:
-            token = desk.forms.token(transaction, f"to {upstream}", desk.now())
+            token = ports.forms.token(transaction, f"to {upstream}", ports.now())
             # A form POST never redirects off-site (design 4a): a page leads to our own GET, which
             # does.
             url = f"{self.pages.url(transaction, 'upstream')}?{urlencode({'to': upstream, 'token': token})}"
         response = self.pages.onward(held, url)
-        known = upstream in desk.broker.rules.ways(transaction.request, transaction.errand)
+        known = upstream in ports.broker.rules.ways(transaction.request, transaction.errand)
         if not transaction.shared and known:
-            desk.cookies.remember_way(
+            ports.cookies.remember_way(
                 request, response, upstream if form.one("remember", "") else None
             )
         return response
 
     def of_browser(self, name: str) -> Held:
         """Give the transaction if the browser's cookie b is its own; BrowserUnmatched otherwise."""
-        held = self.desk.broker.read(name, self.desk.now())
+        held = self.ports.broker.read(name, self.ports.now())
         browser = held.transaction.browser
-        if browser is None or browser not in self.desk.cookies.browsers(request):
+        if browser is None or browser not in self.ports.cookies.browsers(request):
             raise BrowserUnmatched("not the browser of this transaction")
         return held
 
     def of_person(self, name: str) -> Held:
         """Give the transaction if cookies b and a are its own (design 4a.4); BrowserUnmatched otherwise."""
         held = self.of_browser(name)
-        if not self.desk.cookies.brings_authentication(request, held.transaction):
+        if not self.ports.cookies.brings_authentication(request, held.transaction):
             raise BrowserUnmatched("not the browser of this authentication")
-        now = self.desk.now()
-        return self.desk.broker.learnt(self.desk.broker.issuance.standing(held, now), now)
+        now = self.ports.now()
+        return self.ports.broker.learnt(self.ports.broker.issuance.standing(held, now), now)

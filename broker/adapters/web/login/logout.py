@@ -34,9 +34,9 @@ from broker.flows.logout.single_logout import SingleLogoutFlow
 _SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
 
 
-def blueprint(desk: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
+def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
     """Give both single logout addresses, and the pages of a logout under way."""
-    room = SingleLogoutPages(desk, face, logouts)
+    room = SingleLogoutPages(ports, face, logouts)
     rooms = Blueprint("logout", __name__)
     rooms.add_url_rule("/saml/idp/slo", "service", room.service, methods=["GET", "POST"])
     rooms.add_url_rule(
@@ -48,11 +48,11 @@ def blueprint(desk: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Bl
 
 
 class SingleLogoutPages:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    def __init__(self, desk: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> None:
+    def __init__(self, ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> None:
         """Take what the endpoints reach, the messages' room, and the logouts under way."""
-        self.desk, self.face, self.logouts = desk, face, logouts
+        self.ports, self.face, self.logouts = ports, face, logouts
 
     def service(self) -> Response:
         """Take a logout message of a service."""
@@ -71,7 +71,7 @@ class SingleLogoutPages:
         A form that another site posts brings no cookie: the browser is sent to our own page, where
         it does (design 4a.1).
         """
-        now, posted = self.desk.now(), request.method == "POST"
+        now, posted = self.ports.now(), request.method == "POST"
         if posted:
             message = self.face.read_post(upstream, pairs(request), now)
         else:
@@ -86,7 +86,7 @@ class SingleLogoutPages:
         self._tell("logout_requested", message.peer)
         self._audit(AuditEventKind.LOGOUT_ASKED, logout)
         if not posted:
-            logout = self.logouts.joined(logout, self.desk.cookies.browsers(request), now)
+            logout = self.logouts.joined(logout, self.ports.cookies.browsers(request), now)
             if self._at_once(logout):
                 self._ended(logout)
                 logout = replace(logout, told=True)
@@ -99,7 +99,7 @@ class SingleLogoutPages:
     def _at_once(self, logout: Logout) -> bool:
         """Say whether nobody else is to be asked and nothing is to be told: the answer is all that is left."""
         turn = next_turn(logout)
-        quiet = isinstance(turn, Finish) and not turn.remains and not self.desk.shared(request)
+        quiet = isinstance(turn, Finish) and not turn.remains and not self.ports.shared(request)
         # A browser without cookies of ours has nothing else here, and could not come back to a
         # page.
         return quiet or not logout.browsers
@@ -107,12 +107,12 @@ class SingleLogoutPages:
     def show(self, logout: str) -> Response:
         """Go on with a logout in its browser, or show what the person decides or should know."""
         return self._turn(
-            self.logouts.read(logout, self.desk.cookies.browsers(request), self.desk.now())
+            self.logouts.read(logout, self.ports.cookies.browsers(request), self.ports.now())
         )
 
     def on(self, logout: str) -> Response:
         """Take what the person chose: how much to end, to go on without one that is silent, or to go back."""
-        given, now, browsers = request.args, self.desk.now(), self.desk.cookies.browsers(request)
+        given, now, browsers = request.args, self.ports.now(), self.ports.cookies.browsers(request)
         if "scope" in given:
             if given["scope"] not in _SCOPES:
                 raise FormRefused("no such scope of a logout")
@@ -145,11 +145,11 @@ class SingleLogoutPages:
                 assert_never(turn)
 
     def _send(self, logout: Logout, participant: Participant) -> Response:
-        asked = self.logouts.asking(logout, participant, self.desk.now())
+        asked = self.logouts.asking(logout, participant, self.ports.now())
         if asked is None:
             return self.show(logout.id)
         self._tell("logout_asked", participant.peer)
-        leaving = self.face.request(participant, asked, self.desk.now())
+        leaving = self.face.request(participant, asked, self.ports.now())
         return self._leave(leaving, participant.peer)
 
     def _respond(self, logout: Logout) -> Response | None:
@@ -158,7 +158,7 @@ class SingleLogoutPages:
             return None
         said = status(logout)
         name = f"_{secrets.token_hex(20)}"
-        leaving = self.face.respond(logout.request, name, said, self.desk.now())
+        leaving = self.face.respond(logout.request, name, said, self.ports.now())
         self._tell(
             "logout", logout.request.peer, status=(said.second or said.top).rpartition(":")[2]
         )
@@ -170,7 +170,7 @@ class SingleLogoutPages:
         page = render_template(
             "logout_post.html", step="logout", form=leaving, party=self._label(peer)
         )
-        return protect(Response(page, mimetype="text/html"), self.desk.base_url, "leaving")
+        return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 
     def _over(self, logout: Logout) -> Response:
         """Say what was ended and what stays open, with the way back to who asked."""
@@ -197,7 +197,7 @@ class SingleLogoutPages:
             again=self._on(logout, again=waiting.request or "") if waiting else "",
             scopes={name: self._on(logout, scope=name) for name in _SCOPES},
             back=self._on(logout, back="1") if self._answerable(logout) else "",
-            shared=self.desk.shared(request),
+            shared=self.ports.shared(request),
             elsewhere=logout.left,
             kept={},
         )
@@ -205,11 +205,11 @@ class SingleLogoutPages:
 
     def _answerable(self, logout: Logout) -> bool:
         return not logout.request.asynchronous and self.face.reaches(
-            logout.request.peer, self.desk.now()
+            logout.request.peer, self.ports.now()
         )
 
     def _label(self, peer: LogoutPeer) -> str:
-        known = (self.desk.services if peer.side == "service" else self.desk.upstreams).get(
+        known = (self.ports.services if peer.side == "service" else self.ports.upstreams).get(
             peer.name
         )
         return (
@@ -217,14 +217,14 @@ class SingleLogoutPages:
         )  # a session outlives its service's table
 
     def _url(self, name: str) -> str:
-        return f"{self.desk.base_url}/logout/{name}"
+        return f"{self.ports.base_url}/logout/{name}"
 
     def _on(self, logout: Logout, **chosen: str) -> str:
         return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
 
     def _finish(self, logout: Logout) -> None:
         """Write on the trail how it ended, once: not only where somebody goes back, and not again where they reload."""
-        if self.logouts.told(logout, self.desk.now()):
+        if self.logouts.told(logout, self.ports.now()):
             self._ended(logout)
 
     def _ended(self, logout: Logout) -> None:
@@ -235,7 +235,7 @@ class SingleLogoutPages:
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
         """Write it on the trail for each person whose sessions were named; it goes on whether it can be or not."""
         peer = logout.request.peer
-        event = AuditEvent(kind, self.desk.now(), about=logout.id, **more)
+        event = AuditEvent(kind, self.ports.now(), about=logout.id, **more)
         event = (
             replace(event, service=peer.name)
             if peer.side == "service"
@@ -243,7 +243,7 @@ class SingleLogoutPages:
         )
         persons = sorted({each for _, each in logout.groups})
         for each in [replace(event, person=person) for person in persons] or [event]:
-            self.desk.trail.add(each)
+            self.ports.trail.add(each)
 
     def _tell(self, event: str, peer: LogoutPeer, **facts: str) -> None:
-        self.desk.events(event, **{peer.side: peer.name}, **facts)
+        self.ports.events(event, **{peer.side: peer.name}, **facts)

@@ -66,10 +66,10 @@ class Whose(Protocol):
 
 
 def blueprint(
-    desk: WebPorts, pages: StepPages, login: LoginEndpoints, proving: MailboxProof, whose: Whose
+    ports: WebPorts, pages: StepPages, login: LoginEndpoints, proving: MailboxProof, whose: Whose
 ) -> Blueprint:
     """Give ``/login/<transaction>/proof`` and the address of the mailed link below it."""
-    proof = MailboxProofPages(desk, pages, login, proving, whose)
+    proof = MailboxProofPages(ports, pages, login, proving, whose)
     rooms = Blueprint("proof", __name__)
     rooms.add_url_rule("/login/<name>/proof", "ask", proof.ask, methods=["GET"])
     rooms.add_url_rule("/login/<name>/proof", "answer", proof.answer, methods=["POST"])
@@ -79,9 +79,9 @@ def blueprint(
 
 @dataclass(frozen=True, slots=True)
 class MailboxProofPages:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    desk: WebPorts
+    ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
     proving: MailboxProof
@@ -90,21 +90,21 @@ class MailboxProofPages:
     def ask(self, name: str) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
         held = self.login.of_person(name)
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.ports.broker.step(held.transaction, self.ports.now())
         if not isinstance(step, ProveMailbox):
             return redirect(self.pages.url(held.transaction), 303)
         return self._page(held, step)
 
     def answer(self, name: str) -> Response:
         """Take the address, the code, the link's button, or the wish to go on without."""
-        held, now = self.login.of_person(name), self.desk.now()
-        step = self.desk.broker.step(held.transaction, now)
+        held, now = self.login.of_person(name), self.ports.now()
+        step = self.ports.broker.step(held.transaction, now)
         if not isinstance(step, ProveMailbox):
             return self.pages.onward(held, self.pages.url(held.transaction))
         try:
-            form = self.desk.forms.read(request, held.transaction, "proof", now)
+            form = self.ports.forms.read(request, held.transaction, "proof", now)
         except TokenRefused as error:
-            if not same_origin(request.headers, self.desk.base_url):
+            if not same_origin(request.headers, self.ports.base_url):
                 raise
             # The mail may well take longer than a page's ten minutes: what was typed is kept on a
             # fresh one.
@@ -123,18 +123,18 @@ class MailboxProofPages:
         Nothing is used up: mail scanners open links. LinkGone where there is no such link any more,
         or never was.
         """
-        now = self.desk.now()
+        now = self.ports.now()
         try:
-            held = self.desk.broker.read(name, now)
+            held = self.ports.broker.read(name, now)
         except TransactionGone:
             raise LinkGone("no such transaction") from None
         mailing = self.proving.opened(held, link, now)
         if mailing is None:
             raise LinkGone("no such link")
-        own = held.transaction.browser in self.desk.cookies.browsers(request)
-        if not (own and self.desk.cookies.brings_authentication(request, held.transaction)):
+        own = held.transaction.browser in self.ports.cookies.browsers(request)
+        if not (own and self.ports.cookies.brings_authentication(request, held.transaction)):
             return self._elsewhere(held, mailing)
-        step = self.desk.broker.step(held.transaction, now)
+        step = self.ports.broker.step(held.transaction, now)
         if not isinstance(step, ProveMailbox) or step.name != mailing.name:
             return redirect(self.pages.url(held.transaction), 303)
         return self._shown(
@@ -154,7 +154,7 @@ class MailboxProofPages:
         return self._proved(held, step, form, deed)
 
     def _mailed(self, held: Held, step: ProveMailbox, text: str) -> Response:
-        now, transaction = self.desk.now(), held.transaction
+        now, transaction = self.ports.now(), held.transaction
         self.proving.mail_to(
             held,
             self.whose.owners(transaction, now)[0],
@@ -166,11 +166,11 @@ class MailboxProofPages:
             lasts=step.lasts,
             now=now,
         )
-        self.desk.events("proof_mailed", reference=transaction.reference, proof=step.name)
+        self.ports.events("proof_mailed", reference=transaction.reference, proof=step.name)
         return redirect(self.pages.url(transaction, "proof"), 303)
 
     def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm, deed: str) -> Response:
-        now = self.desk.now()
+        now = self.ports.now()
         self._under_way(held, step)
         prove, given = (
             (self.proving.try_code, "code") if deed == "code" else (self.proving.press, "link")
@@ -182,15 +182,17 @@ class MailboxProofPages:
         held = prove(
             held, form.one(given), owner, now, domains=step.domains, remembered_for=lasts, mine=mine
         )
-        self.desk.events("proved", reference=held.transaction.reference, proof=step.name)
-        self.desk.trail.add(of_login(AuditEventKind.PROVED, now, held.transaction, about=step.name))
-        return self.pages.show(self.desk.broker.learnt(held, now))
+        self.ports.events("proved", reference=held.transaction.reference, proof=step.name)
+        self.ports.trail.add(
+            of_login(AuditEventKind.PROVED, now, held.transaction, about=step.name)
+        )
+        return self.pages.show(self.ports.broker.learnt(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
-        now = self.desk.now()
-        return self.pages.show(self.desk.broker.learnt(self.proving.without(held, now), now))
+        now = self.ports.now()
+        return self.pages.show(self.ports.broker.learnt(self.proving.without(held, now), now))
 
     @staticmethod
     def _under_way(held: Held, step: ProveMailbox) -> Mailing:
@@ -200,16 +202,16 @@ class MailboxProofPages:
         return mailing
 
     def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
-        desk, now, before = self.desk, self.desk.now(), held.transaction.mailing
-        held = desk.broker.transactions.again(held, now)
-        transaction, step = held.transaction, desk.broker.step(held.transaction, now)
+        ports, now, before = self.ports, self.ports.now(), held.transaction.mailing
+        held = ports.broker.transactions.again(held, now)
+        transaction, step = held.transaction, ports.broker.step(held.transaction, now)
         if not isinstance(step, ProveMailbox):
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
         reason = _reason(error, form)
-        desk.events("refused", reference=transaction.reference, reason=reason, route="proof")
-        desk.trail.add(of_login(AuditEventKind.REFUSED, now, transaction, reason=reason))
-        desk.traces.leave(
+        ports.events("refused", reference=transaction.reference, reason=reason, route="proof")
+        ports.trail.add(of_login(AuditEventKind.REFUSED, now, transaction, reason=reason))
+        ports.traces.leave(
             transaction.reference,
             now,
             known=True,
@@ -232,7 +234,7 @@ class MailboxProofPages:
         address: str = "",
         other: bool = False,
     ) -> Response:
-        now, mailing = self.desk.now(), held.transaction.mailing
+        now, mailing = self.ports.now(), held.transaction.mailing
         fresh = mailing if mailing and mailing.name == step.name and now < mailing.until else None
         before = address or (mailing.address if mailing else "") or step.suggested or ""
         # A link to the other language shows the form that stands here without a deed, and no other.
@@ -255,14 +257,14 @@ class MailboxProofPages:
         return response
 
     def _elsewhere(self, held: Held, mailing: Mailing) -> Response:
-        asker = named(self.whose.asker(held.transaction, self.desk.now()))
+        asker = named(self.whose.asker(held.transaction, self.ports.now()))
         return self._shown(
             "proof_link.html", held, "elsewhere", mailing=mailing, link="", asker=asker
         )
 
     def _shown(self, template: str, held: Held, reason: str, **values: object) -> Response:
         transaction = held.transaction
-        token = self.desk.forms.token(transaction, "proof", self.desk.now())
+        token = self.ports.forms.token(transaction, "proof", self.ports.now())
         action = self.pages.url(transaction, "proof")
         page = render_template(
             template, step="proof", reason=reason, action=action, token=token, **values

@@ -31,10 +31,10 @@ _TRIED: Final = frozenset(
 
 
 def blueprint(
-    desk: WebPorts, pages: StepPages, login: LoginEndpoints, guesses: PinCheck
+    ports: WebPorts, pages: StepPages, login: LoginEndpoints, guesses: PinCheck
 ) -> Blueprint:
     """Give ``/login/<transaction>/pin``."""
-    room = PinLogin(desk, pages, login, guesses)
+    room = PinLogin(ports, pages, login, guesses)
     rooms = Blueprint("pin_login", __name__)
     rooms.add_url_rule("/login/<name>/pin", "ask", room.ask, methods=["GET"])
     rooms.add_url_rule("/login/<name>/pin", "answer", room.answer, methods=["POST"])
@@ -43,9 +43,9 @@ def blueprint(
 
 @dataclass(frozen=True, slots=True)
 class PinLogin:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    desk: WebPorts
+    ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
     guesses: PinCheck
@@ -64,7 +64,7 @@ class PinLogin:
     def answer(self, name: str) -> Response:
         """Verify number and PIN, and go on; one answer for a wrong PIN and a number that nobody has."""
         held = self.login.of_browser(name)
-        form = self.desk.forms.read(request, held.transaction, _PURPOSE, self.desk.now())
+        form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
         if form.one("do", "") == "temporary":
             held = self.login.of_person(name)
             return self._adopted(held, form) if self._may_adopt(held) else self.pages.show(held)
@@ -78,8 +78,8 @@ class PinLogin:
 
     def _admit(self, held: Held) -> None:
         """Let in who may log in here by PIN; FormRefused otherwise."""
-        transaction, local = held.transaction, self.desk.local
-        ways = self.desk.broker.rules.ways(transaction.request, transaction.errand)
+        transaction, local = held.transaction, self.ports.local
+        ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
         passing = (
             transaction.errand in {Errand.LOGIN, Errand.CHOICES}
             and not transaction.request.is_passive
@@ -94,10 +94,10 @@ class PinLogin:
         the answer has left.
         """
         transaction = held.transaction
-        by = transaction.authentication.upstream if transaction.authentication else self.desk.local
-        step = self.desk.broker.step(transaction, self.desk.now())
+        by = transaction.authentication.upstream if transaction.authentication else self.ports.local
+        step = self.ports.broker.step(transaction, self.ports.now())
         errand = transaction.errand in {Errand.LOGIN, Errand.SIGN_UP}
-        if by == self.desk.local or not errand or not isinstance(step, Ask | Enrol | OfferUpgrade):
+        if by == self.ports.local or not errand or not isinstance(step, Ask | Enrol | OfferUpgrade):
             return False
         return may_be_temporary(step.decision, transaction)
 
@@ -114,7 +114,7 @@ class PinLogin:
             return f"pin_{'temporary' if temporary else 'number'}_{'unread' if identifier else 'missing'}"
         if not pin:
             return "pin_missing"
-        cookies, network = self.desk.cookies, self.desk.network(request)
+        cookies, network = self.ports.cookies, self.ports.network(request)
         marks = cookies.marks(request)
         device = Device(marks, partial(cookies.known, request)) if marks else None
         if temporary and is_cpr(digits):
@@ -129,32 +129,32 @@ class PinLogin:
         return found or "pin_wrong"
 
     def _joined(self, held: Held, borrower: Borrower) -> Response:
-        desk, local = self.desk, str(self.desk.local)
-        held, x = desk.broker.verified(held, local, borrower, desk.now())
-        desk.events(
+        ports, local = self.ports, str(self.ports.local)
+        held, x = ports.broker.verified(held, local, borrower, ports.now())
+        ports.events(
             "verified_pin",
             reference=held.transaction.reference,
             service=held.transaction.request.service,
         )
-        desk.trail.add(
+        ports.trail.add(
             of_login(
-                AuditEventKind.PIN_VERIFIED, desk.now(), held.transaction, borrower=borrower.number
+                AuditEventKind.PIN_VERIFIED, ports.now(), held.transaction, borrower=borrower.number
             )
         )
         response = self.pages.show(held)
-        desk.cookies.authenticated(request, response, held.transaction, x)
+        ports.cookies.authenticated(request, response, held.transaction, x)
         if not held.transaction.shared:
-            desk.cookies.remember_borrower(request, response, borrower.number)
+            ports.cookies.remember_borrower(request, response, borrower.number)
         return response
 
     def _adopted(self, held: Held, form: SubmittedForm) -> Response:
         found = self._verified(form, temporary=True)
         if not isinstance(found, Borrower):
             return self._page(held, form, found, temporary=True)
-        held = self.desk.broker.adopt(held, found.number, self.desk.now())
-        self.desk.events("temporary_proved", reference=held.transaction.reference)
-        self.desk.trail.add(
-            of_login(AuditEventKind.PROVED, self.desk.now(), held.transaction, about="temporary")
+        held = self.ports.broker.adopt(held, found.number, self.ports.now())
+        self.ports.events("temporary_proved", reference=held.transaction.reference)
+        self.ports.trail.add(
+            of_login(AuditEventKind.PROVED, self.ports.now(), held.transaction, about="temporary")
         )
         return self.pages.show(held)
 
@@ -166,12 +166,12 @@ class PinLogin:
         *,
         temporary: bool = False,
     ) -> Response:
-        desk, transaction = self.desk, held.transaction
+        ports, transaction = self.ports, held.transaction
         if problem:
-            desk.events("refused", reference=transaction.reference, reason=problem, route="pin")
+            ports.events("refused", reference=transaction.reference, reason=problem, route="pin")
             if problem in _TRIED:
-                desk.trail.add(
-                    of_login(AuditEventKind.REFUSED, desk.now(), transaction, reason=problem)
+                ports.trail.add(
+                    of_login(AuditEventKind.REFUSED, ports.now(), transaction, reason=problem)
                 )
         response = self.pages.page(
             "pin_login.html",
@@ -181,10 +181,10 @@ class PinLogin:
             action=self.pages.url(transaction, "pin"),
             temporary=temporary,
             identifier=shown_again(form.one("identifier", "")) if form else "",
-            token=desk.forms.token(transaction, _PURPOSE, desk.now()),
+            token=ports.forms.token(transaction, _PURPOSE, ports.now()),
             others=self.pages.url(transaction, "" if temporary else "upstream"),
             forgotten=pin_url(
-                desk, transaction.request.service if transaction.errand is Errand.LOGIN else None
+                ports, transaction.request.service if transaction.errand is Errand.LOGIN else None
             ),
             kept={"temporary": "1"} if temporary else {},
         )

@@ -19,7 +19,7 @@ _REASONS: Final = {
 }
 
 
-def blueprint(desk: WebPorts, pages: StepPages) -> Blueprint:
+def blueprint(ports: WebPorts, pages: StepPages) -> Blueprint:
     """Give ``/error``: whatever stands in its address is read as a choice among what we know, and never shown."""
     rooms = Blueprint("service_errors", __name__)
 
@@ -28,10 +28,10 @@ def blueprint(desk: WebPorts, pages: StepPages) -> Blueprint:
         reason, name = _REASONS.get(request.args.get("code", ""), _OTHER), reference()
         asking = request.args.get("rp", "")
         service = next(
-            (each.name for each in desk.services.values() if each.entity_id == asking), None
+            (each.name for each in ports.services.values() if each.entity_id == asking), None
         )
-        desk.events("service_error", reference=name, reason=reason, service=service)
-        desk.traces.leave(name, desk.now(), known=False, step="service", reason=reason)
+        ports.events("service_error", reference=name, reason=reason, service=service)
+        ports.traces.leave(name, ports.now(), known=False, step="service", reason=reason)
         return pages.error(reason, 200, name, None)
 
     return rooms

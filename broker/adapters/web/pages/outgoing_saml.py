@@ -21,27 +21,27 @@ _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
 
 
 class OutgoingSaml:
-    """The ways out over one desk."""
+    """The ways out over the web ports."""
 
-    def __init__(self, desk: WebPorts) -> None:
+    def __init__(self, ports: WebPorts) -> None:
         """Take what they need."""
-        self.desk = desk
+        self.ports = ports
 
     def away(self, held: Held, outstanding: Outstanding) -> Response:
         """Redirect to the upstream with the AuthnRequest that ``outstanding`` records."""
-        desk, now, transaction = self.desk, self.desk.now(), held.transaction
+        ports, now, transaction = self.ports, self.ports.now(), held.transaction
         asked = replace(transaction.request, force_authn=transaction.forced)
-        url = desk.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
-        desk.events(
+        url = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
+        ports.events(
             "asked_upstream", reference=transaction.reference, upstream=outstanding.upstream
         )
         return redirect(url, 302)
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
         """Give the page that posts ``form`` to the service; who is let in on a shared computer reads it first."""
-        label = self.desk.services[service].label[language()]
+        label = self.ports.services[service].label[language()]
         page = render_template("post.html", step="issue", form=form, service=label, shared=shared)
-        return protect(Response(page, mimetype="text/html"), self.desk.base_url, "leaving")
+        return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 
     def issue(self, held: Held, step: Issue) -> Response | Literal["over", "changed"]:
         """Give the page that posts the assertion, recorded as having left.
@@ -49,22 +49,22 @@ class OutgoingSaml:
         "over": it left before, too long ago or as another; "changed": a fact came in between, and
         all is decided anew.
         """
-        desk, now, transaction = self.desk, self.desk.now(), held.transaction
-        authentication = desk.broker.rules.vouched(transaction, now)
-        issued = desk.broker.issuance.ids(held, step, now)
+        ports, now, transaction = self.ports, self.ports.now(), held.transaction
+        authentication = ports.broker.rules.vouched(transaction, now)
+        issued = ports.broker.issuance.ids(held, step, now)
         if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
-        form = desk.service_face.respond(
+        form = ports.service_face.respond(
             transaction.request, step.disclosure, authentication, issued
         )
-        if transaction.issued is None and not desk.broker.issuance.record(held, step, issued, now):
+        if transaction.issued is None and not ports.broker.issuance.record(held, step, issued, now):
             return "changed"
-        subject = desk.service_face.subject(transaction.request, step.disclosure, issued)
-        if not desk.broker.issuance.keep(held, issued, subject, now):
+        subject = ports.service_face.subject(transaction.request, step.disclosure, issued)
+        if not ports.broker.issuance.keep(held, issued, subject, now):
             raise TransactionGone("its person has logged out")
         if transaction.issued is None:
-            desk.events(
+            ports.events(
                 "issued",
                 reference=transaction.reference,
                 service=transaction.request.service,
@@ -78,6 +78,6 @@ class OutgoingSaml:
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:
         """Give the error Response that takes the person back to the service."""
         # The id is the transaction's own, so that going back twice sends the same answer.
-        return self.desk.service_face.refuse(
-            transaction.request, status, f"_r{transaction.id}", self.desk.now()
+        return self.ports.service_face.refuse(
+            transaction.request, status, f"_r{transaction.id}", self.ports.now()
         )

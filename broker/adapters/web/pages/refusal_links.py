@@ -83,10 +83,10 @@ _CODES: Final = {
 }
 
 
-def upstream_help_url(step: Refuse, transaction: Transaction, desk: WebPorts) -> str | None:
+def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -> str | None:
     """Give the upstream's own page for ``step``, or None where it names none or could not help."""
     code, names = _CODES.get(step.reason, ("", ""))
     upstream = transaction.upstream
-    if not code or upstream is None or upstream in desk.broker.rules.local:
+    if not code or upstream is None or upstream in ports.broker.rules.local:
         return None
-    return desk.upstream_face.error_url(upstream, code, transaction.reference, names, desk.now())
+    return ports.upstream_face.error_url(upstream, code, transaction.reference, names, ports.now())

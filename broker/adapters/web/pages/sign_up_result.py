@@ -15,12 +15,15 @@ _UNCHANGED = EnrolmentOutcome.UNCHANGED.value
 _OBSERVED = EnrolmentState.OBSERVED.value
 
 
-def sign_up_result(step: Done, transaction: Transaction, desk: WebPorts) -> dict[str, Any]:
+def sign_up_result(step: Done, transaction: Transaction, ports: WebPorts) -> dict[str, Any]:
     """Give what done.html names."""
     decision, account = step.decision, transaction.account
     policy = decision.policy if decision else None
-    label = _label(desk.broker.rules.policies(), decision, transaction)
-    back, here = service_to_return_to(desk, transaction), desk.services[transaction.request.service]
+    label = _label(ports.broker.rules.policies(), decision, transaction)
+    back, here = (
+        service_to_return_to(ports, transaction),
+        ports.services[transaction.request.service],
+    )
     return {
         "number": step.number,
         "affiliation": policy.label[language()] if policy else "",
@@ -33,20 +36,20 @@ def sign_up_result(step: Done, transaction: Transaction, desk: WebPorts) -> dict
         and account.state == EnrolmentState.DONE.value
         and account.pin_mailed,
         "here": here,
-        "pin": pin_url(desk, transaction.back),
+        "pin": pin_url(ports, transaction.back),
         "back": back if back and back.name != here.name else None,
     }
 
 
-def service_to_return_to(desk: WebPorts, transaction: Transaction) -> Service | None:
+def service_to_return_to(ports: WebPorts, transaction: Transaction) -> Service | None:
     """Give the service that the person came from, if it has a place to begin at."""
-    back = desk.services.get(transaction.back or "")
+    back = ports.services.get(transaction.back or "")
     return back if back and back.url else None
 
 
-def pin_url(desk: WebPorts, back: str | None) -> str:
+def pin_url(ports: WebPorts, back: str | None) -> str:
     """Give the address where a PIN is asked for, with the service to go back to."""
-    return f"{desk.base_url}/pin" + (f"?{urlencode({'service': back})}" if back else "")
+    return f"{ports.base_url}/pin" + (f"?{urlencode({'service': back})}" if back else "")
 
 
 def _outcome(transaction: Transaction) -> str | None:

@@ -39,19 +39,19 @@ _PAGES: Final[dict[type[Step], str]] = {
 
 
 class StepPages:
-    """The pages over one desk."""
+    """The pages over the web ports."""
 
-    def __init__(self, desk: WebPorts) -> None:
+    def __init__(self, ports: WebPorts) -> None:
         """Take what pages need."""
-        self.desk, self.leaving = desk, OutgoingSaml(desk)
+        self.ports, self.leaving = ports, OutgoingSaml(ports)
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Give the address of a transaction, or of one of its pages, built from base_url."""
-        return f"{self.desk.base_url}/login/{transaction.id}" + (f"/{page}" if page else "")
+        return f"{self.ports.base_url}/login/{transaction.id}" + (f"/{page}" if page else "")
 
     def show(self, held: Held, decided: Step | None = None) -> Response:
         """Answer with what comes next; ``decided`` is the step of ``held`` where the caller knows it already."""
-        step = decided or self.desk.broker.step(held.transaction, self.desk.now())
+        step = decided or self.ports.broker.step(held.transaction, self.ports.now())
         match step:
             case Choose():
                 return self.choose(held)
@@ -72,25 +72,25 @@ class StepPages:
 
     def choose(self, held: Held) -> Response:
         """Show the ways to log in; a request that may show no page is answered instead (IsPassive)."""
-        desk, transaction = self.desk, held.transaction
+        ports, transaction = self.ports, held.transaction
         if transaction.request.is_passive:
             return self.refused(held, Refuse("passive", NO_PASSIVE))
-        ways = desk.broker.rules.ways(transaction.request, transaction.errand)
-        numbered = desk.broker.rules.tells(transaction.request.service, "cpr")
+        ways = ports.broker.rules.ways(transaction.request, transaction.errand)
+        numbered = ports.broker.rules.tells(transaction.request.service, "cpr")
         return self.page(
             "choose.html",
             "choose",
             transaction,
             action=self.url(transaction, "upstream"),
             ways=[
-                (name, desk.upstreams[name].label[language()], name in desk.broker.rules.local)
+                (name, ports.upstreams[name].label[language()], name in ports.broker.rules.local)
                 for name in ways
             ],
-            token=desk.forms.token(transaction, "upstream", desk.now()),
+            token=ports.forms.token(transaction, "upstream", ports.now()),
             again=bool(transaction.sent),
-            tells=numbered and any(name not in desk.broker.rules.local for name in ways),
+            tells=numbered and any(name not in ports.broker.rules.local for name in ways),
             rememberable=len(ways) > 1 and not transaction.shared,
-            remembered=desk.cookies.way(request) is not None,
+            remembered=ports.cookies.way(request) is not None,
         )
 
     def offer(self, held: Held, step: OfferUpgrade) -> Response:
@@ -101,20 +101,20 @@ class StepPages:
             "upgrade",
             held.transaction,
             affiliation=policy.label[language()] if policy else "",
-            token=self.desk.forms.token(held.transaction, "upgrade", self.desk.now()),
+            token=self.ports.forms.token(held.transaction, "upgrade", self.ports.now()),
         )
 
     def done(self, held: Held, step: Done) -> Response:
         """Show what an errand came to, or the page where it is done."""
-        transaction, desk = held.transaction, self.desk
+        transaction, ports = held.transaction, self.ports
         if transaction.errand is not Errand.SIGN_UP:
             page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
-            return redirect(f"{desk.base_url}/{page}?login={transaction.id}", 303)
+            return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
         return self.page(
             "done.html",
             "done",
             transaction,
-            **sign_up_result.sign_up_result(step, transaction, desk),
+            **sign_up_result.sign_up_result(step, transaction, ports),
         )
 
     def onward(self, held: Held, url: str) -> Response:
@@ -123,16 +123,18 @@ class StepPages:
 
     def ask(self, held: Held, step: Ask) -> Response:
         """Show the consent or notice screen."""
-        desk, transaction, now = self.desk, held.transaction, self.desk.now()
-        shown = step.question.disclosure.shown(desk.broker.pseudonyms)
-        service = desk.services[transaction.request.service]
+        ports, transaction, now = self.ports, held.transaction, self.ports.now()
+        shown = step.question.disclosure.shown(ports.broker.pseudonyms)
+        service = ports.services[transaction.request.service]
         return self.page(
             "consent.html",
             "ask",
             transaction,
-            token=desk.forms.token(transaction, "consent", now, shown),
-            screen=consent_screen.consent(step, service, desk.labels, language(), transaction, now),
-            choices=f"{desk.base_url}/my-choices",
+            token=ports.forms.token(transaction, "consent", now, shown),
+            screen=consent_screen.consent(
+                step, service, ports.labels, language(), transaction, now
+            ),
+            choices=f"{ports.base_url}/my-choices",
             temporary=self.url(transaction, "pin?temporary=1"),
             kept={},
         )
@@ -149,8 +151,8 @@ class StepPages:
 
     def refused(self, held: Held, step: Refuse) -> Response:
         """Say why the login ends, what the person can do, and offer the way back to the service."""
-        desk, transaction = self.desk, held.transaction
-        desk.events(
+        ports, transaction = self.ports, held.transaction
+        ports.events(
             "refused",
             reference=transaction.reference,
             service=transaction.request.service,
@@ -158,9 +160,9 @@ class StepPages:
             reason=step.reason,
             policy=step.decision.digest[:12] if step.decision else None,
         )
-        desk.trail.add(
+        ports.trail.add(
             of_login(
-                AuditEventKind.REFUSED, desk.now(), transaction, step.decision, reason=step.reason
+                AuditEventKind.REFUSED, ports.now(), transaction, step.decision, reason=step.reason
             )
         )
         # An errand of our own has no service to go back to, and nobody who waits for a status.
@@ -180,14 +182,14 @@ class StepPages:
             form=form,
             review=self.url(transaction, "consent"),
             retry=self.url(transaction, "upstream"),
-            token=desk.forms.token(transaction, "consent", desk.now()),
-            onward=sign_up_link(step, transaction, desk.sign_up),
-            abroad=upstream_help_url(step, transaction, desk),
+            token=ports.forms.token(transaction, "consent", ports.now()),
+            onward=sign_up_link(step, transaction, ports.sign_up),
+            abroad=upstream_help_url(step, transaction, ports),
             signing_up=transaction.errand is Errand.SIGN_UP,
             kept={},
         )
         response.status_code = 200 if step.reason == "consent_refused" else 403
-        return protect(response, desk.base_url, "leaving")
+        return protect(response, ports.base_url, "leaving")
 
     def error(self, reason: str, status: int, reference: str, retry: str | None) -> Response:
         """Show something that went wrong outside a step; ``retry`` is where the person may try again."""
@@ -196,7 +198,7 @@ class StepPages:
             step="error",
             reason=reason,
             reference=reference,
-            now=self.desk.now(),
+            now=self.ports.now(),
             explain=explain,
             retry=retry,
         )
@@ -204,16 +206,16 @@ class StepPages:
 
     def to_upstream(self, held: Held, upstream: str) -> Response:
         """Send the browser to ``upstream`` with a new AuthnRequest."""
-        desk, now = self.desk, self.desk.now()
-        return self.leaving.away(*desk.broker.ask_upstream(held, upstream, now))
+        ports, now = self.ports, self.ports.now()
+        return self.leaving.away(*ports.broker.ask_upstream(held, upstream, now))
 
     def _enrol(self, held: Held) -> Response:
-        desk = self.desk
-        held = desk.broker.enrol(held, desk.now(), language=language(), patience=desk.patience)
-        step = desk.broker.step(held.transaction, desk.now())
+        ports = self.ports
+        held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
+        step = ports.broker.step(held.transaction, ports.now())
         if isinstance(step, Done):
             account = held.transaction.account
-            desk.events(
+            ports.events(
                 "signed_up",
                 reference=held.transaction.reference,
                 upstream=held.transaction.upstream,
@@ -230,13 +232,13 @@ class StepPages:
         )
 
     def _issue(self, held: Held, step: Issue) -> Response:
-        desk = self.desk
-        standing = desk.broker.answers.reread(held, desk.now())
+        ports = self.ports
+        standing = ports.broker.answers.reread(held, ports.now())
         left = self.leaving.issue(held, step) if standing is held else "changed"
         if left == "changed":
             # Another request of this browser wrote a fact meanwhile: whatever is next now is
             # decided anew.
-            return self.show(self.desk.broker.transactions.again(held, self.desk.now()))
+            return self.show(self.ports.broker.transactions.again(held, self.ports.now()))
         return (
             self.error("finished", 410, held.transaction.reference, None)
             if left == "over"
@@ -244,9 +246,9 @@ class StepPages:
         )
 
     def _leave(self, transaction: Transaction, step: str, reason: str) -> None:
-        self.desk.traces.leave(
+        self.ports.traces.leave(
             transaction.reference,
-            self.desk.now(),
+            self.ports.now(),
             known=True,
             step=step,
             upstream=transaction.upstream,
@@ -257,9 +259,9 @@ class StepPages:
         self, template: str, step: str, transaction: Transaction, **values: object
     ) -> Response:
         """Give a page of a transaction: its template, the step it shows, and whatever else the template names."""
-        desk = self.desk
+        ports = self.ports
         asked = transaction.errand is Errand.LOGIN
-        service = (desk.services[transaction.request.service].label if asked else desk.library)[
+        service = (ports.services[transaction.request.service].label if asked else ports.library)[
             language()
         ]
         page = render_template(
@@ -267,7 +269,7 @@ class StepPages:
             step=step,
             service=service,
             reference=transaction.reference,
-            now=desk.now(),
+            now=ports.now(),
             explain=explain,
             **{"shared": transaction.shared, **values},
         )
