@@ -19,6 +19,7 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import LegalBasis
 from broker.flows.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents
@@ -106,14 +107,16 @@ class MyChoices:
                     if made.event is ReceiptEvent.WITHDRAWN
                     else AuditEventKind.NOTICE_FORGOTTEN
                 )
-                ports.trail.add(
-                    of_login(kind, now, transaction, service=service, about=made.record_id)
-                )
-                ports.events(
-                    "choice",
-                    reference=transaction.reference,
-                    service=service,
-                    answer=str(made.event),
+                ports.tell(
+                    BrokerEvent(
+                        EventKind.CONSENT_TAKEN_BACK,
+                        {
+                            "reference": transaction.reference,
+                            "service": service,
+                            "answer": str(made.event),
+                        },
+                        of_login(kind, now, transaction, service=service, about=made.record_id),
+                    )
                 )
         return self._page(transaction, service)
 

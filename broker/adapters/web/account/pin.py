@@ -23,6 +23,7 @@ from broker.core.errors import (
     MailUnavailable,
     TooMany,
 )
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.typed_codes import without_invisible
@@ -130,11 +131,9 @@ class PinPages:
             self.letters.ask(digits, self.ports.network(request), language())
         except TooMany as error:
             return self._asking(held, "pin_asks_too_many", error.http, text)
-        self.ports.events(
-            "pin_asked",
-            reference=held.transaction.reference,
-            by="cpr" if is_cpr(digits) else "number",
-        )
+        by = "cpr" if is_cpr(digits) else "number"
+        facts = {"reference": held.transaction.reference, "by": by}
+        self.ports.tell(BrokerEvent(EventKind.PIN_ASKED, facts))
         return self._ended("pin_asked.html", held, "asked")
 
     def _pressed(self, held: Held, secret: str) -> Response:
@@ -143,10 +142,7 @@ class PinPages:
             address = self.letters.press(secret)
         except _DOWN as error:
             return self._button(held, secret, error)
-        self.ports.events("pin_mailed", reference=held.transaction.reference)
-        self.ports.trail.add(
-            of_login(AuditEventKind.PIN_MAILED, self.ports.now(), held.transaction, borrower=number)
-        )
+        self._tell_mailed(held.transaction, number)
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
     def _changed(self, held: Held, form: SubmittedForm) -> Response:
@@ -167,10 +163,7 @@ class PinPages:
         address = self.letters.make(number, language())
         if address is None:
             return self._choosing(held, "pin_no_mail", 422)
-        self.ports.events("pin_mailed", reference=held.transaction.reference)
-        self.ports.trail.add(
-            of_login(AuditEventKind.PIN_MAILED, self.ports.now(), held.transaction, borrower=number)
-        )
+        self._tell_mailed(held.transaction, number)
         self.ports.broker.transactions.end(held)
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
@@ -181,14 +174,20 @@ class PinPages:
         fault = self.letters.choose(number, pin, language())
         if fault:
             return self._choosing(held, fault, 422)
-        self.ports.events("pin_changed", reference=held.transaction.reference)
-        self.ports.trail.add(
-            of_login(AuditEventKind.PIN_CHOSEN, self.ports.now(), held.transaction, borrower=number)
-        )
+        now = self.ports.now()
+        audit = of_login(AuditEventKind.PIN_CHOSEN, now, held.transaction, borrower=number)
+        facts = {"reference": held.transaction.reference}
+        self.ports.tell(BrokerEvent(EventKind.PIN_CHOSEN, facts, audit))
         # Whoever presses Back after them, at the screen they left, finds no login to change the PIN
         # by.
         self.ports.broker.transactions.end(held)
         return self._ended("pin_changed.html", held, "changed")
+
+    def _tell_mailed(self, transaction: Transaction, number: str) -> None:
+        now = self.ports.now()
+        audit = of_login(AuditEventKind.PIN_MAILED, now, transaction, borrower=number)
+        facts = {"reference": transaction.reference}
+        self.ports.tell(BrokerEvent(EventKind.PIN_MAILED, facts, audit))
 
     def _number(self, held: Held) -> str | None:
         """Give the borrower whose PIN may be changed: the step is done only after a login for just this, by no PIN."""

@@ -12,6 +12,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import TokenRefused
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.steps import Ask, Enrol, Issue
 from broker.core.login.transaction import Errand
 from broker.flows.transactions import Held
@@ -88,8 +89,13 @@ class ConsentPages:
             return self._onward(held)
         if not consent_screen.may_reveal(held.transaction, now):
             raise TokenRefused("a number is shown within five minutes of the login only")
-        self.ports.events("revealed", reference=held.transaction.reference)
-        self.ports.trail.add(of_login(AuditEventKind.CPR_REVEALED, now, held.transaction))
+        self.ports.tell(
+            BrokerEvent(
+                EventKind.CPR_REVEALED,
+                {"reference": held.transaction.reference},
+                of_login(AuditEventKind.CPR_REVEALED, now, held.transaction),
+            )
+        )
         return self.pages.reveal(held, number)
 
     def _onward(self, held: Held) -> Response:

@@ -52,7 +52,7 @@ class LoginEndpoints:
         browser = browsers[0] if browsers else None
         held, outstanding = ports.broker.begin(asked, now, browser, shared=ports.shared(request))
         if outstanding:
-            return self.pages.leaving.away(held, outstanding)
+            return self.pages.outgoing.away(held, outstanding)
         return redirect(self.pages.url(held.transaction), 303)
 
     def acs(self, upstream: str) -> Response:

@@ -14,6 +14,7 @@ from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import FormRefused, MessageRefused
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.logout.single_logout import (
     AskScope,
     Finish,
@@ -80,10 +81,12 @@ class SingleLogoutPages:
             )
         if isinstance(message, LogoutResponse):
             name = self.logouts.answered(message, now)
-            self._tell("logout_answered", message.peer, ended="yes" if message.ended else "no")
+            self._tell(
+                EventKind.LOGOUT_ANSWERED, message.peer, ended="yes" if message.ended else "no"
+            )
             return redirect(self._url(name), 303)
         logout = self.logouts.received(message, now)
-        self._tell("logout_requested", message.peer)
+        self._tell(EventKind.LOGOUT_RECEIVED, message.peer)
         self._audit(AuditEventKind.LOGOUT_ASKED, logout)
         if not posted:
             logout = self.logouts.joined(logout, self.ports.cookies.browsers(request), now)
@@ -148,7 +151,7 @@ class SingleLogoutPages:
         asked = self.logouts.asking(logout, participant, self.ports.now())
         if asked is None:
             return self.show(logout.id)
-        self._tell("logout_asked", participant.peer)
+        self._tell(EventKind.LOGOUT_SENT, participant.peer)
         leaving = self.face.request(participant, asked, self.ports.now())
         return self._leave(leaving, participant.peer)
 
@@ -159,9 +162,8 @@ class SingleLogoutPages:
         said = status(logout)
         name = f"_{secrets.token_hex(20)}"
         leaving = self.face.respond(logout.request, name, said, self.ports.now())
-        self._tell(
-            "logout", logout.request.peer, status=(said.second or said.top).rpartition(":")[2]
-        )
+        code = (said.second or said.top).rpartition(":")[2]
+        self._tell(EventKind.LOGOUT_RESPONDED, logout.request.peer, status=code)
         return None if leaving is None else self._leave(leaving, logout.request.peer)
 
     def _leave(self, leaving: str | PostForm, peer: LogoutPeer) -> Response:
@@ -243,7 +245,7 @@ class SingleLogoutPages:
         )
         persons = sorted({each for _, each in logout.groups})
         for each in [replace(event, person=person) for person in persons] or [event]:
-            self.ports.trail.add(each)
+            self.ports.tell(each)
 
-    def _tell(self, event: str, peer: LogoutPeer, **facts: str) -> None:
-        self.ports.events(event, **{peer.side: peer.name}, **facts)
+    def _tell(self, kind: EventKind, peer: LogoutPeer, **facts: str) -> None:
+        self.ports.tell(BrokerEvent(kind, {peer.side: peer.name, **facts}))

@@ -26,6 +26,7 @@ from broker.core.errors import (
     TooMany,
     TransactionGone,
 )
+from broker.core.events import BrokerEvent, EventKind, TraceFacts
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import LONGEST, typed
 from broker.core.identity.mailbox_proofs import Mailing
@@ -166,7 +167,8 @@ class MailboxProofPages:
             lasts=step.lasts,
             now=now,
         )
-        self.ports.events("proof_mailed", reference=transaction.reference, proof=step.name)
+        facts = {"reference": transaction.reference, "proof": step.name}
+        self.ports.tell(BrokerEvent(EventKind.PROOF_MAILED, facts))
         return redirect(self.pages.url(transaction, "proof"), 303)
 
     def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm, deed: str) -> Response:
@@ -182,10 +184,9 @@ class MailboxProofPages:
         held = prove(
             held, form.one(given), owner, now, domains=step.domains, remembered_for=lasts, mine=mine
         )
-        self.ports.events("proved", reference=held.transaction.reference, proof=step.name)
-        self.ports.trail.add(
-            of_login(AuditEventKind.PROVED, now, held.transaction, about=step.name)
-        )
+        facts = {"reference": held.transaction.reference, "proof": step.name}
+        audit = of_login(AuditEventKind.PROVED, now, held.transaction, about=step.name)
+        self.ports.tell(BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit))
         return self.pages.show(self.ports.broker.learnt(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
@@ -209,16 +210,7 @@ class MailboxProofPages:
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
         reason = _reason(error, form)
-        ports.events("refused", reference=transaction.reference, reason=reason, route="proof")
-        ports.trail.add(of_login(AuditEventKind.REFUSED, now, transaction, reason=reason))
-        ports.traces.leave(
-            transaction.reference,
-            now,
-            known=True,
-            step="proof",
-            upstream=transaction.upstream,
-            reason=reason,
-        )
+        ports.tell(_proof_refused(transaction, reason, now))
         address = form.one("address", before.address if before else "")
         problem = _Problem(reason, error.http)
         return self._page(
@@ -270,6 +262,17 @@ class MailboxProofPages:
             template, step="proof", reason=reason, action=action, token=token, **values
         )
         return Response(page, mimetype="text/html")
+
+
+def _proof_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
+    reference = transaction.reference
+    trace = TraceFacts(reference, now, "proof", reason, transaction.upstream)
+    return BrokerEvent(
+        EventKind.PROOF_REFUSED,
+        {"reference": reference, "reason": reason, "route": "proof"},
+        of_login(AuditEventKind.REFUSED, now, transaction, reason=reason),
+        trace,
+    )
 
 
 def _reason(error: BrokerError, form: SubmittedForm) -> str:

@@ -1,6 +1,7 @@
 """The library account as a way to log in: a number and its PIN, which the library system verifies."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -17,8 +18,9 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
 from broker.core.errors import FormRefused, TooMany
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.steps import Ask, Enrol, OfferUpgrade
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import Errand, Transaction
 from broker.core.typed_codes import without_invisible
 from broker.flows.proofs.pin_check import Device, PinCheck
 from broker.flows.transactions import Held
@@ -131,16 +133,10 @@ class PinLogin:
     def _joined(self, held: Held, borrower: Borrower) -> Response:
         ports, local = self.ports, str(self.ports.local)
         held, x = ports.broker.verified(held, local, borrower, ports.now())
-        ports.events(
-            "verified_pin",
-            reference=held.transaction.reference,
-            service=held.transaction.request.service,
-        )
-        ports.trail.add(
-            of_login(
-                AuditEventKind.PIN_VERIFIED, ports.now(), held.transaction, borrower=borrower.number
-            )
-        )
+        transaction, number = held.transaction, borrower.number
+        facts = {"reference": transaction.reference, "service": transaction.request.service}
+        audit = of_login(AuditEventKind.PIN_VERIFIED, ports.now(), transaction, borrower=number)
+        ports.tell(BrokerEvent(EventKind.PIN_VERIFIED, facts, audit))
         response = self.pages.show(held)
         ports.cookies.authenticated(request, response, held.transaction, x)
         if not held.transaction.shared:
@@ -152,10 +148,10 @@ class PinLogin:
         if not isinstance(found, Borrower):
             return self._page(held, form, found, temporary=True)
         held = self.ports.broker.adopt(held, found.number, self.ports.now())
-        self.ports.events("temporary_proved", reference=held.transaction.reference)
-        self.ports.trail.add(
-            of_login(AuditEventKind.PROVED, self.ports.now(), held.transaction, about="temporary")
-        )
+        now, transaction = self.ports.now(), held.transaction
+        audit = of_login(AuditEventKind.PROVED, now, transaction, about="temporary")
+        facts = {"reference": transaction.reference}
+        self.ports.tell(BrokerEvent(EventKind.TEMPORARY_PROVED, facts, audit))
         return self.pages.show(held)
 
     def _page(
@@ -168,11 +164,7 @@ class PinLogin:
     ) -> Response:
         ports, transaction = self.ports, held.transaction
         if problem:
-            ports.events("refused", reference=transaction.reference, reason=problem, route="pin")
-            if problem in _TRIED:
-                ports.trail.add(
-                    of_login(AuditEventKind.REFUSED, ports.now(), transaction, reason=problem)
-                )
+            ports.tell(_pin_refused(transaction, problem, ports.now()))
         response = self.pages.page(
             "pin_login.html",
             "pin",
@@ -190,3 +182,11 @@ class PinLogin:
         )
         response.status_code = _STATUS.get(problem, 422) if problem else 200
         return response
+
+
+def _pin_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "reason": reason, "route": "pin"}
+    if reason not in _TRIED:
+        return BrokerEvent(EventKind.PIN_FORM_INCOMPLETE, facts)
+    audit = of_login(AuditEventKind.REFUSED, now, transaction, reason=reason)
+    return BrokerEvent(EventKind.PIN_REFUSED, facts, audit)

@@ -7,6 +7,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.events import BrokerEvent, EventKind, TraceFacts
 from broker.flows.transactions import reference
 
 # The codes of the specification; any other, and the placeholder that nobody filled in, is the last.
@@ -30,8 +31,9 @@ def blueprint(ports: WebPorts, pages: StepPages) -> Blueprint:
         service = next(
             (each.name for each in ports.services.values() if each.entity_id == asking), None
         )
-        ports.events("service_error", reference=name, reason=reason, service=service)
-        ports.traces.leave(name, ports.now(), known=False, step="service", reason=reason)
+        facts = {"reference": name, "reason": reason, "service": service}
+        trace = TraceFacts(name, ports.now(), "service", reason, known=False)
+        ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts, trace=trace))
         return pages.error(reason, 200, name, None)
 
     return rooms

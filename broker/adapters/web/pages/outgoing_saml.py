@@ -11,6 +11,7 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import Status, TransactionGone
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
 from broker.core.ports import PostForm
@@ -32,9 +33,8 @@ class OutgoingSaml:
         ports, now, transaction = self.ports, self.ports.now(), held.transaction
         asked = replace(transaction.request, force_authn=transaction.forced)
         url = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
-        ports.events(
-            "asked_upstream", reference=transaction.reference, upstream=outstanding.upstream
-        )
+        facts = {"reference": transaction.reference, "upstream": outstanding.upstream}
+        ports.tell(BrokerEvent(EventKind.UPSTREAM_ASKED, facts))
         return redirect(url, 302)
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
@@ -64,15 +64,7 @@ class OutgoingSaml:
         if not ports.broker.issuance.keep(held, issued, subject, now):
             raise TransactionGone("its person has logged out")
         if transaction.issued is None:
-            ports.events(
-                "issued",
-                reference=transaction.reference,
-                service=transaction.request.service,
-                upstream=transaction.upstream,
-                affiliation=step.decision.affiliation,
-                policy=step.decision.digest[:12],
-                released=" ".join(item.name for item in step.disclosure.items),
-            )
+            ports.tell(_assertion_issued(transaction, step))
         return self.post(form, transaction.request.service, shared=transaction.shared)
 
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:
@@ -81,3 +73,15 @@ class OutgoingSaml:
         return self.ports.service_face.refuse(
             transaction.request, status, f"_r{transaction.id}", self.ports.now()
         )
+
+
+def _assertion_issued(transaction: Transaction, step: Issue) -> BrokerEvent:
+    facts = {
+        "reference": transaction.reference,
+        "service": transaction.request.service,
+        "upstream": transaction.upstream,
+        "affiliation": step.decision.affiliation,
+        "policy": step.decision.digest[:12],
+        "released": " ".join(item.name for item in step.disclosure.items),
+    }
+    return BrokerEvent(EventKind.ASSERTION_ISSUED, facts)

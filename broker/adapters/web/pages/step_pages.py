@@ -1,5 +1,6 @@
 """Shows a step: the one place where what comes next becomes an answer to the browser."""
 
+from datetime import datetime
 from typing import Final, assert_never
 
 from flask import redirect, render_template, request
@@ -14,6 +15,7 @@ from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE
+from broker.core.events import BrokerEvent, EventKind, TraceFacts
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -43,7 +45,7 @@ class StepPages:
 
     def __init__(self, ports: WebPorts) -> None:
         """Take what pages need."""
-        self.ports, self.leaving = ports, OutgoingSaml(ports)
+        self.ports, self.outgoing = ports, OutgoingSaml(ports)
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Give the address of a transaction, or of one of its pages, built from base_url."""
@@ -152,27 +154,15 @@ class StepPages:
     def refused(self, held: Held, step: Refuse) -> Response:
         """Say why the login ends, what the person can do, and offer the way back to the service."""
         ports, transaction = self.ports, held.transaction
-        ports.events(
-            "refused",
-            reference=transaction.reference,
-            service=transaction.request.service,
-            upstream=transaction.upstream,
-            reason=step.reason,
-            policy=step.decision.digest[:12] if step.decision else None,
-        )
-        ports.trail.add(
-            of_login(
-                AuditEventKind.REFUSED, ports.now(), transaction, step.decision, reason=step.reason
-            )
-        )
+        ports.tell(_login_refused(transaction, step, ports.now()))
         # An errand of our own has no service to go back to, and nobody who waits for a status.
         form = (
-            self.leaving.refusal(transaction, step.status)
+            self.outgoing.refusal(transaction, step.status)
             if transaction.errand is Errand.LOGIN
             else None
         )
         if transaction.request.is_passive and form:
-            return self.leaving.post(form, transaction.request.service)
+            return self.outgoing.post(form, transaction.request.service)
         self._leave(transaction, "refuse", step.reason)
         response = self.page(
             "declined.html" if step.reason == "consent_refused" else "refused.html",
@@ -207,7 +197,7 @@ class StepPages:
     def to_upstream(self, held: Held, upstream: str) -> Response:
         """Send the browser to ``upstream`` with a new AuthnRequest."""
         ports, now = self.ports, self.ports.now()
-        return self.leaving.away(*ports.broker.ask_upstream(held, upstream, now))
+        return self.outgoing.away(*ports.broker.ask_upstream(held, upstream, now))
 
     def _enrol(self, held: Held) -> Response:
         ports = self.ports
@@ -215,13 +205,13 @@ class StepPages:
         step = ports.broker.step(held.transaction, ports.now())
         if isinstance(step, Done):
             account = held.transaction.account
-            ports.events(
-                "signed_up",
-                reference=held.transaction.reference,
-                upstream=held.transaction.upstream,
-                affiliation=step.decision.affiliation if step.decision else None,
-                outcome=account.outcome if account else None,
-            )
+            facts = {
+                "reference": held.transaction.reference,
+                "upstream": held.transaction.upstream,
+                "affiliation": step.decision.affiliation if step.decision else None,
+                "outcome": account.outcome if account else None,
+            }
+            ports.tell(BrokerEvent(EventKind.SIGNED_UP, facts))
         if not isinstance(step, Enrol):
             return self.show(held, step)
         if held.transaction.request.is_passive:
@@ -234,7 +224,7 @@ class StepPages:
     def _issue(self, held: Held, step: Issue) -> Response:
         ports = self.ports
         standing = ports.broker.answers.reread(held, ports.now())
-        left = self.leaving.issue(held, step) if standing is held else "changed"
+        left = self.outgoing.issue(held, step) if standing is held else "changed"
         if left == "changed":
             # Another request of this browser wrote a fact meanwhile: whatever is next now is
             # decided anew.
@@ -246,14 +236,9 @@ class StepPages:
         )
 
     def _leave(self, transaction: Transaction, step: str, reason: str) -> None:
-        self.ports.traces.leave(
-            transaction.reference,
-            self.ports.now(),
-            known=True,
-            step=step,
-            upstream=transaction.upstream,
-            reason=reason,
-        )
+        reference, upstream = transaction.reference, transaction.upstream
+        trace = TraceFacts(reference, self.ports.now(), step, reason, upstream)
+        self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
 
     def page(
         self, template: str, step: str, transaction: Transaction, **values: object
@@ -274,3 +259,16 @@ class StepPages:
             **{"shared": transaction.shared, **values},
         )
         return Response(page, mimetype="text/html")
+
+
+def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> BrokerEvent:
+    facts = {
+        "reference": transaction.reference,
+        "service": transaction.request.service,
+        "upstream": transaction.upstream,
+        "reason": step.reason,
+        "policy": step.decision.digest[:12] if step.decision else None,
+    }
+    kind, reason = AuditEventKind.REFUSED, step.reason
+    audit = of_login(kind, now, transaction, step.decision, reason=reason)
+    return BrokerEvent(EventKind.LOGIN_REFUSED, facts, audit)

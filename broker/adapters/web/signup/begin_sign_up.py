@@ -1,5 +1,8 @@
 """The errands that no service asked for, and the offer of another category: where they begin and are answered."""
 
+from datetime import datetime
+from typing import Final
+
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
@@ -8,8 +11,14 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import FormRefused
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.steps import OfferUpgrade
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import Errand, Transaction
+
+_ANSWERS: Final = {
+    "yes": AuditEventKind.UPGRADE_ACCEPTED,
+    "no": AuditEventKind.UPGRADE_DECLINED,
+}
 
 
 def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
@@ -58,16 +67,16 @@ class SignUpBeginning:
         ports = self.ports
         held = self.login.of_person(name)
         form = ports.forms.read(request, held.transaction, "upgrade", ports.now())
-        wanted = form.choice("answer", ("yes", "no")) == "yes"
-        answered = ports.broker.upgrade(held, ports.now(), wanted=wanted)
+        answer = form.choice("answer", tuple(_ANSWERS))
+        answered = ports.broker.upgrade(held, ports.now(), wanted=answer == "yes")
         if (
             answered is not held
         ):  # else nothing was offered any more: a form sent again, or after Back
-            ports.events(
-                "upgrade_answered",
-                reference=held.transaction.reference,
-                answer="yes" if wanted else "no",
-            )
-            kind = AuditEventKind.UPGRADE_ACCEPTED if wanted else AuditEventKind.UPGRADE_DECLINED
-            ports.trail.add(of_login(kind, ports.now(), answered.transaction))
+            ports.tell(_upgrade_answered(answered.transaction, answer, ports.now()))
         return self.pages.show(answered)
+
+
+def _upgrade_answered(transaction: Transaction, answer: str, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "answer": answer}
+    audit = of_login(_ANSWERS[answer], now, transaction)
+    return BrokerEvent(EventKind.UPGRADE_ANSWERED, facts, audit)
