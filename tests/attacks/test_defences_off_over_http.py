@@ -107,13 +107,13 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
     ),
     "an arrival is its browser's": (16, _wrapped(LoginFlow, "match", _any_browser), _in_another_browser, 303),
     "a token is of this page": (
-        30, _wrapped(FormTokens, "hold", lambda _: lambda *_: found), _forged_token, 200
+        30, _wrapped(FormTokens, "verify", lambda _: lambda *_: found), _forged_token, 200
     ),
     "a form is from our own page": (
         30, lambda patch: patch.setattr(form_tokens, "same_origin", lambda *_: True), _from_elsewhere, 200
     ),
     "b alone opens nothing": (
-        30, _wrapped(BrowserCookies, "brings_authentication", lambda _: lambda *_: True), _b_alone, 200
+        30, _wrapped(BrowserCookies, "brings_login_cookie", lambda _: lambda *_: True), _b_alone, 200
     ),
 }  # fmt: skip
 

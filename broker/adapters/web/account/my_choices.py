@@ -92,7 +92,7 @@ class MyChoices:
         ports, now = self.ports, self.ports.now()
         transaction = self._entered().transaction
         form = ports.forms.read(request, transaction, "choices", now)
-        wanted, service = form.choice("do", ("withdraw", "forget")), form.one("service")
+        wanted, service = form.choice("do", ("withdraw", "forget")), form.value("service")
         if service not in ports.services:
             raise FormRefused("not a service")
         person = _person(transaction)

@@ -83,7 +83,7 @@ class PinPages:
             raise FormRefused("a login in which no PIN is asked for")
         form = self.ports.forms.read(request, held.transaction, _BY_MAIL, now)
         return (
-            self._pressed(held, form.one("link"))
+            self._pressed(held, form.value("link"))
             if "link" in form.fields
             else self._asked(held, form)
         )
@@ -112,14 +112,14 @@ class PinPages:
         self.letters.opened(secret)
         held, browsers = self._begin(Errand.PIN_BY_MAIL), self.ports.cookies.browsers(request)
         made = Response()
-        browser = browsers[0] if browsers else self.ports.cookies.new_browser(made)
+        browser = browsers[0] if browsers else self.ports.cookies.set_browser_cookie(made)
         response = self._button(self.ports.broker.bind(held, browser, self.ports.now()), secret)
         for cookie in made.headers.getlist("Set-Cookie"):
             response.headers.add("Set-Cookie", cookie)
         return response
 
     def _asked(self, held: Held, form: SubmittedForm) -> Response:
-        text = without_invisible(form.one("identifier", ""))
+        text = without_invisible(form.value("identifier", ""))
         digits = identifier_of(text)
         if digits is None:
             return self._asking(
@@ -168,8 +168,8 @@ class PinPages:
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
     def _chosen(self, held: Held, number: str, form: SubmittedForm) -> Response:
-        pin = without_invisible(form.one("pin", ""))
-        if pin != without_invisible(form.one("again", "")):
+        pin = without_invisible(form.value("pin", ""))
+        if pin != without_invisible(form.value("again", "")):
             return self._choosing(held, "pin_differs", 422)
         fault = self.letters.choose(number, pin, language())
         if fault:

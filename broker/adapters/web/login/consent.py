@@ -1,5 +1,7 @@
 """The consent and notice screen, the answer to it, and the page that shows a person their own CPR number."""
 
+from datetime import datetime
+
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
@@ -14,24 +16,24 @@ from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import TokenRefused
 from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.steps import Ask, Enrol, Issue
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import Errand, Transaction
 from broker.flows.transactions import Held
 
 
 def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
-    """Give ``/login/<transaction>/consent``."""
+    """Return ``/login/<transaction>/consent``."""
     consent = ConsentPages(ports, pages, login)
-    rooms = Blueprint("consent", __name__)
-    rooms.add_url_rule("/login/<name>/consent", "ask", consent.ask, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/consent", "answer", consent.answer, methods=["POST"])
-    return rooms
+    routes = Blueprint("consent", __name__)
+    routes.add_url_rule("/login/<name>/consent", "ask", consent.ask, methods=["GET"])
+    routes.add_url_rule("/login/<name>/consent", "answer", consent.answer, methods=["POST"])
+    return routes
 
 
 class ConsentPages:
     """The endpoints over the web ports."""
 
     def __init__(self, ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> None:
-        """Take what the endpoints reach, what shows their steps, and who may enter."""
+        """Keep the ports, the pages that show their steps, and the checks that let a browser in."""
         self.ports, self.pages, self.login = ports, pages, login
 
     def ask(self, name: str) -> Response:
@@ -41,12 +43,12 @@ class ConsentPages:
         return self.pages.ask(held, step) if isinstance(step, Ask) else self._onward(held)
 
     def answer(self, name: str) -> Response:
-        """Take the answer, a wish to see the whole number, or a refusal back."""
+        """Store the answer, show the whole number, or take a refusal back: whichever button was pressed."""
         held = self.login.of_person(name)
         form = self.ports.forms.read(request, held.transaction, "consent", self.ports.now())
-        if form.one("reveal", ""):
+        if form.value("reveal", ""):
             return self._reveal(held)
-        if form.one("reconsider", ""):
+        if form.value("reconsider", ""):
             return self._reconsider(held)
         return self._answered(held, form)
 
@@ -58,47 +60,47 @@ class ConsentPages:
             form.shown,
             form.choice("answer", ("yes", "no")),
             ports.now(),
-            remember=bool(form.one("remember", "")),
-            chosen=form.several("optional"),
+            remember=bool(form.value("remember", "")),
+            chosen=form.values("optional"),
             language=language(),
         )
-        step = ports.broker.step(held.transaction, ports.now())
-        if form.one("answer") == "no" and isinstance(step, Issue | Enrol):
+        transaction = held.transaction
+        step = ports.broker.step(transaction, ports.now())
+        if form.value("answer") == "no" and isinstance(step, Issue | Enrol):
             # What has been sent cannot be called back, and a no sends nothing again.
-            return self.pages.error("finished", 410, held.transaction.reference, None)
-        if held.transaction.errand is not Errand.LOGIN:
+            return self.pages.error("finished", 410, transaction.reference, None)
+        if transaction.errand is not Errand.LOGIN:
             # What follows is a page of ours, which the person may load again without sending the
             # form again.
-            return redirect(self.pages.url(held.transaction), 303)
+            return redirect(self.pages.url(transaction), 303)
         # 200 and never a redirect: what follows may post off-site (design 4a).
         return self.pages.ask(held, step) if isinstance(step, Ask) else self.pages.show(held)
 
     def _reconsider(self, held: Held) -> Response:
-        own = held.transaction.receipt
-        if own is not None and own.event is ReceiptEvent.REFUSED:
+        receipt = held.transaction.receipt
+        if receipt is not None and receipt.event is ReceiptEvent.REFUSED:
             held = self.ports.broker.answers.reconsider(held, self.ports.now())
         return redirect(self.pages.url(held.transaction, "consent"), 303)
 
     def _reveal(self, held: Held) -> Response:
         now = self.ports.now()
         step = self.ports.broker.step(held.transaction, now)
-        number = (
-            consent_screen.whole_number(step.question.disclosure) if isinstance(step, Ask) else None
-        )
+        if not isinstance(step, Ask):
+            return self._onward(held)
+        number = consent_screen.whole_number(step.question.disclosure)
         if number is None:
             return self._onward(held)
         if not consent_screen.may_reveal(held.transaction, now):
             raise TokenRefused("a number is shown within five minutes of the login only")
-        self.ports.tell(
-            BrokerEvent(
-                EventKind.CPR_REVEALED,
-                {"reference": held.transaction.reference},
-                of_login(AuditEventKind.CPR_REVEALED, now, held.transaction),
-            )
-        )
+        self.ports.tell(_cpr_revealed(held.transaction, now))
         return self.pages.reveal(held, number)
 
     def _onward(self, held: Held) -> Response:
         if request.method == "POST":
             return self.pages.onward(held, self.pages.url(held.transaction))
         return redirect(self.pages.url(held.transaction), 303)
+
+
+def _cpr_revealed(transaction: Transaction, now: datetime) -> BrokerEvent:
+    audit = of_login(AuditEventKind.CPR_REVEALED, now, transaction)
+    return BrokerEvent(EventKind.CPR_REVEALED, {"reference": transaction.reference}, audit)

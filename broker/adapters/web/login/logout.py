@@ -2,13 +2,14 @@
 
 import secrets
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final, assert_never
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import pairs
+from broker.adapters.web.login.login import pairs, query_of
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
@@ -20,7 +21,7 @@ from broker.core.logout.single_logout import (
     Finish,
     Logout,
     LogoutPeer,
-    LogoutResponse,
+    LogoutRequest,
     LogoutScope,
     Participant,
     ParticipantState,
@@ -36,59 +37,80 @@ _SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", 
 
 
 def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
-    """Give both single logout addresses, and the pages of a logout under way."""
-    room = SingleLogoutPages(ports, face, logouts)
-    rooms = Blueprint("logout", __name__)
-    rooms.add_url_rule("/saml/idp/slo", "service", room.service, methods=["GET", "POST"])
-    rooms.add_url_rule(
-        "/saml/sp/<upstream>/slo", "upstream", room.upstream, methods=["GET", "POST"]
-    )
-    rooms.add_url_rule("/logout/<logout>", "show", room.show, methods=["GET"])
-    rooms.add_url_rule("/logout/<logout>/on", "on", room.on, methods=["GET"])
-    return rooms
+    """Return both single logout addresses, and the pages of a logout under way."""
+    pages = SingleLogoutPages(ports, face, logouts)
+    routes = Blueprint("logout", __name__)
+    both = ["GET", "POST"]
+    routes.add_url_rule("/saml/idp/slo", "service", pages.service, methods=both)
+    routes.add_url_rule("/saml/sp/<upstream>/slo", "upstream", pages.upstream, methods=both)
+    routes.add_url_rule("/logout/<logout>", "show", pages.show, methods=["GET"])
+    routes.add_url_rule("/logout/<logout>/on", "on", pages.on, methods=["GET"])
+    return routes
 
 
 class SingleLogoutPages:
-    """The endpoints over the web ports."""
+    """The endpoints over the web ports; ``face`` reads and writes the messages, ``logouts`` keeps what is under way."""
 
     def __init__(self, ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> None:
-        """Take what the endpoints reach, the messages' room, and the logouts under way."""
+        """Keep the ports, the messages' face, and the logouts under way."""
         self.ports, self.face, self.logouts = ports, face, logouts
 
     def service(self) -> Response:
-        """Take a logout message of a service."""
+        """Answer a logout message of a service."""
         return self.upstream(None)
 
     def upstream(self, upstream: str | None) -> Response:
-        """Take a logout message of an upstream; LogoutRefused where it is not believed."""
+        """Answer a logout message of an upstream; LogoutRefused where it is not believed."""
         try:
             return self._message(upstream)
         except MessageRefused as refused:
             raise LogoutRefused(refused.cause, clock_off=refused.clock_off) from None
 
+    def show(self, logout: str) -> Response:
+        """Go on with a logout in its browser, or show what the person decides or should know."""
+        browsers = self.ports.cookies.browsers(request)
+        return self._turn(self.logouts.read(logout, browsers, self.ports.now()))
+
+    def on(self, logout: str) -> Response:
+        """Do what the person chose: how much to end, to go on without a silent participant, or to go back."""
+        chosen, now, browsers = request.args, self.ports.now(), self.ports.cookies.browsers(request)
+        if "scope" in chosen:
+            if chosen["scope"] not in _SCOPES:
+                raise FormRefused("no such scope of a logout")
+            return self._turn(self.logouts.chosen(logout, _SCOPES[chosen["scope"]], browsers, now))
+        if "without" in chosen:
+            return self._turn(self.logouts.skipped(logout, chosen["without"], browsers, now))
+        if "again" in chosen:
+            return self._turn(self.logouts.again(logout, chosen["again"], browsers, now))
+        under_way = self.logouts.read(logout, browsers, now)
+        if not isinstance(next_turn(under_way), Finish):
+            return self._turn(under_way)
+        self._finish(under_way)
+        return self._respond(under_way) or self._over(under_way)
+
     def _message(self, upstream: str | None) -> Response:
-        """Take a message: a response counts by itself, a request ends what it names before anybody is asked.
+        now = self.ports.now()
+        if request.method == "POST":
+            message = self.face.read_post(upstream, pairs(request), now)
+        else:
+            message = self.face.read_redirect(upstream, query_of(request), now)
+        if isinstance(message, LogoutRequest):
+            return self._requested(message, now)
+        name = self.logouts.answered(message, now)
+        ended = "yes" if message.ended else "no"
+        self._tell(EventKind.LOGOUT_ANSWERED, message.peer, ended=ended)
+        return redirect(self._url(name), 303)
+
+    def _requested(self, message: LogoutRequest, now: datetime) -> Response:
+        """End what the request names before anybody is asked, and go on in the browser.
 
         A form that another site posts brings no cookie: the browser is sent to our own page, where
         it does (design 4a.1).
         """
-        now, posted = self.ports.now(), request.method == "POST"
-        if posted:
-            message = self.face.read_post(upstream, pairs(request), now)
-        else:
-            message = self.face.read_redirect(
-                upstream, request.query_string.decode("ascii", "replace"), now
-            )
-        if isinstance(message, LogoutResponse):
-            name = self.logouts.answered(message, now)
-            self._tell(
-                EventKind.LOGOUT_ANSWERED, message.peer, ended="yes" if message.ended else "no"
-            )
-            return redirect(self._url(name), 303)
         logout = self.logouts.received(message, now)
         self._tell(EventKind.LOGOUT_RECEIVED, message.peer)
         self._audit(AuditEventKind.LOGOUT_ASKED, logout)
-        if not posted:
+        if request.method != "POST":
             logout = self.logouts.joined(logout, self.ports.cookies.browsers(request), now)
             if self._at_once(logout):
                 self._ended(logout)
@@ -100,35 +122,13 @@ class SingleLogoutPages:
         return redirect(self._url(logout.id), 303)
 
     def _at_once(self, logout: Logout) -> bool:
-        """Say whether nobody else is to be asked and nothing is to be told: the answer is all that is left."""
+        """Return whether nobody else is to be asked and nothing to be shown: the answer is all that is left."""
+        if not logout.browsers:
+            # A browser without cookies of ours has nothing else here, and could not come back to a
+            # page.
+            return True
         turn = next_turn(logout)
-        quiet = isinstance(turn, Finish) and not turn.remains and not self.ports.shared(request)
-        # A browser without cookies of ours has nothing else here, and could not come back to a
-        # page.
-        return quiet or not logout.browsers
-
-    def show(self, logout: str) -> Response:
-        """Go on with a logout in its browser, or show what the person decides or should know."""
-        return self._turn(
-            self.logouts.read(logout, self.ports.cookies.browsers(request), self.ports.now())
-        )
-
-    def on(self, logout: str) -> Response:
-        """Take what the person chose: how much to end, to go on without one that is silent, or to go back."""
-        given, now, browsers = request.args, self.ports.now(), self.ports.cookies.browsers(request)
-        if "scope" in given:
-            if given["scope"] not in _SCOPES:
-                raise FormRefused("no such scope of a logout")
-            return self._turn(self.logouts.chosen(logout, _SCOPES[given["scope"]], browsers, now))
-        if "without" in given:
-            return self._turn(self.logouts.skipped(logout, given["without"], browsers, now))
-        if "again" in given:
-            return self._turn(self.logouts.again(logout, given["again"], browsers, now))
-        found = self.logouts.read(logout, browsers, now)
-        if not isinstance(next_turn(found), Finish):
-            return self._turn(found)
-        self._finish(found)
-        return self._respond(found) or self._over(found)
+        return isinstance(turn, Finish) and not turn.remains and not self.ports.shared(request)
 
     def _turn(self, logout: Logout) -> Response:
         turn = next_turn(logout)
@@ -141,82 +141,90 @@ class SingleLogoutPages:
                 return self._send(logout, turn.participant)
             case Finish():
                 self._finish(logout)
-                return (self._respond(logout) if self._at_once(logout) else None) or self._over(
-                    logout
-                )
+                answer = self._respond(logout) if self._at_once(logout) else None
+                return answer or self._over(logout)
             case _:
                 assert_never(turn)
 
     def _send(self, logout: Logout, participant: Participant) -> Response:
-        asked = self.logouts.asking(logout, participant, self.ports.now())
-        if asked is None:
+        request_id = self.logouts.asking(logout, participant, self.ports.now())
+        if request_id is None:
             return self.show(logout.id)
         self._tell(EventKind.LOGOUT_SENT, participant.peer)
-        leaving = self.face.request(participant, asked, self.ports.now())
-        return self._leave(leaving, participant.peer)
+        message = self.face.request(participant, request_id, self.ports.now())
+        return self._leave(message, participant.peer)
 
     def _respond(self, logout: Logout) -> Response | None:
-        """Answer who asked; None where it wants no answer, or has no place for one."""
-        if logout.request.asynchronous:
+        """Return the answer to the peer that asked; None where it wants none, or has no place for it."""
+        asked = logout.request
+        if asked.asynchronous:
             return None
-        said = status(logout)
-        name = f"_{secrets.token_hex(20)}"
-        leaving = self.face.respond(logout.request, name, said, self.ports.now())
-        code = (said.second or said.top).rpartition(":")[2]
-        self._tell(EventKind.LOGOUT_RESPONDED, logout.request.peer, status=code)
-        return None if leaving is None else self._leave(leaving, logout.request.peer)
+        answer = status(logout)
+        response_id = f"_{secrets.token_hex(20)}"
+        message = self.face.respond(asked, response_id, answer, self.ports.now())
+        code = (answer.second or answer.top).rpartition(":")[2]
+        self._tell(EventKind.LOGOUT_RESPONDED, asked.peer, status=code)
+        return None if message is None else self._leave(message, asked.peer)
 
-    def _leave(self, leaving: str | PostForm, peer: LogoutPeer) -> Response:
-        if isinstance(leaving, str):
-            return redirect(leaving, 302)
+    def _leave(self, message: str | PostForm, peer: LogoutPeer) -> Response:
+        if isinstance(message, str):
+            return redirect(message, 302)
         page = render_template(
-            "logout_post.html", step="logout", form=leaving, party=self._label(peer)
+            "logout_post.html", step="logout", form=message, party=self._label(peer)
         )
         return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 
     def _over(self, logout: Logout) -> Response:
-        """Say what was ended and what stays open, with the way back to who asked."""
+        """Show what was ended and what stays open, with the way back to the peer that asked."""
         return self._page(logout, "over")
 
     def _page(self, logout: Logout, kind: str, waiting: Participant | None = None) -> Response:
         asker = logout.request.peer
-        rows = [
-            (self._label(each.peer), each.peer.side, each.state) for each in logout.participants
-        ]
-        open_ = [each for each in logout.participants if each.state is ParticipantState.OPEN]
-        left = [each for each in logout.participants if each.state is not ParticipantState.ENDED]
         page = render_template(
             "logout.html",
             step="logout",
-            reason=kind if kind != "over" else "remains" if left or logout.left else "done",
+            reason=_reason(logout) if kind == "over" else kind,
             kind=kind,
             asker=self._label(asker),
             by_upstream=asker.side == "upstream",
-            rows=[(label, side, state.value) for label, side, state in rows],
-            both={each.peer.side for each in open_ if not each.always} == {"service", "upstream"},
-            waiting=self._label(waiting.peer) if waiting else "",
-            without=self._on(logout, without=waiting.request or "") if waiting else "",
-            again=self._on(logout, again=waiting.request or "") if waiting else "",
+            rows=self._rows(logout),
+            both=_sides_to_choose(logout) == {"service", "upstream"},
             scopes={name: self._on(logout, scope=name) for name in _SCOPES},
             back=self._on(logout, back="1") if self._answerable(logout) else "",
             shared=self.ports.shared(request),
             elsewhere=logout.left,
             kept={},
+            **self._links_past(logout, waiting),
         )
         return Response(page, mimetype="text/html")
 
+    def _rows(self, logout: Logout) -> list[tuple[str, str, str]]:
+        """Return label, side and state of every participant."""
+        return [
+            (self._label(participant.peer), participant.peer.side, participant.state.value)
+            for participant in logout.participants
+        ]
+
+    def _links_past(self, logout: Logout, waiting: Participant | None) -> dict[str, str]:
+        """Return the label of the participant that has not answered, and what the person can do about it."""
+        if waiting is None:
+            return {"waiting": "", "without": "", "again": ""}
+        asked = waiting.request or ""
+        return {
+            "waiting": self._label(waiting.peer),
+            "without": self._on(logout, without=asked),
+            "again": self._on(logout, again=asked),
+        }
+
     def _answerable(self, logout: Logout) -> bool:
-        return not logout.request.asynchronous and self.face.reaches(
-            logout.request.peer, self.ports.now()
-        )
+        asked = logout.request
+        return not asked.asynchronous and self.face.reaches(asked.peer, self.ports.now())
 
     def _label(self, peer: LogoutPeer) -> str:
-        known = (self.ports.services if peer.side == "service" else self.ports.upstreams).get(
-            peer.name
-        )
-        return (
-            known.label[language()] if known else peer.name
-        )  # a session outlives its service's table
+        side = self.ports.services if peer.side == "service" else self.ports.upstreams
+        configured = side.get(peer.name)
+        # A session outlives its service's table.
+        return configured.label[language()] if configured else peer.name
 
     def _url(self, name: str) -> str:
         return f"{self.ports.base_url}/logout/{name}"
@@ -225,27 +233,46 @@ class SingleLogoutPages:
         return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
 
     def _finish(self, logout: Logout) -> None:
-        """Write on the trail how it ended, once: not only where somebody goes back, and not again where they reload."""
+        """Write on the trail how it ended, once: whether the person goes back or not, and not again at a reload."""
         if self.logouts.told(logout, self.ports.now()):
             self._ended(logout)
 
     def _ended(self, logout: Logout) -> None:
-        left = sum(each.state is not ParticipantState.ENDED for each in logout.participants)
-        kind = AuditEventKind.LOGOUT_PARTIAL if left or logout.left else AuditEventKind.LOGOUT_DONE
-        self._audit(kind, logout, count=left, reason=None if logout.found else "no_session")
+        count = len(_not_ended(logout))
+        kind = AuditEventKind.LOGOUT_DONE
+        if count or logout.left:
+            kind = AuditEventKind.LOGOUT_PARTIAL
+        self._audit(kind, logout, count=count, reason=None if logout.found else "no_session")
 
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
         """Write it on the trail for each person whose sessions were named; it goes on whether it can be or not."""
         peer = logout.request.peer
         event = AuditEvent(kind, self.ports.now(), about=logout.id, **more)
-        event = (
-            replace(event, service=peer.name)
-            if peer.side == "service"
-            else replace(event, upstream=peer.name)
-        )
-        persons = sorted({each for _, each in logout.groups})
-        for each in [replace(event, person=person) for person in persons] or [event]:
-            self.ports.tell(each)
+        if peer.side == "service":
+            event = replace(event, service=peer.name)
+        else:
+            event = replace(event, upstream=peer.name)
+        persons = sorted({person for _, person in logout.groups})
+        if not persons:
+            self.ports.tell(event)
+        for person in persons:
+            self.ports.tell(replace(event, person=person))
 
     def _tell(self, kind: EventKind, peer: LogoutPeer, **facts: str) -> None:
         self.ports.tell(BrokerEvent(kind, {peer.side: peer.name, **facts}))
+
+
+def _not_ended(logout: Logout) -> list[Participant]:
+    return [each for each in logout.participants if each.state is not ParticipantState.ENDED]
+
+
+def _reason(logout: Logout) -> str:
+    """Return the data-reason of a page that is over."""
+    return "remains" if logout.left or _not_ended(logout) else "done"
+
+
+def _sides_to_choose(logout: Logout) -> set[str]:
+    """Return the sides on which the person is asked about participants."""
+    open_ = ParticipantState.OPEN
+    asked = [each for each in logout.participants if each.state is open_ and not each.always]
+    return {participant.peer.side for participant in asked}

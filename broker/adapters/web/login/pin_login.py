@@ -1,9 +1,10 @@
 """The library account as a way to log in: a number and its PIN, which the library system verifies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
@@ -26,21 +27,22 @@ from broker.flows.proofs.pin_check import Device, PinCheck
 from broker.flows.transactions import Held
 
 _PURPOSE: Final = "pin"
-_STATUS: Final = {"pin_throttled": 429}
-_TRIED: Final = frozenset(
-    {"pin_wrong", "pin_throttled", "pin_not_temporary"}
-)  # somebody tried; a slip of the pen did not
+# HTTP status of a page with a problem; any other has 422.
+_STATUS: Final[Mapping[str, int]] = {"": 200, "pin_throttled": 429}
+_UNPROCESSABLE: Final = 422
+# Somebody tried a PIN; a slip of the pen did not.
+_TRIED: Final = frozenset({"pin_wrong", "pin_throttled", "pin_not_temporary"})
 
 
 def blueprint(
-    ports: WebPorts, pages: StepPages, login: LoginEndpoints, guesses: PinCheck
+    ports: WebPorts, pages: StepPages, login: LoginEndpoints, pin_check: PinCheck
 ) -> Blueprint:
-    """Give ``/login/<transaction>/pin``."""
-    room = PinLogin(ports, pages, login, guesses)
-    rooms = Blueprint("pin_login", __name__)
-    rooms.add_url_rule("/login/<name>/pin", "ask", room.ask, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/pin", "answer", room.answer, methods=["POST"])
-    return rooms
+    """Return ``/login/<transaction>/pin``."""
+    pin_login = PinLogin(ports, pages, login, pin_check)
+    routes = Blueprint("pin_login", __name__)
+    routes.add_url_rule("/login/<name>/pin", "ask", pin_login.ask, methods=["GET"])
+    routes.add_url_rule("/login/<name>/pin", "answer", pin_login.answer, methods=["POST"])
+    return routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class PinLogin:
     ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
-    guesses: PinCheck
+    pin_check: PinCheck
 
     def ask(self, name: str) -> Response:
         """Show the form: to log in, or with ``?temporary=1`` to prove a temporary borrower after another login."""
@@ -67,104 +69,102 @@ class PinLogin:
         """Verify number and PIN, and go on; one answer for a wrong PIN and a number that nobody has."""
         held = self.login.of_browser(name)
         form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
-        if form.one("do", "") == "temporary":
+        if form.value("do", "") == "temporary":
             held = self.login.of_person(name)
             return self._adopted(held, form) if self._may_adopt(held) else self.pages.show(held)
         self._admit(held)
-        found = self._verified(form)
-        return (
-            self._joined(held, found)
-            if isinstance(found, Borrower)
-            else self._page(held, form, found)
-        )
+        verified = self._verified(form)
+        if isinstance(verified, Borrower):
+            return self._joined(held, verified)
+        return self._problem_page(held, form, verified)
 
     def _admit(self, held: Held) -> None:
-        """Let in who may log in here by PIN; FormRefused otherwise."""
+        """Pass where people may log in by PIN; FormRefused otherwise."""
         transaction, local = held.transaction, self.ports.local
         ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
-        passing = (
-            transaction.errand in {Errand.LOGIN, Errand.CHOICES}
-            and not transaction.request.is_passive
-        )
-        if local is None or local not in ways or not passing:
+        passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES}
+        if transaction.request.is_passive or not passing or local is None or local not in ways:
             raise FormRefused("the library account is not a way to log in here")
 
     def _may_adopt(self, held: Held) -> bool:
-        """Say whether somebody is logged in, by more than a PIN, who is still to become a borrower or be shown as one.
+        """Return whether a person is logged in, by more than a PIN, and is yet to have or to be shown an account.
 
         A borrower with a PIN of its own would otherwise be joined to whoever knows that PIN after
         the answer has left.
         """
         transaction = held.transaction
-        by = transaction.authentication.upstream if transaction.authentication else self.ports.local
         step = self.ports.broker.step(transaction, self.ports.now())
-        errand = transaction.errand in {Errand.LOGIN, Errand.SIGN_UP}
-        if by == self.ports.local or not errand or not isinstance(step, Ask | Enrol | OfferUpgrade):
+        authentication = transaction.authentication
+        if authentication is None or authentication.upstream == self.ports.local:
+            return False
+        if transaction.errand not in {Errand.LOGIN, Errand.SIGN_UP}:
+            return False
+        if not isinstance(step, Ask | Enrol | OfferUpgrade):
             return False
         return may_be_temporary(step.decision, transaction)
 
     def _verified(self, form: SubmittedForm, *, temporary: bool = False) -> Borrower | str:
-        """Give the borrower, or the reason why there is none."""
-        identifier, pin = (
-            without_invisible(form.one("identifier", "")),
-            without_invisible(form.one("pin", "")),
-        )
+        """Return the borrower, or the code of the problem that stands in the way."""
+        identifier = without_invisible(form.value("identifier", ""))
+        pin = without_invisible(form.value("pin", ""))
         digits = identifier_of(identifier)
         if digits is None:
-            # Nobody has it: said before anything is counted or asked, for there is nobody to count
-            # it against.
-            return f"pin_{'temporary' if temporary else 'number'}_{'unread' if identifier else 'missing'}"
+            # Nobody has it: answered before anything is counted or asked, for there is nobody to
+            # count it against.
+            return _unread(identifier, temporary=temporary)
         if not pin:
             return "pin_missing"
-        cookies, network = self.ports.cookies, self.ports.network(request)
-        marks = cookies.marks(request)
-        device = Device(marks, partial(cookies.known, request)) if marks else None
         if temporary and is_cpr(digits):
             # A temporary borrower is the one without a CPR: only its number leads to it.
             return "pin_not_temporary"
         try:
-            found = self.guesses.verify(identifier, pin, network, device)
+            borrower = self.pin_check.verify(
+                identifier, pin, self.ports.network(request), self._device()
+            )
         except TooMany:
             return "pin_throttled"
-        if temporary and found is not None and found.cpr is not None:
+        if temporary and borrower is not None and borrower.cpr is not None:
             return "pin_not_temporary"
-        return found or "pin_wrong"
+        return borrower or "pin_wrong"
+
+    def _device(self) -> Device | None:
+        cookies = self.ports.cookies
+        known_borrowers = cookies.known_borrowers(request)
+        if not known_borrowers:
+            return None
+        return Device(known_borrowers, partial(cookies.known_browser, request))
 
     def _joined(self, held: Held, borrower: Borrower) -> Response:
         ports, local = self.ports, str(self.ports.local)
-        held, x = ports.broker.verified(held, local, borrower, ports.now())
-        transaction, number = held.transaction, borrower.number
-        facts = {"reference": transaction.reference, "service": transaction.request.service}
-        audit = of_login(AuditEventKind.PIN_VERIFIED, ports.now(), transaction, borrower=number)
-        ports.tell(BrokerEvent(EventKind.PIN_VERIFIED, facts, audit))
+        held, arrival_token = ports.broker.verified(held, local, borrower, ports.now())
+        transaction = held.transaction
+        ports.tell(_pin_verified(transaction, borrower, ports.now()))
         response = self.pages.show(held)
-        ports.cookies.authenticated(request, response, held.transaction, x)
-        if not held.transaction.shared:
+        ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
+        if not transaction.shared:
             ports.cookies.remember_borrower(request, response, borrower.number)
         return response
 
     def _adopted(self, held: Held, form: SubmittedForm) -> Response:
-        found = self._verified(form, temporary=True)
-        if not isinstance(found, Borrower):
-            return self._page(held, form, found, temporary=True)
-        held = self.ports.broker.adopt(held, found.number, self.ports.now())
-        now, transaction = self.ports.now(), held.transaction
-        audit = of_login(AuditEventKind.PROVED, now, transaction, about="temporary")
-        facts = {"reference": transaction.reference}
-        self.ports.tell(BrokerEvent(EventKind.TEMPORARY_PROVED, facts, audit))
+        verified = self._verified(form, temporary=True)
+        if not isinstance(verified, Borrower):
+            return self._problem_page(held, form, verified, temporary=True)
+        held = self.ports.broker.adopt(held, verified.number, self.ports.now())
+        self.ports.tell(_temporary_proved(held.transaction, self.ports.now()))
         return self.pages.show(held)
 
+    def _problem_page(
+        self, held: Held, form: SubmittedForm, problem: str, *, temporary: bool = False
+    ) -> Response:
+        self.ports.tell(_pin_refused(held.transaction, problem, self.ports.now()))
+        typed = shown_again(form.value("identifier", ""))
+        return self._page(held, temporary=temporary, problem=problem, identifier=typed)
+
     def _page(
-        self,
-        held: Held,
-        form: SubmittedForm | None = None,
-        problem: str = "",
-        *,
-        temporary: bool = False,
+        self, held: Held, *, temporary: bool = False, problem: str = "", identifier: str = ""
     ) -> Response:
         ports, transaction = self.ports, held.transaction
-        if problem:
-            ports.tell(_pin_refused(transaction, problem, ports.now()))
+        back = transaction.request.service if transaction.errand is Errand.LOGIN else None
         response = self.pages.page(
             "pin_login.html",
             "pin",
@@ -172,16 +172,38 @@ class PinLogin:
             problem=problem,
             action=self.pages.url(transaction, "pin"),
             temporary=temporary,
-            identifier=shown_again(form.one("identifier", "")) if form else "",
+            identifier=identifier,
             token=ports.forms.token(transaction, _PURPOSE, ports.now()),
-            others=self.pages.url(transaction, "" if temporary else "upstream"),
-            forgotten=pin_url(
-                ports, transaction.request.service if transaction.errand is Errand.LOGIN else None
-            ),
-            kept={"temporary": "1"} if temporary else {},
+            forgotten=pin_url(ports, back),
+            **self._elsewhere(transaction, temporary=temporary),
         )
-        response.status_code = _STATUS.get(problem, 422) if problem else 200
+        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
         return response
+
+    def _elsewhere(self, transaction: Transaction, *, temporary: bool) -> dict[str, Any]:
+        """Return where the form's other links lead: past it, and to itself in the other language."""
+        if temporary:
+            return {"others": self.pages.url(transaction), "kept": {"temporary": "1"}}
+        return {"others": self.pages.url(transaction, "upstream"), "kept": {}}
+
+
+def _unread(identifier: str, *, temporary: bool) -> str:
+    """Return the problem of a field without a number; the forms ask for different numbers."""
+    if temporary:
+        return "pin_temporary_unread" if identifier else "pin_temporary_missing"
+    return "pin_number_unread" if identifier else "pin_number_missing"
+
+
+def _pin_verified(transaction: Transaction, borrower: Borrower, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "service": transaction.request.service}
+    audit = of_login(AuditEventKind.PIN_VERIFIED, now, transaction, borrower=borrower.number)
+    return BrokerEvent(EventKind.PIN_VERIFIED, facts, audit)
+
+
+def _temporary_proved(transaction: Transaction, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference}
+    audit = of_login(AuditEventKind.PROVED, now, transaction, about="temporary")
+    return BrokerEvent(EventKind.TEMPORARY_PROVED, facts, audit)
 
 
 def _pin_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:

@@ -1,4 +1,4 @@
-"""The answers with which a browser leaves us: to an upstream with a question, to a service with an answer."""
+"""The answers with which a browser leaves the broker: an AuthnRequest to an upstream, a Response to a service."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -22,10 +22,10 @@ _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
 
 
 class OutgoingSaml:
-    """The ways out over the web ports."""
+    """The messages that leave through the browser, made of the web ports."""
 
     def __init__(self, ports: WebPorts) -> None:
-        """Take what they need."""
+        """Keep the ports that write the messages."""
         self.ports = ports
 
     def away(self, held: Held, outstanding: Outstanding) -> Response:
@@ -38,37 +38,36 @@ class OutgoingSaml:
         return redirect(url, 302)
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
-        """Give the page that posts ``form`` to the service; who is let in on a shared computer reads it first."""
+        """Return the page that posts ``form`` to the service; on a shared computer the person reads it first."""
         label = self.ports.services[service].label[language()]
         page = render_template("post.html", step="issue", form=form, service=label, shared=shared)
         return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 
     def issue(self, held: Held, step: Issue) -> Response | Literal["over", "changed"]:
-        """Give the page that posts the assertion, recorded as having left.
+        """Return the page that posts the assertion, recorded as having left.
 
         "over": it left before, too long ago or as another; "changed": a fact came in between, and
-        all is decided anew.
+        all is decided anew. TransactionGone where the person has logged out meanwhile.
         """
         ports, now, transaction = self.ports, self.ports.now(), held.transaction
+        issuance, request = ports.broker.issuance, transaction.request
         authentication = ports.broker.rules.vouched(transaction, now)
-        issued = ports.broker.issuance.ids(held, step, now)
+        issued = issuance.ids(held, step, now)
         if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
-        form = ports.service_face.respond(
-            transaction.request, step.disclosure, authentication, issued
-        )
-        if transaction.issued is None and not ports.broker.issuance.record(held, step, issued, now):
+        form = ports.service_face.respond(request, step.disclosure, authentication, issued)
+        if transaction.issued is None and not issuance.record(held, step, issued, now):
             return "changed"
-        subject = ports.service_face.subject(transaction.request, step.disclosure, issued)
-        if not ports.broker.issuance.keep(held, issued, subject, now):
+        subject = ports.service_face.subject(request, step.disclosure, issued)
+        if not issuance.keep(held, issued, subject, now):
             raise TransactionGone("its person has logged out")
         if transaction.issued is None:
             ports.tell(_assertion_issued(transaction, step))
-        return self.post(form, transaction.request.service, shared=transaction.shared)
+        return self.post(form, request.service, shared=transaction.shared)
 
     def refusal(self, transaction: Transaction, status: Status) -> PostForm:
-        """Give the error Response that takes the person back to the service."""
+        """Return the error Response that takes the person back to the service."""
         # The id is the transaction's own, so that going back twice sends the same answer.
         return self.ports.service_face.refuse(
             transaction.request, status, f"_r{transaction.id}", self.ports.now()

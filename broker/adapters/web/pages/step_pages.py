@@ -1,7 +1,7 @@
 """Shows a step: the one place where what comes next becomes an answer to the browser."""
 
 from datetime import datetime
-from typing import Final, assert_never
+from typing import Final, Literal, assert_never
 
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -30,6 +30,7 @@ from broker.core.login.steps import (
     VerifyPin,
 )
 from broker.core.login.transaction import Errand, Transaction
+from broker.core.ports import PostForm
 from broker.flows.transactions import Held
 
 _PAGES: Final[dict[type[Step], str]] = {
@@ -38,18 +39,20 @@ _PAGES: Final[dict[type[Step], str]] = {
     OfferUpgrade: "upgrade",
     Ask: "consent",
 }
+_DECLINED: Final = "consent_refused"
 
 
 class StepPages:
-    """The pages over the web ports."""
+    """The pages of a transaction, made of the web ports."""
 
     def __init__(self, ports: WebPorts) -> None:
-        """Take what pages need."""
+        """Keep the ports that pages read from."""
         self.ports, self.outgoing = ports, OutgoingSaml(ports)
 
     def url(self, transaction: Transaction, page: str = "") -> str:
-        """Give the address of a transaction, or of one of its pages, built from base_url."""
-        return f"{self.ports.base_url}/login/{transaction.id}" + (f"/{page}" if page else "")
+        """Return the address of a transaction, or of one of its pages, built from base_url."""
+        address = f"{self.ports.base_url}/login/{transaction.id}"
+        return f"{address}/{page}" if page else address
 
     def show(self, held: Held, decided: Step | None = None) -> Response:
         """Answer with what comes next; ``decided`` is the step of ``held`` where the caller knows it already."""
@@ -77,22 +80,23 @@ class StepPages:
         ports, transaction = self.ports, held.transaction
         if transaction.request.is_passive:
             return self.refused(held, Refuse("passive", NO_PASSIVE))
-        ways = ports.broker.rules.ways(transaction.request, transaction.errand)
-        numbered = ports.broker.rules.tells(transaction.request.service, "cpr")
+        rules = ports.broker.rules
+        names = rules.ways(transaction.request, transaction.errand)
+        ways = [
+            (name, ports.upstreams[name].label[language()], name in rules.local) for name in names
+        ]
+        numbered = rules.tells(transaction.request.service, "cpr")
         return self.page(
             "choose.html",
             "choose",
             transaction,
             action=self.url(transaction, "upstream"),
-            ways=[
-                (name, ports.upstreams[name].label[language()], name in ports.broker.rules.local)
-                for name in ways
-            ],
+            ways=ways,
             token=ports.forms.token(transaction, "upstream", ports.now()),
             again=bool(transaction.sent),
-            tells=numbered and any(name not in ports.broker.rules.local for name in ways),
+            tells=numbered and not rules.local.issuperset(names),
             rememberable=len(ways) > 1 and not transaction.shared,
-            remembered=ports.cookies.way(request) is not None,
+            remembered=ports.cookies.upstream(request) is not None,
         )
 
     def offer(self, held: Held, step: OfferUpgrade) -> Response:
@@ -107,17 +111,13 @@ class StepPages:
         )
 
     def done(self, held: Held, step: Done) -> Response:
-        """Show what an errand came to, or the page where it is done."""
+        """Show what a sign-up came to; redirect any other errand to the page where it is done."""
         transaction, ports = held.transaction, self.ports
-        if transaction.errand is not Errand.SIGN_UP:
-            page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
-            return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
-        return self.page(
-            "done.html",
-            "done",
-            transaction,
-            **sign_up_result.sign_up_result(step, transaction, ports),
-        )
+        if transaction.errand is Errand.SIGN_UP:
+            values = sign_up_result.sign_up_result(step, transaction, ports)
+            return self.page("done.html", "done", transaction, **values)
+        page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
+        return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
 
     def onward(self, held: Held, url: str) -> Response:
         """Send the browser on by a page to ``url``, which is ours: a form POST never redirects off-site (design 4a)."""
@@ -128,14 +128,13 @@ class StepPages:
         ports, transaction, now = self.ports, held.transaction, self.ports.now()
         shown = step.question.disclosure.shown(ports.broker.pseudonyms)
         service = ports.services[transaction.request.service]
+        screen = consent_screen.consent(step, service, ports.labels, language(), transaction, now)
         return self.page(
             "consent.html",
             "ask",
             transaction,
             token=ports.forms.token(transaction, "consent", now, shown),
-            screen=consent_screen.consent(
-                step, service, ports.labels, language(), transaction, now
-            ),
+            screen=screen,
             choices=f"{ports.base_url}/my-choices",
             temporary=self.url(transaction, "pin?temporary=1"),
             kept={},
@@ -152,37 +151,23 @@ class StepPages:
         )
 
     def refused(self, held: Held, step: Refuse) -> Response:
-        """Say why the login ends, what the person can do, and offer the way back to the service."""
-        ports, transaction = self.ports, held.transaction
-        ports.tell(_login_refused(transaction, step, ports.now()))
-        # An errand of our own has no service to go back to, and nobody who waits for a status.
-        form = (
-            self.outgoing.refusal(transaction, step.status)
-            if transaction.errand is Errand.LOGIN
-            else None
-        )
-        if transaction.request.is_passive and form:
-            return self.outgoing.post(form, transaction.request.service)
-        self._leave(transaction, "refuse", step.reason)
-        response = self.page(
-            "declined.html" if step.reason == "consent_refused" else "refused.html",
-            "refuse",
-            transaction,
-            reason=step.reason,
-            form=form,
-            review=self.url(transaction, "consent"),
-            retry=self.url(transaction, "upstream"),
-            token=ports.forms.token(transaction, "consent", ports.now()),
-            onward=sign_up_link(step, transaction, ports.sign_up),
-            abroad=upstream_help_url(step, transaction, ports),
-            signing_up=transaction.errand is Errand.SIGN_UP,
-            kept={},
-        )
-        response.status_code = 200 if step.reason == "consent_refused" else 403
-        return protect(response, ports.base_url, "leaving")
+        """Show why the login ends and what the person can do, with the way back to the service.
+
+        A request that may show no page is answered instead, by a Response with the step's status.
+        """
+        transaction = held.transaction
+        self.ports.tell(_login_refused(transaction, step, self.ports.now()))
+        form = None
+        # An errand of our own has no service to go back to, and none that waits for a status.
+        if transaction.errand is Errand.LOGIN:
+            form = self.outgoing.refusal(transaction, step.status)
+            if transaction.request.is_passive:
+                return self.outgoing.post(form, transaction.request.service)
+        self._tell_held_up(transaction, "refuse", step.reason)
+        return self._refusal_page(transaction, step, form)
 
     def error(self, reason: str, status: int, reference: str, retry: str | None) -> Response:
-        """Show something that went wrong outside a step; ``retry`` is where the person may try again."""
+        """Show an error outside a step with its HTTP status; ``retry`` is where the person may try again."""
         page = render_template(
             "error.html",
             step="error",
@@ -199,66 +184,89 @@ class StepPages:
         ports, now = self.ports, self.ports.now()
         return self.outgoing.away(*ports.broker.ask_upstream(held, upstream, now))
 
-    def _enrol(self, held: Held) -> Response:
-        ports = self.ports
-        held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
-        step = ports.broker.step(held.transaction, ports.now())
-        if isinstance(step, Done):
-            account = held.transaction.account
-            facts = {
-                "reference": held.transaction.reference,
-                "upstream": held.transaction.upstream,
-                "affiliation": step.decision.affiliation if step.decision else None,
-                "outcome": account.outcome if account else None,
-            }
-            ports.tell(BrokerEvent(EventKind.SIGNED_UP, facts))
-        if not isinstance(step, Enrol):
-            return self.show(held, step)
-        if held.transaction.request.is_passive:
-            return self.refused(held, Refuse("passive", NO_PASSIVE, step.decision))
-        self._leave(held.transaction, "enrol", "library_unavailable")
-        return self.page(
-            "enrolling.html", "enrol", held.transaction, url=self.url(held.transaction), kept={}
-        )
-
-    def _issue(self, held: Held, step: Issue) -> Response:
-        ports = self.ports
-        standing = ports.broker.answers.reread(held, ports.now())
-        left = self.outgoing.issue(held, step) if standing is held else "changed"
-        if left == "changed":
-            # Another request of this browser wrote a fact meanwhile: whatever is next now is
-            # decided anew.
-            return self.show(self.ports.broker.transactions.again(held, self.ports.now()))
-        return (
-            self.error("finished", 410, held.transaction.reference, None)
-            if left == "over"
-            else left
-        )
-
-    def _leave(self, transaction: Transaction, step: str, reason: str) -> None:
-        reference, upstream = transaction.reference, transaction.upstream
-        trace = TraceFacts(reference, self.ports.now(), step, reason, upstream)
-        self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
-
     def page(
         self, template: str, step: str, transaction: Transaction, **values: object
     ) -> Response:
-        """Give a page of a transaction: its template, the step it shows, and whatever else the template names."""
-        ports = self.ports
-        asked = transaction.errand is Errand.LOGIN
-        service = (ports.services[transaction.request.service].label if asked else ports.library)[
-            language()
-        ]
+        """Return a page of a transaction: its template, the step it shows, and the template's own ``values``."""
+        label = self.ports.library
+        if transaction.errand is Errand.LOGIN:
+            label = self.ports.services[transaction.request.service].label
         page = render_template(
             template,
             step=step,
-            service=service,
+            service=label[language()],
             reference=transaction.reference,
-            now=ports.now(),
+            now=self.ports.now(),
             explain=explain,
             **{"shared": transaction.shared, **values},
         )
         return Response(page, mimetype="text/html")
+
+    def _refusal_page(
+        self, transaction: Transaction, step: Refuse, form: PostForm | None
+    ) -> Response:
+        ports, declined = self.ports, step.reason == _DECLINED
+        response = self.page(
+            "declined.html" if declined else "refused.html",
+            "refuse",
+            transaction,
+            reason=step.reason,
+            form=form,
+            review=self.url(transaction, "consent"),
+            retry=self.url(transaction, "upstream"),
+            token=ports.forms.token(transaction, "consent", ports.now()),
+            onward=sign_up_link(step, transaction, ports.sign_up),
+            abroad=upstream_help_url(step, transaction, ports),
+            signing_up=transaction.errand is Errand.SIGN_UP,
+            kept={},
+        )
+        response.status_code = 200 if declined else 403
+        return protect(response, ports.base_url, "leaving")
+
+    def _enrol(self, held: Held) -> Response:
+        """Wait for the enrolment, and show what follows it, or the page that waits on."""
+        ports = self.ports
+        held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
+        transaction = held.transaction
+        step = ports.broker.step(transaction, ports.now())
+        if isinstance(step, Done):
+            ports.tell(_signed_up(transaction, step))
+        if not isinstance(step, Enrol):
+            return self.show(held, step)
+        if transaction.request.is_passive:
+            return self.refused(held, Refuse("passive", NO_PASSIVE, step.decision))
+        self._tell_held_up(transaction, "enrol", "library_unavailable")
+        url = self.url(transaction)
+        return self.page("enrolling.html", "enrol", transaction, url=url, kept={})
+
+    def _issue(self, held: Held, step: Issue) -> Response:
+        broker = self.ports.broker
+        answer: Response | Literal["over", "changed"] = "changed"
+        if broker.answers.reread(held, self.ports.now()) is held:
+            answer = self.outgoing.issue(held, step)
+        if answer == "changed":
+            # Another request of this browser wrote a fact meanwhile: whatever is next now is
+            # decided anew.
+            return self.show(broker.transactions.again(held, self.ports.now()))
+        if answer == "over":
+            return self.error("finished", 410, held.transaction.reference, None)
+        return answer
+
+    def _tell_held_up(self, transaction: Transaction, step: str, reason: str) -> None:
+        reference, upstream = transaction.reference, transaction.upstream
+        trace = TraceFacts(reference, self.ports.now(), step, reason, upstream)
+        self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
+
+
+def _signed_up(transaction: Transaction, step: Done) -> BrokerEvent:
+    account, decision = transaction.account, step.decision
+    facts = {
+        "reference": transaction.reference,
+        "upstream": transaction.upstream,
+        "affiliation": decision.affiliation if decision else None,
+        "outcome": account.outcome if account else None,
+    }
+    return BrokerEvent(EventKind.SIGNED_UP, facts)
 
 
 def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> BrokerEvent:
