@@ -1,4 +1,4 @@
-"""The network address of a request, behind the proxies we trust: its network, and whether it is a shared computer."""
+"""The address of a request behind the proxies we trust, its network, and shared computers."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _UNKNOWN: Final = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class ClientAddresses:
-    """Reads ``remote_addr``, which the application has set from as many proxies as are configured."""
+    """Reads ``remote_addr``, which the application sets from the number of proxies configured."""
 
     shared_networks: tuple[IPv4Network | IPv6Network, ...] = ()
 
@@ -38,16 +38,16 @@ class ClientAddresses:
     @staticmethod
     def address(request: Request) -> str:
         """Return the address of the request as it is; "unknown" where there is none."""
-        address = _address(request)
-        return _UNKNOWN if address is None else str(address)
+        return str(_address(request) or _UNKNOWN)
 
     @staticmethod
     def network(request: Request) -> str:
-        """Return the subscriber's network, for limits; "unknown" where there is no address (a socket file)."""
+        """Return the subscriber's network; "unknown" where there is no address (a socket file)."""
         address = _address(request)
         if address is None:
             return _UNKNOWN
-        return str(ip_network(f"{address}/{_SUBSCRIBER[address.version]}", strict=False))
+        size = _SUBSCRIBER[address.version]
+        return str(ip_network(f"{address}/{size}", strict=False))
 
 
 def on_this_machine(request: Request) -> bool:

@@ -1,6 +1,7 @@
 """The addresses that are open to everybody: our metadata, liveness and readiness."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from flask import Blueprint, abort, jsonify, request
 from werkzeug.wrappers import Response
@@ -38,11 +39,13 @@ def blueprint(
     @routes.get("/readyz")
     def readyz() -> tuple[Response, int]:
         faults = checks()
-        details = _details(faults, notes())
         ready = not any(faults.values())
+        answer: dict[str, Any] = {"ready": ready}
+        details = _details(faults, notes())
         # Details only to this machine: what is broken is nobody else's business.
-        shown = details if on_this_machine(request) else {}
-        return jsonify({"ready": ready, **shown}), 200 if ready else 503
+        if on_this_machine(request):
+            answer |= details
+        return jsonify(answer), 200 if ready else 503
 
     return routes
 
@@ -51,4 +54,4 @@ def _details(
     faults: Mapping[str, Sequence[str]], notes: Mapping[str, str]
 ) -> dict[str, list[str] | str]:
     """Return for every part its faults, else its note, else "ok"."""
-    return {part: list(why) or notes.get(part, "ok") for part, why in faults.items()}
+    return {part: list(sentences) or notes.get(part, "ok") for part, sentences in faults.items()}

@@ -13,7 +13,7 @@ _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def blueprint(page: Callable[[], bytes], token: str | None) -> Blueprint:
-    """Return ``/metrics``; ``page`` writes them, ``token`` is what a reader elsewhere sends (RFC 6750), if any."""
+    """Return ``/metrics``, written by ``page``; a reader elsewhere sends ``token`` (RFC 6750)."""
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")

@@ -24,7 +24,10 @@ STATIC: Final = ("style.css", "autopost.js", "focus.js")
 
 @dataclass(frozen=True, slots=True)
 class Imprint:
-    """The library behind the pages. Addresses that differ by language are a ``Text``; None or "" leaves a link out."""
+    """The library behind the pages.
+
+    Addresses that differ by language are a ``Text``; None or "" leaves a link out.
+    """
 
     name: Text
     mail: str = ""
@@ -41,7 +44,7 @@ class Imprint:
 
 
 def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") -> None:
-    """Add to ``app`` the languages, the names that templates use, the headers of every answer, and ``/was``.
+    """Add the languages, the names that templates use, the headers of every answer, and ``/was``.
 
     ``app`` is ``Flask("broker.adapters.web")``, so that templates and static files are found. A
     page that asks for a name it was not given fails at once instead of showing a gap
@@ -96,6 +99,9 @@ def _static_urls(base_url: str) -> Callable[[str], str]:
     So a browser may keep what it has for a year.
     """
     folder = f"{language.base_path(base_url)}/static"
-    octets = {name: (_ROOM / "static" / name).read_bytes() for name in STATIC}
-    urls = {name: f"{folder}/{name}?v={sha256(octets[name]).hexdigest()[:12]}" for name in STATIC}
+    urls = {}
+    for name in STATIC:
+        octets = (_ROOM / "static" / name).read_bytes()
+        digest = sha256(octets).hexdigest()
+        urls[name] = f"{folder}/{name}?v={digest[:12]}"
     return urls.__getitem__

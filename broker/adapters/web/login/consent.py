@@ -1,5 +1,6 @@
-"""The consent and notice screen, the answer to it, and the page that shows a person their own CPR number."""
+"""The consent and notice screen, the answer to it, and the page with a person's CPR number."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from flask import Blueprint, redirect, request
@@ -24,28 +25,32 @@ def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Bluep
     """Return ``/login/<transaction>/consent``."""
     consent = ConsentPages(ports, pages, login)
     routes = Blueprint("consent", __name__)
-    routes.add_url_rule("/login/<name>/consent", "ask", consent.ask, methods=["GET"])
-    routes.add_url_rule("/login/<name>/consent", "answer", consent.answer, methods=["POST"])
+    routes.get("/login/<name>/consent")(consent.ask)
+    routes.post("/login/<name>/consent")(consent.answer)
     return routes
 
 
+@dataclass(frozen=True, slots=True)
 class ConsentPages:
     """The endpoints over the web ports."""
 
-    def __init__(self, ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> None:
-        """Keep the ports, the pages that show their steps, and the checks that let a browser in."""
-        self.ports, self.pages, self.login = ports, pages, login
+    ports: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
 
     def ask(self, name: str) -> Response:
         """Show the screen, or whatever is next if nothing is to be asked."""
         held = self.login.of_person(name)
         step = self.ports.broker.step(held.transaction, self.ports.now())
-        return self.pages.ask(held, step) if isinstance(step, Ask) else self._onward(held)
+        if isinstance(step, Ask):
+            return self.pages.ask(held, step)
+        return self._onward(held)
 
     def answer(self, name: str) -> Response:
-        """Store the answer, show the whole number, or take a refusal back: whichever button was pressed."""
+        """Store the answer, show the whole number, or take a refusal back, as the button says."""
         held = self.login.of_person(name)
-        form = self.ports.forms.read(request, held.transaction, "consent", self.ports.now())
+        now = self.ports.now()
+        form = self.ports.forms.read(request, held.transaction, "consent", now)
         if form.value("reveal", ""):
             return self._reveal(held)
         if form.value("reconsider", ""):
@@ -54,11 +59,13 @@ class ConsentPages:
 
     def _answered(self, held: Held, form: SubmittedForm) -> Response:
         ports = self.ports
+        asked = ports.broker.step(held.transaction, ports.now())
+        answer = form.choice("answer", ("yes", "no"))
         held = ports.broker.answers.answer(
             held,
-            ports.broker.step(held.transaction, ports.now()),
+            asked,
             form.shown,
-            form.choice("answer", ("yes", "no")),
+            answer,
             ports.now(),
             remember=bool(form.value("remember", "")),
             chosen=form.values("optional"),
@@ -66,7 +73,7 @@ class ConsentPages:
         )
         transaction = held.transaction
         step = ports.broker.step(transaction, ports.now())
-        if form.value("answer") == "no" and isinstance(step, Issue | Enrol):
+        if answer == "no" and isinstance(step, Issue | Enrol):
             # What has been sent cannot be called back, and a no sends nothing again.
             return self.pages.error("finished", 410, transaction.reference, None)
         if transaction.errand is not Errand.LOGIN:
@@ -74,7 +81,9 @@ class ConsentPages:
             # form again.
             return redirect(self.pages.url(transaction), 303)
         # 200 and never a redirect: what follows may post off-site (design 4a).
-        return self.pages.ask(held, step) if isinstance(step, Ask) else self.pages.show(held)
+        if isinstance(step, Ask):
+            return self.pages.ask(held, step)
+        return self.pages.show(held)
 
     def _reconsider(self, held: Held) -> Response:
         receipt = held.transaction.receipt

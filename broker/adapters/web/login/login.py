@@ -1,6 +1,7 @@
 """The login endpoints: each adds one fact to the transaction and shows what comes next."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -17,7 +18,7 @@ from broker.flows.transactions import Held
 
 
 def pairs(of: Request) -> Sequence[tuple[str, str]]:
-    """Return a form's pairs in full: a parameter that stands twice must be seen twice (attacks 14)."""
+    """Return a form's pairs in full: a parameter sent twice must be seen twice (attacks 14)."""
     return tuple(of.form.items(multi=True))
 
 
@@ -29,39 +30,41 @@ def query_of(received: Request) -> str:
 def blueprint(login: "LoginEndpoints") -> Blueprint:
     """Return ``/saml/idp/sso``, ``/saml/sp/<upstream>/acs`` and ``/login/<transaction>``."""
     routes = Blueprint("login", __name__)
-    routes.add_url_rule("/saml/idp/sso", "sso", login.sso, methods=["GET", "POST"])
-    routes.add_url_rule("/saml/sp/<upstream>/acs", "acs", login.acs, methods=["POST"])
-    routes.add_url_rule("/login/<name>", "show", login.show, methods=["GET"])
-    routes.add_url_rule(
-        "/login/<name>/upstream", "upstream", login.upstream, methods=["GET", "POST"]
-    )
+    both = ["GET", "POST"]
+    routes.route("/saml/idp/sso", methods=both)(login.sso)
+    routes.post("/saml/sp/<upstream>/acs")(login.acs)
+    routes.get("/login/<name>")(login.show)
+    routes.route("/login/<name>/upstream", methods=both)(login.upstream)
     return routes
 
 
+@dataclass(frozen=True, slots=True)
 class LoginEndpoints:
-    """The endpoints over the web ports, and the checks by which other endpoints let a browser in."""
+    """The endpoints of a login, and the checks by which other endpoints let a browser in."""
 
-    def __init__(self, ports: WebPorts, pages: StepPages) -> None:
-        """Keep the ports and the pages that show their steps."""
-        self.ports, self.pages = ports, pages
+    ports: WebPorts
+    pages: StepPages
 
     def sso(self) -> Response:
-        """Begin a transaction for a service's AuthnRequest and send the browser to it (design 4a.1)."""
-        ports, now = self.ports, self.ports.now()
+        """Begin a transaction for a service's AuthnRequest and redirect to it (design 4a.1)."""
+        ports = self.ports
+        now = ports.now()
         browser = None
         if request.method == "GET":
             asked = ports.service_face.read_redirect(query_of(request), now)
             browser = next(iter(ports.cookies.browsers(request)), None)
         else:
             asked = ports.service_face.read_post(pairs(request), now)
-        held, outstanding = ports.broker.begin(asked, now, browser, shared=ports.shared(request))
+        shared = ports.shared(request)
+        held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
             return self.pages.outgoing.away(held, outstanding)
         return redirect(self.pages.url(held.transaction), 303)
 
     def acs(self, upstream: str) -> Response:
-        """Verify an upstream's answer and send the browser on with its arrival; no cookie is read or set."""
-        ports, now = self.ports, self.ports.now()
+        """Verify an upstream's answer and redirect with its arrival; no cookie is read or set."""
+        ports = self.ports
+        now = ports.now()
         if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
         message, request_id = ports.upstream_face.in_response_to(upstream, pairs(request))
@@ -72,11 +75,13 @@ class LoginEndpoints:
             if refused.cause != "response.replayed":
                 ports.broker.spoil(held, outstanding, now)
             raise
-        return redirect(f"{self.pages.url(held.transaction)}?arrival={arrival_token}", 303)
+        url = self.pages.url(held.transaction)
+        return redirect(f"{url}?arrival={arrival_token}", 303)
 
     def show(self, name: str) -> Response:
         """Continue a transaction in its browser."""
-        ports, now = self.ports, self.ports.now()
+        ports = self.ports
+        now = ports.now()
         arrival_token = request.args.get("arrival")
         if arrival_token is not None:
             held = ports.broker.read(name, now)
@@ -84,7 +89,8 @@ class LoginEndpoints:
         held_or_answer = self.bound(name, self.pages.url)
         if isinstance(held_or_answer, Response):
             return held_or_answer
-        held, transaction = held_or_answer, held_or_answer.transaction
+        held = held_or_answer
+        transaction = held_or_answer.transaction
         if transaction.upstream is None:
             remembered = self._remembered(transaction)
             if remembered:
@@ -95,11 +101,13 @@ class LoginEndpoints:
             request, transaction
         ):
             return redirect(self.pages.url(transaction, "upstream"), 303)
-        return self.pages.show(ports.broker.learnt(ports.broker.issuance.standing(held, now), now))
+        held = ports.broker.issuance.standing(held, now)
+        return self.pages.show(ports.broker.learnt(held, now))
 
     def upstream(self, name: str) -> Response:
         """Show the ways to log in, or go on by the chosen upstream."""
-        ports, now = self.ports, self.ports.now()
+        ports = self.ports
+        now = ports.now()
         held = self.of_browser(name)
         if request.method == "POST":
             form = ports.forms.read(request, held.transaction, "upstream", now)
@@ -118,13 +126,16 @@ class LoginEndpoints:
         the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
         (design 4a.1).
         """
-        ports, now = self.ports, self.ports.now()
-        held, browsers = ports.broker.read(name, now), ports.cookies.browsers(request)
+        ports = self.ports
+        now = ports.now()
+        held = ports.broker.read(name, now)
+        browsers = ports.cookies.browsers(request)
         bound_to = held.transaction.browser
         if bound_to is None:
             if not browsers:
                 return self._introduce(held, url)
-            return ports.broker.bind(held, browsers[0], now, shared=ports.shared(request))
+            shared = ports.shared(request)
+            return ports.broker.bind(held, browsers[0], now, shared=shared)
         if bound_to not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
         return held
@@ -138,12 +149,17 @@ class LoginEndpoints:
         return held
 
     def of_person(self, name: str) -> Held:
-        """Return the transaction if browser cookie and login cookie are its own (design 4a.4), else BrowserUnmatched."""
+        """Return the transaction if browser cookie and login cookie are its own (design 4a.4).
+
+        BrowserUnmatched otherwise.
+        """
         held = self.of_browser(name)
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
             raise BrowserUnmatched("not the browser of this authentication")
-        broker, now = self.ports.broker, self.ports.now()
-        return broker.learnt(broker.issuance.standing(held, now), now)
+        broker = self.ports.broker
+        now = self.ports.now()
+        held = broker.issuance.standing(held, now)
+        return broker.learnt(held, now)
 
     def _arrival(
         self, message: object, transaction: Transaction, outstanding: Outstanding, now: datetime
@@ -171,12 +187,13 @@ class LoginEndpoints:
             raise CookiesNeeded("no cookie after it was set")
         back = url(held.transaction)
         mark = "&" if "?" in back else "?"
-        response = redirect(f"{back}{mark}cookie=1", 303)
+        again = f"{back}{mark}cookie=1"
+        response = redirect(again, 303)
         self.ports.cookies.set_browser_cookie(response)
         return response
 
     def _remembered(self, transaction: Transaction) -> str | None:
-        """Return the upstream that this browser was asked to remember, if it is one of this request's."""
+        """Return the upstream that this browser remembers, if it is one of this request's."""
         asked = transaction.request
         rememberable = transaction.errand is Errand.LOGIN and not transaction.shared
         # RequestRefused where no way is left, remembered or not.
@@ -192,8 +209,9 @@ class LoginEndpoints:
         return self.pages.to_upstream(held, upstream)
 
     def _arrived(self, held: Held, arrival_token: str, browsers: Sequence[str]) -> Response:
-        """Join the arrival to its transaction, and set the login cookie where somebody was authenticated."""
-        ports, browser = self.ports, held.transaction.browser
+        """Join the arrival to its transaction, and set the login cookie for an authentication."""
+        ports = self.ports
+        browser = held.transaction.browser
         if browser in browsers and ports.shared(request):
             # Asked for elsewhere, without ForceAuthn, it answers nothing: the person before may
             # have left it open here.
@@ -213,7 +231,9 @@ class LoginEndpoints:
 
     def _chosen(self, held: Held, form: SubmittedForm) -> Response:
         """Lead on to the chosen upstream, and remember it where the person ticked that."""
-        ports, transaction, upstream = self.ports, held.transaction, form.value("upstream")
+        ports = self.ports
+        transaction = held.transaction
+        upstream = form.value("upstream")
         response = self.pages.onward(held, self._url_to(transaction, upstream))
         known = upstream in ports.broker.rules.ways(transaction.request, transaction.errand)
         if known and not transaction.shared:
@@ -222,10 +242,14 @@ class LoginEndpoints:
         return response
 
     def _url_to(self, transaction: Transaction, upstream: str) -> str:
-        """Return our own address that leads to ``upstream``: a form POST never redirects off-site (design 4a)."""
+        """Return our own address that leads to ``upstream``.
+
+        A form POST never redirects off-site (design 4a).
+        """
         if upstream in self.ports.broker.rules.local:
             return self.pages.url(transaction, "pin")
-        purpose, now = _purpose_of(upstream), self.ports.now()
+        purpose = _purpose_of(upstream)
+        now = self.ports.now()
         token = self.ports.forms.token(transaction, purpose, now)
         query = urlencode({"to": upstream, "token": token})
         return f"{self.pages.url(transaction, 'upstream')}?{query}"

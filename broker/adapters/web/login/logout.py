@@ -1,7 +1,7 @@
-"""Single logout in the browser: messages in, the next session participant out, and a page that says what stays open."""
+"""Single logout in the browser: messages in, messages out, and the page of what stays open."""
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, assert_never
 from urllib.parse import urlencode
@@ -10,7 +10,7 @@ from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import pairs, query_of
-from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
@@ -33,7 +33,11 @@ from broker.core.logout.single_logout import (
 from broker.core.ports import LogoutFace, LogoutRefused, PostForm
 from broker.flows.logout.single_logout import SingleLogoutFlow
 
-_SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
+_SCOPES: Final[dict[str, LogoutScope]] = {
+    "all": "all",
+    "services": "services",
+    "none": "none",
+}
 
 
 def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
@@ -41,19 +45,23 @@ def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> B
     pages = SingleLogoutPages(ports, face, logouts)
     routes = Blueprint("logout", __name__)
     both = ["GET", "POST"]
-    routes.add_url_rule("/saml/idp/slo", "service", pages.service, methods=both)
-    routes.add_url_rule("/saml/sp/<upstream>/slo", "upstream", pages.upstream, methods=both)
-    routes.add_url_rule("/logout/<logout>", "show", pages.show, methods=["GET"])
-    routes.add_url_rule("/logout/<logout>/on", "on", pages.on, methods=["GET"])
+    routes.route("/saml/idp/slo", methods=both)(pages.service)
+    routes.route("/saml/sp/<upstream>/slo", methods=both)(pages.upstream)
+    routes.get("/logout/<logout>")(pages.show)
+    routes.get("/logout/<logout>/on")(pages.on)
     return routes
 
 
+@dataclass(frozen=True, slots=True)
 class SingleLogoutPages:
-    """The endpoints over the web ports; ``face`` reads and writes the messages, ``logouts`` keeps what is under way."""
+    """The endpoints over the web ports.
 
-    def __init__(self, ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> None:
-        """Keep the ports, the messages' face, and the logouts under way."""
-        self.ports, self.face, self.logouts = ports, face, logouts
+    ``face`` reads and writes the messages, ``logouts`` keeps what is under way.
+    """
+
+    ports: WebPorts
+    face: LogoutFace
+    logouts: SingleLogoutFlow
 
     def service(self) -> Response:
         """Answer a logout message of a service."""
@@ -72,16 +80,25 @@ class SingleLogoutPages:
         return self._turn(self.logouts.read(logout, browsers, self.ports.now()))
 
     def on(self, logout: str) -> Response:
-        """Do what the person chose: how much to end, to go on without a silent participant, or to go back."""
-        chosen, now, browsers = request.args, self.ports.now(), self.ports.cookies.browsers(request)
+        """Do what the person chose.
+
+        ``scope`` is how much to end, ``without`` and ``again`` name the request of a silent
+        participant, and without any of them the person goes back. FormRefused for another scope.
+        """
+        now = self.ports.now()
+        chosen = request.args
+        browsers = self.ports.cookies.browsers(request)
         if "scope" in chosen:
-            if chosen["scope"] not in _SCOPES:
+            scope = _SCOPES.get(chosen["scope"])
+            if scope is None:
                 raise FormRefused("no such scope of a logout")
-            return self._turn(self.logouts.chosen(logout, _SCOPES[chosen["scope"]], browsers, now))
+            return self._turn(self.logouts.chosen(logout, scope, browsers, now))
         if "without" in chosen:
-            return self._turn(self.logouts.skipped(logout, chosen["without"], browsers, now))
+            silent = chosen["without"]
+            return self._turn(self.logouts.skipped(logout, silent, browsers, now))
         if "again" in chosen:
-            return self._turn(self.logouts.again(logout, chosen["again"], browsers, now))
+            silent = chosen["again"]
+            return self._turn(self.logouts.again(logout, silent, browsers, now))
         under_way = self.logouts.read(logout, browsers, now)
         if not isinstance(next_turn(under_way), Finish):
             return self._turn(under_way)
@@ -122,7 +139,7 @@ class SingleLogoutPages:
         return redirect(self._url(logout.id), 303)
 
     def _at_once(self, logout: Logout) -> bool:
-        """Return whether nobody else is to be asked and nothing to be shown: the answer is all that is left."""
+        """Return whether the answer is all that is left: nobody to ask, and nothing to show."""
         if not logout.browsers:
             # A browser without cookies of ours has nothing else here, and could not come back to a
             # page.
@@ -141,10 +158,16 @@ class SingleLogoutPages:
                 return self._send(logout, turn.participant)
             case Finish():
                 self._finish(logout)
-                answer = self._respond(logout) if self._at_once(logout) else None
-                return answer or self._over(logout)
+                return self._finished(logout)
             case _:
                 assert_never(turn)
+
+    def _finished(self, logout: Logout) -> Response:
+        """Answer the peer that asked, where there is nothing to show first; else show the end."""
+        answer = None
+        if self._at_once(logout):
+            answer = self._respond(logout)
+        return answer or self._over(logout)
 
     def _send(self, logout: Logout, participant: Participant) -> Response:
         request_id = self.logouts.asking(logout, participant, self.ports.now())
@@ -155,7 +178,7 @@ class SingleLogoutPages:
         return self._leave(message, participant.peer)
 
     def _respond(self, logout: Logout) -> Response | None:
-        """Return the answer to the peer that asked; None where it wants none, or has no place for it."""
+        """Return the answer to the peer that asked; None where it wants none or has no place."""
         asked = logout.request
         if asked.asynchronous:
             return None
@@ -164,7 +187,9 @@ class SingleLogoutPages:
         message = self.face.respond(asked, response_id, answer, self.ports.now())
         code = (answer.second or answer.top).rpartition(":")[2]
         self._tell(EventKind.LOGOUT_RESPONDED, asked.peer, status=code)
-        return None if message is None else self._leave(message, asked.peer)
+        if message is None:
+            return None
+        return self._leave(message, asked.peer)
 
     def _leave(self, message: str | PostForm, peer: LogoutPeer) -> Response:
         if isinstance(message, str):
@@ -183,14 +208,14 @@ class SingleLogoutPages:
         page = render_template(
             "logout.html",
             step="logout",
-            reason=_reason(logout) if kind == "over" else kind,
+            reason=_reason(logout, kind),
             kind=kind,
             asker=self._label(asker),
             by_upstream=asker.side == "upstream",
             rows=self._rows(logout),
             both=_sides_to_choose(logout) == {"service", "upstream"},
             scopes={name: self._on(logout, scope=name) for name in _SCOPES},
-            back=self._on(logout, back="1") if self._answerable(logout) else "",
+            back=self._back(logout),
             shared=self.ports.shared(request),
             elsewhere=logout.left,
             kept={},
@@ -206,7 +231,7 @@ class SingleLogoutPages:
         ]
 
     def _links_past(self, logout: Logout, waiting: Participant | None) -> dict[str, str]:
-        """Return the label of the participant that has not answered, and what the person can do about it."""
+        """Return the silent participant's label, and the links past it; empty without one."""
         if waiting is None:
             return {"waiting": "", "without": "", "again": ""}
         asked = waiting.request or ""
@@ -216,15 +241,23 @@ class SingleLogoutPages:
             "again": self._on(logout, again=asked),
         }
 
-    def _answerable(self, logout: Logout) -> bool:
+    def _back(self, logout: Logout) -> str:
+        """Return the address that leads back to the peer that asked.
+
+        "" where it wants no answer, or has no place for one.
+        """
         asked = logout.request
-        return not asked.asynchronous and self.face.reaches(asked.peer, self.ports.now())
+        if asked.asynchronous or not self.face.reaches(asked.peer, self.ports.now()):
+            return ""
+        return self._on(logout, back="1")
 
     def _label(self, peer: LogoutPeer) -> str:
         side = self.ports.services if peer.side == "service" else self.ports.upstreams
         configured = side.get(peer.name)
-        # A session outlives its service's table.
-        return configured.label[language()] if configured else peer.name
+        if configured is None:
+            # A session outlives its service's table.
+            return peer.name
+        return spoken(configured.label)
 
     def _url(self, name: str) -> str:
         return f"{self.ports.base_url}/logout/{name}"
@@ -233,19 +266,21 @@ class SingleLogoutPages:
         return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
 
     def _finish(self, logout: Logout) -> None:
-        """Write on the trail how it ended, once: whether the person goes back or not, and not again at a reload."""
+        """Write the end on the trail once: also where nobody goes back, and not at a reload."""
         if self.logouts.told(logout, self.ports.now()):
             self._ended(logout)
 
     def _ended(self, logout: Logout) -> None:
         count = len(_not_ended(logout))
-        kind = AuditEventKind.LOGOUT_DONE
-        if count or logout.left:
-            kind = AuditEventKind.LOGOUT_PARTIAL
+        partial = count or logout.left
+        kind = AuditEventKind.LOGOUT_PARTIAL if partial else AuditEventKind.LOGOUT_DONE
         self._audit(kind, logout, count=count, reason=None if logout.found else "no_session")
 
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
-        """Write it on the trail for each person whose sessions were named; it goes on whether it can be or not."""
+        """Write it on the trail for each person whose sessions were named.
+
+        The logout goes on whether it can be written or not.
+        """
         peer = logout.request.peer
         event = AuditEvent(kind, self.ports.now(), about=logout.id, **more)
         if peer.side == "service":
@@ -263,16 +298,21 @@ class SingleLogoutPages:
 
 
 def _not_ended(logout: Logout) -> list[Participant]:
-    return [each for each in logout.participants if each.state is not ParticipantState.ENDED]
+    ended = ParticipantState.ENDED
+    return [participant for participant in logout.participants if participant.state is not ended]
 
 
-def _reason(logout: Logout) -> str:
-    """Return the data-reason of a page that is over."""
+def _reason(logout: Logout, kind: str) -> str:
+    """Return the data-reason of a page: its kind, or what is left of a logout that is over."""
+    if kind != "over":
+        return kind
     return "remains" if logout.left or _not_ended(logout) else "done"
 
 
 def _sides_to_choose(logout: Logout) -> set[str]:
     """Return the sides on which the person is asked about participants."""
-    open_ = ParticipantState.OPEN
-    asked = [each for each in logout.participants if each.state is open_ and not each.always]
-    return {participant.peer.side for participant in asked}
+    return {
+        participant.peer.side
+        for participant in logout.participants
+        if participant.state is ParticipantState.OPEN and not participant.always
+    }

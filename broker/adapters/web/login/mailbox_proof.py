@@ -1,4 +1,4 @@
-"""The pages on which a person shows that a mailbox is their own, and the page behind the mailed link."""
+"""The pages on which a person proves a mailbox, and the page behind the mailed link."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -44,7 +44,7 @@ _OK: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class _FormState:
-    """What the form shows again: the problem's code with the status of the page, and the address typed.
+    """What the form shows again: the problem's code, the page's status, and the address typed.
 
     ``other`` asks for an address though a code has been mailed to one.
     """
@@ -107,7 +107,8 @@ class MailboxProofPages:
 
     def answer(self, name: str) -> Response:
         """Do what the pressed button says: mail, try a code, or go on without."""
-        held, now = self.login.of_person(name), self.ports.now()
+        held = self.login.of_person(name)
+        now = self.ports.now()
         step = self.ports.broker.step(held.transaction, now)
         if not isinstance(step, ProveMailbox):
             return self.pages.onward(held, self.pages.url(held.transaction))
@@ -126,7 +127,7 @@ class MailboxProofPages:
             return self._refused(held, error, form)
 
     def link(self, name: str, link: str) -> Response:
-        """Show what the mailed link leads to: a button in the login's own browser, the code in any other.
+        """Show the page of the mailed link: a button in the login's own browser, else the code.
 
         Nothing is used up: mail scanners open links. LinkGone where there is no such link any more,
         or never was.
@@ -171,7 +172,8 @@ class MailboxProofPages:
                 return self._proved(held, step, form, button)
 
     def _mailed(self, held: Held, step: ProveMailbox, text: str) -> Response:
-        now, transaction = self.ports.now(), held.transaction
+        now = self.ports.now()
+        transaction = held.transaction
         self.proving.mail_to(
             held,
             self.persons.owners(transaction, now)[0],
@@ -190,7 +192,10 @@ class MailboxProofPages:
     def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm, button: str) -> Response:
         now = self.ports.now()
         _mailing_of(held, step)
-        proofs = {"code": (self.proving.try_code, "code"), "press": (self.proving.press, "link")}
+        proofs = {
+            "code": (self.proving.try_code, "code"),
+            "press": (self.proving.press, "link"),
+        }
         prove, field = proofs[button]
         owner, *others = self.persons.owners(held.transaction, now)
         lasts = self.persons.remembered_for(step.name, now)
@@ -210,12 +215,16 @@ class MailboxProofPages:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
         now = self.ports.now()
-        return self.pages.show(self.ports.broker.learnt(self.proving.without(held, now), now))
+        held = self.proving.without(held, now)
+        return self.pages.show(self.ports.broker.learnt(held, now))
 
     def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
-        ports, now, mailing = self.ports, self.ports.now(), held.transaction.mailing
+        ports = self.ports
+        now = ports.now()
+        mailing = held.transaction.mailing
         held = ports.broker.transactions.again(held, now)
-        transaction, step = held.transaction, ports.broker.step(held.transaction, now)
+        transaction = held.transaction
+        step = ports.broker.step(held.transaction, now)
         if not isinstance(step, ProveMailbox):
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
@@ -276,7 +285,7 @@ def _is_fresh(mailing: Mailing | None, step: ProveMailbox, now: datetime) -> boo
 
 
 def _shown_address(typed_before: str, mailing: Mailing | None, step: ProveMailbox) -> str:
-    """Return the address that stands in the field: the one typed, else the one mailed to, else the suggested one.
+    """Return the address in the field: the typed one, else the mailed one, else the suggested one.
 
     A number is not shown again to whoever looks over the shoulder, nor a page's worth of anything.
     """

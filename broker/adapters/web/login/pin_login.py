@@ -1,4 +1,4 @@
-"""The library account as a way to log in: a number and its PIN, which the library system verifies."""
+"""The library account as a way to log in: number and PIN, which the library system verifies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,8 +40,8 @@ def blueprint(
     """Return ``/login/<transaction>/pin``."""
     pin_login = PinLogin(ports, pages, login, pin_check)
     routes = Blueprint("pin_login", __name__)
-    routes.add_url_rule("/login/<name>/pin", "ask", pin_login.ask, methods=["GET"])
-    routes.add_url_rule("/login/<name>/pin", "answer", pin_login.answer, methods=["POST"])
+    routes.get("/login/<name>/pin")(pin_login.ask)
+    routes.post("/login/<name>/pin")(pin_login.answer)
     return routes
 
 
@@ -55,7 +55,10 @@ class PinLogin:
     pin_check: PinCheck
 
     def ask(self, name: str) -> Response:
-        """Show the form: to log in, or with ``?temporary=1`` to prove a temporary borrower after another login."""
+        """Show the form to log in by.
+
+        With ``?temporary=1`` it proves a temporary borrower after another login.
+        """
         if request.args.get("temporary"):
             held = self.login.of_person(name)
             if not self._may_adopt(held):
@@ -66,12 +69,18 @@ class PinLogin:
         return self._page(held)
 
     def answer(self, name: str) -> Response:
-        """Verify number and PIN, and go on; one answer for a wrong PIN and a number that nobody has."""
+        """Verify number and PIN, and go on.
+
+        A wrong PIN and a number that nobody has get one answer.
+        """
         held = self.login.of_browser(name)
-        form = self.ports.forms.read(request, held.transaction, _PURPOSE, self.ports.now())
+        now = self.ports.now()
+        form = self.ports.forms.read(request, held.transaction, _PURPOSE, now)
         if form.value("do", "") == "temporary":
             held = self.login.of_person(name)
-            return self._adopted(held, form) if self._may_adopt(held) else self.pages.show(held)
+            if not self._may_adopt(held):
+                return self.pages.show(held)
+            return self._adopted(held, form)
         self._admit(held)
         verified = self._verified(form)
         if isinstance(verified, Borrower):
@@ -80,17 +89,18 @@ class PinLogin:
 
     def _admit(self, held: Held) -> None:
         """Pass where people may log in by PIN; FormRefused otherwise."""
-        transaction, local = held.transaction, self.ports.local
+        transaction = held.transaction
+        local = self.ports.local
         ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
         passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES}
         if transaction.request.is_passive or not passing or local is None or local not in ways:
             raise FormRefused("the library account is not a way to log in here")
 
     def _may_adopt(self, held: Held) -> bool:
-        """Return whether a person is logged in, by more than a PIN, and is yet to have or to be shown an account.
+        """Return whether a person, logged in by more than a PIN, may adopt a temporary borrower.
 
-        A borrower with a PIN of its own would otherwise be joined to whoever knows that PIN after
-        the answer has left.
+        The step must be one before the account is made or shown. A borrower with a PIN of its own
+        would otherwise be joined to whoever knows that PIN after the answer has left.
         """
         transaction = held.transaction
         step = self.ports.broker.step(transaction, self.ports.now())
@@ -118,9 +128,8 @@ class PinLogin:
             # A temporary borrower is the one without a CPR: only its number leads to it.
             return "pin_not_temporary"
         try:
-            borrower = self.pin_check.verify(
-                identifier, pin, self.ports.network(request), self._device()
-            )
+            network = self.ports.network(request)
+            borrower = self.pin_check.verify(identifier, pin, network, self._device())
         except TooMany:
             return "pin_throttled"
         if temporary and borrower is not None and borrower.cpr is not None:
@@ -135,7 +144,8 @@ class PinLogin:
         return Device(known_borrowers, partial(cookies.known_browser, request))
 
     def _joined(self, held: Held, borrower: Borrower) -> Response:
-        ports, local = self.ports, str(self.ports.local)
+        ports = self.ports
+        local = str(ports.local)
         held, arrival_token = ports.broker.verified(held, local, borrower, ports.now())
         transaction = held.transaction
         ports.tell(_pin_verified(transaction, borrower, ports.now()))
@@ -163,7 +173,8 @@ class PinLogin:
     def _page(
         self, held: Held, *, temporary: bool = False, problem: str = "", identifier: str = ""
     ) -> Response:
-        ports, transaction = self.ports, held.transaction
+        ports = self.ports
+        transaction = held.transaction
         back = transaction.request.service if transaction.errand is Errand.LOGIN else None
         response = self.pages.page(
             "pin_login.html",
@@ -181,7 +192,7 @@ class PinLogin:
         return response
 
     def _elsewhere(self, transaction: Transaction, *, temporary: bool) -> dict[str, Any]:
-        """Return where the form's other links lead: past it, and to itself in the other language."""
+        """Return the form's other links: past it, and to itself in the other language."""
         if temporary:
             return {"others": self.pages.url(transaction), "kept": {"temporary": "1"}}
         return {"others": self.pages.url(transaction, "upstream"), "kept": {}}

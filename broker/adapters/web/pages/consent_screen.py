@@ -1,4 +1,4 @@
-"""The consent and notice screen of a step: labels, masked values, and nothing else of the person."""
+"""The consent and notice screen of a step: labels and masked values, nothing else of the person."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -93,7 +93,9 @@ class _RowMaker:
         )
 
     def _label(self, name: str) -> str:
-        return self.labels[name][self.language] if name in self.labels else name
+        if name not in self.labels:
+            return name
+        return self.labels[name][self.language]
 
 
 def consent(  # noqa: PLR0917 - six values make the page, and each is what it is called
@@ -104,11 +106,12 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     transaction: Transaction,
     now: datetime,
 ) -> ConsentScreen:
-    """Return what the page shows of ``asked``: the items of the disclosure, in its order, and nothing beside them.
+    """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
 
     ``labels`` holds what people call an attribute; one without a label is shown by its own name.
     """
-    question, decision = asked.question, asked.decision
+    question = asked.question
+    decision = asked.decision
     disclosure = question.disclosure
     number = _borrower_number(transaction)
     rows = _RowMaker(labels, language, number, may_reveal(transaction, now))
@@ -137,7 +140,7 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
 
 
 def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
-    """Return whether a borrower made at the library before the CPR number came may become the person's account.
+    """Return whether a borrower made at the library without a CPR number may become the account.
 
     A person who has an account by that number is asked in a sign-up only: there the two of them are
     a case for staff.
@@ -152,13 +155,16 @@ def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:
-    """Return whether the whole CPR number may still be shown: within five minutes of the person's arrival."""
+    """Return whether the whole CPR number may be shown: within five minutes of the arrival."""
     arrived = transaction.authenticated
     return arrived is not None and now - arrived < REVEALABLE_FOR
 
 
 def whole_number(disclosure: Disclosure) -> str | None:
-    """Return the CPR number that would leave, as people write it, for the page that shows it to its owner alone."""
+    """Return the CPR number that would leave, as people write it; None where none would.
+
+    It is for the page that shows it to its owner alone.
+    """
     for item in disclosure.items:
         if item.name == _CPR:
             return _hyphenated(item.values[0]) if item.values else None
@@ -167,13 +173,18 @@ def whole_number(disclosure: Disclosure) -> str | None:
 
 def masked(value: str) -> str:
     """Hide a value: of a CPR number the date stays (``DDMMYY-••••``), of anything else nothing."""
-    return f"{value[:_DIGITS_OF_A_DATE]}-{_DOTS}" if _is_number(value) else _DOTS
+    if not _is_number(value):
+        return _DOTS
+    date = value[:_DIGITS_OF_A_DATE]
+    return f"{date}-{_DOTS}"
 
 
 def _hyphenated(value: str) -> str:
     if not _is_number(value):
         return value
-    return f"{value[:_DIGITS_OF_A_DATE]}-{value[_DIGITS_OF_A_DATE:]}"
+    date = value[:_DIGITS_OF_A_DATE]
+    serial = value[_DIGITS_OF_A_DATE:]
+    return f"{date}-{serial}"
 
 
 def _is_number(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""The cookies of a login: the browser cookie, the login cookie, and what a browser is known and asked to remember by.
+"""The cookies: browser, login, known borrower and remembered upstream.
 
 The browser cookie tells browsers apart; the login cookie belongs to one authenticated transaction
 (design 4a).
@@ -52,23 +52,27 @@ class BrowserCookies:
 
         Its name is fresh: first tabs side by side keep theirs.
         """
-        name, value = f"b-{secrets.token_hex(8)}", secrets.token_hex(32)
+        name = "b-" + secrets.token_hex(8)
+        value = secrets.token_hex(32)
         self._set(response, name, value, None)
         return self._browser(name, value)
 
     def known_borrowers(self, request: Request) -> tuple[str, ...]:
         """Return a pseudonym of each borrower with whose PIN this browser has logged in before."""
         brought = self._brought(request, _KNOWN_BORROWER_COOKIE)
-        names = (name.removeprefix(self._prefix) for name in brought)
-        return tuple(sorted(name for name in names if self._known_secret(request, name)))
+        names = [name.removeprefix(self._prefix) for name in brought]
+        known = [name for name in names if self._known_secret(request, name)]
+        return tuple(sorted(known))
 
     def known_browser(self, request: Request, number: str) -> str | None:
-        """Return this browser's pseudonym if it has logged in with this very borrower's PIN before."""
+        """Return this browser's pseudonym if it has logged in with this borrower's PIN before."""
         secret = self._known_secret(request, self._known_borrower_cookie(number))
-        return self.pseudonyms.of("known-browser", secret) if secret else None
+        if secret is None:
+            return None
+        return self.pseudonyms.of("known-browser", secret)
 
     def remember_borrower(self, request: Request, response: Response, number: str) -> None:
-        """Let the browser be known to this borrower for half a year, and to the last few borrowers only."""
+        """Let this borrower know the browser for half a year; only the last few borrowers do."""
         name = self._known_borrower_cookie(number)
         brought = self._brought(request, _KNOWN_BORROWER_COOKIE)
         others = [other for other in brought if other != self._prefix + name]
@@ -76,10 +80,11 @@ class BrowserCookies:
         # The same secret again: a success must not give a browser, or a thief who took it over, its
         # tries back.
         secret = self._known_secret(request, name) or secrets.token_hex(32)
-        self._set(response, name, f"{secret}.{self._proof(name, secret)}", _KNOWN_FOR)
+        proof = self._proof(name, secret)
+        self._set(response, name, f"{secret}.{proof}", _KNOWN_FOR)
 
     def upstream(self, request: Request) -> str | None:
-        """Return the upstream that the person asked this browser to remember, unchecked; or None."""
+        """Return the upstream that this browser was asked to remember, unchecked; or None."""
         return request.cookies.get(self._prefix + _UPSTREAM_COOKIE)
 
     def remember_upstream(self, request: Request, response: Response, upstream: str | None) -> None:
@@ -90,14 +95,12 @@ class BrowserCookies:
             self._drop(response, self._prefix + _UPSTREAM_COOKIE)
 
     def brings_login_cookie(self, request: Request, transaction: Transaction) -> bool:
-        """Return whether the login cookie came that was set when this transaction's authentication arrived."""
+        """Return whether the login cookie came that this transaction's authentication set."""
         name = self._prefix + self._login_cookie(transaction)
         arrival_token = request.cookies.get(name, "")
-        return (
-            bool(_SECRET.fullmatch(arrival_token))
-            and transaction.arrival is not None
-            and self.pseudonyms.same(transaction.arrival, "arrival-mark", arrival_token)
-        )
+        if transaction.arrival is None or not _SECRET.fullmatch(arrival_token):
+            return False
+        return self.pseudonyms.same(transaction.arrival, "arrival-mark", arrival_token)
 
     def set_login_cookie(
         self, request: Request, response: Response, transaction: Transaction, arrival_token: str
@@ -108,6 +111,11 @@ class BrowserCookies:
         """
         self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), _MOST_LOGIN_COOKIES)
         self._set(response, self._login_cookie(transaction), arrival_token, LIFETIME)
+
+    @property
+    def _path(self) -> str:
+        # A cookie with the prefix __Host- must have the path /.
+        return "/" if self.secure else self.path
 
     @property
     def _prefix(self) -> str:
@@ -126,29 +134,45 @@ class BrowserCookies:
         return self.pseudonyms.of("browser", name, value)
 
     def _login_cookie(self, transaction: Transaction) -> str:
-        return "a-" + self.pseudonyms.of("cookie-a", transaction.id).partition(".")[2][:16]
+        digest = self._digest("cookie-a", transaction.id)
+        return f"a-{digest[:16]}"
 
     def _known_borrower_cookie(self, number: str) -> str:
-        return "k-" + self.pseudonyms.of("cookie-k", number).partition(".")[2][:16]
+        digest = self._digest("cookie-k", number)
+        return f"k-{digest[:16]}"
 
     def _known_secret(self, request: Request, name: str) -> str | None:
         """Return the secret of the cookie ``name`` if we made the two of them; else None."""
-        secret, _, proof = request.cookies.get(self._prefix + name, "").partition(".")
+        value = request.cookies.get(self._prefix + name, "")
+        secret, _, proof = value.partition(".")
         if not (_SECRET.fullmatch(secret) and _SECRET.fullmatch(proof)):
             return None
-        return secret if hmac.compare_digest(proof, self._proof(name, secret)) else None
+        if not hmac.compare_digest(proof, self._proof(name, secret)):
+            return None
+        return secret
 
     def _proof(self, name: str, secret: str) -> str:
-        return self.pseudonyms.of("cookie-k-value", name, secret).partition(".")[2]
+        return self._digest("cookie-k-value", name, secret)
+
+    def _digest(self, label: str, *values: str) -> str:
+        """Return the pseudonym of ``values`` without the id of its key, in hex."""
+        _, _, digest = self.pseudonyms.of(label, *values).partition(".")
+        return digest
 
     def _drop_oldest(self, response: Response, names: list[str], most: int) -> None:
         """Drop so many of the cookies that there is room for one more below ``most``."""
-        for name in names[: max(0, len(names) - most + 1)]:
+        too_many = max(0, len(names) - most + 1)
+        for name in names[:too_many]:
             self._drop(response, name)
 
     def _drop(self, response: Response, name: str) -> None:
-        path = "/" if self.secure else self.path
-        response.delete_cookie(name, secure=self.secure, httponly=True, samesite="Lax", path=path)
+        response.delete_cookie(
+            name,
+            secure=self.secure,
+            httponly=True,
+            samesite="Lax",
+            path=self._path,
+        )
 
     def _set(self, response: Response, name: str, value: str, lifetime: timedelta | None) -> None:
         response.set_cookie(
@@ -158,5 +182,5 @@ class BrowserCookies:
             secure=self.secure,
             httponly=True,
             samesite="Lax",
-            path="/" if self.secure else self.path,
+            path=self._path,
         )

@@ -1,5 +1,6 @@
-"""One place that turns everything that can go wrong into a page with a reason, a way on and a reference."""
+"""The answer to every error: a page with a reason, a way on and a reference."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from flask import Flask, request
@@ -27,15 +28,15 @@ def install(app: Flask, ports: WebPorts, pages: StepPages) -> None:
     app.register_error_handler(Exception, errors.unforeseen)
 
 
+@dataclass(frozen=True, slots=True)
 class ErrorPages:
     """The answers to errors, made of the web ports."""
 
-    def __init__(self, ports: WebPorts, pages: StepPages) -> None:
-        """Keep the ports that hear of errors, and the pages that show them."""
-        self.ports, self.pages = ports, pages
+    ports: WebPorts
+    pages: StepPages
 
     def refused(self, error: BrokerError) -> Response:
-        """Answer an error of the broker itself: to the service that asked for that, else by a page."""
+        """Answer an error of the broker: to the service where it asked for that, else by a page."""
         name = reference()
         try:
             response = self._to_service(error, name)
@@ -46,13 +47,15 @@ class ErrorPages:
 
     def http(self, error: HTTPException) -> Response:
         """Answer what Flask refuses: no such page, wrong method, too large."""
-        name, code = reference(), error.code or _SERVER_ERROR
+        name = reference()
+        code = error.code or _SERVER_ERROR
         reason = _http_reason(code)
         facts: Facts = {"reference": name, "reason": reason, "http": code, "route": _route()}
         self.ports.tell(BrokerEvent(EventKind.HTTP_ERROR_SHOWN, facts))
         response = self.pages.error(reason, code, name, None)
         if code == 405:
-            response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+            methods = getattr(error, "valid_methods", None) or ()
+            response.headers["Allow"] = ", ".join(methods)
         return response
 
     def unforeseen(self, error: Exception) -> Response:
@@ -72,7 +75,8 @@ class ErrorPages:
         return self.pages.refused(held, Refuse(error.reason, NO_PASSIVE))
 
     def _request_refused(self, error: RequestRefused, asked: AuthnRequest, name: str) -> Response:
-        ports, now = self.ports, self.ports.now()
+        ports = self.ports
+        now = ports.now()
         audit = AuditEvent(
             AuditEventKind.REFUSED,
             now,
@@ -91,18 +95,23 @@ class ErrorPages:
 
 
 def _http_reason(code: int) -> str:
-    if code in _REASONS:
-        return _REASONS[code]
-    return "unexpected" if code >= _SERVER_ERROR else "form_refused"
+    if code >= _SERVER_ERROR:
+        return "unexpected"
+    return _REASONS.get(code, "form_refused")
 
 
 def _error_shown(error: BrokerError, name: str, ports: WebPorts) -> BrokerEvent:
     """Return the event; of an error that is no refused message the text stays in the log."""
-    held, now = _own_transaction(ports), ports.now()
-    cause, audited, clock_off = str(error), error.reason, None
+    held = _own_transaction(ports)
+    now = ports.now()
+    cause = str(error)
+    audited = error.reason
+    clock_off = None
     if isinstance(error, MessageRefused):
         # Why a message was refused is a code of ours.
-        cause, audited, clock_off = error.cause, error.cause, error.clock_off
+        cause = error.cause
+        audited = error.cause
+        clock_off = error.clock_off
     facts = {
         "reference": name,
         "reason": error.reason,
@@ -114,7 +123,8 @@ def _error_shown(error: BrokerError, name: str, ports: WebPorts) -> BrokerEvent:
     known = held is not None and held.transaction.browser is not None
     trace = TraceFacts(name, now, _route(), error.reason, known=known)
     if held is not None:
-        kind, login = AuditEventKind.REFUSED, held.transaction
+        kind = AuditEventKind.REFUSED
+        login = held.transaction
         audit = of_login(kind, now, login, reason=audited, reference=name)
     else:
         upstream = _upstream(ports)
@@ -144,10 +154,13 @@ def _own_transaction(ports: WebPorts) -> Held | None:
         held = ports.broker.read(name, ports.now())
     except BrokerError:
         return None
-    return held if held.transaction.browser in {None, *ports.cookies.browsers(request)} else None
+    own = {None, *ports.cookies.browsers(request)}
+    return held if held.transaction.browser in own else None
 
 
 def _retry_url(ports: WebPorts) -> str | None:
-    """Return the address where this browser may begin the same login again; None where it has none."""
+    """Return the address where this browser may begin the same login again, or None."""
     held = _own_transaction(ports)
-    return f"{ports.base_url}/login/{held.transaction.id}/upstream" if held else None
+    if held is None:
+        return None
+    return f"{ports.base_url}/login/{held.transaction.id}/upstream"

@@ -1,4 +1,4 @@
-"""The page that services lead to when they refuse a person whom we have logged in (REFEDS errorURL)."""
+"""The page that services lead to when they refuse a person we have logged in (REFEDS errorURL)."""
 
 from typing import Final
 
@@ -27,7 +27,8 @@ def blueprint(ports: WebPorts, pages: StepPages) -> Blueprint:
     @routes.get("/error")
     def error() -> Response:
         reason = _REASONS.get(request.args.get("code", ""), _OTHER)
-        name, service = reference(), _service(ports, request.args.get("rp", ""))
+        service = _service(ports, request.args.get("rp", ""))
+        name = reference()
         facts = {"reference": name, "reason": reason, "service": service}
         trace = TraceFacts(name, ports.now(), "service", reason, known=False)
         ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts, trace=trace))

@@ -1,6 +1,7 @@
-"""The token of a form: bound to transaction, purpose and what was shown, for ten minutes, from our own origin only."""
+"""The token of a form, bound for ten minutes to transaction, purpose, origin and what was shown."""
 
 import hmac
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -14,18 +15,18 @@ from broker.core.errors import FormRefused, TokenRefused
 from broker.core.login.transaction import Transaction
 from broker.core.pseudonyms import Pseudonyms
 
-_LONGEST_TIME: Final = 11  # digits
+_SECONDS: Final = re.compile(r"[0-9]{1,11}")
 
 
 @dataclass(frozen=True, slots=True)
 class SubmittedForm:
-    """The fields of a form, and the digest of what its page showed; FormRefused for a field out of order."""
+    """The fields of a form, and the digest of what its page showed."""
 
     fields: MultiDict[str, str]
     shown: str = ""
 
     def value(self, name: str, default: str | None = None) -> str:
-        """Return the value of ``name``; FormRefused if it is repeated, or absent and there is no default."""
+        """Return the value of ``name``; FormRefused if repeated, or absent without a default."""
         values = self.values(name)
         if len(values) > 1:
             raise FormRefused(f"field {name} repeated")
@@ -55,29 +56,40 @@ class FormTokens:
     base_url: str
 
     def token(self, transaction: Transaction, purpose: str, now: datetime, shown: str = "") -> str:
-        """Return a token for one form, ``seconds~shown~digest``; ``shown`` is the digest of what the page shows."""
+        """Return a token for one form, ``seconds~shown~digest``.
+
+        ``shown`` is the digest of what the page shows.
+        """
         seconds = str(int(now.timestamp()))
-        return f"{seconds}~{shown}~{self._digest(transaction, purpose, shown, seconds)}"
+        digest = self._digest(transaction, purpose, shown, seconds)
+        return f"{seconds}~{shown}~{digest}"
 
     def read(
         self, request: Request, transaction: Transaction, purpose: str, now: datetime
     ) -> SubmittedForm:
-        """Return the form's fields; TokenRefused unless origin is ours and the token this form's, and fresh."""
+        """Return the form's fields.
+
+        TokenRefused unless the origin is ours and the token this form's, and fresh.
+        """
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
         token = SubmittedForm(request.form).value("token", "")
         return SubmittedForm(request.form, self.verify(token, transaction, purpose, now))
 
     def verify(self, token: str, transaction: Transaction, purpose: str, now: datetime) -> str:
-        """Return what the page of ``token`` showed; TokenRefused unless purpose and login are its own, and it is fresh."""
+        """Return what the page of ``token`` showed.
+
+        TokenRefused unless the token is of this purpose and transaction, and fresh.
+        """
         seconds, _, rest = token.partition("~")
         shown, _, digest = rest.partition("~")
-        if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= _LONGEST_TIME):
+        if not _SECONDS.fullmatch(seconds):
             raise TokenRefused("a token without a time")
         expected = self._digest(transaction, purpose, shown, seconds)
         if not hmac.compare_digest(digest.encode(), expected.encode()):
             raise TokenRefused("a token of another form, transaction or page")
-        age = now - datetime.fromtimestamp(int(seconds), UTC)
+        made = datetime.fromtimestamp(int(seconds), UTC)
+        age = now - made
         if not -TOKEN_VALID_FOR < age < TOKEN_VALID_FOR:
             raise TokenRefused("a token older than ten minutes")
         return shown

@@ -1,6 +1,6 @@
-"""The answers with which a browser leaves the broker: an AuthnRequest to an upstream, a Response to a service."""
+"""The messages that leave in the browser: AuthnRequests to upstreams, Responses to services."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, Literal
 
@@ -21,16 +21,17 @@ from broker.flows.transactions import Held
 _GIVEN_AGAIN_FOR: Final = timedelta(minutes=4)
 
 
+@dataclass(frozen=True, slots=True)
 class OutgoingSaml:
     """The messages that leave through the browser, made of the web ports."""
 
-    def __init__(self, ports: WebPorts) -> None:
-        """Keep the ports that write the messages."""
-        self.ports = ports
+    ports: WebPorts
 
     def away(self, held: Held, outstanding: Outstanding) -> Response:
         """Redirect to the upstream with the AuthnRequest that ``outstanding`` records."""
-        ports, now, transaction = self.ports, self.ports.now(), held.transaction
+        ports = self.ports
+        now = ports.now()
+        transaction = held.transaction
         asked = replace(transaction.request, force_authn=transaction.forced)
         url = ports.upstream_face.ask(outstanding.upstream, outstanding.id, asked, now)
         facts = {"reference": transaction.reference, "upstream": outstanding.upstream}
@@ -38,7 +39,10 @@ class OutgoingSaml:
         return redirect(url, 302)
 
     def post(self, form: PostForm, service: str, *, shared: bool = False) -> Response:
-        """Return the page that posts ``form`` to the service; on a shared computer the person reads it first."""
+        """Return the page that posts ``form`` to the service.
+
+        On a shared computer the person reads it first.
+        """
         label = self.ports.services[service].label[language()]
         page = render_template("post.html", step="issue", form=form, service=label, shared=shared)
         return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
@@ -49,11 +53,16 @@ class OutgoingSaml:
         "over": it left before, too long ago or as another; "changed": a fact came in between, and
         all is decided anew. TransactionGone where the person has logged out meanwhile.
         """
-        ports, now, transaction = self.ports, self.ports.now(), held.transaction
-        issuance, request = ports.broker.issuance, transaction.request
+        ports = self.ports
+        now = ports.now()
+        transaction = held.transaction
+        issuance = ports.broker.issuance
+        request = transaction.request
         authentication = ports.broker.rules.vouched(transaction, now)
         issued = issuance.ids(held, step, now)
-        if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
+        if authentication is None or issued is None:
+            return "over"
+        if now > issued.at + _GIVEN_AGAIN_FOR:
             return "over"
         # Written before it is recorded: what cannot be written is not said to have left.
         form = ports.service_face.respond(request, step.disclosure, authentication, issued)

@@ -1,13 +1,13 @@
-"""The pages that help a person who cannot be let in: our own sign-up pages, and the upstream's error page."""
+"""The links to pages that help a person who is refused: our sign-up pages, the upstream's own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlencode
 
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
+from broker.adapters.web.pages.urls import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
@@ -51,9 +51,10 @@ class SignUpLink:
 
 
 def sign_up_link(step: Refuse, transaction: Transaction, sign_up: str | None) -> SignUpLink | None:
-    """Return the link to the sign-up page that helps with ``step`` and leads back to the service, or None.
+    """Return the link to the sign-up page that helps with ``step``, or None.
 
-    ``sign_up`` is the address of our sign-up pages, None where there are none.
+    The page leads back to the service. ``sign_up`` is the address of our sign-up pages, None where
+    there are none.
     """
     affiliation = step.decision.affiliation if step.decision else None
     page = _page(step.reason, affiliation)
@@ -63,24 +64,25 @@ def sign_up_link(step: Refuse, transaction: Transaction, sign_up: str | None) ->
     back = transaction.back
     if transaction.errand is Errand.LOGIN:
         back = transaction.request.service
-    query = f"?{urlencode({'service': back})}" if back else ""
-    return SignUpLink(sign_up + path + query, label)
+    url = with_query(sign_up + path, {"service": back})
+    return SignUpLink(url, label)
 
 
 def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -> str | None:
-    """Return the upstream's own page for ``step``, or None where it names none or could not help."""
+    """Return the upstream's own page for ``step``; None where it has none or could not help."""
     upstream = transaction.upstream
     if upstream is None or upstream in ports.broker.rules.local:
         return None
     if step.reason not in _ERROR_URL_CODES:
         return None
     code, names = _ERROR_URL_CODES[step.reason]
-    face, now = ports.upstream_face, ports.now()
+    face = ports.upstream_face
+    now = ports.now()
     return face.error_url(upstream, code, transaction.reference, names, now)
 
 
 def _page(reason: str, affiliation: str | None) -> tuple[str, LazyString] | None:
-    """Return path and label of the page that helps people of an affiliation; None where none does."""
+    """Return path and label of the page that helps with a reason; None where none does."""
     if reason in _NUMBERLESS:
         # People without a CPR number are served in person, each affiliation with its own papers
         # (wizard.md R11, R12 and R36).
@@ -88,8 +90,10 @@ def _page(reason: str, affiliation: str | None) -> tuple[str, LazyString] | None
             return None
         return f"/{affiliation}/temporary", _("See what to bring to a service location")
     if reason == "no_library_account":
-        path = f"/{affiliation}" if affiliation in _AFFILIATIONS else ""
-        return path, _("Sign up for a library account")
+        label = _("Sign up for a library account")
+        if affiliation in _AFFILIATIONS:
+            return f"/{affiliation}", label
+        return "", label
     if reason == "no_policy_for_service" and affiliation != "private":
         return None
     return _PAGES.get(reason)

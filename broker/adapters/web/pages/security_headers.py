@@ -49,7 +49,10 @@ def protect(response: Response, base_url: str, kind: PageKind = "page") -> Respo
 
 
 def origin(url: str) -> str:
-    """Return the origin of ``url`` as a browser writes it in ``Origin``: lower case, no default port (RFC 6454)."""
+    """Return the origin of ``url`` as a browser writes it in ``Origin`` (RFC 6454).
+
+    It is in lower case and has no default port.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
     if ":" in host:

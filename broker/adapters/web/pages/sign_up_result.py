@@ -1,15 +1,15 @@
 """The values of the page on which a sign-up is done: only what the account bears out."""
 
 from typing import Any
-from urllib.parse import urlencode
 
-from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.urls import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.borrowers.borrower import EnrolmentOutcome, EnrolmentState
 from broker.core.entities import Service, Text
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Transaction
-from broker.core.policy.model import Decision, Policy, PolicySet
+from broker.core.policy.model import Policy, PolicySet
 
 _UNCHANGED = EnrolmentOutcome.UNCHANGED.value
 _DONE = EnrolmentState.DONE.value
@@ -17,18 +17,19 @@ _OBSERVED = EnrolmentState.OBSERVED.value
 
 
 def sign_up_result(step: Done, transaction: Transaction, ports: WebPorts) -> dict[str, Any]:
-    """Return the values of done.html: affiliation, borrower number, outcome, and the service to go on to."""
-    decision, account = step.decision, transaction.account
-    affiliation = _affiliation_label(decision)
-    label = _account_label(ports.broker.rules.policies(), decision, transaction)
+    """Return the values of done.html: affiliation, number, outcome, and the service to go on to."""
+    decision = step.decision
+    account = transaction.account
+    policy = decision.policy if decision else None
+    label = _account_label(ports.broker.rules.policies(), policy, transaction)
     here = ports.services[transaction.request.service]
     back = service_to_return_to(ports, transaction)
     if back and back.name == here.name:
         back = None
     return {
         "number": step.number,
-        "affiliation": affiliation,
-        "account": label[language()] if label else "",
+        "affiliation": spoken(policy.label if policy else None),
+        "account": spoken(label),
         "code": decision.affiliation if decision else "",
         "mismatch": decision is not None and decision.mismatch is not None,
         "outcome": _outcome(transaction),
@@ -43,19 +44,14 @@ def sign_up_result(step: Done, transaction: Transaction, ports: WebPorts) -> dic
 def service_to_return_to(ports: WebPorts, transaction: Transaction) -> Service | None:
     """Return the service that the person came from, if it has a place to begin at."""
     back = ports.services.get(transaction.back or "")
-    return back if back and back.url else None
+    if back is None or not back.url:
+        return None
+    return back
 
 
 def pin_url(ports: WebPorts, back: str | None) -> str:
     """Return the address where a PIN is asked for, with the service to go back to."""
-    url = f"{ports.base_url}/pin"
-    return f"{url}?{urlencode({'service': back})}" if back else url
-
-
-def _affiliation_label(decision: Decision | None) -> str:
-    if decision is None or decision.policy is None:
-        return ""
-    return decision.policy.label[language()]
+    return with_query(f"{ports.base_url}/pin", {"service": back})
 
 
 def _outcome(transaction: Transaction) -> str | None:
@@ -72,13 +68,17 @@ def _outcome(transaction: Transaction) -> str | None:
 
 
 def _account_label(
-    policies: PolicySet, decision: Decision | None, transaction: Transaction
+    policies: PolicySet, policy: Policy | None, transaction: Transaction
 ) -> Text | None:
-    """Return the library's label for people with an account like this one; None where no policy tells it."""
-    policy = decision.policy if decision else None
+    """Return the library's label for people with an account like this; None where it has several.
+
+    ``policy`` is the one that decided.
+    """
     category = transaction.account.category if transaction.account else None
     if category is None:
-        return policy.label if policy and transaction.upgrade is not False else None
+        if policy is None or transaction.upgrade is False:
+            return None
+        return policy.label
     if policy and _makes(policy, category):
         return policy.label
     labels = {other.label for other in policies.policies if _makes(other, category)}

@@ -1,5 +1,6 @@
 """Shows a step: the one place where what comes next becomes an answer to the browser."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, assert_never
 
@@ -7,7 +8,7 @@ from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import consent_screen, sign_up_result
-from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.refusal_links import sign_up_link, upstream_help_url
@@ -39,15 +40,20 @@ _PAGES: Final[dict[type[Step], str]] = {
     OfferUpgrade: "upgrade",
     Ask: "consent",
 }
-_DECLINED: Final = "consent_refused"
+_REFUSED_PAGE: Final = ("refused.html", 403)
+_DECLINED_PAGE: Final = ("declined.html", 200)
 
 
+@dataclass(frozen=True, slots=True)
 class StepPages:
     """The pages of a transaction, made of the web ports."""
 
-    def __init__(self, ports: WebPorts) -> None:
-        """Keep the ports that pages read from."""
-        self.ports, self.outgoing = ports, OutgoingSaml(ports)
+    ports: WebPorts
+
+    @property
+    def outgoing(self) -> OutgoingSaml:
+        """Return what sends the browser off to an upstream or a service."""
+        return OutgoingSaml(self.ports)
 
     def url(self, transaction: Transaction, page: str = "") -> str:
         """Return the address of a transaction, or of one of its pages, built from base_url."""
@@ -55,7 +61,10 @@ class StepPages:
         return f"{address}/{page}" if page else address
 
     def show(self, held: Held, decided: Step | None = None) -> Response:
-        """Answer with what comes next; ``decided`` is the step of ``held`` where the caller knows it already."""
+        """Answer with what comes next.
+
+        ``decided`` is the step of ``held`` where the caller knows it already.
+        """
         step = decided or self.ports.broker.step(held.transaction, self.ports.now())
         match step:
             case Choose():
@@ -76,15 +85,17 @@ class StepPages:
                 assert_never(step)
 
     def choose(self, held: Held) -> Response:
-        """Show the ways to log in; a request that may show no page is answered instead (IsPassive)."""
-        ports, transaction = self.ports, held.transaction
+        """Show the ways to log in; refuse a request that may show no page (IsPassive)."""
+        ports = self.ports
+        transaction = held.transaction
         if transaction.request.is_passive:
             return self.refused(held, Refuse("passive", NO_PASSIVE))
         rules = ports.broker.rules
         names = rules.ways(transaction.request, transaction.errand)
-        ways = [
-            (name, ports.upstreams[name].label[language()], name in rules.local) for name in names
-        ]
+        ways = []
+        for name in names:
+            label = spoken(ports.upstreams[name].label)
+            ways.append((name, label, name in rules.local))
         numbered = rules.tells(transaction.request.service, "cpr")
         return self.page(
             "choose.html",
@@ -106,13 +117,14 @@ class StepPages:
             "upgrade.html",
             "upgrade",
             held.transaction,
-            affiliation=policy.label[language()] if policy else "",
+            affiliation=spoken(policy.label if policy else None),
             token=self.ports.forms.token(held.transaction, "upgrade", self.ports.now()),
         )
 
     def done(self, held: Held, step: Done) -> Response:
         """Show what a sign-up came to; redirect any other errand to the page where it is done."""
-        transaction, ports = held.transaction, self.ports
+        transaction = held.transaction
+        ports = self.ports
         if transaction.errand is Errand.SIGN_UP:
             values = sign_up_result.sign_up_result(step, transaction, ports)
             return self.page("done.html", "done", transaction, **values)
@@ -120,12 +132,17 @@ class StepPages:
         return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
 
     def onward(self, held: Held, url: str) -> Response:
-        """Send the browser on by a page to ``url``, which is ours: a form POST never redirects off-site (design 4a)."""
+        """Send the browser on by a page to ``url``, which is ours.
+
+        A form POST never redirects off-site (design 4a).
+        """
         return self.page("onward.html", "authenticate", held.transaction, url=url)
 
     def ask(self, held: Held, step: Ask) -> Response:
         """Show the consent or notice screen."""
-        ports, transaction, now = self.ports, held.transaction, self.ports.now()
+        ports = self.ports
+        transaction = held.transaction
+        now = ports.now()
         shown = step.question.disclosure.shown(ports.broker.pseudonyms)
         service = ports.services[transaction.request.service]
         screen = consent_screen.consent(step, service, ports.labels, language(), transaction, now)
@@ -167,7 +184,10 @@ class StepPages:
         return self._refusal_page(transaction, step, form)
 
     def error(self, reason: str, status: int, reference: str, retry: str | None) -> Response:
-        """Show an error outside a step with its HTTP status; ``retry`` is where the person may try again."""
+        """Show an error outside a step with its HTTP status.
+
+        ``retry`` is the address where the person may try again.
+        """
         page = render_template(
             "error.html",
             step="error",
@@ -181,20 +201,21 @@ class StepPages:
 
     def to_upstream(self, held: Held, upstream: str) -> Response:
         """Send the browser to ``upstream`` with a new AuthnRequest."""
-        ports, now = self.ports, self.ports.now()
+        ports = self.ports
+        now = ports.now()
         return self.outgoing.away(*ports.broker.ask_upstream(held, upstream, now))
 
     def page(
         self, template: str, step: str, transaction: Transaction, **values: object
     ) -> Response:
-        """Return a page of a transaction: its template, the step it shows, and the template's own ``values``."""
+        """Return a page of a transaction that shows ``step``; ``values`` are its template's own."""
         label = self.ports.library
         if transaction.errand is Errand.LOGIN:
             label = self.ports.services[transaction.request.service].label
         page = render_template(
             template,
             step=step,
-            service=label[language()],
+            service=spoken(label),
             reference=transaction.reference,
             now=self.ports.now(),
             explain=explain,
@@ -205,9 +226,12 @@ class StepPages:
     def _refusal_page(
         self, transaction: Transaction, step: Refuse, form: PostForm | None
     ) -> Response:
-        ports, declined = self.ports, step.reason == _DECLINED
+        ports = self.ports
+        template, status = _REFUSED_PAGE
+        if step.reason == "consent_refused":
+            template, status = _DECLINED_PAGE
         response = self.page(
-            "declined.html" if declined else "refused.html",
+            template,
             "refuse",
             transaction,
             reason=step.reason,
@@ -220,7 +244,7 @@ class StepPages:
             signing_up=transaction.errand is Errand.SIGN_UP,
             kept={},
         )
-        response.status_code = 200 if declined else 403
+        response.status_code = status
         return protect(response, ports.base_url, "leaving")
 
     def _enrol(self, held: Held) -> Response:
@@ -253,13 +277,15 @@ class StepPages:
         return answer
 
     def _tell_held_up(self, transaction: Transaction, step: str, reason: str) -> None:
-        reference, upstream = transaction.reference, transaction.upstream
+        reference = transaction.reference
+        upstream = transaction.upstream
         trace = TraceFacts(reference, self.ports.now(), step, reason, upstream)
         self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
 
 
 def _signed_up(transaction: Transaction, step: Done) -> BrokerEvent:
-    account, decision = transaction.account, step.decision
+    account = transaction.account
+    decision = step.decision
     facts = {
         "reference": transaction.reference,
         "upstream": transaction.upstream,
@@ -277,6 +303,7 @@ def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> Bro
         "reason": step.reason,
         "policy": step.decision.digest[:12] if step.decision else None,
     }
-    kind, reason = AuditEventKind.REFUSED, step.reason
+    kind = AuditEventKind.REFUSED
+    reason = step.reason
     audit = of_login(kind, now, transaction, step.decision, reason=reason)
     return BrokerEvent(EventKind.LOGIN_REFUSED, facts, audit)

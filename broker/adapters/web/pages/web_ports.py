@@ -1,4 +1,4 @@
-"""What the endpoints are handed by the composition root: the flow, the faces and what pages need."""
+"""The ports of the endpoints: the flow, the faces, where events are told, and what pages show."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

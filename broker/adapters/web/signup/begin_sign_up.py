@@ -1,5 +1,6 @@
-"""The errands that no service asked for, and the offer of another category: where they begin and are answered."""
+"""The beginning of a sign-up, and the offer of another category to a person who has an account."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -22,34 +23,36 @@ _ANSWERS: Final = {
 
 
 def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
-    """Give ``/sign-up/begin`` and ``/login/<transaction>/upgrade``."""
-    errands = SignUpBeginning(ports, pages, login)
-    rooms = Blueprint("errands", __name__)
-    rooms.add_url_rule("/sign-up/begin", "begin", errands.begin, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/upgrade", "upgrade", errands.offer, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/upgrade", "upgraded", errands.answer, methods=["POST"])
-    return rooms
+    """Return ``/sign-up/begin`` and ``/login/<transaction>/upgrade``."""
+    sign_up = SignUpBeginning(ports, pages, login)
+    routes = Blueprint("errands", __name__)
+    routes.get("/sign-up/begin")(sign_up.begin)
+    routes.get("/login/<name>/upgrade")(sign_up.offer)
+    routes.post("/login/<name>/upgrade")(sign_up.answer)
+    return routes
 
 
+@dataclass(frozen=True, slots=True)
 class SignUpBeginning:
     """The endpoints over the web ports."""
 
-    def __init__(self, ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> None:
-        """Take what the endpoints reach, what shows their steps, and who may enter."""
-        self.ports, self.pages, self.login = ports, pages, login
+    ports: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
 
     def begin(self) -> Response:
-        """Begin a sign-up with what the person said they are, an intent and no more (invariant 7)."""
-        ports, given = self.ports, request.args
-        affiliation = given.get("affiliation", "")
+        """Begin a sign-up with the affiliation that the person named: an intent (invariant 7)."""
+        ports = self.ports
+        query = request.args
+        affiliation = query.get("affiliation", "")
         if affiliation not in ports.broker.rules.affiliations():
             raise FormRefused("no such affiliation")
         held = ports.broker.begin_errand(
             Errand.SIGN_UP,
             ports.now(),
             intent=affiliation,
-            upstream=given.get("upstream"),
-            back=given.get("service"),
+            upstream=query.get("upstream"),
+            back=query.get("service"),
             shared=ports.shared(request),
         )
         return redirect(self.pages.url(held.transaction), 303)
@@ -63,15 +66,14 @@ class SignUpBeginning:
         return redirect(self.pages.url(held.transaction), 303)
 
     def answer(self, name: str) -> Response:
-        """Take the answer to the offer."""
+        """Store the answer to the offer, and show what is next."""
         ports = self.ports
         held = self.login.of_person(name)
         form = ports.forms.read(request, held.transaction, "upgrade", ports.now())
         answer = form.choice("answer", tuple(_ANSWERS))
         answered = ports.broker.upgrade(held, ports.now(), wanted=answer == "yes")
-        if (
-            answered is not held
-        ):  # else nothing was offered any more: a form sent again, or after Back
+        # Else nothing was offered any more: a form sent again, or after Back.
+        if answered is not held:
             ports.tell(_upgrade_answered(answered.transaction, answer, ports.now()))
         return self.pages.show(answered)
 
