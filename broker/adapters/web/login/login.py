@@ -90,7 +90,7 @@ class LoginEndpoints:
         if isinstance(held_or_answer, Response):
             return held_or_answer
         held = held_or_answer
-        transaction = held_or_answer.transaction
+        transaction = held.transaction
         if transaction.upstream is None:
             remembered = self._remembered(transaction)
             if remembered:
