@@ -175,7 +175,7 @@ def _startup_events(counts: Metrics) -> EventSinks:
 def _told_trail(
     settings: config.Config, ring: key_ring.KeyRing, store: Store, startup: EventSinks
 ) -> ToldTrail:
-    """Return the trail that tells by every sink; ``core.events`` has the table of what reaches which."""
+    """Return the trail that tells by every sink that there is (``core.events``)."""
     trail = _trail(settings, ring, store)
     sinks = {Sink.TRAIL: to_trail(trail), Sink.TRACE: to_traces(SupportTraces(store))}
     return ToldTrail(EventSinks({**startup.sinks, **sinks}).tell, trail)
@@ -292,7 +292,7 @@ def _smtp(settings: config.Config) -> Smtp:
 
 
 def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
-    """Tell loudly that the policy files are broken and the last good set is in force, or that they are mended."""
+    """Tell that broken policy files leave the last good set in force, or that they are mended."""
     for fault in faults:
         tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
     if not faults:

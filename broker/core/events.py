@@ -1,4 +1,8 @@
-"""What the application tells of itself: every kind of event, and the sinks that an event of the kind reaches."""
+"""Every kind of event that the broker tells of itself, and the sinks that each kind reaches.
+
+Beside it only what has no store or no login to name goes to the application log by itself: an error
+that nobody foresaw, and what a log or a trail says of its own disk.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,7 +70,7 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where an event goes: its sinks in the order in which they hear of it, and the name of its line in the log."""
+    """The way of an event: its sinks, in their order, and the name of its line in the log."""
 
     sinks: tuple[Sink, ...]
     line: str = ""
@@ -119,9 +123,9 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """What the service desk finds by ``reference``: the step where it happened, the upstream and the reason's code.
+    """What the service desk finds by ``reference``: step, upstream and the reason's code.
 
-    ``known`` says that it is a person's login: refusals of strangers have a quota of their own.
+    ``known`` means a person's login: refusals of strangers have a quota of their own.
     """
 
     reference: str
@@ -134,10 +138,11 @@ class TraceFacts:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class BrokerEvent:
-    """One event; ``facts`` are codes, names of configuration, references and counts, never personal values.
+    """One event, with what its sinks read: ValueError where that is less or more.
 
-    The line of the log is made of ``facts``, and a counter's labels; ``audit`` goes to the trail
-    and ``trace`` to the traces. ValueError where it carries less than its sinks read, or more.
+    ``facts`` are codes, names of configuration, references and counts, never personal values: the
+    line of the log is made of them, and a counter's labels. ``audit`` goes to the trail, ``trace``
+    to the traces.
     """
 
     kind: EventKind | AuditEventKind
@@ -146,7 +151,7 @@ class BrokerEvent:
     trace: TraceFacts | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an event that would be missing on a sink of its row: the trail must not lose one silently."""
+        """Refuse an event that a sink of its row would miss: the trail loses none silently."""
         sinks = ROUTES[self.kind].sinks
         carried = (self.audit is not None, self.trace is not None)
         if carried != (Sink.TRAIL in sinks, Sink.TRACE in sinks):
@@ -158,7 +163,7 @@ class BrokerEvent:
 
 
 class TellPort(Protocol):
-    """Where what happened is told, one event at a time; its kind alone decides which sinks hear of it."""
+    """The port by which an event is told; its kind alone decides which sinks hear of it."""
 
     def __call__(self, event: BrokerEvent | AuditEvent) -> None:
         """Carry ``event`` to each sink of its row in ``ROUTES``, in the row's order.

@@ -54,7 +54,7 @@ class ToldTrail:
     kept: Trail
 
     def add(self, event: AuditEvent) -> None:
-        """Tell one event before what it tells of has an effect outside; AuditUnavailable as ``Trail`` says."""
+        """Tell one event before it has an effect outside; AuditUnavailable as ``Trail`` says."""
         self.tell(event)
 
     def faults(self) -> Sequence[str]:
