@@ -184,7 +184,7 @@ def test_a_service_without_a_place_of_its_own_leads_to_my_loans(house: House, mo
     """Whoever has just signed up finds the next thing to do on the page."""
     ports = house.ports
     plain = {**ports.services, "my-loans": replace(ports.services["my-loans"], url=None)}
-    monkeypatch.setattr(ports.services, "_of", lambda: plain)
+    monkeypatch.setattr(ports.services, "_current", lambda: plain)
     _, page = signed_up(house, "asta")
     links = [found(page, "//div[@class='actions']/a/@href"), found(page, "//div[@class='actions']/a/text()")]
     assert links == [f"{house.setting.ports.origin('library')}/my-loans?lang=en", "Go on to My loans"]
