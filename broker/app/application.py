@@ -35,7 +35,6 @@ from broker.files.settings.config import Config
 from broker.flows.consents.given_consents import GivenConsents
 from broker.flows.login.login import LoginFlow
 from broker.flows.login.person_lookup import PersonLookup
-from broker.flows.login.support_traces import SupportTraces
 from broker.flows.logout.sessions import Sessions
 from broker.flows.logout.single_logout import SingleLogoutFlow
 
@@ -95,9 +94,7 @@ def _web_ports(parts: Parts, person_lookup: PersonLookup) -> WebPorts:
         cookies=BrowserCookies(index, config.secure, urlsplit(base_url).path or "/"),
         forms=FormTokens(index, base_url),
         now=now,
-        events=parts.metrics.heard(application_log.tell),
-        traces=SupportTraces(parts.store),
-        trail=parts.trail,
+        tell=parts.tell,
         services=parts.services,
         upstreams=parts.upstreams,
         labels=parts.maps.labels,

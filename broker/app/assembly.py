@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event, Semaphore
 from typing import TypeVar
@@ -14,10 +15,17 @@ from broker.adapters.libraries.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.saml.keys import key_ring
-from broker.adapters.saml.metadata.live_metadata import Live, LiveMetadata
+from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.telling import application_log
+from broker.adapters.telling.event_sinks import (
+    EventSinks,
+    ToldTrail,
+    to_log,
+    to_traces,
+    to_trail,
+)
 from broker.adapters.telling.message_log import MessageLog
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.trail import audit_trail
@@ -28,6 +36,7 @@ from broker.app import open_metadata
 from broker.core.audit_events import NO_TRAIL
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.events import BrokerEvent, EventKind, Sink, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
 from broker.files import attribute_maps
@@ -41,6 +50,7 @@ from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.persons import Persons
 from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.support_traces import SupportTraces
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.proofs.pin_check import PinCheck
 from broker.flows.proofs.pin_renewal import PinRenewal
@@ -66,6 +76,7 @@ class Parts:
     policies: live_policies.LivePolicies
     store: Store
     trail: Trail
+    tell: TellPort
     library: LibrarySystem
     links: PersonLinks
     enrolments: Enrolments
@@ -98,6 +109,7 @@ class Parts:
         index = self.keys.index
         persons = Persons(configured, self.links, self.enrolments)
         borrowers = BorrowerAtLogin(self.store, index, persons, self.enrolments)
+        trail = ToldTrail(self.tell, self.trail)
         return PersonLookup(
             self.store,
             index,
@@ -106,7 +118,7 @@ class Parts:
             persons,
             borrowers,
             self.mailbox_proof,
-            self.trail,
+            trail,
         )
 
 
@@ -122,22 +134,24 @@ def assemble(settings: config.Config) -> Parts:
     opened = _opened(settings)
     ring = opened.keys
     store = EncryptedStore(opened.store, ring.sealing, ring.sealing_id)
-    ports = _enrolment_ports(settings, ring, store, opened.library)
+    trail = _told_trail(settings, ring, store, opened.sinks)
+    ports = _enrolment_ports(settings, ring, store, opened.library, trail)
     wake = Event()
     # So many threads may wait for the library system at once: the others keep serving logins.
     waiting = Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
-    cases = StaffCases(ports.ledger, ports.links, ports.trail)
+    cases = StaffCases(ports.ledger, ports.links, trail)
     return Parts(
         config=settings,
         keys=ring,
         metadata=opened.metadata,
         services=opened.services,
-        upstreams=Live(lambda: opened.metadata.current.parties),
+        upstreams=LiveMapping(lambda: opened.metadata.current.completed_upstreams),
         maps=opened.maps,
         policies=opened.policies,
         store=store,
-        trail=ports.trail,
+        trail=trail.kept,
+        tell=trail.tell,
         library=opened.library,
         links=ports.links,
         enrolments=enrolments,
@@ -157,6 +171,7 @@ class _Opened:
     """What was opened from the configuration, each part checked by itself."""
 
     metrics: Metrics
+    sinks: EventSinks
     keys: key_ring.KeyRing
     metadata: LiveMetadata
     maps: attribute_maps.AttributeMaps
@@ -171,8 +186,9 @@ class _Opened:
 def _opened(settings: config.Config) -> _Opened:
     faults: list[Fault] = []
     metrics = Metrics(lambda: application_log.dropped)
+    sinks = _startup_sinks(metrics)
     keys = _tried(faults, lambda: key_ring.load(settings.keys))
-    metadata = _tried(faults, lambda: open_metadata.opened(settings, metrics, now()))
+    metadata = _tried(faults, lambda: open_metadata.opened(settings, sinks.tell, now()))
     maps = _tried(faults, lambda: _maps(settings))
     store = _tried(faults, lambda: _store(settings))
     library = _tried(faults, lambda: _library(settings))
@@ -180,12 +196,13 @@ def _opened(settings: config.Config) -> _Opened:
     messages = _tried(faults, lambda: _messages(settings))
     services = open_metadata.services(settings)
     if metadata:
-        services = Live(lambda: metadata.snapshot.services)
-    policies = _tried(faults, lambda: _policies(settings, services, maps))
+        services = LiveMapping(lambda: metadata.snapshot.services)
+    policies = _tried(faults, lambda: _policies(settings, services, maps, sinks.tell))
     if faults or not (keys and metadata and maps and store and library and texts and policies):
         raise ConfigurationFaults(faults)
     return _Opened(
         metrics=metrics,
+        sinks=sinks,
         keys=keys,
         metadata=metadata,
         maps=maps,
@@ -207,6 +224,28 @@ def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
     except BrokerError as error:
         faults.append(Fault(error.reason, str(error)))
     return None
+
+
+def _startup_sinks(metrics: Metrics) -> EventSinks:
+    """Return the sinks that need no store: the metadata and the policies are opened beside it."""
+    log = to_log(metrics.counting_dropped(application_log.tell))
+    return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
+
+
+def _told_trail(
+    settings: config.Config,
+    ring: key_ring.KeyRing,
+    store: Store,
+    startup: EventSinks,
+) -> ToldTrail:
+    """Return the trail that tells by every sink that there is (``core.events``)."""
+    trail = _trail(settings, ring, store)
+    sinks = {
+        **startup.sinks,
+        Sink.TRAIL: to_trail(trail),
+        Sink.TRACE: to_traces(SupportTraces(store)),
+    }
+    return ToldTrail(EventSinks(sinks).tell, trail)
 
 
 def _trail(settings: config.Config, ring: key_ring.KeyRing, store: Store) -> Trail:
@@ -234,6 +273,7 @@ def _enrolment_ports(
     ring: key_ring.KeyRing,
     store: Store,
     library: LibrarySystem,
+    trail: Trail,
 ) -> EnrolmentPorts:
     return EnrolmentPorts(
         library=library,
@@ -243,7 +283,7 @@ def _enrolment_ports(
         links=PersonLinks(store, ring.index, now),
         ledger=EnrolmentRecords(store, now),
         now=now,
-        trail=_trail(settings, ring, store),
+        trail=trail,
     )
 
 
@@ -271,6 +311,7 @@ def _policies(
     settings: config.Config,
     services: Mapping[str, Service],
     maps: attribute_maps.AttributeMaps | None,
+    tell: TellPort,
 ) -> live_policies.LivePolicies:
     return live_policies.LivePolicies.load(
         settings.policies,
@@ -279,7 +320,7 @@ def _policies(
         attributes=maps.attributes if maps else None,
         maps=maps.maps if maps else None,
         state=settings.keys.parent / "state" / "policies",
-        tell=_log_policy_faults,
+        tell=partial(_tell_policies, tell),
     )
 
 
@@ -320,9 +361,9 @@ def _smtp(settings: config.Config) -> Smtp:
     return Smtp(mail.url, mail.sender, mail.username, password)
 
 
-def _log_policy_faults(faults: tuple[Fault, ...]) -> None:
-    """Log faults of policy files while the last good set is in force, or that they are mended."""
+def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
+    """Tell that broken policy files leave the last good set in force, or that they are mended."""
     for fault in faults:
-        application_log.tell("policies_stale", fault=str(fault))
+        tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
     if not faults:
-        application_log.tell("policies_mended")
+        tell(BrokerEvent(EventKind.POLICIES_MENDED))

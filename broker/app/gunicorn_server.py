@@ -18,9 +18,11 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, metrics
+from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.app import assembly, inspection
 from broker.app.application import create_app
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.events import BrokerEvent, EventKind, Sink
 from broker.files.settings.config import Config
 from broker.flows import worker_loop
 
@@ -33,6 +35,8 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - no file of a known name is mad
 _INVALID: Final = "Invalid request"
 Step = Callable[[], object]
 _ending = threading.Event()
+# Before and between the workers there is no store: what happens there is a line of the log.
+_tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
 
 
 def serve(read: Callable[[], Config]) -> None:
@@ -106,7 +110,7 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         try:
             made = create_app(self.config)
         except BrokerError as error:
-            _log_faults("worker_waits", error)
+            _tell_faults(EventKind.WORKER_WAITS, error)
             time.sleep(_PAUSE)
             raise SystemExit(1) from None
         mounted: WSGIApplication = made
@@ -122,9 +126,9 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         try:
             self.config = _checked(self.read)
         except BrokerError as error:
-            _log_faults("reload_refused", error)
+            _tell_faults(EventKind.RELOAD_REFUSED, error)
             return False
-        application_log.tell("reloaded")
+        _tell(BrokerEvent(EventKind.CONFIGURATION_RELOADED))
         return True
 
     def run(self) -> None:
@@ -209,9 +213,9 @@ def _checked(read: Callable[[], Config]) -> Config:
     return config
 
 
-def _log_faults(event: str, error: BrokerError) -> None:
+def _tell_faults(kind: EventKind, error: BrokerError) -> None:
     faults = [str(error)]
     if isinstance(error, ConfigurationFaults):
         faults = [str(fault) for fault in error.faults]
     for fault in faults:
-        application_log.tell(event, reason=error.reason, fault=fault)
+        _tell(BrokerEvent(kind, {"reason": error.reason, "fault": fault}))

@@ -35,7 +35,7 @@ def findings(parts: Parts) -> list[str]:
     """Return what is wrong with feeds, descriptors and scopes; empty when nothing is."""
     moment = now()
     metadata = parts.metadata
-    found = [*metadata.faults(moment), *metadata.alarms(moment), *metadata.snapshot.told]
+    found = [*metadata.faults(moment), *metadata.alarms(moment), *metadata.snapshot.notices]
     return [*dict.fromkeys(found), *_without_scope(parts)]
 
 

@@ -51,7 +51,7 @@ def _certificates(parts: Parts, moment: datetime) -> Iterator[Gauge]:
             )
 
 
-def _keys(parts: Parts) -> Iterator[key_ring.Listed]:
+def _keys(parts: Parts) -> Iterator[key_ring.ListedKey]:
     try:
         yield from key_ring.listing(parts.config.keys)
     except ConfigurationFaults:

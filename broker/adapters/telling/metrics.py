@@ -8,16 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from broker.core.events import ROUTES, BrokerEvent, EventKind
+
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
 # Names the folder where workers put their counts together; the library reads it when imported.
 _SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
-_REFUSALS: Final = frozenset({"refused", "request_refused"})
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
-Tell = Callable[..., None]
+Write = Callable[..., None]
 
 
 class Gauge(NamedTuple):
@@ -52,23 +53,27 @@ class Metrics:
         )
         self._lines = counter("broker_log_lines_dropped", "Log lines that could not be masked.")
 
-    def heard(self, tell: Tell) -> Tell:
-        """Return ``tell`` with its events counted, by codes and names of the configuration only."""
+    def counting_dropped(self, write: Write) -> Write:
+        """Return ``write``, the application log, with the lines counted that it drops."""
 
         def counting(event: str, **facts: Any) -> None:
-            tell(event, **facts)
-            if event == "issued":
-                labels = [str(facts.get(name)) for name in _LOGIN_LABELS]
-                self._logins.labels(*labels).inc()
-            elif event in _REFUSALS:
-                self._refusals.labels(_reason(event, facts)).inc()
+            write(event, **facts)
             self._count_dropped()
 
         return counting
 
-    def fetched(self, feed: str, result: str) -> None:
-        """Count the result of one fetch."""
-        self._fetches.labels(feed, result).inc()
+    def count(self, event: BrokerEvent) -> None:
+        """Count an event, by codes and names of the configuration only."""
+        facts = event.facts
+        match event.kind:
+            case EventKind.ASSERTION_ISSUED:
+                labels = [str(facts.get(name)) for name in _LOGIN_LABELS]
+                self._logins.labels(*labels).inc()
+            case EventKind.METADATA_FETCHED:
+                self._fetches.labels(facts["feed"], facts["result"]).inc()
+            case kind:
+                reason = _reason(ROUTES[kind].line, facts)
+                self._refusals.labels(reason).inc()
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Write every counter and these figures (Prometheus text format 0.0.4)."""

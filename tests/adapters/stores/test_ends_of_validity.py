@@ -8,6 +8,7 @@ import pytest
 
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
+from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.ports import Kept, Key, Store
 
 UNTIL = datetime(2031, 1, 1, tzinfo=UTC)
@@ -74,23 +75,18 @@ def test_a_claim_leaves_the_lease_of_another_record_alone(store: Store) -> None:
     assert store.get(second, BEGAN) == leases[second]
 
 
-class _Noted(Store):
-    """A store that notes how puts were asked for."""
+def test_the_seal_hands_on_what_is_asked_to_be_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An enrolment that was acknowledged under the seal survives a power cut as one beside it does."""
+    asked: list[bool] = []
 
-    def __init__(self) -> None:
-        self.asked: list[bool] = []
-
-    def put(self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False) -> bool:  # noqa: ARG002 - the port's
-        self.asked.append(durable)
+    def noted(*_: object, durable: bool = False) -> bool:
+        asked.append(durable)
         return True
 
-
-def test_the_seal_hands_on_what_is_asked_to_be_durable() -> None:
-    """An enrolment that was acknowledged under the seal survives a power cut as one beside it does."""
-    beneath = _Noted()
-    sealed = EncryptedStore(beneath, {"k1": b"k" * 32}, "k1")
+    monkeypatch.setattr(SqliteStore, "put", noted)
+    sealed = EncryptedStore(open_store("sqlite:b.db", tmp_path), {"k1": b"k" * 32}, "k1")
     kept = Kept(b"value", "1", UNTIL)
     sealed.put(KEY, kept, None, BEGAN)
     sealed.put(KEY, kept, None, BEGAN, durable=True)
     sealed.put(KEY, kept, None, BEGAN, durable=False)
-    assert beneath.asked == [False, True, False]
+    assert asked == [False, True, False]
