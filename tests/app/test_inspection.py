@@ -51,7 +51,7 @@ def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(par
     assert any(each.startswith("library: Koha") for each in inspection.findings(parts))
 
 
-def unsaid(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
+def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
     """Give the findings of the demo's configuration with these parts of it replaced."""
     text = setting.config.read_text()
     for old, new in edits:
@@ -66,17 +66,17 @@ def unsaid(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[st
 def test_a_library_that_says_too_little_of_itself_is_told(setting: Setting, tmp_path: Path) -> None:
     """A name, and a mail address or a telephone number to turn to: without them letters say little."""
     name, mail, phone = 'name = "Demo library"\n', 'email = "help@library.example"\n', 'phone = "+45 00 00 00 00"\n'
-    told = unsaid(setting, tmp_path, (name, ""), (mail, ""), (phone, ""))
-    assert any(each.startswith("contact.name is not set") for each in told)
-    assert any(each.startswith("neither contact.email nor contact.phone") for each in told)
-    assert not any("contact." in each for each in unsaid(setting, tmp_path, (phone, "")))
+    findings = findings_after(setting, tmp_path, (name, ""), (mail, ""), (phone, ""))
+    assert any(each.startswith("contact.name is not set") for each in findings)
+    assert any(each.startswith("neither contact.email nor contact.phone") for each in findings)
+    assert not any("contact." in each for each in findings_after(setting, tmp_path, (phone, "")))
 
 
 @pytest.mark.parametrize("missing", ['university = "wayf"\n', 'national_eid = "nemid"\n'])
 def test_sign_up_pages_that_are_not_there_are_told(setting: Setting, tmp_path: Path, missing: str) -> None:
     """The service alone makes no pages: whoever set it meant them."""
-    assert any("there are no sign-up pages" in each for each in unsaid(setting, tmp_path, (missing, "")))
-    assert not any("no sign-up pages" in each for each in unsaid(setting, tmp_path))
+    assert any("there are no sign-up pages" in each for each in findings_after(setting, tmp_path, (missing, "")))
+    assert not any("no sign-up pages" in each for each in findings_after(setting, tmp_path))
 
 
 def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> None:

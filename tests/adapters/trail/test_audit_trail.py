@@ -26,7 +26,7 @@ from broker.core.errors import AuditUnavailable, ConfigurationFaults
 from broker.core.ports import Key, Store
 from tests.plugins.trail_bench import KEY, NOW
 
-Told = list[Mapping[str, Any]]
+Logged = list[Mapping[str, Any]]
 RELEASED = AuditEvent(
     AuditEventKind.RELEASED,
     NOW,
@@ -105,8 +105,8 @@ def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: TrailFiles) -> No
     )
     journal.append(NOW, {"event": "decided"}, sync=False)
     after = verify(journal)
-    told = [f"{len(torn)} octets of a line cut short were set aside"]
-    assert (after.findings, [each.what for each in after.notes], after.number) == ([], told, 4)
+    logged = [f"{len(torn)} octets of a line cut short were set aside"]
+    assert (after.findings, [each.what for each in after.notes], after.number) == ([], logged, 4)
     assert [each.read_bytes() for each in journal.folder.glob("torn-*")] == [torn]
 
 
@@ -157,9 +157,9 @@ def test_a_full_disk_leaves_nothing_of_a_line(journal: TrailFiles) -> None:
     ],
 )
 def test_only_what_leaves_or_is_made_waits_for_its_line(
-    trail: KeptTrail, told: Told, kind: AuditEventKind, required: bool, stopped: bool
+    trail: KeptTrail, logged: Logged, kind: AuditEventKind, required: bool, stopped: bool
 ) -> None:
-    """A refusal, a withdrawal or a logout goes on without; every loss is counted and told."""
+    """A refusal, a withdrawal or a logout goes on without; every loss is counted and logged."""
     shutil.rmtree(trail.journal.folder)
     trail = replace(trail, required=required)
     try:
@@ -167,21 +167,21 @@ def test_only_what_leaves_or_is_made_waits_for_its_line(
         raised = False
     except AuditUnavailable:
         raised = True
-    assert (raised, trail.lost(), [each["event"] for each in told]) == (stopped, 1, ["audit_lost"])
+    assert (raised, trail.lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
     assert trail.faults()
 
 
-def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail, told: Told) -> None:
-    """Whatever a fact quotes by mistake; the line that is dropped is counted and told."""
+def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail, logged: Logged) -> None:
+    """Whatever a fact quotes by mistake; the line that is dropped is counted and logged."""
     trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
     assert '"reason":"of ******-****"' in _text(trail.journal)
     assert "-4004" not in _text(trail.journal)
     trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
-    assert (verify(trail.journal).lines, trail.lost(), len(told)) == (2, 1, 1)
+    assert (verify(trail.journal).lines, trail.lost(), len(logged)) == (2, 1, 1)
 
 
 def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: KeptTrail, store: Store) -> None:
-    """The lines stay, the key goes: neither person nor reference nor what it was about can be told any more."""
+    """The lines stay, the key goes: neither person nor reference nor what it was about can be read any more."""
     reader = EventSearch(trail.journal, trail.person_keys, store)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):

@@ -127,9 +127,9 @@ TAMPERINGS: dict[str, tuple[Spoil, str]] = {
 def test_every_tampering_is_found_and_its_place_named(two_months: TrailFiles, name: str) -> None:
     """Issue: audit verify finds a changed, removed, reordered, inserted or replayed line, a removed month, a cut."""
     assert verify(two_months).findings == []
-    spoil, told = TAMPERINGS[name]
+    spoil, logged = TAMPERINGS[name]
     spoil(two_months.folder)
-    assert any(told in str(each) for each in verify(two_months).findings), verify(two_months)
+    assert any(logged in str(each) for each in verify(two_months).findings), verify(two_months)
 
 
 @pytest.mark.parametrize("name", [each for each in TAMPERINGS if "head" not in each])
