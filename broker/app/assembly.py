@@ -116,7 +116,7 @@ def assemble(settings: config.Config) -> Parts:
     peers = _tried(faults, lambda: living.opened(settings, counts, now()))
     maps, store = _tried(faults, lambda: _maps(settings)), _tried(faults, lambda: _opened(settings))
     library = _tried(
-        faults, lambda: open_library(settings.library.system, settings.library.given())
+        faults, lambda: open_library(settings.library.system, settings.library.connector_settings())
     )
     services = Live(lambda: peers.snapshot.services) if peers else living.services(settings)
     texts, messages = (

@@ -1,11 +1,8 @@
-"""Reads attribute_maps/: one map a wire vocabulary, and what people are shown each attribute called.
-
-Whether the attribute map of each upstream reads what its profile demands, and its profile looks at what it reads.
-"""
+"""Reads attribute_maps/: the map of every wire vocabulary, and the labels that people are shown."""
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -17,9 +14,14 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.attributes import OURS, AttributeMap, MapRow
 from broker.core.login.authn_context import LOA
 from broker.files.checked_yaml import Flag, Shape, line, validated
-from broker.files.strict_yaml import YamlNode, read
+from broker.files.strict_yaml import YamlNode, read_file
 
 LABELS: Final = "labels.yaml"
+# Without one of them everybody is refused: always, or once it comes and cannot be read
+# (core/identity/national_eid.py).
+_NATIONAL_EID_ATTRIBUTES: Final = frozenset(
+    {"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"}
+)
 
 
 def _compiles(pattern: str) -> str:
@@ -61,91 +63,95 @@ class _Labels(Shape):
 
 @dataclass(frozen=True, slots=True)
 class AttributeMaps:
-    """Every map by its file's name without ``.yaml``, and the label of every attribute that one of them names."""
+    """Every map by its file's name without ``.yaml``, and the label of every attribute in them."""
 
     maps: Mapping[str, AttributeMap]
     labels: Mapping[str, Text]
 
     @property
     def incoming(self) -> frozenset[str]:
-        """Give the names of the upstreams' maps."""
-        return frozenset(name for name, each in self.maps.items() if not each.outgoing)
+        """Return the names of the upstreams' maps."""
+        return frozenset(name for name, wire_map in self.maps.items() if not wire_map.outgoing)
 
     @property
     def attributes(self) -> frozenset[str]:
-        """Give every name a policy may use: what some upstream's map yields, and what is ours to say."""
-        return OURS | {
-            row.name for each in self.maps.values() if not each.outgoing for row in each.rows
-        }
+        """Return every name a policy may use: what upstreams' maps yield, and the broker's own."""
+        names = set(OURS)
+        for wire_map in self.maps.values():
+            if not wire_map.outgoing:
+                names.update(row.name for row in wire_map.rows)
+        return frozenset(names)
 
 
 def load(folder: Path) -> AttributeMaps:
-    """Read ``folder``; ConfigurationFaults with everything wrong in any of its files."""
+    """Read every map in ``folder``, and their labels.
+
+    ConfigurationFaults with everything wrong in any of the files.
+    """
+    paths = _map_files(folder)
     faults: list[Fault] = []
     maps: dict[str, AttributeMap] = {}
-    paths = [
-        path
-        for path in sorted(folder.glob("*.yaml"))
-        if path.name != LABELS and path.name[0] != "."
-    ]
-    if not paths:
-        raise ConfigurationFaults(
-            [Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")]
-        )
     for path in paths:
+        where = f"{folder.name}/{path.name}"
         try:
-            maps[path.stem] = _map(path, f"{folder.name}/{path.name}")
-        except ConfigurationFaults as found:
-            faults += found.faults
+            maps[path.stem] = _map(path, where)
+        except ConfigurationFaults as error:
+            faults += error.faults
     labels: Mapping[str, Text] = {}
     try:
-        labels = _labels(folder, {row.name for each in maps.values() for row in each.rows})
-    except ConfigurationFaults as found:
-        faults += found.faults
+        labels = _labels(folder, maps.values())
+    except ConfigurationFaults as error:
+        faults += error.faults
     if faults:
         raise ConfigurationFaults(faults)
     return AttributeMaps(maps, labels)
 
 
-def _labels(folder: Path, names: Collection[str]) -> Mapping[str, Text]:
-    where = f"{folder.name}/{LABELS}"
-    node = _node(folder / LABELS, where)
-    found = {
-        name: Text(each.en, each.da)
-        for name, each in validated(_Labels, node, where).labels.items()
-    }
-    missing = sorted(set(names) - found.keys())
-    if missing:
-        mend = "people are asked about attributes by these names"
-        place = f"{where}:{line(node, ('labels',))}"
-        raise ConfigurationFaults([Fault(place, f"no label for {', '.join(missing)}", mend)])
-    return found
+def _map_files(folder: Path) -> list[Path]:
+    paths = [
+        path
+        for path in sorted(folder.glob("*.yaml"))
+        if path.name != LABELS and not path.name.startswith(".")
+    ]
+    if not paths:
+        fault = Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")
+        raise ConfigurationFaults([fault])
+    return paths
 
 
 def _map(path: Path, where: str) -> AttributeMap:
-    node = _node(path, where)
-    read_map = validated(_Map, node, where)
-    faults = list(_faults(read_map, node, where))
+    node = read_file(path, where)
+    wire_map = validated(_Map, node, where)
+    faults = list(_misplaced_complete(wire_map, node, where))
+    faults.extend(_row_faults(wire_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
-    rows = tuple(MapRow(**each.model_dump()) for each in read_map.attributes)
+    rows = [MapRow(**row.model_dump()) for row in wire_map.attributes]
     return AttributeMap(
-        path.stem, rows, outgoing=read_map.face == "service", complete=read_map.complete
+        path.stem,
+        tuple(rows),
+        outgoing=wire_map.face == "service",
+        complete=wire_map.complete,
     )
 
 
-def _faults(read_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
-    """Find what only shows across rows: a Name or an attribute twice, an upstream that asserts what is ours to say."""
-    upstream = read_map.face == "upstream"
-    if read_map.complete and not upstream:
+def _misplaced_complete(wire_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
+    if wire_map.complete and wire_map.face == "service":
         place = f"{where}:{line(node, ('complete',))}"
         yield Fault(place, "complete is for reading", "remove it from a service's map")
+
+
+def _row_faults(wire_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
+    """Yield the faults across rows: a key in two rows, and what a map of its face cannot hold."""
+    upstream = wire_map.face == "upstream"
     key = "wire" if upstream else "name"
-    often = Counter(getattr(each, key) for each in read_map.attributes)
-    for at, row in enumerate(read_map.attributes):
-        place = f"{where}:{line(node, ('attributes', at, key))}"
-        if often[getattr(row, key)] > 1:
-            yield Fault(place, f"{key} {getattr(row, key)!r} stands in two rows", "keep one")
+    names = [getattr(row, key) for row in wire_map.attributes]
+    rows_with = Counter(names)
+    for position, (name, row) in enumerate(zip(names, wire_map.attributes, strict=True)):
+        line_number = line(node, ("attributes", position, key))
+        place = f"{where}:{line_number}"
+        if rows_with[name] > 1:
+            yield Fault(place, f"{key} {name!r} stands in two rows", "keep one")
         if upstream and row.name in OURS:
             mend = "it comes from a proof or from the library system, never from an upstream"
             yield Fault(place, f"an upstream cannot assert {row.name}", mend)
@@ -153,36 +159,47 @@ def _faults(read_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
             yield Fault(place, "prefix is for writing", "remove it from an upstream's map")
 
 
-def _node(path: Path, where: str) -> YamlNode:
-    try:
-        octets = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationFaults([Fault(where, f"cannot be read: {error.strerror}")]) from None
-    return read(octets, where)
-
-
-# Without one of them everybody is refused: always, or once it comes and cannot be read
-# (core/identity/national_eid.py).
-_DEMANDED: Final = frozenset({"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"})
+def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
+    where = f"{folder.name}/{LABELS}"
+    node = read_file(folder / LABELS, where)
+    written = validated(_Labels, node, where).labels
+    named = {row.name for wire_map in maps for row in wire_map.rows}
+    missing = sorted(named - written.keys())
+    if missing:
+        place = f"{where}:{line(node, ('labels',))}"
+        what = f"no label for {', '.join(missing)}"
+        mend = "people are asked about attributes by these names"
+        raise ConfigurationFaults([Fault(place, what, mend)])
+    return {name: Text(label.en, label.da) for name, label in written.items()}
 
 
 def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
-    """Find upstreams whose attributes nobody could read, or of which the national eID's level would be lost."""
-    for each in upstreams:
-        if each.local:
-            continue
-        where, named = f"upstreams.{each.name}.attribute_map", f"{each.attribute_map}.yaml"
-        read = maps.maps.get(each.attribute_map)
-        if read is None or read.outgoing:
-            what = f"attribute_maps holds no {named} of an upstream"
-            yield Fault(where, what, f"those are {', '.join(sorted(maps.incoming))}")
-        elif each.profile == "oiosaml3":
-            lost = sorted(_DEMANDED - {row.name for row in read.rows})
-            if lost:
-                what = f"{named} has no row for {', '.join(lost)}: everybody would be refused"
-                yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
-        elif read.reads(LOA):
-            # What such a map reads is looked at by that profile only: level, version, and no
-            # identity of a company.
-            what = f"{named} reads NSIS levels, which profile {each.profile} would hold nobody to"
-            yield Fault(where, what, 'set profile = "oiosaml3", or name another map')
+    """Yield a fault for every upstream without a map, or with a map that its profile cannot use.
+
+    A map for ``oiosaml3`` reads what the national eID is judged by; no other profile reads its
+    levels.
+    """
+    for upstream in upstreams:
+        if not upstream.local:
+            yield from _upstream_faults(upstream, maps)
+
+
+def _upstream_faults(upstream: Upstream, maps: AttributeMaps) -> Iterator[Fault]:
+    where = f"upstreams.{upstream.name}.attribute_map"
+    file = f"{upstream.attribute_map}.yaml"
+    wire_map = maps.maps.get(upstream.attribute_map)
+    if wire_map is None or wire_map.outgoing:
+        what = f"attribute_maps holds no {file} of an upstream"
+        mend = f"those are {', '.join(sorted(maps.incoming))}"
+        yield Fault(where, what, mend)
+    elif upstream.profile == "oiosaml3":
+        names = {row.name for row in wire_map.rows}
+        missing = sorted(_NATIONAL_EID_ATTRIBUTES - names)
+        if missing:
+            what = f"{file} has no row for {', '.join(missing)}: everybody would be refused"
+            yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
+    elif wire_map.reads(LOA):
+        # What such a map reads is looked at by that profile only: level, version, and no identity
+        # of a company.
+        what = f"{file} reads NSIS levels, which profile {upstream.profile} would hold nobody to"
+        yield Fault(where, what, 'set profile = "oiosaml3", or name another map')

@@ -161,7 +161,10 @@ def test_a_secret_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
     """..._FILE names a file with the secret, its last line break not part of it."""
     (tmp_path / "secret").write_text("a secret of its own file\n")
     config = load(write(GOOD), {"BROKER_LIBRARY__CLIENT_SECRET_FILE": "secret"})
-    assert config.library.given() == {"url": "https://koha.example", "client_secret": "a secret of its own file"}
+    assert config.library.connector_settings() == {
+        "url": "https://koha.example",
+        "client_secret": "a secret of its own file",
+    }
 
 
 def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
