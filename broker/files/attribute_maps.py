@@ -71,15 +71,19 @@ class AttributeMaps:
     @property
     def incoming(self) -> frozenset[str]:
         """Return the names of the upstreams' maps."""
-        return frozenset(name for name, wire_map in self.maps.items() if not wire_map.outgoing)
+        names = set()
+        for name, wire_map in self.maps.items():
+            if not wire_map.outgoing:
+                names.add(name)
+        return frozenset(names)
 
     @property
     def attributes(self) -> frozenset[str]:
         """Return every name a policy may use: what upstreams' maps yield, and the broker's own."""
         names = set(OURS)
-        for wire_map in self.maps.values():
-            if not wire_map.outgoing:
-                names.update(row.name for row in wire_map.rows)
+        for map_name in self.incoming:
+            for row in self.maps[map_name].rows:
+                names.add(row.name)
         return frozenset(names)
 
 
@@ -122,8 +126,7 @@ def _map_files(folder: Path) -> list[Path]:
 def _map(path: Path, where: str) -> AttributeMap:
     node = read_file(path, where)
     wire_map = validated(_Map, node, where)
-    faults = list(_misplaced_complete(wire_map, node, where))
-    faults.extend(_row_faults(wire_map, node, where))
+    faults = list(_map_faults(wire_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
     rows = [MapRow(**row.model_dump()) for row in wire_map.attributes]
@@ -135,28 +138,34 @@ def _map(path: Path, where: str) -> AttributeMap:
     )
 
 
-def _misplaced_complete(wire_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
-    if wire_map.complete and wire_map.face == "service":
-        place = f"{where}:{line(node, ('complete',))}"
-        yield Fault(place, "complete is for reading", "remove it from a service's map")
-
-
-def _row_faults(wire_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
+def _map_faults(wire_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
     """Yield the faults across rows: a key in two rows, and what a map of its face cannot hold."""
     upstream = wire_map.face == "upstream"
+    if wire_map.complete and not upstream:
+        line_number = line(node, ("complete",))
+        place = f"{where}:{line_number}"
+        yield Fault(place, "complete is for reading", "remove it from a service's map")
+
     key = "wire" if upstream else "name"
-    names = [getattr(row, key) for row in wire_map.attributes]
-    rows_with = Counter(names)
-    for position, (name, row) in enumerate(zip(names, wire_map.attributes, strict=True)):
+    rows_with = Counter(getattr(row, key) for row in wire_map.attributes)
+    for position, row in enumerate(wire_map.attributes):
         line_number = line(node, ("attributes", position, key))
         place = f"{where}:{line_number}"
-        if rows_with[name] > 1:
-            yield Fault(place, f"{key} {name!r} stands in two rows", "keep one")
-        if upstream and row.name in OURS:
-            mend = "it comes from a proof or from the library system, never from an upstream"
-            yield Fault(place, f"an upstream cannot assert {row.name}", mend)
-        if upstream and row.prefix:
-            yield Fault(place, "prefix is for writing", "remove it from an upstream's map")
+        value = getattr(row, key)
+        if rows_with[value] > 1:
+            what = f"{key} {value!r} stands in two rows"
+            yield Fault(place, what, "keep one")
+        if upstream:
+            yield from _upstream_row_faults(row, place)
+
+
+def _upstream_row_faults(row: _Row, place: str) -> Iterator[Fault]:
+    if row.name in OURS:
+        what = f"an upstream cannot assert {row.name}"
+        mend = "it comes from a proof or from the library system, never from an upstream"
+        yield Fault(place, what, mend)
+    if row.prefix:
+        yield Fault(place, "prefix is for writing", "remove it from an upstream's map")
 
 
 def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
@@ -166,11 +175,15 @@ def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
     named = {row.name for wire_map in maps for row in wire_map.rows}
     missing = sorted(named - written.keys())
     if missing:
-        place = f"{where}:{line(node, ('labels',))}"
+        line_number = line(node, ("labels",))
+        place = f"{where}:{line_number}"
         what = f"no label for {', '.join(missing)}"
         mend = "people are asked about attributes by these names"
         raise ConfigurationFaults([Fault(place, what, mend)])
-    return {name: Text(label.en, label.da) for name, label in written.items()}
+    labels = {}
+    for name, label in written.items():
+        labels[name] = Text(label.en, label.da)
+    return labels
 
 
 def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
@@ -190,8 +203,8 @@ def _upstream_faults(upstream: Upstream, maps: AttributeMaps) -> Iterator[Fault]
     wire_map = maps.maps.get(upstream.attribute_map)
     if wire_map is None or wire_map.outgoing:
         what = f"attribute_maps holds no {file} of an upstream"
-        mend = f"those are {', '.join(sorted(maps.incoming))}"
-        yield Fault(where, what, mend)
+        known = ", ".join(sorted(maps.incoming))
+        yield Fault(where, what, f"those are {known}")
     elif upstream.profile == "oiosaml3":
         names = {row.name for row in wire_map.rows}
         missing = sorted(_NATIONAL_EID_ATTRIBUTES - names)

@@ -27,6 +27,9 @@ ANY_NAME: Final = "NAME"
 ANY_ITEM: Final = "[]"
 _CHOSEN_STEPS: Final[dict[object, str]] = {dict: ANY_NAME, tuple: ANY_ITEM}
 
+_WHOLE: Final = re.compile("0|[1-9][0-9]{0,8}")
+_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 # In words of a file, not of a program.
 _WORDS: Final = {
     "bool_type": "must be true or false",
@@ -57,13 +60,13 @@ def _flag(text: object) -> object:
 
 
 def _whole(text: object) -> object:
-    if isinstance(text, str) and not re.fullmatch("0|[1-9][0-9]{0,8}", text):
+    if isinstance(text, str) and not _WHOLE.fullmatch(text):
         raise ValueError("must be a whole number")
     return text
 
 
 def _day(text: object) -> object:
-    if isinstance(text, str) and not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+    if isinstance(text, str) and not _DAY.fullmatch(text):
         raise ValueError("must be a day like 2027-06-30")
     return text
 
@@ -125,13 +128,16 @@ def _entry(node: YamlNode, step: str | int) -> YamlEntry | None:
 
 
 def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) -> Fault:
-    kind, path = misfit["type"], misfit["loc"]
-    where = f"{name}:{line(node, path)}"
+    kind = misfit["type"]
+    path = misfit["loc"]
+    line_number = line(node, path)
+    where = f"{name}:{line_number}"
     key = str(path[-1]) if path else "the file"
     if kind == "extra_forbidden":
         known = known_keys(shape, path[:-1])
+        what = f"unknown key {quoted(key)}"
         mend = did_you_mean(key, known) or ", ".join(known)
-        return Fault(where, f"unknown key {quoted(key)}", mend)
+        return Fault(where, what, mend)
     spelt = ".".join(_steps(path)) or key
     if kind == "missing":
         return Fault(where, f"{spelt} is missing")
@@ -170,15 +176,19 @@ def known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:
     """Return the keys that the mapping at the path ``table`` may have, if there can be one."""
     keys = []
     for *above, key in key_patterns(model):
-        if len(above) == len(table) and all(map(_step_fits, above, table)):
+        if _leads_to(above, table):
             keys.append(key)
     return tuple(keys)
 
 
-def _step_fits(pattern: str, step: str | int) -> bool:
-    if isinstance(step, int):
-        return pattern == ANY_ITEM
-    return pattern in {step, ANY_NAME}
+def _leads_to(pattern: list[str], path: KeyPath) -> bool:
+    if len(pattern) != len(path):
+        return False
+    for expected, step in zip(pattern, path, strict=True):
+        name = ANY_ITEM if isinstance(step, int) else step
+        if expected not in {name, ANY_NAME}:
+            return False
+    return True
 
 
 def key_patterns(model: type[BaseModel]) -> Iterator[KeyPattern]:

@@ -2,12 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Final
+
+_REPLACE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY
 
 
 def put(path: Path, octets: bytes) -> None:
     """Replace or create a file, whole or not at all, readable by its owner only."""
     new = path.with_name(f"{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(new, _REPLACE, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
         file.flush()
@@ -29,7 +33,7 @@ def gone(path: Path) -> None:
 
 def synced(folder: Path) -> None:
     """Wait until the names in a folder are on the disk: a power cut would lose an unsynced name."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(folder, _FOLDER)
     try:
         os.fsync(descriptor)
     finally:

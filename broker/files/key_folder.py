@@ -34,7 +34,8 @@ def alone(folder: Path) -> Iterator[None]:
     ConfigurationFaults for the second, and for a folder that does not exist.
     """
     if not folder.is_dir():
-        raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
+        fault = Fault(str(folder), "is no folder", "broker keys generate")
+        raise ConfigurationFaults([fault])
     try:
         with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield

@@ -70,7 +70,8 @@ def read_file(path: Path, name: str) -> YamlNode:
     try:
         octets = path.read_bytes()
     except OSError as error:
-        raise ConfigurationFaults([Fault(name, f"cannot be read: {error.strerror}")]) from None
+        fault = Fault(name, f"cannot be read: {error.strerror}")
+        raise ConfigurationFaults([fault]) from None
     return read(octets, name)
 
 
@@ -89,30 +90,36 @@ def read(octets: bytes, name: str) -> YamlNode:
         events = YAML(typ="rt", pure=True).parse(text)
         node = reader.document(events)
     except YAMLError as error:
-        raise ConfigurationFaults([*reader.faults, _syntax_fault(error, name)]) from None
+        fault = _syntax_fault(error, name)
+        raise ConfigurationFaults([*reader.faults, fault]) from None
     if reader.faults:
         raise ConfigurationFaults(reader.faults)
     if node is None:
-        raise ConfigurationFaults([Fault(f"{name}:1", "is empty")])
+        fault = Fault(f"{name}:1", "is empty")
+        raise ConfigurationFaults([fault])
     return node
 
 
 def _decoded(octets: bytes, name: str) -> str:
     if len(octets) > LARGEST:
-        raise ConfigurationFaults([Fault(f"{name}:1", "is larger than 256 KB", "split it")])
+        fault = Fault(f"{name}:1", "is larger than 256 KB", "split it")
+        raise ConfigurationFaults([fault])
     try:
         return octets.decode()
     except UnicodeDecodeError as error:
-        line = octets[: error.start].count(b"\n") + 1
-        fault = Fault(f"{name}:{line}", "is not UTF-8", "save the file as UTF-8")
+        lines_before = octets[: error.start].count(b"\n")
+        where = f"{name}:{lines_before + 1}"
+        fault = Fault(where, "is not UTF-8", "save the file as UTF-8")
         raise ConfigurationFaults([fault]) from None
 
 
 def _syntax_fault(error: YAMLError, name: str) -> Fault:
     if not isinstance(error, MarkedYAMLError):
         return Fault(f"{name}:1", "is not YAML: a forbidden character")
+    line = 1
     mark = error.problem_mark or error.context_mark
-    line = mark.line + 1 if mark else 1
+    if mark:
+        line += mark.line
     problem = _shown(error.problem)
     return Fault(f"{name}:{line}", f"is not YAML: {problem}")
 
@@ -176,8 +183,10 @@ class _Reader:
             self._fault(event, "is nested deeper than sixteen", "flatten it")
             raise _Unreadable
         if isinstance(event, SequenceStartEvent):
-            return YamlSequence(tuple(self._items(events, depth)), line)
-        return YamlMapping(tuple(self._entries(events, depth)), line)
+            items = tuple(self._items(events, depth))
+            return YamlSequence(items, line)
+        entries = tuple(self._entries(events, depth))
+        return YamlMapping(entries, line)
 
     def _items(self, events: Iterator[Any], depth: int) -> Iterator[YamlNode]:
         for event in events:
@@ -197,12 +206,14 @@ class _Reader:
             elif key.text == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
             elif key.text in lines:
+                what = f"has {quoted(key.text)} twice"
                 mend = f"the first is in line {lines[key.text]}"
-                self._fault(event, f"has {quoted(key.text)} twice", mend)
+                self._fault(event, what, mend)
             else:
                 lines[key.text] = key.line
                 yield YamlEntry(key.text, key.line, node)
 
     def _fault(self, event: Any, what: str, mend: str = "") -> None:
         line = event.start_mark.line + 1
-        self.faults.append(Fault(f"{self._name}:{line}", what, mend))
+        fault = Fault(f"{self._name}:{line}", what, mend)
+        self.faults.append(fault)

@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator
 
 STORES: Final = ("sqlite:", "redis://", "rediss://", "redis+sentinel://", "redis+cluster://")
+_WEB: Final = ("http", "https")
 MAILS: Final = ("smtp://", "smtps://", "smtp+starttls://")
 _LONGEST_ENTITY_ID: Final = 256  # SDP-G02
 _ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20]+")
@@ -31,7 +32,7 @@ def loopback(host: str | None) -> bool:
 def _url(value: str) -> str:
     """Refuse a text that is no absolute http(s) URL, without quoting it."""
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in _WEB or not parts.hostname:
         raise ValueError("is no http or https address")
     return value
 
@@ -39,7 +40,7 @@ def _url(value: str) -> str:
 def _base_url(value: str) -> str:
     """Strip the trailing slash; refuse http off this machine: cookies would travel in clear."""
     parts = urlsplit(_url(value))
-    if parts.query or parts.fragment or parts.username or parts.password is not None:
+    if parts.query or parts.fragment or _has_credentials(parts):
         raise ValueError(
             "has a query, fragment or user name; it is scheme, host, port and path only"
         )
@@ -53,14 +54,20 @@ def _feed_url(value: str) -> str:
     In clear, anybody on the way reads which entities are asked for, and can replay an old copy.
     """
     parts = urlsplit(_url(value))
-    if parts.username or parts.password is not None or parts.fragment:
+    if parts.fragment or _has_credentials(parts):
         raise ValueError("has a user name or fragment; a feed is public")
     _refuse_http_abroad(parts)
     return value.rstrip("/")
 
 
+def _has_credentials(parts: SplitResult) -> bool:
+    return bool(parts.username) or parts.password is not None
+
+
 def _refuse_http_abroad(parts: SplitResult) -> None:
-    if parts.scheme == "http" and not loopback(parts.hostname):
+    if loopback(parts.hostname):
+        return
+    if parts.scheme == "http":
         raise ValueError(
             "is http; only localhost, *.localhost and loopback addresses may be, "
             "all others are https"

@@ -124,9 +124,11 @@ class Config(BaseSettings):
             return ()
         if self.message_log.upstreams is not None:
             return self.message_log.upstreams
-        return tuple(
-            name for name, upstream in self.upstreams.items() if upstream.profile == "oiosaml3"
-        )
+        names = []
+        for name, upstream in self.upstreams.items():
+            if upstream.profile == "oiosaml3":
+                names.append(name)
+        return tuple(names)
 
     def service(self, name: str) -> Service:
         """Return the service of this name as a value of the core; KeyError if there is none.
@@ -154,11 +156,13 @@ class Config(BaseSettings):
     def _methods(self, table: ServiceTable) -> tuple[str, ...]:
         if table.methods is not None:
             return table.methods
-        # Four digits are a weak proof: a service takes the library account where it is named, never
-        # by default.
-        return tuple(
-            name for name, upstream in self.upstreams.items() if upstream.profile != "library"
-        )
+        names = []
+        for name, upstream in self.upstreams.items():
+            # Four digits are a weak proof: a service takes the library account where it is named,
+            # never by default.
+            if upstream.profile != "library":
+                names.append(name)
+        return tuple(names)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Config:

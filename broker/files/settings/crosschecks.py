@@ -21,7 +21,10 @@ _SQLITE: Final = "sqlite:"
 
 def crosschecks(raw: RawSettings) -> tuple[Fault, ...]:
     """Return the faults of every check; a table of the wrong shape is left to the types."""
-    return tuple(fault for check in CHECKS for fault in check(raw))
+    faults: list[Fault] = []
+    for check in CHECKS:
+        faults.extend(check(raw))
+    return tuple(faults)
 
 
 def _services(raw: RawSettings) -> Iterator[Fault]:
@@ -43,8 +46,9 @@ def _unknown_methods(raw: RawSettings, service: RawTable) -> Iterator[Fault]:
     for index, name in enumerate(service.texts("methods")):
         if name not in upstreams:
             where = service.where("methods", index)
+            what = f"no upstream {name}"
             known = ", ".join(upstreams) or "none"
-            yield Fault(where, f"no upstream {name}", f"upstreams are {known}")
+            yield Fault(where, what, f"upstreams are {known}")
 
 
 def _sign_up(raw: RawSettings) -> Iterator[Fault]:
@@ -59,7 +63,9 @@ def _sign_up_by(raw: RawSettings, key: str, kind: str) -> Iterator[Fault]:
     name = sign_up.text(key)
     if name is None:
         return
-    profiles = {table.name: table.get("profile") for table in raw.tables(kind)}
+    profiles = {}
+    for table in raw.tables(kind):
+        profiles[table.name] = table.get("profile")
     if name not in profiles or profiles[name] == "library":
         where = sign_up.where(key)
         known = ", ".join(profiles) or "none"
@@ -87,17 +93,19 @@ def _message_log(raw: RawSettings) -> Iterator[Fault]:
         for upstream in raw.tables("upstreams")
         if upstream.get("profile") != "library"
     ]
+    known = ", ".join(federated)
     message_log = raw.table("message_log")
     for index, name in enumerate(message_log.texts("upstreams")):
         if name not in federated:
             where = message_log.where("upstreams", index)
             what = f"{name} is no upstream that sends messages"
-            yield Fault(where, what, f"they are {', '.join(federated)}")
+            yield Fault(where, what, f"they are {known}")
 
 
 def _secrets(raw: RawSettings) -> Iterator[Fault]:
     """Refuse the secrets that an attacker tries first, without quoting them."""
-    https = str(raw.tree.get("base_url", "")).startswith("https:")
+    base_url = str(raw.tree.get("base_url", ""))
+    https = base_url.startswith("https:")
     for name in raw.tree:
         if name in _TABLES_WITH_SECRETS:
             yield from _weak_secrets(raw.table(name), https=https)
@@ -119,25 +127,24 @@ def _weak_secrets(table: RawTable, *, https: bool) -> Iterator[Fault]:
 
 def _keys_apart(raw: RawSettings) -> Iterator[Fault]:
     """Refuse a store or a trail beside the keys: a backup of it would hold what opens it."""
-    store = raw.table("store").text("url")
-    if store is not None and store.startswith(_SQLITE):
-        file = store.removeprefix(_SQLITE)
-        yield from _beside_keys(raw, "store", ("store", "url"), file)
-    trail = raw.table("audit").text("folder")
-    yield from _beside_keys(raw, "audit trail", ("audit", "folder"), trail)
-    messages = raw.table("message_log").text("folder")
-    yield from _beside_keys(raw, "message log", ("message_log", "folder"), messages)
+    yield from _beside_keys(raw, "store", "store", "url")
+    yield from _beside_keys(raw, "audit trail", "audit", "folder")
+    yield from _beside_keys(raw, "message log", "message_log", "folder")
 
 
-def _beside_keys(
-    raw: RawSettings, name: str, key: tuple[str, str], path: str | None
-) -> Iterator[Fault]:
+def _beside_keys(raw: RawSettings, name: str, table: str, key: str) -> Iterator[Fault]:
     keys = raw.tree.get("keys")
+    path = raw.table(table).text(key)
     if path is None or not isinstance(keys, str):
         return
+    if table == "store":
+        if not path.startswith(_SQLITE):
+            return
+        path = path.removeprefix(_SQLITE)
     if Path(path).is_relative_to(keys):
+        where = raw.where((table, key))
         what = f"puts the {name} into the folder of the keys that open it"
-        yield Fault(raw.where(key), what, "put it into a folder of its own")
+        yield Fault(where, what, "put it into a folder of its own")
 
 
 def _messages_apart(raw: RawSettings) -> Iterator[Fault]:

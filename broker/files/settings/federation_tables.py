@@ -28,6 +28,7 @@ _BIRK: Final = (
 )
 _MEGABYTE: Final = 1024 * 1024
 _ASSURANCES: Final = {level.name.lower(): level for level in Assurance}
+_UNWRITTEN: Final = frozenset(("aliases", "scopes"))
 
 FilledList = tuple[Filled, ...]
 FeedKind = Literal["upstreams", "institutions", "services"]
@@ -47,6 +48,7 @@ def _specified(value: str) -> str:
     return value
 
 
+Level = Annotated[Assurance, BeforeValidator(_assurance)]
 AuthnContextClass = Annotated[Filled, AfterValidator(_specified)]
 
 
@@ -57,7 +59,7 @@ class InstitutionTable(SettingsTable):
     aliases: FilledList | None = None
     scopes: FilledList | None = None
     may_assert: frozenset[Literal["cpr"]] = frozenset()
-    max_assurance: Annotated[Assurance, BeforeValidator(_assurance)] = Assurance.HIGH
+    max_assurance: Level = Assurance.HIGH
     label: Wording | None = None
 
     def institution(self) -> Institution:
@@ -94,7 +96,7 @@ class UpstreamTable(SettingsTable):
     logout: Literal["ask", "always", "never"] = "ask"
     force_authn: bool | None = None  # by default where the national eID is asked
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)
-    minimum: Annotated[Assurance | None, BeforeValidator(_assurance)] = None
+    minimum: Level | None = None
     assurance_level: bool = False
 
     @property
@@ -135,8 +137,8 @@ class UpstreamTable(SettingsTable):
         """
         if self.institutions or self.profile in {"wayf", "library"}:
             return tuple(table.institution() for table in self.institutions)
-        unwritten = frozenset(("aliases", "scopes"))
-        return (Institution(self.entity_id or "", unwritten=unwritten),)
+        entity_id = self.entity_id or ""
+        return (Institution(entity_id, unwritten=_UNWRITTEN),)
 
 
 def _names_national_eid(entity_id: str) -> bool:
@@ -187,14 +189,14 @@ class FeedTable(SettingsTable):
     """
 
     url: FeedUrl
-    pins: Annotated[tuple[Path, ...], Field(min_length=1, max_length=2)]
+    pins: tuple[Path, ...] = Field(min_length=1, max_length=2)
     mdq: bool = False
     speaks_for: Annotated[frozenset[FeedKind], AfterValidator(_not_empty)] = frozenset(
         ("upstreams", "institutions", "services")
     )
-    window_days: Annotated[int, Field(ge=1, le=90)] = 14
-    every_seconds: Annotated[int, Field(ge=1, le=86_400)] = 3600
-    largest_megabytes: Annotated[int, Field(ge=1, le=1024)] = 128
+    window_days: int = Field(default=14, ge=1, le=90)
+    every_seconds: int = Field(default=3600, ge=1, le=86_400)
+    largest_megabytes: int = Field(default=128, ge=1, le=1024)
     ca_file: Path | None = None
     birk: str = _BIRK
 

@@ -142,9 +142,11 @@ class LibraryTable(SettingsTable):
         """Put the connector's keys into ``settings``, which cannot be written as such."""
         if not isinstance(given, Mapping):
             return given
-        ours = {"system", "mode", "url"}
-        table = {key: value for key, value in given.items() if key in ours}
-        table["settings"] = {key: value for key, value in given.items() if key not in ours}
+        settings = dict(given)
+        table = {"settings": settings}
+        for key in ("system", "mode", "url"):
+            if key in settings:
+                table[key] = settings.pop(key)
         return table
 
     def connector_settings(self) -> dict[str, Any]:
@@ -180,9 +182,9 @@ class ServeTable(SettingsTable):
     """How ``broker serve`` listens."""
 
     bind: Filled = "127.0.0.1:8000"
-    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    workers: int = Field(default=2, ge=1, le=64)
     # A request may wait for the library on half of them (design 4c).
-    threads: Annotated[int, Field(ge=2, le=64)] = 4
+    threads: int = Field(default=4, ge=2, le=64)
     metrics_token: SecretStr | None = None  # without it, this machine alone reads /metrics
     # How many in front of us add to X-Forwarded-For, and can be trusted.
-    proxies: Annotated[int, Field(ge=0, le=8)] = 0
+    proxies: int = Field(default=0, ge=0, le=8)

@@ -16,6 +16,7 @@ CONFIG: Final = "BROKER_CONFIG"  # names the file itself
 # Tables of tables: the second part is a name of the administrator's.
 NAMED: Final = frozenset({"upstreams", "services", "feeds"})
 SECRETS: Final = ("secret", "password", "token", "api_key", "url")  # a url may hold a password
+_SECRET_FILES: Final = tuple(f"{key}_file" for key in SECRETS)
 
 
 def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]) -> RawSettings:
@@ -35,11 +36,13 @@ def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]
             key, value = _value(name, environ[name], base)
             branch = _branch(kind, key, value)
         except ValueError as error:
-            faults.append(Fault(name, str(error), "see docs/configuration.md, Environment"))
+            fault = Fault(name, str(error), "see docs/configuration.md, Environment")
+            faults.append(fault)
             continue
         if key in variables:
             what = f"gives the same key as {variables[key]}"
-            faults.append(Fault(name, what, "keep one of the two"))
+            fault = Fault(name, what, "keep one of the two")
+            faults.append(fault)
         known = key[0] in kind.model_fields
         variables[key if known else key[:1]] = name
         _merge(tree, branch)
@@ -66,29 +69,37 @@ def _file(path: Path) -> SettingsTree:
 
 def _value(name: str, value: str, base: Path) -> tuple[KeyPath, str]:
     """Return the key that a variable sets, and the value, read from its file for ``..._FILE``."""
-    parts = name.removeprefix(PREFIX).lower().split("__")
-    last = parts[-1].removesuffix("_file")
-    if last != parts[-1] and last.endswith(SECRETS):
-        # No check of its mode: container platforms hand secrets out world-readable inside the
-        # container.
-        parts[-1] = last
-        try:
-            value = (base / value).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            raise ValueError("names a file that cannot be read") from None
-    if parts[0] in NAMED and len(parts) > 1:
-        parts[1] = parts[1].replace("_", "-")
-    return tuple(parts), value
+    key = name.removeprefix(PREFIX).lower()
+    if key.endswith(_SECRET_FILES):
+        key = key.removesuffix("_file")
+        value = _secret(base / value)
+    steps = key.split("__")
+    if steps[0] in NAMED and len(steps) > 1:
+        steps[1] = steps[1].replace("_", "-")
+    return tuple(steps), value
+
+
+def _secret(path: Path) -> str:
+    # No check of its mode: container platforms hand secrets out world-readable inside the
+    # container.
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("names a file that cannot be read") from None
+    return text.rstrip("\r\n")
 
 
 def _branch(kind: type[BaseSettings], key: KeyPath, value: str) -> SettingsTree:
     """Return the tree that holds this value only, of its key's type; ValueError if it cannot be."""
-    if key[0] not in kind.model_fields:
-        return {str(key[0]): value}  # refused later, as an unknown key
-    if key[0] == "library" and len(key) == 2:
-        return {"library": {str(key[1]): _text_or_json(value)}}  # a secret of digits stays text
+    table, *steps = map(str, key)
+    if table not in kind.model_fields:
+        return {table: value}  # refused later, as an unknown key
+    if table == "library" and len(steps) == 1:
+        # A secret of digits stays text.
+        return {table: {steps[0]: _text_or_json(value)}}
     source = EnvSettingsSource(kind, env_prefix=PREFIX, env_nested_delimiter="__")
-    source.env_vars = {PREFIX.lower() + "__".join(map(str, key)): value}
+    name = PREFIX.lower() + "__".join((table, *steps))
+    source.env_vars = {name: value}
     try:
         return source()
     except SettingsError:

@@ -153,11 +153,13 @@ def _institution_names(raw: RawSettings) -> Iterator[Fault]:
     first: dict[str, RawTable] = {}
     for institution in _all_institutions(raw):
         for name in _names(institution):
-            if name in first:
-                what = f"{name} names two institutions"
-                mend = f"it stands at {first[name].where()} too; keep one"
-                yield Fault(institution.where(), what, mend)
-            first.setdefault(name, institution)
+            other = first.get(name)
+            if other is None:
+                first[name] = institution
+                continue
+            what = f"{name} names two institutions"
+            mend = f"it stands at {other.where()} too; keep one"
+            yield Fault(institution.where(), what, mend)
 
 
 def _scope(raw: RawSettings) -> Iterator[Fault]:
