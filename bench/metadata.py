@@ -22,7 +22,7 @@ from lxml import etree
 from broker.adapters.saml.gate import signature, xml_times
 from broker.adapters.saml.gate.xml_names import DS, ENTITY, MD
 from broker.adapters.saml.metadata import aggregates
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 
 _WANTED: Final = "https://idp7.example/saml"
 _ENTITY: Final = """<md:EntityDescriptor entityID="https://idp{n}.example/saml"><md:Extensions>\
@@ -45,7 +45,7 @@ _KEY: Final = """<md:KeyDescriptor use="{use}"><ds:KeyInfo><ds:X509Data><ds:X509
 def write(folder: Path, entities: int) -> None:
     """Write a signed feed of entities of 5 kB each, and the certificate of its publisher."""
     now = datetime.now(UTC)
-    publisher = Identity.made("publisher", now)
+    publisher = KeyPair.made("publisher", now)
     body = "\n".join(line for line in publisher.certificate.splitlines() if "CERTIFICATE" not in line)
     keys = "".join(_KEY.format(use=use, body=body) for use in ("signing", "encryption"))
     listed = "".join(_ENTITY.format(n=n, keys=keys, words="many words " * 140) for n in range(entities))

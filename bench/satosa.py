@@ -33,7 +33,7 @@ from broker.adapters.saml.gate import http_bindings, signature, xml_names
 from broker.demo.library import services
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams import wayf_hub
 
 _READY_WITHIN: Final = 60.0
@@ -70,7 +70,7 @@ def satosa_running(python: str, workers: int) -> Iterator[SatosaRun]:
         origin = f"http://127.0.0.1:{probe.getsockname()[1]}"
         probe.close()
         now = datetime.now(UTC)
-        setting, own = write(Path(folder) / "demo", Ports(), now), Identity.made("satosa", now)
+        setting, own = write(Path(folder) / "demo", Ports(), now), KeyPair.made("satosa", now)
         proxy = written(Path(folder), origin, own, setting.folder / "metadata", several=workers > 1)
         served = _gunicorn(python, proxy, origin, workers)
         try:
@@ -128,7 +128,7 @@ class _Login:
 
     origin: str
     setting: Setting
-    own: Identity
+    own: KeyPair
     site: services.Site = field(init=False)
     peer: services.BrokerAsIdp = field(init=False)
     key: signature.SigningKey = field(init=False)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 
 _BINDING: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-"
 _URI: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
@@ -23,7 +23,7 @@ ATTRIBUTES: Final = {
 }
 
 
-def written(folder: Path, origin: str, own: Identity, metadata: Path, *, several: bool) -> Path:
+def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, several: bool) -> Path:
     """Write keys and configuration (JSON, which its YAML reader takes) and give the path of the latter."""
     (folder / "own.key").write_text(own.key)
     (folder / "own.crt").write_text(own.certificate)

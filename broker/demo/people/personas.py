@@ -1,7 +1,4 @@
-"""The invented people of the demo, each of them one branch of what may become of a login or a sign-up.
-
-The invented people who sign up, prove something, or come to another service than My loans.
-"""
+"""The invented people of the demo: every one of them takes another branch of a login or sign-up."""
 
 from typing import Final
 
@@ -371,5 +368,5 @@ PERSONAS: Final = (*_LOGINS, *NEWCOMERS)
 
 
 def persona(name: str) -> Persona:
-    """Give the persona of this name; KeyError if there is none."""
-    return {each.name: each for each in PERSONAS}[name]
+    """Return the persona of this name; KeyError if there is none."""
+    return {person.name: person for person in PERSONAS}[name]

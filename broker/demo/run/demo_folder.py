@@ -1,7 +1,4 @@
-"""Writes the folder a demo runs in: configuration, keys, metadata of the simulated parties, policies and maps.
-
-The demo's broker.toml as texts to fill in.
-"""
+"""Writes the folder a demo runs in: configuration, keys, metadata, policies and attribute maps."""
 
 import json
 import shutil
@@ -15,7 +12,7 @@ from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
 
 from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 
 TOML: Final = """\
 # The demo's configuration, written anew at every start.
@@ -45,7 +42,10 @@ institutions = [
 
 [upstreams.library]
 profile = "library"
-label = {{ en = "Library account (borrower number and PIN)", da = "Lånerkonto (lånernummer og pinkode)" }}
+
+[upstreams.library.label]
+en = "Library account (borrower number and PIN)"
+da = "Lånerkonto (lånernummer og pinkode)"
 
 {services}
 [sign_up]
@@ -91,9 +91,12 @@ profile = "wayf"
 entity_id = "{hub}"
 attribute_map = "wayf"
 label = {{ en = "NemID", da = "NemID" }}
-institutions = [
-  {{ entity_id = "{nemlogin}", aliases = ["{birk}"], scopes = ["sikker-adgang.dk"], may_assert = ["cpr"] }},
-]
+
+[[upstreams.nemid.institutions]]
+entity_id = "{nemlogin}"
+aliases = ["{birk}"]
+scopes = ["sikker-adgang.dk"]
+may_assert = ["cpr"]
 """,
     "direct": """\
 [upstreams.nemid]
@@ -138,16 +141,16 @@ PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nem
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the demo's parties listen: the broker on ``base``, the others on the ports after it."""
+    """The ports of the demo's parties: the broker's is ``base``, the others' come after it."""
 
     base: int = 8080
 
     def origin(self, party: str) -> str:
-        """Give the address browsers use: its own host name, since cookies ignore ports."""
+        """Return the address browsers use: its own host name, since cookies ignore ports."""
         return f"http://{party}.localhost:{self.number(party)}"
 
     def number(self, party: str) -> int:
-        """Give a party's port."""
+        """Return a party's port."""
         return self.base + PARTIES.index(party)
 
 
@@ -157,7 +160,7 @@ def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
     return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
 
 
-def _idp(entity_id: str, location: str, party: Identity, name_format: str) -> bytes:
+def _idp(entity_id: str, location: str, party: KeyPair, name_format: str) -> bytes:
     slo = md.SingleLogoutService(binding=_REDIRECT, location=location + "/slo")
     role = md.IDPSSODescriptor(
         protocol_support_enumeration=_PROTOCOL,
@@ -172,7 +175,7 @@ def _idp(entity_id: str, location: str, party: Identity, name_format: str) -> by
     return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
 
 
-def _service(ports: Ports, name: str, library: Identity) -> bytes:
+def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
     acs = md.AssertionConsumerService(
         binding=_POST,
         location=ports.origin("library") + f"/{name}/acs",
@@ -221,13 +224,13 @@ class Setting:
 
     folder: Path
     ports: Ports
-    hub: Identity
-    library: Identity
-    nemlogin: Identity
+    hub: KeyPair
+    library: KeyPair
+    nemlogin: KeyPair
 
     @property
     def config(self) -> Path:
-        """Give the path of broker.toml."""
+        """Return the path of broker.toml."""
         return self.folder / "broker.toml"
 
 
@@ -240,7 +243,7 @@ def write(
     key_size: int = 2048,
     national_eid: str = "wayf",
 ) -> Setting:
-    """Write everything into ``folder``, which must be empty or absent, and give the setting.
+    """Write everything into ``folder``, which must be empty or absent, and return the setting.
 
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
     """
@@ -250,11 +253,15 @@ def write(
         shutil.copytree(_SOURCE / name, folder / name)
     (folder / "state").mkdir(mode=0o700)
     key_ring.generate(folder / "keys", now, size=key_size)
-    hub, library, nemlogin = (Identity.made(each, now) for each in ("hub", "library", "nemlogin"))
+    hub = KeyPair.made("hub", now)
+    library = KeyPair.made("library", now)
+    nemlogin = KeyPair.made("nemlogin", now)
     descriptors = {
         "hub": _idp(HUB, ports.origin("hub"), hub, saml.NAMEID_FORMAT_TRANSIENT),
         "nemlogin": _idp(EID, ports.origin("nemlogin"), nemlogin, saml.NAMEID_FORMAT_PERSISTENT),
-    } | {name: _service(ports, name, library) for name in SERVICES}
+    }
+    for name in SERVICES:
+        descriptors[name] = _service(ports, name, library)
     (folder / "metadata").mkdir()
     for name, xml in descriptors.items():
         (folder / "metadata" / f"{name}.xml").write_bytes(xml)
