@@ -24,7 +24,7 @@ ATTRIBUTES: Final = {
 
 
 def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, several: bool) -> Path:
-    """Write keys and configuration (JSON, which its YAML reader takes) and give the path of the latter."""
+    """Write keys and configuration (JSON, which its YAML reader takes) and return the path of the latter."""
     (folder / "own.key").write_text(own.key)
     (folder / "own.crt").write_text(own.certificate)
     keys = {"key_file": str(folder / "own.key"), "cert_file": str(folder / "own.crt")}
@@ -50,7 +50,7 @@ def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, several:
 
 
 def _backend(origin: str, keys: dict[str, str], metadata: str, *, several: bool) -> dict[str, Any]:
-    """Give the face toward the hub: a service provider that signs what it asks and wants the assertion signed."""
+    """Return the face toward the hub: a service provider that signs what it asks and wants the assertion signed."""
     service = {
         "name": "yardstick",
         "endpoints": {"assertion_consumer_service": [[f"{origin}/hub/acs/post", _BINDING + "POST"]]},
@@ -69,7 +69,7 @@ def _backend(origin: str, keys: dict[str, str], metadata: str, *, several: bool)
 
 
 def _frontend(origin: str, keys: dict[str, str], metadata: str) -> dict[str, Any]:
-    """Give the face toward the service: an identity provider that signs both and encrypts the assertion."""
+    """Return the face toward the service: an identity provider that signs both and encrypts the assertion."""
     policy = {
         "sign_response": True,
         "sign_assertion": True,

@@ -113,14 +113,14 @@ def land(message: bytes, peer: BrokerAsIdp, keys: encryption.DecryptionKeys) -> 
         return Landing(status, {}, None, root.get("InResponseTo"))
     assertion = encryption.decrypt(encrypted, keys, allow_cbc=False)
     signature.verify(assertion, peer.keys)
-    context = f"{_SAML}AuthnStatement/{_SAML}AuthnContext"
+    class_ref = f"{_SAML}AuthnStatement/{_SAML}AuthnContext/{_SAML}AuthnContextClassRef"
     authorities = assertion.iter(_SAML + "AuthenticatingAuthority")
     return Landing(
         "Success",
         _attributes(assertion),
         assertion.findtext(f"{_SAML}Subject/{_SAML}NameID"),
         root.get("InResponseTo"),
-        assertion.findtext(f"{context}/{_SAML}AuthnContextClassRef"),
+        assertion.findtext(class_ref),
         tuple(node.text or "" for node in authorities),
         logout_messages.session_of(assertion),
     )
