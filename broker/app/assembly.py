@@ -11,6 +11,7 @@ from threading import Event, Semaphore
 from typing import TypeVar
 
 from broker.adapters.libraries.entry_points import open_library
+from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata.live_metadata import Live, LiveMetadata
@@ -27,7 +28,6 @@ from broker.app import open_metadata as living
 from broker.core.audit_events import NO_TRAIL
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.letters import Letters
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
 from broker.files import attribute_maps
@@ -176,7 +176,7 @@ def _tools(
         library=library,
         mail=_smtp(settings),
         pseudonyms=ring.index,
-        letters=_letters(settings),
+        letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
         ledger=EnrolmentRecords(store, now),
         now=now,
@@ -245,9 +245,9 @@ def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
     return None
 
 
-def _letters(settings: config.Config) -> Letters:
+def _letter_texts(settings: config.Config) -> LetterTexts:
     contact = settings.contact
-    return Letters(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
+    return LetterTexts(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
 
 
 def _smtp(settings: config.Config) -> Smtp:

@@ -11,6 +11,7 @@ from flask_babel import Babel
 from jinja2 import StrictUndefined
 from werkzeug.wrappers import Response
 
+from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.security_headers import protect
@@ -50,7 +51,7 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     app.url_map.merge_slashes = (
         False  # /login//x would be answered by a redirect to whatever Host says (CWE-644)
     )
-    app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(_ROOM / "translations"))
+    app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(catalogue.FOLDER))
     Babel(
         app,
         locale_selector=lambda: _LOCALES[language.of(request, default)],

@@ -3,13 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from broker.core.entities import Controller, Service, Text
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import Decision, Example, PolicyLine, PolicySet
-
-_ANY: Final = Text("any", "enhver")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +61,13 @@ def rules(policies: PolicySet) -> frozenset[PolicyLine]:
 
 def _hoped(name: str) -> Service:
     category = (name,) if ":" in name else ()
+    unread = Text(name, name)  # no rule looks at what a service or its controller is called
     return Service(
         name,
         name,
-        _ANY,
+        unread,
         (),
-        controller=Controller(_ANY),
+        controller=Controller(unread),
         categories=category,
         encrypts=True,
         scope="library.example",

@@ -24,6 +24,7 @@ from broker.core.borrowers.borrower import (
 from broker.core.borrowers.change_plan import outcome, plan
 from broker.core.borrowers.pins import new_pin, suggested_by
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.core.letters import PinLetter, PinPointerLetter
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
@@ -205,13 +206,13 @@ class EnrolmentAttempt:
             closing(mail.address(wish.pin_to, deadline)) as letter,
         ):
             if late:
-                letter.send(*self.tools.letters.pointer(wish.language))
+                letter.send(*self.tools.letters.worded(PinPointerLetter(), wish.language))
             else:
                 # The server has accepted the recipient; only now is the PIN set, and its mail
                 # follows at once.
                 pin = new_pin(lambda drawn: self._pin_name(drawn) in enrolment.pin_avoids)
                 self.tools.library.set_pin(borrower.number, pin, deadline)
-                letter.send(*self.tools.letters.pin(wish.language, pin))
+                letter.send(*self.tools.letters.worded(PinLetter(pin), wish.language))
         self._pin_closed(self.tools.now())
 
     def _pin_name(self, pin: str) -> str:

@@ -19,8 +19,8 @@ from broker.core.errors import (
     TooMany,
 )
 from broker.core.identity.mail_addresses import masked
-from broker.core.letters import Letters
-from broker.core.ports import Kept, Key, LibrarySystem, Mail, Store
+from broker.core.letters import ChangedPinLetter, PinLinkLetter, RenewedPinLetter
+from broker.core.ports import Kept, Key, LetterWording, LibrarySystem, Mail, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.serialization import dump, load
 from broker.flows.backoff import retry_delay
@@ -73,7 +73,7 @@ class PinRenewal:
     pseudonyms: Pseudonyms
     library: LibrarySystem
     mail: Mail
-    letters: Letters
+    letters: LetterWording
     now: Callable[[], datetime]
     wake: WakeSignal | None = None
     live: bool = True  # False: the library is only observed, or frozen
@@ -210,7 +210,7 @@ class PinRenewal:
             return
         if owed.what == "notice":
             with closing(self.mail.address(borrower.email, self._by())) as letter:
-                letter.send(*self.letters.pin_changed(owed.language))
+                letter.send(*self.letters.worded(ChangedPinLetter(), owed.language))
             return
         try:
             taken = self._limits.take(
@@ -230,11 +230,8 @@ class PinRenewal:
             kept = Kept(dump(PinLink(number, language)), secrets.token_hex(8), now + LINK_LASTS)
             self.store.put(self._key(secret), kept, None, now)
             minutes = int(LINK_LASTS.total_seconds() // 60)
-            letter.send(
-                *self.letters.pin_link(
-                    language, f"{self.letters.pin_url}?link={secret}&lang={language}", minutes
-                )
-            )
+            link = f"{self.letters.pin_url}?link={secret}&lang={language}"
+            letter.send(*self.letters.worded(PinLinkLetter(link, minutes), language))
 
     def _later(self, key: Key, kept: Kept, owed: OwedPinMail) -> None:
         now = self.now()
@@ -270,7 +267,7 @@ class PinRenewal:
             # at once.
             pin = new_pin(borrower.suggested_pins().__contains__)
             self.library.set_pin(number, pin, deadline)
-            letter.send(*self.letters.new_pin(language, pin))
+            letter.send(*self.letters.worded(RenewedPinLetter(pin), language))
         return masked(borrower.email)
 
     def _borrower(self, number: str) -> Borrower:

@@ -23,6 +23,8 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Issued, 
 from broker.core.ports import PostForm
 from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties
 
+pytestmark = pytest.mark.server
+
 XMLSEC = "/usr/bin/xmlsec1"
 PROTOCOL, ASSERTION = "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:2.0:assertion"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"

@@ -345,6 +345,7 @@ def verified(xml: bytes, certificate: bytes, folder: Path) -> bool:
     return ran.returncode == 0
 
 
+@pytest.mark.server
 @pytest.mark.profile(8)
 def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_path: Path) -> None:
     """A whole rotation, each reload as late as allowed, each peer's copy as old as it may be: nobody is refused.

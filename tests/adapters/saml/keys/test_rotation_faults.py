@@ -123,7 +123,7 @@ def test_who_reads_meanwhile_sees_no_half_step(folder: Path, monkeypatch: pytest
     def reading(path: Path) -> bytes:
         if path == certificate and switch.ident is None:  # the key has been read, and its certificate has not
             switch.start()
-            switch.join(5)
+            switch.join(2)  # it takes thousandths where nothing holds it up
         return read(path)
 
     monkeypatch.setattr(Path, "read_bytes", reading)

@@ -15,6 +15,8 @@ from broker.adapters.saml.metadata.feed_fetch import Document, Feed, Marks
 from broker.core.errors import MessageRefused
 from tests.plugins.feed_server import Publisher, authority, publishing
 
+pytestmark = pytest.mark.server
+
 BODY = b"<feed/>" * 1000
 
 

@@ -19,6 +19,8 @@ from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import NOW, Forge
 from tests.plugins.saml_parties import HUB, idp_entity
 
+pytestmark = pytest.mark.server
+
 OTHER = "https://other.example"
 
 
@@ -150,7 +152,7 @@ BAD: Final[dict[str, tuple[Callable[[Station], object], str]]] = {
     "expired": (lambda s: s.publish(idp_entity(OTHER), until=NOW - timedelta(days=1)), "feed.expired"),
     "for a year": (lambda s: s.publish(idp_entity(OTHER), until=NOW + timedelta(days=365)), "feed.window"),
     "broken": (
-        lambda s: s.publisher.publish(s.publisher.documents["/feed.xml"].replace(b"hub", b"evil")),
+        lambda s: s.publisher.publish(s.publisher.documents["/feed.xml"].replace(b"//hub.", b"//evil.")),
         "feed.digest",
     ),
     "a page": (lambda s: s.publisher.publish(b"<html>"), "feed.unreadable"),
@@ -357,7 +359,7 @@ def test_a_copy_that_somebody_changed_is_not_read(station: Station) -> None:
     """The file is verified like the feed: the old stays in force, there is an alarm, and a good one is fetched."""
     worker = station.worker()
     turn(worker)
-    station.copy.write_bytes(station.copy.read_bytes().replace(b"hub", b"evil"))
+    station.copy.write_bytes(station.copy.read_bytes().replace(b"//hub.", b"//evil."))
     assert not worker.look(NOW)
     assert set(worker.entities(NOW)) == {HUB}
     assert "feed.digest" in worker.alarms(NOW)[0]

@@ -37,6 +37,8 @@ from tests.plugins.saml_parties import (
 )
 from tests.plugins.saml_parties import Parties as Everyone
 
+pytestmark = pytest.mark.server
+
 BIRK = "https://birk.example/"
 LATER = NOW + timedelta(hours=2)
 CATEGORY = "https://refeds.org/category/personalized"
