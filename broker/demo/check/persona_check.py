@@ -86,9 +86,9 @@ class _Walked:
 
     def _is_kept(self, row: Mapping[str, Any]) -> bool:
         """Return whether a borrower that staff had registered kept number and mail address."""
-        if not self.person.desk:
+        if not self.person.registered:
             return True
-        mail = self.person.desk[0].get("email", row["email"])
+        mail = self.person.registered[0].get("email", row["email"])
         return str(row["patron_id"]) in self.before and row["email"] == mail
 
 

@@ -198,6 +198,6 @@ class _Walker:
 
 def number(demo: Running, person: Persona) -> str:
     """Return the number of the borrower that staff have registered for ``person``."""
-    user_name = person.desk[0]["userid"]
+    user_name = person.registered[0]["userid"]
     rows = demo.patrons.patrons.rows()
     return next(str(row["patron_id"]) for row in rows if row["userid"] == user_name)

@@ -88,6 +88,9 @@ _KINDS: Mapping[str, type] = {
 }
 _NEVER_NULL = {"library_id", "category_id"}
 _DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+_ATTRIBUTES = "extended_attributes."
+_JUNCTIONS: Mapping[str, Callable[[list[bool]], bool]] = {"-and": all, "-or": any}
+_COLUMNS = {"code": "type", "type": "type", "value": "value", "attribute": "value"}
 
 
 def blank() -> dict[str, Any]:
@@ -145,11 +148,6 @@ def shown(patron: Mapping[str, Any], *, embedded: bool, fresh: bool = False) -> 
         if fresh and patron[name]:
             answer[name] = f"{patron[name]}T22:39:08"
     return answer
-
-
-_ATTRIBUTES = "extended_attributes."
-_JUNCTIONS: Mapping[str, Callable[[list[bool]], bool]] = {"-and": all, "-or": any}
-_COLUMNS = {"code": "type", "type": "type", "value": "value", "attribute": "value"}
 
 
 class Unanswerable(Exception):  # Koha answers 500 where it means 400

@@ -1,13 +1,13 @@
 """An invented person of the demo, and the attributes that identity providers assert of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 AU: Final = "https://idp.au.example"
 KU: Final = "https://idp.ku.example"
 NEMLOGIN: Final = "https://nemlogin.wayf.dk"
-DESK: Final = "desk"  # no institution: the library system alone knows the person
+LIBRARY_ACCOUNT: Final = "desk"  # no institution: only the library system knows the person
 NEMLOGIN_BIRK: Final = "https://birk.wayf.dk/birk.php/nemlogin.wayf.dk"
 
 _CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
@@ -26,20 +26,20 @@ class Persona:
     story: str
     attributes: Mapping[str, tuple[str, ...]]
     expect: str
-    desk: tuple[Mapping[str, str], ...] = field(default=())  # borrowers there already
+    registered: tuple[Mapping[str, str], ...] = ()  # their borrowers, made by staff
     service: str = "my-loans"
     sign_up: str | None = None  # the affiliation they choose on the sign-up pages
     mailbox: str | None = None  # an address that they can show to be theirs when asked
     upgrade: bool | None = None  # their answer, when another category is first offered
-    temporary: bool = False  # they prove the temporary borrower of the desk to be theirs
-    pin: str | None = None  # of the borrower that the desk registered
-    loans: tuple[str, ...] = ()  # lent by the desk
+    temporary: bool = False  # they prove the temporary borrower to be theirs
+    pin: str | None = None  # of the registered borrower
+    loans: tuple[str, ...] = ()  # of the registered borrower
     after: str | None = None  # the persona who must have been here before
 
     @property
     def way(self) -> str:
         """Return the upstream they log in by."""
-        return {NEMLOGIN: "nemid", DESK: "library"}.get(self.institution, "wayf")
+        return {NEMLOGIN: "nemid", LIBRARY_ACCOUNT: "library"}.get(self.institution, "wayf")
 
     @property
     def plain(self) -> bool:
@@ -109,6 +109,6 @@ def by_eid(
     return attributes
 
 
-def at_desk(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:
+def registered_borrower(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:
     """Return a borrower as staff have registered them; ``cpr`` is the user name."""
     return {"surname": surname, "category_id": category, "userid": cpr, "library_id": "AUL", **more}

@@ -14,6 +14,36 @@ from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
 from broker.demo.saml.key_pair import KeyPair
 
+_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+_PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
+_SOURCE: Final = Path(__file__).resolve().parents[3]
+
+CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
+
+
+PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin")
+
+HUB: Final = "https://wayf.demo.example"
+EID: Final = "https://saml.nemlogin.demo.example"
+# Name: title in both languages, entityID.
+SERVICES: Final = {
+    "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
+    "myprint": ("MyPrint", "MyPrint", "https://myprint.demo.example"),
+    "e-resources": (
+        "Electronic resources",
+        "Elektroniske ressourcer",
+        "https://e-resources.demo.example",
+    ),
+}
+
+# The upstreams by which one may log in at each; the first is offered first.
+METHODS: Final = {
+    "my-loans": ("library", "wayf", "nemid"),
+    "myprint": ("library", "wayf", "nemid"),
+    "e-resources": ("wayf", "nemid"),
+}
+
 TOML: Final = """\
 # The demo's configuration, written anew at every start.
 base_url = "{broker}"
@@ -128,17 +158,6 @@ controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
 """
 
 
-_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
-_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
-_PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
-_SOURCE: Final = Path(__file__).resolve().parents[3]
-
-CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
-
-
-PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin")
-
-
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The ports of the demo's parties: the broker's is ``base``, the others' come after it."""
@@ -152,70 +171,6 @@ class Ports:
     def number(self, party: str) -> int:
         """Return a party's port."""
         return self.base + PARTIES.index(party)
-
-
-def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
-    body = "".join(line for line in certificate.splitlines() if "CERTIFICATE" not in line)
-    chain = X509Data(x509_certificate=X509Certificate(text=body))
-    return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
-
-
-def _idp(entity_id: str, location: str, party: KeyPair, name_format: str) -> bytes:
-    slo = md.SingleLogoutService(binding=_REDIRECT, location=location + "/slo")
-    role = md.IDPSSODescriptor(
-        protocol_support_enumeration=_PROTOCOL,
-        want_authn_requests_signed="true",
-        key_descriptor=[_descriptor(party.certificate, "signing")],
-        name_id_format=[md.NameIDFormat(text=name_format)],
-        single_logout_service=[slo],
-        single_sign_on_service=[
-            md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
-        ],
-    )
-    return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
-
-
-def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
-    acs = md.AssertionConsumerService(
-        binding=_POST,
-        location=ports.origin("library") + f"/{name}/acs",
-        index="0",
-        is_default="true",
-    )
-    slo = md.SingleLogoutService(
-        binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo"
-    )
-    role = md.SPSSODescriptor(
-        protocol_support_enumeration=_PROTOCOL,
-        want_assertions_signed="true",
-        key_descriptor=[_descriptor(library.certificate, use) for use in ("signing", "encryption")],
-        single_logout_service=[slo],
-        assertion_consumer_service=[acs],
-    )
-    return bytes(
-        md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string()
-    )
-
-
-HUB: Final = "https://wayf.demo.example"
-EID: Final = "https://saml.nemlogin.demo.example"
-# Name: title in both languages, entityID.
-SERVICES: Final = {
-    "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
-    "myprint": ("MyPrint", "MyPrint", "https://myprint.demo.example"),
-    "e-resources": (
-        "Electronic resources",
-        "Elektroniske ressourcer",
-        "https://e-resources.demo.example",
-    ),
-}
-
-# The upstreams by which one may log in at each; the first is offered first.
-METHODS: Final = {
-    "my-loans": ("library", "wayf", "nemid"),
-    "myprint": ("library", "wayf", "nemid"),
-    "e-resources": ("wayf", "nemid"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,4 +261,47 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
         secret=CLIENT_SECRET,
         smtp=ports.number("smtp"),
         port=ports.number("broker"),
+    )
+
+
+def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
+    body = "".join(line for line in certificate.splitlines() if "CERTIFICATE" not in line)
+    chain = X509Data(x509_certificate=X509Certificate(text=body))
+    return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
+
+
+def _idp(entity_id: str, location: str, party: KeyPair, name_format: str) -> bytes:
+    slo = md.SingleLogoutService(binding=_REDIRECT, location=location + "/slo")
+    role = md.IDPSSODescriptor(
+        protocol_support_enumeration=_PROTOCOL,
+        want_authn_requests_signed="true",
+        key_descriptor=[_descriptor(party.certificate, "signing")],
+        name_id_format=[md.NameIDFormat(text=name_format)],
+        single_logout_service=[slo],
+        single_sign_on_service=[
+            md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
+        ],
+    )
+    return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
+
+
+def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
+    acs = md.AssertionConsumerService(
+        binding=_POST,
+        location=ports.origin("library") + f"/{name}/acs",
+        index="0",
+        is_default="true",
+    )
+    slo = md.SingleLogoutService(
+        binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo"
+    )
+    role = md.SPSSODescriptor(
+        protocol_support_enumeration=_PROTOCOL,
+        want_assertions_signed="true",
+        key_descriptor=[_descriptor(library.certificate, use) for use in ("signing", "encryption")],
+        single_logout_service=[slo],
+        assertion_consumer_service=[acs],
+    )
+    return bytes(
+        md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string()
     )

@@ -68,7 +68,7 @@ class Running:
 
 def seeds() -> list[dict[str, str]]:
     """Return the borrowers that staff have registered before the demo begins."""
-    return [dict(borrower) for person in PERSONAS for borrower in person.desk]
+    return [dict(borrower) for person in PERSONAS for borrower in person.registered]
 
 
 def lent(patrons: Patrons) -> Circulation:
@@ -77,7 +77,7 @@ def lent(patrons: Patrons) -> Circulation:
     numbers = {row["userid"]: row["patron_id"] for row in patrons.rows()}
     for person in PERSONAS:
         for book in person.loans:
-            circulation.lend(numbers[person.desk[0]["userid"]], book)
+            circulation.lend(numbers[person.registered[0]["userid"]], book)
     return circulation
 
 
