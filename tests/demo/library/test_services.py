@@ -30,7 +30,7 @@ class Hall:
     client: FlaskClient
 
     def row(self, name: str) -> dict[str, Any]:
-        """Give the borrower that staff have registered for a persona."""
+        """Return the borrower that staff have registered for a persona."""
         rows = self.circulation.patrons.rows()
         return next(each for each in rows if each["userid"] == persona(name).registered[0]["userid"])
 
@@ -50,7 +50,7 @@ def hall() -> Hall:
 
 
 def texts(answer: TestResponse, path: str) -> list[str]:
-    """Give what an XPath finds on a page."""
+    """Return what an XPath finds on a page."""
     found = html.fromstring(answer.get_data()).xpath(path)
     assert isinstance(found, list)
     return [str(each) for each in found]
