@@ -87,8 +87,10 @@ def validated(shape: type[S], node: YamlNode, name: str) -> S:
     try:
         return shape.model_validate(plain(node))
     except ValidationError as error:
-        misfits = error.errors()
-        faults = [_fault(shape, node, name, misfit) for misfit in misfits]
+        faults = []
+        for misfit in error.errors():
+            fault = _fault(shape, node, name, misfit)
+            faults.append(fault)
         raise ConfigurationFaults(faults) from None
 
 

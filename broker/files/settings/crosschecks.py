@@ -1,13 +1,12 @@
 """Checks that must hold across keys, on the tree as written, so that all faults come together."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from broker.core.errors import Fault
 from broker.files.settings import upstream_checks
-from broker.files.settings.raw_settings import Check, RawSettings, RawTable
+from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable
 
 SHORTEST_SECRET: Final = 16
 # What examples, tutorials and tired people write; every length of them is refused.
@@ -27,7 +26,7 @@ def crosschecks(raw: RawSettings) -> tuple[Fault, ...]:
     return tuple(faults)
 
 
-def _services(raw: RawSettings) -> Iterator[Fault]:
+def _services(raw: RawSettings) -> Faults:
     first: dict[str, RawTable] = {}
     for service in raw.tables("services"):
         yield from _unknown_methods(raw, service)
@@ -41,7 +40,7 @@ def _services(raw: RawSettings) -> Iterator[Fault]:
             yield Fault(where, "is the entity_id of two services", mend)
 
 
-def _unknown_methods(raw: RawSettings, service: RawTable) -> Iterator[Fault]:
+def _unknown_methods(raw: RawSettings, service: RawTable) -> Faults:
     upstreams = [upstream.name for upstream in raw.tables("upstreams")]
     for index, name in enumerate(service.texts("methods")):
         if name not in upstreams:
@@ -51,14 +50,14 @@ def _unknown_methods(raw: RawSettings, service: RawTable) -> Iterator[Fault]:
             yield Fault(where, what, f"upstreams are {known}")
 
 
-def _sign_up(raw: RawSettings) -> Iterator[Fault]:
+def _sign_up(raw: RawSettings) -> Faults:
     """Refuse a service or an upstream that does not exist, or is the library account itself."""
     yield from _sign_up_by(raw, "university", "upstreams")
     yield from _sign_up_by(raw, "national_eid", "upstreams")
     yield from _sign_up_by(raw, "service", "services")
 
 
-def _sign_up_by(raw: RawSettings, key: str, kind: str) -> Iterator[Fault]:
+def _sign_up_by(raw: RawSettings, key: str, kind: str) -> Faults:
     sign_up = raw.table("sign_up")
     name = sign_up.text(key)
     if name is None:
@@ -73,7 +72,7 @@ def _sign_up_by(raw: RawSettings, key: str, kind: str) -> Iterator[Fault]:
         yield Fault(where, what, f"{kind} are {known}")
 
 
-def _library_accounts(raw: RawSettings) -> Iterator[Fault]:
+def _library_accounts(raw: RawSettings) -> Faults:
     first: RawTable | None = None
     for upstream in raw.tables("upstreams"):
         if upstream.get("profile") != "library":
@@ -86,7 +85,7 @@ def _library_accounts(raw: RawSettings) -> Iterator[Fault]:
         yield Fault(upstream.where(), what, mend)
 
 
-def _message_log(raw: RawSettings) -> Iterator[Fault]:
+def _message_log(raw: RawSettings) -> Faults:
     """Refuse upstreams that do not exist, or send no SAML messages that could be kept."""
     federated = [
         upstream.name
@@ -102,7 +101,7 @@ def _message_log(raw: RawSettings) -> Iterator[Fault]:
             yield Fault(where, what, f"they are {known}")
 
 
-def _secrets(raw: RawSettings) -> Iterator[Fault]:
+def _secrets(raw: RawSettings) -> Faults:
     """Refuse the secrets that an attacker tries first, without quoting them."""
     base_url = str(raw.tree.get("base_url", ""))
     https = base_url.startswith("https:")
@@ -111,10 +110,12 @@ def _secrets(raw: RawSettings) -> Iterator[Fault]:
             yield from _weak_secrets(raw.table(name), https=https)
 
 
-def _weak_secrets(table: RawTable, *, https: bool) -> Iterator[Fault]:
+def _weak_secrets(table: RawTable, *, https: bool) -> Faults:
     for key in table.values:
         secret = table.text(key)
-        if secret is None or not key.endswith(SECRET_KEYS):
+        if secret is None:
+            continue
+        if not key.endswith(SECRET_KEYS):
             continue
         if secret.strip().lower() in OBVIOUS:
             what = "is empty or a default that anyone would try"
@@ -125,17 +126,19 @@ def _weak_secrets(table: RawTable, *, https: bool) -> Iterator[Fault]:
         yield Fault(table.where(key), what, "make one with: openssl rand -base64 32")
 
 
-def _keys_apart(raw: RawSettings) -> Iterator[Fault]:
+def _keys_apart(raw: RawSettings) -> Faults:
     """Refuse a store or a trail beside the keys: a backup of it would hold what opens it."""
     yield from _beside_keys(raw, "store", "store", "url")
     yield from _beside_keys(raw, "audit trail", "audit", "folder")
     yield from _beside_keys(raw, "message log", "message_log", "folder")
 
 
-def _beside_keys(raw: RawSettings, name: str, table: str, key: str) -> Iterator[Fault]:
+def _beside_keys(raw: RawSettings, name: str, table: str, key: str) -> Faults:
     keys = raw.tree.get("keys")
+    if not isinstance(keys, str):
+        return
     path = raw.table(table).text(key)
-    if path is None or not isinstance(keys, str):
+    if path is None:
         return
     if table == "store":
         if not path.startswith(_SQLITE):
@@ -147,19 +150,20 @@ def _beside_keys(raw: RawSettings, name: str, table: str, key: str) -> Iterator[
         yield Fault(where, what, "put it into a folder of its own")
 
 
-def _messages_apart(raw: RawSettings) -> Iterator[Fault]:
+def _messages_apart(raw: RawSettings) -> Faults:
     message_log = raw.table("message_log")
     messages = message_log.text("folder")
     trail = raw.table("audit").text("folder")
     if messages is None or trail is None:
         return
-    if Path(messages) == Path(trail):
+    same = Path(messages) == Path(trail)
+    if same:
         where = message_log.where("folder")
         what = "is the folder of the audit trail: messages hold what the trail must not"
         yield Fault(where, what, "put them into a folder of their own")
 
 
-def _shared_origin(raw: RawSettings) -> Iterator[Fault]:
+def _shared_origin(raw: RawSettings) -> Faults:
     shared = raw.tree.get("shared_origin", False)
     if str(shared).lower() == "true":
         return

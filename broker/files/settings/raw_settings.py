@@ -23,9 +23,11 @@ class RawSettings:
 
     def where(self, path: KeyPath) -> str:
         """Return the place where a key was written: its variable, or ``broker.toml:idp.scope``."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.variables:
-                return self.variables[path[:length]]
+        above = path
+        while above:
+            if above in self.variables:
+                return self.variables[above]
+            above = above[:-1]
         return f"{self.file}:{dotted(path)}"
 
     def table(self, name: str) -> "RawTable":
@@ -62,23 +64,24 @@ class RawTable:
     def text(self, key: str) -> str | None:
         """Return the value of a key; None where it is no text."""
         value = self.values.get(key)
-        if isinstance(value, str):
-            return value
-        return None
+        if not isinstance(value, str):
+            return None
+        return value
 
     def texts(self, key: str) -> list[str]:
         """Return the texts in the list of a key; none where it is no list."""
         value = self.values.get(key)
         if not isinstance(value, list):
             return []
-        return [text for text in value if isinstance(text, str)]
+        return [item for item in value if isinstance(item, str)]
 
     def where(self, *steps: str | int) -> str:
         """Return the place where the table was written, or the key that ``steps`` lead to in it."""
         return self.settings.where(self.path + steps)
 
 
-Check = Callable[[RawSettings], Iterator[Fault]]
+Faults = Iterator[Fault]
+Check = Callable[[RawSettings], Faults]
 
 
 def dotted(path: KeyPath) -> str:

@@ -32,8 +32,9 @@ def resolve_paths(raw: RawSettings, base: Path) -> None:
     if audit.get("folder"):
         _resolve(audit, ("folder",), base)
     library = raw.table("library").values
-    files = [key for key in library if key.endswith("_file")]
-    _resolve(library, filter(library.get, files), base)
+    for key, value in library.items():
+        if key.endswith("_file") and value:
+            library[key] = _absolute(value, base)
 
     _resolve_store(raw.table("store").values, base)
 

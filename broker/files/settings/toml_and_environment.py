@@ -43,16 +43,18 @@ def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]
             what = f"gives the same key as {variables[key]}"
             fault = Fault(name, what, "keep one of the two")
             faults.append(fault)
-        known = key[0] in kind.model_fields
-        variables[key if known else key[:1]] = name
+        if key[0] not in kind.model_fields:
+            key = key[:1]
+        variables[key] = name
         _merge(tree, branch)
     file = str(path or "environment")
     return RawSettings(tree, file, variables, tuple(faults))
 
 
 def _variables(environ: Mapping[str, str]) -> list[str]:
-    names = [name for name in environ if name.startswith(PREFIX)]
-    return sorted(set(names) - {CONFIG})
+    names = {name for name in environ if name.startswith(PREFIX)}
+    names.discard(CONFIG)
+    return sorted(names)
 
 
 def _file(path: Path) -> SettingsTree:
@@ -60,10 +62,12 @@ def _file(path: Path) -> SettingsTree:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
-        fault = Fault(str(path), what, f"name another file in {CONFIG}")
+        mend = f"name another file in {CONFIG}"
+        fault = Fault(str(path), what, mend)
         raise ConfigurationFaults([fault]) from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        fault = Fault(str(path), f"is not TOML: {error}", "mend it there")
+        what = f"is not TOML: {error}"
+        fault = Fault(str(path), what, "mend it there")
         raise ConfigurationFaults([fault]) from None
 
 
@@ -73,10 +77,10 @@ def _value(name: str, value: str, base: Path) -> tuple[KeyPath, str]:
     if key.endswith(_SECRET_FILES):
         key = key.removesuffix("_file")
         value = _secret(base / value)
-    steps = key.split("__")
-    if steps[0] in NAMED and len(steps) > 1:
-        steps[1] = steps[1].replace("_", "-")
-    return tuple(steps), value
+    table, *steps = key.split("__")
+    if table in NAMED and steps:
+        steps[0] = steps[0].replace("_", "-")
+    return (table, *steps), value
 
 
 def _secret(path: Path) -> str:

@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.core.errors import Fault
 from broker.core.login.authn_context import overstates
-from broker.files.settings.raw_settings import Check, RawSettings, RawTable, variable
+from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable, variable
 
 # Profiles whose upstream is its own institution (design 4).
 _OWN_INSTITUTION: Final = frozenset({"saml", "oiosaml3"})
@@ -38,14 +38,14 @@ def _names(institution: RawTable) -> Iterator[str]:
     yield from institution.texts("aliases")
 
 
-def _profiles(raw: RawSettings) -> Iterator[Fault]:
+def _profiles(raw: RawSettings) -> Faults:
     """Find keys that an upstream's profile demands or cannot have."""
     for upstream in raw.tables("upstreams"):
         for check in _PROFILE_CHECKS:
             yield from check(upstream)
 
 
-def _library_account(upstream: RawTable) -> Iterator[Fault]:
+def _library_account(upstream: RawTable) -> Faults:
     if upstream.get("profile") != "library":
         return
     if "entity_id" in upstream.values or any(_institutions(upstream)):
@@ -54,7 +54,7 @@ def _library_account(upstream: RawTable) -> Iterator[Fault]:
         yield Fault(upstream.where(), what, "leave them out")
 
 
-def _entity_id(upstream: RawTable) -> Iterator[Fault]:
+def _entity_id(upstream: RawTable) -> Faults:
     if upstream.get("profile") == "library":
         return
     if "entity_id" not in upstream.values:
@@ -63,7 +63,7 @@ def _entity_id(upstream: RawTable) -> Iterator[Fault]:
         yield Fault(upstream.where("entity_id"), "is missing", mend)
 
 
-def _hub(upstream: RawTable) -> Iterator[Fault]:
+def _hub(upstream: RawTable) -> Faults:
     if upstream.get("profile") != "wayf":
         return
     if not any(_institutions(upstream)):
@@ -74,7 +74,7 @@ def _hub(upstream: RawTable) -> Iterator[Fault]:
         yield Fault(upstream.where(), what, mend)
 
 
-def _own_institution(upstream: RawTable) -> Iterator[Fault]:
+def _own_institution(upstream: RawTable) -> Faults:
     if upstream.get("profile") not in _OWN_INSTITUTION:
         return
     own = upstream.get("entity_id")
@@ -86,7 +86,7 @@ def _own_institution(upstream: RawTable) -> Iterator[Fault]:
         yield Fault(where, what, mend)
 
 
-def _oiosaml_keys(upstream: RawTable) -> Iterator[Fault]:
+def _oiosaml_keys(upstream: RawTable) -> Faults:
     profile = upstream.get("profile")
     if profile == "oiosaml3":
         return
@@ -96,7 +96,7 @@ def _oiosaml_keys(upstream: RawTable) -> Iterator[Fault]:
             yield Fault(upstream.where(key), what, "leave it out")
 
 
-def _attribute_map(upstream: RawTable) -> Iterator[Fault]:
+def _attribute_map(upstream: RawTable) -> Faults:
     if upstream.get("profile") != "saml":
         return
     if "attribute_map" not in upstream.values:
@@ -115,7 +115,7 @@ _PROFILE_CHECKS: Final = (
 )
 
 
-def _authn_contexts(raw: RawSettings) -> Iterator[Fault]:
+def _authn_contexts(raw: RawSettings) -> Faults:
     """Refuse a class as good as one that is known to say more: no setting makes a second factor."""
     for upstream in raw.tables("upstreams"):
         classes = upstream.get("authn_contexts")
@@ -125,7 +125,7 @@ def _authn_contexts(raw: RawSettings) -> Iterator[Fault]:
             yield from _overstated(RawTable(raw, path, classes), pin=pin)
 
 
-def _overstated(classes: RawTable, *, pin: bool) -> Iterator[Fault]:
+def _overstated(classes: RawTable, *, pin: bool) -> Faults:
     for wanted in classes.values:
         accepted = classes.texts(wanted)
         weaker = [name for name in accepted if overstates(wanted, name, pin=pin)]
@@ -136,7 +136,7 @@ def _overstated(classes: RawTable, *, pin: bool) -> Iterator[Fault]:
             yield Fault(classes.where(wanted), what, mend)
 
 
-def _only(raw: RawSettings) -> Iterator[Fault]:
+def _only(raw: RawSettings) -> Faults:
     for upstream in raw.tables("upstreams"):
         known: set[str] = set()
         for institution in _institutions(upstream):
@@ -148,7 +148,7 @@ def _only(raw: RawSettings) -> Iterator[Fault]:
                 yield Fault(where, what, "add it to institutions, or correct it")
 
 
-def _institution_names(raw: RawSettings) -> Iterator[Fault]:
+def _institution_names(raw: RawSettings) -> Faults:
     """Refuse a spelling of two institutions: AuthenticatingAuthority would be ambiguous."""
     first: dict[str, RawTable] = {}
     for institution in _all_institutions(raw):
@@ -162,7 +162,7 @@ def _institution_names(raw: RawSettings) -> Iterator[Fault]:
             yield Fault(institution.where(), what, mend)
 
 
-def _scope(raw: RawSettings) -> Iterator[Fault]:
+def _scope(raw: RawSettings) -> Faults:
     """Refuse an institution's scope for our own identifiers: ours would pass for theirs."""
     identity_provider = raw.table("idp")
     own = identity_provider.text("scope")
