@@ -32,12 +32,17 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
+_Filled = Annotated[str, Field(min_length=1)]
+_Pattern = Annotated[str, BeforeValidator(_compiles)]
+_ScopeRule = Literal["exact", "sub"]
+
+
 class _Row(Shape):
-    wire: str = Field(min_length=1)
-    name: str = Field(min_length=1)
+    wire: _Filled
+    name: _Filled
     single: Flag = False
-    pattern: Annotated[str, BeforeValidator(_compiles)] | None = None
-    scope: Literal["exact", "sub"] | None = None
+    pattern: _Pattern | None = None
+    scope: _ScopeRule | None = None
     identity: Flag = False
     opaque: Flag = False
     friendly: str | None = None
@@ -52,8 +57,8 @@ class _Map(Shape):
 
 
 class _Label(Shape):
-    en: str = Field(min_length=1)
-    da: str = Field(min_length=1)
+    en: _Filled
+    da: _Filled
 
 
 class _Labels(Shape):
@@ -129,10 +134,10 @@ def _map(path: Path, where: str) -> AttributeMap:
     faults = list(_map_faults(wire_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
-    rows = [MapRow(**row.model_dump()) for row in wire_map.attributes]
+    rows = [row.model_dump() for row in wire_map.attributes]
     return AttributeMap(
         path.stem,
-        tuple(rows),
+        tuple(MapRow(**row) for row in rows),
         outgoing=wire_map.face == "service",
         complete=wire_map.complete,
     )
@@ -177,7 +182,8 @@ def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
     if missing:
         line_number = line(node, ("labels",))
         place = f"{where}:{line_number}"
-        what = f"no label for {', '.join(missing)}"
+        names = ", ".join(missing)
+        what = f"no label for {names}"
         mend = "people are asked about attributes by these names"
         raise ConfigurationFaults([Fault(place, what, mend)])
     labels = {}
@@ -207,9 +213,9 @@ def _upstream_faults(upstream: Upstream, maps: AttributeMaps) -> Iterator[Fault]
         yield Fault(where, what, f"those are {known}")
     elif upstream.profile == "oiosaml3":
         names = {row.name for row in wire_map.rows}
-        missing = sorted(_NATIONAL_EID_ATTRIBUTES - names)
+        missing = ", ".join(sorted(_NATIONAL_EID_ATTRIBUTES - names))
         if missing:
-            what = f"{file} has no row for {', '.join(missing)}: everybody would be refused"
+            what = f"{file} has no row for {missing}: everybody would be refused"
             yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
     elif wire_map.reads(LOA):
         # What such a map reads is looked at by that profile only: level, version, and no identity

@@ -134,7 +134,9 @@ def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) 
     path = misfit["loc"]
     line_number = line(node, path)
     where = f"{name}:{line_number}"
-    key = str(path[-1]) if path else "the file"
+    key = "the file"
+    if path:
+        key = str(path[-1])
     if kind == "extra_forbidden":
         known = known_keys(shape, path[:-1])
         what = f"unknown key {quoted(key)}"
@@ -169,15 +171,18 @@ def sentence(misfit: ErrorDetails) -> str:
 
 def did_you_mean(word: str, words: Iterable[str], spelt: Callable[[str], str] = repr) -> str:
     """Return "did you mean 'word'?" for the nearest of ``words``, or "" where none is near."""
-    for near in get_close_matches(word, tuple(words), n=1):
-        return f"did you mean {spelt(near)}?"
-    return ""
+    near = get_close_matches(word, tuple(words), n=1)
+    if not near:
+        return ""
+    meant = spelt(near[0])
+    return f"did you mean {meant}?"
 
 
 def known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:
     """Return the keys that the mapping at the path ``table`` may have, if there can be one."""
     keys = []
-    for *above, key in key_patterns(model):
+    for pattern in key_patterns(model):
+        *above, key = pattern
         if _leads_to(above, table):
             keys.append(key)
     return tuple(keys)

@@ -19,7 +19,8 @@ def _institutions(upstream: RawTable) -> Iterator[RawTable]:
             if isinstance(values, dict):
                 path = (*upstream.path, "institutions", index)
                 yield RawTable(upstream.settings, path, values)
-    if not listed and upstream.get("profile") in _OWN_INSTITUTION:
+    profile = upstream.get("profile")
+    if not listed and profile in _OWN_INSTITUTION:
         path = (*upstream.path, "entity_id")
         values = {"entity_id": upstream.get("entity_id")}
         yield RawTable(upstream.settings, path, values)
@@ -48,7 +49,8 @@ def _profiles(raw: RawSettings) -> Faults:
 def _library_account(upstream: RawTable) -> Faults:
     if upstream.get("profile") != "library":
         return
-    if "entity_id" in upstream.values or any(_institutions(upstream)):
+    institutions = list(_institutions(upstream))
+    if institutions or "entity_id" in upstream.values:
         account = "profile library is the library account itself"
         what = f"{account}: it has no entity_id and no institutions"
         yield Fault(upstream.where(), what, "leave them out")
