@@ -14,7 +14,7 @@ from broker.adapters.libraries.entry_points import open_library
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.saml.keys import key_ring
-from broker.adapters.saml.metadata.live_metadata import Live, LiveMetadata
+from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.telling import application_log
@@ -118,7 +118,7 @@ def assemble(settings: config.Config) -> Parts:
     library = _tried(
         faults, lambda: open_library(settings.library.system, settings.library.connector_settings())
     )
-    services = Live(lambda: peers.snapshot.services) if peers else living.services(settings)
+    services = LiveMapping(lambda: peers.snapshot.services) if peers else living.services(settings)
     texts, messages = (
         _tried(faults, lambda: Texts.load(settings.content)),
         _tried(faults, lambda: _messages(settings)),
@@ -136,7 +136,7 @@ def assemble(settings: config.Config) -> Parts:
         keys=ring,
         metadata=peers,
         services=services,
-        upstreams=Live(lambda: peers.current.parties),
+        upstreams=LiveMapping(lambda: peers.current.completed_upstreams),
         maps=maps,
         policies=live,
         store=sealed,

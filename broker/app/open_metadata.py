@@ -10,7 +10,7 @@ from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.aggregates import Trust
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, following
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, feed_refreshes
 from broker.adapters.telling import application_log
 from broker.adapters.telling.metrics import Metrics
 from broker.core.entities import Service
@@ -42,7 +42,7 @@ def opened(settings: Config, metrics: Metrics, now: datetime) -> LiveMetadata:
     ids = [each.entity_id for each in parties.services.values()]
     local = metadata_folder.load(settings.metadata, federated, ids, now, fed=bool(feeds))
     state = settings.keys.parent / "state" / "metadata"
-    followed = list(following(feeds, local, parties, state))
+    followed = list(feed_refreshes(feeds, local, parties, state))
     live = LiveMetadata(local, parties, followed, partial(_told, metrics), now)
     if live.wanting:
         live.refresh(now)

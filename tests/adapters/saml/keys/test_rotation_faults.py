@@ -91,17 +91,17 @@ def test_a_wait_that_begins_in_the_future_begins_now(folder: Path) -> None:
     assert turn.did == "switch"
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(180, False), (181, True)])
-def test_a_clock_behind_the_folder_is_told(folder: Path, seconds: int, told: bool) -> None:
+@pytest.mark.parametrize(("seconds", "refused"), [(180, False), (181, True)])
+def test_a_clock_behind_the_folder_is_refused(folder: Path, seconds: int, refused: bool) -> None:
     """Files are never written after now: a wait that begins by that clock would be over once it is set right."""
     for each in folder.rglob("*"):
         os.utime(each, (NOW.timestamp(), NOW.timestamp()))
     now = NOW - timedelta(seconds=seconds)
-    if told:
+    if refused:
         with pytest.raises(ConfigurationFaults, match="is newer than the clock"):
-            rotation_times.believable(folder, now)
+            rotation_times.refuse_clock_in_the_past(folder, now)
     else:
-        rotation_times.believable(folder, now)
+        rotation_times.refuse_clock_in_the_past(folder, now)
 
 
 def test_the_run_of_this_machine_is_the_same_twice() -> None:

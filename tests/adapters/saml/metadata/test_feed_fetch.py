@@ -1,4 +1,4 @@
-"""Fetching a feed: only what changed, only from where it was said, and bounded in time and size."""
+"""Fetching a feed: only what changed, only from its configured address, and bounded in time and size."""
 
 import io
 import threading

@@ -52,8 +52,8 @@ class Station:
     ) -> bytes:
         """Publish a feed with these entities, signed with the pinned key or the new one."""
         key = (self.forge.stranger if new else self.forge.upstream).key
-        said = [f"<md:Extensions>{published(created)}</md:Extensions>"] if created is not None else []
-        octets = feeds.signed(feeds.collection(*said, *entities, until=until, more=more), key)
+        extensions = [f"<md:Extensions>{published(created)}</md:Extensions>"] if created is not None else []
+        octets = feeds.signed(feeds.collection(*extensions, *entities, until=until, more=more), key)
         self.publisher.publish(octets)
         return octets
 
@@ -350,8 +350,8 @@ CREATED: Final = {
 @pytest.mark.parametrize("case", CREATED)
 def test_when_a_feed_says_it_was_made(station: Station, case: str) -> None:
     """Once, and not in time to come: all that follow would be older. What stands deeper is a member's word."""
-    said, expected = CREATED[case]
-    station.publish(f"<md:Extensions>{said}</md:Extensions>", idp_entity(HUB))
+    created, expected = CREATED[case]
+    station.publish(f"<md:Extensions>{created}</md:Extensions>", idp_entity(HUB))
     assert results(turn(station.worker())) == [expected]
 
 
