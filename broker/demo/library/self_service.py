@@ -27,20 +27,7 @@ def serve(app: Flask, circulation: Circulation) -> None:
 
     @app.post("/machine")
     def lend() -> ViewResultOfDemo:
-        account = _account(circulation)
-        if account is None:
-            return render_template("machine.html", books=BOOKS, wrong=_unproven()), 422
-        book, number = request.form.get("book", ""), account["patron_id"]
-        lent = book in BOOKS and circulation.lend(number, book)
-        loans = circulation.loans(number)
-        return render_template(
-            "machine.html",
-            books=BOOKS,
-            account=account,
-            loans=loans,
-            lent=book if lent else "",
-            asked=book in BOOKS,
-        ), 200
+        return _lend(circulation)
 
     @app.get("/profile")
     def profile() -> str:
@@ -48,21 +35,42 @@ def serve(app: Flask, circulation: Circulation) -> None:
 
     @app.post("/profile")
     def edit() -> ViewResultOfDemo:
-        # Every form carries number and PIN: the library keeps nobody logged in here.
-        account = _account(circulation)
-        wanted = {name: request.form[name].strip() for name in _FIELDS if name in request.form}
-        if account is None:
-            return render_template(
-                "profile.html", account=_as_sent(wanted), values=wanted, wrong=_unproven()
-            ), 422
-        if not wanted:
-            return render_template("profile.html", account=account, values=account), 200
-        pin, again = request.form.get("new_pin", ""), request.form.get("again", "")
-        wrong = _fault(wanted, pin, again)
-        if wrong:
-            return render_template("profile.html", account=account, values=wanted, wrong=wrong), 422
-        _change(circulation, account, wanted, pin)
-        return render_template("profile.html", account=account, values=wanted, saved=True), 200
+        return _edit(circulation)
+
+
+def _lend(circulation: Circulation) -> ViewResultOfDemo:
+    account = _account(circulation)
+    if account is None:
+        return render_template("machine.html", books=BOOKS, wrong=_unproven()), 422
+    book, number = request.form.get("book", ""), account["patron_id"]
+    lent = book in BOOKS and circulation.lend(number, book)
+    loans = circulation.loans(number)
+    return render_template(
+        "machine.html",
+        books=BOOKS,
+        account=account,
+        loans=loans,
+        lent=book if lent else "",
+        asked=book in BOOKS,
+    ), 200
+
+
+def _edit(circulation: Circulation) -> ViewResultOfDemo:
+    # Every form carries number and PIN: the library keeps nobody logged in here.
+    account = _account(circulation)
+    wanted = {name: request.form[name].strip() for name in _FIELDS if name in request.form}
+    if account is None:
+        return render_template(
+            "profile.html", account=_as_sent(wanted), values=wanted, wrong=_unproven()
+        ), 422
+    if not wanted:
+        return render_template("profile.html", account=account, values=account), 200
+    pin, again = request.form.get("new_pin", ""), request.form.get("again", "")
+    wrong = _fault(wanted, pin, again)
+    if wrong:
+        return render_template("profile.html", account=account, values=wanted, wrong=wrong), 422
+    _change(circulation, account, wanted, pin)
+    return render_template("profile.html", account=account, values=wanted, saved=True), 200
 
 
 def _account(circulation: Circulation) -> dict[str, Any] | None:

@@ -154,12 +154,9 @@ def create_app(
     @app.get("/")
     def start() -> str:
         open_at = {party for _, party, _ in sessions.of_browser()}
+        places = plain_pages.PLACES
         return render_template(
-            "library.html",
-            services=services,
-            places=plain_pages.PLACES,
-            broker=broker,
-            open_at=open_at,
+            "library.html", services=services, places=places, broker=broker, open_at=open_at
         )
 
     @app.get("/<service>")
@@ -175,8 +172,7 @@ def create_app(
         landing = land(http_bindings.decode_post(request.form["SAMLResponse"]), peer(), keys)
         if request.form.get("RelayState") != service:
             abort(400, "RelayState changed")
-        page = _landing_page(landing, service, services[service], circulation)
-        answer = Response(page, mimetype="text/html")
+        answer = _landing_page(landing, service, services[service], circulation)
         if landing.session:
             sessions.begin(answer, service, landing.session)
         return answer
@@ -198,7 +194,7 @@ def _redirect_to_broker(service: str, site: Site, peer: BrokerAsIdp) -> Response
     return redirect(url)
 
 
-def _landing_page(landing: Landing, service: str, site: Site, circulation: Circulation) -> str:
+def _landing_page(landing: Landing, service: str, site: Site, circulation: Circulation) -> Response:
     attributes = {}
     for name, values in landing.attributes.items():
         attributes[name] = [masked(value) for value in values]
@@ -211,7 +207,7 @@ def _landing_page(landing: Landing, service: str, site: Site, circulation: Circu
     if account:
         loans = circulation.loans(account["patron_id"])
         balance = circulation.balance(account["patron_id"])
-    return render_template(
+    page = render_template(
         "landing.html",
         landing=landing,
         attributes=attributes,
@@ -222,3 +218,4 @@ def _landing_page(landing: Landing, service: str, site: Site, circulation: Circu
         service=service,
         titles=site.titles,
     )
+    return Response(page, mimetype="text/html")

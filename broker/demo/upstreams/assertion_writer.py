@@ -65,6 +65,54 @@ def _stamp(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def assertion(
+    issuer: str, addressee: ResponseAddressee, subject: AssertedSubject, now: datetime
+) -> saml.Assertion:
+    """Write an unsigned Assertion, valid for four minutes."""
+    begin = _stamp(now - timedelta(seconds=30))
+    end = _stamp(now + timedelta(minutes=4))
+    audience = saml.AudienceRestriction(audience=[saml.Audience(text=addressee.issuer)])
+    return saml.Assertion(
+        id=f"_{token_hex(16)}",
+        version="2.0",
+        issue_instant=_stamp(now),
+        issuer=saml.Issuer(text=issuer),
+        subject=_subject(addressee, subject, end),
+        conditions=saml.Conditions(
+            not_before=begin, not_on_or_after=end, audience_restriction=[audience]
+        ),
+        authn_statement=[_authn_statement(subject, now)],
+        attribute_statement=[_attributes(subject)],
+    )
+
+
+def _subject(addressee: ResponseAddressee, subject: AssertedSubject, end: str) -> saml.Subject:
+    """Write the Subject, confirmed for its bearer at this ACS until ``end``."""
+    confirmation = saml.SubjectConfirmation(
+        method=saml.SCM_BEARER,
+        subject_confirmation_data=saml.SubjectConfirmationData(
+            in_response_to=addressee.id, recipient=addressee.acs, not_on_or_after=end
+        ),
+    )
+    return saml.Subject(
+        name_id=saml.NameID(format=subject.name_format, text=subject.name_id),
+        subject_confirmation=[confirmation],
+    )
+
+
+def _authn_statement(subject: AssertedSubject, now: datetime) -> saml.AuthnStatement:
+    authorities = [saml.AuthenticatingAuthority(text=name) for name in subject.chain]
+    return saml.AuthnStatement(
+        authn_instant=_stamp(now),
+        session_index=f"_{token_hex(8)}",
+        session_not_on_or_after=_stamp(now + timedelta(hours=4)),
+        authn_context=saml.AuthnContext(
+            authn_context_class_ref=saml.AuthnContextClassRef(text=subject.authn_class),
+            authenticating_authority=authorities,
+        ),
+    )
+
+
 def _attributes(subject: AssertedSubject) -> saml.AttributeStatement:
     return saml.AttributeStatement(
         attribute=[
@@ -76,51 +124,6 @@ def _attributes(subject: AssertedSubject) -> saml.AttributeStatement:
             )
             for name, values in subject.attributes.items()
         ]
-    )
-
-
-def assertion(
-    issuer: str, addressee: ResponseAddressee, subject: AssertedSubject, now: datetime
-) -> saml.Assertion:
-    """Write an unsigned Assertion, valid for four minutes."""
-    end = _stamp(now + timedelta(minutes=4))
-    confirmation = saml.SubjectConfirmationData(
-        in_response_to=addressee.id, recipient=addressee.acs, not_on_or_after=end
-    )
-    return saml.Assertion(
-        id=f"_{token_hex(16)}",
-        version="2.0",
-        issue_instant=_stamp(now),
-        issuer=saml.Issuer(text=issuer),
-        subject=saml.Subject(
-            name_id=saml.NameID(format=subject.name_format, text=subject.name_id),
-            subject_confirmation=[
-                saml.SubjectConfirmation(
-                    method=saml.SCM_BEARER, subject_confirmation_data=confirmation
-                )
-            ],
-        ),
-        conditions=saml.Conditions(
-            not_before=_stamp(now - timedelta(seconds=30)),
-            not_on_or_after=end,
-            audience_restriction=[
-                saml.AudienceRestriction(audience=[saml.Audience(text=addressee.issuer)])
-            ],
-        ),
-        authn_statement=[
-            saml.AuthnStatement(
-                authn_instant=_stamp(now),
-                session_index=f"_{token_hex(8)}",
-                session_not_on_or_after=_stamp(now + timedelta(hours=4)),
-                authn_context=saml.AuthnContext(
-                    authn_context_class_ref=saml.AuthnContextClassRef(text=subject.authn_class),
-                    authenticating_authority=[
-                        saml.AuthenticatingAuthority(text=name) for name in subject.chain
-                    ],
-                ),
-            )
-        ],
-        attribute_statement=[_attributes(subject)],
     )
 
 

@@ -135,6 +135,18 @@ def _authn_request(peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
     return received
 
 
+def _choice() -> PersonaChoice | None:
+    """Read the form; None where nobody was picked."""
+    name = request.form["persona"]
+    level = request.form.get("level") or None
+    role = request.form.get("role") or None
+    if level not in {None, *LEVELS} or role not in {None, *ROLES}:
+        abort(400)
+    if not name:
+        return None
+    return PersonaChoice(persona(name), level, role)
+
+
 def create_app(own: NemLogin, peer: Callable[[], BrokerAsSp]) -> Flask:
     """Return NemLog-in; ``peer`` reads the broker's metadata as it is now."""
     app = Flask("broker.demo")
@@ -155,14 +167,7 @@ def create_app(own: NemLogin, peer: Callable[[], BrokerAsSp]) -> Flask:
     @app.post("/sso")
     def picked() -> Response:
         received = _authn_request(peer())
-        name = request.form["persona"]
-        level = request.form.get("level") or None
-        role = request.form.get("role") or None
-        if level not in {None, *LEVELS} or role not in {None, *ROLES}:
-            abort(400)
-        if not name:
-            return _answer(received, None)
-        return _answer(received, PersonaChoice(persona(name), level, role))
+        return _answer(received, _choice())
 
     def _answer(received: wayf_hub.ReceivedAuthnRequest, choice: PersonaChoice | None) -> Response:
         xml, session = own.answer(received, choice, peer(), datetime.now(UTC))
