@@ -7,7 +7,8 @@ from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
-from broker.core.login.configured_entities import ConfiguredEntities, by_pin
+from broker.core.login.authentication_reading import by_pin
+from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Enrol, OfferUpgrade, Step
 from broker.core.login.transaction import (
@@ -291,7 +292,7 @@ class LoginFlow:
             lacking=self.learning.lacking,
             ways=self.rules.ways(transaction.request, transaction.errand),
             local=self.rules.local,
-            came=self.rules.came,
+            authn_context=self.rules.authn_context,
             meets=self.rules.meets(transaction.authentication),
             ids=self.learning.ids(transaction),
         )

@@ -98,18 +98,18 @@ def test_the_class_of_the_national_eid_is_the_level_that_was_read(
     rules, came = of_eid(said(**values), replace(NEMLOGIN, institutions=(replace(EID, max_assurance=cap),)))
     told = min(cap, Assurance.named(level)) if level else Assurance.SELF_ASSERTED
     expected = None if told is Assurance.SELF_ASSERTED else f"{LEVEL}{told.name.capitalize()}"
-    assert rules.came(came, NOW) == expected
+    assert rules.authn_context(came, NOW) == expected
 
 
 def test_who_is_not_let_in_is_of_no_class() -> None:
     """A level below what is configured satisfies no service, though it be one that it asked for."""
     rules, came = of_eid(said(loa="Low"), replace(NEMLOGIN, least=Assurance.SUBSTANTIAL))
-    assert rules.came(came, NOW) is None
+    assert rules.authn_context(came, NOW) is None
 
 
 def test_another_upstreams_class_is_its_own_word() -> None:
     """What an institution says of how it authenticated is read by no map."""
-    assert RULES.came(CAME, NOW) == "x"
+    assert RULES.authn_context(CAME, NOW) == "x"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: s
         "_r1", "my-loans", "https://loans.example", "https://loans.example/acs", authn_contexts=classes
     )
     begun = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, request, upstream="nemid", authentication=came)
-    vouched = rules.vouched(begun, NOW)
+    vouched = rules.for_service(begun, NOW)
     assert (vouched and vouched.authn_context) == (told and LEVEL + told)
 
 

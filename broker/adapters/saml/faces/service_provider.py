@@ -42,7 +42,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.login.authn_context import classes_to_request, meets_request, nsis
+from broker.core.login.authn_context import classes_to_request, level_to_request, nsis
 from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 from broker.core.ports import Received
 
@@ -306,13 +306,13 @@ def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAut
     An upstream that knows NSIS levels is asked for a level and a person (nemid.md).
     """
     if traits_of(asked).nsis:
-        least = classes_to_request(request, asked.least, asked.meets)
+        least = level_to_request(request, asked.least, asked.meets)
         if least is None:
             raise RequestRefused(NO_AUTHN_CONTEXT, request=request)
         return _requested([nsis(least), PERSON], "minimum")
     if not request.authn_contexts:
         return None
-    return _requested(meets_request(request, asked.meets), request.comparison)
+    return _requested(classes_to_request(request, asked.meets), request.comparison)
 
 
 def _requested(classes: Iterable[str], comparison: str) -> samlp.RequestedAuthnContext:

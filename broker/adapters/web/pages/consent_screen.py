@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from broker.core.consent.disclosure import BORROWER_NUMBER, Disclosure, Item
+from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Service, Text
+from broker.core.identity.attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Decision, LegalBasis

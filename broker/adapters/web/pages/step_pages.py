@@ -76,7 +76,7 @@ class StepPages:
         if transaction.request.is_passive:
             return self.refused(held, Refuse("passive", NO_PASSIVE))
         ways = desk.broker.rules.ways(transaction.request, transaction.errand)
-        numbered = desk.broker.rules.tells(transaction.request.service, "cpr")
+        numbered = desk.broker.rules.releases(transaction.request.service, "cpr")
         return self.page(
             "choose.html",
             "choose",
