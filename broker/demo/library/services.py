@@ -153,11 +153,7 @@ def create_app(
 
     @app.get("/")
     def start() -> str:
-        open_at = {party for _, party, _ in sessions.of_browser()}
-        places = plain_pages.PLACES
-        return render_template(
-            "library.html", services=services, places=places, broker=broker, open_at=open_at
-        )
+        return _start_page(services, broker, sessions)
 
     @app.get("/<service>")
     def log_in(service: str) -> Response:
@@ -178,6 +174,18 @@ def create_app(
         return answer
 
     return app
+
+
+def _start_page(
+    services: Mapping[str, Site], broker: str, sessions: logout_pages.SessionTable
+) -> str:
+    return render_template(
+        "library.html",
+        services=services,
+        places=plain_pages.PLACES,
+        broker=broker,
+        open_at={party for _, party, _ in sessions.of_browser()},
+    )
 
 
 def _redirect_to_broker(service: str, site: Site, peer: BrokerAsIdp) -> Response:
