@@ -62,15 +62,15 @@ class House:
         return found
 
     @property
-    def desk(self) -> WebPorts:
+    def ports(self) -> WebPorts:
         """Give what the broker's endpoints reach."""
-        found: WebPorts = self.app.view_functions["login.show"].__self__.desk  # type: ignore[union-attr]
+        found: WebPorts = self.app.view_functions["login.show"].__self__.ports  # type: ignore[union-attr]
         return found
 
     @property
     def broker(self) -> LoginFlow:
         """Give the flow behind the pages."""
-        return self.desk.broker
+        return self.ports.broker
 
     def person(self) -> "Person":
         """Give a browser that has never been here."""

@@ -9,6 +9,8 @@ from flask import Request
 from flask_babel import get_locale
 from werkzeug.wrappers import Response
 
+from broker.core.entities import Text
+
 LANGUAGES: Final = {"da": "Dansk", "en": "English"}
 COOKIE: Final = "lang"
 _REMEMBERED_FOR: Final = timedelta(days=365)
@@ -92,3 +94,8 @@ def switchable(request: Request) -> bool:
 def base_path(base_url: str) -> str:
     """Return the path that ``base_url`` ends in, without a slash at its end ("" for none)."""
     return urlsplit(base_url).path.rstrip("/")
+
+
+def spoken(text: Text | None) -> str:
+    """Return ``text`` in the language of the page being made; "" where there is none."""
+    return text[language()] if text else ""
