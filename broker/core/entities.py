@@ -1,4 +1,4 @@
-"""The parties of a login: upstreams and the institutions behind them, services, and how surely a person is known."""
+"""The entities of a login: upstreams, their institutions, services; and levels of assurance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,12 +22,12 @@ class Text:
     da: str
 
     def __getitem__(self, language: str) -> str:
-        """Give the text in ``language``; Danish where it is neither "en" nor "da"."""
+        """Return the text in ``language``; Danish where it is neither "en" nor "da"."""
         return self.en if language == "en" else self.da
 
 
 class Assurance(IntEnum):
-    """How surely the person is known, one order for WAYF's numbers and NSIS levels (design 5)."""
+    """The level of assurance, one order for WAYF's numbers and NSIS levels (design 5)."""
 
     SELF_ASSERTED = 1
     LOW = 2
@@ -36,13 +36,16 @@ class Assurance(IntEnum):
 
     @classmethod
     def named(cls, name: str) -> "Assurance":
-        """Read the spelling of the policy files ("self_asserted" ... "high"); KeyError for any other."""
+        """Read the spelling of the policy files ("self_asserted" ... "high"); else KeyError."""
         return cls[name.upper()]
 
 
 @dataclass(frozen=True, slots=True)
 class Institution:
-    """One identity provider behind an upstream: its real entityID, other spellings, and what it may assert."""
+    """One identity provider behind an upstream.
+
+    Its real entityID, other spellings of it, and what it may assert.
+    """
 
     entity_id: str
     aliases: tuple[str, ...] = ()
@@ -54,7 +57,7 @@ class Institution:
     unwritten: frozenset[str] = field(default=frozenset(), compare=False)
 
     def answers_to(self, name: str) -> bool:
-        """Say whether ``name`` (an AuthenticatingAuthority) is this institution."""
+        """Return whether ``name`` (an AuthenticatingAuthority) is this institution."""
         return name == self.entity_id or name in self.aliases
 
 
@@ -78,27 +81,27 @@ class Upstream:
     # row 15).
     meets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     least: Assurance = Assurance.SUBSTANTIAL  # profile oiosaml3: below this level nobody is let in
-    assurance_level: bool = (
-        False  # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
-    )
+    # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
+    assurance_level: bool = False
 
     @property
     def local(self) -> bool:
-        """Say whether the library system itself verifies the person, by a borrower's number and PIN."""
+        """Return whether the library system verifies the person, by a borrower's number and PIN."""
         return self.profile == "library"
 
     def institution(self, authority: str) -> Institution | None:
         """Find the institution that ``authority`` names, by entityID or alias."""
-        return next((each for each in self.institutions if each.answers_to(authority)), None)
+        named = (entry for entry in self.institutions if entry.answers_to(authority))
+        return next(named, None)
 
     def scoped(self) -> tuple[str, ...]:
-        """Give the entityIDs that an AuthnRequest to this upstream names in its IDPList."""
-        return self.only or tuple(each.entity_id for each in self.institutions)
+        """Return the entityIDs that an AuthnRequest to this upstream names in its IDPList."""
+        return self.only or tuple(institution.entity_id for institution in self.institutions)
 
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """Who is answerable for what a service gets (GDPR article 4(7)), as the consent screen names it."""
+    """The data controller (GDPR article 4(7)) of a service, as the consent screen names it."""
 
     name: Text
     contact: str = ""
@@ -116,12 +119,11 @@ class Service:
     categories: tuple[str, ...] = ()
     description: Text | None = None
     privacy_notice: Text | None = None
-    url: Text | None = None  # where one begins to use it, for the way back after a sign-up
+    url: Text | None = None  # its start page, for the way back after a sign-up
     encrypts: bool = False  # publishes an encryption key; without one no CPR leaves (invariant 4)
     attribute_map: str = "library"
     scope: str | None = None  # of the identifiers that we make for people; without one none is made
     requires: frozenset[str] = frozenset()  # Names on the wire that its metadata marks as required
     required: frozenset[str] | None = None  # the same in our names; None: not looked at
-    subject_id_req: str | None = (
-        None  # which of them its metadata wants: subject-id, pairwise-id, any or none
-    )
+    # which of those identifiers its metadata wants: subject-id, pairwise-id, any or none
+    subject_id_req: str | None = None

@@ -52,13 +52,13 @@ class Receipt:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """Give the names that the answer is about: without the optional ones that nobody ticked."""
+        """Return the names that the answer is about: without the optional ones that nobody ticked."""
         return tuple(
             name for name in self.names if name not in self.optional or name in self.chosen
         )
 
     def remembered(self, now: datetime) -> bool:
-        """Say whether the answer is a yes that counts for later logins, as long as nothing material changes."""
+        """Return whether the answer is a yes that counts for later logins, as long as nothing material changes."""
         yes = self.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
         return yes and self.valid_until is not None and now < self.valid_until
 
@@ -119,7 +119,7 @@ def _changed(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms) ->
 
 
 def in_force(receipts: Iterable[Receipt], own: Receipt | None) -> Receipt | None:
-    """Give the answer that governs: this transaction's own, else the latest on file."""
+    """Return the answer that governs: this transaction's own, else the latest on file."""
     return own or max(receipts, key=lambda each: each.event_time, default=None)
 
 

@@ -48,14 +48,14 @@ class Disclosure:
     policy: str
 
     def shown(self, pseudonyms: Pseudonyms) -> str:
-        """Give the digest of everything shown; token, receipt and assertion must agree on it (design 4a)."""
+        """Return the digest of everything shown; token, receipt and assertion must agree on it (design 4a)."""
         values = (
             part for item in self.items for part in (_kind(item), item.name, *self._bound(item), "")
         )
         return pseudonyms.of("shown", self.acs, self.name_id_format, *self._terms(), *values)
 
     def material(self, pseudonyms: Pseudonyms) -> str:
-        """Give the digest of what asks again when it changes.
+        """Return the digest of what asks again when it changes.
 
         Names and whether each is optional, watched values, the NameID's kind, purpose, basis and
         controllers.
@@ -93,7 +93,7 @@ def _spelt(party: Controller | None) -> tuple[str, ...]:
 def disclose(
     decision: Decision, service: Service, acs: str, giver: Controller | None
 ) -> Disclosure:
-    """Give what ``decision`` lets leave for ``service`` at ``acs``; the decision must permit (ValueError)."""
+    """Return what ``decision`` lets leave for ``service`` at ``acs``; the decision must permit (ValueError)."""
     release = decision.release
     if release is None:
         msg = "a decision without a release entry discloses nothing"

@@ -39,7 +39,7 @@ _WEAK: Final = frozenset(
 
 
 def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
-    """Say whether ``given`` is known to say less than ``wanted``; ``pin``: it is of four digits, of no level at all.
+    """Return whether ``given`` is known to say less than ``wanted``; ``pin``: it is of four digits, of no level at all.
 
     A class that nobody has given a level is the administrator's to judge.
     """
@@ -55,7 +55,7 @@ def overstates(wanted: str, given: str, *, pin: bool = False) -> bool:
 
 
 def nsis(level: Assurance) -> str:
-    """Give the class of an NSIS level; that of the lowest for who is only self-asserted."""
+    """Return the class of an NSIS level; that of the lowest for who is only self-asserted."""
     return f"{LOA}/" + max(level, Assurance.LOW).name.capitalize()
 
 
@@ -65,7 +65,7 @@ Meets = Mapping[str, tuple[str, ...]]
 
 
 def class_for_service(request: AuthnRequest, came: str | None, meets: Meets) -> str | None:
-    """Give the class that the service is told, or None where ``came`` is none that it asked for.
+    """Return the class that the service is told, or None where ``came`` is none that it asked for.
 
     It is what came, or the class asked for that ``meets`` says is met by it; never another because
     it was asked for (saml-core 3.3.2.2.1, saml_profiles.md rows 15, 28 and 49). "" stands for a
@@ -86,7 +86,7 @@ def class_for_service(request: AuthnRequest, came: str | None, meets: Meets) -> 
 
 
 def meets_request(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
-    """Give the classes to ask an upstream for, in its own words."""
+    """Return the classes to ask an upstream for, in its own words."""
     return tuple(
         dict.fromkeys(
             each for wanted in request.authn_contexts for each in meets.get(wanted, (wanted,))
@@ -95,7 +95,7 @@ def meets_request(request: AuthnRequest, meets: Meets) -> tuple[str, ...]:
 
 
 def classes_to_request(request: AuthnRequest, least: Assurance, meets: Meets) -> Assurance | None:
-    """Give the level to demand of an upstream that knows NSIS levels only: the lowest, from ``least``, that will do.
+    """Return the level to demand of an upstream that knows NSIS levels only: the lowest, from ``least``, that will do.
 
     None where none would: what a service writes is never passed on as it stands (saml_profiles.md
     row 15).

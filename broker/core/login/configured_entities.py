@@ -40,16 +40,16 @@ class ConfiguredEntities:
     policies: Callable[[], PolicySet]
 
     def service(self, name: str) -> Service:
-        """Give the service of this name; it was checked when the request was read."""
+        """Return the service of this name; it was checked when the request was read."""
         return self.services[name]
 
     @property
     def local(self) -> frozenset[str]:
-        """Give the upstreams where the library system itself knows the person: a PIN, and no assertion."""
+        """Return the upstreams where the library system itself knows the person: a PIN, and no assertion."""
         return frozenset(name for name, each in self.upstreams.items() if each.local)
 
     def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> tuple[str, ...]:
-        """Give the upstreams this request may take, in the service's order.
+        """Return the upstreams this request may take, in the service's order.
 
         An IDPList narrows them and never widens (saml_profiles.md 37), a class that no PIN meets
         leaves the PIN out; RequestRefused where none is left. Nobody signs up, or makes a new PIN,
@@ -77,7 +77,7 @@ class ConfiguredEntities:
         return able
 
     def meets(self, authentication: Authentication | None) -> Meets:
-        """Give what the classes of this upstream are good for, as far as its institution is good for it itself."""
+        """Return what the classes of this upstream are good for, as far as its institution is good for it itself."""
         if authentication is None:
             return {}
         upstream = self.upstreams[authentication.upstream]
@@ -92,7 +92,7 @@ class ConfiguredEntities:
         }
 
     def came(self, authentication: Authentication, now: datetime) -> str | None:
-        """Give the class of an authentication; None where it says none.
+        """Return the class of an authentication; None where it says none.
 
         The national eID's is its NSIS level as it was read, of whatever attributes: no service is
         told of more than the person was let in with, and the class beside the level tells how, not
@@ -107,7 +107,7 @@ class ConfiguredEntities:
         return nsis(read) if read and read is not Assurance.SELF_ASSERTED else None
 
     def vouched(self, transaction: Transaction, now: datetime) -> Authentication | None:
-        """Give the authentication with the class that the service is told; None where it is none that it asked for."""
+        """Return the authentication with the class that the service is told; None where it is none that it asked for."""
         authentication = transaction.authentication
         if authentication is None:
             return None
@@ -117,7 +117,7 @@ class ConfiguredEntities:
         return None if told is None else replace(authentication, authn_context=told or None)
 
     def giver(self, authentication: Authentication | None) -> Controller | None:
-        """Give the institution that answered, as the consent screen names where the attributes come from."""
+        """Return the institution that answered, as the consent screen names where the attributes come from."""
         if authentication is None:
             return None
         upstream = self.upstreams[authentication.upstream]
@@ -182,7 +182,7 @@ class ConfiguredEntities:
         return evaluate(self.policies(), login, named, now)
 
     def lacking(self, transaction: Transaction, now: datetime) -> ProveMailbox | None:
-        """Give the step in which the person proves what their intent needs and they have not proved, or None."""
+        """Return the step in which the person proves what their intent needs and they have not proved, or None."""
         authentication, policies = transaction.authentication, self.policies()
         if authentication is None or transaction.intent is None:
             return None
@@ -201,11 +201,11 @@ class ConfiguredEntities:
         return ProveMailbox(proof.name, domains, proof.code_valid_for, suggested, optional=True)
 
     def affiliations(self) -> frozenset[str]:
-        """Give what a person may say they are."""
+        """Return what a person may say they are."""
         return frozenset(each.affiliation for each in self.policies().policies)
 
     def tells(self, service: str, attribute: str) -> bool:
-        """Say whether a policy gives ``service`` this attribute of anybody."""
+        """Return whether a policy gives ``service`` this attribute of anybody."""
         return any(
             attribute in {each.name for each in release.attributes}
             for policy in self.policies().policies
@@ -214,7 +214,7 @@ class ConfiguredEntities:
         )
 
     def provable(self, upstream: str) -> bool:
-        """Say whether a policy asks of who comes by this upstream that a mailbox be proved."""
+        """Return whether a policy asks of who comes by this upstream that a mailbox be proved."""
         return upstream in self.policies().provable
 
     @staticmethod
@@ -244,7 +244,7 @@ class ConfiguredEntities:
 
 
 def by_pin(upstream: str, borrower: Borrower, now: datetime) -> Authentication:
-    """Give the authentication of who showed ``borrower``'s PIN: whose account it is, and nothing of who they are."""
+    """Return the authentication of who showed ``borrower``'s PIN: whose account it is, and nothing of who they are."""
     return Authentication(
         upstream=upstream,
         issuer="",

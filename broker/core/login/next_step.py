@@ -174,7 +174,7 @@ def _made(transaction: Transaction, decision: Decision, terms: Terms, number: st
 
 
 def _unless_passive(transaction: Transaction, step: Step, decision: Decision | None = None) -> Step:
-    """Give ``step`` unless it shows a page to a request that may show none (saml-core 3.4.1)."""
+    """Return ``step`` unless it shows a page to a request that may show none (saml-core 3.4.1)."""
     return Refuse("passive", NO_PASSIVE, decision) if transaction.request.is_passive else step
 
 

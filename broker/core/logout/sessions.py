@@ -18,7 +18,7 @@ class NameID:
     sp_provided_id: str | None = None
 
     def means(self, other: "NameID") -> bool:
-        """Say whether ``self``, as a peer wrote it, is the ``other`` that was issued: what it leaves out is implied."""
+        """Return whether ``self``, as a peer wrote it, is the ``other`` that was issued: what it leaves out is implied."""
         told = (self.name_qualifier, self.sp_name_qualifier, self.sp_provided_id)
         known = (other.name_qualifier, other.sp_name_qualifier, other.sp_provided_id)
         return (
@@ -53,10 +53,10 @@ class Session:
     ended: datetime | None = None
 
     def given_by(self, upstream: Upstream) -> bool:
-        """Say whether it came from this upstream, and not from one that had its name before."""
+        """Return whether it came from this upstream, and not from one that had its name before."""
         return self.upstream == upstream.name and self.issuer in {None, upstream.entity_id}
 
 
 def session_index(assertion: str) -> str:
-    """Give the SessionIndex that the assertion of this id carries."""
+    """Return the SessionIndex that the assertion of this id carries."""
     return f"_{hashlib.sha256(b'session index' + bytes(1) + assertion.encode()).hexdigest()[:40]}"

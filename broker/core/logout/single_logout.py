@@ -128,7 +128,7 @@ class Logout:
 
     @property
     def until(self) -> datetime:
-        """Give when it is forgotten."""
+        """Return when it is forgotten."""
         return self.begun + LOGOUT_LIFETIME
 
     def ready(self) -> "Logout":
@@ -235,7 +235,7 @@ def _upstream(participant: Participant) -> bool:
 
 
 def status(logout: Logout) -> Status:
-    """Give the status for the one that asked: Success only where every session participant was ended.
+    """Return the status for the one that asked: Success only where every session participant was ended.
 
     An upstream's session is the upstream's: left alone by choice or by configuration it does not
     count, but one that was to be asked and did not end, or could not be asked, does
@@ -252,7 +252,7 @@ def status(logout: Logout) -> Status:
 
 
 def remains(logout: Logout) -> bool:
-    """Say whether something stays open against the person's will, or that nobody has told them of."""
+    """Return whether something stays open against the person's will, or that nobody has told them of."""
     return any(
         each.state
         in {ParticipantState.FAILED, ParticipantState.SILENT, ParticipantState.UNREACHABLE}

@@ -146,7 +146,7 @@ def _comes_by(require: Requirement, login: LoginFacts) -> bool:
 
 
 def _may_lower(policy: Policy, login: LoginFacts) -> bool:
-    """Say whether the login tells that a category is one's no longer (wizard.md R47): the university's own words do.
+    """Return whether the login tells that a category is one's no longer (wizard.md R47): the university's own words do.
 
     An affiliation that a fault withheld may have been the very one that the person still has. So
     may one that no policy lists: a student of a department, or one whom only the primary
@@ -164,7 +164,7 @@ def _may_lower(policy: Policy, login: LoginFacts) -> bool:
 def _filtered(
     release: Release, login: LoginFacts, service: Service
 ) -> tuple[_Released, tuple[Fate, ...]]:
-    """Give the listed attributes with the values that may leave, and the fate of every attribute of the person."""
+    """Return the listed attributes with the values that may leave, and the fate of every attribute of the person."""
     released: _Released = []
     fates = {name: Fate(name, "not_listed", release.place) for name in login.attributes}
     for listed in release.attributes:
@@ -189,7 +189,9 @@ def _leaving(
     if listed.name == BORROWER_NUMBER:
         return (), "released"  # its value is the library system's, put in when it is known
     if listed.name in subject_ids.MINTED:
-        unfit = subject_ids.kept(listed.name, service, {each.name for each in release.attributes})
+        unfit = subject_ids.withheld_because(
+            listed.name, service, {each.name for each in release.attributes}
+        )
         return (
             (None, unfit) if unfit else ((), "released")
         )  # as above: ours, and never an upstream's
@@ -217,7 +219,7 @@ def _roles(login: LoginFacts) -> set[str]:
 
 
 def _cpr_kept(login: LoginFacts, service: Service) -> str | None:
-    """Say why the CPR stays here (invariant 4): it goes only to a named controller, encrypted, and only if real.
+    """Return why the CPR stays here (invariant 4): it goes only to a named controller, encrypted, and only if real.
 
     A replacement or constructed number must not pass for a CPR, and on the wire nothing would tell
     them apart.
@@ -237,7 +239,7 @@ def _of(attributes: Attributes, name: str) -> tuple[str, ...]:
 
 
 def _known_in_person(login: LoginFacts) -> bool:
-    """Say whether the person may be taken for the owner of the CPR: not self-asserted, and a member of the house.
+    """Return whether the person may be taken for the owner of the CPR: not self-asserted, and a member of the house.
 
     Who comes without any affiliation has none to show, as at a national eID, and is then known by
     its level alone; one that was withheld is no such silence.

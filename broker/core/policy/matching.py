@@ -16,7 +16,7 @@ _EXPLAINED: Final = 8
 def affiliations(
     policies: PolicySet, login: LoginFacts, today: date
 ) -> tuple[list[tuple[Policy, Alternative]], list[Reason]]:
-    """Give the policies that match with the alternative that did, highest first; or else why the nearest did not."""
+    """Return the policies that match with the alternative that did, highest first; or else why the nearest did not."""
     candidates = policies.index.candidates(
         (("upstream", (login.upstream,)), *login.attributes.items())
     )
@@ -37,7 +37,7 @@ def affiliations(
 
 
 def _near_miss(policy: Policy, login: LoginFacts, today: date) -> Reason:
-    """Give the first condition that failed in the alternative that failed least."""
+    """Return the first condition that failed in the alternative that failed least."""
     failures = []
     for alternative in policy.match:
         failed = [
@@ -48,7 +48,7 @@ def _near_miss(policy: Policy, login: LoginFacts, today: date) -> Reason:
 
 
 def failure(condition: Condition, policy: Policy, login: LoginFacts, today: date) -> str | None:
-    """Say why ``condition`` does not hold, or None if it does; what cannot be evaluated does not hold."""
+    """Return why ``condition`` does not hold, or None if it does; what cannot be evaluated does not hold."""
     if condition.name == "upstream":
         return None if login.upstream in condition.values else "other_upstream"
     if condition.name == "assurance":
@@ -91,7 +91,7 @@ def _domain_failure(
 
 
 def allowed_affiliations(value: str, patterns: Sequence[str]) -> bool:
-    """Say whether ``value`` is one of ``patterns``, of which one that ends in ``*`` takes what begins so."""
+    """Return whether ``value`` is one of ``patterns``, of which one that ends in ``*`` takes what begins so."""
     return any(
         value.startswith(each[:-1]) if each.endswith("*") else value == each for each in patterns
     )

@@ -7,7 +7,7 @@ from broker.core.policy.model import Alternative, LoginFacts, Policy, PolicySet,
 
 
 def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofRule | None:
-    """Give the proof that alone keeps ``login`` from the affiliation of its intent.
+    """Return the proof that alone keeps ``login`` from the affiliation of its intent.
 
     None where there is no such intent or policy, where it matches already, where more than a proof
     is missing, and where no mailbox can prove it today.
@@ -22,14 +22,14 @@ def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofR
 
 
 def provable_domains(proof: ProofRule, today: date) -> tuple[str, ...]:
-    """Give the domains in which a mailbox proves something today, in the order of the file."""
+    """Return the domains in which a mailbox proves something today, in the order of the file."""
     return tuple(each.name for each in proof.domains if each.until is None or today <= each.until)
 
 
 def _lacking(
     alternative: Alternative, policy: Policy, login: LoginFacts, today: date
 ) -> list[ProofRule | None]:
-    """Give the proof behind each condition that fails, None for one that no proof would mend; all None if any is."""
+    """Return the proof behind each condition that fails, None for one that no proof would mend; all None if any is."""
     lacks: list[ProofRule | None] = []
     for condition in alternative.conditions:
         if failure(condition, policy, login, today) is None:

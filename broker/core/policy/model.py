@@ -24,7 +24,7 @@ class PolicyLine:
     line: int
 
     def __str__(self) -> str:
-        """Give ``student.yaml:12``."""
+        """Return ``student.yaml:12``."""
         return f"{self.file}:{self.line}"
 
 

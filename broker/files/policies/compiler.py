@@ -32,7 +32,7 @@ Path = tuple[str | int, ...]
 
 
 def compiled(read: file_schema.PolicyShape, node: YamlNode, file: str) -> Policy:
-    """Give the policy that ``read`` describes; ``node`` tells the lines and ``file`` the name that places carry."""
+    """Return the policy that ``read`` describes; ``node`` tells the lines and ``file`` the name that places carry."""
 
     def place(*path: str | int) -> PolicyLine:
         return PolicyLine(file, line(node, path))

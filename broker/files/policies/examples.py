@@ -40,7 +40,7 @@ def run_examples(
 
 
 def fired(results: Collection[Result]) -> frozenset[PolicyLine]:
-    """Give the places of the rules that the examples used: alternatives, entries, and attributes that were released."""
+    """Return the places of the rules that the examples used: alternatives, entries, and attributes that were released."""
     places = set()
     for each in results:
         places |= {reason.place for reason in each.decision.reasons if reason.place}
@@ -49,7 +49,7 @@ def fired(results: Collection[Result]) -> frozenset[PolicyLine]:
 
 
 def rules(policies: PolicySet) -> frozenset[PolicyLine]:
-    """Give the places of all rules that an example can use: what ``fired`` is measured against."""
+    """Return the places of all rules that an example can use: what ``fired`` is measured against."""
     places = set()
     for policy in policies.policies:
         places |= {each.place for each in policy.match} | {each.place for each in policy.releases}

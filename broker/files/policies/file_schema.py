@@ -210,7 +210,7 @@ class PolicyShape(Shape):
 
 
 def json_schema() -> dict[str, Any]:
-    """Give the JSON Schema for editors (policies/policy.schema.json); a test keeps the file equal to it."""
+    """Return the JSON Schema for editors (policies/policy.schema.json); a test keeps the file equal to it."""
     schema = PolicyShape.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

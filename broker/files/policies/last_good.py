@@ -19,7 +19,7 @@ _SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """Give the SHA-256 over names and bytes, each with its length in front, in the order of the names."""
+    """Return the SHA-256 over names and bytes, each with its length in front, in the order of the names."""
     total = hashlib.sha256()
     for name, octets in sorted(files.items()):
         for part in (name.encode(), octets):
@@ -55,7 +55,7 @@ def promote(state: Path, files: Mapping[str, bytes]) -> None:
 
 
 def last_good_files(state: Path) -> Mapping[str, bytes] | None:
-    """Give the last good set, or None where there is none or its files no longer hash to its name."""
+    """Return the last good set, or None where there is none or its files no longer hash to its name."""
     home = state / _FOLDER
     if not home.is_dir():
         return None

@@ -49,7 +49,7 @@ class NameableInPolicies:
 def load(
     folder: Path, now: datetime, names: NameableInPolicies = NameableInPolicies()
 ) -> PolicySet:
-    """Give the policies of ``folder``; ConfigurationFaults with every fault of every file, failed examples included."""
+    """Return the policies of ``folder``; ConfigurationFaults with every fault of every file, failed examples included."""
     return _parsed(_files(folder), folder.name, now, names)
 
 
@@ -59,7 +59,7 @@ def load_or_last_good(
     now: datetime,
     names: NameableInPolicies = NameableInPolicies(),
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
-    """Give the policies of ``folder`` and promote them; or the last good set of ``state`` and why it is that one.
+    """Return the policies of ``folder`` and promote them; or the last good set of ``state`` and why it is that one.
 
     ConfigurationFaults (exit code 78) where neither is valid (design 6).
     """
@@ -122,12 +122,12 @@ class LivePolicies:
 
     @property
     def current(self) -> PolicySet:
-        """Give the set in force."""
+        """Return the set in force."""
         return self._held[0]
 
     @property
     def stale(self) -> tuple[Fault, ...]:
-        """Give the faults of the files as they lie there, or nothing where they are the set in force."""
+        """Return the faults of the files as they lie there, or nothing where they are the set in force."""
         return self._held[1]
 
     def refresh(self, now: datetime) -> PolicySet:
@@ -217,7 +217,7 @@ def _paths(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Give the bytes of every policy file, once: what is parsed is what is hashed and kept."""
+    """Return the bytes of every policy file, once: what is parsed is what is hashed and kept."""
     files = {}
     try:
         for path in _paths(folder):
@@ -235,7 +235,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _signature(folder: Path) -> Signature:
-    """Give what changes when a file does: cheap enough to look at every two seconds."""
+    """Return what changes when a file does: cheap enough to look at every two seconds."""
     try:
         stats = [(path.name, path.stat()) for path in _paths(folder)]
     except OSError:

@@ -15,7 +15,7 @@ from broker.core.borrowers.borrower import (
 from broker.core.borrowers.wanted_borrower import wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.identity.attributes import AttributeReading
-from broker.core.login.transaction import Account, Errand, Person, Transaction
+from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
 from broker.core.policy.model import Decision
 from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
@@ -50,7 +50,7 @@ class BorrowerAtLogin:
         """Write the wish, wait ``patience`` seconds for it, and say how it stands; a silent library is no error."""
         person = transaction.person
         if person is None:
-            return Account(None, "none")
+            return Account(None, AccountState.NONE)
         # Only who was offered another category, and said yes, gets it.
         wanted = _wish(
             decision, reading, transaction, language, now, upgrade=transaction.upgrade is True
@@ -63,21 +63,21 @@ class BorrowerAtLogin:
             if wanted is None or (wanted.cpr is None and (owner is None or frozen)):
                 found = self._linked(transaction, reading, decision)
                 return (
-                    replace(found, state="done")
+                    replace(found, state=AccountState.DONE)
                     if found.number
                     else _case(found.reason or "cpr_required")
                 )
             if frozen and wanted.cpr:
                 return self._frozen(wanted.cpr)
             if self._mailless(wanted):
-                return Account(None, "mail_required")
+                return Account(None, AccountState.MAIL_REQUIRED)
             enrolment = self._carried_out(transaction, wanted) or self.enrolments.want(
                 wanted, person.number, owner
             )
         except (LibraryUnavailable, LibraryRefused):
             # Nothing was stored, so nothing is promised (frozen, or no address and nobody to ask
             # whether it is needed).
-            return Account(None, "closed", reason="library_unavailable")
+            return Account(None, AccountState.CLOSED, reason="library_unavailable")
         if enrolment.state is EnrolmentState.WANTED:
             enrolment = (
                 self.enrolments.wait(self.enrolments.place(wanted, owner), patience) or enrolment
@@ -113,8 +113,8 @@ class BorrowerAtLogin:
                     return _case(
                         linked.reason or "cpr_required"
                     )  # nobody is asked to agree to what cannot be
-                if wanted is None or owner is None or linked.state == EnrolmentState.CASE.value:
-                    return replace(linked, state="done") if linked.number else linked
+                if wanted is None or owner is None or linked.state is AccountState.CASE:
+                    return replace(linked, state=AccountState.DONE) if linked.number else linked
             found = self.enrolments.known(wanted, person.number, owner)
             if found.enrolment and wanted.cpr:
                 self.persons.links.remember(
@@ -123,17 +123,16 @@ class BorrowerAtLogin:
             if found.enrolment:
                 # Whatever was done to become so was done before: this login finds it so.
                 return _account(found.enrolment, EnrolmentOutcome.UNCHANGED)
-            state = "mail_required" if self._mailless(wanted) else "none"
+            state = AccountState.MAIL_REQUIRED if self._mailless(wanted) else AccountState.NONE
             number = found.number if wanted.cpr else person.number
             return Account(number, state, upgrade_from=found.upgrade_from)
         except (LibraryUnavailable, LibraryRefused):
-            return Account(None, "unavailable")
+            return Account(None, AccountState.UNAVAILABLE)
 
     def _carried_out(self, transaction: Transaction, wanted: Wish) -> Enrolment | None:
         """Give the enrolment if it was carried out while this very login waited: what was made then is new to it."""
         waited = (
-            transaction.account is not None
-            and transaction.account.state == EnrolmentState.WANTED.value
+            transaction.account is not None and transaction.account.state is AccountState.WANTED
         )
         done = self.enrolments.standing(wanted.cpr) if waited and wanted.cpr else None
         if (
@@ -209,7 +208,11 @@ class BorrowerAtLogin:
     def _frozen(self, cpr: str) -> Account:
         """Serve a borrower that is there as it is; nobody new, and nothing changed."""
         found = self._needed(Person(""), cpr)
-        return replace(found, state="done") if found.number else Account(None, "closed")
+        return (
+            replace(found, state=AccountState.DONE)
+            if found.number
+            else Account(None, AccountState.CLOSED)
+        )
 
     def _mailless(self, wanted: Wish) -> bool:
         """Say whether a borrower would have to be made without a mail address, which none may be (wizard.md R22)."""
@@ -256,11 +259,11 @@ class BorrowerAtLogin:
 
 
 def _case(reason: str | None) -> Account:
-    return Account(None, "case", reason=reason)
+    return Account(None, AccountState.CASE, reason=reason)
 
 
 def _known(number: str | None) -> Account:
-    return Account(number, "known" if number else "none")
+    return Account(number, AccountState.KNOWN if number else AccountState.NONE)
 
 
 def _wish(
@@ -292,8 +295,8 @@ def _account(enrolment: Enrolment, outcome: EnrolmentOutcome | None) -> Account:
     )
     return Account(
         enrolment.number,
-        enrolment.state.value,
-        outcome.value if outcome else None,
+        AccountState(enrolment.state.value),
+        outcome,
         enrolment.reason,
         category=enrolment.category,
         pin_mailed=mailed,

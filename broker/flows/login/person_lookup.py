@@ -12,7 +12,13 @@ from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.subject_ids import minted
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import Account, Authentication, Errand, Transaction
+from broker.core.login.transaction import (
+    Account,
+    AccountState,
+    Authentication,
+    Errand,
+    Transaction,
+)
 from broker.core.policy.model import Decision, Effect
 from broker.core.ports import Store, Trail
 from broker.core.pseudonyms import Pseudonyms
@@ -135,7 +141,7 @@ class PersonLookup:
     ) -> Account:
         """Write the wish, wait ``patience`` seconds for it, and say how it stands; a silent library is no error."""
         if transaction.authentication is None:
-            return Account(None, "none")
+            return Account(None, AccountState.NONE)
         reading = self.rules.reading(transaction.authentication, now, transaction.proofs)
         return self.accounts.enrol(
             transaction, reading, decision, now, language=language, patience=patience

@@ -5,14 +5,14 @@ from urllib.parse import urlencode
 
 from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.borrowers.borrower import EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.borrower import EnrolmentOutcome
 from broker.core.entities import Service, Text
 from broker.core.login.steps import Done
-from broker.core.login.transaction import Transaction
+from broker.core.login.transaction import AccountState, Transaction
 from broker.core.policy.model import Decision, PolicySet
 
-_UNCHANGED = EnrolmentOutcome.UNCHANGED.value
-_OBSERVED = EnrolmentState.OBSERVED.value
+_UNCHANGED = EnrolmentOutcome.UNCHANGED
+_OBSERVED = AccountState.OBSERVED
 
 
 def sign_up_result(step: Done, transaction: Transaction, desk: WebPorts) -> dict[str, Any]:
@@ -29,9 +29,7 @@ def sign_up_result(step: Done, transaction: Transaction, desk: WebPorts) -> dict
         "mismatch": decision is not None and decision.mismatch is not None,
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
-        "mailed": account is not None
-        and account.state == EnrolmentState.DONE.value
-        and account.pin_mailed,
+        "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,
         "here": here,
         "pin": pin_url(desk, transaction.back),
         "back": back if back and back.name != here.name else None,
