@@ -65,19 +65,19 @@ def create_app(settings: Config | None = None) -> Flask:
     page_layout.install(
         app, wording.imprint(parts.config), parts.config.base_url, parts.config.language
     )
-    learning = parts.learning()
-    desk = _desk(parts, learning)
+    lookup = parts.person_lookup()
+    desk = _desk(parts, lookup)
     pages = StepPages(desk)
-    for room in _rooms(parts, desk, pages, learning):
+    for room in _rooms(parts, desk, pages, lookup):
         app.register_blueprint(room)
     error_pages.install(app, desk, pages)
     return app
 
 
-def _desk(parts: Parts, learning: PersonLookup) -> WebPorts:
+def _desk(parts: Parts, lookup: PersonLookup) -> WebPorts:
     base_url, index = parts.config.base_url, parts.keys.index
     callers = ClientAddresses.of(parts.config.shared_networks)
-    broker = LoginFlow(parts.store, index, learning.rules, learning, parts.config.sign_up.service)
+    broker = LoginFlow(parts.store, index, lookup.rules, lookup, parts.config.sign_up.service)
     return WebPorts(
         broker=broker,
         service_face=_service_face(parts),
@@ -102,14 +102,14 @@ def _desk(parts: Parts, learning: PersonLookup) -> WebPorts:
 
 
 def _rooms(
-    parts: Parts, desk: WebPorts, pages: StepPages, learning: PersonLookup
+    parts: Parts, desk: WebPorts, pages: StepPages, lookup: PersonLookup
 ) -> Iterator[Blueprint]:
     entry = login.LoginEndpoints(desk, pages)
     yield login.blueprint(entry)
     yield consent.blueprint(desk, pages, entry)
     yield begin_sign_up.blueprint(desk, pages, entry)
     yield error_url_page.blueprint(desk, pages)
-    yield mailbox_proof.blueprint(desk, pages, entry, parts.proving, learning)
+    yield mailbox_proof.blueprint(desk, pages, entry, parts.proving, lookup)
     yield my_choices.blueprint(
         desk, pages, entry, GivenConsents(parts.store, parts.keys.index, parts.services)
     )

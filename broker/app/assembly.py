@@ -93,8 +93,8 @@ class Parts:
             policies=lambda: self.policies.refresh(now()),
         )
 
-    def learning(self) -> PersonLookup:
-        """Give what asks the ports of a person."""
+    def person_lookup(self) -> PersonLookup:
+        """Return what asks the ports of a person."""
         rules, ring = self.rules(), self.keys
         persons = Persons(rules, self.links, self.enrolments)
         accounts = BorrowerAtLogin(self.store, ring.index, persons, self.enrolments)
@@ -130,7 +130,7 @@ def assemble(settings: config.Config) -> Parts:
     tools = _tools(settings, ring, sealed, library)
     wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
-    cases = StaffCases(tools.ledger, tools.links, tools.trail)
+    cases = StaffCases.of(tools)
     return Parts(
         config=settings,
         keys=ring,
@@ -178,7 +178,7 @@ def _tools(
         pseudonyms=ring.index,
         letters=_letters(settings),
         links=PersonLinks(store, ring.index, now),
-        ledger=EnrolmentRecords(store, now),
+        records=EnrolmentRecords(store, now),
         now=now,
         trail=_trail(settings, ring, store),
     )
@@ -187,7 +187,7 @@ def _tools(
 def _pin_letters(
     settings: config.Config, tools: EnrolmentPorts, wake: Event, seats: Semaphore
 ) -> PinRenewal:
-    store, mail, live = tools.ledger.store, _smtp(settings), settings.library.mode == "live"
+    store, mail, live = tools.records.store, _smtp(settings), settings.library.mode == "live"
     return PinRenewal(
         store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats
     )

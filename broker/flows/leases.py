@@ -33,8 +33,7 @@ def claim_ownership(
             return None
         return Content(claim, until)
 
-    record = Records(store, ProofOwner, durable=True).amend(place, claimed, now)
-    return record is not None and record.value.owner == claim.owner
+    return Records(store, ProofOwner, durable=True).amend(place, claimed, now).written
 
 
 def keep_proof(store: Store, proved: Proved, owner: str, now: datetime) -> None:

@@ -37,6 +37,14 @@ class Record(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
+class Amended(Generic[T]):
+    """The record as it stands after ``Records.amend``, None where there is none; and whether that wrote it."""
+
+    record: Record[T] | None
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Records(Generic[T]):
     """The records of one type of fact, a frozen dataclass, in a store (design 4b).
 
@@ -80,7 +88,7 @@ class Records(Generic[T]):
     def put(self, key: Key, value: T, until: datetime, now: datetime) -> Record[T] | None:
         """Write ``value`` whatever is there, in one try; None where another wrote at the same moment."""
         before = self.get(key, now)
-        return self.write(key, Content(value, until), before.version if before else None, now)
+        return self.write(key, Content(value, until), _version(before), now)
 
     def write(
         self, key: Key, content: Content[T], was: str | None, now: datetime
@@ -99,8 +107,8 @@ class Records(Generic[T]):
         now: datetime,
         *,
         read: Record[T] | None = None,
-    ) -> Record[T] | None:
-        """Write what ``change`` makes of the record as it stands, and return the record as it then stands.
+    ) -> Amended[T]:
+        """Write what ``change`` makes of the record as it stands.
 
         ``change`` is called with None where there is no record, and returns None to leave things as
         they are. Where another writes first it is called again on what was written, ``tries`` times
@@ -112,10 +120,10 @@ class Records(Generic[T]):
                 record = self.get(key, now)
             content = change(record)
             if content is None:
-                return record
-            written = self.write(key, content, record.version if record else None, now)
+                return Amended(record, written=False)
+            written = self.write(key, content, _version(record), now)
             if written:
-                return written
+                return Amended(written, written=True)
         raise StoreUnavailable(f"{self.fact.__name__} record kept changing")
 
     def drop(self, key: Key) -> None:
@@ -124,6 +132,10 @@ class Records(Generic[T]):
 
     def _read(self, key: Key, kept: Kept) -> Record[T]:
         return Record(key, load(self.fact, kept.value), kept.version, kept.until, kept.due)
+
+
+def _version(record: Record[T] | None) -> str | None:
+    return record.version if record else None
 
 
 def _new_version() -> str:

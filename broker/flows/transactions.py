@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Key, Store
+from broker.flows.arrived import Arrived
 from broker.flows.records import Content, Record, Records
 
 # Read aloud at a service desk: no vowels that make words, no letter that looks like a digit.
@@ -17,10 +18,11 @@ _SPEAKABLE: Final = "23456789BCDFGHJKMNPQRSTVWXZ"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A transaction and the version it was read at."""
+    """A transaction, the version it was read at, and what this request has made of it so far."""
 
     transaction: Transaction
     version: str
+    arrived: Arrived | None = None
 
 
 def reference() -> str:
@@ -86,7 +88,8 @@ class Transactions:
 
         key = _key(before.id)
         read = Record(key, before, held.version, before.until)
-        return _held(self._records.amend(key, changed, now, read=read))
+        amended = self._records.amend(key, changed, now, read=read)
+        return replace(_held(amended.record), arrived=held.arrived)
 
     @property
     def _records(self) -> Records[Transaction]:

@@ -91,7 +91,7 @@ class ConfiguredEntities:
             if (assurance_of_class(wanted) or cap) <= cap
         }
 
-    def came(self, authentication: Authentication, now: datetime) -> str | None:
+    def came(self, authentication: Authentication, reading: AttributeReading) -> str | None:
         """Return the class of an authentication; None where it says none.
 
         The national eID's is its NSIS level as it was read, of whatever attributes: no service is
@@ -100,20 +100,18 @@ class ConfiguredEntities:
         """
         if self.upstreams[authentication.upstream].profile != "oiosaml3":
             return authentication.authn_context
-        try:
-            read = self.reading(authentication, now).assurance
-        except AttributesRefused:
+        level = reading.assurance
+        if level is None or level is Assurance.SELF_ASSERTED:
             return None
-        return nsis(read) if read and read is not Assurance.SELF_ASSERTED else None
+        return nsis(level)
 
-    def vouched(self, transaction: Transaction, now: datetime) -> Authentication | None:
+    def vouched(self, transaction: Transaction, reading: AttributeReading) -> Authentication | None:
         """Return the authentication with the class that the service is told; None where it is none that it asked for."""
         authentication = transaction.authentication
         if authentication is None:
             return None
-        told = class_for_service(
-            transaction.request, self.came(authentication, now), self.meets(authentication)
-        )
+        came = self.came(authentication, reading)
+        told = class_for_service(transaction.request, came, self.meets(authentication))
         return None if told is None else replace(authentication, authn_context=told or None)
 
     def giver(self, authentication: Authentication | None) -> Controller | None:
@@ -181,16 +179,14 @@ class ConfiguredEntities:
         )
         return evaluate(self.policies(), login, named, now)
 
-    def lacking(self, transaction: Transaction, now: datetime) -> ProveMailbox | None:
+    def lacking(
+        self, transaction: Transaction, reading: AttributeReading, now: datetime
+    ) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs and they have not proved, or None."""
-        authentication, policies = transaction.authentication, self.policies()
-        if authentication is None or transaction.intent is None:
+        if transaction.authentication is None or transaction.intent is None:
             return None
-        try:
-            reading = self.reading(authentication, now, transaction.proofs)
-        except AttributesRefused:
-            return None
-        proof = missing_proof(policies, self._login(transaction, reading), now.date())
+        login = self._login(transaction, reading)
+        proof = missing_proof(self.policies(), login, now.date())
         if proof is None:
             return None
         domains = provable_domains(proof, now.date())
@@ -212,10 +208,6 @@ class ConfiguredEntities:
             for release in policy.releases
             if release.service == service
         )
-
-    def provable(self, upstream: str) -> bool:
-        """Return whether a policy asks of who comes by this upstream that a mailbox be proved."""
-        return upstream in self.policies().provable
 
     @staticmethod
     def _login(transaction: Transaction, reading: AttributeReading) -> LoginFacts:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from broker.core.borrowers.borrower import Enrolment, EnrolmentState
 from broker.core.ports import Key, Store
-from broker.flows.records import Content, Record, Records
+from broker.flows.records import Amended, Content, Record, Records
 
 # Longer than the calls of any one change and its mail together.
 LEASE: Final = timedelta(seconds=120)
@@ -18,6 +18,10 @@ _REMEMBERED: Final = timedelta(days=400)
 # A person's requests, a worker and staff may all write one enrolment at once.
 MOST_TRIES: Final = 50
 _FINISHED: Final = frozenset({EnrolmentState.DONE, EnrolmentState.GIVEN_UP})
+
+
+# An enrolment to be written, and when it is due.
+EnrolmentDraft = tuple[Enrolment, datetime | None]
 
 
 class StoredEnrolment(NamedTuple):
@@ -50,25 +54,27 @@ class EnrolmentRecords:
         record = self._records.write(entry.key, content, entry.version, now)
         return _stored(record) if record else None
 
-    def amend(
-        self,
-        key: Key,
-        change: Callable[[StoredEnrolment], tuple[Enrolment, datetime | None] | None],
-    ) -> None:
+    def amend(self, key: Key, change: Callable[[StoredEnrolment], EnrolmentDraft | None]) -> None:
         """Write what ``change`` makes of the enrolment as it stands, however often others write.
 
         Nothing is written where ``change`` returns None, or there is no enrolment.
         """
+        self.decide(key, lambda entry: change(entry) if entry else None)
+
+    def decide(
+        self, key: Key, change: Callable[[StoredEnrolment | None], EnrolmentDraft | None]
+    ) -> Amended[Enrolment]:
+        """Write what ``change`` makes of the enrolment as it stands, or of there being none."""
         now = self.now()
 
         def changed(record: Record[Enrolment] | None) -> Content[Enrolment] | None:
-            change_of_record = change(_stored(record)) if record else None
-            if change_of_record is None:
+            draft = change(_stored(record) if record else None)
+            if draft is None:
                 return None
-            enrolment, due = change_of_record
+            enrolment, due = draft
             return Content(enrolment, _until(enrolment, now), due)
 
-        self._records.amend(key, changed, now)
+        return self._records.amend(key, changed, now)
 
     def hold(self, entry: StoredEnrolment, *, creates: int = 0) -> StoredEnrolment | None:
         """Renew the lease and count the creates about to be sent; None where it is no longer ours."""

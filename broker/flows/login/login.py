@@ -17,6 +17,7 @@ from broker.core.login.transaction import (
     Outstanding,
     Transaction,
 )
+from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.login.arrivals import Arrivals
@@ -34,29 +35,28 @@ class LoginFlow:
     store: Store
     pseudonyms: Pseudonyms
     rules: ConfiguredEntities
-    learning: PersonLookup
+    lookup: PersonLookup
     errands_by: str | None = None  # the service by whose policy people sign up
 
     @property
     def answers(self) -> ConsentAnswers:
-        """Give what takes the answers to questions."""
-        return ConsentAnswers(self.store, self.pseudonyms, self.learning, self.transactions)
+        """Return what records the answers to questions."""
+        return ConsentAnswers(self.store, self.pseudonyms, self.lookup, self.transactions)
 
     @property
     def issuance(self) -> Issuance:
-        """Give what lets an assertion leave."""
-        return Issuance(
-            self.pseudonyms, self.learning, self.transactions, Sessions(self.store, self.pseudonyms)
-        )
+        """Return what lets an assertion leave."""
+        sessions = Sessions(self.store, self.pseudonyms)
+        return Issuance(self.pseudonyms, self.lookup, self.transactions, sessions)
 
     @property
     def arrivals(self) -> Arrivals:
-        """Give the answers between ACS and browser."""
+        """Return the answers between ACS and browser."""
         return Arrivals(self.store, self.pseudonyms)
 
     @property
     def transactions(self) -> Transactions:
-        """Give the transactions."""
+        """Return the transactions."""
         return Transactions(self.store)
 
     def begin(
@@ -70,17 +70,18 @@ class LoginFlow:
         """Store a new transaction for a verified AuthnRequest; RequestRefused where its IDPList leaves no way.
 
         Where the browser is known already and there is but one way to log in, the AuthnRequest to
-        it is recorded in the same put, and given (design 4a.1).
+        it is recorded in the same put, and returned (design 4a.1).
         """
         ways = self.rules.ways(request)
-        begun = replace(
-            _begun(request, now, shared=shared), upstream=ways[0] if len(ways) == 1 else None
-        )
-        begun = begun.bound(browser) if browser else begun
-        if browser is None or begun.upstream is None or begun.upstream in self.rules.local:
+        only_way = ways[0] if len(ways) == 1 else None
+        begun = replace(_begun(request, now, shared=shared), upstream=only_way)
+        if browser is None:
             return self.transactions.add(begun, now), None
-        sent = self._outstanding(begun, begun.upstream, now)
-        return self.transactions.add(begun.asked(sent), now), sent
+        bound = begun.bound(browser)
+        if only_way is None or only_way in self.rules.local:
+            return self.transactions.add(bound, now), None
+        sent = self._outstanding(bound, only_way, now)
+        return self.transactions.add(bound.asked(sent), now), sent
 
     def begin_errand(
         self,
@@ -94,8 +95,8 @@ class LoginFlow:
     ) -> Held:
         """Store a transaction that no service asked for; FormRefused where ``upstream`` is no way for it.
 
-        Who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is somebody
-        else's chance.
+        A person who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is
+        somebody else's chance.
         """
         if self.errands_by is None:
             raise FormRefused("no service by whose policy people sign up")
@@ -108,22 +109,35 @@ class LoginFlow:
         )
         if upstream is not None and upstream not in self.rules.ways(request, errand):
             raise FormRefused("not a way to log in for this")
-        back = back if back in self.rules.services else None
-        begun = _begun(request, now, shared=shared)
-        return self.transactions.add(
-            replace(begun, errand=errand, back=back, intent=intent, upstream=upstream), now
+        transaction = replace(
+            _begun(request, now, shared=shared),
+            errand=errand,
+            back=back if back in self.rules.services else None,
+            intent=intent,
+            upstream=upstream,
         )
+        return self.transactions.add(transaction, now)
 
     def read(self, name: str, now: datetime) -> Held:
-        """Give the transaction; TransactionGone if there is none that lives."""
+        """Return the transaction; TransactionGone if there is none that lives."""
         return self.transactions.read(name, now)
 
-    def step(self, transaction: Transaction, now: datetime) -> Step:
-        """Say what comes next."""
-        return next_step(transaction, self._terms(transaction), now)
+    def resumed(self, held: Held, now: datetime) -> Held:
+        """Return a transaction that its person goes on with: ``looked_up``, and TransactionGone after a logout."""
+        self.issuance.check_logged_in(held, now)
+        return self.looked_up(held, now)
+
+    def policies(self, held: Held) -> PolicySet:
+        """Return the policy set that this request goes by."""
+        return self.lookup.policies(held)
+
+    def step(self, held: Held, now: datetime) -> Step:
+        """Return what comes next."""
+        held = self.lookup.arrived(held, now)
+        return next_step(held.transaction, self._terms(held), now)
 
     def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
-        """Bind the transaction to the browser that ``browser``, a pseudonym of its cookie b, names."""
+        """Bind the transaction to the browser that ``browser``, a pseudonym of its browser cookie, names."""
         if held.transaction.bound(browser, shared=shared) == held.transaction:
             return held
         return self.transactions.change(
@@ -142,10 +156,10 @@ class LoginFlow:
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
         sent = self._outstanding(held.transaction, upstream, now)
-        done = self.transactions.change(
+        asked = self.transactions.change(
             held, lambda transaction: transaction.asked(sent), now, of_person=False
         )
-        return done, sent
+        return asked, sent
 
     def awaited(
         self, in_response_to: str, upstream: str, now: datetime
@@ -167,7 +181,9 @@ class LoginFlow:
             held, lambda each: each.consumed(outstanding.id), now, of_person=False
         )
 
-    def match(self, held: Held, x: str, browsers: Sequence[str], now: datetime) -> Held | None:
+    def match(
+        self, held: Held, arrival_token: str, browsers: Sequence[str], now: datetime
+    ) -> Held | None:
         """Join an arrival to its transaction, once, for the browser that asked (design 4a.3).
 
         None where the arrival is used, late, another transaction's or answers a request that is not
@@ -176,38 +192,38 @@ class LoginFlow:
         """
         arrivals, transaction = self.arrivals, held.transaction
         if transaction.browser is None or transaction.browser not in browsers:
-            arrivals.spend(x, now)
+            arrivals.spend(arrival_token, now)
             raise BrowserUnmatched("an arrival in another browser")
-        if transaction.arrival == arrivals.mark(x):
-            return self.learnt(held, now)
-        arrival = arrivals.usable(x, transaction.id, now)
+        mark = arrivals.mark(arrival_token)
+        if transaction.arrival == mark:
+            return self.looked_up(held, now)
+        arrival = arrivals.usable(arrival_token, transaction.id, now)
         if arrival is None or arrival.answer is None or transaction.awaits(arrival.request) is None:
             return None
-        joined = self.transactions.put(
-            transaction.authenticated_by(arrival.answer, arrival.request, arrivals.mark(x), now),
-            held.version,
-            now,
-        )
+        authenticated = transaction.authenticated_by(arrival.answer, arrival.request, mark, now)
+        joined = self.transactions.put(authenticated, held.version, now)
         if joined is None:
-            # Lost a race: whoever won holds the answer, or the request is still open and this is
+            # Lost a race: the winner holds the answer, or the request is still open and this is
             # tried again.
-            return self.match(self.read(transaction.id, now), x, browsers, now)
-        arrivals.spend(x, now)
-        return self.learnt(joined, now)
+            return self.match(self.read(transaction.id, now), arrival_token, browsers, now)
+        arrivals.spend(arrival_token, now)
+        return self.looked_up(joined, now)
 
-    def learnt(self, held: Held, now: datetime) -> Held:
+    def looked_up(self, held: Held, now: datetime) -> Held:
         """Add what the ports know of the person, once the policies let the person in; again if they did not before."""
+        held = self.lookup.arrived(held, now)
         transaction = held.transaction
-        if transaction.authentication is None or transaction.person is not None:
+        if held.arrived is None or transaction.person is not None:
             return held
-        known = self.learning.learn(transaction, now)
+        known, arrived = self.lookup.look_up(transaction, held.arrived, now)
+        held = replace(held, arrived=arrived)
         if known == transaction:
             return held
 
-        def told(each: Transaction) -> Transaction:
+        def added(each: Transaction) -> Transaction:
             if _told(each) != _told(transaction):
-                # learnt before something was told beside it: of no use, and what was told is not
-                # lost
+                # looked up before something was told beside it: of no use, and what was told is
+                # not lost
                 return each
             return replace(
                 each,
@@ -217,24 +233,24 @@ class LoginFlow:
                 proofs=known.proofs,
             )
 
-        return self.transactions.change(held, told, now)
+        return self.lookup.arrived(self.transactions.change(held, added, now), now)
 
     def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""
-        if not isinstance(self.step(held.transaction, now), OfferUpgrade):
+        if not isinstance(self.step(held, now), OfferUpgrade):
             return held
         if wanted:
             return self.transactions.change(held, lambda each: replace(each, upgrade=True), now)
-        self.learning.keep_category(held.transaction, now)
+        self.lookup.keep_category(held.transaction, now)
         kept = self.transactions.change(
             held, lambda each: replace(each.relearning(), upgrade=False), now
         )
-        return self.learnt(kept, now)
+        return self.looked_up(kept, now)
 
     def verified(
         self, held: Held, upstream: str, borrower: Borrower, now: datetime
     ) -> tuple[Held, str]:
-        """Join the library system's word that this is the holder of ``borrower``, and give x for cookie a.
+        """Join that the library system has verified the PIN of ``borrower``; return the login cookie's token, too.
 
         FormRefused for a way that this request may not take.
         """
@@ -242,39 +258,36 @@ class LoginFlow:
         ways = self.rules.ways(transaction.request, transaction.errand)
         if transaction.browser is None or upstream not in ways or upstream not in self.rules.local:
             raise FormRefused("not a way to log in to this service")
-        self.learning.persons.verified(borrower)
-        # Fresh, as what follows an assertion is: a cookie a of before is worthless after it (design
-        # 4a.4).
-        x = secrets.token_hex(32)
-        answer = by_pin(upstream, borrower, now)
+        self.lookup.persons.verified(borrower)
+        # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
+        # (design 4a.4).
+        arrival_token = secrets.token_hex(32)
+        answer, mark = by_pin(upstream, borrower, now), self.arrivals.mark(arrival_token)
         joined = self.transactions.change(
-            held,
-            lambda each: each.authenticated_by(answer, "", self.arrivals.mark(x), now),
-            now,
-            of_person=False,
+            held, lambda each: each.authenticated_by(answer, "", mark, now), now, of_person=False
         )
-        return self.learnt(joined, now), x
+        return self.looked_up(joined, now), arrival_token
 
     def adopt(self, held: Held, number: str, now: datetime) -> Held:
         """Add that the temporary borrower ``number`` is the person's own: they have shown its PIN."""
-        return self.learnt(
-            self.transactions.change(
-                held, lambda each: replace(each.relearning(), temporary=number), now
-            ),
-            now,
+        adopted = self.transactions.change(
+            held, lambda each: replace(each.relearning(), temporary=number), now
         )
+        return self.looked_up(adopted, now)
 
     def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
-        """Write the durable wish, wait for it at most ``patience`` seconds and record how it stands."""
-        step = self.step(held.transaction, now)
-        if not isinstance(step, Enrol):
+        """Write the durable wish, wait for it at most ``patience`` seconds and record the account.
+
+        What was decided before the wait is decided anew after it.
+        """
+        held = self.lookup.arrived(held, now)
+        if not isinstance(self.step(held, now), Enrol):
             return held
-        account = self.learning.enrol(
-            held.transaction, step.decision, now, language=language, patience=patience
-        )
-        return self.transactions.change(
+        account = self.lookup.enrol(held, now, language=language, patience=patience)
+        recorded = self.transactions.change(
             held, lambda transaction: replace(transaction, account=account), now
         )
+        return self.lookup.arrived(replace(recorded, arrived=None), now)
 
     @staticmethod
     def _outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
@@ -282,23 +295,32 @@ class LoginFlow:
         # (attacks 16).
         return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
 
-    def _terms(self, transaction: Transaction) -> Terms:
-        return Terms(
+    def _terms(self, held: Held) -> Terms:
+        transaction, arrived = held.transaction, held.arrived
+        terms = Terms(
             service=self.rules.service(transaction.request.service),
             giver=self.rules.giver(transaction.authentication),
             pseudonyms=self.pseudonyms,
             decide=self.rules.decide,
-            lacking=self.learning.lacking,
+            lacking=lambda *_: None,
             ways=self.rules.ways(transaction.request, transaction.errand),
             local=self.rules.local,
-            came=self.rules.came,
             meets=self.rules.meets(transaction.authentication),
-            ids=self.learning.ids(transaction),
+            ids=self.lookup.ids(transaction),
+        )
+        if arrived is None:
+            # Before anybody is authenticated nothing is decided, read or lacking.
+            return terms
+        return replace(
+            terms,
+            decide=lambda *_: arrived.decision,
+            lacking=lambda each, now: self.lookup.lacking(each, arrived, now),
+            came=lambda authentication, _: self.rules.came(authentication, arrived.reading),
         )
 
 
 def _told(transaction: Transaction) -> tuple[object, ...]:
-    """Give what a person has told beside their login, and what is learnt of them goes by."""
+    """Return what a person has told beside their login, by which what is looked up of them goes."""
     return transaction.proofs, transaction.temporary, transaction.upgrade
 
 

@@ -273,7 +273,7 @@ class SingleLogoutFlow:
             after = change(before)
             return None if after == before else Content(after, after.until)
 
-        return _present(self._records.amend(_key(name), changed, now))
+        return _present(self._records.amend(_key(name), changed, now).record)
 
     @property
     def _records(self) -> Records[Logout]:

@@ -65,7 +65,7 @@ class PinCheck:
     pseudonyms: Pseudonyms
     library: LibrarySystem
     now: Callable[[], datetime]
-    seats: WaitingSlots | None = None
+    waiting_slots: WaitingSlots | None = None
     pause: Callable[[float], None] | None = None
 
     def verify(
@@ -95,7 +95,7 @@ class PinCheck:
     ) -> Borrower | None:
         looked = False
         try:
-            with waiting_slot(self.seats):
+            with waiting_slot(self.waiting_slots):
                 borrower = borrower_of_identifier(self.library, digits, self.now() + _CALLS)
                 looked = True
                 browser = device.known(borrower.number) if device and borrower else None

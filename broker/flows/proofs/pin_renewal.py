@@ -76,7 +76,7 @@ class PinRenewal:
     now: Callable[[], datetime]
     wake: WakeSignal | None = None
     live: bool = True  # False: the library is only observed, or frozen
-    seats: WaitingSlots | None = None
+    waiting_slots: WaitingSlots | None = None
 
     def ask(self, digits: str, network: str, language: str) -> None:
         """Queue the letter with the link for the holder of a number (of ``pins.identifier_of``).
@@ -126,7 +126,7 @@ class PinRenewal:
         if pressed is None:
             raise LinkGone("pressed by another at the same moment")
         try:
-            with waiting_slot(self.seats):
+            with waiting_slot(self.waiting_slots):
                 address = self._make(link.number, link.language)
             if address is None:
                 raise LibraryRefused("a borrower whose mail address is gone")
@@ -142,7 +142,7 @@ class PinRenewal:
         TooMany after ten an hour. None, with nothing changed, for a borrower without a mail
         address.
         """
-        with self._counted(number), waiting_slot(self.seats):
+        with self._counted(number), waiting_slot(self.waiting_slots):
             return self._make(number, language)
 
     def choose(
@@ -158,7 +158,7 @@ class PinRenewal:
             return fault
         # Counted before the library is asked: one login must not have it read the same record all
         # day.
-        with self._counted(number), waiting_slot(self.seats):
+        with self._counted(number), waiting_slot(self.waiting_slots):
             fault = unfit(pin, self._borrower(number).suggested_pins())
             if fault:
                 return fault

@@ -192,7 +192,7 @@ class PinPages:
 
     def _number(self, held: Held) -> str | None:
         """Give the borrower whose PIN may be changed: the step is done only after a login for just this, by no PIN."""
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.desk.broker.step(held, self.desk.now())
         return step.number if isinstance(step, Done) else None
 
     def _asking(

@@ -36,7 +36,7 @@ class ConsentPages:
     def ask(self, name: str) -> Response:
         """Show the screen, or whatever is next if nothing is to be asked."""
         held = self.login.of_person(name)
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.desk.broker.step(held, self.desk.now())
         return self.pages.ask(held, step) if isinstance(step, Ask) else self._onward(held)
 
     def answer(self, name: str) -> Response:
@@ -53,7 +53,7 @@ class ConsentPages:
         desk = self.desk
         held = desk.broker.answers.answer(
             held,
-            desk.broker.step(held.transaction, desk.now()),
+            desk.broker.step(held, desk.now()),
             form.shown,
             form.choice("answer", ("yes", "no")),
             desk.now(),
@@ -61,7 +61,7 @@ class ConsentPages:
             chosen=form.several("optional"),
             language=language(),
         )
-        step = desk.broker.step(held.transaction, desk.now())
+        step = desk.broker.step(held, desk.now())
         if form.one("answer") == "no" and isinstance(step, Issue | Enrol):
             # What has been sent cannot be called back, and a no sends nothing again.
             return self.pages.error("finished", 410, held.transaction.reference, None)
@@ -80,7 +80,7 @@ class ConsentPages:
 
     def _reveal(self, held: Held) -> Response:
         now = self.desk.now()
-        step = self.desk.broker.step(held.transaction, now)
+        step = self.desk.broker.step(held, now)
         number = (
             consent_screen.whole_number(step.question.disclosure) if isinstance(step, Ask) else None
         )

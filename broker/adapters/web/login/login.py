@@ -110,7 +110,7 @@ class LoginEndpoints:
             request, transaction
         ):
             return redirect(self.pages.url(transaction, "upstream"), 303)
-        return self.pages.show(desk.broker.learnt(desk.broker.issuance.standing(held, now), now))
+        return self.pages.show(desk.broker.resumed(held, now))
 
     def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
         """Give the transaction, bound to this browser; or the answer that sets cookie b and comes back to ``url`` once.
@@ -160,7 +160,7 @@ class LoginEndpoints:
         if joined is None:
             return redirect(self.pages.url(held.transaction, "upstream"), 303)
         transaction = joined.transaction
-        step = desk.broker.step(transaction, desk.now())
+        step = desk.broker.step(joined, desk.now())
         issuing = isinstance(step, Issue)
         response = (
             self.pages.show(joined, step) if issuing else redirect(self.pages.url(transaction), 303)
@@ -214,4 +214,4 @@ class LoginEndpoints:
         if not self.desk.cookies.brings_authentication(request, held.transaction):
             raise BrowserUnmatched("not the browser of this authentication")
         now = self.desk.now()
-        return self.desk.broker.learnt(self.desk.broker.issuance.standing(held, now), now)
+        return self.desk.broker.resumed(held, now)

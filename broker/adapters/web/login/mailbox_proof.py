@@ -31,7 +31,6 @@ from broker.core.identity.mail_addresses import LONGEST, typed
 from broker.core.identity.mailbox_proofs import Mailing
 from broker.core.letters import named
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import Transaction
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held
 
@@ -52,15 +51,15 @@ _SAID: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany, MailUnavaila
 class Whose(Protocol):
     """What is known of the person whose transaction it is."""
 
-    def owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
+    def owners(self, held: Held, now: datetime) -> tuple[str, ...]:
         """Give the pseudonym that the person's proofs are kept under, and others of theirs."""
         ...
 
-    def asker(self, transaction: Transaction, now: datetime) -> str:
+    def asker(self, held: Held, now: datetime) -> str:
         """Give the person's name as the upstream asserted it, "" where it did not."""
         ...
 
-    def remembered_for(self, name: str, now: datetime) -> timedelta:
+    def remembered_for(self, held: Held, name: str) -> timedelta:
         """Give for how long the proof ``name`` is remembered today."""
         ...
 
@@ -90,7 +89,7 @@ class MailboxProofPages:
     def ask(self, name: str) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
         held = self.login.of_person(name)
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.desk.broker.step(held, self.desk.now())
         if not isinstance(step, ProveMailbox):
             return redirect(self.pages.url(held.transaction), 303)
         return self._page(held, step)
@@ -98,7 +97,7 @@ class MailboxProofPages:
     def answer(self, name: str) -> Response:
         """Take the address, the code, the link's button, or the wish to go on without."""
         held, now = self.login.of_person(name), self.desk.now()
-        step = self.desk.broker.step(held.transaction, now)
+        step = self.desk.broker.step(held, now)
         if not isinstance(step, ProveMailbox):
             return self.pages.onward(held, self.pages.url(held.transaction))
         try:
@@ -134,7 +133,7 @@ class MailboxProofPages:
         own = held.transaction.browser in self.desk.cookies.browsers(request)
         if not (own and self.desk.cookies.brings_authentication(request, held.transaction)):
             return self._elsewhere(held, mailing)
-        step = self.desk.broker.step(held.transaction, now)
+        step = self.desk.broker.step(held, now)
         if not isinstance(step, ProveMailbox) or step.name != mailing.name:
             return redirect(self.pages.url(held.transaction), 303)
         return self._shown(
@@ -157,10 +156,10 @@ class MailboxProofPages:
         now, transaction = self.desk.now(), held.transaction
         self.proving.mail_to(
             held,
-            self.whose.owners(transaction, now)[0],
+            self.whose.owners(held, now)[0],
             step.name,
             typed(text, step.domains),
-            asker=self.whose.asker(transaction, now),
+            asker=self.whose.asker(held, now),
             language=language(),
             url=lambda link: self.pages.url(transaction, f"proof/{link}"),
             lasts=step.lasts,
@@ -176,21 +175,21 @@ class MailboxProofPages:
             (self.proving.try_code, "code") if deed == "code" else (self.proving.press, "link")
         )
         (owner, *mine), lasts = (
-            self.whose.owners(held.transaction, now),
-            self.whose.remembered_for(step.name, now),
+            self.whose.owners(held, now),
+            self.whose.remembered_for(held, step.name),
         )
         held = prove(
             held, form.one(given), owner, now, domains=step.domains, remembered_for=lasts, mine=mine
         )
         self.desk.events("proved", reference=held.transaction.reference, proof=step.name)
         self.desk.trail.add(of_login(AuditEventKind.PROVED, now, held.transaction, about=step.name))
-        return self.pages.show(self.desk.broker.learnt(held, now))
+        return self.pages.show(self.desk.broker.looked_up(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
         now = self.desk.now()
-        return self.pages.show(self.desk.broker.learnt(self.proving.without(held, now), now))
+        return self.pages.show(self.desk.broker.looked_up(self.proving.without(held, now), now))
 
     @staticmethod
     def _under_way(held: Held, step: ProveMailbox) -> Mailing:
@@ -202,7 +201,7 @@ class MailboxProofPages:
     def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
         desk, now, before = self.desk, self.desk.now(), held.transaction.mailing
         held = desk.broker.transactions.again(held, now)
-        transaction, step = held.transaction, desk.broker.step(held.transaction, now)
+        transaction, step = held.transaction, desk.broker.step(held, now)
         if not isinstance(step, ProveMailbox):
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
@@ -255,7 +254,7 @@ class MailboxProofPages:
         return response
 
     def _elsewhere(self, held: Held, mailing: Mailing) -> Response:
-        asker = named(self.whose.asker(held.transaction, self.desk.now()))
+        asker = named(self.whose.asker(held, self.desk.now()))
         return self._shown(
             "proof_link.html", held, "elsewhere", mailing=mailing, link="", asker=asker
         )

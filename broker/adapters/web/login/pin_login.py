@@ -95,7 +95,7 @@ class PinLogin:
         """
         transaction = held.transaction
         by = transaction.authentication.upstream if transaction.authentication else self.desk.local
-        step = self.desk.broker.step(transaction, self.desk.now())
+        step = self.desk.broker.step(held, self.desk.now())
         errand = transaction.errand in {Errand.LOGIN, Errand.SIGN_UP}
         if by == self.desk.local or not errand or not isinstance(step, Ask | Enrol | OfferUpgrade):
             return False

@@ -50,7 +50,7 @@ class OutgoingSaml:
         all is decided anew.
         """
         desk, now, transaction = self.desk, self.desk.now(), held.transaction
-        authentication = desk.broker.rules.vouched(transaction, now)
+        authentication = desk.broker.issuance.vouched(held, now)
         issued = desk.broker.issuance.ids(held, step, now)
         if authentication is None or issued is None or now > issued.at + _GIVEN_AGAIN_FOR:
             return "over"

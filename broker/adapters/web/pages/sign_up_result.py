@@ -10,16 +10,18 @@ from broker.core.entities import Service, Text
 from broker.core.login.steps import Done
 from broker.core.login.transaction import AccountState, Transaction
 from broker.core.policy.model import Decision, PolicySet
+from broker.flows.transactions import Held
 
 _UNCHANGED = EnrolmentOutcome.UNCHANGED
 _OBSERVED = AccountState.OBSERVED
 
 
-def sign_up_result(step: Done, transaction: Transaction, desk: WebPorts) -> dict[str, Any]:
+def sign_up_result(step: Done, held: Held, desk: WebPorts) -> dict[str, Any]:
     """Give what done.html names."""
+    transaction = held.transaction
     decision, account = step.decision, transaction.account
     policy = decision.policy if decision else None
-    label = _label(desk.broker.rules.policies(), decision, transaction)
+    label = _label(desk.broker.policies(held), decision, transaction)
     back, here = service_to_return_to(desk, transaction), desk.services[transaction.request.service]
     return {
         "number": step.number,

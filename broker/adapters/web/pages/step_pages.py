@@ -51,7 +51,7 @@ class StepPages:
 
     def show(self, held: Held, decided: Step | None = None) -> Response:
         """Answer with what comes next; ``decided`` is the step of ``held`` where the caller knows it already."""
-        step = decided or self.desk.broker.step(held.transaction, self.desk.now())
+        step = decided or self.desk.broker.step(held, self.desk.now())
         match step:
             case Choose():
                 return self.choose(held)
@@ -114,7 +114,7 @@ class StepPages:
             "done.html",
             "done",
             transaction,
-            **sign_up_result.sign_up_result(step, transaction, desk),
+            **sign_up_result.sign_up_result(step, held, desk),
         )
 
     def onward(self, held: Held, url: str) -> Response:
@@ -210,7 +210,7 @@ class StepPages:
     def _enrol(self, held: Held) -> Response:
         desk = self.desk
         held = desk.broker.enrol(held, desk.now(), language=language(), patience=desk.patience)
-        step = desk.broker.step(held.transaction, desk.now())
+        step = desk.broker.step(held, desk.now())
         if isinstance(step, Done):
             account = held.transaction.account
             desk.events(

@@ -48,7 +48,7 @@ class SignUpBeginning:
     def offer(self, name: str) -> Response:
         """Show the offer, or whatever is next if nothing is offered."""
         held = self.login.of_person(name)
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.desk.broker.step(held, self.desk.now())
         if isinstance(step, OfferUpgrade):
             return self.pages.offer(held, step)
         return redirect(self.pages.url(held.transaction), 303)
