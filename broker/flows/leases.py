@@ -36,7 +36,12 @@ def claim_ownership(
     return Records(store, ProofOwner, durable=True).amend(place, claimed, now).written
 
 
-def keep_proof(store: Store, proved: Proved, owner: str, now: datetime) -> None:
+def keep_proof(
+    store: Store,
+    proved: Proved,
+    owner: str,
+    now: datetime,
+) -> None:
     """Store what ``owner`` has proved, in place of what the same proof said before."""
     content = Content(proved, proved.until)
     place = Key("proof", owner, proved.name)
@@ -44,7 +49,10 @@ def keep_proof(store: Store, proved: Proved, owner: str, now: datetime) -> None:
 
 
 def drop_replaced_proofs(
-    store: Store, proved: Proved, olds: Collection[str], now: datetime
+    store: Store,
+    proved: Proved,
+    olds: Collection[str],
+    now: datetime,
 ) -> None:
     """Drop the same proof of the person's other pseudonyms: what staff take away must not stand under one still."""
     proofs, mailbox = Records(store, Proved), one_mailbox(proved.address)
@@ -56,7 +64,11 @@ def drop_replaced_proofs(
 
 @contextmanager
 def pin_lease(
-    store: Store, pseudonyms: Pseudonyms, number: str, ends: datetime, now: datetime
+    store: Store,
+    pseudonyms: Pseudonyms,
+    number: str,
+    ends: datetime,
+    now: datetime,
 ) -> Iterator[None]:
     """Be the only one that sets a PIN of this borrower, until ``ends`` at most; LibraryUnavailable where another is.
 

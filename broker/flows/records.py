@@ -63,42 +63,91 @@ class Records(Generic[T]):
         kept = self.store.get(key, now)
         return None if kept is None else self._read(key, kept)
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[Record[T]]:
+    def list(
+        self,
+        kind: str,
+        group: str | None,
+        now: datetime,
+    ) -> Iterator[Record[T]]:
         """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
         for key, kept in self.store.list(kind, group, now):
             yield self._read(key, kept)
 
-    def claim(self, kind: str, lease: timedelta, now: datetime) -> Record[T] | None:
+    def claim(
+        self,
+        kind: str,
+        lease: timedelta,
+        now: datetime,
+    ) -> Record[T] | None:
         """Lease the record of a kind that has been due longest, for ``lease``; None where none is due."""
-        claimed = self.store.claim(kind, None, _new_version(), lease, now)
+        claimed = self.store.claim(
+            kind,
+            None,
+            _new_version(),
+            lease,
+            now,
+        )
         return None if claimed is None else self._read(*claimed)
 
     def add(
-        self, key: Key, value: T, until: datetime, now: datetime, *, due: datetime | None = None
+        self,
+        key: Key,
+        value: T,
+        until: datetime,
+        now: datetime,
+        *,
+        due: datetime | None = None,
     ) -> Record[T] | None:
         """Write a new record; None, with nothing written, where there is one already."""
         return self.write(key, Content(value, until, due), None, now)
 
     def replace(
-        self, record: Record[T], value: T, now: datetime, *, due: datetime | None = None
+        self,
+        record: Record[T],
+        value: T,
+        now: datetime,
+        *,
+        due: datetime | None = None,
     ) -> Record[T] | None:
         """Write ``value`` in the place of ``record``, with its end; None where another wrote first."""
         return self.write(record.key, Content(value, record.until, due), record.version, now)
 
-    def put(self, key: Key, value: T, until: datetime, now: datetime) -> Record[T] | None:
+    def put(
+        self,
+        key: Key,
+        value: T,
+        until: datetime,
+        now: datetime,
+    ) -> Record[T] | None:
         """Write ``value`` whatever is there, in one try; None where another wrote at the same moment."""
         before = self.get(key, now)
         return self.write(key, Content(value, until), _version(before), now)
 
     def write(
-        self, key: Key, content: Content[T], was: str | None, now: datetime
+        self,
+        key: Key,
+        content: Content[T],
+        was: str | None,
+        now: datetime,
     ) -> Record[T] | None:
         """Write if the present version is ``was`` (None: if there is no record); None where it is not."""
         version = _new_version()
         kept = Kept(dump(content.value), version, content.until, content.due)
-        if not self.store.put(key, kept, was, now, durable=self.durable):
+        if not self.store.put(
+            key,
+            kept,
+            was,
+            now,
+            durable=self.durable,
+        ):
             return None
-        return Record(key, content.value, version, content.until, content.due)
+        return Record(
+            key,
+            content.value,
+            version,
+            content.until,
+            content.due,
+        )
 
     def amend(
         self,
@@ -131,7 +180,13 @@ class Records(Generic[T]):
         self.store.drop(key)
 
     def _read(self, key: Key, kept: Kept) -> Record[T]:
-        return Record(key, load(self.fact, kept.value), kept.version, kept.until, kept.due)
+        return Record(
+            key,
+            load(self.fact, kept.value),
+            kept.version,
+            kept.until,
+            kept.due,
+        )
 
 
 def _version(record: Record[T] | None) -> str | None:

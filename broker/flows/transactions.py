@@ -51,7 +51,12 @@ class Transactions:
         """Drop the transaction: nothing can be done by it any more."""
         self._records.drop(_key(held.transaction.id))
 
-    def put(self, transaction: Transaction, was: str | None, now: datetime) -> Held | None:
+    def put(
+        self,
+        transaction: Transaction,
+        was: str | None,
+        now: datetime,
+    ) -> Held | None:
         """Write the transaction in the place of version ``was``; None where another wrote first."""
         content = Content(transaction, transaction.until)
         written = self._records.write(_key(transaction.id), content, was, now)

@@ -46,7 +46,12 @@ class BorrowerAtLogin:
     persons: Persons
     enrolments: Enrolments
 
-    def account(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Account | None:
+    def account(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> Account | None:
         """Return the account as it is found, before anything is asked of the person or written.
 
         None where the service asks for no borrower, or staff have the person's case.
@@ -57,7 +62,13 @@ class BorrowerAtLogin:
         if release.borrower == "none" or person.case:
             return None
         upgrade = transaction.upgrade is not False and not self._is_declined(transaction, now)
-        wished = _wish(transaction, arrived, "da", now, upgrade=upgrade)
+        wished = _wish(
+            transaction,
+            arrived,
+            "da",
+            now,
+            upgrade=upgrade,
+        )
         login = _Login(transaction, person, arrived, wished)
         try:
             if release.borrower == "need" or transaction.errand is Errand.PIN:
@@ -86,7 +97,13 @@ class BorrowerAtLogin:
             return Account(None, AccountState.NONE)
         # Only a person who was offered another category, and agreed, gets it.
         agreed = transaction.upgrade is True
-        wished = _wish(transaction, arrived, language, now, upgrade=agreed)
+        wished = _wish(
+            transaction,
+            arrived,
+            language,
+            now,
+            upgrade=agreed,
+        )
         login = _Login(transaction, person, arrived, wished)
         owner = self._owner(login)
         try:
@@ -128,7 +145,12 @@ class BorrowerAtLogin:
             return _case(linked.reason or "cpr_required")
         return _done(linked) if linked.number else linked
 
-    def _account_by_wish(self, login: _Login, wished: Wish, owner: str | None) -> Account:
+    def _account_by_wish(
+        self,
+        login: _Login,
+        wished: Wish,
+        owner: str | None,
+    ) -> Account:
         """Return the account as it is, or would be, by what the person's login wishes for."""
         known = self.enrolments.known(wished, login.person.number, owner)
         if known.enrolment:
@@ -149,7 +171,12 @@ class BorrowerAtLogin:
         linked = self._linked(login)
         return _done(linked) if linked.number else _case(linked.reason or "cpr_required")
 
-    def _accepted(self, login: _Login, wished: Wish, owner: str | None) -> Account | Enrolment:
+    def _accepted(
+        self,
+        login: _Login,
+        wished: Wish,
+        owner: str | None,
+    ) -> Account | Enrolment:
         """Write the wish and return its enrolment, or return the account where none is written."""
         if self.enrolments.mode == "frozen" and wished.cpr:
             return self._frozen_account(wished.cpr)
@@ -159,7 +186,11 @@ class BorrowerAtLogin:
         return carried_out or self.enrolments.want(wished, login.person.number, owner)
 
     def _awaited(
-        self, enrolment: Enrolment, wished: Wish, owner: str | None, patience: float
+        self,
+        enrolment: Enrolment,
+        wished: Wish,
+        owner: str | None,
+        patience: float,
     ) -> Account:
         if enrolment.state is EnrolmentState.WANTED:
             key = self.enrolments.wish_key(wished, owner)
@@ -232,7 +263,11 @@ class BorrowerAtLogin:
         return self._agreed(found, cpr, person.number, stored)
 
     def _agreed(
-        self, found: tuple[Borrower, ...], cpr: str, linked: str | None, stored: Enrolment | None
+        self,
+        found: tuple[Borrower, ...],
+        cpr: str,
+        linked: str | None,
+        stored: Enrolment | None,
     ) -> Account:
         """Return the account of what was found by the CPR, or the case where a link disagrees with it."""
         reason = wrong_with_borrower(found, cpr, linked)
@@ -309,7 +344,12 @@ def _only_number(found: tuple[Borrower, ...], cpr: str) -> str | None:
 
 
 def _wish(
-    transaction: Transaction, arrived: Arrived, language: str, now: datetime, *, upgrade: bool
+    transaction: Transaction,
+    arrived: Arrived,
+    language: str,
+    now: datetime,
+    *,
+    upgrade: bool,
 ) -> Wish | None:
     decision, reading = arrived.decision, arrived.reading
     made = wish(

@@ -8,7 +8,11 @@ from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem
 
 
-def borrowers_of_wish(library: LibrarySystem, wish: Wish, by: datetime) -> tuple[Borrower, ...]:
+def borrowers_of_wish(
+    library: LibrarySystem,
+    wish: Wish,
+    by: datetime,
+) -> tuple[Borrower, ...]:
     """Return every borrower with the wish's CPR, or without one the borrower of its number.
 
     LibraryRefused for a wish with neither: it would enrol nobody.
@@ -22,7 +26,10 @@ def borrowers_of_wish(library: LibrarySystem, wish: Wish, by: datetime) -> tuple
 
 
 def borrower_of_enrolment(
-    library: LibrarySystem, enrolment: Enrolment, wish: Wish, by: datetime
+    library: LibrarySystem,
+    enrolment: Enrolment,
+    wish: Wish,
+    by: datetime,
 ) -> tuple[Borrower, ...]:
     """Return the borrower that this enrolment made, if staff have given it another number since.
 
@@ -36,7 +43,10 @@ def borrower_of_enrolment(
 
 
 def temporary(
-    library: LibrarySystem, found: tuple[Borrower, ...], wish: Wish, by: datetime
+    library: LibrarySystem,
+    found: tuple[Borrower, ...],
+    wish: Wish,
+    by: datetime,
 ) -> Borrower | None:
     """Return the temporary borrower that the person proved; None where the CPR has found it."""
     if wish.cpr is None or wish.temporary is None:
@@ -47,7 +57,10 @@ def temporary(
 
 
 def link_still_valid(
-    library: LibrarySystem, found: tuple[Borrower, ...], linked: str | None, by: datetime
+    library: LibrarySystem,
+    found: tuple[Borrower, ...],
+    linked: str | None,
+    by: datetime,
 ) -> str | None:
     """Return the number of a link; None where the library has deleted or merged that borrower."""
     if linked is None or linked in {borrower.number for borrower in found}:
@@ -55,7 +68,11 @@ def link_still_valid(
     return linked if library.read(linked, by) else None
 
 
-def borrower_of_identifier(library: LibrarySystem, digits: str, by: datetime) -> Borrower | None:
+def borrower_of_identifier(
+    library: LibrarySystem,
+    digits: str,
+    by: datetime,
+) -> Borrower | None:
     """Return the borrower of a CPR or borrower number (of ``pins.identifier_of``).
 
     None where it is nobody's, or several have it. A borrower with another date of birth is not the

@@ -94,7 +94,13 @@ class EnrolmentAttempt:
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
         linked = borrower_lookup.link_still_valid(library, found, enrolment.link, self._by())
-        planned = plan(found, wish, linked, now.date(), temporary)
+        planned = plan(
+            found,
+            wish,
+            linked,
+            now.date(),
+            temporary,
+        )
         if isinstance(planned, Create):
             # After each create the matches are counted: a race that no unique field stopped shows
             # here.
@@ -102,7 +108,12 @@ class EnrolmentAttempt:
             planned = plan(found, wish, None, now.date())
         self._carry_out(planned, found[0] if found else temporary, wish)
 
-    def _carry_out(self, planned: Plan, borrower: Borrower | None, wish: Wish) -> None:
+    def _carry_out(
+        self,
+        planned: Plan,
+        borrower: Borrower | None,
+        wish: Wish,
+    ) -> None:
         """Carry out what is left to do once a borrower that had to be made is made."""
         match planned:
             case Create():
@@ -120,7 +131,12 @@ class EnrolmentAttempt:
             case _:
                 assert_never(planned)
 
-    def _change(self, borrower: Borrower, wish: Wish, change: Change) -> None:
+    def _change(
+        self,
+        borrower: Borrower,
+        wish: Wish,
+        change: Change,
+    ) -> None:
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit")
             return
@@ -172,7 +188,12 @@ class EnrolmentAttempt:
         self._hold(creates=1)
         return self.ports.library.create(wish, self.entry.enrolment.id, self._by())
 
-    def _done(self, borrower: Borrower, wish: Wish, unmade: EnrolmentOutcome) -> None:
+    def _done(
+        self,
+        borrower: Borrower,
+        wish: Wish,
+        unmade: EnrolmentOutcome,
+    ) -> None:
         """Write that the borrower is as wished; ``unmade`` is the outcome where it was not made here."""
         before, now = self.entry.enrolment, self.ports.now()
         made = borrower.mark == before.id and before.number is None
@@ -233,7 +254,13 @@ class EnrolmentAttempt:
         self._hold()
         records, pseudonyms = self.ports.records, self.ports.pseudonyms
         with (
-            pin_lease(records.store, pseudonyms, borrower.number, deadline, now),
+            pin_lease(
+                records.store,
+                pseudonyms,
+                borrower.number,
+                deadline,
+                now,
+            ),
             closing(mail.address(wish.pin_to, deadline)) as letter,
         ):
             if enrolment.pin_tried is not None and now - enrolment.pin_tried >= POINTER_AFTER:
@@ -243,7 +270,11 @@ class EnrolmentAttempt:
         self._pin_closed(self.ports.now())
 
     def _send_pin(
-        self, letter: Letter, borrower: Borrower, language: str, deadline: datetime
+        self,
+        letter: Letter,
+        borrower: Borrower,
+        language: str,
+        deadline: datetime,
     ) -> None:
         # The server has accepted the recipient; only now is the PIN set, and its mail follows at
         # once.
@@ -266,7 +297,11 @@ class EnrolmentAttempt:
 
         def closed(entry: StoredEnrolment) -> EnrolmentDraft:
             enrolment = replace(
-                entry.enrolment, pin_owed=False, pin_mailed=mailed, number=number, pin_avoids=()
+                entry.enrolment,
+                pin_owed=False,
+                pin_mailed=mailed,
+                number=number,
+                pin_avoids=(),
             )
             if enrolment.state is not EnrolmentState.DONE:
                 return enrolment, entry.due
@@ -299,7 +334,11 @@ class EnrolmentAttempt:
             if enrolment.state is EnrolmentState.WANTED and enrolment.wish != wish:
                 return None
             case = replace(
-                enrolment, state=EnrolmentState.CASE, reason=reason, wish=wish, pin_owed=False
+                enrolment,
+                state=EnrolmentState.CASE,
+                reason=reason,
+                wish=wish,
+                pin_owed=False,
             )
             return case, None
 

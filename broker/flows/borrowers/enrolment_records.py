@@ -46,7 +46,10 @@ class EnrolmentRecords:
         return _stored(record) if record else None
 
     def write(
-        self, entry: StoredEnrolment, enrolment: Enrolment, due: datetime | None
+        self,
+        entry: StoredEnrolment,
+        enrolment: Enrolment,
+        due: datetime | None,
     ) -> StoredEnrolment | None:
         """Write ``enrolment`` in the place of ``entry``; None where another wrote first."""
         now = self.now()

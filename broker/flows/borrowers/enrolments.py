@@ -100,7 +100,10 @@ class Enrolments:
         return _settled(self._enrolment(Key("enrolment", owner)), self.ports.now())
 
     def known(
-        self, wish: Wish, linked: str | None, owner: str | None = None
+        self,
+        wish: Wish,
+        linked: str | None,
+        owner: str | None = None,
     ) -> EnrolmentBeforeWish:
         """Return what is known of a person's borrower before ``wish`` is written down.
 
@@ -121,13 +124,24 @@ class Enrolments:
             found, temporary = self._in_slot(lambda by: self._look_up(wish, by))
         except (LibraryUnavailable, LibraryRefused):
             return EnrolmentBeforeWish(believed)
-        planned = plan(found, wish, linked, now.date(), temporary)
+        planned = plan(
+            found,
+            wish,
+            linked,
+            now.date(),
+            temporary,
+        )
         if not isinstance(planned, Nothing):
             return _before_change(planned, found, wish)
         new = StoredEnrolment(key, self._new(key, wish, linked), None, None)
         return self._found_as_wished(entry or new, found[0], wish)
 
-    def want(self, wish: Wish, linked: str | None, owner: str | None = None) -> Enrolment:
+    def want(
+        self,
+        wish: Wish,
+        linked: str | None,
+        owner: str | None = None,
+    ) -> Enrolment:
         """Write the wish durably and return the enrolment.
 
         A later wish replaces the earlier, under the same mark. ``linked`` is the borrower number
@@ -200,7 +214,10 @@ class Enrolments:
         return entry.enrolment if entry else None
 
     def _found_as_wished(
-        self, entry: StoredEnrolment, borrower: Borrower, wish: Wish
+        self,
+        entry: StoredEnrolment,
+        borrower: Borrower,
+        wish: Wish,
     ) -> EnrolmentBeforeWish:
         """Write down, in live mode, that a look has found the borrower as it is wished."""
         known = as_found(borrower, entry.enrolment, wish, self.ports)
@@ -211,7 +228,12 @@ class Enrolments:
             return EnrolmentBeforeWish()
         return EnrolmentBeforeWish(known)
 
-    def _wanted(self, entry: StoredEnrolment | None, new: Enrolment, wish: Wish) -> EnrolmentDraft:
+    def _wanted(
+        self,
+        entry: StoredEnrolment | None,
+        new: Enrolment,
+        wish: Wish,
+    ) -> EnrolmentDraft:
         """Return the enrolment as ``wish`` makes it and when it is due, or ``entry``'s own."""
         now = self.ports.now()
         if entry is None:
@@ -238,7 +260,12 @@ class Enrolments:
         )
         return wanted, soon
 
-    def _is_as_wished(self, before: Enrolment, wish: Wish, now: datetime) -> bool:
+    def _is_as_wished(
+        self,
+        before: Enrolment,
+        wish: Wish,
+        now: datetime,
+    ) -> bool:
         return as_wished(before, wish, self.ports) and looked_up_within(before, now, _LOOK)
 
     def _record_wanted(self, key: Key, wanted: Enrolment) -> None:
@@ -249,7 +276,12 @@ class Enrolments:
             )
         )
 
-    def _new(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
+    def _new(
+        self,
+        key: Key,
+        wish: Wish,
+        linked: str | None,
+    ) -> Enrolment:
         return Enrolment(
             id=secrets.token_hex(16),
             state=EnrolmentState.WANTED,
@@ -264,14 +296,25 @@ class Enrolments:
         found = borrower_lookup.borrowers_of_wish(library, wish, by)
         return found, borrower_lookup.temporary(library, found, wish, by)
 
-    def _observed(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
+    def _observed(
+        self,
+        key: Key,
+        wish: Wish,
+        linked: str | None,
+    ) -> Enrolment:
         observed = replace(self._new(key, wish, linked), state=EnrolmentState.OBSERVED, wish=None)
         try:
             found, temporary = self._in_slot(lambda by: self._look_up(wish, by))
         except (LibraryUnavailable, LibraryRefused) as error:
             observed = replace(observed, reason=error.reason)
         else:
-            planned = plan(found, wish, linked, self.ports.now().date(), temporary)
+            planned = plan(
+                found,
+                wish,
+                linked,
+                self.ports.now().date(),
+                temporary,
+            )
             observed = planned_outcome(observed, planned)
         place = key._replace(name=_OBSERVED)
         entry = self.ports.records.read(place) or StoredEnrolment(place, observed, None, None)
@@ -279,7 +322,11 @@ class Enrolments:
         return observed
 
 
-def _before_change(planned: Plan, found: tuple[Borrower, ...], wish: Wish) -> EnrolmentBeforeWish:
+def _before_change(
+    planned: Plan,
+    found: tuple[Borrower, ...],
+    wish: Wish,
+) -> EnrolmentBeforeWish:
     """Return the borrower that ``planned`` would change, and what the person is asked about first."""
     number = planned.number if isinstance(planned, Change) and found else None
     return EnrolmentBeforeWish(upgrade_from=offered(planned, found, wish), number=number)

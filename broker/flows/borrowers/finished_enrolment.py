@@ -28,7 +28,11 @@ class EnrolmentBeforeWish:
     number: str | None = None
 
 
-def as_wished(before: Enrolment, wish: Wish, ports: EnrolmentPorts) -> bool:
+def as_wished(
+    before: Enrolment,
+    wish: Wish,
+    ports: EnrolmentPorts,
+) -> bool:
     """Return whether the borrower is as ``wish`` has it, as far as can be known without a look."""
     if before.number is None or before.carried != ports.carried(wish):
         return False
@@ -39,12 +43,21 @@ def as_wished(before: Enrolment, wish: Wish, ports: EnrolmentPorts) -> bool:
     return not near(before.expires, wish.expires, ports.now().date())
 
 
-def looked_up_within(before: Enrolment, now: datetime, within: timedelta) -> bool:
+def looked_up_within(
+    before: Enrolment,
+    now: datetime,
+    within: timedelta,
+) -> bool:
     """Return whether the library was last asked about the borrower ``within`` this time."""
     return before.settled is not None and now - before.settled < within
 
 
-def as_found(borrower: Borrower, before: Enrolment, wish: Wish, ports: EnrolmentPorts) -> Enrolment:
+def as_found(
+    borrower: Borrower,
+    before: Enrolment,
+    wish: Wish,
+    ports: EnrolmentPorts,
+) -> Enrolment:
     """Return the enrolment of a borrower that a look found as wished: done, and nothing changed.
 
     A PIN that is owed stays owed.

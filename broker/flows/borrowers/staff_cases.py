@@ -73,7 +73,12 @@ class StaffCases:
                 return entry.enrolment.reason
         return None
 
-    def dispute(self, name: str, cpr: str, reason: str = "cpr_changed") -> Enrolment:
+    def dispute(
+        self,
+        name: str,
+        cpr: str,
+        reason: str = "cpr_changed",
+    ) -> Enrolment:
         """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another (both pseudonyms of links).
 
         Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It
@@ -123,7 +128,13 @@ class StaffCases:
         again = replace(enrolment, attempts=0)
         return self.records.write(entry, again, self.records.soon(entry)) is not None
 
-    def _list(self, key: Key, person: str, reason: str, number: str | None = None) -> Enrolment:
+    def _list(
+        self,
+        key: Key,
+        person: str,
+        reason: str,
+        number: str | None = None,
+    ) -> Enrolment:
         entry = self.records.read(key)
         case = Enrolment(
             id=entry.enrolment.id if entry else secrets.token_hex(16),
@@ -139,7 +150,12 @@ class StaffCases:
             self._record(AuditEventKind.ENROLMENT_CASE, self.links.holder(key.group), case)
         return case
 
-    def _record(self, kind: AuditEventKind, person: str, enrolment: Enrolment) -> None:
+    def _record(
+        self,
+        kind: AuditEventKind,
+        person: str,
+        enrolment: Enrolment,
+    ) -> None:
         self.trail.add(
             AuditEvent(
                 kind,

@@ -70,14 +70,25 @@ class GivenConsents:
         found = ((name, receipts.history(self._group(person, name), now)) for name in self.services)
         return tuple(GivenConsent(name, history) for name, history in found if history)
 
-    def receipt(self, person: str, record_id: str, now: datetime) -> tuple[str, Receipt] | None:
+    def receipt(
+        self,
+        person: str,
+        record_id: str,
+        now: datetime,
+    ) -> tuple[str, Receipt] | None:
         """Give one of the person's own receipts and its service; None for anybody else's."""
         own = (
             (choice.service, each) for choice in self.of(person, now) for each in choice.receipts
         )
         return next((found for found in own if found[1].record_id == record_id), None)
 
-    def take_back(self, person: str, service: str, language: str, now: datetime) -> Receipt | None:
+    def take_back(
+        self,
+        person: str,
+        service: str,
+        language: str,
+        now: datetime,
+    ) -> Receipt | None:
         """Withdraw the consent, or forget the notice, that counts for ``service``, and give the receipt of it.
 
         None where there is nothing to take back, as after the first of two submits. Nothing is

@@ -71,7 +71,13 @@ class PersonLinks:
         if number is None:
             return Asserted(uuid=other_uuid, sure=sure)
         born = self.pseudonyms.of("born", name, _date_of_birth(number))
-        return Asserted(self.of_cpr(number), real, born, other_uuid, sure)
+        return Asserted(
+            self.of_cpr(number),
+            real,
+            born,
+            other_uuid,
+            sure,
+        )
 
     def person(
         self,
@@ -114,7 +120,12 @@ class PersonLinks:
 
         return _until_written(read_and_dispute)
 
-    def learn(self, name: str, person: str, asserted: Asserted | None) -> None:
+    def learn(
+        self,
+        name: str,
+        person: str,
+        asserted: Asserted | None,
+    ) -> None:
         """Note what came with a name beside the one that led to ``person``, if it leads there too."""
         named = self._read(name)
         if named is None or named.value.person != person or against(named.value, asserted):
@@ -124,7 +135,12 @@ class PersonLinks:
             # Lost to another login, the next one brings it again.
             self._replace(named, seen)
 
-    def known(self, name: str | None, cpr: str | None, asserted: Asserted | None) -> Person | None:
+    def known(
+        self,
+        name: str | None,
+        cpr: str | None,
+        asserted: Asserted | None,
+    ) -> Person | None:
         """Return the person that ``cpr``, else ``name``, leads to.
 
         None where no login has made that link, or something speaks against it.
@@ -167,7 +183,13 @@ class PersonLinks:
         """Let ``name`` lead to somebody new, if its link is disputed, for staff say that it does, or if ``sure``."""
         now = self.now()
         # What was proved under the name before is not the new person's: ``since``.
-        fresh = PersonLink(_new_id(), None, None, now, since=now)
+        fresh = PersonLink(
+            _new_id(),
+            None,
+            None,
+            now,
+            since=now,
+        )
         self._amend(name, lambda link: fresh if sure or link.disputed else link)
 
     def _amend(self, name: str, change: Callable[[PersonLink], PersonLink]) -> None:
@@ -188,7 +210,12 @@ class PersonLinks:
             return self._by_name_alone(login, named)
         return self._by_cpr(login, named, login.cpr)
 
-    def _by_cpr(self, login: _Login, named: _LinkRecord | None, cpr: str) -> Person | None:
+    def _by_cpr(
+        self,
+        login: _Login,
+        named: _LinkRecord | None,
+        cpr: str,
+    ) -> Person | None:
         """Decide by a CPR that may find a borrower."""
         kept = self._read(cpr)
         borrower = self._borrower_of_another(named, cpr)
@@ -211,7 +238,12 @@ class PersonLinks:
             return None
         return self._number(named.value)
 
-    def _disagreed(self, named: _LinkRecord, kept: _LinkRecord | None, cpr: str) -> Person | None:
+    def _disagreed(
+        self,
+        named: _LinkRecord,
+        kept: _LinkRecord | None,
+        cpr: str,
+    ) -> Person | None:
         """Dispute the name, and return the person of the CPR as a case, without a borrower."""
         if not self._dispute(named):
             return None
@@ -241,7 +273,16 @@ class PersonLinks:
     def _unheld(self, login: _Login, *, since: datetime | None) -> PersonLink:
         """Return the link of a name that nobody holds, or nobody any more: ``since`` then."""
         confirmed = since or self.now()
-        return noted(PersonLink(_new_id(), None, None, confirmed, since=since), login.asserted)
+        return noted(
+            PersonLink(
+                _new_id(),
+                None,
+                None,
+                confirmed,
+                since=since,
+            ),
+            login.asserted,
+        )
 
     def _rival(self, named: _LinkRecord, asserted: Asserted | None) -> Person | None:
         # Old holder or new one, no machine can tell: neither the borrower nor the id is given to
@@ -252,7 +293,11 @@ class PersonLinks:
         return Person(rival, None, "cpr_changed") if self._dispute(named) else None
 
     def _born(
-        self, login: _Login, named: _LinkRecord | None, cpr: str, borrower: str | None
+        self,
+        login: _Login,
+        named: _LinkRecord | None,
+        cpr: str,
+        borrower: str | None,
     ) -> _LinkRecord | None:
         """Make the link of ``cpr``, with the name's id where nothing speaks against it."""
         now = self.now()
@@ -264,7 +309,13 @@ class PersonLinks:
         if link.cpr is None and not self._stale(link) and not opposed:
             # The name is claimed first, and its id taken on the next try: of two CPRs that race
             # one gets the id.
-            claimed = replace(link, cpr=cpr, confirmed=now, asserted=None, born=None)
+            claimed = replace(
+                link,
+                cpr=cpr,
+                confirmed=now,
+                asserted=None,
+                born=None,
+            )
             self._replace(named, claimed)
             return None
         if borrower or link.cpr == cpr:
@@ -277,7 +328,11 @@ class PersonLinks:
         return self._replace(named, replace(named.value, disputed=True)) is not None
 
     def _confirmed(
-        self, login: _Login, named: _LinkRecord | None, kept: PersonLink, cpr: str
+        self,
+        login: _Login,
+        named: _LinkRecord | None,
+        kept: PersonLink,
+        cpr: str,
     ) -> bool:
         """Write that name and CPR came together; False where another wrote meanwhile."""
         if not login.name:

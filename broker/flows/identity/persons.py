@@ -211,7 +211,11 @@ class Persons:
         return own if self.links.apart(own, uuid) else None
 
     def _led(
-        self, name: str, cpr: str | None, number: str | None, asserted: Asserted | None
+        self,
+        name: str,
+        cpr: str | None,
+        number: str | None,
+        asserted: Asserted | None,
     ) -> Person:
         person = self.links.person(
             name, cpr, lambda borrower: self._carries(borrower, number), asserted
@@ -219,7 +223,11 @@ class Persons:
         return self._listed(name, cpr, asserted, person)
 
     def _listed(
-        self, name: str, cpr: str | None, asserted: Asserted | None, person: Person
+        self,
+        name: str,
+        cpr: str | None,
+        asserted: Asserted | None,
+        person: Person,
     ) -> Person:
         """Open a case where the links are in doubt, and return ``person``."""
         if person.case:

@@ -44,7 +44,12 @@ class Arrivals:
             raise MessageRefused("response.replayed", "assertion id seen before")
         return arrival_token
 
-    def usable(self, arrival_token: str, transaction: str, now: datetime) -> Arrival | None:
+    def usable(
+        self,
+        arrival_token: str,
+        transaction: str,
+        now: datetime,
+    ) -> Arrival | None:
         """Return the arrival if it is of ``transaction``, unused and not older than 60 seconds."""
         record = self._records.get(self._key(arrival_token), now)
         if record is None:
@@ -70,7 +75,10 @@ class Arrivals:
         return self.pseudonyms.of("arrival-mark", arrival_token)
 
     def _token(
-        self, answer: Authentication | UpstreamRefusal, message_id: str, request: str
+        self,
+        answer: Authentication | UpstreamRefusal,
+        message_id: str,
+        request: str,
     ) -> str:
         if isinstance(answer, Authentication):
             named = self.pseudonyms.of("arrival", answer.issuer, message_id)

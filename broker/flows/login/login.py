@@ -136,7 +136,14 @@ class LoginFlow:
         held = self.lookup.arrived(held, now)
         return next_step(held.transaction, self._terms(held), now)
 
-    def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
+    def bind(
+        self,
+        held: Held,
+        browser: str,
+        now: datetime,
+        *,
+        shared: bool = False,
+    ) -> Held:
         """Bind the transaction to the browser that ``browser``, a pseudonym of its browser cookie, names."""
         if held.transaction.bound(browser, shared=shared) == held.transaction:
             return held
@@ -144,7 +151,12 @@ class LoginFlow:
             held, lambda transaction: transaction.bound(browser, shared=shared), now
         )
 
-    def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
+    def ask_upstream(
+        self,
+        held: Held,
+        upstream: str,
+        now: datetime,
+    ) -> tuple[Held, Outstanding]:
         """Record a new AuthnRequest to ``upstream`` before it is sent; nothing else changes before it is answered.
 
         BrowserUnmatched for a transaction that is not bound, FormRefused for a way that this
@@ -162,7 +174,10 @@ class LoginFlow:
         return asked, sent
 
     def awaited(
-        self, in_response_to: str, upstream: str, now: datetime
+        self,
+        in_response_to: str,
+        upstream: str,
+        now: datetime,
     ) -> tuple[Held, Outstanding]:
         """Find the request of ours that an answer names, still open and sent to this very upstream.
 
@@ -175,14 +190,23 @@ class LoginFlow:
             raise TransactionGone("not an outstanding request of this upstream")
         return held, outstanding
 
-    def spoil(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
+    def spoil(
+        self,
+        held: Held,
+        outstanding: Outstanding,
+        now: datetime,
+    ) -> None:
         """Consume a request that a refused message named, so that nothing can be tried against it again."""
         self.transactions.change(
             held, lambda each: each.consumed(outstanding.id), now, of_person=False
         )
 
     def match(
-        self, held: Held, arrival_token: str, browsers: Sequence[str], now: datetime
+        self,
+        held: Held,
+        arrival_token: str,
+        browsers: Sequence[str],
+        now: datetime,
     ) -> Held | None:
         """Join an arrival to its transaction, once, for the browser that asked (design 4a.3).
 
@@ -235,7 +259,13 @@ class LoginFlow:
 
         return self.lookup.arrived(self.transactions.change(held, added, now), now)
 
-    def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
+    def upgrade(
+        self,
+        held: Held,
+        now: datetime,
+        *,
+        wanted: bool,
+    ) -> Held:
         """Add the person's answer to the offer of another category."""
         if not isinstance(self.step(held, now), OfferUpgrade):
             return held
@@ -248,7 +278,11 @@ class LoginFlow:
         return self.looked_up(kept, now)
 
     def verified(
-        self, held: Held, upstream: str, borrower: Borrower, now: datetime
+        self,
+        held: Held,
+        upstream: str,
+        borrower: Borrower,
+        now: datetime,
     ) -> tuple[Held, str]:
         """Join that the library system has verified the PIN of ``borrower``; return the login cookie's token, too.
 
@@ -268,14 +302,26 @@ class LoginFlow:
         )
         return self.looked_up(joined, now), arrival_token
 
-    def adopt(self, held: Held, number: str, now: datetime) -> Held:
+    def adopt(
+        self,
+        held: Held,
+        number: str,
+        now: datetime,
+    ) -> Held:
         """Add that the temporary borrower ``number`` is the person's own: they have shown its PIN."""
         adopted = self.transactions.change(
             held, lambda each: replace(each.relearning(), temporary=number), now
         )
         return self.looked_up(adopted, now)
 
-    def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
+    def enrol(
+        self,
+        held: Held,
+        now: datetime,
+        *,
+        language: str,
+        patience: float,
+    ) -> Held:
         """Write the durable wish, wait for it at most ``patience`` seconds and record the account.
 
         What was decided before the wait is decided anew after it.
@@ -290,7 +336,11 @@ class LoginFlow:
         return self.lookup.arrived(replace(recorded, arrived=None), now)
 
     @staticmethod
-    def _outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
+    def _outstanding(
+        transaction: Transaction,
+        upstream: str,
+        now: datetime,
+    ) -> Outstanding:
         # The id carries the transaction, so that no RelayState is needed that could be swapped
         # (attacks 16).
         return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
@@ -324,7 +374,17 @@ def _told(transaction: Transaction) -> tuple[object, ...]:
     return transaction.proofs, transaction.temporary, transaction.upgrade
 
 
-def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction:
+def _begun(
+    request: AuthnRequest,
+    now: datetime,
+    *,
+    shared: bool,
+) -> Transaction:
     return Transaction(
-        secrets.token_hex(16), reference(), now, now + UNBOUND_FOR, request, shared=shared
+        secrets.token_hex(16),
+        reference(),
+        now,
+        now + UNBOUND_FOR,
+        request,
+        shared=shared,
     )

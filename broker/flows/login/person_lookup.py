@@ -58,7 +58,10 @@ class PersonLookup:
         return held.arrived.policies if held.arrived else self.rules.policies()
 
     def look_up(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
     ) -> tuple[Transaction, Arrived]:
         """Add proofs, person, receipts on file and account to a transaction that has just ``arrived``.
 
@@ -89,7 +92,14 @@ class PersonLookup:
         person = transaction.person.id if transaction.person else ""
         return self.pseudonyms.of("receipts", person, transaction.request.service)
 
-    def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Account:
+    def enrol(
+        self,
+        held: Held,
+        now: datetime,
+        *,
+        language: str,
+        patience: float,
+    ) -> Account:
         """Write the wish, wait ``patience`` seconds for it, and return the account as it then is.
 
         A silent library is no error.
@@ -97,11 +107,18 @@ class PersonLookup:
         if held.arrived is None:
             return Account(None, AccountState.NONE)
         return self.borrowers.enrol(
-            held.transaction, held.arrived, now, language=language, patience=patience
+            held.transaction,
+            held.arrived,
+            now,
+            language=language,
+            patience=patience,
         )
 
     def lacking(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
     ) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs, where something names the person.
 
@@ -154,11 +171,19 @@ class PersonLookup:
         entity_id = self.rules.service(transaction.request.service).entity_id
         return self.naming.of("name-id", transaction.person.id, entity_id).partition(".")[2]
 
-    def _again(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Arrived:
+    def _again(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> Arrived:
         return read_and_decide(self.rules, transaction, now, arrived) or arrived
 
     def _proofs(
-        self, transaction: Transaction, arrived: Arrived, now: datetime
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
     ) -> tuple[Proved, ...]:
         """Return what was proved in this login, and before it where any of that could matter now."""
         upstream = arrived.authentication.upstream
@@ -179,7 +204,12 @@ class PersonLookup:
         ]
         return (*transaction.proofs, *own)
 
-    def _asserts_mail(self, transaction: Transaction, arrived: Arrived, now: datetime) -> bool:
+    def _asserts_mail(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> bool:
         """Return whether the upstream itself named an address to write to."""
         reading = arrived.reading
         if transaction.proofs:

@@ -54,7 +54,11 @@ class Sessions:
         self._records.add(self._key(session.browser, session.id), session, session.until, now)
 
     def named(
-        self, entity_id: str, name_id: NameID, indexes: tuple[str, ...], now: datetime
+        self,
+        entity_id: str,
+        name_id: NameID,
+        indexes: tuple[str, ...],
+        now: datetime,
     ) -> tuple[Session, ...]:
         """Return the sessions of this very service that its LogoutRequest names, ended ones among them.
 
@@ -89,7 +93,13 @@ class Sessions:
                 # A race that is lost here was lost to another that ended the session.
                 self._records.replace(record, replace(record.value, ended=now), now)
 
-    def close(self, browser: str, person: str, now: datetime, upstream: str = "") -> None:
+    def close(
+        self,
+        browser: str,
+        person: str,
+        now: datetime,
+        upstream: str = "",
+    ) -> None:
         """Mark that all this person has authenticated in this browser until now is over.
 
         With ``upstream``: by that one only.
@@ -97,7 +107,11 @@ class Sessions:
         self._mark(self._closed(browser, person, upstream), now)
 
     def close_upstream(
-        self, upstream: str, name_id: NameID, indexes: tuple[str, ...], now: datetime
+        self,
+        upstream: str,
+        name_id: NameID,
+        indexes: tuple[str, ...],
+        now: datetime,
     ) -> None:
         """Mark that an upstream has ended its session of this NameID, or these of its indexes only."""
         for index in indexes or ("",):
@@ -142,10 +156,20 @@ class Sessions:
     def _named(self, entity_id: str, value: str) -> str:
         return self.pseudonyms.of("session-named", entity_id, value)
 
-    def _closed(self, browser: str, person: str, upstream: str) -> Key:
+    def _closed(
+        self,
+        browser: str,
+        person: str,
+        upstream: str,
+    ) -> Key:
         return Key("ended", self.pseudonyms.of("ended-person", browser, person), upstream)
 
-    def _gone(self, upstream: str, value: str, index: str) -> Key:
+    def _gone(
+        self,
+        upstream: str,
+        value: str,
+        index: str,
+    ) -> Key:
         group = self.pseudonyms.of("ended-upstream", upstream, value)
         return Key("ended", group, self.pseudonyms.of("index", index))
 

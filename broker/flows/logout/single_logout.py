@@ -48,7 +48,12 @@ class SingleLogoutFlow:
         self.sessions.end(named, now)
         return replace(logout, found=bool(named), groups=_groups(named))
 
-    def joined(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
+    def joined(
+        self,
+        logout: Logout,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
         """Find what belongs to the logout in the browser that brought it.
 
         ``browsers`` are the pseudonyms of its browser cookies. Only a session that was named and is
@@ -66,7 +71,12 @@ class SingleLogoutFlow:
         """Store a logout that has to go through a browser."""
         self._records.add(_key(logout.id), logout, logout.until, now)
 
-    def read(self, name: str, browsers: Sequence[str], now: datetime) -> Logout:
+    def read(
+        self,
+        name: str,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
         """Return the logout, joined to its browser.
 
         LogoutGone where there is none, BrowserUnmatched for another browser's. One that came by
@@ -79,26 +89,47 @@ class SingleLogoutFlow:
         return self._change(logout.id, lambda each: replace(each, told=True), now) != logout
 
     def chosen(
-        self, name: str, scope: LogoutScope, browsers: Sequence[str], now: datetime
+        self,
+        name: str,
+        scope: LogoutScope,
+        browsers: Sequence[str],
+        now: datetime,
     ) -> Logout:
         """Record the person's choice of how much is to be ended; it counts once."""
         return self._change(
             name, lambda logout: self._own(logout, browsers, now).chosen(scope), now
         )
 
-    def skipped(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
+    def skipped(
+        self,
+        name: str,
+        request: str,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
         """Go on without the participant that was sent ``request``."""
         return self._change(
             name, lambda logout: self._own(logout, browsers, now).skipped(request), now
         )
 
-    def again(self, name: str, request: str, browsers: Sequence[str], now: datetime) -> Logout:
+    def again(
+        self,
+        name: str,
+        request: str,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
         """Ask the participant that was sent ``request`` anew; its answer to that one counts no more."""
         return self._change(
             name, lambda logout: self._own(logout, browsers, now).again(request), now
         )
 
-    def asking(self, logout: Logout, participant: Participant, now: datetime) -> str | None:
+    def asking(
+        self,
+        logout: Logout,
+        participant: Participant,
+        now: datetime,
+    ) -> str | None:
         """Record a LogoutRequest before it is sent, and return its id, which carries the logout's.
 
         None where another tab has sent one meanwhile.
@@ -127,7 +158,12 @@ class SingleLogoutFlow:
             self.sessions.end(self._sessions_of(after, asked, now), now)
         return name
 
-    def _of_service(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
+    def _of_service(
+        self,
+        logout: Logout,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
         """Find the other sessions, in this browser, of the people whose sessions a service named."""
         asker = logout.request.peer.name
         people = [person for browser, person in logout.groups if browser in browsers]
@@ -164,7 +200,12 @@ class SingleLogoutFlow:
             logout, found=bool(named), groups=_groups(named), participants=participants
         ).ready()
 
-    def _leaves_open(self, logout: Logout, browsers: Sequence[str], now: datetime) -> bool:
+    def _leaves_open(
+        self,
+        logout: Logout,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> bool:
         """Return whether a named session belongs, in another browser, to some that are out of reach.
 
         The upstream's own, behind what this very logout has ended, is one of them.
@@ -223,7 +264,10 @@ class SingleLogoutFlow:
                 yield self._upstream_participant(upstream, given, now)
 
     def _upstream_participant(
-        self, upstream: Upstream, given: Sequence[Session], now: datetime
+        self,
+        upstream: Upstream,
+        given: Sequence[Session],
+        now: datetime,
     ) -> Participant:
         newest = given[-1]
         # Where a route was switched, the upstream that has the name by now never gave this NameID,
@@ -239,7 +283,10 @@ class SingleLogoutFlow:
         )
 
     def _upstream_state(
-        self, upstream: Upstream, name_id: NameID | None, now: datetime
+        self,
+        upstream: Upstream,
+        name_id: NameID | None,
+        now: datetime,
     ) -> ParticipantState:
         if upstream.logout == "never":
             return ParticipantState.KEPT
@@ -248,7 +295,12 @@ class SingleLogoutFlow:
             return ParticipantState.UNREACHABLE
         return ParticipantState.OPEN
 
-    def _own(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
+    def _own(
+        self,
+        logout: Logout,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
         if logout.browsers is None:
             return self.joined(logout, browsers, now)
         if set(logout.browsers).isdisjoint(browsers):
@@ -256,7 +308,10 @@ class SingleLogoutFlow:
         return logout
 
     def _sessions_of(
-        self, logout: Logout, participants: Iterable[Participant], now: datetime
+        self,
+        logout: Logout,
+        participants: Iterable[Participant],
+        now: datetime,
     ) -> Iterator[Session]:
         """Yield the sessions of participants by SessionIndex: one begun since the logout is no part of it."""
         indexes: set[str] = set()
@@ -267,7 +322,12 @@ class SingleLogoutFlow:
             if session.index in indexes:
                 yield session
 
-    def _change(self, name: str, change: Callable[[Logout], Logout], now: datetime) -> Logout:
+    def _change(
+        self,
+        name: str,
+        change: Callable[[Logout], Logout],
+        now: datetime,
+    ) -> Logout:
         def changed(record: Record[Logout] | None) -> Content[Logout] | None:
             before = _present(record)
             after = change(before)

@@ -87,12 +87,23 @@ class MailboxProof:
         code, link = f"{secrets.randbelow(10**_CODE_LENGTH):0{_CODE_LENGTH}}", secrets.token_hex(16)
         # Nothing outlives its login: the letter says no more than is true.
         until = min(now + lasts, held.transaction.until)
-        mailing = Mailing(proof_name, address, code, link, now, until)
+        mailing = Mailing(
+            proof_name,
+            address,
+            code,
+            link,
+            now,
+            until,
+        )
         # Written before it is sent: a code that somebody reads is one that somebody can use.
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
         minutes = max(1, int((until - now).total_seconds() // 60))
         letter = self.letters.proof(
-            language, code=code, link=url(link), asker=asker, minutes=minutes
+            language,
+            code=code,
+            link=url(link),
+            asker=asker,
+            minutes=minutes,
         )
         try:
             with closing(self.mail.address(address, now + _SENDING)) as conversation:
@@ -133,9 +144,21 @@ class MailboxProof:
         digits = without_spaces(code).replace("-", "")
         if len(digits) != _CODE_LENGTH or not _DIGITS.issuperset(digits):
             raise CodeRefused("code_malformed")
-        mailing = self._tried(held.transaction, "code", digits, owner, now)
+        mailing = self._tried(
+            held.transaction,
+            "code",
+            digits,
+            owner,
+            now,
+        )
         return self._proved(
-            held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine
+            held,
+            mailing,
+            owner,
+            now,
+            domains=domains,
+            remembered_for=remembered_for,
+            mine=mine,
         )
 
     def press(
@@ -150,12 +173,29 @@ class MailboxProof:
         mine: Collection[str] = (),
     ) -> Held:
         """Prove by the button of the mailed link, as ``try_code`` does by the code."""
-        mailing = self._tried(held.transaction, "link", link, owner, now)
+        mailing = self._tried(
+            held.transaction,
+            "link",
+            link,
+            owner,
+            now,
+        )
         return self._proved(
-            held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine
+            held,
+            mailing,
+            owner,
+            now,
+            domains=domains,
+            remembered_for=remembered_for,
+            mine=mine,
         )
 
-    def opened(self, held: Held, link: str, now: datetime) -> Mailing | None:
+    def opened(
+        self,
+        held: Held,
+        link: str,
+        now: datetime,
+    ) -> Mailing | None:
         """Give the mailing whose link was opened, or None: mail scanners open links, so nothing is used up by it."""
         mailing = held.transaction.mailing
         same = mailing is not None and _same(mailing.link, link)
@@ -165,7 +205,12 @@ class MailboxProof:
         """Let the person go on without the proof."""
         return self._change(held, lambda each: replace(each, unproved=True, mailing=None), now)
 
-    def _reserved(self, owner: str, address: str, now: datetime) -> list[tuple[Key, datetime]]:
+    def _reserved(
+        self,
+        owner: str,
+        address: str,
+        now: datetime,
+    ) -> list[tuple[Key, datetime]]:
         """Count one mail before it is sent, so that requests side by side do not each see room for one more."""
         person, mailbox = ("proof mails of", owner), ("proof mails to", one_mailbox(address))
         # Not given back where the mail server refuses: whose addresses it knows is not for us to be
@@ -189,7 +234,12 @@ class MailboxProof:
         return reserved
 
     def _tried(
-        self, transaction: Transaction, kind: str, given: str, owner: str, now: datetime
+        self,
+        transaction: Transaction,
+        kind: str,
+        given: str,
+        owner: str,
+        now: datetime,
     ) -> Mailing:
         """Give the mailing whose code or link (``kind``) was given; CodeRefused where it is wrong or there is none."""
         mailing = transaction.mailing
@@ -239,7 +289,13 @@ class MailboxProof:
         keep_proof(self.store, proved, owner, now)
         return done
 
-    def _claimed(self, proved: Proved, owner: str, mine: Collection[str], now: datetime) -> bool:
+    def _claimed(
+        self,
+        proved: Proved,
+        owner: str,
+        mine: Collection[str],
+        now: datetime,
+    ) -> bool:
         """Say whether the address is the person's own from now on; a second person's is a case for the staff."""
         mark = self.pseudonyms.of("proof address", proved.name, one_mailbox(proved.address))
         if not claim_ownership(
@@ -256,14 +312,28 @@ class MailboxProof:
         return True
 
     def _change(
-        self, held: Held, change: Callable[[Transaction], Transaction], now: datetime
+        self,
+        held: Held,
+        change: Callable[[Transaction], Transaction],
+        now: datetime,
     ) -> Held:
         return Transactions(self.store).change(held, change, now)
 
-    def _counter(self, label: str, whose: str, over: str) -> Key:
+    def _counter(
+        self,
+        label: str,
+        whose: str,
+        over: str,
+    ) -> Key:
         return Key("counter", self.pseudonyms.of(label, whose), over)
 
-    def _counted(self, key: Key, most: int, over: timedelta, now: datetime) -> None:
+    def _counted(
+        self,
+        key: Key,
+        most: int,
+        over: timedelta,
+        now: datetime,
+    ) -> None:
         if self.store.count(key, 1, now + over, now) > most:
             self.store.count(key, -1, now + over, now)
             raise TooMany("mails or codes of one proof")

@@ -69,7 +69,11 @@ class PinCheck:
     pause: Callable[[float], None] | None = None
 
     def verify(
-        self, identifier: str, pin: str, network: str, device: Device | None = None
+        self,
+        identifier: str,
+        pin: str,
+        network: str,
+        device: Device | None = None,
     ) -> Borrower | None:
         """Give the one borrower of a CPR or borrower number if ``pin`` is its PIN, else None; TooMany once throttled.
 
@@ -91,7 +95,11 @@ class PinCheck:
         return found
 
     def _asked(
-        self, digits: str, pin: str, device: Device | None, admitted: _Admitted
+        self,
+        digits: str,
+        pin: str,
+        device: Device | None,
+        admitted: _Admitted,
     ) -> Borrower | None:
         looked = False
         try:
@@ -111,7 +119,10 @@ class PinCheck:
             raise
 
     def _tried(
-        self, borrower: Borrower | None, pin: str, taken: tuple[CountedTry, ...]
+        self,
+        borrower: Borrower | None,
+        pin: str,
+        taken: tuple[CountedTry, ...],
     ) -> Borrower | None:
         right = self.library.check_pin(
             borrower.number if borrower else _NOBODY, pin, self.now() + _CALLS
@@ -125,7 +136,12 @@ class PinCheck:
     def _limits(self) -> Limits:
         return Limits(self.store, self.pseudonyms, self.now)
 
-    def _admitted(self, digits: str, network: str, device: Device | None) -> _Admitted:
+    def _admitted(
+        self,
+        digits: str,
+        network: str,
+        device: Device | None,
+    ) -> _Admitted:
         """Count a stranger's try, or where it is one too many the look of a browser that may be no stranger."""
         strangers = (
             (PER_IDENTIFIER, digits),
@@ -143,7 +159,10 @@ class PinCheck:
             )
 
     def _counted(
-        self, admitted: _Admitted, number: str, browser: str | None
+        self,
+        admitted: _Admitted,
+        number: str,
+        browser: str | None,
     ) -> tuple[CountedTry, ...]:
         """Count the try of a browser that the borrower knows in place of the stranger's, or the borrower's day."""
         if browser is not None:
