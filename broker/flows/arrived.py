@@ -1,4 +1,4 @@
-"""What one request knows of the login that it is about: authentication, attributes and decision, made once."""
+"""A login as one request sees it: authentication, attributes and decision, made once."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,7 +28,7 @@ class Basis:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Arrived:
-    """The authentication of a request's transaction, its attributes as they were read, and the decision.
+    """The authentication of a transaction, its attributes as they were read, and the decision.
 
     Good for ``basis`` and nothing else. ``policies`` is the set of the moment when the request
     began: all that it decides goes by that one. Attributes that are not ``trusted`` are not there,

@@ -1,4 +1,4 @@
-"""How requests and the loop of enrolments wait for each other, as far as the flows may know of threads."""
+"""How requests and the loop of enrolments wait for each other, without knowing of threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class WakeSignal(Protocol):
 
 
 class WaitingSlots(Protocol):
-    """A ``threading.Semaphore``: how many requests may wait at a time (at most half the threads)."""
+    """A ``threading.Semaphore``: the requests that may wait at a time, at most half the threads."""
 
     def acquire(self, *, blocking: bool) -> bool:
         """Take a slot; False where none is free."""

@@ -1,4 +1,4 @@
-"""What is one person's, or one worker's for a while: claimed by the first that asks, until the claim ends."""
+"""Claims of one person, or of one worker for a while: the first that asks has it."""
 
 import secrets
 from collections.abc import Collection, Iterator
@@ -22,9 +22,9 @@ def claim_ownership(
     *,
     mine: Collection[str] = (),
 ) -> bool:
-    """Return whether what ``place`` stands for is the claim's owner's from now on, however many ask at once.
+    """Return whether what ``place`` stands for is the claim's owner's from now on.
 
-    ``mine`` are the same person's other pseudonyms: a claim of theirs moves.
+    Of many who ask at once one has it. ``mine`` are the same person's other pseudonyms: a claim of theirs moves.
     """
     own = {claim.owner, *mine}
 
@@ -54,7 +54,10 @@ def drop_replaced_proofs(
     olds: Collection[str],
     now: datetime,
 ) -> None:
-    """Drop the same proof of the person's other pseudonyms: what staff take away must not stand under one still."""
+    """Drop the same proof of the person's other pseudonyms.
+
+    What staff take away must not be left under one of them.
+    """
     proofs, mailbox = Records(store, Proved), one_mailbox(proved.address)
     for owner in olds:
         record = proofs.get(Key("proof", owner, proved.name), now)
@@ -70,9 +73,9 @@ def pin_lease(
     ends: datetime,
     now: datetime,
 ) -> Iterator[None]:
-    """Be the only one that sets a PIN of this borrower, until ``ends`` at most; LibraryUnavailable where another is.
+    """Be the only one that sets a PIN of this borrower, until ``ends`` at most.
 
-    Of two that set and mail one at once, the mail that comes last may hold the PIN that was set
+    LibraryUnavailable where another is. Of two that set and mail one at once, the mail that comes last may hold the PIN that was set
     first (design 4c).
     """
     place = Key("pin", pseudonyms.of("pin-turn", number), "turn")

@@ -18,7 +18,7 @@ MOST_TRIES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Content(Generic[T]):
-    """What is to be written: the fact, when its record expires, and when it is due if it is queued."""
+    """A fact to be written: when its record expires, and when it is due if it is queued."""
 
     value: T
     until: datetime
@@ -27,7 +27,7 @@ class Content(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Record(Generic[T]):
-    """One fact as it was read or written: under which key, at which version, until when, and when it is due."""
+    """A fact as it was read or written: its key, its version, its end, and when it is due."""
 
     key: Key
     value: T
@@ -38,7 +38,7 @@ class Record(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Amended(Generic[T]):
-    """The record as it stands after ``Records.amend``, None where there is none; and whether that wrote it."""
+    """The record after ``Records.amend``, None where there is none, and whether that wrote it."""
 
     record: Record[T] | None
     written: bool
@@ -61,7 +61,9 @@ class Records(Generic[T]):
     def get(self, key: Key, now: datetime) -> Record[T] | None:
         """Return the record of ``key``, or None where there is none or it has expired."""
         kept = self.store.get(key, now)
-        return None if kept is None else self._read(key, kept)
+        if kept is None:
+            return None
+        return self._read(key, kept)
 
     def list(
         self,
@@ -79,7 +81,7 @@ class Records(Generic[T]):
         lease: timedelta,
         now: datetime,
     ) -> Record[T] | None:
-        """Lease the record of a kind that has been due longest, for ``lease``; None where none is due."""
+        """Lease the record of a kind that has been due longest; None where none is due."""
         claimed = self.store.claim(
             kind,
             None,
@@ -87,7 +89,9 @@ class Records(Generic[T]):
             lease,
             now,
         )
-        return None if claimed is None else self._read(*claimed)
+        if claimed is None:
+            return None
+        return self._read(*claimed)
 
     def add(
         self,
@@ -109,7 +113,7 @@ class Records(Generic[T]):
         *,
         due: datetime | None = None,
     ) -> Record[T] | None:
-        """Write ``value`` in the place of ``record``, with its end; None where another wrote first."""
+        """Write ``value`` in the place of ``record``, with its end; None if another wrote first."""
         return self.write(record.key, Content(value, record.until, due), record.version, now)
 
     def put(
@@ -119,7 +123,7 @@ class Records(Generic[T]):
         until: datetime,
         now: datetime,
     ) -> Record[T] | None:
-        """Write ``value`` whatever is there, in one try; None where another wrote at the same moment."""
+        """Write ``value`` whatever is there, in one try; None if another wrote at that moment."""
         before = self.get(key, now)
         return self.write(key, Content(value, until), _version(before), now)
 
@@ -130,7 +134,7 @@ class Records(Generic[T]):
         was: str | None,
         now: datetime,
     ) -> Record[T] | None:
-        """Write if the present version is ``was`` (None: if there is no record); None where it is not."""
+        """Write if the present version is ``was`` (None: there is no record); None where it is not."""
         version = _new_version()
         kept = Kept(dump(content.value), version, content.until, content.due)
         if not self.store.put(

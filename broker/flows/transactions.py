@@ -60,10 +60,15 @@ class Transactions:
         """Write the transaction in the place of version ``was``; None where another wrote first."""
         content = Content(transaction, transaction.until)
         written = self._records.write(_key(transaction.id), content, was, now)
-        return _held(written) if written else None
+        if written is None:
+            return None
+        return _held(written)
 
     def again(self, held: Held, now: datetime) -> Held:
-        """Read a transaction again; BrowserUnmatched where another authentication has joined it since ``held``."""
+        """Read a transaction again.
+
+        BrowserUnmatched where another authentication has joined it since ``held``.
+        """
         read = self.read(held.transaction.id, now)
         _check_same_person(held.transaction, read.transaction)
         return read

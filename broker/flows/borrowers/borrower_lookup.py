@@ -65,7 +65,9 @@ def link_still_valid(
     """Return the number of a link; None where the library has deleted or merged that borrower."""
     if linked is None or linked in {borrower.number for borrower in found}:
         return linked
-    return linked if library.read(linked, by) else None
+    if library.read(linked, by) is None:
+        return None
+    return linked
 
 
 def borrower_of_identifier(

@@ -1,8 +1,8 @@
-"""One attempt at an enrolment: look, plan, create or change, count, and mail the PIN that is owed (design 4c).
+"""One attempt at an enrolment: look, plan, create or change, count, mail the PIN that is owed.
 
 Every call has a deadline, and before each change the lease is renewed beyond it. Any process may
 die between any two lines: the worker that claims the enrolment next looks again before it does
-anything.
+anything (design 4c).
 """
 
 import secrets
@@ -50,7 +50,7 @@ class _Overtaken(Exception):
 
 @dataclass(slots=True)
 class EnrolmentAttempt:
-    """Carries out the enrolment of ``entry``, which is leased to us; ``entry`` follows each of our writes."""
+    """Carries out the enrolment of ``entry``, leased to us; ``entry`` follows each of our writes."""
 
     entry: StoredEnrolment
     ports: EnrolmentPorts
@@ -71,8 +71,7 @@ class EnrolmentAttempt:
             self._refused(error)
         except _Overtaken:
             self._end_lease()
-        stored = self.ports.records.read(self.entry.key)
-        return stored.enrolment if stored else None
+        return self.ports.records.enrolment(self.entry.key)
 
     def _enrol(self) -> None:
         enrolment, now = self.entry.enrolment, self.ports.now()
@@ -85,11 +84,7 @@ class EnrolmentAttempt:
             return
         found = self._look(wish)
         if wish.cpr is None and self._is_anothers(found):
-            # A link alone led here, and the library says whose the borrower is: not this person's.
-            if enrolment.link:
-                self._case("cpr_changed")
-            else:
-                self._give_up("borrower_gone")
+            self._leave_to_another()
             return
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
@@ -106,7 +101,15 @@ class EnrolmentAttempt:
             # here.
             found = self._look(wish, self._create(wish))
             planned = plan(found, wish, None, now.date())
-        self._carry_out(planned, found[0] if found else temporary, wish)
+        borrower = found[0] if found else temporary
+        self._carry_out(planned, borrower, wish)
+
+    def _leave_to_another(self) -> None:
+        # A link alone led here, and the library knows whose the borrower is: not this person's.
+        if self.entry.enrolment.link:
+            self._case("cpr_changed")
+        else:
+            self._give_up("borrower_gone")
 
     def _carry_out(
         self,
@@ -148,7 +151,7 @@ class EnrolmentAttempt:
         self._done(after, wish, outcome(borrower, change, wish))
 
     def _is_adopted(self, borrower: Borrower, cpr: str) -> bool:
-        """Return whether a CPR finds this borrower and no other: another may have been made meanwhile."""
+        """Return whether a CPR finds this borrower alone: another may have been made meanwhile."""
         found = self.ports.library.find(cpr, self._by())
         if not found:
             raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
@@ -194,7 +197,7 @@ class EnrolmentAttempt:
         wish: Wish,
         unmade: EnrolmentOutcome,
     ) -> None:
-        """Write that the borrower is as wished; ``unmade`` is the outcome where it was not made here."""
+        """Write that the borrower is as wished; ``unmade`` is the outcome unless we made it."""
         before, now = self.entry.enrolment, self.ports.now()
         made = borrower.mark == before.id and before.number is None
         done = replace(
@@ -352,8 +355,8 @@ class EnrolmentAttempt:
 
     def _later(self, error: BrokerError) -> None:
         enrolment, now = self.entry.enrolment, self.ports.now()
-        tried = enrolment.pin_tried if enrolment.pin_owed else None
-        if tried and now - tried >= GIVE_UP_AFTER:
+        tried = enrolment.pin_tried
+        if tried and enrolment.pin_owed and now - tried >= GIVE_UP_AFTER:
             self._pin_closed(None, error.reason)
             return
         later = replace(enrolment, attempts=enrolment.attempts + 1, reason=error.reason)

@@ -48,13 +48,16 @@ class EnrolmentPorts:
         )
 
     def anothers(self, borrower: Borrower, owner: str) -> bool:
-        """Return whether the library system has this borrower under another CPR than ``owner``'s, a pseudonym."""
+        """Return whether the library system has this borrower under another CPR than ``owner``'s.
+
+        ``owner`` is a pseudonym.
+        """
         if not borrower.cpr or borrower.is_anothers(borrower.cpr):
             return False
         return self.links.of_cpr(borrower.cpr) != owner
 
     def carried(self, wish: Wish) -> str:
-        """Return the pseudonym of what ``wish`` asks for, its expiry apart: that moves on every day."""
+        """Return the pseudonym of a wish, its expiry apart: that moves on every day."""
         parts = [wish.affiliation, wish.category, ",".join(wish.upgrades)]
         for field in wish.fields:
             parts += [field.name, field.value, field.set]

@@ -1,4 +1,4 @@
-"""The enrolments as the store keeps them: read, written by compare-and-set, claimed by lease, listed."""
+"""The enrolments as the store keeps them: read, written, claimed by lease, listed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -41,9 +41,14 @@ class EnrolmentRecords:
     now: Callable[[], datetime]
 
     def read(self, key: Key) -> StoredEnrolment | None:
-        """Return the enrolment of ``key``, or None."""
+        """Return the enrolment of ``key`` as it is stored, or None."""
         record = self._records.get(key, self.now())
-        return _stored(record) if record else None
+        return _stored_or_none(record)
+
+    def enrolment(self, key: Key) -> Enrolment | None:
+        """Return the enrolment of ``key`` by itself, or None."""
+        entry = self.read(key)
+        return entry.enrolment if entry else None
 
     def write(
         self,
@@ -55,7 +60,7 @@ class EnrolmentRecords:
         now = self.now()
         content = Content(enrolment, _until(enrolment, now), due)
         record = self._records.write(entry.key, content, entry.version, now)
-        return _stored(record) if record else None
+        return _stored_or_none(record)
 
     def amend(self, key: Key, change: Callable[[StoredEnrolment], EnrolmentDraft | None]) -> None:
         """Write what ``change`` makes of the enrolment as it stands, however often others write.
@@ -71,7 +76,7 @@ class EnrolmentRecords:
         now = self.now()
 
         def changed(record: Record[Enrolment] | None) -> Content[Enrolment] | None:
-            draft = change(_stored(record) if record else None)
+            draft = change(_stored_or_none(record))
             if draft is None:
                 return None
             enrolment, due = draft
@@ -80,12 +85,12 @@ class EnrolmentRecords:
         return self._records.amend(key, changed, now)
 
     def hold(self, entry: StoredEnrolment, *, creates: int = 0) -> StoredEnrolment | None:
-        """Renew the lease and count the creates about to be sent; None where it is no longer ours."""
+        """Renew the lease and count the creates about to be sent; None if it is no longer ours."""
         enrolment = replace(entry.enrolment, creates=entry.enrolment.creates + creates)
         return self.write(entry, enrolment, self.now() + LEASE)
 
     def soon(self, entry: StoredEnrolment) -> datetime:
-        """Return now, or the end of a lease on ``entry``: a worker is at it, and none must start beside it.
+        """Return now, or the end of a lease on ``entry``: none must start beside its worker.
 
         Two that set PINs at once would break that the last mailed one works. A pause shorter than a
         lease is left too.
@@ -98,7 +103,7 @@ class EnrolmentRecords:
     def claim(self) -> StoredEnrolment | None:
         """Lease the enrolment that has been due longest; None where none is due."""
         record = self._records.claim("enrolment", LEASE, self.now())
-        return _stored(record) if record else None
+        return _stored_or_none(record)
 
     def all(self) -> Iterator[StoredEnrolment]:
         """Return every enrolment."""
@@ -113,9 +118,17 @@ def _stored(record: Record[Enrolment]) -> StoredEnrolment:
     return StoredEnrolment(record.key, record.value, record.version, record.due)
 
 
+def _stored_or_none(record: Record[Enrolment] | None) -> StoredEnrolment | None:
+    if record is None:
+        return None
+    return _stored(record)
+
+
 def _until(enrolment: Enrolment, now: datetime) -> datetime:
     if enrolment.state in _FINISHED:
         return now + _REMEMBERED
     # What still holds a CPR ends by itself a month after it was wanted, whatever else fails.
     ends = enrolment.wanted_at + GIVE_UP_AFTER
-    return ends + _GRACE if enrolment.state is EnrolmentState.WANTED else ends
+    if enrolment.state is EnrolmentState.WANTED:
+        ends += _GRACE
+    return ends

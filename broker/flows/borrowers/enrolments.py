@@ -1,4 +1,4 @@
-"""The enrolments: durable wishes for a borrower, each carried out once whatever dies meanwhile (design 4c)."""
+"""The enrolments: durable wishes for a borrower, each carried out once (design 4c)."""
 
 import secrets
 from collections.abc import Callable
@@ -58,13 +58,13 @@ class Enrolments:
     waiting_slots: WaitingSlots | None = None
 
     def person_key(self, cpr: str) -> Key:
-        """Return the key of the one enrolment of the person with this CPR; the number is not in it."""
+        """Return the key of the one enrolment of the person with this CPR, without the number."""
         return Key("enrolment", self.ports.links.of_cpr(cpr))
 
     def wish_key(self, wish: Wish, owner: str | None = None) -> Key:
-        """Return the key that a wish is kept under: that of ``owner``, a pseudonym of links, or its CPR's.
+        """Return the key that a wish is kept under.
 
-        LibraryRefused for a wish with neither CPR nor borrower.
+        That of ``owner``, a pseudonym of links, or its CPR's. LibraryRefused for a wish with neither CPR nor borrower.
         """
         if wish.cpr is None and (wish.borrower is None or owner is None):
             raise LibraryRefused("a wish without a CPR number and without a borrower enrols nobody")
@@ -89,15 +89,16 @@ class Enrolments:
         key = self.person_key(cpr)
         if self.mode == "observe":
             key = key._replace(name=_OBSERVED)
-        return self._enrolment(key)
+        return self.ports.records.enrolment(key)
 
     def settled(self, cpr: str) -> str | None:
-        """Return the number of the borrower that this CPR was found to have within the last day, or None."""
+        """Return the number of the borrower that this CPR was found to have within a day, or None."""
         return _settled(self.stored(cpr), self.ports.now())
 
     def settled_at(self, owner: str) -> str | None:
         """Return the number that ``settled`` returns, for the pseudonym of a CPR."""
-        return _settled(self._enrolment(Key("enrolment", owner)), self.ports.now())
+        enrolment = self.ports.records.enrolment(Key("enrolment", owner))
+        return _settled(enrolment, self.ports.now())
 
     def known(
         self,
@@ -170,7 +171,7 @@ class Enrolments:
         return wanted
 
     def step(self) -> Enrolment | None:
-        """Carry out the enrolment that has been due longest, and return it; None where none is due."""
+        """Carry out the enrolment that has been due longest, and return it; None if none is due."""
         if self.mode != "live":
             return None
         entry = self.ports.records.claim()
@@ -189,29 +190,25 @@ class Enrolments:
         Without a free slot it is returned as it is at once.
         """
         if self.waiting_slots is not None and not self.waiting_slots.acquire(blocking=False):
-            return self._enrolment(key)
+            return self.ports.records.enrolment(key)
         try:
             for _ in range(round(seconds / _POLL)):
-                enrolment = self._enrolment(key)
+                enrolment = self.ports.records.enrolment(key)
                 if not _under_way(enrolment):
                     return enrolment
                 self.pause(_POLL)
-            return self._enrolment(key)
+            return self.ports.records.enrolment(key)
         finally:
             if self.waiting_slots is not None:
                 self.waiting_slots.release()
 
     def dispute(self, name: str, cpr: str) -> Enrolment:
-        """List for staff that the links of ``name`` and ``cpr`` disagree, as ``StaffCases.dispute``."""
+        """List for staff that the links of a name and a CPR disagree, as ``StaffCases.dispute``."""
         return StaffCases.of(self.ports).dispute(name, cpr)
 
     def _in_slot(self, ask: Callable[[datetime], T]) -> T:
         with waiting_slot(self.waiting_slots):
             return ask(self.ports.now() + _LOOK)
-
-    def _enrolment(self, key: Key) -> Enrolment | None:
-        entry = self.ports.records.read(key)
-        return entry.enrolment if entry else None
 
     def _found_as_wished(
         self,
@@ -327,9 +324,11 @@ def _before_change(
     found: tuple[Borrower, ...],
     wish: Wish,
 ) -> EnrolmentBeforeWish:
-    """Return the borrower that ``planned`` would change, and what the person is asked about first."""
-    number = planned.number if isinstance(planned, Change) and found else None
-    return EnrolmentBeforeWish(upgrade_from=offered(planned, found, wish), number=number)
+    """Return the borrower that ``planned`` would change, and the category that is asked about."""
+    if not isinstance(planned, Change) or not found:
+        return EnrolmentBeforeWish()
+    upgrade_from = offered(planned, found, wish)
+    return EnrolmentBeforeWish(upgrade_from=upgrade_from, number=planned.number)
 
 
 def _under_way(enrolment: Enrolment | None) -> bool:
@@ -341,4 +340,6 @@ def _under_way(enrolment: Enrolment | None) -> bool:
 def _settled(enrolment: Enrolment | None, now: datetime) -> str | None:
     if enrolment is None or enrolment.state is not EnrolmentState.DONE:
         return None
-    return enrolment.number if looked_up_within(enrolment, now, _TRUSTED) else None
+    if not looked_up_within(enrolment, now, _TRUSTED):
+        return None
+    return enrolment.number

@@ -1,4 +1,4 @@
-"""The enrolments as staff see them: listed, shown, tried again, and the cases where links disagree."""
+"""The enrolments as staff see them: listed, shown, tried again, with the cases of links."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -44,7 +44,9 @@ class StaffCases:
     def show(self, enrolment_id: str) -> EnrolmentRow | None:
         """Return the row of one enrolment, or None."""
         entry = self._of(enrolment_id)
-        return _row(entry) if entry else None
+        if entry is None:
+            return None
+        return _row(entry)
 
     def retry(self, enrolment_id: str) -> bool:
         """Let an enrolment be tried again now, after staff have put right what it waited for.
@@ -66,7 +68,7 @@ class StaffCases:
         return True
 
     def reason(self, cpr: str) -> str | None:
-        """Return why staff must look before the person of this CPR (a pseudonym of links) is served, or None."""
+        """Return why staff must look before the person of a CPR (a pseudonym) is served, or None."""
         for name in ("", _LINK):
             entry = self.records.read(Key("enrolment", cpr, name))
             if entry and entry.enrolment.state is EnrolmentState.CASE:
@@ -79,17 +81,17 @@ class StaffCases:
         cpr: str,
         reason: str = "cpr_changed",
     ) -> Enrolment:
-        """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another (both pseudonyms of links).
+        """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another.
 
-        Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It
+        Both are pseudonyms of links. Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It
         is kept apart from the person's own enrolment, which it must not undo.
         """
         return self._list(Key("enrolment", name, _LINK), cpr, reason, self.links.number(name))
 
     def taken(self, owner: str, address: str) -> None:
-        """List a case: ``owner`` proved a mail address that is another's proof already (pseudonyms of links).
+        """List a case: ``owner`` proved a mail address that is another's proof already.
 
-        One mailbox speaks for one person; whether somebody has read another's mail or inherited the
+        Both are pseudonyms. One mailbox speaks for one person; whether somebody has read another's mail or inherited the
         address, only people can tell.
         """
         self._list(Key("enrolment", owner, _PROOF), address, "address_taken")
@@ -174,7 +176,7 @@ class StaffCases:
 
 
 def _unbelieved(entry: StoredEnrolment) -> EnrolmentDraft:
-    """Return an enrolment whose number is not to be believed, not even while the library is silent."""
+    """Return an enrolment whose number is not believed, not even while the library is silent."""
     return replace(entry.enrolment, carried=None, settled=None), entry.due
 
 

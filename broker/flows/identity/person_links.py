@@ -9,22 +9,15 @@ from typing import Final
 from broker.core.errors import StoreUnavailable
 from broker.core.identity.link_evidence import Asserted, PersonLink, against, agrees, noted, strange
 from broker.core.login.transaction import Person
-from broker.core.ports import Key, Store
+from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.records import Content, Record, Records
+from broker.flows.identity.link_records import MOST_TRIES, LinkRecord, LinkRecords
 
-# Losing a person id would change every persistent NameID built on it, so a link in use never
-# expires.
-_KEPT: Final = timedelta(days=20 * 365)
 _CONFIRM_EVERY: Final = timedelta(days=30)
-_HOLDS_WITHOUT_CPR: Final = timedelta(days=365)  # design 5
-_MOST_TRIES: Final = 20
 # Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and
 # "k").
 _SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
 _REPLACEMENT_ADDS: Final = 60  # to the day of birth (cpr.md)
-
-_LinkRecord = Record[PersonLink]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +93,7 @@ class PersonLinks:
 
     def apart(self, name: str, uuid: str) -> bool:
         """Return whether an upstream's name that has had a CPR and the cprUuid beside it lead to two people."""
-        named, other = self._read(name), self._read(uuid)
+        named, other = self._records.read(name), self._records.read(uuid)
         if named is None or named.value.cpr is None:
             return False  # no borrower at stake, and the register's own name leads
         if strange(named.value, Asserted(uuid=uuid)):
@@ -109,13 +102,13 @@ class PersonLinks:
             return False
         if other.value.cpr is not None:
             return True
-        return not named.value.uuid and not self._stale(named.value)
+        return not named.value.uuid and not self._records.is_stale(named.value)
 
     def contested(self, name: str, asserted: Asserted | None) -> Person:
         """Mark the link of ``name`` as disputed, and return the person of such a login: nobody it has led to."""
 
         def read_and_dispute() -> Person | None:
-            named = self._read(name)
+            named = self._records.read(name)
             return self._rival(named, asserted) if named else Person(_new_id())
 
         return _until_written(read_and_dispute)
@@ -127,13 +120,13 @@ class PersonLinks:
         asserted: Asserted | None,
     ) -> None:
         """Note what came with a name beside the one that led to ``person``, if it leads there too."""
-        named = self._read(name)
+        named = self._records.read(name)
         if named is None or named.value.person != person or against(named.value, asserted):
             return
         seen = noted(named.value, asserted)
         if seen != named.value:
             # Lost to another login, the next one brings it again.
-            self._replace(named, seen)
+            self._records.replace(named, seen)
 
     def known(
         self,
@@ -145,24 +138,24 @@ class PersonLinks:
 
         None where no login has made that link, or something speaks against it.
         """
-        kept = self._read(cpr) if cpr else None
+        kept = self._records.read(cpr) if cpr else None
         if kept:
             return Person(kept.value.person, kept.value.number)
-        named = self._read(name) if name and cpr is None else None
-        if named is None or named.value.disputed or self._stale(named.value):
+        named = self._records.read(name) if name and cpr is None else None
+        if named is None or named.value.disputed or self._records.is_stale(named.value):
             return None
         if against(named.value, asserted):
             return None
-        return Person(named.value.person, self._number(named.value))
+        return Person(named.value.person, self._records.number(named.value))
 
     def number(self, name: str) -> str | None:
         """Return the borrower that ``name`` leads to, or None."""
         link = self.link(name)
-        return self._number(link) if link else None
+        return self._records.number(link) if link else None
 
     def link(self, name: str) -> PersonLink | None:
         """Return what ``name`` (a pseudonym of ours) leads to, whatever speaks against it."""
-        named = self._read(name)
+        named = self._records.read(name)
         return named.value if named else None
 
     def holder(self, name: str) -> str:
@@ -177,7 +170,7 @@ class PersonLinks:
 
     def remember(self, cpr: str, number: str | None) -> None:
         """Write which borrower the person of ``cpr`` (a pseudonym) has; nothing where no link is kept."""
-        self._amend(cpr, lambda link: replace(link, number=number))
+        self._records.amend(cpr, lambda link: replace(link, number=number))
 
     def forget(self, name: str, *, sure: bool = False) -> None:
         """Let ``name`` lead to somebody new, if its link is disputed, for staff say that it does, or if ``sure``."""
@@ -190,22 +183,11 @@ class PersonLinks:
             now,
             since=now,
         )
-        self._amend(name, lambda link: fresh if sure or link.disputed else link)
-
-    def _amend(self, name: str, change: Callable[[PersonLink], PersonLink]) -> None:
-        now = self.now()
-
-        def changed(record: _LinkRecord | None) -> Content[PersonLink] | None:
-            link = change(record.value) if record else None
-            if record is None or link is None or link == record.value:
-                return None
-            return Content(link, now + _KEPT)
-
-        self._records.amend(_key(name), changed, now)
+        self._records.amend(name, lambda link: fresh if sure or link.disputed else link)
 
     def _decided(self, login: _Login) -> Person | None:
         """Decide whose a login is; None where another wrote a link meanwhile."""
-        named = self._read(login.name) if login.name else None
+        named = self._records.read(login.name) if login.name else None
         if login.cpr is None:
             return self._by_name_alone(login, named)
         return self._by_cpr(login, named, login.cpr)
@@ -213,11 +195,11 @@ class PersonLinks:
     def _by_cpr(
         self,
         login: _Login,
-        named: _LinkRecord | None,
+        named: LinkRecord | None,
         cpr: str,
     ) -> Person | None:
         """Decide by a CPR that may find a borrower."""
-        kept = self._read(cpr)
+        kept = self._records.read(cpr)
         borrower = self._borrower_of_another(named, cpr)
         if named:
             other_uuid = strange(named.value, login.asserted)
@@ -232,43 +214,45 @@ class PersonLinks:
             return None
         return Person(kept.value.person, kept.value.number)
 
-    def _borrower_of_another(self, named: _LinkRecord | None, cpr: str) -> str | None:
+    def _borrower_of_another(self, named: LinkRecord | None, cpr: str) -> str | None:
         """Return the borrower that a name leads to by another CPR than ``cpr``, or None."""
         if named is None or named.value.cpr in {None, cpr}:
             return None
-        return self._number(named.value)
+        return self._records.number(named.value)
 
     def _disagreed(
         self,
-        named: _LinkRecord,
-        kept: _LinkRecord | None,
+        named: LinkRecord,
+        kept: LinkRecord | None,
         cpr: str,
     ) -> Person | None:
         """Dispute the name, and return the person of the CPR as a case, without a borrower."""
         if not self._dispute(named):
             return None
-        own = kept or self._add(cpr, PersonLink(_new_id(), None, cpr, self.now()))
+        own = kept or self._records.add(cpr, PersonLink(_new_id(), None, cpr, self.now()))
         return Person(own.value.person, None, "cpr_changed") if own else None
 
-    def _by_name_alone(self, login: _Login, named: _LinkRecord | None) -> Person | None:
+    def _by_name_alone(self, login: _Login, named: LinkRecord | None) -> Person | None:
         """Decide by a name without a CPR."""
         if named is None:
-            return self._person_of(self._add(login.name or "", self._unheld(login, since=None)))
+            return self._person_of(
+                self._records.add(login.name or "", self._unheld(login, since=None))
+            )
         link = named.value
         opposed = against(link, login.asserted)
         if link.cpr and (link.disputed or opposed):
             return self._rival(named, login.asserted)
         now = self.now()
-        if opposed or self._stale(link):
-            return self._person_of(self._replace(named, self._unheld(login, since=now)))
+        if opposed or self._records.is_stale(link):
+            return self._person_of(self._records.replace(named, self._unheld(login, since=now)))
         # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from
         # the CPR.
         late = link.cpr is None and now - link.confirmed >= _CONFIRM_EVERY
         confirmed = replace(link, confirmed=now) if late else link
         seen = noted(confirmed, login.asserted)
-        if seen != link and not self._replace(named, seen):
+        if seen != link and not self._records.replace(named, seen):
             return None
-        return Person(link.person, self._number(link))
+        return Person(link.person, self._records.number(link))
 
     def _unheld(self, login: _Login, *, since: datetime | None) -> PersonLink:
         """Return the link of a name that nobody holds, or nobody any more: ``since`` then."""
@@ -284,7 +268,7 @@ class PersonLinks:
             login.asserted,
         )
 
-    def _rival(self, named: _LinkRecord, asserted: Asserted | None) -> Person | None:
+    def _rival(self, named: LinkRecord, asserted: Asserted | None) -> Person | None:
         # Old holder or new one, no machine can tell: neither the borrower nor the id is given to
         # either.
         evidence = (asserted.number or asserted.uuid) if asserted else None
@@ -295,18 +279,18 @@ class PersonLinks:
     def _born(
         self,
         login: _Login,
-        named: _LinkRecord | None,
+        named: LinkRecord | None,
         cpr: str,
         borrower: str | None,
-    ) -> _LinkRecord | None:
+    ) -> LinkRecord | None:
         """Make the link of ``cpr``, with the name's id where nothing speaks against it."""
         now = self.now()
         unknown = PersonLink(_new_id(), None, cpr, now)
         if named is None:
-            return self._add(cpr, unknown)
+            return self._records.add(cpr, unknown)
         link = named.value
         opposed = against(link, login.asserted or Asserted(cpr))
-        if link.cpr is None and not self._stale(link) and not opposed:
+        if link.cpr is None and not self._records.is_stale(link) and not opposed:
             # The name is claimed first, and its id taken on the next try: of two CPRs that race
             # one gets the id.
             claimed = replace(
@@ -316,21 +300,23 @@ class PersonLinks:
                 asserted=None,
                 born=None,
             )
-            self._replace(named, claimed)
+            self._records.replace(named, claimed)
             return None
         if borrower or link.cpr == cpr:
-            return self._add(cpr, PersonLink(link.person, borrower or link.number, cpr, now))
-        return self._add(cpr, unknown)
+            return self._records.add(
+                cpr, PersonLink(link.person, borrower or link.number, cpr, now)
+            )
+        return self._records.add(cpr, unknown)
 
-    def _dispute(self, named: _LinkRecord) -> bool:
+    def _dispute(self, named: LinkRecord) -> bool:
         if named.value.disputed:
             return True
-        return self._replace(named, replace(named.value, disputed=True)) is not None
+        return self._records.replace(named, replace(named.value, disputed=True)) is not None
 
     def _confirmed(
         self,
         login: _Login,
-        named: _LinkRecord | None,
+        named: LinkRecord | None,
         kept: PersonLink,
         cpr: str,
     ) -> bool:
@@ -340,7 +326,7 @@ class PersonLinks:
         now = self.now()
         link = PersonLink(kept.person, kept.number, cpr, now)
         if named is None:
-            return self._add(login.name, noted(link, login.asserted)) is not None
+            return self._records.add(login.name, noted(link, login.asserted)) is not None
         before = named.value
         if before.person == kept.person:
             link = replace(link, uuid=before.uuid, since=before.since)
@@ -352,38 +338,15 @@ class PersonLinks:
         recent = now - before.confirmed < _CONFIRM_EVERY
         if recent and replace(before, confirmed=now) == link:
             return True
-        return self._replace(named, link) is not None
-
-    def _number(self, link: PersonLink) -> str | None:
-        # A borrower is remembered by the CPR; the name learns of it at its next login only.
-        kept = self._read(link.cpr) if link.cpr else None
-        return kept.value.number if kept else link.number
-
-    def _stale(self, link: PersonLink) -> bool:
-        return self.now() - link.confirmed > _HOLDS_WITHOUT_CPR
+        return self._records.replace(named, link) is not None
 
     @property
-    def _records(self) -> Records[PersonLink]:
-        return Records(self.store, PersonLink, durable=True, tries=_MOST_TRIES)
-
-    def _read(self, name: str) -> _LinkRecord | None:
-        return self._records.get(_key(name), self.now())
-
-    def _add(self, name: str, link: PersonLink) -> _LinkRecord | None:
-        now = self.now()
-        return self._records.add(_key(name), link, now + _KEPT, now)
-
-    def _replace(self, named: _LinkRecord, link: PersonLink) -> _LinkRecord | None:
-        now = self.now()
-        return self._records.write(named.key, Content(link, now + _KEPT), named.version, now)
+    def _records(self) -> LinkRecords:
+        return LinkRecords(self.store, self.now)
 
     @staticmethod
-    def _person_of(written: _LinkRecord | None) -> Person | None:
+    def _person_of(written: LinkRecord | None) -> Person | None:
         return Person(written.value.person) if written else None
-
-
-def _key(name: str) -> Key:
-    return Key("link", name)
 
 
 def _new_id() -> str:
@@ -400,7 +363,7 @@ def _date_of_birth(number: str) -> str:
 
 def _until_written(decide: Callable[[], Person | None]) -> Person:
     """Call ``decide`` until it returns a person, for it returns None where another wrote a link meanwhile."""
-    for _ in range(_MOST_TRIES):
+    for _ in range(MOST_TRIES):
         person = decide()
         if person is not None:
             return person
