@@ -63,26 +63,14 @@ def read_and_decide(
         return None
     basis = _basis(transaction, transaction.authentication)
     if before is None:
-        return _made(
-            rules,
-            rules.policies(),
-            transaction,
-            basis,
-            now,
-        )
+        return _made(rules, rules.policies(), transaction, basis, now)
     if _holds(before, basis):
         return replace(before, basis=basis)
     if before.trusted and _reads_alike(before.basis, basis):
         pinned = at_policies(rules, before.policies)
         decision = pinned.decide_on(transaction, before.reading, now)
         return replace(before, decision=decision, basis=basis)
-    return _made(
-        rules,
-        before.policies,
-        transaction,
-        basis,
-        now,
-    )
+    return _made(rules, before.policies, transaction, basis, now)
 
 
 def at_policies(rules: ConfiguredEntities, policies: PolicySet) -> ConfiguredEntities:
@@ -102,22 +90,9 @@ def _made(
         reading = pinned.reading(basis.authentication, now, basis.proofs)
     except AttributesRefused as refused:
         denied = Decision(Effect.DENY, (Reason(refused.cause),), digest=policies.digest)
-        return Arrived(
-            basis.authentication,
-            _NOTHING_READ,
-            denied,
-            policies,
-            basis,
-            trusted=False,
-        )
+        return Arrived(basis.authentication, _NOTHING_READ, denied, policies, basis, trusted=False)
     decision = pinned.decide_on(transaction, reading, now)
-    return Arrived(
-        basis.authentication,
-        reading,
-        decision,
-        policies,
-        basis,
-    )
+    return Arrived(basis.authentication, reading, decision, policies, basis)
 
 
 def _basis(transaction: Transaction, authentication: Authentication) -> Basis:

@@ -36,12 +36,7 @@ def claim_ownership(
     return Records(store, ProofOwner, durable=True).amend(place, claimed, now).written
 
 
-def keep_proof(
-    store: Store,
-    proved: Proved,
-    owner: str,
-    now: datetime,
-) -> None:
+def keep_proof(store: Store, proved: Proved, owner: str, now: datetime) -> None:
     """Store what ``owner`` has proved, in place of what the same proof said before."""
     content = Content(proved, proved.until)
     place = Key("proof", owner, proved.name)

@@ -65,30 +65,14 @@ class Records(Generic[T]):
             return None
         return self._read(key, kept)
 
-    def list(
-        self,
-        kind: str,
-        group: str | None,
-        now: datetime,
-    ) -> Iterator[Record[T]]:
+    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[Record[T]]:
         """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
         for key, kept in self.store.list(kind, group, now):
             yield self._read(key, kept)
 
-    def claim(
-        self,
-        kind: str,
-        lease: timedelta,
-        now: datetime,
-    ) -> Record[T] | None:
+    def claim(self, kind: str, lease: timedelta, now: datetime) -> Record[T] | None:
         """Lease the record of a kind that has been due longest; None where none is due."""
-        claimed = self.store.claim(
-            kind,
-            None,
-            _new_version(),
-            lease,
-            now,
-        )
+        claimed = self.store.claim(kind, None, _new_version(), lease, now)
         if claimed is None:
             return None
         return self._read(*claimed)
@@ -137,21 +121,9 @@ class Records(Generic[T]):
         """Write if the present version is ``was`` (None: there is no record); None where it is not."""
         version = _new_version()
         kept = Kept(dump(content.value), version, content.until, content.due)
-        if not self.store.put(
-            key,
-            kept,
-            was,
-            now,
-            durable=self.durable,
-        ):
+        if not self.store.put(key, kept, was, now, durable=self.durable):
             return None
-        return Record(
-            key,
-            content.value,
-            version,
-            content.until,
-            content.due,
-        )
+        return Record(key, content.value, version, content.until, content.due)
 
     def amend(
         self,
@@ -184,13 +156,7 @@ class Records(Generic[T]):
         self.store.drop(key)
 
     def _read(self, key: Key, kept: Kept) -> Record[T]:
-        return Record(
-            key,
-            load(self.fact, kept.value),
-            kept.version,
-            kept.until,
-            kept.due,
-        )
+        return Record(key, load(self.fact, kept.value), kept.version, kept.until, kept.due)
 
 
 def _version(record: Record[T] | None) -> str | None:

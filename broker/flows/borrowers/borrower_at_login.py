@@ -62,13 +62,7 @@ class BorrowerAtLogin:
         if release.borrower == "none" or person.case:
             return None
         upgrade = transaction.upgrade is not False and not self._is_declined(transaction, now)
-        wished = _wish(
-            transaction,
-            arrived,
-            "da",
-            now,
-            upgrade=upgrade,
-        )
+        wished = _wish(transaction, arrived, "da", now, upgrade=upgrade)
         login = _Login(transaction, person, arrived, wished)
         try:
             if release.borrower == "need" or transaction.errand is Errand.PIN:
@@ -97,13 +91,7 @@ class BorrowerAtLogin:
             return Account(None, AccountState.NONE)
         # Only a person who was offered another category, and agreed, gets it.
         agreed = transaction.upgrade is True
-        wished = _wish(
-            transaction,
-            arrived,
-            language,
-            now,
-            upgrade=agreed,
-        )
+        wished = _wish(transaction, arrived, language, now, upgrade=agreed)
         login = _Login(transaction, person, arrived, wished)
         owner = self._owner(login)
         try:

@@ -89,13 +89,7 @@ class EnrolmentAttempt:
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
         linked = borrower_lookup.link_still_valid(library, found, enrolment.link, self._by())
-        planned = plan(
-            found,
-            wish,
-            linked,
-            now.date(),
-            temporary,
-        )
+        planned = plan(found, wish, linked, now.date(), temporary)
         if isinstance(planned, Create):
             # After each create the matches are counted: a race that no unique field stopped shows
             # here.
@@ -111,12 +105,7 @@ class EnrolmentAttempt:
         else:
             self._give_up("borrower_gone")
 
-    def _carry_out(
-        self,
-        planned: Plan,
-        borrower: Borrower | None,
-        wish: Wish,
-    ) -> None:
+    def _carry_out(self, planned: Plan, borrower: Borrower | None, wish: Wish) -> None:
         """Carry out what is left to do once a borrower that had to be made is made."""
         match planned:
             case Create():
@@ -134,12 +123,7 @@ class EnrolmentAttempt:
             case _:
                 assert_never(planned)
 
-    def _change(
-        self,
-        borrower: Borrower,
-        wish: Wish,
-        change: Change,
-    ) -> None:
+    def _change(self, borrower: Borrower, wish: Wish, change: Change) -> None:
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit")
             return
@@ -191,12 +175,7 @@ class EnrolmentAttempt:
         self._hold(creates=1)
         return self.ports.library.create(wish, self.entry.enrolment.id, self._by())
 
-    def _done(
-        self,
-        borrower: Borrower,
-        wish: Wish,
-        unmade: EnrolmentOutcome,
-    ) -> None:
+    def _done(self, borrower: Borrower, wish: Wish, unmade: EnrolmentOutcome) -> None:
         """Write that the borrower is as wished; ``unmade`` is the outcome unless we made it."""
         before, now = self.entry.enrolment, self.ports.now()
         made = borrower.mark == before.id and before.number is None
@@ -257,13 +236,7 @@ class EnrolmentAttempt:
         self._hold()
         records, pseudonyms = self.ports.records, self.ports.pseudonyms
         with (
-            pin_lease(
-                records.store,
-                pseudonyms,
-                borrower.number,
-                deadline,
-                now,
-            ),
+            pin_lease(records.store, pseudonyms, borrower.number, deadline, now),
             closing(mail.address(wish.pin_to, deadline)) as letter,
         ):
             if enrolment.pin_tried is not None and now - enrolment.pin_tried >= POINTER_AFTER:

@@ -39,13 +39,7 @@ class EnrolmentPorts:
         now = self.now()
         place = Key("proof", self.pseudonyms.of("temporary", number))
         claim = ProofOwner(self.links.of_cpr(cpr), "temporary")
-        return claim_ownership(
-            self.records.store,
-            place,
-            claim,
-            now + _CLAIMED_FOR,
-            now,
-        )
+        return claim_ownership(self.records.store, place, claim, now + _CLAIMED_FOR, now)
 
     def anothers(self, borrower: Borrower, owner: str) -> bool:
         """Return whether the library system has this borrower under another CPR than ``owner``'s.

@@ -125,13 +125,7 @@ class Enrolments:
             found, temporary = self._in_slot(lambda by: self._look_up(wish, by))
         except (LibraryUnavailable, LibraryRefused):
             return EnrolmentBeforeWish(believed)
-        planned = plan(
-            found,
-            wish,
-            linked,
-            now.date(),
-            temporary,
-        )
+        planned = plan(found, wish, linked, now.date(), temporary)
         if not isinstance(planned, Nothing):
             return _before_change(planned, found, wish)
         new = StoredEnrolment(key, self._new(key, wish, linked), None, None)
@@ -257,12 +251,7 @@ class Enrolments:
         )
         return wanted, soon
 
-    def _is_as_wished(
-        self,
-        before: Enrolment,
-        wish: Wish,
-        now: datetime,
-    ) -> bool:
+    def _is_as_wished(self, before: Enrolment, wish: Wish, now: datetime) -> bool:
         return as_wished(before, wish, self.ports) and looked_up_within(before, now, _LOOK)
 
     def _record_wanted(self, key: Key, wanted: Enrolment) -> None:
@@ -273,12 +262,7 @@ class Enrolments:
             )
         )
 
-    def _new(
-        self,
-        key: Key,
-        wish: Wish,
-        linked: str | None,
-    ) -> Enrolment:
+    def _new(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
         return Enrolment(
             id=secrets.token_hex(16),
             state=EnrolmentState.WANTED,
@@ -293,25 +277,14 @@ class Enrolments:
         found = borrower_lookup.borrowers_of_wish(library, wish, by)
         return found, borrower_lookup.temporary(library, found, wish, by)
 
-    def _observed(
-        self,
-        key: Key,
-        wish: Wish,
-        linked: str | None,
-    ) -> Enrolment:
+    def _observed(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
         observed = replace(self._new(key, wish, linked), state=EnrolmentState.OBSERVED, wish=None)
         try:
             found, temporary = self._in_slot(lambda by: self._look_up(wish, by))
         except (LibraryUnavailable, LibraryRefused) as error:
             observed = replace(observed, reason=error.reason)
         else:
-            planned = plan(
-                found,
-                wish,
-                linked,
-                self.ports.now().date(),
-                temporary,
-            )
+            planned = plan(found, wish, linked, self.ports.now().date(), temporary)
             observed = planned_outcome(observed, planned)
         place = key._replace(name=_OBSERVED)
         entry = self.ports.records.read(place) or StoredEnrolment(place, observed, None, None)

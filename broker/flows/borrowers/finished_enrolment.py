@@ -28,11 +28,7 @@ class EnrolmentBeforeWish:
     number: str | None = None
 
 
-def as_wished(
-    before: Enrolment,
-    wish: Wish,
-    ports: EnrolmentPorts,
-) -> bool:
+def as_wished(before: Enrolment, wish: Wish, ports: EnrolmentPorts) -> bool:
     """Return whether the borrower is as ``wish`` has it, as far as can be known without a look."""
     if before.number is None or before.carried != ports.carried(wish):
         return False
@@ -43,11 +39,7 @@ def as_wished(
     return not near(before.expires, wish.expires, ports.now().date())
 
 
-def looked_up_within(
-    before: Enrolment,
-    now: datetime,
-    within: timedelta,
-) -> bool:
+def looked_up_within(before: Enrolment, now: datetime, within: timedelta) -> bool:
     """Return whether the library was last asked about the borrower ``within`` this time."""
     return before.settled is not None and now - before.settled < within
 

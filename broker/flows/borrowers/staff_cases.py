@@ -75,12 +75,7 @@ class StaffCases:
                 return entry.enrolment.reason
         return None
 
-    def dispute(
-        self,
-        name: str,
-        cpr: str,
-        reason: str = "cpr_changed",
-    ) -> Enrolment:
+    def dispute(self, name: str, cpr: str, reason: str = "cpr_changed") -> Enrolment:
         """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another.
 
         Both are pseudonyms of links. Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It
@@ -152,12 +147,7 @@ class StaffCases:
             self._record(AuditEventKind.ENROLMENT_CASE, self.links.holder(key.group), case)
         return case
 
-    def _record(
-        self,
-        kind: AuditEventKind,
-        person: str,
-        enrolment: Enrolment,
-    ) -> None:
+    def _record(self, kind: AuditEventKind, person: str, enrolment: Enrolment) -> None:
         self.trail.add(
             AuditEvent(
                 kind,

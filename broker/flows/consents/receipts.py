@@ -17,12 +17,7 @@ class Receipts:
 
     store: Store
 
-    def file(
-        self,
-        group: str,
-        made: Receipt,
-        now: datetime,
-    ) -> None:
+    def file(self, group: str, made: Receipt, now: datetime) -> None:
         """Store a receipt, durably."""
         self._records.add(_key(group, made), made, now + KEPT_FOR, now)
 

@@ -64,13 +64,7 @@ class PersonLinks:
         if number is None:
             return Asserted(uuid=other_uuid, sure=sure)
         born = self.pseudonyms.of("born", name, _date_of_birth(number))
-        return Asserted(
-            self.of_cpr(number),
-            real,
-            born,
-            other_uuid,
-            sure,
-        )
+        return Asserted(self.of_cpr(number), real, born, other_uuid, sure)
 
     def person(
         self,
@@ -113,12 +107,7 @@ class PersonLinks:
 
         return _until_written(read_and_dispute)
 
-    def learn(
-        self,
-        name: str,
-        person: str,
-        asserted: Asserted | None,
-    ) -> None:
+    def learn(self, name: str, person: str, asserted: Asserted | None) -> None:
         """Note what came with a name beside the one that led to ``person``, if it leads there too."""
         named = self._records.read(name)
         if named is None or named.value.person != person or against(named.value, asserted):
@@ -176,13 +165,7 @@ class PersonLinks:
         """Let ``name`` lead to somebody new, if its link is disputed, for staff say that it does, or if ``sure``."""
         now = self.now()
         # What was proved under the name before is not the new person's: ``since``.
-        fresh = PersonLink(
-            _new_id(),
-            None,
-            None,
-            now,
-            since=now,
-        )
+        fresh = PersonLink(_new_id(), None, None, now, since=now)
         self._records.amend(name, lambda link: fresh if sure or link.disputed else link)
 
     def _decided(self, login: _Login) -> Person | None:
@@ -257,16 +240,7 @@ class PersonLinks:
     def _unheld(self, login: _Login, *, since: datetime | None) -> PersonLink:
         """Return the link of a name that nobody holds, or nobody any more: ``since`` then."""
         confirmed = since or self.now()
-        return noted(
-            PersonLink(
-                _new_id(),
-                None,
-                None,
-                confirmed,
-                since=since,
-            ),
-            login.asserted,
-        )
+        return noted(PersonLink(_new_id(), None, None, confirmed, since=since), login.asserted)
 
     def _rival(self, named: LinkRecord, asserted: Asserted | None) -> Person | None:
         # Old holder or new one, no machine can tell: neither the borrower nor the id is given to

@@ -99,12 +99,7 @@ class ConsentAnswers:
             held, lambda transaction: replace(transaction, receipt=None), now
         )
 
-    def _answered(
-        self,
-        held: Held,
-        made: Receipt,
-        now: datetime,
-    ) -> Held:
+    def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
         receipts, group = Receipts(self.store), self.lookup.receipts_of(held.transaction)
         # On file first: nothing may leave on an answer that no record holds.
         receipts.file(group, made, now)
@@ -125,12 +120,7 @@ class ConsentAnswers:
             self._record(done.transaction, made, now)
         return done
 
-    def _record(
-        self,
-        transaction: Transaction,
-        made: Receipt,
-        now: datetime,
-    ) -> None:
+    def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
         self.lookup.trail.add(
             of_login(
                 _KINDS[made.event],

@@ -32,12 +32,7 @@ class Issuance:
             return None
         return self.lookup.rules.vouched(held.transaction, arrived.reading)
 
-    def ids(
-        self,
-        held: Held,
-        step: Issue,
-        now: datetime,
-    ) -> Issued | None:
+    def ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
         """Return the ids under which the assertion of ``step`` leaves: those recorded, or new ones.
 
         None where another assertion has left under the recorded ids: they are good for that one
@@ -60,13 +55,7 @@ class Issuance:
             content=content,
         )
 
-    def record(
-        self,
-        held: Held,
-        step: Issue,
-        issued: Issued,
-        now: datetime,
-    ) -> bool:
+    def record(self, held: Held, step: Issue, issued: Issued, now: datetime) -> bool:
         """Record that the assertion leaves; False where the transaction has changed since it was decided.
 
         On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
@@ -88,13 +77,7 @@ class Issuance:
         trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return False
 
-    def keep(
-        self,
-        held: Held,
-        issued: Issued,
-        name_id: NameID,
-        now: datetime,
-    ) -> bool:
+    def keep(self, held: Held, issued: Issued, name_id: NameID, now: datetime) -> bool:
         """Store the session of an assertion before it leaves; False where its person was logged out meanwhile."""
         transaction = held.transaction
         authentication = transaction.authentication

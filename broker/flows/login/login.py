@@ -190,12 +190,7 @@ class LoginFlow:
             raise TransactionGone("not an outstanding request of this upstream")
         return held, outstanding
 
-    def spoil(
-        self,
-        held: Held,
-        outstanding: Outstanding,
-        now: datetime,
-    ) -> None:
+    def spoil(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
         """Consume a request that a refused message named, so that nothing can be tried against it again."""
         self.transactions.change(
             held, lambda each: each.consumed(outstanding.id), now, of_person=False
@@ -259,13 +254,7 @@ class LoginFlow:
 
         return self.lookup.arrived(self.transactions.change(held, added, now), now)
 
-    def upgrade(
-        self,
-        held: Held,
-        now: datetime,
-        *,
-        wanted: bool,
-    ) -> Held:
+    def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""
         if not isinstance(self.step(held, now), OfferUpgrade):
             return held
@@ -302,12 +291,7 @@ class LoginFlow:
         )
         return self.looked_up(joined, now), arrival_token
 
-    def adopt(
-        self,
-        held: Held,
-        number: str,
-        now: datetime,
-    ) -> Held:
+    def adopt(self, held: Held, number: str, now: datetime) -> Held:
         """Add that the temporary borrower ``number`` is the person's own: they have shown its PIN."""
         adopted = self.transactions.change(
             held, lambda each: replace(each.relearning(), temporary=number), now
@@ -374,12 +358,7 @@ def _told(transaction: Transaction) -> tuple[object, ...]:
     return transaction.proofs, transaction.temporary, transaction.upgrade
 
 
-def _begun(
-    request: AuthnRequest,
-    now: datetime,
-    *,
-    shared: bool,
-) -> Transaction:
+def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction:
     return Transaction(
         secrets.token_hex(16),
         reference(),

@@ -156,20 +156,10 @@ class Sessions:
     def _named(self, entity_id: str, value: str) -> str:
         return self.pseudonyms.of("session-named", entity_id, value)
 
-    def _closed(
-        self,
-        browser: str,
-        person: str,
-        upstream: str,
-    ) -> Key:
+    def _closed(self, browser: str, person: str, upstream: str) -> Key:
         return Key("ended", self.pseudonyms.of("ended-person", browser, person), upstream)
 
-    def _gone(
-        self,
-        upstream: str,
-        value: str,
-        index: str,
-    ) -> Key:
+    def _gone(self, upstream: str, value: str, index: str) -> Key:
         group = self.pseudonyms.of("ended-upstream", upstream, value)
         return Key("ended", group, self.pseudonyms.of("index", index))
 

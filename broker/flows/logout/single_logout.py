@@ -48,12 +48,7 @@ class SingleLogoutFlow:
         self.sessions.end(named, now)
         return replace(logout, found=bool(named), groups=_groups(named))
 
-    def joined(
-        self,
-        logout: Logout,
-        browsers: Sequence[str],
-        now: datetime,
-    ) -> Logout:
+    def joined(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
         """Find what belongs to the logout in the browser that brought it.
 
         ``browsers`` are the pseudonyms of its browser cookies. Only a session that was named and is
@@ -71,12 +66,7 @@ class SingleLogoutFlow:
         """Store a logout that has to go through a browser."""
         self._records.add(_key(logout.id), logout, logout.until, now)
 
-    def read(
-        self,
-        name: str,
-        browsers: Sequence[str],
-        now: datetime,
-    ) -> Logout:
+    def read(self, name: str, browsers: Sequence[str], now: datetime) -> Logout:
         """Return the logout, joined to its browser.
 
         LogoutGone where there is none, BrowserUnmatched for another browser's. One that came by
@@ -295,12 +285,7 @@ class SingleLogoutFlow:
             return ParticipantState.UNREACHABLE
         return ParticipantState.OPEN
 
-    def _own(
-        self,
-        logout: Logout,
-        browsers: Sequence[str],
-        now: datetime,
-    ) -> Logout:
+    def _own(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
         if logout.browsers is None:
             return self.joined(logout, browsers, now)
         if set(logout.browsers).isdisjoint(browsers):

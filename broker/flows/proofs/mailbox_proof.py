@@ -87,14 +87,7 @@ class MailboxProof:
         code, link = f"{secrets.randbelow(10**_CODE_LENGTH):0{_CODE_LENGTH}}", secrets.token_hex(16)
         # Nothing outlives its login: the letter says no more than is true.
         until = min(now + lasts, held.transaction.until)
-        mailing = Mailing(
-            proof_name,
-            address,
-            code,
-            link,
-            now,
-            until,
-        )
+        mailing = Mailing(proof_name, address, code, link, now, until)
         # Written before it is sent: a code that somebody reads is one that somebody can use.
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
         minutes = max(1, int((until - now).total_seconds() // 60))
@@ -144,13 +137,7 @@ class MailboxProof:
         digits = without_spaces(code).replace("-", "")
         if len(digits) != _CODE_LENGTH or not _DIGITS.issuperset(digits):
             raise CodeRefused("code_malformed")
-        mailing = self._tried(
-            held.transaction,
-            "code",
-            digits,
-            owner,
-            now,
-        )
+        mailing = self._tried(held.transaction, "code", digits, owner, now)
         return self._proved(
             held,
             mailing,
@@ -173,13 +160,7 @@ class MailboxProof:
         mine: Collection[str] = (),
     ) -> Held:
         """Prove by the button of the mailed link, as ``try_code`` does by the code."""
-        mailing = self._tried(
-            held.transaction,
-            "link",
-            link,
-            owner,
-            now,
-        )
+        mailing = self._tried(held.transaction, "link", link, owner, now)
         return self._proved(
             held,
             mailing,
@@ -190,12 +171,7 @@ class MailboxProof:
             mine=mine,
         )
 
-    def opened(
-        self,
-        held: Held,
-        link: str,
-        now: datetime,
-    ) -> Mailing | None:
+    def opened(self, held: Held, link: str, now: datetime) -> Mailing | None:
         """Give the mailing whose link was opened, or None: mail scanners open links, so nothing is used up by it."""
         mailing = held.transaction.mailing
         same = mailing is not None and _same(mailing.link, link)
@@ -319,21 +295,10 @@ class MailboxProof:
     ) -> Held:
         return Transactions(self.store).change(held, change, now)
 
-    def _counter(
-        self,
-        label: str,
-        whose: str,
-        over: str,
-    ) -> Key:
+    def _counter(self, label: str, whose: str, over: str) -> Key:
         return Key("counter", self.pseudonyms.of(label, whose), over)
 
-    def _counted(
-        self,
-        key: Key,
-        most: int,
-        over: timedelta,
-        now: datetime,
-    ) -> None:
+    def _counted(self, key: Key, most: int, over: timedelta, now: datetime) -> None:
         if self.store.count(key, 1, now + over, now) > most:
             self.store.count(key, -1, now + over, now)
             raise TooMany("mails or codes of one proof")

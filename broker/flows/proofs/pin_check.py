@@ -136,12 +136,7 @@ class PinCheck:
     def _limits(self) -> Limits:
         return Limits(self.store, self.pseudonyms, self.now)
 
-    def _admitted(
-        self,
-        digits: str,
-        network: str,
-        device: Device | None,
-    ) -> _Admitted:
+    def _admitted(self, digits: str, network: str, device: Device | None) -> _Admitted:
         """Count a stranger's try, or where it is one too many the look of a browser that may be no stranger."""
         strangers = (
             (PER_IDENTIFIER, digits),

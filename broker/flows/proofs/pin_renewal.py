@@ -78,12 +78,7 @@ class PinRenewal:
     live: bool = True  # False: the library is only observed, or frozen
     waiting_slots: WaitingSlots | None = None
 
-    def ask(
-        self,
-        digits: str,
-        network: str,
-        language: str,
-    ) -> None:
+    def ask(self, digits: str, network: str, language: str) -> None:
         """Queue the letter with the link for the holder of a number (of ``pins.identifier_of``).
 
         Nothing is looked up. TooMany for a network that asks too often. A number asked for too
@@ -170,13 +165,7 @@ class PinRenewal:
             fault = unfit(pin, self._borrower(number).suggested_pins())
             if fault:
                 return fault
-            with pin_lease(
-                self.store,
-                self.pseudonyms,
-                number,
-                self._by(),
-                self.now(),
-            ):
+            with pin_lease(self.store, self.pseudonyms, number, self._by(), self.now()):
                 self.library.set_pin(number, pin, self._by())
         key = Key("pin", self.pseudonyms.of("pin-notice", secrets.token_hex(16)))
         self._queue(key, OwedPinMail("notice", number, language, self.now()))
@@ -206,13 +195,7 @@ class PinRenewal:
     def _queue(self, key: Key, owed: OwedPinMail) -> None:
         now = owed.asked
         # One that is queued already stands: it leads to the same letter.
-        self._owed.add(
-            key,
-            owed,
-            now + 2 * _GIVE_UP_AFTER,
-            now,
-            due=now,
-        )
+        self._owed.add(key, owed, now + 2 * _GIVE_UP_AFTER, now, due=now)
         if self.wake is not None:
             self.wake.set()
 
@@ -236,12 +219,7 @@ class PinRenewal:
             self._limits.give_back(taken)
             raise
 
-    def _mail_link(
-        self,
-        number: str,
-        address: str,
-        language: str,
-    ) -> None:
+    def _mail_link(self, number: str, address: str, language: str) -> None:
         secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
         url = f"{self.letters.pin_url}?link={secret}&lang={language}"
         minutes = int(LINK_LASTS.total_seconds() // 60)
@@ -272,13 +250,7 @@ class PinRenewal:
         if borrower.email is None:
             return None
         with (
-            pin_lease(
-                self.store,
-                self.pseudonyms,
-                number,
-                deadline,
-                self.now(),
-            ),
+            pin_lease(self.store, self.pseudonyms, number, deadline, self.now()),
             closing(self.mail.address(borrower.email, deadline)) as letter,
         ):
             # The server has accepted the recipient; only now is the PIN set, and its mail follows
