@@ -1,4 +1,4 @@
-"""A PIN that a borrower asks for: by mail without a login, in two letters, or chosen or mailed after one."""
+"""A new PIN for a borrower: by two letters without a login, or chosen or mailed after a login."""
 
 import secrets
 import string
@@ -95,7 +95,9 @@ class PinRenewal:
 
     def step(self) -> bool:
         """Write the letter that has been due longest; False where none is due."""
-        claimed = self._owed.claim("pin", _LEASE, self.now()) if self.live else None
+        if not self.live:
+            return False
+        claimed = self._owed.claim("pin", _LEASE, self.now())
         if claimed is None:
             return False
         try:
@@ -115,9 +117,9 @@ class PinRenewal:
         return self._link(secret).value
 
     def press(self, secret: str) -> str:
-        """Make and mail the new PIN, once however many press together, and return the address, masked.
+        """Make and mail the new PIN, once however many press together.
 
-        LinkGone for a link used or run out. After any other error the link works again; until the
+        Returns the address, masked. LinkGone for a link used or run out. After any other error the link works again; until the
         mail server has accepted the recipient the old PIN works.
         """
         record = self._link(secret)
@@ -167,7 +169,8 @@ class PinRenewal:
                 return fault
             with pin_lease(self.store, self.pseudonyms, number, self._by(), self.now()):
                 self.library.set_pin(number, pin, self._by())
-        key = Key("pin", self.pseudonyms.of("pin-notice", secrets.token_hex(16)))
+        notice = self.pseudonyms.of("pin-notice", secrets.token_hex(16))
+        key = Key("pin", notice)
         self._queue(key, OwedPinMail("notice", number, language, self.now()))
         return None
 
@@ -220,12 +223,13 @@ class PinRenewal:
             raise
 
     def _mail_link(self, number: str, address: str, language: str) -> None:
-        secret = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
+        secret = _new_secret()
         url = f"{self.letters.pin_url}?link={secret}&lang={language}"
         minutes = int(LINK_LASTS.total_seconds() // 60)
         now = self.now()
+        link = PinLink(number, language)
         with closing(self.mail.address(address, self._by())) as letter:
-            self._links.add(self._key(secret), PinLink(number, language), now + LINK_LASTS, now)
+            self._links.add(self._key(secret), link, now + LINK_LASTS, now)
             letter.send(*self.letters.pin_link(language, url, minutes))
 
     def _later(self, record: Record[OwedPinMail]) -> None:
@@ -234,7 +238,8 @@ class PinRenewal:
             self.store.drop(record.key)
             return
         later = replace(owed, attempts=owed.attempts + 1)
-        self._owed.replace(record, later, now, due=now + retry_delay(owed.attempts))
+        due = now + retry_delay(owed.attempts)
+        self._owed.replace(record, later, now, due=due)
 
     def _link(self, secret: str) -> Record[PinLink]:
         record = self._links.get(self._key(secret), self.now())
@@ -270,3 +275,7 @@ class PinRenewal:
 
     def _by(self) -> datetime:
         return self.now() + _CALLS
+
+
+def _new_secret() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))
