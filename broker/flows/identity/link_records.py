@@ -25,8 +25,10 @@ class LinkRecords:
     store: Store
     now: Callable[[], datetime]
 
-    def read(self, name: str) -> LinkRecord | None:
-        """Return the link of a name or CPR number, or None."""
+    def read(self, name: str | None) -> LinkRecord | None:
+        """Return the link of a name or CPR number; None where there is none, of no name either."""
+        if not name:
+            return None
         return self._records.get(_key(name), self.now())
 
     def add(self, name: str, link: PersonLink) -> LinkRecord | None:
@@ -59,7 +61,7 @@ class LinkRecords:
 
         A borrower is remembered by the CPR; the name learns of it at its next login only.
         """
-        kept = self.read(link.cpr) if link.cpr else None
+        kept = self.read(link.cpr)
         if kept:
             return kept.value.number
         return link.number

@@ -1,4 +1,4 @@
-"""Whose a login is: durable links from eppn, cprUuid and CPR to one random person id and one borrower."""
+"""Durable links from eppn, cprUuid and CPR to one random person id and one borrower."""
 
 import secrets
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _REPLACEMENT_ADDS: Final = 60  # to the day of birth (cpr.md)
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """What a login brings that links go by, as ``PersonLinks.person`` is given it."""
+    """What a login brings to the links: the parameters of ``PersonLinks.person``."""
 
     name: str | None
     cpr: str | None
@@ -43,7 +43,7 @@ class PersonLinks:
         return self.pseudonyms.of("person", cpr)
 
     def of_name(self, kind: str, value: str) -> str:
-        """Return the pseudonym of an upstream's own name for the person; ``kind`` is "eppn" or "cprUuid"."""
+        """Return the pseudonym of an upstream's own name; ``kind`` is "eppn" or "cprUuid"."""
         return self.pseudonyms.of("link", kind, value.translate(_SMALL))
 
     def of_borrower(self, number: str) -> str:
@@ -59,12 +59,18 @@ class PersonLinks:
         uuid: str | None = None,
         sure: bool = False,
     ) -> Asserted:
-        """Return number (real, replacement or constructed) and cprUuid (of ``of_name``) as evidence about ``name``."""
-        other_uuid = None if uuid == name else uuid
+        """Return a number and a cprUuid (of ``of_name``) as evidence about ``name``.
+
+        ``real`` is False for a replacement or constructed number, ``sure`` True for a person who
+        may be found by them.
+        """
+        evidence = Asserted(sure=sure)
+        if uuid != name:
+            evidence = replace(evidence, uuid=uuid)
         if number is None:
-            return Asserted(uuid=other_uuid, sure=sure)
+            return evidence
         born = self.pseudonyms.of("born", name, _date_of_birth(number))
-        return Asserted(self.of_cpr(number), real, born, other_uuid, sure)
+        return replace(evidence, number=self.of_cpr(number), real=real, born=born)
 
     def person(
         self,
@@ -73,9 +79,9 @@ class PersonLinks:
         carries: Callable[[str], bool],
         asserted: Asserted | None = None,
     ) -> Person:
-        """Return whose ``name`` (of ``of_name``) and ``cpr`` (of ``of_cpr``) are; at least one is given.
+        """Return the person of ``name`` (of ``of_name``) and ``cpr`` (of ``of_cpr``).
 
-        ``cpr`` is a number that may find a borrower, ``asserted`` whatever was asserted, good or
+        At least one is given. ``cpr`` is a number that may find a borrower, ``asserted`` whatever was asserted, good or
         not. Two first logins that race get one id. Where the name leads to another CPR's borrower,
         ``carries`` is asked whether that borrower carries ``cpr`` now; if not, or if ``asserted``
         alone speaks against the link, the name was recycled or the CPR changed: another person id,
@@ -86,7 +92,7 @@ class PersonLinks:
         return _until_written(lambda: self._decided(login))
 
     def apart(self, name: str, uuid: str) -> bool:
-        """Return whether an upstream's name that has had a CPR and the cprUuid beside it lead to two people."""
+        """Return whether a name that has had a CPR and the cprUuid beside it lead to two people."""
         named, other = self._records.read(name), self._records.read(uuid)
         if named is None or named.value.cpr is None:
             return False  # no borrower at stake, and the register's own name leads
@@ -99,16 +105,21 @@ class PersonLinks:
         return not named.value.uuid and not self._records.is_stale(named.value)
 
     def contested(self, name: str, asserted: Asserted | None) -> Person:
-        """Mark the link of ``name`` as disputed, and return the person of such a login: nobody it has led to."""
+        """Mark the link of ``name`` as disputed, and return the person of such a login.
+
+        That is nobody whom the name has led to.
+        """
 
         def read_and_dispute() -> Person | None:
             named = self._records.read(name)
-            return self._rival(named, asserted) if named else Person(_new_id())
+            if named is None:
+                return Person(_new_id())
+            return self._rival(named, asserted)
 
         return _until_written(read_and_dispute)
 
     def learn(self, name: str, person: str, asserted: Asserted | None) -> None:
-        """Note what came with a name beside the one that led to ``person``, if it leads there too."""
+        """Note what came with a name beside the one that led to ``person``, if it leads there."""
         named = self._records.read(name)
         if named is None or named.value.person != person or against(named.value, asserted):
             return
@@ -127,50 +138,58 @@ class PersonLinks:
 
         None where no login has made that link, or something speaks against it.
         """
-        kept = self._records.read(cpr) if cpr else None
-        if kept:
-            return Person(kept.value.person, kept.value.number)
-        named = self._records.read(name) if name and cpr is None else None
-        if named is None or named.value.disputed or self._records.is_stale(named.value):
+        if cpr:
+            kept = self._records.read(cpr)
+            return _person_of(kept)
+        link = self.link(name)
+        if link is None or link.disputed or self._records.is_stale(link):
             return None
-        if against(named.value, asserted):
+        if against(link, asserted):
             return None
-        return Person(named.value.person, self._records.number(named.value))
+        return Person(link.person, self._records.number(link))
 
     def number(self, name: str) -> str | None:
         """Return the borrower that ``name`` leads to, or None."""
         link = self.link(name)
-        return self._records.number(link) if link else None
+        if link is None:
+            return None
+        return self._records.number(link)
 
-    def link(self, name: str) -> PersonLink | None:
+    def link(self, name: str | None) -> PersonLink | None:
         """Return what ``name`` (a pseudonym of ours) leads to, whatever speaks against it."""
         named = self._records.read(name)
         return named.value if named else None
 
     def holder(self, name: str) -> str:
-        """Return the id of the person of ``name``, or the name itself where no link leads to anybody."""
+        """Return the id of the person of ``name``, or the name itself where it leads to nobody."""
         link = self.link(name)
         return link.person if link else name
 
-    def cpr(self, name: str) -> str | None:
+    def cpr(self, name: str | None) -> str | None:
         """Return the pseudonym of the CPR that ``name`` is linked with, or None."""
         link = self.link(name)
         return link.cpr if link else None
 
     def remember(self, cpr: str, number: str | None) -> None:
-        """Write which borrower the person of ``cpr`` (a pseudonym) has; nothing where no link is kept."""
+        """Write which borrower the person of ``cpr`` (a pseudonym) has, if there is a link."""
         self._records.amend(cpr, lambda link: replace(link, number=number))
 
     def forget(self, name: str, *, sure: bool = False) -> None:
-        """Let ``name`` lead to somebody new, if its link is disputed, for staff say that it does, or if ``sure``."""
+        """Let ``name`` lead to somebody new, if its link is disputed, or if that is ``sure``."""
         now = self.now()
         # What was proved under the name before is not the new person's: ``since``.
         fresh = PersonLink(_new_id(), None, None, now, since=now)
-        self._records.amend(name, lambda link: fresh if sure or link.disputed else link)
+
+        def renewed(link: PersonLink) -> PersonLink:
+            if sure or link.disputed:
+                return fresh
+            return link
+
+        self._records.amend(name, renewed)
 
     def _decided(self, login: _Login) -> Person | None:
         """Decide whose a login is; None where another wrote a link meanwhile."""
-        named = self._records.read(login.name) if login.name else None
+        named = self._records.read(login.name)
         if login.cpr is None:
             return self._by_name_alone(login, named)
         return self._by_cpr(login, named, login.cpr)
@@ -185,17 +204,25 @@ class PersonLinks:
         kept = self._records.read(cpr)
         borrower = self._borrower_of_another(named, cpr)
         if named:
-            other_uuid = strange(named.value, login.asserted)
-            if other_uuid and named.value.cpr == cpr:
+            if strange(named.value, login.asserted) and named.value.cpr == cpr:
                 return self._rival(named, login.asserted)
-            link = kept.value if kept else None
-            if borrower and (other_uuid or not agrees(borrower, link, login.carries)):
+            if borrower and self._speaks_against(login, named, kept, borrower):
                 return self._disagreed(named, kept, cpr)
         if kept is None:
             kept = self._born(login, named, cpr, borrower)
         if kept is None or not self._confirmed(login, named, kept.value, cpr):
             return None
-        return Person(kept.value.person, kept.value.number)
+        return _person_of(kept)
+
+    @staticmethod
+    def _speaks_against(
+        login: _Login, named: LinkRecord, kept: LinkRecord | None, borrower: str
+    ) -> bool:
+        """Return whether the borrower that a name leads to by another CPR is not this CPR's too."""
+        if strange(named.value, login.asserted):
+            return True
+        link = kept.value if kept else None
+        return not agrees(borrower, link, login.carries)
 
     def _borrower_of_another(self, named: LinkRecord | None, cpr: str) -> str | None:
         """Return the borrower that a name leads to by another CPR than ``cpr``, or None."""
@@ -213,26 +240,23 @@ class PersonLinks:
         if not self._dispute(named):
             return None
         own = kept or self._records.add(cpr, PersonLink(_new_id(), None, cpr, self.now()))
-        return Person(own.value.person, None, "cpr_changed") if own else None
+        if own is None:
+            return None
+        return Person(own.value.person, None, "cpr_changed")
 
     def _by_name_alone(self, login: _Login, named: LinkRecord | None) -> Person | None:
         """Decide by a name without a CPR."""
         if named is None:
-            return self._person_of(
-                self._records.add(login.name or "", self._unheld(login, since=None))
-            )
-        link = named.value
+            first = self._unheld(login, since=None)
+            return _person_of(self._records.add(login.name or "", first))
+        link, now = named.value, self.now()
         opposed = against(link, login.asserted)
         if link.cpr and (link.disputed or opposed):
             return self._rival(named, login.asserted)
-        now = self.now()
         if opposed or self._records.is_stale(link):
-            return self._person_of(self._records.replace(named, self._unheld(login, since=now)))
-        # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from
-        # the CPR.
-        late = link.cpr is None and now - link.confirmed >= _CONFIRM_EVERY
-        confirmed = replace(link, confirmed=now) if late else link
-        seen = noted(confirmed, login.asserted)
+            anew = self._unheld(login, since=now)
+            return _person_of(self._records.replace(named, anew))
+        seen = noted(_confirmed_by_coming(link, now), login.asserted)
         if seen != link and not self._records.replace(named, seen):
             return None
         return Person(link.person, self._records.number(link))
@@ -245,10 +269,12 @@ class PersonLinks:
     def _rival(self, named: LinkRecord, asserted: Asserted | None) -> Person | None:
         # Old holder or new one, no machine can tell: neither the borrower nor the id is given to
         # either.
-        evidence = (asserted.number or asserted.uuid) if asserted else None
-        name = named.key.group
-        rival = self.pseudonyms.of("rival", name, evidence) if evidence else _new_id()
-        return Person(rival, None, "cpr_changed") if self._dispute(named) else None
+        rival, evidence = _new_id(), evidence_of(asserted)
+        if evidence:
+            rival = self.pseudonyms.of("rival", named.key.group, evidence)
+        if not self._dispute(named):
+            return None
+        return Person(rival, None, "cpr_changed")
 
     def _born(
         self,
@@ -318,9 +344,26 @@ class PersonLinks:
     def _records(self) -> LinkRecords:
         return LinkRecords(self.store, self.now)
 
-    @staticmethod
-    def _person_of(written: LinkRecord | None) -> Person | None:
-        return Person(written.value.person) if written else None
+
+def evidence_of(asserted: Asserted | None) -> str | None:
+    """Return the number, else the cprUuid, that was asserted, as a pseudonym; None for neither."""
+    if asserted is None:
+        return None
+    return asserted.number or asserted.uuid
+
+
+def _person_of(record: LinkRecord | None) -> Person | None:
+    if record is None:
+        return None
+    return Person(record.value.person, record.value.number)
+
+
+def _confirmed_by_coming(link: PersonLink, now: datetime) -> PersonLink:
+    # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from the
+    # CPR.
+    if link.cpr is not None or now - link.confirmed < _CONFIRM_EVERY:
+        return link
+    return replace(link, confirmed=now)
 
 
 def _new_id() -> str:
@@ -328,7 +371,7 @@ def _new_id() -> str:
 
 
 def _date_of_birth(number: str) -> str:
-    """Return the six digits of the date of birth, with which all three kinds of number begin (cpr.md)."""
+    """Return the six digits of the date of birth, with which each kind of number begins (cpr.md)."""
     day = int(number[:2])
     if day > _REPLACEMENT_ADDS:
         day -= _REPLACEMENT_ADDS
@@ -336,7 +379,7 @@ def _date_of_birth(number: str) -> str:
 
 
 def _until_written(decide: Callable[[], Person | None]) -> Person:
-    """Call ``decide`` until it returns a person, for it returns None where another wrote a link meanwhile."""
+    """Call ``decide`` until it returns a person: None means that another wrote a link meanwhile."""
     for _ in range(MOST_TRIES):
         person = decide()
         if person is not None:

@@ -12,7 +12,7 @@ from broker.core.identity.link_evidence import Asserted
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Person
 from broker.flows.arrived import Arrived
-from broker.flows.identity.person_links import PersonLinks
+from broker.flows.identity.person_links import PersonLinks, evidence_of
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
 _NAMES: Final = ("eduPersonPrincipalName", "subject-id", "pairwise-id")
@@ -35,7 +35,7 @@ class KnownBorrowers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Persons:
-    """Reads the links for a login; ``borrowers`` are asked where a link and a CPR number disagree."""
+    """Reads the links for a login; ``borrowers`` are asked where a link and a CPR disagree."""
 
     rules: ConfiguredEntities
     links: PersonLinks
@@ -60,18 +60,17 @@ class Persons:
         return person
 
     def known(self, arrived: Arrived) -> Person | None:
-        """Return the person if a login has left one; nothing is made, and a link in doubt is nobody's."""
+        """Return the person if a login has left one, and no link is in doubt; nothing is made."""
         if self._is_local(arrived):
             number = arrived.authentication.name_id or ""
             return self.links.known(self.links.of_borrower(number), None, None)
-        name = self.name(arrived)
-        asserted = self._asserted(name, arrived) if name else None
         cpr = enrollable_cpr(arrived)
         if cpr:
-            return self.links.known(name, self.links.of_cpr(cpr), asserted)
-        if self._apart(arrived):
+            return self.links.known(None, self.links.of_cpr(cpr), None)
+        name = self.name(arrived)
+        if name is None or self._apart(arrived):
             return None
-        return self.links.known(name, None, asserted)
+        return self.links.known(name, None, self._asserted(name, arrived))
 
     def verified(self, borrower: Borrower) -> None:
         """Note whose account the library system has just verified by its PIN.
@@ -90,17 +89,20 @@ class Persons:
             self.links.person(name, cpr, lambda linked: linked == number)
 
     def owner(self, arrived: Arrived) -> str | None:
-        """Return the pseudonym that this person's proofs are kept under, or None where nothing names them."""
+        """Return the pseudonym that this person's proofs are kept under; None if nothing names them."""
         number = enrollable_cpr(arrived)
-        return self.links.of_cpr(number) if number else self.name(arrived)
+        if number:
+            return self.links.of_cpr(number)
+        return self.name(arrived)
 
     def owned_since(self, arrived: Arrived) -> datetime | None:
-        """Return from when on what is kept under ``owner`` is this person's; None where the name is in doubt.
+        """Return from when on what is kept under ``owner`` is this person's.
 
-        The next holder of a name has proved nothing by what the last one did.
+        None where the name is in doubt. The next holder of a name has proved nothing by what the last one did.
         """
-        name = None if enrollable_cpr(arrived) else self.name(arrived)
-        link = self.links.link(name) if name else None
+        if enrollable_cpr(arrived):
+            return _ALWAYS
+        link = self.links.link(self.name(arrived))
         if link is None:
             return _ALWAYS
         if self.known(arrived) is None:
@@ -116,9 +118,9 @@ class Persons:
         owner = self.owner(arrived)
         if owner is None:
             return ()
-        person = self.known(arrived)
-        names = self._names_of(person, arrived) if person else []
-        cprs = [cpr for name in names if (cpr := self.links.cpr(name))]
+        names = self._names_of(self.known(arrived), arrived)
+        linked = [self.links.cpr(name) for name in names]
+        cprs = [cpr for cpr in linked if cpr]
         return tuple(dict.fromkeys([owner, *names, *cprs]))
 
     def name(self, arrived: Arrived) -> str | None:
@@ -140,12 +142,17 @@ class Persons:
         linked = self.links.number(cpr)
         if linked is None or linked == borrower.number:
             return cpr
-        # Two with one CPR: staff may have typed it into a stranger's record, whose holder is not
-        # the person for that.
-        return cpr if self.borrowers.read(linked) is None else None
+        if self.borrowers.read(linked):
+            # Two with one CPR: staff may have typed it into a stranger's record, whose holder is
+            # not the person for that.
+            return None
+        return cpr
 
-    def _names_of(self, person: Person, arrived: Arrived) -> list[str]:
-        names = []
+    def _names_of(self, person: Person | None, arrived: Arrived) -> list[str]:
+        """Return the names of a login that lead to ``person`` by links that nothing opposes."""
+        names: list[str] = []
+        if person is None:
+            return names
         for name in self._names(arrived):
             led = self.links.known(name, None, self._asserted(name, arrived))
             if led and led.id == person.id:
@@ -157,13 +164,16 @@ class Persons:
 
         The id that a name has had so far is then the one that a new number, and a new name, get.
         """
-        # The register's own name for the person, everywhere the same; only a person who may be
-        # found by CPR may use it.
-        uuid = self._uuid(arrived.reading) if arrived.decision.may_find_by_cpr else None
-        names = [name for name in (uuid, self._own(arrived)) if name]
-        if len(names) > 1:
-            names.sort(key=self._unfamiliarity)
-        return tuple(names)
+        names = []
+        if arrived.decision.may_find_by_cpr:
+            # The register's own name for the person, everywhere the same; only a person who may be
+            # found by CPR may use it.
+            names.append(self._uuid(arrived.reading))
+        names.append(self._own(arrived))
+        known = [name for name in names if name]
+        if len(known) > 1:
+            known.sort(key=self._unfamiliarity)
+        return tuple(known)
 
     def _unfamiliarity(self, name: str) -> tuple[bool, bool]:
         leads_nowhere = self.links.known(name, None, None) is None
@@ -176,7 +186,7 @@ class Persons:
         return self.links.of_name(CPR_UUID, uuid.casefold().removeprefix("urn:uuid:"))
 
     def _own(self, arrived: Arrived) -> str | None:
-        """Return the pseudonym of the upstream's own name, which is good within its institution only.
+        """Return the pseudonym of the upstream's own name, good within its institution only.
 
         Two institutions could assert the same.
         """
@@ -194,9 +204,10 @@ class Persons:
             return self._listed(own, None, asserted, self.links.contested(own, asserted))
         if not names:
             return Person(secrets.token_hex(16))
-        person = self._led(names[0], None, None, self._asserted(names[0], arrived))
+        first, *others = names
+        person = self._led(first, None, None, self._asserted(first, arrived))
         if not person.case:
-            for name in names[1:]:
+            for name in others:
                 self.links.learn(name, person.id, self._asserted(name, arrived))
         return person
 
@@ -206,9 +217,9 @@ class Persons:
         However weakly that is asserted.
         """
         own, uuid = self._own(arrived), self._uuid(arrived.reading)
-        if own is None or uuid is None:
+        if own is None or uuid is None or not self.links.apart(own, uuid):
             return None
-        return own if self.links.apart(own, uuid) else None
+        return own
 
     def _led(
         self,
@@ -231,8 +242,7 @@ class Persons:
     ) -> Person:
         """Open a case where the links are in doubt, and return ``person``."""
         if person.case:
-            evidence = (asserted.number or asserted.uuid) if asserted else None
-            self.borrowers.dispute(name, cpr or evidence or name)
+            self.borrowers.dispute(name, cpr or evidence_of(asserted) or name)
         return person
 
     def _holder_of(self, number: str) -> Person:
@@ -270,13 +280,18 @@ def display_name(reading: AttributeReading) -> str:
     "" where the upstream named none, or one that is no name.
     """
     attributes = reading.attributes
-    parts = [attributes.one("gn") or "", attributes.one("sn") or ""]
-    name = " ".join(part for part in parts if part) or attributes.one("cn") or ""
+    parts = [attributes.one("gn"), attributes.one("sn")]
+    name = " ".join(part for part in parts if part)
+    if not name:
+        name = attributes.one("cn") or ""
     return name if clean(name) else ""
 
 
 def enrollable_cpr(arrived: Arrived) -> str | None:
-    """Return the CPR where it may find a borrower: a real number, of a person known in person (design 5)."""
+    """Return the CPR where it may find a borrower.
+
+    It must be a real number, of a person known in person (design 5).
+    """
     if arrived.reading.cpr != "real" or not arrived.decision.may_find_by_cpr:
         return None
     return arrived.reading.attributes.one("cpr")
