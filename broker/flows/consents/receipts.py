@@ -1,4 +1,4 @@
-"""The receipts of consents and notices as the store keeps them: append-only, pseudonymous, for two years."""
+"""The receipts of consents and notices in the store: append-only, pseudonymous, for two years."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,3 +46,8 @@ def _key(group: str, made: Receipt) -> Key:
 
 def _answered_at(receipt: Receipt) -> datetime:
     return receipt.event_time
+
+
+def as_on_file(latest: Receipt | None) -> tuple[Receipt, ...]:
+    """Return the last answer on file as a transaction keeps it."""
+    return () if latest is None else (latest,)

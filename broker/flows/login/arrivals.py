@@ -1,4 +1,4 @@
-"""An upstream's answer on its way from the ACS to its browser; used once, then the record that it was spent."""
+"""An upstream's answer between ACS and browser: used once, then the record that it was spent."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -31,9 +31,9 @@ class Arrivals:
         message: tuple[str, datetime],
         now: datetime,
     ) -> str:
-        """Store the answer that ``message`` (assertion id and its end) brought; return the arrival token.
+        """Store the answer that a message brought, and return the arrival token.
 
-        MessageRefused if that assertion has been here before, whoever brings it: a replay, also in
+        ``message`` is the assertion's id and its end. MessageRefused if that assertion has been here before, whoever brings it: a replay, also in
         parallel or on another worker, finds the record and loses (attacks 15).
         """
         message_id, message_until = message

@@ -11,7 +11,7 @@ from broker.core.login.steps import Ask, Enrol, Issue, Step
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.consents.receipts import Receipts
+from broker.flows.consents.receipts import Receipts, as_on_file
 from broker.flows.login.person_lookup import PersonLookup
 from broker.flows.transactions import Held, Transactions
 
@@ -47,7 +47,7 @@ class ConsentAnswers:
         if transaction.issued or authenticated is None or now - authenticated < _FRESH:
             return held
         latest = Receipts(self.store).latest(self.lookup.receipts_of(transaction), now)
-        on_file = (latest,) if latest else ()
+        on_file = as_on_file(latest)
         if on_file == transaction.receipts or _in_force(transaction.receipt, latest):
             return held
         return self.transactions.change(
@@ -66,11 +66,9 @@ class ConsentAnswers:
         chosen: tuple[str, ...],
         language: str,
     ) -> Held:
-        """Add the receipt of the person's answer to what was ``shown`` (a digest the page's token binds).
+        """Add the receipt of the person's answer to what was ``shown``.
 
-        ``step`` is what comes next for ``held``.
-
-        If what would be shown has changed meanwhile, nothing is added: the next step asks again. A
+        That is a digest which the page's token binds; ``step`` is what comes next for ``held``. If what would be shown has changed meanwhile, nothing is added: the next step asks again. A
         no after a yes, from another tab or by Back, is the person's last word.
         """
         transaction = held.transaction
@@ -78,7 +76,9 @@ class ConsentAnswers:
         waiting = isinstance(step, Issue | Enrol) and not transaction.issued
         if answer == "no" and own is not None and waiting:
             return self._answered(held, _refusal(own, now), now)
-        if not isinstance(step, Ask) or step.question.disclosure.shown(self.pseudonyms) != shown:
+        if not isinstance(step, Ask):
+            return held
+        if step.question.disclosure.shown(self.pseudonyms) != shown:
             return held
         made = receipt(
             secrets.token_hex(16),
@@ -100,12 +100,15 @@ class ConsentAnswers:
         )
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
-        receipts, group = Receipts(self.store), self.lookup.receipts_of(held.transaction)
+        receipts = Receipts(self.store)
+        group = self.lookup.receipts_of(held.transaction)
         # On file first: nothing may leave on an answer that no record holds.
         receipts.file(group, made, now)
 
         def added(each: Transaction) -> Transaction:
-            return each if each.issued else replace(each, receipt=made)
+            if each.issued:
+                return each
+            return replace(each, receipt=made)
 
         taken = False
         try:
@@ -137,7 +140,9 @@ def _in_force(own: Receipt | None, latest: Receipt | None) -> bool:
     """Return whether this login's own answer still counts beside the last one on file."""
     if own is None:
         return False
-    return latest is None or latest.record_id == own.record_id or latest.event in _YES
+    if latest is None or latest.record_id == own.record_id:
+        return True
+    return latest.event in _YES
 
 
 def _refusal(own: Receipt, now: datetime) -> Receipt:

@@ -26,7 +26,10 @@ class Issuance:
     sessions: Sessions
 
     def vouched(self, held: Held, now: datetime) -> Authentication | None:
-        """Return the authentication with the class that the service is told; None where it did not ask for that."""
+        """Return the authentication with the class that the service is told.
+
+        None where the service did not ask for that class.
+        """
         arrived = self.lookup.arrived(held, now).arrived
         if arrived is None:
             return None
@@ -43,8 +46,10 @@ class Issuance:
             return None
         content = self._content(step)
         before = held.transaction.issued
+        if before is not None and before.content != content:
+            return None
         if before is not None:
-            return before if before.content == content else None
+            return before
         persistent = step.disclosure.name_id_format == PERSISTENT
         return Issued(
             response=f"_{secrets.token_hex(20)}",
@@ -56,7 +61,7 @@ class Issuance:
         )
 
     def record(self, held: Held, step: Issue, issued: Issued, now: datetime) -> bool:
-        """Record that the assertion leaves; False where the transaction has changed since it was decided.
+        """Record that the assertion leaves; False where the transaction has changed meanwhile.
 
         On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
         written down there. What dies in between is recorded as having left and has not, never the
@@ -78,7 +83,10 @@ class Issuance:
         return False
 
     def keep(self, held: Held, issued: Issued, name_id: NameID, now: datetime) -> bool:
-        """Store the session of an assertion before it leaves; False where its person was logged out meanwhile."""
+        """Store the session of an assertion before it leaves.
+
+        False where its person was logged out meanwhile.
+        """
         transaction = held.transaction
         authentication = transaction.authentication
         if authentication is None or transaction.browser is None:
@@ -110,7 +118,7 @@ class Issuance:
         return False
 
     def check_logged_in(self, held: Held, now: datetime) -> None:
-        """Raise TransactionGone, and drop the transaction, where its person has logged out since."""
+        """Raise TransactionGone, and drop the transaction, if its person has logged out since."""
         if self.sessions.over(held.transaction, now):
             self.transactions.end(held)
             raise TransactionGone("its person has logged out")

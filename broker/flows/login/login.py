@@ -1,4 +1,4 @@
-"""One login from request to assertion: each method adds one fact to the transaction and keeps it."""
+"""One login from request to assertion: each method adds a fact to the transaction."""
 
 import secrets
 from collections.abc import Sequence
@@ -67,20 +67,21 @@ class LoginFlow:
         *,
         shared: bool = False,
     ) -> tuple[Held, Outstanding | None]:
-        """Store a new transaction for a verified AuthnRequest; RequestRefused where its IDPList leaves no way.
+        """Store a new transaction for a verified AuthnRequest.
 
-        Where the browser is known already and there is but one way to log in, the AuthnRequest to
+        RequestRefused where its IDPList leaves no way. Where the browser is known already and there is but one way to log in, the AuthnRequest to
         it is recorded in the same put, and returned (design 4a.1).
         """
+        begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
-        only_way = ways[0] if len(ways) == 1 else None
-        begun = replace(_begun(request, now, shared=shared), upstream=only_way)
+        if len(ways) == 1:
+            begun = replace(begun, upstream=ways[0])
         if browser is None:
             return self.transactions.add(begun, now), None
         bound = begun.bound(browser)
-        if only_way is None or only_way in self.rules.local:
+        if bound.upstream is None or bound.upstream in self.rules.local:
             return self.transactions.add(bound, now), None
-        sent = self._outstanding(bound, only_way, now)
+        sent = self._outstanding(bound, bound.upstream, now)
         return self.transactions.add(bound.asked(sent), now), sent
 
     def begin_errand(
@@ -93,9 +94,9 @@ class LoginFlow:
         back: str | None = None,
         shared: bool = False,
     ) -> Held:
-        """Store a transaction that no service asked for; FormRefused where ``upstream`` is no way for it.
+        """Store a transaction that no service asked for.
 
-        A person who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is
+        FormRefused where ``upstream`` is no way to log in for it. A person who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is
         somebody else's chance.
         """
         if self.errands_by is None:
@@ -109,10 +110,12 @@ class LoginFlow:
         )
         if upstream is not None and upstream not in self.rules.ways(request, errand):
             raise FormRefused("not a way to log in for this")
+        if back not in self.rules.services:
+            back = None
         transaction = replace(
             _begun(request, now, shared=shared),
             errand=errand,
-            back=back if back in self.rules.services else None,
+            back=back,
             intent=intent,
             upstream=upstream,
         )
@@ -123,7 +126,10 @@ class LoginFlow:
         return self.transactions.read(name, now)
 
     def resumed(self, held: Held, now: datetime) -> Held:
-        """Return a transaction that its person goes on with: ``looked_up``, and TransactionGone after a logout."""
+        """Return the transaction that its person goes on with, as ``looked_up``.
+
+        TransactionGone where the person has logged out since.
+        """
         self.issuance.check_logged_in(held, now)
         return self.looked_up(held, now)
 
@@ -144,7 +150,7 @@ class LoginFlow:
         *,
         shared: bool = False,
     ) -> Held:
-        """Bind the transaction to the browser that ``browser``, a pseudonym of its browser cookie, names."""
+        """Bind the transaction to a browser, by the pseudonym of its browser cookie."""
         if held.transaction.bound(browser, shared=shared) == held.transaction:
             return held
         return self.transactions.change(
@@ -157,9 +163,9 @@ class LoginFlow:
         upstream: str,
         now: datetime,
     ) -> tuple[Held, Outstanding]:
-        """Record a new AuthnRequest to ``upstream`` before it is sent; nothing else changes before it is answered.
+        """Record a new AuthnRequest to ``upstream`` before it is sent.
 
-        BrowserUnmatched for a transaction that is not bound, FormRefused for a way that this
+        Nothing else changes before it is answered. BrowserUnmatched for a transaction that is not bound, FormRefused for a way that this
         request may not take.
         """
         if held.transaction.browser is None:
@@ -191,7 +197,7 @@ class LoginFlow:
         return held, outstanding
 
     def spoil(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
-        """Consume a request that a refused message named, so that nothing can be tried against it again."""
+        """Consume a request that a refused message named: nothing can be tried against it again."""
         self.transactions.change(
             held, lambda each: each.consumed(outstanding.id), now, of_person=False
         )
@@ -217,7 +223,9 @@ class LoginFlow:
         if transaction.arrival == mark:
             return self.looked_up(held, now)
         arrival = arrivals.usable(arrival_token, transaction.id, now)
-        if arrival is None or arrival.answer is None or transaction.awaits(arrival.request) is None:
+        if arrival is None or arrival.answer is None:
+            return None
+        if transaction.awaits(arrival.request) is None:
             return None
         authenticated = transaction.authenticated_by(arrival.answer, arrival.request, mark, now)
         joined = self.transactions.put(authenticated, held.version, now)
@@ -229,7 +237,10 @@ class LoginFlow:
         return self.looked_up(joined, now)
 
     def looked_up(self, held: Held, now: datetime) -> Held:
-        """Add what the ports know of the person, once the policies let the person in; again if they did not before."""
+        """Add what the ports know of the person, once the policies let the person in.
+
+        A login that they denied before is looked up when they permit it.
+        """
         held = self.lookup.arrived(held, now)
         transaction = held.transaction
         if held.arrived is None or transaction.person is not None:
@@ -273,9 +284,9 @@ class LoginFlow:
         borrower: Borrower,
         now: datetime,
     ) -> tuple[Held, str]:
-        """Join that the library system has verified the PIN of ``borrower``; return the login cookie's token, too.
+        """Join that the library system has verified the PIN of ``borrower``.
 
-        FormRefused for a way that this request may not take.
+        Returns the token of the login cookie, too. FormRefused for a way that this request may not take.
         """
         transaction = held.transaction
         ways = self.rules.ways(transaction.request, transaction.errand)
@@ -285,14 +296,15 @@ class LoginFlow:
         # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
         # (design 4a.4).
         arrival_token = secrets.token_hex(32)
-        answer, mark = by_pin(upstream, borrower, now), self.arrivals.mark(arrival_token)
+        mark = self.arrivals.mark(arrival_token)
+        answer = by_pin(upstream, borrower, now)
         joined = self.transactions.change(
             held, lambda each: each.authenticated_by(answer, "", mark, now), now, of_person=False
         )
         return self.looked_up(joined, now), arrival_token
 
     def adopt(self, held: Held, number: str, now: datetime) -> Held:
-        """Add that the temporary borrower ``number`` is the person's own: they have shown its PIN."""
+        """Add that the temporary borrower ``number`` is the person's, who has shown its PIN."""
         adopted = self.transactions.change(
             held, lambda each: replace(each.relearning(), temporary=number), now
         )

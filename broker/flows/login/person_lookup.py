@@ -1,4 +1,4 @@
-"""What the ports know of a person who has just logged in: links, proofs and receipts on file, and the borrower."""
+"""The look-up of a person who has just logged in: links, proofs, receipts and the borrower."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from broker.core.ports import Store, Trail
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.arrived import Arrived, at_policies, read_and_decide
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.flows.consents.receipts import Receipts
+from broker.flows.consents.receipts import Receipts, as_on_file
 from broker.flows.identity.persons import Persons, display_name
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held
@@ -49,9 +49,11 @@ class PersonLookup:
     trail: Trail = NO_TRAIL
 
     def arrived(self, held: Held, now: datetime) -> Held:
-        """Return the transaction with its attributes and decision, made once while its facts hold."""
+        """Return the transaction with attributes and decision, made once while its facts hold."""
         made = read_and_decide(self.rules, held.transaction, now, held.arrived)
-        return held if made is held.arrived else replace(held, arrived=made)
+        if made is held.arrived:
+            return held
+        return replace(held, arrived=made)
 
     def policies(self, held: Held) -> PolicySet:
         """Return the policy set that this request goes by."""
@@ -63,9 +65,9 @@ class PersonLookup:
         arrived: Arrived,
         now: datetime,
     ) -> tuple[Transaction, Arrived]:
-        """Add proofs, person, receipts on file and account to a transaction that has just ``arrived``.
+        """Add proofs, person, receipts on file and account to a transaction that has ``arrived``.
 
-        Returns what it is with those facts, too. A login that the policies deny asks nothing
+        Returns what has arrived with those facts, too. A login that the policies deny asks nothing
         and leaves nothing behind. ``LibraryUnavailable`` only where a link and a CPR disagree and
         the library cannot say which is right.
         """
@@ -85,7 +87,8 @@ class PersonLookup:
         self.trail.add(of_login(AuditEventKind.DECIDED, now, known, arrived.decision))
         latest = Receipts(self.store).latest(self.receipts_of(known), now)
         account = self.borrowers.account(known, arrived, now)
-        return replace(known, receipts=(latest,) if latest else (), account=account), arrived
+        known = replace(known, receipts=as_on_file(latest), account=account)
+        return known, arrived
 
     def receipts_of(self, transaction: Transaction) -> str:
         """Return the pseudonym of person and service that receipts are kept under."""
@@ -120,17 +123,20 @@ class PersonLookup:
         arrived: Arrived,
         now: datetime,
     ) -> ProveMailbox | None:
-        """Return the step in which the person proves what their intent needs, where something names the person.
+        """Return the step in which the person proves what their intent needs.
 
-        A proof of nobody would keep the address from its holder for as long as it is remembered.
+        None where nothing names the person. A proof of nobody would keep the address from its holder for as long as it is remembered.
         """
         if not arrived.trusted:
             return None
-        step = at_policies(self.rules, arrived.policies).lacking(transaction, arrived.reading, now)
-        return step if step and self.persons.owners(arrived) else None
+        rules = at_policies(self.rules, arrived.policies)
+        step = rules.lacking(transaction, arrived.reading, now)
+        if step is None or not self.persons.owners(arrived):
+            return None
+        return step
 
     def owners(self, held: Held, now: datetime) -> tuple[str, ...]:
-        """Return the pseudonym that the person's proofs are kept under, and others that may hold some.
+        """Return the pseudonym that the person's proofs are kept under, and other such of theirs.
 
         A pseudonym of this login where nothing names the person.
         """
@@ -140,13 +146,15 @@ class PersonLookup:
 
     def asker(self, held: Held, now: datetime) -> str:
         """Return the person's name; "" where the upstream asserted none."""
-        authentication = held.transaction.authentication
         if held.arrived:
             return display_name(held.arrived.reading)
-        return display_name(self.rules.reading(authentication, now)) if authentication else ""
+        authentication = held.transaction.authentication
+        if authentication is None:
+            return ""
+        return display_name(self.rules.reading(authentication, now))
 
     def remembered_for(self, held: Held, name: str) -> timedelta:
-        """Return how long a proof of this name is good, by the policies that the request goes by."""
+        """Return how long a proof of this name is good, by the policies of the request."""
         for policy in self.policies(held).policies:
             for proof in policy.proofs:
                 if proof.name == name:
@@ -158,14 +166,17 @@ class PersonLookup:
         self.borrowers.keep_category(transaction, now)
 
     def ids(self, transaction: Transaction) -> dict[str, str]:
-        """Return the identifiers that we make for this person at this service; none before the person is known."""
+        """Return the identifiers that we make for this person at this service.
+
+        None before the person is known.
+        """
         if transaction.person is None:
             return {}
         service = self.rules.service(transaction.request.service)
         return minted(self.naming, transaction.person.id, service)
 
     def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
-        """Return the NameID for the service: the same for this person and this service for ever, or random."""
+        """Return the NameID for the service: the same for this person there for ever, or random."""
         if not persistent or transaction.person is None:
             return f"_{secrets.token_hex(20)}"
         entity_id = self.rules.service(transaction.request.service).entity_id
@@ -185,7 +196,7 @@ class PersonLookup:
         arrived: Arrived,
         now: datetime,
     ) -> tuple[Proved, ...]:
-        """Return what was proved in this login, and before it where any of that could matter now."""
+        """Return what was proved in this login, and before it where that could matter now."""
         upstream = arrived.authentication.upstream
         if upstream in self.rules.local:
             return transaction.proofs
@@ -193,7 +204,8 @@ class PersonLookup:
             transaction, arrived, now
         ):
             return transaction.proofs
-        owner, since = self.persons.owner(arrived), self.persons.owned_since(arrived)
+        owner = self.persons.owner(arrived)
+        since = self.persons.owned_since(arrived)
         if owner is None or since is None:
             return transaction.proofs
         fresh = {proof.name for proof in transaction.proofs}

@@ -1,4 +1,4 @@
-"""What staff find by a page's reference for thirty days: step, time, upstream, reason; nothing personal."""
+"""What staff find by a page's reference for thirty days: step, time, upstream, reason."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _COUNTED_FOR: Final = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True)
 class SupportTrace:
-    """One page that a person could not get past."""
+    """One page that a person could not get past; nothing personal."""
 
     at: datetime
     step: str | None = None
@@ -45,9 +45,10 @@ class SupportTraces:
             return
 
     def find(self, reference: str, now: datetime) -> SupportTrace | None:
-        """Return the trace of a reference as read out, spaces and small letters included, or None."""
-        record = self._records.get(_key("".join(reference.split()).upper()), now)
-        return None if record is None else record.value
+        """Return the trace of a reference as it was read out, in any case and spacing, or None."""
+        written = "".join(reference.split()).upper()
+        record = self._records.get(_key(written), now)
+        return record.value if record else None
 
     def _counted(self, quota: str, now: datetime) -> bool:
         """Count one trace of this hour, and return whether the quota lets it be stored."""

@@ -1,4 +1,4 @@
-"""The sessions in a store: added when an assertion leaves, found by NameID or by browser, and ended.
+"""The sessions in a store: added when an assertion leaves, found by NameID or browser, and ended.
 
 Two writes a login: the session itself, listed by browser, and a pointer by which its service names
 it. An upstream's LogoutRequest comes through the browser too, so that its sessions are found there
@@ -48,10 +48,11 @@ class Sessions:
 
         The same again changes nothing, and a session that was ended stays so.
         """
-        named = self._named(session.entity_id, session.name_id.value)
         pointer = Pointer(session.browser, session.id)
+        named = self._named(session.entity_id, session.name_id.value)
         self._pointers.add(Key("session", named, session.id), pointer, session.until, now)
-        self._records.add(self._key(session.browser, session.id), session, session.until, now)
+        key = self._key(session.browser, session.id)
+        self._records.add(key, session, session.until, now)
 
     def named(
         self,
@@ -60,13 +61,15 @@ class Sessions:
         indexes: tuple[str, ...],
         now: datetime,
     ) -> tuple[Session, ...]:
-        """Return the sessions of this very service that its LogoutRequest names, ended ones among them.
+        """Return the sessions of this very service that its LogoutRequest names, ended ones too.
 
         Without indexes: all of this principal with this service (saml-core 3.7.1).
         """
         named = []
-        for pointer in self._pointers.list("session", self._named(entity_id, name_id.value), now):
-            record = self._records.get(self._key(pointer.value.browser, pointer.value.id), now)
+        group = self._named(entity_id, name_id.value)
+        for found in self._pointers.list("session", group, now):
+            pointer = found.value
+            record = self._records.get(self._key(pointer.browser, pointer.id), now)
             if record is None:
                 continue
             session = record.value
@@ -77,15 +80,15 @@ class Sessions:
         return tuple(named)
 
     def of_browsers(self, browsers: Iterable[str], now: datetime) -> tuple[Session, ...]:
-        """Return the sessions of everybody in some browsers, oldest first, ended ones among them."""
-        groups = [self._browser(browser) for browser in browsers]
-        sessions = [
-            record.value for group in groups for record in self._records.list("session", group, now)
-        ]
+        """Return the sessions of everybody in some browsers, oldest first, ended ones too."""
+        sessions: list[Session] = []
+        for browser in browsers:
+            records = self._records.list("session", self._browser(browser), now)
+            sessions += [record.value for record in records]
         return tuple(sorted(sessions, key=_age))
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
-        """Mark sessions as ended and drop their transactions, so that Back delivers nothing (design 4a)."""
+        """Mark sessions as ended and drop their transactions: Back delivers nothing (design 4a)."""
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
             record = self._records.get(self._key(session.browser, session.id), now)
@@ -113,7 +116,7 @@ class Sessions:
         indexes: tuple[str, ...],
         now: datetime,
     ) -> None:
-        """Mark that an upstream has ended its session of this NameID, or these of its indexes only."""
+        """Mark that an upstream has ended its session of this NameID, or of these indexes only."""
         for index in indexes or ("",):
             self._mark(self._gone(upstream, name_id.value, index), now)
 
@@ -181,5 +184,5 @@ def _age(session: Session) -> datetime:
 
 
 def group_of(transaction: Transaction) -> str:
-    """Return whose sessions a transaction's are: its person's id, or its own id where nobody is known."""
+    """Return whose sessions a transaction's are: its person's id, or its own without a person."""
     return transaction.person.id if transaction.person else transaction.id

@@ -1,4 +1,4 @@
-"""A logout from LogoutRequest to answer: our own state first, then each session participant in the browser."""
+"""A logout from LogoutRequest to answer: our own state first, then each session participant."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,9 +34,9 @@ class SingleLogoutFlow:
     reaches: Callable[[LogoutPeer, datetime], bool]
 
     def received(self, request: LogoutRequest, now: datetime) -> Logout:
-        """Begin a logout by a verified LogoutRequest and end what it names; nothing is stored of it yet.
+        """Begin a logout by a verified LogoutRequest and end what it names.
 
-        A service's sessions are found wherever it sends the browser. An upstream's are found once a
+        Nothing is stored of it yet. A service's sessions are found wherever it sends the browser. An upstream's are found once a
         browser is joined.
         """
         logout = Logout(secrets.token_hex(16), request, now)
@@ -109,7 +109,7 @@ class SingleLogoutFlow:
         browsers: Sequence[str],
         now: datetime,
     ) -> Logout:
-        """Ask the participant that was sent ``request`` anew; its answer to that one counts no more."""
+        """Ask the participant that was sent ``request`` anew; its answer to it counts no more."""
         return self._change(
             name, lambda logout: self._own(logout, browsers, now).again(request), now
         )
@@ -126,7 +126,8 @@ class SingleLogoutFlow:
         """
         request = f"_{logout.id}{secrets.token_hex(16)}"
         asked = self._change(logout.id, lambda each: each.asked(participant, request), now)
-        return request if any(each.request == request for each in asked.participants) else None
+        requests = {each.request for each in asked.participants}
+        return request if request in requests else None
 
     def answered(self, response: LogoutResponse, now: datetime) -> str:
         """Record a verified LogoutResponse, and return the id of the logout that it belongs to.
@@ -154,26 +155,29 @@ class SingleLogoutFlow:
         browsers: Sequence[str],
         now: datetime,
     ) -> Logout:
-        """Find the other sessions, in this browser, of the people whose sessions a service named."""
+        """Find the other sessions in this browser of the people whose sessions a service named."""
         asker = logout.request.peer.name
         people = [person for browser, person in logout.groups if browser in browsers]
         for person in people:
             for browser in browsers:
                 self.sessions.close(browser, person, now)
-        own = [each for each in self.sessions.of_browsers(browsers, now) if each.person in people]
+        known = self.sessions.of_browsers(browsers, now)
+        own = [each for each in known if each.person in people]
         open_elsewhere = [each for each in own if not each.ended and each.service != asker]
         # The asker's other sessions of this browser are gone with its cookie.
-        self.sessions.end([each for each in own if each.service == asker], now)
-        participants = (*self._services(open_elsewhere, now), *self._upstreams(own, now))
+        at_asker = [each for each in own if each.service == asker]
+        self.sessions.end(at_asker, now)
+        participants = [*self._services(open_elsewhere, now)]
+        participants += self._upstreams(own, now)
         left = self._leaves_open(logout, browsers, now)
-        return replace(logout, participants=participants, left=left).ready()
+        return replace(logout, participants=tuple(participants), left=left).ready()
 
     def _of_upstream(self, logout: Logout, now: datetime) -> Logout:
         """Find the sessions that the upstream's own one gave in this browser.
 
-        Those are the named ones, and their person's others: it keeps one session for us and names it
-        by what it asserted last, a transient NameID and the index of that assertion (Lasso, pysaml2:
-        docs/interop.md); by the letter, every service but the last would stay open.
+        Those are the named ones, and their person's others: it keeps one session for us and names
+        it by what it asserted last, a transient NameID and the index of that assertion (Lasso,
+        pysaml2: docs/interop.md); by the letter, every service but the last would stay open.
         """
         request, browsers = logout.request, logout.browsers or ()
         upstream = self.upstreams[request.peer.name]
@@ -186,9 +190,13 @@ class SingleLogoutFlow:
                 self.sessions.close(browser, person, now, request.peer.name)
         still_open = [each for each in given if each.person in people and not each.ended]
         participants = tuple(self._services(still_open, now))
-        return replace(
-            logout, found=bool(named), groups=_groups(named), participants=participants
-        ).ready()
+        found = replace(
+            logout,
+            found=bool(named),
+            groups=_groups(named),
+            participants=participants,
+        )
+        return found.ready()
 
     def _leaves_open(
         self,
@@ -196,7 +204,7 @@ class SingleLogoutFlow:
         browsers: Sequence[str],
         now: datetime,
     ) -> bool:
-        """Return whether a named session belongs, in another browser, to some that are out of reach.
+        """Return whether a named session belongs to others, in a browser that is out of reach.
 
         The upstream's own, behind what this very logout has ended, is one of them.
         """
@@ -214,7 +222,7 @@ class SingleLogoutFlow:
         return session.ended == logout.begun and self._asks(session)
 
     def _asks(self, session: Session) -> bool:
-        """Return whether the library would have the upstream of a session logged out, or ask about it."""
+        """Return whether the upstream of a session would be logged out, or asked about."""
         upstream = self.upstreams.get(session.upstream)
         return upstream is not None and not upstream.local and upstream.logout != "never"
 
@@ -298,7 +306,10 @@ class SingleLogoutFlow:
         participants: Iterable[Participant],
         now: datetime,
     ) -> Iterator[Session]:
-        """Yield the sessions of participants by SessionIndex: one begun since the logout is no part of it."""
+        """Yield the sessions of participants by SessionIndex.
+
+        One begun since the logout is no part of it.
+        """
         indexes: set[str] = set()
         for participant in participants:
             if participant.peer.side == "service":
@@ -316,7 +327,9 @@ class SingleLogoutFlow:
         def changed(record: Record[Logout] | None) -> Content[Logout] | None:
             before = _present(record)
             after = change(before)
-            return None if after == before else Content(after, after.until)
+            if after == before:
+                return None
+            return Content(after, after.until)
 
         return _present(self._records.amend(_key(name), changed, now).record)
 
