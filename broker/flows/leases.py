@@ -24,7 +24,8 @@ def claim_ownership(
 ) -> bool:
     """Return whether what ``place`` stands for is the claim's owner's from now on.
 
-    Of many who ask at once one has it. ``mine`` are the same person's other pseudonyms: a claim of theirs moves.
+    Of many who ask at once one has it. ``mine`` are the same person's other pseudonyms: a claim of
+    theirs moves.
     """
     own = {claim.owner, *mine}
 
@@ -70,8 +71,8 @@ def pin_lease(
 ) -> Iterator[None]:
     """Be the only one that sets a PIN of this borrower, until ``ends`` at most.
 
-    LibraryUnavailable where another is. Of two that set and mail one at once, the mail that comes last may hold the PIN that was set
-    first (design 4c).
+    LibraryUnavailable where another is. Of two that set and mail one at once, the mail that comes
+    last may hold the PIN that was set first (design 4c).
     """
     place = Key("pin", pseudonyms.of("pin-turn", number), "turn")
     token = secrets.token_hex(8)

@@ -118,7 +118,7 @@ class Records(Generic[T]):
         was: str | None,
         now: datetime,
     ) -> Record[T] | None:
-        """Write if the present version is ``was`` (None: there is no record); None where it is not."""
+        """Write if the present version is ``was``, None for no record; else return None."""
         version = _new_version()
         kept = Kept(dump(content.value), version, content.until, content.due)
         if not self.store.put(key, kept, was, now, durable=self.durable):

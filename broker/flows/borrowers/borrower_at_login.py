@@ -29,7 +29,7 @@ _MOMENT: Final = timedelta(seconds=1)  # a counter that is only read is no count
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """A person's login as far as their borrower goes by it; ``wish`` None where the policy makes none."""
+    """A login as far as its borrower goes by it; ``wish`` None where the policy makes none."""
 
     transaction: Transaction
     person: Person
@@ -114,7 +114,7 @@ class BorrowerAtLogin:
             self.store.count(key, 1, now + _DECLINED_FOR, now)
 
     def _needed_account(self, login: _Login) -> Account:
-        """Return the account of a borrower that must be there, by the CPR where that may find it."""
+        """Return the account of a borrower that must be there, by the CPR if that may find it."""
         cpr = enrollable_cpr(login.arrived)
         if cpr:
             return self._found_account(login.person, cpr)
@@ -131,7 +131,7 @@ class BorrowerAtLogin:
         if owner is None and linked.number is None and login.person.number:
             # Nobody is asked to agree to what cannot be.
             return _case(linked.reason or "cpr_required")
-        return _done(linked) if linked.number else linked
+        return _done_if_found(linked)
 
     def _account_by_wish(
         self,
@@ -145,19 +145,23 @@ class BorrowerAtLogin:
             self._remember(known.enrolment, wished)
             # Whatever was done to become so was done before: this login finds it so.
             return _account(known.enrolment, EnrolmentOutcome.UNCHANGED)
-        state = AccountState.MAIL_REQUIRED if self._lacks_mail(wished) else AccountState.NONE
+        state = AccountState.NONE
+        if self._lacks_mail(wished):
+            state = AccountState.MAIL_REQUIRED
         number = known.number if wished.cpr else login.person.number
         return Account(number, state, upgrade_from=known.upgrade_from)
 
     def _may_be_wished(self, wished: Wish, owner: str | None) -> bool:
-        """Return whether a wish may be accepted: by its CPR, or by its link unless the library is frozen."""
+        """Return whether a wish may be accepted: by its CPR, or by its link unless frozen."""
         if wished.cpr is not None:
             return True
         return owner is not None and self.enrolments.mode != "frozen"
 
     def _finished_by_link(self, login: _Login) -> Account:
         linked = self._linked(login)
-        return _done(linked) if linked.number else _case(linked.reason or "cpr_required")
+        if linked.number is None:
+            return _case(linked.reason or "cpr_required")
+        return _done_if_found(linked)
 
     def _accepted(
         self,
@@ -205,19 +209,19 @@ class BorrowerAtLogin:
             return None
         if stored.carried != self.enrolments.ports.carried(wished):
             return None
-        settled = stored.settled
-        return stored if settled and settled >= transaction.begun else None
+        if stored.settled is None or stored.settled < transaction.begun:
+            return None
+        return stored
 
     def _linked(self, login: _Login) -> Account:
-        """Return the account that a name alone leads to, unless staff have a case of it, or it is another's by now.
+        """Return the account that a name alone leads to.
 
-        Staff may have corrected the CPR that once found it; within a day of the last look the
-        library is not asked.
+        Unless staff have a case of it, or it is another's by now: staff may have corrected the CPR
+        that once found it; within a day of the last look the library is not asked.
         """
         ports, links = self.enrolments.ports, self.persons.links
         number = login.person.number
-        name = self.persons.name(login.arrived)
-        owner = links.cpr(name) if name else None
+        owner = links.cpr(self.persons.name(login.arrived))
         if owner is None:
             return _known(number)
         cases = StaffCases.of(ports)
@@ -230,13 +234,15 @@ class BorrowerAtLogin:
             borrower = self.enrolments.read(number)
         except LibraryUnavailable:
             return _known(number)
-        if borrower and ports.anothers(borrower, owner):
+        if borrower is None:
+            return _known(None)
+        if ports.anothers(borrower, owner):
             cases.dispute(owner, owner)
             return _case("cpr_changed")
-        return _known(number if borrower else None)
+        return _known(number)
 
     def _found_account(self, person: Person, cpr: str) -> Account:
-        """Return the account of the borrower that must be there, by the CPR: staff may have corrected it."""
+        """Return the account that the CPR finds now: staff may have corrected the number."""
         stored = self.enrolments.stored(cpr)
         if stored and stored.state is EnrolmentState.CASE:
             return _case(stored.reason)
@@ -257,11 +263,13 @@ class BorrowerAtLogin:
         linked: str | None,
         stored: Enrolment | None,
     ) -> Account:
-        """Return the account of what was found by the CPR, or the case where a link disagrees with it."""
+        """Return the account found by the CPR, or the case where a link disagrees with it."""
         reason = wrong_with_borrower(found, cpr, linked)
-        borrower = self.enrolments.read(linked) if linked and reason else None
-        if borrower is None or reason is None:
-            # No link, one that agrees, or one to a borrower that is gone and names nobody.
+        if linked is None or reason is None:
+            return _known(_only_number(found, cpr))
+        borrower = self.enrolments.read(linked)
+        if borrower is None:
+            # A link to a borrower that is gone names nobody.
             return _known(_only_number(found, cpr))
         if not found and stored and borrower.mark == stored.id and not borrower.is_anothers(cpr):
             # We made it for this very CPR, and staff have given it another number since.
@@ -273,7 +281,9 @@ class BorrowerAtLogin:
     def _frozen_account(self, cpr: str) -> Account:
         """Return a borrower that is there as it is; nobody new, and nothing changed."""
         found = self._found_account(Person(""), cpr)
-        return _done(found) if found.number else Account(None, AccountState.CLOSED)
+        if found.number is None:
+            return Account(None, AccountState.CLOSED)
+        return _done_if_found(found)
 
     def _lacks_mail(self, wished: Wish) -> bool:
         """Return whether a borrower would have to be made without a mail address.
@@ -285,18 +295,18 @@ class BorrowerAtLogin:
         return not self.enrolments.look(wished.cpr)
 
     def _owner(self, login: _Login) -> str | None:
-        """Return the pseudonym that a wish about a linked borrower is kept under; None where there is no such wish.
+        """Return the pseudonym that a wish about a linked borrower is kept under.
 
-        No CPR may find the borrower of a person who comes without an affiliation that counts; the
-        link alone leads to it, and only to lower its category (wizard.md R47).
+        None where there is no such wish. No CPR may find the borrower of a person who comes without
+        an affiliation that counts; the link alone leads to it, and only to lower its category
+        (wizard.md R47).
         """
         wished = login.wish
         if wished is None or wished.cpr:
             return None
         if not wished.lowers or not wished.borrower:
             return None
-        name = self.persons.name(login.arrived)
-        return self.persons.links.cpr(name) if name else None
+        return self.persons.links.cpr(self.persons.name(login.arrived))
 
     def _is_declined(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether the person has refused another category, and is not signing up."""
@@ -317,15 +327,19 @@ def _case(reason: str | None) -> Account:
 
 
 def _known(number: str | None) -> Account:
-    return Account(number, AccountState.KNOWN if number else AccountState.NONE)
+    if number is None:
+        return Account(None, AccountState.NONE)
+    return Account(number, AccountState.KNOWN)
 
 
-def _done(account: Account) -> Account:
+def _done_if_found(account: Account) -> Account:
+    if account.number is None:
+        return account
     return replace(account, state=AccountState.DONE)
 
 
 def _only_number(found: tuple[Borrower, ...], cpr: str) -> str | None:
-    """Return the number of the one borrower of a CPR, or None where it is not one or is another's."""
+    """Return the number of the one borrower of a CPR; None if it is not one, or is another's."""
     if not found or wrong_with_borrower(found, cpr, None):
         return None
     return found[0].number
@@ -340,17 +354,20 @@ def _wish(
     upgrade: bool,
 ) -> Wish | None:
     decision, reading = arrived.decision, arrived.reading
-    made = wish(
+    person = transaction.person
+    # Whatever a policy file forgets to require: only a real number enrols by itself (invariant 5).
+    find_by_cpr = decision.may_find_by_cpr and reading.cpr == "real"
+    wished = wish(
         decision,
         reading.attributes,
-        # Whatever a policy file forgets to require: only a real number enrols by itself (invariant
-        # 5).
-        find_by_cpr=decision.may_find_by_cpr and reading.cpr == "real",
+        find_by_cpr=find_by_cpr,
         language=language,
         today=now.date(),
-        borrower=transaction.person.number if transaction.person else None,
+        borrower=person.number if person else None,
     )
-    return replace(made, upgrade=upgrade, temporary=transaction.temporary) if made else None
+    if wished is None:
+        return None
+    return replace(wished, upgrade=upgrade, temporary=transaction.temporary)
 
 
 def _account(enrolment: Enrolment, outcome: EnrolmentOutcome | None) -> Account:

@@ -50,7 +50,10 @@ class _Overtaken(Exception):
 
 @dataclass(slots=True)
 class EnrolmentAttempt:
-    """Carries out the enrolment of ``entry``, leased to us; ``entry`` follows each of our writes."""
+    """Carries out the enrolment of ``entry``, which is leased to us.
+
+    ``entry`` follows each of our writes.
+    """
 
     entry: StoredEnrolment
     ports: EnrolmentPorts

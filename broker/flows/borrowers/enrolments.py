@@ -64,7 +64,8 @@ class Enrolments:
     def wish_key(self, wish: Wish, owner: str | None = None) -> Key:
         """Return the key that a wish is kept under.
 
-        That of ``owner``, a pseudonym of links, or its CPR's. LibraryRefused for a wish with neither CPR nor borrower.
+        That of ``owner``, a pseudonym of links, or its CPR's. LibraryRefused for a wish with
+        neither CPR nor borrower.
         """
         if wish.cpr is None and (wish.borrower is None or owner is None):
             raise LibraryRefused("a wish without a CPR number and without a borrower enrols nobody")
@@ -92,7 +93,7 @@ class Enrolments:
         return self.ports.records.enrolment(key)
 
     def settled(self, cpr: str) -> str | None:
-        """Return the number of the borrower that this CPR was found to have within a day, or None."""
+        """Return the number of the borrower that this CPR was found to have, if within a day."""
         return _settled(self.stored(cpr), self.ports.now())
 
     def settled_at(self, owner: str) -> str | None:

@@ -68,7 +68,7 @@ class StaffCases:
         return True
 
     def reason(self, cpr: str) -> str | None:
-        """Return why staff must look before the person of a CPR (a pseudonym) is served, or None."""
+        """Return why staff must look before the person of this CPR, a pseudonym, is served."""
         for name in ("", _LINK):
             entry = self.records.read(Key("enrolment", cpr, name))
             if entry and entry.enrolment.state is EnrolmentState.CASE:
@@ -78,16 +78,17 @@ class StaffCases:
     def dispute(self, name: str, cpr: str, reason: str = "cpr_changed") -> Enrolment:
         """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another.
 
-        Both are pseudonyms of links. Where the library speaks against the link of a CPR, ``name`` is that CPR's pseudonym too. It
-        is kept apart from the person's own enrolment, which it must not undo.
+        Both are pseudonyms of links. Where the library speaks against the link of a CPR, ``name``
+        is that CPR's pseudonym too. It is kept apart from the person's own enrolment, which it must
+        not undo.
         """
         return self._list(Key("enrolment", name, _LINK), cpr, reason, self.links.number(name))
 
     def taken(self, owner: str, address: str) -> None:
         """List a case: ``owner`` proved a mail address that is another's proof already.
 
-        Both are pseudonyms. One mailbox speaks for one person; whether somebody has read another's mail or inherited the
-        address, only people can tell.
+        Both are pseudonyms. One mailbox speaks for one person; whether somebody has read another's
+        mail or inherited the address, only people can tell.
         """
         self._list(Key("enrolment", owner, _PROOF), address, "address_taken")
 

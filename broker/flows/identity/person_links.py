@@ -81,12 +81,13 @@ class PersonLinks:
     ) -> Person:
         """Return the person of ``name`` (of ``of_name``) and ``cpr`` (of ``of_cpr``).
 
-        At least one is given. ``cpr`` is a number that may find a borrower, ``asserted`` whatever was asserted, good or
-        not. Two first logins that race get one id. Where the name leads to another CPR's borrower,
-        ``carries`` is asked whether that borrower carries ``cpr`` now; if not, or if ``asserted``
-        alone speaks against the link, the name was recycled or the CPR changed: another person id,
-        no number, ``case`` "cpr_changed", and the old link stands, of no use without its CPR, until
-        staff have looked (invariant 6). A name unconfirmed for a year: a new id (design 4b, 5).
+        At least one is given. ``cpr`` is a number that may find a borrower, ``asserted`` whatever
+        was asserted, good or not. Two first logins that race get one id. Where the name leads to
+        another CPR's borrower, ``carries`` is asked whether that borrower carries ``cpr`` now; if
+        not, or if ``asserted`` alone speaks against the link, the name was recycled or the CPR
+        changed: another person id, no number, ``case`` "cpr_changed", and the old link stands, of
+        no use without its CPR, until staff have looked (invariant 6). A name unconfirmed for a
+        year: a new id (design 4b, 5).
         """
         login = _Login(name, cpr, carries, asserted)
         return _until_written(lambda: self._decided(login))
@@ -371,7 +372,7 @@ def _new_id() -> str:
 
 
 def _date_of_birth(number: str) -> str:
-    """Return the six digits of the date of birth, with which each kind of number begins (cpr.md)."""
+    """Return the six digits of the date of birth: each kind of number begins so (cpr.md)."""
     day = int(number[:2])
     if day > _REPLACEMENT_ADDS:
         day -= _REPLACEMENT_ADDS

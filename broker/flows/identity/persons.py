@@ -89,7 +89,7 @@ class Persons:
             self.links.person(name, cpr, lambda linked: linked == number)
 
     def owner(self, arrived: Arrived) -> str | None:
-        """Return the pseudonym that this person's proofs are kept under; None if nothing names them."""
+        """Return the pseudonym of the person's proofs, or None where nothing names the person."""
         number = enrollable_cpr(arrived)
         if number:
             return self.links.of_cpr(number)
@@ -98,7 +98,8 @@ class Persons:
     def owned_since(self, arrived: Arrived) -> datetime | None:
         """Return from when on what is kept under ``owner`` is this person's.
 
-        None where the name is in doubt. The next holder of a name has proved nothing by what the last one did.
+        None where the name is in doubt. The next holder of a name has proved nothing by what the
+        last one did.
         """
         if enrollable_cpr(arrived):
             return _ALWAYS

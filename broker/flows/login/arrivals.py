@@ -33,8 +33,9 @@ class Arrivals:
     ) -> str:
         """Store the answer that a message brought, and return the arrival token.
 
-        ``message`` is the assertion's id and its end. MessageRefused if that assertion has been here before, whoever brings it: a replay, also in
-        parallel or on another worker, finds the record and loses (attacks 15).
+        ``message`` is the assertion's id and its end. MessageRefused if that assertion has been
+        here before, whoever brings it: a replay, also in parallel or on another worker, finds the
+        record and loses (attacks 15).
         """
         message_id, message_until = message
         arrival_token = self._token(answer, message_id, request)

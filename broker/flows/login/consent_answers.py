@@ -68,8 +68,9 @@ class ConsentAnswers:
     ) -> Held:
         """Add the receipt of the person's answer to what was ``shown``.
 
-        That is a digest which the page's token binds; ``step`` is what comes next for ``held``. If what would be shown has changed meanwhile, nothing is added: the next step asks again. A
-        no after a yes, from another tab or by Back, is the person's last word.
+        That is a digest which the page's token binds; ``step`` is what comes next for ``held``. If
+        what would be shown has changed meanwhile, nothing is added: the next step asks again. A no
+        after a yes, from another tab or by Back, is the person's last word.
         """
         transaction = held.transaction
         own = transaction.receipt

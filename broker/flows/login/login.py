@@ -69,8 +69,9 @@ class LoginFlow:
     ) -> tuple[Held, Outstanding | None]:
         """Store a new transaction for a verified AuthnRequest.
 
-        RequestRefused where its IDPList leaves no way. Where the browser is known already and there is but one way to log in, the AuthnRequest to
-        it is recorded in the same put, and returned (design 4a.1).
+        RequestRefused where its IDPList leaves no way. Where the browser is known already and there
+        is but one way to log in, the AuthnRequest to it is recorded in the same put, and returned
+        (design 4a.1).
         """
         begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
@@ -96,8 +97,8 @@ class LoginFlow:
     ) -> Held:
         """Store a transaction that no service asked for.
 
-        FormRefused where ``upstream`` is no way to log in for it. A person who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is
-        somebody else's chance.
+        FormRefused where ``upstream`` is no way to log in for it. A person who signs up or makes a
+        new PIN logs in afresh (ForceAuthn): a screen left open is somebody else's chance.
         """
         if self.errands_by is None:
             raise FormRefused("no service by whose policy people sign up")
@@ -165,8 +166,8 @@ class LoginFlow:
     ) -> tuple[Held, Outstanding]:
         """Record a new AuthnRequest to ``upstream`` before it is sent.
 
-        Nothing else changes before it is answered. BrowserUnmatched for a transaction that is not bound, FormRefused for a way that this
-        request may not take.
+        Nothing else changes before it is answered. BrowserUnmatched for a transaction that is not
+        bound, FormRefused for a way that this request may not take.
         """
         if held.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
@@ -286,7 +287,8 @@ class LoginFlow:
     ) -> tuple[Held, str]:
         """Join that the library system has verified the PIN of ``borrower``.
 
-        Returns the token of the login cookie, too. FormRefused for a way that this request may not take.
+        Returns the token of the login cookie, too. FormRefused for a way that this request may not
+        take.
         """
         transaction = held.transaction
         ways = self.rules.ways(transaction.request, transaction.errand)

@@ -125,7 +125,8 @@ class PersonLookup:
     ) -> ProveMailbox | None:
         """Return the step in which the person proves what their intent needs.
 
-        None where nothing names the person. A proof of nobody would keep the address from its holder for as long as it is remembered.
+        None where nothing names the person. A proof of nobody would keep the address from its
+        holder for as long as it is remembered.
         """
         if not arrived.trusted:
             return None

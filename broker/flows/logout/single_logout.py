@@ -36,8 +36,8 @@ class SingleLogoutFlow:
     def received(self, request: LogoutRequest, now: datetime) -> Logout:
         """Begin a logout by a verified LogoutRequest and end what it names.
 
-        Nothing is stored of it yet. A service's sessions are found wherever it sends the browser. An upstream's are found once a
-        browser is joined.
+        Nothing is stored of it yet. A service's sessions are found wherever it sends the browser.
+        An upstream's are found once a browser is joined.
         """
         logout = Logout(secrets.token_hex(16), request, now)
         if request.peer.side == "upstream":

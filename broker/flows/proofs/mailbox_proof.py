@@ -62,8 +62,9 @@ class DisputeList(Protocol):
 class MailboxProof:
     """The proofs over store and mail.
 
-    ``owner`` is a person's pseudonym, ``held`` the transaction of that person's browser. Every change of a transaction is of the person: where another authentication has joined it
-    meanwhile, nothing changes and BrowserUnmatched is raised (design 4a.3).
+    ``owner`` is a person's pseudonym, ``held`` the transaction of that person's browser. Every
+    change of a transaction is of the person: where another authentication has joined it meanwhile,
+    nothing changes and BrowserUnmatched is raised (design 4a.3).
     """
 
     store: Store
@@ -93,9 +94,10 @@ class MailboxProof:
     ) -> Held:
         """Mail a new code and link to ``address`` (of ``mail_addresses.typed``).
 
-        What an older mail holds is void from now on. ``url`` makes an address of a link's secret. TooMany where person or address has had enough
-        mails; MailUnavailable, with no mailing under way and none counted, where the mail server
-        did not take it; AddressRefused, counted, where it knows no such address.
+        What an older mail holds is void from now on. ``url`` makes an address of a link's secret.
+        TooMany where person or address has had enough mails; MailUnavailable, with no mailing under
+        way and none counted, where the mail server did not take it; AddressRefused, counted, where
+        it knows no such address.
         """
         reserved = self._reserved(owner, address, now)
         # Nothing outlives its login: the letter promises no more than is true.
@@ -143,10 +145,10 @@ class MailboxProof:
     ) -> Held:
         """Prove by the code as a person types it.
 
-        ``domains`` are those that count today (none: any). CodeRefused with its cause; TooMany after a day of wrong codes; AddressRefused where the
-        address's domain counts no more; AddressTaken, with the mailing used up, where the address
-        proves another person. ``mine`` are other pseudonyms of the same person, from which a proof
-        moves to ``owner``.
+        ``domains`` are those that count today (none: any). CodeRefused with its cause; TooMany
+        after a day of wrong codes; AddressRefused where the address's domain counts no more;
+        AddressTaken, with the mailing used up, where the address proves another person. ``mine``
+        are other pseudonyms of the same person, from which a proof moves to ``owner``.
         """
         digits = without_spaces(code).replace("-", "")
         if len(digits) != _CODE_LENGTH or not _DIGITS.issuperset(digits):
@@ -322,7 +324,7 @@ class MailboxProof:
 
 
 def _unless_used(transaction: Transaction, mailing: Mailing) -> Transaction:
-    """Return the transaction; CodeRefused where another request has used up or replaced the mailing."""
+    """Return the transaction; CodeRefused if another request has used or replaced the mailing."""
     if transaction.mailing != mailing:
         raise CodeRefused("code_none")
     return transaction

@@ -80,10 +80,10 @@ class PinCheck:
     ) -> Borrower | None:
         """Return the one borrower of a CPR or borrower number if ``pin`` is its PIN, else None.
 
-        TooMany once throttled. A ``device`` that the number's borrower knows has tries of its own, so that nobody shuts the
-        person out by guessing elsewhere. Every try that fails stays counted, one whose answer was
-        lost too; LibraryUnavailable then. An identifier that nobody has costs the same calls,
-        counts the same and takes as long as another.
+        TooMany once throttled. A ``device`` that the number's borrower knows has tries of its own,
+        so that nobody shuts the person out by guessing elsewhere. Every try that fails stays
+        counted, one whose answer was lost too; LibraryUnavailable then. An identifier that nobody
+        has costs the same calls, counts the same and takes as long as another.
         """
         digits = identifier_of(identifier)
         if digits is None or not _PIN.fullmatch(pin):
@@ -136,7 +136,7 @@ class PinCheck:
         return Limits(self.store, self.pseudonyms, self.now)
 
     def _admitted(self, digits: str, network: str, device: Device | None) -> _Admitted:
-        """Count a stranger's try, or where it is one too many the look of a browser that is known."""
+        """Count a stranger's try, or if that is one too many the look of a known browser."""
         strangers = (
             (PER_IDENTIFIER, digits),
             (PER_NETWORK, network),

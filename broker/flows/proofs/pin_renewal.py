@@ -119,8 +119,8 @@ class PinRenewal:
     def press(self, secret: str) -> str:
         """Make and mail the new PIN, once however many press together.
 
-        Returns the address, masked. LinkGone for a link used or run out. After any other error the link works again; until the
-        mail server has accepted the recipient the old PIN works.
+        Returns the address, masked. LinkGone for a link used or run out. After any other error the
+        link works again; until the mail server has accepted the recipient the old PIN works.
         """
         record = self._link(secret)
         link = record.value
