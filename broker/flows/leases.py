@@ -54,7 +54,8 @@ def drop_replaced_proofs(
 
     What staff take away must not be left under one of them.
     """
-    proofs, mailbox = Records(store, Proved), one_mailbox(proved.address)
+    proofs = Records(store, Proved)
+    mailbox = one_mailbox(proved.address)
     for owner in olds:
         record = proofs.get(Key("proof", owner, proved.name), now)
         if record and one_mailbox(record.value.address) == mailbox:

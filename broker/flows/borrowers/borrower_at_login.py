@@ -56,7 +56,8 @@ class BorrowerAtLogin:
 
         None where the service asks for no borrower, or staff have the person's case.
         """
-        release, person = arrived.decision.release, transaction.person
+        release = arrived.decision.release
+        person = transaction.person
         if release is None or person is None:
             return None
         if release.borrower == "none" or person.case:
@@ -125,7 +126,8 @@ class BorrowerAtLogin:
 
     def _account_by_link(self, login: _Login) -> Account:
         """Return the account of a login without a CPR that may find a borrower."""
-        owner, linked = self._owner(login), self._linked(login)
+        owner = self._owner(login)
+        linked = self._linked(login)
         if login.wish and owner and linked.state is not AccountState.CASE:
             return self._account_by_wish(login, login.wish, owner)
         if owner is None and linked.number is None and login.person.number:
@@ -219,7 +221,8 @@ class BorrowerAtLogin:
         Unless staff have a case of it, or it is another's by now: staff may have corrected the CPR
         that once found it; within a day of the last look the library is not asked.
         """
-        ports, links = self.enrolments.ports, self.persons.links
+        ports = self.enrolments.ports
+        links = self.persons.links
         number = login.person.number
         owner = links.cpr(self.persons.name(login.arrived))
         if owner is None:
@@ -353,7 +356,8 @@ def _wish(
     *,
     upgrade: bool,
 ) -> Wish | None:
-    decision, reading = arrived.decision, arrived.reading
+    decision = arrived.decision
+    reading = arrived.reading
     person = transaction.person
     # Whatever a policy file forgets to require: only a real number enrols by itself (invariant 5).
     find_by_cpr = decision.may_find_by_cpr and reading.cpr == "real"

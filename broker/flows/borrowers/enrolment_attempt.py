@@ -77,7 +77,8 @@ class EnrolmentAttempt:
         return self.ports.records.enrolment(self.entry.key)
 
     def _enrol(self) -> None:
-        enrolment, now = self.entry.enrolment, self.ports.now()
+        enrolment = self.entry.enrolment
+        now = self.ports.now()
         wish = enrolment.wish
         if wish is None or (wish.cpr or wish.borrower) is None:
             self._give_up(None)
@@ -149,7 +150,8 @@ class EnrolmentAttempt:
         return any(self.ports.anothers(borrower, person) for borrower in found)
 
     def _look(self, wish: Wish, made: Borrower | None = None) -> tuple[Borrower, ...]:
-        library, enrolment = self.ports.library, self.entry.enrolment
+        library = self.ports.library
+        enrolment = self.entry.enrolment
         found = borrower_lookup.borrowers_of_wish(library, wish, self._by())
         found += borrower_lookup.borrower_of_enrolment(library, enrolment, wish, self._by())
         if made:
@@ -180,7 +182,8 @@ class EnrolmentAttempt:
 
     def _done(self, borrower: Borrower, wish: Wish, unmade: EnrolmentOutcome) -> None:
         """Write that the borrower is as wished; ``unmade`` is the outcome unless we made it."""
-        before, now = self.entry.enrolment, self.ports.now()
+        before = self.entry.enrolment
+        now = self.ports.now()
         made = borrower.mark == before.id and before.number is None
         done = replace(
             before,
@@ -226,8 +229,11 @@ class EnrolmentAttempt:
         return before.number == borrower.number and before.pin_owed
 
     def _mail_pin(self) -> None:
-        enrolment, now = self.entry.enrolment, self.ports.now()
-        wish, mail, number = enrolment.wish, self.ports.mail, enrolment.number
+        enrolment = self.entry.enrolment
+        now = self.ports.now()
+        wish = enrolment.wish
+        mail = self.ports.mail
+        number = enrolment.number
         borrower = self.ports.library.read(number, self._by()) if number else None
         if borrower is None or borrower.mark != enrolment.id:
             self._pin_closed(None)
@@ -237,7 +243,8 @@ class EnrolmentAttempt:
             return
         deadline = now + PIN_CALLS
         self._hold()
-        records, pseudonyms = self.ports.records, self.ports.pseudonyms
+        records = self.ports.records
+        pseudonyms = self.ports.pseudonyms
         with (
             pin_lease(records.store, pseudonyms, borrower.number, deadline, now),
             closing(mail.address(wish.pin_to, deadline)) as letter,
@@ -330,7 +337,8 @@ class EnrolmentAttempt:
             self._case(error.reason)
 
     def _later(self, error: BrokerError) -> None:
-        enrolment, now = self.entry.enrolment, self.ports.now()
+        enrolment = self.entry.enrolment
+        now = self.ports.now()
         tried = enrolment.pin_tried
         if tried and enrolment.pin_owed and now - tried >= GIVE_UP_AFTER:
             self._pin_closed(None, error.reason)

@@ -114,7 +114,8 @@ class Enrolments:
         category would change, it looks once, and where the library does not answer, a borrower that
         was as wished is believed to be so still.
         """
-        key, now = self.wish_key(wish, owner), self.ports.now()
+        key = self.wish_key(wish, owner)
+        now = self.ports.now()
         entry = self.ports.records.read(key)
         before = entry.enrolment if entry else None
         if before and before.state is not EnrolmentState.DONE:
@@ -236,7 +237,8 @@ class Enrolments:
             return before, entry.due
         if before.state is EnrolmentState.DONE and self._is_as_wished(before, wish, now):
             return before, entry.due
-        wish, soon = later_wish(before, wish), self.ports.records.soon(entry)
+        wish = later_wish(before, wish)
+        soon = self.ports.records.soon(entry)
         if before.state is EnrolmentState.WANTED and (before.wish, before.link) == (wish, new.link):
             if soon == entry.due:
                 return before, soon

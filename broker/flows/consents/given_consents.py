@@ -71,7 +71,8 @@ class GivenConsents:
         """
         if not person:
             return ()
-        receipts, given = Receipts(self.store), []
+        receipts = Receipts(self.store)
+        given = []
         for name in self.services:
             history = receipts.history(self._group(person, name), now)
             if history:
@@ -104,7 +105,8 @@ class GivenConsents:
         two submits. Nothing is overwritten: a receipt is added, durably, and the next login asks
         again.
         """
-        receipts, group = Receipts(self.store), self._group(person, service)
+        receipts = Receipts(self.store)
+        group = self._group(person, service)
         given = receipts.latest(group, now)
         if given is None:
             return None

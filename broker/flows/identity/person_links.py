@@ -94,7 +94,8 @@ class PersonLinks:
 
     def apart(self, name: str, uuid: str) -> bool:
         """Return whether a name that has had a CPR and the cprUuid beside it lead to two people."""
-        named, other = self._records.read(name), self._records.read(uuid)
+        named = self._records.read(name)
+        other = self._records.read(uuid)
         if named is None or named.value.cpr is None:
             return False  # no borrower at stake, and the register's own name leads
         if strange(named.value, Asserted(uuid=uuid)):
@@ -250,7 +251,8 @@ class PersonLinks:
         if named is None:
             first = self._unheld(login, since=None)
             return _person_of(self._records.add(login.name or "", first))
-        link, now = named.value, self.now()
+        link = named.value
+        now = self.now()
         opposed = against(link, login.asserted)
         if link.cpr and (link.disputed or opposed):
             return self._rival(named, login.asserted)
@@ -270,7 +272,8 @@ class PersonLinks:
     def _rival(self, named: LinkRecord, asserted: Asserted | None) -> Person | None:
         # Old holder or new one, no machine can tell: neither the borrower nor the id is given to
         # either.
-        rival, evidence = _new_id(), evidence_of(asserted)
+        rival = _new_id()
+        evidence = evidence_of(asserted)
         if evidence:
             rival = self.pseudonyms.of("rival", named.key.group, evidence)
         if not self._dispute(named):

@@ -78,7 +78,8 @@ class Persons:
         The CPR is the library's own for this borrower, never what was typed (wizard.md R33).
         """
         number = borrower.number
-        name, cpr = self.links.of_borrower(number), self._cpr_of(borrower)
+        name = self.links.of_borrower(number)
+        cpr = self._cpr_of(borrower)
         before = self.links.cpr(name)
         if before not in {None, cpr} and (cpr or self.links.number(name) != number):
             # Staff had another's CPR on this record: its holder is not that person, whose
@@ -217,7 +218,8 @@ class Persons:
 
         However weakly that is asserted.
         """
-        own, uuid = self._own(arrived), self._uuid(arrived.reading)
+        own = self._own(arrived)
+        uuid = self._uuid(arrived.reading)
         if own is None or uuid is None or not self.links.apart(own, uuid):
             return None
         return own
@@ -255,7 +257,8 @@ class Persons:
     def _asserted(self, name: str, arrived: Arrived) -> Asserted | None:
         """Return what was asserted as evidence that may speak against a link, weak as it may be."""
         reading = arrived.reading
-        number, uuid = reading.attributes.one("cpr"), self._uuid(reading)
+        number = reading.attributes.one("cpr")
+        uuid = self._uuid(reading)
         if not number and not uuid:
             return None
         return self.links.asserted(

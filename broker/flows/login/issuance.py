@@ -67,7 +67,8 @@ class Issuance:
         written down there. What dies in between is recorded as having left and has not, never the
         other way.
         """
-        transaction, trail = held.transaction, self.lookup.trail
+        transaction = held.transaction
+        trail = self.lookup.trail
         event = of_login(
             AuditEventKind.RELEASED,
             now,

@@ -216,7 +216,8 @@ class LoginFlow:
         outstanding; BrowserUnmatched, with the arrival destroyed, where the browser is not the
         transaction's.
         """
-        arrivals, transaction = self.arrivals, held.transaction
+        arrivals = self.arrivals
+        transaction = held.transaction
         if transaction.browser is None or transaction.browser not in browsers:
             arrivals.spend(arrival_token, now)
             raise BrowserUnmatched("an arrival in another browser")
@@ -344,7 +345,8 @@ class LoginFlow:
         return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
 
     def _terms(self, held: Held) -> Terms:
-        transaction, arrived = held.transaction, held.arrived
+        transaction = held.transaction
+        arrived = held.arrived
         terms = Terms(
             service=self.rules.service(transaction.request.service),
             giver=self.rules.giver(transaction.authentication),

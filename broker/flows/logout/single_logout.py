@@ -179,7 +179,8 @@ class SingleLogoutFlow:
         it by what it asserted last, a transient NameID and the index of that assertion (Lasso,
         pysaml2: docs/interop.md); by the letter, every service but the last would stay open.
         """
-        request, browsers = logout.request, logout.browsers or ()
+        request = logout.request
+        browsers = logout.browsers or ()
         upstream = self.upstreams[request.peer.name]
         known = self.sessions.of_browsers(browsers, now)
         given = [each for each in known if each.given_by(upstream)]

@@ -299,7 +299,8 @@ class MailboxProof:
         A second person's is a case for staff.
         """
         mark = self.pseudonyms.of("proof address", proved.name, one_mailbox(proved.address))
-        place, claim = Key("proof", mark), ProofOwner(owner, proved.name)
+        place = Key("proof", mark)
+        claim = ProofOwner(owner, proved.name)
         if not claim_ownership(self.store, place, claim, proved.until, now, mine=mine):
             self.cases.taken(owner, mark)
             return False

@@ -233,7 +233,8 @@ class PinRenewal:
             letter.send(*self.letters.pin_link(language, url, minutes))
 
     def _later(self, record: Record[OwedPinMail]) -> None:
-        owed, now = record.value, self.now()
+        owed = record.value
+        now = self.now()
         if now - owed.asked >= _GIVE_UP_AFTER:
             self.store.drop(record.key)
             return
@@ -251,7 +252,8 @@ class PinRenewal:
         return Key("pin", self.pseudonyms.of("pin-link", secret), "link")
 
     def _make(self, number: str, language: str) -> str | None:
-        borrower, deadline = self._borrower(number), self._by()
+        borrower = self._borrower(number)
+        deadline = self._by()
         if borrower.email is None:
             return None
         with (

@@ -88,7 +88,8 @@ class Limits:
 
     def _taken_in_window(self, limit: Limit, group: str) -> CountedTry | None:
         """Count a try in the span that now lies in; None where that has had its most."""
-        now, seconds = self.now(), limit.within.total_seconds()
+        now = self.now()
+        seconds = limit.within.total_seconds()
         window = int(now.timestamp() // seconds)
         ends = datetime.fromtimestamp((window + 1) * seconds, now.tzinfo)
         place = CountedTry(Key("counter", group, str(window)), ends)
