@@ -89,7 +89,8 @@ def _made(
     try:
         reading = pinned.reading(basis.authentication, now, basis.proofs)
     except AttributesRefused as refused:
-        denied = Decision(Effect.DENY, (Reason(refused.cause),), digest=policies.digest)
+        reasons = (Reason(refused.cause),)
+        denied = Decision(Effect.DENY, reasons, digest=policies.digest)
         return Arrived(basis.authentication, _NOTHING_READ, denied, policies, basis, trusted=False)
     decision = pinned.decide_on(transaction, reading, now)
     return Arrived(basis.authentication, reading, decision, policies, basis)

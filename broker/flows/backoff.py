@@ -14,4 +14,5 @@ def retry_delay(attempts: int) -> timedelta:
     a thousand enrolments from meeting a recovered library system in the same second.
     """
     seconds = min(_LONGEST_PAUSE, 5.0 * 3.0 ** min(attempts, 10))
-    return timedelta(seconds=seconds * (500 + secrets.randbelow(1001)) / 1000)
+    thousandths = 500 + secrets.randbelow(1001)
+    return timedelta(seconds=seconds * thousandths / 1000)

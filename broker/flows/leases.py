@@ -34,14 +34,16 @@ def claim_ownership(
             return None
         return Content(claim, until)
 
-    return Records(store, ProofOwner, durable=True).amend(place, claimed, now).written
+    claims = Records(store, ProofOwner, durable=True)
+    return claims.amend(place, claimed, now).written
 
 
 def keep_proof(store: Store, proved: Proved, owner: str, now: datetime) -> None:
     """Store what ``owner`` has proved, in place of what the same proof said before."""
     content = Content(proved, proved.until)
     place = Key("proof", owner, proved.name)
-    Records(store, Proved, durable=True).amend(place, lambda _: content, now)
+    proofs = Records(store, Proved, durable=True)
+    proofs.amend(place, lambda _: content, now)
 
 
 def drop_replaced_proofs(

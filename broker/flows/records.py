@@ -65,7 +65,12 @@ class Records(Generic[T]):
             return None
         return self._read(key, kept)
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[Record[T]]:
+    def list(
+        self,
+        kind: str,
+        group: str | None,
+        now: datetime,
+    ) -> Iterator[Record[T]]:
         """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
         for key, kept in self.store.list(kind, group, now):
             yield self._read(key, kept)
@@ -98,7 +103,8 @@ class Records(Generic[T]):
         due: datetime | None = None,
     ) -> Record[T] | None:
         """Write ``value`` in the place of ``record``, with its end; None if another wrote first."""
-        return self.write(record.key, Content(value, record.until, due), record.version, now)
+        content = Content(value, record.until, due)
+        return self.write(record.key, content, record.version, now)
 
     def put(
         self,
@@ -120,8 +126,10 @@ class Records(Generic[T]):
     ) -> Record[T] | None:
         """Write if the present version is ``was``, None for no record; else return None."""
         version = _new_version()
-        kept = Kept(dump(content.value), version, content.until, content.due)
-        if not self.store.put(key, kept, was, now, durable=self.durable):
+        octets = dump(content.value)
+        kept = Kept(octets, version, content.until, content.due)
+        written = self.store.put(key, kept, was, now, durable=self.durable)
+        if not written:
             return None
         return Record(key, content.value, version, content.until, content.due)
 
@@ -156,7 +164,8 @@ class Records(Generic[T]):
         self.store.drop(key)
 
     def _read(self, key: Key, kept: Kept) -> Record[T]:
-        return Record(key, load(self.fact, kept.value), kept.version, kept.until, kept.due)
+        value = load(self.fact, kept.value)
+        return Record(key, value, kept.version, kept.until, kept.due)
 
 
 def _version(record: Record[T] | None) -> str | None:

@@ -59,7 +59,8 @@ class Transactions:
     ) -> Held | None:
         """Write the transaction in the place of version ``was``; None where another wrote first."""
         content = Content(transaction, transaction.until)
-        written = self._records.write(_key(transaction.id), content, was, now)
+        key = _key(transaction.id)
+        written = self._records.write(key, content, was, now)
         if written is None:
             return None
         return _held(written)

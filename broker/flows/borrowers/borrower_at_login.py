@@ -5,12 +5,10 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.borrowers.borrower import (
-    Borrower,
     Enrolment,
     EnrolmentOutcome,
     EnrolmentState,
     Wish,
-    wrong_with_borrower,
 )
 from broker.core.borrowers.wanted_borrower import wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
@@ -19,7 +17,7 @@ from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.arrived import Arrived
 from broker.flows.borrowers.enrolments import Enrolments
-from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.borrowers.existing_accounts import ExistingAccounts, case_account
 from broker.flows.identity.persons import Persons, enrollable_cpr
 
 # Somebody who refused another category is not asked at every login; a sign-up asks again.
@@ -62,8 +60,8 @@ class BorrowerAtLogin:
             return None
         if release.borrower == "none" or person.case:
             return None
-        upgrade = transaction.upgrade is not False and not self._is_declined(transaction, now)
-        wished = _wish(transaction, arrived, "da", now, upgrade=upgrade)
+        declined = transaction.upgrade is False or self._is_declined(transaction, now)
+        wished = _wish(transaction, arrived, "da", now, upgrade=not declined)
         login = _Login(transaction, person, arrived, wished)
         try:
             if release.borrower == "need" or transaction.errand is Errand.PIN:
@@ -114,25 +112,29 @@ class BorrowerAtLogin:
             self.store.drop(key)  # counted anew, it lasts from today
             self.store.count(key, 1, now + _DECLINED_FOR, now)
 
+    @property
+    def _existing(self) -> ExistingAccounts:
+        return ExistingAccounts(self.persons, self.enrolments)
+
     def _needed_account(self, login: _Login) -> Account:
         """Return the account of a borrower that must be there, by the CPR if that may find it."""
         cpr = enrollable_cpr(login.arrived)
         if cpr:
-            return self._found_account(login.person, cpr)
+            return self._existing.by_cpr(login.person, cpr)
         if login.transaction.errand is Errand.PIN and login.arrived.decision.may_find_by_cpr:
             # A PIN outlives the link that led here: the name may be the next holder's by now.
-            return _case("cpr_required")
-        return self._linked(login)
+            return case_account("cpr_required")
+        return self._existing.by_link(login.person, login.arrived)
 
     def _account_by_link(self, login: _Login) -> Account:
         """Return the account of a login without a CPR that may find a borrower."""
         owner = self._owner(login)
-        linked = self._linked(login)
+        linked = self._existing.by_link(login.person, login.arrived)
         if login.wish and owner and linked.state is not AccountState.CASE:
             return self._account_by_wish(login, login.wish, owner)
         if owner is None and linked.number is None and login.person.number:
             # Nobody is asked to agree to what cannot be.
-            return _case(linked.reason or "cpr_required")
+            return case_account(linked.reason or "cpr_required")
         return _done_if_found(linked)
 
     def _account_by_wish(
@@ -160,9 +162,9 @@ class BorrowerAtLogin:
         return owner is not None and self.enrolments.mode != "frozen"
 
     def _finished_by_link(self, login: _Login) -> Account:
-        linked = self._linked(login)
+        linked = self._existing.by_link(login.person, login.arrived)
         if linked.number is None:
-            return _case(linked.reason or "cpr_required")
+            return case_account(linked.reason or "cpr_required")
         return _done_if_found(linked)
 
     def _accepted(
@@ -204,7 +206,9 @@ class BorrowerAtLogin:
         What was made then is new to this login.
         """
         account = transaction.account
-        if account is None or account.state is not AccountState.WANTED or not wished.cpr:
+        if account is None or account.state is not AccountState.WANTED:
+            return None
+        if wished.cpr is None:
             return None
         stored = self.enrolments.stored(wished.cpr)
         if stored is None or stored.state is not EnrolmentState.DONE:
@@ -215,75 +219,9 @@ class BorrowerAtLogin:
             return None
         return stored
 
-    def _linked(self, login: _Login) -> Account:
-        """Return the account that a name alone leads to.
-
-        Unless staff have a case of it, or it is another's by now: staff may have corrected the CPR
-        that once found it; within a day of the last look the library is not asked.
-        """
-        ports = self.enrolments.ports
-        links = self.persons.links
-        number = login.person.number
-        owner = links.cpr(self.persons.name(login.arrived))
-        if owner is None:
-            return _known(number)
-        cases = StaffCases.of(ports)
-        reason = cases.reason(owner)
-        if reason:
-            return _case(reason)
-        if number is None or number == self.enrolments.settled_at(owner):
-            return _known(number)
-        try:
-            borrower = self.enrolments.read(number)
-        except LibraryUnavailable:
-            return _known(number)
-        if borrower is None:
-            return _known(None)
-        if ports.anothers(borrower, owner):
-            cases.dispute(owner, owner)
-            return _case("cpr_changed")
-        return _known(number)
-
-    def _found_account(self, person: Person, cpr: str) -> Account:
-        """Return the account that the CPR finds now: staff may have corrected the number."""
-        stored = self.enrolments.stored(cpr)
-        if stored and stored.state is EnrolmentState.CASE:
-            return _case(stored.reason)
-        if person.number and person.number == self.enrolments.settled(cpr):
-            return _known(person.number)
-        try:
-            found = self.enrolments.look(cpr)
-        except LibraryUnavailable:
-            if person.number is None:
-                raise
-            return _known(person.number)
-        return self._agreed(found, cpr, person.number, stored)
-
-    def _agreed(
-        self,
-        found: tuple[Borrower, ...],
-        cpr: str,
-        linked: str | None,
-        stored: Enrolment | None,
-    ) -> Account:
-        """Return the account found by the CPR, or the case where a link disagrees with it."""
-        reason = wrong_with_borrower(found, cpr, linked)
-        if linked is None or reason is None:
-            return _known(_only_number(found, cpr))
-        borrower = self.enrolments.read(linked)
-        if borrower is None:
-            # A link to a borrower that is gone names nobody.
-            return _known(_only_number(found, cpr))
-        if not found and stored and borrower.mark == stored.id and not borrower.is_anothers(cpr):
-            # We made it for this very CPR, and staff have given it another number since.
-            return _known(linked)
-        owner = self.persons.links.of_cpr(cpr)
-        StaffCases.of(self.enrolments.ports).dispute(owner, owner, reason)
-        return _case(reason)
-
     def _frozen_account(self, cpr: str) -> Account:
         """Return a borrower that is there as it is; nobody new, and nothing changed."""
-        found = self._found_account(Person(""), cpr)
+        found = self._existing.by_cpr(Person(""), cpr)
         if found.number is None:
             return Account(None, AccountState.CLOSED)
         return _done_if_found(found)
@@ -293,7 +231,8 @@ class BorrowerAtLogin:
 
         None may be (wizard.md R22).
         """
-        if wished.cpr is None or any(field.name == "email" for field in wished.fields):
+        names = {field.name for field in wished.fields}
+        if wished.cpr is None or "email" in names:
             return False
         return not self.enrolments.look(wished.cpr)
 
@@ -309,7 +248,8 @@ class BorrowerAtLogin:
             return None
         if not wished.lowers or not wished.borrower:
             return None
-        return self.persons.links.cpr(self.persons.name(login.arrived))
+        name = self.persons.name(login.arrived)
+        return self.persons.links.cpr(name)
 
     def _is_declined(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether the person has refused another category, and is not signing up."""
@@ -325,27 +265,10 @@ class BorrowerAtLogin:
         return Key("counter", self.pseudonyms.of("declined upgrade", person.id))
 
 
-def _case(reason: str | None) -> Account:
-    return Account(None, AccountState.CASE, reason=reason)
-
-
-def _known(number: str | None) -> Account:
-    if number is None:
-        return Account(None, AccountState.NONE)
-    return Account(number, AccountState.KNOWN)
-
-
 def _done_if_found(account: Account) -> Account:
     if account.number is None:
         return account
     return replace(account, state=AccountState.DONE)
-
-
-def _only_number(found: tuple[Borrower, ...], cpr: str) -> str | None:
-    """Return the number of the one borrower of a CPR; None if it is not one, or is another's."""
-    if not found or wrong_with_borrower(found, cpr, None):
-        return None
-    return found[0].number
 
 
 def _wish(

@@ -66,7 +66,8 @@ class EnrolmentAttempt:
         try:
             if self.entry.enrolment.state is EnrolmentState.WANTED:
                 self._enrol()
-            if self.entry.enrolment.state is EnrolmentState.DONE and self.entry.enrolment.pin_owed:
+            enrolment = self.entry.enrolment
+            if enrolment.state is EnrolmentState.DONE and enrolment.pin_owed:
                 self._mail_pin()
         except (LibraryUnavailable, MailUnavailable) as error:
             self._later(error)
@@ -92,7 +93,8 @@ class EnrolmentAttempt:
             return
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
-        linked = borrower_lookup.link_still_valid(library, found, enrolment.link, self._by())
+        link = enrolment.link
+        linked = borrower_lookup.link_still_valid(library, found, link, self._by())
         planned = plan(found, wish, linked, now.date(), temporary)
         if isinstance(planned, Create):
             # After each create the matches are counted: a race that no unique field stopped shows
@@ -109,7 +111,12 @@ class EnrolmentAttempt:
         else:
             self._give_up("borrower_gone")
 
-    def _carry_out(self, planned: Plan, borrower: Borrower | None, wish: Wish) -> None:
+    def _carry_out(
+        self,
+        planned: Plan,
+        borrower: Borrower | None,
+        wish: Wish,
+    ) -> None:
         """Carry out what is left to do once a borrower that had to be made is made."""
         match planned:
             case Create():
@@ -175,12 +182,19 @@ class EnrolmentAttempt:
         if self.entry.enrolment.number is not None:
             # The borrower we knew is gone and copies may carry the mark: a new borrower gets a new
             # one, and a PIN.
-            anew = replace(self.entry.enrolment, id=secrets.token_hex(16), number=None)
+            fresh_mark = secrets.token_hex(16)
+            anew = replace(self.entry.enrolment, id=fresh_mark, number=None)
             self.entry = self.entry._replace(enrolment=anew)
         self._hold(creates=1)
-        return self.ports.library.create(wish, self.entry.enrolment.id, self._by())
+        mark = self.entry.enrolment.id
+        return self.ports.library.create(wish, mark, self._by())
 
-    def _done(self, borrower: Borrower, wish: Wish, unmade: EnrolmentOutcome) -> None:
+    def _done(
+        self,
+        borrower: Borrower,
+        wish: Wish,
+        unmade: EnrolmentOutcome,
+    ) -> None:
         """Write that the borrower is as wished; ``unmade`` is the outcome unless we made it."""
         before = self.entry.enrolment
         now = self.ports.now()
@@ -222,7 +236,9 @@ class EnrolmentAttempt:
         one that works.
         """
         before = self.entry.enrolment
-        if borrower.mark != before.id or self.ports.mail is None or wish.pin_to is None:
+        if self.ports.mail is None or wish.pin_to is None:
+            return False
+        if borrower.mark != before.id:
             return False
         if before.number is None:
             return True
@@ -249,7 +265,8 @@ class EnrolmentAttempt:
             pin_lease(records.store, pseudonyms, borrower.number, deadline, now),
             closing(mail.address(wish.pin_to, deadline)) as letter,
         ):
-            if enrolment.pin_tried is not None and now - enrolment.pin_tried >= POINTER_AFTER:
+            tried = enrolment.pin_tried
+            if tried is not None and now - tried >= POINTER_AFTER:
                 letter.send(*self.ports.letters.pointer(wish.language))
             else:
                 self._send_pin(letter, borrower, wish.language, deadline)
@@ -275,7 +292,8 @@ class EnrolmentAttempt:
     def _pins_of(self, cpr: str | None) -> tuple[str, ...]:
         if cpr is None:
             return self.entry.enrolment.pin_avoids
-        return tuple(self._pin_name(pin) for pin in sorted(suggested_by(cpr)))
+        suggested = sorted(suggested_by(cpr))
+        return tuple(self._pin_name(pin) for pin in suggested)
 
     def _pin_closed(self, mailed: datetime | None, reason: str | None = None) -> None:
         # The mail is out: that is recorded even where a later wish has been written meanwhile.
@@ -343,8 +361,9 @@ class EnrolmentAttempt:
         if tried and enrolment.pin_owed and now - tried >= GIVE_UP_AFTER:
             self._pin_closed(None, error.reason)
             return
-        later = replace(enrolment, attempts=enrolment.attempts + 1, reason=error.reason)
-        due = now + retry_delay(enrolment.attempts)
+        attempts = enrolment.attempts
+        later = replace(enrolment, attempts=attempts + 1, reason=error.reason)
+        due = now + retry_delay(attempts)
         if self.ports.records.write(self.entry, later, due) is None:
             self._end_lease()
 
@@ -354,8 +373,9 @@ class EnrolmentAttempt:
         ours = self.entry.due
 
         def ended(entry: StoredEnrolment) -> EnrolmentDraft | None:
-            if entry.due != ours or entry.enrolment.state is not EnrolmentState.WANTED:
+            enrolment = entry.enrolment
+            if entry.due != ours or enrolment.state is not EnrolmentState.WANTED:
                 return None
-            return entry.enrolment, self.ports.now()
+            return enrolment, self.ports.now()
 
         self.ports.records.amend(self.entry.key, ended)

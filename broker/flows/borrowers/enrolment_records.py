@@ -86,7 +86,8 @@ class EnrolmentRecords:
 
     def hold(self, entry: StoredEnrolment, *, creates: int = 0) -> StoredEnrolment | None:
         """Renew the lease and count the creates about to be sent; None if it is no longer ours."""
-        enrolment = replace(entry.enrolment, creates=entry.enrolment.creates + creates)
+        before = entry.enrolment
+        enrolment = replace(before, creates=before.creates + creates)
         return self.write(entry, enrolment, self.now() + LEASE)
 
     def soon(self, entry: StoredEnrolment) -> datetime:
@@ -107,7 +108,8 @@ class EnrolmentRecords:
 
     def all(self) -> Iterator[StoredEnrolment]:
         """Return every enrolment."""
-        return map(_stored, self._records.list("enrolment", None, self.now()))
+        records = self._records.list("enrolment", None, self.now())
+        return map(_stored, records)
 
     @property
     def _records(self) -> Records[Enrolment]:

@@ -120,7 +120,9 @@ class Enrolments:
         before = entry.enrolment if entry else None
         if before and before.state is not EnrolmentState.DONE:
             return EnrolmentBeforeWish()
-        believed = before if before and as_wished(before, wish, self.ports) else None
+        believed = None
+        if before and as_wished(before, wish, self.ports):
+            believed = before
         if believed and looked_up_within(believed, now, _TRUSTED):
             return EnrolmentBeforeWish(believed)
         try:
@@ -176,7 +178,8 @@ class Enrolments:
         done = EnrolmentAttempt(entry, self.ports).run()
         if done:
             person = self.ports.links.holder(entry.key.group)
-            for event in of_enrolment(entry.enrolment, done, person, self.ports.now()):
+            events = of_enrolment(entry.enrolment, done, person, self.ports.now())
+            for event in events:
                 self.ports.trail.add(event)
         return done
 
@@ -239,7 +242,8 @@ class Enrolments:
             return before, entry.due
         wish = later_wish(before, wish)
         soon = self.ports.records.soon(entry)
-        if before.state is EnrolmentState.WANTED and (before.wish, before.link) == (wish, new.link):
+        same = before.wish == wish and before.link == new.link
+        if before.state is EnrolmentState.WANTED and same:
             if soon == entry.due:
                 return before, soon
             return replace(before, reason=None), soon
@@ -255,7 +259,9 @@ class Enrolments:
         return wanted, soon
 
     def _is_as_wished(self, before: Enrolment, wish: Wish, now: datetime) -> bool:
-        return as_wished(before, wish, self.ports) and looked_up_within(before, now, _LOOK)
+        if not looked_up_within(before, now, _LOOK):
+            return False
+        return as_wished(before, wish, self.ports)
 
     def _record_wanted(self, key: Key, wanted: Enrolment) -> None:
         person = self.ports.links.holder(key.group)
@@ -281,16 +287,19 @@ class Enrolments:
         return found, borrower_lookup.temporary(library, found, wish, by)
 
     def _observed(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:
-        observed = replace(self._new(key, wish, linked), state=EnrolmentState.OBSERVED, wish=None)
+        new = self._new(key, wish, linked)
+        observed = replace(new, state=EnrolmentState.OBSERVED, wish=None)
         try:
             found, temporary = self._in_slot(lambda by: self._look_up(wish, by))
         except (LibraryUnavailable, LibraryRefused) as error:
             observed = replace(observed, reason=error.reason)
         else:
-            planned = plan(found, wish, linked, self.ports.now().date(), temporary)
+            today = self.ports.now().date()
+            planned = plan(found, wish, linked, today, temporary)
             observed = planned_outcome(observed, planned)
         place = key._replace(name=_OBSERVED)
-        entry = self.ports.records.read(place) or StoredEnrolment(place, observed, None, None)
+        unstored = StoredEnrolment(place, observed, None, None)
+        entry = self.ports.records.read(place) or unstored
         self.ports.records.write(entry, observed, None)
         return observed
 

@@ -32,7 +32,9 @@ def as_wished(before: Enrolment, wish: Wish, ports: EnrolmentPorts) -> bool:
     """Return whether the borrower is as ``wish`` has it, as far as can be known without a look."""
     if before.number is None or before.carried != ports.carried(wish):
         return False
-    if wish.moves(before.category or "") or wish.temporary not in {None, before.number}:
+    if wish.moves(before.category or ""):
+        return False
+    if wish.temporary not in {None, before.number}:
         return False
     if before.expires is None or before.category != wish.category:
         return True

@@ -37,5 +37,6 @@ def _proved(earlier: Wish, wish: Wish) -> Wish:
     """
     if not earlier.temporary:
         return wish
-    adopts = tuple(dict.fromkeys((*wish.adopts, *earlier.adopts)))
-    return replace(wish, temporary=wish.temporary or earlier.temporary, adopts=adopts)
+    temporary = wish.temporary or earlier.temporary
+    adopts = dict.fromkeys([*wish.adopts, *earlier.adopts])
+    return replace(wish, temporary=temporary, adopts=tuple(adopts))

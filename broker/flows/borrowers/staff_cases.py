@@ -75,14 +75,21 @@ class StaffCases:
                 return entry.enrolment.reason
         return None
 
-    def dispute(self, name: str, cpr: str, reason: str = "cpr_changed") -> Enrolment:
+    def dispute(
+        self,
+        name: str,
+        cpr: str,
+        reason: str = "cpr_changed",
+    ) -> Enrolment:
         """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another.
 
         Both are pseudonyms of links. Where the library speaks against the link of a CPR, ``name``
         is that CPR's pseudonym too. It is kept apart from the person's own enrolment, which it must
         not undo.
         """
-        return self._list(Key("enrolment", name, _LINK), cpr, reason, self.links.number(name))
+        key = Key("enrolment", name, _LINK)
+        number = self.links.number(name)
+        return self._list(key, cpr, reason, number)
 
     def taken(self, owner: str, address: str) -> None:
         """List a case: ``owner`` proved a mail address that is another's proof already.
@@ -124,7 +131,8 @@ class StaffCases:
         if enrolment.state is EnrolmentState.CASE:
             enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None)
         again = replace(enrolment, attempts=0)
-        return self.records.write(entry, again, self.records.soon(entry)) is not None
+        due = self.records.soon(entry)
+        return self.records.write(entry, again, due) is not None
 
     def _list(
         self,
@@ -143,12 +151,19 @@ class StaffCases:
             reason=reason,
             link=number,
         )
-        self.records.write(entry or StoredEnrolment(key, case, None, None), case, None)
+        unstored = StoredEnrolment(key, case, None, None)
+        self.records.write(entry or unstored, case, None)
         if entry is None or entry.enrolment.reason != reason:
-            self._record(AuditEventKind.ENROLMENT_CASE, self.links.holder(key.group), case)
+            person = self.links.holder(key.group)
+            self._record(AuditEventKind.ENROLMENT_CASE, person, case)
         return case
 
-    def _record(self, kind: AuditEventKind, person: str, enrolment: Enrolment) -> None:
+    def _record(
+        self,
+        kind: AuditEventKind,
+        person: str,
+        enrolment: Enrolment,
+    ) -> None:
         self.trail.add(
             AuditEvent(
                 kind,

@@ -130,7 +130,6 @@ class GivenConsents:
         service only: a receipt that is shown to two receivers gives them nothing to compare (the
         record's person is needlessly exposed elsewhere, consent.md section 2).
         """
-        today = today or CurrentQuestion()
         return {
             "record_id": made.record_id,
             "schema": made.schema,
@@ -149,15 +148,7 @@ class GivenConsents:
             "valid_until": _iso(made.valid_until),
             "withdraw_url": withdraw_url,
             "method": made.method,
-            # As configured today: the receipt binds them by its digest, and a change of them asks
-            # again.
-            "as_configured_now": {
-                "service": _both(service.label),
-                "purpose": _both(today.purpose),
-                "controllers": _named(today.giver) + _named(service.controller),
-                "recipients": _named(service.controller),
-                "privacy_notice_url": _both(service.privacy_notice),
-            },
+            "as_configured_now": _as_configured(service, today or CurrentQuestion()),
         }
 
     def _group(self, person: str, service: str) -> str:
@@ -166,6 +157,18 @@ class GivenConsents:
     def _ending(self, given: Receipt) -> str:
         ending = self.pseudonyms.of("receipt-end", given.person, given.record_id)
         return ending.partition(".")[2][:_RECORD_ID_LENGTH]
+
+
+def _as_configured(service: Service, today: CurrentQuestion) -> dict[str, Any]:
+    # The receipt binds these by its digest, and a change of them asks again.
+    recipients = _named(service.controller)
+    return {
+        "service": _both(service.label),
+        "purpose": _both(today.purpose),
+        "controllers": _named(today.giver) + recipients,
+        "recipients": recipients,
+        "privacy_notice_url": _both(service.privacy_notice),
+    }
 
 
 def _both(text: Text | None) -> dict[str, str] | None:

@@ -19,7 +19,8 @@ class Receipts:
 
     def file(self, group: str, made: Receipt, now: datetime) -> None:
         """Store a receipt, durably."""
-        self._records.add(_key(group, made), made, now + KEPT_FOR, now)
+        key = _key(group, made)
+        self._records.add(key, made, now + KEPT_FOR, now)
 
     def take_back(self, group: str, made: Receipt) -> None:
         """Remove a receipt that was filed for an answer which came too late to count."""
@@ -27,13 +28,16 @@ class Receipts:
 
     def history(self, group: str, now: datetime) -> tuple[Receipt, ...]:
         """Return every answer on file, newest first."""
-        receipts = (record.value for record in self._records.list("receipt", group, now))
+        receipts = self._of(group, now)
         return tuple(sorted(receipts, key=_answered_at, reverse=True))
 
     def latest(self, group: str, now: datetime) -> Receipt | None:
         """Return the last answer on file, or None: no other is ever asked for."""
-        receipts = (record.value for record in self._records.list("receipt", group, now))
-        return in_force(receipts, None)
+        return in_force(self._of(group, now), None)
+
+    def _of(self, group: str, now: datetime) -> list[Receipt]:
+        records = self._records.list("receipt", group, now)
+        return [record.value for record in records]
 
     @property
     def _records(self) -> Records[Receipt]:

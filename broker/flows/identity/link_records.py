@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
+from broker.core.errors import StoreUnavailable
 from broker.core.identity.link_evidence import PersonLink
 from broker.core.ports import Key, Store
 from broker.flows.records import Content, Record, Records
@@ -15,6 +16,7 @@ _KEPT: Final = timedelta(days=20 * 365)
 _HOLDS_WITHOUT_CPR: Final = timedelta(days=365)  # design 5
 MOST_TRIES: Final = 20
 
+T = TypeVar("T")
 LinkRecord = Record[PersonLink]
 
 
@@ -77,3 +79,12 @@ class LinkRecords:
 
 def _key(name: str) -> Key:
     return Key("link", name)
+
+
+def until_written(decide: Callable[[], T | None]) -> T:
+    """Call ``decide`` until it returns something: None means that another wrote a link meanwhile."""
+    for _ in range(MOST_TRIES):
+        decided = decide()
+        if decided is not None:
+            return decided
+    raise StoreUnavailable("a link is changed by others all the time")

@@ -4,19 +4,19 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
-from broker.core.errors import StoreUnavailable
 from broker.core.identity.link_evidence import Asserted, PersonLink, against, agrees, noted, strange
 from broker.core.login.transaction import Person
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.identity.link_records import MOST_TRIES, LinkRecord, LinkRecords
+from broker.flows.identity.link_records import LinkRecord, LinkRecords, until_written
 
 _CONFIRM_EVERY: Final = timedelta(days=30)
 # Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and
 # "k").
-_SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+_SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 _REPLACEMENT_ADDS: Final = 60  # to the day of birth (cpr.md)
 
 
@@ -90,7 +90,7 @@ class PersonLinks:
         year: a new id (design 4b, 5).
         """
         login = _Login(name, cpr, carries, asserted)
-        return _until_written(lambda: self._decided(login))
+        return until_written(lambda: self._decided(login))
 
     def apart(self, name: str, uuid: str) -> bool:
         """Return whether a name that has had a CPR and the cprUuid beside it lead to two people."""
@@ -98,13 +98,14 @@ class PersonLinks:
         other = self._records.read(uuid)
         if named is None or named.value.cpr is None:
             return False  # no borrower at stake, and the register's own name leads
-        if strange(named.value, Asserted(uuid=uuid)):
+        link = named.value
+        if strange(link, Asserted(uuid=uuid)):
             return True
-        if other is None or other.value.person == named.value.person:
+        if other is None or other.value.person == link.person:
             return False
         if other.value.cpr is not None:
             return True
-        return not named.value.uuid and not self._records.is_stale(named.value)
+        return not link.uuid and not self._records.is_stale(link)
 
     def contested(self, name: str, asserted: Asserted | None) -> Person:
         """Mark the link of ``name`` as disputed, and return the person of such a login.
@@ -118,15 +119,18 @@ class PersonLinks:
                 return Person(_new_id())
             return self._rival(named, asserted)
 
-        return _until_written(read_and_dispute)
+        return until_written(read_and_dispute)
 
     def learn(self, name: str, person: str, asserted: Asserted | None) -> None:
         """Note what came with a name beside the one that led to ``person``, if it leads there."""
         named = self._records.read(name)
-        if named is None or named.value.person != person or against(named.value, asserted):
+        if named is None or named.value.person != person:
             return
-        seen = noted(named.value, asserted)
-        if seen != named.value:
+        link = named.value
+        if against(link, asserted):
+            return
+        seen = noted(link, asserted)
+        if seen != link:
             # Lost to another login, the next one brings it again.
             self._records.replace(named, seen)
 
@@ -218,7 +222,10 @@ class PersonLinks:
 
     @staticmethod
     def _speaks_against(
-        login: _Login, named: LinkRecord, kept: LinkRecord | None, borrower: str
+        login: _Login,
+        named: LinkRecord,
+        kept: LinkRecord | None,
+        borrower: str,
     ) -> bool:
         """Return whether the borrower that a name leads to by another CPR is not this CPR's too."""
         if strange(named.value, login.asserted):
@@ -241,7 +248,9 @@ class PersonLinks:
         """Dispute the name, and return the person of the CPR as a case, without a borrower."""
         if not self._dispute(named):
             return None
-        own = kept or self._records.add(cpr, PersonLink(_new_id(), None, cpr, self.now()))
+        own = kept
+        if own is None:
+            own = self._records.add(cpr, PersonLink(_new_id(), None, cpr, self.now()))
         if own is None:
             return None
         return Person(own.value.person, None, "cpr_changed")
@@ -267,7 +276,8 @@ class PersonLinks:
     def _unheld(self, login: _Login, *, since: datetime | None) -> PersonLink:
         """Return the link of a name that nobody holds, or nobody any more: ``since`` then."""
         confirmed = since or self.now()
-        return noted(PersonLink(_new_id(), None, None, confirmed, since=since), login.asserted)
+        link = PersonLink(_new_id(), None, None, confirmed, since=since)
+        return noted(link, login.asserted)
 
     def _rival(self, named: LinkRecord, asserted: Asserted | None) -> Person | None:
         # Old holder or new one, no machine can tell: neither the borrower nor the id is given to
@@ -293,8 +303,8 @@ class PersonLinks:
         if named is None:
             return self._records.add(cpr, unknown)
         link = named.value
-        opposed = against(link, login.asserted or Asserted(cpr))
-        if link.cpr is None and not self._records.is_stale(link) and not opposed:
+        opposed = against(link, login.asserted or Asserted(cpr)) or self._records.is_stale(link)
+        if link.cpr is None and not opposed:
             # The name is claimed first, and its id taken on the next try: of two CPRs that race
             # one gets the id.
             claimed = replace(
@@ -315,7 +325,8 @@ class PersonLinks:
     def _dispute(self, named: LinkRecord) -> bool:
         if named.value.disputed:
             return True
-        return self._records.replace(named, replace(named.value, disputed=True)) is not None
+        disputed = replace(named.value, disputed=True)
+        return self._records.replace(named, disputed) is not None
 
     def _confirmed(
         self,
@@ -330,7 +341,8 @@ class PersonLinks:
         now = self.now()
         link = PersonLink(kept.person, kept.number, cpr, now)
         if named is None:
-            return self._records.add(login.name, noted(link, login.asserted)) is not None
+            first = noted(link, login.asserted)
+            return self._records.add(login.name, first) is not None
         before = named.value
         if before.person == kept.person:
             link = replace(link, uuid=before.uuid, since=before.since)
@@ -338,7 +350,8 @@ class PersonLinks:
             link = replace(link, since=now)
         link = noted(link, login.asserted)
         # Its own CPR does not end a dispute: whoever else holds the name may come without one.
-        link = replace(link, disputed=before.disputed and before.cpr == cpr)
+        disputed = before.disputed and before.cpr == cpr
+        link = replace(link, disputed=disputed)
         recent = now - before.confirmed < _CONFIRM_EVERY
         if recent and replace(before, confirmed=now) == link:
             return True
@@ -380,12 +393,3 @@ def _date_of_birth(number: str) -> str:
     if day > _REPLACEMENT_ADDS:
         day -= _REPLACEMENT_ADDS
     return f"{day:02}{number[2:6]}"
-
-
-def _until_written(decide: Callable[[], Person | None]) -> Person:
-    """Call ``decide`` until it returns a person: None means that another wrote a link meanwhile."""
-    for _ in range(MOST_TRIES):
-        person = decide()
-        if person is not None:
-            return person
-    raise StoreUnavailable("a link is changed by others all the time")

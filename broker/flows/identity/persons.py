@@ -53,7 +53,8 @@ class Persons:
         if not names:
             return self.links.person(None, cpr, lambda _: False)
         for name in names:
-            person = self._led(name, cpr, number, self._asserted(name, arrived))
+            asserted = self._asserted(name, arrived)
+            person = self._led(name, cpr, number, asserted)
             if person.case:
                 # one that disagrees is enough, and the others learn nothing from this login
                 break
@@ -81,7 +82,8 @@ class Persons:
         name = self.links.of_borrower(number)
         cpr = self._cpr_of(borrower)
         before = self.links.cpr(name)
-        if before not in {None, cpr} and (cpr or self.links.number(name) != number):
+        another = before not in {None, cpr}
+        if another and (cpr or self.links.number(name) != number):
             # Staff had another's CPR on this record: its holder is not that person, whose
             # NameIDs are their own.
             self.links.forget(name, sure=True)
@@ -156,7 +158,8 @@ class Persons:
         if person is None:
             return names
         for name in self._names(arrived):
-            led = self.links.known(name, None, self._asserted(name, arrived))
+            asserted = self._asserted(name, arrived)
+            led = self.links.known(name, None, asserted)
             if led and led.id == person.id:
                 names.append(name)
         return names
@@ -185,7 +188,8 @@ class Persons:
         uuid = reading.attributes.one(CPR_UUID)
         if uuid is None:
             return None
-        return self.links.of_name(CPR_UUID, uuid.casefold().removeprefix("urn:uuid:"))
+        bare = uuid.casefold().removeprefix("urn:uuid:")
+        return self.links.of_name(CPR_UUID, bare)
 
     def _own(self, arrived: Arrived) -> str | None:
         """Return the pseudonym of the upstream's own name, good within its institution only.
@@ -195,15 +199,17 @@ class Persons:
         for name in _NAMES:
             value = arrived.reading.attributes.one(name)
             if value:
-                kind = f"{_KINDS.get(name, name)} {arrived.authentication.institution}"
-                return self.links.of_name(kind, value)
+                kind = _KINDS.get(name, name)
+                institution = arrived.authentication.institution
+                return self.links.of_name(f"{kind} {institution}", value)
         return None
 
     def _by_names(self, names: tuple[str, ...], arrived: Arrived) -> Person:
         own = self._apart(arrived)
         if own:
             asserted = self._asserted(own, arrived)
-            return self._listed(own, None, asserted, self.links.contested(own, asserted))
+            contested = self.links.contested(own, asserted)
+            return self._listed(own, None, asserted, contested)
         if not names:
             return Person(secrets.token_hex(16))
         first, *others = names

@@ -66,7 +66,8 @@ class Arrivals:
         """Take the answer out and leave the record that it was spent."""
         record = self._records.get(self._key(arrival_token), now)
         if record:
-            self._records.replace(record, replace(record.value, answer=None), now)
+            spent = replace(record.value, answer=None)
+            self._records.replace(record, spent, now)
 
     def mark(self, arrival_token: str) -> str:
         """Return the pseudonym of the arrival token that a transaction keeps.

@@ -46,7 +46,8 @@ class ConsentAnswers:
         authenticated = transaction.authenticated
         if transaction.issued or authenticated is None or now - authenticated < _FRESH:
             return held
-        latest = Receipts(self.store).latest(self.lookup.receipts_of(transaction), now)
+        group = self.lookup.receipts_of(transaction)
+        latest = Receipts(self.store).latest(group, now)
         on_file = as_on_file(latest)
         if on_file == transaction.receipts or _in_force(transaction.receipt, latest):
             return held
@@ -124,7 +125,12 @@ class ConsentAnswers:
             self._record(done.transaction, made, now)
         return done
 
-    def _record(self, transaction: Transaction, made: Receipt, now: datetime) -> None:
+    def _record(
+        self,
+        transaction: Transaction,
+        made: Receipt,
+        now: datetime,
+    ) -> None:
         self.lookup.trail.add(
             of_login(
                 _KINDS[made.event],

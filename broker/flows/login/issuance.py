@@ -60,7 +60,13 @@ class Issuance:
             content=content,
         )
 
-    def record(self, held: Held, step: Issue, issued: Issued, now: datetime) -> bool:
+    def record(
+        self,
+        held: Held,
+        step: Issue,
+        issued: Issued,
+        now: datetime,
+    ) -> bool:
         """Record that the assertion leaves; False where the transaction has changed meanwhile.
 
         On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
@@ -78,12 +84,19 @@ class Issuance:
             about=issued.assertion.removeprefix("_"),
         )
         trail.add(event)
-        if self.transactions.put(replace(transaction, issued=issued), held.version, now):
+        recorded = replace(transaction, issued=issued)
+        if self.transactions.put(recorded, held.version, now):
             return True
         trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return False
 
-    def keep(self, held: Held, issued: Issued, name_id: NameID, now: datetime) -> bool:
+    def keep(
+        self,
+        held: Held,
+        issued: Issued,
+        name_id: NameID,
+        now: datetime,
+    ) -> bool:
         """Store the session of an assertion before it leaves.
 
         False where its person was logged out meanwhile.
@@ -92,8 +105,9 @@ class Issuance:
         authentication = transaction.authentication
         if authentication is None or transaction.browser is None:
             return False
+        session_id = self.pseudonyms.of("session-id", issued.assertion)
         session = Session(
-            id=self.pseudonyms.of("session-id", issued.assertion).partition(".")[2],
+            id=session_id.partition(".")[2],
             service=transaction.request.service,
             entity_id=transaction.request.entity_id,
             name_id=name_id,

@@ -234,7 +234,8 @@ class LoginFlow:
         if joined is None:
             # Lost a race: the winner holds the answer, or the request is still open and this is
             # tried again.
-            return self.match(self.read(transaction.id, now), arrival_token, browsers, now)
+            again = self.read(transaction.id, now)
+            return self.match(again, arrival_token, browsers, now)
         arrivals.spend(arrival_token, now)
         return self.looked_up(joined, now)
 
@@ -265,14 +266,15 @@ class LoginFlow:
                 proofs=known.proofs,
             )
 
-        return self.lookup.arrived(self.transactions.change(held, added, now), now)
+        changed = self.transactions.change(held, added, now)
+        return self.lookup.arrived(changed, now)
 
     def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""
         if not isinstance(self.step(held, now), OfferUpgrade):
             return held
         if wanted:
-            return self.transactions.change(held, lambda each: replace(each, upgrade=True), now)
+            return self.transactions.change(held, _upgraded, now)
         self.lookup.keep_category(held.transaction, now)
         kept = self.transactions.change(
             held, lambda each: replace(each.relearning(), upgrade=False), now
@@ -293,7 +295,8 @@ class LoginFlow:
         """
         transaction = held.transaction
         ways = self.rules.ways(transaction.request, transaction.errand)
-        if transaction.browser is None or upstream not in ways or upstream not in self.rules.local:
+        local = upstream in ways and upstream in self.rules.local
+        if transaction.browser is None or not local:
             raise FormRefused("not a way to log in to this service")
         self.lookup.persons.verified(borrower)
         # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
@@ -342,7 +345,8 @@ class LoginFlow:
     ) -> Outstanding:
         # The id carries the transaction, so that no RelayState is needed that could be swapped
         # (attacks 16).
-        return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
+        request_id = f"_{transaction.id}{secrets.token_hex(16)}"
+        return Outstanding(request_id, upstream, now)
 
     def _terms(self, held: Held) -> Terms:
         transaction = held.transaction
@@ -372,6 +376,10 @@ class LoginFlow:
 def _told(transaction: Transaction) -> tuple[object, ...]:
     """Return what a person has told beside their login, by which what is looked up of them goes."""
     return transaction.proofs, transaction.temporary, transaction.upgrade
+
+
+def _upgraded(transaction: Transaction) -> Transaction:
+    return replace(transaction, upgrade=True)
 
 
 def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction:

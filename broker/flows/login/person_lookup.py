@@ -74,8 +74,10 @@ class PersonLookup:
         if not arrived.trusted:
             return transaction, arrived
         if transaction.errand is Errand.CHOICES:
-            return replace(transaction, person=self.persons.known(arrived)), arrived
-        known = replace(transaction, proofs=self._proofs(transaction, arrived, now))
+            person = self.persons.known(arrived)
+            return replace(transaction, person=person), arrived
+        proofs = self._proofs(transaction, arrived, now)
+        known = replace(transaction, proofs=proofs)
         arrived = self._again(known, arrived, now)
         if not arrived.permitted and arrived.decision.reasons[0].code not in _UNMET:
             return known, arrived
@@ -84,7 +86,8 @@ class PersonLookup:
         arrived = self._again(known, arrived, now)
         if not arrived.permitted:
             return known, arrived
-        self.trail.add(of_login(AuditEventKind.DECIDED, now, known, arrived.decision))
+        decided = of_login(AuditEventKind.DECIDED, now, known, arrived.decision)
+        self.trail.add(decided)
         latest = Receipts(self.store).latest(self.receipts_of(known), now)
         account = self.borrowers.account(known, arrived, now)
         known = replace(known, receipts=as_on_file(latest), account=account)
@@ -143,7 +146,10 @@ class PersonLookup:
         """
         arrived = self.arrived(held, now).arrived
         owners = self.persons.owners(arrived) if arrived else ()
-        return owners or (self.pseudonyms.of("nobody", held.transaction.id),)
+        if owners:
+            return owners
+        nobody = self.pseudonyms.of("nobody", held.transaction.id)
+        return (nobody,)
 
     def asker(self, held: Held, now: datetime) -> str:
         """Return the person's name; "" where the upstream asserted none."""
@@ -181,7 +187,8 @@ class PersonLookup:
         if not persistent or transaction.person is None:
             return f"_{secrets.token_hex(20)}"
         entity_id = self.rules.service(transaction.request.service).entity_id
-        return self.naming.of("name-id", transaction.person.id, entity_id).partition(".")[2]
+        name_id = self.naming.of("name-id", transaction.person.id, entity_id)
+        return name_id.partition(".")[2]
 
     def _again(
         self,

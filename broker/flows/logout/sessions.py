@@ -91,10 +91,12 @@ class Sessions:
         """Mark sessions as ended and drop their transactions: Back delivers nothing (design 4a)."""
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
-            record = self._records.get(self._key(session.browser, session.id), now)
+            key = self._key(session.browser, session.id)
+            record = self._records.get(key, now)
             if record and not record.value.ended:
                 # A race that is lost here was lost to another that ended the session.
-                self._records.replace(record, replace(record.value, ended=now), now)
+                ended = replace(record.value, ended=now)
+                self._records.replace(record, ended, now)
 
     def close(
         self,
@@ -160,7 +162,8 @@ class Sessions:
         return self.pseudonyms.of("session-named", entity_id, value)
 
     def _closed(self, browser: str, person: str, upstream: str) -> Key:
-        return Key("ended", self.pseudonyms.of("ended-person", browser, person), upstream)
+        group = self.pseudonyms.of("ended-person", browser, person)
+        return Key("ended", group, upstream)
 
     def _gone(self, upstream: str, value: str, index: str) -> Key:
         group = self.pseudonyms.of("ended-upstream", upstream, value)

@@ -1,6 +1,7 @@
 """A logout from LogoutRequest to answer: our own state first, then each session participant."""
 
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -43,12 +44,17 @@ class SingleLogoutFlow:
         if request.peer.side == "upstream":
             self.sessions.close_upstream(request.peer.name, request.name_id, request.indexes, now)
             return logout
-        service = self.services[request.peer.name]
-        named = self.sessions.named(service.entity_id, request.name_id, request.indexes, now)
+        asker = self.services[request.peer.name].entity_id
+        named = self.sessions.named(asker, request.name_id, request.indexes, now)
         self.sessions.end(named, now)
         return replace(logout, found=bool(named), groups=_groups(named))
 
-    def joined(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
+    def joined(
+        self,
+        logout: Logout,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
         """Find what belongs to the logout in the browser that brought it.
 
         ``browsers`` are the pseudonyms of its browser cookies. Only a session that was named and is
@@ -76,7 +82,8 @@ class SingleLogoutFlow:
 
     def told(self, logout: Logout, now: datetime) -> bool:
         """Note that the audit trail has how a logout ended; False where it had."""
-        return self._change(logout.id, lambda each: replace(each, told=True), now) != logout
+        after = self._change(logout.id, _told, now)
+        return after != logout
 
     def chosen(
         self,
@@ -232,9 +239,10 @@ class SingleLogoutFlow:
 
         Beyond the most that are asked, the rest are not to be reached.
         """
-        groups: dict[tuple[str, str], list[Session]] = {}
+        groups: dict[tuple[str, str], list[Session]] = defaultdict(list)
         for session in sessions:
-            groups.setdefault((session.service, session.name_id.value), []).append(session)
+            names = (session.service, session.name_id.value)
+            groups[names].append(session)
         for number, own in enumerate(groups.values()):
             asked = number < MOST_ASKED and self._reaches_service(own[0], now)
             yield Participant(
@@ -290,11 +298,17 @@ class SingleLogoutFlow:
         if upstream.logout == "never":
             return ParticipantState.KEPT
         # Without a name it could be told of nobody.
-        if name_id is None or not self.reaches(LogoutPeer("upstream", upstream.name), now):
+        peer = LogoutPeer("upstream", upstream.name)
+        if name_id is None or not self.reaches(peer, now):
             return ParticipantState.UNREACHABLE
         return ParticipantState.OPEN
 
-    def _own(self, logout: Logout, browsers: Sequence[str], now: datetime) -> Logout:
+    def _own(
+        self,
+        logout: Logout,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Logout:
         if logout.browsers is None:
             return self.joined(logout, browsers, now)
         if set(logout.browsers).isdisjoint(browsers):
@@ -332,7 +346,8 @@ class SingleLogoutFlow:
                 return None
             return Content(after, after.until)
 
-        return _present(self._records.amend(_key(name), changed, now).record)
+        amended = self._records.amend(_key(name), changed, now)
+        return _present(amended.record)
 
     @property
     def _records(self) -> Records[Logout]:
@@ -349,12 +364,18 @@ def _present(record: Record[Logout] | None) -> Logout:
     return record.value
 
 
+def _told(logout: Logout) -> Logout:
+    return replace(logout, told=True)
+
+
 def _groups(sessions: Iterable[Session]) -> tuple[tuple[str, str], ...]:
-    return tuple(dict.fromkeys((session.browser, session.person) for session in sessions))
+    groups = [(session.browser, session.person) for session in sessions]
+    return tuple(dict.fromkeys(groups))
 
 
 def _names(request: LogoutRequest, session: Session) -> bool:
     """Return whether an upstream's LogoutRequest names this session."""
-    if session.upstream_name_id is None or not request.name_id.means(session.upstream_name_id):
+    name_id = session.upstream_name_id
+    if name_id is None or not request.name_id.means(name_id):
         return False
     return not request.indexes or session.upstream_index in request.indexes

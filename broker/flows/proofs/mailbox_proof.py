@@ -46,8 +46,14 @@ class _Quota(NamedTuple):
     over: timedelta
 
 
-_PER_PERSON: Final = (_Quota("proof mails of", 5, _HOUR), _Quota("proof mails of", 15, _DAY))
-_PER_MAILBOX: Final = (_Quota("proof mails to", 3, _HOUR), _Quota("proof mails to", 10, _DAY))
+_PER_PERSON: Final = (
+    _Quota("proof mails of", 5, _HOUR),
+    _Quota("proof mails of", 15, _DAY),
+)
+_PER_MAILBOX: Final = (
+    _Quota("proof mails to", 3, _HOUR),
+    _Quota("proof mails to", 10, _DAY),
+)
 
 
 class DisputeList(Protocol):
@@ -102,32 +108,27 @@ class MailboxProof:
         reserved = self._reserved(owner, address, now)
         # Nothing outlives its login: the letter promises no more than is true.
         until = min(now + lasts, held.transaction.until)
-        mailing = Mailing(
-            name=proof_name,
-            address=address,
-            code=_new_code(),
-            link=secrets.token_hex(16),
-            sent=now,
-            until=until,
-        )
+        mailing = _new_mailing(proof_name, address, now, until)
         # Written before it is sent: a code that somebody reads is one that somebody can use.
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
+        minutes = (until - now).total_seconds() // 60
         letter = self.letters.proof(
             language,
             code=mailing.code,
             link=url(mailing.link),
             asker=asker,
-            minutes=max(1, int((until - now).total_seconds() // 60)),
+            minutes=max(1, int(minutes)),
         )
         try:
             with closing(self.mail.address(address, now + _SENDING)) as conversation:
                 conversation.send(*letter)
-        except MailUnavailable as error:
+        except RecipientRefused:
+            # Stays counted: whose addresses the mail server knows is not for anybody to ask it
+            # through us.
             self._change(held, lambda each: _without_mailing(each, mailing), now)
-            if isinstance(error, RecipientRefused):
-                # Stays counted: whose addresses the mail server knows is not for anybody to ask it
-                # through us.
-                raise AddressRefused("address_unreachable") from None
+            raise AddressRefused("address_unreachable") from None
+        except MailUnavailable:
+            self._change(held, lambda each: _without_mailing(each, mailing), now)
             self._give_back(reserved, now)
             raise
         return held
@@ -203,7 +204,12 @@ class MailboxProof:
         """Let the person go on without the proof."""
         return self._change(held, lambda each: replace(each, unproved=True, mailing=None), now)
 
-    def _reserved(self, owner: str, address: str, now: datetime) -> list[tuple[Key, datetime]]:
+    def _reserved(
+        self,
+        owner: str,
+        address: str,
+        now: datetime,
+    ) -> list[tuple[Key, datetime]]:
         """Count one mail before it is sent, and return its counters with their ends.
 
         So that requests side by side do not each see room for one more.
@@ -298,7 +304,8 @@ class MailboxProof:
 
         A second person's is a case for staff.
         """
-        mark = self.pseudonyms.of("proof address", proved.name, one_mailbox(proved.address))
+        mailbox = one_mailbox(proved.address)
+        mark = self.pseudonyms.of("proof address", proved.name, mailbox)
         place = Key("proof", mark)
         claim = ProofOwner(owner, proved.name)
         if not claim_ownership(self.store, place, claim, proved.until, now, mine=mine):
@@ -342,8 +349,21 @@ def _without_mailing(transaction: Transaction, mailing: Mailing) -> Transaction:
     return replace(transaction, mailing=None)
 
 
-def _new_code() -> str:
-    return f"{secrets.randbelow(10**_CODE_LENGTH):0{_CODE_LENGTH}}"
+def _new_mailing(
+    name: str,
+    address: str,
+    now: datetime,
+    until: datetime,
+) -> Mailing:
+    code = secrets.randbelow(10**_CODE_LENGTH)
+    return Mailing(
+        name=name,
+        address=address,
+        code=f"{code:0{_CODE_LENGTH}}",
+        link=secrets.token_hex(16),
+        sent=now,
+        until=until,
+    )
 
 
 def _name(proof: Proved) -> str:

@@ -122,7 +122,10 @@ class PinCheck:
             raise
 
     def _tried(
-        self, borrower: Borrower | None, pin: str, taken: tuple[CountedTry, ...]
+        self,
+        borrower: Borrower | None,
+        pin: str,
+        taken: tuple[CountedTry, ...],
     ) -> Borrower | None:
         number = borrower.number if borrower else _NOBODY
         right = self.library.check_pin(number, pin, self.now() + _CALLS)
@@ -135,7 +138,12 @@ class PinCheck:
     def _limits(self) -> Limits:
         return Limits(self.store, self.pseudonyms, self.now)
 
-    def _admitted(self, digits: str, network: str, device: Device | None) -> _Admitted:
+    def _admitted(
+        self,
+        digits: str,
+        network: str,
+        device: Device | None,
+    ) -> _Admitted:
         """Count a stranger's try, or if that is one too many the look of a known browser."""
         strangers = (
             (PER_IDENTIFIER, digits),

@@ -124,7 +124,8 @@ class PinRenewal:
         """
         record = self._link(secret)
         link = record.value
-        pressed = self._links.replace(record, replace(link, pressed=True), self.now())
+        once = replace(link, pressed=True)
+        pressed = self._links.replace(record, once, self.now())
         if pressed is None:
             raise LinkGone("pressed by another at the same moment")
         try:
@@ -198,7 +199,8 @@ class PinRenewal:
     def _queue(self, key: Key, owed: OwedPinMail) -> None:
         now = owed.asked
         # One that is queued already stands: it leads to the same letter.
-        self._owed.add(key, owed, now + 2 * _GIVE_UP_AFTER, now, due=now)
+        until = now + 2 * _GIVE_UP_AFTER
+        self._owed.add(key, owed, until, now, due=now)
         if self.wake is not None:
             self.wake.set()
 
@@ -230,7 +232,8 @@ class PinRenewal:
         link = PinLink(number, language)
         with closing(self.mail.address(address, self._by())) as letter:
             self._links.add(self._key(secret), link, now + LINK_LASTS, now)
-            letter.send(*self.letters.pin_link(language, url, minutes))
+            text = self.letters.pin_link(language, url, minutes)
+            letter.send(*text)
 
     def _later(self, record: Record[OwedPinMail]) -> None:
         owed = record.value
