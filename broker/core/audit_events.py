@@ -187,4 +187,7 @@ def _deciding_line(decision: Decision) -> str | None:
     """Return file and line of the release entry that decided, else of the first reason with one."""
     if decision.release is not None:
         return str(decision.release.place)
-    return next((str(reason.place) for reason in decision.reasons if reason.place), None)
+    for reason in decision.reasons:
+        if reason.place:
+            return str(reason.place)
+    return None

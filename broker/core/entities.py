@@ -10,6 +10,8 @@ TRANSIENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 UNSPECIFIED_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 
+Names = tuple[str, ...]
+
 # library: no SAML, the library system itself verifies a borrower's number and PIN
 Profile = Literal["wayf", "saml", "oiosaml3", "library"]
 
@@ -48,8 +50,8 @@ class Institution:
     """
 
     entity_id: str
-    aliases: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ()
+    aliases: Names = ()
+    scopes: Names = ()
     may_assert: frozenset[str] = frozenset()  # "cpr", or the CPR counts as not sent
     max_assurance: Assurance = Assurance.HIGH
     label: Text | None = None
@@ -72,14 +74,14 @@ class Upstream:
     attribute_map: str
     label: Text
     institutions: tuple[Institution, ...] = ()
-    only: tuple[str, ...] = ()  # entityIDs put into Scoping; empty means all institutions
+    only: Names = ()  # entityIDs put into Scoping; empty means all institutions
     cbc: bool = False  # AES-CBC is decrypted only for an upstream that needs it (attacks.md row 23)
     requester_id: bool = True
     logout: Literal["ask", "always", "never"] = "ask"  # whether a logout goes on to this upstream
     force_authn: bool = False  # every AuthnRequest demands a fresh login there
     # For classes that services ask for, those of this upstream that are as good (saml_profiles.md
     # row 15).
-    meets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    meets: Mapping[str, Names] = field(default_factory=dict)
     least: Assurance = Assurance.SUBSTANTIAL  # profile oiosaml3: below this level nobody is let in
     # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
     assurance_level: bool = False
@@ -91,10 +93,12 @@ class Upstream:
 
     def institution(self, authority: str) -> Institution | None:
         """Find the institution that ``authority`` names, by entityID or alias."""
-        named = (entry for entry in self.institutions if entry.answers_to(authority))
-        return next(named, None)
+        for institution in self.institutions:
+            if institution.answers_to(authority):
+                return institution
+        return None
 
-    def scoped(self) -> tuple[str, ...]:
+    def scoped(self) -> Names:
         """Return the entityIDs that an AuthnRequest to this upstream names in its IDPList."""
         return self.only or tuple(institution.entity_id for institution in self.institutions)
 
@@ -114,9 +118,9 @@ class Service:
     name: str
     entity_id: str
     label: Text
-    methods: tuple[str, ...]  # upstreams a person may use, in the order shown
+    methods: Names  # upstreams a person may use, in the order shown
     controller: Controller | None = None
-    categories: tuple[str, ...] = ()
+    categories: Names = ()
     description: Text | None = None
     privacy_notice: Text | None = None
     url: Text | None = None  # its start page, for the way back after a sign-up

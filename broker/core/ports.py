@@ -9,6 +9,7 @@ from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower, Change, Wish
 from broker.core.consent.disclosure import Disclosure
 from broker.core.errors import MessageRefused, Status
+from broker.core.letters import LetterContent, LetterText
 from broker.core.login.transaction import (
     Authentication,
     AuthnRequest,
@@ -163,6 +164,19 @@ class Mail(Protocol):
 
     def address(self, recipient: str, deadline: datetime) -> Letter:
         """Open a conversation up to an accepted RCPT (design 4c: RCPT, PIN set, DATA, recorded)."""
+        ...
+
+
+class LetterWording(Protocol):
+    """The words of the letters, in both languages."""
+
+    @property
+    def pin_url(self) -> str:
+        """Return the address of the page where a borrower makes a PIN."""
+        ...
+
+    def worded(self, letter: LetterContent, language: str) -> LetterText:
+        """Return the text of ``letter``, in Danish unless ``language`` is "en"."""
         ...
 
 

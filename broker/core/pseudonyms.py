@@ -21,12 +21,14 @@ class Pseudonyms:
         mac = hmac.new(self.key, digestmod=hashlib.sha256)
         for part in (label, *parts):
             octets = part.encode()
-            mac.update(len(octets).to_bytes(4, "big") + octets)
+            length = len(octets).to_bytes(4, "big")
+            mac.update(length + octets)
         return f"{self.key_id}.{mac.hexdigest()}"
 
     def same(self, pseudonym: str, label: str, *parts: str) -> bool:
         """Return whether ``pseudonym`` is that of ``parts`` under ``label``, in constant time."""
-        return hmac.compare_digest(pseudonym.encode(), self.of(label, *parts).encode())
+        expected = self.of(label, *parts)
+        return hmac.compare_digest(pseudonym.encode(), expected.encode())
 
     def __repr__(self) -> str:
         """Name the key by its id only."""

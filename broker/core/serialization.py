@@ -22,7 +22,8 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 def dump(fact: object) -> bytes:
     """Return the bytes of a frozen dataclass: one octet for the record number, then JSON."""
-    return bytes([WRITES]) + _adapter(cast("Any", type(fact))).dump_json(fact)
+    adapter = _adapter(cast("Any", type(fact)))
+    return bytes([WRITES]) + adapter.dump_json(fact)
 
 
 def load(kind: type[T], octets: bytes) -> T:
@@ -32,8 +33,9 @@ def load(kind: type[T], octets: bytes) -> T:
     """
     if not octets or octets[0] not in READS:
         raise StoreUnavailable(f"{kind.__name__} record of an unknown release")
+    adapter = _adapter(cast("Any", kind))
     try:
-        fact: T = _adapter(cast("Any", kind)).validate_json(octets[1:])
+        fact: T = adapter.validate_json(octets[1:])
     except ValidationError:
         # The validator's text quotes the value, which may be personal: the chain is cut.
         raise StoreUnavailable(f"{kind.__name__} record does not read") from None

@@ -8,8 +8,9 @@ from broker.core.errors import AttributesRefused
 from broker.core.identity.attributes import AttributeReading, Attributes
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.login_decision import denied
 from broker.core.login.transaction import Authentication, Transaction
-from broker.core.policy.model import Decision, Effect, PolicySet, Reason
+from broker.core.policy.model import Decision, Effect, PolicySet
 
 _NOTHING_READ: Final = AttributeReading(Attributes(), None, "none", None)
 
@@ -89,9 +90,10 @@ def _made(
     try:
         reading = pinned.reading(basis.authentication, now, basis.proofs)
     except AttributesRefused as refused:
-        reasons = (Reason(refused.cause),)
-        denied = Decision(Effect.DENY, reasons, digest=policies.digest)
-        return Arrived(basis.authentication, _NOTHING_READ, denied, policies, basis, trusted=False)
+        decision = denied(refused.cause, policies)
+        return Arrived(
+            basis.authentication, _NOTHING_READ, decision, policies, basis, trusted=False
+        )
     decision = pinned.decide_on(transaction, reading, now)
     return Arrived(basis.authentication, reading, decision, policies, basis)
 

@@ -52,7 +52,7 @@ def moment(house: House, monkeypatch: pytest.MonkeyPatch) -> Moment:
 
 
 def shared(house: House) -> tuple[Person, Person, str, TestResponse]:
-    """Let two people share a cookie b and a transaction: the first is asked, the second is at the hub."""
+    """Let two people share a browser cookie and a transaction: the first is asked, the second is at the hub."""
     first, second = house.person(), house.person()
     chooser = first.ask()
     name = chooser.request.path.split("/")[2]

@@ -14,6 +14,8 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
 
+pytestmark = pytest.mark.server
+
 WALKED = ("bo", "bo-nemid", "eva", "finn", "olga", "dorte")
 
 

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import pytest
 
+from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower, Change, Enrolment, Wish, WishedField
 from broker.core.errors import MailUnavailable
-from broker.core.letters import Letters
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords
@@ -202,7 +202,7 @@ class World:
         pseudonyms = Pseudonyms("i1", b"k" * 32)
         self.links = PersonLinks(self.store, pseudonyms, clock)
         self.records = EnrolmentRecords(self.store, clock)
-        letters = Letters("AU Library", "https://login.example/pin", "the desk")
+        letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
         self.ports = EnrolmentPorts(self.library, self.post, pseudonyms, letters, self.links, self.records, clock)
         self.cases = StaffCases(self.records, self.links)
         self.live = self.enrolments("live")

@@ -10,6 +10,7 @@ import pytest
 from broker.core.entities import Institution, Service, Text, Upstream
 from broker.core.identity.attributes import AttributeMap, AttributeReading, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
+from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.policy.model import (
@@ -69,13 +70,12 @@ class Entities:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.counts: Counter[str] = Counter()
         self.set = PolicySet((STUDENTS,), "one")
-        read = ConfiguredEntities._read
 
         def counted(*given: Any) -> AttributeReading:
             self.counts["readings"] += 1
-            return read(*given)
+            return read_authentication(*given)
 
-        monkeypatch.setattr(ConfiguredEntities, "_read", counted)
+        monkeypatch.setattr("broker.core.login.configured_entities.read_authentication", counted)
         services = {
             name: Service(name, f"https://{name}.example", WORDS, ("wayf",)) for name in ("my-loans", "e-resources")
         }

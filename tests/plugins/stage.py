@@ -148,5 +148,5 @@ def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterato
         patch.setattr("broker.app.application.now", clock.now)
         with standing(setting, folder, clock, {}) as house:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
-            guests = Guests(**{**given, "face": house.desk.upstream_face, "idp": house.desk.service_face})
+            guests = Guests(**{**given, "face": house.ports.upstream_face, "idp": house.ports.service_face})
             yield Stage(house, guests)

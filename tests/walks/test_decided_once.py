@@ -10,8 +10,8 @@ from flask import request
 from werkzeug.test import TestResponse
 
 from broker.core.entities import Text
-from broker.core.login import configured_entities
-from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login import configured_entities, login_decision
+from broker.core.login.authentication_reading import read_authentication
 from broker.core.policy.decision import evaluate
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from tests.plugins.house import House, mark
@@ -66,8 +66,9 @@ def counts(house: House, monkeypatch: pytest.MonkeyPatch) -> Counts:
     looked = replace(rules, policies=made.counted("looks", rules.policies))
     for holder in (house.broker, house.broker.lookup, house.broker.lookup.persons):
         object.__setattr__(holder, "rules", looked)
-    monkeypatch.setattr(ConfiguredEntities, "_read", made.counted("readings", ConfiguredEntities._read))
-    monkeypatch.setattr(f"{configured_entities.__name__}.evaluate", made.counted("evaluations", evaluate))
+    counted = made.counted("readings", read_authentication)
+    monkeypatch.setattr(f"{configured_entities.__name__}.read_authentication", counted)
+    monkeypatch.setattr(f"{login_decision.__name__}.evaluate", made.counted("evaluations", evaluate))
     house.app.before_request_funcs.setdefault(None, []).append(made.begin)
     house.app.after_request_funcs.setdefault(None, []).append(made.end)
     return made

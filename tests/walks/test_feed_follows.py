@@ -25,6 +25,8 @@ from tests.plugins.demo import free_base
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing
 
+pytestmark = pytest.mark.slow
+
 _BROWSERS = 2
 
 

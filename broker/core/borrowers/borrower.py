@@ -6,6 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from broker.core.borrowers.pins import suggested_by, suggested_by_birth
+from broker.core.entities import Names
 from broker.core.identity import cpr
 
 
@@ -76,16 +77,16 @@ class Wish:
     cpr: str | None
     affiliation: str
     category: str
-    upgrades: tuple[str, ...]
+    upgrades: Names
     expires: date
     fields: tuple[WishedField, ...]
     pin_to: str | None
     language: str = "da"
     upgrade: bool = True
-    lowers: tuple[str, ...] = ()
+    lowers: Names = ()
     borrower: str | None = None
     temporary: str | None = None
-    adopts: tuple[str, ...] = ()
+    adopts: Names = ()
     creates: bool = True
 
     def __repr__(self) -> str:
@@ -159,11 +160,11 @@ class Enrolment:
     creates: int = 0
     # when the first PIN mail was tried; a day later only a pointer is mailed
     pin_tried: datetime | None = None
-    pin_avoids: tuple[str, ...] = ()  # pseudonyms of the PINs that the person's own number suggests
+    pin_avoids: Names = ()  # pseudonyms of the PINs that the person's own number suggests
     carried: str | None = None  # pseudonym of the wish that was carried out
     settled: datetime | None = None  # when the borrower was last found as wished
     # in observe mode: the names of the fields that would have been written
-    would: tuple[str, ...] = ()
+    would: Names = ()
 
     def __repr__(self) -> str:
         """Show id, state and reason only."""

@@ -31,9 +31,11 @@ def new_pin(avoid: Callable[[str], bool]) -> str:
 
 def guessable(pin: str) -> bool:
     """Return whether ``pin`` is among a thief's first tries: pairs, a run, a year of a life."""
-    pair_twice = pin[:2] == pin[2:]
-    run = pin in _RUNS or pin[::-1] in _RUNS
-    return pair_twice or run or pin.startswith(_CENTURIES)
+    if pin[:2] == pin[2:]:
+        return True
+    if pin in _RUNS or pin[::-1] in _RUNS:
+        return True
+    return pin.startswith(_CENTURIES)
 
 
 def suggested_by(cpr: str) -> frozenset[str]:
@@ -41,19 +43,20 @@ def suggested_by(cpr: str) -> frozenset[str]:
 
     Any four of its digits in a row, and two parts of the birth date.
     """
-    parts = (cpr[:2], cpr[2:4], cpr[4:6])
-    windows = {cpr[start : start + 4] for start in range(len(cpr) - 3)}
-    return frozenset(windows | _pairs(parts))
+    day, month, year = cpr[:2], cpr[2:4], cpr[4:6]
+    in_a_row = {cpr[start : start + 4] for start in range(len(cpr) - 3)}
+    return frozenset(in_a_row | _pairs(day, month, year))
 
 
 def suggested_by_birth(born: date) -> frozenset[str]:
     """Return the PINs that a date of birth suggests: two of day, month, year, and the full year."""
-    parts = (f"{born:%d}", f"{born:%m}", f"{born:%y}")
-    return frozenset({f"{born.year:04}"} | _pairs(parts))
+    day, month, year = born.strftime("%d %m %y").split()
+    full_year = f"{born.year:04}"
+    return frozenset({full_year} | _pairs(day, month, year))
 
 
-def _pairs(parts: tuple[str, ...]) -> set[str]:
-    return {first + second for first, second in permutations(parts, 2)}
+def _pairs(*parts: str) -> set[str]:
+    return set(map("".join, permutations(parts, 2)))
 
 
 def unfit(pin: str, avoid: Collection[str]) -> Literal["pin_not_four", "pin_trivial"] | None:

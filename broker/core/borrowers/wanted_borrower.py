@@ -4,6 +4,7 @@ import calendar
 from datetime import date
 
 from broker.core.borrowers.borrower import Wish, WishedField
+from broker.core.entities import Names
 from broker.core.identity.attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.policy.model import BorrowerRule, Decision, Field
 
@@ -69,10 +70,13 @@ def _number(rule: BorrowerRule, attributes: Attributes, *, find_by_cpr: bool) ->
 def _pin_address(rule: BorrowerRule, fields: tuple[WishedField, ...]) -> str | None:
     if rule.pin != "mail":
         return None
-    return next((field.value for field in fields if field.name == _EMAIL), None)
+    for field in fields:
+        if field.name == _EMAIL:
+            return field.value
+    return None
 
 
-def _lowers(rule: BorrowerRule, decision: Decision) -> tuple[str, ...]:
+def _lowers(rule: BorrowerRule, decision: Decision) -> Names:
     if rule.lowers is None or not decision.may_lower:
         return ()
     return rule.lowers.categories

@@ -53,7 +53,9 @@ def matches(value: str, pattern: str | None) -> bool:
 
     The whole: a ``$`` alone would let a newline follow.
     """
-    return pattern is None or _compiled(pattern).fullmatch(value) is not None
+    if pattern is None:
+        return True
+    return _compiled(pattern).fullmatch(value) is not None
 
 
 def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
@@ -71,7 +73,9 @@ def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
         return False
     if scope in scopes:
         return True
-    return kind == "sub" and any(scope.endswith("." + parent) for parent in scopes if parent)
+    if kind != "sub":
+        return False
+    return any(scope.endswith(f".{parent}") for parent in scopes if parent)
 
 
 def carries_cpr(value: str, *, opaque: bool) -> bool:

@@ -1,7 +1,7 @@
 """An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -12,12 +12,13 @@ from broker.core.identity import cpr
 from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, level, matches
 
 ASSURANCE: Final = "eduPersonAssurance"
+BORROWER_NUMBER: Final = "borrower_number"
 CPR_ATTRIBUTE: Final = "cpr"
 CPR_UUID: Final = "cprUuid"
 EPPN: Final = "eduPersonPrincipalName"
 # What no upstream may assert of a person: one comes from a proof, the others from the library
 # system (design 5).
-OURS: Final = frozenset({"kaldemail_domain", "borrower_number", "borrower_category"})
+OURS: Final = frozenset({"kaldemail_domain", BORROWER_NUMBER, "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
 # Values of one attribute: more is no person's, and every one is read, shown and kept.
@@ -25,20 +26,21 @@ _MOST_VALUES: Final = 100
 _NO_CPR: Final = "none"
 _NAME_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:"
 
+Values = tuple[str, ...]  # of one attribute
 Withheld = list[tuple[str, str]]  # attribute name and reason code, in the order they were found
 
 
-class Attributes(Mapping[str, tuple[str, ...]]):
+class Attributes(Mapping[str, Values]):
     """Canonical attribute names and their values, frozen; its repr shows names only."""
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(self, values: Mapping[str, Values] | None = None) -> None:
         """Take names and values; a name without values is left out."""
         pairs = (values or {}).items()
         self._values = {name: tuple(of_name) for name, of_name in pairs if of_name}
 
-    def __getitem__(self, name: str) -> tuple[str, ...]:
+    def __getitem__(self, name: str) -> Values:
         """Return the values of ``name``; KeyError if there are none."""
         return self._values[name]
 
@@ -64,7 +66,7 @@ class WireAttribute:
     """One attribute as it stood in a verified assertion."""
 
     name: str
-    values: tuple[str, ...]
+    values: Values
 
     def __repr__(self) -> str:
         """Show the name only: values are personal."""
@@ -125,7 +127,10 @@ class AttributeMap:
 
 def wire(attribute_map: AttributeMap, name: str) -> MapRow | None:
     """Find the row that writes our attribute ``name`` for a service; None if its map has none."""
-    return next((row for row in attribute_map.rows if row.name == name), None)
+    for row in attribute_map.rows:
+        if row.name == name:
+            return row
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +165,17 @@ def canonical(
     gathered, unknown = _gathered(wire, map)
     _refuse_companies(gathered)
     withheld: Withheld = []
-    numbers = gathered.pop(CPR_ATTRIBUTE, [])
+    numbers = [value for _, value in gathered.pop(CPR_ATTRIBUTE, [])]
     if gathered.get(CPR_UUID) and CPR_ATTRIBUTE not in institution.may_assert:
         # It leads to a borrower as a CPR number does, so asserting it needs the same permission.
         del gathered[CPR_UUID]
         withheld.append((CPR_UUID, "may_not_assert"))
-    accepted = {
-        name: _accepted(name, pairs, institution, withheld) for name, pairs in gathered.items()
-    }
-    assurance, accepted[ASSURANCE] = _assurance(accepted.get(ASSURANCE, ()), institution, withheld)
-    number, kind = _asserted_cpr((value for _, value in numbers), institution, today, withheld)
+    accepted = {}
+    for name, pairs in gathered.items():
+        accepted[name] = _accepted(name, pairs, institution, withheld)
+    asserted = accepted.get(ASSURANCE, ())
+    assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
+    number, kind = _asserted_cpr(numbers, institution, today, withheld)
     age = None
     if number:
         accepted[CPR_ATTRIBUTE] = (number,)
@@ -184,7 +190,8 @@ def canonical(
     )
 
 
-_Gathered = dict[str, list[tuple[MapRow, str]]]
+_Pairs = list[tuple[MapRow, str]]  # the values of one attribute, with the rows that they came by
+_Gathered = dict[str, _Pairs]
 
 
 def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Gathered, int]:
@@ -208,22 +215,19 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
 
 def _refuse_companies(gathered: _Gathered) -> None:
     """Refuse a login for a company: a CVR number names no person, a RID an employee (nemid.md)."""
-    if any(gathered.get(name) for name in _COMPANY):
+    if any(map(gathered.get, _COMPANY)):
         raise AttributesRefused("company_identity")
-    names = [value for name in (EPPN, "uid") for _, value in gathered.get(name, ())]
-    if any(name.casefold().startswith("cvr:") for name in names):
-        raise AttributesRefused("company_identity")
+    for name in (EPPN, "uid"):
+        for _, value in gathered.get(name, ()):
+            if value.casefold().startswith("cvr:"):
+                raise AttributesRefused("company_identity")
 
 
-def _accepted(
-    name: str,
-    pairs: list[tuple[MapRow, str]],
-    institution: Institution,
-    withheld: Withheld,
-) -> tuple[str, ...]:
+def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: Withheld) -> Values:
     """Return the values of one attribute that pass; a fault of an identity attribute refuses."""
     identity = any(row.identity for row, _ in pairs)
-    most = 1 if any(row.single for row, _ in pairs) else _MOST_VALUES
+    single = any(row.single for row, _ in pairs)
+    most = 1 if single else _MOST_VALUES
     if len(pairs) > most:
         if identity:
             raise AttributesRefused("several_values", name)
@@ -254,33 +258,38 @@ def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
 
 
 def _assurance(
-    values: tuple[str, ...], institution: Institution, withheld: Withheld
-) -> tuple[Assurance | None, tuple[str, ...]]:
+    values: Values, institution: Institution, withheld: Withheld
+) -> tuple[Assurance | None, Values]:
     """Return the lowest level asserted, at most the institution's cap, and the values up to it."""
     cap = institution.max_assurance
-    levels = {value: level(value) for value in values}
-    known = [asserted for asserted in levels.values() if asserted is not None]
-    kept = tuple(value for value, asserted in levels.items() if asserted is None or asserted <= cap)
+    kept = []
+    known = []
+    for value in dict.fromkeys(values):
+        asserted = level(value)
+        if asserted is not None:
+            known.append(asserted)
+        if asserted is None or asserted <= cap:
+            kept.append(value)
     if len(kept) < len(values):
         withheld.append((ASSURANCE, "above_cap"))
     if not known:
-        return None, kept
-    return min(cap, *known), kept
+        return None, tuple(kept)
+    return min(cap, *known), tuple(kept)
 
 
 def _asserted_cpr(
-    values: Iterable[str], institution: Institution, today: date, withheld: Withheld
+    asserted: Sequence[str], institution: Institution, today: date, withheld: Withheld
 ) -> tuple[str | None, str]:
     """Return the one CPR number and its kind; why there is none to use is added to ``withheld``.
 
     A value is bare or has the prefix of schacPersonalUniqueID. AttributesRefused where two differ,
     for choosing could pick another person's.
     """
-    asserted = tuple(values)
     if asserted and CPR_ATTRIBUTE not in institution.may_assert:
         withheld.append((CPR_ATTRIBUTE, "may_not_assert"))
         return None, _NO_CPR
-    numbers = {cpr.from_wire(value) or value for value in asserted if not _foreign(value)}
+    danish = (value for value in asserted if not _foreign(value))
+    numbers = {cpr.from_wire(value) or value for value in danish}
     if not numbers:
         return None, _NO_CPR
     if len(numbers) > 1:
@@ -297,4 +306,6 @@ def _asserted_cpr(
 
 def _foreign(value: str) -> bool:
     """Return whether a schacPersonalUniqueID is another country's number, which is no CPR."""
-    return value.casefold().startswith("urn:") and cpr.from_wire(value) is None
+    if not value.casefold().startswith("urn:"):
+        return False
+    return cpr.from_wire(value) is None

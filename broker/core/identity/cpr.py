@@ -63,12 +63,13 @@ def classify(value: str, today: date) -> CprKind:
             return CprKind.INVALID
         return CprKind.CONSTRUCTED
     born = birth_date(value)
-    if born is None or born > today or _years(born, today) > _OLDEST:
+    if born is None or born > today:
+        return CprKind.INVALID
+    if _years(born, today) > _OLDEST:
         return CprKind.INVALID
     if value[0] in "6789":
         return CprKind.REPLACEMENT
-    weighed = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, value, strict=True))
-    if weighed % 11:
+    if not _meets_modulus_11(value):
         return CprKind.REAL_WITHOUT_MODULUS_11
     return CprKind.REAL
 
@@ -84,6 +85,12 @@ def birth_date(value: str) -> date | None:
     return _date(century + year, month, day)
 
 
+def _meets_modulus_11(value: str) -> bool:
+    digits = map(int, value)
+    weighed = sum(weight * digit for weight, digit in zip(_WEIGHTS, digits, strict=True))
+    return weighed % 11 == 0
+
+
 def age(value: str, today: date) -> int | None:
     """Return the whole years from the number's date of birth to ``today``; None without one."""
     born = birth_date(value)
@@ -95,7 +102,10 @@ def age(value: str, today: date) -> int | None:
 def from_wire(value: str) -> str | None:
     """Return what follows the Danish prefix of a schacPersonalUniqueID, unchecked; else None."""
     folded = value.casefold()
-    return next((value[len(urn) :] for urn in _URNS if folded.startswith(urn)), None)
+    for urn in _URNS:
+        if folded.startswith(urn):
+            return value[len(urn) :]
+    return None
 
 
 def mask(value: str) -> str:

@@ -79,7 +79,9 @@ def agrees(linked: str, link: PersonLink | None, carries: Callable[[str], bool])
 
     It is where the CPR's ``link`` leads to no other, and the borrower ``carries`` the CPR.
     """
-    return (link is None or link.number in {None, linked}) and carries(linked)
+    if link is not None and link.number not in {None, linked}:
+        return False
+    return carries(linked)
 
 
 def noted(link: PersonLink, asserted: Asserted | None) -> PersonLink:

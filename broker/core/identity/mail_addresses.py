@@ -64,7 +64,8 @@ def typed(text: str, domains: tuple[str, ...]) -> str:
     trimmed = _without_scheme(text.strip(_EDGES))
     if not trimmed:
         raise AddressRefused("address_empty")
-    if len(trimmed) > LONGEST or len(trimmed.partition("@")[0]) > _LONGEST_LOCAL:
+    local = trimmed.partition("@")[0]
+    if len(trimmed) > LONGEST or len(local) > _LONGEST_LOCAL:
         raise AddressRefused("address_too_long")
     if looks_like_cpr(trimmed):
         raise AddressRefused("address_cpr")
@@ -96,7 +97,8 @@ def one_mailbox(address: str) -> str:
     mailbox would prove as many persons as it has spellings.
     """
     local, _, domain = address.lower().rpartition("@")
-    return f"{local.partition('+')[0] or local}@{domain}"
+    untagged = local.partition("+")[0]
+    return f"{untagged or local}@{domain}"
 
 
 def masked(address: str) -> str:

@@ -80,7 +80,7 @@ def with_eid_attributes(reading: AttributeReading, today: date) -> AttributeRead
         if value:
             attributes.setdefault(name, (value,))
     written = reading.attributes.one(BORN)
-    if written is None:
+    if not written:
         return replace(reading, attributes=Attributes(attributes))
     born = _birth_date(reading.attributes.one(CPR_ATTRIBUTE), written, today)
     if born is None:
@@ -93,34 +93,46 @@ def with_eid_attributes(reading: AttributeReading, today: date) -> AttributeRead
 
 def _completed_names(attributes: Attributes) -> dict[str, str | None]:
     """Return the names of a person, those that are absent made of the others."""
-    full, given, family = (attributes.one(name) for name in ("cn", "gn", "sn"))
+    full = attributes.one("cn")
+    given = attributes.one("gn")
+    family = attributes.one("sn")
     if full is None and given and family:
         full = f"{given} {family}"
     first, _, last = (full or "").rpartition(" ")
-    return {"cn": full, "gn": given or first, "sn": family or last, "displayName": full}
+    return {
+        "cn": full,
+        "gn": given or first,
+        "sn": family or last,
+        "displayName": full,
+    }
 
 
 def _refuse_professionals(wire: Sequence[WireAttribute], name_id: str | None) -> None:
     """Refuse a login for a company, by whatever names it shows, known to a map or not."""
     subject = name_id or ""
     texts = [subject, *(value for attribute in wire for value in attribute.values)]
-    names = {attribute.name for attribute in wire if any(map(str.strip, attribute.values))}
-    last_parts = {re.split("[:/]", name)[-1].casefold() for name in names}
+    names = [attribute.name for attribute in wire if any(map(str.strip, attribute.values))]
     professional = (
         subject.startswith(PROFESSIONAL),
         any(name.startswith(PROFESSIONAL) for name in names),
-        not _COMPANY.isdisjoint(last_parts),
-        any(_EMPLOYEE.search(text) for text in texts),
+        any(map(_names_company, names)),
+        any(map(_EMPLOYEE.search, texts)),
     )
     if any(professional):
         raise AttributesRefused("company_identity")
+
+
+def _names_company(name: str) -> bool:
+    last_part = re.split("[:/]", name)[-1]
+    return last_part.casefold() in _COMPANY
 
 
 def _known_version(written: str | None) -> bool:
     version = _VERSION.fullmatch(written or "")
     if version is None:
         return False
-    return (int(version[2]), int(version[3])) >= _OLDEST[version[1]]
+    series, major, minor = version.groups()
+    return (int(major), int(minor)) >= _OLDEST[series]
 
 
 def _level(
@@ -162,7 +174,8 @@ def _birth_date(number: str | None, written: str, today: date) -> date | None:
         return born
     digits = written.replace("-", "")
     year, month, day = digits[:4], digits[4:6], digits[6:]
-    if written[2:3] == "-":
+    day_first = written[2:3] == "-"
+    if day_first:
         day, month, year = digits[:2], digits[2:4], digits[4:]
     try:
         born = date(int(year), int(month), int(day))

@@ -241,17 +241,20 @@ class Transaction:
         """Record an AuthnRequest that is about to be sent; TooMany after twenty of them."""
         if self.sent >= _MOST_OUTSTANDING:
             raise TooMany("AuthnRequests in one transaction")
-        return replace(self, outstanding=(*self.outstanding, outstanding), sent=self.sent + 1)
+        sent = (*self.outstanding, outstanding)
+        return replace(self, outstanding=sent, sent=self.sent + 1)
 
     def awaits(self, request: str) -> Outstanding | None:
         """Find our request that ``request`` (an InResponseTo) names, if it is still answerable."""
-        named = (sent for sent in self.outstanding if sent.id == request)
-        return next(named, None)
+        for sent in self.outstanding:
+            if sent.id == request:
+                return sent
+        return None
 
     def consumed(self, request: str) -> "Transaction":
         """Remove ``request`` from those that may be answered."""
-        others = tuple(sent for sent in self.outstanding if sent.id != request)
-        return replace(self, outstanding=others)
+        others = (sent for sent in self.outstanding if sent.id != request)
+        return replace(self, outstanding=tuple(others))
 
     def authenticated_by(
         self, answer: Authentication | UpstreamRefusal, request: str, arrival: str, now: datetime

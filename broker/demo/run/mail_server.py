@@ -68,8 +68,9 @@ class Mailbox:
             "127.0.0.1", self._page_port, page(self), threaded=True, request_handler=_Quiet
         )
         self._controller.start()
+        often = {"poll_interval": 0.02}  # stop() waits for the next look
         threading.Thread(
-            target=self._server.serve_forever, name="mailbox page", daemon=True
+            target=self._server.serve_forever, kwargs=often, name="mailbox page", daemon=True
         ).start()
 
     def stop(self) -> None:

@@ -103,11 +103,8 @@ class IdpTable(SettingsTable):
 
     entity_id: EntityId | None = None
     scope: AttributeScope | None = None
-    display_name: Wording = Wording(en="Library login", da="Bibliotekets login")
-    description: Wording = Wording(
-        en="Sign-in to the library's services with WAYF or national eID.",
-        da="Log ind på bibliotekets tjenester med WAYF eller nationalt eID.",
-    )
+    display_name: Wording | None = None
+    description: Wording | None = None
 
 
 class StoreTable(SettingsTable):

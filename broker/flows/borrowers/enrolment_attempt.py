@@ -27,6 +27,7 @@ from broker.core.borrowers.borrower import (
 from broker.core.borrowers.change_plan import outcome, plan
 from broker.core.borrowers.pins import new_pin, suggested_by
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.core.letters import PinLetter, PinPointerLetter
 from broker.core.ports import Letter
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
@@ -267,7 +268,8 @@ class EnrolmentAttempt:
         ):
             tried = enrolment.pin_tried
             if tried is not None and now - tried >= POINTER_AFTER:
-                letter.send(*self.ports.letters.pointer(wish.language))
+                content = PinPointerLetter()
+                letter.send(*self.ports.letters.worded(content, wish.language))
             else:
                 self._send_pin(letter, borrower, wish.language, deadline)
         self._pin_closed(self.ports.now())
@@ -284,7 +286,7 @@ class EnrolmentAttempt:
         avoided = self.entry.enrolment.pin_avoids
         pin = new_pin(lambda drawn: self._pin_name(drawn) in avoided)
         self.ports.library.set_pin(borrower.number, pin, deadline)
-        letter.send(*self.ports.letters.pin(language, pin))
+        letter.send(*self.ports.letters.worded(PinLetter(pin), language))
 
     def _pin_name(self, pin: str) -> str:
         return self.ports.pseudonyms.of("pin", self.entry.enrolment.person, pin)

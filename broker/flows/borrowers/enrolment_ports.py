@@ -8,8 +8,7 @@ from typing import Final
 from broker.core.audit_events import NO_TRAIL
 from broker.core.borrowers.borrower import Borrower, Wish
 from broker.core.identity.mailbox_proofs import ProofOwner
-from broker.core.letters import Letters
-from broker.core.ports import Key, LibrarySystem, Mail, Trail
+from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Trail
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.identity.person_links import PersonLinks
@@ -25,7 +24,7 @@ class EnrolmentPorts:
     library: LibrarySystem
     mail: Mail | None
     pseudonyms: Pseudonyms
-    letters: Letters
+    letters: LetterWording
     links: PersonLinks
     records: EnrolmentRecords
     now: Callable[[], datetime]

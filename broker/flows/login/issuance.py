@@ -25,7 +25,7 @@ class Issuance:
     transactions: Transactions
     sessions: Sessions
 
-    def vouched(self, held: Held, now: datetime) -> Authentication | None:
+    def for_service(self, held: Held, now: datetime) -> Authentication | None:
         """Return the authentication with the class that the service is told.
 
         None where the service did not ask for that class.
@@ -33,7 +33,7 @@ class Issuance:
         arrived = self.lookup.arrived(held, now).arrived
         if arrived is None:
             return None
-        return self.lookup.rules.vouched(held.transaction, arrived.reading)
+        return self.lookup.rules.for_service(held.transaction, arrived.reading)
 
     def ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
         """Return the ids under which the assertion of ``step`` leaves: those recorded, or new ones.

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
-from broker.core.login.configured_entities import ConfiguredEntities, by_pin
+from broker.core.login.authentication_reading import by_pin
+from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Enrol, OfferUpgrade, Step
 from broker.core.login.transaction import (
@@ -369,7 +370,9 @@ class LoginFlow:
             terms,
             decide=lambda *_: arrived.decision,
             lacking=lambda each, now: self.lookup.lacking(each, arrived, now),
-            came=lambda authentication, _: self.rules.came(authentication, arrived.reading),
+            authn_context=lambda authentication, _: self.rules.authn_context(
+                authentication, arrived.reading
+            ),
         )
 
 

@@ -9,12 +9,13 @@ from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.subject_ids import minted
 from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.arrived import Arrived, at_policies, read_and_decide
+from broker.flows.arrived import Arrived, read_and_decide
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts, as_on_file
 from broker.flows.identity.persons import Persons, display_name
@@ -131,10 +132,9 @@ class PersonLookup:
         None where nothing names the person. A proof of nobody would keep the address from its
         holder for as long as it is remembered.
         """
-        if not arrived.trusted:
+        if not arrived.trusted or transaction.intent is None:
             return None
-        rules = at_policies(self.rules, arrived.policies)
-        step = rules.lacking(transaction, arrived.reading, now)
+        step = proof_step(transaction, arrived.reading, arrived.policies, now)
         if step is None or not self.persons.owners(arrived):
             return None
         return step

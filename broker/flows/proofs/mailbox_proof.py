@@ -18,9 +18,9 @@ from broker.core.errors import (
 )
 from broker.core.identity.mail_addresses import one_mailbox, typed
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, ProofOwner, Proved
-from broker.core.letters import Letters
+from broker.core.letters import MailboxCodeLetter
 from broker.core.login.transaction import Transaction
-from broker.core.ports import Key, Mail, Store
+from broker.core.ports import Key, LetterWording, Mail, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.core.typed_codes import without_spaces
 from broker.flows.leases import claim_ownership, drop_replaced_proofs, keep_proof
@@ -76,7 +76,7 @@ class MailboxProof:
     store: Store
     pseudonyms: Pseudonyms
     mail: Mail
-    letters: Letters
+    letters: LetterWording
     cases: DisputeList
 
     def remembered(self, owner: str, now: datetime) -> tuple[Proved, ...]:
@@ -112,13 +112,13 @@ class MailboxProof:
         # Written before it is sent: a code that somebody reads is one that somebody can use.
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
         minutes = (until - now).total_seconds() // 60
-        letter = self.letters.proof(
-            language,
+        content = MailboxCodeLetter(
             code=mailing.code,
             link=url(mailing.link),
             asker=asker,
             minutes=max(1, int(minutes)),
         )
+        letter = self.letters.worded(content, language)
         try:
             with closing(self.mail.address(address, now + _SENDING)) as conversation:
                 conversation.send(*letter)

@@ -19,8 +19,8 @@ from broker.core.errors import (
     TooMany,
 )
 from broker.core.identity.mail_addresses import masked
-from broker.core.letters import Letters
-from broker.core.ports import Key, LibrarySystem, Mail, Store
+from broker.core.letters import ChangedPinLetter, PinLinkLetter, RenewedPinLetter
+from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.borrower_lookup import borrower_of_identifier
@@ -72,7 +72,7 @@ class PinRenewal:
     pseudonyms: Pseudonyms
     library: LibrarySystem
     mail: Mail
-    letters: Letters
+    letters: LetterWording
     now: Callable[[], datetime]
     wake: WakeSignal | None = None
     live: bool = True  # False: the library is only observed, or frozen
@@ -210,7 +210,8 @@ class PinRenewal:
             return
         if owed.what == "notice":
             with closing(self.mail.address(borrower.email, self._by())) as letter:
-                letter.send(*self.letters.pin_changed(owed.language))
+                content = ChangedPinLetter()
+                letter.send(*self.letters.worded(content, owed.language))
             return
         try:
             taken = self._limits.take(
@@ -232,8 +233,8 @@ class PinRenewal:
         link = PinLink(number, language)
         with closing(self.mail.address(address, self._by())) as letter:
             self._links.add(self._key(secret), link, now + LINK_LASTS, now)
-            text = self.letters.pin_link(language, url, minutes)
-            letter.send(*text)
+            content = PinLinkLetter(url, minutes)
+            letter.send(*self.letters.worded(content, language))
 
     def _later(self, record: Record[OwedPinMail]) -> None:
         owed = record.value
@@ -267,7 +268,7 @@ class PinRenewal:
             # at once.
             pin = new_pin(borrower.suggested_pins().__contains__)
             self.library.set_pin(number, pin, deadline)
-            letter.send(*self.letters.new_pin(language, pin))
+            letter.send(*self.letters.worded(RenewedPinLetter(pin), language))
         return masked(borrower.email)
 
     def _borrower(self, number: str) -> Borrower:

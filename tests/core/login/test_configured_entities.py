@@ -76,7 +76,7 @@ def of_eid(values: dict[str, str], upstream: Upstream = NEMLOGIN) -> tuple[Confi
 def class_of(rules: ConfiguredEntities, came: Authentication) -> str | None:
     """Give the class of an authentication; None where its attributes are refused."""
     try:
-        return rules.came(came, rules.reading(came, NOW))
+        return rules.authn_context(came, rules.reading(came, NOW))
     except AttributesRefused:
         return None
 
@@ -114,12 +114,12 @@ def test_who_is_not_let_in_is_of_no_class() -> None:
     """A level below what is configured satisfies no service, though it be one that it asked for."""
     rules, came = of_eid(said(loa="Low"), replace(NEMLOGIN, least=Assurance.SUBSTANTIAL))
     assert class_of(rules, came) is None
-    assert rules.came(came, AttributeReading(Attributes(), None, "none", None)) is None
+    assert rules.authn_context(came, AttributeReading(Attributes(), None, "none", None)) is None
 
 
 def test_another_upstreams_class_is_its_own_word() -> None:
     """What an institution says of how it authenticated is read by no map."""
-    assert RULES.came(CAME, RULES.reading(CAME, NOW)) == "x"
+    assert RULES.authn_context(CAME, RULES.reading(CAME, NOW)) == "x"
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: s
         "_r1", "my-loans", "https://loans.example", "https://loans.example/acs", authn_contexts=classes
     )
     begun = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, request, upstream="nemid", authentication=came)
-    vouched = rules.vouched(begun, rules.reading(came, NOW))
+    vouched = rules.for_service(begun, rules.reading(came, NOW))
     assert (vouched and vouched.authn_context) == (told and LEVEL + told)
 
 

@@ -64,9 +64,9 @@ def test_nothing_told_in_one_login_is_the_next_persons(
     transaction: Transaction, authentication: Authentication, now: datetime
 ) -> None:
     """Proofs, a temporary borrower and answers go with the login in which they came, and so will facts yet to come."""
-    told: dict[str, Any] = {each.name: object() for each in fields(Transaction) if each.name not in _OF_ALL}
-    joined = replace(transaction, **told).authenticated_by(authentication, "_1", "a2", now)
-    assert {name: getattr(joined, name) for name in told} == {name: getattr(transaction, name) for name in told}
+    facts: dict[str, Any] = {each.name: object() for each in fields(Transaction) if each.name not in _OF_ALL}
+    joined = replace(transaction, **facts).authenticated_by(authentication, "_1", "a2", now)
+    assert {name: getattr(joined, name) for name in facts} == {name: getattr(transaction, name) for name in facts}
 
 
 def test_a_stored_transaction_comes_back_the_same(arrived: Transaction, now: datetime) -> None:

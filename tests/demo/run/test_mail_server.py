@@ -10,6 +10,8 @@ import pytest
 from broker.demo.run.mail_server import Mailbox
 from tests.plugins.ports import free_port
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
