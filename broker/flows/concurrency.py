@@ -1,4 +1,4 @@
-"""How requests and the loop of enrolments wait for each other, without knowing of threads."""
+"""Waiting of requests and the loop of enrolments for each other, without knowing of threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ class WakeSignal(Protocol):
         """Wake the loop that waits."""
 
     def clear(self) -> None:
-        """Let the loop sleep again."""
+        """Make the next ``wait`` sleep again."""
 
     def wait(self, timeout: float) -> bool:
         """Wait until it is set, at most ``timeout`` seconds."""
@@ -24,7 +24,7 @@ class WaitingSlots(Protocol):
     """A ``threading.Semaphore``: the requests that may wait at a time, at most half the threads."""
 
     def acquire(self, *, blocking: bool) -> bool:
-        """Take a slot; False where none is free."""
+        """Reserve a slot; False where none is free."""
 
     def release(self) -> None:
         """Free the slot."""

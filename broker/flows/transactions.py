@@ -18,7 +18,7 @@ _SPEAKABLE: Final = "23456789BCDFGHJKMNPQRSTVWXZ"
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A transaction, the version it was read at, and what this request has made of it so far."""
+    """A transaction, the version it was read at, and what this request has decided on it so far."""
 
     transaction: Transaction
     version: str

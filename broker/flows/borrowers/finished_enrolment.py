@@ -16,7 +16,7 @@ from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentBeforeWish:
-    """What is known before a wish is written down.
+    """The borrower as it is known before a wish is written down.
 
     ``enrolment`` is the finished one of a borrower that is as wished. Or else ``number`` is that of
     the one borrower that the wish would change, and ``upgrade_from`` its category where the person

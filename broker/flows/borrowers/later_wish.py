@@ -1,4 +1,4 @@
-"""What a later wish keeps of the wish that it replaces: what was agreed to, proved and owed."""
+"""The later wish: it keeps what was agreed to, proved and owed by the wish that it replaces."""
 
 from dataclasses import replace
 from typing import Final

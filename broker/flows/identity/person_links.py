@@ -22,7 +22,7 @@ _REPLACEMENT_ADDS: Final = 60  # to the day of birth (cpr.md)
 
 @dataclass(frozen=True, slots=True)
 class _Login:
-    """What a login brings to the links: the parameters of ``PersonLinks.person``."""
+    """A login as the links see it: the parameters of ``PersonLinks.person``."""
 
     name: str | None
     cpr: str | None

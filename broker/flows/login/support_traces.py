@@ -1,4 +1,4 @@
-"""What staff find by a page's reference for thirty days: step, time, upstream, reason."""
+"""Traces that staff find by a page's reference for thirty days: step, time, upstream, reason."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta

@@ -23,7 +23,7 @@ _MARKED_FOR: Final = LIFETIME + SKEW  # as long as any transaction of before can
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Where the session lies that a service names."""
+    """The place of the session that a service names."""
 
     browser: str
     id: str
@@ -31,7 +31,7 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """That a person, or an upstream, has ended what was authenticated until then."""
+    """The mark that a person, or an upstream, has ended what was authenticated until then."""
 
     at: datetime
 

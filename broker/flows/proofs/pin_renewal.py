@@ -57,7 +57,7 @@ class OwedPinMail:
 
 @dataclass(frozen=True, slots=True)
 class PinLink:
-    """What a mailed link stands for; ``pressed`` once its button is."""
+    """The borrower and language of a mailed link; ``pressed`` once its button is."""
 
     number: str
     language: str
