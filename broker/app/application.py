@@ -64,19 +64,19 @@ def create_app(settings: Config | None = None) -> Flask:
     page_layout.install(
         app, wording.imprint(parts.config), parts.config.base_url, parts.config.language
     )
-    learning = parts.learning()
-    ports = _ports(parts, learning)
+    lookup = parts.person_lookup()
+    ports = _ports(parts, lookup)
     pages = StepPages(ports)
-    for room in _rooms(parts, ports, pages, learning):
+    for room in _rooms(parts, ports, pages, lookup):
         app.register_blueprint(room)
     error_pages.install(app, ports, pages)
     return app
 
 
-def _ports(parts: Parts, learning: PersonLookup) -> WebPorts:
+def _ports(parts: Parts, lookup: PersonLookup) -> WebPorts:
     base_url, index = parts.config.base_url, parts.keys.index
     callers = ClientAddresses.of(parts.config.shared_networks)
-    broker = LoginFlow(parts.store, index, learning.rules, learning, parts.config.sign_up.service)
+    broker = LoginFlow(parts.store, index, lookup.rules, lookup, parts.config.sign_up.service)
     return WebPorts(
         broker=broker,
         service_face=_service_face(parts),
@@ -99,14 +99,14 @@ def _ports(parts: Parts, learning: PersonLookup) -> WebPorts:
 
 
 def _rooms(
-    parts: Parts, ports: WebPorts, pages: StepPages, learning: PersonLookup
+    parts: Parts, ports: WebPorts, pages: StepPages, lookup: PersonLookup
 ) -> Iterator[Blueprint]:
     entry = login.LoginEndpoints(ports, pages)
     yield login.blueprint(entry)
     yield consent.blueprint(ports, pages, entry)
     yield begin_sign_up.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
-    yield mailbox_proof.blueprint(ports, pages, entry, parts.proving, learning)
+    yield mailbox_proof.blueprint(ports, pages, entry, parts.proving, lookup)
     yield my_choices.blueprint(
         ports, pages, entry, GivenConsents(parts.store, parts.keys.index, parts.services)
     )

@@ -104,7 +104,7 @@ class Parts:
             policies=lambda: self.policies.refresh(now()),
         )
 
-    def learning(self) -> PersonLookup:
+    def person_lookup(self) -> PersonLookup:
         """Give what asks the ports of a person."""
         rules, ring = self.rules(), self.keys
         persons = Persons(rules, self.links, self.enrolments)
@@ -140,7 +140,7 @@ def assemble(settings: config.Config) -> Parts:
     tools = _tools(settings, ring, sealed, library, trail)
     wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
-    cases = StaffCases(tools.ledger, tools.links, trail)
+    cases = StaffCases(tools.records, tools.links, trail)
     return Parts(
         config=settings,
         keys=ring,
@@ -208,7 +208,7 @@ def _tools(
         pseudonyms=ring.index,
         letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
-        ledger=EnrolmentRecords(store, now),
+        records=EnrolmentRecords(store, now),
         now=now,
         trail=trail,
     )
@@ -221,7 +221,7 @@ def _library(settings: config.Config) -> LibrarySystem:
 def _pin_letters(
     settings: config.Config, tools: EnrolmentPorts, wake: Event, seats: Semaphore
 ) -> PinRenewal:
-    store, mail, live = tools.ledger.store, _smtp(settings), settings.library.mode == "live"
+    store, mail, live = tools.records.store, _smtp(settings), settings.library.mode == "live"
     return PinRenewal(
         store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats
     )
