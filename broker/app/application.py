@@ -187,7 +187,7 @@ def _logout_face(parts: Parts) -> LogoutFace:
     )
     if parts.messages is None:
         return face
-    logged = parts.config.kept_upstreams()
+    logged = parts.config.message_log_upstreams()
     return LoggedLogoutFace(face, parts.messages, logged, ClientAddresses.address)
 
 
@@ -204,7 +204,7 @@ def _logged_upstream_face(parts: Parts, broker: LoginFlow) -> UpstreamFace:
     return LoggedUpstreamFace(
         face,
         parts.messages,
-        parts.config.kept_upstreams(),
+        parts.config.message_log_upstreams(),
         reference,
         ClientAddresses.address,
     )

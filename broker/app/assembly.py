@@ -140,7 +140,7 @@ def assemble(settings: config.Config) -> Parts:
     # So many threads may wait for the library system at once: the others keep serving logins.
     waiting = Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
-    cases = StaffCases(ports.ledger, ports.links, trail)
+    cases = StaffCases(ports.records, ports.links, trail)
     return Parts(
         config=settings,
         keys=ring,
@@ -281,7 +281,7 @@ def _enrolment_ports(
         pseudonyms=ring.index,
         letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
-        ledger=EnrolmentRecords(store, now),
+        records=EnrolmentRecords(store, now),
         now=now,
         trail=trail,
     )
@@ -295,7 +295,7 @@ def _pin_renewal(
 ) -> PinRenewal:
     live = settings.library.mode == "live"
     return PinRenewal(
-        ports.ledger.store,
+        ports.records.store,
         ports.pseudonyms,
         ports.library,
         _smtp(settings),
@@ -347,7 +347,7 @@ def _store(settings: config.Config) -> Store:
 
 
 def _library(settings: config.Config) -> LibrarySystem:
-    return open_library(settings.library.system, settings.library.given())
+    return open_library(settings.library.system, settings.library.connector_settings())
 
 
 def _letter_texts(settings: config.Config) -> LetterTexts:

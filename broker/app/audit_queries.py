@@ -100,7 +100,7 @@ def _linked_persons(parts: Parts, borrower: str) -> set[str]:
 
 def _enrolled_persons(parts: Parts, borrower: str) -> set[str]:
     """Return the persons with an enrolment of this borrower: no link may lead to it."""
-    rows = parts.enrolments.tools.ledger.all()
+    rows = parts.enrolments.ports.records.all()
     return {row.key.group for row in rows if row.enrolment.number == borrower}
 
 

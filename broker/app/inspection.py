@@ -23,7 +23,8 @@ from broker.core.ports import Key
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.settings.config import Config
-from broker.files.settings.toml_and_environment import CONFIG, PREFIX
+from broker.files.settings.raw_settings import PREFIX
+from broker.files.settings.toml_and_environment import CONFIG
 from broker.flows.login.support_traces import SupportTraces
 
 _ASKED_FOR: Final = timedelta(seconds=10)
@@ -155,7 +156,7 @@ def _national_eid(parts: Parts) -> Iterator[str]:
 
 
 def _message_log(parts: Parts) -> Iterator[str]:
-    if parts.messages and not parts.config.kept_upstreams():
+    if parts.messages and not parts.config.message_log_upstreams():
         what = "no upstream has profile oiosaml3, and message_log.upstreams names none"
         yield f"message_log keeps nothing: {what}"
 

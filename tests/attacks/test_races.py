@@ -207,7 +207,7 @@ def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
     broker = house.broker
     now = house.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.step(held.transaction, now)
+    step = broker.step(held, now)
     assert isinstance(step, Issue)
     assert broker.issuance.ids(held, step, now) == held.transaction.issued
     assert broker.issuance.ids(held, replace(step, number="another"), now) is None
@@ -222,7 +222,7 @@ def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None
     broker = house.broker
     now = house.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.step(held.transaction, now)
+    step = broker.step(held, now)
     assert isinstance(step, Issue)
     begun = replace(held, transaction=replace(held.transaction, errand=errand, issued=None))
     assert broker.issuance.ids(begun, step, now) is None

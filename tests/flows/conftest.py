@@ -201,15 +201,15 @@ class World:
         clock = lambda: self.now  # noqa: E731
         pseudonyms = Pseudonyms("i1", b"k" * 32)
         self.links = PersonLinks(self.store, pseudonyms, clock)
-        self.ledger = EnrolmentRecords(self.store, clock)
+        self.records = EnrolmentRecords(self.store, clock)
         letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
-        self.tools = EnrolmentPorts(self.library, self.post, pseudonyms, letters, self.links, self.ledger, clock)
-        self.cases = StaffCases(self.ledger, self.links)
+        self.ports = EnrolmentPorts(self.library, self.post, pseudonyms, letters, self.links, self.records, clock)
+        self.cases = StaffCases(self.records, self.links)
         self.live = self.enrolments("live")
 
     def enrolments(self, mode: Mode) -> Enrolments:
         """Give the enrolments in a mode."""
-        return Enrolments(self.tools, mode, self.wake, self.slept)
+        return Enrolments(self.ports, mode, self.wake, self.slept)
 
     def slept(self, seconds: float) -> None:
         """Let the time pass."""
@@ -227,7 +227,7 @@ class World:
             while self.live.step():
                 pass
             self.now += LEASE + timedelta(seconds=1)
-        return self.live.standing(CPR)
+        return self.live.stored(CPR)
 
 
 @pytest.fixture

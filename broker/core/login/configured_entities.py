@@ -14,8 +14,7 @@ from broker.core.identity.attributes import AttributeMap, AttributeReading
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import PIN_CLASS, read_authentication, with_proofs
 from broker.core.login.authn_context import Meets, class_for_service, nsis
-from broker.core.login.login_decision import decide_login, denied, proof_step, with_required_names
-from broker.core.login.steps import ProveMailbox
+from broker.core.login.login_decision import decide_login, denied, with_required_names
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
 from broker.core.policy.model import Decision, PolicySet
 
@@ -61,20 +60,11 @@ class ConfiguredEntities:
             read_authentication(authentication, upstream, self.maps, now), proofs, now
         )
 
-    def lacking(self, transaction: Transaction, now: datetime) -> ProveMailbox | None:
-        """Return the step for the proof that the person's intent still needs, or None."""
-        authentication = transaction.authentication
-        if authentication is None or transaction.intent is None:
-            return None
-        try:
-            reading = self.reading(authentication, now, transaction.proofs)
-        except AttributesRefused:
-            return None
-        return proof_step(transaction, reading, self.policies(), now)
-
     # The class of authentication
 
-    def authn_context(self, authentication: Authentication, now: datetime) -> str | None:
+    def authn_context(
+        self, authentication: Authentication, reading: AttributeReading
+    ) -> str | None:
         """Return the class of an authentication; None where it names none.
 
         The national eID's is its NSIS level as it was read, of whatever attributes: no service gets
@@ -83,20 +73,19 @@ class ConfiguredEntities:
         """
         if self.upstreams[authentication.upstream].profile != "oiosaml3":
             return authentication.authn_context
-        try:
-            assurance = self.reading(authentication, now).assurance
-        except AttributesRefused:
-            return None
+        assurance = reading.assurance
         if assurance is None or assurance is Assurance.SELF_ASSERTED:
             return None
         return nsis(assurance)
 
-    def for_service(self, transaction: Transaction, now: datetime) -> Authentication | None:
+    def for_service(
+        self, transaction: Transaction, reading: AttributeReading
+    ) -> Authentication | None:
         """Return the authentication with the service's class; None if it meets none asked for."""
         authentication = transaction.authentication
         if authentication is None:
             return None
-        received = self.authn_context(authentication, now)
+        received = self.authn_context(authentication, reading)
         given = class_for_service(transaction.request, received, self.meets(authentication))
         if given is None:
             return None
@@ -186,10 +175,6 @@ class ConfiguredEntities:
                 if release.service == service and attribute in names:
                     return True
         return False
-
-    def provable(self, upstream: str) -> bool:
-        """Return whether a policy asks people who come by this upstream to prove a mailbox."""
-        return upstream in self.policies().provable
 
 
 def _meets_class(upstream: Upstream, request: AuthnRequest) -> bool:

@@ -191,7 +191,7 @@ class PinPages:
 
         The step is done only after a login for just this, by no PIN.
         """
-        step = self.ports.broker.step(held.transaction, self.ports.now())
+        step = self.ports.broker.step(held, self.ports.now())
         return step.number if isinstance(step, Done) else None
 
     def _asking(

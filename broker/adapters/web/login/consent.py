@@ -41,7 +41,7 @@ class ConsentPages:
     def ask(self, name: str) -> Response:
         """Show the screen, or whatever is next if nothing is to be asked."""
         held = self.login.of_person(name)
-        step = self.ports.broker.step(held.transaction, self.ports.now())
+        step = self.ports.broker.step(held, self.ports.now())
         if isinstance(step, Ask):
             return self.pages.ask(held, step)
         return self._onward(held)
@@ -59,7 +59,7 @@ class ConsentPages:
 
     def _answered(self, held: Held, form: SubmittedForm) -> Response:
         ports = self.ports
-        asked = ports.broker.step(held.transaction, ports.now())
+        asked = ports.broker.step(held, ports.now())
         answer = form.choice("answer", ("yes", "no"))
         held = ports.broker.answers.answer(
             held,
@@ -72,7 +72,7 @@ class ConsentPages:
             language=language(),
         )
         transaction = held.transaction
-        step = ports.broker.step(transaction, ports.now())
+        step = ports.broker.step(held, ports.now())
         if answer == "no" and isinstance(step, Issue | Enrol):
             # What has been sent cannot be called back, and a no sends nothing again.
             return self.pages.error("finished", 410, transaction.reference, None)
@@ -93,7 +93,7 @@ class ConsentPages:
 
     def _reveal(self, held: Held) -> Response:
         now = self.ports.now()
-        step = self.ports.broker.step(held.transaction, now)
+        step = self.ports.broker.step(held, now)
         if not isinstance(step, Ask):
             return self._onward(held)
         number = consent_screen.whole_number(step.question.disclosure)

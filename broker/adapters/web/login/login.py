@@ -101,8 +101,7 @@ class LoginEndpoints:
             request, transaction
         ):
             return redirect(self.pages.url(transaction, "upstream"), 303)
-        held = ports.broker.issuance.standing(held, now)
-        return self.pages.show(ports.broker.learnt(held, now))
+        return self.pages.show(ports.broker.resumed(held, now))
 
     def upstream(self, name: str) -> Response:
         """Show the ways to log in, or go on by the chosen upstream."""
@@ -156,10 +155,7 @@ class LoginEndpoints:
         held = self.of_browser(name)
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
             raise BrowserUnmatched("not the browser of this authentication")
-        broker = self.ports.broker
-        now = self.ports.now()
-        held = broker.issuance.standing(held, now)
-        return broker.learnt(held, now)
+        return self.ports.broker.resumed(held, self.ports.now())
 
     def _arrival(
         self, message: object, transaction: Transaction, outstanding: Outstanding, now: datetime
@@ -220,7 +216,7 @@ class LoginEndpoints:
         if joined is None:
             return redirect(self.pages.url(held.transaction, "upstream"), 303)
         transaction = joined.transaction
-        step = ports.broker.step(transaction, ports.now())
+        step = ports.broker.step(joined, ports.now())
         if isinstance(step, Issue):
             response = self.pages.show(joined, step)
         else:

@@ -58,15 +58,15 @@ class _FormState:
 class ProofOwners(Protocol):
     """What is known of the person whose transaction it is."""
 
-    def owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
+    def owners(self, held: Held, now: datetime) -> tuple[str, ...]:
         """Return the pseudonym that the person's proofs are kept under, and others of theirs."""
         ...
 
-    def asker(self, transaction: Transaction, now: datetime) -> str:
+    def asker(self, held: Held, now: datetime) -> str:
         """Return the person's name as the upstream asserted it, "" where it did not."""
         ...
 
-    def remembered_for(self, name: str, now: datetime) -> timedelta:
+    def remembered_for(self, held: Held, name: str) -> timedelta:
         """Return for how long the proof ``name`` is remembered today."""
         ...
 
@@ -100,7 +100,7 @@ class MailboxProofPages:
     def ask(self, name: str) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
         held = self.login.of_person(name)
-        step = self.ports.broker.step(held.transaction, self.ports.now())
+        step = self.ports.broker.step(held, self.ports.now())
         if not isinstance(step, ProveMailbox):
             return redirect(self.pages.url(held.transaction), 303)
         return self._page(held, step, _FormState())
@@ -109,7 +109,7 @@ class MailboxProofPages:
         """Do what the pressed button says: mail, try a code, or go on without."""
         held = self.login.of_person(name)
         now = self.ports.now()
-        step = self.ports.broker.step(held.transaction, now)
+        step = self.ports.broker.step(held, now)
         if not isinstance(step, ProveMailbox):
             return self.pages.onward(held, self.pages.url(held.transaction))
         try:
@@ -139,7 +139,7 @@ class MailboxProofPages:
             raise LinkGone("no such link")
         if not self._in_own_browser(held.transaction):
             return self._elsewhere(held, mailing)
-        step = self.ports.broker.step(held.transaction, now)
+        step = self.ports.broker.step(held, now)
         if not isinstance(step, ProveMailbox) or step.name != mailing.name:
             return redirect(self.pages.url(held.transaction), 303)
         values = {"mailing": mailing, "link": link, "asker": None}
@@ -176,10 +176,10 @@ class MailboxProofPages:
         transaction = held.transaction
         self.proving.mail_to(
             held,
-            self.persons.owners(transaction, now)[0],
+            self.persons.owners(held, now)[0],
             step.name,
             typed(text, step.domains),
-            asker=self.persons.asker(transaction, now),
+            asker=self.persons.asker(held, now),
             language=language(),
             url=lambda link: self.pages.url(transaction, f"proof/{link}"),
             lasts=step.lasts,
@@ -197,8 +197,8 @@ class MailboxProofPages:
             "press": (self.proving.press, "link"),
         }
         prove, field = proofs[button]
-        owner, *others = self.persons.owners(held.transaction, now)
-        lasts = self.persons.remembered_for(step.name, now)
+        owner, *others = self.persons.owners(held, now)
+        lasts = self.persons.remembered_for(held, step.name)
         held = prove(
             held,
             form.value(field),
@@ -209,14 +209,14 @@ class MailboxProofPages:
             mine=others,
         )
         self.ports.tell(_mailbox_proved(held.transaction, step.name, now))
-        return self.pages.show(self.ports.broker.learnt(held, now))
+        return self.pages.show(self.ports.broker.looked_up(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
         now = self.ports.now()
         held = self.proving.without(held, now)
-        return self.pages.show(self.ports.broker.learnt(held, now))
+        return self.pages.show(self.ports.broker.looked_up(held, now))
 
     def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
         ports = self.ports
@@ -224,7 +224,7 @@ class MailboxProofPages:
         mailing = held.transaction.mailing
         held = ports.broker.transactions.again(held, now)
         transaction = held.transaction
-        step = ports.broker.step(held.transaction, now)
+        step = ports.broker.step(held, now)
         if not isinstance(step, ProveMailbox):
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
@@ -258,7 +258,7 @@ class MailboxProofPages:
         return response
 
     def _elsewhere(self, held: Held, mailing: Mailing) -> Response:
-        asker = named(self.persons.asker(held.transaction, self.ports.now()))
+        asker = named(self.persons.asker(held, self.ports.now()))
         values = {"mailing": mailing, "link": "", "asker": asker}
         return self._shown("proof_link.html", held, "elsewhere", **values)
 

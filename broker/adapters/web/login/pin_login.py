@@ -103,7 +103,7 @@ class PinLogin:
         would otherwise be joined to whoever knows that PIN after the answer has left.
         """
         transaction = held.transaction
-        step = self.ports.broker.step(transaction, self.ports.now())
+        step = self.ports.broker.step(held, self.ports.now())
         authentication = transaction.authentication
         if authentication is None or authentication.upstream == self.ports.local:
             return False

@@ -58,7 +58,7 @@ class OutgoingSaml:
         transaction = held.transaction
         issuance = ports.broker.issuance
         request = transaction.request
-        authentication = ports.broker.rules.for_service(transaction, now)
+        authentication = ports.broker.issuance.for_service(held, now)
         issued = issuance.ids(held, step, now)
         if authentication is None or issued is None:
             return "over"

@@ -10,17 +10,19 @@ from broker.core.entities import Service, Text
 from broker.core.login.steps import Done
 from broker.core.login.transaction import AccountState, Transaction
 from broker.core.policy.model import Policy, PolicySet
+from broker.flows.transactions import Held
 
 _UNCHANGED = EnrolmentOutcome.UNCHANGED
 _OBSERVED = AccountState.OBSERVED
 
 
-def sign_up_result(step: Done, transaction: Transaction, ports: WebPorts) -> dict[str, Any]:
+def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
     """Return the values of done.html: affiliation, number, outcome, and the service to go on to."""
+    transaction = held.transaction
     decision = step.decision
     account = transaction.account
     policy = decision.policy if decision else None
-    label = _account_label(ports.broker.rules.policies(), policy, transaction)
+    label = _account_label(ports.broker.policies(held), policy, transaction)
     here = ports.services[transaction.request.service]
     back = service_to_return_to(ports, transaction)
     if back and back.name == here.name:

@@ -65,7 +65,7 @@ class StepPages:
 
         ``decided`` is the step of ``held`` where the caller knows it already.
         """
-        step = decided or self.ports.broker.step(held.transaction, self.ports.now())
+        step = decided or self.ports.broker.step(held, self.ports.now())
         match step:
             case Choose():
                 return self.choose(held)
@@ -126,7 +126,7 @@ class StepPages:
         transaction = held.transaction
         ports = self.ports
         if transaction.errand is Errand.SIGN_UP:
-            values = sign_up_result.sign_up_result(step, transaction, ports)
+            values = sign_up_result.sign_up_result(step, held, ports)
             return self.page("done.html", "done", transaction, **values)
         page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
         return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
@@ -252,7 +252,7 @@ class StepPages:
         ports = self.ports
         held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
         transaction = held.transaction
-        step = ports.broker.step(transaction, ports.now())
+        step = ports.broker.step(held, ports.now())
         if isinstance(step, Done):
             ports.tell(_signed_up(transaction, step))
         if not isinstance(step, Enrol):

@@ -60,7 +60,7 @@ class SignUpBeginning:
     def offer(self, name: str) -> Response:
         """Show the offer, or whatever is next if nothing is offered."""
         held = self.login.of_person(name)
-        step = self.ports.broker.step(held.transaction, self.ports.now())
+        step = self.ports.broker.step(held, self.ports.now())
         if isinstance(step, OfferUpgrade):
             return self.pages.offer(held, step)
         return redirect(self.pages.url(held.transaction), 303)
