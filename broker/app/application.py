@@ -163,7 +163,7 @@ def _logout_face(parts: Parts) -> LogoutFace:
         services=parts.services,
         upstreams=parts.federated,
     )
-    kept = parts.config.kept_upstreams()
+    kept = parts.config.message_log_upstreams()
     return (
         LoggedLogoutFace(face, parts.messages, kept, ClientAddresses.address)
         if parts.messages
@@ -180,7 +180,11 @@ def _kept(parts: Parts, broker: LoginFlow, face: ServiceProviderFace) -> Upstrea
         return broker.read(request_id[1:33], moment).transaction.reference
 
     return LoggedUpstreamFace(
-        face, parts.messages, parts.config.kept_upstreams(), reference, ClientAddresses.address
+        face,
+        parts.messages,
+        parts.config.message_log_upstreams(),
+        reference,
+        ClientAddresses.address,
     )
 
 

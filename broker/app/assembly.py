@@ -215,7 +215,7 @@ def _tools(
 
 
 def _library(settings: config.Config) -> LibrarySystem:
-    return open_library(settings.library.system, settings.library.given())
+    return open_library(settings.library.system, settings.library.connector_settings())
 
 
 def _pin_letters(

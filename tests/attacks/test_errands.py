@@ -28,7 +28,7 @@ def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the hub say that whoever logs in did so an hour ago, as a hub does that ignores ForceAuthn."""
     plain = wayf_hub.assertion
 
-    def old(name: str, asked: wayf_hub.Asked, person: Persona, now: datetime) -> saml.Assertion:
+    def old(name: str, asked: wayf_hub.ReceivedAuthnRequest, person: Persona, now: datetime) -> saml.Assertion:
         made = plain(name, asked, person, now)
         made.authn_statement[0].authn_instant = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return made

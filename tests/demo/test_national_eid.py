@@ -21,7 +21,7 @@ WALKED = ("bo", "bo-nemid", "eva", "finn", "olga", "dorte")
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Give a demo whose national eID goes to NemLog-in itself."""
+    """Return a demo whose national eID goes to NemLog-in itself."""
     folder = tmp_path_factory.mktemp("direct") / "demo"
     with running(write(folder, Ports(free_base()), datetime.now(UTC), national_eid="direct")) as found:
         yield found

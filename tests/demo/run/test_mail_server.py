@@ -15,13 +15,13 @@ pytestmark = pytest.mark.server
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
-    """Give two free ports."""
+    """Return two free ports."""
     return free_port(), free_port()
 
 
 @pytest.fixture
 def mailbox(ports: tuple[int, int]) -> Iterator[Mailbox]:
-    """Give a mailbox that listens."""
+    """Return a mailbox that listens."""
     opened = Mailbox(*ports)
     opened.start()
     yield opened

@@ -49,7 +49,7 @@ def land(person: Visitor) -> str:
 def number_of(person: Visitor, name: str) -> str:
     """Give the number of the borrower that the desk has registered for a persona."""
     rows = person.demo.patrons.patrons.rows()
-    return next(str(each["patron_id"]) for each in rows if each["userid"] == persona(name).desk[0]["userid"])
+    return next(str(each["patron_id"]) for each in rows if each["userid"] == persona(name).registered[0]["userid"])
 
 
 def test_three_ways_lead_to_one_account(visit: Visit) -> None:

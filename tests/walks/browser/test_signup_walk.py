@@ -174,7 +174,7 @@ def test_a_private_borrower_answers_the_offer(visit: Visit, name: str, answer: s
     """Yes changes the category and no does not; number and mail address stay, and no second account is made."""
     person = visit()
     before = {each["patron_id"]: each for each in person.demo.patrons.patrons.rows()}
-    desk = next(each for each in before.values() if each["userid"] == persona(name).desk[0]["userid"])
+    desk = next(each for each in before.values() if each["userid"] == persona(name).registered[0]["userid"])
     go_to(person, "student.pin")
     person.press("[data-action=login_wayf]")
     person.pick(name)

@@ -16,7 +16,7 @@ from broker.adapters.web.signup.link_markup import targets, unreadable
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files.checked_yaml import Shape, did_you_mean, line, validated
-from broker.files.strict_yaml import YamlNode, quoted, read
+from broker.files.strict_yaml import YamlNode, quoted, read_file
 
 
 def _plain(text: str) -> str:
@@ -181,7 +181,7 @@ class Texts:
         for name, path in _paths(folder, shipped, faults).items():
             where = _where(path)
             try:
-                node = _node(path, where)
+                node = read_file(path, where)
                 if name == _FAQ:
                     title, entries = _faq(node, where)
                 else:
@@ -323,11 +323,3 @@ def _texts(phrases: tuple[PhraseShape, ...]) -> tuple[Text, ...]:
 
 def _text(pair: LineShape | HintShape | PhraseShape) -> Text:
     return Text(pair.en, pair.da)
-
-
-def _node(path: Path, where: str) -> YamlNode:
-    try:
-        octets = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationFaults([Fault(where, f"cannot be read: {error.strerror}")]) from None
-    return read(octets, where)
