@@ -1,4 +1,4 @@
-"""The account of a borrower that is there already: found by a CPR, or by the link of a name alone."""
+"""The account of a borrower that is there already: found by a CPR, or by the link of a name."""
 
 from dataclasses import dataclass
 

@@ -82,7 +82,7 @@ def _key(name: str) -> Key:
 
 
 def until_written(decide: Callable[[], T | None]) -> T:
-    """Call ``decide`` until it returns something: None means that another wrote a link meanwhile."""
+    """Call ``decide`` until it returns something: None means that another wrote meanwhile."""
     for _ in range(MOST_TRIES):
         decided = decide()
         if decided is not None:

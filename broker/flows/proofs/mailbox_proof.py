@@ -111,17 +111,10 @@ class MailboxProof:
         mailing = _new_mailing(proof_name, address, now, until)
         # Written before it is sent: a code that somebody reads is one that somebody can use.
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
-        minutes = (until - now).total_seconds() // 60
-        content = MailboxCodeLetter(
-            code=mailing.code,
-            link=url(mailing.link),
-            asker=asker,
-            minutes=max(1, int(minutes)),
-        )
-        letter = self.letters.worded(content, language)
+        content = _letter(mailing, url(mailing.link), asker)
         try:
-            with closing(self.mail.address(address, now + _SENDING)) as conversation:
-                conversation.send(*letter)
+            with closing(self.mail.address(address, now + _SENDING)) as letter:
+                letter.send(*self.letters.worded(content, language))
         except RecipientRefused:
             # Stays counted: whose addresses the mail server knows is not for anybody to ask it
             # through us.
@@ -363,6 +356,16 @@ def _new_mailing(
         link=secrets.token_hex(16),
         sent=now,
         until=until,
+    )
+
+
+def _letter(mailing: Mailing, link: str, asker: str) -> MailboxCodeLetter:
+    minutes = (mailing.until - mailing.sent).total_seconds() // 60
+    return MailboxCodeLetter(
+        code=mailing.code,
+        link=link,
+        asker=asker,
+        minutes=max(1, int(minutes)),
     )
 
 
