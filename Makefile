@@ -20,7 +20,7 @@ define install
   $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(2)$(1) >/dev/null; }
 endef
 
-.PHONY: venv demo test interop check static programs peers bench fuzz lock clean
+.PHONY: venv demo test interop check static programs peers map walks bench fuzz lock clean
 
 venv: .venv/run.stamp
 
@@ -64,6 +64,13 @@ static: .venv/test.stamp
 	$(BIN)/broker policy check
 
 check: static test
+
+# The house drawn from its own imports, and the ways of a CPR number, a Response and a PIN through it.
+map: .venv/test.stamp
+	$(BIN)/python -m tests.plugins.house_map
+
+walks: .venv/test.stamp
+	$(BIN)/python -m pytest -q -s -p no:randomly tests/house/test_value_walks.py
 
 bench: .venv/test.stamp
 	$(BIN)/python bench/login.py $(ARGS)
