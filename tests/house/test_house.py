@@ -265,3 +265,15 @@ def test_ci_runs_all_of_make_check() -> None:
     """The two halves that .ci/run calls are what make check calls, so neither can drift from the other."""
     halves = re.findall(r"^check: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split()
     assert sorted(re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)) == sorted(halves)
+
+
+def test_paths_that_documents_name_are_there() -> None:
+    """A document that leads to a room, a test or a file leads somewhere."""
+    named = re.compile(r"(?<![\w/.-])((?:broker|tests|docs|bench|deploy|policies|attribute_maps)/[\w./-]*\w)")
+    found = [
+        f"{shown(path)}: {each}"
+        for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
+        for each in named.findall(path.read_text())
+        if path.name != "CHANGELOG.md" and not (ROOT / each).exists()
+    ]
+    assert found == []
