@@ -1,4 +1,5 @@
-# make demo and make test are all a newcomer needs; make check is what a change must pass.
+# make demo and make test are all a newcomer needs; make check is what a change must pass, make quick what one asks
+# between two edits.
 
 PYTHON ?= python3
 PORT ?= 8080
@@ -20,7 +21,13 @@ define install
   $(SUDO) apt-get update --quiet=2 && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes $(2)$(1) >/dev/null; }
 endef
 
-.PHONY: venv demo test interop check static programs peers map walks bench fuzz lock clean
+# Two workers; one that has nothing left takes tests over from the other.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: venv demo quick test slow interop check static programs peers map walks bench fuzz lock clean
 
 venv: .venv/run.stamp
 
@@ -48,8 +55,21 @@ peers:
 	@missing=; for each in $(PEERS); do [ -e $${each%=*} ] || missing="$$missing $${each#*=}"; done; \
 	[ -z "$$missing" ] || $(call install,$$missing,--no-install-recommends)
 
+# What starts no server, no browser and no other program.
+quick: .venv/test.stamp
+	$(PYTEST) -m "not server and not slow" $(ARGS)
+
+# What one needs to trust a clone. Each test is run by this or by make slow, and by one of them only.
 test: .venv/test.stamp programs peers
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+# Fuzz, races at two workers, every look of every page, the longer tables of browsers, kills and starts.
+slow: .venv/test.stamp programs peers
+	$(PYTEST) -m "slow" $(ARGS)
+
+# The random tests many times over.
+fuzz: .venv/test.stamp
+	FUZZ_TIMES=20 $(PYTEST) tests/attacks/test_fuzz.py $(ARGS)
 
 # The products of the field on both sides of the broker; prints which does what, and fails where one does not.
 interop: .venv/test.stamp programs peers
@@ -63,7 +83,7 @@ static: .venv/test.stamp
 	$(BIN)/lint-imports
 	$(BIN)/broker policy check
 
-check: static test
+check: static test slow
 
 # The house drawn from its own imports, and the ways of a CPR number, a Response and a PIN through it.
 map: .venv/test.stamp

@@ -47,7 +47,7 @@ _OFFENDING: Final = (
 
 
 def response() -> tuple[bytes, tuple[signature.VerifyKey, ...]]:
-    """Give a signed Response as octets, and the keys that verify it."""
+    """Return a signed Response as octets, and the keys that verify it."""
     written = "".join(_ATTRIBUTE % (number, number, "a value of some length") for number in range(18))
     root = etree.fromstring(_RESPONSE % {"now": xml_times.write(datetime.now(UTC)), "attributes": written})
     with TemporaryDirectory() as folder:
@@ -62,7 +62,7 @@ def response() -> tuple[bytes, tuple[signature.VerifyKey, ...]]:
 
 
 def milliseconds(work: Callable[[], object], rounds: int) -> float:
-    """Give the CPU time of one ``work``, the quickest of several series."""
+    """Return the CPU time of a call of ``work``, the quickest of several series."""
     series = []
     for _ in range(_REPEATS):
         began = time.process_time()
@@ -72,8 +72,8 @@ def milliseconds(work: Callable[[], object], rounds: int) -> float:
     return min(series) / max(1, rounds // _REPEATS) * 1e3
 
 
-def tried(raw: bytes) -> str:
-    """Give why the gate refuses ``raw``, or ``read``."""
+def outcome(raw: bytes) -> str:
+    """Return the cause for which the gate refuses ``raw``, or ``read``."""
     try:
         safe_parser.parse(raw, RESPONSE)
     except MessageRefused as refused:
@@ -82,12 +82,12 @@ def tried(raw: bytes) -> str:
 
 
 def filled(unit: bytes, length: int) -> bytes:
-    """Give an element of about ``length`` octets that holds ``unit`` again and again."""
+    """Return an element of about ``length`` octets that holds ``unit`` again and again."""
     return b"<a>" + unit * ((length - 7) // len(unit)) + b"</a>"
 
 
 def messages(genuine: bytes) -> dict[str, bytes]:
-    """Give large messages by name: refused at the door, and of the most that is read at all."""
+    """Return large messages by name: refused at the door, and of the most that is read at all."""
     most = safe_parser.Bounds().octets
     long_value = b"v" * (most - len(genuine) - 100)
     return {
@@ -109,7 +109,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2_000)
     rounds = parser.parse_args().rounds
     genuine, trusted = response()
-    assert tried(genuine) == "read"
+    assert outcome(genuine) == "read"
     plain = milliseconds(lambda: etree.fromstring(genuine), rounds)
     gated = milliseconds(lambda: safe_parser.parse(genuine, RESPONSE), rounds)
     root = safe_parser.parse(genuine, RESPONSE)
@@ -117,8 +117,8 @@ def main() -> None:
     print(f"a Response of {len(genuine)} octets: lxml {plain:.3f} ms, gate {gated:.3f} ms, {gated / plain:.1f} times;")
     print(f"the gate adds {gated - plain:.3f} ms; one signature verified {verified:.3f} ms")
     for name, raw in messages(genuine).items():
-        spent = milliseconds(lambda raw=raw: tried(raw), 70)  # type: ignore[misc]
-        print(f"{name:26} {len(raw):>8} octets {spent:8.2f} ms  {tried(raw)}")
+        spent = milliseconds(lambda raw=raw: outcome(raw), 70)  # type: ignore[misc]
+        print(f"{name:26} {len(raw):>8} octets {spent:8.2f} ms  {outcome(raw)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     .venv/bin/python bench/login.py [--logins 500] [--workers 1] [--concurrency 4] [--store sqlite|redis://...]
 
-Consent is on file and the borrower known, RSA-2048 on every side, as the anchor in reference was measured. The hub and
+Consent is on file and the borrower known, RSA-2048 on every side, as SATOSA was measured. The hub and
 the library are played in this process, whose own CPU is not counted. With ``--satosa PYTHON`` (an interpreter that has
 SATOSA installed) the same load is put on SATOSA in the same run and the ratio is printed.
 """
@@ -36,36 +36,37 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def tree(pid: int) -> list[int]:
-    """Give a process and all its descendants."""
-    found, queue = [], [pid]
+    """Return a process and all its descendants."""
+    processes, queue = [], [pid]
     while queue:
-        found.append(queue.pop())
-        for task in Path(f"/proc/{found[-1]}/task").glob("*/children"):
-            queue += [int(each) for each in task.read_text().split()]
-    return found
+        process = queue.pop()
+        processes.append(process)
+        for children in Path(f"/proc/{process}/task").glob("*/children"):
+            queue += map(int, children.read_text().split())
+    return processes
 
 
 def cpu(pid: int) -> float:
-    """Give the CPU seconds of a process tree so far, children that have ended included."""
+    """Return the CPU seconds of a process tree so far, children that have ended included."""
     total = 0
-    for each in tree(pid):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+    for process in tree(pid):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
         total += sum(int(fields[index]) for index in (11, 12, 13, 14))
     return total / TICKS
 
 
 def memory(pid: int) -> int:
-    """Give the proportional memory of a process tree in bytes."""
+    """Return the proportional memory of a process tree in bytes."""
     total = 0
-    for each in tree(pid):
-        for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines():
+    for process in tree(pid):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 total += int(line.split()[1]) * 1024
     return total
 
 
 class Wire:
-    """One kept-alive connection that sends and reads like a browser, with its cookies."""
+    """A kept-alive connection that sends and reads like a browser, with its cookies."""
 
     def __init__(self, origin: str) -> None:
         parts = urlsplit(origin)
@@ -73,7 +74,7 @@ class Wire:
         self.cookies: dict[str, str] = {}
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
-        """Send one request and give status, Location and body; no redirect is followed."""
+        """Send a request and return status, Location and body; no redirect is followed."""
         parts = urlsplit(url)
         headers = {"Host": self.host, "Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items())}
         if fields is not None:
@@ -89,7 +90,7 @@ class Wire:
 
 
 def login(demo: Running, peer: services.BrokerAsIdp, key: signature.SigningKey) -> Callable[[Wire], None]:
-    """Give one login of our broker: AuthnRequest, hub, ACS, landing."""
+    """Return a function that logs in at our broker: AuthnRequest, hub, ACS, landing."""
     title, _, entity_id = SERVICES["my-loans"]
     site = services.Site(title, entity_id, f"{demo.setting.ports.origin('library')}/my-loans/acs")
     person = persona("asta")
@@ -113,7 +114,7 @@ def login(demo: Running, peer: services.BrokerAsIdp, key: signature.SigningKey) 
 
 
 def load(origin: str, once: Callable[[Wire], None], logins: int, concurrency: int, bare: str | None) -> list[float]:
-    """Run ``logins`` logins over ``concurrency`` browsers and give the seconds that each took."""
+    """Run ``logins`` logins over ``concurrency`` browsers and return the seconds of every login."""
     times: list[float] = []
     left = iter(range(logins))
     lock = threading.Lock()
@@ -131,17 +132,17 @@ def load(origin: str, once: Callable[[Wire], None], logins: int, concurrency: in
             times.append(time.perf_counter() - began)
 
     threads = [threading.Thread(target=browse) for _ in range(concurrency)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     if len(times) != logins:
         raise SystemExit(f"{logins - len(times)} of {logins} logins did not end")
     return times
 
 
 def measure(name: str, pid: int, run: Callable[[int], list[float]], logins: int) -> float:
-    """Warm up, measure, print a row, and give the CPU milliseconds per login."""
+    """Warm up, measure, print a row, and return the CPU milliseconds per login."""
     # As many logins again first: caches fill, and what is left to grow is growth.
     run(logins)
     before, kept, began = cpu(pid), memory(pid), time.perf_counter()

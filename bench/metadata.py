@@ -22,7 +22,7 @@ from lxml import etree
 from broker.adapters.saml.gate import signature, xml_times
 from broker.adapters.saml.gate.xml_names import DS, ENTITY, MD
 from broker.adapters.saml.metadata import aggregates
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 
 _WANTED: Final = "https://idp7.example/saml"
 _ENTITY: Final = """<md:EntityDescriptor entityID="https://idp{n}.example/saml"><md:Extensions>\
@@ -45,7 +45,7 @@ _KEY: Final = """<md:KeyDescriptor use="{use}"><ds:KeyInfo><ds:X509Data><ds:X509
 def write(folder: Path, entities: int) -> None:
     """Write a signed feed of entities of 5 kB each, and the certificate of its publisher."""
     now = datetime.now(UTC)
-    publisher = Identity.made("publisher", now)
+    publisher = KeyPair.made("publisher", now)
     body = "\n".join(line for line in publisher.certificate.splitlines() if "CERTIFICATE" not in line)
     keys = "".join(_KEY.format(use=use, body=body) for use in ("signing", "encryption"))
     listed = "".join(_ENTITY.format(n=n, keys=keys, words="many words " * 140) for n in range(entities))
@@ -61,11 +61,11 @@ def write(folder: Path, entities: int) -> None:
 def verified(folder: Path) -> int:
     """Verify and read the feed as the broker does."""
     key = signature.VerifyKey.of((folder / "publisher.pem").read_bytes())
-    held = aggregates.Trust((key,), timedelta(days=14), 1 << 30)
+    trust = aggregates.Trust((key,), timedelta(days=14), 1 << 30)
     with (folder / "feed.xml").open("rb") as stream:
-        found = aggregates.read(stream, held, [_WANTED], datetime.now(UTC))
-    assert found.entities[_WANTED].octets
-    return found.size
+        feed = aggregates.read(stream, trust, [_WANTED], datetime.now(UTC))
+    assert feed.entities[_WANTED].octets
+    return feed.size
 
 
 def parsed(folder: Path) -> int:
@@ -95,13 +95,13 @@ RUNS: Final = {"lxml iterparse": parsed, "verified and read": verified, "pysaml2
 
 
 def peak() -> int:
-    """Give the most memory that this run has had, in MB; getrusage would count what the one that started it had."""
+    """Return the peak memory of this run in MB; getrusage would count its parent's too."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def run(name: str, folder: Path) -> None:
-    """Print what one run takes: seconds, CPU seconds, memory at the peak and what of it the run added."""
+    """Print the seconds, CPU seconds and peak memory of a run, and the memory that it added."""
     before = peak()
     began, cpu = time.perf_counter(), time.process_time()
     count = RUNS[name](folder)
@@ -112,20 +112,21 @@ def run(name: str, folder: Path) -> None:
 
 
 def main() -> None:
-    """Write the feed, and run each row in a Python of its own."""
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--entities", type=int, default=10_000)
-    asked.add_argument("--pysaml2", action="store_true", help="measure pysaml2's store too")
-    asked.add_argument("--run", nargs=2, metavar=("ROW", "FOLDER"), help=argparse.SUPPRESS)
-    given = asked.parse_args()
-    if given.run:
-        run(given.run[0], Path(given.run[1]))
+    """Write the feed, and run every row in a Python of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entities", type=int, default=10_000)
+    parser.add_argument("--pysaml2", action="store_true", help="measure pysaml2's store too")
+    parser.add_argument("--run", nargs=2, metavar=("ROW", "FOLDER"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.run:
+        run(arguments.run[0], Path(arguments.run[1]))
         return
     with tempfile.TemporaryDirectory() as name:
-        write(Path(name), given.entities)
+        write(Path(name), arguments.entities)
         print(f"{(Path(name) / 'feed.xml').stat().st_size / 1e6:.0f} MB")
-        for row in RUNS if given.pysaml2 else [each for each in RUNS if each != "pysaml2"]:
-            subprocess.run([sys.executable, __file__, "--run", row, name], check=True)
+        for row in RUNS:
+            if row != "pysaml2" or arguments.pysaml2:
+                subprocess.run([sys.executable, __file__, "--run", row, name], check=True)
 
 
 if __name__ == "__main__":

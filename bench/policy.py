@@ -25,22 +25,25 @@ _REPEATS: Final = 7  # the quickest counts: the rest is what else the machine di
 
 
 def _condition(condition: Condition, number: int) -> Condition:
-    """Put other people into a condition on what is asserted of them: file ``number`` is for nobody who is measured."""
+    """Put other people into a condition: file ``number`` matches nobody who is measured."""
     if condition.name in {"upstream", "assurance"}:
         return condition
     if number % 3 == 0:
-        return replace(condition, values=tuple(f"{each}.institution-{number}.example" for each in condition.values))
+        values = [f"{value}.institution-{number}.example" for value in condition.values]
+        return replace(condition, values=tuple(values))
     if condition.name == "schacHomeOrganization":
         return condition
-    inside = (each.replace("@", f"@department-{number}.") for each in condition.values)
-    return replace(condition, values=tuple(each[:-3] + "*" if number % 3 == 1 else each for each in inside))
+    values = [value.replace("@", f"@department-{number}.") for value in condition.values]
+    if number % 3 == 1:
+        values = [value[:-3] + "*" for value in values]
+    return replace(condition, values=tuple(values))
 
 
 def _copy(policy: Policy, number: int) -> Policy:
-    """Give the policy as another institution would have written it."""
+    """Return the policy as another institution would have written it."""
     step = number // 2 + 1
     alternatives = tuple(
-        Alternative(tuple(_condition(each, number) for each in alternative.conditions), alternative.place)
+        Alternative(tuple(_condition(line, number) for line in alternative.conditions), alternative.place)
         for alternative in policy.match
     )
     return replace(
@@ -53,23 +56,24 @@ def _copy(policy: Policy, number: int) -> Policy:
 
 
 def many(shipped: PolicySet, files: int) -> PolicySet:
-    """Give the shipped policies and copies of them, ``files`` in all.
+    """Return the shipped policies and copies of them, ``files`` in all.
 
     Only files that name an institution are copied: a second one for everybody with the national eID would be a second
     answer to the same question.
     """
-    named = [
-        each
-        for each in shipped.policies
-        if all({c.name for c in one.conditions} - {"upstream", "assurance"} for one in each.match)
-    ]
+    named = [policy for policy in shipped.policies if all(map(_names_people, policy.match))]
     copies = (_copy(named[number % len(named)], number) for number in range(files - len(shipped.policies)))
     return PolicySet((*shipped.policies, *copies), shipped.digest)
 
 
+def _names_people(alternative: Alternative) -> bool:
+    names = {condition.name for condition in alternative.conditions}
+    return bool(names - {"upstream", "assurance"})
+
+
 def logins() -> dict[str, LoginFacts]:
-    """Give a student and an employee who are permitted, and a person whom no file knows."""
-    found = {}
+    """Return a student and an employee who are permitted, and a person whom no file knows."""
+    facts = {}
     for name, scope in (("student", "au.dk"), ("employee", "au.dk"), ("stranger", "nowhere.example")):
         values = {
             "eduPersonPrincipalName": (f"anna@{scope}",),
@@ -80,12 +84,12 @@ def logins() -> dict[str, LoginFacts]:
             "eduPersonScopedAffiliation": (f"{'student' if name == 'stranger' else name}@{scope}", f"member@{scope}"),
             "cpr": (persona("asta").attributes["schacPersonalUniqueID"][0].rpartition(":")[2],),
         }
-        found[name] = LoginFacts("wayf", Attributes(values), Assurance.LOW, cpr="real", age=21)
-    return found
+        facts[name] = LoginFacts("wayf", Attributes(values), Assurance.LOW, cpr="real", age=21)
+    return facts
 
 
 def microseconds(policies: PolicySet, login: LoginFacts, service: Service, rounds: int) -> float:
-    """Give what one decision takes, the quickest of several series."""
+    """Return the CPU time of a decision, the quickest of several series."""
     now = datetime.now(UTC)
     series = []
     for _ in range(_REPEATS):
@@ -113,7 +117,8 @@ def main() -> None:
         decided = evaluate(few, login, service, datetime.now(UTC))
         assert decided.affiliation == evaluate(full, login, service, datetime.now(UTC)).affiliation
         assert (decided.effect == "permit") is (name != "stranger")
-        small, large = (microseconds(each, login, service, arguments.rounds) for each in (few, full))
+        small = microseconds(few, login, service, arguments.rounds)
+        large = microseconds(full, login, service, arguments.rounds)
         print(f"{name:10} {small:9.1f} µs {large:11.1f} µs {large / small:8.2f}")
 
 

@@ -33,7 +33,7 @@ from broker.adapters.saml.gate import http_bindings, signature, xml_names
 from broker.demo.library import services
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB, SERVICES, Ports, Setting, write
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams import wayf_hub
 
 _READY_WITHIN: Final = 60.0
@@ -41,17 +41,17 @@ _MOST_REDIRECTS: Final = 5
 
 
 class Wire(Protocol):
-    """What a login needs of a browser (``login.Wire``)."""
+    """The browser of a login (``login.Wire``)."""
 
     cookies: dict[str, str]
 
     def send(self, method: str, url: str, fields: dict[str, str] | None = None) -> tuple[int, str, bytes]:
-        """Send one request and give status, Location and body."""
+        """Send a request and return status, Location and body."""
 
 
 @dataclass(frozen=True, slots=True)
 class SatosaRun:
-    """A SATOSA that answers: where, the process at the root of its tree, and one whole login."""
+    """A SATOSA that answers: its address, the root of its process tree, and a whole login."""
 
     origin: str
     pid: int
@@ -70,7 +70,7 @@ def satosa_running(python: str, workers: int) -> Iterator[SatosaRun]:
         origin = f"http://127.0.0.1:{probe.getsockname()[1]}"
         probe.close()
         now = datetime.now(UTC)
-        setting, own = write(Path(folder) / "demo", Ports(), now), Identity.made("satosa", now)
+        setting, own = write(Path(folder) / "demo", Ports(), now), KeyPair.made("satosa", now)
         proxy = written(Path(folder), origin, own, setting.folder / "metadata", several=workers > 1)
         served = _gunicorn(python, proxy, origin, workers)
         try:
@@ -124,11 +124,11 @@ def _end(served: subprocess.Popen[bytes]) -> None:
 
 @dataclass(slots=True)
 class _Login:
-    """One login: AuthnRequest of the service, the hub's answer, the self-posting page."""
+    """A login: AuthnRequest of the service, the hub's answer, the self-posting page."""
 
     origin: str
     setting: Setting
-    own: Identity
+    own: KeyPair
     site: services.Site = field(init=False)
     peer: services.BrokerAsIdp = field(init=False)
     key: signature.SigningKey = field(init=False)
@@ -160,7 +160,7 @@ class _Login:
             status, further, page = wire.send("GET", further)
         wire.cookies = {}  # it has taken its cookie back, by an age of zero
         inputs = html.fromstring(page).iter("input") if page.strip() else ()
-        message = next((each.get("value") for each in inputs if each.get("name") == "SAMLResponse"), None)
+        message = next((node.get("value") for node in inputs if node.get("name") == "SAMLResponse"), None)
         if status != 200 or not message:
             raise SystemExit(f"the login at SATOSA ended with {status} and without a SAMLResponse: {_text(page)}")
         if not self.proved:
@@ -181,11 +181,11 @@ class _Login:
         opened = xmlsec.EncryptionContext(holder).decrypt(sealed)
         assertion = etree.fromstring(etree.tostring(opened, with_tail=False))
         signature.verify(assertion, self.peer.keys)
-        released = sorted(each.get("FriendlyName", "") for each in assertion.iter(f"{{{xml_names.SAML}}}Attribute"))
+        released = sorted(node.get("FriendlyName", "") for node in assertion.iter(f"{{{xml_names.SAML}}}Attribute"))
         if released != sorted(ATTRIBUTES.values()):
             raise SystemExit(f"SATOSA released {released} and not {sorted(ATTRIBUTES.values())}")
 
 
 def _text(page: bytes) -> str:
-    """Give the beginning of a page's text."""
+    """Return the beginning of a page's text."""
     return "".join(map(str, html.fromstring(page).itertext()))[:300] if page.strip() else "an empty page"

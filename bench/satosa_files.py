@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 
 _BINDING: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-"
 _URI: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
@@ -23,8 +23,8 @@ ATTRIBUTES: Final = {
 }
 
 
-def written(folder: Path, origin: str, own: Identity, metadata: Path, *, several: bool) -> Path:
-    """Write keys and configuration (JSON, which its YAML reader takes) and give the path of the latter."""
+def written(folder: Path, origin: str, own: KeyPair, metadata: Path, *, several: bool) -> Path:
+    """Write keys and configuration (JSON, which its YAML reader takes) and return the path of the latter."""
     (folder / "own.key").write_text(own.key)
     (folder / "own.crt").write_text(own.certificate)
     keys = {"key_file": str(folder / "own.key"), "cert_file": str(folder / "own.crt")}
@@ -50,7 +50,7 @@ def written(folder: Path, origin: str, own: Identity, metadata: Path, *, several
 
 
 def _backend(origin: str, keys: dict[str, str], metadata: str, *, several: bool) -> dict[str, Any]:
-    """Give the face toward the hub: a service provider that signs what it asks and wants the assertion signed."""
+    """Return the face toward the hub: a service provider that signs what it asks and wants the assertion signed."""
     service = {
         "name": "yardstick",
         "endpoints": {"assertion_consumer_service": [[f"{origin}/hub/acs/post", _BINDING + "POST"]]},
@@ -69,7 +69,7 @@ def _backend(origin: str, keys: dict[str, str], metadata: str, *, several: bool)
 
 
 def _frontend(origin: str, keys: dict[str, str], metadata: str) -> dict[str, Any]:
-    """Give the face toward the service: an identity provider that signs both and encrypts the assertion."""
+    """Return the face toward the service: an identity provider that signs both and encrypts the assertion."""
     policy = {
         "sign_response": True,
         "sign_assertion": True,

@@ -7,6 +7,8 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 pytest_plugins = [
+    "tests.plugins.servers",
+    "tests.plugins.templates",
     "tests.plugins.attack_classes",
     "tests.plugins.redis_server",
     "tests.plugins.saml_messages",

@@ -1,4 +1,4 @@
-"""Connections whose every connect, send and read ends by one moment, however slowly the other side trickles."""
+"""Connections whose every connect, send and read ends by one moment, however slow the peer is."""
 
 import io
 import threading
@@ -30,7 +30,7 @@ def end_by(until: float) -> None:
 
 
 def left() -> float:
-    """Give the seconds that this thread's call has left; ``TimeoutError`` where there are none."""
+    """Return the seconds that this thread's call has left; ``TimeoutError`` where none are."""
     seconds = _call.until - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("the deadline has passed")
@@ -38,7 +38,10 @@ def left() -> float:
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads a socket; a timeout of the socket counts from each byte, this one from the start of the call."""
+    """Reads a socket by the deadline of the call.
+
+    A timeout of the socket counts from every byte, this one from the start of the call.
+    """
 
     def __init__(self, sock: "socket.socket", raw: io.RawIOBase) -> None:
         self._sock = sock
@@ -95,5 +98,8 @@ class _TimedTlsPool(HTTPSConnectionPool):
 
 
 def time_out(pools: PoolManager) -> None:
-    """Let the pools of ``pools`` be of timed connections; for one thread, which says ``end_by`` before each call."""
+    """Let the pools of ``pools`` be of timed connections.
+
+    They are for one thread, which calls ``end_by`` before every call.
+    """
     pools.pool_classes_by_scheme = {"http": _TimedPool, "https": _TimedTlsPool}

@@ -35,7 +35,6 @@ from broker.files.settings.config import Config
 from broker.flows.consents.given_consents import GivenConsents
 from broker.flows.login.login import LoginFlow
 from broker.flows.login.person_lookup import PersonLookup
-from broker.flows.login.support_traces import SupportTraces
 from broker.flows.logout.sessions import Sessions
 from broker.flows.logout.single_logout import SingleLogoutFlow
 
@@ -65,19 +64,19 @@ def create_app(settings: Config | None = None) -> Flask:
     page_layout.install(
         app, wording.imprint(parts.config), parts.config.base_url, parts.config.language
     )
-    learning = parts.learning()
-    desk = _desk(parts, learning)
-    pages = StepPages(desk)
-    for room in _rooms(parts, desk, pages, learning):
+    lookup = parts.person_lookup()
+    ports = _ports(parts, lookup)
+    pages = StepPages(ports)
+    for room in _rooms(parts, ports, pages, lookup):
         app.register_blueprint(room)
-    error_pages.install(app, desk, pages)
+    error_pages.install(app, ports, pages)
     return app
 
 
-def _desk(parts: Parts, learning: PersonLookup) -> WebPorts:
+def _ports(parts: Parts, lookup: PersonLookup) -> WebPorts:
     base_url, index = parts.config.base_url, parts.keys.index
     callers = ClientAddresses.of(parts.config.shared_networks)
-    broker = LoginFlow(parts.store, index, learning.rules, learning, parts.config.sign_up.service)
+    broker = LoginFlow(parts.store, index, lookup.rules, lookup, parts.config.sign_up.service)
     return WebPorts(
         broker=broker,
         service_face=_service_face(parts),
@@ -85,9 +84,7 @@ def _desk(parts: Parts, learning: PersonLookup) -> WebPorts:
         cookies=BrowserCookies(index, parts.config.secure, urlsplit(base_url).path or "/"),
         forms=FormTokens(index, base_url),
         now=now,
-        events=parts.metrics.heard(application_log.tell),
-        traces=SupportTraces(parts.store),
-        trail=parts.trail,
+        tell=parts.tell,
         services=parts.services,
         upstreams=parts.upstreams,
         labels=parts.maps.labels,
@@ -102,23 +99,23 @@ def _desk(parts: Parts, learning: PersonLookup) -> WebPorts:
 
 
 def _rooms(
-    parts: Parts, desk: WebPorts, pages: StepPages, learning: PersonLookup
+    parts: Parts, ports: WebPorts, pages: StepPages, lookup: PersonLookup
 ) -> Iterator[Blueprint]:
-    entry = login.LoginEndpoints(desk, pages)
+    entry = login.LoginEndpoints(ports, pages)
     yield login.blueprint(entry)
-    yield consent.blueprint(desk, pages, entry)
-    yield begin_sign_up.blueprint(desk, pages, entry)
-    yield error_url_page.blueprint(desk, pages)
-    yield mailbox_proof.blueprint(desk, pages, entry, parts.proving, learning)
+    yield consent.blueprint(ports, pages, entry)
+    yield begin_sign_up.blueprint(ports, pages, entry)
+    yield error_url_page.blueprint(ports, pages)
+    yield mailbox_proof.blueprint(ports, pages, entry, parts.proving, lookup)
     yield my_choices.blueprint(
-        desk, pages, entry, GivenConsents(parts.store, parts.keys.index, parts.services)
+        ports, pages, entry, GivenConsents(parts.store, parts.keys.index, parts.services)
     )
-    yield pin_login.blueprint(desk, pages, entry, parts.guesses)
-    yield pin.blueprint(desk, pages, entry, parts.pin_letters)
+    yield pin_login.blueprint(ports, pages, entry, parts.guesses)
+    yield pin.blueprint(ports, pages, entry, parts.pin_letters)
     face = _logout_face(parts)
     sessions = Sessions(parts.store, parts.keys.index)
     yield logout.blueprint(
-        desk,
+        ports,
         face,
         SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, face.reaches),
     )
@@ -166,7 +163,7 @@ def _logout_face(parts: Parts) -> LogoutFace:
         services=parts.services,
         upstreams=parts.federated,
     )
-    kept = parts.config.kept_upstreams()
+    kept = parts.config.message_log_upstreams()
     return (
         LoggedLogoutFace(face, parts.messages, kept, ClientAddresses.address)
         if parts.messages
@@ -183,7 +180,11 @@ def _kept(parts: Parts, broker: LoginFlow, face: ServiceProviderFace) -> Upstrea
         return broker.read(request_id[1:33], moment).transaction.reference
 
     return LoggedUpstreamFace(
-        face, parts.messages, parts.config.kept_upstreams(), reference, ClientAddresses.address
+        face,
+        parts.messages,
+        parts.config.message_log_upstreams(),
+        reference,
+        ClientAddresses.address,
     )
 
 

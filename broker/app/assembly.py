@@ -6,17 +6,26 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event, Semaphore
 from typing import TypeVar
 
 from broker.adapters.libraries.entry_points import open_library
+from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.saml.keys import key_ring
-from broker.adapters.saml.metadata.live_metadata import Live, LiveMetadata
+from broker.adapters.saml.metadata.live_metadata import LiveMapping, LiveMetadata
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.telling import application_log
+from broker.adapters.telling.event_sinks import (
+    EventSinks,
+    ToldTrail,
+    to_log,
+    to_traces,
+    to_trail,
+)
 from broker.adapters.telling.message_log import MessageLog
 from broker.adapters.telling.metrics import Metrics
 from broker.adapters.trail import audit_trail
@@ -27,7 +36,7 @@ from broker.app import open_metadata as living
 from broker.core.audit_events import NO_TRAIL
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.letters import Letters
+from broker.core.events import BrokerEvent, EventKind, Sink, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
 from broker.files import attribute_maps
@@ -42,6 +51,7 @@ from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.persons import Persons
 from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.support_traces import SupportTraces
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.proofs.pin_check import PinCheck
 from broker.flows.proofs.pin_renewal import PinRenewal
@@ -67,6 +77,7 @@ class Parts:
     policies: live_policies.LivePolicies
     store: Store
     trail: Trail
+    tell: TellPort
     library: LibrarySystem
     links: PersonLinks
     enrolments: Enrolments
@@ -93,13 +104,14 @@ class Parts:
             policies=lambda: self.policies.refresh(now()),
         )
 
-    def learning(self) -> PersonLookup:
+    def person_lookup(self) -> PersonLookup:
         """Give what asks the ports of a person."""
         rules, ring = self.rules(), self.keys
         persons = Persons(rules, self.links, self.enrolments)
         accounts = BorrowerAtLogin(self.store, ring.index, persons, self.enrolments)
+        trail = ToldTrail(self.tell, self.trail)
         return PersonLookup(
-            self.store, ring.index, ring.person, rules, persons, accounts, self.proving, self.trail
+            self.store, ring.index, ring.person, rules, persons, accounts, self.proving, trail
         )
 
 
@@ -112,35 +124,34 @@ def assemble(settings: config.Config) -> Parts:
     """Open and check every part; ``ConfigurationFaults`` with the faults of all of them at once."""
     faults: list[Fault] = []
     counts = Metrics(lambda: application_log.dropped)
+    startup_events = _startup_events(counts)
     ring = _tried(faults, lambda: key_ring.load(settings.keys))
-    peers = _tried(faults, lambda: living.opened(settings, counts, now()))
+    peers = _tried(faults, lambda: living.opened(settings, startup_events.tell, now()))
     maps, store = _tried(faults, lambda: _maps(settings)), _tried(faults, lambda: _opened(settings))
-    library = _tried(
-        faults, lambda: open_library(settings.library.system, settings.library.given())
-    )
-    services = Live(lambda: peers.snapshot.services) if peers else living.services(settings)
-    texts, messages = (
-        _tried(faults, lambda: Texts.load(settings.content)),
-        _tried(faults, lambda: _messages(settings)),
-    )
-    live = _tried(faults, lambda: _live(settings, services, maps))
+    library = _tried(faults, lambda: _library(settings))
+    services = LiveMapping(lambda: peers.snapshot.services) if peers else living.services(settings)
+    texts = _tried(faults, lambda: Texts.load(settings.content))
+    messages = _tried(faults, lambda: _messages(settings))
+    live = _tried(faults, lambda: _live(settings, services, maps, startup_events.tell))
     if faults or not (ring and peers and maps and library and store and live and texts):
         raise ConfigurationFaults(faults)
     sealed = EncryptedStore(store, ring.sealing, ring.sealing_id)
-    tools = _tools(settings, ring, sealed, library)
+    trail = _told_trail(settings, ring, sealed, startup_events)
+    tools = _tools(settings, ring, sealed, library, trail)
     wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
     enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
-    cases = StaffCases(tools.ledger, tools.links, tools.trail)
+    cases = StaffCases(tools.records, tools.links, trail)
     return Parts(
         config=settings,
         keys=ring,
         metadata=peers,
         services=services,
-        upstreams=Live(lambda: peers.current.parties),
+        upstreams=LiveMapping(lambda: peers.current.completed_upstreams),
         maps=maps,
         policies=live,
         store=sealed,
-        trail=tools.trail,
+        trail=trail.kept,
+        tell=trail.tell,
         library=library,
         links=tools.links,
         enrolments=enrolments,
@@ -153,6 +164,21 @@ def assemble(settings: config.Config) -> Parts:
         wake=wake,
         messages=messages,
     )
+
+
+def _startup_events(counts: Metrics) -> EventSinks:
+    """Return the sinks that need no store: the metadata and the policies are opened beside it."""
+    log = to_log(counts.counting_dropped(application_log.tell))
+    return EventSinks({Sink.LOG: log, Sink.METRIC: counts.count})
+
+
+def _told_trail(
+    settings: config.Config, ring: key_ring.KeyRing, store: Store, startup: EventSinks
+) -> ToldTrail:
+    """Return the trail that tells by every sink that there is (``core.events``)."""
+    trail = _trail(settings, ring, store)
+    sinks = {Sink.TRAIL: to_trail(trail), Sink.TRACE: to_traces(SupportTraces(store))}
+    return ToldTrail(EventSinks({**startup.sinks, **sinks}).tell, trail)
 
 
 def _trail(settings: config.Config, ring: key_ring.KeyRing, store: Store) -> Trail:
@@ -170,24 +196,32 @@ def _trail(settings: config.Config, ring: key_ring.KeyRing, store: Store) -> Tra
 
 
 def _tools(
-    settings: config.Config, ring: key_ring.KeyRing, store: Store, library: LibrarySystem
+    settings: config.Config,
+    ring: key_ring.KeyRing,
+    store: Store,
+    library: LibrarySystem,
+    trail: Trail,
 ) -> EnrolmentPorts:
     return EnrolmentPorts(
         library=library,
         mail=_smtp(settings),
         pseudonyms=ring.index,
-        letters=_letters(settings),
+        letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
-        ledger=EnrolmentRecords(store, now),
+        records=EnrolmentRecords(store, now),
         now=now,
-        trail=_trail(settings, ring, store),
+        trail=trail,
     )
+
+
+def _library(settings: config.Config) -> LibrarySystem:
+    return open_library(settings.library.system, settings.library.connector_settings())
 
 
 def _pin_letters(
     settings: config.Config, tools: EnrolmentPorts, wake: Event, seats: Semaphore
 ) -> PinRenewal:
-    store, mail, live = tools.ledger.store, _smtp(settings), settings.library.mode == "live"
+    store, mail, live = tools.records.store, _smtp(settings), settings.library.mode == "live"
     return PinRenewal(
         store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats
     )
@@ -197,6 +231,7 @@ def _live(
     settings: config.Config,
     services: Mapping[str, Service],
     maps: attribute_maps.AttributeMaps | None,
+    tell: TellPort,
 ) -> live_policies.LivePolicies:
     return live_policies.LivePolicies.load(
         settings.policies,
@@ -205,7 +240,7 @@ def _live(
         attributes=maps.attributes if maps else None,
         maps=maps.maps if maps else None,
         state=settings.keys.parent / "state" / "policies",
-        tell=_told,
+        tell=partial(_tell_policies, tell),
     )
 
 
@@ -245,9 +280,9 @@ def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
     return None
 
 
-def _letters(settings: config.Config) -> Letters:
+def _letter_texts(settings: config.Config) -> LetterTexts:
     contact = settings.contact
-    return Letters(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
+    return LetterTexts(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
 
 
 def _smtp(settings: config.Config) -> Smtp:
@@ -256,9 +291,9 @@ def _smtp(settings: config.Config) -> Smtp:
     return Smtp(mail.url, mail.sender, mail.username, password)
 
 
-def _told(faults: tuple[Fault, ...]) -> None:
-    """Tell loudly that the policy files are broken and the last good set is in force, or that they are mended."""
+def _tell_policies(tell: TellPort, faults: tuple[Fault, ...]) -> None:
+    """Tell that broken policy files leave the last good set in force, or that they are mended."""
     for fault in faults:
-        application_log.tell("policies_stale", fault=str(fault))
+        tell(BrokerEvent(EventKind.POLICIES_STALE, {"fault": str(fault)}))
     if not faults:
-        application_log.tell("policies_mended")
+        tell(BrokerEvent(EventKind.POLICIES_MENDED))

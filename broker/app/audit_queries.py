@@ -79,7 +79,7 @@ def _groups(parts: Parts, kept: KeptTrail, borrower: str) -> tuple[str, ...]:
     persons = {link.person for name, link in links.items() if name in own or link.cpr in cprs}
     persons |= {
         row.key.group
-        for row in parts.enrolments.tools.ledger.all()
+        for row in parts.enrolments.ports.records.all()
         if row.enrolment.number == borrower
     }
     return (

@@ -18,9 +18,11 @@ from werkzeug.exceptions import NotFound
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, metrics
+from broker.adapters.telling.event_sinks import EventSinks, to_log
 from broker.app import assembly, inspection
 from broker.app.application import create_app
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.events import BrokerEvent, EventKind, Sink
 from broker.files.settings.config import Config
 from broker.flows import worker_loop
 
@@ -91,7 +93,7 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         try:
             made = create_app(self.config)
         except BrokerError as error:
-            _tell("worker_waits", error)
+            _tell_faults(EventKind.WORKER_WAITS, error)
             time.sleep(_PAUSE)
             raise SystemExit(1) from None
         path = urlsplit(self.config.base_url).path
@@ -105,9 +107,9 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         try:
             self.config = _checked(self.read)
         except BrokerError as error:
-            _tell("reload_refused", error)
+            _tell_faults(EventKind.RELOAD_REFUSED, error)
             return False
-        application_log.tell("reloaded")
+        _tell(BrokerEvent(EventKind.CONFIGURATION_RELOADED))
         return True
 
     def run(self) -> None:
@@ -140,6 +142,8 @@ class Terse(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 
 _ending = threading.Event()
+# Before and between the workers there is no store: what happens there is a line of the log.
+_tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
 
 
 def _report(error: Exception) -> None:
@@ -193,10 +197,10 @@ def _checked(read: Callable[[], Config]) -> Config:
     return config
 
 
-def _tell(event: str, error: BrokerError) -> None:
+def _tell_faults(kind: EventKind, error: BrokerError) -> None:
     faults = error.faults if isinstance(error, ConfigurationFaults) else (error,)
     for fault in faults:
-        application_log.tell(event, reason=error.reason, fault=str(fault))
+        _tell(BrokerEvent(kind, {"reason": error.reason, "fault": str(fault)}))
 
 
 def serve(read: Callable[[], Config]) -> None:

@@ -24,7 +24,8 @@ from broker.core.ports import Key
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.settings.config import Config
-from broker.files.settings.toml_and_environment import CONFIG, PREFIX
+from broker.files.settings.raw_settings import PREFIX
+from broker.files.settings.toml_and_environment import CONFIG
 from broker.flows.login.support_traces import SupportTraces
 
 _ASKED_FOR: Final = timedelta(seconds=10)
@@ -121,7 +122,7 @@ def _eid(parts: Parts) -> Iterator[str]:
             yield f"upstreams.{name}: assurance_level takes a level of an older scale, which says less than nsis/loa"
         if parts.config.upstreams[name].national and not each.force_authn:
             yield f"upstreams.{name}: force_authn = false lets in at the national eID whoever used the browser before"
-    if parts.messages and not parts.config.kept_upstreams():
+    if parts.messages and not parts.config.message_log_upstreams():
         yield "message_log keeps nothing: no upstream has profile oiosaml3, and message_log.upstreams names none"
 
 

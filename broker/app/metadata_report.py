@@ -46,7 +46,7 @@ def findings(parts: Parts) -> list[str]:
     told = (
         *parts.metadata.faults(moment),
         *parts.metadata.alarms(moment),
-        *parts.metadata.snapshot.told,
+        *parts.metadata.snapshot.notices,
     )
     return [*dict.fromkeys(told), *_scopeless(parts)]
 

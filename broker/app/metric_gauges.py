@@ -43,7 +43,7 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
             )
 
 
-def _keys(parts: Parts) -> Iterator[key_ring.Listed]:
+def _keys(parts: Parts) -> Iterator[key_ring.ListedKey]:
     try:
         yield from key_ring.listing(parts.config.keys)
     except ConfigurationFaults:

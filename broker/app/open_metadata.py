@@ -10,11 +10,10 @@ from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.aggregates import Trust
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, following
-from broker.adapters.telling import application_log
-from broker.adapters.telling.metrics import Metrics
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, feed_refreshes
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
+from broker.core.events import BrokerEvent, EventKind, TellPort
 from broker.files.settings.config import Config
 from broker.files.settings.federation_tables import FeedTable
 
@@ -24,7 +23,7 @@ def services(settings: Config) -> Mapping[str, Service]:
     return {name: settings.service(name) for name in settings.services}
 
 
-def opened(settings: Config, metrics: Metrics, now: datetime) -> LiveMetadata:
+def opened(settings: Config, tell: TellPort, now: datetime) -> LiveMetadata:
     """Give the metadata of the moment; a feed without a copy on this machine is fetched, if it can be.
 
     ``ConfigurationFaults`` where the folder or a pin cannot be used. A feed that does not answer is
@@ -42,8 +41,8 @@ def opened(settings: Config, metrics: Metrics, now: datetime) -> LiveMetadata:
     ids = [each.entity_id for each in parties.services.values()]
     local = metadata_folder.load(settings.metadata, federated, ids, now, fed=bool(feeds))
     state = settings.keys.parent / "state" / "metadata"
-    followed = list(following(feeds, local, parties, state))
-    live = LiveMetadata(local, parties, followed, partial(_told, metrics), now)
+    followed = list(feed_refreshes(feeds, local, parties, state))
+    live = LiveMetadata(local, parties, followed, partial(_tell_fetched, tell), now)
     if live.wanting:
         live.refresh(now)
     return live
@@ -93,17 +92,13 @@ def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
         )
 
 
-def _told(metrics: Metrics, outcome: FetchOutcome) -> None:
-    """Count what became of a fetch, and tell it if it is news."""
-    metrics.fetched(outcome.feed, outcome.result)
+def _tell_fetched(tell: TellPort, outcome: FetchOutcome) -> None:
+    """Tell what became of a fetch, and apart from it what is news."""
+    feed = outcome.feed
+    tell(BrokerEvent(EventKind.METADATA_FETCHED, {"feed": feed, "result": outcome.result}))
+    facts = {"feed": feed, "entity": outcome.entity_id}
     if outcome.result in {"refused", "older"}:
-        application_log.tell(
-            "metadata_refused", feed=outcome.feed, entity=outcome.entity_id, reason=outcome.cause
-        )
+        tell(BrokerEvent(EventKind.METADATA_REFUSED, {**facts, "reason": outcome.cause}))
     elif outcome.result == "new" or outcome.mended:
-        application_log.tell(
-            "metadata_renewed",
-            feed=outcome.feed,
-            entity=outcome.entity_id,
-            mended=int(outcome.mended),
-        )
+        mended = int(outcome.mended)
+        tell(BrokerEvent(EventKind.METADATA_RENEWED, {**facts, "mended": mended}))

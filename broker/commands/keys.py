@@ -72,7 +72,7 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     """
     place = folder or configuration().keys
     now = datetime.now(UTC)
-    rotation_times.believable(place, now)
+    rotation_times.refuse_clock_in_the_past(place, now)
     turns = rotation.rotate(
         place, now, tracks or rotation.TRACKS, early=early, running=rotation_times.boot(now)
     )

@@ -1,1 +1,1 @@
-"""The pure heart: what a login is, what policies say of it, what comes next; no framework, no files, no clock."""
+"""What is true and what follows from it: values and decisions, with no framework, file or clock."""

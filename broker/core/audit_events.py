@@ -1,10 +1,10 @@
-"""What the audit trail is told: which events there are, and the facts one may carry, none of them a person's own."""
+"""The events of the audit trail, and the facts that they may carry: none of them a person's own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from broker.core.borrowers.borrower import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.login.transaction import Transaction
@@ -12,7 +12,7 @@ from broker.core.policy.model import Decision
 
 
 class AuditEventKind(StrEnum):
-    """Every event there is; docs/audit.md says when each comes and what it carries."""
+    """Every kind of event; docs/audit.md lists when they come and what they carry."""
 
     DECIDED = "decided"
     RELEASED = "released"
@@ -57,18 +57,6 @@ class AuditEventKind(StrEnum):
 REQUIRED: Final = frozenset({AuditEventKind.RELEASED, AuditEventKind.ENROLMENT_WANTED})
 
 
-_OUTCOMES: Final = {
-    EnrolmentOutcome.CREATED: AuditEventKind.ENROLMENT_MADE,
-    EnrolmentOutcome.UNCHANGED: AuditEventKind.ENROLMENT_FOUND,
-    EnrolmentOutcome.UPGRADED: AuditEventKind.ENROLMENT_UPGRADED,
-    EnrolmentOutcome.LOWERED: AuditEventKind.ENROLMENT_LOWERED,
-}
-_ENDS: Final = {
-    EnrolmentState.CASE: AuditEventKind.ENROLMENT_CASE,
-    EnrolmentState.GIVEN_UP: AuditEventKind.ENROLMENT_GIVEN_UP,
-}
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class AuditEvent:
     """One event; every fact is a code, a name of configuration, a reference or a count.
@@ -97,12 +85,12 @@ class AuditEvent:
     count: int | None = None
 
     def __repr__(self) -> str:
-        """Name the kind only."""
+        """Show the kind only."""
         return f"Event({self.kind!s})"
 
 
 class NoTrail:
-    """The trail of a broker that keeps none."""
+    """The audit trail of a broker that keeps none."""
 
     def add(self, event: AuditEvent) -> None:
         """Write nothing."""
@@ -112,7 +100,7 @@ class NoTrail:
         return ()
 
     def lost(self) -> int:
-        """Give nought: nothing is expected of it."""
+        """Return 0: nothing is expected of it."""
         return 0
 
 
@@ -126,22 +114,23 @@ def of_login(
     decision: Decision | None = None,
     **more: Any,
 ) -> AuditEvent:
-    """Give the event with what is known of a login; ``more`` are further facts of ``AuditEvent``."""
-    authentication = transaction.authentication
+    """Return the event with the facts of a login; ``more`` are further fields of ``AuditEvent``."""
     event = AuditEvent(
         kind,
         at,
         reference=transaction.reference,
-        person=transaction.person.id if transaction.person else None,
         service=transaction.request.service,
         upstream=transaction.upstream,
-        institution=authentication.institution if authentication else None,
     )
+    if transaction.person is not None:
+        event = replace(event, person=transaction.person.id)
+    if transaction.authentication is not None:
+        event = replace(event, institution=transaction.authentication.institution)
     if decision is not None:
         event = replace(
             event,
             affiliation=decision.affiliation,
-            policy=_place(decision),
+            policy=_deciding_line(decision),
             digest=decision.digest[:12] or None,
         )
     return replace(event, **more)
@@ -150,25 +139,55 @@ def of_login(
 def of_enrolment(
     before: Enrolment, after: Enrolment, person: str, at: datetime
 ) -> tuple[AuditEvent, ...]:
-    """Give what an attempt at an enrolment came to: done, a case, given up, and whether a PIN was mailed."""
-    plain = AuditEvent(AuditEventKind.PIN_MAILED, at, person=person, about=after.id)
-    found = []
-    if after.state is EnrolmentState.DONE and before.state is not EnrolmentState.DONE:
-        outcome = (
-            _OUTCOMES.get(after.outcome, AuditEventKind.ENROLMENT_ADOPTED)
-            if after.outcome
-            else AuditEventKind.ENROLMENT_ADOPTED
-        )
-        found.append(replace(plain, kind=outcome))
-    if after.state in _ENDS and before.state is not after.state:
-        found.append(replace(plain, kind=_ENDS[after.state], reason=after.reason))
+    """Return the events of an attempt at an enrolment: done, a case, given up, a PIN mailed."""
+    pin_mailed = AuditEvent(AuditEventKind.PIN_MAILED, at, person=person, about=after.id)
+    events = []
+    kind = _kind_of_state(after)
+    if kind is not None and after.state is not before.state:
+        # The reason of an enrolment that is done is why its PIN mail is late, not why it ended.
+        reason = None if after.state is EnrolmentState.DONE else after.reason
+        events.append(replace(pin_mailed, kind=kind, reason=reason))
     if after.pin_mailed and after.pin_mailed != before.pin_mailed:
-        found.append(plain)
-    return tuple(found)
+        events.append(pin_mailed)
+    return tuple(events)
 
 
-def _place(decision: Decision) -> str | None:
-    """Give file and line of the release entry that decided, else of the first reason that has a place."""
+def _kind_of_state(enrolment: Enrolment) -> AuditEventKind | None:
+    """Return the event of an enrolment that has come to its state; None for one under way."""
+    match enrolment.state:
+        case EnrolmentState.DONE:
+            return _kind_of_outcome(enrolment.outcome)
+        case EnrolmentState.CASE:
+            return AuditEventKind.ENROLMENT_CASE
+        case EnrolmentState.GIVEN_UP:
+            return AuditEventKind.ENROLMENT_GIVEN_UP
+        case EnrolmentState.WANTED | EnrolmentState.OBSERVED:
+            return None
+        case _:
+            assert_never(enrolment.state)
+
+
+def _kind_of_outcome(outcome: EnrolmentOutcome | None) -> AuditEventKind:
+    match outcome:
+        case EnrolmentOutcome.CREATED:
+            return AuditEventKind.ENROLMENT_MADE
+        case EnrolmentOutcome.UNCHANGED:
+            return AuditEventKind.ENROLMENT_FOUND
+        case EnrolmentOutcome.UPGRADED:
+            return AuditEventKind.ENROLMENT_UPGRADED
+        case EnrolmentOutcome.LOWERED:
+            return AuditEventKind.ENROLMENT_LOWERED
+        case EnrolmentOutcome.ADOPTED | None:
+            return AuditEventKind.ENROLMENT_ADOPTED
+        case _:
+            assert_never(outcome)
+
+
+def _deciding_line(decision: Decision) -> str | None:
+    """Return file and line of the release entry that decided, else of the first reason with one."""
     if decision.release is not None:
         return str(decision.release.place)
-    return next((str(each.place) for each in decision.reasons if each.place), None)
+    for reason in decision.reasons:
+        if reason.place:
+            return str(reason.place)
+    return None

@@ -1,4 +1,4 @@
-"""The parties of a login: upstreams and the institutions behind them, services, and how surely a person is known."""
+"""The entities of a login: upstreams, their institutions, services; and levels of assurance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,8 @@ PERSISTENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent"
 TRANSIENT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 UNSPECIFIED: Final = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"
 UNSPECIFIED_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
+
+Names = tuple[str, ...]
 
 # library: no SAML, the library system itself verifies a borrower's number and PIN
 Profile = Literal["wayf", "saml", "oiosaml3", "library"]
@@ -22,12 +24,12 @@ class Text:
     da: str
 
     def __getitem__(self, language: str) -> str:
-        """Give the text in ``language``; Danish where it is neither "en" nor "da"."""
+        """Return the text in ``language``; Danish where it is neither "en" nor "da"."""
         return self.en if language == "en" else self.da
 
 
 class Assurance(IntEnum):
-    """How surely the person is known, one order for WAYF's numbers and NSIS levels (design 5)."""
+    """The level of assurance, one order for WAYF's numbers and NSIS levels (design 5)."""
 
     SELF_ASSERTED = 1
     LOW = 2
@@ -36,17 +38,20 @@ class Assurance(IntEnum):
 
     @classmethod
     def named(cls, name: str) -> "Assurance":
-        """Read the spelling of the policy files ("self_asserted" ... "high"); KeyError for any other."""
+        """Read the spelling of the policy files ("self_asserted" ... "high"); else KeyError."""
         return cls[name.upper()]
 
 
 @dataclass(frozen=True, slots=True)
 class Institution:
-    """One identity provider behind an upstream: its real entityID, other spellings, and what it may assert."""
+    """One identity provider behind an upstream.
+
+    Its real entityID, other spellings of it, and what it may assert.
+    """
 
     entity_id: str
-    aliases: tuple[str, ...] = ()
-    scopes: tuple[str, ...] = ()
+    aliases: Names = ()
+    scopes: Names = ()
     may_assert: frozenset[str] = frozenset()  # "cpr", or the CPR counts as not sent
     max_assurance: Assurance = Assurance.HIGH
     label: Text | None = None
@@ -54,7 +59,7 @@ class Institution:
     unwritten: frozenset[str] = field(default=frozenset(), compare=False)
 
     def answers_to(self, name: str) -> bool:
-        """Say whether ``name`` (an AuthenticatingAuthority) is this institution."""
+        """Return whether ``name`` (an AuthenticatingAuthority) is this institution."""
         return name == self.entity_id or name in self.aliases
 
 
@@ -69,36 +74,38 @@ class Upstream:
     attribute_map: str
     label: Text
     institutions: tuple[Institution, ...] = ()
-    only: tuple[str, ...] = ()  # entityIDs put into Scoping; empty means all institutions
+    only: Names = ()  # entityIDs put into Scoping; empty means all institutions
     cbc: bool = False  # AES-CBC is decrypted only for an upstream that needs it (attacks.md row 23)
     requester_id: bool = True
     logout: Literal["ask", "always", "never"] = "ask"  # whether a logout goes on to this upstream
     force_authn: bool = False  # every AuthnRequest demands a fresh login there
     # For classes that services ask for, those of this upstream that are as good (saml_profiles.md
     # row 15).
-    meets: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    meets: Mapping[str, Names] = field(default_factory=dict)
     least: Assurance = Assurance.SUBSTANTIAL  # profile oiosaml3: below this level nobody is let in
-    assurance_level: bool = (
-        False  # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
-    )
+    # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
+    assurance_level: bool = False
 
     @property
     def local(self) -> bool:
-        """Say whether the library system itself verifies the person, by a borrower's number and PIN."""
+        """Return whether the library system verifies the person, by a borrower's number and PIN."""
         return self.profile == "library"
 
     def institution(self, authority: str) -> Institution | None:
         """Find the institution that ``authority`` names, by entityID or alias."""
-        return next((each for each in self.institutions if each.answers_to(authority)), None)
+        for institution in self.institutions:
+            if institution.answers_to(authority):
+                return institution
+        return None
 
-    def scoped(self) -> tuple[str, ...]:
-        """Give the entityIDs that an AuthnRequest to this upstream names in its IDPList."""
-        return self.only or tuple(each.entity_id for each in self.institutions)
+    def scoped(self) -> Names:
+        """Return the entityIDs that an AuthnRequest to this upstream names in its IDPList."""
+        return self.only or tuple(institution.entity_id for institution in self.institutions)
 
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """Who is answerable for what a service gets (GDPR article 4(7)), as the consent screen names it."""
+    """The data controller (GDPR article 4(7)) of a service, as the consent screen names it."""
 
     name: Text
     contact: str = ""
@@ -111,17 +118,16 @@ class Service:
     name: str
     entity_id: str
     label: Text
-    methods: tuple[str, ...]  # upstreams a person may use, in the order shown
+    methods: Names  # upstreams a person may use, in the order shown
     controller: Controller | None = None
-    categories: tuple[str, ...] = ()
+    categories: Names = ()
     description: Text | None = None
     privacy_notice: Text | None = None
-    url: Text | None = None  # where one begins to use it, for the way back after a sign-up
+    url: Text | None = None  # its start page, for the way back after a sign-up
     encrypts: bool = False  # publishes an encryption key; without one no CPR leaves (invariant 4)
     attribute_map: str = "library"
     scope: str | None = None  # of the identifiers that we make for people; without one none is made
     requires: frozenset[str] = frozenset()  # Names on the wire that its metadata marks as required
     required: frozenset[str] | None = None  # the same in our names; None: not looked at
-    subject_id_req: str | None = (
-        None  # which of them its metadata wants: subject-id, pairwise-id, any or none
-    )
+    # which of those identifiers its metadata wants: subject-id, pairwise-id, any or none
+    subject_id_req: str | None = None

@@ -1,4 +1,4 @@
-"""The one tree of everything that can go wrong, each with what the person may be told and what a service is told."""
+"""The one error tree: a reason code for logs and pages, a SAML status, an HTTP status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class BrokerError(Exception):
     """Something the broker refuses or cannot do.
 
     ``reason`` is the stable code for logs, ``data-reason`` and tests, and names the public text;
-    ``status`` is what a verified service is told; ``http`` is the status of the page.
+    ``status`` goes to a verified service; ``http`` is the status of the page.
     ``str(error)`` is for the log only and never holds a personal value.
     """
 
@@ -43,30 +43,44 @@ class BrokerError(Exception):
     http: ClassVar[int] = 503
 
 
+def _log_text(cause: str, detail: str) -> str:
+    if not detail:
+        return cause
+    return f"{cause}: {detail}"
+
+
 class MessageRefused(BrokerError):
-    """A SAML message that is malformed, hostile or not meant for us; ``cause`` names the check that refused it."""
+    """A SAML message that is malformed, hostile or not meant for us.
+
+    ``cause`` names the check that refused it.
+    """
 
     reason = "message_refused"
     http = 400
 
     def __init__(self, cause: str, detail: str = "", *, clock_off: int | None = None) -> None:
-        """Take the check's stable code (``gate.doctype``), a detail for the log, and the seconds a peer's clock is off.
+        """Store the check's stable code (``gate.doctype``) and how far a peer's clock is off.
 
-        Neither is a personal value; a clock that is ahead of ours is off by more than nought.
+        ``detail`` is for the log; none is a personal value. ``clock_off`` is in seconds, positive
+        for a clock ahead of ours.
         """
-        super().__init__(f"{cause}: {detail}" if detail else cause)
-        self.cause, self.clock_off = cause, clock_off
+        super().__init__(_log_text(cause, detail))
+        self.cause = cause
+        self.clock_off = clock_off
 
 
 class RequestRefused(BrokerError):
-    """An AuthnRequest of a verified service that cannot be served; answered at its registered ACS."""
+    """An AuthnRequest of a verified service that is refused, by an answer to its registered ACS."""
 
     reason = "request_refused"
     http = 400
 
     def __init__(self, refusal: Status, detail: str = "", *, request: object = None) -> None:
-        """Take the SAML status that goes back to the service, a detail for the log, and the AuthnRequest refused."""
-        super().__init__(detail or (refusal.second or refusal.top))
+        """Store the SAML status for the service and the refused AuthnRequest.
+
+        ``detail`` is for the log.
+        """
+        super().__init__(detail or refusal.second or refusal.top)
         self.refusal = refusal
         self.request = request
 
@@ -93,7 +107,7 @@ class CookiesNeeded(BrokerError):
 
 
 class TokenRefused(BrokerError):
-    """A form whose token is missing, foreign or older than ten minutes, or that came from another origin."""
+    """A form of another origin, or whose token is missing, foreign or older than ten minutes."""
 
     reason = "token_refused"
     http = 403
@@ -114,7 +128,7 @@ class TooMany(BrokerError):
 
 
 class AttributesRefused(BrokerError):
-    """Attributes of a verified assertion that name no one person, or that this institution may not assert.
+    """Attributes of a verified assertion that name no one person, or that are not the sender's.
 
     ``cause`` is a stable code: scope_mismatch, several_values, bad_value, cpr_shaped,
     cpr_disagrees, company_identity, and of the national eID itself spec_version, level_missing,
@@ -126,8 +140,8 @@ class AttributesRefused(BrokerError):
     http = 403
 
     def __init__(self, cause: str, name: str = "") -> None:
-        """Take the code and the attribute's canonical name; a value is never taken."""
-        super().__init__(f"{cause}: {name}" if name else cause)
+        """Store the code; ``name`` is the attribute's canonical name. A value never comes in."""
+        super().__init__(_log_text(cause, name))
         self.cause = cause
 
 
@@ -138,7 +152,7 @@ class StoreUnavailable(BrokerError):
 
 
 class AuditUnavailable(BrokerError):
-    """What must be on the audit trail before it happens cannot be written there, so it does not happen."""
+    """An event that must be on the audit trail before it happens cannot be written there."""
 
     reason = "audit_unavailable"
 
@@ -150,13 +164,13 @@ class MessageLogUnavailable(BrokerError):
 
 
 class LibraryUnavailable(BrokerError):
-    """The library system did not answer in time, or answered that it cannot now; worth trying again."""
+    """The library system did not answer in time, or cannot now; worth trying again."""
 
     reason = "library_unavailable"
 
 
 class LibraryRefused(BrokerError):
-    """The library system answered that it will not do this, and will say so again."""
+    """The library system refused, and will refuse again."""
 
     reason = "library_refused"
 
@@ -185,7 +199,7 @@ class AddressRefused(BrokerError):
     http = 422
 
     def __init__(self, cause: str) -> None:
-        """Take the code; the address is never taken."""
+        """Store the code; the address never comes in."""
         super().__init__(cause)
         self.cause = cause
 
@@ -207,7 +221,7 @@ class CodeRefused(BrokerError):
     http = 422
 
     def __init__(self, cause: str) -> None:
-        """Take the code of the cause; what was typed is never taken."""
+        """Store the code; what was typed never comes in."""
         super().__init__(cause)
         self.cause = cause
 
@@ -228,23 +242,26 @@ class LinkGone(BrokerError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault in what an administrator wrote: where it stands, what is wrong, how to mend it."""
+    """One fault in an administrator's file: where it stands, what is wrong, how to mend it."""
 
     where: str
     what: str
     mend: str = ""
 
     def __str__(self) -> str:
-        """Give one line: ``policies/student.yaml:12: what (mend)``."""
-        return f"{self.where}: {self.what}" + (f" ({self.mend})" if self.mend else "")
+        """Return one line: ``policies/student.yaml:12: what (mend)``."""
+        line = f"{self.where}: {self.what}"
+        if self.mend:
+            line += f" ({self.mend})"
+        return line
 
 
 class ConfigurationFaults(BrokerError):
-    """Everything wrong with the configuration, policies, maps, metadata or keys, found in one go (exit code 78)."""
+    """All faults in the configuration, policies, maps, metadata or keys, at once (exit code 78)."""
 
     reason = "configuration"
 
     def __init__(self, faults: Sequence[Fault]) -> None:
-        """Take every fault that was found."""
+        """Store every fault that was found."""
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = tuple(faults)

@@ -1,9 +1,4 @@
-"""What the broker asks of the world outside: store, library system, mail and the two SAML faces, as protocols.
-
-What single logout asks of the SAML room: messages read and written, toward services and upstreams alike.
-
-One message between an upstream and us, as the message log keeps it for as long as the law asks.
-"""
+"""The ports to the world outside, as protocols: store, library, mail, trail, SAML faces, logs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +9,7 @@ from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower, Change, Wish
 from broker.core.consent.disclosure import Disclosure
 from broker.core.errors import MessageRefused, Status
+from broker.core.letters import LetterContent, LetterText
 from broker.core.login.transaction import (
     Authentication,
     AuthnRequest,
@@ -26,7 +22,10 @@ from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutRe
 
 
 class Key(NamedTuple):
-    """Names one record; ``group`` is the unit of atomicity and listing, nothing is atomic across groups."""
+    """The name of one record.
+
+    ``group`` is the unit of atomicity and listing: nothing is atomic across groups.
+    """
 
     # transaction, arrival, spent, receipt, enrolment, session, ended, logout, link, proof, counter
     kind: str
@@ -35,7 +34,10 @@ class Key(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """One record as kept: bytes, the writer's random version, when it expires, and when it is due if it is queued."""
+    """One record as kept: its bytes, the writer's random version, and when it expires.
+
+    ``due`` is when it is due, if it is queued.
+    """
 
     value: bytes
     version: str
@@ -51,16 +53,16 @@ class Store(Protocol):
     """
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Give the record, or None where there is none or it has expired."""
+        """Return the record, or None where there is none or it has expired."""
         ...
 
     def put(
         self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
     ) -> bool:
-        """Compare and set: write if the present version is ``was`` (None: if absent); True if ``kept.version`` stands.
+        """Compare and set: write if the present version is ``was`` (None: if absent).
 
-        A retried put that finds its own version has succeeded. ``durable`` waits until a power cut
-        cannot undo it.
+        Return True if ``kept.version`` is the present version afterwards: a retried put that finds
+        its own version has succeeded. ``durable`` waits until a power cut cannot undo it.
         """
         ...
 
@@ -69,21 +71,27 @@ class Store(Protocol):
         ...
 
     def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        """Give the unexpired records of a group, or of the whole kind where ``group`` is None."""
+        """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
         ...
 
     def claim(
         self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Take the earliest record due at ``now``: its ``due`` becomes now + lease and its version ``version``."""
+        """Claim the earliest record due at ``now``, or return None.
+
+        Its ``due`` becomes now + lease and its version ``version``.
+        """
         ...
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
-        """Add ``by`` to the counter and give its new value; an expired counter starts at nought with this ``until``."""
+        """Add ``by`` to the counter and return its new value.
+
+        An expired counter starts at 0 with this ``until``.
+        """
         ...
 
     def faults(self) -> Sequence[str]:
-        """Say in sentences what makes this store unfit for production; empty when nothing does."""
+        """List in sentences what makes this store unfit for production; empty when nothing does."""
         ...
 
 
@@ -95,21 +103,21 @@ class LibrarySystem(Protocol):
     """
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give every borrower that carries this CPR, in whatever field and spelling the desk used."""
+        """Return every borrower that carries this CPR, in any field and spelling of the staff."""
         ...
 
     def read(self, number: str, deadline: datetime) -> Borrower | None:
-        """Give the borrower of this number, or None."""
+        """Return the borrower of this number, or None."""
         ...
 
     def marked(self, mark: str, deadline: datetime) -> tuple[Borrower, ...]:
-        """Give the borrowers made under this enrolment id."""
+        """Return the borrowers made under this enrolment id."""
         ...
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
         """Make the borrower, carrying ``mark`` and a database-unique field derived from the person.
 
-        None where the system says that such a borrower is there already: look again.
+        None where the system answers that such a borrower is there already: look again.
         """
         ...
 
@@ -127,23 +135,23 @@ class LibrarySystem(Protocol):
         ...
 
     def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
-        """Say whether ``pin`` is the PIN of this borrower.
+        """Return whether ``pin`` is the PIN of this borrower.
 
-        A number that is nobody's is False after the same calls, so that a stranger cannot tell it
-        from a wrong PIN.
+        A number that is nobody's is False after the same calls, so that a stranger cannot
+        distinguish it from a wrong PIN.
         """
         ...
 
     def faults(self, deadline: datetime) -> Sequence[str]:
-        """Say in sentences what in the system's set-up breaks a promise of ours; empty when nothing does."""
+        """List in sentences what in the system's set-up breaks our promises; empty for nothing."""
         ...
 
 
 class Letter(Protocol):
-    """A message whose recipient the mail server has accepted and whose text it has not got yet."""
+    """A message whose recipient the mail server has accepted, and whose text is still to come."""
 
     def send(self, subject: str, text: str) -> None:
-        """Hand over the text; ``MailUnavailable`` unless the server answered 250."""
+        """Send the text; ``MailUnavailable`` unless the server answered 250."""
         ...
 
     def close(self) -> None:
@@ -155,34 +163,47 @@ class Mail(Protocol):
     """A mail server."""
 
     def address(self, recipient: str, deadline: datetime) -> Letter:
-        """Open a conversation as far as an accepted RCPT (design 4c: RCPT, PIN set, DATA, recorded)."""
+        """Open a conversation up to an accepted RCPT (design 4c: RCPT, PIN set, DATA, recorded)."""
+        ...
+
+
+class LetterWording(Protocol):
+    """The words of the letters, in both languages."""
+
+    @property
+    def pin_url(self) -> str:
+        """Return the address of the page where a borrower makes a PIN."""
+        ...
+
+    def worded(self, letter: LetterContent, language: str) -> LetterText:
+        """Return the text of ``letter``, in Danish unless ``language`` is "en"."""
         ...
 
 
 class Trail(Protocol):
-    """The audit trail: what happened, in one chain for all workers, apart from the log (docs/audit.md)."""
+    """The audit trail: events in one chain for all workers, apart from the log (docs/audit.md)."""
 
     def add(self, event: AuditEvent) -> None:
-        """Write one event down before what it tells of has an effect outside.
+        """Write one event before what it records has an effect outside.
 
-        ``AuditUnavailable`` only for an event of ``events.REQUIRED`` that cannot be written: then
-        it must not happen. Of others the loss is counted and told, and nothing stops: a logout or a
-        refusal goes on.
+        ``AuditUnavailable`` only for an event of ``audit_events.REQUIRED`` that cannot be written:
+        then it must not happen. Of others the loss is counted and reported, and nothing stops: a
+        logout or a refusal goes on.
         """
         ...
 
     def faults(self) -> Sequence[str]:
-        """Say in sentences why no event can be written now; empty where it can."""
+        """List in sentences why no event can be written now; empty where it can."""
         ...
 
     def lost(self) -> int:
-        """Give how many events this worker could not write."""
+        """Count the events that this worker could not write."""
         ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PostForm:
-    """A message on its way through the browser: where the form posts to and its hidden fields."""
+    """A message on its way through the browser: the form's action and its hidden fields."""
 
     action: str
     fields: Mapping[str, str]
@@ -190,7 +211,7 @@ class PostForm:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Received:
-    """A verified answer of an upstream, and the id and end of the message that brought it, for the replay record."""
+    """A verified answer of an upstream, with its message's id and end for the replay record."""
 
     answer: Authentication | UpstreamRefusal
     message_id: str
@@ -220,7 +241,7 @@ class ServiceFace(Protocol):
         ...
 
     def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
-        """Give the NameID under which the assertion of ``issued`` names the person."""
+        """Return the NameID under which the assertion of ``issued`` names the person."""
         ...
 
     def refuse(
@@ -234,13 +255,16 @@ class UpstreamFace(Protocol):
     """Our service provider face, toward the upstreams; upstreams are named as in broker.toml."""
 
     def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
-        """Give the URL that carries our signed AuthnRequest."""
+        """Return the URL that carries our signed AuthnRequest."""
         ...
 
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Give the message, past the gate, and the request it claims to answer; nothing of it is trusted yet."""
+        """Return the message, past the gate, and the request it claims to answer.
+
+        Nothing of it is trusted yet.
+        """
         ...
 
     def receive(
@@ -253,13 +277,16 @@ class UpstreamFace(Protocol):
         now: datetime,
         idp_list: tuple[str, ...] = (),
     ) -> Received:
-        """Verify what ``in_response_to`` gave, in full; MessageRefused names the check that failed."""
+        """Verify the message of ``in_response_to`` in full.
+
+        MessageRefused names the check that failed.
+        """
         ...
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
     ) -> str | None:
-        """Give the page where an upstream helps its own, filled in; None where it names none."""
+        """Return an upstream's error page for its own people, filled in; None if it has none."""
         ...
 
 
@@ -270,38 +297,50 @@ class LogoutRefused(MessageRefused):
 
 
 class LogoutFace(Protocol):
-    """Our single logout service, on both sides; ``upstream`` names the side's address, None for the services'."""
+    """Our single logout service, on both sides.
+
+    ``upstream`` names the upstream whose address the message came to, None for the services'.
+    """
 
     def read_redirect(
         self, upstream: str | None, query: str, now: datetime
     ) -> LogoutRequest | LogoutResponse:
-        """Verify a message that came by HTTP-Redirect, from the raw query string; MessageRefused names the check."""
+        """Verify a message that came by HTTP-Redirect, from the raw query string.
+
+        MessageRefused names the check that failed.
+        """
         ...
 
     def read_post(
         self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
     ) -> LogoutRequest | LogoutResponse:
-        """Verify a message that came by HTTP-POST, from the form's pairs; MessageRefused names the check."""
+        """Verify a message that came by HTTP-POST, from the form's pairs.
+
+        MessageRefused names the check that failed.
+        """
         ...
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
-        """Give the URL or the form that takes our signed LogoutRequest to a participant."""
+        """Return the URL or the form that takes our signed LogoutRequest to a participant."""
         ...
 
     def respond(
         self, request: LogoutRequest, response_id: str, status: Status, now: datetime
     ) -> str | PostForm | None:
-        """Give the URL or the form that takes our signed LogoutResponse to who asked; None where it has no place."""
+        """Return the URL or the form that takes our signed LogoutResponse to the peer that asked.
+
+        None where it has no address for one.
+        """
         ...
 
     def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
-        """Say whether a peer can be asked, and its answer be believed."""
+        """Return whether a peer can be asked, and its answer be believed."""
         ...
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LoggedMessage:
-    """A message exactly as it went or came, and who brought it.
+    """One message between an upstream and us exactly as it was sent, with the sender's address.
 
     ``wire`` is the query of a Redirect, signature and all, or the message in a form; ``assertion``
     what was encrypted in it, which its signature is over. ``outcome`` is "sent", "accepted",
@@ -321,8 +360,8 @@ class LoggedMessage:
 
 
 class MessageLogPort(Protocol):
-    """Where messages are kept, sealed to somebody who is not here."""
+    """The message log: messages are kept sealed, under a key that only its readers hold."""
 
     def write(self, message: LoggedMessage, now: datetime) -> None:
-        """Keep a message; MessageLogUnavailable where it cannot be kept and may not go unkept."""
+        """Store a message; MessageLogUnavailable where it must be stored and cannot be."""
         ...

@@ -1,4 +1,4 @@
-"""Keyed names for things whose own name must not be kept: CPR numbers, eppns, cookies, assertion ids."""
+"""Pseudonyms: keyed hashes of what is not kept: CPR numbers, eppns, cookies, assertion ids."""
 
 import hashlib
 import hmac
@@ -7,26 +7,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Pseudonyms:
-    """The index key, which never rotates in service, and its id, which every pseudonym carries (design 4b)."""
+    """The index key, never rotated in service, and its id, in every pseudonym (design 4b)."""
 
     key_id: str
     key: bytes
 
     def of(self, label: str, *parts: str) -> str:
-        """Give ``key id + "." + 64 hex digits`` for ``parts`` under ``label``.
+        """Return ``key id + "." + 64 hex digits`` for ``parts`` under ``label``.
 
         Parts are length-prefixed, so that ("ab", "c") and ("a", "bc") differ; a label separates the
-        uses, so that the pseudonym of one use tells nothing in another.
+        uses, so that the pseudonym of one use reveals nothing in another.
         """
         mac = hmac.new(self.key, digestmod=hashlib.sha256)
         for part in (label, *parts):
             octets = part.encode()
-            mac.update(len(octets).to_bytes(4, "big") + octets)
+            length = len(octets).to_bytes(4, "big")
+            mac.update(length + octets)
         return f"{self.key_id}.{mac.hexdigest()}"
 
     def same(self, pseudonym: str, label: str, *parts: str) -> bool:
-        """Say in constant time whether ``pseudonym`` is the one of ``parts`` under ``label``."""
-        return hmac.compare_digest(pseudonym.encode(), self.of(label, *parts).encode())
+        """Return whether ``pseudonym`` is that of ``parts`` under ``label``, in constant time."""
+        expected = self.of(label, *parts)
+        return hmac.compare_digest(pseudonym.encode(), expected.encode())
 
     def __repr__(self) -> str:
         """Name the key by its id only."""

@@ -1,10 +1,10 @@
-"""The command ``broker demo``: prints where everything is and waits, or checks every persona and reports."""
+"""The command ``broker demo``: prints the addresses and waits, or checks every persona."""
 
 import json
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +15,15 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 
 _FINDINGS = 1
+_HEADER = ("persona", "affiliation", "decision", "borrower", "account", "released")
+_PARTIES = (
+    ("library", 'log in at "My loans", borrow at the machine, sign up'),
+    ("patrons", "the borrowers of the simulated library system"),
+    ("mailbox", "the mails that people got"),
+    ("broker", "the broker itself: /saml/idp/metadata, /readyz"),
+    ("hub", "the simulated WAYF; one comes here by logging in"),
+    ("nemlogin", "the simulated NemLog-in, where the national eID does not go by WAYF"),
+)
 
 
 def run_demo_command(
@@ -25,7 +34,7 @@ def run_demo_command(
     store: str = "sqlite:state/broker.db",
     national_eid: str = "wayf",
 ) -> int:
-    """Run the demo in a folder of its own, removed at the end; give the exit code."""
+    """Run the demo in a folder of its own, removed at the end; return the exit code."""
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
     try:
         setting = write(
@@ -36,7 +45,9 @@ def run_demo_command(
             national_eid=national_eid,
         )
         with running(setting) as demo:
-            return _check(demo, as_json=as_json) if checks else _wait(demo)
+            if checks:
+                return _check(demo, as_json=as_json)
+            return _wait(demo)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -44,15 +55,8 @@ def run_demo_command(
 def _wait(demo: Running) -> int:
     origin = demo.setting.ports.origin
     click.echo("The demo is running. Begin at the library:\n")
-    for party, what in (
-        ("library", 'log in at "My loans", borrow at the machine, sign up'),
-        ("patrons", "the borrowers of the simulated library system"),
-        ("mailbox", "the mails that people got"),
-        ("broker", "the broker itself: /saml/idp/metadata, /readyz"),
-        ("hub", "the simulated WAYF; one comes here by logging in"),
-        ("nemlogin", "the simulated NemLog-in, where the national eID does not go by WAYF"),
-    ):
-        click.echo(f"  {origin(party):32} {what}")
+    for party, text in _PARTIES:
+        click.echo(f"  {origin(party):32} {text}")
     click.echo("\nCtrl-C ends it.")
     try:
         threading.Event().wait()
@@ -63,33 +67,38 @@ def _wait(demo: Running) -> int:
 
 def _check(demo: Running, *, as_json: bool) -> int:
     reports = persona_check.check(demo)
-    click.echo(json.dumps(persona_check.as_json(reports), indent=2) if as_json else _table(reports))
-    return 0 if all(each.ok for each in reports) else _FINDINGS
+    if as_json:
+        click.echo(json.dumps(persona_check.as_json(reports), indent=2))
+    else:
+        click.echo("\n".join(_lines(reports)))
+    if all(report.ok for report in reports):
+        return 0
+    return _FINDINGS
 
 
-def _table(reports: Sequence[persona_check.PersonaReport]) -> str:
-    rows = [("persona", "affiliation", "decision", "borrower", "account", "released")]
-    rows += [
-        (
-            each.persona,
-            each.affiliation or "-",
-            each.decision,
-            each.borrower,
-            "{category} {number}".format(**each.account) if each.account else "-",
-            ", ".join(each.released) or "-",
-        )
-        for each in reports
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]])
-        for row in rows
-    ]
-    wrong = [each.persona for each in reports if not each.ok]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"not as expected: {', '.join(wrong)}" if wrong else "every persona as expected",
-        ]
+def _lines(reports: Sequence[persona_check.PersonaReport]) -> Iterator[str]:
+    rows = [_HEADER, *map(_row, reports)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        yield "  ".join(cells).rstrip()
+    yield ""
+    unexpected = ", ".join(report.persona for report in reports if not report.ok)
+    if unexpected:
+        yield f"not as expected: {unexpected}"
+    else:
+        yield "every persona as expected"
+
+
+def _row(report: persona_check.PersonaReport) -> tuple[str, ...]:
+    account = "-"
+    if report.account:
+        account = "{category} {number}".format(**report.account)
+    return (
+        report.persona,
+        report.affiliation or "-",
+        report.decision,
+        report.borrower,
+        account,
+        ", ".join(report.released) or "-",
     )

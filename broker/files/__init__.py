@@ -1,1 +1,1 @@
-"""What administrators write: settings, policy files, attribute maps; and how files are read and written safely."""
+"""Settings, policy files and attribute maps, and how files are read and written safely."""

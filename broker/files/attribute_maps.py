@@ -1,11 +1,8 @@
-"""Reads attribute_maps/: one map a wire vocabulary, and what people are shown each attribute called.
-
-Whether the attribute map of each upstream reads what its profile demands, and its profile looks at what it reads.
-"""
+"""Reads attribute_maps/: the map of every wire vocabulary, and the labels that people are shown."""
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -17,9 +14,14 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.attributes import OURS, AttributeMap, MapRow
 from broker.core.login.authn_context import LOA
 from broker.files.checked_yaml import Flag, Shape, line, validated
-from broker.files.strict_yaml import YamlNode, read
+from broker.files.strict_yaml import YamlNode, read_file
 
 LABELS: Final = "labels.yaml"
+# Without one of them everybody is refused: always, or once it comes and cannot be read
+# (core/identity/national_eid.py).
+_NATIONAL_EID_ATTRIBUTES: Final = frozenset(
+    {"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"}
+)
 
 
 def _compiles(pattern: str) -> str:
@@ -30,12 +32,17 @@ def _compiles(pattern: str) -> str:
     return pattern
 
 
+_Filled = Annotated[str, Field(min_length=1)]
+_Pattern = Annotated[str, BeforeValidator(_compiles)]
+_ScopeRule = Literal["exact", "sub"]
+
+
 class _Row(Shape):
-    wire: str = Field(min_length=1)
-    name: str = Field(min_length=1)
+    wire: _Filled
+    name: _Filled
     single: Flag = False
-    pattern: Annotated[str, BeforeValidator(_compiles)] | None = None
-    scope: Literal["exact", "sub"] | None = None
+    pattern: _Pattern | None = None
+    scope: _ScopeRule | None = None
     identity: Flag = False
     opaque: Flag = False
     friendly: str | None = None
@@ -50,8 +57,8 @@ class _Map(Shape):
 
 
 class _Label(Shape):
-    en: str = Field(min_length=1)
-    da: str = Field(min_length=1)
+    en: _Filled
+    da: _Filled
 
 
 class _Labels(Shape):
@@ -61,128 +68,157 @@ class _Labels(Shape):
 
 @dataclass(frozen=True, slots=True)
 class AttributeMaps:
-    """Every map by its file's name without ``.yaml``, and the label of every attribute that one of them names."""
+    """Every map by its file's name without ``.yaml``, and the label of every attribute in them."""
 
     maps: Mapping[str, AttributeMap]
     labels: Mapping[str, Text]
 
     @property
     def incoming(self) -> frozenset[str]:
-        """Give the names of the upstreams' maps."""
-        return frozenset(name for name, each in self.maps.items() if not each.outgoing)
+        """Return the names of the upstreams' maps."""
+        names = set()
+        for name, wire_map in self.maps.items():
+            if not wire_map.outgoing:
+                names.add(name)
+        return frozenset(names)
 
     @property
     def attributes(self) -> frozenset[str]:
-        """Give every name a policy may use: what some upstream's map yields, and what is ours to say."""
-        return OURS | {
-            row.name for each in self.maps.values() if not each.outgoing for row in each.rows
-        }
+        """Return every name a policy may use: what upstreams' maps yield, and the broker's own."""
+        names = set(OURS)
+        for map_name in self.incoming:
+            for row in self.maps[map_name].rows:
+                names.add(row.name)
+        return frozenset(names)
 
 
 def load(folder: Path) -> AttributeMaps:
-    """Read ``folder``; ConfigurationFaults with everything wrong in any of its files."""
+    """Read every map in ``folder``, and their labels.
+
+    ConfigurationFaults with everything wrong in any of the files.
+    """
+    paths = _map_files(folder)
     faults: list[Fault] = []
     maps: dict[str, AttributeMap] = {}
-    paths = [
-        path
-        for path in sorted(folder.glob("*.yaml"))
-        if path.name != LABELS and path.name[0] != "."
-    ]
-    if not paths:
-        raise ConfigurationFaults(
-            [Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")]
-        )
     for path in paths:
+        where = f"{folder.name}/{path.name}"
         try:
-            maps[path.stem] = _map(path, f"{folder.name}/{path.name}")
-        except ConfigurationFaults as found:
-            faults += found.faults
+            maps[path.stem] = _map(path, where)
+        except ConfigurationFaults as error:
+            faults += error.faults
     labels: Mapping[str, Text] = {}
     try:
-        labels = _labels(folder, {row.name for each in maps.values() for row in each.rows})
-    except ConfigurationFaults as found:
-        faults += found.faults
+        labels = _labels(folder, maps.values())
+    except ConfigurationFaults as error:
+        faults += error.faults
     if faults:
         raise ConfigurationFaults(faults)
     return AttributeMaps(maps, labels)
 
 
-def _labels(folder: Path, names: Collection[str]) -> Mapping[str, Text]:
-    where = f"{folder.name}/{LABELS}"
-    node = _node(folder / LABELS, where)
-    found = {
-        name: Text(each.en, each.da)
-        for name, each in validated(_Labels, node, where).labels.items()
-    }
-    missing = sorted(set(names) - found.keys())
-    if missing:
-        mend = "people are asked about attributes by these names"
-        place = f"{where}:{line(node, ('labels',))}"
-        raise ConfigurationFaults([Fault(place, f"no label for {', '.join(missing)}", mend)])
-    return found
+def _map_files(folder: Path) -> list[Path]:
+    paths = [
+        path
+        for path in sorted(folder.glob("*.yaml"))
+        if path.name != LABELS and not path.name.startswith(".")
+    ]
+    if not paths:
+        fault = Fault(str(folder), "holds no attribute map", "name the folder in broker.toml")
+        raise ConfigurationFaults([fault])
+    return paths
 
 
 def _map(path: Path, where: str) -> AttributeMap:
-    node = _node(path, where)
-    read_map = validated(_Map, node, where)
-    faults = list(_faults(read_map, node, where))
+    node = read_file(path, where)
+    wire_map = validated(_Map, node, where)
+    faults = list(_map_faults(wire_map, node, where))
     if faults:
         raise ConfigurationFaults(faults)
-    rows = tuple(MapRow(**each.model_dump()) for each in read_map.attributes)
+    rows = [row.model_dump() for row in wire_map.attributes]
     return AttributeMap(
-        path.stem, rows, outgoing=read_map.face == "service", complete=read_map.complete
+        path.stem,
+        tuple(MapRow(**row) for row in rows),
+        outgoing=wire_map.face == "service",
+        complete=wire_map.complete,
     )
 
 
-def _faults(read_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
-    """Find what only shows across rows: a Name or an attribute twice, an upstream that asserts what is ours to say."""
-    upstream = read_map.face == "upstream"
-    if read_map.complete and not upstream:
-        place = f"{where}:{line(node, ('complete',))}"
+def _map_faults(wire_map: _Map, node: YamlNode, where: str) -> Iterator[Fault]:
+    """Yield the faults across rows: a key in two rows, and what a map of its face cannot hold."""
+    upstream = wire_map.face == "upstream"
+    if wire_map.complete and not upstream:
+        line_number = line(node, ("complete",))
+        place = f"{where}:{line_number}"
         yield Fault(place, "complete is for reading", "remove it from a service's map")
+
     key = "wire" if upstream else "name"
-    often = Counter(getattr(each, key) for each in read_map.attributes)
-    for at, row in enumerate(read_map.attributes):
-        place = f"{where}:{line(node, ('attributes', at, key))}"
-        if often[getattr(row, key)] > 1:
-            yield Fault(place, f"{key} {getattr(row, key)!r} stands in two rows", "keep one")
-        if upstream and row.name in OURS:
-            mend = "it comes from a proof or from the library system, never from an upstream"
-            yield Fault(place, f"an upstream cannot assert {row.name}", mend)
-        if upstream and row.prefix:
-            yield Fault(place, "prefix is for writing", "remove it from an upstream's map")
+    rows_with = Counter(getattr(row, key) for row in wire_map.attributes)
+    for position, row in enumerate(wire_map.attributes):
+        line_number = line(node, ("attributes", position, key))
+        place = f"{where}:{line_number}"
+        value = getattr(row, key)
+        if rows_with[value] > 1:
+            what = f"{key} {value!r} stands in two rows"
+            yield Fault(place, what, "keep one")
+        if upstream:
+            yield from _upstream_row_faults(row, place)
 
 
-def _node(path: Path, where: str) -> YamlNode:
-    try:
-        octets = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationFaults([Fault(where, f"cannot be read: {error.strerror}")]) from None
-    return read(octets, where)
+def _upstream_row_faults(row: _Row, place: str) -> Iterator[Fault]:
+    if row.name in OURS:
+        what = f"an upstream cannot assert {row.name}"
+        mend = "it comes from a proof or from the library system, never from an upstream"
+        yield Fault(place, what, mend)
+    if row.prefix:
+        yield Fault(place, "prefix is for writing", "remove it from an upstream's map")
 
 
-# Without one of them everybody is refused: always, or once it comes and cannot be read
-# (core/identity/national_eid.py).
-_DEMANDED: Final = frozenset({"specVersion", "eduPersonAssurance", "ial", "aal", "cpr"})
+def _labels(folder: Path, maps: Iterable[AttributeMap]) -> Mapping[str, Text]:
+    where = f"{folder.name}/{LABELS}"
+    node = read_file(folder / LABELS, where)
+    written = validated(_Labels, node, where).labels
+    named = {row.name for wire_map in maps for row in wire_map.rows}
+    missing = sorted(named - written.keys())
+    if missing:
+        line_number = line(node, ("labels",))
+        place = f"{where}:{line_number}"
+        names = ", ".join(missing)
+        what = f"no label for {names}"
+        mend = "people are asked about attributes by these names"
+        raise ConfigurationFaults([Fault(place, what, mend)])
+    labels = {}
+    for name, label in written.items():
+        labels[name] = Text(label.en, label.da)
+    return labels
 
 
 def map_faults(upstreams: Iterable[Upstream], maps: AttributeMaps) -> Iterator[Fault]:
-    """Find upstreams whose attributes nobody could read, or of which the national eID's level would be lost."""
-    for each in upstreams:
-        if each.local:
-            continue
-        where, named = f"upstreams.{each.name}.attribute_map", f"{each.attribute_map}.yaml"
-        read = maps.maps.get(each.attribute_map)
-        if read is None or read.outgoing:
-            what = f"attribute_maps holds no {named} of an upstream"
-            yield Fault(where, what, f"those are {', '.join(sorted(maps.incoming))}")
-        elif each.profile == "oiosaml3":
-            lost = sorted(_DEMANDED - {row.name for row in read.rows})
-            if lost:
-                what = f"{named} has no row for {', '.join(lost)}: everybody would be refused"
-                yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
-        elif read.reads(LOA):
-            # What such a map reads is looked at by that profile only: level, version, and no
-            # identity of a company.
-            what = f"{named} reads NSIS levels, which profile {each.profile} would hold nobody to"
-            yield Fault(where, what, 'set profile = "oiosaml3", or name another map')
+    """Yield a fault for every upstream without a map, or with a map that its profile cannot use.
+
+    A map for ``oiosaml3`` reads what the national eID is judged by; no other profile reads its
+    levels.
+    """
+    for upstream in upstreams:
+        if not upstream.local:
+            yield from _upstream_faults(upstream, maps)
+
+
+def _upstream_faults(upstream: Upstream, maps: AttributeMaps) -> Iterator[Fault]:
+    where = f"upstreams.{upstream.name}.attribute_map"
+    file = f"{upstream.attribute_map}.yaml"
+    wire_map = maps.maps.get(upstream.attribute_map)
+    if wire_map is None or wire_map.outgoing:
+        what = f"attribute_maps holds no {file} of an upstream"
+        known = ", ".join(sorted(maps.incoming))
+        yield Fault(where, what, f"those are {known}")
+    elif upstream.profile == "oiosaml3":
+        names = {row.name for row in wire_map.rows}
+        missing = ", ".join(sorted(_NATIONAL_EID_ATTRIBUTES - names))
+        if missing:
+            what = f"{file} has no row for {missing}: everybody would be refused"
+            yield Fault(where, what, "begin from the oiosaml3.yaml that is shipped")
+    elif wire_map.reads(LOA):
+        # What such a map reads is looked at by that profile only: level, version, and no identity
+        # of a company.
+        what = f"{file} reads NSIS levels, which profile {upstream.profile} would hold nobody to"
+        yield Fault(where, what, 'set profile = "oiosaml3", or name another map')

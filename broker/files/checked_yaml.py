@@ -1,7 +1,7 @@
-"""What a file must look like, said once as a type, and every way in which it does not, with its line and its mend."""
+"""Checks a file against its type: every misfit becomes a fault with its line and its mend."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from difflib import get_close_matches
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
@@ -10,39 +10,28 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, StrictBool, Validat
 from pydantic_core import ErrorDetails
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.strict_yaml import YamlMapping, YamlNode, YamlScalar, YamlSequence, quoted
+from broker.files.strict_yaml import (
+    YamlEntry,
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    YamlSequence,
+    quoted,
+)
 
+KeyPath = tuple[str | int, ...]
+KeyPattern = tuple[str, ...]  # a path with ANY_NAME and ANY_ITEM for what the file chooses
 
-class Shape(BaseModel):
-    """What a mapping in a file must look like; the JSON Schema is made of its subclasses."""
+# Steps of a key's path that the file chooses: the name of an entry, the position in a list.
+ANY_NAME: Final = "NAME"
+ANY_ITEM: Final = "[]"
+_CHOSEN_STEPS: Final[dict[object, str]] = {dict: ANY_NAME, tuple: ANY_ITEM}
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-def _flag(text: object) -> object:
-    """Read the one spelling YAML 1.2 has; "yes" and "on" stay texts, and are refused."""
-    return {"true": True, "false": False}.get(text, text) if isinstance(text, str) else text
-
-
-def _whole(text: object) -> object:
-    if isinstance(text, str) and not re.fullmatch("0|[1-9][0-9]{0,8}", text):
-        raise ValueError("must be a whole number")
-    return text
-
-
-def _day(text: object) -> object:
-    if isinstance(text, str) and not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        raise ValueError("must be a day like 2027-06-30")
-    return text
-
-
-# Every scalar arrives as text; these say what text may become something else.
-Flag = Annotated[StrictBool, BeforeValidator(_flag)]
-Whole = Annotated[int, BeforeValidator(_whole)]
-Day = Annotated[date, BeforeValidator(_day)]
+_WHOLE: Final = re.compile("0|[1-9][0-9]{0,8}")
+_DAY: Final = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 # In words of a file, not of a program.
-_SAID: Final = {
+_WORDS: Final = {
     "bool_type": "must be true or false",
     "tuple_type": "must be a list",
     "model_type": "must be a mapping",
@@ -52,96 +41,180 @@ _SAID: Final = {
     "too_short": "must not be empty",
 }
 
+
+class Shape(BaseModel):
+    """The type of a mapping in a checked file; policy.schema.json is made of its subclasses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _flag(text: object) -> object:
+    """Read the one spelling YAML 1.2 has; "yes" and "on" stay texts, and are refused."""
+    match text:
+        case "true":
+            return True
+        case "false":
+            return False
+        case _:
+            return text
+
+
+def _whole(text: object) -> object:
+    if isinstance(text, str) and not _WHOLE.fullmatch(text):
+        raise ValueError("must be a whole number")
+    return text
+
+
+def _day(text: object) -> object:
+    if isinstance(text, str) and not _DAY.fullmatch(text):
+        raise ValueError("must be a day like 2027-06-30")
+    return text
+
+
+# Every scalar arrives as text; these types state which text may become something else.
+Flag = Annotated[StrictBool, BeforeValidator(_flag)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Day = Annotated[date, BeforeValidator(_day)]
+
 S = TypeVar("S", bound=Shape)
 
 
 def validated(shape: type[S], node: YamlNode, name: str) -> S:
-    """Give ``node`` as a ``shape``; ConfigurationFaults with line and mend for every way in which it is none."""
+    """Return ``node`` as a value of the type ``shape``; ``name`` is what faults call the file.
+
+    ConfigurationFaults with line and mend for every misfit.
+    """
     try:
         return shape.model_validate(plain(node))
     except ValidationError as error:
-        found = [_misshapen(shape, node, name, each) for each in error.errors()]
-        raise ConfigurationFaults(found) from None
-
-
-def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Give "did you mean 'word'?" for the nearest of ``words``, or nothing where none is near."""
-    near = get_close_matches(word, tuple(words), n=1)
-    return f"did you mean {near[0]!r}?" if near else ""
-
-
-def _misshapen(shape: type[Shape], node: YamlNode, name: str, error: ErrorDetails) -> Fault:
-    kind, path, message = error["type"], error["loc"], error["msg"]
-    where = f"{name}:{line(node, path)}"
-    last = path[-1] if path else "the file"
-    known = _keys(shape, path[:-1])
-    if kind == "extra_forbidden":
-        return Fault(
-            where, f"unknown key {quoted(last)}", did_you_mean(str(last), known) or ", ".join(known)
-        )
-    spelt = ".".join(
-        str(each + 1) if isinstance(each, int) else each for each in path if not _is_marker(each)
-    )
-    if kind == "missing":
-        return Fault(where, f"{spelt or last} is missing")
-    said = _SAID.get(kind) or message.removeprefix("Value error, ")
-    return Fault(where, f"{spelt or last}: {said[0].lower()}{said[1:]}")
-
-
-def _is_marker(step: str | int) -> bool:
-    """Say whether pydantic, not the file, put ``step`` into the path (it names the alternative of a union it tried)."""
-    return isinstance(step, str) and ("[" in step or step == "str")
-
-
-def _keys(shape: type[BaseModel], path: tuple[str | int, ...]) -> tuple[str, ...]:
-    """Give the keys that a mapping at ``path`` may have; none where any key may stand."""
-    here: type[BaseModel] | None = shape
-    named = False  # the next step is a name of the file's own choosing
-    for step in path:
-        if isinstance(step, int):
-            continue
-        if named or here is None:
-            named = False
-            continue
-        found = next(
-            (each for key, each in here.model_fields.items() if step == (each.alias or key)), None
-        )
-        annotation = found.annotation if found else None
-        here, named = _shape_in(annotation), get_origin(annotation) is dict
-    if here is None or named:
-        return ()
-    return tuple(each.alias or key for key, each in here.model_fields.items())
-
-
-def _shape_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and not get_args(annotation):
-        return annotation if issubclass(annotation, BaseModel) else None
-    return next((found for each in get_args(annotation) if (found := _shape_in(each))), None)
+        faults = []
+        for misfit in error.errors():
+            fault = _fault(shape, node, name, misfit)
+            faults.append(fault)
+        raise ConfigurationFaults(faults) from None
 
 
 def plain(node: YamlNode) -> Any:
-    """Give ``node`` as text, lists and dicts, for a validator; lines are found again by ``line``."""
+    """Return ``node`` as text, lists and dicts, for a validator; ``line`` finds the lines again."""
     match node:
         case YamlScalar():
             return node.text
         case YamlSequence():
-            return [plain(each) for each in node.nodes]
+            return [plain(item) for item in node.nodes]
         case YamlMapping():
-            return {each.key: plain(each.node) for each in node.entries}
+            return {entry.key: plain(entry.node) for entry in node.entries}
 
 
-def line(node: YamlNode, path: tuple[str | int, ...]) -> int:
-    """Give the line of what ``path`` (keys and positions) leads to, or of the nearest thing above that is there."""
-    found = node.line
+def line(node: YamlNode, path: KeyPath) -> int:
+    """Return the line of the key or item at ``path``, or of the nearest thing above that exists."""
+    line_number = node.line
     for step in path:
-        if isinstance(node, YamlMapping):
-            entry = next((each for each in node.entries if each.key == step), None)
-            if entry is None:
-                return found
-            node, found = entry.node, entry.line
-        elif isinstance(node, YamlSequence) and isinstance(step, int) and step < len(node.nodes):
-            node = node.nodes[step]
-            found = node.line
-        else:
-            return found
-    return found
+        entry = _entry(node, step)
+        if entry is None:
+            break
+        node, line_number = entry.node, entry.line
+    return line_number
+
+
+def _entry(node: YamlNode, step: str | int) -> YamlEntry | None:
+    """Return the entry of a mapping or a sequence at a step; None where there is none."""
+    if isinstance(node, YamlMapping):
+        for entry in node.entries:
+            if entry.key == step:
+                return entry
+    elif isinstance(node, YamlSequence):
+        for position, item in enumerate(node.nodes):
+            if position == step:
+                return YamlEntry(str(position), item.line, item)
+    return None
+
+
+def _fault(shape: type[Shape], node: YamlNode, name: str, misfit: ErrorDetails) -> Fault:
+    kind = misfit["type"]
+    path = misfit["loc"]
+    line_number = line(node, path)
+    where = f"{name}:{line_number}"
+    key = "the file"
+    if path:
+        key = str(path[-1])
+    if kind == "extra_forbidden":
+        known = known_keys(shape, path[:-1])
+        what = f"unknown key {quoted(key)}"
+        mend = did_you_mean(key, known) or ", ".join(known)
+        return Fault(where, what, mend)
+    spelt = ".".join(_steps(path)) or key
+    if kind == "missing":
+        return Fault(where, f"{spelt} is missing")
+    what = _WORDS.get(kind) or sentence(misfit)
+    return Fault(where, f"{spelt}: {what}")
+
+
+def _steps(path: KeyPath) -> Iterator[str]:
+    """Yield the steps of a path as people count and name them."""
+    for step in path:
+        if isinstance(step, int):
+            yield str(step + 1)
+        elif not _is_marker(step):
+            yield step
+
+
+def _is_marker(step: str) -> bool:
+    """Return whether pydantic put ``step`` into the path: it names a union's alternative."""
+    return step == "str" or "[" in step
+
+
+def sentence(misfit: ErrorDetails) -> str:
+    """Return what the validator says of a misfit, to stand after the name of its place."""
+    message = misfit["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def did_you_mean(word: str, words: Iterable[str], spelt: Callable[[str], str] = repr) -> str:
+    """Return "did you mean 'word'?" for the nearest of ``words``, or "" where none is near."""
+    near = get_close_matches(word, tuple(words), n=1)
+    if not near:
+        return ""
+    meant = spelt(near[0])
+    return f"did you mean {meant}?"
+
+
+def known_keys(model: type[BaseModel], table: KeyPath) -> tuple[str, ...]:
+    """Return the keys that the mapping at the path ``table`` may have, if there can be one."""
+    keys = []
+    for pattern in key_patterns(model):
+        *above, key = pattern
+        if _leads_to(above, table):
+            keys.append(key)
+    return tuple(keys)
+
+
+def _leads_to(pattern: list[str], path: KeyPath) -> bool:
+    if len(pattern) != len(path):
+        return False
+    for expected, step in zip(pattern, path, strict=True):
+        name = ANY_ITEM if isinstance(step, int) else step
+        if expected not in {name, ANY_NAME}:
+            return False
+    return True
+
+
+def key_patterns(model: type[BaseModel]) -> Iterator[KeyPattern]:
+    """Yield the path of every key below ``model``: ``("upstreams", "NAME", "only")``."""
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        yield (key,)
+        for below in _patterns_in(field.annotation):
+            yield (key, *below)
+
+
+def _patterns_in(annotation: Any) -> Iterator[KeyPattern]:
+    """Yield the patterns of the keys below a key of this type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield from key_patterns(annotation)
+    chosen = _CHOSEN_STEPS.get(get_origin(annotation))
+    for part in get_args(annotation):
+        for below in _patterns_in(part):
+            if chosen:
+                yield (chosen, *below)
+            else:
+                yield below

@@ -1,13 +1,18 @@
-"""Writes, renames and removes files so that each step is whole, and reaches the disk before the next one does."""
+"""Writes, renames and removes files in whole steps, each on the disk before the next begins."""
 
 import os
 from pathlib import Path
+from typing import Final
+
+_REPLACE: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY
 
 
 def put(path: Path, octets: bytes) -> None:
-    """Write a file whole or not at all, readable by its owner only."""
+    """Replace or create a file, whole or not at all, readable by its owner only."""
     new = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+    descriptor = os.open(new, _REPLACE, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())
@@ -15,21 +20,21 @@ def put(path: Path, octets: bytes) -> None:
 
 
 def moved(old: Path, new: Path) -> None:
-    """Rename a file, over another if there is one."""
+    """Rename a file; an existing file at ``new`` is replaced."""
     old.replace(new)
     synced(new.parent)
 
 
 def gone(path: Path) -> None:
-    """Remove a file, if it is there."""
+    """Remove a file; one that does not exist is no error."""
     path.unlink(missing_ok=True)
     synced(path.parent)
 
 
 def synced(folder: Path) -> None:
-    """Wait until the disk has which files a folder holds: else a power cut may forget a name, and the file with it."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Wait until the names in a folder are on the disk: a power cut would lose an unsynced name."""
+    descriptor = os.open(folder, _FOLDER)
     try:
-        os.fsync(opened)
+        os.fsync(descriptor)
     finally:
-        os.close(opened)
+        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""The folder of the keys: who may be at it at one time, and whom its files are open to."""
+"""The folder of the keys: the locks of its readers and writers, and the modes of its files."""
 
 import fcntl
 import os
@@ -9,57 +9,64 @@ from typing import Final
 
 from broker.core.errors import ConfigurationFaults, Fault
 
-OURS: Final = 0o077  # mode bits that nobody but the owner may have
+_GROUP_AND_OTHERS: Final = 0o077  # mode bits that no file of ours may have
 
 
 def exposed(folder: Path) -> tuple[Fault, ...]:
-    """Give a fault for the folder and each file in it that its group or others may read, write or enter."""
-    there = [folder, *sorted(folder.rglob("*"))] if folder.is_dir() else []
+    """Return a fault for the folder, and for every file in it, that its group or others may use.
+
+    A folder that does not exist exposes nothing.
+    """
+    if not folder.is_dir():
+        return ()
+    paths = [folder, *sorted(folder.rglob("*"))]
     return tuple(
-        Fault(str(each), "is open to its group or others", f"chmod go= {each}")
-        for each in there
-        if each.stat().st_mode & OURS
+        Fault(str(path), "is open to its group or others", f"chmod go= {path}")
+        for path in paths
+        if path.stat().st_mode & _GROUP_AND_OTHERS
     )
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep a second rotation out until this one is done, or its process dead; ``ConfigurationFaults`` for that one."""
+    """Refuse a second rotation until this one is done, or its process dead.
+
+    ConfigurationFaults for the second, and for a folder that does not exist.
+    """
     if not folder.is_dir():
-        raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
+        fault = Fault(str(folder), "is no folder", "broker keys generate")
+        raise ConfigurationFaults([fault])
     try:
         with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
             yield
     except BlockingIOError:
-        raise ConfigurationFaults(
-            [Fault(str(folder), "is being rotated already", "wait until that is done")]
-        ) from None
+        fault = Fault(str(folder), "is being rotated already", "wait until that is done")
+        raise ConfigurationFaults([fault]) from None
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Keep those that read the keys out until this is done."""
+    """Let readers of the keys wait until this step of a rotation is done."""
     with _locked(folder / "store", fcntl.LOCK_EX):
         yield
 
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Wait for a step of a rotation to be whole: between two renames a key and its certificate differ."""
+    """Wait for a rotation's step to end: between two renames a key and its certificate differ."""
     with _locked(folder / "store", fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
-    if (
-        not folder.is_dir()
-    ):  # nothing that could be rotated; whoever reads the keys tells what is missing
+    if not folder.is_dir():
+        # Nothing that could be rotated; the reader of the keys raises for what is missing.
         yield
         return
-    opened = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(opened, how)
+        fcntl.flock(descriptor, how)
         yield
     finally:
-        os.close(opened)
+        os.close(descriptor)

@@ -1,8 +1,9 @@
-"""Strict YAML 1.2: every plain scalar is text, every node knows its line, and what could surprise is refused."""
+"""Reads strict YAML 1.2: plain scalars are text, nodes know their lines, surprises are refused."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 from ruamel.yaml import YAML
@@ -22,11 +23,12 @@ from broker.core.identity.cpr import looks_like_cpr
 
 LARGEST: Final = 256 * 1024
 _DEEPEST: Final = 16
+_NODE_STARTS: Final = AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent
 
 
 @dataclass(frozen=True, slots=True)
 class YamlScalar:
-    """A text, whatever it looks like: ``no``, ``12:30`` and ``0101`` are those letters and digits."""
+    """A text, whatever it looks like: ``no``, ``12:30`` and ``0101`` stay letters and digits."""
 
     text: str
     line: int
@@ -60,9 +62,21 @@ class YamlMapping:
 YamlNode = YamlScalar | YamlSequence | YamlMapping
 
 
-@lru_cache(
-    maxsize=64
-)  # a reload parses what has changed: nine tenths of its time is the parser's (measured)
+def read_file(path: Path, name: str) -> YamlNode:
+    """Read the one document of a file; ``name`` is what faults call the file.
+
+    ConfigurationFaults if the file cannot be read, and for whatever ``read`` refuses.
+    """
+    try:
+        octets = path.read_bytes()
+    except OSError as error:
+        fault = Fault(name, f"cannot be read: {error.strerror}")
+        raise ConfigurationFaults([fault]) from None
+    return read(octets, name)
+
+
+# A reload parses what has changed: nine tenths of its time is the parser's (measured).
+@lru_cache(maxsize=64)
 def read(octets: bytes, name: str) -> YamlNode:
     """Read one document; ``name`` is what faults call the file.
 
@@ -70,40 +84,57 @@ def read(octets: bytes, name: str) -> YamlNode:
     alias, tag, merge key, doubled key, key that is no text, and nesting deeper than sixteen
     (policy_tools.md 3).
     """
-    if len(octets) > LARGEST:
-        raise ConfigurationFaults([Fault(f"{name}:1", "is larger than 256 KB", "split it")])
-    try:
-        text = octets.decode()
-    except UnicodeDecodeError as error:
-        line = octets[: error.start].count(b"\n") + 1
-        raise ConfigurationFaults(
-            [Fault(f"{name}:{line}", "is not UTF-8", "save the file as UTF-8")]
-        ) from None
+    text = _decoded(octets, name)
     reader = _Reader(name)
     try:
-        node = reader.document(YAML(typ="rt", pure=True).parse(text))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1 if mark else 1}"
-        raise ConfigurationFaults(
-            [*reader.faults, Fault(where, f"is not YAML: {_shown(error.problem)}")]
-        ) from None
-    except YAMLError:
-        raise ConfigurationFaults(
-            [*reader.faults, Fault(f"{name}:1", "is not YAML: a forbidden character")]
-        ) from None
-    if reader.faults or node is None:
-        raise ConfigurationFaults(reader.faults or [Fault(f"{name}:1", "is empty")])
+        events = YAML(typ="rt", pure=True).parse(text)
+        node = reader.document(events)
+    except YAMLError as error:
+        fault = _syntax_fault(error, name)
+        raise ConfigurationFaults([*reader.faults, fault]) from None
+    if reader.faults:
+        raise ConfigurationFaults(reader.faults)
+    if node is None:
+        fault = Fault(f"{name}:1", "is empty")
+        raise ConfigurationFaults([fault])
     return node
+
+
+def _decoded(octets: bytes, name: str) -> str:
+    if len(octets) > LARGEST:
+        fault = Fault(f"{name}:1", "is larger than 256 KB", "split it")
+        raise ConfigurationFaults([fault])
+    try:
+        return octets.decode()
+    except UnicodeDecodeError as error:
+        lines_before = octets[: error.start].count(b"\n")
+        where = f"{name}:{lines_before + 1}"
+        fault = Fault(where, "is not UTF-8", "save the file as UTF-8")
+        raise ConfigurationFaults([fault]) from None
+
+
+def _syntax_fault(error: YAMLError, name: str) -> Fault:
+    if not isinstance(error, MarkedYAMLError):
+        return Fault(f"{name}:1", "is not YAML: a forbidden character")
+    line = 1
+    mark = error.problem_mark or error.context_mark
+    if mark:
+        line += mark.line
+    problem = _shown(error.problem)
+    return Fault(f"{name}:{line}", f"is not YAML: {problem}")
 
 
 def quoted(word: object) -> str:
     """Quote a word of the file, unless it could be a CPR number: faults are logged."""
-    return "(not shown)" if looks_like_cpr(str(word)) else repr(word)
+    if looks_like_cpr(str(word)):
+        return "(not shown)"
+    return repr(word)
 
 
 def _shown(problem: str | None) -> str:
-    return "a fault" if problem is None or looks_like_cpr(problem) else problem
+    if problem is None or looks_like_cpr(problem):
+        return "a fault"
+    return problem
 
 
 class _Unreadable(Exception):
@@ -111,22 +142,20 @@ class _Unreadable(Exception):
 
 
 class _Reader:
-    """Turns the parser's events into nodes, and what it refuses into faults; nothing is ever constructed from a tag."""
+    """Turns the parser's events into nodes or faults; nothing is ever constructed from a tag."""
 
     def __init__(self, name: str) -> None:
         self.faults: list[Fault] = []
         self._name = name
 
     def document(self, events: Iterator[Any]) -> YamlNode | None:
-        """Give the one document's node, None where there is none."""
+        """Return the node of the one document, None where there is none."""
         node: YamlNode | None = None
         try:
             for event in events:
                 if isinstance(event, DocumentStartEvent):
                     self._document_start(event, first=node is None)
-                elif isinstance(
-                    event, AliasEvent | ScalarEvent | MappingStartEvent | SequenceStartEvent
-                ):
+                elif isinstance(event, _NODE_STARTS):
                     node = self._node(event, events, 1)
         except _Unreadable:
             return None
@@ -140,22 +169,24 @@ class _Reader:
             raise _Unreadable
 
     def _node(self, event: Any, events: Iterator[Any], depth: int) -> YamlNode:
-        at = event.start_mark.line + 1
+        line = event.start_mark.line + 1
         if isinstance(event, AliasEvent):
             self._fault(event, "uses an alias", "write the value out")
-            return YamlScalar("", at)
+            return YamlScalar("", line)
         if event.anchor is not None:
             self._fault(event, "sets an anchor", "remove the word that begins with &")
         if event.tag is not None:
             self._fault(event, "sets a tag", "remove the word that begins with !")
         if isinstance(event, ScalarEvent):
-            return YamlScalar(event.value, at)
+            return YamlScalar(event.value, line)
         if depth > _DEEPEST:
             self._fault(event, "is nested deeper than sixteen", "flatten it")
             raise _Unreadable
         if isinstance(event, SequenceStartEvent):
-            return YamlSequence(tuple(self._items(events, depth)), at)
-        return YamlMapping(tuple(self._entries(events, depth)), at)
+            items = tuple(self._items(events, depth))
+            return YamlSequence(items, line)
+        entries = tuple(self._entries(events, depth))
+        return YamlMapping(entries, line)
 
     def _items(self, events: Iterator[Any], depth: int) -> Iterator[YamlNode]:
         for event in events:
@@ -164,7 +195,7 @@ class _Reader:
             yield self._node(event, events, depth + 1)
 
     def _entries(self, events: Iterator[Any], depth: int) -> Iterator[YamlEntry]:
-        first: dict[str, int] = {}
+        lines: dict[str, int] = {}
         for event in events:
             if isinstance(event, MappingEndEvent):
                 return
@@ -174,15 +205,15 @@ class _Reader:
                 self._fault(event, "has a key that is not a text")
             elif key.text == "<<":
                 self._fault(event, "uses a merge key", "write the keys out")
-            elif key.text in first:
-                self._fault(
-                    event,
-                    f"has {quoted(key.text)} twice",
-                    f"the first is in line {first[key.text]}",
-                )
+            elif key.text in lines:
+                what = f"has {quoted(key.text)} twice"
+                mend = f"the first is in line {lines[key.text]}"
+                self._fault(event, what, mend)
             else:
-                first[key.text] = key.line
+                lines[key.text] = key.line
                 yield YamlEntry(key.text, key.line, node)
 
     def _fault(self, event: Any, what: str, mend: str = "") -> None:
-        self.faults.append(Fault(f"{self._name}:{event.start_mark.line + 1}", what, mend))
+        line = event.start_mark.line + 1
+        fault = Fault(f"{self._name}:{line}", what, mend)
+        self.faults.append(fault)

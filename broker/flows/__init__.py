@@ -1,1 +1,1 @@
-"""What happens over time, through ports: logins, proofs, enrolments, consents, logouts."""
+"""The flows over time, through ports: logins, proofs, enrolments, consents, logouts."""

@@ -1,4 +1,4 @@
-"""How long what failed rests before it is tried again."""
+"""The pause before a failed attempt is repeated."""
 
 import secrets
 from datetime import timedelta
@@ -8,10 +8,11 @@ _LONGEST_PAUSE: Final = 7200.0
 
 
 def retry_delay(attempts: int) -> timedelta:
-    """Give how long to wait after the failure number ``attempts`` + 1: 5 s, three times more each, at most 2 h, ± half.
+    """Return how long to wait after the failure number ``attempts`` + 1.
 
-    The jitter keeps a thousand enrolments from meeting a recovered library system in the same
-    second.
+    5 s, then three times as long each time, at most 2 h; give or take half of it. The jitter keeps
+    a thousand enrolments from meeting a recovered library system in the same second.
     """
     seconds = min(_LONGEST_PAUSE, 5.0 * 3.0 ** min(attempts, 10))
-    return timedelta(seconds=seconds * (500 + secrets.randbelow(1001)) / 1000)
+    thousandths = 500 + secrets.randbelow(1001)
+    return timedelta(seconds=seconds * thousandths / 1000)

@@ -1,4 +1,4 @@
-"""How requests and the loop of enrolments wait for each other, as far as the flow may know of threads."""
+"""Waiting of requests and the loop of enrolments for each other, without knowing of threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,35 +11,37 @@ class WakeSignal(Protocol):
     """A ``threading.Event``: a request sets it, the loop waits for it."""
 
     def set(self) -> None:
-        """Wake who waits."""
+        """Wake the loop that waits."""
 
     def clear(self) -> None:
-        """Sleep again."""
+        """Make the next ``wait`` sleep again."""
 
     def wait(self, timeout: float) -> bool:
         """Wait until it is set, at most ``timeout`` seconds."""
 
 
 class WaitingSlots(Protocol):
-    """A ``threading.Semaphore``: how many requests may wait at a time (at most half the threads)."""
+    """A ``threading.Semaphore``: the requests that may wait at a time, at most half the threads."""
 
     def acquire(self, *, blocking: bool) -> bool:
-        """Take a seat, or say that none is free."""
+        """Reserve a slot; False where none is free."""
 
     def release(self) -> None:
-        """Give the seat back."""
+        """Free the slot."""
 
 
 @contextmanager
-def waiting_slot(seats: WaitingSlots | None) -> Iterator[None]:
-    """Hold a seat while the library system is asked; LibraryUnavailable at once where none is free.
+def waiting_slot(slots: WaitingSlots | None) -> Iterator[None]:
+    """Hold a slot while the library system is asked; LibraryUnavailable at once where none is free.
 
-    A slow library system must not hold every thread.
+    A slow library system must not hold every thread. ``slots`` None sets no bound.
     """
-    if seats is not None and not seats.acquire(blocking=False):
-        raise LibraryUnavailable("no seat to wait for the library in")
+    if slots is None:
+        yield
+        return
+    if not slots.acquire(blocking=False):
+        raise LibraryUnavailable("no slot to wait for the library in")
     try:
         yield
     finally:
-        if seats is not None:
-            seats.release()
+        slots.release()

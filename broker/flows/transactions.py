@@ -2,31 +2,31 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
-from broker.core.ports import Kept, Key, Store
-from broker.core.serialization import dump, load
+from broker.core.ports import Key, Store
+from broker.flows.arrived import Arrived
+from broker.flows.records import Content, Record, Records
 
-# Beyond this a compare-and-set that keeps losing is a fault, not a race.
-_TRIES: Final = 8
 # Read aloud at a service desk: no vowels that make words, no letter that looks like a digit.
 _SPEAKABLE: Final = "23456789BCDFGHJKMNPQRSTVWXZ"
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A transaction and the version it was read at."""
+    """A transaction, the version it was read at, and what this request has decided on it so far."""
 
     transaction: Transaction
     version: str
+    arrived: Arrived | None = None
 
 
 def reference() -> str:
-    """Give eight speakable characters that name a page to the service desk."""
+    """Return eight speakable characters that name a page to the service desk."""
     return "".join(secrets.choice(_SPEAKABLE) for _ in range(8))
 
 
@@ -44,29 +44,35 @@ class Transactions:
         return held
 
     def read(self, name: str, now: datetime) -> Held:
-        """Give the transaction; TransactionGone if there is none that lives."""
-        kept = self.store.get(Key("transaction", name), now)
-        if kept is None:
-            raise TransactionGone("no such transaction")
-        return Held(load(Transaction, kept.value), kept.version)
+        """Return the transaction of this id; TransactionGone where there is none that lives."""
+        return _held(self._records.get(_key(name), now))
 
     def end(self, held: Held) -> None:
-        """Forget the transaction: nothing can be done by it any more."""
-        self.store.drop(Key("transaction", held.transaction.id))
+        """Drop the transaction: nothing can be done by it any more."""
+        self._records.drop(_key(held.transaction.id))
 
-    def put(self, transaction: Transaction, was: str | None, now: datetime) -> Held | None:
+    def put(
+        self,
+        transaction: Transaction,
+        was: str | None,
+        now: datetime,
+    ) -> Held | None:
         """Write the transaction in the place of version ``was``; None where another wrote first."""
-        version = secrets.token_hex(8)
-        kept = Kept(dump(transaction), version, transaction.until)
-        written = self.store.put(Key("transaction", transaction.id), kept, was, now)
-        return Held(transaction, version) if written else None
+        content = Content(transaction, transaction.until)
+        key = _key(transaction.id)
+        written = self._records.write(key, content, was, now)
+        if written is None:
+            return None
+        return _held(written)
 
     def again(self, held: Held, now: datetime) -> Held:
-        """Read a transaction again; BrowserUnmatched where another authentication has joined it since ``held``."""
-        found = self.read(held.transaction.id, now)
-        if _whose(found) != _whose(held):
-            raise BrowserUnmatched("another authentication has joined the transaction")
-        return found
+        """Read a transaction again.
+
+        BrowserUnmatched where another authentication has joined it since ``held``.
+        """
+        read = self.read(held.transaction.id, now)
+        _check_same_person(held.transaction, read.transaction)
+        return read
 
     def change(
         self,
@@ -82,13 +88,36 @@ class Transactions:
         since the caller read it, and checked its cookies, the fact is nobody's, and what it led to
         must not be shown (design 4a.3): BrowserUnmatched.
         """
-        for _ in range(_TRIES):
-            done = self.put(change(held.transaction), held.version, now)
-            if done:
-                return done
-            held = self.again(held, now) if of_person else self.read(held.transaction.id, now)
-        raise StoreUnavailable("the transaction kept changing")
+        before = held.transaction
+
+        def changed(record: Record[Transaction] | None) -> Content[Transaction]:
+            present = _held(record).transaction
+            if of_person:
+                _check_same_person(before, present)
+            after = change(present)
+            return Content(after, after.until)
+
+        key = _key(before.id)
+        read = Record(key, before, held.version, before.until)
+        amended = self._records.amend(key, changed, now, read=read)
+        return replace(_held(amended.record), arrived=held.arrived)
+
+    @property
+    def _records(self) -> Records[Transaction]:
+        return Records(self.store, Transaction)
 
 
-def _whose(held: Held) -> tuple[str | None, datetime | None]:
-    return held.transaction.arrival, held.transaction.authenticated
+def _key(name: str) -> Key:
+    return Key("transaction", name)
+
+
+def _held(record: Record[Transaction] | None) -> Held:
+    if record is None:
+        raise TransactionGone("no such transaction")
+    return Held(record.value, record.version)
+
+
+def _check_same_person(before: Transaction, present: Transaction) -> None:
+    """Raise BrowserUnmatched where another authentication has joined than the one of ``before``."""
+    if (present.arrival, present.authenticated) != (before.arrival, before.authenticated):
+        raise BrowserUnmatched("another authentication has joined the transaction")

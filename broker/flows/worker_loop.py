@@ -1,4 +1,4 @@
-"""The round of a worker's loop: each kind of queued work in turn, until all are idle, then sleep or a wake-up."""
+"""The loop of a worker: each kind of queued work in turn, and sleep when all are idle."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,19 +12,20 @@ def run_worker_loop(
     idle: float,
     report: Callable[[Exception], None],
 ) -> None:
-    """Do what is due until ``stop``; sleep ``idle`` seconds, or until woken, when no step did anything.
+    """Do what is due until ``stop``; sleep ``idle`` seconds, or until woken, when all is idle.
 
-    A step does one thing that is due and gives something true, or nothing. ``report`` is told what
-    went wrong outside the plan; what was under way is due again when its lease ends.
+    A step does one thing that is due and returns something true, or returns nothing. ``report`` is
+    called with an error that nobody planned for; what was under way is due again when its lease
+    ends.
     """
     while not stop():
         wake.clear()
-        done = [_done(step, report) for step in steps]
+        done = [_tried(step, report) for step in steps]
         if not any(done):
             wake.wait(idle)
 
 
-def _done(step: Callable[[], object], report: Callable[[Exception], None]) -> bool:
+def _tried(step: Callable[[], object], report: Callable[[Exception], None]) -> bool:
     try:
         return bool(step())
     except Exception as error:  # noqa: BLE001 - one broken record must not end the loop for all others

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from http.client import HTTPConnection
@@ -24,6 +25,9 @@ from broker.core.borrowers.borrower import Wish
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.ports import free_port
+from tests.plugins.programs import started
+
+pytestmark = pytest.mark.server
 
 CPR = "1403044004"
 
@@ -35,6 +39,7 @@ class Server:
     folder: Path
     port: int
     running: "subprocess.Popen[bytes]"
+    begun: int = 0  # how much of its log is from before
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask it."""
@@ -59,7 +64,23 @@ class Server:
 
     def log(self) -> str:
         """Give what it has written so far."""
-        return (self.folder.parent / "log").read_text()
+        return self.log_file.read_text()[self.begun :]
+
+    @property
+    def log_file(self) -> Path:
+        """Give the file that it writes its log to."""
+        return self.folder.parent / "log"
+
+    @contextmanager
+    def edited(self, name: str, old: str, new: str) -> Iterator[None]:
+        """Change a file of its folder while the block runs."""
+        path = self.folder / name
+        before = path.read_bytes()
+        self.edit(name, old, new)
+        try:
+            yield
+        finally:
+            path.write_bytes(before)
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Change a file of its folder."""
@@ -76,30 +97,69 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def server(setting: Setting, tmp_path: Path) -> Iterator[Server]:
-    """Give a broker with two workers; its home, run-time and temporary folders are empty ones of its own."""
-    folder, port = tmp_path / "demo", free_port()
+@contextmanager
+def serving(setting: Setting, home: Path, ready: Callable[[Server], bool]) -> Iterator[Server]:
+    """Serve a copy of a folder by two workers; home, run-time and temporary folders are empty ones of its own."""
+    folder, port = home / "demo", free_port()
     shutil.copytree(setting.folder, folder)
     for name in ("home", "run", "temporary"):
-        (tmp_path / name).mkdir()
+        (home / name).mkdir()
     named = {"HOME": "home", "XDG_RUNTIME_DIR": "run", "TMPDIR": "temporary"}
-    environ = {**os.environ, **{name: str(tmp_path / value) for name, value in named.items()}}
+    environ = {name: str(home / value) for name, value in named.items()}
     environ |= {"BROKER_CONFIG": str(folder / "broker.toml"), "BROKER_SERVE__BIND": f"127.0.0.1:{port}"}
     command = [sys.executable, "-m", "broker.cli", "serve"]
-    with (tmp_path / "log").open("wb") as log:
-        running = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
-    server = Server(folder, port, running)
-    until(lambda: server.answers() and len(server.workers()) == 2)
-    yield server
-    if running.poll() is None:
-        running.terminate()
-    running.wait(20)
+    with (home / "log").open("wb") as log, started(command, environ, stdout=log, stderr=log) as running:
+        found = Server(folder, port, running)
+        until(lambda: ready(found))
+        yield found
+
+
+def both(server: Server) -> bool:
+    """Say whether it is ready, with two workers."""
+    return server.answers() and len(server.workers()) == 2
+
+
+@pytest.fixture
+def server(setting: Setting, tmp_path: Path) -> Iterator[Server]:
+    """Give a broker of the test's own."""
+    with serving(setting, tmp_path, both) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def lasting(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Start a broker for the tests that leave it as it was."""
+    with serving(setting, tmp_path_factory.mktemp("lasting"), both) as found:
+        yield found
+
+
+@pytest.fixture
+def unchanged(lasting: Server) -> Server:
+    """Give that broker with two workers, and nothing written to its log yet."""
+    until(lambda: both(lasting))
+    lasting.begun = len(lasting.log_file.read_text())
+    return lasting
 
 
 def parts(server: Server) -> Parts:
     """Open what the server has open, as another worker does."""
     return assemble(load(server.folder / "broker.toml", {}))
+
+
+def test_no_server_survives_a_start_that_fails(setting: Setting, tmp_path: Path) -> None:
+    """A test whose server does not become what it waits for leaves neither it nor a worker running."""
+    seen: list[int] = []
+
+    def in_vain(server: Server) -> bool:
+        if both(server):
+            seen.extend((server.running.pid, *server.workers()))
+            raise AssertionError("waited in vain")
+        return False
+
+    with pytest.raises(AssertionError, match="waited in vain"), serving(setting, tmp_path, in_vain):
+        pass
+    assert len(seen) == 3
+    assert [each for each in seen if Path(f"/proc/{each}").exists()] == []
 
 
 def test_sigterm_ends_it_in_order(server: Server) -> None:
@@ -147,26 +207,27 @@ def test_hup_brings_new_configuration_metadata_and_policies(server: Server) -> N
         ("attribute_maps/wayf.yaml", "wire:", "wier:", "did you mean 'wire'?"),
     ],
 )
-def test_hup_with_a_fault_changes_nothing(server: Server, name: str, old: str, new: str, fault: str) -> None:
+def test_hup_with_a_fault_changes_nothing(unchanged: Server, name: str, old: str, new: str, fault: str) -> None:
     """A reload that could not serve is refused, with every fault in the log: the workers that serve are kept."""
-    before = server.workers()
-    server.edit(name, old, new)
-    server.running.send_signal(signal.SIGHUP)
-    until(lambda: "reload_refused" in server.log())
-    told = [json.loads(line) for line in server.log().splitlines() if "reload_refused" in line]
+    before = unchanged.workers()
+    with unchanged.edited(name, old, new):
+        unchanged.running.send_signal(signal.SIGHUP)
+        until(lambda: "reload_refused" in unchanged.log())
+    told = [json.loads(line) for line in unchanged.log().splitlines() if "reload_refused" in line]
     assert any(fault in each["fault"] for each in told)
-    assert (server.workers(), server.answers()) == (before, True)
+    assert (unchanged.workers(), unchanged.answers()) == (before, True)
 
 
-def test_a_killed_worker_is_replaced(server: Server) -> None:
+def test_a_killed_worker_is_replaced(unchanged: Server) -> None:
     """The kernel kills who takes too much memory; the login goes on at the other worker and at a new one."""
-    before = server.workers()
+    before = unchanged.workers()
     killed = min(before)
     os.kill(killed, signal.SIGKILL)
-    until(lambda: len(server.workers() - {killed}) == 2)
-    assert server.answers()
+    until(lambda: len(unchanged.workers() - {killed}) == 2)
+    assert unchanged.answers()
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_start_takes_no_other_down(server: Server) -> None:
     """A worker dies while a metadata file is half copied: the other serves on, and once it is whole both do."""
     whole = (server.folder / "metadata" / "hub.xml").read_bytes()
@@ -194,21 +255,21 @@ def test_every_worker_carries_enrolments_out(server: Server) -> None:
         assert awake in server.workers()
 
 
-def test_nothing_is_written_outside_the_folders_configured(server: Server) -> None:
+def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) -> None:
     """No control socket, lock or cache in a home folder: only the store, the last good policies, the trail change."""
-    assert [path for name in ("home", "run", "temporary") for path in (server.folder.parent / name).iterdir()] == []
-    new = {path.relative_to(server.folder).parts[0] for path in server.folder.rglob("*") if path.is_file()}
+    assert [path for name in ("home", "run", "temporary") for path in (unchanged.folder.parent / name).iterdir()] == []
+    new = {path.relative_to(unchanged.folder).parts[0] for path in unchanged.folder.rglob("*") if path.is_file()}
     assert new == {"broker.toml", "keys", "metadata", "policies", "attribute_maps", "state", "audit"}
 
 
-def test_no_line_quotes_a_request_that_is_no_http(server: Server) -> None:
+def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:
     """What somebody writes into an address by mistake, a CPR number too, stays out of the log (invariant 4)."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as wire:
+    with socket.create_connection(("127.0.0.1", unchanged.port), timeout=10) as wire:
         wire.sendall(f"GET /?cpr={CPR}&mail=aase@example.org\r\n\r\n".encode())
         assert b" 400 " in wire.recv(1000)
-    until(lambda: "Invalid request" in server.log())
-    assert CPR not in server.log()
-    assert "aase" not in server.log()
+    until(lambda: "Invalid request" in unchanged.log())
+    assert CPR not in unchanged.log()
+    assert "aase" not in unchanged.log()
 
 
 def test_the_server_tells_no_error_by_its_text(capfd: pytest.CaptureFixture[str]) -> None:

@@ -139,6 +139,7 @@ def _serving(host: str, port: int, status: int, body: bytes) -> Iterator[list[st
     server.server_close()
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("written", ["127.0.0.1:{port}", "localhost:{port}", ":{port}", "unix:{file}"])
 def test_health_is_asked_where_gunicorn_binds(
     setting: Setting, tmp_path: Path, written: str, monkeypatch: pytest.MonkeyPatch
@@ -160,6 +161,7 @@ def test_health_is_asked_where_gunicorn_binds(
     assert asked == ["/broker/readyz"]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("status", "body", "health"),
     [

@@ -182,7 +182,7 @@ def test_what_staff_took_back_is_not_believed_while_the_library_is_silent(
     def silent(*_: object) -> None:
         raise LibraryUnavailable("down")
 
-    monkeypatch.setattr(type(house.parts.enrolments.tools.library), "find", silent)
+    monkeypatch.setattr(type(house.parts.enrolments.ports.library), "find", silent)
     person, page = arrive("my-loans")
     assert mark(person.agree(page))[0] == "enrol"
 
@@ -326,7 +326,7 @@ def test_a_silent_library_does_not_stop_who_has_a_borrower(
         asked.append(cpr)
         raise LibraryUnavailable("down")
 
-    monkeypatch.setattr(type(house.parts.enrolments.tools.library), "find", silent)
+    monkeypatch.setattr(type(house.parts.enrolments.ports.library), "find", silent)
     assert number(house, arrive("myprint")) == hers
     assert asked == ([] if ahead < timedelta(days=1) else [ASTA])
 

@@ -46,7 +46,7 @@ def test_login_csrf_is_refused(house: House) -> None:
 
 @pytest.mark.attack(30)
 def test_b_alone_is_worthless(house: House) -> None:
-    """A fixed or copied cookie b without cookie a opens no page of an authenticated transaction (design 4a.4)."""
+    """A fixed or copied browser cookie alone opens no page of an authenticated transaction (design 4a.4)."""
     person = house.person()
     page = person.log_in("asta")
     thief = house.person()
@@ -60,7 +60,7 @@ def test_b_alone_is_worthless(house: House) -> None:
 
 @pytest.mark.attack(30)
 def test_a_alone_is_worthless(house: House) -> None:
-    """Cookie a without b opens nothing."""
+    """The login cookie without the browser cookie opens nothing."""
     person = house.person()
     page = person.log_in("asta")
     thief = house.person()
@@ -71,7 +71,7 @@ def test_a_alone_is_worthless(house: House) -> None:
 
 @pytest.mark.attack(30)
 def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
-    """Logging in again in a transaction makes the earlier cookie a worthless, and its token with it."""
+    """Logging in again in a transaction makes the earlier login cookie worthless, and its token with it."""
     person = house.person()
     page = person.log_in("bo")
     old_token = _token(page)

@@ -23,9 +23,7 @@ TO_COME: Final[set[int]] = set()
 def tally(request: pytest.FixtureRequest) -> Tally:
     """Count all tests; where only some were asked for, collect the rest in a process of their own."""
     config = request.config
-    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not (
-        config.option.keyword or config.option.markexpr
-    ):
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.keyword:
         return config.stash[FOUND].tally()
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     answer = subprocess.run(command, capture_output=True, check=True, cwd=ROOT, text=True)
@@ -39,6 +37,7 @@ def tally(request: pytest.FixtureRequest) -> Tally:
     return read
 
 
+@pytest.mark.server
 def test_every_class_has_cases_and_all_have_enough(tally: Tally) -> None:
     """No class of attacks.md is without a hostile message, and there are at least 250 of them."""
     assert {number for number in CLASSES if not tally.cases[number]} <= TO_COME

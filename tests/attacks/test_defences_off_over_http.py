@@ -31,7 +31,7 @@ def _second_try(house: House) -> TestResponse:
     """Bring a refused answer, and then another to the same request."""
     person = house.person()
     asked = person.choose(person.ask())
-    acs, fields = house.answer(asked, "asta", house.desk.service_face.key)  # type: ignore[attr-defined]
+    acs, fields = house.answer(asked, "asta", house.ports.service_face.key)  # type: ignore[attr-defined]
     assert person.deliver(acs, fields).status_code == 400
     return person.deliver(*house.answer(asked, "asta"))
 
@@ -71,8 +71,8 @@ def _from_elsewhere(house: House) -> TestResponse:
     return person.bare_post(page.request.path, {"token": token, "answer": "no"}, headers)
 
 
-def _b_alone(house: House) -> TestResponse:
-    """Open the question with cookie b, and no cookie a."""
+def _browser_cookie_alone(house: House) -> TestResponse:
+    """Open the question with the browser cookie, and no login cookie."""
     person, page = _asked(house)
     for cookie in person.cookies("a-"):
         person.client.delete_cookie(cookie.key, domain=cookie.domain, path=cookie.path)
@@ -94,7 +94,7 @@ def _careless(add: Any) -> Any:
 
 
 def _any_browser(match: Any) -> Any:
-    return lambda self, held, x, _, now: match(self, held, x, [held.transaction.browser], now)
+    return lambda self, held, token, _, now: match(self, held, token, [held.transaction.browser], now)
 
 
 DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Callable[[House], TestResponse], int]]] = {
@@ -107,13 +107,13 @@ DEFENCES: Final[dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None], Calla
     ),
     "an arrival is its browser's": (16, _wrapped(LoginFlow, "match", _any_browser), _in_another_browser, 303),
     "a token is of this page": (
-        30, _wrapped(FormTokens, "hold", lambda _: lambda *_: found), _forged_token, 200
+        30, _wrapped(FormTokens, "verify", lambda _: lambda *_: found), _forged_token, 200
     ),
     "a form is from our own page": (
         30, lambda patch: patch.setattr(form_tokens, "same_origin", lambda *_: True), _from_elsewhere, 200
     ),
-    "b alone opens nothing": (
-        30, _wrapped(BrowserCookies, "brings_authentication", lambda _: lambda *_: True), _b_alone, 200
+    "the browser cookie alone opens nothing": (
+        30, _wrapped(BrowserCookies, "brings_login_cookie", lambda _: lambda *_: True), _browser_cookie_alone, 200
     ),
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ def an_hour_old(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the hub say that whoever logs in did so an hour ago, as a hub does that ignores ForceAuthn."""
     plain = wayf_hub.assertion
 
-    def old(name: str, asked: wayf_hub.Asked, person: Persona, now: datetime) -> saml.Assertion:
+    def old(name: str, asked: wayf_hub.ReceivedAuthnRequest, person: Persona, now: datetime) -> saml.Assertion:
         made = plain(name, asked, person, now)
         made.authn_statement[0].authn_instant = (now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return made
@@ -200,7 +200,7 @@ def test_a_login_begun_elsewhere_is_fresh_at_a_shared_computer(house: House, beg
 
 @pytest.mark.parametrize("environment", [SHARED])
 def test_an_answer_that_was_asked_for_elsewhere_does_not_count_at_a_shared_computer(house: House) -> None:
-    """Not even in a browser whose cookie b somebody has copied to a telephone: whoever is here logs in afresh."""
+    """Not even in a browser whose browser cookie somebody has copied to a telephone: whoever is here logs in afresh."""
     person = house.person()
     away = asked_elsewhere(person, "/my-choices?with=wayf")
     assert not asked_forced(away)

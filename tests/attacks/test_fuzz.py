@@ -27,6 +27,8 @@ from tests.plugins.mutations import Step, mutated
 from tests.plugins.saml_parties import BASE, LOANS, NOW, OPEN, PRINT, Parties
 from tests.plugins.stage import Stage
 
+pytestmark = pytest.mark.slow
+
 ACS: Final = {
     LOANS: {f"{LOANS}/acs"},
     PRINT: {f"{PRINT}/acs"},

@@ -125,7 +125,7 @@ def test_an_answer_from_before_the_logout_lets_nobody_in(house: House, by: str) 
     root = safe_parser.parse(http_bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
     arrived = asta.person.deliver(acs, fields)
     if by == "hub":
-        asta.follow(asta.get(asta.hub_request(logout_messages.session_cookie(next(root.iter("{*}Assertion"))))))
+        asta.follow(asta.get(asta.hub_request(logout_messages.session_of(next(root.iter("{*}Assertion"))))))
     else:
         asta.ask("e-resources", session)
     assert mark(asta.person.get(arrived.location)) == ("error", "transaction_gone")

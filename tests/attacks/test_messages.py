@@ -86,6 +86,7 @@ FETCHES: dict[str, Make] = {
 }  # fmt: skip
 
 
+@pytest.mark.server
 @pytest.mark.attack(12)
 @pytest.mark.parametrize("name", FETCHES)
 def test_nothing_is_fetched(name: str, forge: Forge) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.server
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 START = "from broker.app.application import create_app; create_app()"
 ENTRANCES = {

@@ -10,6 +10,8 @@ from broker.demo.run.running_demo import running
 from tests.plugins.demo import free_base
 from tests.plugins.parallel import TIMES, Replays, prepared
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.attack(15)
 @pytest.mark.parametrize(("store", "logins"), [("sqlite", 500), ("redis", 50)])

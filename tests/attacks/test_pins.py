@@ -30,7 +30,7 @@ def send(person: Person, page: TestResponse, fields: Mapping[str, str], **header
 
 
 def planted(house: House, victim: Person) -> Person:
-    """Give an attacker who knows the victim's cookie b."""
+    """Give an attacker who knows the victim's browser cookie."""
     attacker = house.person()
     for cookie in victim.cookies("b-"):
         attacker.client.set_cookie(cookie.key, cookie.value, domain="broker.localhost")
@@ -211,7 +211,7 @@ def test_a_sign_up_changes_no_pin(house: House) -> None:
 
 
 def test_a_verified_pin_makes_older_cookies_worthless(house: House) -> None:
-    """Cookie b alone does not open what a PIN has opened (design 4a.4)."""
+    """The browser cookie alone does not open what a PIN has opened (design 4a.4)."""
     victim = house.person()
     page = pin_page(victim)
     attacker = planted(house, victim)
@@ -221,7 +221,7 @@ def test_a_verified_pin_makes_older_cookies_worthless(house: House) -> None:
 
 
 def test_who_only_has_cookie_b_changes_no_pin(house: House) -> None:
-    """What a login has opened is closed to a browser without cookie a, even one that has read the page's token."""
+    """What a login has opened is closed without the login cookie, even to a browser that has read the page's token."""
     victim = house.person()
     arrived = victim.deliver(*house.answer(victim.get("/pin?change=wayf").location, "karla"))
     page = victim.get(arrived.location)

@@ -19,6 +19,8 @@ from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, othe
 from tests.plugins.requirements.people import EVA, asserted
 from tests.plugins.requirements.visits import CPR, URN, proved, sign_up
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture(scope="module")
 def post() -> Iterator[Post]:

@@ -52,7 +52,7 @@ def moment(house: House, monkeypatch: pytest.MonkeyPatch) -> Moment:
 
 
 def shared(house: House) -> tuple[Person, Person, str, TestResponse]:
-    """Let two people share a cookie b and a transaction: the first is asked, the second is at the hub."""
+    """Let two people share a browser cookie and a transaction: the first is asked, the second is at the hub."""
     first, second = house.person(), house.person()
     chooser = first.ask()
     name = chooser.request.path.split("/")[2]
@@ -207,7 +207,7 @@ def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
     broker = house.broker
     now = house.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.step(held.transaction, now)
+    step = broker.step(held, now)
     assert isinstance(step, Issue)
     assert broker.issuance.ids(held, step, now) == held.transaction.issued
     assert broker.issuance.ids(held, replace(step, number="another"), now) is None
@@ -222,7 +222,7 @@ def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None
     broker = house.broker
     now = house.clock.now()
     held = broker.read(page.request.path.split("/")[2], now)
-    step = broker.step(held.transaction, now)
+    step = broker.step(held, now)
     assert isinstance(step, Issue)
     begun = replace(held, transaction=replace(held.transaction, errand=errand, issued=None))
     assert broker.issuance.ids(begun, step, now) is None

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from broker.cli import broker
 from broker.demo.run.demo_folder import Setting
 from broker.demo.run.running_demo import Running
 from tests.plugins.demo import free_base
+from tests.plugins.programs import started
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
@@ -289,46 +291,50 @@ def test_an_error_nobody_foresaw_is_one_line_without_its_text(
     assert "1403044004" not in result.stderr
 
 
-def program(*words: str, optimise: bool = False, **environ: str) -> "subprocess.Popen[str]":
+def program(*words: str, optimise: bool = False, **environ: str) -> AbstractContextManager["subprocess.Popen[str]"]:
     """Start the command line as people do."""
     command = [sys.executable, *(["-O"] if optimise else []), "-m", "broker.cli", *words]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, env={**os.environ, **environ}, stdout=pipe, stderr=pipe, text=True)
+    return started(command, environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.server
 @pytest.mark.attack(34)
 def test_python_without_assertions_is_refused() -> None:
     """Under -O checks of pysaml2 vanish (attacks.md row 34)."""
-    running = program("check", optimise=True)
-    out, err = running.communicate(timeout=60)
+    with program("check", optimise=True) as running:
+        out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (78, "")
     assert err == "broker does not run under python -O: assertions are checks in libraries it uses\n"
 
 
+@pytest.mark.server
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
     """Before anything starts, and nothing is left behind."""
     base = free_base()
-    with socket.create_server(("127.0.0.1", base + 2)):
-        running = program("demo", "--port-base", str(base), TMPDIR=str(tmp_path))
+    demo = program("demo", "--port-base", str(base), TMPDIR=str(tmp_path))
+    with socket.create_server(("127.0.0.1", base + 2)), demo as running:
         out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (1, "")
     assert f"port {base + 2} is taken; try another --port-base" in err
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.server
+@pytest.mark.parametrize(
+    "end", [signal.SIGINT, *(pytest.param(each, marks=pytest.mark.slow) for each in (signal.SIGTERM, signal.SIGHUP))]
+)
 def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> None:
     """Ctrl-C, kill and a closed terminal: exit code 0, no traceback, no folder, nobody left listening.
 
     A broker in service that the same environment describes is not the demo's: its keys would be faults here.
     """
     base = free_base()
-    running = program("demo", "--port-base", str(base), TMPDIR=str(tmp_path), BROKER_UNKNOWN="1")
-    assert running.stdout is not None
-    while "Ctrl-C" not in (line := running.stdout.readline()):
-        assert line
-    running.send_signal(end)
-    _, err = running.communicate(timeout=60)
+    with program("demo", "--port-base", str(base), TMPDIR=str(tmp_path), BROKER_UNKNOWN="1") as running:
+        assert running.stdout is not None
+        while "Ctrl-C" not in (line := running.stdout.readline()):
+            assert line
+        running.send_signal(end)
+        _, err = running.communicate(timeout=60)
     assert (running.returncode, err) == (0, "")
     assert list(tmp_path.iterdir()) == []
     for offset in range(6):
@@ -336,10 +342,11 @@ def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> N
             assert probe.connect_ex(("127.0.0.1", base + offset)) != 0
 
 
+@pytest.mark.slow
 def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
     """Programs read standard output whole (design 4)."""
-    running = program("demo", "--check", "--json", "--port-base", str(free_base()))
-    out, err = running.communicate(timeout=240)
+    with program("demo", "--check", "--json", "--port-base", str(free_base())) as running:
+        out, err = running.communicate(timeout=240)
     logins = json.loads(out)["logins"]
     assert (running.returncode, err) == (0, "")
     assert {"persona", "affiliation", "decision", "released", "borrower"} <= set(logins[0])

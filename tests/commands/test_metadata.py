@@ -19,6 +19,8 @@ from broker.demo.run.demo_folder import HUB, SERVICES, Setting
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing
 
+pytestmark = pytest.mark.server
+
 Run = Callable[..., Result]
 
 

@@ -10,7 +10,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Store
 
 
-@pytest.fixture(params=["sqlite", "redis", "cluster"])
+@pytest.fixture(params=["sqlite", *(pytest.param(name, marks=pytest.mark.server) for name in ("redis", "cluster"))])
 def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """Give each store as its URL opens it."""
     urls = {"redis": "redis_url", "cluster": "redis_cluster_url"}

@@ -7,7 +7,7 @@ import pytest
 
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults
-from broker.core.login.authn_context import class_for_service, meets_request
+from broker.core.login.authn_context import class_for_service, classes_to_request
 from broker.core.login.transaction import AuthnRequest
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
@@ -61,8 +61,8 @@ def test_row_28_told_is_what_came_or_what_is_configured_to_be_as_good(
 @pytest.mark.profile(15)
 def test_row_15_an_upstream_is_asked_in_its_own_words() -> None:
     """A class that is configured is asked for by what meets it, each once; any other as it stands."""
-    assert meets_request(request(MFA, PASSWORD, BOTH[0]), {MFA: BOTH}) == (*BOTH, PASSWORD)
-    assert meets_request(request(), {MFA: BOTH}) == ()
+    assert classes_to_request(request(MFA, PASSWORD, BOTH[0]), {MFA: BOTH}) == (*BOTH, PASSWORD)
+    assert classes_to_request(request(), {MFA: BOTH}) == ()
 
 
 @pytest.mark.profile(15, 28, 49)

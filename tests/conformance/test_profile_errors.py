@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -137,8 +138,8 @@ def test_row_50_each_code_has_its_page(house: House, language: str) -> None:
 @pytest.mark.profile(50)
 def test_row_50_nothing_of_the_address_is_shown_or_kept(house: House) -> None:
     """Script, links and a number in any parameter: not on the page, not in what is told, and nobody is sent on."""
-    told: list[dict[str, object]] = []
-    object.__setattr__(house.desk, "events", lambda event, **facts: told.append({"event": event, **facts}))
+    told: list[dict[str, Any]] = []
+    object.__setattr__(house.ports, "tell", lambda event: told.append(asdict(event)))
     evil = '"><script>alert(1)</script>https://evil.example/1403044004'
     names = ("code", "ts", "rp", "tid", "ctx", "lang", "next")
     page = house.app.test_client().get("/error", query_string=dict.fromkeys(names, evil))
@@ -147,7 +148,8 @@ def test_row_50_nothing_of_the_address_is_shown_or_kept(house: House) -> None:
         assert trace not in str(told)
     own = {"code": "AUTHORIZATION_FAILURE", "rp": house.site("my-loans").entity_id}
     house.app.test_client().get("/error", query_string=own)
-    assert (told[-1]["service"], told[-1]["reason"]) == ("my-loans", "at_service_authorization")
+    facts = told[-1]["facts"]
+    assert (facts["service"], facts["reason"]) == ("my-loans", "at_service_authorization")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from lxml import etree
 from broker.adapters.saml.metadata.entity_descriptors import REQ, subject_id_req
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.subject_ids import MINTED, PAIRWISE, SUBJECT, kept, minted
+from broker.core.identity.subject_ids import MINTED, PAIRWISE, SUBJECT, minted, withheld_because
 from broker.core.pseudonyms import Pseudonyms
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
@@ -70,8 +70,8 @@ def test_row_30_without_the_key_nobody_can_make_one() -> None:
 def test_row_30_what_a_service_wants_takes_away(wish: str | None, listed: set[str], leaving: set[str]) -> None:
     """Wish by policy: nothing that is not listed ever leaves, and never more than is wanted."""
     service = replace(LOANS, subject_id_req=wish)
-    assert {name for name in listed if kept(name, service, listed) is None} == leaving
-    assert {kept(name, replace(service, scope=None), listed) for name in listed} == {"no_scope"}
+    assert {name for name in listed if withheld_because(name, service, listed) is None} == leaving
+    assert {withheld_because(name, replace(service, scope=None), listed) for name in listed} == {"no_scope"}
 
 
 @pytest.mark.profile(30)

@@ -3,10 +3,10 @@
 import pytest
 
 from broker.core.errors import StoreUnavailable
-from broker.core.login.transaction import Account, Transaction
+from broker.core.login.transaction import Account, AccountState, Transaction
 from broker.core.serialization import dump, load
 
-WRITTEN = dump(Account("7", "done"))
+WRITTEN = dump(Account("7", AccountState.DONE))
 
 
 @pytest.mark.parametrize(
@@ -28,4 +28,4 @@ def test_a_record_of_another_kind_does_not_read() -> None:
 
 def test_what_is_written_is_read() -> None:
     """Dump and load are each other's inverse."""
-    assert load(Account, WRITTEN) == Account("7", "done")
+    assert load(Account, WRITTEN) == Account("7", AccountState.DONE)

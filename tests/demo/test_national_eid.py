@@ -14,12 +14,14 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
 
+pytestmark = pytest.mark.server
+
 WALKED = ("bo", "bo-nemid", "eva", "finn", "olga", "dorte")
 
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Give a demo whose national eID goes to NemLog-in itself."""
+    """Return a demo whose national eID goes to NemLog-in itself."""
     folder = tmp_path_factory.mktemp("direct") / "demo"
     with running(write(folder, Ports(free_base()), datetime.now(UTC), national_eid="direct")) as found:
         yield found

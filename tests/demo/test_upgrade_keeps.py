@@ -23,7 +23,7 @@ def test_an_upgrade_keeps_number_loans_pin_and_mail(house: House) -> None:
     hall = services.create_app(
         {}, lambda: house.peer, encryption.DecryptionKeys.of([]), lent(patrons), "https://broker.example"
     ).test_client()
-    before = next(each for each in patrons.rows() if each["userid"] == jens.desk[0]["userid"])
+    before = next(each for each in patrons.rows() if each["userid"] == jens.registered[0]["userid"])
     number, pin = str(before["patron_id"]), str(jens.pin)
     wanted = {"email": "jens@moved.example", "phone": "", "address": ""}
     assert hall.post("/profile", data={"identifier": number, "pin": pin, **wanted}).status_code == 200

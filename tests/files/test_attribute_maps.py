@@ -17,7 +17,7 @@ MAP = "version: 1\nface: upstream\nattributes:\n"
 
 
 def faults(folder: Path, **files: str) -> list[str]:
-    """Give the faults of a folder with these files."""
+    """Return the faults of a folder with these files."""
     for name, text in {"labels": LABELS, **files}.items():
         (folder / f"{name}.yaml").write_text(text)
     with pytest.raises(ConfigurationFaults) as found:

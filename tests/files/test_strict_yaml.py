@@ -10,7 +10,7 @@ from broker.files.strict_yaml import LARGEST, YamlMapping, YamlScalar, read
 
 
 def faults(octets: bytes) -> list[str]:
-    """Give the faults of ``octets``."""
+    """Return the faults of ``octets``."""
     with pytest.raises(ConfigurationFaults) as found:
         read(octets, "f.yaml")
     return [str(each) for each in found.value.faults]

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 import pytest
 
+from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower, Change, Enrolment, Wish, WishedField
 from broker.core.errors import MailUnavailable
-from broker.core.letters import Letters
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords
@@ -201,15 +201,15 @@ class World:
         clock = lambda: self.now  # noqa: E731
         pseudonyms = Pseudonyms("i1", b"k" * 32)
         self.links = PersonLinks(self.store, pseudonyms, clock)
-        self.ledger = EnrolmentRecords(self.store, clock)
-        letters = Letters("AU Library", "https://login.example/pin", "the desk")
-        self.tools = EnrolmentPorts(self.library, self.post, pseudonyms, letters, self.links, self.ledger, clock)
-        self.cases = StaffCases(self.ledger, self.links)
+        self.records = EnrolmentRecords(self.store, clock)
+        letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
+        self.ports = EnrolmentPorts(self.library, self.post, pseudonyms, letters, self.links, self.records, clock)
+        self.cases = StaffCases(self.records, self.links)
         self.live = self.enrolments("live")
 
     def enrolments(self, mode: Mode) -> Enrolments:
         """Give the enrolments in a mode."""
-        return Enrolments(self.tools, mode, self.wake, self.slept)
+        return Enrolments(self.ports, mode, self.wake, self.slept)
 
     def slept(self, seconds: float) -> None:
         """Let the time pass."""
@@ -227,7 +227,7 @@ class World:
             while self.live.step():
                 pass
             self.now += LEASE + timedelta(seconds=1)
-        return self.live.standing(CPR)
+        return self.live.stored(CPR)
 
 
 @pytest.fixture

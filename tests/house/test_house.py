@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -13,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.plugins.servers import FIXTURES, Unmarked
+
 ROOT = Path(__file__).resolve().parents[2]
 BROKER = sorted((ROOT / "broker").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
+PARTS = ("quick", "test", "slow")
 LOCKS = ("requirements.txt", "requirements-test.txt")
 FORBIDDEN = re.compile(r"(handler|manager|helper|util|context|data|info|process|internal)s?")
 STANDARD = re.compile(r"(?i)authn_?context|(encrypted|cipher|confirmation)_?data|(signed|key)_?info")
@@ -194,6 +198,7 @@ def test_entry_points_are_read_in_one_place() -> None:
     assert readers == {"broker/adapters/libraries/entry_points.py"}
 
 
+@pytest.mark.server
 def test_the_import_law_is_kept() -> None:
     """Every floor imports only from below, and each third-party face stays in its room."""
     answer = lint_imports(ROOT)
@@ -206,6 +211,7 @@ def test_every_contract_is_tried() -> None:
     assert {each["name"].partition(":")[0] for each in contracts} == {contract for _, _, contract in TRESPASSES}
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(("trespasser", "line", "contract"), TRESPASSES)
 def test_the_import_law_catches(tmp_path: Path, trespasser: str, line: str, contract: str) -> None:
     """A trespass against any contract, and a new top-level module without a floor, breaks the law."""
@@ -261,10 +267,41 @@ def test_the_locks_agree_and_hold_every_dependency() -> None:
     assert bare - both.keys() == set()
 
 
+def rule(target: str) -> str:
+    """Give what a target of the Makefile needs and does."""
+    found = re.search(rf"^{target}: (.+\n(?:\t.+\n)*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return found[1] if found else ""
+
+
 def test_ci_runs_all_of_make_check() -> None:
-    """The two halves that .ci/run calls are what make check calls, so neither can drift from the other."""
-    halves = re.findall(r"^check: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split()
-    assert sorted(re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)) == sorted(halves)
+    """The parts that .ci/run calls are what make check calls, so neither can drift from the other."""
+    parts = rule("check").split()
+    assert sorted(re.findall(r"^make (\w+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)) == sorted(parts)
+
+
+def test_each_test_is_run_by_make_test_or_by_make_slow() -> None:
+    """The two choose by one mark and its opposite, over all tests; make quick leaves out more than make test does."""
+    chosen = {
+        target: re.findall(r'^\t\$\(PYTEST\) -m "(.+)" \$\(ARGS\)$', rule(target), re.MULTILINE) for target in PARTS
+    }
+    assert chosen == {"quick": ["not server and not slow"], "test": ["not slow"], "slow": ["slow"]}
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    assert options["testpaths"] == ["tests"]
+    assert not {"-m", "-k", "--ignore", "--deselect"} & {each.partition("=")[0] for each in options["addopts"]}
+
+
+def test_each_fixture_that_starts_something_is_known_by_its_name() -> None:
+    """One that was renamed would leave its tests unmarked, and make quick without a word about why they fail."""
+    made = re.compile(r"@pytest\.fixture.*\ndef (\w+)\(")
+    assert frozenset(name for path in TESTS for name in made.findall(path.read_text())) >= FIXTURES
+
+
+def test_a_server_started_by_an_unmarked_test_is_refused() -> None:
+    """What make quick runs cannot start a program or listen, even where nobody thought of the mark."""
+    with pytest.raises(Unmarked, match=r"subprocess\.Popen in .*test_a_server_started"):
+        subprocess.run(["true"], check=True)
+    with socket.socket() as listener, pytest.raises(Unmarked, match=r"socket\.bind"):
+        listener.bind(("127.0.0.1", 0))
 
 
 def test_paths_that_documents_name_are_there() -> None:

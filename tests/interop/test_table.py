@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.plugins.interop import table
 
 HERE = Path(__file__).parent
@@ -26,6 +28,7 @@ def test_every_cell_has_a_test() -> None:
     assert cells == every - table.NOT_APPLICABLE.keys()
 
 
+@pytest.mark.server
 def test_a_missing_cell_fails_the_run() -> None:
     """Without the tests of the upstreams, the table says what is missing and the run fails."""
     plugins = ("-p", "no:cacheprovider", "-p", "tests.plugins.interop.matrix")

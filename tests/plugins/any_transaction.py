@@ -14,6 +14,7 @@ from broker.core.login.next_step import Terms
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import (
     Account,
+    AccountState,
     Authentication,
     AuthnRequest,
     Errand,
@@ -42,11 +43,11 @@ LOGIN = Authentication(
 )
 ACCOUNTS = (
     None,
-    Account("7", "done"),
-    Account(None, "case"),
-    Account(None, "none"),
-    Account(None, "none", upgrade_from="PRIVATE"),
-    Account(None, "mail_required"),
+    Account("7", AccountState.DONE),
+    Account(None, AccountState.CASE),
+    Account(None, AccountState.NONE),
+    Account(None, AccountState.NONE, upgrade_from="PRIVATE"),
+    Account(None, AccountState.MAIL_REQUIRED),
 )
 LACKING = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), None, optional=True)
 

@@ -105,10 +105,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[FOUND] = Attacks()
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Note which tests close which classes, where the report of each takes it to whoever prints the sums."""
-    attacks = session.config.stash[FOUND]
-    for item in session.items:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Note which tests close which classes, those that ``-m`` leaves out too; the report of each carries it on."""
+    attacks = config.stash[FOUND]
+    for item in items:
         if found := closed(item.iter_markers("attack")):
             attacks.closed[item.nodeid] = found
             item.user_properties.append(("attack", found))

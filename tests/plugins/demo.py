@@ -1,7 +1,6 @@
 """A demo that runs as ``make demo`` runs it: a real gunicorn with two workers, on free ports."""
 
 import random
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -10,6 +9,7 @@ import pytest
 
 from broker.demo.run.demo_folder import PARTIES, Ports, write
 from broker.demo.run.running_demo import Running, running
+from tests.plugins.ports import taken
 
 # Below the ports that the system takes for connections; in steps, so that two bases share all ports or none.
 _BASES: Final = range(20000, 32000, 16)
@@ -18,14 +18,9 @@ _BASES: Final = range(20000, 32000, 16)
 def free_base() -> int:
     """Give a port from which enough in a row are free."""
     for base in random.SystemRandom().sample(_BASES, len(_BASES)):
-        if not any(_taken(base + offset) for offset in range(len(PARTIES))):
+        if not any(taken(base + offset) for offset in range(len(PARTIES))):
             return base
     raise AssertionError("no free ports")
-
-
-def _taken(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.fixture(scope="session")

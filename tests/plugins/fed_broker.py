@@ -7,7 +7,7 @@ from pathlib import Path
 from broker.adapters.saml.gate import signature
 from broker.demo.people.personas import AU
 from broker.demo.run.demo_folder import HUB, Setting
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 from tests.plugins import feeds
 from tests.plugins.feed_server import Publisher
 from tests.plugins.saml_parties import idp_entity, key_descriptor
@@ -21,8 +21,8 @@ class Fed:
 
     setting: Setting
     publisher: Publisher
-    pinned: tuple[Identity, Identity] = field(default_factory=lambda: (_made("old"), _made("new")))
-    stranger: Identity = field(default_factory=lambda: _made("stranger"))
+    pinned: tuple[KeyPair, KeyPair] = field(default_factory=lambda: (_made("old"), _made("new")))
+    stranger: KeyPair = field(default_factory=lambda: _made("stranger"))
     published: int = 0
 
     def follow(self) -> None:
@@ -38,7 +38,7 @@ class Fed:
         self.setting.config.write_text(text)
 
     def publish(
-        self, *, by: Identity | None = None, days: float = 7, keys: tuple[Identity, ...] = (), sign: bool = True
+        self, *, by: KeyPair | None = None, days: float = 7, keys: tuple[KeyPair, ...] = (), sign: bool = True
     ) -> bytes:
         """Publish the hub, with its own key or these, and the university; each feed ends a little later."""
         self.published += 1
@@ -58,5 +58,5 @@ class Fed:
         return self.setting.folder / "state" / "metadata" / "wayf" / "feed.xml"
 
 
-def _made(name: str) -> Identity:
-    return Identity.made(name, datetime.now(UTC))
+def _made(name: str) -> KeyPair:
+    return KeyPair.made(name, datetime.now(UTC))

@@ -30,6 +30,7 @@ from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
 from broker.flows import worker_loop
 from broker.flows.login.login import LoginFlow
+from broker.flows.proofs import pin_check
 from tests.plugins.ports import free_port
 
 
@@ -61,15 +62,15 @@ class House:
         return found
 
     @property
-    def desk(self) -> WebPorts:
+    def ports(self) -> WebPorts:
         """Give what the broker's endpoints reach."""
-        found: WebPorts = self.app.view_functions["login.show"].__self__.desk  # type: ignore[union-attr]
+        found: WebPorts = self.app.view_functions["login.show"].__self__.ports  # type: ignore[union-attr]
         return found
 
     @property
     def broker(self) -> LoginFlow:
         """Give the flow behind the pages."""
-        return self.desk.broker
+        return self.ports.broker
 
     def person(self) -> "Person":
         """Give a browser that has never been here."""
@@ -264,7 +265,9 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
     system = simulated_koha.create_app(seeds(), clients={"broker": simulated_koha.Client(CLIENT_SECRET)})
     mailbox = Mailbox(smtp, page)
     mailbox.start()
-    with serve_on_loopback(system) as url:
+    with serve_on_loopback(system) as url, pytest.MonkeyPatch.context() as patch:
+        # That a wrong PIN takes as long for everybody is shown of Guesses alone; nobody waits for it here.
+        patch.setattr(pin_check, "FAILURE_LASTS", timedelta(milliseconds=20))
         environ = {
             "BROKER_LIBRARY__URL": url,
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",

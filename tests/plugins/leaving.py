@@ -35,7 +35,7 @@ class Leaver:
         url = asked.location if asked.status_code == 302 else self.person.choose(asked, way)
         acs, fields = self.house.answer(url, name)
         response = safe_parser.parse(http_bindings.decode_post(fields["SAMLResponse"]), RESPONSE)
-        self.hub.append(logout_messages.session_cookie(next(response.iter("{*}Assertion"))))
+        self.hub.append(logout_messages.session_of(next(response.iter("{*}Assertion"))))
         return self.person.get(self.person.deliver(acs, fields).location)
 
     def landed(self, page: TestResponse) -> KnownSession:

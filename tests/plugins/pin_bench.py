@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.libraries.koha import KohaSettings
+from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores.open_store import open_store
-from broker.core.letters import Letters
 from broker.core.ports import LibrarySystem, Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.demo.koha.simulated_koha import Simulation, create_app
@@ -52,7 +52,7 @@ class Bench:
 
     def letters(self, store: Store | None = None) -> PinRenewal:
         """Give the letters of one worker."""
-        written = Letters("the library", "https://login.library.example/pin", "the desk")
+        written = LetterTexts("the library", "https://login.library.example/pin", "the desk")
         return PinRenewal(store or self.store, PSEUDONYMS, self.library, self.smtp, written, self.now)
 
     def checks(self) -> int:

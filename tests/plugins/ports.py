@@ -14,7 +14,16 @@ _LAP: Final = cycle(random.SystemRandom().sample(_OURS, len(_OURS)))
 def free_port() -> int:
     """Give a port on loopback that was free a moment ago, and that no outgoing connection takes meanwhile."""
     for port in islice(_LAP, len(_OURS)):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
+        if not taken(port):
+            return port
     raise AssertionError("no port is free")
+
+
+def taken(port: int) -> bool:
+    """Say whether somebody is at a port of loopback; a server that listens there, of another test, is not called."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrokerError
-from broker.core.letters import Letters
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
 from broker.core.pseudonyms import Pseudonyms
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
@@ -51,7 +51,7 @@ class Bench:
     def proving(self) -> MailboxProof:
         """Give the proofs as one more worker has them, with a store of its own on the same file."""
         smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=5)
-        letters = Letters("AU Library", "https://login.example/pin", "the desk")
+        letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
         return MailboxProof(SqliteStore(self.path), self.pseudonyms, smtp, letters, self.desk)
 
     @property

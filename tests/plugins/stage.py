@@ -18,7 +18,7 @@ from broker.core.login.transaction import Transaction
 from broker.demo.people import persona
 from broker.demo.run import demo_folder
 from broker.demo.run.demo_folder import Ports, Setting
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 from tests.plugins import saml_parties as named
 from tests.plugins.house import Clock, House, standing
 from tests.plugins.saml_parties import BASE, NOW, Change, Parties
@@ -132,8 +132,8 @@ def _written(folder: Path, parties: Parties) -> Setting:
     for name, source in (("metadata", parties.folder / "metadata"), ("keys", parties.folder / "keys")):
         shutil.rmtree(folder / name)
         shutil.copytree(source, folder / name)
-    hub = Identity(parties.hub.private.decode(), parties.hub.certificate.decode())
-    library = Identity(parties.service.private.decode(), parties.service.certificate.decode())
+    hub = KeyPair(parties.hub.private.decode(), parties.hub.certificate.decode())
+    library = KeyPair(parties.service.private.decode(), parties.service.certificate.decode())
     return replace(setting, hub=hub, library=library)
 
 
@@ -148,5 +148,5 @@ def stage(tmp_path_factory: pytest.TempPathFactory, parties: Parties) -> Iterato
         patch.setattr("broker.app.application.now", clock.now)
         with standing(setting, folder, clock, {}) as house:
             given = {each.name: getattr(parties, each.name) for each in fields(parties)}
-            guests = Guests(**{**given, "face": house.desk.upstream_face, "idp": house.desk.service_face})
+            guests = Guests(**{**given, "face": house.ports.upstream_face, "idp": house.ports.service_face})
             yield Stage(house, guests)

@@ -19,11 +19,13 @@ from broker.demo.check.http_browser import Browser
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.demo import free_base
 from tests.plugins.fed_broker import Fed
 from tests.plugins.feed_server import publishing
+
+pytestmark = pytest.mark.slow
 
 _BROWSERS = 2
 
@@ -76,12 +78,12 @@ def metrics(demo: Running) -> str:
 def test_nobody_is_turned_away_while_a_feed_misbehaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The publisher's key and the hub's roll over, the signature breaks, a feed that ran out comes: all log in."""
     now = datetime.now(UTC)
-    newer = Identity.made("newer-hub", now)
+    newer = KeyPair.made("newer-hub", now)
     signs: list[signature.SigningKey] = []  # in place of the hub's own key, the last of these
     answer = wayf_hub.response
 
     def answered(
-        name: str, asked: wayf_hub.Asked, person: Persona | None, key: signature.SigningKey, at: datetime
+        name: str, asked: wayf_hub.ReceivedAuthnRequest, person: Persona | None, key: signature.SigningKey, at: datetime
     ) -> bytes:
         return answer(name, asked, person, signs[-1] if signs else key, at)
 

@@ -18,12 +18,14 @@ from broker.demo.run.demo_folder import SERVICES, Ports, write
 from broker.demo.run.running_demo import Running, running
 from tests.plugins.demo import free_base
 
+pytestmark = pytest.mark.server
+
 CPRS = tuple(
     value.rpartition(":")[2] for person in PERSONAS for value in person.attributes.get("schacPersonalUniqueID", ())
 )
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.slow)])
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
     """Give a demo of its own over each store."""
     store = "sqlite:state/broker.db" if request.param == "sqlite" else request.getfixturevalue("redis_url")

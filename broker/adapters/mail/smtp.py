@@ -1,4 +1,4 @@
-"""Mail as SMTP: the recipient accepted first, the text handed over when it is time, all by one deadline."""
+"""Mail over SMTP: the recipient accepted first, the text sent when it is time, by one deadline."""
 
 import secrets
 import smtplib
@@ -25,7 +25,10 @@ _NEVER: Final = range(500, 600)  # what a server answers that will say so again 
 
 
 def mailbox(text: str) -> str:
-    """Give an address as it goes on the wire (``mailboxes.plain``); MailUnavailable where it is no plain address."""
+    """Return an address as it goes on the wire (``mail_addresses.plain``).
+
+    MailUnavailable where it is no plain address.
+    """
     address = plain(text)
     if address is None:
         raise MailUnavailable("the recipient is not a plain mail address")
@@ -48,12 +51,11 @@ class Smtp:
     trust: ssl.SSLContext | None = None  # None: the authorities of the system
 
     def __post_init__(self) -> None:
-        """Refuse what can never send."""
+        """Refuse a configuration that can never send."""
         faults = []
         if not self._reachable():
-            faults.append(
-                Fault("mail.url", "is not smtp://, smtp+starttls:// or smtps:// and a host")
-            )
+            url_fault = "is not smtp://, smtp+starttls:// or smtps:// and a host"
+            faults.append(Fault("mail.url", url_fault))
         if not self._sendable():
             faults.append(Fault("mail.sender", "is not a mail address"))
         if faults:
@@ -62,14 +64,12 @@ class Smtp:
     def _reachable(self) -> bool:
         try:
             parts = urlsplit(self.url)
-            return (
-                parts.scheme in _PORTS
-                and bool(parts.hostname)
-                and parts.port != 0
-                and not parts.username
-            )
+            port = parts.port
         except ValueError:
             return False
+        if parts.scheme not in _PORTS or not parts.hostname:
+            return False
+        return port != 0 and not parts.username
 
     def _sendable(self) -> bool:
         name, own = parseaddr(self.sender)
@@ -79,46 +79,48 @@ class Smtp:
             return False
 
     def faults(self) -> Sequence[str]:
-        """Say in sentences what makes this way of mailing unfit: a PIN must not cross a network in clear text."""
+        """Return in sentences what makes this mail unfit: no PIN may travel in clear text."""
         parts = urlsplit(self.url)
-        if parts.scheme == "smtp" and not _loopback(parts.hostname or ""):
-            return (
-                "mail.url is smtp:// to another machine: mails would travel unencrypted; use smtp+starttls or smtps.",
-            )
-        return ()
+        if parts.scheme != "smtp" or _loopback(parts.hostname or ""):
+            return ()
+        fault = (
+            "mail.url is smtp:// to another machine: mails would travel unencrypted; "
+            "use smtp+starttls or smtps."
+        )
+        return (fault,)
 
     def address(self, recipient: str, deadline: datetime) -> "Conversation":
-        """Open a conversation as far as an accepted RCPT; MailUnavailable, which never names the recipient.
+        """Open a conversation as far as an accepted RCPT, to end by ``deadline`` (aware UTC).
 
-        RecipientRefused, which is one, where trying again would not help.
+        MailUnavailable, which never names the recipient; RecipientRefused, which is one, where
+        trying again would not help.
         """
-        to, (name, own) = mailbox(recipient), parseaddr(self.sender)
+        to = mailbox(recipient)
+        name, own = parseaddr(self.sender)
         sender = Address(name, addr_spec=mailbox(own))
         parts = urlsplit(self.url)
-        place = (parts.hostname or "", parts.port or _PORTS[parts.scheme])
+        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         with _failing("connecting"):
-            opened = socket.create_connection(place, min(_left(deadline), self.timeout))
+            connected = socket.create_connection((host, port), min(_left(deadline), self.timeout))
         with ExitStack() as undone, _failing("before RCPT"):
-            undone.callback(opened.close)
-            end = _End(opened, deadline)
-            undone.callback(end.now)
-            server = _Opened(self._wrapped(opened), place[0], sender.domain)
+            undone.callback(connected.close)
+            end = _ConnectionEnd(connected, deadline)
+            undone.callback(end.release)
+            server = _ConnectedServer(self._wrapped(connected), host, sender.domain)
             undone.callback(server.close)
-            self._introduced(server)
+            self._greet(server)
             conversation = Conversation(server, sender, to, end)
             conversation.introduce()
             undone.pop_all()
         return conversation
 
-    def _wrapped(self, opened: socket.socket) -> socket.socket:
+    def _wrapped(self, connected: socket.socket) -> socket.socket:
         parts = urlsplit(self.url)
-        return (
-            self._trust().wrap_socket(opened, server_hostname=parts.hostname)
-            if parts.scheme == "smtps"
-            else opened
-        )
+        if parts.scheme != "smtps":
+            return connected
+        return self._trust().wrap_socket(connected, server_hostname=parts.hostname)
 
-    def _introduced(self, server: smtplib.SMTP) -> None:
+    def _greet(self, server: smtplib.SMTP) -> None:
         server.ehlo()
         if urlsplit(self.url).scheme == "smtp+starttls":
             # Raises where the server offers no STARTTLS: a stripped offer must not end in clear
@@ -133,9 +135,11 @@ class Smtp:
 
 
 class Conversation:
-    """One message under way: its recipient accepted, its text not yet sent (the port's ``Letter``)."""
+    """One message, its recipient accepted and its text not yet sent (the port's ``Letter``)."""
 
-    def __init__(self, server: smtplib.SMTP, sender: Address, recipient: str, end: "_End") -> None:
+    def __init__(
+        self, server: smtplib.SMTP, sender: Address, recipient: str, end: "_ConnectionEnd"
+    ) -> None:
         """Take a greeted server and the end of its connection."""
         self._server = server
         self._sender = sender
@@ -151,7 +155,7 @@ class Conversation:
         self._accepted("RCPT", code, also=251)
 
     def send(self, subject: str, text: str) -> None:
-        """Hand over the text; MailUnavailable unless the server answered 250."""
+        """Send the text; MailUnavailable unless the server answered 250."""
         message = self._message(subject, text)
         with _failing("DATA"):
             self._accepted("DATA", self._server.data(message)[0])
@@ -163,16 +167,15 @@ class Conversation:
                 self._server.quit()
         finally:
             self._server.close()
-            self._end.now()
+            self._end.release()
 
     def _message(self, subject: str, text: str) -> bytes:
         message = EmailMessage(policy=SMTP)
         try:
             message["From"] = self._sender
             message["To"] = Address(addr_spec=self._recipient)
-            message["Subject"] = (
-                subject  # a line break in it raises: no second header can be smuggled in
-            )
+            # A line break in it raises: no second header can be smuggled in.
+            message["Subject"] = subject
         except ValueError:
             raise MailUnavailable("a header of the message does not fit in one line") from None
         message["Date"] = format_datetime(datetime.now(UTC))
@@ -186,37 +189,37 @@ class Conversation:
             raise MailUnavailable(f"{command} answered {code}")
 
 
-class _Opened(smtplib.SMTP):
-    """A conversation over a connection that is open already; greets by a name that is not this machine's."""
+class _ConnectedServer(smtplib.SMTP):
+    """A server whose connection is open already; greeted by a name that is not this machine's."""
 
-    def __init__(self, opened: socket.socket, host: str, greeting: str) -> None:
-        self._opened = opened
+    def __init__(self, connected: socket.socket, host: str, greeting: str) -> None:
+        self._connected = connected
         try:
-            super().__init__(
-                host, 25, greeting
-            )  # the port is only ever looked at by what we replace
+            # Only what we replace ever looks at the port.
+            super().__init__(host, 25, greeting)
         except BaseException:
-            opened.close()
+            connected.close()
             raise
 
     def _get_socket(self, *_place: object) -> socket.socket:
-        return self._opened
+        return self._connected
 
 
-class _End:
-    """The end of a connection: at ``deadline`` it is cut, whatever is going on over it, a TLS handshake too.
+class _ConnectionEnd:
+    """The end of a connection: at ``deadline`` it is cut, be it in the middle of a TLS handshake.
 
     A socket's own timeout counts from each byte, so a server that trickles would hold us for ever.
     """
 
-    def __init__(self, opened: socket.socket, deadline: datetime) -> None:
-        self._same = opened.dup()  # stays the connection when TLS takes the original away
-        self._timer = Timer(max(0.0, (deadline - datetime.now(UTC)).total_seconds()), self._cut)
+    def __init__(self, connected: socket.socket, deadline: datetime) -> None:
+        self._same = connected.dup()  # stays the connection when TLS takes the original away
+        seconds = (deadline - datetime.now(UTC)).total_seconds()
+        self._timer = Timer(max(0.0, seconds), self._cut)
         self._timer.daemon = True
         self._timer.start()
 
-    def now(self) -> None:
-        """Let go: there is nothing to cut any more."""
+    def release(self) -> None:
+        """Stop waiting for the deadline: there is nothing to cut any more."""
         self._timer.cancel()
         self._timer.join()
         self._same.close()
@@ -228,7 +231,7 @@ class _End:
 
 @contextmanager
 def _failing(where: str) -> Iterator[None]:
-    """Turn every failure into MailUnavailable; what the server said is left out, for it quotes addresses."""
+    """Turn every failure into MailUnavailable, without the server's words: they quote addresses."""
     try:
         yield
     except (smtplib.SMTPException, OSError, ValueError) as error:

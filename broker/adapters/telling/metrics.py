@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from broker.core.events import ROUTES, BrokerEvent, EventKind
+
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 _SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
-Tell = Callable[..., None]
+Write = Callable[..., None]
 
 
 class Gauge(NamedTuple):
@@ -51,24 +53,26 @@ class Metrics:
         )
         self._lines = counter("broker_log_lines_dropped", "Log lines that could not be masked.")
 
-    def heard(self, tell: Tell) -> Tell:
-        """Give ``tell`` with its events counted; nothing of them but codes and names of the configuration is read."""
+    def counting_dropped(self, write: Write) -> Write:
+        """Return ``write``, the application log, with the lines counted that it drops."""
 
         def counted(event: str, **facts: Any) -> None:
-            tell(event, **facts)
-            if event == "issued":
-                self._logins.labels(
-                    *(str(facts.get(name)) for name in ("service", "upstream", "affiliation"))
-                ).inc()
-            elif event in {"refused", "request_refused"}:
-                self._refusals.labels(_reason(event, facts)).inc()
+            write(event, **facts)
             self._count_dropped()
 
         return counted
 
-    def fetched(self, feed: str, result: str) -> None:
-        """Count what became of one fetch."""
-        self._fetches.labels(feed, result).inc()
+    def count(self, event: BrokerEvent) -> None:
+        """Count an event; nothing of it but codes and names of the configuration is read."""
+        facts = event.facts
+        match event.kind:
+            case EventKind.ASSERTION_ISSUED:
+                names = ("service", "upstream", "affiliation")
+                self._logins.labels(*(str(facts.get(name)) for name in names)).inc()
+            case EventKind.METADATA_FETCHED:
+                self._fetches.labels(facts["feed"], facts["result"]).inc()
+            case _:
+                self._refusals.labels(_reason(ROUTES[event.kind].line, facts)).inc()
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Write every counter and these figures (Prometheus text format 0.0.4)."""

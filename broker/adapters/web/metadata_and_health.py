@@ -1,6 +1,7 @@
-"""What anybody may fetch: our metadata, liveness and readiness."""
+"""The addresses that are open to everybody: our metadata, liveness and readiness."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from flask import Blueprint, abort, jsonify, request
 from werkzeug.wrappers import Response
@@ -14,35 +15,43 @@ def blueprint(
     checks: Callable[[], Mapping[str, Sequence[str]]],
     notes: Callable[[], Mapping[str, str]] = dict,
 ) -> Blueprint:
-    """Give the metadata of both faces, ``/healthz`` and ``/readyz``.
+    """Return the metadata of both faces, ``/healthz`` and ``/readyz``.
 
-    ``checks`` gives, by what is checked, the sentences that say why logins would fail; empty when
-    they would not. ``notes`` gives what is amiss although they would not.
+    ``checks`` returns, for every part that is checked, the sentences that say why logins would
+    fail; empty where they would not. ``notes`` returns what is amiss although they would not.
     """
-    rooms = Blueprint("public", __name__)
+    routes = Blueprint("public", __name__)
 
-    @rooms.get("/saml/idp/metadata")
+    @routes.get("/saml/idp/metadata")
     def idp_metadata() -> Response:
         return Response(idp(), mimetype="application/samlmetadata+xml")
 
-    @rooms.get("/saml/sp/<upstream>/metadata")
+    @routes.get("/saml/sp/<upstream>/metadata")
     def sp_metadata(upstream: str) -> Response:
         if upstream not in sps:
             abort(404)
         return Response(sps[upstream](), mimetype="application/samlmetadata+xml")
 
-    @rooms.get("/healthz")
+    @routes.get("/healthz")
     def healthz() -> Response:
         return Response("ok\n", mimetype="text/plain")
 
-    @rooms.get("/readyz")
+    @routes.get("/readyz")
     def readyz() -> tuple[Response, int]:
-        found = checks()
-        ready = not any(found.values())
+        faults = checks()
+        ready = not any(faults.values())
+        answer: dict[str, Any] = {"ready": ready}
+        details = _details(faults, notes())
         # Details only to this machine: what is broken is nobody else's business.
-        told = notes()
-        detail = {name: list(faults) or told.get(name, "ok") for name, faults in found.items()}
-        body = {"ready": ready, **(detail if on_this_machine(request) else {})}
-        return jsonify(body), 200 if ready else 503
+        if on_this_machine(request):
+            answer |= details
+        return jsonify(answer), 200 if ready else 503
 
-    return rooms
+    return routes
+
+
+def _details(
+    faults: Mapping[str, Sequence[str]], notes: Mapping[str, str]
+) -> dict[str, list[str] | str]:
+    """Return for every part its faults, else its note, else "ok"."""
+    return {part: list(sentences) or notes.get(part, "ok") for part, sentences in faults.items()}

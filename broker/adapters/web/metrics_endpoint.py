@@ -1,4 +1,4 @@
-"""``/metrics``, for this machine itself or whoever has the token; nobody else learns that it is there."""
+"""``/metrics``, for this machine itself and for readers with the token; all others get 404."""
 
 import hmac
 from collections.abc import Callable
@@ -13,18 +13,20 @@ _TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def blueprint(page: Callable[[], bytes], token: str | None) -> Blueprint:
-    """Give ``/metrics``; ``page`` writes them, ``token`` is what a reader elsewhere brings (RFC 6750), if any."""
-    rooms = Blueprint("metrics", __name__)
+    """Return ``/metrics``, written by ``page``; a reader elsewhere sends ``token`` (RFC 6750)."""
+    routes = Blueprint("metrics", __name__)
 
-    @rooms.get("/metrics")
+    @routes.get("/metrics")
     def metrics() -> Response:
-        if not (on_this_machine(request) or _brought(token)):
+        if not (on_this_machine(request) or _authorized(token)):
             abort(404)
         return Response(page(), content_type=_TYPE)
 
-    return rooms
+    return routes
 
 
-def _brought(token: str | None) -> bool:
-    given = request.headers.get("Authorization", "")
-    return token is not None and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())
+def _authorized(token: str | None) -> bool:
+    if token is None:
+        return False
+    sent = request.headers.get("Authorization", "")
+    return hmac.compare_digest(sent.encode(), f"Bearer {token}".encode())

@@ -1,4 +1,4 @@
-"""What every page has around it: the library's name, the languages, where to get help."""
+"""The layout around every page: the library's name, the languages, and where to get help."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from flask_babel import Babel
 from jinja2 import StrictUndefined
 from werkzeug.wrappers import Response
 
+from broker.adapters.translations import catalogue
 from broker.adapters.web.pages import language
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.security_headers import protect
@@ -24,7 +25,10 @@ STATIC: Final = ("style.css", "autopost.js", "focus.js")
 
 @dataclass(frozen=True, slots=True)
 class Imprint:
-    """Who stands behind the pages. Addresses that differ by language are a ``Text``; None or "" leaves a link out."""
+    """The library behind the pages.
+
+    Addresses that differ by language are a ``Text``; None or "" leaves a link out.
+    """
 
     name: Text
     mail: str = ""
@@ -41,16 +45,15 @@ class Imprint:
 
 
 def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") -> None:
-    """Give ``app`` the languages, the names that templates use, the headers of every answer, and ``/was``.
+    """Add the languages, the names that templates use, the headers of every answer, and ``/was``.
 
     ``app`` is ``Flask("broker.adapters.web")``, so that templates and static files are found. A
     page that asks for a name it was not given fails at once instead of showing a gap
     (StrictUndefined).
     """
-    app.url_map.merge_slashes = (
-        False  # /login//x would be answered by a redirect to whatever Host says (CWE-644)
-    )
-    app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(_ROOM / "translations"))
+    # /login//x would be answered by a redirect to whatever Host says (CWE-644)
+    app.url_map.merge_slashes = False
+    app.config.setdefault("BABEL_TRANSLATION_DIRECTORIES", str(catalogue.FOLDER))
     Babel(
         app,
         locale_selector=lambda: _LOCALES[language.of(request, default)],
@@ -59,12 +62,14 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
     )
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    static = _static(base_url)
-    app.context_processor(lambda: _names(imprint, static))
+    static_url = _static_urls(base_url)
+    app.context_processor(lambda: _template_names(imprint, static_url))
 
     @app.get("/was")
     def was() -> Response:
-        return redirect(imprint.accessibility, 303) if imprint.accessibility else abort(404)
+        if not imprint.accessibility:
+            abort(404)
+        return redirect(imprint.accessibility, 303)
 
     @app.after_request
     def _finish(response: Response) -> Response:
@@ -74,24 +79,30 @@ def install(app: Flask, imprint: Imprint, base_url: str, default: str = "da") ->
         return protect(language.remember(request, response, base_url), base_url)
 
 
-def _names(imprint: Imprint, static: Callable[[str], str]) -> dict[str, Any]:
+def _template_names(imprint: Imprint, static_url: Callable[[str], str]) -> dict[str, Any]:
     spoken = language.language()
-    other = next(each for each in language.LANGUAGES if each != spoken)
+    other = next(code for code in language.LANGUAGES if code != spoken)
+    # What a form led to is asked for again by a link only where the page says with what (``kept``).
+    asked_for = request.method in {"GET", "HEAD"} and language.switchable(request)
     return {
         "imprint": imprint,
         "lang": spoken,
-        "static": static,
+        "static": static_url,
         "explain": explain,
         "other_language": (other, language.LANGUAGES[other]),
-        # What a form led to is asked for again by a link only where the page says with what
-        # (``kept``).
-        "asked_for": request.method in {"GET", "HEAD"} and language.switchable(request),
+        "asked_for": asked_for,
     }
 
 
-def _static(base_url: str) -> Callable[[str], str]:
-    # The digest changes with the file, so that a browser may keep what it has for a year.
-    marks = {
-        name: sha256((_ROOM / "static" / name).read_bytes()).hexdigest()[:12] for name in STATIC
-    }
-    return lambda name: f"{language.base_path(base_url)}/static/{name}?v={marks[name]}"
+def _static_urls(base_url: str) -> Callable[[str], str]:
+    """Return what makes the address of a static file; the digest in it changes with the file.
+
+    So a browser may keep what it has for a year.
+    """
+    folder = f"{language.base_path(base_url)}/static"
+    urls = {}
+    for name in STATIC:
+        octets = (_ROOM / "static" / name).read_bytes()
+        digest = sha256(octets).hexdigest()
+        urls[name] = f"{folder}/{name}?v={digest[:12]}"
+    return urls.__getitem__

@@ -1,1 +1,1 @@
-"""Borrower accounts: what is wanted of one, and what has to change for it."""
+"""Borrowers: the wanted borrower, the change that leads to it, and PINs."""

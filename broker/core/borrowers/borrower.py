@@ -1,4 +1,4 @@
-"""The person's account in the library system: what is there, what is wanted, and how far that is."""
+"""The borrower: the account in the library system, the one that is wanted, and the enrolment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,15 +6,17 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from broker.core.borrowers.pins import suggested_by, suggested_by_birth
+from broker.core.entities import Names
 from broker.core.identity import cpr
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Borrower:
-    """One account as the library system holds it; ``number`` is the system's own id, never a field with the CPR.
+    """One account as the library system holds it.
 
-    ``mark`` is the enrolment id found in the field reserved for it, ``born`` the date of birth,
-    ``cpr`` the real number where the system keeps one (ten digits); each None where it holds none.
+    ``number`` is the system's own id, never a field with the CPR, ``mark`` the enrolment id found
+    in the field reserved for it, ``born`` the date of birth, ``cpr`` the real number (ten digits);
+    these three are None where the system holds none.
     """
 
     number: str
@@ -27,18 +29,22 @@ class Borrower:
     cpr: str | None = None
 
     def is_anothers(self, number: str) -> bool:
-        """Say whether this is a borrower with whose date of birth the CPR ``number`` disagrees.
+        """Return whether the CPR ``number`` has another date of birth than this borrower.
 
-        Its card number may be ten digits that are a stranger's CPR. A mark proves nothing: the desk
-        copies records, mark and all, and may have used the field for something else.
+        Its card number may be ten digits that are a stranger's CPR. A mark proves nothing: staff
+        copy records, mark and all, and may have used the field for something else.
         """
         born = cpr.birth_date(number)
         return None not in {self.born, born} and self.born != born
 
     def suggested_pins(self) -> frozenset[str]:
-        """Give the PINs that what the library knows of this borrower suggests."""
-        birth = suggested_by_birth(self.born) if self.born else frozenset()
-        return birth | (suggested_by(self.cpr) if self.cpr else frozenset())
+        """Return the PINs that the borrower's date of birth and CPR number suggest."""
+        pins: set[str] = set()
+        if self.born:
+            pins |= suggested_by_birth(self.born)
+        if self.cpr:
+            pins |= suggested_by(self.cpr)
+        return frozenset(pins)
 
     def __repr__(self) -> str:
         """Show number and category only."""
@@ -56,7 +62,7 @@ class WishedField:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Wish:
-    """That a borrower be so: worked out from the decision, before anything is looked up.
+    """The borrower as it is wanted: derived from the decision, before anything is looked up.
 
     ``cpr`` is the number to find the borrower by, or None: then ``borrower`` is the number of one
     that is proved to be the person's, and none is made. ``expires`` is the day the category is good
@@ -64,23 +70,23 @@ class Wish:
     is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
     categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
     that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
-    ``creates`` is False where the person may not enrol alone: who has a borrower gets on, nobody
-    gets a new one.
+    ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
+    nobody gets a new one.
     """
 
     cpr: str | None
     affiliation: str
     category: str
-    upgrades: tuple[str, ...]
+    upgrades: Names
     expires: date
     fields: tuple[WishedField, ...]
     pin_to: str | None
     language: str = "da"
     upgrade: bool = True
-    lowers: tuple[str, ...] = ()
+    lowers: Names = ()
     borrower: str | None = None
     temporary: str | None = None
-    adopts: tuple[str, ...] = ()
+    adopts: Names = ()
     creates: bool = True
 
     def __repr__(self) -> str:
@@ -88,22 +94,25 @@ class Wish:
         return f"Wish({self.affiliation!r}, {self.category!r})"
 
     def without_person(self) -> "Wish":
-        """Give what an owed PIN mail needs once the borrower is made: no CPR, no fields, no numbers."""
+        """Return the wish for an owed PIN mail, the borrower made: no CPR, fields or numbers."""
         return replace(self, cpr=None, fields=(), borrower=None, temporary=None)
 
     def upgrades_from(self, category: str) -> bool:
-        """Say whether a borrower of ``category`` would be upgraded; only its person's word makes it so (R40)."""
+        """Return whether a borrower of ``category`` would be upgraded.
+
+        Only the person's own answer makes it so (R40).
+        """
         return self.upgrade and category != self.category and category in self.upgrades
 
     def moves(self, category: str) -> bool:
-        """Say whether a borrower of ``category`` would get another: upgraded or lowered."""
-        return self.upgrades_from(category) or (
-            category != self.category and category in self.lowers
-        )
+        """Return whether a borrower of ``category`` would get another: upgraded or lowered."""
+        if category == self.category:
+            return False
+        return category in self.lowers or self.upgrades_from(category)
 
 
 class EnrolmentState(StrEnum):
-    """How far an enrolment is."""
+    """The state of an enrolment."""
 
     WANTED = "wanted"
     DONE = "done"
@@ -114,7 +123,7 @@ class EnrolmentState(StrEnum):
 
 
 class EnrolmentOutcome(StrEnum):
-    """What a finished enrolment did."""
+    """The change that a finished enrolment made."""
 
     CREATED = "created"
     UPGRADED = "upgraded"
@@ -125,12 +134,12 @@ class EnrolmentOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Enrolment:
-    """One durable wish and how far it is; keyed by the person, a later wish replaces the earlier (design 4c).
+    """One durable wish and its state, keyed by the person (design 4c).
 
-    ``id`` is the random mark that every create carries, the same under every later wish until the
-    borrower it made is gone, so that our create is known by it; ``creates`` counts the creates
-    sent. A finished enrolment keeps number, category, expiry and outcome, not the wish; while its
-    PIN is owed it keeps the wish without CPR and fields.
+    A later wish replaces the earlier. ``id`` is the random mark that every create carries, the same
+    under every later wish until the borrower it made is gone, so that our create is known by it;
+    ``creates`` counts the creates sent. A finished enrolment keeps number, category, expiry and
+    outcome, not the wish; while its PIN is owed it keeps the wish without CPR and fields.
     """
 
     id: str
@@ -149,15 +158,13 @@ class Enrolment:
     pin_mailed: datetime | None = None
     link: str | None = None  # borrower number an earlier link named
     creates: int = 0
-    pin_tried: datetime | None = (
-        None  # when the first PIN mail was tried; a day later only a pointer is mailed
-    )
-    pin_avoids: tuple[str, ...] = ()  # pseudonyms of the PINs that the person's own number suggests
+    # when the first PIN mail was tried; a day later only a pointer is mailed
+    pin_tried: datetime | None = None
+    pin_avoids: Names = ()  # pseudonyms of the PINs that the person's own number suggests
     carried: str | None = None  # pseudonym of the wish that was carried out
     settled: datetime | None = None  # when the borrower was last found as wished
-    would: tuple[
-        str, ...
-    ] = ()  # in observe mode: the names of the fields that would have been written
+    # in observe mode: the names of the fields that would have been written
+    would: Names = ()
 
     def __repr__(self) -> str:
         """Show id, state and reason only."""
@@ -180,7 +187,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Change:
-    """A borrower is there: set these fields, and the category, expiry and CPR where they are given."""
+    """A borrower is there: set these fields, and category, expiry and CPR unless None."""
 
     number: str
     fields: tuple[tuple[str, str], ...]
@@ -195,14 +202,14 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Nothing may be done by machine; staff get it listed under ``reason``."""
+    """Nothing may be changed automatically; staff get it listed under ``reason``."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """No borrower is there, and none may be made: whom it was about must enrol anew."""
+    """No borrower is there, and none may be made: the person must enrol anew."""
 
 
 Plan = Nothing | Create | Change | Case | Gone
@@ -211,15 +218,15 @@ Plan = Nothing | Create | Change | Case | Gone
 def wrong_with_borrower(
     found: tuple[Borrower, ...], number: str | None, linked: str | None
 ) -> str | None:
-    """Say why ``found`` by the CPR ``number`` is not the one borrower that ``linked`` names, or None where it is.
+    """Return the reason of a case where ``found`` is not the one borrower that ``linked`` names.
 
-    The answer is the reason of a case. With ``linked`` None any one borrower will do, and so does
-    none.
+    ``found`` are the borrowers of the CPR ``number``. None where all is well; with ``linked`` None
+    any one borrower will do, and so does none.
     """
     if len(found) > 1:
         return "two_borrowers"
-    if linked and linked not in {each.number for each in found}:
+    if linked and linked not in {borrower.number for borrower in found}:
         return "cpr_changed"
-    if number and any(each.is_anothers(number) for each in found):
+    if number and any(borrower.is_anothers(number) for borrower in found):
         return "birth_date_differs"
     return None

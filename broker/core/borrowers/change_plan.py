@@ -15,6 +15,7 @@ from broker.core.borrowers.borrower import (
     Nothing,
     Plan,
     Wish,
+    WishedField,
     wrong_with_borrower,
 )
 
@@ -28,7 +29,7 @@ def plan(
     today: date,
     temporary: Borrower | None = None,
 ) -> Plan:
-    """Say what must be done so that exactly one borrower is as ``wish`` has it (invariant 6).
+    """Return the change after which exactly one borrower is as ``wish`` has it (invariant 6).
 
     ``found`` are all borrowers that match the CPR, or the one of the number that stands for it;
     ``linked`` is the number a remembered link names, ``temporary`` the borrower that
@@ -36,34 +37,45 @@ def plan(
     than the CPR finds, one with another date of birth, or a temporary borrower beside the CPR's own
     is a Case.
     """
-    adopting = wish.temporary if wish.cpr else None
-    reason = wrong_with_borrower(found, wish.cpr, None if linked == adopting else linked)
+    adopted = wish.temporary if wish.cpr else None
+    # A link to the borrower that is adopted expects nothing of the CPR's own borrower.
+    expected = None if linked == adopted else linked
+    reason = wrong_with_borrower(found, wish.cpr, expected)
     if reason:
         return Case(reason)
-    if not found and adopting:
-        return _adoption(wish, wish.cpr or "", temporary)
     if not found:
-        return Create(wish) if wish.cpr and wish.creates else Gone()
-    if adopting and adopting != found[0].number and temporary:
+        return _without_borrower(wish, temporary)
+    if adopted and temporary and adopted != found[0].number:
         return Case("temporary_and_cpr")
     return _change(found[0], wish, today)
 
 
+def _without_borrower(wish: Wish, temporary: Borrower | None) -> Plan:
+    if not wish.cpr:
+        return Gone()
+    if wish.temporary:
+        return _adoption(wish, wish.cpr, temporary)
+    if not wish.creates:
+        return Gone()
+    return Create(wish)
+
+
 def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | Case:
-    """Give the CPR to a borrower whose PIN the person knew: it must have none, and be of a category made for that."""
-    fit = temporary is not None and temporary.category in wish.adopts and temporary.cpr is None
-    if temporary is None or not fit or not wish.creates or temporary.is_anothers(number):
+    """Return the change that writes the CPR to a borrower whose PIN the person knew.
+
+    It must have no CPR, no other date of birth, and be of a category made for that.
+    """
+    if temporary is None or not wish.creates:
+        return Case("temporary_unfit")
+    if temporary.category not in wish.adopts or temporary.cpr is not None:
+        return Case("temporary_unfit")
+    if temporary.is_anothers(number):
         return Case("temporary_unfit")
     return Change(temporary.number, _fields(temporary, wish), wish.category, wish.expires, number)
 
 
 def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
-    # A process that died while it gave the CPR has left the category for last.
-    adopted = (
-        wish.cpr is not None
-        and borrower.number == wish.temporary
-        and borrower.category in wish.adopts
-    )
+    adopted = _adoption_begun(borrower, wish)
     moved = adopted or wish.moves(borrower.category)
     longer = borrower.category == wish.category and _expires_soon(
         borrower.expires, wish.expires, today
@@ -71,57 +83,77 @@ def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
     fields = _fields(borrower, wish)
     if not (moved or longer or fields):
         return Nothing(borrower.number)
-    return Change(
-        borrower.number,
-        fields,
-        wish.category if moved else None,
-        wish.expires if moved or longer else None,
-        wish.cpr if adopted else None,
-    )
+    change = Change(borrower.number, fields)
+    if moved or longer:
+        change = replace(change, expires=wish.expires)
+    if moved:
+        change = replace(change, category=wish.category)
+    if adopted:
+        change = replace(change, cpr=wish.cpr)
+    return change
+
+
+def _adoption_begun(borrower: Borrower, wish: Wish) -> bool:
+    """Return whether a process died while it wrote the CPR: it leaves the category for last."""
+    if wish.cpr is None or borrower.number != wish.temporary:
+        return False
+    return borrower.category in wish.adopts
 
 
 def _fields(borrower: Borrower, wish: Wish) -> tuple[tuple[str, str], ...]:
     return tuple(
-        (each.name, each.value)
-        for each in wish.fields
-        if (each.set == "always" and borrower.fields.get(each.name) != each.value)
-        or (each.set == "if_empty" and not borrower.fields.get(each.name))
+        (field.name, field.value)
+        for field in wish.fields
+        if _is_written(field, borrower.fields.get(field.name))
     )
 
 
-def _expires_soon(standing: date | None, wished: date, today: date) -> bool:
+def _is_written(field: WishedField, present: str | None) -> bool:
+    if field.set == "always":
+        return present != field.value
+    return field.set == "if_empty" and not present
+
+
+def _expires_soon(present: date | None, wished: date, today: date) -> bool:
     # No expiry is none to move, and a login never brings one nearer.
-    if standing is None or standing >= wished:
+    if present is None or present >= wished:
         return False
-    return near(standing, wished, today)
+    return near(present, wished, today)
 
 
-def near(standing: date, wished: date, today: date) -> bool:
-    """Say whether an expiry is so near that a login moves it: half a year, or half of a shorter term.
+def near(present: date, wished: date, today: date) -> bool:
+    """Return whether an expiry is so near that a login moves it: half a year, or half a short term.
 
     A write at every login would cost more than it is worth.
     """
-    return (standing - today).days < min(_RENEW_BELOW_DAYS, (wished - today).days // 2)
+    days_left = (present - today).days
+    half_term = (wished - today).days // 2
+    return days_left < min(_RENEW_BELOW_DAYS, half_term)
 
 
 def offered(planned: Plan, found: tuple[Borrower, ...], wish: Wish) -> str | None:
-    """Give the category that ``planned`` would upgrade, and that the person must be asked about first (R40)."""
-    upgrade = isinstance(planned, Change) and bool(found) and wish.upgrades_from(found[0].category)
-    return found[0].category if upgrade else None
+    """Return the category that ``planned`` would upgrade; the person is asked first (R40)."""
+    if not isinstance(planned, Change) or not found:
+        return None
+    category = found[0].category
+    if not wish.upgrades_from(category):
+        return None
+    return category
 
 
 def outcome(borrower: Borrower, change: Change | None, wish: Wish) -> EnrolmentOutcome:
-    """Say what ``change`` made of the ``borrower`` that was there before it."""
+    """Return what ``change`` made of the ``borrower`` that was there before it."""
     if change is None:
         return EnrolmentOutcome.UNCHANGED
     if change.cpr:
         return EnrolmentOutcome.ADOPTED
-    lowered = change.category is not None and not wish.upgrades_from(borrower.category)
-    return EnrolmentOutcome.LOWERED if lowered else EnrolmentOutcome.UPGRADED
+    if change.category is not None and not wish.upgrades_from(borrower.category):
+        return EnrolmentOutcome.LOWERED
+    return EnrolmentOutcome.UPGRADED
 
 
 def planned_outcome(observed: Enrolment, planned: Plan) -> Enrolment:
-    """Give the record of what ``planned`` would write: names of fields, never their values."""
+    """Return the record of what ``planned`` would write: names of fields, never their values."""
     match planned:
         case Case(reason):
             return replace(observed, reason=reason)
@@ -130,17 +162,21 @@ def planned_outcome(observed: Enrolment, planned: Plan) -> Enrolment:
         case Nothing(number):
             return replace(observed, number=number, outcome=EnrolmentOutcome.UNCHANGED)
         case Create(wish):
-            names = tuple(each.name for each in wish.fields)
             return replace(
                 observed,
                 outcome=EnrolmentOutcome.CREATED,
                 category=wish.category,
                 expires=wish.expires,
-                would=names,
+                would=tuple(field.name for field in wish.fields),
             )
         case Change(number, fields, category, expires, cpr):
-            changed = replace(observed, number=number, category=category, expires=expires)
-            made = EnrolmentOutcome.ADOPTED if cpr else EnrolmentOutcome.UPGRADED
-            return replace(changed, outcome=made, would=tuple(name for name, _ in fields))
+            return replace(
+                observed,
+                outcome=EnrolmentOutcome.ADOPTED if cpr else EnrolmentOutcome.UPGRADED,
+                number=number,
+                category=category,
+                expires=expires,
+                would=tuple(name for name, _ in fields),
+            )
         case _:
             assert_never(planned)

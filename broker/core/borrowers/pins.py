@@ -14,14 +14,15 @@ _FOUR: Final = re.compile(r"[0-9]{4}")
 _CPR: Final = re.compile(r"([0-9]{6})-?([0-9]{4})")
 # Never nine digits: a CPR number that a spreadsheet has robbed of its first nought is no borrower
 # number to be shown.
-_NUMBER: Final = re.compile(r"[1-9][0-9]{0,6}")
-_FEW: Final = 5  # digits that are no date of birth yet
+_BORROWER_NUMBER: Final = re.compile(r"[1-9][0-9]{0,6}")
+_MOST_DIGITS_SHOWN: Final = 5  # digits that are no date of birth yet
 _LONGEST: Final = 40
 _RUNS: Final = _DIGITS + _DIGITS[:3]
+_CENTURIES: Final = ("19", "20")
 
 
 def new_pin(avoid: Callable[[str], bool]) -> str:
-    """Draw a PIN that is neither a pattern nor one that ``avoid`` names; ``avoid`` must leave some."""
+    """Draw a PIN that is neither a pattern nor one that ``avoid`` names; it must leave some."""
     while True:
         pin = f"{secrets.randbelow(10_000):04}"
         if not (guessable(pin) or avoid(pin)):
@@ -29,53 +30,75 @@ def new_pin(avoid: Callable[[str], bool]) -> str:
 
 
 def guessable(pin: str) -> bool:
-    """Say whether ``pin`` is what a thief tries first: pairs, a run up or down, a year of someone's life."""
-    return pin[:2] == pin[2:] or pin in _RUNS or pin[::-1] in _RUNS or pin[:2] in {"19", "20"}
+    """Return whether ``pin`` is among a thief's first tries: pairs, a run, a year of a life."""
+    if pin[:2] == pin[2:]:
+        return True
+    if pin in _RUNS or pin[::-1] in _RUNS:
+        return True
+    return pin.startswith(_CENTURIES)
 
 
 def suggested_by(cpr: str) -> frozenset[str]:
-    """Give the PINs that a CPR number suggests: any four of its digits in a row, two parts of the birth date."""
-    parts = (cpr[:2], cpr[2:4], cpr[4:6])
-    windows = {cpr[start : start + 4] for start in range(len(cpr) - 3)}
-    return frozenset(windows | {"".join(pair) for pair in permutations(parts, 2)})
+    """Return the PINs that a CPR number suggests.
+
+    Any four of its digits in a row, and two parts of the birth date.
+    """
+    day, month, year = cpr[:2], cpr[2:4], cpr[4:6]
+    in_a_row = {cpr[start : start + 4] for start in range(len(cpr) - 3)}
+    return frozenset(in_a_row | _pairs(day, month, year))
 
 
 def suggested_by_birth(born: date) -> frozenset[str]:
-    """Give the PINs that a date of birth suggests: any two of day, month and year, and the year in full."""
-    parts = (f"{born.day:02}", f"{born.month:02}", f"{born.year % 100:02}")
-    return frozenset({f"{born.year:04}"} | {"".join(pair) for pair in permutations(parts, 2)})
+    """Return the PINs that a date of birth suggests: two of day, month, year, and the full year."""
+    day, month, year = born.strftime("%d %m %y").split()
+    full_year = f"{born.year:04}"
+    return frozenset({full_year} | _pairs(day, month, year))
+
+
+def _pairs(*parts: str) -> set[str]:
+    return set(map("".join, permutations(parts, 2)))
 
 
 def unfit(pin: str, avoid: Collection[str]) -> Literal["pin_not_four", "pin_trivial"] | None:
-    """Say why a person may not have the ``pin`` they chose, or None: not four digits, or guessed first."""
+    """Return why a person may not have the ``pin`` they chose, or None.
+
+    It is not four digits, or a thief guesses it first.
+    """
     if not _FOUR.fullmatch(pin):
         return "pin_not_four"
-    return "pin_trivial" if guessable(pin) or pin in avoid else None
+    if guessable(pin) or pin in avoid:
+        return "pin_trivial"
+    return None
 
 
 def identifier_of(typed: str) -> str | None:
-    """Give the digits of a CPR number (ten) or a borrower number (fewer) as a person types them; None for others."""
+    """Return the digits of the CPR or borrower number that a person typed; None for other texts.
+
+    A CPR number has ten digits, a borrower number fewer.
+    """
     text = without_spaces(typed)
     number = _CPR.fullmatch(text)
     if number:
         return number[1] + number[2]
-    return text if _NUMBER.fullmatch(text) else None
+    if _BORROWER_NUMBER.fullmatch(text):
+        return text
+    return None
 
 
 def shown_again(typed: str) -> str:
-    """Give what of a number that somebody typed may stand in its field again: nothing that could be a CPR number.
+    """Return the part of a typed number that may stand in its field again: never a CPR number.
 
-    Nor a mistyped one, which is not ten digits: not even to whoever has just typed it (invariant
-    4).
+    Nor a mistyped one, which is not ten digits: not even to the person who has just typed it
+    (invariant 4).
     """
     digits = identifier_of(typed)
     if digits is not None:
         return "" if is_cpr(digits) else digits
-    return (
-        "" if sum(each.isdigit() for each in typed) > _FEW else without_invisible(typed)[:_LONGEST]
-    )
+    if sum(character.isdigit() for character in typed) > _MOST_DIGITS_SHOWN:
+        return ""
+    return without_invisible(typed)[:_LONGEST]
 
 
 def is_cpr(digits: str) -> bool:
-    """Say whether what ``identifier_of`` gave is a CPR number."""
+    """Return whether the result of ``identifier_of`` is a CPR number."""
     return bool(_CPR.fullmatch(digits))

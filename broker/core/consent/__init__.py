@@ -1,1 +1,1 @@
-"""What is disclosed to a service, and the consent that it needs."""
+"""Disclosure to a service, and the consent that it needs."""

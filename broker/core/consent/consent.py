@@ -1,4 +1,4 @@
-"""What is asked or told before anything leaves, and the receipt of the answer, bound to exactly what was shown."""
+"""Consent: the question before anything leaves, and the receipt, bound to what was shown."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,22 +14,32 @@ from broker.core.pseudonyms import Pseudonyms
 REMEMBERED_FOR: Final = timedelta(days=365)
 TOKEN_VALID_FOR: Final = timedelta(minutes=10)
 
+Variant = Literal["ask", "inform"]
+
 
 class ReceiptEvent(StrEnum):
-    """What a receipt records; an acknowledged notice is never recorded as consent (consent.md section 1)."""
+    """The event of a receipt; a notice that was seen is never consent (consent.md section 1)."""
 
     GIVEN = "given"
     INFORMED = "informed"
     REFUSED = "refused"
     WITHDRAWN = "withdrawn"
-    FORGOTTEN = (
-        "forgotten"  # a notice is to be shown again: nothing was given that could be withdrawn
-    )
+    # A notice is to be shown again: no consent was given that could be withdrawn.
+    FORGOTTEN = "forgotten"
+
+
+# The event that ends an answer: a consent is withdrawn, a notice forgotten.
+_ENDS: Final = {
+    ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN,
+    ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN,
+}
+_YES: Final = frozenset(_ENDS)
+_TAKEN_BACK: Final = frozenset(_ENDS.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One answer, append-only and pseudonymous, shaped after ISO/IEC TS 27560 (consent.md section 5).
+    """One answer, append-only and pseudonymous, after ISO/IEC TS 27560 (consent.md section 5).
 
     ``material`` and ``shown`` are digests of ``Disclosure``; names are kept, values never.
     """
@@ -52,22 +62,23 @@ class Receipt:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """Give the names that the answer is about: without the optional ones that nobody ticked."""
+        """Return the names in the answer: without the optional ones that nobody ticked."""
         return tuple(
             name for name in self.names if name not in self.optional or name in self.chosen
         )
 
     def remembered(self, now: datetime) -> bool:
-        """Say whether the answer is a yes that counts for later logins, as long as nothing material changes."""
-        yes = self.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
-        return yes and self.valid_until is not None and now < self.valid_until
+        """Return whether the answer is a yes for later logins, until something material changes."""
+        if self.event not in _YES or self.valid_until is None:
+            return False
+        return now < self.valid_until
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A screen to show: asks for consent or informs, and whether that is because something has changed."""
+    """A screen that asks for consent or informs; ``changed``: because something has changed."""
 
-    variant: Literal["ask", "inform"]
+    variant: Variant
     disclosure: Disclosure
     changed: bool = False
 
@@ -79,7 +90,7 @@ def question(
     pseudonyms: Pseudonyms,
     now: datetime,
 ) -> Question | None:
-    """Say what must be shown before ``disclosure`` may leave, or None if the answer stands.
+    """Return what must be shown before ``disclosure`` may leave, or None if the answer is valid.
 
     ``own`` is this transaction's receipt, good for exactly what it showed; ``receipts`` are those
     on file for this person and service, of which the latest counts, while it is remembered and
@@ -87,68 +98,73 @@ def question(
     """
     if not disclosure.items and disclosure.name_id_format != PERSISTENT:
         return None
-    if (
-        own
-        and own.event in {ReceiptEvent.GIVEN, ReceiptEvent.INFORMED}
-        and own.shown == disclosure.shown(pseudonyms)
-    ):
+    if own and own.event in _YES and own.shown == disclosure.shown(pseudonyms):
         return None
-    latest = max(receipts, key=lambda each: each.event_time, default=None)
-    if latest and _stands(latest, disclosure, pseudonyms, now):
+    latest = _latest(receipts)
+    if latest is None:
+        return Question(_variant(disclosure), disclosure)
+    if _is_valid(latest, disclosure, pseudonyms, now):
         return None
-    variant: Literal["ask", "inform"] = "ask" if disclosure.legal_basis == "consent" else "inform"
-    return Question(
-        variant, disclosure, changed=latest is not None and _changed(latest, disclosure, pseudonyms)
-    )
+    changed = _has_changed(latest, disclosure, pseudonyms)
+    return Question(_variant(disclosure), disclosure, changed=changed)
 
 
-def _stands(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> bool:
-    wanted = ReceiptEvent.GIVEN if disclosure.legal_basis == "consent" else ReceiptEvent.INFORMED
-    return (
-        latest.event is wanted
-        and latest.remembered(now)
-        and latest.material == disclosure.material(pseudonyms)
-    )
+def _variant(disclosure: Disclosure) -> Variant:
+    return "ask" if disclosure.legal_basis == "consent" else "inform"
 
 
-def _changed(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms) -> bool:
-    # Who took an answer back knows why the page is here; who let it lapse is told of no change that
-    # there was not.
-    taken_back = latest.event in {ReceiptEvent.WITHDRAWN, ReceiptEvent.FORGOTTEN}
-    return not taken_back and latest.material != disclosure.material(pseudonyms)
+def _yes(variant: Variant) -> ReceiptEvent:
+    """Return the event of a yes: consent where it was asked for, else a notice that was seen."""
+    return ReceiptEvent.GIVEN if variant == "ask" else ReceiptEvent.INFORMED
+
+
+def _latest(receipts: Iterable[Receipt]) -> Receipt | None:
+    return max(receipts, key=lambda receipt: receipt.event_time, default=None)
+
+
+def _is_valid(
+    latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime
+) -> bool:
+    wanted = _yes(_variant(disclosure))
+    if latest.event is not wanted or not latest.remembered(now):
+        return False
+    return latest.material == disclosure.material(pseudonyms)
+
+
+def _has_changed(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms) -> bool:
+    # A person who took an answer back knows why the page is here; after an answer that lapsed the
+    # page reports no change that there was not.
+    if latest.event in _TAKEN_BACK:
+        return False
+    return latest.material != disclosure.material(pseudonyms)
 
 
 def in_force(receipts: Iterable[Receipt], own: Receipt | None) -> Receipt | None:
-    """Give the answer that governs: this transaction's own, else the latest on file."""
-    return own or max(receipts, key=lambda each: each.event_time, default=None)
+    """Return the answer that governs: this transaction's own, else the latest on file."""
+    return own or _latest(receipts)
 
 
 def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> Receipt | None:
-    """Record that the person takes ``given`` back: a consent is withdrawn, a notice forgotten, anything else neither.
+    """Return the receipt by which the person takes ``given`` back; None if it cannot be.
 
-    A forgotten notice is shown again, no more: it never was consent (consent.md section 1).
+    A consent is withdrawn; a notice is forgotten and shown again, no more: it never was consent
+    (consent.md section 1).
     """
-    ends = {
-        ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN,
-        ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN,
-    }
-    if given.event not in ends:
+    event = _ENDS.get(given.event)
+    if event is None:
         return None
     # Later than what it ends, though the clock of another machine ran ahead: the latest counts.
     at = max(now, given.event_time + timedelta(microseconds=1))
-    event = ends[given.event]
     return replace(
         given, record_id=record_id, event=event, event_time=at, language=language, valid_until=None
     )
 
 
 def agreed(disclosure: Disclosure, answer: Receipt | None) -> Disclosure:
-    """Leave out the optional attributes that the person did not tick."""
+    """Return the disclosure without the optional attributes that the person did not tick."""
     chosen = answer.chosen if answer else ()
-    return replace(
-        disclosure,
-        items=tuple(each for each in disclosure.items if not each.optional or each.name in chosen),
-    )
+    items = (item for item in disclosure.items if not item.optional or item.name in chosen)
+    return replace(disclosure, items=tuple(items))
 
 
 def receipt(
@@ -164,21 +180,20 @@ def receipt(
     now: datetime,
 ) -> Receipt:
     """Record the answer to ``asked``; a refusal is recorded but never remembered."""
-    yes = ReceiptEvent.GIVEN if asked.variant == "ask" else ReceiptEvent.INFORMED
+    disclosure = asked.disclosure
+    optional = tuple(item.name for item in disclosure.items if item.optional)
     return Receipt(
         record_id=record_id,
-        event=yes if answer else ReceiptEvent.REFUSED,
+        event=_yes(asked.variant) if answer else ReceiptEvent.REFUSED,
         event_time=now,
         language=language,
         person=person,
-        policy=asked.disclosure.policy,
-        legal_basis=asked.disclosure.legal_basis,
-        names=tuple(item.name for item in asked.disclosure.items),
-        material=asked.disclosure.material(pseudonyms),
-        shown=asked.disclosure.shown(pseudonyms),
+        policy=disclosure.policy,
+        legal_basis=disclosure.legal_basis,
+        names=tuple(item.name for item in disclosure.items),
+        material=disclosure.material(pseudonyms),
+        shown=disclosure.shown(pseudonyms),
         valid_until=now + REMEMBERED_FOR if answer and remember else None,
-        chosen=tuple(
-            item.name for item in asked.disclosure.items if item.optional and item.name in chosen
-        ),
-        optional=tuple(item.name for item in asked.disclosure.items if item.optional),
+        chosen=tuple(name for name in optional if name in chosen),
+        optional=optional,
     )

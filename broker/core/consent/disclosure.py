@@ -1,29 +1,27 @@
-"""Exactly what would leave for a service: shown to the person, bound into token and receipt, and then issued."""
+"""A disclosure: exactly what leaves for a service, as shown, as bound by the receipt, as issued."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
+from broker.core.identity.attributes import BORROWER_NUMBER, Values
 from broker.core.identity.subject_ids import MINTED
 from broker.core.policy.model import Decision, LegalBasis
 from broker.core.pseudonyms import Pseudonyms
 
-# Whose value, and not only whose name, is material: a change of it asks again (consent.md, feature
-# table).
+# Attributes whose value, and not only whose name, is material: a change of it asks again
+# (consent.md, feature table).
 _WATCHED = frozenset(
     {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
 )
 
-# Not yet made when the person is asked: the receipt binds the name (design 3).
-BORROWER_NUMBER = "borrower_number"
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Item:
-    """One attribute that leaves: canonical name, values, why, and whether the page masks it."""
+    """One attribute that leaves: canonical name, values, purpose, and whether the page masks it."""
 
     name: str
-    values: tuple[str, ...]
+    values: Values
     why: Text
     mask: bool = False
     optional: bool = False
@@ -35,7 +33,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Disclosure:
-    """All that leaves in one assertion and everything the person is told about it."""
+    """All that leaves in one assertion, and everything that the page shows about it."""
 
     service: str
     acs: str
@@ -48,36 +46,38 @@ class Disclosure:
     policy: str
 
     def shown(self, pseudonyms: Pseudonyms) -> str:
-        """Give the digest of everything shown; token, receipt and assertion must agree on it (design 4a)."""
-        values = (
-            part for item in self.items for part in (_kind(item), item.name, *self._bound(item), "")
-        )
-        return pseudonyms.of("shown", self.acs, self.name_id_format, *self._terms(), *values)
+        """Return the digest of everything shown.
+
+        Token, receipt and assertion must agree on it (design 4a).
+        """
+        parts: list[str] = []
+        for item in self.items:
+            # Not yet made when the person is asked: the receipt binds the name (design 3).
+            values = () if item.name == BORROWER_NUMBER else item.values
+            parts += [_kind(item), item.name, *values, ""]
+        terms = self._terms()
+        return pseudonyms.of("shown", self.acs, self.name_id_format, *terms, *parts)
 
     def material(self, pseudonyms: Pseudonyms) -> str:
-        """Give the digest of what asks again when it changes.
+        """Return the digest of what asks again when it changes.
 
         Names and whether each is optional, watched values, the NameID's kind, purpose, basis and
         controllers.
         """
-        parts = []
-        for item in sorted(self.items, key=lambda each: each.name):
-            watched = item.name in _WATCHED
-            parts += [
-                _kind(item),
-                item.name,
-                *(sorted(value.casefold() for value in item.values) if watched else ()),
-                "",
-            ]
-        return pseudonyms.of("material", self.name_id_format, *self._terms(), *parts)
+        parts: list[str] = []
+        for item in sorted(self.items, key=lambda item: item.name):
+            values: list[str] = []
+            if item.name in _WATCHED:
+                values = sorted(value.casefold() for value in item.values)
+            parts += [_kind(item), item.name, *values, ""]
+        terms = self._terms()
+        return pseudonyms.of("material", self.name_id_format, *terms, *parts)
 
     def _terms(self) -> tuple[str, ...]:
-        parties = [text for each in (self.giver, self.receiver) for text in _spelt(each)]
-        return (self.service, self.legal_basis, self.purpose.en, self.purpose.da, *parties)
-
-    @staticmethod
-    def _bound(item: Item) -> tuple[str, ...]:
-        return () if item.name == BORROWER_NUMBER else item.values
+        purpose = self.purpose
+        giver = _parts(self.giver)
+        receiver = _parts(self.receiver)
+        return (self.service, self.legal_basis, purpose.en, purpose.da, *giver, *receiver)
 
 
 def _kind(item: Item) -> str:
@@ -86,14 +86,19 @@ def _kind(item: Item) -> str:
     return "optional" if item.optional else "always"
 
 
-def _spelt(party: Controller | None) -> tuple[str, ...]:
-    return (party.name.en, party.name.da, party.contact) if party else ("", "", "")
+def _parts(controller: Controller | None) -> tuple[str, ...]:
+    if controller is None:
+        return ("", "", "")
+    return (controller.name.en, controller.name.da, controller.contact)
 
 
 def disclose(
     decision: Decision, service: Service, acs: str, giver: Controller | None
 ) -> Disclosure:
-    """Give what ``decision`` lets leave for ``service`` at ``acs``; the decision must permit (ValueError)."""
+    """Return what ``decision`` lets leave for ``service`` at ``acs``.
+
+    ValueError where the decision does not permit.
+    """
     release = decision.release
     if release is None:
         msg = "a decision without a release entry discloses nothing"
@@ -109,31 +114,31 @@ def disclose(
         purpose=release.purpose,
         legal_basis=release.legal_basis,
         giver=giver,
-        receiver=service.controller
-        or Controller(service.label),  # whom the page names where nobody else answers
+        # the page names the service itself where nobody else is the controller
+        receiver=service.controller or Controller(service.label),
         items=items,
         policy=decision.digest,
     )
 
 
 def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
-    """Put in the identifiers that we make for the person; one that is not made leaves the disclosure."""
-    filled = (
-        replace(item, values=(ids[item.name],) if item.name in ids else ())
-        if item.name in MINTED
-        else item
-        for item in disclosure.items
-    )
-    kept = tuple(item for item in filled if item.values or item.name not in MINTED)
-    return replace(disclosure, items=kept)
+    """Put in the identifiers that we make for the person; without one its item leaves."""
+    items = []
+    for item in disclosure.items:
+        if item.name not in MINTED:
+            items.append(item)
+        elif item.name in ids:
+            made = ids[item.name]
+            items.append(replace(item, values=(made,)))
+    return replace(disclosure, items=tuple(items))
 
 
 def numbered(disclosure: Disclosure, number: str | None) -> Disclosure:
-    """Put the borrower number in; without one its item leaves the assertion, never as an empty value."""
-    kept = []
+    """Put the borrower number in; without one its item leaves, never as an empty value."""
+    items = []
     for item in disclosure.items:
         if item.name != BORROWER_NUMBER:
-            kept.append(item)
+            items.append(item)
         elif number:
-            kept.append(replace(item, values=(number,)))
-    return replace(disclosure, items=tuple(kept))
+            items.append(replace(item, values=(number,)))
+    return replace(disclosure, items=tuple(items))

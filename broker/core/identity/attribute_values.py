@@ -1,4 +1,4 @@
-"""What one attribute value must look like before anything believes it: characters, pattern, scope, level, no CPR."""
+"""The checks of one attribute value before its use: characters, pattern, scope, level, no CPR."""
 
 import re
 import unicodedata
@@ -19,6 +19,8 @@ _DOMAIN: Final = re.compile(
 # Bidirectional overrides: a name with one shows another text on the consent screen than the one
 # that leaves.
 _BIDI: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c")
+# Control characters, surrogates, line and paragraph separators.
+_FORBIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
 NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
 _LEVELS: Final = {
     "1": Assurance.SELF_ASSERTED,
@@ -29,8 +31,7 @@ _LEVELS: Final = {
     "substantial": Assurance.SUBSTANTIAL,
     "high": Assurance.HIGH,
 }
-# Classes other than those of NSIS that say how surely the person is known, and the level each says
-# at least.
+# Authentication context classes outside NSIS, with the least assurance that they stand for.
 _CLASSES: Final = {
     "https://refeds.org/profile/mfa": Assurance.SUBSTANTIAL,
     "http://schemas.microsoft.com/claims/multipleauthn": Assurance.SUBSTANTIAL,
@@ -41,23 +42,27 @@ _CLASSES: Final = {
 
 
 def clean(value: str) -> bool:
-    """Say whether ``value`` is of bearable length and free of control characters, newlines and bidi tricks."""
-    return len(value) <= _LONGEST and not any(
-        character in _BIDI or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
-        for character in value
-    )
+    """Return whether ``value`` is at most 1,024 characters, without control or bidi characters."""
+    if len(value) > _LONGEST or not _BIDI.isdisjoint(value):
+        return False
+    return _FORBIDDEN_CATEGORIES.isdisjoint(map(unicodedata.category, value))
 
 
 def matches(value: str, pattern: str | None) -> bool:
-    """Say whether the whole of ``value`` is as ``pattern`` has it: a ``$`` alone would let a newline follow."""
-    return pattern is None or _compiled(pattern).fullmatch(value) is not None
+    """Return whether the whole ``value`` matches ``pattern``, or there is no pattern.
+
+    The whole: a ``$`` alone would let a newline follow.
+    """
+    if pattern is None:
+        return True
+    return _compiled(pattern).fullmatch(value) is not None
 
 
 def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
-    """Say whether the scope of ``value`` is one of ``scopes``, or where ``kind`` is "sub" lies below one.
+    """Return whether the scope of ``value`` is in ``scopes``, or below one where ``kind`` is "sub".
 
     The scope is what follows the one "@", or the whole of a value without one (a home
-    organisation).
+    organisation). ``kind`` None: the value carries no scope.
     """
     if kind is None:
         return True
@@ -66,23 +71,28 @@ def in_scope(value: str, kind: str | None, scopes: Collection[str]) -> bool:
     scope = value.rpartition("@")[2]
     if not _DOMAIN.fullmatch(scope):
         return False
-    return scope in scopes or (
-        kind == "sub" and any(scope.endswith("." + each) for each in scopes if each)
-    )
+    if scope in scopes:
+        return True
+    if kind != "sub":
+        return False
+    return any(scope.endswith(f".{parent}") for parent in scopes if parent)
 
 
 def carries_cpr(value: str, *, opaque: bool) -> bool:
-    """Say whether ``value`` carries a CPR-shaped number; in an ``opaque`` id a run on into letters is chance."""
+    """Return whether ``value`` carries a CPR-shaped number.
+
+    In an ``opaque`` id a run of digits that goes on into letters is chance.
+    """
     return cpr.looks_like_cpr(value, apart=opaque)
 
 
 def assurance_of_class(authn_class: str) -> Assurance | None:
-    """Give the level that a class of authentication says at least; None where it says nothing of it."""
+    """Return the least level that an authentication context class stands for; None for no level."""
     return _CLASSES.get(authn_class) or level(authn_class)
 
 
 def level(value: str) -> Assurance | None:
-    """Read WAYF's 1-4, an NSIS level, or an NSIS URL that ends in one; None for anything else (design 5)."""
+    """Read WAYF's 1-4, an NSIS level, or an NSIS URL that ends in one; else None (design 5)."""
     if value.startswith(NSIS):
         value = value.rpartition("/")[2]
     return _LEVELS.get(value.casefold())

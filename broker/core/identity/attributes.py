@@ -1,10 +1,7 @@
-"""From what an upstream wrote to what we call it: names, cardinality, syntax, scopes and the CPR, or not at all.
-
-Which CPR number an institution asserted of a person: one, of a known kind, and only where it may say so.
-"""
+"""An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
@@ -14,62 +11,37 @@ from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
 from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, level, matches
 
-CPR_ATTRIBUTE: Final = "cpr"
-
-
-def asserted_cpr(
-    values: Iterable[str], institution: Institution, today: date, withheld: list[tuple[str, str]]
-) -> tuple[str | None, str]:
-    """Give the one CPR number and its kind; why there is none to use is added to ``withheld``.
-
-    A value is bare or has the prefix of schacPersonalUniqueID. AttributesRefused where two differ,
-    for choosing could pick another person's.
-    """
-    said = tuple(values)
-    if said and CPR_ATTRIBUTE not in institution.may_assert:
-        withheld.append((CPR_ATTRIBUTE, "may_not_assert"))
-        return None, "none"
-    numbers = {cpr.from_wire(value) or value for value in said if not _foreign(value)}
-    if not numbers:
-        return None, "none"
-    if len(numbers) > 1:
-        raise AttributesRefused("cpr_disagrees", CPR_ATTRIBUTE)
-    kind = cpr.classify(number := numbers.pop(), today)
-    if kind is cpr.CprKind.INVALID:
-        withheld.append((CPR_ATTRIBUTE, "invalid"))
-        return None, kind.value
-    return number, "real" if kind is cpr.CprKind.REAL_WITHOUT_MODULUS_11 else kind.value
-
-
-def _foreign(value: str) -> bool:
-    """Say whether a schacPersonalUniqueID is another country's number: no CPR, and nothing we know how to read."""
-    return value.casefold().startswith("urn:") and cpr.from_wire(value) is None
-
-
 ASSURANCE: Final = "eduPersonAssurance"
-EPPN: Final = "eduPersonPrincipalName"
+BORROWER_NUMBER: Final = "borrower_number"
+CPR_ATTRIBUTE: Final = "cpr"
 CPR_UUID: Final = "cprUuid"
-# What no upstream may say of a person: one comes from a proof, the others from the library system
-# (design 5).
-OURS: Final = frozenset({"kaldemail_domain", "borrower_number", "borrower_category"})
+EPPN: Final = "eduPersonPrincipalName"
+# What no upstream may assert of a person: one comes from a proof, the others from the library
+# system (design 5).
+OURS: Final = frozenset({"kaldemail_domain", BORROWER_NUMBER, "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
-_MOST: Final = (
-    100  # values of one attribute: more is no person's, and every one is read, shown and kept
-)
+# Values of one attribute: more is no person's, and every one is read, shown and kept.
+_MOST_VALUES: Final = 100
+_NO_CPR: Final = "none"
+_NAME_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:"
+
+Values = tuple[str, ...]  # of one attribute
+Withheld = list[tuple[str, str]]  # attribute name and reason code, in the order they were found
 
 
-class Attributes(Mapping[str, tuple[str, ...]]):
+class Attributes(Mapping[str, Values]):
     """Canonical attribute names and their values, frozen; its repr shows names only."""
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: Mapping[str, tuple[str, ...]] | None = None) -> None:
+    def __init__(self, values: Mapping[str, Values] | None = None) -> None:
         """Take names and values; a name without values is left out."""
-        self._values = {name: tuple(found) for name, found in (values or {}).items() if found}
+        pairs = (values or {}).items()
+        self._values = {name: tuple(of_name) for name, of_name in pairs if of_name}
 
-    def __getitem__(self, name: str) -> tuple[str, ...]:
-        """Give the values of ``name``; KeyError if there are none."""
+    def __getitem__(self, name: str) -> Values:
+        """Return the values of ``name``; KeyError if there are none."""
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -81,9 +53,8 @@ class Attributes(Mapping[str, tuple[str, ...]]):
         return len(self._values)
 
     def one(self, name: str) -> str | None:
-        """Give the first value of ``name``, or None."""
-        found = self._values.get(name)
-        return found[0] if found else None
+        """Return the first value of ``name``, or None."""
+        return next(iter(self._values.get(name, ())), None)
 
     def __repr__(self) -> str:
         """Show names only: values are personal."""
@@ -95,7 +66,7 @@ class WireAttribute:
     """One attribute as it stood in a verified assertion."""
 
     name: str
-    values: tuple[str, ...]
+    values: Values
 
     def __repr__(self) -> str:
         """Show the name only: values are personal."""
@@ -104,7 +75,7 @@ class WireAttribute:
 
 @dataclass(frozen=True, slots=True)
 class MapRow:
-    """One line of a map: a wire name, our name for it, and what its values must look like.
+    """One row of a map: a wire name, our name for it, and the shape of its values.
 
     ``friendly`` and ``prefix`` are for writing: the FriendlyName, and what stands before the value
     on the wire.
@@ -116,21 +87,20 @@ class MapRow:
     pattern: str | None = None
     scope: str | None = None  # "exact", "sub", or None where values carry no scope
     identity: bool = False  # a fault in it refuses the login instead of withholding the value
-    opaque: bool = (
-        False  # a random id, in which a CPR-shaped run may be chance (cpr.looks_like_cpr)
-    )
+    # a random id, in which a CPR-shaped run may be chance (cpr.looks_like_cpr)
+    opaque: bool = False
     friendly: str | None = None
     prefix: str = ""
 
     @property
     def name_format(self) -> str:
-        """Give the NameFormat that goes with the wire name: uri for URNs and URLs, else basic (saml-core 8.2)."""
-        return (
-            f"urn:oasis:names:tc:SAML:2.0:attrname-format:{'uri' if ':' in self.wire else 'basic'}"
-        )
+        """Return the NameFormat: uri for a URN or URL as name, else basic (saml-core 8.2)."""
+        if ":" in self.wire:
+            return f"{_NAME_FORMAT}uri"
+        return f"{_NAME_FORMAT}basic"
 
     def written(self, value: str) -> str:
-        """Give ``value`` as it goes on the wire."""
+        """Return ``value`` as it goes on the wire."""
         return self.prefix + value
 
 
@@ -148,22 +118,28 @@ class AttributeMap:
         object.__setattr__(self, "_by_wire", {row.wire: row for row in self.rows})
 
     def reads(self, name: str) -> MapRow | None:
-        """Find the row of a wire Name; FriendlyName and NameFormat never decide (attacks.md row 22)."""
+        """Find the row of a wire Name.
+
+        FriendlyName and NameFormat never decide (attacks.md row 22).
+        """
         return self._by_wire.get(name)
 
 
 def wire(attribute_map: AttributeMap, name: str) -> MapRow | None:
-    """Find how a service that reads ``attribute_map`` wants our attribute ``name`` written; None if it does not."""
-    return next((row for row in attribute_map.rows if row.name == name), None)
+    """Find the row that writes our attribute ``name`` for a service; None if its map has none."""
+    for row in attribute_map.rows:
+        if row.name == name:
+            return row
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeReading:
-    """What the upstream's attributes came to: the attributes, the assurance, and what was withheld and why.
+    """The result of reading an upstream's attributes: what was accepted, what was withheld and why.
 
-    ``cpr`` is the kind of number found ("real", "replacement", "constructed", "invalid", "none"),
-    the number itself ``attributes["cpr"]``; ``withheld`` holds (name, reason code), ``unknown``
-    counts the names no map knows.
+    ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none"), the
+    number itself ``attributes["cpr"]``; ``withheld`` holds (name, reason code), ``unknown`` counts
+    the names that no map knows.
     """
 
     attributes: Attributes
@@ -180,90 +156,95 @@ def canonical(
     institution: Institution,
     today: date,
 ) -> AttributeReading:
-    """Read the attributes of a verified assertion of ``institution`` by the map of its verified issuer.
+    """Read the attributes of a verified assertion of ``institution`` by the map of its issuer.
 
     AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR
     numbers disagree, or where the person logged in for a company; every other fault withholds the
     value. Nothing is added and no value changed (design 5; attacks.md rows 21 and 22).
     """
-    found, unknown = _gathered(wire, map)
-    _refuse_companies(found)
-    withheld: list[tuple[str, str]] = []
-    numbers = found.pop(CPR_ATTRIBUTE, [])
-    if found.get(CPR_UUID) and CPR_ATTRIBUTE not in institution.may_assert:
-        del found[
-            CPR_UUID
-        ]  # it leads to a borrower as a CPR number does, so it takes the same leave to say it
+    gathered, unknown = _gathered(wire, map)
+    _refuse_companies(gathered)
+    withheld: Withheld = []
+    numbers = [value for _, value in gathered.pop(CPR_ATTRIBUTE, [])]
+    if gathered.get(CPR_UUID) and CPR_ATTRIBUTE not in institution.may_assert:
+        # It leads to a borrower as a CPR number does, so asserting it needs the same permission.
+        del gathered[CPR_UUID]
         withheld.append((CPR_UUID, "may_not_assert"))
-    kept = {name: _judged(name, pairs, institution, withheld) for name, pairs in found.items()}
-    assurance, kept[ASSURANCE] = _assurance(kept.get(ASSURANCE, ()), institution, withheld)
-    number, kind = asserted_cpr((value for _, value in numbers), institution, today, withheld)
-    kept[CPR_ATTRIBUTE] = (number,) if number else ()
+    accepted = {}
+    for name, pairs in gathered.items():
+        accepted[name] = _accepted(name, pairs, institution, withheld)
+    asserted = accepted.get(ASSURANCE, ())
+    assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
+    number, kind = _asserted_cpr(numbers, institution, today, withheld)
+    age = None
+    if number:
+        accepted[CPR_ATTRIBUTE] = (number,)
+        age = cpr.age(number, today)
     return AttributeReading(
-        attributes=Attributes(kept),
+        attributes=Attributes(accepted),
         assurance=assurance,
         cpr=kind,
-        age=cpr.age(number, today) if number else None,
+        age=age,
         withheld=tuple(dict.fromkeys(withheld)),
         unknown=unknown,
     )
 
 
-_Found = dict[str, list[tuple[MapRow, str]]]
+_Pairs = list[tuple[MapRow, str]]  # the values of one attribute, with the rows that they came by
+_Gathered = dict[str, _Pairs]
 
 
-def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Found, int]:
-    """Put values under our names, empty ones and repetitions left out, and count the attributes no row knows."""
-    found: _Found = defaultdict(list)
+def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Gathered, int]:
+    """Return the values under our names, and how many attributes no row of the map knows.
+
+    Empty values and repetitions are left out.
+    """
+    gathered: _Gathered = defaultdict(list)
     unknown = 0
     for attribute in wire:
         row = attribute_map.reads(attribute.name)
         if row is None:
             unknown += 1
             continue
-        known = {value for _, value in found[row.name]}
-        fresh = (
-            value
-            for value in dict.fromkeys(attribute.values)
-            if value.strip() and value not in known
-        )
-        found[row.name] += [(row, value) for value in fresh]
-    return found, unknown
+        known = {value for _, value in gathered[row.name]}
+        for value in dict.fromkeys(attribute.values):
+            if value.strip() and value not in known:
+                gathered[row.name].append((row, value))
+    return gathered, unknown
 
 
-def _refuse_companies(found: _Found) -> None:
-    """Refuse a login for a company: its CVR number names no person, and its RID an employee (nemid.md)."""
-    names = [value for name in (EPPN, "uid") for _, value in found.get(name, ())]
-    if any(found.get(name) for name in _COMPANY) or any(
-        name.casefold().startswith("cvr:") for name in names
-    ):
+def _refuse_companies(gathered: _Gathered) -> None:
+    """Refuse a login for a company: a CVR number names no person, a RID an employee (nemid.md)."""
+    if any(map(gathered.get, _COMPANY)):
         raise AttributesRefused("company_identity")
+    for name in (EPPN, "uid"):
+        for _, value in gathered.get(name, ()):
+            if value.casefold().startswith("cvr:"):
+                raise AttributesRefused("company_identity")
 
 
-def _judged(
-    name: str,
-    pairs: list[tuple[MapRow, str]],
-    institution: Institution,
-    withheld: list[tuple[str, str]],
-) -> tuple[str, ...]:
-    kept = []
+def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: Withheld) -> Values:
+    """Return the values of one attribute that pass; a fault of an identity attribute refuses."""
     identity = any(row.identity for row, _ in pairs)
-    if len(pairs) > (1 if any(row.single for row, _ in pairs) else _MOST):
+    single = any(row.single for row, _ in pairs)
+    most = 1 if single else _MOST_VALUES
+    if len(pairs) > most:
         if identity:
             raise AttributesRefused("several_values", name)
         withheld.append((name, "several_values"))
         return ()
+    accepted = []
     for row, value in pairs:
         fault = _fault(row, value, institution)
         if fault is None:
-            kept.append(value)
+            accepted.append(value)
         elif identity:
             # An eppn that is a CPR number refuses too: as the key of links it would be kept, and
             # sent on.
             raise AttributesRefused(fault, name)
         else:
             withheld.append((name, fault))
-    return tuple(kept)
+    return tuple(accepted)
 
 
 def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
@@ -271,18 +252,60 @@ def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
         return "bad_value"
     if carries_cpr(value, opaque=row.opaque):
         return "cpr_shaped"
-    return None if in_scope(value, row.scope, institution.scopes) else "scope_mismatch"
+    if not in_scope(value, row.scope, institution.scopes):
+        return "scope_mismatch"
+    return None
 
 
 def _assurance(
-    values: tuple[str, ...], institution: Institution, withheld: list[tuple[str, str]]
-) -> tuple[Assurance | None, tuple[str, ...]]:
-    """Give the lowest level asserted, capped by what the institution is good for; values above the cap stay here."""
-    levels = {value: level(value) for value in values}
-    lowest = min((each for each in levels.values() if each is not None), default=None)
-    kept = tuple(
-        value for value, each in levels.items() if each is None or each <= institution.max_assurance
-    )
+    values: Values, institution: Institution, withheld: Withheld
+) -> tuple[Assurance | None, Values]:
+    """Return the lowest level asserted, at most the institution's cap, and the values up to it."""
+    cap = institution.max_assurance
+    kept = []
+    known = []
+    for value in dict.fromkeys(values):
+        asserted = level(value)
+        if asserted is not None:
+            known.append(asserted)
+        if asserted is None or asserted <= cap:
+            kept.append(value)
     if len(kept) < len(values):
         withheld.append((ASSURANCE, "above_cap"))
-    return (None if lowest is None else min(lowest, institution.max_assurance)), kept
+    if not known:
+        return None, tuple(kept)
+    return min(cap, *known), tuple(kept)
+
+
+def _asserted_cpr(
+    asserted: Sequence[str], institution: Institution, today: date, withheld: Withheld
+) -> tuple[str | None, str]:
+    """Return the one CPR number and its kind; why there is none to use is added to ``withheld``.
+
+    A value is bare or has the prefix of schacPersonalUniqueID. AttributesRefused where two differ,
+    for choosing could pick another person's.
+    """
+    if asserted and CPR_ATTRIBUTE not in institution.may_assert:
+        withheld.append((CPR_ATTRIBUTE, "may_not_assert"))
+        return None, _NO_CPR
+    danish = (value for value in asserted if not _foreign(value))
+    numbers = {cpr.from_wire(value) or value for value in danish}
+    if not numbers:
+        return None, _NO_CPR
+    if len(numbers) > 1:
+        raise AttributesRefused("cpr_disagrees", CPR_ATTRIBUTE)
+    number = numbers.pop()
+    kind = cpr.classify(number, today)
+    if kind is cpr.CprKind.INVALID:
+        withheld.append((CPR_ATTRIBUTE, "invalid"))
+        return None, kind.value
+    if kind is cpr.CprKind.REAL_WITHOUT_MODULUS_11:
+        return number, cpr.CprKind.REAL.value
+    return number, kind.value
+
+
+def _foreign(value: str) -> bool:
+    """Return whether a schacPersonalUniqueID is another country's number, which is no CPR."""
+    if not value.casefold().startswith("urn:"):
+        return False
+    return cpr.from_wire(value) is None

@@ -1,4 +1,4 @@
-"""What a CPR number is, of which of five kinds, and the spellings and the mask in which people meet it.
+"""CPR numbers: their five kinds, their spellings, their mask, and how to find one in a text.
 
 The rules and their sources are in reference/cpr.md; asserted values are read strictly, never tidied
 up first.
@@ -22,9 +22,8 @@ _DIGITS: Final = re.compile(r"[0-9]{10}")
 # digits, a sex digit.
 _CONSTRUCTED: Final = re.compile(r"[0-9]{6}(?![0-9]{3})[0-9A-Za-z]{3}[0-9]")
 _WEIGHTS: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
-_OLDEST: Final = (
-    125  # nobody has been older than 122; the 1800s of the century table are all past it
-)
+# Nobody has been older than 122; the 1800s of the century table are all past it.
+_OLDEST: Final = 125
 
 # Measured: the plain \d{6}-?\d{4} misses a number inside a word and hits every epoch time
 # (policy_tools.md 5). Day, month, year and running number may stand apart, for a person reads
@@ -39,10 +38,12 @@ _ANY_KIND: Final = re.compile(rf"(?<![0-9]){_DATE}(?:[0-9]{{4}}(?![0-9])|{_SERIA
 # What is not seen between two digits, or only around one: zero-width characters, accents, the frame
 # of a keycap.
 _UNSEEN: Final = frozenset({"Cf", "Mn", "Me"})
+# Separators, punctuation and symbols of any script, read as the plain ones of ``_GAP``.
+_PLAIN: Final = {"Z": " ", "P": "-", "S": "-"}
 
 
 class CprKind(StrEnum):
-    """What an asserted value is; only the first two enrol by themselves (invariant 5)."""
+    """The kind of an asserted value; only the first two enrol by themselves (invariant 5)."""
 
     REAL = "real"
     REAL_WITHOUT_MODULUS_11 = "real_without_modulus_11"
@@ -52,74 +53,103 @@ class CprKind(StrEnum):
 
 
 def classify(value: str, today: date) -> CprKind:
-    """Say of which kind an asserted ``value`` is: exactly ten ASCII characters, or it is invalid.
+    """Return the kind of an asserted ``value``: exactly ten ASCII characters, or it is invalid.
 
     A number without modulus 11 is valid (issued since 2007); a birth date to come, or 126 years
     back, is not.
     """
     if _CONSTRUCTED.fullmatch(value):
-        return CprKind.CONSTRUCTED if _some_date(value) else CprKind.INVALID
+        if not _some_date(value):
+            return CprKind.INVALID
+        return CprKind.CONSTRUCTED
     born = birth_date(value)
-    if born is None or born > today or _years(born, today) > _OLDEST:
+    if born is None or born > today:
+        return CprKind.INVALID
+    if _years(born, today) > _OLDEST:
         return CprKind.INVALID
     if value[0] in "6789":
         return CprKind.REPLACEMENT
-    weighed = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, value, strict=True))
-    return CprKind.REAL_WITHOUT_MODULUS_11 if weighed % 11 else CprKind.REAL
+    if not _meets_modulus_11(value):
+        return CprKind.REAL_WITHOUT_MODULUS_11
+    return CprKind.REAL
 
 
 def birth_date(value: str) -> date | None:
-    """Give the date of birth that ten digits carry, or None; a replacement number's day is 60 less."""
+    """Return the date of birth in ten digits, or None; a replacement number's day is 60 less."""
     if not _DIGITS.fullmatch(value):
         return None
-    day, month, year = int(value[:2]), int(value[2:4]), int(value[4:6])
-    return _date(_century(int(value[6]), year) + year, month, day - 60 if day > 60 else day)
+    day, month, year = _day_month_year(value)
+    if day > 60:
+        day -= 60
+    century = _century(int(value[6]), year)
+    return _date(century + year, month, day)
+
+
+def _meets_modulus_11(value: str) -> bool:
+    digits = map(int, value)
+    weighed = sum(weight * digit for weight, digit in zip(_WEIGHTS, digits, strict=True))
+    return weighed % 11 == 0
 
 
 def age(value: str, today: date) -> int | None:
-    """Give the whole years between the number's date of birth and ``today``, or None where it carries no such date."""
+    """Return the whole years from the number's date of birth to ``today``; None without one."""
     born = birth_date(value)
-    return None if born is None or born > today else _years(born, today)
+    if born is None or born > today:
+        return None
+    return _years(born, today)
 
 
 def from_wire(value: str) -> str | None:
-    """Give what stands after the Danish prefix of a schacPersonalUniqueID, unjudged; None for any other value."""
+    """Return what follows the Danish prefix of a schacPersonalUniqueID, unchecked; else None."""
     folded = value.casefold()
-    return next((value[len(urn) :] for urn in _URNS if folded.startswith(urn)), None)
+    for urn in _URNS:
+        if folded.startswith(urn):
+            return value[len(urn) :]
+    return None
 
 
 def mask(value: str) -> str:
-    """Give ``DDMMYY-••••``, for the eyes of the number's owner only; all dots where no six digits stand in front."""
+    """Return ``DDMMYY-••••``, for the eyes of the number's owner only.
+
+    All dots where no six digits stand in front.
+    """
     front = value[:6]
-    return f"{front if re.fullmatch('[0-9]{6}', front) else '•' * 6}-••••"
+    if not re.fullmatch("[0-9]{6}", front):
+        front = "•" * 6
+    return f"{front}-••••"
 
 
 def looks_like_cpr(text: str, *, apart: bool = False) -> bool:
-    """Say whether something in ``text`` reads as a CPR number: replacement numbers, spaced ones, any script's digits.
+    """Return whether something in ``text`` reads as a CPR number, in any script's digits.
 
-    With ``apart`` it must not run on into letters: of ids of 40 random hex digits one in 360 holds
-    such a run.
+    Replacement numbers and spaced ones count. With ``apart`` it must not run on into letters: of
+    ids of 40 random hex digits one in 360 holds such a run.
     """
-    return (_APART if apart else _SHAPED).search(_plain(text)) is not None
+    shape = _APART if apart else _SHAPED
+    return shape.search(_plain(text)) is not None
 
 
 def blotted(text: str, blot: str) -> str:
-    """Give ``text`` with ``blot`` over everything that reads as a CPR number, constructed ones included.
+    """Return ``text`` with ``blot`` over everything that reads as a CPR number.
 
-    Where there is none the text comes back as it was, else in plain characters.
+    Constructed numbers are included. Where there is none the text comes back as it was, else in
+    plain characters.
     """
     plain = _plain(text)
-    blotted_out = _ANY_KIND.sub(lambda _: blot, plain)
-    return text if blotted_out == plain else blotted_out
+    without_numbers = _ANY_KIND.sub(lambda _: blot, plain)
+    if without_numbers == plain:
+        return text
+    return without_numbers
 
 
 def spellings(value: str) -> tuple[str, ...]:
-    """Give the ways in which a desk types ten characters: together, with a hyphen, with a space."""
-    return (value, f"{value[:6]}-{value[6:]}", f"{value[:6]} {value[6:]}")
+    """Return the ways in which staff type ten characters: together, with a hyphen, with a space."""
+    front, back = value[:6], value[6:]
+    return (value, f"{front}-{back}", f"{front} {back}")
 
 
 def _plain(text: str) -> str:
-    """Give ``text`` as it is read: every script's digits as ours, every dash, dot, bullet and space as an ASCII one."""
+    """Return ``text`` as it is read: digits, dashes, dots, bullets and spaces as the ASCII ones."""
     if text.isascii():
         return text
     return "".join(map(_plain_character, unicodedata.normalize("NFKC", text)))
@@ -133,7 +163,7 @@ def _plain_character(character: str) -> str:
         return str(unicodedata.decimal(character))
     if category in _UNSEEN:
         return ""
-    return {"Z": " ", "P": "-", "S": "-"}.get(category[0], character)
+    return _PLAIN.get(category[0], character)
 
 
 def _century(seventh: int, year: int) -> int:
@@ -145,9 +175,17 @@ def _century(seventh: int, year: int) -> int:
 
 
 def _some_date(value: str) -> bool:
-    """Say whether ddmmyy is a day of some century: a serial of letters tells of none."""
-    day, month, year = int(value[:2]), int(value[2:4]), int(value[4:6])
+    """Return whether ddmmyy is a day of some century: a serial with letters names none."""
+    day, month, year = _day_month_year(value)
     return any(_date(century + year, month, day) for century in (1900, 2000))
+
+
+def _day_month_year(value: str) -> tuple[int, int, int]:
+    """Return the first three pairs of digits; the year is one of a century."""
+    day = int(value[:2])
+    month = int(value[2:4])
+    year = int(value[4:6])
+    return day, month, year
 
 
 def _date(year: int, month: int, day: int) -> date | None:
@@ -158,4 +196,7 @@ def _date(year: int, month: int, day: int) -> date | None:
 
 
 def _years(born: date, today: date) -> int:
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    years = today.year - born.year
+    if (today.month, today.day) < (born.month, born.day):
+        years -= 1
+    return years

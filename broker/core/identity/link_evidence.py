@@ -1,4 +1,4 @@
-"""What is remembered of who holds a name, and what of a login speaks for another holder."""
+"""What is remembered of the holder of a name, and what in a login speaks for another holder."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,12 +7,12 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonLink:
-    """What one name of a person leads to.
+    """The person and the borrower that one name of a person leads to.
 
     ``person`` is the random id, ``number`` the borrower, ``cpr`` the pseudonym of the CPR that came
     with the name (None: none ever did), ``confirmed`` when the two last came together; without a
     CPR, when the name last came. ``asserted`` and ``born`` are what a name without a CPR was last
-    said to be (of ``Asserted``), ``uuid`` the pseudonym of the cprUuid that came with it.
+    asserted to be (of ``Asserted``), ``uuid`` the pseudonym of the cprUuid that came with it.
     ``disputed``: another CPR or cprUuid came with the name, and staff have not looked yet.
     ``since``: from when on the name has been this person's, where somebody held it before.
     """
@@ -30,11 +30,12 @@ class PersonLink:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Asserted:
-    """What this login says of who holds a name: it may speak against a link, and never makes or finds one.
+    """Evidence of a login about the holder of a name.
 
-    ``number`` is the pseudonym of the number (None: none came), ``real`` False for a replacement or
-    constructed one, ``born`` the pseudonym of the date of birth, ``uuid`` that of the cprUuid.
-    ``sure``: of somebody who may be found by them.
+    It may speak against a link, and never makes or finds one. ``number`` is the pseudonym of the
+    number (None: none came), ``real`` False for a replacement or constructed one, ``born`` the
+    pseudonym of the date of birth, ``uuid`` that of the cprUuid. ``sure``: of somebody who may be
+    found by them.
     """
 
     number: str | None = None
@@ -45,22 +46,25 @@ class Asserted:
 
 
 def strange(link: PersonLink, asserted: Asserted | None) -> bool:
-    """Say whether another cprUuid came than the link's: the register gives one to nobody else, and never a second."""
-    return (
-        asserted is not None
-        and asserted.uuid is not None
-        and link.uuid not in {None, asserted.uuid}
-    )
+    """Return whether another cprUuid came than the link's.
+
+    The register gives a cprUuid to nobody else, and a person never a second.
+    """
+    if asserted is None or asserted.uuid is None or link.uuid is None:
+        return False
+    return link.uuid != asserted.uuid
 
 
 def against(link: PersonLink, asserted: Asserted | None) -> bool:
-    """Say whether number or cprUuid of this login are another person's than the link's.
+    """Return whether number or cprUuid of this login are another person's than the link's.
 
     Who had a CPR never goes back to a replacement or constructed number, so those speak against one
     too. Who has one of those may get a CPR, or another of them, with the same date of birth.
     """
-    if asserted is None or strange(link, asserted):
-        return asserted is not None
+    if asserted is None:
+        return False
+    if strange(link, asserted):
+        return True
     if asserted.number is None:
         return False
     if link.cpr:
@@ -71,15 +75,20 @@ def against(link: PersonLink, asserted: Asserted | None) -> bool:
 
 
 def agrees(linked: str, link: PersonLink | None, carries: Callable[[str], bool]) -> bool:
-    """Say whether the borrower that a name leads to is the CPR's too: its link has no other, and it carries the CPR."""
-    return (link is None or link.number in {None, linked}) and carries(linked)
+    """Return whether the borrower ``linked`` that a name leads to is the CPR's too.
+
+    It is where the CPR's ``link`` leads to no other, and the borrower ``carries`` the CPR.
+    """
+    if link is not None and link.number not in {None, linked}:
+        return False
+    return carries(linked)
 
 
 def noted(link: PersonLink, asserted: Asserted | None) -> PersonLink:
-    """Give the link with what a login said that did not speak against it.
+    """Return the link with the evidence of a login that did not speak against it.
 
-    A name that leads to a CPR's borrower learns a cprUuid only of who may be found by it: what
-    anybody may have typed must not part the borrower from the name.
+    A name that leads to a CPR's borrower learns a cprUuid only of a person who may be found by it:
+    what anybody may have typed must not part the borrower from the name.
     """
     if asserted is None:
         return link
@@ -87,4 +96,5 @@ def noted(link: PersonLink, asserted: Asserted | None) -> PersonLink:
         link = replace(link, uuid=asserted.uuid)
     if link.cpr or asserted.number is None:
         return link
-    return replace(link, asserted=asserted.number if asserted.real else None, born=asserted.born)
+    number = asserted.number if asserted.real else None
+    return replace(link, asserted=number, born=asserted.born)

@@ -1,4 +1,4 @@
-"""A mail address as a person types it: plain, exactly in a domain that counts, and without a personal number."""
+"""A mail address as a person types it: plain, in an accepted domain, and no personal number."""
 
 import re
 import string
@@ -12,7 +12,7 @@ _LONGEST_LOCAL: Final = 64  # RFC 5321 4.5.3.1.1
 _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 # Where the mailbox proves something: what mail systems give people. A "%" or "!" may be routed on
 # by an old server to a mailbox elsewhere, and a tag after "+" is one mailbox's many names.
-_OWN: Final = re.compile(r"[A-Za-z0-9._'-]+")
+_PERSONAL_LOCAL: Final = re.compile(r"[A-Za-z0-9._'-]+")
 _LABEL: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _SCHEME: Final = "mailto:"
 # What a paste brings along at its edges: spaces, some of which nobody sees and so nobody can take
@@ -21,63 +21,87 @@ _EDGES: Final = string.whitespace + "\u00a0\u2007\u202f\u200b\u200c\u200d\u2060\
 
 
 def plain(text: str) -> str | None:
-    """Give an address as it goes on the wire, its domain in ASCII and small letters; None where it is no plain one.
+    """Return an address as it goes on the wire, its domain in lower-case ASCII; None if not plain.
 
     Plain: a dot-atom, an ``@`` and a domain of at least two labels (RFC 5321 4.1.2 without quoting
     and literals), so that nothing in it can end a command or a header line.
     """
     local, at, domain = text.rpartition("@")
+    ascii_domain = _ascii_domain(domain)
+    if not at or ascii_domain is None:
+        return None
+    address = f"{local}@{ascii_domain}"
+    if len(local) > _LONGEST_LOCAL or len(address) > LONGEST:
+        return None
+    if not _LOCAL.fullmatch(local):
+        return None
+    return address
+
+
+def _ascii_domain(domain: str) -> str | None:
+    """Return the domain in IDNA's ASCII and lower case; None if it is no domain of two labels."""
     try:
         ascii_domain = domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
         return None
     labels = ascii_domain.split(".")
     # A last label of digits is a machine's number, not a domain (RFC 3696 2).
-    named = len(labels) > 1 and not labels[-1].isdigit() and all(map(_LABEL.fullmatch, labels))
-    address = f"{local}@{ascii_domain}"
-    fits = len(local) <= _LONGEST_LOCAL and len(address) <= LONGEST
-    return address if at and named and fits and _LOCAL.fullmatch(local) else None
+    if len(labels) < 2 or labels[-1].isdigit():
+        return None
+    if not all(map(_LABEL.fullmatch, labels)):
+        return None
+    return ascii_domain
 
 
 def typed(text: str, domains: tuple[str, ...]) -> str:
-    """Give the address that a person typed, its domain in small letters.
+    """Return the address that a person typed, its domain in small letters.
 
-    ``domains`` are those that count, in small ASCII letters; none of them: any of at least two
-    labels. Where some do, the local part holds letters, digits, dots, hyphens, underscores and
-    apostrophes only. AddressRefused, whose cause is address_empty, address_too_long, address_cpr,
-    address_not_plain or address_other_domain (R17).
+    ``domains`` are the accepted ones, in small ASCII letters; none of them: any of at least two
+    labels. Where there are some, the local part holds letters, digits, dots, hyphens, underscores
+    and apostrophes only. AddressRefused, whose cause is address_empty, address_too_long,
+    address_cpr, address_not_plain or address_other_domain (R17).
     """
-    trimmed = text.strip(_EDGES)
-    if trimmed[: len(_SCHEME)].lower() == _SCHEME:
-        trimmed = trimmed[len(_SCHEME) :].strip(_EDGES)
+    trimmed = _without_scheme(text.strip(_EDGES))
     if not trimmed:
         raise AddressRefused("address_empty")
-    if len(trimmed) > LONGEST or len(trimmed.partition("@")[0]) > _LONGEST_LOCAL:
+    local = trimmed.partition("@")[0]
+    if len(trimmed) > LONGEST or len(local) > _LONGEST_LOCAL:
         raise AddressRefused("address_too_long")
     if looks_like_cpr(trimmed):
         raise AddressRefused("address_cpr")
     address = plain(trimmed)
-    if address is None or (domains and not _OWN.fullmatch(address.rpartition("@")[0])):
+    if address is None:
+        raise AddressRefused("address_not_plain")
+    if not domains:
+        return address
+    if not _PERSONAL_LOCAL.fullmatch(address.rpartition("@")[0]):
         raise AddressRefused("address_not_plain")
     # As it was typed and before IDNA, which reads full-width letters and a Kelvin sign as plain
     # ones.
     domain = trimmed.rpartition("@")[2]
-    if domains and not (domain.isascii() and domain.lower() in domains):
+    if not domain.isascii() or domain.lower() not in domains:
         raise AddressRefused("address_other_domain")
     return address
 
 
+def _without_scheme(text: str) -> str:
+    if text[: len(_SCHEME)].lower() != _SCHEME:
+        return text
+    return text[len(_SCHEME) :].strip(_EDGES)
+
+
 def one_mailbox(address: str) -> str:
-    """Give the same text for every spelling of an address that ends in the same mailbox.
+    """Return the same text for every spelling of an address that ends in the same mailbox.
 
     The large mail systems take no account of capitals or of what follows a plus: without this one
     mailbox would prove as many persons as it has spellings.
     """
     local, _, domain = address.lower().rpartition("@")
-    return f"{local.partition('+')[0] or local}@{domain}"
+    untagged = local.partition("+")[0]
+    return f"{untagged or local}@{domain}"
 
 
 def masked(address: str) -> str:
-    """Give a mail address as only its owner knows it: first letters and dots."""
+    """Return a mail address that only its owner recognises: first letters and dots."""
     local, _, domain = address.partition("@")
     return f"{local[:1]}•••@{domain[:1]}•••"

@@ -1,16 +1,19 @@
-"""A mailbox shown to be the person's own: what was mailed to it, and what that proved."""
+"""The proof that a mailbox is the person's own, and the mail with the code that leads to it."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-# the proof of an address to write to, in any domain; every other name is a policy file's
+# The proof of an address to write to, in any domain; every other name is a policy file's.
 MAIL_PROOF: Final = "mail"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Proved:
-    """That the person reads the mail of ``address``; good until ``until``. ``name`` is the proof's in the policies."""
+    """The proof that the person reads the mail of ``address``, good until ``until``.
+
+    ``name`` is the proof's name in the policies.
+    """
 
     name: str
     address: str
@@ -19,13 +22,13 @@ class Proved:
 
     @property
     def domain(self) -> str:
-        """Give what stands after the address's last "@"."""
+        """Return the part of the address after its last "@"."""
         return self.address.rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Mailing:
-    """A code and a link on their way to an address: for one login, for half an hour, for five tries.
+    """A code and a link on the way to an address: for one login, half an hour and five tries.
 
     ``link`` is 128 bits that only the mail holds; ``code`` is what a person types. ``until`` ends
     both.
@@ -41,7 +44,7 @@ class Mailing:
 
 @dataclass(frozen=True, slots=True)
 class ProofOwner:
-    """Whom (a pseudonym) an address or a temporary borrower proves, and by which proof."""
+    """The person (a pseudonym) that an address or temporary borrower proves, and by which proof."""
 
     owner: str
     name: str

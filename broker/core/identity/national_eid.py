@@ -1,4 +1,4 @@
-"""What the national eID's own assertion must say before anybody believes the rest: its version, a level, a person.
+"""The checks of a national eID's assertion beside its attributes: version, level, a private person.
 
 Sources: reference/nemid.md (OIOSAML 3.0 and newer), reference/attribute_table.yaml.
 """
@@ -46,104 +46,139 @@ _EMPLOYEE: Final = re.compile(r"(?i)\b(CVR|RID):[0-9]{8}")
 
 def check_eid_assertion(
     reading: AttributeReading,
-    said: Sequence[WireAttribute],
+    wire: Sequence[WireAttribute],
     name_id: str | None,
     upstream: Upstream,
     today: date,
 ) -> AttributeReading:
-    """Give the reading of a private person, completed, of a level that ``upstream`` takes.
+    """Return the reading of a private person, completed, of a level that ``upstream`` accepts.
 
-    ``said`` is what stood in the assertion. AttributesRefused with ``company_identity`` for who
-    logged in for a company, ``spec_version`` for an assertion of no version that we know or newer,
+    ``wire`` is what stood in the assertion. AttributesRefused with ``company_identity`` for a login
+    on behalf of a company, ``spec_version`` for an assertion of no version that we know or newer,
     ``level_missing`` without a level that we know, ``level_too_low`` below ``upstream.least``:
     whatever was asked, what came back decides.
     """
-    _refuse_professionals(said, name_id)
+    _refuse_professionals(wire, name_id)
     if not _known_version(reading.attributes.one("specVersion")):
         raise AttributesRefused("spec_version")
-    found = _level(reading, said, upstream)
-    if found is None:
+    assurance = _level(reading, wire, upstream)
+    if assurance is None:
         raise AttributesRefused("level_missing", ASSURANCE)
-    if found < upstream.least:
+    if assurance < upstream.least:
         raise AttributesRefused("level_too_low", ASSURANCE)
-    return replace(with_eid_attributes(reading, today), assurance=found)
+    return replace(with_eid_attributes(reading, today), assurance=assurance)
 
 
 def with_eid_attributes(reading: AttributeReading, today: date) -> AttributeReading:
-    """Give the reading with names made of one another where one is absent, and the date of birth as WAYF writes it.
+    """Return the reading with missing names completed, and the date of birth as WAYF writes it.
 
-    A CPR number says the date of birth more surely than the attribute does; a date that no calendar
-    has is withheld.
+    A CPR number carries the date of birth more surely than the attribute does; a date that no
+    calendar has is withheld.
     """
-    attributes, withheld = dict(reading.attributes), reading.withheld
-    full, given, family = (reading.attributes.one(name) for name in ("cn", "gn", "sn"))
+    attributes = dict(reading.attributes)
+    for name, value in _completed_names(reading.attributes).items():
+        if value:
+            attributes.setdefault(name, (value,))
+    written = reading.attributes.one(BORN)
+    if not written:
+        return replace(reading, attributes=Attributes(attributes))
+    born = _birth_date(reading.attributes.one(CPR_ATTRIBUTE), written, today)
+    if born is None:
+        del attributes[BORN]
+        withheld = (*reading.withheld, (BORN, "bad_value"))
+        return replace(reading, attributes=Attributes(attributes), withheld=withheld)
+    attributes[BORN] = (f"{born:%Y%m%d}",)
+    return replace(reading, attributes=Attributes(attributes))
+
+
+def _completed_names(attributes: Attributes) -> dict[str, str | None]:
+    """Return the names of a person, those that are absent made of the others."""
+    full = attributes.one("cn")
+    given = attributes.one("gn")
+    family = attributes.one("sn")
     if full is None and given and family:
         full = f"{given} {family}"
     first, _, last = (full or "").rpartition(" ")
-    names = {"cn": full, "gn": given or first, "sn": family or last, "displayName": full}
-    attributes |= {
-        name: (value,) for name, value in names.items() if value and name not in attributes
+    return {
+        "cn": full,
+        "gn": given or first,
+        "sn": family or last,
+        "displayName": full,
     }
-    if born := reading.attributes.one(BORN):
-        when = _birth_date(reading.attributes.one(CPR_ATTRIBUTE), born, today)
-        attributes[BORN] = (f"{when:%Y%m%d}",) if when else ()
-        withheld = withheld if when else (*withheld, (BORN, "bad_value"))
-    return replace(reading, attributes=Attributes(attributes), withheld=withheld)
 
 
-def _refuse_professionals(said: Sequence[WireAttribute], name_id: str | None) -> None:
-    """Refuse who logged in for a company, by whatever says so under whatever names, known to a map or not."""
-    texts = [name_id or "", *(value for each in said for value in each.values)]
-    claimed = {each.name for each in said if any(value.strip() for value in each.values)}
-    if (
-        (name_id or "").startswith(PROFESSIONAL)
-        or any(name.startswith(PROFESSIONAL) for name in claimed)
-        or not _COMPANY.isdisjoint(re.split("[:/]", name)[-1].casefold() for name in claimed)
-        or any(_EMPLOYEE.search(text) for text in texts)
-    ):
+def _refuse_professionals(wire: Sequence[WireAttribute], name_id: str | None) -> None:
+    """Refuse a login for a company, by whatever names it shows, known to a map or not."""
+    subject = name_id or ""
+    texts = [subject, *(value for attribute in wire for value in attribute.values)]
+    names = [attribute.name for attribute in wire if any(map(str.strip, attribute.values))]
+    professional = (
+        subject.startswith(PROFESSIONAL),
+        any(name.startswith(PROFESSIONAL) for name in names),
+        any(map(_names_company, names)),
+        any(map(_EMPLOYEE.search, texts)),
+    )
+    if any(professional):
         raise AttributesRefused("company_identity")
 
 
+def _names_company(name: str) -> bool:
+    last_part = re.split("[:/]", name)[-1]
+    return last_part.casefold() in _COMPANY
+
+
 def _known_version(written: str | None) -> bool:
-    found = _VERSION.fullmatch(written or "")
-    return found is not None and (int(found[2]), int(found[3])) >= _OLDEST[found[1]]
+    version = _VERSION.fullmatch(written or "")
+    if version is None:
+        return False
+    series, major, minor = version.groups()
+    return (int(major), int(minor)) >= _OLDEST[series]
 
 
 def _level(
-    reading: AttributeReading, said: Sequence[WireAttribute], upstream: Upstream
+    reading: AttributeReading, wire: Sequence[WireAttribute], upstream: Upstream
 ) -> Assurance | None:
-    """Give the lowest of what came, overall and in parts; the older scale only where it is configured, and alone.
+    """Return the lowest level that came, overall and in parts, capped at the institutions'.
 
     None where any of them came and is no level: one that cannot be read may have been the lowest.
     """
-    came = {each.name.removeprefix(NSIS) for each in said} | {name for name, _ in reading.withheld}
-    came |= set(reading.attributes)
-    overall = reading.assurance
-    if overall is None and upstream.assurance_level and came.isdisjoint({_LOA, ASSURANCE}):
-        overall = level(reading.attributes.one("assuranceLevel") or "")
-    parts = (
-        value for name in _PARTS if name in came for value in reading.attributes.get(name, ("",))
-    )
-    found = [overall, *map(level, parts)]
-    known = [each for each in found if each is not None]
-    if len(known) < len(found):
+    names = {attribute.name.removeprefix(NSIS) for attribute in wire}
+    names |= {name for name, _ in reading.withheld}
+    names |= set(reading.attributes)
+    levels = [_overall_level(reading, names, upstream)]
+    for part in _PARTS:
+        if part in names:
+            levels += map(level, reading.attributes.get(part, ("",)))
+    known = [found for found in levels if found is not None]
+    if len(known) < len(levels):
         return None
-    cap = max((each.max_assurance for each in upstream.institutions), default=Assurance.HIGH)
-    return min(cap, *known)
+    caps = (institution.max_assurance for institution in upstream.institutions)
+    return min(max(caps, default=Assurance.HIGH), *known)
+
+
+def _overall_level(
+    reading: AttributeReading, names: set[str], upstream: Upstream
+) -> Assurance | None:
+    """Return the overall level; by the older scale only where it is configured, and alone."""
+    if reading.assurance is not None:
+        return reading.assurance
+    if not upstream.assurance_level or not names.isdisjoint({_LOA, ASSURANCE}):
+        return None
+    return level(reading.attributes.one("assuranceLevel") or "")
 
 
 def _birth_date(number: str | None, written: str, today: date) -> date | None:
-    born = cpr.birth_date(number) if number else None
+    """Read a birth date from the CPR number, else ``written``; None for none or a day to come."""
+    born = cpr.birth_date(number or "")
     if born:
         return born
     digits = written.replace("-", "")
-    order = (
-        (digits[4:], digits[2:4], digits[:2])
-        if written[2:3] == "-"
-        else (digits[:4], digits[4:6], digits[6:])
-    )
+    year, month, day = digits[:4], digits[4:6], digits[6:]
+    day_first = written[2:3] == "-"
+    if day_first:
+        day, month, year = digits[:2], digits[2:4], digits[4:]
     try:
-        found = date(*map(int, order))
+        born = date(int(year), int(month), int(day))
     except ValueError:
         return None
-    return found if found <= today else None
+    return born if born <= today else None

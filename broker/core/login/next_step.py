@@ -1,9 +1,9 @@
-"""What comes next in a login: one pure function, the only place that decides it."""
+"""The next step of a login: one pure function, the only place that decides it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from broker.core.consent.consent import Question, ReceiptEvent, agreed, in_force, question
 from broker.core.consent.disclosure import Disclosure, disclose, named, numbered
@@ -16,6 +16,7 @@ from broker.core.errors import (
     REQUEST_DENIED,
     Status,
 )
+from broker.core.identity.attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.subject_ids import MINTED
 from broker.core.login.authn_context import Meets, class_for_service
@@ -32,51 +33,59 @@ from broker.core.login.steps import (
     Step,
     VerifyPin,
 )
-from broker.core.login.transaction import Account, Authentication, Errand, Transaction
-from broker.core.policy.model import Decision, Effect
+from broker.core.login.transaction import (
+    Account,
+    AccountState,
+    Authentication,
+    Errand,
+    Transaction,
+)
+from broker.core.policy.model import Decision, Effect, Release
 from broker.core.pseudonyms import Pseudonyms
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What deciding needs beside the transaction: the service, the giving controller, and the decision itself."""
+    """What the next step depends on beside the transaction.
+
+    ``ways`` are the upstreams that this request may take, ``local`` those of them where the library
+    system itself verifies the person, ``meets`` the classes that the upstream's meet, ``ids`` the
+    identifiers that we make for this person at this service.
+    """
 
     service: Service
     giver: Controller | None
     pseudonyms: Pseudonyms
     decide: Callable[[Transaction, datetime], Decision]
     lacking: Callable[[Transaction, datetime], ProveMailbox | None]
-    ways: tuple[str, ...]  # the upstreams this request may take
-    local: frozenset[str] = (
-        frozenset()
-    )  # those of them where the library system itself knows the person
-    came: Callable[[Authentication, datetime], str | None] = lambda authentication, _: (
+    ways: tuple[str, ...]
+    local: frozenset[str] = frozenset()
+    authn_context: Callable[[Authentication, datetime], str | None] = lambda authentication, _: (
         authentication.authn_context
     )
-    meets: Meets = field(default_factory=dict)  # what the upstream's classes are good for
-    ids: Mapping[str, str] = field(
-        default_factory=dict
-    )  # those that we make for this person at this service
+    meets: Meets = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
 
 
-# What a denial is in SAML's words, where it is more than a denial (saml_profiles.md, status
-# mapping).
+# The SAML status of a denial, where it is more than a denial (saml_profiles.md, status mapping).
 _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
 # The address that a borrower must have is written to at once: a code for it is good as long as any
 # other.
 _MAIL_LASTS: Final = timedelta(minutes=30)
+# What we add ourselves, so that no notice of the upstream covers it.
+_OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain"}) | MINTED
 
 
 def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
-    """Say what comes next. Total: every transaction has exactly one next step."""
+    """Return the next step. Total: every transaction has exactly one."""
     if transaction.errand is Errand.PIN_BY_MAIL:
-        return Done()  # nobody is logged in for it, and nothing is learnt of anybody
+        return Done()  # nobody is logged in for it, and nothing is looked up of anybody
     unknown = _unknown(transaction, terms, now)
     if unknown:
         return unknown
     if transaction.errand is Errand.CHOICES:
-        # Whatever the policies say of the person today: what they agreed to before is theirs to see
-        # and take back.
+        # Whatever the policies decide on the person today: what they agreed to before is theirs to
+        # see and take back.
         return Done()
     decision = terms.decide(transaction, now)
     lacking = None if transaction.unproved else terms.lacking(transaction, now)
@@ -89,22 +98,20 @@ def next_step(transaction: Transaction, terms: Terms, now: datetime) -> Step:
 
 
 def _unknown(transaction: Transaction, terms: Terms, now: datetime) -> Step | None:
-    """Say what comes before the person is known as well as the request asks; None where they are."""
+    """Return the step before the person is known as the request asks; None once they are."""
     if transaction.upstream is None:
         return _unless_passive(transaction, Choose(terms.ways))
     if transaction.failure is not None:
         return _upstream_refused(transaction.failure.status)
     local = transaction.upstream in terms.local
+    if transaction.authentication is None and local:
+        return _unless_passive(transaction, VerifyPin())
     if transaction.authentication is None:
-        return (
-            _unless_passive(transaction, VerifyPin())
-            if local
-            else Authenticate(transaction.upstream)
-        )
-    met = class_for_service(
-        transaction.request, terms.came(transaction.authentication, now), terms.meets
-    )
-    if met is None or (local and transaction.errand is Errand.PIN):
+        return Authenticate(transaction.upstream)
+    received = terms.authn_context(transaction.authentication, now)
+    if class_for_service(transaction.request, received, terms.meets) is None:
+        return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
+    if local and transaction.errand is Errand.PIN:
         # Who guessed a PIN must not be able to make a new one of it.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT)
     return None
@@ -115,28 +122,32 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
     if refused:
         return refused
     account = transaction.account
-    number = account.number if account else None
     if transaction.errand is Errand.PIN:
-        if not decision.may_find_by_cpr:
-            # A PIN outlives the link that led here: it is not for a name that may be the next
-            # holder's by now.
-            return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
-        return (
-            Done(decision, number)
-            if number
-            else Refuse(_missing(account), REQUEST_DENIED, decision)
-        )
-    if account is not None and account.state == "mail_required":
-        return _unless_passive(
-            transaction, ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False), decision
-        )
-    return _asked(transaction, decision, terms, now) or _made(transaction, decision, terms, number)
+        return _new_pin(account, decision)
+    if account is not None and account.state is AccountState.MAIL_REQUIRED:
+        prove_mail = ProveMailbox(MAIL_PROOF, (), _MAIL_LASTS, None, optional=False)
+        return _unless_passive(transaction, prove_mail, decision)
+    asked = _asked(transaction, decision, terms, now)
+    if asked:
+        return asked
+    number = account.number if account else None
+    return _made(transaction, decision, terms, number)
+
+
+def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
+    if not decision.may_find_by_cpr:
+        # A PIN outlives the link that led here: it is not for a name that may be the next
+        # holder's by now.
+        return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
+    if account is None or not account.number:
+        return Refuse(_missing(account), REQUEST_DENIED, decision)
+    return Done(decision, account.number)
 
 
 def _asked(
     transaction: Transaction, decision: Decision, terms: Terms, now: datetime
 ) -> Step | None:
-    account = transaction.account
+    """Return the step that asks or informs the person before anything leaves, or None."""
     disclosure = _disclosed(transaction, decision, terms)
     if transaction.request.name_id_format not in {None, disclosure.name_id_format}:
         return Refuse("request_refused", INVALID_NAME_ID_POLICY, decision)
@@ -147,18 +158,27 @@ def _asked(
         # Something else has left already; to ask anew in the same login would send two answers to
         # one request.
         return Refuse("finished", AUTHN_FAILED, decision)
-    if (
-        account is not None
-        and account.upgrade_from
-        and transaction.upgrade is None
-        and account.state == "none"
-    ):
-        return _unless_passive(transaction, OfferUpgrade(account.upgrade_from, decision), decision)
-    return _unless_passive(transaction, Ask(asked, decision), decision) if asked else None
+    category = _upgrade_offered(transaction)
+    if category:
+        return _unless_passive(transaction, OfferUpgrade(category, decision), decision)
+    if asked:
+        return _unless_passive(transaction, Ask(asked, decision), decision)
+    return None
+
+
+def _upgrade_offered(transaction: Transaction) -> str | None:
+    """Return the category that going on would change, if the person has not answered yet."""
+    account = transaction.account
+    if account is None or transaction.upgrade is not None:
+        return None
+    if account.state is not AccountState.NONE:
+        return None
+    return account.upgrade_from
 
 
 def _disclosed(transaction: Transaction, decision: Decision, terms: Terms) -> Disclosure:
-    return named(disclose(decision, terms.service, transaction.request.acs, terms.giver), terms.ids)
+    disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
+    return named(disclosure, terms.ids)
 
 
 def _made(transaction: Transaction, decision: Decision, terms: Terms, number: str | None) -> Step:
@@ -174,13 +194,15 @@ def _made(transaction: Transaction, decision: Decision, terms: Terms, number: st
 
 
 def _unless_passive(transaction: Transaction, step: Step, decision: Decision | None = None) -> Step:
-    """Give ``step`` unless it shows a page to a request that may show none (saml-core 3.4.1)."""
-    return Refuse("passive", NO_PASSIVE, decision) if transaction.request.is_passive else step
+    """Return ``step`` unless it shows a page to a request that may show none (saml-core 3.4.1)."""
+    if transaction.request.is_passive:
+        return Refuse("passive", NO_PASSIVE, decision)
+    return step
 
 
 def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
-    """Say what ends a permitted login before anybody is asked in vain."""
-    release, person, account = decision.release, transaction.person, transaction.account
+    """Return the refusal that ends a permitted login before anybody is asked in vain, or None."""
+    release, person = decision.release, transaction.person
     if release is None:
         return Refuse("no_policy_for_service", REQUEST_DENIED, decision)
     if person is None:
@@ -191,21 +213,41 @@ def _barred(transaction: Transaction, decision: Decision) -> Refuse | None:
         return None
     if person.case:
         return Refuse(person.case, REQUEST_DENIED, decision)
-    if account is not None and account.state == "closed":
-        return Refuse("library_unavailable", REQUEST_DENIED, decision)
-    if account is not None and account.state == "case":
-        return Refuse(account.reason or "account_case", REQUEST_DENIED, decision)
-    if release.borrower == "need" and (account is None or account.number is None):
-        return Refuse(_missing(account), REQUEST_DENIED, decision)
+    code = _account_barred(transaction.account, release)
+    if code:
+        return Refuse(code, REQUEST_DENIED, decision)
     return None
 
 
+def _account_barred(account: Account | None, release: Release) -> str | None:
+    """Return the reason code why nobody with this account is let in, or None."""
+    needed = release.borrower == "need"
+    if account is None:
+        return "no_library_account" if needed else None
+    match account.state:
+        case AccountState.CLOSED:
+            return "library_unavailable"
+        case AccountState.CASE:
+            return account.reason or "account_case"
+        case (
+            AccountState.KNOWN
+            | AccountState.NONE
+            | AccountState.WANTED
+            | AccountState.DONE
+            | AccountState.GIVEN_UP
+            | AccountState.OBSERVED
+            | AccountState.UNAVAILABLE
+            | AccountState.MAIL_REQUIRED
+        ):
+            return _missing(account) if needed and account.number is None else None
+        case _:
+            assert_never(account.state)
+
+
 def _missing(account: Account | None) -> str:
-    return (
-        "library_unavailable"
-        if account is not None and account.state == "unavailable"
-        else "no_library_account"
-    )
+    if account is not None and account.state is AccountState.UNAVAILABLE:
+        return "library_unavailable"
+    return "no_library_account"
 
 
 def _question(
@@ -216,30 +258,38 @@ def _question(
     now: datetime,
 ) -> Question | None:
     asked = question(disclosure, transaction.receipts, transaction.receipt, terms.pseudonyms, now)
-    if (
-        asked is None
-        or asked.variant == "ask"
-        or decision.release is None
-        or decision.release.notice == "ours"
-    ):
+    if asked is None or asked.variant == "ask":
+        return asked
+    if decision.release is None or decision.release.notice == "ours":
         return asked
     # The upstream's own notice covers what the upstream itself sent, never what we add: our
     # persistent NameID too.
-    own = {"borrower_number", "kaldemail_domain", *MINTED}
-    ours = disclosure.name_id_format == PERSISTENT or any(
-        item.name in own for item in disclosure.items
-    )
-    return asked if ours else None
+    names = {item.name for item in disclosure.items}
+    if disclosure.name_id_format != PERSISTENT and names.isdisjoint(_OURS):
+        return None
+    return asked
 
 
 def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse | None:
     if decision.release is None or decision.release.borrower != "make":
         return None
-    if account is None or account.state in {"none", "wanted", "unavailable"}:
+    if account is None:
         return Enrol(decision)
-    if account.state in {"done", "observed"}:
-        return None
-    return Refuse(account.reason or "account_case", REQUEST_DENIED, decision)
+    match account.state:
+        case AccountState.NONE | AccountState.WANTED | AccountState.UNAVAILABLE:
+            return Enrol(decision)
+        case AccountState.DONE | AccountState.OBSERVED:
+            return None
+        case (
+            AccountState.KNOWN
+            | AccountState.CASE
+            | AccountState.GIVEN_UP
+            | AccountState.MAIL_REQUIRED
+            | AccountState.CLOSED
+        ):
+            return Refuse(account.reason or "account_case", REQUEST_DENIED, decision)
+        case _:
+            assert_never(account.state)
 
 
 def _upstream_refused(status: Status) -> Refuse:

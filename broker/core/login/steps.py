@@ -1,10 +1,11 @@
-"""What may come next in a login: each step is what the person meets, and what its page needs."""
+"""The steps of a login, with the values that their pages show."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure
+from broker.core.entities import Names
 from broker.core.errors import Status
 from broker.core.policy.model import Decision
 
@@ -13,7 +14,7 @@ from broker.core.policy.model import Decision
 class Choose:
     """The person chooses a way to log in."""
 
-    upstreams: tuple[str, ...]
+    upstreams: Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,12 @@ class VerifyPin:
 class ProveMailbox:
     """The person shows that a mailbox is their own.
 
-    ``domains`` are those that count (none: any), ``lasts`` how long a code is good, ``suggested``
+    ``domains`` are the accepted ones (none: any), ``lasts`` how long a code is valid, ``suggested``
     an address that the upstream named, ``optional`` whether the person may go on without.
     """
 
     name: str
-    domains: tuple[str, ...]
+    domains: Names
     lasts: timedelta
     suggested: str | None
     optional: bool
@@ -53,7 +54,7 @@ class OfferUpgrade:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """The person is asked or told what leaves."""
+    """The person is asked or informed about what leaves."""
 
     question: Question
     decision: Decision
@@ -77,7 +78,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The errand is done, and nothing leaves for a service; ``number`` is the borrower's, where there is one."""
+    """The errand is done, nothing leaves for a service; ``number`` is the borrower's, if any."""
 
     decision: Decision | None = None
     number: str | None = None
@@ -85,7 +86,10 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """The login ends here; the person is told ``reason``, the service, if the person returns to it, ``status``."""
+    """The login ends here.
+
+    The page shows ``reason``; a service that the person returns to gets ``status``.
+    """
 
     reason: str
     status: Status

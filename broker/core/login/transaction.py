@@ -1,10 +1,11 @@
-"""One login under way: the facts the outside told us, each added once by a guarded transition."""
+"""One login under way: the facts from outside, each added once by a guarded transition."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from broker.core.borrowers.borrower import EnrolmentOutcome
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
@@ -22,7 +23,7 @@ _MOST_OUTSTANDING: Final = 20
 
 
 class Errand(StrEnum):
-    """What a person came for: only a login was asked for by a service, and only it ends in an assertion."""
+    """The errand of a person: only a login comes from a service and ends in an assertion."""
 
     LOGIN = "login"
     SIGN_UP = "sign_up"
@@ -33,10 +34,10 @@ class Errand(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuthnRequest:
-    """What a service asked, after its message was verified; ``acs`` is one of its metadata's.
+    """The request of a service, after its message was verified; ``acs`` is one of its metadata's.
 
-    An errand that no service asked for has one too, without ``id``, ``entity_id`` and ``acs``: its
-    ``service`` is the one whose policy counts.
+    An errand that no service asked for has a request too, without ``id``, ``entity_id`` and
+    ``acs``: its ``service`` is the one whose policy counts.
     """
 
     id: str
@@ -65,7 +66,10 @@ class Outstanding:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Authentication:
-    """Our verified reading of an upstream's assertion; only ``saml`` makes one, so having it is the proof."""
+    """Our verified reading of an upstream's assertion.
+
+    Only ``saml`` makes one, so having it is the proof.
+    """
 
     upstream: str
     issuer: str
@@ -86,10 +90,15 @@ class Authentication:
 
     @property
     def subject(self) -> NameID | None:
-        """Give the NameID as it was received, for the logout that must name it so."""
-        qualifiers = (self.name_qualifier, self.sp_name_qualifier, self.sp_provided_id)
-        return (
-            NameID(self.name_id, self.name_id_format or None, *qualifiers) if self.name_id else None
+        """Return the NameID as it was received, for the logout that must name it so."""
+        if not self.name_id:
+            return None
+        return NameID(
+            value=self.name_id,
+            format=self.name_id_format or None,
+            name_qualifier=self.name_qualifier,
+            sp_name_qualifier=self.sp_name_qualifier,
+            sp_provided_id=self.sp_provided_id,
         )
 
 
@@ -103,7 +112,7 @@ class UpstreamRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An upstream's answer between its ACS and its browser; ``answer`` is gone once used (design 4a.2)."""
+    """An upstream's answer between ACS and browser; ``answer`` is None once used (design 4a.2)."""
 
     transaction: str
     request: str
@@ -113,7 +122,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who the links say this is: the random id behind every NameID, and the borrower they remember.
+    """The person that the links lead to: the random id behind every NameID, and the borrower.
 
     ``case`` is set where link and CPR disagree: nothing is made, staff get it listed (invariant 6).
     """
@@ -123,24 +132,40 @@ class Person:
     case: str | None = None
 
 
+class AccountState(StrEnum):
+    """The state of the person's borrower account, as far as this login knows it.
+
+    An enrolment's state is one of them, under the same name.
+    """
+
+    KNOWN = "known"  # a borrower is there; this login changes nothing of it
+    NONE = "none"  # no borrower yet, or one that this login would change
+    WANTED = "wanted"  # the enrolment is accepted and not carried out yet
+    DONE = "done"
+    CASE = "case"  # staff must look
+    GIVEN_UP = "given_up"
+    OBSERVED = "observed"  # library.mode = observe: nothing is written
+    UNAVAILABLE = "unavailable"  # the library system did not answer
+    MAIL_REQUIRED = "mail_required"  # no borrower is made without a mail address
+    CLOSED = "closed"  # nobody is enrolled now: the library system is frozen or silent
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is known of the borrower now: the number (None: none yet) and how the enrolment stands."""
+    """The borrower as it is known now: the number (None: none yet) and the state."""
 
     number: str | None
-    # known | none | wanted | done | case | given_up | observed | unavailable | mail_required |
-    # closed
-    state: str
-    outcome: str | None = None
+    state: AccountState
+    outcome: EnrolmentOutcome | None = None
     reason: str | None = None
     upgrade_from: str | None = None  # the category that going on would change, if the person wants
-    category: str | None = None  # the borrower's, where an enrolment says it
+    category: str | None = None  # the borrower's, where an enrolment records it
     pin_mailed: bool = False  # whether a PIN is mailed, or will be
 
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """That an assertion was issued, with the ids that make a second submit give the same one again.
+    """The record of an issued assertion, with the ids by which a second submit repeats it.
 
     ``content`` is the digest of what left: under these ids nothing else ever does.
     """
@@ -155,7 +180,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """Everything stored about one login; what is not here is worked out again each time."""
+    """Everything stored about one login; what is not here is derived again each time."""
 
     id: str
     reference: str  # eight speakable characters for the service desk
@@ -163,16 +188,15 @@ class Transaction:
     until: datetime
     request: AuthnRequest
     errand: Errand = Errand.LOGIN
-    shared: bool = (
-        False  # on a computer that others use too, there or begun there: nothing is remembered
-    )
+    # on a computer that others use too, there or begun there: nothing is remembered
+    shared: bool = False
     back: str | None = None  # the service to go on to after an errand
-    browser: str | None = None  # pseudonym of cookie b
+    browser: str | None = None  # pseudonym of the browser cookie
     intent: str | None = None
     upstream: str | None = None
     outstanding: tuple[Outstanding, ...] = ()
     sent: int = 0
-    arrival: str | None = None  # pseudonym of cookie a
+    arrival: str | None = None  # pseudonym of the login cookie
     authentication: Authentication | None = None
     failure: UpstreamRefusal | None = None
     authenticated: datetime | None = None
@@ -182,22 +206,20 @@ class Transaction:
     account: Account | None = None
     proofs: tuple[Proved, ...] = ()
     mailing: Mailing | None = None
-    unproved: bool = (
-        False  # the person goes on without a proof that would make them who they said they are
-    )
+    # the person goes on without a proof that would make them who they said they are
+    unproved: bool = False
     upgrade: bool | None = None  # the person's answer to the offer
-    temporary: str | None = (
-        None  # the borrower without a CPR that the person proved to be their own by its PIN
-    )
+    # the borrower without a CPR that the person proved to be their own by its PIN
+    temporary: str | None = None
     issued: Issued | None = None
 
     @property
     def forced(self) -> bool:
-        """Say whether whoever logs in must do so afresh (ForceAuthn)."""
+        """Return whether the person must log in afresh (ForceAuthn)."""
         return self.request.force_authn or self.shared
 
     def bound(self, browser: str, *, shared: bool = False) -> "Transaction":
-        """Bind to one browser, once and for all; BrowserUnmatched if it is another's already (design 4a.1).
+        """Bind to one browser for good; BrowserUnmatched if it is another's (design 4a.1).
 
         ``shared`` is whether others use that browser's computer too, wherever the transaction was
         begun: by a link that somebody made elsewhere, whoever sits there would be let in by the
@@ -216,34 +238,37 @@ class Transaction:
         )
 
     def asked(self, outstanding: Outstanding) -> "Transaction":
-        """Record an AuthnRequest that is about to be sent; TooMany after twenty in one transaction."""
+        """Record an AuthnRequest that is about to be sent; TooMany after twenty of them."""
         if self.sent >= _MOST_OUTSTANDING:
             raise TooMany("AuthnRequests in one transaction")
-        return replace(self, outstanding=(*self.outstanding, outstanding), sent=self.sent + 1)
+        sent = (*self.outstanding, outstanding)
+        return replace(self, outstanding=sent, sent=self.sent + 1)
 
     def awaits(self, request: str) -> Outstanding | None:
-        """Find the request of ours that ``request`` (an InResponseTo) names, if it may still be answered."""
-        return next((each for each in self.outstanding if each.id == request), None)
+        """Find our request that ``request`` (an InResponseTo) names, if it is still answerable."""
+        for sent in self.outstanding:
+            if sent.id == request:
+                return sent
+        return None
 
     def consumed(self, request: str) -> "Transaction":
-        """Take ``request`` off what may be answered."""
-        return replace(
-            self, outstanding=tuple(each for each in self.outstanding if each.id != request)
-        )
+        """Remove ``request`` from those that may be answered."""
+        others = (sent for sent in self.outstanding if sent.id != request)
+        return replace(self, outstanding=tuple(others))
 
     def authenticated_by(
         self, answer: Authentication | UpstreamRefusal, request: str, arrival: str, now: datetime
     ) -> "Transaction":
         """Add the answer to ``request`` and discard what an older one led to (design 4a.3)."""
-        plain = replace(
+        answered = replace(
             self.cleared().consumed(request),
             arrival=arrival,
             authenticated=now,
             upstream=answer.upstream,
         )
         if isinstance(answer, Authentication):
-            return replace(plain, authentication=answer, failure=None)
-        return replace(plain, authentication=None, failure=answer)
+            return replace(answered, authentication=answer, failure=None)
+        return replace(answered, authentication=None, failure=answer)
 
     def cleared(self) -> "Transaction":
         """Drop everything that an authentication led to."""
@@ -258,5 +283,5 @@ class Transaction:
         )
 
     def relearning(self) -> "Transaction":
-        """Drop what was learnt of the person, because more is known now: it is asked for again."""
+        """Drop what was looked up of the person: more is known now, and it is looked up again."""
         return replace(self, person=None, receipts=(), receipt=None, account=None)

@@ -1,4 +1,4 @@
-"""A session: what is remembered of an assertion that was issued, so that it can be ended."""
+"""A session: the record of an issued assertion, so that a logout can end it."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from broker.core.entities import UNSPECIFIED, Upstream
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NameID:
-    """A NameID to the letter: a logout must name the person by an exact copy (saml_profiles.md row 23)."""
+    """A NameID to the letter: a logout must copy it exactly (saml_profiles.md row 23)."""
 
     value: str
     format: str | None = None
@@ -18,22 +18,26 @@ class NameID:
     sp_provided_id: str | None = None
 
     def means(self, other: "NameID") -> bool:
-        """Say whether ``self``, as a peer wrote it, is the ``other`` that was issued: what it leaves out is implied."""
-        told = (self.name_qualifier, self.sp_name_qualifier, self.sp_provided_id)
-        known = (other.name_qualifier, other.sp_name_qualifier, other.sp_provided_id)
-        return (
-            self.value == other.value
-            and (self.format or UNSPECIFIED) in {other.format or UNSPECIFIED, UNSPECIFIED}
-            and all(each is None or each == was for each, was in zip(told, known, strict=True))
-        )
+        """Return whether ``self``, as a peer wrote it, is the ``other`` that was issued.
+
+        What the peer leaves out is implied.
+        """
+        if self.value != other.value:
+            return False
+        if (self.format or UNSPECIFIED) not in {other.format or UNSPECIFIED, UNSPECIFIED}:
+            return False
+        written = (self.name_qualifier, self.sp_name_qualifier, self.sp_provided_id)
+        issued = (other.name_qualifier, other.sp_name_qualifier, other.sp_provided_id)
+        pairs = zip(written, issued, strict=True)
+        return all(part is None or part == was for part, was in pairs)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Session:
-    """An assertion that left: at which service, under which names there and at the upstream, in whose browser.
+    """An issued assertion: its service, its names there and upstream, its browser and its person.
 
-    ``browser`` and ``person`` together say what belongs together: on a shared computer two people
-    use one browser.
+    ``browser`` and ``person`` together tell which sessions belong together: on a shared computer
+    two people use one browser.
     """
 
     id: str
@@ -53,10 +57,13 @@ class Session:
     ended: datetime | None = None
 
     def given_by(self, upstream: Upstream) -> bool:
-        """Say whether it came from this upstream, and not from one that had its name before."""
-        return self.upstream == upstream.name and self.issuer in {None, upstream.entity_id}
+        """Return whether it came from this upstream, and not one that had its name before."""
+        if self.upstream != upstream.name:
+            return False
+        return self.issuer in {None, upstream.entity_id}
 
 
 def session_index(assertion: str) -> str:
-    """Give the SessionIndex that the assertion of this id carries."""
-    return f"_{hashlib.sha256(b'session index' + bytes(1) + assertion.encode()).hexdigest()[:40]}"
+    """Return the SessionIndex that the assertion of this id carries."""
+    digest = hashlib.sha256(b"session index\x00" + assertion.encode()).hexdigest()
+    return f"_{digest[:40]}"

@@ -1,23 +1,31 @@
-"""Single logout, decided: which session participant is next, and what the one that asked is told in the end.
+"""Single logout: the state of one under way, its next step, and the status in its answer.
 
 Sources: saml-core 3.7, saml-profiles 4.4, saml_profiles.md rows 23 and 34.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from broker.core.errors import PARTIAL_LOGOUT, SUCCESS, UNKNOWN_PRINCIPAL, Status
 from broker.core.logout.sessions import NameID
 
-# Who reads the page and goes through several services needs time; a transaction has as much.
+# A person who reads the page and goes through several services needs time; a transaction has as
+# much.
 LOGOUT_LIFETIME: Final = timedelta(minutes=30)
-# More hops than that no browser should make; the rest is told as not logged out.
+# More hops than that no browser should make; the rest is reported as not logged out.
 MOST_ASKED: Final = 20
 
 Side = Literal["service", "upstream"]
 LogoutScope = Literal["all", "services", "none"]
+# The sides that stay logged in, by the person's choice of what is to be ended.
+_KEPT_SIDES: Final[dict[LogoutScope, tuple[Side, ...]]] = {
+    "all": (),
+    "services": ("upstream",),
+    "none": ("service", "upstream"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +43,18 @@ class LogoutRequest:
     peer: LogoutPeer
     id: str
     name_id: NameID
-    indexes: tuple[
-        str, ...
-    ] = ()  # none: every session of this principal with this peer (core 3.7.1)
+    # none: every session of this principal with this peer (core 3.7.1)
+    indexes: tuple[str, ...] = ()
     relay_state: str | None = None
     asynchronous: bool = False  # the peer wants no LogoutResponse
 
 
 @dataclass(frozen=True, slots=True)
 class LogoutResponse:
-    """A verified LogoutResponse; ``ended`` says that the peer ended everything, ``unknown`` that it knows nobody so."""
+    """A verified LogoutResponse.
+
+    ``ended``: the peer ended everything; ``unknown``: it knows no such principal.
+    """
 
     peer: LogoutPeer
     in_response_to: str
@@ -53,14 +63,14 @@ class LogoutResponse:
 
 
 class ParticipantState(StrEnum):
-    """How a session participant stands."""
+    """The state of a session participant."""
 
     OPEN = "open"  # not asked yet
     ASKED = "asked"  # our LogoutRequest is under way
-    ENDED = "ended"  # it said so
-    FAILED = "failed"  # it said that it could not
+    ENDED = "ended"  # it answered that it ended
+    FAILED = "failed"  # it answered that it could not
     SILENT = "silent"  # it did not answer, and the person went on
-    UNREACHABLE = "unreachable"  # it has no place to be asked at
+    UNREACHABLE = "unreachable"  # it has no single logout address
     KEPT = "kept"  # the person stays logged in there, by their own choice or the library's
 
 
@@ -78,7 +88,7 @@ class Participant:
 
 @dataclass(frozen=True, slots=True)
 class AskScope:
-    """The person says how much is to be ended."""
+    """The person chooses how much is to be ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing is left to do; ``remains`` says that the person must be told what stays open."""
+    """Nothing is left to do; ``remains``: the page must show what stays open."""
 
     status: Status
     remains: bool
@@ -108,10 +118,10 @@ LogoutStep = AskScope | Send | Wait | Finish
 
 @dataclass(frozen=True, slots=True)
 class Logout:
-    """A logout under way, bound to the browser whose cookies b it came with.
+    """A logout under way, bound to the browser whose cookies it came with.
 
     ``found`` is whether the request named a session, ``left`` whether it leaves others of that
-    session open that this browser cannot reach, ``going`` whether the person has said how much is
+    session open that this browser cannot reach, ``going`` whether the person has chosen how much is
     to be ended, ``told`` whether the audit trail has how it ended.
     """
 
@@ -128,114 +138,108 @@ class Logout:
 
     @property
     def until(self) -> datetime:
-        """Give when it is forgotten."""
+        """Return the moment at which it is forgotten."""
         return self.begun + LOGOUT_LIFETIME
 
     def ready(self) -> "Logout":
         """Go on at once where there is nothing that the person is asked about."""
-        return replace(
-            self,
-            going=all(
-                each.always for each in self.participants if each.state is ParticipantState.OPEN
-            ),
-        )
+        return replace(self, going=all(participant.always for participant in self._open()))
 
     def chosen(self, scope: LogoutScope) -> "Logout":
-        """Take the person's word on how much is to be ended; it counts once."""
+        """Record the person's choice of how much is to be ended; it counts once."""
         if self.going:
             return self
-        kept = {"all": (), "services": ("upstream",), "none": ("service", "upstream")}[scope]
-        return replace(
-            self, going=True, participants=tuple(_kept(each, kept) for each in self.participants)
-        )
+        sides = _KEPT_SIDES[scope]
+        participants = tuple(_kept(participant, sides) for participant in self.participants)
+        return replace(self, going=True, participants=participants)
 
     def asked(self, participant: Participant, request: str) -> "Logout":
-        """Record the LogoutRequest that is about to be sent, unless another tab has sent one meanwhile."""
-        return (
-            self._now(participant, ParticipantState.ASKED, request)
-            if participant in self.participants
-            else self
-        )
+        """Record the LogoutRequest about to be sent, unless another tab has sent one meanwhile."""
+        if participant not in self.participants:
+            return self
+        return self._with_state(participant, ParticipantState.ASKED, request)
 
     def awaits(self, response: LogoutResponse) -> Participant | None:
-        """Find the participant that a response comes from: asked, by the very request that it answers."""
-        return next(
-            (
-                each
-                for each in self.participants
-                if each.state is ParticipantState.ASKED
-                and each.request == response.in_response_to
-                and each.peer == response.peer
-            ),
-            None,
-        )
+        """Find the participant that a response comes from: asked by the very request it answers."""
+        for participant in self._asked(response.in_response_to):
+            if participant.peer == response.peer:
+                return participant
+        return None
 
     def answered(self, participant: Participant, *, ended: bool) -> "Logout":
         """Record what a participant answered."""
-        return self._now(
-            participant,
-            ParticipantState.ENDED if ended else ParticipantState.FAILED,
-            participant.request,
-        )
+        state = ParticipantState.ENDED if ended else ParticipantState.FAILED
+        return self._with_state(participant, state, participant.request)
 
     def skipped(self, request: str) -> "Logout":
         """Go on without the participant that was sent ``request``."""
         return self._unanswered(request, ParticipantState.SILENT)
 
     def again(self, request: str) -> "Logout":
-        """Ask the participant that was sent ``request`` anew: a browser that was stopped never brought it there."""
+        """Ask the participant that was sent ``request`` anew.
+
+        A browser that was stopped never brought the request there.
+        """
         return self._unanswered(request, ParticipantState.OPEN)
 
     def _unanswered(self, request: str, state: ParticipantState) -> "Logout":
-        asked = (
-            each
-            for each in self.participants
-            if each.request == request and each.state is ParticipantState.ASKED
-        )
-        found = next(asked, None)
-        return self._now(found, state, request) if found else self
+        asked = next(self._asked(request), None)
+        if asked is None:
+            return self
+        return self._with_state(asked, state, request)
 
-    def _now(
+    def _open(self) -> Iterator[Participant]:
+        for participant in self.participants:
+            if participant.state is ParticipantState.OPEN:
+                yield participant
+
+    def _asked(self, request: str) -> Iterator[Participant]:
+        for participant in self.participants:
+            if participant.state is ParticipantState.ASKED and participant.request == request:
+                yield participant
+
+    def _with_state(
         self, participant: Participant, state: ParticipantState, request: str | None
     ) -> "Logout":
         changed = replace(participant, state=state, request=request)
-        return replace(
-            self,
-            participants=tuple(
-                changed if each == participant else each for each in self.participants
-            ),
+        participants = tuple(
+            changed if present == participant else present for present in self.participants
         )
+        return replace(self, participants=participants)
 
 
 def _kept(participant: Participant, sides: tuple[str, ...]) -> Participant:
-    if (
-        participant.state is ParticipantState.OPEN
-        and not participant.always
-        and participant.peer.side in sides
-    ):
-        return replace(participant, state=ParticipantState.KEPT)
-    return participant
+    if participant.always or participant.state is not ParticipantState.OPEN:
+        return participant
+    if participant.peer.side not in sides:
+        return participant
+    return replace(participant, state=ParticipantState.KEPT)
 
 
 def next_turn(logout: Logout) -> LogoutStep:
-    """Say what comes next: the person's word first, then every service, then the upstreams, then the answer."""
-    waiting = [each for each in logout.participants if each.state is ParticipantState.ASKED]
-    if waiting:
-        return Wait(waiting[0])
-    still = sorted(
-        (each for each in logout.participants if each.state is ParticipantState.OPEN), key=_upstream
+    """Return the next step: the person's choice, every service, the upstreams, then the answer."""
+    for participant in logout.participants:
+        if participant.state is ParticipantState.ASKED:
+            return Wait(participant)
+    still_open = (
+        participant
+        for participant in logout.participants
+        if participant.state is ParticipantState.OPEN
     )
-    if still:
-        return Send(still[0]) if logout.going else AskScope()
-    return Finish(status(logout), remains(logout))
+    following = min(still_open, key=_is_upstream, default=None)
+    if following is None:
+        return Finish(status(logout), remains(logout))
+    if not logout.going:
+        return AskScope()
+    return Send(following)
 
 
-def _upstream(participant: Participant) -> bool:
+def _is_upstream(participant: Participant) -> bool:
     return participant.peer.side == "upstream"
 
 
 def status(logout: Logout) -> Status:
-    """Give the status for the one that asked: Success only where every session participant was ended.
+    """Return the status of the answer: Success only where every session participant was ended.
 
     An upstream's session is the upstream's: left alone by choice or by configuration it does not
     count, but one that was to be asked and did not end, or could not be asked, does
@@ -243,18 +247,32 @@ def status(logout: Logout) -> Status:
     """
     if not logout.found:
         return UNKNOWN_PRINCIPAL
-    over = all(
-        each.state is ParticipantState.ENDED
-        or (_upstream(each) and each.state is ParticipantState.KEPT)
-        for each in logout.participants
-    )
-    return SUCCESS if over and not logout.left else PARTIAL_LOGOUT
+    if logout.left or not all(map(_is_over, logout.participants)):
+        return PARTIAL_LOGOUT
+    return SUCCESS
+
+
+def _is_over(participant: Participant) -> bool:
+    if participant.state is ParticipantState.ENDED:
+        return True
+    return _is_upstream(participant) and participant.state is ParticipantState.KEPT
 
 
 def remains(logout: Logout) -> bool:
-    """Say whether something stays open against the person's will, or that nobody has told them of."""
-    return any(
-        each.state
-        in {ParticipantState.FAILED, ParticipantState.SILENT, ParticipantState.UNREACHABLE}
-        for each in logout.participants
-    )
+    """Return whether a session stays open against the person's will, or without their knowledge."""
+    return any(map(_stays_open, logout.participants))
+
+
+def _stays_open(participant: Participant) -> bool:
+    match participant.state:
+        case ParticipantState.FAILED | ParticipantState.SILENT | ParticipantState.UNREACHABLE:
+            return True
+        case (
+            ParticipantState.OPEN
+            | ParticipantState.ASKED
+            | ParticipantState.ENDED
+            | ParticipantState.KEPT
+        ):
+            return False
+        case _:
+            assert_never(participant.state)

@@ -1,61 +1,91 @@
-"""Which of a thousand matches a login can meet at all, found by its values instead of by asking each one."""
+"""An index of conditions: which of a thousand policies a login can match, by its values."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from broker.core.identity.attributes import Values
+
 # One condition as (name, values); a value is exact or ends in "*".
-NamedValues = tuple[str, tuple[str, ...]]
+NamedValues = tuple[str, Values]
+# The conditions of one alternative; the alternatives of one policy.
+Conditions = Sequence[NamedValues]
+Match = Sequence[Conditions]
+
+NamedValue = tuple[str, str]
+Frequencies = Counter[NamedValue]
+Positions = dict[NamedValue, list[int]]
+FrozenPositions = Mapping[NamedValue, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class ConditionIndex:
-    """Positions under (name, value) and (name, front), each name's front lengths, and those that fit anyone."""
+    """The positions of the policies under their rarest conditions.
 
-    exact: Mapping[tuple[str, str], tuple[int, ...]]
-    fronts: Mapping[tuple[str, str], tuple[int, ...]]
+    ``exact`` is keyed by (name, value), ``prefixes`` by (name, prefix), ``lengths`` holds the
+    lengths of a name's prefixes, ``anyone`` the positions of the policies that fit anyone.
+    """
+
+    exact: FrozenPositions
+    prefixes: FrozenPositions
     lengths: Mapping[str, tuple[int, ...]]
     anyone: tuple[int, ...]
 
     @classmethod
-    def of(cls, matches: Sequence[Sequence[Sequence[NamedValues]]]) -> "ConditionIndex":
-        """Put each alternative of each match under its rarest condition; one without conditions fits anyone."""
-        common = Counter(
-            (name, value)
-            for match in matches
-            for each in match
-            for name, found in each
-            for value in found
-        )
-        exact: dict[tuple[str, str], list[int]] = defaultdict(list)
-        fronts: dict[tuple[str, str], list[int]] = defaultdict(list)
+    def of(cls, matches: Sequence[Match]) -> "ConditionIndex":
+        """Return the index of ``matches``, every alternative under its rarest condition."""
+        frequencies = _frequencies(matches)
+        exact: Positions = defaultdict(list)
+        prefixes: Positions = defaultdict(list)
         anyone = []
-        for at, conditions in ((at, each) for at, match in enumerate(matches) for each in match):
-            if not conditions:
-                anyone.append(at)
-                continue
-            name, values = min(
-                conditions, key=lambda named: sum(common[named[0], value] for value in named[1])
-            )
-            for value in values:
-                (fronts if value.endswith("*") else exact)[name, value.removesuffix("*")].append(at)
-        lengths: dict[str, set[int]] = defaultdict(set)
-        for name, front in fronts:
-            lengths[name].add(len(front))
-        return cls(
-            {key: tuple(found) for key, found in exact.items()},
-            {key: tuple(found) for key, found in fronts.items()},
-            {name: tuple(sorted(found)) for name, found in lengths.items()},
-            tuple(anyone),
-        )
+        for position, match in enumerate(matches):
+            for conditions in match:
+                if not conditions:
+                    anyone.append(position)
+                    continue
+                name, values = _rarest(conditions, frequencies)
+                for value in values:
+                    keyed = prefixes if value.endswith("*") else exact
+                    keyed[name, value.removesuffix("*")].append(position)
+        return cls(_frozen(exact), _frozen(prefixes), _lengths(prefixes), tuple(anyone))
 
     def candidates(self, facts: Iterable[NamedValues]) -> list[int]:
-        """Give, in order, the positions that ``facts`` may meet: none that can match is left out."""
-        found = set(self.anyone)
+        """Return, in order, the positions that ``facts`` may match: none that can is left out."""
+        positions = set(self.anyone)
         for name, values in facts:
             lengths = self.lengths.get(name, ())
             for value in values:
-                found.update(self.exact.get((name, value), ()))
+                positions.update(self.exact.get((name, value), ()))
                 for length in lengths:
-                    found.update(self.fronts.get((name, value[:length]), ()))
-        return sorted(found)
+                    positions.update(self.prefixes.get((name, value[:length]), ()))
+        return sorted(positions)
+
+
+def _frequencies(matches: Sequence[Match]) -> Frequencies:
+    frequencies: Frequencies = Counter()
+    for match in matches:
+        for conditions in match:
+            for name, values in conditions:
+                frequencies.update((name, value) for value in values)
+    return frequencies
+
+
+def _rarest(conditions: Conditions, frequencies: Frequencies) -> NamedValues:
+    """Return the condition whose values the fewest alternatives name; the first of several."""
+
+    def frequency(condition: NamedValues) -> int:
+        name, values = condition
+        return sum(frequencies[name, value] for value in values)
+
+    return min(conditions, key=frequency)
+
+
+def _lengths(prefixes: Positions) -> dict[str, tuple[int, ...]]:
+    lengths: dict[str, set[int]] = defaultdict(set)
+    for name, prefix in prefixes:
+        lengths[name].add(len(prefix))
+    return {name: tuple(sorted(of_name)) for name, of_name in lengths.items()}
+
+
+def _frozen(positions: Positions) -> FrozenPositions:
+    return {key: tuple(of_key) for key, of_key in positions.items()}

@@ -1,14 +1,15 @@
-"""The decision: who the person is to the library, what this service gets of them, and why, line by line."""
+"""The decision: the person's affiliation, the attributes that a service gets, and why, by line."""
 
 from datetime import datetime
 from typing import Final
 
 from broker.core.entities import Assurance, Service
 from broker.core.identity import subject_ids
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
-from broker.core.policy.matching import affiliations, allowed_affiliations
+from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (
+    Alternative,
     Decision,
     Effect,
     Fate,
@@ -18,25 +19,25 @@ from broker.core.policy.model import (
     Reason,
     Release,
     ReleasedAttribute,
+    ReleasedValues,
     Requirement,
 )
 
-CPR: Final = "cpr"
-BORROWER_NUMBER: Final = "borrower_number"
 # What a service gets only under its own name, never as a member of a category (design 6).
-NEVER_BY_CATEGORY: Final = frozenset({CPR, BORROWER_NUMBER})
+NEVER_BY_CATEGORY: Final = frozenset({CPR_ATTRIBUTE, BORROWER_NUMBER})
 
 AFFILIATIONS: Final = (
     "eduPersonScopedAffiliation",
     "eduPersonAffiliation",
     "eduPersonPrimaryAffiliation",
 )
-# Whom an institution has seen and keeps papers on. A list of who is not would let in every word it
-# does not know.
+# Affiliations of people whom an institution has seen and keeps papers on. A list of the others
+# would let in every word it does not know.
 _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
+_REAL: Final = "real"
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
-_Released = list[tuple[ReleasedAttribute, tuple[str, ...]]]
+_Matched = list[tuple[Policy, Alternative]]
 
 
 def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: datetime) -> Decision:
@@ -47,16 +48,11 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
     accounts by other ways to log in only (wizard.md R05). A denial's first reason is the one to act
     on.
     """
-    matched, near = affiliations(policies, login, now.date())
+    matched, near_misses = matching_policies(policies, login, now.date())
     if not matched:
-        return _denied(policies, login, (Reason("no_affiliation"), *near), mismatch=login.intent)
-    picked = (found for found in matched if found[0].affiliation == login.intent)
-    wanted = next(
-        (found for found in picked if found is matched[0] or _comes_by(found[0].require, login)),
-        None,
-    )
-    policy, alternative = wanted or matched[0]
-    mismatch = login.intent if login.intent and not wanted else None
+        reasons = (Reason("no_affiliation"), *near_misses)
+        return _denied(policies, login, reasons, mismatch=login.intent)
+    policy, alternative, mismatch = _picked(matched, login)
     release = _entry(policy, service)
     if release is None:
         reason = Reason("no_policy_for_service", alternative.place)
@@ -65,9 +61,12 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
     if unmet:
         return _denied(policies, login, unmet, policy, release=release, mismatch=mismatch)
     released, fates = _filtered(release, login, service)
+    highest = matched[0][0]
+    entry = Reason("ok", release.place)
+    match = Reason("matched", alternative.place)
     return Decision(
         effect=Effect.PERMIT,
-        reasons=(Reason("ok", release.place), Reason("matched", alternative.place)),
+        reasons=(entry, match),
         affiliation=policy.affiliation,
         policy=policy,
         release=release,
@@ -77,8 +76,19 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
         mismatch=mismatch,
         may_find_by_cpr=_known_in_person(login),
         may_create=not _lacking(policy.require, login),
-        may_lower=policy is matched[0][0] and _may_lower(policy, login),
+        may_lower=policy is highest and _may_lower(policy, login),
     )
+
+
+def _picked(matched: _Matched, login: LoginFacts) -> tuple[Policy, Alternative, str | None]:
+    """Return the policy that counts, the alternative that matched, and an intent that it is not."""
+    highest, highest_alternative = matched[0]
+    for policy, alternative in matched:
+        if policy.affiliation != login.intent:
+            continue
+        if policy is highest or _comes_by(policy.require, login):
+            return policy, alternative, None
+    return highest, highest_alternative, login.intent or None
 
 
 def _denied(
@@ -90,15 +100,16 @@ def _denied(
     release: Release | None = None,
     mismatch: str | None = None,
 ) -> Decision:
-    """Deny: nothing leaves, and each attribute's fate is the first reason."""
-    code, place = reasons[0].code, reasons[0].place
+    """Deny: nothing leaves, and the fate of every attribute is the first reason."""
+    first = reasons[0]
+    fates = (Fate(name, first.code, first.place) for name in login.attributes)
     return Decision(
         effect=Effect.DENY,
         reasons=reasons,
         affiliation=policy.affiliation if policy else None,
         policy=policy,
         release=release,
-        fates=tuple(Fate(name, code, place) for name in login.attributes),
+        fates=tuple(fates),
         digest=policies.digest,
         mismatch=mismatch,
         may_find_by_cpr=_known_in_person(login),
@@ -106,18 +117,24 @@ def _denied(
 
 
 def _entry(policy: Policy, service: Service) -> Release | None:
-    """Find the entry of the service's own name, else, of those of its categories, the one that lists the least.
+    """Find the entry of the service's own name, else the shortest one of its categories.
 
     A name beats a category (design 6); of several categories the one with the least data counts
     (REFEDS, row 43).
     """
-    named = next((each for each in policy.releases if each.service == service.name), None)
-    by_category = (each for each in policy.releases if each.service in service.categories)
-    return named or min(by_category, key=lambda each: len(each.attributes), default=None)
+    for release in policy.releases:
+        if release.service == service.name:
+            return release
+    by_category = (release for release in policy.releases if release.service in service.categories)
+    return min(by_category, key=_length, default=None)
+
+
+def _length(release: Release) -> int:
+    return len(release.attributes)
 
 
 def _unmet(require: Requirement, release: Release, login: LoginFacts) -> tuple[Reason, ...]:
-    """Say what the person lacks for this entry; a borrower already there needs no more to be met."""
+    """Return what the person lacks for this entry; a borrower already there needs no more."""
     if release.borrower == "need" and login.borrower is False:
         return (Reason("no_library_account", release.place),)
     if release.borrower != "make" or login.borrower is True:
@@ -126,19 +143,37 @@ def _unmet(require: Requirement, release: Release, login: LoginFacts) -> tuple[R
 
 
 def _lacking(require: Requirement, login: LoginFacts) -> tuple[Reason, ...]:
-    """Say what the person lacks to enrol by oneself; first the way to log in, for it brings the rest."""
+    """Return what the person lacks to enrol alone.
+
+    First the way to log in, for it brings the rest.
+    """
     codes = []
     if not _comes_by(require, login):
         codes.append("national_eid_required")
-    if require.assurance and (login.assurance is None or login.assurance < require.assurance):
+    if not _assured(require, login):
         codes.append("assurance_too_low")
-    if require.cpr and login.cpr != "real":
+    if require.cpr and login.cpr != _REAL:
         codes.append(_NOT_REAL.get(login.cpr, "cpr_required"))
-    if require.age is not None and login.age is None and "cpr_required" not in codes:
-        codes.append("cpr_required")  # the age is read from the number
-    elif require.age is not None and login.age is not None and login.age < require.age:
-        codes.append("too_young")
+    age_code = _age_failure(require, login)
+    if age_code and age_code not in codes:
+        codes.append(age_code)
     return tuple(Reason(code, require.place) for code in codes)
+
+
+def _assured(require: Requirement, login: LoginFacts) -> bool:
+    if require.assurance is None:
+        return True
+    return login.assurance is not None and login.assurance >= require.assurance
+
+
+def _age_failure(require: Requirement, login: LoginFacts) -> str | None:
+    if require.age is None:
+        return None
+    if login.age is None:
+        return "cpr_required"  # the age is read from the number
+    if login.age < require.age:
+        return "too_young"
+    return None
 
 
 def _comes_by(require: Requirement, login: LoginFacts) -> bool:
@@ -146,27 +181,28 @@ def _comes_by(require: Requirement, login: LoginFacts) -> bool:
 
 
 def _may_lower(policy: Policy, login: LoginFacts) -> bool:
-    """Say whether the login tells that a category is one's no longer (wizard.md R47): the university's own words do.
+    """Return whether the login shows that the person has left a category (wizard.md R47).
 
-    An affiliation that a fault withheld may have been the very one that the person still has. So
-    may one that no policy lists: a student of a department, or one whom only the primary
-    affiliation calls a student, has not left.
+    Only the university's own assertion shows it. An affiliation that a fault withheld may have been
+    the very one that the person still has. So may one that no policy lists: a student of a
+    department, or one whom only the primary affiliation calls a student, has not left.
     """
     lowers = policy.borrower.lowers if policy.borrower else None
-    told = (
-        lowers is not None
-        and login.upstream in lowers.by
-        and login.withheld.isdisjoint(AFFILIATIONS)
-    )
-    return told and _roles(login).isdisjoint(_IN_PERSON)
+    if lowers is None or login.upstream not in lowers.by:
+        return False
+    if not login.withheld.isdisjoint(AFFILIATIONS):
+        return False
+    return _roles(login).isdisjoint(_IN_PERSON)
 
 
 def _filtered(
     release: Release, login: LoginFacts, service: Service
-) -> tuple[_Released, tuple[Fate, ...]]:
-    """Give the listed attributes with the values that may leave, and the fate of every attribute of the person."""
-    released: _Released = []
-    fates = {name: Fate(name, "not_listed", release.place) for name in login.attributes}
+) -> tuple[list[ReleasedValues], tuple[Fate, ...]]:
+    """Return the listed attributes with the values that may leave, and every attribute's fate."""
+    released: list[ReleasedValues] = []
+    fates = {}
+    for name in login.attributes:
+        fates[name] = Fate(name, "not_listed", release.place)
     for listed in release.attributes:
         values, code = _leaving(listed, login, service, release)
         if values is not None:
@@ -177,51 +213,65 @@ def _filtered(
 
 def _leaving(
     listed: ReleasedAttribute, login: LoginFacts, service: Service, release: Release
-) -> tuple[tuple[str, ...] | None, str]:
-    if listed.name in NEVER_BY_CATEGORY and release.service != service.name:
-        return None, "not_by_category"
-    if (
-        release.service == CODE_OF_CONDUCT
-        and service.required is not None
-        and listed.name not in service.required
-    ):
-        return None, "not_required"
-    if listed.name == BORROWER_NUMBER:
-        return (), "released"  # its value is the library system's, put in when it is known
-    if listed.name in subject_ids.MINTED:
-        unfit = subject_ids.kept(listed.name, service, {each.name for each in release.attributes})
-        return (
-            (None, unfit) if unfit else ((), "released")
-        )  # as above: ours, and never an upstream's
-    values = _of(login.attributes, listed.name)
+) -> tuple[Values | None, str]:
+    """Return the values of one listed attribute that leave, None for none of it, and the code."""
+    withheld = _withheld_from_service(listed, service, release)
+    if withheld:
+        return None, withheld
+    if listed.name == BORROWER_NUMBER or listed.name in subject_ids.MINTED:
+        # Ours, and never an upstream's: the value is put in when it is known.
+        return (), "released"
+    values = login.attributes.get(listed.name, ())
     if not values:
         return None, "not_sent"
-    if listed.name == CPR and (kept := _cpr_kept(login, service)):
-        return None, kept
-    leaving = (
-        tuple(value for value in values if allowed_affiliations(value, listed.values))
-        if listed.values
-        else values
-    )
+    withheld = _cpr_withheld(listed, login, service)
+    if withheld:
+        return None, withheld
+    leaving = _allowed(values, listed)
     if not leaving:
         return None, "value_not_allowed"
-    return leaving, "released" if len(leaving) == len(values) else "released_in_part"
+    if len(leaving) < len(values):
+        return leaving, "released_in_part"
+    return leaving, "released"
+
+
+def _withheld_from_service(
+    listed: ReleasedAttribute, service: Service, release: Release
+) -> str | None:
+    """Return the code why this service gets nothing of the attribute, whoever logs in; or None."""
+    if listed.name in NEVER_BY_CATEGORY and release.service != service.name:
+        return "not_by_category"
+    by_conduct = release.service == CODE_OF_CONDUCT and service.required is not None
+    if by_conduct and listed.name not in (service.required or ()):
+        return "not_required"
+    if listed.name in subject_ids.MINTED:
+        names = {attribute.name for attribute in release.attributes}
+        return subject_ids.withheld_because(listed.name, service, names)
+    return None
+
+
+def _allowed(values: Values, listed: ReleasedAttribute) -> Values:
+    if not listed.values:
+        return values
+    return tuple(value for value in values if value_allowed(value, listed.values))
 
 
 def _roles(login: LoginFacts) -> set[str]:
-    return {
-        value.partition("@")[0].casefold()
-        for name in AFFILIATIONS
-        for value in _of(login.attributes, name)
-    }
+    roles = set()
+    for name in AFFILIATIONS:
+        for value in login.attributes.get(name, ()):
+            roles.add(value.partition("@")[0].casefold())
+    return roles
 
 
-def _cpr_kept(login: LoginFacts, service: Service) -> str | None:
-    """Say why the CPR stays here (invariant 4): it goes only to a named controller, encrypted, and only if real.
+def _cpr_withheld(listed: ReleasedAttribute, login: LoginFacts, service: Service) -> str | None:
+    """Return why the CPR stays here, or None (invariant 4).
 
-    A replacement or constructed number must not pass for a CPR, and on the wire nothing would tell
-    them apart.
+    It goes only to a named controller, encrypted, and only if real. A replacement or constructed
+    number must not pass for a CPR, and on the wire nothing would distinguish them.
     """
+    if listed.name != CPR_ATTRIBUTE:
+        return None
     if service.controller is None:
         return "no_controller"
     if not service.encrypts:
@@ -229,18 +279,17 @@ def _cpr_kept(login: LoginFacts, service: Service) -> str | None:
     if not _known_in_person(login):
         # Whoever may type a number of their own would else be somebody else to the service.
         return "not_known_in_person"
-    return None if login.cpr == "real" else _NOT_REAL.get(login.cpr, "not_real")
-
-
-def _of(attributes: Attributes, name: str) -> tuple[str, ...]:
-    return attributes.get(name, ())
+    if login.cpr != _REAL:
+        return _NOT_REAL.get(login.cpr, "not_real")
+    return None
 
 
 def _known_in_person(login: LoginFacts) -> bool:
-    """Say whether the person may be taken for the owner of the CPR: not self-asserted, and a member of the house.
+    """Return whether the person may be taken for the owner of the CPR.
 
-    Who comes without any affiliation has none to show, as at a national eID, and is then known by
-    its level alone; one that was withheld is no such silence.
+    Not self-asserted, and a member of an institution. A person without any affiliation has none to
+    show, as at a national eID, and is then known by the level alone; an affiliation that was
+    withheld is no such silence.
     """
     if login.assurance is None or login.assurance is Assurance.SELF_ASSERTED:
         return False

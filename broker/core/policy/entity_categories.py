@@ -1,4 +1,4 @@
-"""The entity categories of REFEDS that a policy may name, and the most that each of them gives.
+"""The entity categories of REFEDS that a policy may name, and the attributes of each at most.
 
 Sources: the specifications at refeds.org/category; saml_profiles.md rows 43 to 47.
 """

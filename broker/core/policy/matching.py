@@ -1,10 +1,11 @@
 """Which policies a login matches, line by line, and where the nearest of the others failed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 
 from broker.core.entities import Assurance
+from broker.core.identity.attributes import Values
 from broker.core.policy.model import Alternative, Condition, LoginFacts, Policy, PolicySet, Reason
 
 PROOF_DOMAIN: Final = "_domain"
@@ -13,60 +14,95 @@ PROOF_DOMAIN: Final = "_domain"
 _EXPLAINED: Final = 8
 
 
-def affiliations(
+def matching_policies(
     policies: PolicySet, login: LoginFacts, today: date
 ) -> tuple[list[tuple[Policy, Alternative]], list[Reason]]:
-    """Give the policies that match with the alternative that did, highest first; or else why the nearest did not."""
-    candidates = policies.index.candidates(
-        (("upstream", (login.upstream,)), *login.attributes.items())
-    )
+    """Return the policies that match, highest first, with the alternative that did.
+
+    Where none does: the reasons why the nearest did not.
+    """
+    facts = [("upstream", (login.upstream,)), *login.attributes.items()]
+    candidates = policies.index.candidates(facts)
     matched = []
-    for at in candidates:
-        policy = policies.policies[at]
-        for alternative in policy.match:
-            if all(failure(each, policy, login, today) is None for each in alternative.conditions):
-                matched.append((policy, alternative))
-                break
+    for position in candidates:
+        policy = policies.policies[position]
+        alternative = _matching_alternative(policy, login, today)
+        if alternative is not None:
+            matched.append((policy, alternative))
     if matched:
         return matched, []
-    nearest = list(
-        dict.fromkeys((*candidates[:_EXPLAINED], *range(min(_EXPLAINED, len(policies.policies)))))
-    )
-    explained = (policies.policies[at] for at in nearest[:_EXPLAINED])
-    return [], [_near_miss(each, login, today) for each in explained if each.match]
+    return [], list(_near_misses(policies, candidates, login, today))
+
+
+def _matching_alternative(policy: Policy, login: LoginFacts, today: date) -> Alternative | None:
+    for alternative in policy.match:
+        failures = (
+            condition_failure(condition, policy, login, today)
+            for condition in alternative.conditions
+        )
+        if all(failure is None for failure in failures):
+            return alternative
+    return None
+
+
+def _near_misses(
+    policies: PolicySet, candidates: Sequence[int], login: LoginFacts, today: date
+) -> Iterator[Reason]:
+    """Yield why the candidates, then the highest policies, did not match: eight at most."""
+    highest = range(len(policies.policies))
+    nearest = dict.fromkeys(candidates[:_EXPLAINED])
+    nearest |= dict.fromkeys(highest[:_EXPLAINED])
+    for position in list(nearest)[:_EXPLAINED]:
+        policy = policies.policies[position]
+        if policy.match:
+            yield _near_miss(policy, login, today)
 
 
 def _near_miss(policy: Policy, login: LoginFacts, today: date) -> Reason:
-    """Give the first condition that failed in the alternative that failed least."""
-    failures = []
-    for alternative in policy.match:
-        failed = [
-            (failure(each, policy, login, today), each.place) for each in alternative.conditions
-        ]
-        failures.append([Reason(code, place) for code, place in failed if code])
+    """Return the first condition that failed in the alternative that failed least."""
+    failures = [_failures(alternative, policy, login, today) for alternative in policy.match]
     return min(failures, key=len)[0]
 
 
-def failure(condition: Condition, policy: Policy, login: LoginFacts, today: date) -> str | None:
-    """Say why ``condition`` does not hold, or None if it does; what cannot be evaluated does not hold."""
+def _failures(
+    alternative: Alternative, policy: Policy, login: LoginFacts, today: date
+) -> list[Reason]:
+    reasons = []
+    for condition in alternative.conditions:
+        code = condition_failure(condition, policy, login, today)
+        if code:
+            reasons.append(Reason(code, condition.place))
+    return reasons
+
+
+def condition_failure(
+    condition: Condition, policy: Policy, login: LoginFacts, today: date
+) -> str | None:
+    """Return the reason code why ``condition`` does not hold, or None if it does.
+
+    A condition that cannot be evaluated does not hold.
+    """
     if condition.name == "upstream":
         return None if login.upstream in condition.values else "other_upstream"
     if condition.name == "assurance":
-        enough = login.assurance is not None and login.assurance >= _least(condition.values)
-        return None if enough else "assurance_too_low"
+        return _assurance_failure(condition, login)
     values = login.attributes.get(condition.name, ())
     if condition.name.endswith(PROOF_DOMAIN):
         return _domain_failure(condition, values, policy, today)
     if not values:
         return "attribute_missing"
-    return (
-        None
-        if any(allowed_affiliations(value, condition.values) for value in values)
-        else "value_not_matched"
-    )
+    if any(value_allowed(value, condition.values) for value in values):
+        return None
+    return "value_not_matched"
 
 
-def _least(values: tuple[str, ...]) -> Assurance:
+def _assurance_failure(condition: Condition, login: LoginFacts) -> str | None:
+    if login.assurance is None or login.assurance < _least(condition.values):
+        return "assurance_too_low"
+    return None
+
+
+def _least(values: Values) -> Assurance:
     try:
         return max(Assurance.named(value) for value in values)
     except (KeyError, ValueError):
@@ -74,24 +110,33 @@ def _least(values: tuple[str, ...]) -> Assurance:
 
 
 def _domain_failure(
-    condition: Condition, values: tuple[str, ...], policy: Policy, today: date
+    condition: Condition, values: Values, policy: Policy, today: date
 ) -> str | None:
-    """Ask of a proof's domain that the policy lists it for that proof and that its day has not come."""
+    """Require that the policy lists the domain for that proof and its last day is not past."""
     name = condition.name.removesuffix(PROOF_DOMAIN)
-    domains = [each for proof in policy.proofs if proof.name == name for each in proof.domains]
-    listed = {
-        each.name for each in domains if each.name in values and each.name in condition.values
-    }
-    if not listed:
-        return "value_not_matched" if values else "proof_missing"
-    in_time = any(
-        each.name in listed and (each.until is None or today <= each.until) for each in domains
-    )
-    return None if in_time else "proof_expired"
+    proved = set(values).intersection(condition.values)
+    domains = [
+        domain
+        for proof in policy.proofs
+        if proof.name == name
+        for domain in proof.domains
+        if domain.name in proved
+    ]
+    if not domains and not values:
+        return "proof_missing"
+    if not domains:
+        return "value_not_matched"
+    if any(domain.proves_on(today) for domain in domains):
+        return None
+    return "proof_expired"
 
 
-def allowed_affiliations(value: str, patterns: Sequence[str]) -> bool:
-    """Say whether ``value`` is one of ``patterns``, of which one that ends in ``*`` takes what begins so."""
-    return any(
-        value.startswith(each[:-1]) if each.endswith("*") else value == each for each in patterns
-    )
+def value_allowed(value: str, patterns: Sequence[str]) -> bool:
+    """Return whether ``value`` is one of ``patterns``, exactly or by one that ends in ``*``."""
+    for pattern in patterns:
+        if pattern.endswith("*"):
+            if value.startswith(pattern[:-1]):
+                return True
+        elif value == pattern:
+            return True
+    return False

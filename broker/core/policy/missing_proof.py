@@ -1,48 +1,61 @@
-"""Which proof a person still lacks to be who they said they are."""
+"""The proof that a person still lacks to be of the affiliation that they chose."""
 
 from datetime import date
 
-from broker.core.policy.matching import PROOF_DOMAIN, failure
-from broker.core.policy.model import Alternative, LoginFacts, Policy, PolicySet, ProofRule
+from broker.core.entities import Names
+from broker.core.policy.matching import PROOF_DOMAIN, condition_failure
+from broker.core.policy.model import (
+    Alternative,
+    Condition,
+    LoginFacts,
+    Policy,
+    PolicySet,
+    ProofRule,
+)
 
 
 def missing_proof(policies: PolicySet, login: LoginFacts, today: date) -> ProofRule | None:
-    """Give the proof that alone keeps ``login`` from the affiliation of its intent.
+    """Return the proof that alone keeps ``login`` from the affiliation of its intent.
 
     None where there is no such intent or policy, where it matches already, where more than a proof
     is missing, and where no mailbox can prove it today.
     """
-    policy = next((each for each in policies.policies if each.affiliation == login.intent), None)
+    chosen = (policy for policy in policies.policies if policy.affiliation == login.intent)
+    policy = next(chosen, None)
     if policy is None:
         return None
-    lacks = [_lacking(each, policy, login, today) for each in policy.match]
-    if [] in lacks:
+    lacking = [_lacking(alternative, policy, login, today) for alternative in policy.match]
+    if [] in lacking:
         return None
-    return next((proof for each in lacks if each and (proof := each[0]) is not None), None)
+    firsts = (proofs[0] for proofs in lacking)
+    return next((proof for proof in firsts if proof is not None), None)
 
 
-def provable_domains(proof: ProofRule, today: date) -> tuple[str, ...]:
-    """Give the domains in which a mailbox proves something today, in the order of the file."""
-    return tuple(each.name for each in proof.domains if each.until is None or today <= each.until)
+def provable_domains(proof: ProofRule, today: date) -> Names:
+    """Return the domains in which a mailbox proves something today, in the order of the file."""
+    return tuple(domain.name for domain in proof.domains if domain.proves_on(today))
 
 
 def _lacking(
     alternative: Alternative, policy: Policy, login: LoginFacts, today: date
 ) -> list[ProofRule | None]:
-    """Give the proof behind each condition that fails, None for one that no proof would mend; all None if any is."""
-    lacks: list[ProofRule | None] = []
-    for condition in alternative.conditions:
-        if failure(condition, policy, login, today) is None:
+    """Return the proofs that would meet the failing conditions; [None] where proofs do not do."""
+    failing = (
+        condition
+        for condition in alternative.conditions
+        if condition_failure(condition, policy, login, today) is not None
+    )
+    proofs = [_proof_for(condition, policy, today) for condition in failing]
+    if None in proofs:
+        return [None]
+    return proofs
+
+
+def _proof_for(condition: Condition, policy: Policy, today: date) -> ProofRule | None:
+    """Return the proof that would meet ``condition`` today, or None."""
+    for proof in policy.proofs:
+        if f"{proof.name}{PROOF_DOMAIN}" != condition.name:
             continue
-        proofs = (each for each in policy.proofs if f"{each.name}{PROOF_DOMAIN}" == condition.name)
-        lacks.append(
-            next(
-                (
-                    each
-                    for each in proofs
-                    if not set(provable_domains(each, today)).isdisjoint(condition.values)
-                ),
-                None,
-            )
-        )
-    return [None] if None in lacks else lacks
+        if not set(provable_domains(proof, today)).isdisjoint(condition.values):
+            return proof
+    return None

@@ -1,19 +1,22 @@
-"""Who a person is to the library and what a service may get: one pure decision that explains itself.
-
-Where in the policy files something stands.
-
-What a policy file says of the borrower that a person of its affiliation becomes.
-"""
+"""Policies as the engine sees them, the facts of a login that they look at, and the decision."""
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Literal
 
-from broker.core.entities import Assurance, Text
+from broker.core.entities import Assurance, Names, Text
 from broker.core.errors import Fault
-from broker.core.identity.attributes import Attributes
-from broker.core.policy.condition_index import ConditionIndex
+from broker.core.identity.attributes import Attributes, Values
+from broker.core.policy.condition_index import ConditionIndex, NamedValues
+
+# The words of a policy file; file_schema.py reads them from here.
+LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
+AccountDemand = Literal["make", "need", "none"]
+NameIDKind = Literal["persistent", "transient"]
+Notice = Literal["ours", "upstream"]  # whose page informs the person
+FieldWriting = Literal["create", "if_empty", "always"]
+PinDelivery = Literal["mail", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,67 +27,67 @@ class PolicyLine:
     line: int
 
     def __str__(self) -> str:
-        """Give ``student.yaml:12``."""
+        """Return ``student.yaml:12``."""
         return f"{self.file}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One borrower field: where its value comes from, where else if there is none, and when it is written."""
+    """One borrower field: the sources of its value, and when it is written.
+
+    A source is an attribute's canonical name or "proof.<name>"; ``otherwise`` are the sources where
+    the first has no value.
+    """
 
     name: str
-    source: str  # an attribute's canonical name or "proof.<name>"
-    set: Literal["create", "if_empty", "always"]
+    source: str
+    set: FieldWriting
     place: PolicyLine
-    otherwise: tuple[str, ...] = ()
+    otherwise: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
-    """Which categories a login by one of the upstreams ``by`` may lower to the rule's own (wizard.md R47).
+    """The categories that a login by an upstream of ``by`` lowers to the rule's (wizard.md R47).
 
-    Only who knows the person as a member can say that they no longer are one: the university, never
-    a national eID.
+    Only an institution that knows the person as a member can assert that they no longer are one:
+    the university, never a national eID.
     """
 
-    by: tuple[str, ...]
-    categories: tuple[str, ...]
+    by: Names
+    categories: Names
 
 
 @dataclass(frozen=True, slots=True)
 class BorrowerRule:
-    """What borrower a person of this affiliation becomes.
+    """The borrower that a person of this affiliation becomes.
 
     ``temporary`` are the categories of borrowers without a CPR that become this one when the CPR
     arrives.
     """
 
-    find_by: tuple[str, ...]
+    find_by: Names
     category: str
-    upgrades: tuple[str, ...]
+    upgrades: Names
     expires_after_months: int
     fields: tuple[Field, ...]
-    pin: Literal["mail", "none"]
+    pin: PinDelivery
     place: PolicyLine
     lowers: Lowering | None = None
-    temporary: tuple[str, ...] = ()
-
-
-LegalBasis = Literal["consent", "public_task", "legal_obligation", "contract"]
-AccountDemand = Literal["make", "need", "none"]
-NameIDKind = Literal["persistent", "transient"]
+    temporary: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One line of an alternative: ``name`` (an attribute, "upstream" or "assurance") has one of ``values``.
+    """One line of an alternative: ``name`` has one of ``values``.
 
-    A value is exact or ends in ``*``; for "assurance" the single value is the least level. A
-    condition that cannot be evaluated does not match.
+    The name is an attribute's, "upstream" or "assurance". A value is exact or ends in ``*``; for
+    "assurance" the single value is the least level. A condition that cannot be evaluated does not
+    match.
     """
 
     name: str
-    values: tuple[str, ...]
+    values: Values
     place: PolicyLine
 
 
@@ -103,10 +106,14 @@ class MailDomain:
     name: str
     until: date | None = None
 
+    def proves_on(self, day: date) -> bool:
+        """Return whether a mailbox in this domain still proves something on ``day``."""
+        return self.until is None or day <= self.until
+
 
 @dataclass(frozen=True, slots=True)
 class ProofRule:
-    """What a mailbox in one of ``domains`` proves, and for how long."""
+    """The proof of a mailbox in one of ``domains``, and how long code and proof are valid."""
 
     name: str
     domains: tuple[MailDomain, ...]
@@ -116,7 +123,7 @@ class ProofRule:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What self-service enrolment needs of the person; unmet, the person is told where to go instead.
+    """The requirements of self-service enrolment; unmet, a page names another way.
 
     ``upstream`` are the ways to log in by which an account is made; any, where none is named.
     """
@@ -125,7 +132,7 @@ class Requirement:
     age: int | None = None
     assurance: Assurance | None = None
     place: PolicyLine | None = None
-    upstream: tuple[str, ...] = ()
+    upstream: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +142,17 @@ class ReleasedAttribute:
     name: str
     why: Text
     place: PolicyLine
-    values: tuple[str, ...] = ()  # empty means all values
+    values: Values = ()  # empty means all values
     mask: bool = False
     optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What one service (a name of broker.toml) or entity category gets, on which legal basis, for which purpose."""
+    """The release entry of one service (a name of broker.toml) or entity category.
+
+    Its attributes, the legal basis and the purpose.
+    """
 
     service: str
     borrower: AccountDemand
@@ -151,12 +161,12 @@ class Release:
     name_id: NameIDKind
     attributes: tuple[ReleasedAttribute, ...]
     place: PolicyLine
-    notice: Literal["ours", "upstream"] = "ours"
+    notice: Notice = "ours"
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A login and what must come of it, run at every load."""
+    """A login and its expected decision, run at every load."""
 
     name: str
     login: "LoginFacts"
@@ -167,12 +177,12 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What an example promises; what it does not mention is not checked."""
+    """The decision that an example expects; a None is not checked."""
 
     effect: str
     reason: str | None = None
     category: str | None = None
-    releases: tuple[str, ...] | None = None
+    releases: Names | None = None
     affiliation: str | None = None
 
 
@@ -196,47 +206,55 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All files, highest precedence first, the SHA-256 that every decision names, and warnings that stop nothing."""
+    """All policies, the highest precedence first.
+
+    ``digest`` is the SHA-256 that every decision names, ``warnings`` stop nothing, ``provable`` are
+    the upstreams where a proof can matter.
+    """
 
     policies: tuple[Policy, ...]
     digest: str
     warnings: tuple[Fault, ...] = ()
     index: ConditionIndex = field(init=False, repr=False, compare=False)
-    provable: frozenset[str] = field(
-        init=False, repr=False, compare=False
-    )  # upstreams where a proof can matter
+    provable: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        ordered = tuple(sorted(self.policies, key=lambda each: -each.precedence))
+        ordered = tuple(sorted(self.policies, key=lambda policy: -policy.precedence))
+        matches = [_indexed(policy) for policy in ordered]
         object.__setattr__(self, "policies", ordered)
-        matches = [
-            [
-                [(c.name, c.values) for c in each.conditions if c.name != "assurance"]
-                for each in policy.match
-            ]
-            for policy in ordered
-        ]
         object.__setattr__(self, "index", ConditionIndex.of(matches))
-        proving = (
-            dict(conditions)
-            for policy in matches
-            for conditions in policy
-            if any(name.endswith("_domain") for name, _ in conditions)
-        )
-        object.__setattr__(
-            self,
-            "provable",
-            frozenset(name for each in proving for name in each.get("upstream", ())),
-        )
+        object.__setattr__(self, "provable", _provable(matches))
+
+
+def _indexed(policy: Policy) -> list[list[NamedValues]]:
+    """Return the alternatives without the assurance, which is an order and no value to index."""
+    return [
+        [
+            (condition.name, condition.values)
+            for condition in alternative.conditions
+            if condition.name != "assurance"
+        ]
+        for alternative in policy.match
+    ]
+
+
+def _provable(matches: list[list[list[NamedValues]]]) -> frozenset[str]:
+    upstreams: set[str] = set()
+    for match in matches:
+        for conditions in match:
+            values = dict(conditions)
+            if any(name.endswith("_domain") for name in values):
+                upstreams.update(values.get("upstream", ()))
+    return frozenset(upstreams)
 
 
 @dataclass(frozen=True, slots=True)
 class LoginFacts:
-    """All that a policy may look at: how the person came, what is known, what they meant to be.
+    """The facts of a login that a policy may look at: upstream, attributes, assurance, intent.
 
     ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or
     "none"), ``borrower`` whether the person's borrower is known (None: not looked up yet),
-    ``withheld`` what a fault kept back.
+    ``withheld`` the attributes that a fault held back.
     """
 
     upstream: str
@@ -250,7 +268,7 @@ class LoginFacts:
 
 
 class Effect(StrEnum):
-    """What the policies say."""
+    """The effect of a decision."""
 
     PERMIT = "permit"
     DENY = "deny"
@@ -266,23 +284,27 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of one attribute, with a reason code (released, not_listed, value_not_allowed, ...)."""
+    """The fate of one attribute: a reason code (released, not_listed, value_not_allowed, ...)."""
 
     name: str
     code: str
     place: PolicyLine | None = None
 
 
+# A listed attribute with the values of it that may leave.
+ReleasedValues = tuple[ReleasedAttribute, Values]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer: effect, who the person is, the release entry that decided, and each attribute's fate.
+    """The decision: effect, affiliation, the deciding release entry, and every attribute's fate.
 
     ``released`` holds the attributes with the values that may leave, in the order of the file,
     before renaming; ``borrower_number`` is listed with no value until the borrower is known.
-    ``may_find_by_cpr`` is False where the person is self-asserted or no member of the house: such a
-    person finds no borrower by CPR (design 5). ``may_create`` says that all is met which enrolling
-    by oneself needs, ``may_lower`` that the login came by a way which may lower a category, that no
-    policy of higher precedence matched it, and that no affiliation was withheld.
+    ``may_find_by_cpr`` is False where the person is self-asserted or no member of an institution:
+    such a person finds no borrower by CPR (design 5). ``may_create``: all is met that enrolling
+    alone needs. ``may_lower``: the upstream may lower a category, no policy of higher precedence
+    matched, and no affiliation was withheld.
     """
 
     effect: Effect
@@ -290,9 +312,8 @@ class Decision:
     affiliation: str | None = None
     policy: Policy | None = None
     release: Release | None = None
-    released: tuple[tuple[ReleasedAttribute, tuple[str, ...]], ...] = field(
-        default=(), repr=False
-    )  # values are personal
+    # values are personal
+    released: tuple[ReleasedValues, ...] = field(default=(), repr=False)
     fates: tuple[Fate, ...] = ()
     digest: str = ""
     mismatch: str | None = None  # the intent that the assertion did not bear out

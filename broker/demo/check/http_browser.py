@@ -1,4 +1,4 @@
-"""A browser without a screen: keeps cookies by host, follows redirects and forms, for the demo's own check."""
+"""A browser without a screen, for the demo's own check: cookies by host, redirects and forms."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,9 +27,8 @@ class _Loopback(HTTPAdapter):
             response: requests.Response = super().send(request, *args, **options)  # type: ignore[arg-type]
         finally:
             request.url = asked
-            del request.headers[
-                "Host"
-            ]  # or the next host of a redirect would be sent this one's cookies
+            # Or the next host of a redirect would be sent this one's cookies.
+            del request.headers["Host"]
         response.url = asked
         return response
 
@@ -46,13 +45,11 @@ class PageForm:
 
 @dataclass(slots=True)
 class Browser:
-    """One person's browser."""
+    """The browser of one persona: its cookies, the page that is open, and the pages it has seen."""
 
     session: requests.Session = field(default_factory=requests.Session)
     page: requests.Response | None = None
-    seen: list[bytes] | None = (
-        None  # every page that was opened, where one wants to look through them
-    )
+    seen: list[bytes] | None = None  # set to a list, it gets every page that is opened
 
     def __post_init__(self) -> None:
         """Reach every ``*.localhost`` on this machine."""
@@ -68,21 +65,10 @@ class Browser:
         return self.get(urljoin(self._page().url, link))
 
     def forms(self) -> tuple[PageForm, ...]:
-        """Give the forms of the page."""
+        """Return the forms of the page."""
         page = self._page()
-        found = []
-        for each in html.fromstring(page.content).iter("form"):
-            fields = {
-                str(one.get("name")): one.get("value") or ""
-                for one in each.iter("input")
-                if one.get("name") and one.get("type") == "hidden"
-            }
-            buttons = tuple(
-                (one.get("name") or "", one.get("value") or "") for one in each.iter("button")
-            )
-            action = urljoin(page.url, each.get("action") or page.url)
-            found.append(PageForm(action, (each.get("method") or "get").lower(), fields, buttons))
-        return tuple(found)
+        forms = html.fromstring(page.content).iter("form")
+        return tuple(_page_form(form, page.url) for form in forms)
 
     def submit(self, form: PageForm, **more: str) -> requests.Response:
         """Send a form with more fields filled in, as a browser does: with the page's origin."""
@@ -93,11 +79,9 @@ class Browser:
             "Origin": f"{here.scheme}://{here.netloc}",
             "Sec-Fetch-Site": "same-origin" if same else "cross-site",
         }
-        return self._opened(
-            self.session.post(
-                form.action, {**form.fields, **more}, headers=headers, timeout=_TIMEOUT
-            )
-        )
+        fields = {**form.fields, **more}
+        page = self.session.post(form.action, fields, headers=headers, timeout=_TIMEOUT)
+        return self._opened(page)
 
     def _opened(self, page: requests.Response) -> requests.Response:
         self.page = page
@@ -106,14 +90,24 @@ class Browser:
         return page
 
     def mark(self) -> tuple[str | None, str | None]:
-        """Give ``data-step`` and ``data-reason`` of the page."""
-        main = next(html.fromstring(self._page().content).iter("main"), None)
-        return (
-            (main.get("data-step"), main.get("data-reason")) if main is not None else (None, None)
-        )
+        """Return ``data-step`` and ``data-reason`` of the page; None where it has none."""
+        for main in html.fromstring(self._page().content).iter("main"):
+            return main.get("data-step"), main.get("data-reason")
+        return None, None
 
     def _page(self) -> requests.Response:
         if self.page is None:
             msg = "no page is open"
             raise ValueError(msg)
         return self.page
+
+
+def _page_form(form: html.HtmlElement, url: str) -> PageForm:
+    fields = {}
+    for node in form.iter("input"):
+        if node.get("name") and node.get("type") == "hidden":
+            fields[str(node.get("name"))] = node.get("value") or ""
+    buttons = [(node.get("name") or "", node.get("value") or "") for node in form.iter("button")]
+    action = urljoin(url, form.get("action") or url)
+    method = form.get("method") or "get"
+    return PageForm(action, method.lower(), fields, tuple(buttons))

@@ -1,4 +1,4 @@
-"""Drives every persona through the running demo over HTTP and reports what became of each."""
+"""Walks every persona through the running demo over HTTP, and reports the outcomes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ PersonaReports = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class PersonaReport:
-    """One persona's outcome, as ``demo --check --json`` prints it."""
+    """The outcome of a persona, as ``demo --check --json`` prints it."""
 
     persona: str
     affiliation: str | None
@@ -30,21 +30,23 @@ class PersonaReport:
 
 
 def check(running: Running, people: Sequence[Persona] = PERSONAS) -> Sequence[PersonaReport]:
-    """Walk every persona, each in a browser of its own."""
+    """Walk every persona in a browser of its own."""
     return tuple(_report(running, person) for person in people)
 
 
 def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
-    """Give the report in the form that programs rely on (design section 4)."""
-    logins = [
-        {name: value for name, value in asdict(each).items() if name != "ok"} for each in reports
-    ]
+    """Return the report in the form that programs rely on (design section 4)."""
+    logins = []
+    for report in reports:
+        login = asdict(report)
+        del login["ok"]
+        logins.append(login)
     return {"logins": logins}
 
 
 @dataclass(frozen=True, slots=True)
 class _Walked:
-    """A persona who has come to an end: the last page, and the borrowers before and after."""
+    """A persona at the end of the walk: the last page, and the borrowers before and after."""
 
     person: Persona
     browser: Browser
@@ -53,60 +55,69 @@ class _Walked:
 
     @property
     def change(self) -> str:
-        """Say what became of the borrowers."""
-        made = set(self.after) - set(self.before)
-        changed = [
-            self.after[each]["category_id"]
-            for each, row in self.before.items()
-            if row["category_id"] != self.after[each]["category_id"]
-        ]
-        if made or not changed:
-            return "created" if made else "unchanged"
-        return "lowered" if "PRIVATE" in changed else "upgraded"
+        """Return the change of the borrowers, in one word."""
+        if set(self.after) - set(self.before):
+            return "created"
+        categories = set()
+        for number, row in self.before.items():
+            category = self.after[number]["category_id"]
+            if row["category_id"] != category:
+                categories.add(category)
+        if not categories:
+            return "unchanged"
+        return "lowered" if "PRIVATE" in categories else "upgraded"
 
     def refused(self, why: str, *, ok: bool) -> PersonaReport:
-        """Report on somebody who has come to no service."""
+        """Report on a persona who reached no service."""
         return PersonaReport(self.person.name, None, why, (), self.change, ok=ok)
 
     def landed(self, affiliation: str | None, own: str | None) -> PersonaReport:
-        """Report on somebody who has come to the service, or to the end of the sign-up, with this borrower number."""
+        """Report on a persona who reached the service, or the end of the sign-up."""
         row = self.after.get(own or "")
-        account = (
-            {"number": str(row["patron_id"]), "category": str(row["category_id"])} if row else None
-        )
-        right = (account or {"category": ""})["category"] == self.person.expect
-        if self.person.desk and row:
-            mail = self.person.desk[0].get(
-                "email"
-            )  # of who is registered, neither number nor mail address changes
-            right = right and own in self.before and row["email"] == (mail or row["email"])
+        account = None
+        right = self.person.expect == ""
+        if row:
+            account = {"number": str(row["patron_id"]), "category": str(row["category_id"])}
+            right = account["category"] == self.person.expect and self._is_kept(row)
         released = texts(self.browser, "//table[@id='assertion']//td[1]/text()")
         return PersonaReport(
             self.person.name, affiliation, "permit", released, self.change, account, ok=right
         )
 
+    def _is_kept(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a borrower that staff had registered kept number and mail address."""
+        if not self.person.registered:
+            return True
+        mail = self.person.registered[0].get("email", row["email"])
+        return str(row["patron_id"]) in self.before and row["email"] == mail
+
 
 def _report(running: Running, person: Persona) -> PersonaReport:
-    before, told = _borrowers(running), len(_events(running))
+    before = _borrowers(running)
+    logged = len(_events(running))
     browser = Browser()
     try:
         walk(browser, running.setting.ports.origin("library"), person, demo=running)
-    except AssertionError as circles:
-        return _Walked(person, browser, before, _borrowers(running)).refused(
-            f"unfinished: {circles}", ok=False
-        )
+    except AssertionError as error:
+        walked = _Walked(person, browser, before, _borrowers(running))
+        return walked.refused(f"unfinished: {error}", ok=False)
     walked = _Walked(person, browser, before, _borrowers(running))
     step, reason = browser.mark()
     if step == "done":
-        return walked.landed(
-            _first(browser, "//@data-affiliation"), _first(browser, "//@data-number")
-        )
+        affiliation = _first(browser, "//@data-affiliation")
+        return walked.landed(affiliation, _first(browser, "//@data-number"))
     if _first(browser, "//strong[@id='status']/text()") != "Success":
-        return walked.refused(
-            reason or f"unfinished: {step}", ok=(step, reason) == ("refuse", person.expect)
-        )
-    issued = next((each for each in _events(running)[told:] if each.get("event") == "issued"), {})
-    return walked.landed(issued.get("affiliation"), _first(browser, "//td[@id='borrower']/text()"))
+        expected = (step, reason) == ("refuse", person.expect)
+        return walked.refused(reason or f"unfinished: {step}", ok=expected)
+    affiliation = _issued_affiliation(_events(running)[logged:])
+    return walked.landed(affiliation, _first(browser, "//td[@id='borrower']/text()"))
+
+
+def _issued_affiliation(events: list[dict[str, str]]) -> str | None:
+    for event in events:
+        if event.get("event") == "issued":
+            return event.get("affiliation")
+    return None
 
 
 def _first(browser: Browser, path: str) -> str | None:
@@ -118,6 +129,6 @@ def _borrowers(running: Running) -> PersonaReports:
 
 
 def _events(running: Running) -> list[dict[str, str]]:
-    """Give what the broker has logged so far."""
+    """Return the events that the broker has logged so far."""
     lines = (running.setting.folder / "broker.log").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line.startswith("{")]

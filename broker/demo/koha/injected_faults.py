@@ -1,19 +1,20 @@
-"""What goes wrong with the simulated Koha when a test or a person at the demo says so, and its access log."""
+"""Faults that a test or a person switches on in the simulated Koha, and its access log."""
 
 import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import Final
 
 
 @dataclass
 class InjectedFaults:
-    """Switches, set from Python or by ``POST /__faults``; the counts go down by one each time they strike.
+    """Switches, set from Python or by ``POST /__faults``; counts go down by one with every strike.
 
-    ``down`` answers 503 to every call; ``slow`` waits so many seconds before each; ``fail`` answers
+    ``down`` answers 503 to every call; ``slow`` waits so many seconds before it; ``fail`` answers
     500 before the work; ``lose_answer`` does the work and answers 502. ``race_window`` is the time
-    in seconds between Koha's look at the unique attribute and its insert; of those who meet in it
-    every ``deadlock_every``-th gets a 500.
+    in seconds between Koha's look at the unique attribute and its insert; every
+    ``deadlock_every``-th of the creates that meet in it is a 500.
     """
 
     down: bool = False
@@ -25,7 +26,7 @@ class InjectedFaults:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def strikes(self, count: str) -> bool:
-        """Say whether the fault of this count strikes now, and count it."""
+        """Return whether the fault of this count strikes now, and count it."""
         with self._lock:
             present: int = getattr(self, count)
             if present > 0:
@@ -34,21 +35,25 @@ class InjectedFaults:
 
     def set(self, wanted: Mapping[str, object]) -> None:
         """Set the switches named; ``ValueError`` where one is unknown or of another type."""
-        kinds = {
-            each.name: type(each.default)
-            for each in fields(self)
-            if each.init and not each.name.startswith("_")
-        }
         for name, value in wanted.items():
-            fits = (int, float) if kinds.get(name) is float else kinds.get(name, ())
-            if not isinstance(value, fits) or (isinstance(value, bool) and kinds[name] is not bool):
+            if type(value) not in _TYPES.get(name, ()):
                 raise ValueError(name)
         for name, value in wanted.items():
             setattr(self, name, value)
 
 
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "down": (bool,),
+    "slow": (int, float),
+    "fail": (int,),
+    "lose_answer": (int,),
+    "race_window": (int, float),
+    "deadlock_every": (int,),
+}
+
+
 class AccessLog:
-    """The request lines that a web server in front of Koha would write, decoded: no CPR may stand in one."""
+    """The request lines of a web server in front of Koha, decoded: no CPR may stand in one."""
 
     def __init__(self, most: int = 10_000) -> None:
         self._lines: deque[str] = deque(maxlen=most)
@@ -58,5 +63,5 @@ class AccessLog:
         self._lines.append(line)
 
     def lines(self) -> list[str]:
-        """Give the lines, oldest first."""
+        """Return the lines, oldest first."""
         return list(self._lines)

@@ -1,4 +1,4 @@
-"""What the simulated library keeps beside the borrowers: loans and print balances, both by borrower number."""
+"""Loans and print balances of the simulated library, kept by borrower number."""
 
 import threading
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _FIRST_BALANCE: Final = 50  # kroner that every account begins with
 
 @dataclass(slots=True)
 class Circulation:
-    """Loans and balances: what is kept under a borrower number stays through any change of category."""
+    """Loans and balances by borrower number: they stay through any change of category."""
 
     patrons: Patrons
     _loans: dict[int, list[str]] = field(default_factory=dict)
@@ -24,22 +24,25 @@ class Circulation:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def proven(self, identifier: str, pin: str) -> dict[str, Any] | None:
-        """Give the borrower whose number, card or CPR this is and whose PIN, as a machine asks by SIP2; or None."""
+        """Return the borrower with this number, card or CPR and this PIN, as SIP2 does, or None."""
         wanted = _bare(identifier)
         for row in self.patrons.rows():
-            if wanted in {
-                str(row["patron_id"]),
-                *(_bare(row[name] or "") for name in ("userid", "cardnumber")),
-            }:
-                known = row["userid"] or row["cardnumber"]
-                found = self.patrons.proven(known, pin)
-                if found is not None and found["patron_id"] == row["patron_id"]:
-                    return found
+            names = {str(row["patron_id"])}
+            names.update(_bare(row[name] or "") for name in ("userid", "cardnumber"))
+            if wanted not in names:
+                continue
+            known = row["userid"] or row["cardnumber"]
+            patron = self.patrons.proven(known, pin)
+            if patron is not None and patron["patron_id"] == row["patron_id"]:
+                return patron
         return None
 
     def account(self, number: str) -> dict[str, Any] | None:
-        """Give the borrower of this number, or None."""
-        return next((row for row in self.patrons.rows() if str(row["patron_id"]) == number), None)
+        """Return the borrower of this number, or None."""
+        for row in self.patrons.rows():
+            if str(row["patron_id"]) == number:
+                return row
+        return None
 
     def lend(self, number: int, book: str) -> bool:
         """Lend ``book``, one of ``BOOKS``; False where the borrower has it already."""
@@ -51,12 +54,12 @@ class Circulation:
             return True
 
     def loans(self, number: int) -> tuple[str, ...]:
-        """Give what is lent to a borrower, oldest first."""
+        """Return the loans of a borrower, oldest first."""
         with self._lock:
             return tuple(self._loans.get(number, ()))
 
     def balance(self, number: int) -> int:
-        """Give a borrower's print balance in kroner."""
+        """Return a borrower's print balance in kroner."""
         with self._lock:
             return self._balances.setdefault(number, _FIRST_BALANCE)
 

@@ -22,53 +22,53 @@ _EDIT = {"borrowers": "edit_borrowers"}
 _WHOLE = {"borrowers": "1"}
 _SEE = {"catalogue": "1"}
 PatronRow = dict[str, Any]
+Right = Mapping[str, str] | None
+View = Callable[..., ResponseReturnValue]
 
 
-class TokenDesk(Protocol):
-    """Grants tokens and knows the rights of their bearers."""
+class TokenIssuer(Protocol):
+    """Issues tokens, and knows the rights of their bearers."""
 
     def grant(self, form: Mapping[str, str]) -> dict[str, object]:
-        """Give a token for a client's credentials."""
+        """Return a token for a client's credentials."""
         ...
 
     def rights(self, authorization: str) -> frozenset[str]:
-        """Give the rights of a request's bearer."""
+        """Return the rights of a request's bearer."""
         ...
 
 
 class Api:
     """The part of Koha's REST API that concerns patrons."""
 
-    def __init__(self, patrons: Patrons, tokens: TokenDesk) -> None:
+    def __init__(self, patrons: Patrons, tokens: TokenIssuer) -> None:
         self._patrons = patrons
         self._tokens = tokens
 
     def serve(self, app: Flask) -> None:
         """Add the routes to an application."""
-        one, attributes = "/patrons/<int:number>", "/patrons/<int:number>/extended_attributes"
-        routes: tuple[
-            tuple[str, str, Mapping[str, str] | None, Callable[..., ResponseReturnValue]], ...
-        ] = (
+        patron = "/patrons/<int:number>"
+        attributes = "/patrons/<int:number>/extended_attributes"
+        routes: tuple[tuple[str, str, Right, View], ...] = (
             ("POST", "/oauth/token", None, self._token),
             ("POST", "/auth/password/validation", _WHOLE, self._validate),
             ("GET", "/libraries", _SEE, self._libraries),
             ("GET", "/patrons", _EDIT, self._search),
             ("POST", "/patrons", _EDIT, self._create),
-            ("GET", one, _EDIT, self._read),
-            ("PUT", one, _WHOLE, self._change),
-            ("DELETE", one, _WHOLE, self._drop),
-            ("POST", one + "/password", _WHOLE, self._set_password),
+            ("GET", patron, _EDIT, self._read),
+            ("PUT", patron, _WHOLE, self._change),
+            ("DELETE", patron, _WHOLE, self._drop),
+            ("POST", patron + "/password", _WHOLE, self._set_password),
             ("GET", attributes, _EDIT, self._attributes),
             ("POST", attributes, _EDIT, self._add_attribute),
             ("DELETE", attributes + "/<int:attribute>", _EDIT, self._drop_attribute),
         )
         for method, path, right, view in routes:
             name = f"{method} {path}".replace(".", "_")
-            app.add_url_rule(f"/api/v1{path}", name, self._guarded(right, view), methods=[method])
+            guarded = self._guarded(right, view)
+            app.add_url_rule(f"/api/v1{path}", name, guarded, methods=[method])
 
-    def _guarded(
-        self, right: Mapping[str, str] | None, view: Callable[..., ResponseReturnValue]
-    ) -> Callable[..., ResponseReturnValue]:
+    def _guarded(self, right: Right, view: View) -> View:
         def guarded(**parts: int) -> ResponseReturnValue:
             if right is not None:
                 rights = self._tokens.rights(request.headers.get("Authorization", ""))
@@ -87,27 +87,28 @@ class Api:
         return jsonify(self._tokens.grant(request.form))
 
     def _libraries(self) -> ResponseReturnValue:
-        rows = [{"library_id": each, "name": each} for each in self._patrons.libraries]
         queries = _queries()
-        return jsonify(
-            [row for row in rows if all(holds(query, row, embedded=False) for query in queries)]
-        )
+        rows = []
+        for name in self._patrons.libraries:
+            row = {"library_id": name, "name": name}
+            if all(holds(query, row, embedded=False) for query in queries):
+                rows.append(row)
+        return jsonify(rows)
 
     def _search(self) -> ResponseReturnValue:
         embedded, queries, parameters = _embedded(), _queries(), request.args.to_dict()
-        for each in queries:  # a database knows an unknown column without any row
-            holds(each, blank(), embedded=embedded)
+        for query in queries:  # a database knows an unknown column without any row
+            holds(query, blank(), embedded=embedded)
         rows = self._patrons.rows()
-        found = [
-            row
-            for row in rows
-            if parameters_hold(parameters, row)
-            and all(holds(each, row, embedded=embedded) for each in queries)
-        ]
-        page, size = int(parameters.get("_page", 1)), int(parameters.get("_per_page", _MOST))
-        part = found if size < 0 else found[(page - 1) * size : page * size]
+        matching = []
+        for row in rows:
+            if not parameters_hold(parameters, row):
+                continue
+            if all(holds(query, row, embedded=embedded) for query in queries):
+                matching.append(row)
+        part = _page(matching, parameters)
         response = jsonify([shown(row, embedded=embedded) for row in part])
-        response.headers["X-Total-Count"] = str(len(found))
+        response.headers["X-Total-Count"] = str(len(matching))
         response.headers["X-Base-Total-Count"] = str(len(rows))
         return response
 
@@ -153,19 +154,27 @@ class Api:
         return Response(status=204)
 
 
+def _page(rows: list[PatronRow], parameters: Mapping[str, str]) -> list[PatronRow]:
+    page = int(parameters.get("_page", 1))
+    size = int(parameters.get("_per_page", _MOST))
+    if size < 0:
+        return rows
+    return rows[(page - 1) * size : page * size]
+
+
 def _embedded() -> bool:
     return "extended_attributes" in request.headers.get("x-koha-embed", "").split(",")
 
 
 def _queries() -> list[Any]:
-    """Give the JSON queries of a request: in the URL, in a header, in the body of a GET; all must hold."""
+    """Return the JSON queries of a request, in URL, header and body; all of them must hold."""
     sent = [
         *request.args.getlist("q"),
         request.headers.get("x-koha-query"),
         request.get_data(as_text=True),
     ]
     try:
-        return [json.loads(each) for each in sent if each]
+        return [json.loads(query) for query in sent if query]
     except ValueError:
         raise Unanswerable from None
 
@@ -180,9 +189,9 @@ def _fitting() -> PatronRow:
 
 def _texts(*names: str) -> dict[str, str]:
     body = request.get_json(force=True, silent=True)
-    given = body if isinstance(body, dict) else {}
-    missing = [name for name in names if not isinstance(given.get(name), str)]
+    sent = body if isinstance(body, dict) else {}
+    missing = [name for name in names if not isinstance(sent.get(name), str)]
     if missing:
         errors = [{"message": "Missing property.", "path": f"/body/{name}"} for name in missing]
         raise Refused(400, errors=errors, status=400)
-    return {name: given[name] for name in names}
+    return {name: sent[name] for name in names}

@@ -1,10 +1,7 @@
-"""The patron object of Koha 23.05 and what its API says of a body that does not fit it (library_systems.md 1.2).
-
-How the simulated Koha searches: its JSON queries and its plain parameters (library_systems.md 1.3).
-"""
+"""The patron object of Koha 23.05: its schema, and its search (library_systems.md 1.2, 1.3)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _TEXTS = (
@@ -82,19 +79,22 @@ _COUNTS = (
 )
 _READ_ONLY = ("restricted", "anonymized")
 REQUIRED = ("surname", "library_id", "category_id")
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    **dict.fromkeys(_TEXTS, (str,)),
-    **dict.fromkeys(_DATES, (str,)),
-    **dict.fromkeys(_TRUTHS, (bool,)),
-    **dict.fromkeys(_COUNTS, (int,)),
-    "extended_attributes": (list,),
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(_TEXTS, str),
+    **dict.fromkeys(_DATES, str),
+    **dict.fromkeys(_TRUTHS, bool),
+    **dict.fromkeys(_COUNTS, int),
+    "extended_attributes": list,
 }
 _NEVER_NULL = {"library_id", "category_id"}
 _DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+_ATTRIBUTES = "extended_attributes."
+_JUNCTIONS: Mapping[str, Callable[[list[bool]], bool]] = {"-and": all, "-or": any}
+_COLUMNS = {"code": "type", "type": "type", "value": "value", "attribute": "value"}
 
 
 def blank() -> dict[str, Any]:
-    """Give a patron of whom nothing is known."""
+    """Return a patron of whom nothing is known."""
     return {
         **dict.fromkeys(_KINDS),
         **dict.fromkeys(_TRUTHS, False),
@@ -108,26 +108,31 @@ def blank() -> dict[str, Any]:
 
 
 def misfits(body: Any) -> list[dict[str, str]]:
-    """Give what the API's schema refuses in a body, empty where nothing."""
+    """Return the errors of a body under the API's schema, as Koha words them."""
     if not isinstance(body, Mapping):
         return [_error("Expected object - got null.", "/body")]
-    found = [_error("Missing property.", f"/body/{name}") for name in REQUIRED if name not in body]
-    unknown = sorted(body.keys() - _KINDS.keys() - set(_READ_ONLY))
+    errors = [_error("Missing property.", f"/body/{name}") for name in REQUIRED if name not in body]
+    known = {*_KINDS, *_READ_ONLY}
+    unknown = ", ".join(sorted(body.keys() - known))
     if unknown:
-        found.append(_error(f"Properties not allowed: {', '.join(unknown)}.", "/body"))
-    found += [_error("Read-only.", f"/body/{name}") for name in _READ_ONLY if name in body]
-    return found + [each for name in _KINDS if name in body for each in _value(name, body[name])]
+        errors.append(_error(f"Properties not allowed: {unknown}.", "/body"))
+    errors.extend(_error("Read-only.", f"/body/{name}") for name in _READ_ONLY if name in body)
+    for name in _KINDS:
+        message = _misfit(name, body[name]) if name in body else ""
+        if message:
+            errors.append(_error(message, f"/body/{name}"))
+    return errors
 
 
-def _value(name: str, value: Any) -> list[dict[str, str]]:
-    kind = _KINDS[name][0]
+def _misfit(name: str, value: Any) -> str:
+    kind = _KINDS[name]
     if value is None and name not in _NEVER_NULL:
-        return []
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        return [_error(f"Expected {kind.__name__} - got {type(value).__name__}.", f"/body/{name}")]
+        return ""
+    if type(value) is not kind:
+        return f"Expected {kind.__name__} - got {type(value).__name__}."
     if name in _DATES and not _DAY.fullmatch(str(value)):
-        return [_error("Does not match date format.", f"/body/{name}")]
-    return []
+        return "Does not match date format."
+    return ""
 
 
 def _error(message: str, path: str) -> dict[str, str]:
@@ -135,17 +140,14 @@ def _error(message: str, path: str) -> dict[str, str]:
 
 
 def shown(patron: Mapping[str, Any], *, embedded: bool, fresh: bool = False) -> dict[str, Any]:
-    """Give a patron as the API shows it: attributes only when embedded, dates of a ``fresh`` one with a time."""
+    """Return a patron as the API does: attributes if embedded, dates with a time if ``fresh``."""
     answer = dict(patron)
     if not embedded:
         answer["extended_attributes"] = None
-    if fresh:
-        answer |= {name: f"{patron[name]}T22:39:08" for name in _DATES if patron[name]}
+    for name in _DATES:
+        if fresh and patron[name]:
+            answer[name] = f"{patron[name]}T22:39:08"
     return answer
-
-
-_ATTRIBUTES = "extended_attributes."
-_COLUMNS = {"code": "type", "type": "type", "value": "value", "attribute": "value"}
 
 
 class Unanswerable(Exception):  # Koha answers 500 where it means 400
@@ -153,43 +155,48 @@ class Unanswerable(Exception):  # Koha answers 500 where it means 400
 
 
 def holds(query: Any, patron: Mapping[str, Any], *, embedded: bool) -> bool:
-    """Say whether a JSON query holds of a patron: an object is an "and", a list an "or"."""
+    """Return whether a patron meets a JSON query: an object is an "and", a list an "or"."""
     if isinstance(query, list):
-        return any(holds(each, patron, embedded=embedded) for each in query)
+        return any(holds(part, patron, embedded=embedded) for part in query)
     if not isinstance(query, Mapping):
         raise Unanswerable
-    wanted = {
-        name.removeprefix(_ATTRIBUTES): test
-        for name, test in query.items()
-        if name.startswith(_ATTRIBUTES)
-    }
-    answers = [_attribute(wanted, patron, embedded=embedded)] if wanted else []
+    # Every condition is looked at: an unknown column is an error whatever the others say.
+    results = []
+    of_attributes = {}
     for name, test in query.items():
-        if name in {"-and", "-or"}:
-            parts = [holds(each, patron, embedded=embedded) for each in test]
-            answers.append(all(parts) if name == "-and" else any(parts))
-        elif not name.startswith(_ATTRIBUTES):
-            column = name.removeprefix("me.")
-            if column not in patron:
-                raise Unanswerable
-            answers.append(_passes(test, patron[column]))
-    return all(answers)
+        if name.startswith(_ATTRIBUTES):
+            of_attributes[name.removeprefix(_ATTRIBUTES)] = test
+        elif name in _JUNCTIONS:
+            parts = [holds(part, patron, embedded=embedded) for part in test]
+            results.append(_JUNCTIONS[name](parts))
+        else:
+            results.append(_column(name.removeprefix("me."), test, patron))
+    if of_attributes:
+        results.append(_attribute(of_attributes, patron, embedded=embedded))
+    return all(results)
+
+
+def _column(name: str, test: Any, patron: Mapping[str, Any]) -> bool:
+    if name not in patron:
+        raise Unanswerable
+    return _passes(test, patron[name])
 
 
 def _attribute(wanted: Mapping[str, Any], patron: Mapping[str, Any], *, embedded: bool) -> bool:
+    """Return whether an attribute of the patron passes all tests."""
     if not embedded or not wanted.keys() <= _COLUMNS.keys():
         raise Unanswerable
-    rows = patron["extended_attributes"]
-    return any(
-        all(_passes(test, row[_COLUMNS[name]]) for name, test in wanted.items()) for row in rows
-    )
+    for row in patron["extended_attributes"]:
+        if all(_passes(test, row[_COLUMNS[name]]) for name, test in wanted.items()):
+            return True
+    return False
 
 
 def _passes(test: Any, value: Any) -> bool:
     if isinstance(test, list):
-        return any(_passes(each, value) for each in test)
+        return any(_passes(part, value) for part in test)
     if isinstance(test, Mapping):
-        return all(_operator(name, each, value) for name, each in test.items())
+        return all(_operator(name, part, value) for name, part in test.items())
     if test is None or value is None:
         return test is value
     return _text(test) == _text(value)
@@ -210,7 +217,7 @@ def _text(value: Any) -> str:
 
 
 def _compare(kind: str, wanted: str, value: Any) -> bool:
-    """Compare as ``_match`` says; without it Koha finds what merely contains the value."""
+    """Compare by the kind that ``_match`` names; Koha's default is "contains"."""
     if value is None:
         return False
     part, whole = _text(wanted), _text(value)
@@ -226,11 +233,11 @@ def _compare(kind: str, wanted: str, value: Any) -> bool:
 
 
 def parameters_hold(parameters: Mapping[str, str], patron: Mapping[str, Any]) -> bool:
-    """Say whether the plain query parameters hold of a patron; those with an underscore first steer the search."""
+    """Return whether a patron meets the plain query parameters; ``_name`` steers the search."""
     kind = parameters.get("_match", "contains")
-    fields = {
-        name: wanted
-        for name, wanted in parameters.items()
-        if not name.startswith("_") and name != "q"
-    }
-    return all(_compare(kind, wanted, patron.get(name)) for name, wanted in fields.items())
+    for name, wanted in parameters.items():
+        if name.startswith("_") or name == "q":
+            continue
+        if not _compare(kind, wanted, patron.get(name)):
+            return False
+    return True

@@ -1,4 +1,4 @@
-"""The patrons of the simulated Koha: what its database keeps unique and what it only looks at first."""
+"""The patrons of the simulated Koha, with its unique indexes and its unlocked checks."""
 
 import hashlib
 import hmac
@@ -18,7 +18,7 @@ from broker.demo.koha.patron_schema import blank
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """A patron category: how long it is good for and how short a password may be."""
+    """A patron category: its months of validity, and the shortest password it accepts."""
 
     months: int = 24
     min_password_length: int = 4
@@ -34,7 +34,7 @@ class Refused(Exception):  # an answer of the simulated Koha, no error of ours
 
 
 def broken() -> Refused:
-    """Give Koha's answer to everything that it did not expect."""
+    """Return Koha's answer to everything that it did not expect."""
     return Refused(
         500,
         error="Something went wrong, check Koha logs for details.",
@@ -43,7 +43,7 @@ def broken() -> Refused:
 
 
 class Patrons:
-    """The table of patrons; each write is one transaction, the look at unique attributes outside of it."""
+    """The table of patrons; a write is a transaction, checks of unique attributes are outside."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Patrons:
         self._under_way: Counter[tuple[str, str]] = Counter()
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give a copy of every patron, oldest first."""
+        """Return a copy of every patron, oldest first."""
         with self._lock:
             return [
                 dict(row, extended_attributes=list(row["extended_attributes"]))
@@ -72,29 +72,25 @@ class Patrons:
             ]
 
     def row(self, number: int) -> dict[str, Any]:
-        """Give one patron; 404 where there is none."""
+        """Return a patron; 404 where there is none."""
         with self._lock:
             if number not in self._rows:
                 raise Refused(404, error="Patron not found")
             return dict(self._rows[number])
 
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Make a patron: user name first, then the attribute's look, then the insert with its two unique indexes."""
+        """Create a patron: check user name and attributes, then insert under two unique indexes."""
         body = dict(body)
         attributes = body.pop("extended_attributes", None) or []
-        values = [(each["type"], each["value"]) for each in attributes]
+        values = [(attribute["type"], attribute["value"]) for attribute in attributes]
         with self._lock:
             self._check(body, None)
-            self._look(values, None)
-            met = any(self._under_way[each] for each in values)
-            self._meetings += met
-            every = self._faults.deadlock_every
-            deadlocked = met and every > 0 and self._meetings % every == 0
+            self._check_unique(values, None)
+            deadlocked = self._deadlocks(values)
             self._under_way.update(values)
         try:
-            time.sleep(
-                self._faults.race_window
-            )  # the unique attribute has no index: who looks now sees nothing
+            # The unique attribute has no index: a check in this time sees nothing.
+            time.sleep(self._faults.race_window)
             if deadlocked:
                 raise broken()
             return self._insert(body, attributes)
@@ -102,25 +98,33 @@ class Patrons:
             with self._lock:
                 self._under_way.subtract(values)
 
+    def _deadlocks(self, values: Sequence[tuple[str, str]]) -> bool:
+        """Return whether this create meets another of these values, and is the one to fail."""
+        if not any(self._under_way[value] for value in values):
+            return False
+        self._meetings += 1
+        every = self._faults.deadlock_every
+        return every > 0 and self._meetings % every == 0
+
     def _insert(
         self, body: Mapping[str, Any], attributes: Sequence[Mapping[str, str]]
     ) -> dict[str, Any]:
         with self._lock:
             self._indexes(body, None)
             self._last += 1
-            row = blank() | dict(body) | {"patron_id": self._last, "updated_on": _now().isoformat()}
+            row = blank() | dict(body)
+            row |= {"patron_id": self._last, "updated_on": _now().isoformat()}
             row["userid"] = row["userid"] or self._user_name(row)
             row["date_enrolled"] = row["date_enrolled"] or _now().date().isoformat()
             months = self._categories[row["category_id"]].months
-            row["expiry_date"] = (
-                row["expiry_date"] or months_after(_now().date(), months).isoformat()
-            )
+            expiry = months_after(_now().date(), months)
+            row["expiry_date"] = row["expiry_date"] or expiry.isoformat()
             self._rows[self._last] = row
-            row["extended_attributes"] = [self._attribute(each) for each in attributes]
+            row["extended_attributes"] = [self._attribute(attribute) for attribute in attributes]
             return dict(row)
 
     def change(self, number: int, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Merge the body into a patron; the category's months count only at creation, attributes are a 500."""
+        """Merge the body into a patron, leaving its expiry; attributes in the body are a 500."""
         with self._lock:
             row = self.row(number)
             if "extended_attributes" in body:
@@ -129,7 +133,8 @@ class Patrons:
             self._check(wanted, number)
             self._indexes(wanted, number)
             # Koha stores a stale updated_on that was echoed to it, unasked.
-            self._rows[number] = row | {"updated_on": _now().isoformat()} | wanted
+            row["updated_on"] = _now().isoformat()
+            self._rows[number] = row | wanted
             return dict(self._rows[number])
 
     def drop(self, number: int) -> None:
@@ -139,15 +144,14 @@ class Patrons:
             del self._rows[number]
 
     def add_attribute(self, number: int, kind: str, value: str) -> dict[str, Any]:
-        """Add an attribute; here a unique one that is taken is 409, at the patron's creation it was 400."""
+        """Add an attribute; a taken unique one is a 409 here, a 400 at the patron's creation."""
         with self._lock:
             row = self.row(number)
             try:
-                self._look([(kind, value)], number)
+                self._check_unique([(kind, value)], number)
             except Refused as error:
-                raise Refused(
-                    409 if "breaks" in str(error.body["error"]) else 400, **error.body
-                ) from None
+                status = 409 if "breaks" in str(error.body["error"]) else 400
+                raise Refused(status, **error.body) from None
             made = self._attribute({"type": kind, "value": value})
             self._rows[number]["extended_attributes"] = [*row["extended_attributes"], made]
             return made
@@ -156,7 +160,7 @@ class Patrons:
         """Delete one attribute of a patron."""
         with self._lock:
             kept = self.row(number)["extended_attributes"]
-            left = [each for each in kept if each["extended_attribute_id"] != attribute]
+            left = [row for row in kept if row["extended_attribute_id"] != attribute]
             if left == kept:
                 raise Refused(404, error="Attribute not found")
             self._rows[number]["extended_attributes"] = left
@@ -164,7 +168,8 @@ class Patrons:
     def set_password(self, number: int, password: str, again: str) -> None:
         """Set the password, which is the PIN, by the category's rules."""
         with self._lock:
-            shortest = max(3, self._categories[self.row(number)["category_id"]].min_password_length)
+            category = self._categories[self.row(number)["category_id"]]
+            shortest = max(3, category.min_password_length)
             if password != again:
                 raise Refused(400, error="Passwords don't match")
             if len(password) < shortest:
@@ -177,68 +182,76 @@ class Patrons:
             self._passwords[number] = self._digest(password)
 
     def has_password(self, number: int) -> bool:
-        """Say whether a patron has a password."""
+        """Return whether a patron has a password."""
         with self._lock:
             return number in self._passwords
 
     def proven(self, identifier: str, password: str) -> dict[str, Any] | None:
-        """Give the patron of this user name or card number whose password this is, or None."""
+        """Return the patron with this user name or card number and this password, or None."""
         with self._lock:
             for number, row in self._rows.items():
                 kept = self._passwords.get(number)
-                if identifier in {row["userid"], row["cardnumber"]} and kept:
-                    return dict(row) if hmac.compare_digest(kept, self._digest(password)) else None
+                if not kept or identifier not in {row["userid"], row["cardnumber"]}:
+                    continue
+                if hmac.compare_digest(kept, self._digest(password)):
+                    return dict(row)
+                return None
         return None
 
     def _check(self, body: Mapping[str, Any], number: int | None) -> None:
         if body["category_id"] not in self._categories:
             raise Refused(400, error="Given category_id does not exist")
-        if body.get("userid") and self._holder("userid", body["userid"], number):
+        if body.get("userid") and self._taken("userid", body["userid"], number):
             raise Refused(400, error=f"Problem with {body['userid']}")
         if body["library_id"] not in self.libraries:
             raise Refused(400, error="Given library_id does not exist")
 
     def _indexes(self, body: Mapping[str, Any], number: int | None) -> None:
         for name in ("cardnumber", "userid"):
-            if body.get(name) is not None and self._holder(name, body[name], number):
+            if body.get(name) is not None and self._taken(name, body[name], number):
                 raise Refused(409, error="Duplicate ID", conflict=name)
 
-    def _holder(self, name: str, value: str, number: int | None) -> bool:
+    def _taken(self, name: str, value: str, number: int | None) -> bool:
         wanted = value.casefold()
-        return any(
-            row[name] is not None and row[name].casefold() == wanted and each != number
-            for each, row in self._rows.items()
-        )
+        for row in self._others(number):
+            if row[name] is not None and row[name].casefold() == wanted:
+                return True
+        return False
 
-    def _look(self, values: Sequence[tuple[str, str]], number: int | None) -> None:
+    def _others(self, number: int | None) -> list[dict[str, Any]]:
+        return [row for other, row in self._rows.items() if other != number]
+
+    def _check_unique(self, values: Sequence[tuple[str, str]], number: int | None) -> None:
         for kind, value in values:
             if kind not in self._kinds:
                 raise Refused(400, error=f"Tried to use an invalid attribute type. type={kind}")
-            rows = [row for each, row in self._rows.items() if each != number]
-            if any(
-                (each["type"], each["value"]) == (kind, value)
-                for row in rows
-                for each in row["extended_attributes"]
-            ):
-                text = f"Your action breaks a unique constraint on the attribute. type={kind} value={value}"
-                raise Refused(400, error=text)
+            for row in self._others(number):
+                _refuse_taken(row, kind, value)
 
-    def _attribute(self, each: Mapping[str, str]) -> dict[str, Any]:
+    def _attribute(self, body: Mapping[str, str]) -> dict[str, Any]:
         self._last_attribute += 1
         return {
             "extended_attribute_id": self._last_attribute,
-            "type": each["type"],
-            "value": each["value"],
+            "type": body["type"],
+            "value": body["value"],
         }
 
     def _user_name(self, row: Mapping[str, Any]) -> str:
-        name = (
-            f"{row['firstname'] or ''}.{row['surname'] or ''}".strip(".").lower().replace(" ", "")
-        )
-        return name if not self._holder("userid", name, None) else f"{name}{row['patron_id']}"
+        full = f"{row['firstname'] or ''}.{row['surname'] or ''}"
+        name = full.strip(".").lower().replace(" ", "")
+        if self._taken("userid", name, None):
+            return f"{name}{row['patron_id']}"
+        return name
 
     def _digest(self, password: str) -> bytes:
         return hashlib.blake2b(password.encode(), key=self._pepper).digest()
+
+
+def _refuse_taken(row: Mapping[str, Any], kind: str, value: str) -> None:
+    for attribute in row["extended_attributes"]:
+        if (attribute["type"], attribute["value"]) == (kind, value):
+            unique = "Your action breaks a unique constraint on the attribute."
+            raise Refused(400, error=f"{unique} type={kind} value={value}")
 
 
 def _now() -> datetime:

@@ -1,4 +1,4 @@
-"""The simulated Koha: a patron API that answers as Koha 23.05 was seen to (library_systems.md section 1)."""
+"""The simulated Koha: a patron API that answers as Koha 23.05 (library_systems.md section 1)."""
 
 import re
 import secrets
@@ -21,20 +21,20 @@ CATEGORIES: Mapping[str, Category] = {
     "PRIVATE": Category(60),
     "TEMP": Category(3),
 }
-_SPELLED = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")
+_CPR_NUMBER = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """An API client: its secret and the rights of the user it acts as (borrowers, edit_borrowers, catalogue)."""
+    """An API client: its secret, and its user's rights (borrowers, edit_borrowers, catalogue)."""
 
     secret: str
     rights: frozenset[str] = frozenset({"borrowers", "catalogue"})
 
 
 class IssuedTokens:
-    """The bearer tokens that are good now, and whose they are."""
+    """The bearer tokens that are valid now, with their clients."""
 
     def __init__(self, clients: Mapping[str, Client], lifetime: int) -> None:
         self._clients = clients
@@ -42,7 +42,7 @@ class IssuedTokens:
         self._good: dict[str, tuple[float, Client]] = {}
 
     def grant(self, form: Mapping[str, str]) -> dict[str, object]:
-        """Give a token for a client's credentials."""
+        """Return a token for a client's credentials."""
         if form.get("grant_type") != "client_credentials":
             raise Refused(400, error="Unimplemented grant type")
         client = self._clients.get(form.get("client_id", ""))
@@ -55,14 +55,15 @@ class IssuedTokens:
         return {"access_token": token, "expires_in": self._lifetime, "token_type": "Bearer"}
 
     def rights(self, authorization: str) -> frozenset[str]:
-        """Give the rights of a request's bearer; 401 where the token is missing or has expired."""
-        until, client = self._good.get(authorization.removeprefix("Bearer "), (0.0, None))
+        """Return the rights of a request's bearer; 401 if the token is missing or has expired."""
+        token = authorization.removeprefix("Bearer ")
+        until, client = self._good.get(token, (0.0, None))
         if client is None or time.monotonic() >= until:
             raise Refused(401, error="Authentication failure.")
         return client.rights
 
     def revoke(self) -> None:
-        """Let every token be expired."""
+        """Make every token expire."""
         self._good.clear()
 
 
@@ -86,16 +87,18 @@ def create_app(
     unique_attributes: Sequence[str] = ("CPR",),
     token_lifetime: int = 3600,
 ) -> Flask:
-    """Give the application, with the patrons of ``seed``: bodies of POST /patrons, and a ``password`` where wanted.
+    """Return the application, with the patrons of ``seed``: bodies of POST /patrons, and passwords.
 
     Without ``clients`` there is one, ``broker`` with the secret ``demo``.
     """
     faults = faults or InjectedFaults()
     patrons = Patrons(categories, libraries, unique_attributes, faults)
     for person in seed:
-        made = patrons.create({name: value for name, value in person.items() if name != "password"})
-        if "password" in person:
-            patrons.set_password(made["patron_id"], person["password"], person["password"])
+        body = dict(person)
+        password = body.pop("password", None)
+        created = patrons.create(body)
+        if password is not None:
+            patrons.set_password(created["patron_id"], password, password)
     tokens = IssuedTokens(clients or {"broker": Client("demo")}, token_lifetime)
     app = Flask("broker.demo")
     app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
@@ -134,7 +137,7 @@ def _is_write() -> bool:
 
 
 def _show(app: Flask, koha: Simulation) -> None:
-    """Add what a real Koha has not: the demo's page, the switches and the log, the last two for loopback only."""
+    """Add what no real Koha has: the demo's page, and for loopback the switches and the log."""
 
     @app.get("/")
     def page() -> str:
@@ -147,8 +150,10 @@ def _show(app: Flask, koha: Simulation) -> None:
     @app.post("/__faults")
     def set_faults() -> tuple[str, int]:
         wanted = request.get_json(silent=True)
+        if not isinstance(wanted, dict):
+            return "", 400
         try:
-            koha.faults.set(wanted if isinstance(wanted, dict) else {"": None})
+            koha.faults.set(wanted)
         except ValueError:
             return "", 400
         return "", 204
@@ -159,10 +164,13 @@ def _show(app: Flask, koha: Simulation) -> None:
 
     @app.before_request
     def loopback_only() -> tuple[str, int] | None:
-        return (
-            ("", 403)
-            if request.path.startswith("/__") and request.remote_addr not in _LOOPBACK
-            else None
-        )
+        if request.path.startswith("/__") and request.remote_addr not in _LOOPBACK:
+            return "", 403
+        return None
 
-    app.add_template_filter(lambda value: _SPELLED.sub(r"\1-••••", str(value or "")), "hidden")
+    app.add_template_filter(_hidden, "hidden")
+
+
+def _hidden(value: object) -> str:
+    """Return a value as text, its CPR numbers without the last four digits."""
+    return _CPR_NUMBER.sub(r"\1-••••", str(value or ""))

@@ -1,4 +1,4 @@
-"""The language of the simulated library's pages: the address's, else the cookie's, else the browser's."""
+"""The language of the simulated library's pages: of the address, the cookie or the browser."""
 
 from typing import Final
 
@@ -10,20 +10,22 @@ _COOKIE: Final = "library-language"
 
 
 def language() -> str:
-    """Give the language of the page that is asked for."""
-    for each in (request.args.get("lang"), request.cookies.get(_COOKIE)):
-        if each in LANGUAGES:
-            return str(each)
+    """Return the language of the page that is asked for."""
+    for chosen in (request.args.get("lang"), request.cookies.get(_COOKIE)):
+        if chosen in LANGUAGES:
+            return str(chosen)
     return request.accept_languages.best_match(LANGUAGES) or "en"
 
 
 def say(en: str, da: str) -> str:
-    """Give whichever of the two texts is in the page's language."""
-    return da if language() == "da" else en
+    """Return the text that is in the page's language."""
+    if language() == "da":
+        return da
+    return en
 
 
-def speak(app: Flask) -> None:
-    """Let the templates of ``app`` say things in both languages, and remember the one that was chosen."""
+def add_languages(app: Flask) -> None:
+    """Add both languages to the templates of ``app``, and remember the language that was chosen."""
     app.add_template_global(say)
     app.add_template_global(language)
 

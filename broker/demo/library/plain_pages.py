@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from flask import Flask, render_template
@@ -9,7 +10,7 @@ from flask import Flask, render_template
 
 @dataclass(frozen=True, slots=True)
 class PlainPage:
-    """One plain page: its title and paragraphs, English and Danish side by side."""
+    """A plain page: its title and paragraphs, English and Danish side by side."""
 
     title: tuple[str, str]
     lines: tuple[tuple[str, str], ...]
@@ -28,12 +29,12 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         (
             (
                 (
-                    "Bring identification: your health insurance card and one other. Students bring their student card"
-                    " and AU ID, employees their AU ID."
+                    "Bring identification: your health insurance card and one other. "
+                    "Students bring their student card and AU ID, employees their AU ID."
                 ),
                 (
-                    "Medbring legitimation: dit sundhedskort og ét til. Studerende medbringer studiekort og AU-id,"
-                    " ansatte medbringer AU-id."
+                    "Medbring legitimation: dit sundhedskort og ét til. Studerende medbringer "
+                    "studiekort og AU-id, ansatte medbringer AU-id."
                 ),
             ),
         ),
@@ -52,7 +53,10 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         ("Subject guides", "Fagguider"),
         (
             (
-                "Guides to the literature of physics, theology and the fourteen subjects between them.",
+                (
+                    "Guides to the literature of physics, theology and the fourteen subjects "
+                    "between them."
+                ),
                 "Guider til litteraturen i fysik, teologi og de fjorten fag derimellem.",
             ),
         ),
@@ -61,8 +65,14 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         ("Databases", "Databaser"),
         (
             (
-                "Three invented databases: Runebase, Fjord Statistics, and the Register of Lost Umbrellas.",
-                "Tre opfundne databaser: Runebasen, Fjordstatistik og Registret over Glemte Paraplyer.",
+                (
+                    "Three invented databases: Runebase, Fjord Statistics, and the Register of "
+                    "Lost Umbrellas."
+                ),
+                (
+                    "Tre opfundne databaser: Runebasen, Fjordstatistik og Registret over "
+                    "Glemte Paraplyer."
+                ),
             ),
         ),
     ),
@@ -71,8 +81,9 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         (
             (
                 (
-                    "Du kan oprette dig som låner med dit login til mit.au.dk. Har du ikke det, bestiller du først en"
-                    " kaldemail på regionens interne net og bruger den sammen med dit nationale eID."
+                    "Du kan oprette dig som låner med dit login til mit.au.dk. Har du ikke det, "
+                    "bestiller du først en kaldemail på regionens interne net og bruger den "
+                    "sammen med dit nationale eID."
                 ),
             )
             * 2,
@@ -83,8 +94,14 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         ("Privacy notice", "Privatlivspolitik"),
         (
             (
-                "The demo library keeps what it is sent in memory, and forgets it when the demo ends.",
-                "Demobiblioteket gemmer det, det får tilsendt, i hukommelsen og glemmer det, når demoen slutter.",
+                (
+                    "The demo library keeps what it is sent in memory, and forgets it when the "
+                    "demo ends."
+                ),
+                (
+                    "Demobiblioteket gemmer det, det får tilsendt, i hukommelsen og glemmer det, "
+                    "når demoen slutter."
+                ),
             ),
         ),
     ),
@@ -93,12 +110,12 @@ PLACES: Final[Mapping[str, PlainPage]] = {
         (
             (
                 (
-                    "A library that uses the broker publishes its statement here. Write to help@library.example about"
-                    " any obstacle that you meet."
+                    "A library that uses the broker publishes its statement here. Write to "
+                    "help@library.example about any obstacle that you meet."
                 ),
                 (
-                    "Et bibliotek, der bruger brokeren, har sin erklæring her. Skriv til help@library.example, hvis du"
-                    " støder på en forhindring."
+                    "Et bibliotek, der bruger brokeren, har sin erklæring her. Skriv til "
+                    "help@library.example, hvis du støder på en forhindring."
                 ),
             ),
         ),
@@ -114,11 +131,9 @@ HOURS: Final = (
 
 def serve(app: Flask) -> None:
     """Add the plain pages to the library."""
-    for path, place in PLACES.items():
-        app.add_url_rule(
-            f"/{path}",
-            f"place-{path}",
-            lambda place=place: render_template(
-                "place.html", place=place, hours=HOURS, note=_MADE_UP
-            ),
-        )
+    for path, page in PLACES.items():
+        app.add_url_rule(f"/{path}", f"place-{path}", partial(_rendered, page))
+
+
+def _rendered(page: PlainPage) -> str:
+    return render_template("place.html", place=page, hours=HOURS, note=_MADE_UP)

@@ -1,4 +1,4 @@
-"""The simulated library's machine that lends books, and the page where borrowers edit their profile."""
+"""The simulated library's lending machine, and the page where borrowers edit their profile."""
 
 import re
 from collections.abc import Mapping
@@ -27,20 +27,7 @@ def serve(app: Flask, circulation: Circulation) -> None:
 
     @app.post("/machine")
     def lend() -> ViewResultOfDemo:
-        found = circulation.proven(request.form.get("identifier", ""), request.form.get("pin", ""))
-        if found is None:
-            return render_template("machine.html", books=BOOKS, wrong=_unproven()), 422
-        book, number = request.form.get("book", ""), found["patron_id"]
-        lent = book in BOOKS and circulation.lend(number, book)
-        loans = circulation.loans(number)
-        return render_template(
-            "machine.html",
-            books=BOOKS,
-            account=found,
-            loans=loans,
-            lent=book if lent else "",
-            asked=book in BOOKS,
-        ), 200
+        return _lend(circulation)
 
     @app.get("/profile")
     def profile() -> str:
@@ -48,43 +35,72 @@ def serve(app: Flask, circulation: Circulation) -> None:
 
     @app.post("/profile")
     def edit() -> ViewResultOfDemo:
-        # Every form carries number and PIN: the library keeps nobody logged in here.
-        found = circulation.proven(request.form.get("identifier", ""), request.form.get("pin", ""))
-        wanted = {name: request.form[name].strip() for name in _FIELDS if name in request.form}
-        if found is None:
-            return render_template(
-                "profile.html", account=_as_sent(wanted), values=wanted, wrong=_unproven()
-            ), 422
-        if not wanted:
-            return render_template("profile.html", account=found, values=found), 200
-        wrong = _fault(wanted, request.form.get("new_pin", ""), request.form.get("again", ""))
-        if wrong:
-            return render_template("profile.html", account=found, values=wanted, wrong=wrong), 422
-        _change(circulation, found, wanted, request.form.get("new_pin", ""))
-        return render_template("profile.html", account=found, values=wanted, saved=True), 200
+        return _edit(circulation)
+
+
+def _lend(circulation: Circulation) -> ViewResultOfDemo:
+    account = _account(circulation)
+    if account is None:
+        return render_template("machine.html", books=BOOKS, wrong=_unproven()), 422
+    book, number = request.form.get("book", ""), account["patron_id"]
+    lent = book in BOOKS and circulation.lend(number, book)
+    loans = circulation.loans(number)
+    return render_template(
+        "machine.html",
+        books=BOOKS,
+        account=account,
+        loans=loans,
+        lent=book if lent else "",
+        asked=book in BOOKS,
+    ), 200
+
+
+def _edit(circulation: Circulation) -> ViewResultOfDemo:
+    # Every form carries number and PIN: the library keeps nobody logged in here.
+    account = _account(circulation)
+    wanted = {name: request.form[name].strip() for name in _FIELDS if name in request.form}
+    if account is None:
+        return render_template(
+            "profile.html", account=_as_sent(wanted), values=wanted, wrong=_unproven()
+        ), 422
+    if not wanted:
+        return render_template("profile.html", account=account, values=account), 200
+    pin, again = request.form.get("new_pin", ""), request.form.get("again", "")
+    wrong = _fault(wanted, pin, again)
+    if wrong:
+        return render_template("profile.html", account=account, values=wanted, wrong=wrong), 422
+    _change(circulation, account, wanted, pin)
+    return render_template("profile.html", account=account, values=wanted, saved=True), 200
+
+
+def _account(circulation: Circulation) -> dict[str, Any] | None:
+    """Return the borrower whose number and PIN the form holds; None where they do not match."""
+    identifier = request.form.get("identifier", "")
+    return circulation.proven(identifier, request.form.get("pin", ""))
 
 
 def _change(
     circulation: Circulation, account: Mapping[str, Any], wanted: Mapping[str, str], pin: str
 ) -> None:
     number = account["patron_id"]
-    required = {name: account[name] for name in ("surname", "category_id", "library_id")}
-    circulation.patrons.change(
-        number, {**required, **{name: value or None for name, value in wanted.items()}}
-    )
+    body = {name: account[name] for name in ("surname", "category_id", "library_id")}
+    body |= {name: value or None for name, value in wanted.items()}
+    circulation.patrons.change(number, body)
     if pin:
         circulation.patrons.set_password(number, pin, pin)
 
 
 def _as_sent(wanted: Mapping[str, str]) -> Mapping[str, str] | None:
-    """Give the borrower that a filled form came for, known or not; None where it only asked to be let in."""
+    """Return the borrower that a filled form named, known or not; None at the first page."""
     number = request.form.get("identifier", "")
     # A CPR number is typed on the first page only, and stands on none.
-    return {"patron_id": number} if wanted and _NUMBER.fullmatch(number) else None
+    if wanted and _NUMBER.fullmatch(number):
+        return {"patron_id": number}
+    return None
 
 
 def _unproven() -> str:
-    # One sentence for both faults: who is registered here is nobody else's business.
+    # One sentence for both faults: nobody learns that a borrower is registered here.
     return say(
         "The number and the PIN do not belong together.", "Nummer og pinkode passer ikke sammen."
     )

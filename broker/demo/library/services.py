@@ -1,7 +1,4 @@
-"""The simulated library: SAML services that show the assertion they got and the borrower's account.
-
-Hides CPR numbers on the demo's own pages.
-"""
+"""The simulated library: SAML services that show their assertion and the borrower's account."""
 
 import re
 import secrets
@@ -11,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from flask import Flask, abort, redirect, render_template, request
+from lxml import etree
 from saml2 import saml, samlp
 from werkzeug.wrappers import Response
 
@@ -20,21 +18,19 @@ from broker.demo.library import page_language, plain_pages, self_service
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
 
-_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})[- ]?[0-9A-Za-z]{4}(?!\d)")
-
-
-def masked(text: str) -> str:
-    """Give ``text`` with the last four characters of every CPR number hidden."""
-    return _NUMBER.sub(r"\1-••••", text)
-
-
-_P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
-_A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+_CPR_NUMBER: Final = re.compile(r"(?<!\d)(\d{6})[- ]?[0-9A-Za-z]{4}(?!\d)")
+_SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
+_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _JOURNALS: Final = (
     "Annals of the Improbable Fjord",
     "Nordic Letters on Moss",
     "The Slow Review of Fast Things",
 )
+
+
+def masked(text: str) -> str:
+    """Return ``text`` with the last four characters of every CPR number hidden."""
+    return _CPR_NUMBER.sub(r"\1-••••", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +45,21 @@ class BrokerAsIdp:
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """What an assertion, or an error status, came to."""
+    """The outcome of a Response: what its assertion holds, or its error status."""
 
     status: str
     attributes: Mapping[str, tuple[str, ...]]
     name_id: str | None
     in_response_to: str | None
     authn_context: str | None = None
-    authorities: tuple[
-        str, ...
-    ] = ()  # who authenticated the person, nearest last; none where the broker itself did
+    # The institutions that authenticated the person, the nearest last; none if the broker did.
+    authorities: tuple[str, ...] = ()
     session: logout_messages.KnownSession | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One of the library's services."""
+    """A service of the library."""
 
     title: str
     entity_id: str
@@ -73,7 +68,7 @@ class Site:
 
     @property
     def titles(self) -> tuple[str, str]:
-        """Give its title in English and in Danish."""
+        """Return its title in English and in Danish."""
         return self.title, self.danish or self.title
 
 
@@ -86,9 +81,12 @@ def request_url(
     passive: bool,
     listed: tuple[str, ...] = (),
 ) -> str:
-    """Write an AuthnRequest and give the URL that carries it; ``listed`` are the entityIDs of its IDPList."""
-    entries = [samlp.IDPEntry(provider_id=each) for each in listed]
-    asked = samlp.AuthnRequest(
+    """Return the URL of a new AuthnRequest; ``listed`` are the entityIDs of its IDPList."""
+    scoping = None
+    if listed:
+        entries = [samlp.IDPEntry(provider_id=entity_id) for entity_id in listed]
+        scoping = samlp.Scoping(idp_list=samlp.IDPList(idp_entry=entries))
+    message = samlp.AuthnRequest(
         id=f"_{secrets.token_hex(16)}",
         version="2.0",
         issue_instant=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -98,36 +96,43 @@ def request_url(
         issuer=saml.Issuer(text=site.entity_id),
         force_authn="true" if force else None,
         is_passive="true" if passive else None,
-        scoping=samlp.Scoping(idp_list=samlp.IDPList(idp_entry=entries)) if entries else None,
+        scoping=scoping,
     )
-    return http_bindings.redirect_url(peer.sso, "SAMLRequest", asked.to_string(), relay_state, None)
+    octets = message.to_string()
+    return http_bindings.redirect_url(peer.sso, "SAMLRequest", octets, relay_state, None)
 
 
 def land(message: bytes, peer: BrokerAsIdp, keys: encryption.DecryptionKeys) -> Landing:
     """Verify the Response, decrypt its assertion and read it."""
-    root = safe_parser.parse(message, _P + "Response")
+    root = safe_parser.parse(message, _SAMLP + "Response")
     signature.verify(root, peer.keys)
-    codes = [str(each.get("Value")).rpartition(":")[2] for each in root.iter(_P + "StatusCode")]
-    sealed = root.find(_A + "EncryptedAssertion")
-    if sealed is None:
-        return Landing(" / ".join(codes), {}, None, root.get("InResponseTo"))
-    assertion = encryption.decrypt(sealed, keys, allow_cbc=False)
+    encrypted = root.find(_SAML + "EncryptedAssertion")
+    if encrypted is None:
+        codes = [str(node.get("Value")) for node in root.iter(_SAMLP + "StatusCode")]
+        status = " / ".join(code.rpartition(":")[2] for code in codes)
+        return Landing(status, {}, None, root.get("InResponseTo"))
+    assertion = encryption.decrypt(encrypted, keys, allow_cbc=False)
     signature.verify(assertion, peer.keys)
-    attributes = {
-        str(each.get("FriendlyName") or each.get("Name")): tuple(
-            value.text or "" for value in each.iter(_A + "AttributeValue")
-        )
-        for each in assertion.iter(_A + "Attribute")
-    }
+    class_ref = f"{_SAML}AuthnStatement/{_SAML}AuthnContext/{_SAML}AuthnContextClassRef"
+    authorities = assertion.iter(_SAML + "AuthenticatingAuthority")
     return Landing(
         "Success",
-        attributes,
-        assertion.findtext(f"{_A}Subject/{_A}NameID"),
+        _attributes(assertion),
+        assertion.findtext(f"{_SAML}Subject/{_SAML}NameID"),
         root.get("InResponseTo"),
-        assertion.findtext(f"{_A}AuthnStatement/{_A}AuthnContext/{_A}AuthnContextClassRef"),
-        tuple(each.text or "" for each in assertion.iter(_A + "AuthenticatingAuthority")),
-        logout_messages.session_cookie(assertion),
+        assertion.findtext(class_ref),
+        tuple(node.text or "" for node in authorities),
+        logout_messages.session_of(assertion),
     )
+
+
+def _attributes(assertion: etree._Element) -> dict[str, tuple[str, ...]]:
+    attributes = {}
+    for node in assertion.iter(_SAML + "Attribute"):
+        name = node.get("FriendlyName") or node.get("Name")
+        values = node.iter(_SAML + "AttributeValue")
+        attributes[str(name)] = tuple(value.text or "" for value in values)
+    return attributes
 
 
 def create_app(
@@ -139,70 +144,86 @@ def create_app(
     *,
     signing: signature.SigningKey | None = None,
 ) -> Flask:
-    """Give the library: ``peer`` reads the broker's metadata when needed, ``broker`` is where its own pages lie."""
+    """Return the library; ``peer`` reads the broker's metadata, ``broker`` is its address."""
     app = Flask("broker.demo")
-    page_language.speak(app)
+    page_language.add_languages(app)
     self_service.serve(app, circulation)
     plain_pages.serve(app)
-    remembered = logout_pages.at_library(app, services, peer, signing)
+    sessions = logout_pages.at_library(app, services, peer, signing)
 
     @app.get("/")
     def start() -> str:
-        known = {party for _, party, _ in remembered.mine()}
-        return render_template(
-            "library.html",
-            services=services,
-            places=plain_pages.PLACES,
-            broker=broker,
-            open_at=known,
-        )
+        return _start_page(services, broker, sessions)
 
     @app.get("/<service>")
     def log_in(service: str) -> Response:
-        return _asking(service, services[service], peer()) if service in services else abort(404)
+        if service not in services:
+            abort(404)
+        return _redirect_to_broker(service, services[service], peer())
 
     @app.post("/<service>/acs")
-    def land_here(service: str) -> Response:
+    def acs(service: str) -> Response:
         if service not in services:
             abort(404)
         landing = land(http_bindings.decode_post(request.form["SAMLResponse"]), peer(), keys)
         if request.form.get("RelayState") != service:
             abort(400, "RelayState changed")
-        page = Response(
-            _landed(landing, service, services[service], circulation), mimetype="text/html"
-        )
+        answer = _landing_page(landing, service, services[service], circulation)
         if landing.session:
-            remembered.begin(page, service, landing.session)
-        return page
+            sessions.begin(answer, service, landing.session)
+        return answer
 
     return app
 
 
-def _asking(service: str, site: Site, known: BrokerAsIdp) -> Response:
-    force, passive = "force" in request.args, "passive" in request.args
-    listed = {"wayf": (AU,), "nemid": (NEMLOGIN,), "library": (known.entity_id,)}.get(
-        request.args.get("way", "")
-    )
-    return redirect(
-        request_url(site, service, known, force=force, passive=passive, listed=listed or ())
-    )
-
-
-def _landed(landing: Landing, service: str, site: Site, circulation: Circulation) -> str:
-    number = next(
-        iter(landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))), None
-    )
-    account = circulation.account(number) if number else None
+def _start_page(
+    services: Mapping[str, Site], broker: str, sessions: logout_pages.SessionTable
+) -> str:
     return render_template(
+        "library.html",
+        services=services,
+        places=plain_pages.PLACES,
+        broker=broker,
+        open_at={party for _, party, _ in sessions.of_browser()},
+    )
+
+
+def _redirect_to_broker(service: str, site: Site, peer: BrokerAsIdp) -> Response:
+    ways = {"wayf": (AU,), "nemid": (NEMLOGIN,), "library": (peer.entity_id,)}
+    way = request.args.get("way", "")
+    url = request_url(
+        site,
+        service,
+        peer,
+        force="force" in request.args,
+        passive="passive" in request.args,
+        listed=ways.get(way, ()),
+    )
+    return redirect(url)
+
+
+def _landing_page(landing: Landing, service: str, site: Site, circulation: Circulation) -> Response:
+    attributes = {}
+    for name, values in landing.attributes.items():
+        attributes[name] = [masked(value) for value in values]
+    account = None
+    loans: tuple[str, ...] = ()
+    balance = 0
+    numbers = landing.attributes.get("borrower_number", landing.attributes.get("uid", ()))
+    if numbers and numbers[0]:
+        account = circulation.account(numbers[0])
+    if account:
+        loans = circulation.loans(account["patron_id"])
+        balance = circulation.balance(account["patron_id"])
+    page = render_template(
         "landing.html",
         landing=landing,
-        attributes={
-            name: [masked(value) for value in values] for name, values in landing.attributes.items()
-        },
+        attributes=attributes,
         account=account,
-        loans=circulation.loans(account["patron_id"]) if account else (),
-        balance=circulation.balance(account["patron_id"]) if account else 0,
+        loans=loans,
+        balance=balance,
         journals=_JOURNALS,
         service=service,
         titles=site.titles,
     )
+    return Response(page, mimetype="text/html")

@@ -1,13 +1,13 @@
-"""One invented person of the demo: how they log in, what is asserted of them, and what the desk already knows."""
+"""An invented person of the demo, and the attributes that identity providers assert of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 AU: Final = "https://idp.au.example"
 KU: Final = "https://idp.ku.example"
 NEMLOGIN: Final = "https://nemlogin.wayf.dk"
-DESK: Final = "desk"  # no institution: the library system alone knows the person
+LIBRARY_ACCOUNT: Final = "desk"  # no institution: only the library system knows the person
 NEMLOGIN_BIRK: Final = "https://birk.wayf.dk/birk.php/nemlogin.wayf.dk"
 
 _CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
@@ -15,10 +15,10 @@ _CPR: Final = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """One invented person: how they log in, what is asserted, and what must come of it.
+    """An invented person: how they log in, what is asserted, and the outcome to expect.
 
-    ``expect`` is a reason where they are refused, a category where they end with an account, ""
-    where with none.
+    ``expect`` is the reason of their refusal, the category of the account they end with, or "" for
+    no account.
     """
 
     name: str
@@ -26,33 +26,28 @@ class Persona:
     story: str
     attributes: Mapping[str, tuple[str, ...]]
     expect: str
-    desk: tuple[Mapping[str, str], ...] = field(default=())  # borrowers there already
+    registered: tuple[Mapping[str, str], ...] = ()  # their borrowers, made by staff
     service: str = "my-loans"
-    sign_up: str | None = None  # whom they say they are on the sign-up pages, if they come by them
+    sign_up: str | None = None  # the affiliation they choose on the sign-up pages
     mailbox: str | None = None  # an address that they can show to be theirs when asked
-    upgrade: bool | None = (
-        None  # their answer to another category, where one is offered the first time
-    )
-    temporary: bool = False  # they prove the temporary borrower of the desk to be theirs
-    pin: str | None = None  # of the borrower that the desk registered
-    loans: tuple[str, ...] = ()  # lent by the desk
+    upgrade: bool | None = None  # their answer, when another category is first offered
+    temporary: bool = False  # they prove the temporary borrower to be theirs
+    pin: str | None = None  # of the registered borrower
+    loans: tuple[str, ...] = ()  # of the registered borrower
     after: str | None = None  # the persona who must have been here before
 
     @property
     def way(self) -> str:
-        """Give the upstream they log in by."""
-        return {NEMLOGIN: "nemid", DESK: "library"}.get(self.institution, "wayf")
+        """Return the upstream they log in by."""
+        return {NEMLOGIN: "nemid", LIBRARY_ACCOUNT: "library"}.get(self.institution, "wayf")
 
     @property
     def plain(self) -> bool:
-        """Say whether they log in at My loans by an assertion, and are asked for nothing but their consent."""
-        return self.service == "my-loans" and self.way != "library" and not self._more
-
-    @property
-    def _more(self) -> bool:
-        return bool(
-            self.sign_up or self.after or self.mailbox or self.temporary or self.upgrade is not None
-        )
+        """Return whether they log in at My loans by assertion, and are asked for consent only."""
+        if self.service != "my-loans" or self.way == "library":
+            return False
+        more_pages = (self.sign_up, self.after, self.mailbox, self.temporary)
+        return self.upgrade is None and not any(more_pages)
 
 
 def by_university(
@@ -64,7 +59,7 @@ def by_university(
     mail: bool = True,
     primary: str = "",
 ) -> dict[str, tuple[str, ...]]:
-    """Give what Aarhus University asserts of somebody."""
+    """Return the attributes that Aarhus University asserts of a person."""
     given, _, family = full.rpartition(" ")
     attributes: dict[str, tuple[str, ...]] = {
         "eduPersonPrincipalName": (f"{name}@au.dk",),
@@ -94,7 +89,7 @@ def by_eid(
     eppn: str = "",
     mail: bool = True,
 ) -> dict[str, tuple[str, ...]]:
-    """Give what the national eID asserts of somebody; ``number`` tells them apart."""
+    """Return the attributes that the national eID asserts of the person with this ``number``."""
     given, _, family = full.rpartition(" ")
     attributes: dict[str, tuple[str, ...]] = {
         "eduPersonPrincipalName": (eppn or f"PID:9208-2002-2-{number:012d}@sikker-adgang.dk",),
@@ -107,12 +102,13 @@ def by_eid(
         "eduPersonAssurance": (level,),
     }
     if mail:
-        attributes["mail"] = (f"{given.split()[0].lower()}{number}@post.example",)
+        first = given.split()[0].lower()
+        attributes["mail"] = (f"{first}{number}@post.example",)
     if cpr:
         attributes["schacPersonalUniqueID"] = (_CPR + cpr,)
     return attributes
 
 
-def at_desk(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:
-    """Give a borrower as the desk has registered them; ``cpr`` is the user name."""
+def registered_borrower(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:
+    """Return a borrower as staff have registered them; ``cpr`` is the user name."""
     return {"surname": surname, "category_id": category, "userid": cpr, "library_id": "AUL", **more}

@@ -1,210 +1,19 @@
-"""The invented people of the demo, each of them one branch of what may become of a login or a sign-up.
-
-The invented people who sign up, prove something, or come to another service than My loans.
-"""
+"""The invented people of the demo: every one of them takes another branch of a login or sign-up."""
 
 from typing import Final
 
 from broker.demo.koha.loans import BOOKS
 from broker.demo.people.persona import (
     AU,
-    DESK,
     KU,
+    LIBRARY_ACCOUNT,
     NEMLOGIN,
     NEMLOGIN_BIRK,
     Persona,
-    at_desk,
     by_eid,
     by_university,
+    registered_borrower,
 )
-
-_SIGNING_UP: Final = (
-    Persona(
-        "sara",
-        AU,
-        "student who signs up",
-        by_university("sara", "Sara Mose", "2209044075", ("student@au.dk",)),
-        "STUDENT",
-        sign_up="student",
-    ),
-    Persona(
-        "carl",
-        AU,
-        "employee who also studies and signs up as a student",
-        by_university("carl", "Carl Nygaard", "1312924087", ("student@au.dk", "employee@au.dk")),
-        "STUDENT",
-        sign_up="student",
-    ),
-    Persona(
-        "poul",
-        AU,
-        "employee who says student: the university decides",
-        by_university("poul", "Poul Ager", "0107884084", ("employee@au.dk",)),
-        "EMPLOYEE",
-        sign_up="student",
-    ),
-    Persona(
-        "hanne",
-        AU,
-        "doctor who signs up with mit.au.dk",
-        by_university("hanne", "Hanne Vest", "0804701346", ("employee@clin.au.dk",)),
-        "HOSPITAL",
-        sign_up="hospital",
-    ),
-    Persona(
-        "dorte",
-        NEMLOGIN,
-        "nurse with a kaldemail",
-        by_eid(21, "Dorte Holm", "1207861339"),
-        "HOSPITAL",
-        sign_up="hospital",
-        mailbox="dorte@auh.rm.dk",
-    ),
-    Persona(
-        "kim",
-        NEMLOGIN,
-        "says hospital, and goes on without a kaldemail",
-        by_eid(22, "Kim Sand", "2309901331"),
-        "PRIVATE",
-        sign_up="hospital",
-    ),
-    Persona(
-        "rosa",
-        NEMLOGIN,
-        "private adult who signs up",
-        by_eid(23, "Rosa Krogh", "1902681333"),
-        "PRIVATE",
-        sign_up="private",
-    ),
-)
-
-_KNOWN_AT_THE_DESK: Final = (
-    Persona(
-        "jytte",
-        AU,
-        "student, already a private borrower, who declines the upgrade",
-        by_university("jytte", "Jytte Bro", "2405014087", ("student@au.dk",)),
-        "PRIVATE",
-        (
-            at_desk(
-                "PRIVATE", "2405014087", "Bro", cardnumber="2405014087", email="jytte@own.example"
-            ),
-        ),
-        upgrade=False,
-    ),
-    Persona(
-        "tove",
-        AU,
-        "student with a temporary borrower, whose CPR number has arrived",
-        by_university("tove", "Tove Lind", "2810014086", ("student@au.dk",)),
-        "STUDENT",
-        (
-            at_desk(
-                "TEMP",
-                "temp.tove",
-                "Lind",
-                cardnumber="T-2001",
-                password="4071",
-                email="tove@own.example",
-            ),
-        ),
-        temporary=True,
-        pin="4071",
-        loans=BOOKS[:2],
-    ),
-    Persona(
-        "vera",
-        DESK,
-        "shows borrower number and PIN",
-        {},
-        "EMPLOYEE",
-        (
-            at_desk(
-                "EMPLOYEE",
-                "0303651330",
-                "Friis",
-                firstname="Vera",
-                password="8362",
-                email="vera@own.example",
-            ),
-        ),
-        pin="8362",
-        loans=BOOKS[2:],
-    ),
-    Persona(
-        "otto",
-        AU,
-        "student in his last term",
-        by_university("otto", "Otto Skov", "1601814087", ("student@au.dk",)),
-        "STUDENT",
-    ),
-    Persona(
-        "otto-left",
-        AU,
-        "Otto when he has left: the university says so, and his account goes on as a private one",
-        by_university("otto", "Otto Skov", "1601814087", ("alum@au.dk",)),
-        "PRIVATE",
-        after="otto",
-    ),
-)
-
-_OTHER_SERVICES: Final = (
-    Persona(
-        "alma",
-        AU,
-        "student without an account, who wants to print",
-        by_university("alma", "Alma Kjær", "1711034087", ("student@au.dk",)),
-        "no_library_account",
-        service="myprint",
-    ),
-    Persona(
-        "pia",
-        AU,
-        "student with an account, who prints",
-        by_university("pia", "Pia Engel", "1402024085", ("student@au.dk",)),
-        "STUDENT",
-        (at_desk("STUDENT", "1402024085", "Engel", email="pia@own.example"),),
-        service="myprint",
-    ),
-    Persona(
-        "ivan",
-        DESK,
-        "exchange student who prints with number and PIN before the CPR number comes",
-        {},
-        "TEMP",
-        (
-            at_desk(
-                "TEMP",
-                "temp.ivan",
-                "Petrov",
-                cardnumber="T-2002",
-                password="6193",
-                email="ivan@own.example",
-            ),
-        ),
-        service="myprint",
-        pin="6193",
-    ),
-    Persona(
-        "ib-reads",
-        AU,
-        "Ib again, who reads electronic journals without a Danish number",
-        by_university("ib", "Ib Waters", None, ("student@au.dk",)),
-        "",
-        service="e-resources",
-    ),
-    Persona(
-        "eva-reads",
-        NEMLOGIN,
-        "Eva again: the journals are not for private users",
-        by_eid(1, "Eva Storgaard", "3011681300"),
-        "no_policy_for_service",
-        service="e-resources",
-    ),
-)
-
-NEWCOMERS: Final = (*_SIGNING_UP, *_KNOWN_AT_THE_DESK, *_OTHER_SERVICES)
-
 
 __all__ = ["AU", "KU", "NEMLOGIN", "NEMLOGIN_BIRK", "PERSONAS", "Persona", "persona"]
 
@@ -290,7 +99,7 @@ _LOGINS: Final = (
         by_university("jens", "Jens Høj", "2102014459", ("student@au.dk",)),
         "STUDENT",
         (
-            at_desk(
+            registered_borrower(
                 "PRIVATE",
                 "2102014459",
                 "Høj",
@@ -310,7 +119,7 @@ _LOGINS: Final = (
         by_university("karla", "Karla Dam", "1111024568", ("student@au.dk",)),
         "STUDENT",
         (
-            at_desk(
+            registered_borrower(
                 "STUDENT",
                 "karla.dam",
                 "Dam",
@@ -360,16 +169,200 @@ _LOGINS: Final = (
         by_eid(5, "Per Toft", "2504941801"),
         "two_borrowers",
         (
-            at_desk("PRIVATE", "2504941801", "Toft", cardnumber="T-1001"),
-            at_desk("PRIVATE", "per.toft", "Toft", cardnumber="250494-1801"),
+            registered_borrower("PRIVATE", "2504941801", "Toft", cardnumber="T-1001"),
+            registered_borrower("PRIVATE", "per.toft", "Toft", cardnumber="250494-1801"),
         ),
     ),
 )
 
+_SIGNING_UP: Final = (
+    Persona(
+        "sara",
+        AU,
+        "student who signs up",
+        by_university("sara", "Sara Mose", "2209044075", ("student@au.dk",)),
+        "STUDENT",
+        sign_up="student",
+    ),
+    Persona(
+        "carl",
+        AU,
+        "employee who also studies and signs up as a student",
+        by_university("carl", "Carl Nygaard", "1312924087", ("student@au.dk", "employee@au.dk")),
+        "STUDENT",
+        sign_up="student",
+    ),
+    Persona(
+        "poul",
+        AU,
+        "employee who says student: the university decides",
+        by_university("poul", "Poul Ager", "0107884084", ("employee@au.dk",)),
+        "EMPLOYEE",
+        sign_up="student",
+    ),
+    Persona(
+        "hanne",
+        AU,
+        "doctor who signs up with mit.au.dk",
+        by_university("hanne", "Hanne Vest", "0804701346", ("employee@clin.au.dk",)),
+        "HOSPITAL",
+        sign_up="hospital",
+    ),
+    Persona(
+        "dorte",
+        NEMLOGIN,
+        "nurse with a kaldemail",
+        by_eid(21, "Dorte Holm", "1207861339"),
+        "HOSPITAL",
+        sign_up="hospital",
+        mailbox="dorte@auh.rm.dk",
+    ),
+    Persona(
+        "kim",
+        NEMLOGIN,
+        "says hospital, and goes on without a kaldemail",
+        by_eid(22, "Kim Sand", "2309901331"),
+        "PRIVATE",
+        sign_up="hospital",
+    ),
+    Persona(
+        "rosa",
+        NEMLOGIN,
+        "private adult who signs up",
+        by_eid(23, "Rosa Krogh", "1902681333"),
+        "PRIVATE",
+        sign_up="private",
+    ),
+)
 
-PERSONAS: Final = (*_LOGINS, *NEWCOMERS)
+_REGISTERED: Final = (
+    Persona(
+        "jytte",
+        AU,
+        "student, already a private borrower, who declines the upgrade",
+        by_university("jytte", "Jytte Bro", "2405014087", ("student@au.dk",)),
+        "PRIVATE",
+        (
+            registered_borrower(
+                "PRIVATE", "2405014087", "Bro", cardnumber="2405014087", email="jytte@own.example"
+            ),
+        ),
+        upgrade=False,
+    ),
+    Persona(
+        "tove",
+        AU,
+        "student with a temporary borrower, whose CPR number has arrived",
+        by_university("tove", "Tove Lind", "2810014086", ("student@au.dk",)),
+        "STUDENT",
+        (
+            registered_borrower(
+                "TEMP",
+                "temp.tove",
+                "Lind",
+                cardnumber="T-2001",
+                password="4071",
+                email="tove@own.example",
+            ),
+        ),
+        temporary=True,
+        pin="4071",
+        loans=BOOKS[:2],
+    ),
+    Persona(
+        "vera",
+        LIBRARY_ACCOUNT,
+        "shows borrower number and PIN",
+        {},
+        "EMPLOYEE",
+        (
+            registered_borrower(
+                "EMPLOYEE",
+                "0303651330",
+                "Friis",
+                firstname="Vera",
+                password="8362",
+                email="vera@own.example",
+            ),
+        ),
+        pin="8362",
+        loans=BOOKS[2:],
+    ),
+    Persona(
+        "otto",
+        AU,
+        "student in his last term",
+        by_university("otto", "Otto Skov", "1601814087", ("student@au.dk",)),
+        "STUDENT",
+    ),
+    Persona(
+        "otto-left",
+        AU,
+        "Otto when he has left: the university says so, and his account goes on as a private one",
+        by_university("otto", "Otto Skov", "1601814087", ("alum@au.dk",)),
+        "PRIVATE",
+        after="otto",
+    ),
+)
+
+_OTHER_SERVICES: Final = (
+    Persona(
+        "alma",
+        AU,
+        "student without an account, who wants to print",
+        by_university("alma", "Alma Kjær", "1711034087", ("student@au.dk",)),
+        "no_library_account",
+        service="myprint",
+    ),
+    Persona(
+        "pia",
+        AU,
+        "student with an account, who prints",
+        by_university("pia", "Pia Engel", "1402024085", ("student@au.dk",)),
+        "STUDENT",
+        (registered_borrower("STUDENT", "1402024085", "Engel", email="pia@own.example"),),
+        service="myprint",
+    ),
+    Persona(
+        "ivan",
+        LIBRARY_ACCOUNT,
+        "exchange student who prints with number and PIN before the CPR number comes",
+        {},
+        "TEMP",
+        (
+            registered_borrower(
+                "TEMP",
+                "temp.ivan",
+                "Petrov",
+                cardnumber="T-2002",
+                password="6193",
+                email="ivan@own.example",
+            ),
+        ),
+        service="myprint",
+        pin="6193",
+    ),
+    Persona(
+        "ib-reads",
+        AU,
+        "Ib again, who reads electronic journals without a Danish number",
+        by_university("ib", "Ib Waters", None, ("student@au.dk",)),
+        "",
+        service="e-resources",
+    ),
+    Persona(
+        "eva-reads",
+        NEMLOGIN,
+        "Eva again: the journals are not for private users",
+        by_eid(1, "Eva Storgaard", "3011681300"),
+        "no_policy_for_service",
+        service="e-resources",
+    ),
+)
+
+PERSONAS: Final = (*_LOGINS, *_SIGNING_UP, *_REGISTERED, *_OTHER_SERVICES)
 
 
 def persona(name: str) -> Persona:
-    """Give the persona of this name; KeyError if there is none."""
-    return {each.name: each for each in PERSONAS}[name]
+    """Return the persona of this name; KeyError if there is none."""
+    return {person.name: person for person in PERSONAS}[name]

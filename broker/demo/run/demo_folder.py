@@ -1,7 +1,4 @@
-"""Writes the folder a demo runs in: configuration, keys, metadata of the simulated parties, policies and maps.
-
-The demo's broker.toml as texts to fill in.
-"""
+"""Writes the folder a demo runs in: configuration, keys, metadata, policies and attribute maps."""
 
 import json
 import shutil
@@ -15,7 +12,37 @@ from saml2.xmldsig import KeyInfo, X509Certificate, X509Data
 
 from broker.adapters.saml.keys import key_ring
 from broker.demo.people.personas import AU, KU, NEMLOGIN, NEMLOGIN_BIRK
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
+
+_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
+_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
+_PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
+_SOURCE: Final = Path(__file__).resolve().parents[3]
+
+CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
+
+
+PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin")
+
+HUB: Final = "https://wayf.demo.example"
+EID: Final = "https://saml.nemlogin.demo.example"
+# Name: title in both languages, entityID.
+SERVICES: Final = {
+    "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
+    "myprint": ("MyPrint", "MyPrint", "https://myprint.demo.example"),
+    "e-resources": (
+        "Electronic resources",
+        "Elektroniske ressourcer",
+        "https://e-resources.demo.example",
+    ),
+}
+
+# The upstreams by which one may log in at each; the first is offered first.
+METHODS: Final = {
+    "my-loans": ("library", "wayf", "nemid"),
+    "myprint": ("library", "wayf", "nemid"),
+    "e-resources": ("wayf", "nemid"),
+}
 
 TOML: Final = """\
 # The demo's configuration, written anew at every start.
@@ -45,7 +72,10 @@ institutions = [
 
 [upstreams.library]
 profile = "library"
-label = {{ en = "Library account (borrower number and PIN)", da = "Lånerkonto (lånernummer og pinkode)" }}
+
+[upstreams.library.label]
+en = "Library account (borrower number and PIN)"
+da = "Lånerkonto (lånernummer og pinkode)"
 
 {services}
 [sign_up]
@@ -91,9 +121,12 @@ profile = "wayf"
 entity_id = "{hub}"
 attribute_map = "wayf"
 label = {{ en = "NemID", da = "NemID" }}
-institutions = [
-  {{ entity_id = "{nemlogin}", aliases = ["{birk}"], scopes = ["sikker-adgang.dk"], may_assert = ["cpr"] }},
-]
+
+[[upstreams.nemid.institutions]]
+entity_id = "{nemlogin}"
+aliases = ["{birk}"]
+scopes = ["sikker-adgang.dk"]
+may_assert = ["cpr"]
 """,
     "direct": """\
 [upstreams.nemid]
@@ -125,94 +158,19 @@ controller = {{ en = "Royal Danish Library", da = "Det Kgl. Bibliotek" }}
 """
 
 
-_REDIRECT: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect"
-_POST: Final = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
-_PROTOCOL: Final = "urn:oasis:names:tc:SAML:2.0:protocol"
-_SOURCE: Final = Path(__file__).resolve().parents[3]
-
-CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
-
-
-PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin")
-
-
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where the demo's parties listen: the broker on ``base``, the others on the ports after it."""
+    """The ports of the demo's parties: the broker's is ``base``, the others' come after it."""
 
     base: int = 8080
 
     def origin(self, party: str) -> str:
-        """Give the address browsers use: its own host name, since cookies ignore ports."""
+        """Return the address browsers use: its own host name, since cookies ignore ports."""
         return f"http://{party}.localhost:{self.number(party)}"
 
     def number(self, party: str) -> int:
-        """Give a party's port."""
+        """Return a party's port."""
         return self.base + PARTIES.index(party)
-
-
-def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
-    body = "".join(line for line in certificate.splitlines() if "CERTIFICATE" not in line)
-    chain = X509Data(x509_certificate=X509Certificate(text=body))
-    return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
-
-
-def _idp(entity_id: str, location: str, party: Identity, name_format: str) -> bytes:
-    slo = md.SingleLogoutService(binding=_REDIRECT, location=location + "/slo")
-    role = md.IDPSSODescriptor(
-        protocol_support_enumeration=_PROTOCOL,
-        want_authn_requests_signed="true",
-        key_descriptor=[_descriptor(party.certificate, "signing")],
-        name_id_format=[md.NameIDFormat(text=name_format)],
-        single_logout_service=[slo],
-        single_sign_on_service=[
-            md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
-        ],
-    )
-    return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
-
-
-def _service(ports: Ports, name: str, library: Identity) -> bytes:
-    acs = md.AssertionConsumerService(
-        binding=_POST,
-        location=ports.origin("library") + f"/{name}/acs",
-        index="0",
-        is_default="true",
-    )
-    slo = md.SingleLogoutService(
-        binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo"
-    )
-    role = md.SPSSODescriptor(
-        protocol_support_enumeration=_PROTOCOL,
-        want_assertions_signed="true",
-        key_descriptor=[_descriptor(library.certificate, use) for use in ("signing", "encryption")],
-        single_logout_service=[slo],
-        assertion_consumer_service=[acs],
-    )
-    return bytes(
-        md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string()
-    )
-
-
-HUB: Final = "https://wayf.demo.example"
-EID: Final = "https://saml.nemlogin.demo.example"
-# Name: title in both languages, entityID.
-SERVICES: Final = {
-    "my-loans": ("My loans", "Mine lån", "https://my-loans.demo.example"),
-    "myprint": ("MyPrint", "MyPrint", "https://myprint.demo.example"),
-    "e-resources": (
-        "Electronic resources",
-        "Elektroniske ressourcer",
-        "https://e-resources.demo.example",
-    ),
-}
-
-# The upstreams by which one may log in at each; the first is offered first.
-METHODS: Final = {
-    "my-loans": ("library", "wayf", "nemid"),
-    "myprint": ("library", "wayf", "nemid"),
-    "e-resources": ("wayf", "nemid"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,13 +179,13 @@ class Setting:
 
     folder: Path
     ports: Ports
-    hub: Identity
-    library: Identity
-    nemlogin: Identity
+    hub: KeyPair
+    library: KeyPair
+    nemlogin: KeyPair
 
     @property
     def config(self) -> Path:
-        """Give the path of broker.toml."""
+        """Return the path of broker.toml."""
         return self.folder / "broker.toml"
 
 
@@ -240,7 +198,7 @@ def write(
     key_size: int = 2048,
     national_eid: str = "wayf",
 ) -> Setting:
-    """Write everything into ``folder``, which must be empty or absent, and give the setting.
+    """Write everything into ``folder``, which must be empty or absent, and return the setting.
 
     ``national_eid`` is the way to the national eID: "wayf", or "direct" to NemLog-in itself.
     """
@@ -250,11 +208,15 @@ def write(
         shutil.copytree(_SOURCE / name, folder / name)
     (folder / "state").mkdir(mode=0o700)
     key_ring.generate(folder / "keys", now, size=key_size)
-    hub, library, nemlogin = (Identity.made(each, now) for each in ("hub", "library", "nemlogin"))
+    hub = KeyPair.made("hub", now)
+    library = KeyPair.made("library", now)
+    nemlogin = KeyPair.made("nemlogin", now)
     descriptors = {
         "hub": _idp(HUB, ports.origin("hub"), hub, saml.NAMEID_FORMAT_TRANSIENT),
         "nemlogin": _idp(EID, ports.origin("nemlogin"), nemlogin, saml.NAMEID_FORMAT_PERSISTENT),
-    } | {name: _service(ports, name, library) for name in SERVICES}
+    }
+    for name in SERVICES:
+        descriptors[name] = _service(ports, name, library)
     (folder / "metadata").mkdir()
     for name, xml in descriptors.items():
         (folder / "metadata" / f"{name}.xml").write_bytes(xml)
@@ -299,4 +261,47 @@ def _configuration(ports: Ports, store: str, national_eid: str) -> str:
         secret=CLIENT_SECRET,
         smtp=ports.number("smtp"),
         port=ports.number("broker"),
+    )
+
+
+def _descriptor(certificate: str, use: str) -> md.KeyDescriptor:
+    body = "".join(line for line in certificate.splitlines() if "CERTIFICATE" not in line)
+    chain = X509Data(x509_certificate=X509Certificate(text=body))
+    return md.KeyDescriptor(use=use, key_info=KeyInfo(x509_data=chain))
+
+
+def _idp(entity_id: str, location: str, party: KeyPair, name_format: str) -> bytes:
+    slo = md.SingleLogoutService(binding=_REDIRECT, location=location + "/slo")
+    role = md.IDPSSODescriptor(
+        protocol_support_enumeration=_PROTOCOL,
+        want_authn_requests_signed="true",
+        key_descriptor=[_descriptor(party.certificate, "signing")],
+        name_id_format=[md.NameIDFormat(text=name_format)],
+        single_logout_service=[slo],
+        single_sign_on_service=[
+            md.SingleSignOnService(binding=_REDIRECT, location=location + "/sso")
+        ],
+    )
+    return bytes(md.EntityDescriptor(entity_id=entity_id, idpsso_descriptor=role).to_string())
+
+
+def _service(ports: Ports, name: str, library: KeyPair) -> bytes:
+    acs = md.AssertionConsumerService(
+        binding=_POST,
+        location=ports.origin("library") + f"/{name}/acs",
+        index="0",
+        is_default="true",
+    )
+    slo = md.SingleLogoutService(
+        binding=_REDIRECT, location=ports.origin("library") + f"/{name}/slo"
+    )
+    role = md.SPSSODescriptor(
+        protocol_support_enumeration=_PROTOCOL,
+        want_assertions_signed="true",
+        key_descriptor=[_descriptor(library.certificate, use) for use in ("signing", "encryption")],
+        single_logout_service=[slo],
+        assertion_consumer_service=[acs],
+    )
+    return bytes(
+        md.EntityDescriptor(entity_id=SERVICES[name][2], spsso_descriptor=role).to_string()
     )

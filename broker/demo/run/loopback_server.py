@@ -1,4 +1,4 @@
-"""Serves one of the demo's simulated parties on loopback, from threads of this process."""
+"""Serves a simulated party of the demo on loopback, from threads of this process."""
 
 import threading
 from collections.abc import Iterator
@@ -14,12 +14,12 @@ class _Keeping(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write nothing: each party has its own log where it needs one."""
+        """Write nothing: a party that needs a log has its own."""
 
 
 @contextmanager
 def serve_on_loopback(app: Flask, port: int = 0) -> Iterator[str]:
-    """Serve ``app`` on 127.0.0.1 while the block runs, and give its address; port 0 takes a free one."""
+    """Serve ``app`` on 127.0.0.1 while the block runs; yield its address. Port 0 is a free one."""
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Keeping)
     thread = threading.Thread(
         target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True

@@ -43,7 +43,7 @@ _PAGE: Final = """<!doctype html>
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMail:
-    """One mail as it arrived."""
+    """A mail as it arrived."""
 
     recipients: tuple[str, ...]
     subject: str
@@ -53,7 +53,7 @@ class ReceivedMail:
 
 
 class Mailbox:
-    """A mail server on ``port`` and its page on ``page_port``, both on loopback; it keeps the last 200 mails."""
+    """A mail server that keeps the last 200 mails, and its page, both on ports of loopback."""
 
     def __init__(self, port: int, page_port: int) -> None:
         """Take the ports; nothing listens before ``start``."""
@@ -68,8 +68,9 @@ class Mailbox:
             "127.0.0.1", self._page_port, page(self), threaded=True, request_handler=_Quiet
         )
         self._controller.start()
+        often = {"poll_interval": 0.02}  # stop() waits for the next look
         threading.Thread(
-            target=self._server.serve_forever, name="mailbox page", daemon=True
+            target=self._server.serve_forever, kwargs=often, name="mailbox page", daemon=True
         ).start()
 
     def stop(self) -> None:
@@ -80,12 +81,12 @@ class Mailbox:
             self._server.server_close()
 
     def mails(self) -> tuple[ReceivedMail, ...]:
-        """Give the mails, newest first."""
+        """Return the mails, newest first."""
         return tuple(reversed(self._kept))
 
 
 def page(mailbox: Mailbox) -> Flask:
-    """Give the application that shows ``mailbox``: ``/`` for people, ``/mails.json`` for programs."""
+    """Return the application that shows ``mailbox``: ``/`` and, for programs, ``/mails.json``."""
     app = Flask("broker.demo", static_folder=None)
 
     @app.get("/")
@@ -112,7 +113,7 @@ def page(mailbox: Mailbox) -> Flask:
 
 
 class _Drop(Arrivals):
-    """What the mail server does with a mail: it keeps it."""
+    """Keeps the mails that the mail server receives."""
 
     def __init__(self, kept: deque[ReceivedMail]) -> None:
         super().__init__()
@@ -122,16 +123,23 @@ class _Drop(Arrivals):
         """Keep one mail; the server has written its envelope's recipients into a header."""
         octets = message.as_bytes()
         mail = message_from_bytes(octets, policy=default)
-        body = mail.get_body(("plain",)) if isinstance(mail, EmailMessage) else None
         recipients = tuple(str(mail["X-RcptTo"]).split(", "))
-        text = body.get_content() if body else ""
-        self._kept.append(
-            ReceivedMail(recipients, str(mail["Subject"] or ""), text, datetime.now(UTC), octets)
-        )
+        subject = str(mail["Subject"] or "")
+        received = ReceivedMail(recipients, subject, _text(mail), datetime.now(UTC), octets)
+        self._kept.append(received)
+
+
+def _text(mail: Message) -> str:
+    body = None
+    if isinstance(mail, EmailMessage):
+        body = mail.get_body(("plain",))
+    if body is None:
+        return ""
+    return str(body.get_content())
 
 
 class _Quiet(WSGIRequestHandler):
-    """Serves without a line on the terminal for each request."""
+    """Serves without writing request lines on the terminal."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing."""
+        """Write nothing."""

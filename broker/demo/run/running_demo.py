@@ -1,4 +1,4 @@
-"""Starts the whole demo: simulated parties in threads, the broker as a real gunicorn beside them."""
+"""Starts the demo: simulated parties in threads, the broker as a real gunicorn beside them."""
 
 import os
 import socket
@@ -29,8 +29,8 @@ from broker.demo.run.mail_server import Mailbox
 from broker.demo.upstreams import nemlogin, wayf_hub
 
 _READY_WITHIN: Final = 60.0
-_M: Final = "{urn:oasis:names:tc:SAML:2.0:metadata}"
-_D: Final = "{http://www.w3.org/2000/09/xmldsig#}"
+_MD: Final = "{urn:oasis:names:tc:SAML:2.0:metadata}"
+_DS: Final = "{http://www.w3.org/2000/09/xmldsig#}"
 
 
 class DemoFailed(BrokerError):
@@ -53,7 +53,7 @@ def _claim(ports: Ports) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A demo that answers: its setting, its patron API, its mailbox, and what the library keeps."""
+    """A demo that answers: its setting, patron API, mailbox, and the library's loans."""
 
     setting: Setting
     patrons: simulated_koha.Simulation
@@ -62,22 +62,22 @@ class Running:
     circulation: Circulation
 
     def peer(self) -> services.BrokerAsIdp:
-        """Give the broker as the library knows it from its metadata."""
+        """Return the broker as the library knows it from its metadata."""
         return _peer(self.setting)
 
 
 def seeds() -> list[dict[str, str]]:
-    """Give the borrowers that the desk has registered before the demo begins."""
-    return [dict(each) for person in PERSONAS for each in person.desk]
+    """Return the borrowers that staff have registered before the demo begins."""
+    return [dict(borrower) for person in PERSONAS for borrower in person.registered]
 
 
 def lent(patrons: Patrons) -> Circulation:
-    """Give the library's circulation, with the loans of those whom the desk has registered."""
+    """Return the library's circulation, with the loans of the registered borrowers."""
     circulation = Circulation(patrons)
     numbers = {row["userid"]: row["patron_id"] for row in patrons.rows()}
     for person in PERSONAS:
         for book in person.loans:
-            circulation.lend(numbers[person.desk[0]["userid"]], book)
+            circulation.lend(numbers[person.registered[0]["userid"]], book)
     return circulation
 
 
@@ -86,44 +86,38 @@ def _peer(setting: Setting) -> services.BrokerAsIdp:
     port = setting.ports.number("broker")
     answer = requests.get(f"http://127.0.0.1:{port}/saml/idp/metadata", timeout=10)
     root = etree.fromstring(answer.content)
-    signing = root.iterfind(
-        f"{_M}IDPSSODescriptor/{_M}KeyDescriptor[@use='signing']//{_D}X509Certificate"
-    )
-    found = tuple(signature.VerifyKey.of(b64decode(each.text or "")) for each in signing)
-    sso, slo = (
-        next(
-            str(each.get("Location"))
-            for each in root.iterfind(f"{_M}IDPSSODescriptor/{_M}{kind}")
-            if str(each.get("Binding")).endswith("Redirect")
-        )
-        for kind in ("SingleSignOnService", "SingleLogoutService")
-    )
-    return services.BrokerAsIdp(str(root.get("entityID")), sso, found, slo)
+    keys = tuple(map(signature.VerifyKey.of, _certificates(root, "signing")))
+    sso = _redirect_location(root, "SingleSignOnService")
+    slo = _redirect_location(root, "SingleLogoutService")
+    return services.BrokerAsIdp(str(root.get("entityID")), sso, keys, slo)
+
+
+def _certificates(root: etree._Element, use: str) -> list[bytes]:
+    path = f".//{_MD}KeyDescriptor[@use='{use}']//{_DS}X509Certificate"
+    return [b64decode(node.text or "") for node in root.iterfind(path)]
+
+
+def _redirect_location(root: etree._Element, kind: str) -> str:
+    for node in root.iterfind(f"{_MD}IDPSSODescriptor/{_MD}{kind}"):
+        if str(node.get("Binding")).endswith("Redirect"):
+            return str(node.get("Location"))
+    raise LookupError(f"no {kind} by Redirect")
 
 
 def _eid_peer(setting: Setting) -> nemlogin.BrokerAsSp:
     """Read the broker's metadata toward NemLog-in as NemLog-in does."""
     port = setting.ports.number("broker")
-    root = etree.fromstring(
-        requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=10).content
-    )
-    found = {
-        use: [
-            b64decode(each.text or "")
-            for each in root.iterfind(f".//{_M}KeyDescriptor[@use='{use}']//{_D}X509Certificate")
-        ]
-        for use in ("signing", "encryption")
-    }
-    acs = next(str(each.get("Location")) for each in root.iter(f"{_M}AssertionConsumerService"))
-    return nemlogin.BrokerAsSp(
-        acs, tuple(map(signature.VerifyKey.of, found["signing"])), found["encryption"][0]
-    )
+    answer = requests.get(f"http://127.0.0.1:{port}/saml/sp/nemid/metadata", timeout=10)
+    root = etree.fromstring(answer.content)
+    keys = tuple(map(signature.VerifyKey.of, _certificates(root, "signing")))
+    acs = next(root.iter(f"{_MD}AssertionConsumerService")).get("Location")
+    return nemlogin.BrokerAsSp(str(acs), keys, _certificates(root, "encryption")[0])
 
 
 def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     origin = setting.ports.origin
     broker = origin("broker")
-    known = {
+    acs_addresses = {
         f"{broker}/saml/sp/{name}/metadata": f"{broker}/saml/sp/{name}/acs"
         for name in ("wayf", "nemid")
     }
@@ -135,16 +129,15 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
         name: services.Site(title, entity_id, f"{origin('library')}/{name}/acs", danish)
         for name, (title, danish, entity_id) in SERVICES.items()
     }
-    opened = encryption.DecryptionKeys.of([setting.library.key.encode()])
+    decryption_keys = encryption.DecryptionKeys.of([setting.library.key.encode()])
+    eid = nemlogin.NemLogin(EID, setting.nemlogin.signing)
     parties = {
-        "hub": wayf_hub.create_app(HUB, key, known),
-        "nemlogin": nemlogin.create_app(
-            nemlogin.NemLogin(EID, setting.nemlogin.signing), lambda: _eid_peer(setting)
-        ),
+        "hub": wayf_hub.create_app(HUB, key, acs_addresses),
+        "nemlogin": nemlogin.create_app(eid, lambda: _eid_peer(setting)),
         "library": services.create_app(
             sites,
             lambda: _peer(setting),
-            opened,
+            decryption_keys,
             circulation,
             broker,
             signing=setting.library.signing,
@@ -157,8 +150,11 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
 def _gunicorn(setting: Setting, log: Path) -> subprocess.Popen[bytes]:
     # Only the demo's own file counts: a variable meant for a real broker could send invented people
     # to a real library.
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
-    environment = {**plain, "BROKER_CONFIG": str(setting.config)}
+    environment = dict(os.environ)
+    for name in os.environ:
+        if name.startswith("BROKER_"):
+            del environment[name]
+    environment["BROKER_CONFIG"] = str(setting.config)
     with log.open("ab") as out:
         return subprocess.Popen(
             [sys.executable, "-m", "broker.cli", "serve"],
@@ -173,24 +169,27 @@ def _await(broker: subprocess.Popen[bytes], port: int, log: Path) -> None:
     while time.monotonic() < until:
         if broker.poll() is not None:
             break
-        try:
-            if (
-                requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2).status_code
-                == requests.codes.ok
-            ):
-                return
-        except requests.RequestException:
-            pass
+        if _is_ready(port):
+            return
         time.sleep(0.05)
-    raise DemoFailed(
-        "the broker did not start:\n"
-        + "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    )
+    last_lines = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise DemoFailed(f"the broker did not start:\n{last_lines}")
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        answer = requests.get(f"http://127.0.0.1:{port}/readyz", timeout=2)
+    except requests.RequestException:
+        return False
+    return answer.status_code == 200
 
 
 @contextmanager
 def running(setting: Setting) -> Iterator[Running]:
-    """Start everything, give it once the broker answers, and stop it all at the end; DemoFailed where it cannot."""
+    """Start the demo, yield it once the broker answers, and stop it at the end.
+
+    DemoFailed where a port is taken or the broker does not start.
+    """
     log = setting.folder / "broker.log"
     ports = setting.ports
     _claim(ports)

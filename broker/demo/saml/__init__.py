@@ -1,1 +1,1 @@
-"""SAML as the simulated parties speak it."""
+"""SAML of the simulated parties: keys, logout messages and logout pages."""

@@ -1,4 +1,4 @@
-"""A simulated party's key and certificate, made anew for every demo."""
+"""The key and certificate of a simulated party, made anew for every demo."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from broker.adapters.saml.gate import signature
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Identity:
+class KeyPair:
     """An RSA-2048 private key and a self-signed certificate, both PEM."""
 
     key: str
@@ -20,12 +20,12 @@ class Identity:
 
     @property
     def signing(self) -> signature.SigningKey:
-        """Give the key to sign with."""
+        """Return the key to sign with."""
         return signature.SigningKey.of(self.key.encode(), self.certificate.encode())
 
     @classmethod
-    def made(cls, name: str, now: datetime) -> "Identity":
-        """Make one for ``name``, good for thirty days."""
+    def made(cls, name: str, now: datetime) -> "KeyPair":
+        """Make a pair for ``name``, valid for thirty days."""
         private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"{name}.demo.example")])
         certificate = (

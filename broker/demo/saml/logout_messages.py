@@ -1,4 +1,4 @@
-"""Single logout as the simulated library's services and the simulated hub do it: ask, be asked, and answer."""
+"""LogoutRequests and LogoutResponses of the simulated parties, written and read."""
 
 import secrets
 from collections.abc import Iterable
@@ -11,14 +11,15 @@ from saml2 import saml, samlp
 
 from broker.adapters.saml.gate import http_bindings, safe_parser, signature
 
-_P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
-_A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+_SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
+_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+_ROOTS: Final = {"SAMLRequest": "LogoutRequest", "SAMLResponse": "LogoutResponse"}
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSession:
-    """A session as a service or an upstream knows it: whose, by which name, and which."""
+    """A session as a service or an upstream knows it: the NameID and the SessionIndex."""
 
     name_id: str
     format: str
@@ -29,7 +30,7 @@ class KnownSession:
 
 @dataclass(frozen=True, slots=True)
 class LogoutMessage:
-    """A logout message that was verified: its id or the one that it answers, whom it names, and its status."""
+    """A logout message: the id of the request, the NameID and SessionIndexes, and the status."""
 
     id: str
     name_id: str
@@ -38,24 +39,27 @@ class LogoutMessage:
     relay_state: str | None
 
 
-def session_cookie(assertion: etree._Element) -> KnownSession:
-    """Read what a logout needs off an assertion."""
-    named = assertion.find(f"{_A}Subject/{_A}NameID")
-    statement = assertion.find(f"{_A}AuthnStatement")
-    if named is None or statement is None:
+def session_of(assertion: etree._Element) -> KnownSession:
+    """Return the session that an assertion begins; LookupError where it names nobody."""
+    name_id = assertion.find(f"{_SAML}Subject/{_SAML}NameID")
+    statement = assertion.find(f"{_SAML}AuthnStatement")
+    if name_id is None or statement is None:
         raise LookupError("an assertion of nobody")
     return KnownSession(
-        named.text or "",
-        named.get("Format", saml.NAMEID_FORMAT_UNSPECIFIED),
-        named.get("NameQualifier"),
-        named.get("SPNameQualifier"),
+        name_id.text or "",
+        name_id.get("Format", saml.NAMEID_FORMAT_UNSPECIFIED),
+        name_id.get("NameQualifier"),
+        name_id.get("SPNameQualifier"),
         statement.get("SessionIndex", ""),
     )
 
 
 def request(issuer: str, destination: str, session: KnownSession) -> bytes:
     """Write a LogoutRequest for a session."""
-    named = saml.NameID(
+    indexes = []
+    if session.index:
+        indexes.append(samlp.SessionIndex(text=session.index))
+    name_id = saml.NameID(
         text=session.name_id,
         format=session.format,
         name_qualifier=session.name_qualifier,
@@ -67,8 +71,8 @@ def request(issuer: str, destination: str, session: KnownSession) -> bytes:
         issue_instant=_now(),
         destination=destination,
         issuer=saml.Issuer(text=issuer),
-        name_id=named,
-        session_index=[samlp.SessionIndex(text=session.index)] if session.index else [],
+        name_id=name_id,
+        session_index=indexes,
     )
     return bytes(message.to_string())
 
@@ -78,7 +82,10 @@ def response(
 ) -> bytes:
     """Write a LogoutResponse; ``codes`` are the status, the top first."""
     top, *rest = codes
-    second = samlp.StatusCode(value=rest[0]) if rest else None
+    second = None
+    if rest:
+        second = samlp.StatusCode(value=rest[0])
+    code = samlp.StatusCode(value=top, status_code=second)
     message = samlp.LogoutResponse(
         id=f"_{secrets.token_hex(16)}",
         version="2.0",
@@ -86,34 +93,32 @@ def response(
         destination=destination,
         in_response_to=answered,
         issuer=saml.Issuer(text=issuer),
-        status=samlp.Status(status_code=samlp.StatusCode(value=top, status_code=second)),
+        status=samlp.Status(status_code=code),
     )
     return bytes(message.to_string())
 
 
 def peek(query: str) -> tuple[str, LogoutMessage]:
-    """Read a LogoutRequest without a look at its signature, as WAYF's hub does; give who sent it too."""
+    """Return the issuer and the LogoutRequest, its signature not verified, as WAYF's hub does."""
     message = http_bindings.inflate_redirect(query, "SAMLRequest")
-    root = safe_parser.parse(message.xml, _P + "LogoutRequest")
-    return root.findtext(_A + "Issuer") or "", _message(root, "SAMLRequest", message.relay_state)
+    root = safe_parser.parse(message.xml, _SAMLP + "LogoutRequest")
+    issuer = root.findtext(_SAML + "Issuer") or ""
+    return issuer, _message(root, "SAMLRequest", message.relay_state)
 
 
 def status(query: str) -> str:
-    """Read the status of a LogoutResponse without a look at its signature."""
-    root = safe_parser.parse(
-        http_bindings.inflate_redirect(query, "SAMLResponse").xml, _P + "LogoutResponse"
-    )
+    """Return the status of a LogoutResponse, its signature not verified."""
+    message = http_bindings.inflate_redirect(query, "SAMLResponse")
+    root = safe_parser.parse(message.xml, _SAMLP + "LogoutResponse")
     return _message(root, "SAMLResponse", None).status
 
 
 def read(
     query: str, kind: http_bindings.MessageField, keys: Iterable[signature.VerifyKey]
 ) -> LogoutMessage:
-    """Verify a logout message that came by Redirect, and read it."""
+    """Verify and read a logout message that came by Redirect; LookupError if it is unsigned."""
     message = http_bindings.inflate_redirect(query, kind)
-    root = safe_parser.parse(
-        message.xml, _P + ("LogoutRequest" if kind == "SAMLRequest" else "LogoutResponse")
-    )
+    root = safe_parser.parse(message.xml, _SAMLP + _ROOTS[kind])
     if message.signed is None:
         raise LookupError("an unsigned logout message")
     signed = message.signed
@@ -124,13 +129,14 @@ def read(
 def _message(
     root: etree._Element, kind: http_bindings.MessageField, relay_state: str | None
 ) -> LogoutMessage:
+    request_id = "ID" if kind == "SAMLRequest" else "InResponseTo"
+    indexes = [node.text or "" for node in root.findall(_SAMLP + "SessionIndex")]
+    codes = [str(node.get("Value")) for node in root.iter(_SAMLP + "StatusCode")]
     return LogoutMessage(
-        id=str(root.get("ID") if kind == "SAMLRequest" else root.get("InResponseTo")),
-        name_id=root.findtext(_A + "NameID") or "",
-        indexes=tuple(each.text or "" for each in root.findall(_P + "SessionIndex")),
-        status=" / ".join(
-            str(each.get("Value")).rpartition(":")[2] for each in root.iter(_P + "StatusCode")
-        ),
+        id=str(root.get(request_id)),
+        name_id=root.findtext(_SAML + "NameID") or "",
+        indexes=tuple(indexes),
+        status=" / ".join(code.rpartition(":")[2] for code in codes),
         relay_state=relay_state,
     )
 

@@ -1,4 +1,4 @@
-"""The log-out links of the simulated library and hub, and their answers when the broker asks them to end a session."""
+"""The log-out links of the simulated parties, and their answers to the broker's LogoutRequests."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -14,8 +14,9 @@ from broker.core.errors import MessageRefused
 from broker.demo.saml import logout_messages
 from broker.demo.saml.logout_messages import KnownSession
 
-_UNKNOWN: Final = tuple(
-    f"urn:oasis:names:tc:SAML:2.0:status:{each}" for each in ("Requester", "UnknownPrincipal")
+_UNKNOWN: Final = (
+    "urn:oasis:names:tc:SAML:2.0:status:Requester",
+    "urn:oasis:names:tc:SAML:2.0:status:UnknownPrincipal",
 )
 _COOKIE: Final = "logged-in-"
 
@@ -25,12 +26,12 @@ class LogoutBroker(Protocol):
 
     @property
     def slo(self) -> str:
-        """Give where it takes logout messages."""
+        """Return the address of its SLO endpoint."""
         ...
 
     @property
     def keys(self) -> tuple[signature.VerifyKey, ...]:
-        """Give the keys it signs with."""
+        """Return the keys it signs with."""
         ...
 
 
@@ -39,12 +40,12 @@ class RequestingBroker(Protocol):
 
     @property
     def acs(self) -> str:
-        """Give where it takes Responses; its logout messages go beside that."""
+        """Return the address of its ACS; its SLO endpoint lies beside it."""
         ...
 
     @property
     def keys(self) -> tuple[signature.VerifyKey, ...]:
-        """Give the keys it signs with."""
+        """Return the keys it signs with."""
         ...
 
 
@@ -53,46 +54,56 @@ class LogoutSite(Protocol):
 
     @property
     def entity_id(self) -> str:
-        """Give its entityID."""
+        """Return its entityID."""
         ...
 
     @property
     def titles(self) -> tuple[str, str]:
-        """Give its title in English and in Danish."""
+        """Return its title in English and in Danish."""
         ...
 
 
 @dataclass(slots=True)
-class Remembered:
-    """The sessions of a party, by a cookie's value: to whom each was given, and by which names it goes."""
+class SessionTable:
+    """The sessions of a party by cookie value, with the service or upstream they belong to."""
 
-    kept: dict[str, tuple[str, KnownSession]] = field(default_factory=dict)
+    by_cookie: dict[str, tuple[str, KnownSession]] = field(default_factory=dict)
 
-    def begin(self, response: Response, party: str, known: KnownSession) -> None:
-        """Remember a session and give the browser its cookie."""
+    def begin(self, response: Response, party: str, session: KnownSession) -> None:
+        """Keep a session, and set its cookie in the browser."""
         value = secrets.token_hex(16)
-        self.kept[value] = (party, known)
-        response.set_cookie(
-            f"{_COOKIE}{crc32(party.encode()):x}", value, httponly=True, samesite="Lax"
-        )
+        self.by_cookie[value] = (party, session)
+        name = f"{_COOKIE}{crc32(party.encode()):x}"
+        response.set_cookie(name, value, httponly=True, samesite="Lax")
 
-    def mine(self) -> Iterator[tuple[str, str, KnownSession]]:
-        """Give the sessions of the browser that asks: cookie value, party and names."""
+    def of_browser(self) -> Iterator[tuple[str, str, KnownSession]]:
+        """Yield the sessions of the browser that asks: cookie value, party and session."""
         for value in request.cookies.values():
-            if value in self.kept:
-                yield value, *self.kept[value]
+            if value in self.by_cookie:
+                yield value, *self.by_cookie[value]
 
     def end(self, party: str, name_id: str, indexes: tuple[str, ...]) -> bool:
-        """End the sessions of these names, and say whether there were any."""
-        found = [
-            value
-            for value, (given, known) in self.kept.items()
-            if (given, known.name_id) == (party, name_id)
-            and (not indexes or known.index in indexes)
-        ]
-        for value in found:
-            del self.kept[value]
-        return bool(found)
+        """End the sessions with these names; return whether there were any."""
+        ended = []
+        for value, (owner, session) in self.by_cookie.items():
+            if (owner, session.name_id) != (party, name_id):
+                continue
+            if not indexes or session.index in indexes:
+                ended.append(value)
+        for value in ended:
+            del self.by_cookie[value]
+        return bool(ended)
+
+
+def _codes(*, ended: bool) -> tuple[str, ...]:
+    if ended:
+        return (logout_messages.SUCCESS,)
+    return _UNKNOWN
+
+
+def _beside(acs: str) -> str:
+    """Return the SLO endpoint that lies beside an ACS."""
+    return acs.removesuffix("/acs") + "/slo"
 
 
 def at_library(
@@ -100,61 +111,56 @@ def at_library(
     services: Mapping[str, LogoutSite],
     peer: Callable[[], LogoutBroker],
     key: signature.SigningKey | None,
-) -> Remembered:
-    """Give the library's services a way to log out, and an answer for the broker."""
-    remembered = Remembered()
+) -> SessionTable:
+    """Add a log-out link and an SLO endpoint to the library's services."""
+    sessions = SessionTable()
     if key is None:  # a library that is only looked at
-        return remembered
+        return sessions
 
     @app.get("/<service>/log-out")
     def log_out(service: str) -> Response:
-        for value, party, known in list(remembered.mine()):
+        for value, party, session in list(sessions.of_browser()):
             if party == service:
-                del remembered.kept[value]
+                del sessions.by_cookie[value]
                 slo = peer().slo
-                written = logout_messages.request(services[service].entity_id, slo, known)
-                return redirect(
-                    http_bindings.redirect_url(slo, "SAMLRequest", written, service, key)
-                )
+                written = logout_messages.request(services[service].entity_id, slo, session)
+                url = http_bindings.redirect_url(slo, "SAMLRequest", written, service, key)
+                return redirect(url)
         return redirect("/")
 
     @app.get("/<service>/slo")
     def slo(service: str) -> Response | str:
         if service not in services:
             abort(404)
-        query, known = request.query_string.decode(), peer()
+        query = request.query_string.decode()
+        broker = peer()
         if "SAMLResponse" in request.args:
-            message = logout_messages.read(query, "SAMLResponse", known.keys)
-            return render_template(
-                "logged_out.html", status=message.status, titles=services[service].titles
-            )
-        asked = logout_messages.read(query, "SAMLRequest", known.keys)
-        ended = remembered.end(service, asked.name_id, asked.indexes)
-        codes = (logout_messages.SUCCESS,) if ended else _UNKNOWN
-        written = logout_messages.response(services[service].entity_id, known.slo, asked.id, codes)
-        return redirect(
-            http_bindings.redirect_url(known.slo, "SAMLResponse", written, asked.relay_state, key)
-        )
+            message = logout_messages.read(query, "SAMLResponse", broker.keys)
+            titles = services[service].titles
+            return render_template("logged_out.html", status=message.status, titles=titles)
+        asked = logout_messages.read(query, "SAMLRequest", broker.keys)
+        codes = _codes(ended=sessions.end(service, asked.name_id, asked.indexes))
+        issuer, to = services[service].entity_id, broker.slo
+        written = logout_messages.response(issuer, to, asked.id, codes)
+        url = http_bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
+        return redirect(url)
 
-    return remembered
+    return sessions
 
 
 def at_hub(
     app: Flask, hub: str, key: signature.SigningKey, addresses: Mapping[str, str]
-) -> Remembered:
-    """Give the hub a way to log out, and an answer; ``addresses`` are its service providers' ACSs, by entityID."""
-    remembered = Remembered()
+) -> SessionTable:
+    """Add a log-out link and an SLO endpoint to the hub; ``addresses`` are ACSs by entityID."""
+    sessions = SessionTable()
 
     @app.get("/log-out")
     def log_out() -> Response | str:
-        for value, party, known in list(remembered.mine()):
-            del remembered.kept[value]
-            slo = addresses[party].removesuffix("/acs") + "/slo"
-            return redirect(
-                http_bindings.redirect_url(
-                    slo, "SAMLRequest", logout_messages.request(hub, slo, known), None, key
-                )
-            )
+        for value, party, session in list(sessions.of_browser()):
+            del sessions.by_cookie[value]
+            to = _beside(addresses[party])
+            written = logout_messages.request(hub, to, session)
+            return redirect(http_bindings.redirect_url(to, "SAMLRequest", written, None, key))
         return render_template("hub_logged_out.html", status="")
 
     @app.get("/slo")
@@ -166,58 +172,49 @@ def at_hub(
         issuer, asked = logout_messages.peek(query)
         if issuer not in addresses:
             abort(500, "no common federations")
-        ended = remembered.end(issuer, asked.name_id, asked.indexes)
-        to = addresses[issuer].removesuffix("/acs") + "/slo"
-        written = logout_messages.response(
-            hub, to, asked.id, (logout_messages.SUCCESS,) if ended else _UNKNOWN
-        )
-        return redirect(
-            http_bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
-        )
+        codes = _codes(ended=sessions.end(issuer, asked.name_id, asked.indexes))
+        to = _beside(addresses[issuer])
+        written = logout_messages.response(hub, to, asked.id, codes)
+        url = http_bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
+        return redirect(url)
 
-    return remembered
+    return sessions
 
 
 def at_nemlogin(
     app: Flask, own: str, key: signature.SigningKey, peer: Callable[[], RequestingBroker]
-) -> Remembered:
-    """Give NemLog-in a way to log out, and an answer to signed messages only."""
-    remembered = Remembered()
+) -> SessionTable:
+    """Add a log-out link and an SLO endpoint to NemLog-in, which reads signed messages only."""
+    sessions = SessionTable()
 
-    def heard(kind: http_bindings.MessageField) -> tuple[str, logout_messages.LogoutMessage]:
-        known = peer()
+    def verified(kind: http_bindings.MessageField) -> tuple[str, logout_messages.LogoutMessage]:
+        broker = peer()
         try:
-            message = logout_messages.read(request.query_string.decode(), kind, known.keys)
+            message = logout_messages.read(request.query_string.decode(), kind, broker.keys)
         except (LookupError, MessageRefused):
             abort(400, "the message is not signed by a system that we know")
-        return known.acs.removesuffix("/acs") + "/slo", message
+        return _beside(broker.acs), message
 
     @app.get("/log-out")
     def log_out() -> Response | str:
-        for value, _, known in list(remembered.mine()):
-            del remembered.kept[value]
-            to = peer().acs.removesuffix("/acs") + "/slo"
-            return redirect(
-                http_bindings.redirect_url(
-                    to, "SAMLRequest", logout_messages.request(own, to, known), None, key
-                )
-            )
+        for value, _, session in list(sessions.of_browser()):
+            del sessions.by_cookie[value]
+            to = _beside(peer().acs)
+            written = logout_messages.request(own, to, session)
+            return redirect(http_bindings.redirect_url(to, "SAMLRequest", written, None, key))
         return render_template("hub_logged_out.html", party="Simulated NemLog-in", status="")
 
     @app.get("/slo")
     def slo() -> Response | str:
         if "SAMLResponse" in request.args:
-            _, answer = heard("SAMLResponse")
+            _, answer = verified("SAMLResponse")
             return render_template(
                 "hub_logged_out.html", party="Simulated NemLog-in", status=answer.status
             )
-        to, asked = heard("SAMLRequest")
-        ended = remembered.end(own, asked.name_id, asked.indexes)
-        written = logout_messages.response(
-            own, to, asked.id, (logout_messages.SUCCESS,) if ended else _UNKNOWN
-        )
-        return redirect(
-            http_bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
-        )
+        to, asked = verified("SAMLRequest")
+        codes = _codes(ended=sessions.end(own, asked.name_id, asked.indexes))
+        written = logout_messages.response(own, to, asked.id, codes)
+        url = http_bindings.redirect_url(to, "SAMLResponse", written, asked.relay_state, key)
+        return redirect(url)
 
-    return remembered
+    return sessions

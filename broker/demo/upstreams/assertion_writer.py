@@ -1,7 +1,4 @@
-"""What a simulated identity provider writes: an Assertion about somebody, and the Response around it.
-
-The names under which WAYF and NemLog-in send attributes (reference attribute table), for the simulated parties.
-"""
+"""Writes the Assertions and Responses of the simulated identity providers; attribute names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,117 +10,6 @@ from lxml import etree
 from saml2 import saml, samlp
 
 _URI: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
-
-
-@dataclass(frozen=True, slots=True)
-class ResponseAddressee:
-    """Whom an answer is for: the id of the AuthnRequest, who sent it and where the answer goes."""
-
-    id: str
-    issuer: str
-    acs: str
-    passive: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class AssertedSubject:
-    """What is said of somebody: NameID and its format, the class, the chain of authorities, attributes by wire Name."""
-
-    name_id: str
-    name_format: str
-    authn_class: str
-    chain: tuple[str, ...]
-    attributes: Mapping[str, tuple[str, ...]]
-    friendly: Mapping[str, str]
-
-
-def _stamp(when: datetime) -> str:
-    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _attributes(said: AssertedSubject) -> saml.AttributeStatement:
-    return saml.AttributeStatement(
-        attribute=[
-            saml.Attribute(
-                name=name,
-                name_format=_URI,
-                friendly_name=said.friendly.get(name),
-                attribute_value=[saml.AttributeValue(text=value) for value in values],
-            )
-            for name, values in said.attributes.items()
-        ]
-    )
-
-
-def assertion(
-    issuer: str, asker: ResponseAddressee, said: AssertedSubject, now: datetime
-) -> saml.Assertion:
-    """Write an unsigned Assertion, four minutes long."""
-    end = _stamp(now + timedelta(minutes=4))
-    confirmation = saml.SubjectConfirmationData(
-        in_response_to=asker.id, recipient=asker.acs, not_on_or_after=end
-    )
-    return saml.Assertion(
-        id=f"_{token_hex(16)}",
-        version="2.0",
-        issue_instant=_stamp(now),
-        issuer=saml.Issuer(text=issuer),
-        subject=saml.Subject(
-            name_id=saml.NameID(format=said.name_format, text=said.name_id),
-            subject_confirmation=[
-                saml.SubjectConfirmation(
-                    method=saml.SCM_BEARER, subject_confirmation_data=confirmation
-                )
-            ],
-        ),
-        conditions=saml.Conditions(
-            not_before=_stamp(now - timedelta(seconds=30)),
-            not_on_or_after=end,
-            audience_restriction=[
-                saml.AudienceRestriction(audience=[saml.Audience(text=asker.issuer)])
-            ],
-        ),
-        authn_statement=[
-            saml.AuthnStatement(
-                authn_instant=_stamp(now),
-                session_index=f"_{token_hex(8)}",
-                session_not_on_or_after=_stamp(now + timedelta(hours=4)),
-                authn_context=saml.AuthnContext(
-                    authn_context_class_ref=saml.AuthnContextClassRef(text=said.authn_class),
-                    authenticating_authority=[
-                        saml.AuthenticatingAuthority(text=each) for each in said.chain
-                    ],
-                ),
-            )
-        ],
-        attribute_statement=[_attributes(said)],
-    )
-
-
-def response(
-    issuer: str, asker: ResponseAddressee, said: saml.Assertion | None, now: datetime
-) -> etree._Element:
-    """Write an unsigned Response around an Assertion, or with an error status where nobody was picked."""
-    status = samlp.Status(status_code=samlp.StatusCode(value=samlp.STATUS_SUCCESS))
-    if said is None:
-        detail = samlp.STATUS_NO_PASSIVE if asker.passive else samlp.STATUS_AUTHN_FAILED
-        inner = samlp.StatusCode(value=detail)
-        status = samlp.Status(
-            status_code=samlp.StatusCode(value=samlp.STATUS_RESPONDER, status_code=inner)
-        )
-    message = samlp.Response(
-        id=f"_{token_hex(16)}",
-        version="2.0",
-        issue_instant=_stamp(now),
-        destination=asker.acs,
-        in_response_to=asker.id,
-        issuer=saml.Issuer(text=issuer),
-        status=status,
-        assertion=[said] if said else [],
-    )
-    return etree.fromstring(message.to_string())
-
-
 NAMES: Final = {
     "eduPersonPrincipalName": "urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
     "cn": "urn:oid:2.5.4.3",
@@ -142,7 +28,7 @@ NAMES: Final = {
 
 CORE: Final = "https://data.gov.dk/model/core/"
 NSIS: Final = "https://data.gov.dk/concept/core/nsis/"
-# Those of NemLog-in's (OIOSAML 3) that say of a person what WAYF says by the names on the left.
+# The names of NemLog-in (OIOSAML 3) for what WAYF calls by the names on the left.
 EID_NAMES: Final = {
     "cn": f"{CORE}eid/fullName",
     "gn": f"{CORE}eid/firstName",
@@ -151,3 +37,116 @@ EID_NAMES: Final = {
     "schacPersonalUniqueID": f"{CORE}eid/cprNumber",
     "eduPersonAssurance": f"{NSIS}loa",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseAddressee:
+    """The addressee of a Response: the AuthnRequest's id, its issuer, and the ACS."""
+
+    id: str
+    issuer: str
+    acs: str
+    passive: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssertedSubject:
+    """The subject of an assertion: NameID, class, chain of authorities, attributes by wire Name."""
+
+    name_id: str
+    name_format: str
+    authn_class: str
+    chain: tuple[str, ...]
+    attributes: Mapping[str, tuple[str, ...]]
+    friendly: Mapping[str, str]
+
+
+def _stamp(when: datetime) -> str:
+    return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def assertion(
+    issuer: str, addressee: ResponseAddressee, subject: AssertedSubject, now: datetime
+) -> saml.Assertion:
+    """Write an unsigned Assertion, valid for four minutes."""
+    begin = _stamp(now - timedelta(seconds=30))
+    end = _stamp(now + timedelta(minutes=4))
+    audience = saml.AudienceRestriction(audience=[saml.Audience(text=addressee.issuer)])
+    return saml.Assertion(
+        id=f"_{token_hex(16)}",
+        version="2.0",
+        issue_instant=_stamp(now),
+        issuer=saml.Issuer(text=issuer),
+        subject=_subject(addressee, subject, end),
+        conditions=saml.Conditions(
+            not_before=begin, not_on_or_after=end, audience_restriction=[audience]
+        ),
+        authn_statement=[_authn_statement(subject, now)],
+        attribute_statement=[_attributes(subject)],
+    )
+
+
+def _subject(addressee: ResponseAddressee, subject: AssertedSubject, end: str) -> saml.Subject:
+    """Write the Subject, confirmed for its bearer at this ACS until ``end``."""
+    confirmation = saml.SubjectConfirmation(
+        method=saml.SCM_BEARER,
+        subject_confirmation_data=saml.SubjectConfirmationData(
+            in_response_to=addressee.id, recipient=addressee.acs, not_on_or_after=end
+        ),
+    )
+    return saml.Subject(
+        name_id=saml.NameID(format=subject.name_format, text=subject.name_id),
+        subject_confirmation=[confirmation],
+    )
+
+
+def _authn_statement(subject: AssertedSubject, now: datetime) -> saml.AuthnStatement:
+    authorities = [saml.AuthenticatingAuthority(text=name) for name in subject.chain]
+    return saml.AuthnStatement(
+        authn_instant=_stamp(now),
+        session_index=f"_{token_hex(8)}",
+        session_not_on_or_after=_stamp(now + timedelta(hours=4)),
+        authn_context=saml.AuthnContext(
+            authn_context_class_ref=saml.AuthnContextClassRef(text=subject.authn_class),
+            authenticating_authority=authorities,
+        ),
+    )
+
+
+def _attributes(subject: AssertedSubject) -> saml.AttributeStatement:
+    return saml.AttributeStatement(
+        attribute=[
+            saml.Attribute(
+                name=name,
+                name_format=_URI,
+                friendly_name=subject.friendly.get(name),
+                attribute_value=[saml.AttributeValue(text=value) for value in values],
+            )
+            for name, values in subject.attributes.items()
+        ]
+    )
+
+
+def response(
+    issuer: str, addressee: ResponseAddressee, inner: saml.Assertion | None, now: datetime
+) -> etree._Element:
+    """Write an unsigned Response with an Assertion, or with an error status where there is none."""
+    assertions = []
+    code = samlp.StatusCode(value=samlp.STATUS_SUCCESS)
+    if inner:
+        assertions.append(inner)
+    else:
+        second = samlp.STATUS_NO_PASSIVE if addressee.passive else samlp.STATUS_AUTHN_FAILED
+        detail = samlp.StatusCode(value=second)
+        code = samlp.StatusCode(value=samlp.STATUS_RESPONDER, status_code=detail)
+    message = samlp.Response(
+        id=f"_{token_hex(16)}",
+        version="2.0",
+        issue_instant=_stamp(now),
+        destination=addressee.acs,
+        in_response_to=addressee.id,
+        issuer=saml.Issuer(text=issuer),
+        status=samlp.Status(status_code=code),
+        assertion=assertions,
+    )
+    return etree.fromstring(message.to_string())

@@ -1,4 +1,4 @@
-"""A simulated NemLog-in: takes our AuthnRequest, lets one pick a persona, level and role, and answers as it does."""
+"""A simulated NemLog-in, where one picks a persona, a level and a role."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,14 +19,15 @@ from broker.demo.saml import logout_messages, logout_pages
 from broker.demo.upstreams import assertion_writer, wayf_hub
 from broker.demo.upstreams.assertion_writer import CORE, EID_NAMES, NSIS
 
-_A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+_CPR_NUMBER: Final = EID_NAMES["schacPersonalUniqueID"]
+_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 LEVELS: Final = ("Low", "Substantial", "High")
 ROLES: Final = ("person", "professional")
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAsSp:
-    """The broker as NemLog-in knows it: its ACS, the keys it signs requests with, and the certificate to encrypt to."""
+    """The broker as NemLog-in knows it: ACS, signing keys and encryption certificate."""
 
     acs: str
     keys: tuple[signature.VerifyKey, ...]
@@ -35,17 +36,18 @@ class BrokerAsSp:
 
 @dataclass(frozen=True, slots=True)
 class PersonaChoice:
-    """Who logs in, how surely (None: as the persona does) and in which role."""
+    """The person who logs in, with the level (None: the persona's own) and the role."""
 
     person: Persona
     level: str | None = None
     role: str | None = None
 
     @property
-    def said(self) -> assertion_writer.AssertedSubject:
-        """Give what is asserted: a NameID of this service provider's own, an NSIS level, and no chain."""
+    def subject(self) -> assertion_writer.AssertedSubject:
+        """Return the asserted subject: a NameID of this service provider's own, an NSIS level."""
         eppn = self.person.attributes["eduPersonPrincipalName"][0]
-        role = self.role or ("professional" if eppn.startswith("CVR:") else "person")
+        own_role = "professional" if eppn.startswith("CVR:") else "person"
+        role = self.role or own_role
         level = self.level or self.person.attributes["eduPersonAssurance"][0]
         return assertion_writer.AssertedSubject(
             name_id=f"{CORE}eid/{role}/uuid/{uuid5(NAMESPACE_URL, 'subject ' + eppn)}",
@@ -62,11 +64,9 @@ class PersonaChoice:
             for name, values in self.person.attributes.items()
             if name in EID_NAMES
         }
-        # OIOSAML writes the ten digits alone.
-        plain |= {
-            name: tuple(each.rpartition(":")[2] for each in plain[name])
-            for name in _NUMBERS & plain.keys()
-        }
+        if _CPR_NUMBER in plain:
+            # OIOSAML writes the ten digits alone.
+            plain[_CPR_NUMBER] = tuple(urn.rpartition(":")[2] for urn in plain[_CPR_NUMBER])
         plain[f"{CORE}specVersion"] = ("OIO-SAML-3.0",)
         plain[f"{CORE}eid/cprUuid"] = (f"urn:uuid:{uuid5(NAMESPACE_URL, eppn)}",)
         if role == "professional":
@@ -78,69 +78,87 @@ class PersonaChoice:
         return plain
 
 
-_NUMBERS: Final = {EID_NAMES["schacPersonalUniqueID"]}
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class NemLogin:
-    """NemLog-in itself: its entityID and the key it signs with."""
+    """NemLog-in itself: its entityID and its signing key."""
 
     entity_id: str
     key: signature.SigningKey
 
     def response(
-        self, asked: wayf_hub.Asked, choice: PersonaChoice | None, peer: BrokerAsSp, now: datetime
+        self,
+        asked: wayf_hub.ReceivedAuthnRequest,
+        choice: PersonaChoice | None,
+        peer: BrokerAsSp,
+        now: datetime,
     ) -> bytes:
-        """Write the Response, itself unsigned: its Assertion signed within and encrypted, or an error status."""
+        """Write the unsigned Response: with a signed, encrypted Assertion, or an error status."""
         return self.answer(asked, choice, peer, now)[0]
 
     def answer(
-        self, asked: wayf_hub.Asked, choice: PersonaChoice | None, peer: BrokerAsSp, now: datetime
+        self,
+        asked: wayf_hub.ReceivedAuthnRequest,
+        choice: PersonaChoice | None,
+        peer: BrokerAsSp,
+        now: datetime,
     ) -> tuple[bytes, logout_messages.KnownSession | None]:
-        """Write the Response, and give the session that it begins."""
-        said = (
-            assertion_writer.assertion(self.entity_id, asked, choice.said, now) if choice else None
-        )
-        root = assertion_writer.response(self.entity_id, asked, said, now)
-        plain = root.find(_A + "Assertion")
+        """Write the Response, and return the session that it begins."""
+        inner = None
+        if choice:
+            inner = assertion_writer.assertion(self.entity_id, asked, choice.subject, now)
+        root = assertion_writer.response(self.entity_id, asked, inner, now)
+        plain = root.find(_SAML + "Assertion")
         if plain is None:
             return bytes(etree.tostring(root)), None
         signature.sign(plain, self.key)
         root.replace(plain, encryption.encrypt(plain, peer.encryption))
-        return bytes(etree.tostring(root)), logout_messages.session_cookie(plain)
+        return bytes(etree.tostring(root)), logout_messages.session_of(plain)
 
 
-def read(query: str, peer: BrokerAsSp) -> wayf_hub.Asked:
-    """Read an AuthnRequest that came by Redirect; MessageRefused where the broker has not signed it."""
+def read(query: str, peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
+    """Read an AuthnRequest that came by Redirect; MessageRefused unless the broker signed it."""
     sent = http_bindings.inflate_redirect(query, "SAMLRequest")
     if sent.signed is None:
         raise MessageRefused("request.unsigned")
-    signature.verify_bytes(sent.signed.octets, sent.signed.signature, sent.signed.sigalg, peer.keys)
+    signed = sent.signed
+    signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, peer.keys)
     return wayf_hub.read(query)
 
 
-def _asked(known: BrokerAsSp) -> wayf_hub.Asked:
+def _authn_request(peer: BrokerAsSp) -> wayf_hub.ReceivedAuthnRequest:
     try:
-        found = read(request.query_string.decode(), known)
+        received = read(request.query_string.decode(), peer)
     except MessageRefused:
         abort(400, "the request is not signed by a system that we know")
-    if found.acs != known.acs:
+    if received.acs != peer.acs:
         abort(400, "the address for the answer is none of the system's")
-    return found
+    return received
+
+
+def _choice() -> PersonaChoice | None:
+    """Read the form; None where nobody was picked."""
+    name = request.form["persona"]
+    level = request.form.get("level") or None
+    role = request.form.get("role") or None
+    if level not in {None, *LEVELS} or role not in {None, *ROLES}:
+        abort(400)
+    if not name:
+        return None
+    return PersonaChoice(persona(name), level, role)
 
 
 def create_app(own: NemLogin, peer: Callable[[], BrokerAsSp]) -> Flask:
-    """Give NemLog-in; ``peer`` gives the broker as its metadata has it now."""
+    """Return NemLog-in; ``peer`` reads the broker's metadata as it is now."""
     app = Flask("broker.demo")
-    remembered = logout_pages.at_nemlogin(app, own.entity_id, own.key, peer)
+    sessions = logout_pages.at_nemlogin(app, own.entity_id, own.key, peer)
 
     @app.get("/sso")
     def sso() -> Response | str:
-        found = _asked(peer())
-        if found.passive:
-            return _answer(found, None)
-        people = [each for each in PERSONAS if each.institution == NEMLOGIN]
-        wanted = [urlsplit(each).path.rpartition("/")[2] for each in found.classes]
+        received = _authn_request(peer())
+        if received.passive:
+            return _answer(received, None)
+        people = [person for person in PERSONAS if person.institution == NEMLOGIN]
+        wanted = [urlsplit(name).path.rpartition("/")[2] for name in received.classes]
         query = request.query_string.decode()
         return render_template(
             "nemlogin.html", people=people, levels=LEVELS, roles=ROLES, wanted=wanted, query=query
@@ -148,23 +166,18 @@ def create_app(own: NemLogin, peer: Callable[[], BrokerAsSp]) -> Flask:
 
     @app.post("/sso")
     def picked() -> Response:
-        found, name = _asked(peer()), request.form["persona"]
-        level, role = request.form.get("level"), request.form.get("role")
-        if (level and level not in LEVELS) or (role and role not in ROLES):
-            abort(400)
-        return _answer(
-            found, PersonaChoice(persona(name), level or None, role or None) if name else None
-        )
+        received = _authn_request(peer())
+        return _answer(received, _choice())
 
-    def _answer(found: wayf_hub.Asked, choice: PersonaChoice | None) -> Response:
-        xml, begun = own.answer(found, choice, peer(), datetime.now(UTC))
-        fields = http_bindings.post_fields(xml, "SAMLResponse", found.relay_state)
+    def _answer(received: wayf_hub.ReceivedAuthnRequest, choice: PersonaChoice | None) -> Response:
+        xml, session = own.answer(received, choice, peer(), datetime.now(UTC))
+        fields = http_bindings.post_fields(xml, "SAMLResponse", received.relay_state)
         page = render_template(
-            "hub_post.html", party="Simulated NemLog-in", action=found.acs, fields=fields
+            "hub_post.html", party="Simulated NemLog-in", action=received.acs, fields=fields
         )
         response = Response(page, mimetype="text/html")
-        if begun:
-            remembered.begin(response, own.entity_id, begun)
+        if session:
+            sessions.begin(response, own.entity_id, session)
         return response
 
     return app

@@ -1,4 +1,4 @@
-"""A simulated WAYF hub: takes our AuthnRequest, lets one pick a persona, and answers as the hub does."""
+"""A simulated WAYF hub, where one picks a persona."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,45 +17,46 @@ from broker.demo.saml import logout_messages, logout_pages
 from broker.demo.upstreams import assertion_writer
 from broker.demo.upstreams.assertion_writer import NAMES, ResponseAddressee
 
-_P: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
-_A: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
+_SAMLP: Final = "{urn:oasis:names:tc:SAML:2.0:protocol}"
+_SAML: Final = "{urn:oasis:names:tc:SAML:2.0:assertion}"
 _INSTITUTIONS: Final = {AU: "Aarhus University", KU: "University of Copenhagen", NEMLOGIN: "NemID"}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(ResponseAddressee):
-    """What the hub keeps of an AuthnRequest while somebody picks a persona."""
+class ReceivedAuthnRequest(ResponseAddressee):
+    """An AuthnRequest as the simulated identity providers read it."""
 
     institutions: tuple[str, ...] = ()
     relay_state: str | None = None
     classes: tuple[str, ...] = ()
 
 
-def read(query: str) -> Asked:
+def read(query: str) -> ReceivedAuthnRequest:
     """Read an AuthnRequest that came by Redirect."""
     message = http_bindings.inflate_redirect(query, "SAMLRequest")
-    root = safe_parser.parse(message.xml, _P + "AuthnRequest")
-    listed = tuple(str(entry.get("ProviderID")) for entry in root.iter(_P + "IDPEntry"))
-    real = {NEMLOGIN_BIRK: NEMLOGIN}
-    return Asked(
+    root = safe_parser.parse(message.xml, _SAMLP + "AuthnRequest")
+    listed = [str(entry.get("ProviderID")) for entry in root.iter(_SAMLP + "IDPEntry")]
+    listed = [NEMLOGIN if name == NEMLOGIN_BIRK else name for name in listed]
+    classes = [str(node.text) for node in root.iter(_SAML + "AuthnContextClassRef")]
+    return ReceivedAuthnRequest(
         id=str(root.get("ID")),
-        issuer=str(root.findtext(_A + "Issuer")),
+        issuer=str(root.findtext(_SAML + "Issuer")),
         acs=str(root.get("AssertionConsumerServiceURL")),
-        institutions=tuple(real.get(each, each) for each in listed) or tuple(_INSTITUTIONS),
+        institutions=tuple(listed or _INSTITUTIONS),
         relay_state=message.relay_state,
         passive=root.get("IsPassive") in {"1", "true"},
-        classes=tuple(str(each.text) for each in root.iter(_A + "AuthnContextClassRef")),
+        classes=tuple(classes),
     )
 
 
-def assertion(hub: str, asked: Asked, person: Persona, now: datetime) -> saml.Assertion:
-    """Write what the hub asserts of a persona: the answering institution last in the chain."""
-    chain = (
-        ("https://saml.nemlog-in.dk", NEMLOGIN_BIRK)
-        if person.institution == NEMLOGIN
-        else (person.institution,)
-    )
-    said = assertion_writer.AssertedSubject(
+def assertion(
+    hub: str, authn_request: ReceivedAuthnRequest, person: Persona, now: datetime
+) -> saml.Assertion:
+    """Write the hub's Assertion about a persona: the answering institution is last in the chain."""
+    chain: tuple[str, ...] = (person.institution,)
+    if person.institution == NEMLOGIN:
+        chain = ("https://saml.nemlog-in.dk", NEMLOGIN_BIRK)
+    subject = assertion_writer.AssertedSubject(
         name_id=f"_{token_hex(16)}",
         name_format=saml.NAMEID_FORMAT_TRANSIENT,
         authn_class="urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
@@ -63,65 +64,70 @@ def assertion(hub: str, asked: Asked, person: Persona, now: datetime) -> saml.As
         attributes={NAMES[name]: values for name, values in person.attributes.items()},
         friendly={NAMES[name]: name for name in person.attributes},
     )
-    return assertion_writer.assertion(hub, asked, said, now)
+    return assertion_writer.assertion(hub, authn_request, subject, now)
 
 
 def response(
-    hub: str, asked: Asked, person: Persona | None, key: signature.SigningKey, now: datetime
+    hub: str,
+    authn_request: ReceivedAuthnRequest,
+    person: Persona | None,
+    key: signature.SigningKey,
+    now: datetime,
 ) -> bytes:
-    """Write the Response: its assertion signed, or an error status where nobody was picked."""
-    root = assertion_writer.response(
-        hub, asked, assertion(hub, asked, person, now) if person else None, now
-    )
-    signed = root.find(_A + "Assertion")
-    signature.sign(root if signed is None else signed, key)
+    """Write the Response: its Assertion signed, or an error status where nobody was picked."""
+    inner = None
+    if person:
+        inner = assertion(hub, authn_request, person, now)
+    root = assertion_writer.response(hub, authn_request, inner, now)
+    written = root.find(_SAML + "Assertion")
+    signature.sign(root if written is None else written, key)
     return bytes(etree.tostring(root))
 
 
-def _choice(asked: Asked, query: str) -> str:
-    people = [each for each in PERSONAS if each.institution in asked.institutions]
+def _choice(authn_request: ReceivedAuthnRequest, query: str) -> str:
+    people = [person for person in PERSONAS if person.institution in authn_request.institutions]
     return render_template(
-        "hub.html", people=people, names=_INSTITUTIONS, institutions=asked.institutions, query=query
+        "hub.html",
+        people=people,
+        names=_INSTITUTIONS,
+        institutions=authn_request.institutions,
+        query=query,
     )
 
 
 def create_app(hub: str, key: signature.SigningKey, descriptors: Mapping[str, str]) -> Flask:
-    """Give the hub: ``hub`` its entityID, ``descriptors`` the ACS of each service provider it knows, by entityID."""
+    """Return the hub; ``hub`` is its entityID, ``descriptors`` the ACSs of its SPs by entityID."""
     app = Flask("broker.demo")
-    remembered = logout_pages.at_hub(app, hub, key, descriptors)
+    sessions = logout_pages.at_hub(app, hub, key, descriptors)
 
     @app.get("/sso")
     def sso() -> Response | str:
-        asked = read(request.query_string.decode())
-        if descriptors.get(asked.issuer) != asked.acs:
+        authn_request = read(request.query_string.decode())
+        if descriptors.get(authn_request.issuer) != authn_request.acs:
             abort(500, "no common federations")
-        if asked.passive:
-            return _answer(asked, None)
-        return _choice(asked, request.query_string.decode())
+        if authn_request.passive:
+            return _answer(authn_request, None)
+        return _choice(authn_request, request.query_string.decode())
 
     @app.post("/sso")
     def picked() -> Response:
-        asked = read(request.query_string.decode())
-        if descriptors.get(asked.issuer) != asked.acs:
+        authn_request = read(request.query_string.decode())
+        if descriptors.get(authn_request.issuer) != authn_request.acs:
             abort(500, "no common federations")
         name = request.form["persona"]
         person = persona(name) if name else None
-        if person and person.institution not in asked.institutions:
+        if person and person.institution not in authn_request.institutions:
             abort(500, "no common federations")
-        return _answer(asked, person)
+        return _answer(authn_request, person)
 
-    def _answer(asked: Asked, person: Persona | None) -> Response:
-        xml = response(hub, asked, person, key, datetime.now(UTC))
-        fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
-        page = Response(
-            render_template("hub_post.html", action=asked.acs, fields=fields), mimetype="text/html"
-        )
+    def _answer(authn_request: ReceivedAuthnRequest, person: Persona | None) -> Response:
+        xml = response(hub, authn_request, person, key, datetime.now(UTC))
+        fields = http_bindings.post_fields(xml, "SAMLResponse", authn_request.relay_state)
+        page = render_template("hub_post.html", action=authn_request.acs, fields=fields)
+        answer = Response(page, mimetype="text/html")
         if person:
-            remembered.begin(
-                page,
-                asked.issuer,
-                logout_messages.session_cookie(next(etree.fromstring(xml).iter(_A + "Assertion"))),
-            )
-        return page
+            written = next(etree.fromstring(xml).iter(_SAML + "Assertion"))
+            sessions.begin(answer, authn_request.issuer, logout_messages.session_of(written))
+        return answer
 
     return app

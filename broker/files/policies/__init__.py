@@ -1,1 +1,1 @@
-"""Policy files, from their shape to the values of the engine; the folder is read by ``broker.files.policies.live_policies``."""
+"""The policy files: their schema, their checks, and the set in force."""

@@ -1,333 +1,360 @@
-"""What is wrong with policies although each line is well formed: it shows against other lines and other files."""
+"""Faults of policies whose lines are well formed: they show against other lines and other files."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
+from itertools import chain
 
-from broker.core.entities import Service
 from broker.core.errors import Fault
-from broker.core.identity.attributes import AttributeMap, wire
+from broker.core.identity.attributes import (
+    BORROWER_NUMBER,
+    CPR_ATTRIBUTE,
+)
 from broker.core.identity.cpr import looks_like_cpr
-from broker.core.identity.subject_ids import MINTED
 from broker.core.policy.decision import AFFILIATIONS, NEVER_BY_CATEGORY
 from broker.core.policy.entity_categories import BUNDLES
-from broker.core.policy.model import Policy, PolicyLine, Release
+from broker.core.policy.matching import PROOF_DOMAIN
+from broker.core.policy.model import (
+    BorrowerRule,
+    Condition,
+    Policy,
+    PolicyLine,
+    Release,
+    ReleasedAttribute,
+)
 from broker.files.checked_yaml import did_you_mean
 
-_NOT_ATTRIBUTES = frozenset({"upstream", "assurance"})
-# What the person gives the library and the desk corrects; no upstream knows better.
-_THEIR_OWN = frozenset({"email", "phone", "mobile"})
+_UPSTREAM = "upstream"
+_NOT_ATTRIBUTES = frozenset({_UPSTREAM, "assurance"})
+_PROOF = "proof."
+# What the person gives the library and staff correct; no upstream knows better.
+_PERSONS_OWN = frozenset({"email", "phone", "mobile"})
+
+_MASKED = (
+    "remove mask: true; only the CPR has a page that shows it,"
+    " and what leaves is shown (docs/consent.md)"
+)
+
+# What is wrong, and how to mend it; and the line that it is wrong in.
+_Problem = tuple[str, str]
+PolicyProblem = tuple[PolicyLine, str, str]
+_AttributeCheck = Callable[[Release, ReleasedAttribute], _Problem | None]
 
 
-def literals(octets: bytes, name: str) -> Iterator[Fault]:
-    """Find lines with a CPR-like number, comments included: a policy file is copied, mailed and kept for ever."""
-    for number, text in enumerate(octets.decode(errors="replace").splitlines(), 1):
+def faults_at(folder: str, problems: Iterable[PolicyProblem]) -> Iterator[Fault]:
+    """Yield the faults of policy files in ``folder``."""
+    for place, what, mend in problems:
+        yield Fault(f"{folder}/{place}", what, mend)
+
+
+def cpr_literals(octets: bytes, file: str) -> Iterator[PolicyProblem]:
+    """Find lines with a CPR-like number, comments included.
+
+    A policy file is copied, mailed and kept for ever.
+    """
+    lines = octets.decode(errors="replace").splitlines()
+    for number, text in enumerate(lines, 1):
         if looks_like_cpr(text):
-            yield Fault(
-                f"{name}:{number}",
-                "holds what looks like a CPR number",
-                "an example says cpr: real",
-            )
+            what = "holds what looks like a CPR number"
+            yield PolicyLine(file, number), what, "an example says cpr: real"
 
 
-def one_file(
+def faults_in_file(
     policy: Policy,
-    folder: str,
     services: Collection[str] | None,
     attributes: Collection[str] | None,
-) -> Iterator[Fault]:
-    """Find what is wrong within one file; ``services`` and ``attributes`` None means that any name is known."""
-    seen: dict[str, PolicyLine] = {}
-    for release in policy.releases:
-        if release.service in seen:
-            what = f"a second entry for {release.service}; the first is in line {seen[release.service].line}"
-            yield _fault(folder, release.place, what, "two entries are never merged: make them one")
-        seen.setdefault(release.service, release.place)
-        yield from _entry(policy, release, folder, services)
+) -> Iterator[PolicyProblem]:
+    """Find the faults of one file; ``services`` and ``attributes`` None: any name is known."""
+    yield from _releases(policy, services)
     if attributes is not None:
-        yield from _names(policy, folder, attributes)
-    yield from _proofs(policy, folder)
-    yield from _match(policy, folder)
-    yield from _ways(policy, folder)
-    for field in policy.borrower.fields if policy.borrower else ():
-        if field.set == "always" and field.name in _THEIR_OWN:
-            mend = "write set: create, or set: if_empty"
-            what = f"{field.name} with set: always: a login would undo what the person or the desk has changed"
-            yield _fault(folder, field.place, what, mend)
+        yield from _names(policy, attributes)
+    yield from _proof_domains(policy)
+    yield from _matches_on_numbers(policy)
+    yield from _patterns(policy)
+    yield from _lowered_categories(policy)
+    yield from _upstreams(policy)
+    yield from _overwritten_fields(policy)
 
 
-def across(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
-    """Find what two files cannot both say: an affiliation or a precedence of another's."""
-    for what in ("affiliation", "precedence"):
+def faults_across_files(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
+    """Find what two files cannot both claim: an affiliation or a precedence."""
+    for key in ("affiliation", "precedence"):
         first: dict[object, Policy] = {}
         for policy in policies:
-            value = getattr(policy, what)
-            if value in first:
-                mend = f"each {what} belongs to one file"
-                yield Fault(
-                    f"{folder}/{policy.file}:1",
-                    f"{what} {value} is also that of {first[value].file}",
-                    mend,
-                )
-            first.setdefault(value, policy)
-    yield from _lowering(policies, folder)
+            value = getattr(policy, key)
+            other = first.setdefault(value, policy)
+            if other is not policy:
+                what = f"{key} {value} is also that of {other.file}"
+                yield _top(policy), what, f"each {key} belongs to one file"
+    yield from _lowering(policies)
 
 
-def overdue(policies: Iterable[Policy], folder: str, today: date) -> Iterator[Fault]:
-    """Find what an administrator should look at although it stops nothing."""
+def overdue(policies: Iterable[Policy], today: date) -> Iterator[PolicyProblem]:
+    """Find the days that have passed: an administrator should look, and nothing stops."""
     for policy in policies:
         if policy.review_by < today:
+            what = f"was to be reviewed by {policy.review_by}"
             mend = f"{policy.owner} should read it again and set a new day"
-            yield Fault(
-                f"{folder}/{policy.file}:1", f"was to be reviewed by {policy.review_by}", mend
-            )
+            yield _top(policy), what, mend
         for proof in policy.proofs:
             for domain in proof.domains:
-                if domain.until and domain.until < today:
-                    mend = "remove it, or set a later day"
-                    yield Fault(
-                        f"{folder}/{policy.file}:1",
-                        f"{domain.name} proved nothing after {domain.until}",
-                        mend,
-                    )
+                if not domain.proves_on(today):
+                    what = f"{domain.name} proved nothing after {domain.until}"
+                    yield _top(policy), what, "remove it, or set a later day"
 
 
-def unknown(
-    policies: Iterable[Policy], folder: str, services: Collection[str] | None
-) -> Iterator[Fault]:
-    """Find entries for services that are not configured: nobody can ask for them; one near a name is a typo."""
-    for release in (each for policy in policies for each in policy.releases):
-        if (
-            services is not None
-            and _missing(release, services)
-            and not did_you_mean(release.service, services)
-        ):
-            mend = "add it to broker.toml, or remove the entry"
-            yield _fault(
-                folder, release.place, f"no service {release.service!r} is configured", mend
-            )
+# Within one file
 
 
-def clashes(
-    policies: Iterable[Policy],
-    folder: str,
-    services: Mapping[str, Service],
-    maps: Mapping[str, AttributeMap],
-) -> Iterator[Fault]:
-    """Find entries that cannot be written for their service: one wire name for two attributes, or none for one."""
-    for release, service in _served(policies, services):
-        attribute_map = maps.get(service.attribute_map)
-        if attribute_map is not None:
-            yield from _wired(release, folder, service, attribute_map)
+def _releases(policy: Policy, services: Collection[str] | None) -> Iterator[PolicyProblem]:
+    first: dict[str, PolicyLine] = {}
+    for release in policy.releases:
+        earlier = first.get(release.service)
+        if earlier is None:
+            first[release.service] = release.place
+        else:
+            what = f"a second entry for {release.service}; the first is in line {earlier.line}"
+            mend = "two entries are never merged: make them one"
+            yield release.place, what, mend
+        yield from _release(policy, release, services)
 
 
-def unready(
-    policies: Iterable[Policy], folder: str, services: Mapping[str, Service]
-) -> Iterator[Fault]:
-    """Find what is withheld: a CPR without controller or encryption key (invariant 4), an id without a scope."""
-    for release, service in _served(policies, services):
-        for listed in release.attributes:
-            if listed.name == "cpr" and service.controller is None:
-                mend = f"set services.{service.name}.controller; until then the CPR is withheld"
-                yield _fault(folder, listed.place, f"{service.name} states no controller", mend)
-            if listed.name == "cpr" and not service.encrypts:
-                mend = "until its metadata carries one the CPR is withheld"
-                yield _fault(
-                    folder, listed.place, f"{service.name} publishes no encryption key", mend
-                )
-            if listed.name in MINTED and service.scope is None:
-                mend = f"set idp.scope; until then {listed.name} is withheld"
-                yield _fault(
-                    folder, listed.place, "there is no scope to make identifiers under", mend
-                )
-
-
-def _served(
-    policies: Iterable[Policy], services: Mapping[str, Service]
-) -> Iterator[tuple[Release, Service]]:
-    for release in (each for policy in policies for each in policy.releases):
-        for service in services.values():
-            if service.name == release.service or release.service in service.categories:
-                yield release, service
-
-
-def _missing(release: Release, services: Collection[str]) -> bool:
-    return ":" not in release.service and release.service not in services
-
-
-def _entry(
-    policy: Policy, release: Release, folder: str, services: Collection[str] | None
-) -> Iterator[Fault]:
-    category = ":" in release.service
-    if (
-        services is not None
-        and _missing(release, services)
-        and (mend := did_you_mean(release.service, services))
-    ):
-        yield _fault(folder, release.place, f"unknown service {release.service!r}", mend)
+def _release(
+    policy: Policy, release: Release, services: Collection[str] | None
+) -> Iterator[PolicyProblem]:
+    if services is not None and unconfigured(release, services):
+        mend = did_you_mean(release.service, services)
+        if mend:
+            yield release.place, f"unknown service {release.service!r}", mend
     if release.borrower == "make" and policy.borrower is None:
-        yield _fault(
-            folder, release.place, "borrower: make, but the file has no borrower section", "add one"
-        )
+        what = "borrower: make, but the file has no borrower section"
+        yield release.place, what, "add one"
     for listed in release.attributes:
-        if category and listed.name in NEVER_BY_CATEGORY:
-            mend = "list it under the service's own name"
-            yield _fault(
-                folder, listed.place, f"{listed.name} is never released to a category", mend
-            )
-        bundle = BUNDLES.get(release.service, {listed.name})
-        if listed.name not in bundle:
-            what = f"{listed.name} is none of the attributes of {release.service}"
-            yield _fault(folder, listed.place, what, f"those are {', '.join(sorted(bundle))}")
-        if listed.optional and release.legal_basis != "consent":
-            mend = "a choice is only a choice under legal_basis: consent"
-            yield _fault(folder, listed.place, f"{listed.name} is optional without consent", mend)
-        if listed.name == "cpr" and not listed.mask:
-            yield _fault(
-                folder,
-                listed.place,
-                "cpr without mask: true",
-                "a page shows it masked (invariant 4)",
-            )
-        if listed.name != "cpr" and listed.mask:
-            mend = "remove mask: true; only the CPR has a page that shows it, and what leaves is shown (docs/consent.md)"
-            yield _fault(
-                folder, listed.place, f"{listed.name} would leave without being shown", mend
-            )
-        if listed.name == "borrower_number" and release.borrower == "none":
-            mend = "the entry says borrower: none, so there is no number"
-            yield _fault(folder, listed.place, "borrower_number without a borrower", mend)
+        for check in _ATTRIBUTE_CHECKS:
+            problem = check(release, listed)
+            if problem:
+                yield listed.place, *problem
 
 
-def _names(policy: Policy, folder: str, attributes: Collection[str]) -> Iterator[Fault]:
-    proved = {each.name for each in policy.proofs}
-    used = [(each.name, each.place) for release in policy.releases for each in release.attributes]
-    used += [
-        (each.name, each.place)
-        for alternative in policy.match
-        for each in alternative.conditions
-        if each.name not in _NOT_ATTRIBUTES
-    ]
-    for field in policy.borrower.fields if policy.borrower else ():
-        for source in (field.source, *field.otherwise):
-            if not source.startswith("proof."):
-                used.append((source, field.place))
-            elif source.removeprefix("proof.") not in proved:
-                yield _fault(
-                    folder,
-                    field.place,
-                    f"{source}: no such proof in this file",
-                    "name it under proofs",
-                )
-    for name, place in used:
+def _never_to_category(release: Release, listed: ReleasedAttribute) -> _Problem | None:
+    if not _is_category(release) or listed.name not in NEVER_BY_CATEGORY:
+        return None
+    return f"{listed.name} is never released to a category", "list it under the service's own name"
+
+
+def _outside_category(release: Release, listed: ReleasedAttribute) -> _Problem | None:
+    bundle = BUNDLES.get(release.service)
+    if bundle is None or listed.name in bundle:
+        return None
+    what = f"{listed.name} is none of the attributes of {release.service}"
+    return what, f"those are {', '.join(sorted(bundle))}"
+
+
+def _optional_without_consent(release: Release, listed: ReleasedAttribute) -> _Problem | None:
+    if not listed.optional or release.legal_basis == "consent":
+        return None
+    mend = "a choice is only a choice under legal_basis: consent"
+    return f"{listed.name} is optional without consent", mend
+
+
+def _unmasked_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
+    if listed.name != CPR_ATTRIBUTE or listed.mask:
+        return None
+    return "cpr without mask: true", "a page shows it masked (invariant 4)"
+
+
+def _masked_without_page(_: Release, listed: ReleasedAttribute) -> _Problem | None:
+    if listed.name == CPR_ATTRIBUTE or not listed.mask:
+        return None
+    return f"{listed.name} would leave without being shown", _MASKED
+
+
+def _number_without_borrower(release: Release, listed: ReleasedAttribute) -> _Problem | None:
+    if listed.name != BORROWER_NUMBER or release.borrower != "none":
+        return None
+    mend = "the entry says borrower: none, so there is no number"
+    return "borrower_number without a borrower", mend
+
+
+_ATTRIBUTE_CHECKS: tuple[_AttributeCheck, ...] = (
+    _never_to_category,
+    _outside_category,
+    _optional_without_consent,
+    _unmasked_cpr,
+    _masked_without_page,
+    _number_without_borrower,
+)
+
+
+def _names(policy: Policy, attributes: Collection[str]) -> Iterator[PolicyProblem]:
+    proofs = [f"{_PROOF}{proof.name}" for proof in policy.proofs]
+    for source, place in _field_sources(policy):
+        if source.startswith(_PROOF) and source not in proofs:
+            yield place, f"{source}: no such proof in this file", "name it under proofs"
+    for name, place in _used_attributes(policy):
         if name not in attributes:
             mend = did_you_mean(name, attributes) or "the maps yield no such attribute"
-            yield _fault(folder, place, f"unknown attribute {name!r}", mend)
+            yield place, f"unknown attribute {name!r}", mend
 
 
-def _proofs(policy: Policy, folder: str) -> Iterator[Fault]:
+def _used_attributes(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield the attributes that releases, conditions and borrower fields name."""
+    for listed in _all_attributes(policy):
+        yield listed.name, listed.place
+    for condition in _all_conditions(policy):
+        if condition.name not in _NOT_ATTRIBUTES:
+            yield condition.name, condition.place
+    for source, place in _field_sources(policy):
+        if not source.startswith(_PROOF):
+            yield source, place
+
+
+def _field_sources(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    if policy.borrower is None:
+        return
+    for field in policy.borrower.fields:
+        for source in (field.source, *field.otherwise):
+            yield source, field.place
+
+
+def _proof_domains(policy: Policy) -> Iterator[PolicyProblem]:
     """Find a match on a proof's domain that the proof does not list: it would never hold."""
-    domains = {
-        f"{proof.name}_domain": {each.name for each in proof.domains} for proof in policy.proofs
-    }
-    for condition in (each for alternative in policy.match for each in alternative.conditions):
-        if condition.name.endswith("_domain"):
-            for value in sorted(set(condition.values) - domains.get(condition.name, set())):
-                mend = "list it under proofs too; a domain is exact, without *"
-                yield _fault(
-                    folder, condition.place, f"{condition.name}: no proof covers {value}", mend
-                )
+    domains: dict[str, set[str]] = {}
+    for proof in policy.proofs:
+        name = f"{proof.name}{PROOF_DOMAIN}"
+        domains[name] = {domain.name for domain in proof.domains}
+    mend = "list it under proofs too; a domain is exact, without *"
+    for condition in _all_conditions(policy):
+        if not condition.name.endswith(PROOF_DOMAIN):
+            continue
+        covered = domains.get(condition.name, set())
+        for value in sorted(set(condition.values) - covered):
+            yield condition.place, f"{condition.name}: no proof covers {value}", mend
 
 
-def _match(policy: Policy, folder: str) -> Iterator[Fault]:
-    for condition in (each for alternative in policy.match for each in alternative.conditions):
+def _matches_on_numbers(policy: Policy) -> Iterator[PolicyProblem]:
+    for condition in _all_conditions(policy):
         if condition.name in NEVER_BY_CATEGORY:
             mend = "require: {cpr: real} asks for one; affiliation never hangs on a number"
-            yield _fault(folder, condition.place, f"match on {condition.name}", mend)
-    patterns = [
-        (each.name, each.values, each.place)
-        for alternative in policy.match
-        for each in alternative.conditions
-    ]
-    patterns += [
-        (each.name, each.values, each.place)
-        for release in policy.releases
-        for each in release.attributes
-    ]
-    for name, values, place in patterns:
-        if any("*" in value[:-1] or value == "*" for value in values):
-            yield _fault(
-                folder,
-                place,
-                f"{name}: * may only end a value",
-                "write prefix*, or leave values out",
-            )
+            yield condition.place, f"match on {condition.name}", mend
 
 
-def _ways(policy: Policy, folder: str) -> Iterator[Fault]:
-    """Find a way to log in by which nobody is of this affiliation, and a category that is both kept and lowered."""
-    conditions = [each for alternative in policy.match for each in alternative.conditions]
-    ways = {value for each in conditions if each.name == "upstream" for value in each.values}
-    named = [(way, policy.require.place) for way in policy.require.upstream]
+def _patterns(policy: Policy) -> Iterator[PolicyProblem]:
+    valued_lines: Iterator[Condition | ReleasedAttribute]
+    valued_lines = chain(_all_conditions(policy), _all_attributes(policy))
+    for valued in valued_lines:
+        if any(map(_is_bad_pattern, valued.values)):
+            what = f"{valued.name}: * may only end a value"
+            yield valued.place, what, "write prefix*, or leave values out"
+
+
+def _is_bad_pattern(value: str) -> bool:
+    return value == "*" or "*" in value[:-1]
+
+
+def _lowered_categories(policy: Policy) -> Iterator[PolicyProblem]:
+    """Find a category that is both kept and lowered."""
+    rule = policy.borrower
+    if rule is None or rule.lowers is None:
+        return
+    kept = {rule.category, *rule.upgrades}
+    for category in sorted(kept.intersection(rule.lowers.categories)):
+        what = f"lowers {category}, which it also makes or upgrades"
+        yield rule.place, what, "name it once"
+
+
+def _upstreams(policy: Policy) -> Iterator[PolicyProblem]:
+    """Find an upstream by which nobody is of this affiliation."""
+    matched: set[str] = set()
+    for condition in _all_conditions(policy):
+        if condition.name == _UPSTREAM:
+            matched.update(condition.values)
+    for upstream, place in _named_upstreams(policy):
+        if upstream not in matched:
+            what = f"nobody of this affiliation comes by {upstream!r}"
+            mend = did_you_mean(upstream, matched) or "name it in an alternative of match"
+            yield place, what, mend
+
+
+def _named_upstreams(policy: Policy) -> Iterator[tuple[str, PolicyLine]]:
+    """Yield the upstreams that enrolment or lowering names, with the line."""
+    if policy.require.place:
+        for upstream in policy.require.upstream:
+            yield upstream, policy.require.place
     rule = policy.borrower
     if rule and rule.lowers:
-        named += [(way, rule.place) for way in rule.lowers.by]
-        for category in sorted({rule.category, *rule.upgrades} & set(rule.lowers.categories)):
-            yield _fault(
-                folder,
-                rule.place,
-                f"lowers {category}, which it also makes or upgrades",
-                "name it once",
+        for upstream in rule.lowers.by:
+            yield upstream, rule.place
+
+
+def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
+    if policy.borrower is None:
+        return
+    for field in policy.borrower.fields:
+        if field.set == "always" and field.name in _PERSONS_OWN:
+            what = (
+                f"{field.name} with set: always:"
+                " a login would undo what the person or the desk has changed"
             )
-    for way, place in named:
-        if place and way not in ways:
-            mend = did_you_mean(way, ways) or "name it in an alternative of match"
-            yield _fault(folder, place, f"nobody of this affiliation comes by {way!r}", mend)
+            yield field.place, what, "write set: create, or set: if_empty"
 
 
-def _lowering(policies: Collection[Policy], folder: str) -> Iterator[Fault]:
-    """Find who is said to lower a category and says nothing of affiliations, as a national eID or a PIN does not.
+# Across files
 
-    Of everybody who comes so it would seem that they have left (wizard.md R47).
+
+def _lowering(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
+    """Find an upstream that lowers a category and asserts no affiliations.
+
+    A national eID or a PIN asserts none: everybody who comes so would seem to have left (wizard.md
+    R47).
     """
-    telling: set[str] = set()
-    for alternative in (each for policy in policies for each in policy.match):
-        if any(each.name in AFFILIATIONS for each in alternative.conditions):
-            telling.update(
-                value
-                for each in alternative.conditions
-                if each.name == "upstream"
-                for value in each.values
-            )
+    asserting = _upstreams_with_affiliations(policies)
     for policy in policies:
         rule = policy.borrower
-        for way in rule.lowers.by if rule and rule.lowers else ():
-            if rule and way not in telling:
-                what = f"lowers by {way}, of whom no file asks an affiliation: everybody who comes so has none"
-                yield _fault(folder, rule.place, what, "name a university's way in")
-
-
-def _wired(
-    release: Release, folder: str, service: Service, attribute_map: AttributeMap
-) -> Iterator[Fault]:
-    seen: dict[str, str] = {}
-    for listed in release.attributes:
-        row = wire(attribute_map, listed.name)
-        if row is None:
-            mend = f"add a row to attribute_maps/{attribute_map.name}.yaml"
-            yield _fault(
-                folder, listed.place, f"{service.name} has no wire name for {listed.name}", mend
-            )
+        if rule is None:
             continue
-        if row.wire in seen:
-            what = f"{listed.name} and {seen[row.wire]} have one wire name at {service.name}"
-            yield _fault(
-                folder,
-                listed.place,
-                what,
-                "release one of them, or give the service a map of its own",
-            )
-        seen.setdefault(row.wire, listed.name)
+        for upstream in _lowering_upstreams(rule):
+            if upstream not in asserting:
+                what = (
+                    f"lowers by {upstream}, of whom no file asks an affiliation:"
+                    " everybody who comes so has none"
+                )
+                yield rule.place, what, "name a university's way in"
 
 
-def _fault(folder: str, place: PolicyLine, what: str, mend: str) -> Fault:
-    return Fault(f"{folder}/{place}", what, mend)
+def _lowering_upstreams(rule: BorrowerRule) -> tuple[str, ...]:
+    return rule.lowers.by if rule.lowers else ()
+
+
+def _upstreams_with_affiliations(policies: Iterable[Policy]) -> set[str]:
+    """Return the upstreams of alternatives that match on an affiliation."""
+    upstreams: set[str] = set()
+    for policy in policies:
+        for alternative in policy.match:
+            values = {condition.name: condition.values for condition in alternative.conditions}
+            if not values.keys().isdisjoint(AFFILIATIONS):
+                upstreams.update(values.get(_UPSTREAM, ()))
+    return upstreams
+
+
+def _is_category(release: Release) -> bool:
+    return ":" in release.service
+
+
+def unconfigured(release: Release, services: Collection[str]) -> bool:
+    """Return whether the entry names a service, no category, that is not configured."""
+    return not _is_category(release) and release.service not in services
+
+
+def _all_attributes(policy: Policy) -> Iterator[ReleasedAttribute]:
+    for release in policy.releases:
+        yield from release.attributes
+
+
+def _all_conditions(policy: Policy) -> Iterator[Condition]:
+    for alternative in policy.match:
+        yield from alternative.conditions
+
+
+def _top(policy: Policy) -> PolicyLine:
+    """Return the first line of the policy's file, for a fault of the whole file."""
+    return PolicyLine(policy.file, 1)

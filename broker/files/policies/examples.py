@@ -1,20 +1,17 @@
-"""Runs the examples that the policy files carry, by the engine that decides live logins."""
+"""Runs the examples of the policy files, by the engine that decides live logins."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from broker.core.entities import Controller, Service, Text
 from broker.core.policy.decision import evaluate
-from broker.core.policy.model import Decision, Example, PolicyLine, PolicySet
-
-_ANY: Final = Text("any", "enhver")
+from broker.core.policy.model import Decision, Example, PolicyLine, PolicySet, Requirement
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One example, what came of it, and in what that differs from what it expects (nothing: it passed)."""
+    """One example, its decision, and the differences from what it expects (none: it passed)."""
 
     example: Example
     decision: Decision
@@ -31,45 +28,56 @@ def run_examples(
     """
     known = services or {}
     results = []
-    for example in (each for policy in policies.policies for each in policy.examples):
-        decision = evaluate(
-            policies, example.login, known.get(example.service) or _hoped(example.service), now
-        )
-        results.append(Result(example, decision, tuple(_differences(example, decision))))
+    for example in (example for policy in policies.policies for example in policy.examples):
+        name = example.service
+        service = known.get(name) or _ideal_service(name)
+        decision = evaluate(policies, example.login, service, now)
+        differences = tuple(_differences(example, decision))
+        results.append(Result(example, decision, differences))
     return results
 
 
 def fired(results: Collection[Result]) -> frozenset[PolicyLine]:
-    """Give the places of the rules that the examples used: alternatives, entries, and attributes that were released."""
-    places = set()
-    for each in results:
-        places |= {reason.place for reason in each.decision.reasons if reason.place}
-        places |= {listed.place for listed, _ in each.decision.released}
-    return frozenset(places)
+    """Return the lines of the rules that the examples used.
+
+    Alternatives, entries, and attributes that were released.
+    """
+    lines = set()
+    for result in results:
+        decision = result.decision
+        lines |= {reason.place for reason in decision.reasons if reason.place}
+        lines |= {listed.place for listed, _ in decision.released}
+    return frozenset(lines)
 
 
 def rules(policies: PolicySet) -> frozenset[PolicyLine]:
-    """Give the places of all rules that an example can use: what ``fired`` is measured against."""
-    places = set()
+    """Return the lines of all rules that an example can use, to compare with ``fired``."""
+    lines = set()
     for policy in policies.policies:
-        places |= {each.place for each in policy.match} | {each.place for each in policy.releases}
-        places |= {each.place for release in policy.releases for each in release.attributes}
-        require = policy.require
-        if require.place and (
-            require.cpr or require.age is not None or require.assurance or require.upstream
-        ):
-            places.add(require.place)
-    return frozenset(places)
+        lines |= {alternative.place for alternative in policy.match}
+        for release in policy.releases:
+            lines.add(release.place)
+            lines |= {listed.place for listed in release.attributes}
+        if policy.require.place and _requires_something(policy.require):
+            lines.add(policy.require.place)
+    return frozenset(lines)
 
 
-def _hoped(name: str) -> Service:
+def _requires_something(require: Requirement) -> bool:
+    if require.cpr or require.age is not None:
+        return True
+    return bool(require.assurance or require.upstream)
+
+
+def _ideal_service(name: str) -> Service:
     category = (name,) if ":" in name else ()
+    unread = Text(name, name)  # no rule looks at what a service or its controller is called
     return Service(
         name,
         name,
-        _ANY,
+        unread,
         (),
-        controller=Controller(_ANY),
+        controller=Controller(unread),
         categories=category,
         encrypts=True,
         scope="library.example",
@@ -78,25 +86,33 @@ def _hoped(name: str) -> Service:
 
 def _differences(example: Example, decision: Decision) -> Iterator[str]:
     expect = example.expect
-    if expect.effect != decision.effect.value:
-        yield f"effect is {decision.effect.value}, expected {expect.effect} ({decision.reasons[0].code})"
-    codes = [each.code for each in decision.reasons]
-    if expect.reason is not None and expect.reason != codes[0]:
-        yield f"reason is {codes[0]}, expected {expect.reason}"
-    if expect.affiliation is not None and expect.affiliation != decision.affiliation:
-        yield f"affiliation is {decision.affiliation or 'none'}, expected {expect.affiliation}"
-    if expect.category is not None:
-        rule = decision.policy.borrower if decision.policy else None
-        category = rule.category if rule else None
-        if category != expect.category:
-            yield f"borrower category is {category or 'none'}, expected {expect.category}"
+    effect = decision.effect.value
+    reason = decision.reasons[0].code
+    if expect.effect != effect:
+        yield f"effect is {effect}, expected {expect.effect} ({reason})"
+    yield from _difference("reason", reason, expect.reason)
+    yield from _difference("affiliation", decision.affiliation, expect.affiliation)
+    yield from _difference("borrower category", _category(decision), expect.category)
     if expect.releases is not None:
         released = {listed.name for listed, _ in decision.released}
-        more, fewer = (
-            sorted(released - set(expect.releases)),
-            sorted(set(expect.releases) - released),
-        )
-        if more:
-            yield f"releases {', '.join(more)} too"
-        if fewer:
-            yield f"does not release {', '.join(fewer)}"
+        yield from _difference_of_names(released, set(expect.releases))
+
+
+def _difference(what: str, found: str | None, expected: str | None) -> Iterator[str]:
+    if expected is not None and expected != found:
+        yield f"{what} is {found or 'none'}, expected {expected}"
+
+
+def _difference_of_names(released: set[str], expected: set[str]) -> Iterator[str]:
+    more = sorted(released - expected)
+    fewer = sorted(expected - released)
+    if more:
+        yield f"releases {', '.join(more)} too"
+    if fewer:
+        yield f"does not release {', '.join(fewer)}"
+
+
+def _category(decision: Decision) -> str | None:
+    if decision.policy is None or decision.policy.borrower is None:
+        return None
+    return decision.policy.borrower.category

@@ -1,67 +1,62 @@
-"""What a policy file may hold: the one description that validates the files and makes their JSON Schema."""
+"""The schema of a policy file: it validates files, makes their JSON Schema and the engine's rules.
 
-import re
-from datetime import timedelta
+Every class is one mapping of a file, as it may be written, with a method for the value of the
+engine (core/policy/model.py) that it stands for. The words that both know are the engine's.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
-from broker.core.policy.model import LegalBasis
-from broker.files.checked_yaml import Day, Flag, Shape, Whole
+from broker.core.entities import Assurance, Text
+from broker.core.identity.attributes import CPR_ATTRIBUTE, Attributes
+from broker.core.policy import model as engine
+from broker.core.policy.matching import PROOF_DOMAIN
+from broker.files.checked_yaml import Day, Flag, Shape, Whole, line
+from broker.files.policies.value_syntax import (
+    Level,
+    Months,
+    NameList,
+    OneLineText,
+    Span,
+    Values,
+    Version,
+)
+from broker.files.strict_yaml import YamlNode
 
-_SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
-_DAYS: Final = {"m": 1 / 1440, "h": 1 / 24, "d": 1.0, "months": 365 / 12, "years": 365.0}
-
-OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
-Level = Literal["self_asserted", "low", "substantial", "high"]
-
-
-def _several(found: object) -> object:
-    return [found] if isinstance(found, str) else found
-
-
-def _span(text: object) -> object:
-    found = _SPAN.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
-        raise ValueError("must be a span like 30m, 12 hours, 90 days or 12 months")
-    number, unit = found.groups()
-    front = unit.rstrip("s") + "s" if unit.startswith(("month", "year")) else unit[0]
-    return timedelta(days=round(int(number) * _DAYS[front] * 1440) / 1440)
-
-
-def _months(text: object) -> object:
-    found = (
-        re.fullmatch("([1-9][0-9]{0,2}) ?(months?|years?)", text) if isinstance(text, str) else None
-    )
-    if found is None:
-        raise ValueError("must be a span like 24 months or 2 years")
-    return int(found[1]) * (12 if found[2].startswith("year") else 1)
+# An example's CPR number: a kind, never a number.
+_NO_NUMBER: Final = "(a CPR number)"
+# What editors show about two of the mappings.
+_POLICY: Final = (
+    "One affiliation: who has it, what borrower they become, and what each service gets of them."
+)
+_ALTERNATIVE: Final = (
+    "One way to match: an upstream, a least assurance, and attributes with the values that match;"
+    " all must hold."
+)
 
 
-# One value or several; each exact, or the front of what it stands for, ended by "*".
-Values = Annotated[
-    tuple[OneLineText, ...],
-    BeforeValidator(_several),
-    Field(min_length=1),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string"},
-                {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            ]
-        }
-    ),
-]
-NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
-Span = Annotated[
-    timedelta, BeforeValidator(_span), WithJsonSchema({"type": "string", "pattern": _SPAN.pattern})
-]
-Months = Annotated[
-    int,
-    BeforeValidator(_months),
-    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,2} ?(months?|years?)$"}),
-]
-Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]
+@dataclass(frozen=True, slots=True)
+class FilePlace:
+    """A place in a policy file: the file's name, its tree, and the path of keys and positions."""
+
+    file: str
+    root: YamlNode
+    path: tuple[str | int, ...] = ()
+
+    def below(self, *steps: str | int) -> "FilePlace":
+        """Return the place that ``steps`` lead to from here."""
+        return replace(self, path=(*self.path, *steps))
+
+    @property
+    def line(self) -> engine.PolicyLine:
+        """Return the line that a rule of this place stands on."""
+        return engine.PolicyLine(self.file, line(self.root, self.path))
+
+
+# The mappings of a file
 
 
 class Words(Shape):
@@ -70,13 +65,31 @@ class Words(Shape):
     en: OneLineText
     da: OneLineText
 
+    def text(self) -> Text:
+        """Return the text."""
+        return Text(self.en, self.da)
 
-class AlternativeShape(Shape, extra="allow"):
-    """One way to match: an upstream, a least assurance, and attributes with the values that match; all must hold."""
+
+class AlternativeShape(Shape, extra="allow", json_schema_extra={"description": _ALTERNATIVE}):
+    """One way to match: conditions that must all hold."""
 
     __pydantic_extra__: dict[str, Values]
     upstream: Values
     assurance: Level | None = None
+
+    def alternative(self, place: FilePlace) -> engine.Alternative:
+        """Return the conditions, each with its line."""
+        conditions = (
+            engine.Condition(name, values, place.below(name).line)
+            for name, values in self._conditions()
+        )
+        return engine.Alternative(tuple(conditions), place.line)
+
+    def _conditions(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        yield "upstream", self.upstream
+        yield from (self.__pydantic_extra__ or {}).items()
+        if self.assurance:
+            yield "assurance", (self.assurance,)
 
 
 class DomainShape(Shape):
@@ -94,6 +107,17 @@ class ProofShape(Shape):
     code_valid_for: Span
     remembered_for: Span
 
+    def proof(self, name: str) -> engine.ProofRule:
+        """Return the proof of this name."""
+        domains = tuple(map(_mail_domain, self.domains))
+        return engine.ProofRule(name, domains, self.code_valid_for, self.remembered_for)
+
+
+def _mail_domain(written: str | DomainShape) -> engine.MailDomain:
+    if isinstance(written, str):
+        return engine.MailDomain(written)
+    return engine.MailDomain(written.name, written.until)
+
 
 class RequireShape(Shape):
     """What enrolling by oneself needs."""
@@ -103,12 +127,27 @@ class RequireShape(Shape):
     assurance: Level | None = None
     upstream: Values = ()  # the ways to log in by which an account is made
 
+    def requirement(self, place: FilePlace) -> engine.Requirement:
+        """Return the requirement."""
+        return engine.Requirement(
+            cpr=self.cpr is not None,
+            age=self.age,
+            assurance=_assurance(self.assurance),
+            place=place.line,
+            upstream=self.upstream,
+        )
+
 
 class FieldShape(Shape):
     """Where a borrower field comes from, and when it is written."""
 
     source: Values = Field(alias="from")  # the first that there is
-    set: Literal["create", "if_empty", "always"]
+    set: engine.FieldWriting
+
+    def field(self, name: str, place: FilePlace) -> engine.Field:
+        """Return the borrower field of this name."""
+        first, *others = self.source
+        return engine.Field(name, first, self.set, place.line, tuple(others))
 
 
 class LowersShape(Shape):
@@ -116,6 +155,10 @@ class LowersShape(Shape):
 
     by: Values
     categories: NameList
+
+    def lowering(self) -> engine.Lowering:
+        """Return the lowering."""
+        return engine.Lowering(self.by, self.categories)
 
 
 class BorrowerShape(Shape):
@@ -125,12 +168,29 @@ class BorrowerShape(Shape):
     category: OneLineText
     upgrades: tuple[OneLineText, ...] = ()
     lowers: LowersShape | None = None
-    temporary: tuple[
-        OneLineText, ...
-    ] = ()  # categories without a CPR that become this one when it arrives
+    # categories without a CPR that become this one when it arrives
+    temporary: tuple[OneLineText, ...] = ()
     expires_after: Months
     fields: dict[str, FieldShape]
-    pin: Literal["mail", "none"]
+    pin: engine.PinDelivery
+
+    def rule(self, place: FilePlace) -> engine.BorrowerRule:
+        """Return the rule, its fields with their lines."""
+        fields = (
+            written.field(name, place.below("fields", name))
+            for name, written in self.fields.items()
+        )
+        return engine.BorrowerRule(
+            find_by=self.find_by,
+            category=self.category,
+            upgrades=self.upgrades,
+            expires_after_months=self.expires_after,
+            fields=tuple(fields),
+            pin=self.pin,
+            place=place.line,
+            lowers=self.lowers.lowering() if self.lowers else None,
+            temporary=self.temporary,
+        )
 
 
 class AttributeShape(Shape):
@@ -141,17 +201,45 @@ class AttributeShape(Shape):
     mask: Flag = False
     optional: Flag = False
 
+    def released(self, name: str, place: FilePlace) -> engine.ReleasedAttribute:
+        """Return the attribute of this name."""
+        return engine.ReleasedAttribute(
+            name=name,
+            why=self.why.text(),
+            place=place.line,
+            values=self.values,
+            mask=self.mask,
+            optional=self.optional,
+        )
+
 
 class ReleaseShape(Shape):
     """What one service, or the members of an entity category, get."""
 
     service: OneLineText
-    borrower: Literal["make", "need", "none"]
-    legal_basis: LegalBasis
+    borrower: engine.AccountDemand
+    legal_basis: engine.LegalBasis
     purpose: Words
-    name_id: Literal["persistent", "transient"] = "persistent"
-    notice: Literal["ours", "upstream"] = "ours"
+    name_id: engine.NameIDKind = "persistent"
+    notice: engine.Notice = "ours"
     attributes: dict[str, AttributeShape]
+
+    def release(self, place: FilePlace) -> engine.Release:
+        """Return the release entry, its attributes with their lines."""
+        attributes = (
+            written.released(name, place.below("attributes", name))
+            for name, written in self.attributes.items()
+        )
+        return engine.Release(
+            service=self.service,
+            borrower=self.borrower,
+            legal_basis=self.legal_basis,
+            purpose=self.purpose.text(),
+            name_id=self.name_id,
+            attributes=tuple(attributes),
+            place=place.line,
+            notice=self.notice,
+        )
 
 
 class LoginShape(Shape, extra="allow"):
@@ -165,6 +253,24 @@ class LoginShape(Shape, extra="allow"):
     intent: OneLineText | None = None
     borrower: Flag | None = None
     proof: dict[str, OneLineText] = Field(default_factory=dict)
+
+    def facts(self) -> engine.LoginFacts:
+        """Return the facts of the login, without any number."""
+        attributes = dict(self.__pydantic_extra__ or {})
+        if self.cpr not in {"none", "invalid"}:
+            attributes[CPR_ATTRIBUTE] = (_NO_NUMBER,)
+        for name, address in self.proof.items():
+            attributes[name] = (address,)
+            attributes[f"{name}{PROOF_DOMAIN}"] = (address.rpartition("@")[2],)
+        return engine.LoginFacts(
+            upstream=self.upstream,
+            attributes=Attributes(attributes),
+            assurance=_assurance(self.assurance),
+            cpr=self.cpr,
+            age=self.age,
+            intent=self.intent,
+            borrower=self.borrower,
+        )
 
 
 class ExpectBorrowerShape(Shape):
@@ -182,6 +288,16 @@ class ExpectShape(Shape):
     borrower: ExpectBorrowerShape | None = None
     releases: tuple[OneLineText, ...] | None = None
 
+    def expectation(self) -> engine.Expectation:
+        """Return the expectation."""
+        return engine.Expectation(
+            effect=self.effect,
+            reason=self.reason,
+            category=self.borrower.category if self.borrower else None,
+            releases=self.releases,
+            affiliation=self.affiliation,
+        )
+
 
 class ExampleShape(Shape):
     """A login, a service, and what must come of it."""
@@ -191,9 +307,19 @@ class ExampleShape(Shape):
     service: OneLineText
     expect: ExpectShape
 
+    def example(self, place: FilePlace) -> engine.Example:
+        """Return the example."""
+        return engine.Example(
+            name=self.name,
+            login=self.login.facts(),
+            service=self.service,
+            expect=self.expect.expectation(),
+            place=place.line,
+        )
+
 
 class PolicyShape(Shape):
-    """One affiliation: who has it, what borrower they become, and what each service gets of them."""
+    """One file: the affiliation, its matches, its borrower and its releases."""
 
     version: Version
     affiliation: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")]
@@ -208,12 +334,45 @@ class PolicyShape(Shape):
     release: tuple[ReleaseShape, ...]
     examples: Annotated[tuple[ExampleShape, ...], Field(min_length=1)]
 
+    def policy(self, file: FilePlace) -> engine.Policy:
+        """Return the immutable policy, every rule with the line it stands on in ``file``."""
+        alternatives = (
+            written.alternative(file.below("match", at)) for at, written in enumerate(self.match)
+        )
+        releases = (
+            written.release(file.below("release", at)) for at, written in enumerate(self.release)
+        )
+        examples = (
+            written.example(file.below("examples", at)) for at, written in enumerate(self.examples)
+        )
+        return engine.Policy(
+            file=file.file,
+            affiliation=self.affiliation,
+            precedence=self.precedence,
+            label=self.label.text(),
+            owner=self.owner,
+            review_by=self.review_by,
+            match=tuple(alternatives),
+            proofs=tuple(written.proof(name) for name, written in self.proofs.items()),
+            require=self.require.requirement(file.below("require")),
+            borrower=self.borrower.rule(file.below("borrower")) if self.borrower else None,
+            releases=tuple(releases),
+            examples=tuple(examples),
+        )
+
+
+def _assurance(level: Level | None) -> Assurance | None:
+    if level is None:
+        return None
+    return Assurance.named(level)
+
 
 def json_schema() -> dict[str, Any]:
-    """Give the JSON Schema for editors (policies/policy.schema.json); a test keeps the file equal to it."""
+    """Return the JSON Schema for editors, as policies/policy.schema.json holds it."""
     schema = PolicyShape.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "Policy file",
+        "description": _POLICY,
     }

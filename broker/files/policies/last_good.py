@@ -1,4 +1,4 @@
-"""The last good set of policy files, kept on this machine under its own hash, for a start that finds no valid one."""
+"""The last good set of policy files, stored under its hash for a start without valid ones."""
 
 import fcntl
 import hashlib
@@ -19,19 +19,20 @@ _SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
 def digest(files: Mapping[str, bytes]) -> str:
-    """Give the SHA-256 over names and bytes, each with its length in front, in the order of the names."""
+    """Return the SHA-256 over names and bytes, with their lengths in front, sorted by name."""
     total = hashlib.sha256()
     for name, octets in sorted(files.items()):
         for part in (name.encode(), octets):
-            total.update(len(part).to_bytes(8, "big") + part)
+            length = len(part).to_bytes(8, "big")
+            total.update(length + part)
     return total.hexdigest()
 
 
 def promote(state: Path, files: Mapping[str, bytes]) -> None:
-    """Make ``files`` the last good set, so that a crash at any point leaves the old one or the new one; OSError if not.
+    """Make ``files`` the last good set; OSError where they cannot be written.
 
-    The files lie in a folder named by their hash, complete before it gets that name; then one
-    rename moves the pointer.
+    A crash at any point leaves the old set or the new one. The files lie in a folder named by their
+    hash, complete before it gets that name; then one rename moves the pointer.
     """
     home = state / _FOLDER
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -39,33 +40,42 @@ def promote(state: Path, files: Mapping[str, bytes]) -> None:
     with _locked(home, fcntl.LOCK_EX):
         if _current(home) == name and _held(home / name) == files:
             return
-        making = home / f".{secrets.token_hex(8)}"
-        making.mkdir(mode=0o700)
-        for each, octets in files.items():
-            _written(making / each, octets)
-        durable.synced(making)
-        if (home / name).exists():
-            shutil.rmtree(home / name)  # it is not what its name says, or nothing points to it
-        making.rename(home / name)
+        _write_set(home, name, files)
         pointer = home / f".{secrets.token_hex(8)}"
-        _written(pointer, name.encode())
+        _write(pointer, name.encode())
         pointer.rename(home / _CURRENT)
         durable.synced(home)
-        _swept(home, name)
+        _sweep(home, name)
+
+
+def _write_set(home: Path, name: str, files: Mapping[str, bytes]) -> None:
+    """Write the files into a folder that gets its name once it is complete."""
+    making = home / f".{secrets.token_hex(8)}"
+    making.mkdir(mode=0o700)
+    for file_name, octets in files.items():
+        _write(making / file_name, octets)
+    durable.synced(making)
+    if (home / name).exists():
+        shutil.rmtree(home / name)  # it is not what its name says, or nothing points to it
+    making.rename(home / name)
 
 
 def last_good_files(state: Path) -> Mapping[str, bytes] | None:
-    """Give the last good set, or None where there is none or its files no longer hash to its name."""
+    """Return the last good set; None without one, or where its files do not hash to its name."""
     home = state / _FOLDER
     if not home.is_dir():
         return None
     try:
         with _locked(home, fcntl.LOCK_SH):
             name = _current(home)
-            files = _held(home / name) if name else None
+            if name is None:
+                return None
+            files = _held(home / name)
     except OSError:
         return None
-    return files if files and digest(files) == name else None
+    if not files or digest(files) != name:
+        return None
+    return files
 
 
 @contextmanager
@@ -84,7 +94,9 @@ def _current(home: Path) -> str | None:
         name = (home / _CURRENT).read_text("ascii", "replace")
     except FileNotFoundError:
         return None
-    return name if _SHA256.fullmatch(name) else None
+    if not _SHA256.fullmatch(name):
+        return None
+    return name
 
 
 def _held(folder: Path) -> dict[str, bytes] | None:
@@ -94,14 +106,14 @@ def _held(folder: Path) -> dict[str, bytes] | None:
         return None
 
 
-def _written(path: Path, octets: bytes) -> None:
+def _write(path: Path, octets: bytes) -> None:
     with path.open("xb") as file:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _swept(home: Path, keep: str) -> None:
+def _sweep(home: Path, keep: str) -> None:
     """Remove what older sets and crashes left behind."""
     for path in home.iterdir():
         if path.is_dir() and path.name != keep:

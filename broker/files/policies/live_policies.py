@@ -1,6 +1,6 @@
-"""Reads policies/: every file or none, with its examples run, and keeps the last good set through a bad edit."""
+"""Reads policies/: all files or none, examples run, and the last good set through a bad edit."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,10 +12,10 @@ from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.attributes import AttributeMap
 from broker.core.policy.model import Policy, PolicySet
 from broker.files.checked_yaml import validated
-from broker.files.policies import consistency_checks, last_good
-from broker.files.policies.compiler import compiled
+from broker.files.policies import consistency_checks, last_good, service_checks
+from broker.files.policies.consistency_checks import PolicyProblem, faults_at
 from broker.files.policies.examples import Result, run_examples
-from broker.files.policies.file_schema import PolicyShape
+from broker.files.policies.file_schema import FilePlace, PolicyShape
 from broker.files.strict_yaml import LARGEST, read
 
 __all__ = [
@@ -34,10 +34,10 @@ Signature = tuple[tuple[str, int, int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class NameableInPolicies:
-    """What policies may name: services and attributes; None where any name will do.
+    """The services and attributes that policies may name; None where any name will do.
 
-    With ``configured`` and ``maps``, what each service is, and what it reads, is held against what
-    is released to it.
+    With ``configured`` and ``maps`` the services as they are configured, and the attributes that
+    they read, are compared with the releases to them.
     """
 
     services: Collection[str] | None = None
@@ -49,7 +49,10 @@ class NameableInPolicies:
 def load(
     folder: Path, now: datetime, names: NameableInPolicies = NameableInPolicies()
 ) -> PolicySet:
-    """Give the policies of ``folder``; ConfigurationFaults with every fault of every file, failed examples included."""
+    """Return the policies of ``folder``.
+
+    ConfigurationFaults with every fault of every file, failed examples included.
+    """
     return _parsed(_files(folder), folder.name, now, names)
 
 
@@ -59,7 +62,7 @@ def load_or_last_good(
     now: datetime,
     names: NameableInPolicies = NameableInPolicies(),
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
-    """Give the policies of ``folder`` and promote them; or the last good set of ``state`` and why it is that one.
+    """Return the policies of ``folder``, promoted; or the last good ones and the faults.
 
     ConfigurationFaults (exit code 78) where neither is valid (design 6).
     """
@@ -80,7 +83,7 @@ def load_or_last_good(
 
 
 class LivePolicies:
-    """The policy set of the moment: a good edit replaces it in one assignment, a bad one changes only ``stale``."""
+    """The policy set in force: a good edit replaces it at once, a bad one only sets ``stale``."""
 
     def __init__(
         self,
@@ -93,12 +96,18 @@ class LivePolicies:
         state: Path | None,
         tell: Callable[[tuple[Fault, ...]], None],
     ) -> None:
-        """Take the folder, what to begin with and how the files looked then, and whom to tell of faults."""
-        self._folder, self._state, self._names, self._tell = folder, state, names, tell
+        """Begin with the set and faults of ``held``; ``seen`` is the signature of the files then.
+
+        ``tell`` gets the faults of a bad edit.
+        """
+        self._folder = folder
+        self._state = state
+        self._names = names
+        self._tell = tell
         self._held = held
-        self._looked = now
+        self._looked_at = now
         self._seen = seen
-        self._turn = Lock()
+        self._reloading = Lock()
 
     @classmethod
     def load(
@@ -112,7 +121,7 @@ class LivePolicies:
         state: Path | None = None,
         tell: Callable[[tuple[Fault, ...]], None] = lambda _: None,
     ) -> "LivePolicies":
-        """Begin with ``load_or_last_good``; ``tell`` gets the faults of a bad edit, and nothing once it is mended."""
+        """Begin with ``load_or_last_good``; ``tell`` gets a bad edit's faults, () once mended."""
         names = NameableInPolicies(services, attributes, services, maps)
         seen = _signature(folder)  # before reading: an edit meanwhile is seen at the first refresh
         held = load_or_last_good(folder, state, now, names)
@@ -122,42 +131,42 @@ class LivePolicies:
 
     @property
     def current(self) -> PolicySet:
-        """Give the set in force."""
+        """Return the set in force."""
         return self._held[0]
 
     @property
     def stale(self) -> tuple[Fault, ...]:
-        """Give the faults of the files as they lie there, or nothing where they are the set in force."""
+        """Return the faults of the files as they are now; none where they are the set in force."""
         return self._held[1]
 
     def refresh(self, now: datetime) -> PolicySet:
-        """Look, at most every two seconds, whether the files changed; give the set in force, which never fails."""
-        if timedelta(0) <= now - self._looked < _LOOKED_AT_EVERY or not self._turn.acquire(
-            blocking=False
-        ):
+        """Return the set in force; at most every two seconds look whether the files changed."""
+        if timedelta(0) <= now - self._looked_at < _LOOKED_AT_EVERY:
+            return self._held[0]
+        if not self._reloading.acquire(blocking=False):
             return self._held[0]
         try:
-            self._looked = now
+            self._looked_at = now
             seen = _signature(self._folder)
             if seen != self._seen:
                 self._seen = seen
                 self._reload(now)
         finally:
-            self._turn.release()
+            self._reloading.release()
         return self._held[0]
 
     def _reload(self, now: datetime) -> None:
-        before = self._held
+        policies, faults_before = self._held
+        faults: tuple[Fault, ...] = ()
         try:
             files = _files(self._folder)
-            self._held = (
-                _promoted(self._state, files, _parsed(files, self._folder.name, now, self._names)),
-                (),
-            )
+            parsed = _parsed(files, self._folder.name, now, self._names)
+            policies = _promoted(self._state, files, parsed)
         except ConfigurationFaults as found:
-            self._held = (before[0], found.faults)
-        if self._held[1] != before[1]:
-            self._tell(self._held[1])
+            faults = found.faults
+        self._held = (policies, faults)
+        if faults != faults_before:
+            self._tell(faults)
 
 
 def _parsed(
@@ -168,74 +177,100 @@ def _parsed(
     *,
     binding: bool = True,
 ) -> PolicySet:
-    faults: list[Fault] = []
-    policies: list[Policy] = []
-    for name, octets in sorted(files.items()):
-        faults += consistency_checks.literals(octets, f"{folder}/{name}")
-        try:
-            node = read(octets, f"{folder}/{name}")
-            policies.append(compiled(validated(PolicyShape, node, f"{folder}/{name}"), node, name))
-        except ConfigurationFaults as found:
-            faults += found.faults
-    for policy in policies:
-        faults += consistency_checks.one_file(policy, folder, names.services, names.attributes)
-    faults += consistency_checks.across(policies, folder)
-    warnings = [
-        *consistency_checks.overdue(policies, folder, now.date()),
-        *consistency_checks.unknown(policies, folder, names.services),
-    ]
-    if names.configured is not None:
-        faults += consistency_checks.clashes(policies, folder, names.configured, names.maps or {})
-        warnings += consistency_checks.unready(policies, folder, names.configured)
+    """Parse, check and try ``files``; failed examples are faults if ``binding``, else warnings."""
+    policies, faults = _compiled(files, folder)
+    faults += faults_at(folder, _problems(policies, names))
     if faults:
         raise ConfigurationFaults(faults)
+    warnings = faults_at(folder, _warnings(policies, now, names))
     loaded = PolicySet(tuple(policies), last_good.digest(files), tuple(warnings))
-    failed = [
-        Fault(f"{folder}/{each.example.place}", f"example {each.example.name!r}: {difference}")
-        for each in run_examples(loaded, None, now)
-        for difference in each.differences
-    ]
-    if failed and binding:
+    failed = list(_failed_examples(loaded, folder, now))
+    if not failed:
+        return loaded
+    if binding:
         raise ConfigurationFaults(failed)
-    return replace(loaded, warnings=(*loaded.warnings, *failed)) if failed else loaded
+    return replace(loaded, warnings=(*loaded.warnings, *failed))
+
+
+def _compiled(files: Mapping[str, bytes], folder: str) -> tuple[list[Policy], list[Fault]]:
+    """Return the policies of the files that are well formed, and the faults of the others."""
+    policies: list[Policy] = []
+    faults: list[Fault] = []
+    for name, octets in sorted(files.items()):
+        path = f"{folder}/{name}"
+        faults += faults_at(folder, consistency_checks.cpr_literals(octets, name))
+        try:
+            node = read(octets, path)
+            written = validated(PolicyShape, node, path)
+            policies.append(written.policy(FilePlace(name, node)))
+        except ConfigurationFaults as found:
+            faults += found.faults
+    return policies, faults
+
+
+def _problems(policies: list[Policy], names: NameableInPolicies) -> Iterator[PolicyProblem]:
+    """Yield what must be mended before the policies are used."""
+    for policy in policies:
+        yield from consistency_checks.faults_in_file(policy, names.services, names.attributes)
+    yield from consistency_checks.faults_across_files(policies)
+    if names.configured is not None:
+        maps = names.maps or {}
+        yield from service_checks.wire_name_clashes(policies, names.configured, maps)
+
+
+def _warnings(
+    policies: list[Policy], now: datetime, names: NameableInPolicies
+) -> Iterator[PolicyProblem]:
+    """Yield what an administrator should look at although it stops nothing."""
+    yield from consistency_checks.overdue(policies, now.date())
+    yield from service_checks.unknown_services(policies, names.services)
+    if names.configured is not None:
+        yield from service_checks.withheld_attributes(policies, names.configured)
+
+
+def _failed_examples(policies: PolicySet, folder: str, now: datetime) -> Iterator[Fault]:
+    for result in run_examples(policies, None, now):
+        where = f"{folder}/{result.example.place}"
+        for difference in result.differences:
+            yield Fault(where, f"example {result.example.name!r}: {difference}")
 
 
 def _promoted(state: Path | None, files: Mapping[str, bytes], policies: PolicySet) -> PolicySet:
-    """Keep ``files`` as the last good set; a disk that does not let us is a warning, for the set itself is good."""
+    """Store ``files`` as the last good set; a disk that refuses is a warning: the set is good."""
     if state is None:
         return policies
     try:
         last_good.promote(state, files)
     except OSError as error:
-        fault = Fault(str(state), f"the last good policies cannot be kept: {error.strerror}")
+        what = f"the last good policies cannot be kept: {error.strerror}"
+        fault = Fault(str(state), what)
         return replace(policies, warnings=(*policies.warnings, fault))
     return policies
 
 
 def _paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob("*.yaml") if not path.name.startswith("."))
+    paths = folder.glob("*.yaml")
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Give the bytes of every policy file, once: what is parsed is what is hashed and kept."""
+    """Return the bytes of every policy file, once: what is parsed is what is hashed and kept."""
     files = {}
     try:
         for path in _paths(folder):
             with path.open("rb") as file:
                 files[path.name] = file.read(LARGEST + 1)
     except OSError as error:
-        raise ConfigurationFaults(
-            [Fault(str(folder), f"cannot be read: {error.strerror}")]
-        ) from None
+        unreadable = Fault(str(folder), f"cannot be read: {error.strerror}")
+        raise ConfigurationFaults([unreadable]) from None
     if not files:
-        raise ConfigurationFaults(
-            [Fault(str(folder), "holds no policy file", "name the folder in broker.toml")]
-        )
+        empty = Fault(str(folder), "holds no policy file", "name the folder in broker.toml")
+        raise ConfigurationFaults([empty])
     return files
 
 
 def _signature(folder: Path) -> Signature:
-    """Give what changes when a file does: cheap enough to look at every two seconds."""
+    """Return name, time, size and inode of every file: cheap enough for every two seconds."""
     try:
         stats = [(path.name, path.stat()) for path in _paths(folder)]
     except OSError:

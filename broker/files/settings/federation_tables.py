@@ -1,9 +1,7 @@
-"""The tables of broker.toml that name upstreams and services, and what they become in the core.
-
-The tables of broker.toml that name feeds of metadata: where from, signed by whom, believed about what.
-"""
+"""The tables of broker.toml about the federation: upstreams, services, and feeds of metadata."""
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -12,63 +10,79 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from broker.core.entities import UNSPECIFIED_CLASS, Assurance, Controller, Institution, Profile
 from broker.files.settings.address_types import EntityId, FeedUrl
-from broker.files.settings.tables import AddressPerLanguage, Filled, Name, SettingsTable, Wording
+from broker.files.settings.tables import (
+    AddressPerLanguage,
+    Filled,
+    Name,
+    SettingsTable,
+    Wording,
+    optional_text,
+)
+
+# NemLog-in as an institution of WAYF, by its own name or as the BIRK entity that ends in it, and
+# NemLog-in itself.
+_NATIONAL_EID_HOSTS: Final = ("nemlogin.wayf.dk", "nemlog-in.dk")
+_URI_DELIMITERS: Final = re.compile("[/:?#]")
+_BIRK: Final = (
+    "https://birk.wayf.dk/birk.php/"  # stands before an institution's entityID (wayf.md 2)
+)
+_MEGABYTE: Final = 1024 * 1024
+_ASSURANCES: Final = {level.name.lower(): level for level in Assurance}
+_UNWRITTEN: Final = frozenset(("aliases", "scopes"))
+
+FilledList = tuple[Filled, ...]
+FeedKind = Literal["upstreams", "institutions", "services"]
 
 
 def _assurance(value: object) -> object:
     """Read the word of the policy files; anything else is left for the type to refuse."""
-    named = {each.name.lower(): each for each in Assurance}
-    return named.get(value, "") if isinstance(value, str) else value
+    if isinstance(value, str):
+        return _ASSURANCES.get(value, "")
+    return value
 
 
-def _says_something(value: str) -> str:
-    """Refuse the class that stands for one we would not vouch for: it would be good for whatever was configured."""
+def _specified(value: str) -> str:
+    """Refuse the class that vouches for nothing: it would meet whatever was configured."""
     if value == UNSPECIFIED_CLASS:
         raise ValueError("says nothing of how the person was authenticated, so it meets no class")
     return value
 
 
-Class = Annotated[Filled, AfterValidator(_says_something)]
-
-
-# NemLog-in as an institution of WAYF, by its own name or as the BIRK entity that ends in it, and
-# NemLog-in itself.
-_NATIONAL: Final = ("nemlogin.wayf.dk", "nemlog-in.dk")
-_BETWEEN: Final = re.compile("[/:?#]")
-
-
-def _national(entity_id: str) -> bool:
-    parts = _BETWEEN.split(entity_id.casefold())
-    return any(part == name or part.endswith(f".{name}") for part in parts for name in _NATIONAL)
+Level = Annotated[Assurance, BeforeValidator(_assurance)]
+AuthnContextClass = Annotated[Filled, AfterValidator(_specified)]
 
 
 class InstitutionTable(SettingsTable):
-    """One identity provider behind an upstream, and how far it is trusted."""
+    """An identity provider behind an upstream, and how far it is trusted."""
 
     entity_id: Filled
-    aliases: tuple[Filled, ...] | None = None
-    scopes: tuple[Filled, ...] | None = None
+    aliases: FilledList | None = None
+    scopes: FilledList | None = None
     may_assert: frozenset[Literal["cpr"]] = frozenset()
-    max_assurance: Annotated[Assurance, BeforeValidator(_assurance)] = Assurance.HIGH
+    max_assurance: Level = Assurance.HIGH
     label: Wording | None = None
 
     def institution(self) -> Institution:
-        """Give the institution as the core has it."""
+        """Return the institution as a value of the core."""
+        lists = {"aliases": self.aliases, "scopes": self.scopes}
+        unwritten = [name for name, written in lists.items() if written is None]
         return Institution(
             entity_id=self.entity_id,
             aliases=self.aliases or (),
             scopes=self.scopes or (),
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
-            label=self.label.text() if self.label else None,
-            unwritten=frozenset(
-                name for name in ("aliases", "scopes") if getattr(self, name) is None
-            ),
+            label=optional_text(self.label),
+            unwritten=frozenset(unwritten),
         )
+
+    def names(self) -> tuple[str, ...]:
+        """Return the entityID and the aliases."""
+        return (self.entity_id, *(self.aliases or ()))
 
 
 class UpstreamTable(SettingsTable):
-    """One way to log in; profile "library" is the library account, and has neither entity_id nor institutions."""
+    """A way to log in; profile "library", the library account, has no entity_id or institutions."""
 
     profile: Profile
     entity_id: EntityId | None = None
@@ -76,55 +90,77 @@ class UpstreamTable(SettingsTable):
     attribute_map: Filled | None = None
     label: Wording
     institutions: tuple[InstitutionTable, ...] = ()
-    only: tuple[Filled, ...] = ()
+    only: FilledList = ()
     cbc: bool = False
-    requester_id: bool | None = (
-        None  # by default where the upstream is a hub, or another of the federation
-    )
+    requester_id: bool | None = None  # by default where a hub or another member is asked
     logout: Literal["ask", "always", "never"] = "ask"
     force_authn: bool | None = None  # by default where the national eID is asked
-    authn_contexts: dict[Filled, tuple[Class, ...]] = Field(default_factory=dict)
-    minimum: Annotated[Assurance | None, BeforeValidator(_assurance)] = None
+    authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)
+    minimum: Level | None = None
     assurance_level: bool = False
 
     @property
     def forces(self) -> bool:
-        """Say whether every request asks for a fresh login.
+        """Return whether every request asks for a fresh login.
 
         WAYF does so at NemLog-in for services that publish no logout, and leaves it to those that
-        do (wayf.md section 4); a national eID is shared by no two people as long as each logs in
-        for themselves.
+        do (wayf.md section 4); a national eID is shared by no two people as long as every person
+        logs in for themselves.
         """
-        return self.national if self.force_authn is None else self.force_authn
+        if self.force_authn is None:
+            return self.national
+        return self.force_authn
+
+    @property
+    def sends_requester_id(self) -> bool:
+        """Return whether requests name the services that asked."""
+        if self.requester_id is None:
+            return self.profile != "oiosaml3"
+        return self.requester_id
 
     @property
     def national(self) -> bool:
-        """Say whether the national eID answers here, for all or for some."""
-        names = [self.entity_id or ""]
-        names += [
-            name for each in self.institutions for name in (each.entity_id, *(each.aliases or ()))
-        ]
-        return self.profile == "oiosaml3" or any(map(_national, names))
+        """Return whether the national eID answers here, for all people or for some."""
+        if self.profile == "oiosaml3":
+            return True
+        return any(map(_names_national_eid, self._names()))
 
-    def parties(self) -> tuple[Institution, ...]:
-        """Give its institutions; unless it is a hub, an upstream without any is its own (design 4)."""
+    def _names(self) -> Iterator[str]:
+        yield self.entity_id or ""
+        for institution in self.institutions:
+            yield from institution.names()
+
+    def core_institutions(self) -> tuple[Institution, ...]:
+        """Return the institutions as values of the core.
+
+        Unless it is a hub, an upstream without any is its own institution (design 4).
+        """
         if self.institutions or self.profile in {"wayf", "library"}:
-            return tuple(each.institution() for each in self.institutions)
-        return (Institution(self.entity_id or "", unwritten=frozenset(("aliases", "scopes"))),)
+            return tuple(table.institution() for table in self.institutions)
+        entity_id = self.entity_id or ""
+        return (Institution(entity_id, unwritten=_UNWRITTEN),)
+
+
+def _names_national_eid(entity_id: str) -> bool:
+    for part in _URI_DELIMITERS.split(entity_id.casefold()):
+        for host in _NATIONAL_EID_HOSTS:
+            if f".{part}".endswith(f".{host}"):
+                return True
+    return False
 
 
 class ControllerTable(Wording):
-    """Who answers for what a service gets (GDPR article 4(7))."""
+    """The controller of the data that a service gets (GDPR article 4(7))."""
 
     contact: str = ""
 
     def controller(self) -> Controller:
-        """Give the controller as the core has it."""
+        """Return the controller as a value of the core."""
         return Controller(self.text(), self.contact)
 
 
 class ServiceTable(SettingsTable):
-    """One SAML service provider of the library."""
+    """A SAML service provider of the library."""
 
     entity_id: EntityId
     label: Wording
@@ -133,57 +169,48 @@ class ServiceTable(SettingsTable):
     url: AddressPerLanguage | None = None
     methods: tuple[Name, ...] | None = None
     controller: ControllerTable | None = None
-    categories: tuple[Filled, ...] = ()
+    categories: FilledList = ()
     attribute_map: Filled = "library"
 
 
-_BIRK: Final = (
-    "https://birk.wayf.dk/birk.php/"  # wayf.md 2: what stands before an institution's own entityID
-)
-_MEGABYTE: Final = 1024 * 1024
-
-FeedKind = Literal["upstreams", "institutions", "services"]
-
-
-def _some(kinds: frozenset[FeedKind]) -> frozenset[FeedKind]:
+def _not_empty(kinds: frozenset[FeedKind]) -> frozenset[FeedKind]:
     """Refuse a feed that would be fetched for nothing."""
     if not kinds:
-        raise ValueError(
-            'names nothing; leave it out, or list "upstreams", "institutions" or "services"'
-        )
+        what = 'names nothing; leave it out, or list "upstreams", "institutions" or "services"'
+        raise ValueError(what)
     return kinds
 
 
 class FeedTable(SettingsTable):
-    """One signed feed, or with ``mdq`` a service that answers with the one entity it is asked for.
+    """A signed feed, or with ``mdq`` a service that answers with the one entity it is asked for.
 
-    ``pins`` are files, each with the certificate or public key that signs the feed: two while the
+    ``pins`` are files with the certificate or public key that signs the feed: two while the
     publisher rolls over.
     """
 
     url: FeedUrl
-    pins: Annotated[tuple[Path, ...], Field(min_length=1, max_length=2)]
+    pins: tuple[Path, ...] = Field(min_length=1, max_length=2)
     mdq: bool = False
-    speaks_for: Annotated[frozenset[FeedKind], AfterValidator(_some)] = frozenset(
+    speaks_for: Annotated[frozenset[FeedKind], AfterValidator(_not_empty)] = frozenset(
         ("upstreams", "institutions", "services")
     )
-    window_days: Annotated[int, Field(ge=1, le=90)] = 14
-    every_seconds: Annotated[int, Field(ge=1, le=86_400)] = 3600
-    largest_megabytes: Annotated[int, Field(ge=1, le=1024)] = 128
+    window_days: int = Field(default=14, ge=1, le=90)
+    every_seconds: int = Field(default=3600, ge=1, le=86_400)
+    largest_megabytes: int = Field(default=128, ge=1, le=1024)
     ca_file: Path | None = None
     birk: str = _BIRK
 
     @property
     def window(self) -> timedelta:
-        """Give how far in the future its end may lie."""
+        """Return how far in the future its end may lie."""
         return timedelta(days=self.window_days)
 
     @property
     def every(self) -> timedelta:
-        """Give the longest time between two fetches."""
+        """Return the longest time between two fetches."""
         return timedelta(seconds=self.every_seconds)
 
     @property
     def largest(self) -> int:
-        """Give the most octets of it that are read."""
+        """Return the most octets of it that are read."""
         return self.largest_megabytes * _MEGABYTE

@@ -1,14 +1,12 @@
-"""The tables of broker.toml: which keys each may hold, their defaults, and what they become in the core."""
+"""The tables of broker.toml: their keys, defaults, and the values of the core they become."""
 
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     StringConstraints,
@@ -16,10 +14,10 @@ from pydantic import (
 )
 
 from broker.core.entities import Text
+from broker.files.checked_yaml import Shape
 from broker.files.settings.address_types import AttributeScope, EntityId, MailUrl, StoreUrl, Url
 
-# A name is part of a URL (/saml/sp/NAME/acs) and of an environment name, where its "-" is written
-# "_".
+# A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".
 NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 Name = Annotated[str, StringConstraints(pattern=rf"^{NAME.pattern}$")]
@@ -27,7 +25,7 @@ Filled = Annotated[str, StringConstraints(min_length=1)]
 
 
 def _printable(value: str) -> str:
-    """Refuse what would break a line: a subject of ours with one in it is never sent."""
+    """Refuse a text that would break a line: a mail with such a subject is never sent."""
     if not value.isprintable():
         raise ValueError("holds a line break or another character that cannot be printed")
     return value.strip()
@@ -36,38 +34,41 @@ def _printable(value: str) -> str:
 Printed = Annotated[str, AfterValidator(_printable)]
 
 
-class SettingsTable(BaseModel):
-    """One table of broker.toml: frozen, refusing keys it does not know, and never quoting a value in an error."""
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True
-    )
+class SettingsTable(Shape):
+    """A table of broker.toml: frozen, refusing unknown keys, quoting no value in an error."""
 
 
 class Wording(SettingsTable):
-    """One text in both languages."""
+    """A text in both languages."""
 
     en: Filled
     da: Filled
 
     def text(self) -> Text:
-        """Give the text as the core has it."""
+        """Return the text as a value of the core."""
         return Text(self.en, self.da)
 
 
 class AddressPerLanguage(SettingsTable):
-    """One address per language."""
+    """An address per language."""
 
     en: Url
     da: Url
 
     def text(self) -> Text:
-        """Give the addresses as the core has them."""
+        """Return the addresses as a value of the core."""
         return Text(self.en, self.da)
 
 
+def optional_text(wording: Wording | AddressPerLanguage | None) -> Text | None:
+    """Return the text as a value of the core; None where none is written."""
+    if wording is None:
+        return None
+    return wording.text()
+
+
 class Contact(SettingsTable):
-    """Whom a borrower may ask; shown on every refusal."""
+    """The library's contact, shown on every refusal."""
 
     name: Printed = ""
     email: Printed = ""
@@ -77,7 +78,7 @@ class Contact(SettingsTable):
 
 
 class PlacesTable(SettingsTable):
-    """Where a person whom the broker cannot help is sent; each left out leaves its link out."""
+    """Where the broker sends people it cannot help; a page that is left out has no link."""
 
     service_locations: AddressPerLanguage | None = None
     sign_up: AddressPerLanguage | None = None
@@ -90,7 +91,7 @@ class PlacesTable(SettingsTable):
 
 
 class SignUpTable(SettingsTable):
-    """How people become borrowers: by the policy of which service, and which upstreams the pages speak of."""
+    """How people become borrowers: the service whose policy decides, and the upstreams named."""
 
     service: Name | None = None
     university: Name | None = None
@@ -99,26 +100,23 @@ class SignUpTable(SettingsTable):
 
 
 class IdpTable(SettingsTable):
-    """Our identity provider face, as services see it."""
+    """Our identity provider, as services see it."""
 
     entity_id: EntityId | None = None
     scope: AttributeScope | None = None
-    display_name: Wording = Wording(en="Library login", da="Bibliotekets login")
-    description: Wording = Wording(
-        en="Sign-in to the library's services with WAYF or national eID.",
-        da="Log ind på bibliotekets tjenester med WAYF eller nationalt eID.",
-    )
+    display_name: Wording | None = None
+    description: Wording | None = None
 
 
 class StoreTable(SettingsTable):
-    """Where transactions, receipts and enrolments are kept."""
+    """The store of transactions, receipts and enrolments."""
 
     url: Annotated[StoreUrl, Field(repr=False)] = "sqlite:broker.db"  # may hold a password
     accept_loss: bool = False
 
 
 class AuditTable(SettingsTable):
-    """The audit trail: where it is kept, and whether an assertion may leave that is not on it."""
+    """The audit trail: its folder, and whether an assertion that is not on it may leave."""
 
     on: bool = True
     folder: Filled = "audit"
@@ -127,31 +125,34 @@ class AuditTable(SettingsTable):
 
 
 class LibraryTable(SettingsTable):
-    """The library system; whatever key is not ours is the connector's, which checks it itself."""
+    """The library system; keys that are not listed here are checked by the connector."""
 
     system: Filled
     mode: Literal["live", "observe", "frozen"] = "live"
     url: Url
-    settings: Annotated[dict[str, Any], Field(repr=False)] = {}  # holds the connector's secrets
+    # Holds the connector's secrets.
+    settings: dict[str, Any] = Field(default_factory=dict, repr=False)
 
     @model_validator(mode="before")
     @classmethod
-    def _sort(cls, given: object) -> object:
-        """Put the connector's keys into ``settings``, which can not be written as such."""
+    def _separate_settings(cls, given: object) -> object:
+        """Put the connector's keys into ``settings``, which cannot be written as such."""
         if not isinstance(given, Mapping):
             return given
-        ours = {"system", "mode", "url"}
-        return {key: value for key, value in given.items() if key in ours} | {
-            "settings": {key: value for key, value in given.items() if key not in ours}
-        }
+        settings = dict(given)
+        table = {"settings": settings}
+        for key in ("system", "mode", "url"):
+            if key in settings:
+                table[key] = settings.pop(key)
+        return table
 
-    def given(self) -> dict[str, Any]:
-        """Give what the connector's settings type is built from: its own keys and the address."""
+    def connector_settings(self) -> dict[str, Any]:
+        """Return the fields of the connector's settings type: its own keys and the address."""
         return {"url": self.url} | self.settings
 
 
 class MailTable(SettingsTable):
-    """The mail server that PINs and codes leave by."""
+    """The mail server that PINs and codes are sent by."""
 
     url: Annotated[MailUrl, Field(repr=False)]  # may hold a password
     sender: Filled
@@ -159,14 +160,14 @@ class MailTable(SettingsTable):
     password: SecretStr | None = None
 
     @model_validator(mode="after")
-    def _both(self) -> Self:
+    def _username_and_password(self) -> Self:
         if (self.username is None) != (self.password is None):
             raise ValueError("username and password are given together or not at all")
         return self
 
 
 class MessageLogTable(SettingsTable):
-    """Where messages with NemLog-in are kept for 180 days, sealed to a key whose private half is elsewhere."""
+    """Where messages with NemLog-in are kept for 180 days, sealed to a key held elsewhere."""
 
     folder: Path
     public_key: Path
@@ -178,11 +179,9 @@ class ServeTable(SettingsTable):
     """How ``broker serve`` listens."""
 
     bind: Filled = "127.0.0.1:8000"
-    workers: Annotated[int, Field(ge=1, le=64)] = 2
-    threads: Annotated[int, Field(ge=2, le=64)] = (
-        4  # a request may wait for the library on half of them (design 4c)
-    )
+    workers: int = Field(default=2, ge=1, le=64)
+    # A request may wait for the library on half of them (design 4c).
+    threads: int = Field(default=4, ge=2, le=64)
     metrics_token: SecretStr | None = None  # without it, this machine alone reads /metrics
-    proxies: Annotated[int, Field(ge=0, le=8)] = (
-        0  # how many in front of us add to X-Forwarded-For, and can be trusted
-    )
+    # How many in front of us add to X-Forwarded-For, and can be trusted.
+    proxies: int = Field(default=0, ge=0, le=8)

@@ -1,80 +1,60 @@
-"""Reads the configuration's two sources, broker.toml and the environment, and remembers where each key came from."""
+"""Reads broker.toml and the environment into one tree, and remembers the source of every key."""
 
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 from broker.core.errors import ConfigurationFaults, Fault
+from broker.files.checked_yaml import KeyPath
+from broker.files.settings.raw_settings import PREFIX, RawSettings, SettingsTree
 
-PREFIX: Final = "BROKER_"
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself
-NAMED: Final = frozenset(
-    {"upstreams", "services", "feeds"}
-)  # tables of tables: the second part is a name of the administrator's
+# Tables of tables: the second part is a name of the administrator's.
+NAMED: Final = frozenset({"upstreams", "services", "feeds"})
 SECRETS: Final = ("secret", "password", "token", "api_key", "url")  # a url may hold a password
-
-SettingsTree = dict[str, Any]
-KeyPath = tuple[str | int, ...]
+_SECRET_FILES: Final = tuple(f"{key}_file" for key in SECRETS)
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Everything that was given, file and environment in one tree; ``names`` is the variable a key came by."""
+def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]) -> RawSettings:
+    """Read the file, if there is one, then the environment over it, typed as ``kind`` has it.
 
-    tree: SettingsTree
-    file: str
-    names: Mapping[KeyPath, str] = field(default_factory=dict)
-    faults: tuple[Fault, ...] = ()
-
-    def where(self, place: KeyPath) -> str:
-        """Name the place of a key as its writer knows it: the variable, or ``broker.toml:upstreams.wayf.only[0]``."""
-        for length in range(len(place), 0, -1):
-            if place[:length] in self.names:
-                return self.names[place[:length]]
-        return f"{self.file}:{dotted(place)}"
-
-
-def dotted(place: KeyPath) -> str:
-    """Write a place as TOML people do: ``upstreams.wayf.institutions[0].scopes``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(
-        "."
-    )
-
-
-def variable(place: KeyPath) -> str:
-    """Give the environment name of a key: ``BROKER_UPSTREAMS__MY_HUB__CBC``."""
-    return PREFIX + "__".join(str(part).replace("-", "_").upper() for part in place)
-
-
-def read(kind: type[BaseSettings], path: Path | None, environ: Mapping[str, str]) -> Given:
-    """Read the file, then the environment over it.
-
-    ``ConfigurationFaults`` where the file cannot be read at all; other faults come back in the
-    answer, so that those of the keys can be told beside them.
+    ConfigurationFaults if the file cannot be read at all; other faults are in the result, so that
+    those of the keys can be reported beside them.
     """
-    tree = _file(path) if path else {}
-    base = path.parent if path else Path()
-    names: dict[KeyPath, str] = {}
+    tree: SettingsTree = {}
+    base = Path()
+    if path:
+        tree, base = _file(path), path.parent
+    variables: dict[KeyPath, str] = {}
     faults: list[Fault] = []
-    for name in sorted(each for each in environ if each.startswith(PREFIX) and each != CONFIG):
+    for name in _variables(environ):
         try:
-            place, value = _value(name, environ[name], base)
-            branch = _branch(kind, place, value)
-        except ValueError as fault:
-            faults.append(Fault(name, str(fault), "see docs/configuration.md, Environment"))
+            key, value = _value(name, environ[name], base)
+            branch = _branch(kind, key, value)
+        except ValueError as error:
+            fault = Fault(name, str(error), "see docs/configuration.md, Environment")
+            faults.append(fault)
             continue
-        if place in names:
-            faults.append(
-                Fault(name, f"gives the same key as {names[place]}", "keep one of the two")
-            )
-        names[place if place[0] in kind.model_fields else place[:1]] = name
+        if key in variables:
+            what = f"gives the same key as {variables[key]}"
+            fault = Fault(name, what, "keep one of the two")
+            faults.append(fault)
+        if key[0] not in kind.model_fields:
+            key = key[:1]
+        variables[key] = name
         _merge(tree, branch)
-    return Given(tree, str(path or "environment"), names, tuple(faults))
+    file = str(path or "environment")
+    return RawSettings(tree, file, variables, tuple(faults))
+
+
+def _variables(environ: Mapping[str, str]) -> list[str]:
+    names = {name for name in environ if name.startswith(PREFIX)}
+    names.discard(CONFIG)
+    return sorted(names)
 
 
 def _file(path: Path) -> SettingsTree:
@@ -82,40 +62,48 @@ def _file(path: Path) -> SettingsTree:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
-        raise ConfigurationFaults(
-            [Fault(str(path), what, f"name another file in {CONFIG}")]
-        ) from None
+        mend = f"name another file in {CONFIG}"
+        fault = Fault(str(path), what, mend)
+        raise ConfigurationFaults([fault]) from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise ConfigurationFaults(
-            [Fault(str(path), f"is not TOML: {error}", "mend it there")]
-        ) from None
+        what = f"is not TOML: {error}"
+        fault = Fault(str(path), what, "mend it there")
+        raise ConfigurationFaults([fault]) from None
 
 
 def _value(name: str, value: str, base: Path) -> tuple[KeyPath, str]:
-    """Give the key that a variable sets, and the value, read from its file for ``..._FILE``."""
-    parts = name.removeprefix(PREFIX).lower().split("__")
-    last = parts[-1].removesuffix("_file")
-    if last != parts[-1] and last.endswith(SECRETS):
-        # No check of its mode: container platforms hand secrets out world-readable inside the
-        # container.
-        parts[-1] = last
-        try:
-            value = (base / value).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError):
-            raise ValueError("names a file that cannot be read") from None
-    if parts[0] in NAMED and len(parts) > 1:
-        parts[1] = parts[1].replace("_", "-")
-    return tuple(parts), value
+    """Return the key that a variable sets, and the value, read from its file for ``..._FILE``."""
+    key = name.removeprefix(PREFIX).lower()
+    if key.endswith(_SECRET_FILES):
+        key = key.removesuffix("_file")
+        value = _secret(base / value)
+    table, *steps = key.split("__")
+    if table in NAMED and steps:
+        steps[0] = steps[0].replace("_", "-")
+    return (table, *steps), value
 
 
-def _branch(kind: type[BaseSettings], place: KeyPath, value: str) -> SettingsTree:
-    """Give the tree that holds this one value, typed as its key asks; ValueError if it cannot be."""
-    if place[0] not in kind.model_fields:
-        return {str(place[0]): value}  # told as an unknown key, with what may have been meant
-    if place[0] == "library" and len(place) == 2:
-        return {"library": {str(place[1]): _text_or_json(value)}}  # a secret of digits stays text
+def _secret(path: Path) -> str:
+    # No check of its mode: container platforms hand secrets out world-readable inside the
+    # container.
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise ValueError("names a file that cannot be read") from None
+    return text.rstrip("\r\n")
+
+
+def _branch(kind: type[BaseSettings], key: KeyPath, value: str) -> SettingsTree:
+    """Return the tree that holds this value only, of its key's type; ValueError if it cannot be."""
+    table, *steps = map(str, key)
+    if table not in kind.model_fields:
+        return {table: value}  # refused later, as an unknown key
+    if table == "library" and len(steps) == 1:
+        # A secret of digits stays text.
+        return {table: {steps[0]: _text_or_json(value)}}
     source = EnvSettingsSource(kind, env_prefix=PREFIX, env_nested_delimiter="__")
-    source.env_vars = {PREFIX.lower() + "__".join(map(str, place)): value}
+    name = PREFIX.lower() + "__".join((table, *steps))
+    source.env_vars = {name: value}
     try:
         return source()
     except SettingsError:

@@ -1,1 +1,1 @@
-"""Borrower accounts: looked up, wished for, made in the library system once, and cases for staff."""
+"""Borrower accounts: looked up, wished for, made in the library system, and cases for staff."""

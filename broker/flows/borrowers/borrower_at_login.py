@@ -1,31 +1,38 @@
-"""How the person's borrower stands when they have logged in, and the wish that it be so."""
+"""The borrower of a person who has logged in: the account as it is found, and the wish for it."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from broker.core.borrowers.borrower import (
-    Borrower,
     Enrolment,
     EnrolmentOutcome,
     EnrolmentState,
     Wish,
-    wrong_with_borrower,
 )
 from broker.core.borrowers.wanted_borrower import wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.core.identity.attributes import AttributeReading
-from broker.core.login.transaction import Account, Errand, Person, Transaction
-from broker.core.policy.model import Decision
+from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
 from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
+from broker.flows.arrived import Arrived
 from broker.flows.borrowers.enrolments import Enrolments
-from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.borrowers.existing_accounts import ExistingAccounts, case_account
 from broker.flows.identity.persons import Persons, enrollable_cpr
 
-# Who said no to another category is not asked at every login; a sign-up asks again.
+# Somebody who refused another category is not asked at every login; a sign-up asks again.
 _DECLINED_FOR: Final = timedelta(days=180)
 _MOMENT: Final = timedelta(seconds=1)  # a counter that is only read is no counter to keep
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """A login as far as its borrower goes by it; ``wish`` None where the policy makes none."""
+
+    transaction: Transaction
+    person: Person
+    arrived: Arrived
+    wish: Wish | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,264 +44,282 @@ class BorrowerAtLogin:
     persons: Persons
     enrolments: Enrolments
 
+    def account(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> Account | None:
+        """Return the account as it is found, before anything is asked of the person or written.
+
+        None where the service asks for no borrower, or staff have the person's case.
+        """
+        release = arrived.decision.release
+        person = transaction.person
+        if release is None or person is None:
+            return None
+        if release.borrower == "none" or person.case:
+            return None
+        declined = transaction.upgrade is False or self._is_declined(transaction, now)
+        wished = _wish(transaction, arrived, "da", now, upgrade=not declined)
+        login = _Login(transaction, person, arrived, wished)
+        try:
+            if release.borrower == "need" or transaction.errand is Errand.PIN:
+                return self._needed_account(login)
+            if wished is None or wished.cpr is None:
+                return self._account_by_link(login)
+            return self._account_by_wish(login, wished, None)
+        except (LibraryUnavailable, LibraryRefused):
+            return Account(None, AccountState.UNAVAILABLE)
+
     def enrol(
         self,
         transaction: Transaction,
-        reading: AttributeReading,
-        decision: Decision,
+        arrived: Arrived,
         now: datetime,
         *,
         language: str,
         patience: float,
     ) -> Account:
-        """Write the wish, wait ``patience`` seconds for it, and say how it stands; a silent library is no error."""
+        """Write the wish, wait ``patience`` seconds for it, and return the account as it then is.
+
+        A silent library is no error.
+        """
         person = transaction.person
         if person is None:
-            return Account(None, "none")
-        # Only who was offered another category, and said yes, gets it.
-        wanted = _wish(
-            decision, reading, transaction, language, now, upgrade=transaction.upgrade is True
-        )
-        owner, frozen = (
-            self._owner(transaction, reading, decision, wanted),
-            self.enrolments.mode == "frozen",
-        )
+            return Account(None, AccountState.NONE)
+        # Only a person who was offered another category, and agreed, gets it.
+        agreed = transaction.upgrade is True
+        wished = _wish(transaction, arrived, language, now, upgrade=agreed)
+        login = _Login(transaction, person, arrived, wished)
+        owner = self._owner(login)
         try:
-            if wanted is None or (wanted.cpr is None and (owner is None or frozen)):
-                found = self._linked(transaction, reading, decision)
-                return (
-                    replace(found, state="done")
-                    if found.number
-                    else _case(found.reason or "cpr_required")
-                )
-            if frozen and wanted.cpr:
-                return self._frozen(wanted.cpr)
-            if self._mailless(wanted):
-                return Account(None, "mail_required")
-            enrolment = self._carried_out(transaction, wanted) or self.enrolments.want(
-                wanted, person.number, owner
-            )
+            if wished is None or not self._may_be_wished(wished, owner):
+                return self._finished_by_link(login)
+            accepted = self._accepted(login, wished, owner)
         except (LibraryUnavailable, LibraryRefused):
             # Nothing was stored, so nothing is promised (frozen, or no address and nobody to ask
             # whether it is needed).
-            return Account(None, "closed", reason="library_unavailable")
-        if enrolment.state is EnrolmentState.WANTED:
-            enrolment = (
-                self.enrolments.wait(self.enrolments.place(wanted, owner), patience) or enrolment
-            )
-        if enrolment.state is EnrolmentState.DONE and wanted.cpr:
-            self.persons.links.remember(self.persons.links.of_cpr(wanted.cpr), enrolment.number)
-        return _account(enrolment, enrolment.outcome)
-
-    def standing(
-        self, transaction: Transaction, reading: AttributeReading, decision: Decision, now: datetime
-    ) -> Account | None:
-        """Say how the borrower stands; None where the service asks for none, or staff have the person's case."""
-        release, person = decision.release, transaction.person
-        if release is None or person is None or release.borrower == "none" or person.case:
-            return None
-        upgrade = transaction.upgrade is not False and not self._kept(transaction, now)
-        wanted = _wish(decision, reading, transaction, "da", now, upgrade=upgrade)
-        try:
-            cpr = enrollable_cpr(reading, decision)
-            if transaction.errand is Errand.PIN and decision.may_find_by_cpr and cpr is None:
-                # A PIN outlives the link that led here: the name may be the next holder's by now.
-                return _case("cpr_required")
-            if release.borrower == "need" or transaction.errand is Errand.PIN:
-                return (
-                    self._needed(person, cpr)
-                    if cpr
-                    else self._linked(transaction, reading, decision)
-                )
-            owner = self._owner(transaction, reading, decision, wanted)
-            if wanted is None or wanted.cpr is None:
-                linked = self._linked(transaction, reading, decision)
-                if linked.number is None and person.number and owner is None:
-                    return _case(
-                        linked.reason or "cpr_required"
-                    )  # nobody is asked to agree to what cannot be
-                if wanted is None or owner is None or linked.state == EnrolmentState.CASE.value:
-                    return replace(linked, state="done") if linked.number else linked
-            found = self.enrolments.known(wanted, person.number, owner)
-            if found.enrolment and wanted.cpr:
-                self.persons.links.remember(
-                    self.persons.links.of_cpr(wanted.cpr), found.enrolment.number
-                )
-            if found.enrolment:
-                # Whatever was done to become so was done before: this login finds it so.
-                return _account(found.enrolment, EnrolmentOutcome.UNCHANGED)
-            state = "mail_required" if self._mailless(wanted) else "none"
-            number = found.number if wanted.cpr else person.number
-            return Account(number, state, upgrade_from=found.upgrade_from)
-        except (LibraryUnavailable, LibraryRefused):
-            return Account(None, "unavailable")
-
-    def _carried_out(self, transaction: Transaction, wanted: Wish) -> Enrolment | None:
-        """Give the enrolment if it was carried out while this very login waited: what was made then is new to it."""
-        waited = (
-            transaction.account is not None
-            and transaction.account.state == EnrolmentState.WANTED.value
-        )
-        done = self.enrolments.standing(wanted.cpr) if waited and wanted.cpr else None
-        if (
-            done is None
-            or done.state is not EnrolmentState.DONE
-            or done.carried != self.enrolments.tools.carried(wanted)
-        ):
-            return None
-        return done if done.settled and done.settled >= transaction.begun else None
-
-    def _linked(
-        self, transaction: Transaction, reading: AttributeReading, decision: Decision
-    ) -> Account:
-        """Give the borrower that a name alone leads to, unless staff have a case of it, or it is another's by now.
-
-        The desk may have corrected the CPR that once found it; within a day of the last look the
-        library is not asked.
-        """
-        authentication, tools, links = (
-            transaction.authentication,
-            self.enrolments.tools,
-            self.persons.links,
-        )
-        number = transaction.person.number if transaction.person else None
-        name = self.persons.name(authentication, reading, decision) if authentication else None
-        owner = links.cpr(name) if name else None
-        cases = StaffCases(tools.ledger, links, tools.trail)
-        reason = cases.reason(owner) if owner else None
-        if reason or owner is None or number is None or number == self.enrolments.settled_at(owner):
-            return _case(reason) if reason else _known(number)
-        try:
-            borrower = self.enrolments.read(number)
-        except LibraryUnavailable:
-            return _known(number)
-        if borrower and tools.anothers(borrower, owner):
-            cases.dispute(owner, owner)
-            return _case("cpr_changed")
-        return _known(number if borrower else None)
-
-    def _needed(self, person: Person, cpr: str) -> Account:
-        """Find the borrower that must be there by the CPR, for the desk may have corrected it."""
-        standing = self.enrolments.standing(cpr)
-        if standing and standing.state is EnrolmentState.CASE:
-            return _case(standing.reason)
-        if person.number and person.number == self.enrolments.settled(cpr):
-            return _known(person.number)
-        try:
-            found = self.enrolments.look(cpr)
-        except LibraryUnavailable:
-            if person.number is None:
-                raise
-            return _known(person.number)
-        return self._agreed(found, cpr, person.number, standing)
-
-    def _agreed(
-        self, found: tuple[Borrower, ...], cpr: str, linked: str | None, standing: Enrolment | None
-    ) -> Account:
-        reason = wrong_with_borrower(found, cpr, linked)
-        kept = self.enrolments.read(linked) if linked and reason else None
-        if kept is None or reason is None:
-            # No link, one that agrees, or one to a borrower that is gone and names nobody.
-            return _known(
-                found[0].number if found and not wrong_with_borrower(found, cpr, None) else None
-            )
-        if not found and standing and kept.mark == standing.id and not kept.is_anothers(cpr):
-            # We made it for this very CPR, and the desk has given it another number since.
-            return _known(linked)
-        owner = self.persons.links.of_cpr(cpr)
-        tools = self.enrolments.tools
-        StaffCases(tools.ledger, self.persons.links, tools.trail).dispute(owner, owner, reason)
-        return _case(reason)
-
-    def _frozen(self, cpr: str) -> Account:
-        """Serve a borrower that is there as it is; nobody new, and nothing changed."""
-        found = self._needed(Person(""), cpr)
-        return replace(found, state="done") if found.number else Account(None, "closed")
-
-    def _mailless(self, wanted: Wish) -> bool:
-        """Say whether a borrower would have to be made without a mail address, which none may be (wizard.md R22)."""
-        mailed = any(each.name == "email" for each in wanted.fields)
-        return not mailed and wanted.cpr is not None and not self.enrolments.look(wanted.cpr)
-
-    def _owner(
-        self,
-        transaction: Transaction,
-        reading: AttributeReading,
-        decision: Decision,
-        wanted: Wish | None,
-    ) -> str | None:
-        """Give the pseudonym that a wish about a linked borrower is kept under; None where there is no such wish.
-
-        No CPR may find the borrower of who comes without an affiliation that counts; the link alone
-        leads to it, and only to lower its category (wizard.md R47).
-        """
-        authentication = transaction.authentication
-        if (
-            wanted is None
-            or authentication is None
-            or wanted.cpr
-            or not (wanted.lowers and wanted.borrower)
-        ):
-            return None
-        name = self.persons.name(authentication, reading, decision)
-        return self.persons.links.cpr(name) if name else None
+            return Account(None, AccountState.CLOSED, reason="library_unavailable")
+        if isinstance(accepted, Account):
+            return accepted
+        return self._awaited(accepted, wished, owner, patience)
 
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
         """Remember that the person does not want another category."""
-        key = self._declined(transaction)
+        key = self._declined_key(transaction)
         if key:
             self.store.drop(key)  # counted anew, it lasts from today
             self.store.count(key, 1, now + _DECLINED_FOR, now)
 
-    def _kept(self, transaction: Transaction, now: datetime) -> bool:
-        key = None if transaction.errand is Errand.SIGN_UP else self._declined(transaction)
-        return key is not None and self.store.count(key, 0, now + _MOMENT, now) > 0
+    @property
+    def _existing(self) -> ExistingAccounts:
+        return ExistingAccounts(self.persons, self.enrolments)
 
-    def _declined(self, transaction: Transaction) -> Key | None:
+    def _needed_account(self, login: _Login) -> Account:
+        """Return the account of a borrower that must be there, by the CPR if that may find it."""
+        cpr = enrollable_cpr(login.arrived)
+        if cpr:
+            return self._existing.by_cpr(login.person, cpr)
+        if login.transaction.errand is Errand.PIN and login.arrived.decision.may_find_by_cpr:
+            # A PIN outlives the link that led here: the name may be the next holder's by now.
+            return case_account("cpr_required")
+        return self._existing.by_link(login.person, login.arrived)
+
+    def _account_by_link(self, login: _Login) -> Account:
+        """Return the account of a login without a CPR that may find a borrower."""
+        owner = self._owner(login)
+        linked = self._existing.by_link(login.person, login.arrived)
+        if login.wish and owner and linked.state is not AccountState.CASE:
+            return self._account_by_wish(login, login.wish, owner)
+        if owner is None and linked.number is None and login.person.number:
+            # Nobody is asked to agree to what cannot be.
+            return case_account(linked.reason or "cpr_required")
+        return _done_if_found(linked)
+
+    def _account_by_wish(
+        self,
+        login: _Login,
+        wished: Wish,
+        owner: str | None,
+    ) -> Account:
+        """Return the account as it is, or would be, by what the person's login wishes for."""
+        known = self.enrolments.known(wished, login.person.number, owner)
+        if known.enrolment:
+            self._remember(known.enrolment, wished)
+            # Whatever was done to become so was done before: this login finds it so.
+            return _account(known.enrolment, EnrolmentOutcome.UNCHANGED)
+        state = AccountState.NONE
+        if self._lacks_mail(wished):
+            state = AccountState.MAIL_REQUIRED
+        number = known.number if wished.cpr else login.person.number
+        return Account(number, state, upgrade_from=known.upgrade_from)
+
+    def _may_be_wished(self, wished: Wish, owner: str | None) -> bool:
+        """Return whether a wish may be accepted: by its CPR, or by its link unless frozen."""
+        if wished.cpr is not None:
+            return True
+        return owner is not None and self.enrolments.mode != "frozen"
+
+    def _finished_by_link(self, login: _Login) -> Account:
+        linked = self._existing.by_link(login.person, login.arrived)
+        if linked.number is None:
+            return case_account(linked.reason or "cpr_required")
+        return _done_if_found(linked)
+
+    def _accepted(
+        self,
+        login: _Login,
+        wished: Wish,
+        owner: str | None,
+    ) -> Account | Enrolment:
+        """Write the wish and return its enrolment, or return the account where none is written."""
+        if self.enrolments.mode == "frozen" and wished.cpr:
+            return self._frozen_account(wished.cpr)
+        if self._lacks_mail(wished):
+            return Account(None, AccountState.MAIL_REQUIRED)
+        carried_out = self._carried_out_meanwhile(login.transaction, wished)
+        return carried_out or self.enrolments.want(wished, login.person.number, owner)
+
+    def _awaited(
+        self,
+        enrolment: Enrolment,
+        wished: Wish,
+        owner: str | None,
+        patience: float,
+    ) -> Account:
+        if enrolment.state is EnrolmentState.WANTED:
+            key = self.enrolments.wish_key(wished, owner)
+            enrolment = self.enrolments.wait(key, patience) or enrolment
+        if enrolment.state is EnrolmentState.DONE:
+            self._remember(enrolment, wished)
+        return _account(enrolment, enrolment.outcome)
+
+    def _remember(self, enrolment: Enrolment, wished: Wish) -> None:
+        if wished.cpr:
+            links = self.persons.links
+            links.remember(links.of_cpr(wished.cpr), enrolment.number)
+
+    def _carried_out_meanwhile(self, transaction: Transaction, wished: Wish) -> Enrolment | None:
+        """Return the enrolment if it was carried out while this very login waited.
+
+        What was made then is new to this login.
+        """
+        account = transaction.account
+        if account is None or account.state is not AccountState.WANTED:
+            return None
+        if wished.cpr is None:
+            return None
+        stored = self.enrolments.stored(wished.cpr)
+        if stored is None or stored.state is not EnrolmentState.DONE:
+            return None
+        if stored.carried != self.enrolments.ports.carried(wished):
+            return None
+        if stored.settled is None or stored.settled < transaction.begun:
+            return None
+        return stored
+
+    def _frozen_account(self, cpr: str) -> Account:
+        """Return a borrower that is there as it is; nobody new, and nothing changed."""
+        found = self._existing.by_cpr(Person(""), cpr)
+        if found.number is None:
+            return Account(None, AccountState.CLOSED)
+        return _done_if_found(found)
+
+    def _lacks_mail(self, wished: Wish) -> bool:
+        """Return whether a borrower would have to be made without a mail address.
+
+        None may be (wizard.md R22).
+        """
+        names = {field.name for field in wished.fields}
+        if wished.cpr is None or "email" in names:
+            return False
+        return not self.enrolments.look(wished.cpr)
+
+    def _owner(self, login: _Login) -> str | None:
+        """Return the pseudonym that a wish about a linked borrower is kept under.
+
+        None where there is no such wish. No CPR may find the borrower of a person who comes without
+        an affiliation that counts; the link alone leads to it, and only to lower its category
+        (wizard.md R47).
+        """
+        wished = login.wish
+        if wished is None or wished.cpr:
+            return None
+        if not wished.lowers or not wished.borrower:
+            return None
+        name = self.persons.name(login.arrived)
+        return self.persons.links.cpr(name)
+
+    def _is_declined(self, transaction: Transaction, now: datetime) -> bool:
+        """Return whether the person has refused another category, and is not signing up."""
+        key = self._declined_key(transaction)
+        if key is None or transaction.errand is Errand.SIGN_UP:
+            return False
+        return self.store.count(key, 0, now + _MOMENT, now) > 0
+
+    def _declined_key(self, transaction: Transaction) -> Key | None:
         person = transaction.person
-        return Key("counter", self.pseudonyms.of("declined upgrade", person.id)) if person else None
+        if person is None:
+            return None
+        return Key("counter", self.pseudonyms.of("declined upgrade", person.id))
 
 
-def _case(reason: str | None) -> Account:
-    return Account(None, "case", reason=reason)
-
-
-def _known(number: str | None) -> Account:
-    return Account(number, "known" if number else "none")
+def _done_if_found(account: Account) -> Account:
+    if account.number is None:
+        return account
+    return replace(account, state=AccountState.DONE)
 
 
 def _wish(
-    decision: Decision,
-    reading: AttributeReading,
     transaction: Transaction,
+    arrived: Arrived,
     language: str,
     now: datetime,
     *,
     upgrade: bool,
 ) -> Wish | None:
+    decision = arrived.decision
+    reading = arrived.reading
+    person = transaction.person
     # Whatever a policy file forgets to require: only a real number enrols by itself (invariant 5).
-    find = decision.may_find_by_cpr and reading.cpr == "real"
-    borrower = transaction.person.number if transaction.person else None
-    made = wish(
+    find_by_cpr = decision.may_find_by_cpr and reading.cpr == "real"
+    wished = wish(
         decision,
         reading.attributes,
-        find_by_cpr=find,
+        find_by_cpr=find_by_cpr,
         language=language,
         today=now.date(),
-        borrower=borrower,
+        borrower=person.number if person else None,
     )
-    return replace(made, upgrade=upgrade, temporary=transaction.temporary) if made else None
+    if wished is None:
+        return None
+    return replace(wished, upgrade=upgrade, temporary=transaction.temporary)
 
 
 def _account(enrolment: Enrolment, outcome: EnrolmentOutcome | None) -> Account:
-    mailed = enrolment.pin_owed or (
-        outcome is EnrolmentOutcome.CREATED and enrolment.pin_mailed is not None
-    )
+    created_with_pin = outcome is EnrolmentOutcome.CREATED and enrolment.pin_mailed is not None
     return Account(
-        enrolment.number,
-        enrolment.state.value,
-        outcome.value if outcome else None,
-        enrolment.reason,
+        number=enrolment.number,
+        state=_state(enrolment.state),
+        outcome=outcome,
+        reason=enrolment.reason,
         category=enrolment.category,
-        pin_mailed=mailed,
+        pin_mailed=enrolment.pin_owed or created_with_pin,
     )
+
+
+def _state(state: EnrolmentState) -> AccountState:
+    match state:
+        case EnrolmentState.WANTED:
+            return AccountState.WANTED
+        case EnrolmentState.DONE:
+            return AccountState.DONE
+        case EnrolmentState.CASE:
+            return AccountState.CASE
+        case EnrolmentState.GIVEN_UP:
+            return AccountState.GIVEN_UP
+        case EnrolmentState.OBSERVED:
+            return AccountState.OBSERVED
+        case _:
+            assert_never(state)

@@ -1,14 +1,15 @@
-"""One attempt at an enrolment: look, plan, create or change, count, and mail the PIN that is owed (design 4c).
+"""One attempt at an enrolment: look, plan, create or change, count, mail the PIN that is owed.
 
 Every call has a deadline, and before each change the lease is renewed beyond it. Any process may
-die between any two lines: whoever claims the enrolment next looks again before it does anything.
+die between any two lines: the worker that claims the enrolment next looks again before it does
+anything (design 4c).
 """
 
 import secrets
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, assert_never
 
 from broker.core.borrowers.borrower import (
     Borrower,
@@ -19,15 +20,24 @@ from broker.core.borrowers.borrower import (
     EnrolmentOutcome,
     EnrolmentState,
     Gone,
+    Nothing,
+    Plan,
     Wish,
 )
 from broker.core.borrowers.change_plan import outcome, plan
 from broker.core.borrowers.pins import new_pin, suggested_by
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.core.letters import PinLetter, PinPointerLetter
+from broker.core.ports import Letter
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
-from broker.flows.borrowers.enrolment_records import GIVE_UP_AFTER, LEASE, StoredEnrolment
+from broker.flows.borrowers.enrolment_records import (
+    GIVE_UP_AFTER,
+    LEASE,
+    EnrolmentDraft,
+    StoredEnrolment,
+)
 from broker.flows.leases import pin_lease
 
 CALL: Final = timedelta(seconds=15)
@@ -35,242 +45,310 @@ PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together: well wi
 POINTER_AFTER: Final = timedelta(hours=24)
 
 
-class _Lost(Exception):
+class _Overtaken(Exception):
     """Another worker or a later wish has written: stop at once, they look again."""
 
 
 @dataclass(slots=True)
 class EnrolmentAttempt:
-    """Carries out the enrolment of ``entry``, which is leased to us; ``entry`` follows each of our writes."""
+    """Carries out the enrolment of ``entry``, which is leased to us.
+
+    ``entry`` follows each of our writes.
+    """
 
     entry: StoredEnrolment
-    tools: EnrolmentPorts
+    ports: EnrolmentPorts
 
     def run(self) -> Enrolment | None:
-        """Do all that can be done now and give the enrolment as it then stands; what failed is due again later."""
+        """Do all that can be done now, and return the enrolment as it is then stored.
+
+        What failed is due again later.
+        """
         try:
             if self.entry.enrolment.state is EnrolmentState.WANTED:
                 self._enrol()
-            if self.entry.enrolment.state is EnrolmentState.DONE and self.entry.enrolment.pin_owed:
+            enrolment = self.entry.enrolment
+            if enrolment.state is EnrolmentState.DONE and enrolment.pin_owed:
                 self._mail_pin()
         except (LibraryUnavailable, MailUnavailable) as error:
             self._later(error)
         except LibraryRefused as error:
             self._refused(error)
-        except _Lost:
-            self._yielded()
-        standing = self.tools.ledger.read(self.entry.key)
-        return standing.enrolment if standing else None
+        except _Overtaken:
+            self._end_lease()
+        return self.ports.records.enrolment(self.entry.key)
 
     def _enrol(self) -> None:
-        enrolment, wish, now = self.entry.enrolment, self.entry.enrolment.wish, self.tools.now()
-        library, number = self.tools.library, (wish.cpr or wish.borrower) if wish else None
-        if wish is None or number is None or now - enrolment.wanted_at >= GIVE_UP_AFTER:
+        enrolment = self.entry.enrolment
+        now = self.ports.now()
+        wish = enrolment.wish
+        if wish is None or (wish.cpr or wish.borrower) is None:
+            self._give_up(None)
+            return
+        if now - enrolment.wanted_at >= GIVE_UP_AFTER:
             self._give_up(None)
             return
         found = self._look(wish)
-        if wish.cpr is None and any(self.tools.anothers(each, enrolment.person) for each in found):
-            # A link alone led here, and the library says whose the borrower is: not this person's.
-            if enrolment.link:
-                self._case("cpr_changed")
-            else:
-                self._give_up("borrower_gone")
+        if wish.cpr is None and self._is_anothers(found):
+            self._leave_to_another()
             return
+        library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
-        linked = borrower_lookup.link_still_valid(library, found, enrolment.link, self._by())
+        link = enrolment.link
+        linked = borrower_lookup.link_still_valid(library, found, link, self._by())
         planned = plan(found, wish, linked, now.date(), temporary)
         if isinstance(planned, Create):
             # After each create the matches are counted: a race that no unique field stopped shows
             # here.
             found = self._look(wish, self._create(wish))
             planned = plan(found, wish, None, now.date())
-        if isinstance(planned, Create):
-            raise LibraryUnavailable("a borrower is said to be there and cannot be found")
-        if isinstance(planned, Case):
-            self._case(planned.reason)
-        elif isinstance(planned, Gone):
-            self._give_up("borrower_gone")
-        else:
-            self._change(
-                found[0] if found else temporary,
-                wish,
-                planned if isinstance(planned, Change) else None,
-            )
+        borrower = found[0] if found else temporary
+        self._carry_out(planned, borrower, wish)
 
-    def _change(self, borrower: Borrower | None, wish: Wish, change: Change | None) -> None:
-        if borrower is None:
-            raise LibraryUnavailable("there is nothing to change")
-        after = borrower
-        if change and change.cpr and not self.tools.adopts(change.number, change.cpr):
+    def _leave_to_another(self) -> None:
+        # A link alone led here, and the library knows whose the borrower is: not this person's.
+        if self.entry.enrolment.link:
+            self._case("cpr_changed")
+        else:
+            self._give_up("borrower_gone")
+
+    def _carry_out(
+        self,
+        planned: Plan,
+        borrower: Borrower | None,
+        wish: Wish,
+    ) -> None:
+        """Carry out what is left to do once a borrower that had to be made is made."""
+        match planned:
+            case Create():
+                raise LibraryUnavailable("a borrower is said to be there and cannot be found")
+            case Case(reason):
+                self._case(reason)
+            case Gone():
+                self._give_up("borrower_gone")
+            case Nothing() | Change() if borrower is None:
+                raise LibraryUnavailable("there is nothing to change")
+            case Nothing():
+                self._done(borrower, wish, outcome(borrower, None, wish))
+            case Change():
+                self._change(borrower, wish, planned)
+            case _:
+                assert_never(planned)
+
+    def _change(self, borrower: Borrower, wish: Wish, change: Change) -> None:
+        if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit")
             return
-        if change:
-            self._hold()
-            after = self.tools.library.change(change, self._by())
-        if change and change.cpr:
-            # It counts as adopted once the CPR finds it and nobody else: another may have been made
-            # meanwhile.
-            found = self.tools.library.find(change.cpr, self._by())
-            if not found:
-                raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
-            if [each.number for each in found] != [after.number]:
-                self._case("temporary_and_cpr")
-                return
+        self._hold()
+        after = self.ports.library.change(change, self._by())
+        if change.cpr and not self._is_adopted(after, change.cpr):
+            self._case("temporary_and_cpr")
+            return
         self._done(after, wish, outcome(borrower, change, wish))
 
+    def _is_adopted(self, borrower: Borrower, cpr: str) -> bool:
+        """Return whether a CPR finds this borrower alone: another may have been made meanwhile."""
+        found = self.ports.library.find(cpr, self._by())
+        if not found:
+            raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
+        return [each.number for each in found] == [borrower.number]
+
+    def _is_anothers(self, found: tuple[Borrower, ...]) -> bool:
+        person = self.entry.enrolment.person
+        return any(self.ports.anothers(borrower, person) for borrower in found)
+
     def _look(self, wish: Wish, made: Borrower | None = None) -> tuple[Borrower, ...]:
-        library, enrolment = self.tools.library, self.entry.enrolment
-        there = borrower_lookup.borrowers_of_wish(
-            library, wish, self._by()
-        ) + borrower_lookup.borrower_of_enrolment(library, enrolment, wish, self._by())
-        return tuple({each.number: each for each in (*there, *([made] if made else []))}.values())
+        library = self.ports.library
+        enrolment = self.entry.enrolment
+        found = borrower_lookup.borrowers_of_wish(library, wish, self._by())
+        found += borrower_lookup.borrower_of_enrolment(library, enrolment, wish, self._by())
+        if made:
+            found += (made,)
+        return tuple({borrower.number: borrower for borrower in found}.values())
 
     def _give_up(self, reason: str | None) -> None:
         enrolment = self.entry.enrolment
         if reason:
-            self.tools.links.remember(enrolment.person, None)
-        self._write(
-            replace(
-                enrolment,
-                state=EnrolmentState.GIVEN_UP,
-                wish=None,
-                pin_owed=False,
-                reason=reason or enrolment.reason,
-            ),
-            None,
+            self.ports.links.remember(enrolment.person, None)
+        given_up = replace(
+            enrolment,
+            state=EnrolmentState.GIVEN_UP,
+            wish=None,
+            pin_owed=False,
+            reason=reason or enrolment.reason,
         )
+        self._write(given_up, None)
 
     def _create(self, wish: Wish) -> Borrower | None:
         if self.entry.enrolment.number is not None:
-            # Whoever we knew is gone and copies may carry the mark: a new borrower gets a new one,
-            # and a PIN.
-            anew = replace(self.entry.enrolment, id=secrets.token_hex(16), number=None)
+            # The borrower we knew is gone and copies may carry the mark: a new borrower gets a new
+            # one, and a PIN.
+            fresh_mark = secrets.token_hex(16)
+            anew = replace(self.entry.enrolment, id=fresh_mark, number=None)
             self.entry = self.entry._replace(enrolment=anew)
         self._hold(creates=1)
-        return self.tools.library.create(wish, self.entry.enrolment.id, self._by())
+        mark = self.entry.enrolment.id
+        return self.ports.library.create(wish, mark, self._by())
 
-    def _done(self, borrower: Borrower, wish: Wish, unmade: EnrolmentOutcome) -> None:
-        before, now = self.entry.enrolment, self.tools.now()
-        ours = borrower.mark == before.id
-        same = before.number == borrower.number
-        made = ours and before.number is None
-        # Only what we have just made gets a PIN: one of the desk's, or one it has served since, has
-        # one that works.
-        due = made or (ours and same and before.pin_owed)
-        owed = due and self.tools.mail is not None and wish.pin_to is not None
+    def _done(
+        self,
+        borrower: Borrower,
+        wish: Wish,
+        unmade: EnrolmentOutcome,
+    ) -> None:
+        """Write that the borrower is as wished; ``unmade`` is the outcome unless we made it."""
+        before = self.entry.enrolment
+        now = self.ports.now()
+        made = borrower.mark == before.id and before.number is None
         done = replace(
             before,
             state=EnrolmentState.DONE,
-            wish=wish.without_person() if owed else None,
+            wish=None,
             number=borrower.number,
             category=borrower.category,
             expires=borrower.expires,
             outcome=EnrolmentOutcome.CREATED if made else unmade,
             reason=None,
             attempts=0,
-            carried=self.tools.carried(wish),
+            carried=self.ports.carried(wish),
             settled=now,
-            pin_owed=owed,
-            pin_mailed=before.pin_mailed if same else None,
-            pin_tried=(before.pin_tried if same else None) or (now if owed else None),
-            pin_avoids=self._pins_of(wish.cpr) if owed else (),
+            pin_owed=False,
+            pin_avoids=(),
         )
-        self.tools.links.remember(before.person, borrower.number)
-        self._write(done, now + LEASE if owed else None)
+        if before.number != borrower.number:
+            done = replace(done, pin_mailed=None, pin_tried=None)
+        self.ports.links.remember(before.person, borrower.number)
+        if not self._owes_pin(borrower, wish):
+            self._write(done, None)
+            return
+        owing = replace(
+            done,
+            wish=wish.without_person(),
+            pin_owed=True,
+            pin_tried=done.pin_tried or now,
+            pin_avoids=self._pins_of(wish.cpr),
+        )
+        self._write(owing, now + LEASE)
+
+    def _owes_pin(self, borrower: Borrower, wish: Wish) -> bool:
+        """Return whether the borrower is to be mailed a PIN.
+
+        Only what we have just made gets one: a borrower that staff made, or have served since, has
+        one that works.
+        """
+        before = self.entry.enrolment
+        if self.ports.mail is None or wish.pin_to is None:
+            return False
+        if borrower.mark != before.id:
+            return False
+        if before.number is None:
+            return True
+        return before.number == borrower.number and before.pin_owed
 
     def _mail_pin(self) -> None:
-        enrolment, wish, mail, now = (
-            self.entry.enrolment,
-            self.entry.enrolment.wish,
-            self.tools.mail,
-            self.tools.now(),
-        )
-        number, deadline = enrolment.number, now + PIN_CALLS
-        borrower = self.tools.library.read(number, self._by()) if number else None
-        if (
-            borrower is None
-            or borrower.mark != enrolment.id
-            or mail is None
-            or wish is None
-            or wish.pin_to is None
-        ):
+        enrolment = self.entry.enrolment
+        now = self.ports.now()
+        wish = enrolment.wish
+        mail = self.ports.mail
+        number = enrolment.number
+        borrower = self.ports.library.read(number, self._by()) if number else None
+        if borrower is None or borrower.mark != enrolment.id:
             self._pin_closed(None)
             return
-        late = enrolment.pin_tried is not None and now - enrolment.pin_tried >= POINTER_AFTER
+        if mail is None or wish is None or wish.pin_to is None:
+            self._pin_closed(None)
+            return
+        deadline = now + PIN_CALLS
         self._hold()
+        records = self.ports.records
+        pseudonyms = self.ports.pseudonyms
         with (
-            pin_lease(
-                self.tools.ledger.store, self.tools.pseudonyms, borrower.number, deadline, now
-            ),
+            pin_lease(records.store, pseudonyms, borrower.number, deadline, now),
             closing(mail.address(wish.pin_to, deadline)) as letter,
         ):
-            if late:
-                letter.send(*self.tools.letters.pointer(wish.language))
+            tried = enrolment.pin_tried
+            if tried is not None and now - tried >= POINTER_AFTER:
+                content = PinPointerLetter()
+                letter.send(*self.ports.letters.worded(content, wish.language))
             else:
-                # The server has accepted the recipient; only now is the PIN set, and its mail
-                # follows at once.
-                pin = new_pin(lambda drawn: self._pin_name(drawn) in enrolment.pin_avoids)
-                self.tools.library.set_pin(borrower.number, pin, deadline)
-                letter.send(*self.tools.letters.pin(wish.language, pin))
-        self._pin_closed(self.tools.now())
+                self._send_pin(letter, borrower, wish.language, deadline)
+        self._pin_closed(self.ports.now())
+
+    def _send_pin(
+        self,
+        letter: Letter,
+        borrower: Borrower,
+        language: str,
+        deadline: datetime,
+    ) -> None:
+        # The server has accepted the recipient; only now is the PIN set, and its mail follows at
+        # once.
+        avoided = self.entry.enrolment.pin_avoids
+        pin = new_pin(lambda drawn: self._pin_name(drawn) in avoided)
+        self.ports.library.set_pin(borrower.number, pin, deadline)
+        letter.send(*self.ports.letters.worded(PinLetter(pin), language))
 
     def _pin_name(self, pin: str) -> str:
-        return self.tools.pseudonyms.of("pin", self.entry.enrolment.person, pin)
+        return self.ports.pseudonyms.of("pin", self.entry.enrolment.person, pin)
 
     def _pins_of(self, cpr: str | None) -> tuple[str, ...]:
-        return (
-            tuple(map(self._pin_name, sorted(suggested_by(cpr))))
-            if cpr
-            else self.entry.enrolment.pin_avoids
-        )
+        if cpr is None:
+            return self.entry.enrolment.pin_avoids
+        suggested = sorted(suggested_by(cpr))
+        return tuple(self._pin_name(pin) for pin in suggested)
 
     def _pin_closed(self, mailed: datetime | None, reason: str | None = None) -> None:
         # The mail is out: that is recorded even where a later wish has been written meanwhile.
         number = self.entry.enrolment.number
 
-        def closed(entry: StoredEnrolment) -> tuple[Enrolment, datetime | None]:
-            done = entry.enrolment.state is EnrolmentState.DONE
-            changed = replace(
-                entry.enrolment, pin_owed=False, pin_mailed=mailed, number=number, pin_avoids=()
+        def closed(entry: StoredEnrolment) -> EnrolmentDraft:
+            enrolment = replace(
+                entry.enrolment,
+                pin_owed=False,
+                pin_mailed=mailed,
+                number=number,
+                pin_avoids=(),
             )
-            changed = replace(changed, wish=None, reason=reason) if done else changed
-            return changed, None if done else entry.due
+            if enrolment.state is not EnrolmentState.DONE:
+                return enrolment, entry.due
+            return replace(enrolment, wish=None, reason=reason), None
 
-        self.tools.ledger.amend(self.entry.key, closed)
+        self.ports.records.amend(self.entry.key, closed)
 
     def _by(self) -> datetime:
-        return self.tools.now() + CALL
+        return self.ports.now() + CALL
 
     def _hold(self, *, creates: int = 0) -> None:
-        held = self.tools.ledger.hold(self.entry, creates=creates)
+        held = self.ports.records.hold(self.entry, creates=creates)
         if held is None:
-            raise _Lost
+            raise _Overtaken
         self.entry = held
 
     def _write(self, enrolment: Enrolment, due: datetime | None) -> None:
-        written = self.tools.ledger.write(self.entry, enrolment, due)
+        written = self.ports.records.write(self.entry, enrolment, due)
         if written is None:
-            raise _Lost
+            raise _Overtaken
         self.entry = written
 
     def _case(self, reason: str) -> None:
-        mine = self.entry.enrolment
+        wish = self.entry.enrolment.wish
 
-        def opened(entry: StoredEnrolment) -> tuple[Enrolment, datetime | None] | None:
+        def opened(entry: StoredEnrolment) -> EnrolmentDraft | None:
             # Two borrowers are two, even where another worker has called its one done; a later wish
             # looks itself.
-            if entry.enrolment.state is EnrolmentState.WANTED and entry.enrolment.wish != mine.wish:
+            enrolment = entry.enrolment
+            if enrolment.state is EnrolmentState.WANTED and enrolment.wish != wish:
                 return None
             case = replace(
-                entry.enrolment,
+                enrolment,
                 state=EnrolmentState.CASE,
                 reason=reason,
-                wish=mine.wish,
+                wish=wish,
                 pin_owed=False,
             )
             return case, None
 
-        self.tools.ledger.amend(self.entry.key, opened)
+        self.ports.records.amend(self.entry.key, opened)
 
     def _refused(self, error: BrokerError) -> None:
         if self.entry.enrolment.state is EnrolmentState.DONE:
@@ -279,29 +357,27 @@ class EnrolmentAttempt:
             self._case(error.reason)
 
     def _later(self, error: BrokerError) -> None:
-        enrolment, now = self.entry.enrolment, self.tools.now()
-        if (
-            enrolment.pin_tried
-            and enrolment.pin_owed
-            and now - enrolment.pin_tried >= GIVE_UP_AFTER
-        ):
+        enrolment = self.entry.enrolment
+        now = self.ports.now()
+        tried = enrolment.pin_tried
+        if tried and enrolment.pin_owed and now - tried >= GIVE_UP_AFTER:
             self._pin_closed(None, error.reason)
             return
-        later = replace(enrolment, attempts=enrolment.attempts + 1, reason=error.reason)
-        if (
-            self.tools.ledger.write(self.entry, later, now + retry_delay(enrolment.attempts))
-            is None
-        ):
-            self._yielded()
+        attempts = enrolment.attempts
+        later = replace(enrolment, attempts=attempts + 1, reason=error.reason)
+        due = now + retry_delay(attempts)
+        if self.ports.records.write(self.entry, later, due) is None:
+            self._end_lease()
 
-    def _yielded(self) -> None:
+    def _end_lease(self) -> None:
         # A later wish leaves the lease with us, so that no one works beside us: it ends here, and
         # the wish is due.
         ours = self.entry.due
 
-        def ended(entry: StoredEnrolment) -> tuple[Enrolment, datetime | None] | None:
-            if entry.due != ours or entry.enrolment.state is not EnrolmentState.WANTED:
+        def ended(entry: StoredEnrolment) -> EnrolmentDraft | None:
+            enrolment = entry.enrolment
+            if entry.due != ours or enrolment.state is not EnrolmentState.WANTED:
                 return None
-            return entry.enrolment, self.tools.now()
+            return enrolment, self.ports.now()
 
-        self.tools.ledger.amend(self.entry.key, ended)
+        self.ports.records.amend(self.entry.key, ended)

@@ -1,26 +1,27 @@
-"""The enrolments as the store keeps them: read, written by compare-and-set, claimed by lease, listed."""
+"""The enrolments as the store keeps them: read, written, claimed by lease, listed."""
 
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from broker.core.borrowers.borrower import Enrolment, EnrolmentState
-from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
-from broker.core.serialization import dump, load
+from broker.core.ports import Key, Store
+from broker.flows.records import Amended, Content, Record, Records
 
-LEASE: Final = timedelta(
-    seconds=120
-)  # longer than the calls of any one change and its mail together
+# Longer than the calls of any one change and its mail together.
+LEASE: Final = timedelta(seconds=120)
 GIVE_UP_AFTER: Final = timedelta(days=30)
-_GRACE: Final = timedelta(
-    days=1
-)  # so that a wish is given up, and listed so, before its record expires
+# So that a wish is given up, and listed so, before its record expires.
+_GRACE: Final = timedelta(days=1)
 _REMEMBERED: Final = timedelta(days=400)
-_TURNS: Final = 50
+# A person's requests, a worker and staff may all write one enrolment at once.
+MOST_TRIES: Final = 50
 _FINISHED: Final = frozenset({EnrolmentState.DONE, EnrolmentState.GIVEN_UP})
+
+
+# An enrolment to be written, and when it is due.
+EnrolmentDraft = tuple[Enrolment, datetime | None]
 
 
 class StoredEnrolment(NamedTuple):
@@ -40,68 +41,96 @@ class EnrolmentRecords:
     now: Callable[[], datetime]
 
     def read(self, key: Key) -> StoredEnrolment | None:
-        """Give the enrolment kept under ``key``, or None."""
-        kept = self.store.get(key, self.now())
-        return _entry(key, kept) if kept else None
+        """Return the enrolment of ``key`` as it is stored, or None."""
+        record = self._records.get(key, self.now())
+        return _stored_or_none(record)
+
+    def enrolment(self, key: Key) -> Enrolment | None:
+        """Return the enrolment of ``key`` by itself, or None."""
+        entry = self.read(key)
+        return entry.enrolment if entry else None
 
     def write(
-        self, entry: StoredEnrolment, enrolment: Enrolment, due: datetime | None
-    ) -> StoredEnrolment | None:
-        """Put ``enrolment`` in the place of ``entry``; None where someone else wrote first."""
-        now = self.now()
-        kept = Kept(dump(enrolment), secrets.token_hex(8), _until(enrolment, now), due)
-        if not self.store.put(entry.key, kept, entry.version, now, durable=True):
-            return None
-        return StoredEnrolment(entry.key, enrolment, kept.version, due)
-
-    def amend(
         self,
-        key: Key,
-        change: Callable[[StoredEnrolment], tuple[Enrolment, datetime | None] | None],
-    ) -> None:
-        """Write what ``change`` makes of the enrolment as it stands, however often others write; None leaves it."""
-        for _ in range(_TURNS):
-            entry = self.read(key)
-            changed = change(entry) if entry else None
-            if entry is None or changed is None or self.write(entry, *changed):
-                return
-        raise StoreUnavailable("an enrolment is changed by others all the time")
+        entry: StoredEnrolment,
+        enrolment: Enrolment,
+        due: datetime | None,
+    ) -> StoredEnrolment | None:
+        """Write ``enrolment`` in the place of ``entry``; None where another wrote first."""
+        now = self.now()
+        content = Content(enrolment, _until(enrolment, now), due)
+        record = self._records.write(entry.key, content, entry.version, now)
+        return _stored_or_none(record)
+
+    def amend(self, key: Key, change: Callable[[StoredEnrolment], EnrolmentDraft | None]) -> None:
+        """Write what ``change`` makes of the enrolment as it stands, however often others write.
+
+        Nothing is written where ``change`` returns None, or there is no enrolment.
+        """
+        self.decide(key, lambda entry: change(entry) if entry else None)
+
+    def decide(
+        self, key: Key, change: Callable[[StoredEnrolment | None], EnrolmentDraft | None]
+    ) -> Amended[Enrolment]:
+        """Write what ``change`` makes of the enrolment as it stands, or of there being none."""
+        now = self.now()
+
+        def changed(record: Record[Enrolment] | None) -> Content[Enrolment] | None:
+            draft = change(_stored_or_none(record))
+            if draft is None:
+                return None
+            enrolment, due = draft
+            return Content(enrolment, _until(enrolment, now), due)
+
+        return self._records.amend(key, changed, now)
 
     def hold(self, entry: StoredEnrolment, *, creates: int = 0) -> StoredEnrolment | None:
-        """Renew the lease and count the creates about to be sent; None where the enrolment is no longer ours."""
-        enrolment = replace(entry.enrolment, creates=entry.enrolment.creates + creates)
+        """Renew the lease and count the creates about to be sent; None if it is no longer ours."""
+        before = entry.enrolment
+        enrolment = replace(before, creates=before.creates + creates)
         return self.write(entry, enrolment, self.now() + LEASE)
 
     def soon(self, entry: StoredEnrolment) -> datetime:
-        """Give now, or the end of a lease on ``entry``: a worker is at it, and none must start beside it.
+        """Return now, or the end of a lease on ``entry``: none must start beside its worker.
 
         Two that set PINs at once would break that the last mailed one works. A pause shorter than a
         lease is left too.
         """
         now = self.now()
-        return entry.due if entry.due and now < entry.due <= now + LEASE else now
+        if entry.due and now < entry.due <= now + LEASE:
+            return entry.due
+        return now
 
     def claim(self) -> StoredEnrolment | None:
-        """Take the enrolment that has been due longest, for the time of the lease; None where none is due."""
-        claimed = self.store.claim("enrolment", None, secrets.token_hex(8), LEASE, self.now())
-        return _entry(*claimed) if claimed else None
+        """Lease the enrolment that has been due longest; None where none is due."""
+        record = self._records.claim("enrolment", LEASE, self.now())
+        return _stored_or_none(record)
 
     def all(self) -> Iterator[StoredEnrolment]:
-        """Give every enrolment."""
-        for key, kept in self.store.list("enrolment", None, self.now()):
-            yield _entry(key, kept)
+        """Return every enrolment."""
+        records = self._records.list("enrolment", None, self.now())
+        return map(_stored, records)
+
+    @property
+    def _records(self) -> Records[Enrolment]:
+        return Records(self.store, Enrolment, durable=True, tries=MOST_TRIES)
 
 
-def _entry(key: Key, kept: Kept) -> StoredEnrolment:
-    return StoredEnrolment(key, load(Enrolment, kept.value), kept.version, kept.due)
+def _stored(record: Record[Enrolment]) -> StoredEnrolment:
+    return StoredEnrolment(record.key, record.value, record.version, record.due)
+
+
+def _stored_or_none(record: Record[Enrolment] | None) -> StoredEnrolment | None:
+    if record is None:
+        return None
+    return _stored(record)
 
 
 def _until(enrolment: Enrolment, now: datetime) -> datetime:
-    # What still holds a CPR ends by itself a month after it was wanted, whatever else fails.
     if enrolment.state in _FINISHED:
         return now + _REMEMBERED
-    return (
-        enrolment.wanted_at
-        + GIVE_UP_AFTER
-        + (_GRACE if enrolment.state is EnrolmentState.WANTED else timedelta())
-    )
+    # What still holds a CPR ends by itself a month after it was wanted, whatever else fails.
+    ends = enrolment.wanted_at + GIVE_UP_AFTER
+    if enrolment.state is EnrolmentState.WANTED:
+        ends += _GRACE
+    return ends

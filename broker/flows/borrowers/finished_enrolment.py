@@ -1,4 +1,4 @@
-"""How a finished enrolment stands against a wish: as wished, worth a look, or up for another category."""
+"""A finished enrolment against a wish: as wished, worth a look, or up for another category."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentBeforeWish:
-    """What is known before a wish is written down.
+    """The borrower as it is known before a wish is written down.
 
     ``enrolment`` is the finished one of a borrower that is as wished. Or else ``number`` is that of
     the one borrower that the wish would change, and ``upgrade_from`` its category where the person
@@ -28,24 +28,34 @@ class EnrolmentBeforeWish:
     number: str | None = None
 
 
-def as_wished(before: Enrolment, wish: Wish, tools: EnrolmentPorts) -> bool:
-    """Say whether what was done before is what ``wish`` asks for, as far as can be known without a look."""
-    if before.number is None or before.carried != tools.carried(wish):
+def as_wished(before: Enrolment, wish: Wish, ports: EnrolmentPorts) -> bool:
+    """Return whether the borrower is as ``wish`` has it, as far as can be known without a look."""
+    if before.number is None or before.carried != ports.carried(wish):
         return False
-    if wish.moves(before.category or "") or wish.temporary not in {None, before.number}:
+    if wish.moves(before.category or ""):
+        return False
+    if wish.temporary not in {None, before.number}:
         return False
     if before.expires is None or before.category != wish.category:
         return True
-    return not near(before.expires, wish.expires, tools.now().date())
+    return not near(before.expires, wish.expires, ports.now().date())
 
 
 def looked_up_within(before: Enrolment, now: datetime, within: timedelta) -> bool:
-    """Say whether the library was last asked about the borrower ``within`` this time."""
+    """Return whether the library was last asked about the borrower ``within`` this time."""
     return before.settled is not None and now - before.settled < within
 
 
-def as_found(borrower: Borrower, before: Enrolment, wish: Wish, tools: EnrolmentPorts) -> Enrolment:
-    """Give the enrolment of a borrower that a look found as wished: done, nothing changed, a PIN owed stays owed."""
+def as_found(
+    borrower: Borrower,
+    before: Enrolment,
+    wish: Wish,
+    ports: EnrolmentPorts,
+) -> Enrolment:
+    """Return the enrolment of a borrower that a look found as wished: done, and nothing changed.
+
+    A PIN that is owed stays owed.
+    """
     owed = before.pin_owed and before.number == borrower.number
     return replace(
         before,
@@ -56,6 +66,6 @@ def as_found(borrower: Borrower, before: Enrolment, wish: Wish, tools: Enrolment
         category=borrower.category,
         expires=borrower.expires,
         outcome=EnrolmentOutcome.UNCHANGED,
-        carried=tools.carried(wish),
-        settled=tools.now(),
+        carried=ports.carried(wish),
+        settled=ports.now(),
     )

@@ -1,4 +1,4 @@
-"""What a person has answered to whom, found again by trying every service there is, and how it is taken back."""
+"""The answers that a person has given to services: found again by trying each, and taken back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from broker.core.pseudonyms import Pseudonyms
 from broker.flows.consents.receipts import KEPT_FOR, Receipts
 
 _FOR: Final = f"P{KEPT_FOR.days}D"
+_RECORD_ID_LENGTH: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,27 +24,31 @@ class GivenConsent:
 
     @property
     def latest(self) -> Receipt:
-        """Give the answer that counts."""
+        """Return the answer that counts."""
         return self.receipts[0]
 
-    def standing(self, now: datetime) -> Receipt | None:
-        """Give the answer if the next login goes by it, as long as nothing material changes."""
-        return self.latest if self.latest.remembered(now) else None
+    def remembered(self, now: datetime) -> Receipt | None:
+        """Return the answer if the next login goes by it, as long as nothing material changes."""
+        if not self.latest.remembered(now):
+            return None
+        return self.latest
 
     def offer(self, now: datetime) -> str | None:
-        """Say what the person may do: "withdraw" a consent, "forget" a notice that is remembered, or nothing.
+        """Return "withdraw" for a consent, "forget" for a notice that is remembered, or None.
 
         A consent that was good for one login can be withdrawn too: the receiver still relies on it
         (GDPR 7(3)).
         """
         if self.latest.event is ReceiptEvent.GIVEN:
             return "withdraw"
-        return "forget" if self.standing(now) else None
+        if self.latest.remembered(now):
+            return "forget"
+        return None
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentQuestion:
-    """What the rules of today say of a disclosure: its purpose, and who gives the information; None where nothing."""
+    """A disclosure by the policies of today: its purpose, and the giver of the information."""
 
     purpose: Text | None = None
     giver: Controller | None = None
@@ -51,42 +56,62 @@ class CurrentQuestion:
 
 @dataclass(frozen=True, slots=True)
 class GivenConsents:
-    """The answers on file, by person; ``person`` is always the id of the one who is logged in."""
+    """The answers on file, by person; ``person`` is always the id of the logged-in person."""
 
     store: Store
     pseudonyms: Pseudonyms
     services: Mapping[str, Service]
 
     def of(self, person: str, now: datetime) -> tuple[GivenConsent, ...]:
-        """Give what the person answered, service by service as configured; those never asked for are left out.
+        """Return the person's answers, service by service as configured, without those never asked.
 
-        The store does not say whose a receipt is, nor for which service: both pseudonyms are made
+        The store does not show whose a receipt is, nor for which service: both pseudonyms are made
         again and looked up (consent.md section 5). What was answered for a service that is
         configured no longer is not found.
         """
         if not person:
             return ()
         receipts = Receipts(self.store)
-        found = ((name, receipts.history(self._group(person, name), now)) for name in self.services)
-        return tuple(GivenConsent(name, history) for name, history in found if history)
+        given = []
+        for name in self.services:
+            history = receipts.history(self._group(person, name), now)
+            if history:
+                given.append(GivenConsent(name, history))
+        return tuple(given)
 
-    def receipt(self, person: str, record_id: str, now: datetime) -> tuple[str, Receipt] | None:
-        """Give one of the person's own receipts and its service; None for anybody else's."""
-        own = (
-            (choice.service, each) for choice in self.of(person, now) for each in choice.receipts
-        )
-        return next((found for found in own if found[1].record_id == record_id), None)
+    def receipt(
+        self,
+        person: str,
+        record_id: str,
+        now: datetime,
+    ) -> tuple[str, Receipt] | None:
+        """Return one of the person's own receipts and its service; None for anybody else's."""
+        for given in self.of(person, now):
+            for receipt in given.receipts:
+                if receipt.record_id == record_id:
+                    return given.service, receipt
+        return None
 
-    def take_back(self, person: str, service: str, language: str, now: datetime) -> Receipt | None:
-        """Withdraw the consent, or forget the notice, that counts for ``service``, and give the receipt of it.
+    def take_back(
+        self,
+        person: str,
+        service: str,
+        language: str,
+        now: datetime,
+    ) -> Receipt | None:
+        """Withdraw the consent, or forget the notice, that counts for ``service``.
 
-        None where there is nothing to take back, as after the first of two submits. Nothing is
-        overwritten: a receipt is added, durably, and the next login asks again.
+        Returns the receipt of that; None where there is nothing to take back, as after the first of
+        two submits. Nothing is overwritten: a receipt is added, durably, and the next login asks
+        again.
         """
-        receipts, group = Receipts(self.store), self._group(person, service)
+        receipts = Receipts(self.store)
+        group = self._group(person, service)
         given = receipts.latest(group, now)
+        if given is None:
+            return None
         # Named after what it ends, so that two submits at once add one receipt.
-        made = given and taken_back(given, self._ending(given), language, now)
+        made = taken_back(given, self._ending(given), language, now)
         if made is None:
             return None
         receipts.file(group, made, now)
@@ -99,11 +124,11 @@ class GivenConsents:
         withdraw_url: str,
         today: CurrentQuestion | None = None,
     ) -> dict[str, Any]:
-        """Give the receipt in the fields of ISO/IEC TS 27560 (consent.md section 5): names and no value of the person.
+        """Return the receipt in the fields of ISO/IEC TS 27560 (consent.md section 5).
 
-        Both references are good for this person and this service only: who shows a receipt to two
-        receivers gives them nothing to compare (the record's person is needlessly exposed
-        elsewhere, consent.md section 2).
+        It holds names and no value of the person. Both references are good for this person and this
+        service only: a receipt that is shown to two receivers gives them nothing to compare (the
+        record's person is needlessly exposed elsewhere, consent.md section 2).
         """
         return {
             "record_id": made.record_id,
@@ -120,40 +145,45 @@ class GivenConsents:
             "optional_not_chosen": [name for name in made.names if name not in made.told],
             "set_hash": made.material,
             "retention": _FOR,
-            "valid_until": made.valid_until.isoformat() if made.valid_until else None,
+            "valid_until": _iso(made.valid_until),
             "withdraw_url": withdraw_url,
             "method": made.method,
-            # Who they are today: the receipt binds them by its digest, and a change of them asks
-            # again.
-            "as_configured_now": {
-                "service": _both(service.label.en, service.label.da),
-                "purpose": _both(today.purpose.en, today.purpose.da)
-                if today and today.purpose
-                else None,
-                "controllers": _named(today.giver if today else None) + _named(service.controller),
-                "recipients": _named(service.controller),
-                "privacy_notice_url": (
-                    _both(service.privacy_notice.en, service.privacy_notice.da)
-                    if service.privacy_notice
-                    else None
-                ),
-            },
+            "as_configured_now": _as_configured(service, today or CurrentQuestion()),
         }
 
     def _group(self, person: str, service: str) -> str:
         return self.pseudonyms.of("receipts", person, service)
 
     def _ending(self, given: Receipt) -> str:
-        return self.pseudonyms.of("receipt-end", given.person, given.record_id).partition(".")[2][
-            :32
-        ]
+        ending = self.pseudonyms.of("receipt-end", given.person, given.record_id)
+        return ending.partition(".")[2][:_RECORD_ID_LENGTH]
 
 
-def _both(en: str, da: str) -> dict[str, str]:
-    return {"en": en, "da": da}
+def _as_configured(service: Service, today: CurrentQuestion) -> dict[str, Any]:
+    # The receipt binds these by its digest, and a change of them asks again.
+    recipients = _named(service.controller)
+    return {
+        "service": _both(service.label),
+        "purpose": _both(today.purpose),
+        "controllers": _named(today.giver) + recipients,
+        "recipients": recipients,
+        "privacy_notice_url": _both(service.privacy_notice),
+    }
+
+
+def _both(text: Text | None) -> dict[str, str] | None:
+    if text is None:
+        return None
+    return {"en": text.en, "da": text.da}
 
 
 def _named(controller: Controller | None) -> list[dict[str, Any]]:
     if controller is None:
         return []
-    return [{"name": _both(controller.name.en, controller.name.da), "contact": controller.contact}]
+    return [{"name": _both(controller.name), "contact": controller.contact}]
+
+
+def _iso(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    return moment.isoformat()

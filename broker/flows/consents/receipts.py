@@ -1,13 +1,12 @@
-"""The receipts of consents and notices as the store keeps them: append-only, pseudonymous, for two years."""
+"""The receipts of consents and notices in the store: append-only, pseudonymous, for two years."""
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.consent.consent import Receipt, in_force
-from broker.core.ports import Kept, Key, Store
-from broker.core.serialization import dump, load
+from broker.core.ports import Key, Store
+from broker.flows.records import Records
 
 KEPT_FOR: Final = timedelta(days=2 * 365)
 
@@ -19,21 +18,40 @@ class Receipts:
     store: Store
 
     def file(self, group: str, made: Receipt, now: datetime) -> None:
-        """Keep a receipt, durably."""
-        kept = Kept(dump(made), secrets.token_hex(8), now + KEPT_FOR)
-        self.store.put(Key("receipt", group, made.record_id), kept, None, now, durable=True)
+        """Store a receipt, durably."""
+        key = _key(group, made)
+        self._records.add(key, made, now + KEPT_FOR, now)
 
     def take_back(self, group: str, made: Receipt) -> None:
         """Remove a receipt that was filed for an answer which came too late to count."""
-        self.store.drop(Key("receipt", group, made.record_id))
+        self._records.drop(_key(group, made))
 
     def history(self, group: str, now: datetime) -> tuple[Receipt, ...]:
-        """Give every answer on file, newest first."""
-        found = (load(Receipt, kept.value) for _, kept in self.store.list("receipt", group, now))
-        return tuple(sorted(found, key=lambda each: each.event_time, reverse=True))
+        """Return every answer on file, newest first."""
+        receipts = self._of(group, now)
+        return tuple(sorted(receipts, key=_answered_at, reverse=True))
 
     def latest(self, group: str, now: datetime) -> Receipt | None:
-        """Give the last answer on file, or None: no other is ever asked for."""
-        return in_force(
-            (load(Receipt, kept.value) for _, kept in self.store.list("receipt", group, now)), None
-        )
+        """Return the last answer on file, or None: no other is ever asked for."""
+        return in_force(self._of(group, now), None)
+
+    def _of(self, group: str, now: datetime) -> list[Receipt]:
+        records = self._records.list("receipt", group, now)
+        return [record.value for record in records]
+
+    @property
+    def _records(self) -> Records[Receipt]:
+        return Records(self.store, Receipt, durable=True)
+
+
+def _key(group: str, made: Receipt) -> Key:
+    return Key("receipt", group, made.record_id)
+
+
+def _answered_at(receipt: Receipt) -> datetime:
+    return receipt.event_time
+
+
+def as_on_file(latest: Receipt | None) -> tuple[Receipt, ...]:
+    """Return the last answer on file as a transaction keeps it."""
+    return () if latest is None else (latest,)

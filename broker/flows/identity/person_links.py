@@ -1,33 +1,33 @@
-"""Who a login belongs to: durable links from eppn, cprUuid and CPR to one random person id and one borrower."""
+"""Durable links from eppn, cprUuid and CPR to one random person id and one borrower."""
 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
-from broker.core.errors import StoreUnavailable
 from broker.core.identity.link_evidence import Asserted, PersonLink, against, agrees, noted, strange
 from broker.core.login.transaction import Person
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.serialization import dump, load
+from broker.flows.identity.link_records import LinkRecord, LinkRecords, until_written
 
-# Losing a person id would change every persistent NameID built on it, so a link in use never
-# expires.
-_KEPT: Final = timedelta(days=20 * 365)
 _CONFIRM_EVERY: Final = timedelta(days=30)
-_HOLDS_WITHOUT_CPR: Final = timedelta(days=365)  # design 5
-_TURNS: Final = 20
 # Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and
 # "k").
-_SMALL: Final = {capital: capital + 32 for capital in range(ord("A"), ord("Z") + 1)}
+_SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
+_REPLACEMENT_ADDS: Final = 60  # to the day of birth (cpr.md)
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    link: PersonLink
-    version: str
+class _Login:
+    """A login as the links see it: the parameters of ``PersonLinks.person``."""
+
+    name: str | None
+    cpr: str | None
+    carries: Callable[[str], bool]
+    asserted: Asserted | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +39,15 @@ class PersonLinks:
     now: Callable[[], datetime]
 
     def of_cpr(self, cpr: str) -> str:
-        """Give the pseudonym that a CPR is kept under."""
+        """Return the pseudonym that a CPR is kept under."""
         return self.pseudonyms.of("person", cpr)
 
     def of_name(self, kind: str, value: str) -> str:
-        """Give the pseudonym of an upstream's own name for the person; ``kind`` is "eppn" or "cprUuid"."""
+        """Return the pseudonym of an upstream's own name; ``kind`` is "eppn" or "cprUuid"."""
         return self.pseudonyms.of("link", kind, value.translate(_SMALL))
 
     def of_borrower(self, number: str) -> str:
-        """Give the pseudonym of the library account itself, where its PIN was the login."""
+        """Return the pseudonym of the library account itself, where its PIN was the login."""
         return self.of_name("borrower", number)
 
     def asserted(
@@ -59,17 +59,18 @@ class PersonLinks:
         uuid: str | None = None,
         sure: bool = False,
     ) -> Asserted:
-        """Give number (real, replacement or constructed) and cprUuid (of ``of_name``) as evidence about ``name``."""
-        uuid = None if uuid == name else uuid
+        """Return a number and a cprUuid (of ``of_name``) as evidence about ``name``.
+
+        ``real`` is False for a replacement or constructed number, ``sure`` True for a person who
+        may be found by them.
+        """
+        evidence = Asserted(sure=sure)
+        if uuid != name:
+            evidence = replace(evidence, uuid=uuid)
         if number is None:
-            return Asserted(uuid=uuid, sure=sure)
-        # All three begin with the date of birth, the replacement number's with 60 added to the day
-        # (cpr.md).
-        day = int(number[:2])
-        born = f"{day - 60 if day > 60 else day:02}{number[2:6]}"
-        return Asserted(
-            self.of_cpr(number), real, self.pseudonyms.of("born", name, born), uuid, sure
-        )
+            return evidence
+        born = self.pseudonyms.of("born", name, _date_of_birth(number))
+        return replace(evidence, number=self.of_cpr(number), real=real, born=born)
 
     def person(
         self,
@@ -78,242 +79,317 @@ class PersonLinks:
         carries: Callable[[str], bool],
         asserted: Asserted | None = None,
     ) -> Person:
-        """Say whom ``name`` (of ``of_name``) and ``cpr`` (of ``of_cpr``) belong to; at least one is given.
+        """Return the person of ``name`` (of ``of_name``) and ``cpr`` (of ``of_cpr``).
 
-        ``cpr`` is a number that may find a borrower, ``asserted`` whatever was asserted, good or
-        not. Two first logins that race get one id. Where the name leads to another CPR's borrower,
-        ``carries`` is asked whether that borrower carries ``cpr`` now; if not, or if ``asserted``
-        alone speaks against the link, the name was recycled or the CPR changed: another person id,
-        no number, ``case`` "cpr_changed", and the old link stands, of no use without its CPR, until
-        staff have looked (invariant 6). A name unconfirmed for a year: a new id (design 4b, 5).
+        At least one is given. ``cpr`` is a number that may find a borrower, ``asserted`` whatever
+        was asserted, good or not. Two first logins that race get one id. Where the name leads to
+        another CPR's borrower, ``carries`` is asked whether that borrower carries ``cpr`` now; if
+        not, or if ``asserted`` alone speaks against the link, the name was recycled or the CPR
+        changed: another person id, no number, ``case`` "cpr_changed", and the old link stands, of
+        no use without its CPR, until staff have looked (invariant 6). A name unconfirmed for a
+        year: a new id (design 4b, 5).
         """
-        for _ in range(_TURNS):
-            person = self._turn(name, cpr, carries, asserted)
-            if person is not None:
-                return person
-        raise StoreUnavailable("a link is changed by others all the time")
+        login = _Login(name, cpr, carries, asserted)
+        return until_written(lambda: self._decided(login))
 
     def apart(self, name: str, uuid: str) -> bool:
-        """Say whether an upstream's name that has had a CPR and the cprUuid beside it lead to two people."""
-        named, found = self._read(name), self._read(uuid)
-        if named is None or named.link.cpr is None:
+        """Return whether a name that has had a CPR and the cprUuid beside it lead to two people."""
+        named = self._records.read(name)
+        other = self._records.read(uuid)
+        if named is None or named.value.cpr is None:
             return False  # no borrower at stake, and the register's own name leads
-        if strange(named.link, Asserted(uuid=uuid)):
+        link = named.value
+        if strange(link, Asserted(uuid=uuid)):
             return True
-        if found is None or found.link.person == named.link.person:
+        if other is None or other.value.person == link.person:
             return False
-        return found.link.cpr is not None or not (named.link.uuid or self._stale(named.link))
+        if other.value.cpr is not None:
+            return True
+        return not link.uuid and not self._records.is_stale(link)
 
     def contested(self, name: str, asserted: Asserted | None) -> Person:
-        """Mark the link of ``name`` as disputed, and give who then comes by it: nobody that it has led to."""
-        for _ in range(_TURNS):
-            named = self._read(name)
-            person = self._rival(name, named, asserted) if named else Person(_new_id())
-            if person is not None:
-                return person
-        raise StoreUnavailable("a link is changed by others all the time")
+        """Mark the link of ``name`` as disputed, and return the person of such a login.
+
+        That is nobody whom the name has led to.
+        """
+
+        def read_and_dispute() -> Person | None:
+            named = self._records.read(name)
+            if named is None:
+                return Person(_new_id())
+            return self._rival(named, asserted)
+
+        return until_written(read_and_dispute)
 
     def learn(self, name: str, person: str, asserted: Asserted | None) -> None:
-        """Note what came with a name beside the one that led to ``person``, if it leads there too."""
-        named = self._read(name)
-        if named and named.link.person == person and not against(named.link, asserted):
-            seen = noted(named.link, asserted)
-            if seen != named.link:
-                self._write(
-                    name, seen, named.version
-                )  # lost to another login, the next one says it again
+        """Note what came with a name beside the one that led to ``person``, if it leads there."""
+        named = self._records.read(name)
+        if named is None or named.value.person != person:
+            return
+        link = named.value
+        if against(link, asserted):
+            return
+        seen = noted(link, asserted)
+        if seen != link:
+            # Lost to another login, the next one brings it again.
+            self._records.replace(named, seen)
 
-    def known(self, name: str | None, cpr: str | None, asserted: Asserted | None) -> Person | None:
-        """Give whom ``cpr``, else ``name``, leads to if a login has made that link and nothing speaks against it."""
-        kept = self._read(cpr) if cpr else None
-        if kept:
-            return Person(kept.link.person, kept.link.number)
-        named = self._read(name) if name and cpr is None else None
-        if named is None or named.link.disputed or self._stale(named.link):
+    def known(
+        self,
+        name: str | None,
+        cpr: str | None,
+        asserted: Asserted | None,
+    ) -> Person | None:
+        """Return the person that ``cpr``, else ``name``, leads to.
+
+        None where no login has made that link, or something speaks against it.
+        """
+        if cpr:
+            kept = self._records.read(cpr)
+            return _person_of(kept)
+        link = self.link(name)
+        if link is None or link.disputed or self._records.is_stale(link):
             return None
-        return (
-            None
-            if against(named.link, asserted)
-            else Person(named.link.person, self._number(named.link))
-        )
+        if against(link, asserted):
+            return None
+        return Person(link.person, self._records.number(link))
 
     def number(self, name: str) -> str | None:
-        """Give the borrower that ``name`` leads to, or None."""
-        found = self._read(name)
-        return self._number(found.link) if found else None
+        """Return the borrower that ``name`` leads to, or None."""
+        link = self.link(name)
+        if link is None:
+            return None
+        return self._records.number(link)
 
-    def link(self, name: str) -> PersonLink | None:
-        """Give what ``name`` (a pseudonym of ours) leads to, whatever speaks against it."""
-        found = self._read(name)
-        return found.link if found else None
+    def link(self, name: str | None) -> PersonLink | None:
+        """Return what ``name`` (a pseudonym of ours) leads to, whatever speaks against it."""
+        named = self._records.read(name)
+        return named.value if named else None
 
     def holder(self, name: str) -> str:
-        """Give the id of whose ``name`` is, or the name itself where no link leads to anybody."""
+        """Return the id of the person of ``name``, or the name itself where it leads to nobody."""
         link = self.link(name)
         return link.person if link else name
 
-    def cpr(self, name: str) -> str | None:
-        """Give the pseudonym of the CPR that ``name`` is linked with, or None."""
+    def cpr(self, name: str | None) -> str | None:
+        """Return the pseudonym of the CPR that ``name`` is linked with, or None."""
         link = self.link(name)
         return link.cpr if link else None
 
     def remember(self, cpr: str, number: str | None) -> None:
-        """Write which borrower the person of ``cpr`` (a pseudonym) has; nothing where no link is kept."""
-        self._amend(cpr, lambda link: replace(link, number=number))
+        """Write which borrower the person of ``cpr`` (a pseudonym) has, if there is a link."""
+        self._records.amend(cpr, lambda link: replace(link, number=number))
 
     def forget(self, name: str, *, sure: bool = False) -> None:
-        """Let ``name`` lead to somebody new if its link is disputed, for staff say that it does, or if that is sure."""
+        """Let ``name`` lead to somebody new, if its link is disputed, or if that is ``sure``."""
         now = self.now()
-        fresh = PersonLink(
-            _new_id(), None, None, now, since=now
-        )  # what was proved under the name before is not theirs
-        self._amend(name, lambda link: fresh if sure or link.disputed else link)
+        # What was proved under the name before is not the new person's: ``since``.
+        fresh = PersonLink(_new_id(), None, None, now, since=now)
 
-    def _amend(self, name: str, change: Callable[[PersonLink], PersonLink]) -> None:
-        for _ in range(_TURNS):
-            found = self._read(name)
-            if (
-                found is None
-                or (link := change(found.link)) == found.link
-                or self._write(name, link, found.version)
-            ):
-                return
-        raise StoreUnavailable("a link is changed by others all the time")
+        def renewed(link: PersonLink) -> PersonLink:
+            if sure or link.disputed:
+                return fresh
+            return link
 
-    def _turn(
+        self._records.amend(name, renewed)
+
+    def _decided(self, login: _Login) -> Person | None:
+        """Decide whose a login is; None where another wrote a link meanwhile."""
+        named = self._records.read(login.name)
+        if login.cpr is None:
+            return self._by_name_alone(login, named)
+        return self._by_cpr(login, named, login.cpr)
+
+    def _by_cpr(
         self,
-        name: str | None,
-        cpr: str | None,
-        carries: Callable[[str], bool],
-        asserted: Asserted | None,
+        login: _Login,
+        named: LinkRecord | None,
+        cpr: str,
     ) -> Person | None:
-        named = self._read(name) if name else None
-        if cpr is None:
-            return self._by_name_alone(name or "", named, asserted)
-        kept = self._read(cpr)
-        changed = named is not None and named.link.cpr not in {None, cpr}
-        other = named is not None and strange(named.link, asserted)
-        linked = self._number(named.link) if named and changed else None
-        if name and named and other and named.link.cpr == cpr:
-            return self._rival(name, named, asserted)
-        if (
-            name
-            and named
-            and linked
-            and (other or not agrees(linked, kept.link if kept else None, carries))
-        ):
-            if not self._dispute(name, named):
-                return None
-            mine = kept or self._added(cpr, PersonLink(_new_id(), None, cpr, self.now()))
-            return Person(mine.link.person, None, "cpr_changed") if mine else None
+        """Decide by a CPR that may find a borrower."""
+        kept = self._records.read(cpr)
+        borrower = self._borrower_of_another(named, cpr)
+        if named:
+            if strange(named.value, login.asserted) and named.value.cpr == cpr:
+                return self._rival(named, login.asserted)
+            if borrower and self._speaks_against(login, named, kept, borrower):
+                return self._disagreed(named, kept, cpr)
         if kept is None:
-            kept = self._born(name or "", named, cpr, linked, asserted or Asserted(cpr))
-            if kept is None:
-                return None
-        if name and not self._confirm(name, named, kept.link, cpr, asserted):
+            kept = self._born(login, named, cpr, borrower)
+        if kept is None or not self._confirmed(login, named, kept.value, cpr):
             return None
-        return Person(kept.link.person, kept.link.number)
+        return _person_of(kept)
 
-    def _by_name_alone(
-        self, name: str, named: _Found | None, asserted: Asserted | None
+    @staticmethod
+    def _speaks_against(
+        login: _Login,
+        named: LinkRecord,
+        kept: LinkRecord | None,
+        borrower: str,
+    ) -> bool:
+        """Return whether the borrower that a name leads to by another CPR is not this CPR's too."""
+        if strange(named.value, login.asserted):
+            return True
+        link = kept.value if kept else None
+        return not agrees(borrower, link, login.carries)
+
+    def _borrower_of_another(self, named: LinkRecord | None, cpr: str) -> str | None:
+        """Return the borrower that a name leads to by another CPR than ``cpr``, or None."""
+        if named is None or named.value.cpr in {None, cpr}:
+            return None
+        return self._records.number(named.value)
+
+    def _disagreed(
+        self,
+        named: LinkRecord,
+        kept: LinkRecord | None,
+        cpr: str,
     ) -> Person | None:
-        rival = named is not None and against(named.link, asserted)
-        if named and named.link.cpr and (named.link.disputed or rival):
-            return self._rival(name, named, asserted)
-        now = self.now()
-        if named is None or rival or self._stale(named.link):
-            fresh = noted(
-                PersonLink(_new_id(), None, None, now, since=now if named else None), asserted
-            )
-            return (
-                Person(fresh.person)
-                if self._write(name, fresh, named.version if named else None)
-                else None
-            )
-        link = named.link
-        # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from
-        # the CPR.
-        late = link.cpr is None and now - link.confirmed >= _CONFIRM_EVERY
-        seen = noted(replace(link, confirmed=now) if late else link, asserted)
-        written = seen == link or self._write(name, seen, named.version)
-        return Person(link.person, self._number(link)) if written else None
+        """Dispute the name, and return the person of the CPR as a case, without a borrower."""
+        if not self._dispute(named):
+            return None
+        own = kept
+        if own is None:
+            own = self._records.add(cpr, PersonLink(_new_id(), None, cpr, self.now()))
+        if own is None:
+            return None
+        return Person(own.value.person, None, "cpr_changed")
 
-    def _rival(self, name: str, named: _Found, asserted: Asserted | None) -> Person | None:
+    def _by_name_alone(self, login: _Login, named: LinkRecord | None) -> Person | None:
+        """Decide by a name without a CPR."""
+        if named is None:
+            first = self._unheld(login, since=None)
+            return _person_of(self._records.add(login.name or "", first))
+        link = named.value
+        now = self.now()
+        opposed = against(link, login.asserted)
+        if link.cpr and (link.disputed or opposed):
+            return self._rival(named, login.asserted)
+        if opposed or self._records.is_stale(link):
+            anew = self._unheld(login, since=now)
+            return _person_of(self._records.replace(named, anew))
+        seen = noted(_confirmed_by_coming(link, now), login.asserted)
+        if seen != link and not self._records.replace(named, seen):
+            return None
+        return Person(link.person, self._records.number(link))
+
+    def _unheld(self, login: _Login, *, since: datetime | None) -> PersonLink:
+        """Return the link of a name that nobody holds, or nobody any more: ``since`` then."""
+        confirmed = since or self.now()
+        link = PersonLink(_new_id(), None, None, confirmed, since=since)
+        return noted(link, login.asserted)
+
+    def _rival(self, named: LinkRecord, asserted: Asserted | None) -> Person | None:
         # Old holder or new one, no machine can tell: neither the borrower nor the id is given to
         # either.
-        told = (asserted.number or asserted.uuid) if asserted else None
-        rival = self.pseudonyms.of("rival", name, told) if told else _new_id()
-        return Person(rival, None, "cpr_changed") if self._dispute(name, named) else None
+        rival = _new_id()
+        evidence = evidence_of(asserted)
+        if evidence:
+            rival = self.pseudonyms.of("rival", named.key.group, evidence)
+        if not self._dispute(named):
+            return None
+        return Person(rival, None, "cpr_changed")
 
     def _born(
-        self, name: str, named: _Found | None, cpr: str, linked: str | None, asserted: Asserted
-    ) -> _Found | None:
-        """Make the link of ``cpr``, with the id that the name brings along where nothing speaks against it."""
-        now, link = self.now(), named.link if named else None
-        if (
-            link
-            and link.cpr is None
-            and named
-            and not self._stale(link)
-            and not against(link, asserted)
-        ):
-            # The name is claimed first, and its id taken on the next turn: of two CPRs that race
-            # one gets the id.
-            self._write(
-                name, replace(link, cpr=cpr, confirmed=now, asserted=None, born=None), named.version
-            )
-            return None
-        if link and (linked or link.cpr == cpr):
-            return self._added(cpr, PersonLink(link.person, linked or link.number, cpr, now))
-        return self._added(cpr, PersonLink(_new_id(), None, cpr, now))
-
-    def _dispute(self, name: str, named: _Found) -> bool:
-        return named.link.disputed or self._write(
-            name, replace(named.link, disputed=True), named.version
-        )
-
-    def _confirm(
-        self, name: str, named: _Found | None, kept: PersonLink, cpr: str, asserted: Asserted | None
-    ) -> bool:
+        self,
+        login: _Login,
+        named: LinkRecord | None,
+        cpr: str,
+        borrower: str | None,
+    ) -> LinkRecord | None:
+        """Make the link of ``cpr``, with the name's id where nothing speaks against it."""
         now = self.now()
+        unknown = PersonLink(_new_id(), None, cpr, now)
         if named is None:
-            return self._write(
-                name, noted(PersonLink(kept.person, kept.number, cpr, now), asserted), None
+            return self._records.add(cpr, unknown)
+        link = named.value
+        opposed = against(link, login.asserted or Asserted(cpr)) or self._records.is_stale(link)
+        if link.cpr is None and not opposed:
+            # The name is claimed first, and its id taken on the next try: of two CPRs that race
+            # one gets the id.
+            claimed = replace(
+                link,
+                cpr=cpr,
+                confirmed=now,
+                asserted=None,
+                born=None,
             )
-        uuid, since = (
-            (named.link.uuid, named.link.since) if named.link.person == kept.person else (None, now)
-        )
-        link = noted(
-            PersonLink(kept.person, kept.number, cpr, now, uuid=uuid, since=since), asserted
-        )
-        # Its own CPR does not end a dispute: whoever else holds the name may come without one.
-        link = replace(link, disputed=named.link.disputed and named.link.cpr == cpr)
-        recent = link.confirmed - named.link.confirmed < _CONFIRM_EVERY
-        if recent and replace(named.link, confirmed=link.confirmed) == link:
+            self._records.replace(named, claimed)
+            return None
+        if borrower or link.cpr == cpr:
+            return self._records.add(
+                cpr, PersonLink(link.person, borrower or link.number, cpr, now)
+            )
+        return self._records.add(cpr, unknown)
+
+    def _dispute(self, named: LinkRecord) -> bool:
+        if named.value.disputed:
             return True
-        return self._write(name, link, named.version)
+        disputed = replace(named.value, disputed=True)
+        return self._records.replace(named, disputed) is not None
 
-    def _number(self, link: PersonLink) -> str | None:
-        # A borrower is remembered by the CPR; the name learns of it at its next login only.
-        kept = self._read(link.cpr) if link.cpr else None
-        return kept.link.number if kept else link.number
+    def _confirmed(
+        self,
+        login: _Login,
+        named: LinkRecord | None,
+        kept: PersonLink,
+        cpr: str,
+    ) -> bool:
+        """Write that name and CPR came together; False where another wrote meanwhile."""
+        if not login.name:
+            return True
+        now = self.now()
+        link = PersonLink(kept.person, kept.number, cpr, now)
+        if named is None:
+            first = noted(link, login.asserted)
+            return self._records.add(login.name, first) is not None
+        before = named.value
+        if before.person == kept.person:
+            link = replace(link, uuid=before.uuid, since=before.since)
+        else:
+            link = replace(link, since=now)
+        link = noted(link, login.asserted)
+        # Its own CPR does not end a dispute: whoever else holds the name may come without one.
+        disputed = before.disputed and before.cpr == cpr
+        link = replace(link, disputed=disputed)
+        recent = now - before.confirmed < _CONFIRM_EVERY
+        if recent and replace(before, confirmed=now) == link:
+            return True
+        return self._records.replace(named, link) is not None
 
-    def _stale(self, link: PersonLink) -> bool:
-        return self.now() - link.confirmed > _HOLDS_WITHOUT_CPR
+    @property
+    def _records(self) -> LinkRecords:
+        return LinkRecords(self.store, self.now)
 
-    def _read(self, name: str) -> _Found | None:
-        kept = self.store.get(Key("link", name), self.now())
-        return _Found(load(PersonLink, kept.value), kept.version) if kept else None
 
-    def _added(self, name: str, link: PersonLink) -> _Found | None:
-        return self._read(name) if self._write(name, link, None) else None
+def evidence_of(asserted: Asserted | None) -> str | None:
+    """Return the number, else the cprUuid, that was asserted, as a pseudonym; None for neither."""
+    if asserted is None:
+        return None
+    return asserted.number or asserted.uuid
 
-    def _write(self, name: str, link: PersonLink, was: str | None) -> bool:
-        now, version = self.now(), secrets.token_hex(8)
-        return self.store.put(
-            Key("link", name), Kept(dump(link), version, now + _KEPT), was, now, durable=True
-        )
+
+def _person_of(record: LinkRecord | None) -> Person | None:
+    if record is None:
+        return None
+    return Person(record.value.person, record.value.number)
+
+
+def _confirmed_by_coming(link: PersonLink, now: datetime) -> PersonLink:
+    # Only a name without a CPR is confirmed by coming: the borrower's twelve months run from the
+    # CPR.
+    if link.cpr is not None or now - link.confirmed < _CONFIRM_EVERY:
+        return link
+    return replace(link, confirmed=now)
 
 
 def _new_id() -> str:
     return secrets.token_hex(16)
+
+
+def _date_of_birth(number: str) -> str:
+    """Return the six digits of the date of birth: each kind of number begins so (cpr.md)."""
+    day = int(number[:2])
+    if day > _REPLACEMENT_ADDS:
+        day -= _REPLACEMENT_ADDS
+    return f"{day:02}{number[2:6]}"

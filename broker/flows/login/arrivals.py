@@ -1,6 +1,5 @@
-"""An upstream's answer on its way from the ACS to its browser; used once, and kept as the record that it was spent."""
+"""An upstream's answer between ACS and browser: used once, then the record that it was spent."""
 
-import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,14 +11,14 @@ from broker.core.login.transaction import (
     Authentication,
     UpstreamRefusal,
 )
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.serialization import dump, load
+from broker.flows.records import Records
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The arrivals in a store; x, the name that a browser learns, comes from the assertion's id (design 4a.2)."""
+    """The arrivals in a store, each under a token that a browser learns (design 4a.2)."""
 
     store: Store
     pseudonyms: Pseudonyms
@@ -32,54 +31,68 @@ class Arrivals:
         message: tuple[str, datetime],
         now: datetime,
     ) -> str:
-        """Keep the answer that ``message`` (assertion id and its end) brought and give x.
+        """Store the answer that a message brought, and return the arrival token.
 
-        MessageRefused if that assertion has been here before, whoever brings it: a replay, also in
-        parallel or on another worker, finds the record and loses (attacks 15).
+        ``message`` is the assertion's id and its end. MessageRefused if that assertion has been
+        here before, whoever brings it: a replay, also in parallel or on another worker, finds the
+        record and loses (attacks 15).
         """
-        name, until = message
-        # An error status may be unsigned, so that anybody can write one: each request takes one and
-        # no more.
-        named = (
-            (answer.issuer, name)
-            if isinstance(answer, Authentication)
-            else (answer.upstream, "", request)
-        )
-        x = self.pseudonyms.of("arrival", *named).partition(".")[2]
+        message_id, message_until = message
+        arrival_token = self._token(answer, message_id, request)
         arrival = Arrival(transaction, request, now, answer)
-        kept = Kept(
-            dump(arrival), secrets.token_hex(8), max(until, now + ARRIVAL_USABLE_FOR) + SKEW
-        )
-        if not self.store.put(self._key(x), kept, None, now):
+        until = max(message_until, now + ARRIVAL_USABLE_FOR) + SKEW
+        if not self._records.add(self._key(arrival_token), arrival, until, now):
             raise MessageRefused("response.replayed", "assertion id seen before")
-        return x
+        return arrival_token
 
-    def usable(self, x: str, transaction: str, now: datetime) -> Arrival | None:
-        """Give the arrival if it belongs to ``transaction``, is unused and not older than 60 seconds."""
-        kept = self.store.get(self._key(x), now)
-        if kept is None:
+    def usable(
+        self,
+        arrival_token: str,
+        transaction: str,
+        now: datetime,
+    ) -> Arrival | None:
+        """Return the arrival if it is of ``transaction``, unused and not older than 60 seconds."""
+        record = self._records.get(self._key(arrival_token), now)
+        if record is None:
             return None
-        arrival = load(Arrival, kept.value)
-        late = now > arrival.at + ARRIVAL_USABLE_FOR
-        return (
-            None
-            if late or arrival.answer is None or arrival.transaction != transaction
-            else arrival
-        )
+        arrival = record.value
+        if now > arrival.at + ARRIVAL_USABLE_FOR:
+            return None
+        if arrival.answer is None or arrival.transaction != transaction:
+            return None
+        return arrival
 
-    def spend(self, x: str, now: datetime) -> None:
+    def spend(self, arrival_token: str, now: datetime) -> None:
         """Take the answer out and leave the record that it was spent."""
-        kept = self.store.get(self._key(x), now)
-        if kept is None:
-            return
-        spent = replace(load(Arrival, kept.value), answer=None)
-        self.store.put(
-            self._key(x), Kept(dump(spent), secrets.token_hex(8), kept.until), kept.version, now
-        )
+        record = self._records.get(self._key(arrival_token), now)
+        if record:
+            spent = replace(record.value, answer=None)
+            self._records.replace(record, spent, now)
 
-    def mark(self, x: str) -> str:
-        """Give the pseudonym of x that a transaction keeps: cookie a is good if its mark is the transaction's."""
-        return self.pseudonyms.of("arrival-mark", x)
+    def mark(self, arrival_token: str) -> str:
+        """Return the pseudonym of the arrival token that a transaction keeps.
 
-    def _key(self, x: str) -> Key:
-        return Key("arrival", self.pseudonyms.of("arrival-key", x))
+        The login cookie holds the token: it is good if its mark is the transaction's.
+        """
+        return self.pseudonyms.of("arrival-mark", arrival_token)
+
+    def _token(
+        self,
+        answer: Authentication | UpstreamRefusal,
+        message_id: str,
+        request: str,
+    ) -> str:
+        if isinstance(answer, Authentication):
+            named = self.pseudonyms.of("arrival", answer.issuer, message_id)
+        else:
+            # An error status may be unsigned, so that anybody can write one: each request takes one
+            # and no more.
+            named = self.pseudonyms.of("arrival", answer.upstream, "", request)
+        return named.partition(".")[2]
+
+    def _key(self, arrival_token: str) -> Key:
+        return Key("arrival", self.pseudonyms.of("arrival-key", arrival_token))
+
+    @property
+    def _records(self) -> Records[Arrival]:
+        return Records(self.store, Arrival)

@@ -11,7 +11,7 @@ from broker.core.login.steps import Ask, Enrol, Issue, Step
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.consents.receipts import Receipts
+from broker.flows.consents.receipts import Receipts, as_on_file
 from broker.flows.login.person_lookup import PersonLookup
 from broker.flows.transactions import Held, Transactions
 
@@ -21,18 +21,17 @@ _KINDS: Final = {
     ReceiptEvent.INFORMED: AuditEventKind.NOTICE_SEEN,
 }
 _YES: Final = frozenset({ReceiptEvent.GIVEN, ReceiptEvent.INFORMED})
-_FRESH: Final = timedelta(
-    seconds=5
-)  # a login that goes straight through reads what is on file once
+# A login that goes straight through reads what is on file once.
+_FRESH: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentAnswers:
-    """Takes answers over the store."""
+    """Records answers in the store."""
 
     store: Store
     pseudonyms: Pseudonyms
-    learning: PersonLookup
+    lookup: PersonLookup
     transactions: Transactions
 
     def reread(self, held: Held, now: datetime) -> Held:
@@ -40,19 +39,17 @@ class ConsentAnswers:
 
         What was taken back meanwhile, at another screen, must not let anything leave: neither an
         answer of before nor the one that was given in this very login, which may have waited for
-        the library system since. A no in another login may be the word after that: of what others
-        say since, only a yes leaves this one's own standing.
+        the library system since. A no in another login may be the word after that: of later answers
+        elsewhere, only a yes leaves this one's own in force.
         """
         transaction = held.transaction
-        arrived, own = transaction.authenticated, transaction.receipt
-        if transaction.issued or arrived is None or now - arrived < _FRESH:
+        authenticated = transaction.authenticated
+        if transaction.issued or authenticated is None or now - authenticated < _FRESH:
             return held
-        latest = Receipts(self.store).latest(self.learning.receipts_of(transaction), now)
-        on_file = (latest,) if latest else ()
-        stands = own is not None and (
-            latest is None or latest.record_id == own.record_id or latest.event in _YES
-        )
-        if stands or on_file == transaction.receipts:
+        group = self.lookup.receipts_of(transaction)
+        latest = Receipts(self.store).latest(group, now)
+        on_file = as_on_file(latest)
+        if on_file == transaction.receipts or _in_force(transaction.receipt, latest):
             return held
         return self.transactions.change(
             held, lambda each: replace(each, receipts=on_file, receipt=None), now
@@ -70,37 +67,28 @@ class ConsentAnswers:
         chosen: tuple[str, ...],
         language: str,
     ) -> Held:
-        """Add the receipt of the person's answer to what was ``shown`` (a digest the page's token binds).
+        """Add the receipt of the person's answer to what was ``shown``.
 
-        ``step`` is what comes next for ``held``.
-
-        If what would be shown has changed meanwhile, nothing is added: the next step asks again. A
-        no after a yes, from another tab or by Back, is the person's last word.
+        That is a digest which the page's token binds; ``step`` is what comes next for ``held``. If
+        what would be shown has changed meanwhile, nothing is added: the next step asks again. A no
+        after a yes, from another tab or by Back, is the person's last word.
         """
-        own = held.transaction.receipt
-        if (
-            answer == "no"
-            and own is not None
-            and not held.transaction.issued
-            and isinstance(step, Issue | Enrol)
-        ):
-            refused = replace(
-                own,
-                record_id=secrets.token_hex(16),
-                event=ReceiptEvent.REFUSED,
-                event_time=now,
-                valid_until=None,
-            )
-            return self._answered(held, refused, now)
-        if not isinstance(step, Ask) or step.question.disclosure.shown(self.pseudonyms) != shown:
+        transaction = held.transaction
+        own = transaction.receipt
+        waiting = isinstance(step, Issue | Enrol) and not transaction.issued
+        if answer == "no" and own is not None and waiting:
+            return self._answered(held, _refusal(own, now), now)
+        if not isinstance(step, Ask):
+            return held
+        if step.question.disclosure.shown(self.pseudonyms) != shown:
             return held
         made = receipt(
             secrets.token_hex(16),
             step.question,
             answer == "yes",
-            remember=remember and not held.transaction.shared,
+            remember=remember and not transaction.shared,
             chosen=chosen,
-            person=self.learning.receipts_of(held.transaction),
+            person=self.lookup.receipts_of(transaction),
             language=language,
             pseudonyms=self.pseudonyms,
             now=now,
@@ -114,32 +102,61 @@ class ConsentAnswers:
         )
 
     def _answered(self, held: Held, made: Receipt, now: datetime) -> Held:
-        receipts, group = Receipts(self.store), self.learning.receipts_of(held.transaction)
+        receipts = Receipts(self.store)
+        group = self.lookup.receipts_of(held.transaction)
         # On file first: nothing may leave on an answer that no record holds.
         receipts.file(group, made, now)
 
-        def told(each: Transaction) -> Transaction:
-            return each if each.issued else replace(each, receipt=made)
+        def added(each: Transaction) -> Transaction:
+            if each.issued:
+                return each
+            return replace(each, receipt=made)
 
         taken = False
         try:
-            done = self.transactions.change(held, told, now)
+            done = self.transactions.change(held, added, now)
             taken = done.transaction.receipt == made
         finally:
             if not taken:
-                # The answer came too late, or belongs to nobody: what was sent before it stands on
+                # The answer came too late, or belongs to nobody: what was sent before it stays on
                 # its own receipt.
                 receipts.take_back(group, made)
-        if not taken:
-            return done
-        self.learning.trail.add(
+        if taken:
+            self._record(done.transaction, made, now)
+        return done
+
+    def _record(
+        self,
+        transaction: Transaction,
+        made: Receipt,
+        now: datetime,
+    ) -> None:
+        self.lookup.trail.add(
             of_login(
                 _KINDS[made.event],
                 now,
-                done.transaction,
+                transaction,
                 attributes=made.told,
                 digest=made.policy[:12],
                 about=made.record_id,
             )
         )
-        return done
+
+
+def _in_force(own: Receipt | None, latest: Receipt | None) -> bool:
+    """Return whether this login's own answer still counts beside the last one on file."""
+    if own is None:
+        return False
+    if latest is None or latest.record_id == own.record_id:
+        return True
+    return latest.event in _YES
+
+
+def _refusal(own: Receipt, now: datetime) -> Receipt:
+    return replace(
+        own,
+        record_id=secrets.token_hex(16),
+        event=ReceiptEvent.REFUSED,
+        event_time=now,
+        valid_until=None,
+    )

@@ -1,4 +1,4 @@
-"""The last look before an assertion leaves: under which ids, and that it has left."""
+"""The last look before an assertion leaves: its ids, its class, and the record that it has left."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Errand, Issued
+from broker.core.login.transaction import Authentication, Errand, Issued
 from broker.core.logout.sessions import NameID, Session, session_index
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.login.person_lookup import PersonLookup
@@ -21,68 +21,93 @@ class Issuance:
     """Decides about ids and records that they are used."""
 
     pseudonyms: Pseudonyms
-    learning: PersonLookup
+    lookup: PersonLookup
     transactions: Transactions
     sessions: Sessions
 
-    def ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
-        """Give the ids under which the assertion of ``step`` leaves: those recorded, or new ones that are not yet.
+    def for_service(self, held: Held, now: datetime) -> Authentication | None:
+        """Return the authentication with the class that the service is told.
 
-        None where another assertion has left under the recorded ids: they stand for that one only.
-        None too for an errand that no service asked for: no assertion is anybody's then (invariant
-        3).
+        None where the service did not ask for that class.
+        """
+        arrived = self.lookup.arrived(held, now).arrived
+        if arrived is None:
+            return None
+        return self.lookup.rules.for_service(held.transaction, arrived.reading)
+
+    def ids(self, held: Held, step: Issue, now: datetime) -> Issued | None:
+        """Return the ids under which the assertion of ``step`` leaves: those recorded, or new ones.
+
+        None where another assertion has left under the recorded ids: they are good for that one
+        only. None too for an errand that no service asked for: no assertion is anybody's then
+        (invariant 3).
         """
         if held.transaction.errand is not Errand.LOGIN:
             return None
         content = self._content(step)
         before = held.transaction.issued
+        if before is not None and before.content != content:
+            return None
         if before is not None:
-            return before if before.content == content else None
+            return before
+        persistent = step.disclosure.name_id_format == PERSISTENT
         return Issued(
             response=f"_{secrets.token_hex(20)}",
             assertion=f"_{secrets.token_hex(20)}",
             at=now,
-            name_id=self.learning.name_id(
-                held.transaction, persistent=step.disclosure.name_id_format == PERSISTENT
-            ),
+            name_id=self.lookup.name_id(held.transaction, persistent=persistent),
             number=step.number,
             content=content,
         )
 
-    def record(self, held: Held, step: Issue, issued: Issued, now: datetime) -> bool:
-        """Record that the assertion leaves; False where the transaction has changed since it was decided.
+    def record(
+        self,
+        held: Held,
+        step: Issue,
+        issued: Issued,
+        now: datetime,
+    ) -> bool:
+        """Record that the assertion leaves; False where the transaction has changed meanwhile.
 
         On the audit trail first: AuditUnavailable, with nothing recorded, where it cannot be
-        written down there. What dies in between is said to have left and has not, never the other
-        way.
+        written down there. What dies in between is recorded as having left and has not, never the
+        other way.
         """
-        transaction, trail = held.transaction, self.learning.trail
-        names = tuple(item.name for item in step.disclosure.items)
+        transaction = held.transaction
+        trail = self.lookup.trail
         event = of_login(
             AuditEventKind.RELEASED,
             now,
             transaction,
             step.decision,
-            attributes=names,
+            attributes=tuple(item.name for item in step.disclosure.items),
             about=issued.assertion.removeprefix("_"),
         )
         trail.add(event)
-        if (
-            self.transactions.put(replace(transaction, issued=issued), held.version, now)
-            is not None
-        ):
+        recorded = replace(transaction, issued=issued)
+        if self.transactions.put(recorded, held.version, now):
             return True
         trail.add(replace(event, kind=AuditEventKind.NOT_RELEASED, attributes=()))
         return False
 
-    def keep(self, held: Held, issued: Issued, name_id: NameID, now: datetime) -> bool:
-        """Remember the session of an assertion before it leaves; False where its person was logged out meanwhile."""
+    def keep(
+        self,
+        held: Held,
+        issued: Issued,
+        name_id: NameID,
+        now: datetime,
+    ) -> bool:
+        """Store the session of an assertion before it leaves.
+
+        False where its person was logged out meanwhile.
+        """
         transaction = held.transaction
         authentication = transaction.authentication
         if authentication is None or transaction.browser is None:
             return False
+        session_id = self.pseudonyms.of("session-id", issued.assertion)
         session = Session(
-            id=self.pseudonyms.of("session-id", issued.assertion).partition(".")[2],
+            id=session_id.partition(".")[2],
             service=transaction.request.service,
             entity_id=transaction.request.entity_id,
             name_id=name_id,
@@ -98,24 +123,21 @@ class Issuance:
             issuer=authentication.issuer,
         )
         self.sessions.add(session, now)
-        if self.sessions.over(transaction, now):
-            self.sessions.end([session], now)
-            if transaction.issued is None:
-                about = issued.assertion.removeprefix("_")
-                self.learning.trail.add(
-                    of_login(AuditEventKind.NOT_RELEASED, now, transaction, about=about)
-                )
-            return False
-        return True
+        if not self.sessions.over(transaction, now):
+            return True
+        self.sessions.end([session], now)
+        if transaction.issued is None:
+            about = issued.assertion.removeprefix("_")
+            event = of_login(AuditEventKind.NOT_RELEASED, now, transaction, about=about)
+            self.lookup.trail.add(event)
+        return False
 
-    def standing(self, held: Held, now: datetime) -> Held:
-        """Give the transaction if its person has not logged out since; else it is dropped, and TransactionGone."""
+    def check_logged_in(self, held: Held, now: datetime) -> None:
+        """Raise TransactionGone, and drop the transaction, if its person has logged out since."""
         if self.sessions.over(held.transaction, now):
             self.transactions.end(held)
             raise TransactionGone("its person has logged out")
-        return held
 
     def _content(self, step: Issue) -> str:
-        return self.pseudonyms.of(
-            "content", step.disclosure.shown(self.pseudonyms), step.number or ""
-        )
+        shown = step.disclosure.shown(self.pseudonyms)
+        return self.pseudonyms.of("content", shown, step.number or "")

@@ -1,4 +1,4 @@
-"""One login from request to assertion: each method adds one fact to the transaction and keeps it."""
+"""One login from request to assertion: each method adds a fact to the transaction."""
 
 import secrets
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
-from broker.core.login.configured_entities import ConfiguredEntities, by_pin
+from broker.core.login.authentication_reading import by_pin
+from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Enrol, OfferUpgrade, Step
 from broker.core.login.transaction import (
@@ -17,6 +18,7 @@ from broker.core.login.transaction import (
     Outstanding,
     Transaction,
 )
+from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.login.arrivals import Arrivals
@@ -34,29 +36,28 @@ class LoginFlow:
     store: Store
     pseudonyms: Pseudonyms
     rules: ConfiguredEntities
-    learning: PersonLookup
+    lookup: PersonLookup
     errands_by: str | None = None  # the service by whose policy people sign up
 
     @property
     def answers(self) -> ConsentAnswers:
-        """Give what takes the answers to questions."""
-        return ConsentAnswers(self.store, self.pseudonyms, self.learning, self.transactions)
+        """Return what records the answers to questions."""
+        return ConsentAnswers(self.store, self.pseudonyms, self.lookup, self.transactions)
 
     @property
     def issuance(self) -> Issuance:
-        """Give what lets an assertion leave."""
-        return Issuance(
-            self.pseudonyms, self.learning, self.transactions, Sessions(self.store, self.pseudonyms)
-        )
+        """Return what lets an assertion leave."""
+        sessions = Sessions(self.store, self.pseudonyms)
+        return Issuance(self.pseudonyms, self.lookup, self.transactions, sessions)
 
     @property
     def arrivals(self) -> Arrivals:
-        """Give the answers between ACS and browser."""
+        """Return the answers between ACS and browser."""
         return Arrivals(self.store, self.pseudonyms)
 
     @property
     def transactions(self) -> Transactions:
-        """Give the transactions."""
+        """Return the transactions."""
         return Transactions(self.store)
 
     def begin(
@@ -67,20 +68,23 @@ class LoginFlow:
         *,
         shared: bool = False,
     ) -> tuple[Held, Outstanding | None]:
-        """Store a new transaction for a verified AuthnRequest; RequestRefused where its IDPList leaves no way.
+        """Store a new transaction for a verified AuthnRequest.
 
-        Where the browser is known already and there is but one way to log in, the AuthnRequest to
-        it is recorded in the same put, and given (design 4a.1).
+        RequestRefused where its IDPList leaves no way. Where the browser is known already and there
+        is but one way to log in, the AuthnRequest to it is recorded in the same put, and returned
+        (design 4a.1).
         """
+        begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
-        begun = replace(
-            _begun(request, now, shared=shared), upstream=ways[0] if len(ways) == 1 else None
-        )
-        begun = begun.bound(browser) if browser else begun
-        if browser is None or begun.upstream is None or begun.upstream in self.rules.local:
+        if len(ways) == 1:
+            begun = replace(begun, upstream=ways[0])
+        if browser is None:
             return self.transactions.add(begun, now), None
-        sent = self._outstanding(begun, begun.upstream, now)
-        return self.transactions.add(begun.asked(sent), now), sent
+        bound = begun.bound(browser)
+        if bound.upstream is None or bound.upstream in self.rules.local:
+            return self.transactions.add(bound, now), None
+        sent = self._outstanding(bound, bound.upstream, now)
+        return self.transactions.add(bound.asked(sent), now), sent
 
     def begin_errand(
         self,
@@ -92,10 +96,10 @@ class LoginFlow:
         back: str | None = None,
         shared: bool = False,
     ) -> Held:
-        """Store a transaction that no service asked for; FormRefused where ``upstream`` is no way for it.
+        """Store a transaction that no service asked for.
 
-        Who signs up or makes a new PIN logs in afresh (ForceAuthn): a screen left open is somebody
-        else's chance.
+        FormRefused where ``upstream`` is no way to log in for it. A person who signs up or makes a
+        new PIN logs in afresh (ForceAuthn): a screen left open is somebody else's chance.
         """
         if self.errands_by is None:
             raise FormRefused("no service by whose policy people sign up")
@@ -108,33 +112,63 @@ class LoginFlow:
         )
         if upstream is not None and upstream not in self.rules.ways(request, errand):
             raise FormRefused("not a way to log in for this")
-        back = back if back in self.rules.services else None
-        begun = _begun(request, now, shared=shared)
-        return self.transactions.add(
-            replace(begun, errand=errand, back=back, intent=intent, upstream=upstream), now
+        if back not in self.rules.services:
+            back = None
+        transaction = replace(
+            _begun(request, now, shared=shared),
+            errand=errand,
+            back=back,
+            intent=intent,
+            upstream=upstream,
         )
+        return self.transactions.add(transaction, now)
 
     def read(self, name: str, now: datetime) -> Held:
-        """Give the transaction; TransactionGone if there is none that lives."""
+        """Return the transaction; TransactionGone if there is none that lives."""
         return self.transactions.read(name, now)
 
-    def step(self, transaction: Transaction, now: datetime) -> Step:
-        """Say what comes next."""
-        return next_step(transaction, self._terms(transaction), now)
+    def resumed(self, held: Held, now: datetime) -> Held:
+        """Return the transaction that its person goes on with, as ``looked_up``.
 
-    def bind(self, held: Held, browser: str, now: datetime, *, shared: bool = False) -> Held:
-        """Bind the transaction to the browser that ``browser``, a pseudonym of its cookie b, names."""
+        TransactionGone where the person has logged out since.
+        """
+        self.issuance.check_logged_in(held, now)
+        return self.looked_up(held, now)
+
+    def policies(self, held: Held) -> PolicySet:
+        """Return the policy set that this request goes by."""
+        return self.lookup.policies(held)
+
+    def step(self, held: Held, now: datetime) -> Step:
+        """Return what comes next."""
+        held = self.lookup.arrived(held, now)
+        return next_step(held.transaction, self._terms(held), now)
+
+    def bind(
+        self,
+        held: Held,
+        browser: str,
+        now: datetime,
+        *,
+        shared: bool = False,
+    ) -> Held:
+        """Bind the transaction to a browser, by the pseudonym of its browser cookie."""
         if held.transaction.bound(browser, shared=shared) == held.transaction:
             return held
         return self.transactions.change(
             held, lambda transaction: transaction.bound(browser, shared=shared), now
         )
 
-    def ask_upstream(self, held: Held, upstream: str, now: datetime) -> tuple[Held, Outstanding]:
-        """Record a new AuthnRequest to ``upstream`` before it is sent; nothing else changes before it is answered.
+    def ask_upstream(
+        self,
+        held: Held,
+        upstream: str,
+        now: datetime,
+    ) -> tuple[Held, Outstanding]:
+        """Record a new AuthnRequest to ``upstream`` before it is sent.
 
-        BrowserUnmatched for a transaction that is not bound, FormRefused for a way that this
-        request may not take.
+        Nothing else changes before it is answered. BrowserUnmatched for a transaction that is not
+        bound, FormRefused for a way that this request may not take.
         """
         if held.transaction.browser is None:
             raise BrowserUnmatched("an AuthnRequest needs a bound transaction")
@@ -142,13 +176,16 @@ class LoginFlow:
         if upstream not in ways or upstream in self.rules.local:
             raise FormRefused("not a way to log in to this service")
         sent = self._outstanding(held.transaction, upstream, now)
-        done = self.transactions.change(
+        asked = self.transactions.change(
             held, lambda transaction: transaction.asked(sent), now, of_person=False
         )
-        return done, sent
+        return asked, sent
 
     def awaited(
-        self, in_response_to: str, upstream: str, now: datetime
+        self,
+        in_response_to: str,
+        upstream: str,
+        now: datetime,
     ) -> tuple[Held, Outstanding]:
         """Find the request of ours that an answer names, still open and sent to this very upstream.
 
@@ -162,52 +199,65 @@ class LoginFlow:
         return held, outstanding
 
     def spoil(self, held: Held, outstanding: Outstanding, now: datetime) -> None:
-        """Consume a request that a refused message named, so that nothing can be tried against it again."""
+        """Consume a request that a refused message named: nothing can be tried against it again."""
         self.transactions.change(
             held, lambda each: each.consumed(outstanding.id), now, of_person=False
         )
 
-    def match(self, held: Held, x: str, browsers: Sequence[str], now: datetime) -> Held | None:
+    def match(
+        self,
+        held: Held,
+        arrival_token: str,
+        browsers: Sequence[str],
+        now: datetime,
+    ) -> Held | None:
         """Join an arrival to its transaction, once, for the browser that asked (design 4a.3).
 
         None where the arrival is used, late, another transaction's or answers a request that is not
         outstanding; BrowserUnmatched, with the arrival destroyed, where the browser is not the
         transaction's.
         """
-        arrivals, transaction = self.arrivals, held.transaction
-        if transaction.browser is None or transaction.browser not in browsers:
-            arrivals.spend(x, now)
-            raise BrowserUnmatched("an arrival in another browser")
-        if transaction.arrival == arrivals.mark(x):
-            return self.learnt(held, now)
-        arrival = arrivals.usable(x, transaction.id, now)
-        if arrival is None or arrival.answer is None or transaction.awaits(arrival.request) is None:
-            return None
-        joined = self.transactions.put(
-            transaction.authenticated_by(arrival.answer, arrival.request, arrivals.mark(x), now),
-            held.version,
-            now,
-        )
-        if joined is None:
-            # Lost a race: whoever won holds the answer, or the request is still open and this is
-            # tried again.
-            return self.match(self.read(transaction.id, now), x, browsers, now)
-        arrivals.spend(x, now)
-        return self.learnt(joined, now)
-
-    def learnt(self, held: Held, now: datetime) -> Held:
-        """Add what the ports know of the person, once the policies let the person in; again if they did not before."""
+        arrivals = self.arrivals
         transaction = held.transaction
-        if transaction.authentication is None or transaction.person is not None:
+        if transaction.browser is None or transaction.browser not in browsers:
+            arrivals.spend(arrival_token, now)
+            raise BrowserUnmatched("an arrival in another browser")
+        mark = arrivals.mark(arrival_token)
+        if transaction.arrival == mark:
+            return self.looked_up(held, now)
+        arrival = arrivals.usable(arrival_token, transaction.id, now)
+        if arrival is None or arrival.answer is None:
+            return None
+        if transaction.awaits(arrival.request) is None:
+            return None
+        authenticated = transaction.authenticated_by(arrival.answer, arrival.request, mark, now)
+        joined = self.transactions.put(authenticated, held.version, now)
+        if joined is None:
+            # Lost a race: the winner holds the answer, or the request is still open and this is
+            # tried again.
+            again = self.read(transaction.id, now)
+            return self.match(again, arrival_token, browsers, now)
+        arrivals.spend(arrival_token, now)
+        return self.looked_up(joined, now)
+
+    def looked_up(self, held: Held, now: datetime) -> Held:
+        """Add what the ports know of the person, once the policies let the person in.
+
+        A login that they denied before is looked up when they permit it.
+        """
+        held = self.lookup.arrived(held, now)
+        transaction = held.transaction
+        if held.arrived is None or transaction.person is not None:
             return held
-        known = self.learning.learn(transaction, now)
+        known, arrived = self.lookup.look_up(transaction, held.arrived, now)
+        held = replace(held, arrived=arrived)
         if known == transaction:
             return held
 
-        def told(each: Transaction) -> Transaction:
+        def added(each: Transaction) -> Transaction:
             if _told(each) != _told(transaction):
-                # learnt before something was told beside it: of no use, and what was told is not
-                # lost
+                # looked up before something was told beside it: of no use, and what was told is
+                # not lost
                 return each
             return replace(
                 each,
@@ -217,92 +267,130 @@ class LoginFlow:
                 proofs=known.proofs,
             )
 
-        return self.transactions.change(held, told, now)
+        changed = self.transactions.change(held, added, now)
+        return self.lookup.arrived(changed, now)
 
     def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""
-        if not isinstance(self.step(held.transaction, now), OfferUpgrade):
+        if not isinstance(self.step(held, now), OfferUpgrade):
             return held
         if wanted:
-            return self.transactions.change(held, lambda each: replace(each, upgrade=True), now)
-        self.learning.keep_category(held.transaction, now)
+            return self.transactions.change(held, _upgraded, now)
+        self.lookup.keep_category(held.transaction, now)
         kept = self.transactions.change(
             held, lambda each: replace(each.relearning(), upgrade=False), now
         )
-        return self.learnt(kept, now)
+        return self.looked_up(kept, now)
 
     def verified(
-        self, held: Held, upstream: str, borrower: Borrower, now: datetime
+        self,
+        held: Held,
+        upstream: str,
+        borrower: Borrower,
+        now: datetime,
     ) -> tuple[Held, str]:
-        """Join the library system's word that this is the holder of ``borrower``, and give x for cookie a.
+        """Join that the library system has verified the PIN of ``borrower``.
 
-        FormRefused for a way that this request may not take.
+        Returns the token of the login cookie, too. FormRefused for a way that this request may not
+        take.
         """
         transaction = held.transaction
         ways = self.rules.ways(transaction.request, transaction.errand)
-        if transaction.browser is None or upstream not in ways or upstream not in self.rules.local:
+        local = upstream in ways and upstream in self.rules.local
+        if transaction.browser is None or not local:
             raise FormRefused("not a way to log in to this service")
-        self.learning.persons.verified(borrower)
-        # Fresh, as what follows an assertion is: a cookie a of before is worthless after it (design
-        # 4a.4).
-        x = secrets.token_hex(32)
+        self.lookup.persons.verified(borrower)
+        # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
+        # (design 4a.4).
+        arrival_token = secrets.token_hex(32)
+        mark = self.arrivals.mark(arrival_token)
         answer = by_pin(upstream, borrower, now)
         joined = self.transactions.change(
-            held,
-            lambda each: each.authenticated_by(answer, "", self.arrivals.mark(x), now),
-            now,
-            of_person=False,
+            held, lambda each: each.authenticated_by(answer, "", mark, now), now, of_person=False
         )
-        return self.learnt(joined, now), x
+        return self.looked_up(joined, now), arrival_token
 
     def adopt(self, held: Held, number: str, now: datetime) -> Held:
-        """Add that the temporary borrower ``number`` is the person's own: they have shown its PIN."""
-        return self.learnt(
-            self.transactions.change(
-                held, lambda each: replace(each.relearning(), temporary=number), now
-            ),
-            now,
+        """Add that the temporary borrower ``number`` is the person's, who has shown its PIN."""
+        adopted = self.transactions.change(
+            held, lambda each: replace(each.relearning(), temporary=number), now
         )
+        return self.looked_up(adopted, now)
 
-    def enrol(self, held: Held, now: datetime, *, language: str, patience: float) -> Held:
-        """Write the durable wish, wait for it at most ``patience`` seconds and record how it stands."""
-        step = self.step(held.transaction, now)
-        if not isinstance(step, Enrol):
+    def enrol(
+        self,
+        held: Held,
+        now: datetime,
+        *,
+        language: str,
+        patience: float,
+    ) -> Held:
+        """Write the durable wish, wait for it at most ``patience`` seconds and record the account.
+
+        What was decided before the wait is decided anew after it.
+        """
+        held = self.lookup.arrived(held, now)
+        if not isinstance(self.step(held, now), Enrol):
             return held
-        account = self.learning.enrol(
-            held.transaction, step.decision, now, language=language, patience=patience
-        )
-        return self.transactions.change(
+        account = self.lookup.enrol(held, now, language=language, patience=patience)
+        recorded = self.transactions.change(
             held, lambda transaction: replace(transaction, account=account), now
         )
+        return self.lookup.arrived(replace(recorded, arrived=None), now)
 
     @staticmethod
-    def _outstanding(transaction: Transaction, upstream: str, now: datetime) -> Outstanding:
+    def _outstanding(
+        transaction: Transaction,
+        upstream: str,
+        now: datetime,
+    ) -> Outstanding:
         # The id carries the transaction, so that no RelayState is needed that could be swapped
         # (attacks 16).
-        return Outstanding(f"_{transaction.id}{secrets.token_hex(16)}", upstream, now)
+        request_id = f"_{transaction.id}{secrets.token_hex(16)}"
+        return Outstanding(request_id, upstream, now)
 
-    def _terms(self, transaction: Transaction) -> Terms:
-        return Terms(
+    def _terms(self, held: Held) -> Terms:
+        transaction = held.transaction
+        arrived = held.arrived
+        terms = Terms(
             service=self.rules.service(transaction.request.service),
             giver=self.rules.giver(transaction.authentication),
             pseudonyms=self.pseudonyms,
             decide=self.rules.decide,
-            lacking=self.learning.lacking,
+            lacking=lambda *_: None,
             ways=self.rules.ways(transaction.request, transaction.errand),
             local=self.rules.local,
-            came=self.rules.came,
             meets=self.rules.meets(transaction.authentication),
-            ids=self.learning.ids(transaction),
+            ids=self.lookup.ids(transaction),
+        )
+        if arrived is None:
+            # Before anybody is authenticated nothing is decided, read or lacking.
+            return terms
+        return replace(
+            terms,
+            decide=lambda *_: arrived.decision,
+            lacking=lambda each, now: self.lookup.lacking(each, arrived, now),
+            authn_context=lambda authentication, _: self.rules.authn_context(
+                authentication, arrived.reading
+            ),
         )
 
 
 def _told(transaction: Transaction) -> tuple[object, ...]:
-    """Give what a person has told beside their login, and what is learnt of them goes by."""
+    """Return what a person has told beside their login, by which what is looked up of them goes."""
     return transaction.proofs, transaction.temporary, transaction.upgrade
+
+
+def _upgraded(transaction: Transaction) -> Transaction:
+    return replace(transaction, upgrade=True)
 
 
 def _begun(request: AuthnRequest, now: datetime, *, shared: bool) -> Transaction:
     return Transaction(
-        secrets.token_hex(16), reference(), now, now + UNBOUND_FOR, request, shared=shared
+        secrets.token_hex(16),
+        reference(),
+        now,
+        now + UNBOUND_FOR,
+        request,
+        shared=shared,
     )

@@ -1,4 +1,4 @@
-"""What the ports know of the person who has just logged in: links, proofs and receipts on file, and the borrower."""
+"""The look-up of a person who has just logged in: links, proofs, receipts and the borrower."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -6,22 +6,23 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
-from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import AttributeReading
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
 from broker.core.identity.subject_ids import minted
 from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
-from broker.core.login.transaction import Account, Authentication, Errand, Transaction
-from broker.core.policy.model import Decision, Effect
+from broker.core.login.transaction import Account, AccountState, Errand, Transaction
+from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
 from broker.core.pseudonyms import Pseudonyms
+from broker.flows.arrived import Arrived, read_and_decide
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.flows.consents.receipts import Receipts
-from broker.flows.identity.persons import Persons
+from broker.flows.consents.receipts import Receipts, as_on_file
+from broker.flows.identity.persons import Persons, display_name
 from broker.flows.proofs.mailbox_proof import MailboxProof
+from broker.flows.transactions import Held
 
-# What self-service enrolment needs; who has a borrower already gets on without it.
+# What self-service enrolment needs; a person who has a borrower already gets on without it.
 _UNMET: Final = frozenset(
     {
         "cpr_required",
@@ -44,149 +45,193 @@ class PersonLookup:
     naming: Pseudonyms
     rules: ConfiguredEntities
     persons: Persons
-    accounts: BorrowerAtLogin
+    borrowers: BorrowerAtLogin
     proving: MailboxProof
     trail: Trail = NO_TRAIL
 
-    def learn(self, transaction: Transaction, now: datetime) -> Transaction:
-        """Add proofs, person, receipts on file and account to a transaction that an authentication has just joined.
+    def arrived(self, held: Held, now: datetime) -> Held:
+        """Return the transaction with attributes and decision, made once while its facts hold."""
+        made = read_and_decide(self.rules, held.transaction, now, held.arrived)
+        if made is held.arrived:
+            return held
+        return replace(held, arrived=made)
 
-        A login that the policies deny asks nothing and leaves nothing behind.
-        ``LibraryUnavailable`` only where a link and a CPR disagree and the library cannot say who
-        is right.
-        """
-        authentication = transaction.authentication
-        if authentication is None:
-            return transaction
-        try:
-            reading = self.rules.reading(authentication, now)
-        except AttributesRefused:
-            return transaction
-        decision = self.rules.decide_on(transaction, reading, now)
-        if transaction.errand is Errand.CHOICES:
-            return replace(
-                transaction, person=self.persons.known(authentication, reading, decision)
-            )
-        known = replace(
-            transaction, proofs=self._proofs(transaction, authentication, reading, decision, now)
-        )
-        if known.proofs:
-            reading = self.rules.reading(authentication, now, known.proofs)
-            decision = self.rules.decide_on(known, reading, now)
-        if decision.effect is not Effect.PERMIT and decision.reasons[0].code not in _UNMET:
-            return known
-        known = replace(known, person=self.persons.person(authentication, reading, decision))
-        if decision.effect is not Effect.PERMIT:
-            # What self-service lacks is no matter to whom has a borrower already.
-            decision = self.rules.decide_on(known, reading, now)
-        if decision.effect is not Effect.PERMIT:
-            return known
-        self.trail.add(of_login(AuditEventKind.DECIDED, now, known, decision))
-        latest = Receipts(self.store).latest(self.receipts_of(known), now)
-        return replace(
-            known,
-            receipts=(latest,) if latest else (),
-            account=self.accounts.standing(known, reading, decision, now),
-        )
+    def policies(self, held: Held) -> PolicySet:
+        """Return the policy set that this request goes by."""
+        return held.arrived.policies if held.arrived else self.rules.policies()
 
-    def _owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
-        authentication = transaction.authentication
-        if authentication is None:
-            return ()
-        reading = self.rules.reading(authentication, now)
-        return self.persons.owners(
-            authentication, reading, self.rules.decide_on(transaction, reading, now)
-        )
-
-    def _proofs(
+    def look_up(
         self,
         transaction: Transaction,
-        authentication: Authentication,
-        reading: AttributeReading,
-        decision: Decision,
+        arrived: Arrived,
         now: datetime,
-    ) -> tuple[Proved, ...]:
-        """Give what was proved in this login, and before it where any of that could matter now."""
-        matters = self.rules.provable(authentication.upstream) or not reading.attributes.one(
-            MAIL_PROOF
-        )
-        if not matters or authentication.upstream in self.rules.local:
-            return transaction.proofs
-        owner = self.persons.owner(authentication, reading, decision)
-        since = self.persons.owned_since(authentication, reading, decision)
-        before = self.proving.remembered(owner, now) if owner and since else ()
-        fresh = {each.name for each in transaction.proofs}
-        own = (each for each in before if since and each.at >= since and each.name not in fresh)
-        return (*transaction.proofs, *own)
+    ) -> tuple[Transaction, Arrived]:
+        """Add proofs, person, receipts on file and account to a transaction that has ``arrived``.
+
+        Returns what has arrived with those facts, too. A login that the policies deny asks nothing
+        and leaves nothing behind. ``LibraryUnavailable`` only where a link and a CPR disagree and
+        the library cannot say which is right.
+        """
+        if not arrived.trusted:
+            return transaction, arrived
+        if transaction.errand is Errand.CHOICES:
+            person = self.persons.known(arrived)
+            return replace(transaction, person=person), arrived
+        proofs = self._proofs(transaction, arrived, now)
+        known = replace(transaction, proofs=proofs)
+        arrived = self._again(known, arrived, now)
+        if not arrived.permitted and arrived.decision.reasons[0].code not in _UNMET:
+            return known, arrived
+        known = replace(known, person=self.persons.person(arrived))
+        # What self-service lacks is no matter to a person who has a borrower already.
+        arrived = self._again(known, arrived, now)
+        if not arrived.permitted:
+            return known, arrived
+        decided = of_login(AuditEventKind.DECIDED, now, known, arrived.decision)
+        self.trail.add(decided)
+        latest = Receipts(self.store).latest(self.receipts_of(known), now)
+        account = self.borrowers.account(known, arrived, now)
+        known = replace(known, receipts=as_on_file(latest), account=account)
+        return known, arrived
 
     def receipts_of(self, transaction: Transaction) -> str:
-        """Give the pseudonym of person and service that receipts are kept under."""
+        """Return the pseudonym of person and service that receipts are kept under."""
         person = transaction.person.id if transaction.person else ""
         return self.pseudonyms.of("receipts", person, transaction.request.service)
 
     def enrol(
         self,
-        transaction: Transaction,
-        decision: Decision,
+        held: Held,
         now: datetime,
         *,
         language: str,
         patience: float,
     ) -> Account:
-        """Write the wish, wait ``patience`` seconds for it, and say how it stands; a silent library is no error."""
-        if transaction.authentication is None:
-            return Account(None, "none")
-        reading = self.rules.reading(transaction.authentication, now, transaction.proofs)
-        return self.accounts.enrol(
-            transaction, reading, decision, now, language=language, patience=patience
+        """Write the wish, wait ``patience`` seconds for it, and return the account as it then is.
+
+        A silent library is no error.
+        """
+        if held.arrived is None:
+            return Account(None, AccountState.NONE)
+        return self.borrowers.enrol(
+            held.transaction,
+            held.arrived,
+            now,
+            language=language,
+            patience=patience,
         )
 
-    def lacking(self, transaction: Transaction, now: datetime) -> ProveMailbox | None:
-        """Give the step in which the person proves what their intent needs, where something names the person.
+    def lacking(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> ProveMailbox | None:
+        """Return the step in which the person proves what their intent needs.
 
-        A proof of nobody would keep the address from its holder for as long as it is remembered.
+        None where nothing names the person. A proof of nobody would keep the address from its
+        holder for as long as it is remembered.
         """
-        step = self.rules.lacking(transaction, now)
-        return step if step and self._owners(transaction, now) else None
+        if not arrived.trusted or transaction.intent is None:
+            return None
+        step = proof_step(transaction, arrived.reading, arrived.policies, now)
+        if step is None or not self.persons.owners(arrived):
+            return None
+        return step
 
-    def owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
-        """Give the pseudonym that the person's proofs are kept under, and others of theirs where some may be kept.
+    def owners(self, held: Held, now: datetime) -> tuple[str, ...]:
+        """Return the pseudonym that the person's proofs are kept under, and other such of theirs.
 
-        One of this login where nothing names the person.
+        A pseudonym of this login where nothing names the person.
         """
-        return self._owners(transaction, now) or (self.pseudonyms.of("nobody", transaction.id),)
+        arrived = self.arrived(held, now).arrived
+        owners = self.persons.owners(arrived) if arrived else ()
+        if owners:
+            return owners
+        nobody = self.pseudonyms.of("nobody", held.transaction.id)
+        return (nobody,)
 
-    def asker(self, transaction: Transaction, now: datetime) -> str:
-        """Give what the person is called; "" where nobody said."""
-        authentication = transaction.authentication
-        return self.persons.asker(authentication, now) if authentication else ""
+    def asker(self, held: Held, now: datetime) -> str:
+        """Return the person's name; "" where the upstream asserted none."""
+        if held.arrived:
+            return display_name(held.arrived.reading)
+        authentication = held.transaction.authentication
+        if authentication is None:
+            return ""
+        return display_name(self.rules.reading(authentication, now))
 
-    def remembered_for(self, name: str, now: datetime) -> timedelta:
-        """Give how long a proof of this name is good."""
-        del now  # the policies of the moment say it
-        proofs = [
-            each
-            for policy in self.rules.policies().policies
-            for each in policy.proofs
-            if each.name == name
-        ]
-        return proofs[0].remembered_for if proofs else _MAIL_REMEMBERED
+    def remembered_for(self, held: Held, name: str) -> timedelta:
+        """Return how long a proof of this name is good, by the policies of the request."""
+        for policy in self.policies(held).policies:
+            for proof in policy.proofs:
+                if proof.name == name:
+                    return proof.remembered_for
+        return _MAIL_REMEMBERED
 
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
         """Remember that the person does not want another category."""
-        self.accounts.keep_category(transaction, now)
+        self.borrowers.keep_category(transaction, now)
 
     def ids(self, transaction: Transaction) -> dict[str, str]:
-        """Give the identifiers that we make for this person at this service; none before the person is known."""
+        """Return the identifiers that we make for this person at this service.
+
+        None before the person is known.
+        """
         if transaction.person is None:
             return {}
-        return minted(
-            self.naming, transaction.person.id, self.rules.service(transaction.request.service)
-        )
+        service = self.rules.service(transaction.request.service)
+        return minted(self.naming, transaction.person.id, service)
 
     def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
-        """Give the NameID for the service: the same for this person and this service for ever, or random."""
+        """Return the NameID for the service: the same for this person there for ever, or random."""
         if not persistent or transaction.person is None:
             return f"_{secrets.token_hex(20)}"
         entity_id = self.rules.service(transaction.request.service).entity_id
-        return self.naming.of("name-id", transaction.person.id, entity_id).partition(".")[2]
+        name_id = self.naming.of("name-id", transaction.person.id, entity_id)
+        return name_id.partition(".")[2]
+
+    def _again(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> Arrived:
+        return read_and_decide(self.rules, transaction, now, arrived) or arrived
+
+    def _proofs(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> tuple[Proved, ...]:
+        """Return what was proved in this login, and before it where that could matter now."""
+        upstream = arrived.authentication.upstream
+        if upstream in self.rules.local:
+            return transaction.proofs
+        if upstream not in arrived.policies.provable and self._asserts_mail(
+            transaction, arrived, now
+        ):
+            return transaction.proofs
+        owner = self.persons.owner(arrived)
+        since = self.persons.owned_since(arrived)
+        if owner is None or since is None:
+            return transaction.proofs
+        fresh = {proof.name for proof in transaction.proofs}
+        own = [
+            proof
+            for proof in self.proving.remembered(owner, now)
+            if proof.at >= since and proof.name not in fresh
+        ]
+        return (*transaction.proofs, *own)
+
+    def _asserts_mail(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> bool:
+        """Return whether the upstream itself named an address to write to."""
+        reading = arrived.reading
+        if transaction.proofs:
+            reading = self.rules.reading(arrived.authentication, now)
+        return reading.attributes.one(MAIL_PROOF) is not None

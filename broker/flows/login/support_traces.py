@@ -1,22 +1,22 @@
-"""What the service desk finds by a page's reference for thirty days: step, time, upstream, reason; nothing personal."""
+"""Traces that staff find by a page's reference for thirty days: step, time, upstream, reason."""
 
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
-from broker.core.serialization import dump, load
+from broker.core.ports import Key, Store
+from broker.flows.records import Records
 
 _KEPT_FOR: Final = timedelta(days=30)
 # Refused messages cost their sender nothing: beyond this in an hour they leave a log line only.
 _MOST_AN_HOUR: Final = 3600
+_COUNTED_FOR: Final = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
 class SupportTrace:
-    """One page that a person could not get past."""
+    """One page that a person could not get past; nothing personal."""
 
     at: datetime
     step: str | None = None
@@ -32,29 +32,34 @@ class SupportTraces:
     store: Store
 
     def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
-        """Keep ``facts`` (step, upstream, reason, enrolment) under ``reference``; a store that is down keeps none."""
-        hour = now.replace(minute=0, second=0, microsecond=0)
+        """Store ``facts`` (step, upstream, reason, enrolment) of a page under its reference.
+
+        Nothing is stored, and nothing raised, where the store is down or an hour has had its most.
+        ``known`` says that it is a person's login: strangers' refusals have a quota of their own.
+        """
+        trace = SupportTrace(now, **facts)
         try:
-            if (
-                self.store.count(
-                    Key("counter", "traces" if known else "traces of strangers", hour.isoformat()),
-                    1,
-                    hour + timedelta(hours=2),
-                    now,
-                )
-                > _MOST_AN_HOUR
-            ):
-                return
-            key, kept = (
-                Key("trace", reference),
-                Kept(dump(SupportTrace(now, **facts)), secrets.token_hex(8), now + _KEPT_FOR),
-            )
-            before = self.store.get(key, now)
-            self.store.put(key, kept, before.version if before else None, now)
+            if self._counted("traces" if known else "traces of strangers", now):
+                self._records.put(_key(reference), trace, now + _KEPT_FOR, now)
         except StoreUnavailable:
             return
 
     def find(self, reference: str, now: datetime) -> SupportTrace | None:
-        """Give the trace of a reference as read out, spaces and small letters included; None if there is none."""
-        kept = self.store.get(Key("trace", "".join(reference.split()).upper()), now)
-        return load(SupportTrace, kept.value) if kept else None
+        """Return the trace of a reference as it was read out, in any case and spacing, or None."""
+        written = "".join(reference.split()).upper()
+        record = self._records.get(_key(written), now)
+        return record.value if record else None
+
+    def _counted(self, quota: str, now: datetime) -> bool:
+        """Count one trace of this hour, and return whether the quota lets it be stored."""
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        key = Key("counter", quota, hour.isoformat())
+        return self.store.count(key, 1, hour + _COUNTED_FOR, now) <= _MOST_AN_HOUR
+
+    @property
+    def _records(self) -> Records[SupportTrace]:
+        return Records(self.store, SupportTrace)
+
+
+def _key(reference: str) -> Key:
+    return Key("trace", reference)

@@ -1,11 +1,10 @@
-"""The sessions in a store: kept when an assertion leaves, found by service and NameID or by browser, and ended.
+"""The sessions in a store: added when an assertion leaves, found by NameID or browser, and ended.
 
 Two writes a login: the session itself, listed by browser, and a pointer by which its service names
 it. An upstream's LogoutRequest comes through the browser too, so that its sessions are found there
 and no third index is kept.
 """
 
-import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,9 +12,9 @@ from typing import Final
 
 from broker.core.login.transaction import LIFETIME, SKEW, Authentication, Transaction
 from broker.core.logout.sessions import NameID, Session
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Key, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.serialization import dump, load
+from broker.flows.records import Records
 
 # A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
 KEPT_FOR: Final = timedelta(hours=12)
@@ -24,7 +23,7 @@ _MARKED_FOR: Final = LIFETIME + SKEW  # as long as any transaction of before can
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """Where the session lies that a service names."""
+    """The place of the session that a service names."""
 
     browser: str
     id: str
@@ -32,7 +31,7 @@ class Pointer:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """That a person, or an upstream, has ended what was authenticated until then."""
+    """The mark that a person, or an upstream, has ended what was authenticated until then."""
 
     at: datetime
 
@@ -45,73 +44,86 @@ class Sessions:
     pseudonyms: Pseudonyms
 
     def add(self, session: Session, now: datetime) -> None:
-        """Keep a session before its assertion leaves; the same again changes nothing, one that was ended stays so."""
-        version = session.id[:16]
+        """Store a session before its assertion leaves.
+
+        The same again changes nothing, and a session that was ended stays so.
+        """
         pointer = Pointer(session.browser, session.id)
         named = self._named(session.entity_id, session.name_id.value)
-        self.store.put(
-            Key("session", named, session.id),
-            Kept(dump(pointer), version, session.until),
-            None,
-            now,
-        )
-        self.store.put(self._key(session), Kept(dump(session), version, session.until), None, now)
+        self._pointers.add(Key("session", named, session.id), pointer, session.until, now)
+        key = self._key(session.browser, session.id)
+        self._records.add(key, session, session.until, now)
 
     def named(
-        self, entity_id: str, name_id: NameID, indexes: tuple[str, ...], now: datetime
+        self,
+        entity_id: str,
+        name_id: NameID,
+        indexes: tuple[str, ...],
+        now: datetime,
     ) -> tuple[Session, ...]:
-        """Give the sessions of this very service that its LogoutRequest names, those already ended among them.
+        """Return the sessions of this very service that its LogoutRequest names, ended ones too.
 
         Without indexes: all of this principal with this service (saml-core 3.7.1).
         """
-        found = []
-        for _, kept in self.store.list("session", self._named(entity_id, name_id.value), now):
-            pointer = load(Pointer, kept.value)
-            whole = self.store.get(Key("session", self._browser(pointer.browser), pointer.id), now)
-            if whole:
-                found.append(load(Session, whole.value))
-        return tuple(
-            each
-            for each in found
-            if each.entity_id == entity_id
-            and name_id.means(each.name_id)
-            and (not indexes or each.index in indexes)
-        )
+        named = []
+        group = self._named(entity_id, name_id.value)
+        for found in self._pointers.list("session", group, now):
+            pointer = found.value
+            record = self._records.get(self._key(pointer.browser, pointer.id), now)
+            if record is None:
+                continue
+            session = record.value
+            if session.entity_id != entity_id or not name_id.means(session.name_id):
+                continue
+            if not indexes or session.index in indexes:
+                named.append(session)
+        return tuple(named)
 
     def of_browsers(self, browsers: Iterable[str], now: datetime) -> tuple[Session, ...]:
-        """Give the sessions of everybody in a browser, oldest first, those already ended among them."""
-        listed = (self.store.list("session", self._browser(each), now) for each in browsers)
-        return tuple(
-            sorted((load(Session, kept.value) for each in listed for _, kept in each), key=_age)
-        )
+        """Return the sessions of everybody in some browsers, oldest first, ended ones too."""
+        sessions: list[Session] = []
+        for browser in browsers:
+            records = self._records.list("session", self._browser(browser), now)
+            sessions += [record.value for record in records]
+        return tuple(sorted(sessions, key=_age))
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
-        """Mark sessions as ended and drop their transactions, so that Back delivers nothing (design 4a)."""
+        """Mark sessions as ended and drop their transactions: Back delivers nothing (design 4a)."""
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
-            key = self._key(session)
-            kept = self.store.get(key, now)
-            if kept is None or load(Session, kept.value).ended:
-                continue
-            ended = replace(load(Session, kept.value), ended=now)
-            # Who loses this race lost it to another that ended the session.
-            self.store.put(
-                key, Kept(dump(ended), secrets.token_hex(8), kept.until), kept.version, now
-            )
+            key = self._key(session.browser, session.id)
+            record = self._records.get(key, now)
+            if record and not record.value.ended:
+                # A race that is lost here was lost to another that ended the session.
+                ended = replace(record.value, ended=now)
+                self._records.replace(record, ended, now)
 
-    def close(self, browser: str, person: str, now: datetime, upstream: str = "") -> None:
-        """Mark that all this person has authenticated in this browser until now is over, or by one upstream only."""
+    def close(
+        self,
+        browser: str,
+        person: str,
+        now: datetime,
+        upstream: str = "",
+    ) -> None:
+        """Mark that all this person has authenticated in this browser until now is over.
+
+        With ``upstream``: by that one only.
+        """
         self._mark(self._closed(browser, person, upstream), now)
 
     def close_upstream(
-        self, upstream: str, name_id: NameID, indexes: tuple[str, ...], now: datetime
+        self,
+        upstream: str,
+        name_id: NameID,
+        indexes: tuple[str, ...],
+        now: datetime,
     ) -> None:
-        """Mark that an upstream has ended its session of this NameID, or these of its indexes only."""
+        """Mark that an upstream has ended its session of this NameID, or of these indexes only."""
         for index in indexes or ("",):
             self._mark(self._gone(upstream, name_id.value, index), now)
 
     def over(self, transaction: Transaction, now: datetime) -> bool:
-        """Say whether what this transaction's person authenticated has been ended since.
+        """Return whether what this transaction's person authenticated has been ended since.
 
         Since the answer came, not since it met its browser: between the two lies an address that
         somebody may open later. A transaction writes its session before it looks, a logout its mark
@@ -120,8 +132,11 @@ class Sessions:
         answer = transaction.authentication
         if answer is None:
             return False
-        marks = (self.store.get(key, now) for key in self._marks(transaction, answer))
-        return any(load(Ended, kept.value).at >= answer.received for kept in marks if kept)
+        for key in self._marks(transaction, answer):
+            mark = self._ended.get(key, now)
+            if mark and mark.value.at >= answer.received:
+                return True
+        return False
 
     def _marks(self, transaction: Transaction, answer: Authentication) -> Iterator[Key]:
         if transaction.browser:
@@ -133,14 +148,12 @@ class Sessions:
                 yield self._gone(answer.upstream, answer.name_id, answer.session_index)
 
     def _mark(self, key: Key, now: datetime) -> None:
-        for _ in range(2):  # who loses has been overtaken by a mark as late as this one
-            was = self.store.get(key, now)
-            kept = Kept(dump(Ended(now)), secrets.token_hex(8), now + _MARKED_FOR)
-            if self.store.put(key, kept, was.version if was else None, now):
+        for _ in range(2):  # a mark that loses twice was overtaken by one as late as itself
+            if self._ended.put(key, Ended(now), now + _MARKED_FOR, now):
                 return
 
-    def _key(self, session: Session) -> Key:
-        return Key("session", self._browser(session.browser), session.id)
+    def _key(self, browser: str, session_id: str) -> Key:
+        return Key("session", self._browser(browser), session_id)
 
     def _browser(self, browser: str) -> str:
         return self.pseudonyms.of("session-browser", browser)
@@ -149,14 +162,24 @@ class Sessions:
         return self.pseudonyms.of("session-named", entity_id, value)
 
     def _closed(self, browser: str, person: str, upstream: str) -> Key:
-        return Key("ended", self.pseudonyms.of("ended-person", browser, person), upstream)
+        group = self.pseudonyms.of("ended-person", browser, person)
+        return Key("ended", group, upstream)
 
     def _gone(self, upstream: str, value: str, index: str) -> Key:
-        return Key(
-            "ended",
-            self.pseudonyms.of("ended-upstream", upstream, value),
-            self.pseudonyms.of("index", index),
-        )
+        group = self.pseudonyms.of("ended-upstream", upstream, value)
+        return Key("ended", group, self.pseudonyms.of("index", index))
+
+    @property
+    def _records(self) -> Records[Session]:
+        return Records(self.store, Session)
+
+    @property
+    def _pointers(self) -> Records[Pointer]:
+        return Records(self.store, Pointer)
+
+    @property
+    def _ended(self) -> Records[Ended]:
+        return Records(self.store, Ended)
 
 
 def _age(session: Session) -> datetime:
@@ -164,5 +187,5 @@ def _age(session: Session) -> datetime:
 
 
 def group_of(transaction: Transaction) -> str:
-    """Give who a transaction's sessions belong to; one of whom nothing is known stands alone."""
+    """Return whose sessions a transaction's are: its person's id, or its own without a person."""
     return transaction.person.id if transaction.person else transaction.id

@@ -1,12 +1,12 @@
-"""Proof of a mailbox: a code and a link mailed to it, taken back once, by the login that asked, from five tries."""
+"""Proof of a mailbox: a code and a link mailed to it, good once, in the login that asked."""
 
 import hmac
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from broker.core.errors import (
     AddressRefused,
@@ -18,51 +18,72 @@ from broker.core.errors import (
 )
 from broker.core.identity.mail_addresses import one_mailbox, typed
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, ProofOwner, Proved
-from broker.core.letters import Letters
+from broker.core.letters import MailboxCodeLetter
 from broker.core.login.transaction import Transaction
-from broker.core.ports import Key, Mail, Store
+from broker.core.ports import Key, LetterWording, Mail, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.serialization import load
 from broker.core.typed_codes import without_spaces
 from broker.flows.leases import claim_ownership, drop_replaced_proofs, keep_proof
+from broker.flows.records import Records
 from broker.flows.transactions import Held, Transactions
 
 TRIES: Final = 5  # of one code
-WRONG_A_DAY: Final = 15  # of all codes of one person: 15 in 10^6 is the chance of a day's guessing
+# Of all codes of one person: 15 in 10^6 is the chance of a day's guessing.
+WRONG_A_DAY: Final = 15
 _HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _SENDING: Final = timedelta(seconds=15)
 _DIGITS: Final = frozenset("0123456789")
 _CODE_LENGTH: Final = 6
-_TURNS: Final = 8
+_TRIED_A_DAY: Final = 30
+
+
+class _Quota(NamedTuple):
+    """At most ``most`` mails ``over`` a time, counted under ``label``."""
+
+    label: str
+    most: int
+    over: timedelta
+
+
+_PER_PERSON: Final = (
+    _Quota("proof mails of", 5, _HOUR),
+    _Quota("proof mails of", 15, _DAY),
+)
+_PER_MAILBOX: Final = (
+    _Quota("proof mails to", 3, _HOUR),
+    _Quota("proof mails to", 10, _DAY),
+)
 
 
 class DisputeList(Protocol):
-    """What staff see of persons that a program cannot tell apart."""
+    """The persons that a program cannot tell apart, as staff see them."""
 
     def taken(self, owner: str, address: str) -> None:
-        """List that ``owner`` reads the mail of an address that proves another (both pseudonyms)."""
+        """List that ``owner`` reads the mail of an address that proves another; both pseudonyms."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxProof:
-    """The proofs over store and mail. ``owner`` is a person's pseudonym, ``held`` what that person's browser holds.
+    """The proofs over store and mail.
 
-    Every change of a transaction is of the person: where another authentication has joined it
-    meanwhile, nothing changes and BrowserUnmatched is raised (design 4a.3).
+    ``owner`` is a person's pseudonym, ``held`` the transaction of that person's browser. Every
+    change of a transaction is of the person: where another authentication has joined it meanwhile,
+    nothing changes and BrowserUnmatched is raised (design 4a.3).
     """
 
     store: Store
     pseudonyms: Pseudonyms
     mail: Mail
-    letters: Letters
+    letters: LetterWording
     cases: DisputeList
 
     def remembered(self, owner: str, now: datetime) -> tuple[Proved, ...]:
-        """Give what the person has proved before and still holds."""
-        kept = (load(Proved, each.value) for _, each in self.store.list("proof", owner, now))
-        return tuple(sorted(kept, key=lambda each: each.name))
+        """Return what the person has proved before and still holds, by name."""
+        records = Records(self.store, Proved).list("proof", owner, now)
+        proofs = [record.value for record in records]
+        return tuple(sorted(proofs, key=_name))
 
     def mail_to(
         self,
@@ -77,38 +98,38 @@ class MailboxProof:
         lasts: timedelta,
         now: datetime,
     ) -> Held:
-        """Mail a new code and link to ``address`` (``mailboxes.typed``); what an older mail holds is void from now on.
+        """Mail a new code and link to ``address`` (of ``mail_addresses.typed``).
 
-        ``url`` makes an address of a link's secret. TooMany where person or address has had enough
-        mails; MailUnavailable, with no mailing under way and none counted, where the mail server
-        did not take it; AddressRefused, counted, where it knows no such address.
+        What an older mail holds is void from now on. ``url`` makes an address of a link's secret.
+        TooMany where person or address has had enough mails; MailUnavailable, with no mailing under
+        way and none counted, where the mail server did not take it; AddressRefused, counted, where
+        it knows no such address.
         """
         reserved = self._reserved(owner, address, now)
-        code, link = f"{secrets.randbelow(10**_CODE_LENGTH):0{_CODE_LENGTH}}", secrets.token_hex(16)
-        # Nothing outlives its login: the letter says no more than is true.
+        # Nothing outlives its login: the letter promises no more than is true.
         until = min(now + lasts, held.transaction.until)
-        mailing = Mailing(proof_name, address, code, link, now, until)
+        mailing = _new_mailing(proof_name, address, now, until)
         # Written before it is sent: a code that somebody reads is one that somebody can use.
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
-        minutes = max(1, int((until - now).total_seconds() // 60))
-        letter = self.letters.proof(
-            language, code=code, link=url(link), asker=asker, minutes=minutes
+        minutes = (until - now).total_seconds() // 60
+        content = MailboxCodeLetter(
+            code=mailing.code,
+            link=url(mailing.link),
+            asker=asker,
+            minutes=max(1, int(minutes)),
         )
+        letter = self.letters.worded(content, language)
         try:
             with closing(self.mail.address(address, now + _SENDING)) as conversation:
                 conversation.send(*letter)
-        except MailUnavailable as error:
-            self._change(
-                held,
-                lambda each: replace(each, mailing=None) if each.mailing == mailing else each,
-                now,
-            )
-            if isinstance(error, RecipientRefused):
-                # Stays counted: whose addresses the mail server knows is not for anybody to ask it
-                # through us.
-                raise AddressRefused("address_unreachable") from None
-            for key, ends in reserved:
-                self.store.count(key, -1, ends, now)
+        except RecipientRefused:
+            # Stays counted: whose addresses the mail server knows is not for anybody to ask it
+            # through us.
+            self._change(held, lambda each: _without_mailing(each, mailing), now)
+            raise AddressRefused("address_unreachable") from None
+        except MailUnavailable:
+            self._change(held, lambda each: _without_mailing(each, mailing), now)
+            self._give_back(reserved, now)
             raise
         return held
 
@@ -123,19 +144,25 @@ class MailboxProof:
         remembered_for: timedelta,
         mine: Collection[str] = (),
     ) -> Held:
-        """Prove by the code as a person types it; ``domains`` are those that count today (none: any).
+        """Prove by the code as a person types it.
 
-        CodeRefused with its cause; TooMany after a day of wrong codes; AddressRefused where the
-        address's domain counts no more; AddressTaken, with the mailing used up, where the address
-        proves another person. ``mine`` are other pseudonyms of the same person, from which a proof
-        moves to ``owner``.
+        ``domains`` are those that count today (none: any). CodeRefused with its cause; TooMany
+        after a day of wrong codes; AddressRefused where the address's domain counts no more;
+        AddressTaken, with the mailing used up, where the address proves another person. ``mine``
+        are other pseudonyms of the same person, from which a proof moves to ``owner``.
         """
         digits = without_spaces(code).replace("-", "")
         if len(digits) != _CODE_LENGTH or not _DIGITS.issuperset(digits):
             raise CodeRefused("code_malformed")
-        mailing = self._tried(held.transaction, "code", digits, owner, now)
+        mailing = self._tried(held.transaction, _code, digits, owner, now)
         return self._proved(
-            held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine
+            held,
+            mailing,
+            owner,
+            now,
+            domains=domains,
+            remembered_for=remembered_for,
+            mine=mine,
         )
 
     def press(
@@ -150,48 +177,76 @@ class MailboxProof:
         mine: Collection[str] = (),
     ) -> Held:
         """Prove by the button of the mailed link, as ``try_code`` does by the code."""
-        mailing = self._tried(held.transaction, "link", link, owner, now)
+        mailing = self._tried(held.transaction, _link, link, owner, now)
         return self._proved(
-            held, mailing, owner, now, domains=domains, remembered_for=remembered_for, mine=mine
+            held,
+            mailing,
+            owner,
+            now,
+            domains=domains,
+            remembered_for=remembered_for,
+            mine=mine,
         )
 
     def opened(self, held: Held, link: str, now: datetime) -> Mailing | None:
-        """Give the mailing whose link was opened, or None: mail scanners open links, so nothing is used up by it."""
+        """Return the mailing whose link was opened, or None.
+
+        Nothing is used up by it: mail scanners open links.
+        """
         mailing = held.transaction.mailing
-        same = mailing is not None and _same(mailing.link, link)
-        return mailing if mailing and same and now < mailing.until else None
+        if mailing is None or not _same(mailing.link, link):
+            return None
+        if mailing.until <= now:
+            return None
+        return mailing
 
     def without(self, held: Held, now: datetime) -> Held:
         """Let the person go on without the proof."""
         return self._change(held, lambda each: replace(each, unproved=True, mailing=None), now)
 
-    def _reserved(self, owner: str, address: str, now: datetime) -> list[tuple[Key, datetime]]:
-        """Count one mail before it is sent, so that requests side by side do not each see room for one more."""
-        person, mailbox = ("proof mails of", owner), ("proof mails to", one_mailbox(address))
+    def _reserved(
+        self,
+        owner: str,
+        address: str,
+        now: datetime,
+    ) -> list[tuple[Key, datetime]]:
+        """Count one mail before it is sent, and return its counters with their ends.
+
+        So that requests side by side do not each see room for one more.
+        """
         # Not given back where the mail server refuses: whose addresses it knows is not for us to be
         # asked all day.
-        self._counted(self._counter(*person, "tried"), 30, _DAY, now)
+        tried = self._counter("proof mails of", owner, "tried")
+        self._counted(tried, _TRIED_A_DAY, _DAY, now)
+        quotas = [(quota, owner) for quota in _PER_PERSON]
+        quotas += [(quota, one_mailbox(address)) for quota in _PER_MAILBOX]
         reserved: list[tuple[Key, datetime]] = []
-        for whose, most, over in (
-            (person, 5, _HOUR),
-            (person, 15, _DAY),
-            (mailbox, 3, _HOUR),
-            (mailbox, 10, _DAY),
-        ):
-            key = self._counter(*whose, str(over))
+        for quota, counted in quotas:
+            key = self._counter(quota.label, counted, str(quota.over))
             try:
-                self._counted(key, most, over, now)
+                self._counted(key, quota.most, quota.over, now)
             except TooMany:
-                for each, ends in reserved:
-                    self.store.count(each, -1, ends, now)
+                self._give_back(reserved, now)
                 raise
-            reserved.append((key, now + over))
+            reserved.append((key, now + quota.over))
         return reserved
 
+    def _give_back(self, reserved: Sequence[tuple[Key, datetime]], now: datetime) -> None:
+        for key, ends in reserved:
+            self.store.count(key, -1, ends, now)
+
     def _tried(
-        self, transaction: Transaction, kind: str, given: str, owner: str, now: datetime
+        self,
+        transaction: Transaction,
+        secret_of: Callable[[Mailing], str],
+        given: str,
+        owner: str,
+        now: datetime,
     ) -> Mailing:
-        """Give the mailing whose code or link (``kind``) was given; CodeRefused where it is wrong or there is none."""
+        """Return the mailing whose code or link, its ``secret_of``, was given.
+
+        CodeRefused where it is wrong or there is none.
+        """
         mailing = transaction.mailing
         if mailing is None:
             raise CodeRefused("code_none")
@@ -204,7 +259,7 @@ class MailboxProof:
             raise CodeRefused("code_used_up")
         wrong = self._counter("proof guesses", owner, "")
         self._counted(wrong, WRONG_A_DAY, _DAY, now)
-        if not _same(mailing.code if kind == "code" else mailing.link, given):
+        if not _same(secret_of(mailing), given):
             raise CodeRefused("code_wrong")
         self.store.count(wrong, -1, now + _DAY, now)
         return mailing
@@ -223,40 +278,47 @@ class MailboxProof:
         typed(mailing.address, domains)
         proved = Proved(mailing.name, mailing.address, now, now + remembered_for)
         if proved.name != MAIL_PROOF and not self._claimed(proved, owner, mine, now):
-            self._change(held, lambda each: replace(_unless_used(each, mailing), mailing=None), now)
+            self._change(held, lambda each: _used_up(each, mailing), now)
             raise AddressTaken("the address proves another person")
 
-        def told(each: Transaction) -> Transaction:
-            others = tuple(
-                proof for proof in _unless_used(each, mailing).proofs if proof.name != proved.name
-            )
+        def added(each: Transaction) -> Transaction:
+            before = _unless_used(each, mailing).proofs
+            others = tuple(proof for proof in before if proof.name != proved.name)
             return replace(each.relearning(), proofs=(*others, proved), mailing=None)
 
         # Code and link go in the same put that adds the proof, so they are good once. It is
-        # remembered only after: a race that is lost leaves no proof, and the claim before it says
+        # remembered only after: a race that is lost leaves no proof, and the claim before it shows
         # no more than the right code did.
-        done = self._change(held, told, now)
+        done = self._change(held, added, now)
         keep_proof(self.store, proved, owner, now)
         return done
 
-    def _claimed(self, proved: Proved, owner: str, mine: Collection[str], now: datetime) -> bool:
-        """Say whether the address is the person's own from now on; a second person's is a case for the staff."""
-        mark = self.pseudonyms.of("proof address", proved.name, one_mailbox(proved.address))
-        if not claim_ownership(
-            self.store,
-            Key("proof", mark),
-            ProofOwner(owner, proved.name),
-            proved.until,
-            now,
-            mine=mine,
-        ):
+    def _claimed(
+        self,
+        proved: Proved,
+        owner: str,
+        mine: Collection[str],
+        now: datetime,
+    ) -> bool:
+        """Return whether the address is the person's own from now on.
+
+        A second person's is a case for staff.
+        """
+        mailbox = one_mailbox(proved.address)
+        mark = self.pseudonyms.of("proof address", proved.name, mailbox)
+        place = Key("proof", mark)
+        claim = ProofOwner(owner, proved.name)
+        if not claim_ownership(self.store, place, claim, proved.until, now, mine=mine):
             self.cases.taken(owner, mark)
             return False
         drop_replaced_proofs(self.store, proved, mine, now)
         return True
 
     def _change(
-        self, held: Held, change: Callable[[Transaction], Transaction], now: datetime
+        self,
+        held: Held,
+        change: Callable[[Transaction], Transaction],
+        now: datetime,
     ) -> Held:
         return Transactions(self.store).change(held, change, now)
 
@@ -270,10 +332,50 @@ class MailboxProof:
 
 
 def _unless_used(transaction: Transaction, mailing: Mailing) -> Transaction:
-    """Give the transaction; CodeRefused where another request has used up or replaced the mailing meanwhile."""
+    """Return the transaction; CodeRefused if another request has used or replaced the mailing."""
     if transaction.mailing != mailing:
         raise CodeRefused("code_none")
     return transaction
+
+
+def _used_up(transaction: Transaction, mailing: Mailing) -> Transaction:
+    return replace(_unless_used(transaction, mailing), mailing=None)
+
+
+def _without_mailing(transaction: Transaction, mailing: Mailing) -> Transaction:
+    """Return the transaction without this mailing; a newer one stays under way."""
+    if transaction.mailing != mailing:
+        return transaction
+    return replace(transaction, mailing=None)
+
+
+def _new_mailing(
+    name: str,
+    address: str,
+    now: datetime,
+    until: datetime,
+) -> Mailing:
+    code = secrets.randbelow(10**_CODE_LENGTH)
+    return Mailing(
+        name=name,
+        address=address,
+        code=f"{code:0{_CODE_LENGTH}}",
+        link=secrets.token_hex(16),
+        sent=now,
+        until=until,
+    )
+
+
+def _name(proof: Proved) -> str:
+    return proof.name
+
+
+def _code(mailing: Mailing) -> str:
+    return mailing.code
+
+
+def _link(mailing: Mailing) -> str:
+    return mailing.link
 
 
 def _same(known: str, given: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a PIN is this borrower's, asked so that nobody finds one by trying: each try is counted before it is made."""
+"""The check of a borrower's PIN: each try is counted before it is made, so that none is guessed."""
 
 import re
 from collections.abc import Callable
@@ -42,7 +42,7 @@ _PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # desks set longer ones than we 
 class Device:
     """A browser that has logged in with PINs before.
 
-    ``marks`` names the borrowers that know it, as pseudonyms; ``known`` gives the browser's own
+    ``marks`` names the borrowers that know it, as pseudonyms; ``known`` returns the browser's own
     pseudonym if the borrower of a number is one of them.
     """
 
@@ -51,7 +51,10 @@ class Device:
 
 
 class _Admitted(NamedTuple):
-    """The places a try has taken so far; ``stranger`` is False where only a known browser may go on."""
+    """The places a try has taken so far.
+
+    ``stranger`` is False where only a known browser may go on.
+    """
 
     places: tuple[CountedTry, ...]
     stranger: bool
@@ -59,63 +62,73 @@ class _Admitted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PinCheck:
-    """Tries of PINs, counted in ``store`` for all workers; ``pause`` sleeps for some seconds, None does not."""
+    """Tries of PINs, counted in ``store`` for all workers; ``pause`` sleeps, None does not."""
 
     store: Store
     pseudonyms: Pseudonyms
     library: LibrarySystem
     now: Callable[[], datetime]
-    seats: WaitingSlots | None = None
+    waiting_slots: WaitingSlots | None = None
     pause: Callable[[float], None] | None = None
 
     def verify(
-        self, identifier: str, pin: str, network: str, device: Device | None = None
+        self,
+        identifier: str,
+        pin: str,
+        network: str,
+        device: Device | None = None,
     ) -> Borrower | None:
-        """Give the one borrower of a CPR or borrower number if ``pin`` is its PIN, else None; TooMany once throttled.
+        """Return the one borrower of a CPR or borrower number if ``pin`` is its PIN, else None.
 
-        A ``device`` that the number's borrower knows has tries of its own, so that nobody shuts the
-        person out by guessing elsewhere. Every try that fails stays counted, one whose answer was
-        lost too; LibraryUnavailable then. An identifier that nobody has costs the same calls,
-        counts the same and takes as long as another.
+        TooMany once throttled. A ``device`` that the number's borrower knows has tries of its own,
+        so that nobody shuts the person out by guessing elsewhere. Every try that fails stays
+        counted, one whose answer was lost too; LibraryUnavailable then. An identifier that nobody
+        has costs the same calls, counts the same and takes as long as another.
         """
         digits = identifier_of(identifier)
         if digits is None or not _PIN.fullmatch(pin):
             return None
         began = self.now()
-        # Before there is a seat: whoever is throttled must not keep those waiting who are not.
+        # Before there is a slot: a try that is throttled must not keep others waiting.
         admitted = self._admitted(digits, network, device)
-        found = self._asked(digits, pin, device, admitted)
-        if found is None and self.pause is not None:
-            # A library system that hashes only for who exists would tell by its haste who does not.
-            self.pause(max(0.0, (began + FAILURE_LASTS - self.now()).total_seconds()))
-        return found
+        borrower = self._asked(digits, pin, device, admitted)
+        if borrower is None and self.pause is not None:
+            # A library system that hashes only for a borrower that exists would show by its haste
+            # which does not.
+            left = began + FAILURE_LASTS - self.now()
+            self.pause(max(0.0, left.total_seconds()))
+        return borrower
 
     def _asked(
-        self, digits: str, pin: str, device: Device | None, admitted: _Admitted
+        self,
+        digits: str,
+        pin: str,
+        device: Device | None,
+        admitted: _Admitted,
     ) -> Borrower | None:
         looked = False
         try:
-            with waiting_slot(self.seats):
-                borrower = borrower_of_identifier(self.library, digits, self.now() + _CALLS)
+            with waiting_slot(self.waiting_slots):
+                deadline = self.now() + _CALLS
+                borrower = borrower_of_identifier(self.library, digits, deadline)
                 looked = True
-                browser = device.known(borrower.number) if device and borrower else None
-                taken = self._counted(
-                    admitted, borrower.number if borrower else f"nobody {digits}", browser
-                )
+                taken = self._counted(admitted, borrower, digits, device)
                 return self._tried(borrower, pin, taken)
         except LibraryUnavailable:
             if not looked:
-                # Nothing was tried: whoever comes while the library system is down is not shut out
-                # for it.
+                # Nothing was tried: a person who comes while the library system is down is not shut
+                # out for it.
                 self._limits.give_back(admitted.places)
             raise
 
     def _tried(
-        self, borrower: Borrower | None, pin: str, taken: tuple[CountedTry, ...]
+        self,
+        borrower: Borrower | None,
+        pin: str,
+        taken: tuple[CountedTry, ...],
     ) -> Borrower | None:
-        right = self.library.check_pin(
-            borrower.number if borrower else _NOBODY, pin, self.now() + _CALLS
-        )
+        number = borrower.number if borrower else _NOBODY
+        right = self.library.check_pin(number, pin, self.now() + _CALLS)
         if borrower is None or not right:
             return None
         self._limits.give_back(taken)
@@ -125,8 +138,13 @@ class PinCheck:
     def _limits(self) -> Limits:
         return Limits(self.store, self.pseudonyms, self.now)
 
-    def _admitted(self, digits: str, network: str, device: Device | None) -> _Admitted:
-        """Count a stranger's try, or where it is one too many the look of a browser that may be no stranger."""
+    def _admitted(
+        self,
+        digits: str,
+        network: str,
+        device: Device | None,
+    ) -> _Admitted:
+        """Count a stranger's try, or if that is one too many the look of a known browser."""
         strangers = (
             (PER_IDENTIFIER, digits),
             (PER_NETWORK, network),
@@ -138,20 +156,28 @@ class PinCheck:
         except TooMany:
             if device is None:
                 raise
-            return _Admitted(
-                self._limits.take(*((PER_MARK, each) for each in device.marks)), stranger=False
-            )
+            looks = [(PER_MARK, mark) for mark in device.marks]
+            return _Admitted(self._limits.take(*looks), stranger=False)
 
     def _counted(
-        self, admitted: _Admitted, number: str, browser: str | None
+        self,
+        admitted: _Admitted,
+        borrower: Borrower | None,
+        digits: str,
+        device: Device | None,
     ) -> tuple[CountedTry, ...]:
-        """Count the try of a browser that the borrower knows in place of the stranger's, or the borrower's day."""
-        if browser is not None:
-            taken = self._limits.take((PER_BROWSER, browser), (PER_KNOWN, number))
-            if not admitted.stranger:
-                return (*admitted.places, *taken)
-            self._limits.give_back(admitted.places)
-            return taken
-        if not admitted.stranger:
+        """Count the try of a browser that the borrower knows, or else the borrower's day.
+
+        The first in place of the stranger's try that was counted.
+        """
+        number = borrower.number if borrower else f"nobody {digits}"
+        browser = device.known(borrower.number) if device and borrower else None
+        if browser is None and not admitted.stranger:
             raise TooMany(PER_IDENTIFIER.name)
-        return (*admitted.places, *self._limits.take((PER_BORROWER, number)))
+        if browser is None:
+            return (*admitted.places, *self._limits.take((PER_BORROWER, number)))
+        taken = self._limits.take((PER_BROWSER, browser), (PER_KNOWN, number))
+        if not admitted.stranger:
+            return (*admitted.places, *taken)
+        self._limits.give_back(admitted.places)
+        return taken

@@ -1,4 +1,4 @@
-"""A PIN that a borrower asks for: by mail without a login, in two letters, or chosen or mailed after one."""
+"""A new PIN for a borrower: by two letters without a login, or chosen or mailed after a login."""
 
 import secrets
 import string
@@ -19,15 +19,15 @@ from broker.core.errors import (
     TooMany,
 )
 from broker.core.identity.mail_addresses import masked
-from broker.core.letters import Letters
-from broker.core.ports import Kept, Key, LibrarySystem, Mail, Store
+from broker.core.letters import ChangedPinLetter, PinLinkLetter, RenewedPinLetter
+from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store
 from broker.core.pseudonyms import Pseudonyms
-from broker.core.serialization import dump, load
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.borrower_lookup import borrower_of_identifier
 from broker.flows.concurrency import WaitingSlots, WakeSignal, waiting_slot
 from broker.flows.leases import pin_lease
 from broker.flows.proofs.rate_limits import Limit, Limits
+from broker.flows.records import Record, Records
 
 LINK_LASTS: Final = timedelta(minutes=30)
 PER_IDENTIFIER: Final = Limit("pin-asked", 3, timedelta(hours=1))
@@ -36,9 +36,8 @@ MAILS_AN_HOUR: Final = Limit("pin-mails-hour", 1, timedelta(hours=1))
 MAILS_A_DAY: Final = Limit("pin-mails-day", 3, timedelta(days=1))
 CHANGES: Final = Limit("pin-changes", 10, timedelta(hours=1))
 _LEASE: Final = timedelta(seconds=120)
-_CALLS: Final = timedelta(
-    seconds=45
-)  # looking up, RCPT, PIN and DATA together: well within the lease
+# Looking up, RCPT, PIN and DATA together: well within the lease.
+_CALLS: Final = timedelta(seconds=45)
 _GIVE_UP_AFTER: Final = timedelta(days=1)
 # No digits: nothing in an address of ours ever reads as a personal number.
 _LETTERS: Final = string.ascii_lowercase
@@ -50,7 +49,7 @@ class OwedPinMail:
     """A letter to be written: the link that was asked for, or the notice of a change."""
 
     what: Literal["link", "notice"]
-    whom: str  # what ``pins.whose`` gave; for a notice a borrower number
+    whom: str  # a CPR or borrower number as ``pins.identifier_of`` reads it
     language: str
     asked: datetime
     attempts: int = 0
@@ -58,7 +57,7 @@ class OwedPinMail:
 
 @dataclass(frozen=True, slots=True)
 class PinLink:
-    """What a mailed link stands for; ``pressed`` once its button is."""
+    """The borrower and language of a mailed link; ``pressed`` once its button is."""
 
     number: str
     language: str
@@ -73,17 +72,17 @@ class PinRenewal:
     pseudonyms: Pseudonyms
     library: LibrarySystem
     mail: Mail
-    letters: Letters
+    letters: LetterWording
     now: Callable[[], datetime]
     wake: WakeSignal | None = None
     live: bool = True  # False: the library is only observed, or frozen
-    seats: WaitingSlots | None = None
+    waiting_slots: WaitingSlots | None = None
 
     def ask(self, digits: str, network: str, language: str) -> None:
-        """Queue the letter with the link for whoever has this number (of ``pins.whose``); nothing is looked up.
+        """Queue the letter with the link for the holder of a number (of ``pins.identifier_of``).
 
-        TooMany for a network that asks too often. A number asked for too often is queued no more,
-        and nobody is told.
+        Nothing is looked up. TooMany for a network that asks too often. A number asked for too
+        often is queued no more, and nobody is told.
         """
         limits = self._limits
         limits.take((PER_NETWORK, network))
@@ -91,91 +90,89 @@ class PinRenewal:
             limits.take((PER_IDENTIFIER, digits))
         except TooMany:
             return
-        self._queue(Key("pin", self.pseudonyms.of("pin-asked", digits)), "link", digits, language)
+        key = Key("pin", self.pseudonyms.of("pin-asked", digits))
+        self._queue(key, OwedPinMail("link", digits, language, self.now()))
 
     def step(self) -> bool:
         """Write the letter that has been due longest; False where none is due."""
-        claimed = (
-            self.store.claim("pin", None, secrets.token_hex(8), _LEASE, self.now())
-            if self.live
-            else None
-        )
+        if not self.live:
+            return False
+        claimed = self._owed.claim("pin", _LEASE, self.now())
         if claimed is None:
             return False
-        key, kept = claimed
-        owed = load(OwedPinMail, kept.value)
         try:
             with suppress(LibraryRefused):
-                self._write(owed)
-            self.store.drop(key)
+                self._write(claimed.value)
+            self.store.drop(claimed.key)
         except (LibraryUnavailable, MailUnavailable):
-            self._later(key, kept, owed)
+            self._later(claimed)
         return True
 
     def opened(self, secret: str) -> PinLink:
-        """Give what a link stands for, and use nothing up: mail scanners open links. LinkGone where it leads nowhere.
+        """Return what a link stands for, and use nothing up: mail scanners open links.
 
-        Its number is for nobody's eyes: whoever has the link is not yet known to be the borrower.
+        LinkGone where it leads nowhere. Its number is for nobody's eyes: whoever has the link is
+        not yet known to be the borrower.
         """
-        return self._link(secret)[0]
+        return self._link(secret).value
 
     def press(self, secret: str) -> str:
-        """Make and mail the new PIN, once however many press together, and give the address, masked.
+        """Make and mail the new PIN, once however many press together.
 
-        LinkGone for a link used or run out. After any other error the link works again; until the
-        mail server has accepted the recipient the old PIN works.
+        Returns the address, masked. LinkGone for a link used or run out. After any other error the
+        link works again; until the mail server has accepted the recipient the old PIN works.
         """
-        link, key, kept = self._link(secret)
-        version = secrets.token_hex(8)
-        pressed = Kept(dump(replace(link, pressed=True)), version, kept.until)
-        if not self.store.put(key, pressed, kept.version, self.now()):
+        record = self._link(secret)
+        link = record.value
+        once = replace(link, pressed=True)
+        pressed = self._links.replace(record, once, self.now())
+        if pressed is None:
             raise LinkGone("pressed by another at the same moment")
         try:
-            with waiting_slot(self.seats):
+            with waiting_slot(self.waiting_slots):
                 address = self._make(link.number, link.language)
             if address is None:
                 raise LibraryRefused("a borrower whose mail address is gone")
         except BrokerError:
-            self.store.put(
-                key, Kept(dump(link), secrets.token_hex(8), kept.until), version, self.now()
-            )
+            self._links.replace(pressed, link, self.now())
             raise
-        self.store.drop(key)
+        self.store.drop(record.key)
         return address
 
     def make(self, number: str, language: str) -> str | None:
-        """Make a PIN for a borrower who is logged in, mail it, and give the address, masked.
+        """Make a PIN for a borrower who is logged in, mail it, and return the address, masked.
 
         TooMany after ten an hour. None, with nothing changed, for a borrower without a mail
         address.
         """
-        with self._counted(number), waiting_slot(self.seats):
+        with self._counted(number), waiting_slot(self.waiting_slots):
             return self._make(number, language)
 
     def choose(
-        self, number: str, pin: str, language: str
+        self,
+        number: str,
+        pin: str,
+        language: str,
     ) -> Literal["pin_not_four", "pin_trivial"] | None:
-        """Set the PIN that a borrower who is logged in chose, and owe a notice of it; or say why it will not do.
+        """Set the PIN that a borrower who is logged in chose, and owe a notice of it.
 
-        TooMany after ten an hour, those that will not do included.
+        Returns the reason where the PIN will not do, else None. TooMany after ten an hour, those
+        that will not do included.
         """
         fault = unfit(pin, ())
         if fault:
             return fault
         # Counted before the library is asked: one login must not have it read the same record all
         # day.
-        with self._counted(number), waiting_slot(self.seats):
+        with self._counted(number), waiting_slot(self.waiting_slots):
             fault = unfit(pin, self._borrower(number).suggested_pins())
             if fault:
                 return fault
             with pin_lease(self.store, self.pseudonyms, number, self._by(), self.now()):
                 self.library.set_pin(number, pin, self._by())
-        self._queue(
-            Key("pin", self.pseudonyms.of("pin-notice", secrets.token_hex(16))),
-            "notice",
-            number,
-            language,
-        )
+        notice = self.pseudonyms.of("pin-notice", secrets.token_hex(16))
+        key = Key("pin", notice)
+        self._queue(key, OwedPinMail("notice", number, language, self.now()))
         return None
 
     @contextmanager
@@ -191,16 +188,19 @@ class PinRenewal:
     def _limits(self) -> Limits:
         return Limits(self.store, self.pseudonyms, self.now)
 
-    def _queue(self, key: Key, what: Literal["link", "notice"], whom: str, language: str) -> None:
-        now = self.now()
-        kept = Kept(
-            dump(OwedPinMail(what, whom, language, now)),
-            secrets.token_hex(8),
-            now + 2 * _GIVE_UP_AFTER,
-            now,
-        )
+    @property
+    def _owed(self) -> Records[OwedPinMail]:
+        return Records(self.store, OwedPinMail)
+
+    @property
+    def _links(self) -> Records[PinLink]:
+        return Records(self.store, PinLink)
+
+    def _queue(self, key: Key, owed: OwedPinMail) -> None:
+        now = owed.asked
         # One that is queued already stands: it leads to the same letter.
-        self.store.put(key, kept, None, now)
+        until = now + 2 * _GIVE_UP_AFTER
+        self._owed.add(key, owed, until, now, due=now)
         if self.wake is not None:
             self.wake.set()
 
@@ -210,7 +210,8 @@ class PinRenewal:
             return
         if owed.what == "notice":
             with closing(self.mail.address(borrower.email, self._by())) as letter:
-                letter.send(*self.letters.pin_changed(owed.language))
+                content = ChangedPinLetter()
+                letter.send(*self.letters.worded(content, owed.language))
             return
         try:
             taken = self._limits.take(
@@ -225,41 +226,38 @@ class PinRenewal:
             raise
 
     def _mail_link(self, number: str, address: str, language: str) -> None:
-        secret, now = "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH)), self.now()
+        secret = _new_secret()
+        url = f"{self.letters.pin_url}?link={secret}&lang={language}"
+        minutes = int(LINK_LASTS.total_seconds() // 60)
+        now = self.now()
+        link = PinLink(number, language)
         with closing(self.mail.address(address, self._by())) as letter:
-            kept = Kept(dump(PinLink(number, language)), secrets.token_hex(8), now + LINK_LASTS)
-            self.store.put(self._key(secret), kept, None, now)
-            minutes = int(LINK_LASTS.total_seconds() // 60)
-            letter.send(
-                *self.letters.pin_link(
-                    language, f"{self.letters.pin_url}?link={secret}&lang={language}", minutes
-                )
-            )
+            self._links.add(self._key(secret), link, now + LINK_LASTS, now)
+            content = PinLinkLetter(url, minutes)
+            letter.send(*self.letters.worded(content, language))
 
-    def _later(self, key: Key, kept: Kept, owed: OwedPinMail) -> None:
+    def _later(self, record: Record[OwedPinMail]) -> None:
+        owed = record.value
         now = self.now()
         if now - owed.asked >= _GIVE_UP_AFTER:
-            self.store.drop(key)
+            self.store.drop(record.key)
             return
         later = replace(owed, attempts=owed.attempts + 1)
         due = now + retry_delay(owed.attempts)
-        self.store.put(
-            key, Kept(dump(later), secrets.token_hex(8), kept.until, due), kept.version, now
-        )
+        self._owed.replace(record, later, now, due=due)
 
-    def _link(self, secret: str) -> tuple[PinLink, Key, Kept]:
-        key = self._key(secret)
-        kept = self.store.get(key, self.now())
-        link = load(PinLink, kept.value) if kept else None
-        if kept is None or link is None or link.pressed:
+    def _link(self, secret: str) -> Record[PinLink]:
+        record = self._links.get(self._key(secret), self.now())
+        if record is None or record.value.pressed:
             raise LinkGone("used, run out, or never sent")
-        return link, key, kept
+        return record
 
     def _key(self, secret: str) -> Key:
         return Key("pin", self.pseudonyms.of("pin-link", secret), "link")
 
     def _make(self, number: str, language: str) -> str | None:
-        borrower, deadline = self._borrower(number), self._by()
+        borrower = self._borrower(number)
+        deadline = self._by()
         if borrower.email is None:
             return None
         with (
@@ -270,7 +268,7 @@ class PinRenewal:
             # at once.
             pin = new_pin(borrower.suggested_pins().__contains__)
             self.library.set_pin(number, pin, deadline)
-            letter.send(*self.letters.new_pin(language, pin))
+            letter.send(*self.letters.worded(RenewedPinLetter(pin), language))
         return masked(borrower.email)
 
     def _borrower(self, number: str) -> Borrower:
@@ -283,3 +281,7 @@ class PinRenewal:
 
     def _by(self) -> datetime:
         return self.now() + _CALLS
+
+
+def _new_secret() -> str:
+    return "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))

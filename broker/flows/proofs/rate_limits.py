@@ -1,4 +1,4 @@
-"""How often something may be tried: places that are taken before the try, by one atomic count each, in every worker."""
+"""Limits on tries: each takes a place before it is made, by one atomic count over all workers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class CountedTry:
-    """One try that is counted; ``window`` is the end of a counter shared with others, None for one of its own."""
+    """One try that is counted.
+
+    ``window`` is the end of a counter that it shares with others, None for one of its own.
+    """
 
     key: Key
     window: datetime | None = None
@@ -37,17 +40,20 @@ class CountedTry:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits over a store; whoever they are for is kept as a pseudonym."""
+    """The limits over a store; the person or network that they are for is kept as a pseudonym."""
 
     store: Store
     pseudonyms: Pseudonyms
     now: Callable[[], datetime]
 
     def take(self, *wanted: tuple[Limit, str]) -> tuple[CountedTry, ...]:
-        """Take a place in each limit for whoever stands beside it; TooMany, and none taken, where one is full."""
+        """Take a place in each limit for the name beside it.
+
+        TooMany, and none taken, where one is full.
+        """
         taken: list[CountedTry] = []
-        for limit, who in wanted:
-            place = self._taken(limit, who)
+        for limit, name in wanted:
+            place = self._taken(limit, name)
             if place is None:
                 self.give_back(taken)
                 raise TooMany(limit.name)
@@ -62,18 +68,30 @@ class Limits:
             else:
                 self.store.count(place.key, -1, place.window, self.now())
 
-    def _taken(self, limit: Limit, who: str) -> CountedTry | None:
-        group, now = self.pseudonyms.of("limit", limit.name, who), self.now()
+    def _taken(self, limit: Limit, name: str) -> CountedTry | None:
+        group = self.pseudonyms.of("limit", limit.name, name)
         if limit.most <= _MOST_EXACT:
-            # Who counts a place from nought to one has it, until it expires: no span ever holds
-            # more than there are.
-            keys = (Key("counter", group, str(number)) for number in range(limit.most))
-            until = now + limit.within
-            return next(
-                (CountedTry(key) for key in keys if self.store.count(key, 1, until, now) == 1), None
-            )
-        window = int(now.timestamp() // limit.within.total_seconds())
-        ends = datetime.fromtimestamp((window + 1) * limit.within.total_seconds(), now.tzinfo)
+            return self._taken_place(limit, group)
+        return self._taken_in_window(limit, group)
+
+    def _taken_place(self, limit: Limit, group: str) -> CountedTry | None:
+        """Take one of the limit's own places; None where all are taken."""
+        now = self.now()
+        until = now + limit.within
+        for number in range(limit.most):
+            # The try that counts a place from nought to one has it, until it expires: no span ever
+            # holds more than there are.
+            key = Key("counter", group, str(number))
+            if self.store.count(key, 1, until, now) == 1:
+                return CountedTry(key)
+        return None
+
+    def _taken_in_window(self, limit: Limit, group: str) -> CountedTry | None:
+        """Count a try in the span that now lies in; None where that has had its most."""
+        now = self.now()
+        seconds = limit.within.total_seconds()
+        window = int(now.timestamp() // seconds)
+        ends = datetime.fromtimestamp((window + 1) * seconds, now.tzinfo)
         place = CountedTry(Key("counter", group, str(window)), ends)
         if self.store.count(place.key, 1, ends, now) <= limit.most:
             return place

@@ -20,6 +20,8 @@ from werkzeug.serving import make_server
 from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer
 from broker.core.errors import LibraryUnavailable
 
+pytestmark = pytest.mark.server
+
 Raw = Callable[..., AbstractContextManager[str]]
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n"

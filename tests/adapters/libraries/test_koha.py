@@ -13,6 +13,8 @@ from broker.core.borrowers.borrower import Change, Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
+pytestmark = pytest.mark.server
+
 CPR = "0101800000"
 SPELLINGS = ("0101800000", "010180-0000", "010180 0000")
 MARK = "a" * 32

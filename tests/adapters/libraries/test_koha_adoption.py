@@ -11,6 +11,8 @@ from broker.core.borrowers.borrower import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
+pytestmark = pytest.mark.server
+
 CPR = "0101800000"
 UNTIL = date(2028, 8, 31)
 

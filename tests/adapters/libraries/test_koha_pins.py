@@ -10,6 +10,8 @@ from broker.adapters.libraries.koha import Koha
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
+pytestmark = pytest.mark.server
+
 CPR = "0101800000"
 VALIDATION = "/api/v1/auth/password/validation"
 

@@ -129,6 +129,7 @@ def send(smtp: Smtp, subject: str = "Prøve", text: str = "Hej\n.\nÆØÅ\n", to
         letter.send(subject, text)
 
 
+@pytest.mark.server
 def test_a_mail_arrives_as_written(smtp: Smtp, server: Server) -> None:
     """Letters beyond ASCII, a lone full stop and the headers that tell robots to be silent."""
     send(smtp)
@@ -139,6 +140,7 @@ def test_a_mail_arrives_as_written(smtp: Smtp, server: Server) -> None:
     assert all(octet < 128 for octet in server.mails[0])
 
 
+@pytest.mark.server
 def test_neither_the_greeting_nor_a_header_names_this_machine(smtp: Smtp, server: Server) -> None:
     """The sender's domain stands wherever a host's name would."""
     send(smtp)
@@ -147,12 +149,14 @@ def test_neither_the_greeting_nor_a_header_names_this_machine(smtp: Smtp, server
     assert socket.gethostname().encode() not in server.mails[0]
 
 
+@pytest.mark.server
 def test_nothing_is_sent_before_send(smtp: Smtp, server: Server) -> None:
     """An accepted recipient is no mail: the PIN comes between."""
     smtp.address(TO, soon()).close()
     assert server.mails == []
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("answer", ["550 <aase@example.org> unknown", "450 try later", "252 perhaps"])
 def test_a_refused_recipient_is_told_at_once_and_not_named(smtp: Smtp, server: Server, answer: str) -> None:
     """Only 250 and 251 accept; the server's words quote the address and are left out."""
@@ -162,6 +166,7 @@ def test_a_refused_recipient_is_told_at_once_and_not_named(smtp: Smtp, server: S
     assert "aase" not in f"{caught.value!r}{caught.value.__cause__!r}"
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("answer", "never"), [("550 no", True), ("553 no", True), ("450 later", False), ("252 ?", False)]
 )
@@ -173,6 +178,7 @@ def test_a_recipient_that_is_never_taken_is_told_apart(smtp: Smtp, server: Serve
     assert isinstance(caught.value, RecipientRefused) is never
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("answer", ["451 <aase@example.org> later", "552 too big", "251 perhaps", "354 go on"])
 def test_a_text_that_is_not_taken_is_not_sent(smtp: Smtp, server: Server, answer: str) -> None:
     """DATA counts as done on 250 alone."""
@@ -182,6 +188,7 @@ def test_a_text_that_is_not_taken_is_not_sent(smtp: Smtp, server: Server, answer
     assert "aase" not in str(caught.value)
 
 
+@pytest.mark.server
 def test_what_a_server_says_is_not_passed_on() -> None:
     """A refusal of DATA itself quotes the recipient too; neither text nor cause holds it."""
 
@@ -197,6 +204,7 @@ def test_what_a_server_says_is_not_passed_on() -> None:
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.server
 def test_a_server_that_is_down(server: Server) -> None:
     """Nobody listens: unavailable."""
     with serving(server) as port:
@@ -205,6 +213,7 @@ def test_a_server_that_is_down(server: Server) -> None:
         send(Smtp(f"smtp://127.0.0.1:{port}", "library@au.example"))
 
 
+@pytest.mark.server
 def test_a_server_that_hangs_up_before_its_answer() -> None:
     """After the text but before 250 nobody knows: it counts as not sent."""
 
@@ -219,6 +228,7 @@ def test_a_server_that_hangs_up_before_its_answer() -> None:
         send(smtp)
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(
     ("scheme", "first", "trickle"),
     [("smtp", b"", b"2"), ("smtp", b"", b"220-still here\r\n"), ("smtps", b"\x16\x03\x03\x40\x00", b"\x02")],
@@ -242,6 +252,7 @@ def test_a_server_that_trickles_is_cut_off_at_the_deadline(scheme: str, first: b
             done.set()
 
 
+@pytest.mark.server
 def test_a_deadline_that_has_passed_opens_nothing(smtp: Smtp, server: Server) -> None:
     """No call is made that could not end in time."""
     with pytest.raises(MailUnavailable):
@@ -273,6 +284,7 @@ def test_plain_addresses_go_out_in_ascii(address: str, wire: str) -> None:
     assert mailbox(address) == wire
 
 
+@pytest.mark.server
 def test_a_subject_smuggles_no_header(smtp: Smtp, server: Server) -> None:
     """A line break in a subject would end the header: refused, nothing sent."""
     with pytest.raises(MailUnavailable):
@@ -280,6 +292,7 @@ def test_a_subject_smuggles_no_header(smtp: Smtp, server: Server) -> None:
     assert server.mails == []
 
 
+@pytest.mark.server
 @pytest.mark.parametrize(("scheme", "option"), [("smtp+starttls", "tls_context"), ("smtps", "ssl_context")])
 def test_tls_is_used_and_its_certificate_checked(
     server: Server, offered: ssl.SSLContext, certificate: Path, scheme: str, option: str
@@ -294,6 +307,7 @@ def test_tls_is_used_and_its_certificate_checked(
     assert (len(server.mails), server.encrypted) == (1, [True])
 
 
+@pytest.mark.server
 def test_a_stripped_starttls_ends_the_conversation(server: Server) -> None:
     """A server, or who stands before it, that offers no TLS gets no mail in clear text."""
     with serving(server) as port, pytest.raises(MailUnavailable):

@@ -98,7 +98,7 @@ class Alike(RuleBasedStateMachine):
             assert self.store.get(key, self.now) == present.get(key)
 
 
-@pytest.mark.parametrize("which", ["sqlite", "redis"])
+@pytest.mark.parametrize("which", ["sqlite", pytest.param("redis", marks=pytest.mark.server)])
 def test_the_store_is_what_the_model_says(which: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """No sequence of puts, claims, drops, counts, lists and passing time tells a store from its model."""
     store = open_store(request.getfixturevalue("redis_url") if which == "redis" else "sqlite:broker.db", tmp_path)

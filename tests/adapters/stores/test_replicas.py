@@ -16,6 +16,8 @@ from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
 from tests.plugins.redis_server import KEEPING, RedisServer
 
+pytestmark = pytest.mark.server
+
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
 KEY = Key("enrolment", "g", "n")

@@ -224,6 +224,7 @@ assert put("b", 400_000)
 """
 
 
+@pytest.mark.server
 def test_a_full_disk_is_unavailable(tmp_path: Path) -> None:
     """A write for which there is no room is a 503 and leaves no half of itself; with room again it succeeds."""
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY

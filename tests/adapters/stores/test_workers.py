@@ -11,6 +11,8 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Key
 from tests.plugins.redis_server import RedisServer
 
+pytestmark = pytest.mark.server
+
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 TOTAL = Key("transaction", "total")
 Worker = Callable[[str, Path, str], Popen[str]]

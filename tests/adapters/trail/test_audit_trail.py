@@ -82,6 +82,7 @@ def _text(journal: TrailFiles) -> str:
     return "".join(journal.path(month).read_text() for month in journal.months())
 
 
+@pytest.mark.server
 def test_two_processes_write_one_unbroken_chain(journal: TrailFiles) -> None:
     """Every worker appends after what the other wrote last, under one lock."""
     assert _go(_writer(journal.folder, "many"), _writer(journal.folder, "many")) == [0, 0]
@@ -89,6 +90,7 @@ def test_two_processes_write_one_unbroken_chain(journal: TrailFiles) -> None:
     assert (report.findings, report.notes, report.lines) == ([], [], 401)
 
 
+@pytest.mark.server
 def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: TrailFiles) -> None:
     """Kill -9 in mid-write: no tampering, before and after the next line, and nothing of it is thrown away."""
     journal.append(NOW, {"event": "decided"}, sync=False)
@@ -107,6 +109,7 @@ def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: TrailFiles) -> No
     assert [each.read_bytes() for each in journal.folder.glob("torn-*")] == [torn]
 
 
+@pytest.mark.server
 def test_a_line_whose_writer_died_before_the_head_counts(journal: TrailFiles) -> None:
     """The next writer finds it after the head, by its right link, and goes on from it."""
     journal.append(NOW, {"event": "decided"}, sync=False)

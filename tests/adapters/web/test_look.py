@@ -57,7 +57,9 @@ def faults(page: Page) -> list[str]:
     return [f"{page.url}: {each['id']} {[node['target'] for node in each['nodes']]}" for each in found]
 
 
-@pytest.mark.parametrize(("scheme", "language", "width"), [("light", "da", 320), ("dark", "en", 1280)])
+@pytest.mark.parametrize(
+    ("scheme", "language", "width"), [("light", "da", 320), pytest.param("dark", "en", 1280, marks=pytest.mark.slow)]
+)
 def test_pages_are_accessible_and_whole(
     address: str, visit: Callable[..., BrowserContext], scheme: str, language: str, width: int
 ) -> None:

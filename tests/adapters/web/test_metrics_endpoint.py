@@ -1,6 +1,7 @@
 """``/metrics``: what is counted, who may read it, and that it holds nothing of any person."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from broker.adapters.telling import metrics
 from broker.adapters.telling.metrics import Gauge, Metrics
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.events import BrokerEvent, EventKind
 from broker.demo.people.personas import PERSONAS
 from tests.plugins.house import House
 
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 SECRET = "a-token-of-enough-characters"
 
 
@@ -81,9 +85,9 @@ def test_a_dropped_line_is_counted_once() -> None:
     dropped = 2
     counts = Metrics(lambda: dropped)
     told: list[str] = []
-    tell = counts.heard(lambda event, **_: told.append(event))
+    write = counts.counting_dropped(lambda event, **_: told.append(event))
     dropped = 5
-    tell("issued", service="s", upstream="u", affiliation=None)
+    write("issued", service="s", upstream="u", affiliation=None)
     assert figures(counts.page([]).decode())[("broker_log_lines_dropped_total",)] == 3
     assert figures(counts.page([]).decode())[("broker_log_lines_dropped_total",)] == 3
     assert told == ["issued"]
@@ -92,9 +96,10 @@ def test_a_dropped_line_is_counted_once() -> None:
 def test_a_text_is_no_label() -> None:
     """A cause may be a sentence with anything in it: only a check's own name is taken for one."""
     counts = Metrics(lambda: 0)
-    tell = counts.heard(lambda *_, **__: None)
+    audit = AuditEvent(AuditEventKind.REFUSED, NOW)
     for cause in ("gate.doctype", "au123456@au.dk", "no answer: 1403044004", "a.b.c", None):
-        tell("refused", reason="message_refused", cause=cause)
+        facts = {"reason": "message_refused", "cause": cause}
+        counts.count(BrokerEvent(EventKind.LOGIN_REFUSED, facts, audit))
     found = {key[1]: value for key, value in figures(counts.page([]).decode()).items() if "refusals" in key[0]}
     assert found == {"gate.doctype": 1, "message_refused": 4}
 

@@ -53,8 +53,8 @@ def test_a_link_learns_a_cpr_uuid(link: PersonLink, asserted: Asserted | None, l
 
 def test_a_cpr_uuid_alone_changes_nothing_that_a_number_said() -> None:
     """What the number was that came last is remembered still."""
-    told = replace(BARE, asserted="cpr", born="day")
-    assert noted(told, UUID) == replace(told, uuid="u1")
+    link = replace(BARE, asserted="cpr", born="day")
+    assert noted(link, UUID) == replace(link, uuid="u1")
 
 
 def test_a_link_of_before_there_were_cpr_uuids_in_links_still_reads() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from broker.core.entities import Assurance, Institution, Service, Text, Upstream
-from broker.core.identity.attributes import AttributeMap, MapRow, WireAttribute
+from broker.core.errors import AttributesRefused
+from broker.core.identity.attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
@@ -72,6 +73,14 @@ def of_eid(values: dict[str, str], upstream: Upstream = NEMLOGIN) -> tuple[Confi
     return replace(RULES, upstreams={"nemid": upstream}, maps=MAPS), came
 
 
+def class_of(rules: ConfiguredEntities, came: Authentication) -> str | None:
+    """Give the class of an authentication; None where its attributes are refused."""
+    try:
+        return rules.authn_context(came, rules.reading(came, NOW))
+    except AttributesRefused:
+        return None
+
+
 @pytest.mark.parametrize("cap", list(Assurance))
 @pytest.mark.parametrize(
     ("values", "level"),
@@ -98,18 +107,19 @@ def test_the_class_of_the_national_eid_is_the_level_that_was_read(
     rules, came = of_eid(said(**values), replace(NEMLOGIN, institutions=(replace(EID, max_assurance=cap),)))
     told = min(cap, Assurance.named(level)) if level else Assurance.SELF_ASSERTED
     expected = None if told is Assurance.SELF_ASSERTED else f"{LEVEL}{told.name.capitalize()}"
-    assert rules.came(came, NOW) == expected
+    assert class_of(rules, came) == expected
 
 
 def test_who_is_not_let_in_is_of_no_class() -> None:
     """A level below what is configured satisfies no service, though it be one that it asked for."""
     rules, came = of_eid(said(loa="Low"), replace(NEMLOGIN, least=Assurance.SUBSTANTIAL))
-    assert rules.came(came, NOW) is None
+    assert class_of(rules, came) is None
+    assert rules.authn_context(came, AttributeReading(Attributes(), None, "none", None)) is None
 
 
 def test_another_upstreams_class_is_its_own_word() -> None:
     """What an institution says of how it authenticated is read by no map."""
-    assert RULES.came(CAME, NOW) == "x"
+    assert RULES.authn_context(CAME, RULES.reading(CAME, NOW)) == "x"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +133,7 @@ def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: s
         "_r1", "my-loans", "https://loans.example", "https://loans.example/acs", authn_contexts=classes
     )
     begun = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, request, upstream="nemid", authentication=came)
-    vouched = rules.vouched(begun, NOW)
+    vouched = rules.for_service(begun, rules.reading(came, NOW))
     assert (vouched and vouched.authn_context) == (told and LEVEL + told)
 
 

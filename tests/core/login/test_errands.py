@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from broker.core.entities import Controller, Service, Text
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, VerifyPin
-from broker.core.login.transaction import Account, Errand, Person, Transaction
+from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
 from broker.core.policy.model import Decision, Effect, Reason
 from broker.core.pseudonyms import Pseudonyms
 from tests.plugins.any_transaction import LACKING, terms_of, transactions
@@ -40,7 +40,7 @@ def test_the_library_account_is_verified_here(transaction: Transaction, terms: A
 
 def test_a_pin_makes_no_new_pin(arrived: Transaction, terms: Any, permit: Any) -> None:
     """Whoever came by a PIN, guessed perhaps, cannot change it."""
-    account = Account("7", "done")
+    account = Account("7", AccountState.DONE)
     by_pin = replace(arrived, upstream="library", errand=Errand.PIN, account=account)
     step = next_step(by_pin, terms(permit(borrower="make")), arrived.begun)
     assert isinstance(step, Refuse)
@@ -51,7 +51,9 @@ def test_a_pin_makes_no_new_pin(arrived: Transaction, terms: Any, permit: Any) -
 def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, permit: Any) -> None:
     """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
     unsure = replace(permit(borrower="make"), may_find_by_cpr=False)
-    step = next_step(replace(arrived, errand=Errand.PIN, account=Account("7", "known")), terms(unsure), arrived.begun)
+    step = next_step(
+        replace(arrived, errand=Errand.PIN, account=Account("7", AccountState.KNOWN)), terms(unsure), arrived.begun
+    )
     assert isinstance(step, Refuse)
     assert step.reason == "assurance_too_low"
 
@@ -59,7 +61,7 @@ def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, perm
 def test_a_new_pin_needs_a_borrower(arrived: Transaction, terms: Any, permit: Any) -> None:
     """Who has no account has no PIN to change."""
     step = next_step(
-        replace(arrived, errand=Errand.PIN, account=Account(None, "none")),
+        replace(arrived, errand=Errand.PIN, account=Account(None, AccountState.NONE)),
         terms(permit(borrower="make")),
         arrived.begun,
     )
@@ -81,7 +83,7 @@ def test_who_goes_on_without_a_proof_is_asked_no_more(arrived: Transaction, term
 
 def test_another_category_is_offered_before_anything_is_asked(arrived: Transaction, terms: Any, permit: Any) -> None:
     """The offer comes first, once: with an answer of either kind it is not made again (R40)."""
-    standing = replace(arrived, account=Account(None, "none", upgrade_from="PRIVATE"))
+    standing = replace(arrived, account=Account(None, AccountState.NONE, upgrade_from="PRIVATE"))
     step = next_step(standing, terms(permit(borrower="make")), arrived.begun)
     assert isinstance(step, OfferUpgrade)
     assert step.category == "PRIVATE"
@@ -93,7 +95,7 @@ def test_another_category_is_offered_before_anything_is_asked(arrived: Transacti
 def test_a_sign_up_ends_in_a_page(arrived: Transaction, terms: Any, permit: Any) -> None:
     """Where a login would issue, a sign-up is done: no service asked for an assertion."""
     decision = permit("public_task", "make", borrower_number=())
-    quiet = replace(arrived, account=Account("7", "done"))
+    quiet = replace(arrived, account=Account("7", AccountState.DONE))
     step = next_step(replace(quiet, errand=Errand.SIGN_UP), terms(decision), arrived.begun)
     assert isinstance(step, Ask)  # it tells first, as a login does
 
@@ -130,7 +132,7 @@ def test_no_category_changes_unasked(data: st.DataObject) -> None:
     """Where another category stands open, no borrower is written before the person has answered."""
     transaction, decision = data.draw(transactions())
     offered = replace(
-        transaction, account=Account(None, "none", upgrade_from="PRIVATE"), upgrade=None, person=Person("p")
+        transaction, account=Account(None, AccountState.NONE, upgrade_from="PRIVATE"), upgrade=None, person=Person("p")
     )
     step = next_step(offered, terms_of(decision), offered.begun)
     assert not isinstance(step, Enrol)

@@ -22,7 +22,7 @@ from broker.core.errors import (
 )
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
-from broker.core.login.transaction import Account, Errand, Person, Transaction, UpstreamRefusal
+from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction, UpstreamRefusal
 from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
 from broker.core.pseudonyms import Pseudonyms
 
@@ -151,14 +151,14 @@ def test_a_refusal_declines(after: Next, permit: Any, agreed: Any) -> None:
 
 ACCOUNTS = {
     "none yet": (None, Enrol),
-    "looked and none": (Account(None, "none"), Enrol),
-    "wanted": (Account(None, "wanted"), Enrol),
-    "library silent": (Account(None, "unavailable"), Enrol),
-    "done": (Account("7", "done"), Issue),
-    "observed": (Account(None, "observed"), Issue),
-    "case": (Account(None, "case", reason="two_borrowers"), Refuse),
-    "given up": (Account(None, "given_up"), Refuse),
-    "without mail": (Account(None, "mail_required"), ProveMailbox),
+    "looked and none": (Account(None, AccountState.NONE), Enrol),
+    "wanted": (Account(None, AccountState.WANTED), Enrol),
+    "library silent": (Account(None, AccountState.UNAVAILABLE), Enrol),
+    "done": (Account("7", AccountState.DONE), Issue),
+    "observed": (Account(None, AccountState.OBSERVED), Issue),
+    "case": (Account(None, AccountState.CASE, reason="two_borrowers"), Refuse),
+    "given up": (Account(None, AccountState.GIVEN_UP), Refuse),
+    "without mail": (Account(None, AccountState.MAIL_REQUIRED), ProveMailbox),
 }
 
 
@@ -173,14 +173,14 @@ def test_a_service_that_makes_borrowers_waits_for_one(after: Next, permit: Any, 
 def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
     """Staff's case is named on the page."""
     decision = permit(borrower="make")
-    step = after(replace(agreed(decision), account=Account(None, "case", reason="two_borrowers")), decision)
+    step = after(replace(agreed(decision), account=Account(None, AccountState.CASE, reason="two_borrowers")), decision)
     assert isinstance(step, Refuse)
     assert step.reason == "two_borrowers"
 
 
 def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any) -> None:
     """Who cannot get a borrower for want of a mail address proves one before being asked for consent (R22)."""
-    step = after(replace(arrived, account=Account(None, "mail_required")), permit(borrower="make"))
+    step = after(replace(arrived, account=Account(None, AccountState.MAIL_REQUIRED)), permit(borrower="make"))
     assert isinstance(step, ProveMailbox)
     assert (step.name, step.domains, step.optional) == ("mail", (), False)
 
@@ -189,8 +189,8 @@ def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any)
     ("account", "reason"),
     [
         (None, "no_library_account"),
-        (Account(None, "none"), "no_library_account"),
-        (Account(None, "unavailable"), "library_unavailable"),
+        (Account(None, AccountState.NONE), "no_library_account"),
+        (Account(None, AccountState.UNAVAILABLE), "library_unavailable"),
     ],
 )
 def test_a_service_that_needs_a_borrower(
@@ -206,7 +206,7 @@ def test_a_service_that_needs_a_borrower(
 def test_a_disputed_person_gets_no_account(arrived: Transaction, after: Next, permit: Any, borrower: str) -> None:
     """Where link and CPR disagree nothing is made or used (invariant 6)."""
     step = after(
-        replace(arrived, person=Person("p", None, "cpr_changed"), account=Account("7", "done")),
+        replace(arrived, person=Person("p", None, "cpr_changed"), account=Account("7", AccountState.DONE)),
         permit("consent", borrower),
     )
     assert isinstance(step, Refuse)
@@ -216,7 +216,7 @@ def test_a_disputed_person_gets_no_account(arrived: Transaction, after: Next, pe
 def test_the_number_is_the_account_s(after: Next, permit: Any, agreed: Any) -> None:
     """The borrower number that leaves is the enrolment's."""
     decision = permit(borrower="make", borrower_number=())
-    step = after(replace(agreed(decision), account=Account("42", "done")), decision)
+    step = after(replace(agreed(decision), account=Account("42", AccountState.DONE)), decision)
     assert isinstance(step, Issue)
     assert step.disclosure.items[0].values == ("42",)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.core.errors import BrowserUnmatched, TooMany
-from broker.core.login.transaction import Account, Authentication, Issued, Outstanding, Transaction
+from broker.core.login.transaction import Account, AccountState, Authentication, Issued, Outstanding, Transaction
 from broker.core.serialization import dump, load
 
 
@@ -42,7 +42,7 @@ def test_a_new_authentication_discards_what_the_older_led_to(
     """Receipt, borrower, person and issue of one authentication never serve another (design 4a.3)."""
     full = replace(
         arrived,
-        account=Account("7", "done"),
+        account=Account("7", AccountState.DONE),
         issued=Issued("_r", "_a", now, "n", "7", "c"),
         outstanding=(Outstanding("_9", "nemid", now),),
     )
@@ -64,14 +64,14 @@ def test_nothing_told_in_one_login_is_the_next_persons(
     transaction: Transaction, authentication: Authentication, now: datetime
 ) -> None:
     """Proofs, a temporary borrower and answers go with the login in which they came, and so will facts yet to come."""
-    told: dict[str, Any] = {each.name: object() for each in fields(Transaction) if each.name not in _OF_ALL}
-    joined = replace(transaction, **told).authenticated_by(authentication, "_1", "a2", now)
-    assert {name: getattr(joined, name) for name in told} == {name: getattr(transaction, name) for name in told}
+    facts: dict[str, Any] = {each.name: object() for each in fields(Transaction) if each.name not in _OF_ALL}
+    joined = replace(transaction, **facts).authenticated_by(authentication, "_1", "a2", now)
+    assert {name: getattr(joined, name) for name in facts} == {name: getattr(transaction, name) for name in facts}
 
 
 def test_a_stored_transaction_comes_back_the_same(arrived: Transaction, now: datetime) -> None:
     """Facts survive the store to the letter."""
-    full = replace(arrived, account=Account("7", "done"), outstanding=(Outstanding("_1", "wayf", now),))
+    full = replace(arrived, account=Account("7", AccountState.DONE), outstanding=(Outstanding("_1", "wayf", now),))
     assert load(Transaction, dump(full)) == full
 
 

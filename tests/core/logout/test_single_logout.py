@@ -1,4 +1,4 @@
-"""Who is next in a logout, and what the one that asked is told in the end."""
+"""The next step of a single logout, and the status in its answer."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def logout(
 
 @pytest.mark.profile(34)
 @pytest.mark.parametrize(
-    ("found", "left", "states", "told"),
+    ("found", "left", "states", "expected"),
     [
         (True, False, (), SUCCESS),
         (False, False, (), UNKNOWN_PRINCIPAL),
@@ -63,10 +63,10 @@ def logout(
     ],
 )
 def test_the_status_is_honest(
-    found: bool, left: bool, states: tuple[tuple[LogoutPeer, ParticipantState], ...], told: Status
+    found: bool, left: bool, states: tuple[tuple[LogoutPeer, ParticipantState], ...], expected: Status
 ) -> None:
     """Success only where every participant ended; an upstream left alone is the upstream's own affair."""
-    assert status(logout(*states, found=found, left=left)) == told
+    assert status(logout(*states, found=found, left=left)) == expected
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,9 @@ def test_the_person_is_asked_first() -> None:
 )
 def test_the_persons_word_counts_once(scope: LogoutScope, service: str, upstream: str) -> None:
     """What stays is marked; a second word, by Back, changes nothing."""
-    said = logout((A, ParticipantState.OPEN), (UP, ParticipantState.OPEN), going=False).chosen(scope)
-    assert [each.state.value for each in said.participants] == [service, upstream]
-    assert all(said.chosen(other) == said for other in get_args(LogoutScope))
+    chosen = logout((A, ParticipantState.OPEN), (UP, ParticipantState.OPEN), going=False).chosen(scope)
+    assert [each.state.value for each in chosen.participants] == [service, upstream]
+    assert all(chosen.chosen(other) == chosen for other in get_args(LogoutScope))
 
 
 def test_who_is_always_asked_is_not_asked_about() -> None:
@@ -166,7 +166,7 @@ def test_two_tabs_ask_once() -> None:
     )
 )
 def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[LogoutPeer, ParticipantState]]) -> None:
-    """Whatever happened: where Success is told, every service is ended, and nothing remains that nobody told of."""
+    """Whatever happened: where Success is answered, every service is ended, and nothing remains unreported."""
     found = logout(*states)
     turn = next_turn(found)
     if isinstance(turn, Finish) and turn.status == SUCCESS:
@@ -176,7 +176,7 @@ def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[LogoutPee
 
 
 @pytest.mark.parametrize(
-    ("told", "same"),
+    ("written", "same"),
     [
         (NameID("n", "f", "idp", "sp"), True),
         (NameID("n"), True),
@@ -188,6 +188,6 @@ def test_success_means_that_nothing_of_ours_is_left(states: list[tuple[LogoutPee
         (NameID("n", "f", "idp", "sp", "mine"), False),
     ],
 )
-def test_what_a_peer_leaves_out_of_a_name_is_implied(told: NameID, same: bool) -> None:
+def test_what_a_peer_leaves_out_of_a_name_is_implied(written: NameID, same: bool) -> None:
     """Qualifiers and format may be left out, and must be right where they stand (core 3.3.4)."""
-    assert told.means(NameID("n", "f", "idp", "sp")) is same
+    assert written.means(NameID("n", "f", "idp", "sp")) is same

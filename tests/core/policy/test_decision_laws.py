@@ -128,3 +128,21 @@ def test_a_service_no_file_names_gets_nothing(policies: list[Policy], login: Log
     """Whatever the files say of others."""
     decision = decide(login, replace(LOANS, name="unheard-of", categories=()), *policies)
     assert (decision.effect, decision.released) == (Effect.DENY, ())
+
+
+REQUIREMENT = st.builds(
+    Requirement,
+    cpr=st.booleans(),
+    assurance=st.sampled_from([None, *Assurance]),
+    age=st.none() | st.integers(1, 20),
+    upstream=st.sampled_from([(), ("nemid",)]),
+)
+
+
+@given(POLICIES, REQUIREMENT, LOGINS)
+def test_a_borrower_changes_no_permit(policies: list[Policy], require: Requirement, login: LoginFacts) -> None:
+    """Who is let in before anybody looked for a borrower gets the same with one: it need not be decided again."""
+    demanding = [replace(each, require=require) for each in policies]
+    before = decide(replace(login, borrower=None), LOANS, *demanding)
+    after = decide(replace(login, borrower=True), LOANS, *demanding)
+    assert before.effect is Effect.DENY or after == before

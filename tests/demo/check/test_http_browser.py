@@ -1,9 +1,12 @@
 """The demo's browser without a screen: whose cookies go where."""
 
+import pytest
 from flask import Flask, Response, redirect, request
 
 from broker.demo.check.http_browser import Browser
 from broker.demo.run.loopback_server import serve_on_loopback
+
+pytestmark = pytest.mark.server
 
 
 def test_a_redirect_carries_no_cookie_to_another_host() -> None:

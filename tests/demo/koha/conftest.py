@@ -24,7 +24,7 @@ def _koha(app: Flask) -> Simulation:
 
 @pytest.fixture(name="ask")
 def _ask(app: Flask) -> Callable[..., TestResponse]:
-    """Give what asks one thing below /api/v1; headers are keywords, their hyphens written as underscores."""
+    """Return what asks one thing below /api/v1; headers are keywords, their hyphens written as underscores."""
     tokens: dict[str, str] = {}
 
     def token(client: str) -> str:
@@ -44,7 +44,7 @@ def _ask(app: Flask) -> Callable[..., TestResponse]:
 
 @pytest.fixture(name="add")
 def _add(ask: Callable[..., TestResponse]) -> Callable[..., dict[str, Any]]:
-    """Give what adds a patron, with the fields named."""
+    """Return what adds a patron, with the fields named."""
     least = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "category_id": "STUDENT"}
 
     def add(**more: object) -> dict[str, Any]:

@@ -30,14 +30,14 @@ class Hall:
     client: FlaskClient
 
     def row(self, name: str) -> dict[str, Any]:
-        """Give the borrower whom the desk has registered for a persona."""
+        """Return the borrower that staff have registered for a persona."""
         rows = self.circulation.patrons.rows()
-        return next(each for each in rows if each["userid"] == persona(name).desk[0]["userid"])
+        return next(each for each in rows if each["userid"] == persona(name).registered[0]["userid"])
 
 
 @pytest.fixture
 def hall() -> Hall:
-    """Give the library with its desk's borrowers."""
+    """Return the library with its registered borrowers."""
     system = simulated_koha.create_app(seeds(), clients={"broker": simulated_koha.Client("demo")})
     circulation = lent(system.extensions["koha"].patrons)
     sites = {
@@ -50,7 +50,7 @@ def hall() -> Hall:
 
 
 def texts(answer: TestResponse, path: str) -> list[str]:
-    """Give what an XPath finds on a page."""
+    """Return what an XPath finds on a page."""
     found = html.fromstring(answer.get_data()).xpath(path)
     assert isinstance(found, list)
     return [str(each) for each in found]

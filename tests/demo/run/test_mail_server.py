@@ -10,16 +10,18 @@ import pytest
 from broker.demo.run.mail_server import Mailbox
 from tests.plugins.ports import free_port
 
+pytestmark = pytest.mark.server
+
 
 @pytest.fixture
 def ports() -> tuple[int, int]:
-    """Give two free ports."""
+    """Return two free ports."""
     return free_port(), free_port()
 
 
 @pytest.fixture
 def mailbox(ports: tuple[int, int]) -> Iterator[Mailbox]:
-    """Give a mailbox that listens."""
+    """Return a mailbox that listens."""
     opened = Mailbox(*ports)
     opened.start()
     yield opened

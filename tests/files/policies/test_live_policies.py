@@ -52,8 +52,8 @@ def edit(folder: Path) -> Edit:
 def test_the_national_eid_lowers_nobody(edit: Edit) -> None:
     """It knows no affiliation, so that of everybody who comes by it a category would seem to be lost."""
     folder = edit("by: [wayf], categories", "by: [wayf, nemid], categories", "private.yaml")
-    (told,) = faults(folder)
-    assert told.startswith("policies/private.yaml:20: lowers by nemid, of whom no file asks an affiliation")
+    (fault,) = faults(folder)
+    assert fault.startswith("policies/private.yaml:20: lowers by nemid, of whom no file asks an affiliation")
 
 
 def faults(folder: Path) -> list[str]:
@@ -265,8 +265,8 @@ def test_an_empty_or_missing_folder_is_refused(tmp_path: Path) -> None:
 
 def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: Edit) -> None:
     """Looked at every two seconds at most; a bad edit is told once and leaves the set in force."""
-    told: list[int] = []
-    live = LivePolicies.load(folder, None, NOW, tell=lambda found: told.append(len(found)))
+    counts: list[int] = []
+    live = LivePolicies.load(folder, None, NOW, tell=lambda found: counts.append(len(found)))
     first = live.current
     edit("precedence: 20", "precedence: high")
     assert live.refresh(NOW + timedelta(seconds=1)) is first
@@ -277,7 +277,7 @@ def test_a_good_edit_is_taken_and_a_bad_one_changes_nothing(folder: Path, edit: 
     edit("precedence: high", "precedence: 25")
     second = live.refresh(NOW + timedelta(seconds=6))
     assert second.policies[2].precedence == 25
-    assert (second.digest == first.digest, live.stale, told) == (False, (), [1, 0])
+    assert (second.digest == first.digest, live.stale, counts) == (False, (), [1, 0])
     assert live.refresh(NOW + timedelta(seconds=8)) is second
 
 

@@ -50,7 +50,7 @@ Write = Callable[[str], Path]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Write a broker.toml and give its path."""
+    """Write a broker.toml and return its path."""
 
     def written(text: str) -> Path:
         path = tmp_path / "broker.toml"
@@ -61,7 +61,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def faults(path: Path | None, environ: Mapping[str, str] | None = None) -> list[str]:
-    """Give each fault as one line."""
+    """Return each fault as one line."""
     with pytest.raises(ConfigurationFaults) as caught:
         load(path, environ or {})
     return [str(each) for each in caught.value.faults]
@@ -161,7 +161,10 @@ def test_a_secret_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
     """..._FILE names a file with the secret, its last line break not part of it."""
     (tmp_path / "secret").write_text("a secret of its own file\n")
     config = load(write(GOOD), {"BROKER_LIBRARY__CLIENT_SECRET_FILE": "secret"})
-    assert config.library.given() == {"url": "https://koha.example", "client_secret": "a secret of its own file"}
+    assert config.library.connector_settings() == {
+        "url": "https://koha.example",
+        "client_secret": "a secret of its own file",
+    }
 
 
 def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
@@ -254,7 +257,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("good", "bad", "fault"), BAD)
-def test_a_fault_is_told_with_place_and_mend(write: Write, good: str, bad: str, fault: str) -> None:
+def test_a_fault_has_a_place_and_a_mend(write: Write, good: str, bad: str, fault: str) -> None:
     """Each fault says where it stands, what is wrong, and how to mend it."""
     assert good in GOOD
     found = [each for each in faults(write(GOOD.replace(good, bad, 1))) if fault in each]
@@ -281,7 +284,7 @@ def test_a_fault_of_the_environment_names_the_variable(write: Write, environ: di
     assert [each for each in faults(write(GOOD), environ) if fault in each]
 
 
-def test_all_faults_are_told_at_once(write: Write) -> None:
+def test_all_faults_are_reported_at_once(write: Write) -> None:
     """Faults of shape, of agreement, of secrets, of the environment and of key files come in one answer."""
     text = GOOD.replace("https://login", "http://login").replace('only = ["au"]', 'only = ["ku"]')
     path = write(text.replace("[mail]", "[mial]").replace("correct horse battery staple", "changeme"))
@@ -324,8 +327,8 @@ def test_no_class_is_declared_as_good_as_one_that_says_more(
     if less is None:
         assert load(path, {}).upstreams[upstream].authn_contexts[wanted][1] == given
         return
-    (told,) = faults(path)
-    assert f"upstreams.{upstream}.authn_contexts.{wanted}: {less} is not as good as that (leave it out" in told
+    (fault,) = faults(path)
+    assert f"upstreams.{upstream}.authn_contexts.{wanted}: {less} is not as good as that (leave it out" in fault
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:8080", "http://library.localhost/broker"])

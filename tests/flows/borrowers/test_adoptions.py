@@ -188,7 +188,7 @@ def test_a_temporary_borrower_becomes_one_person_only(world: Any, temporary: Bor
     world.hooks.before["change"] = second
     world.live.want(wish(world), None)
     world.live.step()
-    assert (world.live.standing(other).state, world.live.standing(other).reason) == (
+    assert (world.live.stored(other).state, world.live.stored(other).reason) == (
         EnrolmentState.CASE,
         "temporary_unfit",
     )

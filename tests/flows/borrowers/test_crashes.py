@@ -138,7 +138,7 @@ def test_who_overslept_does_not_end_the_lease_of_the_next(world: Any) -> None:
 
     def overslept() -> None:
         world.now += timedelta(minutes=5)
-        assert world.ledger.claim()
+        assert world.records.claim()
 
     world.hooks.after["find"] = overslept
     world.live.want(world.wish(), None)

@@ -11,6 +11,7 @@ import pytest
 from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.serialization import dump
+from broker.flows.worker_loop import run_worker_loop
 
 CPR = "0101990000"
 
@@ -96,7 +97,7 @@ def test_the_same_wish_again_changes_nothing(world: Any) -> None:
     """A reload of the waiting page is no second wish."""
     first = world.live.want(world.wish(), None)
     assert world.live.want(world.wish(), None) == first
-    assert world.ledger.read(world.live.person_key(CPR)).due == world.now
+    assert world.records.read(world.live.person_key(CPR)).due == world.now
 
 
 def test_a_wish_whose_pause_is_long_is_tried_at_once_when_the_person_comes_back(world: Any) -> None:
@@ -118,10 +119,10 @@ def test_a_library_that_is_down_for_thirty_days_ends_the_wish_and_its_cpr(world:
     wanted = world.live.want(world.wish(), None)
     for _ in range(800):
         world.hooks.before["find"] = failing(LibraryUnavailable("down"))
-        if world.live.step() and world.live.standing(CPR).state is EnrolmentState.GIVEN_UP:
+        if world.live.step() and world.live.stored(CPR).state is EnrolmentState.GIVEN_UP:
             break
         world.now += timedelta(hours=1)
-    enrolment = world.live.standing(CPR)
+    enrolment = world.live.stored(CPR)
     assert (enrolment.state, enrolment.wish, enrolment.id) == (EnrolmentState.GIVEN_UP, None, wanted.id)
     assert timedelta(days=30) <= world.now - wanted.wanted_at < timedelta(days=30, hours=4)
 
@@ -130,7 +131,7 @@ def test_a_wish_that_nobody_carries_out_expires_with_its_cpr(world: Any) -> None
     """Even where no loop runs, no CPR outlives the month by more than a day."""
     world.live.want(world.wish(), None)
     world.now += timedelta(days=31, seconds=1)
-    assert world.live.standing(CPR) is None
+    assert world.live.stored(CPR) is None
 
 
 def test_two_matches_are_a_case_that_keeps_what_staff_need(world: Any) -> None:
@@ -362,7 +363,7 @@ def test_waiting_ends_with_the_work_the_patience_or_the_first_failure(world: Any
 def test_without_a_free_seat_nobody_waits(world: Any) -> None:
     """Waiting never takes more than its half of the threads, and gives each seat back."""
     seats = Semaphore(1)
-    seated = replace(world.live, seats=seats)
+    seated = replace(world.live, waiting_slots=seats)
     seated.want(world.wish(), None)
     begun = world.now
     with seats:
@@ -378,8 +379,7 @@ def test_the_loop_outlives_what_nobody_planned(world: Any) -> None:
     world.hooks.before["find"] = failing(KeyError("surprise"))
     told: list[Exception] = []
     turns = iter([False, False, True])
-    loop = replace(world.live, wake=_Never())
-    loop.run(lambda: next(turns), 0, told.append)
+    run_worker_loop((world.live.step,), _Never(), lambda: next(turns), 0, told.append)
     assert [type(each) for each in told] == [KeyError]
     assert world.settle().state is EnrolmentState.DONE
 

@@ -42,7 +42,7 @@ def test_what_is_finished_or_unknown_is_not_tried_again(world: Any) -> None:
 def test_a_retry_does_not_start_beside_a_worker(world: Any) -> None:
     """Under a lease the retry waits for the lease to end."""
     enrolment = world.live.want(world.wish(), None)
-    world.ledger.claim()
+    world.records.claim()
     assert world.cases.retry(enrolment.id)
     assert world.live.step() is None
 
@@ -104,7 +104,7 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
     assert (world.cases.reason(owner), world.live.step()) == (None, None)
     world.live.want(world.wish(), None)
     assert world.settle().outcome is EnrolmentOutcome.CREATED
-    first, store = Key("proof", "k1.first", "kaldemail"), world.ledger.store
+    first, store = Key("proof", "k1.first", "kaldemail"), world.records.store
     claim = Kept(dump(ProofOwner("k1.first", "kaldemail")), "v", world.now + timedelta(days=365))
     store.put(Key("proof", address), claim, None, world.now)
     store.put(first, claim, None, world.now)

@@ -203,7 +203,7 @@ def test_a_pin_that_is_owed_is_mailed_though_the_category_is_lowered_first(world
     world.post.down = True
     world.live.want(world.wish(), None)
     world.live.step()
-    owed = world.live.standing(CPR)
+    owed = world.live.stored(CPR)
     assert owed.pin_owed
     for _ in range(2):
         world.live.want(lowering(world, fields=(), pin_to=None), "1", owed.person)
@@ -219,7 +219,7 @@ def test_the_pins_that_a_cpr_suggests_are_avoided_after_a_wish_without_it(world:
     world.post.down = True
     world.live.want(world.wish(), None)
     world.live.step()
-    owed = world.live.standing(CPR)
+    owed = world.live.stored(CPR)
     world.live.want(lowering(world, fields=(), pin_to=None), "1", owed.person)
     lowered = world.settle()
     assert (lowered.category, lowered.pin_owed, lowered.pin_avoids) == ("PRIV", True, owed.pin_avoids)

@@ -19,9 +19,9 @@ def test_a_no_lasts_from_the_day_it_was_said(tmp_path: Path) -> None:
     now = datetime(2026, 11, 25, tzinfo=UTC)
     request = AuthnRequest("_1", "my-loans", "https://loans.example", "acs")
     login = Transaction("t" * 32, "BCDFGHJK", now, now + timedelta(minutes=30), request, person=Person("p"))
-    assert not accounts._kept(login, now)
+    assert not accounts._is_declined(login, now)
     accounts.keep_category(login, now + timedelta(days=179))
-    asked = [accounts._kept(login, now + timedelta(days=179 + days)) for days in (0, 2, 179, 181)]
+    asked = [accounts._is_declined(login, now + timedelta(days=179 + days)) for days in (0, 2, 179, 181)]
     assert asked == [True, True, True, False]
     accounts.keep_category(login, now + timedelta(days=300))
-    assert accounts._kept(login, now + timedelta(days=470))  # said again, it lasts from then
+    assert accounts._is_declined(login, now + timedelta(days=470))  # said again, it lasts from then

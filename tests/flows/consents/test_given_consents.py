@@ -73,10 +73,10 @@ def test_a_person_finds_their_own_answers_newest_first(choices: GivenConsents, a
     (found,) = choices.of(ASTA, LATER)
     assert found.service == "my-loans"
     assert [each.record_id for each in found.receipts] == [new.record_id, old.record_id]
-    standing = found.standing(LATER)
-    assert standing is not None
-    assert standing.record_id == new.record_id
-    assert found.standing(LATER + timedelta(days=365)) is None
+    remembered = found.remembered(LATER)
+    assert remembered is not None
+    assert remembered.record_id == new.record_id
+    assert found.remembered(LATER + timedelta(days=365)) is None
     assert [each.service for each in choices.of(BO, LATER)] == ["myprint"]
     answered("", remember=True)
     assert choices.of("", LATER) == ()
@@ -115,7 +115,7 @@ def test_taking_back_adds_a_receipt_and_changes_none(
     (found,) = choices.of(ASTA, NOW)
     assert [each.event for each in found.receipts] == [event, made.event]
     assert found.offer(NOW) is None
-    assert found.standing(NOW) is None
+    assert found.remembered(NOW) is None
     assert choices.take_back(ASTA, "my-loans", "en", LATER) is None
     assert len(choices.of(ASTA, LATER)[0].receipts) == 2
 
@@ -125,7 +125,7 @@ def test_nothing_is_taken_back_for_somebody_else(choices: GivenConsents, answere
     answered(ASTA, remember=True)
     assert choices.take_back(BO, "my-loans", "da", NOW) is None
     assert choices.take_back(ASTA, "myprint", "da", NOW) is None
-    assert choices.of(ASTA, NOW)[0].standing(NOW) is not None
+    assert choices.of(ASTA, NOW)[0].remembered(NOW) is not None
 
 
 def test_many_submits_at_once_leave_one_withdrawal(choices: GivenConsents, answered: Given) -> None:
@@ -145,7 +145,7 @@ def test_a_consent_given_after_a_withdrawal_counts(choices: GivenConsents, answe
     answered(ASTA, remember=True)
     choices.take_back(ASTA, "my-loans", "da", NOW)
     answered(ASTA, at=LATER, remember=True)
-    assert choices.of(ASTA, LATER)[0].standing(LATER) is not None
+    assert choices.of(ASTA, LATER)[0].remembered(LATER) is not None
     assert choices.take_back(ASTA, "my-loans", "da", LATER) is not None
     assert choices.of(ASTA, LATER)[0].latest.event is ReceiptEvent.WITHDRAWN
 

@@ -12,7 +12,8 @@ from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, Person
 from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.core.ports import Key
-from broker.flows.identity.persons import _EVER, Persons
+from broker.flows.arrived import Arrived, Basis
+from broker.flows.identity.persons import _ALWAYS, Persons
 
 CPR, OTHER = "0101990000", "0202990000"
 EPPN, UUID, NUMBER = "eduPersonPrincipalName", "cprUuid", "cpr"
@@ -30,7 +31,7 @@ class Desk:
         rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
         self.persons = Persons(rules, world.links, world.live)
 
-    def given(self, said: Said, institution: str, *, sure: bool) -> tuple[Authentication, AttributeReading, Decision]:
+    def given(self, said: Said, institution: str, *, sure: bool) -> Arrived:
         """Give what the flow would hand over."""
         came = Authentication("wayf", "hub", institution, (), (), self.world.now, None, self.world.now, self.world.now)
         reading = AttributeReading(
@@ -39,15 +40,17 @@ class Desk:
             "real" if NUMBER in said else "none",
             None,
         )
-        return came, reading, Decision(Effect.PERMIT, (), may_find_by_cpr=sure)
+        decision = Decision(Effect.PERMIT, (), may_find_by_cpr=sure)
+        basis = Basis(came, (), "wayf", None, "my-loans", borrower=False)
+        return Arrived(came, reading, decision, PolicySet((), ""), basis)
 
     def come(self, said: Said, institution: str = AU, *, sure: bool = True) -> Person:
         """Log in."""
-        return self.persons.person(*self.given(said, institution, sure=sure))
+        return self.persons.person(self.given(said, institution, sure=sure))
 
     def known(self, said: Said) -> Person | None:
         """Ask who it is without leaving anything."""
-        return self.persons.known(*self.given(said, AU, sure=True))
+        return self.persons.known(self.given(said, AU, sure=True))
 
     def owner(self, said: Said, number: str = "7") -> Person:
         """Let a person with a CPR come and have a borrower; give what the next login knows."""
@@ -57,7 +60,7 @@ class Desk:
 
     def owners(self, said: Said, *, sure: bool = True) -> set[str]:
         """Ask under which pseudonyms proofs of who comes so may be kept."""
-        return set(self.persons.owners(*self.given(said, AU, sure=sure)))
+        return set(self.persons.owners(self.given(said, AU, sure=sure)))
 
     def cases(self) -> list[object]:
         """Give the borrowers of whom staff have a case."""
@@ -176,16 +179,16 @@ def test_what_was_proved_before_the_name_was_theirs_is_not_theirs(desk: Desk) ->
     """By a weak number of somebody else, or by a CPR that brings its own id; a first holder owns all of it."""
 
     def since(said: Said, *, sure: bool) -> datetime | None:
-        return desk.persons.owned_since(*desk.given(said, AU, sure=sure))
+        return desk.persons.owned_since(desk.given(said, AU, sure=sure))
 
     weak, begun = {**AASE, NUMBER: OTHER}, desk.world.now
-    assert since(weak, sure=False) == _EVER  # nobody has come by that name
+    assert since(weak, sure=False) == _ALWAYS  # nobody has come by that name
     desk.come(weak, sure=False)
-    assert since(weak, sure=False) == _EVER
+    assert since(weak, sure=False) == _ALWAYS
     desk.world.now += timedelta(days=1)
     assert since({**AASE, NUMBER: CPR}, sure=False) is None
     desk.come({**AASE, NUMBER: CPR})
-    assert since({**AASE, NUMBER: CPR}, sure=True) == _EVER  # kept under the number, not the name
+    assert since({**AASE, NUMBER: CPR}, sure=True) == _ALWAYS  # kept under the number, not the name
     assert since(AASE, sure=True) == begun + timedelta(days=1)
     desk.world.now += timedelta(days=40)
     desk.come({**AASE, NUMBER: CPR})
@@ -222,6 +225,6 @@ def test_what_was_proved_before_staff_gave_the_name_on_is_not_the_next_holders(d
     """The retry of a case forgets whom the name led to, and not that somebody had it before."""
     assert desk.world.cases.retry(disputed(desk))
     given = desk.given(AASE, AU, sure=True)
-    assert desk.persons.owned_since(*given) == desk.world.now
+    assert desk.persons.owned_since(given) == desk.world.now
     desk.come(AASE)
-    assert desk.persons.owned_since(*given) == desk.world.now
+    assert desk.persons.owned_since(given) == desk.world.now

@@ -13,6 +13,8 @@ from broker.core.login.transaction import Person
 from tests.plugins.ports import free_port
 from tests.plugins.proofs import DOMAINS, NURSE, YEAR, Bench, Post, opened, other, outcome, posted
 
+pytestmark = pytest.mark.server
+
 MINUTE = timedelta(minutes=1)
 
 

@@ -322,7 +322,7 @@ def test_an_address_is_shown_to_its_owner_only(address: str, shown: str) -> None
 def test_nothing_waits_for_the_library_without_a_seat(pin_bench: Bench, deed: str) -> None:
     """A slow library system holds as many threads as it may and no more; what could not be tried is not counted."""
     asked(pin_bench)
-    full = replace(pin_bench.letters(), seats=Semaphore(0))
+    full = replace(pin_bench.letters(), waiting_slots=Semaphore(0))
     what = {"choose": (NUMBER, "5837", "en"), "make": (NUMBER, "en"), "press": (pin_bench.secret(),)}[deed]
     pin_bench.shape()
     for _ in range(12):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 from tests.plugins.ports import free_port
 
 PYTHON: Final = "/usr/bin/python3"
@@ -44,7 +44,7 @@ class Lasso:
 
 @contextmanager
 def serving(
-    folder: Path, entity_id: str, key: Identity, people: Mapping[str, Mapping[str, Sequence[str]]]
+    folder: Path, entity_id: str, key: KeyPair, people: Mapping[str, Mapping[str, Sequence[str]]]
 ) -> Iterator[Lasso]:
     """Start it in ``folder``, which is made."""
     folder.mkdir()

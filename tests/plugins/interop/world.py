@@ -17,7 +17,7 @@ from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import SERVICES, Ports, Setting, write
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.running_demo import Running, running
-from broker.demo.saml.key_pair import Identity
+from broker.demo.saml.key_pair import KeyPair
 from broker.demo.upstreams.assertion_writer import NAMES
 from tests.plugins.demo import free_base
 from tests.plugins.interop import apache, lasso_peer, pysaml2_provider, pysaml2_service
@@ -115,7 +115,7 @@ def world(folder: Path) -> Iterator[World]:
     """Start everybody in ``folder``: the peers, the broker with their metadata, then its metadata to the peers."""
     setting = write(folder / "demo", Ports(free_base()), datetime.now(UTC))
     entity_ids = {each: SERVICES[service][2] for each, service in PLAYED.items()}
-    key = Identity.made("interop", datetime.now(UTC))
+    key = KeyPair.made("interop", datetime.now(UTC))
     (folder / "own.key").write_text(key.key)
     (folder / "own.crt").write_text(key.certificate)
     people = {each.name: {**each.attributes, "eduPersonTargetedID": (TARGETED,)} for each in (KARLA, STRAY)}

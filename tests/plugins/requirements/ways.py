@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from broker.adapters.web.signup.wizard import FAQ, NODES
-from broker.core.login.configured_entities import PIN_CLASS
+from broker.core.login.authentication_reading import PIN_CLASS
 from broker.demo.people.persona import AU, NEMLOGIN_BIRK, Persona
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB

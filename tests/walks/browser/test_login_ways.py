@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor
 
@@ -47,7 +49,7 @@ def land(person: Visitor) -> str:
 def number_of(person: Visitor, name: str) -> str:
     """Give the number of the borrower that the desk has registered for a persona."""
     rows = person.demo.patrons.patrons.rows()
-    return next(str(each["patron_id"]) for each in rows if each["userid"] == persona(name).desk[0]["userid"])
+    return next(str(each["patron_id"]) for each in rows if each["userid"] == persona(name).registered[0]["userid"])
 
 
 def test_three_ways_lead_to_one_account(visit: Visit) -> None:
@@ -79,6 +81,7 @@ def test_a_service_may_choose_the_way_beforehand(visit: Visit) -> None:
     assert person.find(f"{HUB}[value=asta]").count() == 0
 
 
+@pytest.mark.slow
 def test_a_way_is_remembered_until_the_person_changes_it(visit: Visit) -> None:
     """With the box ticked the next login asks for no way; the same page, reached by its link, takes it back."""
     person = visit()
@@ -163,6 +166,7 @@ def test_a_pin_is_chosen_after_a_login(visit: Visit) -> None:
     assert person.text("#borrower") == number
 
 
+@pytest.mark.slow
 def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
     """A remembered yes asks no more; the page of choices shows it, and after its button the next login asks again."""
     person = visit()
@@ -193,6 +197,7 @@ def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
     assert land(person) == number
 
 
+@pytest.mark.slow
 def test_a_temporary_borrower_is_shown_to_be_ones_own(visit: Visit) -> None:
     """A student whose CPR number has come shows number and PIN of the temporary account, and keeps it and its loans."""
     person, tove = visit(), persona("tove")
@@ -210,6 +215,7 @@ def test_a_temporary_borrower_is_shown_to_be_ones_own(visit: Visit) -> None:
     assert person.find("#loans li").all_inner_texts() == list(tove.loans)
 
 
+@pytest.mark.slow
 def test_by_keyboard_and_without_scripts_it_is_the_same(visit: Visit) -> None:
     """Number and PIN, and the page of choices, need neither a mouse nor scripts."""
     for ways in ({"keys": True}, {"scripts": False}):

@@ -44,7 +44,7 @@ def test_who_logs_out_everywhere_is_out_everywhere(visit: Visit) -> None:
     assert "Nobody is logged in" in person.text("h1")
 
 
-@pytest.mark.parametrize("language", ["da-DK", "en-GB"])
+@pytest.mark.parametrize("language", ["da-DK", pytest.param("en-GB", marks=pytest.mark.slow)])
 def test_a_service_that_is_silent_is_gone_on_without(visit: Visit, language: str) -> None:
     """Back from a service that does not answer, the page says so, leads on, and says what stays open."""
     person = visit(language=language, looking=True)
@@ -57,6 +57,7 @@ def test_a_service_that_is_silent_is_gone_on_without(visit: Visit, language: str
     assert open_at(person) == ["/e-resources/log-out"]
 
 
+@pytest.mark.slow
 def test_a_service_that_was_not_reached_is_asked_again(visit: Visit) -> None:
     """Who was stopped on the way, by a second press or a network that failed, is out everywhere all the same."""
     person = visit()
@@ -87,6 +88,7 @@ def asked_in_vain(route: Route) -> None:
     route.fulfill(status=204)  # the browser stays where it is
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_logout_at_the_upstream_asks_by_keyboard_too(visit: Visit, scripts: bool) -> None:
     """The hub logs its person out; the services end as the person says, with and without scripts."""

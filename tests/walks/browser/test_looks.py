@@ -12,7 +12,7 @@ Visit = Callable[..., Visitor]
 # Who is looked after in each language: nobody meets the first-time pages twice.
 PEOPLE = {"da-DK": ("dorte", "jens", "sara", "finn"), "en-GB": ("kim", "jytte", "asta", "finn")}
 
-pytestmark = pytest.mark.parametrize("language", list(PEOPLE))
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("language", list(PEOPLE))]
 
 
 def told(person: Visitor, problem: str) -> None:

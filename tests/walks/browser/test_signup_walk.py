@@ -13,16 +13,16 @@ Visit = Callable[..., Visitor]
 # End of the tree, what is pressed there, who does, and what they are then (None: the end needs no login).
 LOGINS = [
     ("student.pin", "login_wayf", "sara", "STUDENT"),
-    ("student.pin", "login_wayf", "poul", "EMPLOYEE"),
-    ("employee.pin", "login_wayf", "cilla", "EMPLOYEE"),
-    ("hospital.login", "login_wayf", "hanne", "HOSPITAL"),
-    ("private.eid", "login_eid_private", "rosa", "PRIVATE"),
+    pytest.param("student.pin", "login_wayf", "poul", "EMPLOYEE", marks=pytest.mark.slow),
+    pytest.param("employee.pin", "login_wayf", "cilla", "EMPLOYEE", marks=pytest.mark.slow),
+    pytest.param("hospital.login", "login_wayf", "hanne", "HOSPITAL", marks=pytest.mark.slow),
+    pytest.param("private.eid", "login_eid_private", "rosa", "PRIVATE", marks=pytest.mark.slow),
 ]
 PLACES = [
     ("student.temp", "/locations"),
-    ("employee.temp", "/locations"),
-    ("employee.eaccess", "/search"),
-    ("student.eaccess", "/sign-up/faq"),
+    pytest.param("employee.temp", "/locations", marks=pytest.mark.slow),
+    pytest.param("employee.eaccess", "/search", marks=pytest.mark.slow),
+    pytest.param("student.eaccess", "/sign-up/faq", marks=pytest.mark.slow),
 ]
 
 
@@ -128,8 +128,8 @@ def test_an_end_without_a_login_leads_to_its_place(visit: Visit, end: str, place
     ("name", "address", "ways"),
     [
         ("dorte", "dorte@auh.rm.dk", {}),
-        ("nils", "nils@ps.rm.dk", {"scripts": False}),
-        ("eva", "eva@aarhus.rm.dk", {"keys": True}),
+        pytest.param("nils", "nils@ps.rm.dk", {"scripts": False}, marks=pytest.mark.slow),
+        pytest.param("eva", "eva@aarhus.rm.dk", {"keys": True}, marks=pytest.mark.slow),
     ],
 )
 def test_the_last_end_asks_for_a_kaldemail(visit: Visit, name: str, address: str, ways: dict[str, bool]) -> None:
@@ -174,7 +174,7 @@ def test_a_private_borrower_answers_the_offer(visit: Visit, name: str, answer: s
     """Yes changes the category and no does not; number and mail address stay, and no second account is made."""
     person = visit()
     before = {each["patron_id"]: each for each in person.demo.patrons.patrons.rows()}
-    desk = next(each for each in before.values() if each["userid"] == persona(name).desk[0]["userid"])
+    desk = next(each for each in before.values() if each["userid"] == persona(name).registered[0]["userid"])
     go_to(person, "student.pin")
     person.press("[data-action=login_wayf]")
     person.pick(name)

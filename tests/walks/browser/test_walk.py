@@ -12,7 +12,7 @@ from tests.plugins.visitor import forward
 
 LOOKS = [
     ("da-DK", "light", 1280),
-    ("en-GB", "dark", 320),
+    pytest.param(("en-GB", "dark", 320), marks=pytest.mark.slow),
 ]
 
 

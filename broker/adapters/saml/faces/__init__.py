@@ -1,1 +1,1 @@
-"""The broker as a service provider and as an identity provider: the messages it writes and believes."""
+"""The broker as service provider and as identity provider: the messages it writes and accepts."""

@@ -1,4 +1,4 @@
-"""Every check of the Assertion in an upstream's Response, in the style of response_checks.
+"""The checks of the Assertion in an upstream's Response: a function for every check.
 
 Sources: saml-core 2.3-2.7, saml-profiles 4.1.4, attacks.md rows 15 to 20, saml_profiles.md rows 18,
 26 and 42.
@@ -27,185 +27,230 @@ _CONFIRMATION: Final = saml("Subject", "SubjectConfirmation")
 _AUDIENCES: Final = saml("AudienceRestriction")
 _PROXY: Final = saml("ProxyRestriction")
 _ATTRIBUTES: Final = saml("AttributeStatement")
+_UUID: Final = r"[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 _EID_NAME: Final = re.compile(
-    r"https://data\.gov\.dk/model/core/eid/(person|professional)/uuid/[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+    r"https://data\.gov\.dk/model/core/eid/(person|professional)/uuid/" + _UUID
 )
-_CONDITIONS: Final = frozenset((_AUDIENCES, _PROXY, saml("OneTimeUse")))
+_IDENTIFIERS: Final = ("BaseID", "NameID", "EncryptedID")
+_CONDITIONS: Final = frozenset(
+    (
+        _AUDIENCES,
+        _PROXY,
+        saml("OneTimeUse"),
+    )
+)
 
 
-def _zone(claim: ReceivedAssertion) -> bool:
+def _zone(received: ReceivedAssertion) -> bool:
     """Refuse a time without Z."""
-    return unmarked(claim.assertion.iter())
+    return unmarked(received.assertion.iter())
 
 
-def _version(claim: ReceivedAssertion) -> bool:
+def _version(received: ReceivedAssertion) -> bool:
     """Refuse another version of SAML, whose rules are others."""
-    return claim.assertion.get("Version") != "2.0"
+    return received.assertion.get("Version") != "2.0"
 
 
-def _issuer(claim: ReceivedAssertion) -> bool:
-    """Refuse an Assertion by anybody but the upstream that was asked, whoever the Response is by (row 18)."""
-    return any(foreign(each, claim.answer.upstream) for each in claim.assertion.findall(ISSUER))
+def _issuer(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion by anybody but the upstream that was asked (row 18).
+
+    The issuer of the Response around it does not matter.
+    """
+    issuers = received.assertion.findall(ISSUER)
+    return any(foreign(issuer, received.response.upstream) for issuer in issuers)
 
 
-def _issued_later(claim: ReceivedAssertion) -> bool:
+def _issued_later(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion from the future."""
-    return future(claim.assertion, claim.answer)
+    return future(received.assertion, received.response)
 
 
-def _issued_long_ago(claim: ReceivedAssertion) -> bool:
+def _issued_long_ago(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion older than the request: made for another login, and wrapped anew."""
-    return old(claim.assertion, claim.answer)
+    return old(received.assertion, received.response)
 
 
-def _confirmations(claim: ReceivedAssertion) -> bool:
+def _confirmations(received: ReceivedAssertion) -> bool:
     """Refuse none and several: one of them may hold where another does not (row 20)."""
-    return len(claim.assertion.findall(_CONFIRMATION)) != 1
+    return len(received.assertion.findall(_CONFIRMATION)) != 1
 
 
-def _bearer(claim: ReceivedAssertion) -> bool:
+def _bearer(received: ReceivedAssertion) -> bool:
     """Refuse sender-vouches and holder-of-key, whose conditions nothing here looks at."""
-    return any(each.get("Method") != BEARER for each in claim.assertion.findall(_CONFIRMATION))
+    confirmations = received.assertion.findall(_CONFIRMATION)
+    return any(confirmation.get("Method") != BEARER for confirmation in confirmations)
 
 
-def _recipient(claim: ReceivedAssertion) -> bool:
+def _recipient(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion made for another ACS: a service's that replays it here (row 17)."""
-    return claim.confirmed("Recipient") != claim.answer.acs
+    return received.confirmed("Recipient") != received.response.acs
 
 
-def _confirms_request(claim: ReceivedAssertion) -> bool:
-    """Refuse an Assertion that answers another request: a genuine one in a Response of somebody's own (row 16)."""
-    return claim.confirmed("InResponseTo") != claim.answer.expected.id
+def _confirms_request(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion that answers another request (row 16).
+
+    It is a genuine one in a Response that an attacker wrote.
+    """
+    return received.confirmed("InResponseTo") != received.response.expected.id
 
 
-def _confirmation_end(claim: ReceivedAssertion) -> bool:
+def _confirmation_end(received: ReceivedAssertion) -> bool:
     """Refuse a confirmation without an end: it could be used for ever."""
-    return claim.confirmed("NotOnOrAfter") is None
+    return received.confirmed("NotOnOrAfter") is None
 
 
-def _confirmation_expired(claim: ReceivedAssertion) -> bool:
+def _confirmation_expired(received: ReceivedAssertion) -> bool:
     """Refuse a confirmation that has run out (row 19)."""
-    end = None if claim.confirmation is None else moment(claim.confirmation, "NotOnOrAfter")
-    return end is not None and end <= claim.answer.now - claim.answer.skew
+    if received.confirmation is None:
+        return False
+    return received.response.over(moment(received.confirmation, "NotOnOrAfter"))
 
 
-def _confirmation_start(claim: ReceivedAssertion) -> bool:
+def _confirmation_start(received: ReceivedAssertion) -> bool:
     """Refuse a bearer confirmation that starts later, which the profile forbids (4.1.4.2)."""
-    return claim.confirmed("NotBefore") is not None
+    return received.confirmed("NotBefore") is not None
 
 
-def _identifiers(claim: ReceivedAssertion) -> bool:
-    """Refuse two identifiers, one of them in the confirmation, and any that is no plain NameID (row 20)."""
-    found = [
-        name for name in ("BaseID", "NameID", "EncryptedID") for _ in claim.subject.iter(saml(name))
-    ]
+def _identifiers(received: ReceivedAssertion) -> bool:
+    """Refuse two identifiers, and any that is no plain NameID (row 20).
+
+    One of the two may stand in the confirmation.
+    """
+    found: list[str] = []
+    for name in _IDENTIFIERS:
+        found += [name for _ in received.subject.iter(saml(name))]
     return found not in ([], ["NameID"])
 
 
-def _bounds(claim: ReceivedAssertion) -> bool:
-    """Refuse an Assertion that does not say from when until when it holds (row 19)."""
-    return claim.bound("NotBefore") is None or claim.bound("NotOnOrAfter") is None
+def _bounds(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion without the beginning or the end of its validity (row 19)."""
+    return received.bound("NotBefore") is None or received.bound("NotOnOrAfter") is None
 
 
-def _not_yet_valid(claim: ReceivedAssertion) -> bool:
+def _not_yet_valid(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion before it holds."""
-    start = claim.bound("NotBefore")
-    return start is not None and start > claim.answer.now + claim.answer.skew
+    return received.response.ahead(received.bound("NotBefore"))
 
 
-def _expired(claim: ReceivedAssertion) -> bool:
+def _expired(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion after it has run out."""
-    end = claim.bound("NotOnOrAfter")
-    return end is not None and end <= claim.answer.now - claim.answer.skew
+    return received.response.over(received.bound("NotOnOrAfter"))
 
 
-def _audience_missing(claim: ReceivedAssertion) -> bool:
+def _audience_missing(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion for anybody."""
-    return not claim.restrictions(_AUDIENCES)
+    return not received.restrictions(_AUDIENCES)
 
 
-def _audience(claim: ReceivedAssertion) -> bool:
-    """Refuse an Assertion one of whose restrictions leaves us out: all must hold at once (core 2.5.1.4)."""
-    own = claim.answer.upstream.sp_entity_id
-    return any(
-        own not in {text(each) for each in restriction.iterfind(saml("Audience"))}
-        for restriction in claim.restrictions(_AUDIENCES)
-    )
+def _audience(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion one of whose restrictions leaves us out (core 2.5.1.4).
+
+    All restrictions must hold at once.
+    """
+    own = received.response.upstream.sp_entity_id
+    for restriction in received.restrictions(_AUDIENCES):
+        audiences = [text(audience) for audience in restriction.iterfind(saml("Audience"))]
+        if own not in audiences:
+            return True
+    return False
 
 
-def _unknown_condition(claim: ReceivedAssertion) -> bool:
+def _unknown_condition(received: ReceivedAssertion) -> bool:
     """Refuse a condition not understood here: its validity cannot be established (core 2.5.1.1)."""
-    return (
-        claim.conditions is not None and not {each.tag for each in claim.conditions} <= _CONDITIONS
-    )
-
-
-def _proxying_forbidden(claim: ReceivedAssertion) -> bool:
-    """Refuse an Assertion that we may not pass on, or to listed services only (core 2.5.1.6)."""
-    return any(
-        not each.get("Count", "1").strip("+-0 ") or each.find(saml("Audience")) is not None
-        for each in claim.restrictions(_PROXY)
-    )
-
-
-def _statements(claim: ReceivedAssertion) -> bool:
-    """Refuse none and several AuthnStatements: which of them tells when and where is anybody's guess."""
-    return len(claim.statements) != 1
-
-
-def _attribute_statements(claim: ReceivedAssertion) -> bool:
-    """Refuse none and several AttributeStatements where the profile has one: what it says stands in one place."""
-    return claim.answer.manner.strict and len(claim.assertion.findall(_ATTRIBUTES)) != 1
-
-
-def _eid_name(claim: ReceivedAssertion) -> bool:
-    """Refuse a subject that is no UUID of the national eID's, persistent or transient (the profile's own validator)."""
-    if not claim.answer.manner.strict:
+    if received.conditions is None:
         return False
-    name_id = claim.subject.find(saml("NameID"))
-    kind = "" if name_id is None else name_id.get("Format", "")
-    return kind not in {PERSISTENT, TRANSIENT} or not _EID_NAME.fullmatch(text(name_id))
+    return any(condition.tag not in _CONDITIONS for condition in received.conditions)
 
 
-def _authenticated_later(claim: ReceivedAssertion) -> bool:
+def _proxying_forbidden(received: ReceivedAssertion) -> bool:
+    """Refuse an Assertion that we may not pass on, or to listed services only (core 2.5.1.6)."""
+    for restriction in received.restrictions(_PROXY):
+        nought = not restriction.get("Count", "1").strip("+-0 ")
+        if nought or restriction.find(saml("Audience")) is not None:
+            return True
+    return False
+
+
+def _statements(received: ReceivedAssertion) -> bool:
+    """Refuse none and several AuthnStatements: which of them is meant would be a guess."""
+    return len(received.statements) != 1
+
+
+def _attribute_statements(received: ReceivedAssertion) -> bool:
+    """Refuse none and several AttributeStatements where the profile has one.
+
+    Then no attribute can stand in two places.
+    """
+    if not received.traits.strict:
+        return False
+    return len(received.assertion.findall(_ATTRIBUTES)) != 1
+
+
+def _eid_name(received: ReceivedAssertion) -> bool:
+    """Refuse a subject that is no UUID of the national eID's, persistent or transient.
+
+    So does the profile's own validator.
+    """
+    if not received.traits.strict:
+        return False
+    name_id = received.subject.find(saml("NameID"))
+    if name_id is None:
+        return True
+    if name_id.get("Format", "") not in {PERSISTENT, TRANSIENT}:
+        return True
+    return not _EID_NAME.fullmatch(text(name_id))
+
+
+def _authenticated_later(received: ReceivedAssertion) -> bool:
     """Refuse an authentication in the future."""
-    return any(at > claim.answer.now + claim.answer.skew for at in claim.instants)
+    return any(received.response.ahead(instant) for instant in received.instants)
 
 
-def _authenticated_before(claim: ReceivedAssertion) -> bool:
+def _authenticated_before(received: ReceivedAssertion) -> bool:
     """Refuse an older authentication where a new one was demanded (saml_profiles.md row 26)."""
-    return claim.force_authn and any(
-        at < claim.answer.expected.sent - claim.answer.skew for at in claim.instants
-    )
+    if not received.force_authn:
+        return False
+    earliest = received.response.expected.sent - received.response.skew
+    return any(instant < earliest for instant in received.instants)
 
 
-def _session_ended(claim: ReceivedAssertion) -> bool:
+def _session_ended(received: ReceivedAssertion) -> bool:
     """Refuse a session that is over (row 19)."""
-    ends = [moment(each, "SessionNotOnOrAfter") for each in claim.statements]
-    return any(end is not None and end <= claim.answer.now - claim.answer.skew for end in ends)
+    ends = [moment(statement, "SessionNotOnOrAfter") for statement in received.statements]
+    return any(received.response.over(end) for end in ends)
 
 
-def _loop(claim: ReceivedAssertion) -> bool:
+def _loop(received: ReceivedAssertion) -> bool:
     """Refuse an authentication that came through ourselves (row 42)."""
-    return not claim.own.isdisjoint(claim.authorities)
+    return not received.own.isdisjoint(received.authorities)
 
 
-def _authority_missing(claim: ReceivedAssertion) -> bool:
-    """Refuse a hub that does not say which of its institutions answered: scopes cannot be held against anyone."""
-    return claim.answer.manner.hub and not claim.authorities
+def _authority_missing(received: ReceivedAssertion) -> bool:
+    """Refuse a hub that does not name the institution that answered.
+
+    Scopes could not be held against any.
+    """
+    return received.traits.hub and not received.authorities
 
 
-def _institution_unknown(claim: ReceivedAssertion) -> bool:
-    """Refuse an institution that is none of this upstream's; only the last authority counts (wayf.md section 4)."""
-    return bool(claim.authorities) and claim.institution is None
+def _institution_unknown(received: ReceivedAssertion) -> bool:
+    """Refuse an institution that is none of this upstream's (wayf.md section 4).
+
+    Only the last authority counts.
+    """
+    return bool(received.authorities) and received.institution is None
 
 
-def _institution_not_asked(claim: ReceivedAssertion) -> bool:
-    """Refuse an institution that was not scoped: the hub's chooser obeys the browser (wayf.md section 3)."""
-    upstream, institution = claim.answer.upstream, claim.institution
-    return institution is not None and not any(
-        institution.answers_to(name) for name in scoped(upstream, claim.idp_list)
-    )
+def _institution_not_asked(received: ReceivedAssertion) -> bool:
+    """Refuse an institution that was not scoped (wayf.md section 3).
+
+    The hub's chooser obeys the browser.
+    """
+    institution = received.institution
+    if institution is None:
+        return False
+    asked = scoped(received.response.upstream, received.idp_list)
+    return not any(institution.answers_to(name) for name in asked)
 
 
 ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {

@@ -1,6 +1,8 @@
-"""Turns a checked Assertion into an Authentication: who, how, when, and the attributes exactly as they stood."""
+"""Turns a checked Assertion into an Authentication; the attributes stay exactly as they stood."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from lxml import etree
@@ -17,62 +19,86 @@ _NAME_ID: Final = saml("NameID")
 _CLASS: Final = saml("AuthnContext", "AuthnContextClassRef")
 
 
-def authentication(claim: ReceivedAssertion) -> Authentication:
-    """Give what a Claim says that every check has let pass; ``institution`` is the real entityID, aliases resolved."""
-    statement = claim.statements[0]
-    name_id = claim.subject.find(_NAME_ID)
-    issued = moment(claim.assertion, "IssueInstant") or claim.answer.now
-    manner = claim.answer.manner
-    ends = [
-        issued + manner.fresh,
-        claim.bound("NotOnOrAfter"),
-    ]  # whatever it says, nobody takes it after that
-    if claim.confirmation is not None:
-        ends.append(moment(claim.confirmation, "NotOnOrAfter"))
-    return Authentication(
-        upstream=claim.answer.upstream.name,
-        issuer=claim.answer.upstream.entity_id,
-        institution=claim.institution.entity_id if claim.institution else "",
-        authorities=claim.authorities,
-        attributes=attributes(claim.assertion),
-        authn_instant=claim.instants[0],
-        authn_context=None
-        if manner.nsis
-        else _authn_context(claim),  # there an attribute says it (Rules.came)
-        received=claim.answer.now,
-        assertion_until=min(end for end in ends if end) + manner.longer,
-        name_id=text(name_id) or None,
-        name_id_format=UNSPECIFIED if name_id is None else name_id.get("Format", ""),
-        name_qualifier=None if name_id is None else name_id.get("NameQualifier"),
-        sp_name_qualifier=None if name_id is None else name_id.get("SPNameQualifier"),
-        sp_provided_id=None if name_id is None else name_id.get("SPProvidedID"),
+def authentication(received: ReceivedAssertion) -> Authentication:
+    """Return the Authentication of an Assertion that has passed every check.
+
+    ``institution`` is the real entityID, aliases resolved.
+    """
+    statement = received.statements[0]
+    upstream = received.response.upstream
+    institution = received.institution
+    made = Authentication(
+        upstream=upstream.name,
+        issuer=upstream.entity_id,
+        institution=institution.entity_id if institution else "",
+        authorities=received.authorities,
+        attributes=attributes(received.assertion),
+        authn_instant=received.instants[0],
+        authn_context=_authn_context(received),
+        received=received.response.now,
+        assertion_until=_assertion_until(received),
+        name_id_format=UNSPECIFIED,
         session_index=statement.get("SessionIndex"),
         session_until=moment(statement, "SessionNotOnOrAfter"),
     )
+    name_id = received.subject.find(_NAME_ID)
+    if name_id is None:
+        return made
+    return replace(
+        made,
+        name_id=text(name_id) or None,
+        name_id_format=name_id.get("Format", ""),
+        name_qualifier=name_id.get("NameQualifier"),
+        sp_name_qualifier=name_id.get("SPNameQualifier"),
+        sp_provided_id=name_id.get("SPProvidedID"),
+    )
 
 
-def _authn_context(claim: ReceivedAssertion) -> str | None:
-    """Give the class, or unspecified where it says more than the institution is good for: we would vouch for it."""
-    written = " ".join(
-        text(claim.statements[0].find(_CLASS)).split()
-    )  # an anyURI: space around it means nothing
-    cap = claim.institution.max_assurance if claim.institution else Assurance.SELF_ASSERTED
+def _assertion_until(received: ReceivedAssertion) -> datetime:
+    """Return the end of the assertion: whatever is written, it is not accepted after that."""
+    traits = received.traits
+    issued = moment(received.assertion, "IssueInstant") or received.response.now
+    ends = [issued + traits.fresh, received.bound("NotOnOrAfter")]
+    if received.confirmation is not None:
+        ends.append(moment(received.confirmation, "NotOnOrAfter"))
+    return min(end for end in ends if end) + traits.longer
+
+
+def _authn_context(received: ReceivedAssertion) -> str | None:
+    """Return the class, or unspecified where it is above what the institution is good for.
+
+    We would vouch for it. None where there is no class, or the profile has the level in an
+    attribute.
+    """
+    if received.traits.nsis:
+        return None
+    # An anyURI: space around it means nothing.
+    written = " ".join(text(received.statements[0].find(_CLASS)).split())
+    cap = Assurance.SELF_ASSERTED
+    if received.institution:
+        cap = received.institution.max_assurance
     least = assurance_of_class(written)
-    return UNSPECIFIED_CLASS if least and least > cap else written or None
+    if least and least > cap:
+        return UNSPECIFIED_CLASS
+    return written or None
 
 
 def attributes(assertion: etree._Element) -> tuple[WireAttribute, ...]:
-    """Give the attributes by Name; one that stands several times is one attribute (attacks.md row 22)."""
+    """Return the attributes by Name; one that stands several times is one (attacks.md row 22)."""
     found: dict[str, list[str]] = {}
-    for each in assertion.iterfind(_ATTRIBUTES):
-        found.setdefault(each.get("Name", ""), []).extend(_values(each))
+    for attribute in assertion.iterfind(_ATTRIBUTES):
+        values = found.setdefault(attribute.get("Name", ""), [])
+        values.extend(_values(attribute))
     return tuple(WireAttribute(name, tuple(values)) for name, values in found.items())
 
 
 def _values(attribute: etree._Element) -> Iterator[str]:
-    """Give the values that are text; eduPersonTargetedID's is a NameID, and any other structure is no value of ours."""
+    """Yield the values that are text, and eduPersonTargetedID's, which is a NameID.
+
+    Any other structure is no value of ours.
+    """
     for value in attribute.iterfind(_VALUE):
         if len(value) == 0:
             yield text(value)
-        elif [each.tag for each in value] == [_NAME_ID]:
+        elif [child.tag for child in value] == [_NAME_ID]:
             yield text(value[0])

@@ -1,4 +1,4 @@
-"""Reads a service's AuthnRequest once its sender is sure: what is asked, and whether it can be answered at all.
+"""Reads a service's AuthnRequest once its sender is verified, and decides whether to answer it.
 
 Sources: saml-core 3.4.1, saml-profiles 4.1.4.1, attacks.md rows 24 to 27, saml_profiles.md rows
 24-28, 35-37, 40, 42.
@@ -28,8 +28,7 @@ from broker.core.errors import (
 )
 from broker.core.login.transaction import SKEW, AuthnRequest
 
-# A person may leave the service's page with its form standing for a while; a bookmark of it is too
-# old.
+# A person may leave the service's page open with its form for a while; a bookmark of it is too old.
 FRESH: Final = timedelta(minutes=5)
 # More than that is no federation but a loop.
 _MOST_HOPS: Final = 10
@@ -47,7 +46,7 @@ def _p(*path: str) -> str:
 
 @dataclass(frozen=True)
 class ReceivedAuthnRequest:
-    """An AuthnRequest whose sender is known and whose signatures hold, and what it is held against."""
+    """An AuthnRequest with a known sender and verified signatures, and what it is held against."""
 
     root: etree._Element
     service: str
@@ -59,59 +58,87 @@ class ReceivedAuthnRequest:
 
     @property
     def issued(self) -> datetime:
-        """Give when it was made."""
+        """Return when it was made."""
         return xml_times.read(self.root.get("IssueInstant", "")) or _NEVER
 
     def flag(self, name: str) -> bool:
-        """Give a truth value; services write 1, true, 0 and false (interop.md)."""
+        """Return a truth value; services write 1, true, 0 and false (interop.md)."""
         return self.root.get(name, "").strip() in _TRUE
 
     def texts(self, *path: str) -> tuple[str, ...]:
-        """Give the texts of the elements at a path."""
-        return tuple(text(each) for each in self.root.iterfind(_p(*path)))
+        """Return the texts of the elements at a path."""
+        return tuple(text(element) for element in self.root.iterfind(_p(*path)))
+
+    @property
+    def idp_list(self) -> tuple[str, ...]:
+        """Return the entityIDs of the identity providers that the service lists."""
+        entries = self.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))
+        return tuple(entry.get("ProviderID", "") for entry in entries)
+
+    @property
+    def requester_ids(self) -> tuple[str, ...]:
+        """Return the chain of those who asked before the service."""
+        return self.texts("Scoping", "RequesterID")
+
+    @property
+    def proxy_count(self) -> int | None:
+        """Return the ProxyCount; the schema bounds it below only, so it may have many digits."""
+        scoping = self.root.find(_p("Scoping"))
+        if scoping is None:
+            return None
+        written = scoping.get("ProxyCount")
+        if written is None:
+            return None
+        digits = written.strip("+- ").lstrip("0") or "0"
+        return int(digits[:_MOST_DIGITS])
 
 
-def _unsigned(question: ReceivedAuthnRequest) -> bool:
+def _unsigned(received: ReceivedAuthnRequest) -> bool:
     """Refuse a request without signature where the service signs: somebody took it off (row 24)."""
-    return question.descriptor.signs_requests and not question.signed
+    return received.descriptor.signs_requests and not received.signed
 
 
-def _version(question: ReceivedAuthnRequest) -> bool:
+def _version(received: ReceivedAuthnRequest) -> bool:
     """Refuse another version of SAML, whose rules are others."""
-    return question.root.get("Version") != "2.0"
+    return received.root.get("Version") != "2.0"
 
 
-def _destination(question: ReceivedAuthnRequest) -> bool:
-    """Refuse a request made for another identity provider; a signed one must say for whom (bindings 3.4.5.2)."""
-    destination = question.root.get("Destination")
-    return question.signed if destination is None else destination != question.sso
+def _destination(received: ReceivedAuthnRequest) -> bool:
+    """Refuse a request made for another identity provider.
+
+    A signed one must have a Destination (bindings 3.4.5.2).
+    """
+    destination = received.root.get("Destination")
+    if destination is None:
+        return received.signed
+    return destination != received.sso
 
 
-def _zone(question: ReceivedAuthnRequest) -> bool:
+def _zone(received: ReceivedAuthnRequest) -> bool:
     """Refuse a time without Z."""
-    return not xml_times.marked(question.root.get("IssueInstant", ""))
+    return not xml_times.marked(received.root.get("IssueInstant", ""))
 
 
-def _issued_later(question: ReceivedAuthnRequest) -> bool:
+def _issued_later(received: ReceivedAuthnRequest) -> bool:
     """Refuse a request from the future."""
-    return question.issued > question.now + SKEW
+    return received.issued > received.now + SKEW
 
 
-def _issued_long_ago(question: ReceivedAuthnRequest) -> bool:
-    """Refuse a request that lay somewhere: a bookmark, or one kept to be used on somebody (row 26)."""
-    return question.issued <= question.now - FRESH - SKEW
+def _issued_long_ago(received: ReceivedAuthnRequest) -> bool:
+    """Refuse a request that lay somewhere: a bookmark, or one kept to attack with (row 26)."""
+    return received.issued <= received.now - FRESH - SKEW
 
 
-def _acs_twice(question: ReceivedAuthnRequest) -> bool:
+def _acs_twice(received: ReceivedAuthnRequest) -> bool:
     """Refuse an ACS by index and by URL at once: they exclude each other (core 3.4.1)."""
-    return {"AssertionConsumerServiceURL", "AssertionConsumerServiceIndex"} <= set(
-        question.root.attrib
-    )
+    by_url = "AssertionConsumerServiceURL" in received.root.attrib
+    by_index = "AssertionConsumerServiceIndex" in received.root.attrib
+    return by_url and by_index
 
 
-def _acs(question: ReceivedAuthnRequest) -> bool:
+def _acs(received: ReceivedAuthnRequest) -> bool:
     """Refuse an ACS that is not in the service's metadata, to the letter (row 25)."""
-    return acs(question) is None
+    return acs(received) is None
 
 
 REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
@@ -126,79 +153,91 @@ REQUEST_CHECKS: Final[dict[str, Callable[[ReceivedAuthnRequest], bool]]] = {
 }
 
 
-def acs(question: ReceivedAuthnRequest) -> str | None:
-    """Give the registered ACS that a request names by URL or index, or the default; None where it is not registered."""
-    url = question.root.get("AssertionConsumerServiceURL")
-    index = question.root.get("AssertionConsumerServiceIndex")
-    registered = question.descriptor.acs
+def acs(received: ReceivedAuthnRequest) -> str | None:
+    """Return the registered ACS that a request names by URL or index, or else the default.
+
+    None where it is not registered.
+    """
+    url = received.root.get("AssertionConsumerServiceURL")
+    index = received.root.get("AssertionConsumerServiceIndex")
+    registered = received.descriptor.acs
     if url is not None:
-        return next((each.location for each in registered if each.location == url), None)
-    if index is not None:
-        return next(
-            (each.location for each in registered if str(each.index) == index.strip()), None
-        )
-    return question.descriptor.default_acs.location
+        named = [endpoint for endpoint in registered if endpoint.location == url]
+    elif index is not None:
+        named = [endpoint for endpoint in registered if str(endpoint.index) == index.strip()]
+    else:
+        named = [received.descriptor.default_acs]
+    return named[0].location if named else None
 
 
-def _binding(question: ReceivedAuthnRequest) -> Status | None:
+def _binding(received: ReceivedAuthnRequest) -> Status | None:
     """Answer by POST only."""
-    return None if question.root.get("ProtocolBinding", POST) == POST else REQUEST_UNSUPPORTED
+    if received.root.get("ProtocolBinding", POST) != POST:
+        return REQUEST_UNSUPPORTED
+    return None
 
 
-def _subject(question: ReceivedAuthnRequest) -> Status | None:
-    """Promise no particular person: the request would have to be answered with just that one (core 3.4.1)."""
-    return None if question.root.find(saml("Subject")) is None else REQUEST_UNSUPPORTED
+def _subject(received: ReceivedAuthnRequest) -> Status | None:
+    """Promise no particular person: only that person could answer the request (core 3.4.1)."""
+    if received.root.find(saml("Subject")) is not None:
+        return REQUEST_UNSUPPORTED
+    return None
 
 
-def _name_id(question: ReceivedAuthnRequest) -> Status | None:
-    """Give pairwise and transient identifiers only, and none that belongs to a group of services (row 26)."""
-    policy = question.root.find(_p("NameIDPolicy"))
+def _name_id(received: ReceivedAuthnRequest) -> Status | None:
+    """Issue pairwise and transient identifiers only, none of a group of services (row 26)."""
+    policy = received.root.find(_p("NameIDPolicy"))
     if policy is None:
         return None
-    known = policy.get("Format", UNSPECIFIED) in _FORMATS
-    own = (
-        policy.get("SPNameQualifier", question.descriptor.entity_id)
-        == question.descriptor.entity_id
-    )
-    return None if known and own else INVALID_NAME_ID_POLICY
+    if policy.get("Format", UNSPECIFIED) not in _FORMATS:
+        return INVALID_NAME_ID_POLICY
+    own = received.descriptor.entity_id
+    if policy.get("SPNameQualifier", own) != own:
+        return INVALID_NAME_ID_POLICY
+    return None
 
 
-def _declarations(question: ReceivedAuthnRequest) -> Status | None:
+def _declarations(received: ReceivedAuthnRequest) -> Status | None:
     """Know authentication by class only."""
     path = f"{_p('RequestedAuthnContext')}/{saml('AuthnContextDeclRef')}"
-    return None if question.root.find(path) is None else NO_AUTHN_CONTEXT
+    if received.root.find(path) is not None:
+        return NO_AUTHN_CONTEXT
+    return None
 
 
-def _proxies(question: ReceivedAuthnRequest) -> Status | None:
+def _proxies(received: ReceivedAuthnRequest) -> Status | None:
     """Obey a ProxyCount of nought: we cannot authenticate anybody ourselves (row 35)."""
-    hops = len(question.texts("Scoping", "RequesterID"))
-    return PROXY_COUNT_EXCEEDED if _proxy_count(question) == 0 or hops > _MOST_HOPS else None
+    if received.proxy_count == 0 or len(received.requester_ids) > _MOST_HOPS:
+        return PROXY_COUNT_EXCEEDED
+    return None
 
 
-def _loop(question: ReceivedAuthnRequest) -> Status | None:
+def _loop(received: ReceivedAuthnRequest) -> Status | None:
     """Refuse a request that has come through ourselves (row 42)."""
-    return (
-        None
-        if question.own.isdisjoint(question.texts("Scoping", "RequesterID"))
-        else REQUEST_DENIED
-    )
+    if not received.own.isdisjoint(received.requester_ids):
+        return REQUEST_DENIED
+    return None
 
 
-def _sizes(question: ReceivedAuthnRequest) -> Status | None:
-    """Keep little: a transaction is stored for anybody who writes a request, and the store is not theirs to fill."""
-    listed = [
-        each.get("ProviderID", "")
-        for each in question.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))
-    ]
-    wanted = [text(each) for each in question.root.iterfind(f"{_p('RequestedAuthnContext')}/*")]
-    names = [
-        question.root.get("ID", ""),
+def _sizes(received: ReceivedAuthnRequest) -> Status | None:
+    """Keep little: a transaction is stored for anybody who writes a request.
+
+    The store is not theirs to fill.
+    """
+    listed = received.idp_list
+    requested = received.root.iterfind(f"{_p('RequestedAuthnContext')}/*")
+    classes = [text(element) for element in requested]
+    if len(listed) > _MOST_LISTED or len(classes) > _MOST_LISTED:
+        return REQUEST_UNSUPPORTED
+    names = (
+        received.root.get("ID", ""),
         *listed,
-        *wanted,
-        *question.texts("Scoping", "RequesterID"),
-    ]
-    many = len(listed) > _MOST_LISTED or len(wanted) > _MOST_LISTED
-    return REQUEST_UNSUPPORTED if many or any(len(each) > _LONGEST_NAME for each in names) else None
+        *classes,
+        *received.requester_ids,
+    )
+    if any(len(name) > _LONGEST_NAME for name in names):
+        return REQUEST_UNSUPPORTED
+    return None
 
 
 LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], Status | None]]] = {
@@ -212,57 +251,65 @@ LIMITS: Final[dict[str, Callable[[ReceivedAuthnRequest], Status | None]]] = {
 }
 
 
-def read(question: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRequest:
-    """Give the request in the core's words.
+def read(received: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRequest:
+    """Return the request in the core's words.
 
-    ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: nobody may be answered.
-    ``RequestRefused`` of LIMITS, with the request in it: the service is told at its ACS.
+    ``MessageRefused`` ``request.<check>`` of REQUEST_CHECKS: there is no address to answer to.
+    ``RequestRefused`` of LIMITS, with the request in it: the service is answered at its ACS.
     """
     for name, offends in REQUEST_CHECKS.items():
-        if offends(question):
-            ahead = (
-                round((question.issued - question.now).total_seconds())
-                if name == "issued_later"
-                else None
-            )
-            raise MessageRefused(f"request.{name}", clock_off=ahead)
-    request = _request(question, relay_state)
+        if offends(received):
+            raise MessageRefused(f"request.{name}", clock_off=_clock_off(name, received))
+    request = _request(received, relay_state)
     for name, limit in LIMITS.items():
-        if status := limit(question):
+        status = limit(received)
+        if status:
             raise RequestRefused(status, f"request.{name}", request=request)
     return request
 
 
-def _request(question: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRequest:
-    policy = question.root.find(_p("NameIDPolicy"))
-    authn_contexts = question.root.find(_p("RequestedAuthnContext"))
-    wanted = None if policy is None else policy.get("Format")
-    refs = () if authn_contexts is None else authn_contexts.iterfind(saml("AuthnContextClassRef"))
+def _clock_off(check: str, received: ReceivedAuthnRequest) -> int | None:
+    """Return by how many seconds the service's clock is ahead, where that is why it is refused."""
+    if check != "issued_later":
+        return None
+    return round((received.issued - received.now).total_seconds())
+
+
+def _request(received: ReceivedAuthnRequest, relay_state: str | None) -> AuthnRequest:
+    comparison, authn_contexts = _authn_contexts(received)
     return AuthnRequest(
-        id=question.root.get("ID", ""),
-        service=question.service,
-        entity_id=question.descriptor.entity_id,
-        acs=acs(question) or question.descriptor.default_acs.location,
+        id=received.root.get("ID", ""),
+        service=received.service,
+        entity_id=received.descriptor.entity_id,
+        acs=acs(received) or received.descriptor.default_acs.location,
         relay_state=relay_state,
-        force_authn=question.flag("ForceAuthn"),
-        is_passive=question.flag("IsPassive"),
-        name_id_format=None if wanted == UNSPECIFIED else wanted,
-        authn_contexts=tuple(text(each) for each in refs),
-        comparison="exact" if authn_contexts is None else authn_contexts.get("Comparison", "exact"),
-        idp_list=tuple(
-            each.get("ProviderID", "")
-            for each in question.root.iterfind(_p("Scoping", "IDPList", "IDPEntry"))
-        ),
-        requester_ids=question.texts("Scoping", "RequesterID"),
-        proxy_count=_proxy_count(question),
+        force_authn=received.flag("ForceAuthn"),
+        is_passive=received.flag("IsPassive"),
+        name_id_format=_name_id_format(received),
+        authn_contexts=authn_contexts,
+        comparison=comparison,
+        idp_list=received.idp_list,
+        requester_ids=received.requester_ids,
+        proxy_count=received.proxy_count,
     )
 
 
-def _proxy_count(question: ReceivedAuthnRequest) -> int | None:
-    """Give the ProxyCount; the schema bounds it below only, so that its digits may be any number."""
-    scoping = question.root.find(_p("Scoping"))
-    written = None if scoping is None else scoping.get("ProxyCount")
-    if written is None:
+def _name_id_format(received: ReceivedAuthnRequest) -> str | None:
+    """Return the NameID format asked for; None where any will do."""
+    policy = received.root.find(_p("NameIDPolicy"))
+    if policy is None:
         return None
-    digits = written.strip("+- ").lstrip("0") or "0"
-    return int(digits[:_MOST_DIGITS])
+    wanted = policy.get("Format")
+    if wanted == UNSPECIFIED:
+        return None
+    return wanted
+
+
+def _authn_contexts(received: ReceivedAuthnRequest) -> tuple[str, tuple[str, ...]]:
+    """Return the Comparison and the classes asked for."""
+    requested = received.root.find(_p("RequestedAuthnContext"))
+    if requested is None:
+        return "exact", ()
+    references = requested.iterfind(saml("AuthnContextClassRef"))
+    classes = tuple(text(reference) for reference in references)
+    return requested.get("Comparison", "exact"), classes

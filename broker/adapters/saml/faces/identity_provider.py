@@ -1,4 +1,4 @@
-"""Our identity provider face, toward the library's services: reads their AuthnRequests, answers at their ACS only."""
+"""Our identity provider face, toward the services: reads AuthnRequests, answers at the ACS only."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,17 +34,25 @@ from broker.core.ports import PostForm
 
 # A real AuthnRequest has two kilobytes; all of it is stored with the transaction, before anyone is
 # known.
-BOUNDS: Final = safe_parser.Bounds(octets=32 * 1024, nodes=1_000, attributes=1_000, namespaces=100)
+BOUNDS: Final = safe_parser.Bounds(
+    octets=32 * 1024,
+    nodes=1_000,
+    attributes=1_000,
+    namespaces=100,
+)
 
 
 def sso(base_url: str) -> str:
-    """Give our SSO address, for both bindings."""
+    """Return our SSO address, for both bindings."""
     return f"{base_url}/saml/idp/sso"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class IdentityProviderFace:
-    """The face over one key and the metadata of the moment; ``services`` is by entityID, ``own`` all our entityIDs."""
+    """The face over one key and the metadata of the moment.
+
+    ``services`` is by entityID, ``own`` are all our entityIDs.
+    """
 
     base_url: str
     entity_id: str
@@ -66,45 +74,50 @@ class IdentityProviderFace:
         maps: Mapping[str, AttributeMap],
         sp_entity_ids: Iterable[str],
     ) -> "IdentityProviderFace":
-        """Load the face's key; ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other faces'."""
+        """Load the face's key.
+
+        ``services`` are named as in broker.toml, ``sp_entity_ids`` are our other faces'.
+        """
         return cls(
             base_url=base_url,
             entity_id=entity_id,
             key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
             metadata=metadata,
-            services={each.entity_id: each for each in services.values()},
+            services={service.entity_id: service for service in services.values()},
             maps=maps,
             own=frozenset((entity_id, *sp_entity_ids)),
         )
 
     def read_redirect(self, query_string: str, now: datetime) -> AuthnRequest:
-        """Verify an AuthnRequest that came by HTTP-Redirect, from the query string exactly as it came.
+        """Verify an AuthnRequest by HTTP-Redirect, from the query string exactly as it came.
 
-        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since nobody is known to
-        answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
+        ``MessageRefused`` (``gate.*``, ``request.*``): a page of ours, since there is no address
+        to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
         saml-core 3.4.1.
         """
         message = http_bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
-        root, service, descriptor = self._sender(message.xml, now)
-        if message.signed:
-            signed = message.signed
-            signature.verify_bytes(signed.octets, signed.signature, signed.sigalg, descriptor.keys)
-        return self._read(
-            root, service, descriptor, message.relay_state, now, signed=message.signed is not None
-        )
+        sender = self._sender(message.xml, now)
+        query = message.signed
+        if query:
+            keys = sender.descriptor.keys
+            signature.verify_bytes(query.octets, query.signature, query.sigalg, keys)
+        return self._read(sender, message.relay_state, now, signed=query is not None)
 
     def read_post(self, fields: Sequence[tuple[str, str]], now: datetime) -> AuthnRequest:
-        """Verify an AuthnRequest that came by HTTP-POST, from the form's pairs; errors as ``read_redirect``."""
+        """Verify an AuthnRequest that came by HTTP-POST, from the form's name-value pairs.
+
+        Errors as ``read_redirect``.
+        """
         names = [name for name, _ in fields]
+        # Which of two is verified and which is read would differ.
         if names.count("SAMLRequest") != 1 or len(set(names)) != len(names):
-            raise MessageRefused(
-                "request.fields"
-            )  # which of two is verified and which is read would differ
+            raise MessageRefused("request.fields")
         form = dict(fields)
-        state = http_bindings.relay_state_of(form["RelayState"]) if "RelayState" in form else None
+        relay_state = None
+        if "RelayState" in form:
+            relay_state = http_bindings.relay_state_of(form["RelayState"])
         xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
-        root, service, descriptor = self._sender(xml, now)
-        return self._read(root, service, descriptor, state, now, signed=False)
+        return self._read(self._sender(xml, now), relay_state, now, signed=False)
 
     def respond(
         self,
@@ -113,12 +126,12 @@ class IdentityProviderFace:
         authentication: Authentication,
         issued: Issued,
     ) -> PostForm:
-        """Write the Response with exactly what ``disclosure`` holds; the same for the same ``issued``.
+        """Write the Response with exactly what ``disclosure`` holds.
 
-        It and the Assertion are signed, and the Assertion encrypted where the service publishes a
-        key. ``RequestRefused`` where the service asked for another NameID format than the policy
-        gives. ``BrokerError`` where the ACS is no longer registered, or another's disclosure is
-        given, and as ``writing.assertion``.
+        It is the same for the same ``issued``. It and the Assertion are signed, and the Assertion
+        encrypted where the service publishes a key. ``RequestRefused`` where the service asked for
+        another NameID format than the policy has. ``BrokerError`` where the ACS is no longer
+        registered, or the disclosure is another's, and as ``response_writer.assertion``.
         """
         service, descriptor = self._service(request, issued.at)
         if (disclosure.service, disclosure.acs) != (request.service, request.acs):
@@ -130,95 +143,133 @@ class IdentityProviderFace:
         assertable = response_writer.Assertable(
             self.entity_id, request, disclosure, authentication, issued
         )
-        certificate = descriptor.encryption
         response = _tree(
             response_writer.response(self.entity_id, request, issued.response, issued.at, SUCCESS)
         )
+        self._add_assertion(response, assertable, service, descriptor)
+        return self._form(response, request, descriptor.signing_algorithms)
+
+    def _add_assertion(
+        self,
+        response: etree._Element,
+        assertable: response_writer.Assertable,
+        service: Service,
+        descriptor: ServiceDescriptor,
+    ) -> None:
+        """Add the signed Assertion to a Response, encrypted where the service publishes a key."""
+        certificate = descriptor.encryption_certificate
         attribute_map = self.maps[service.attribute_map]
         assertion = _tree(
-            response_writer.assertion(assertable, attribute_map, sealed=certificate is not None)
+            response_writer.assertion(assertable, attribute_map, encrypted=certificate is not None)
         )
         if certificate is None:
-            response.append(
-                assertion
-            )  # before it is signed: it takes on the prefixes of where it stands
-            signature.sign(assertion, self.key, descriptor.signing)
-        else:
-            signature.sign(assertion, self.key, descriptor.signing)
-            response.append(encryption.encrypt(assertion, certificate, descriptor.sealing))
-        return self._form(response, request, descriptor.signing)
+            # Before it is signed: it inherits the prefixes of where it stands.
+            response.append(assertion)
+            signature.sign(assertion, self.key, descriptor.signing_algorithms)
+            return
+        signature.sign(assertion, self.key, descriptor.signing_algorithms)
+        algorithms = descriptor.encryption_algorithms
+        response.append(encryption.encrypt(assertion, certificate, algorithms))
 
-    def subject(self, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
-        """Give the NameID under which the assertion of ``issued`` names the person."""
+    def subject(
+        self,
+        request: AuthnRequest,
+        disclosure: Disclosure,
+        issued: Issued,
+    ) -> NameID:
+        """Return the NameID under which the assertion of ``issued`` names the person."""
         return response_writer.subject(self.entity_id, request, disclosure, issued)
 
     def refuse(
-        self, request: AuthnRequest, status: Status, response_id: str, now: datetime
+        self,
+        request: AuthnRequest,
+        status: Status,
+        response_id: str,
+        now: datetime,
     ) -> PostForm:
-        """Write the signed error Response to the request's ACS; ``BrokerError`` where that is no longer registered."""
+        """Write the signed error Response to the request's ACS.
+
+        ``BrokerError`` where that is no longer registered.
+        """
         _, descriptor = self._service(request, now)
         response = _tree(
             response_writer.response(self.entity_id, request, response_id, now, status)
         )
-        return self._form(response, request, descriptor.signing)
+        return self._form(response, request, descriptor.signing_algorithms)
 
-    def _sender(
-        self, xml: bytes, now: datetime
-    ) -> tuple[etree._Element, Service, ServiceDescriptor]:
+    def _sender(self, xml: bytes, now: datetime) -> "_Sender":
+        """Parse a request, and find the service that is named as its issuer."""
         root = safe_parser.parse(xml, AUTHN_REQUEST, BOUNDS)
         issuer = root.find(ISSUER)
         service = self.services.get(text(issuer))
-        if (
-            issuer is None
-            or service is None
-            or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
-        ):
+        if issuer is None or service is None:
+            raise MessageRefused("request.unknown_service")
+        if issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT:
             raise MessageRefused("request.unknown_service")
         descriptor = self.metadata.current.service(service.entity_id, now)
-        if descriptor is None:
-            raise MessageRefused(
-                "request.no_metadata"
-            )  # it ran out, or its federation took it back
-        return root, service, descriptor
+        if descriptor is None:  # it ran out, or its federation withdrew it
+            raise MessageRefused("request.no_metadata")
+        return _Sender(root, service, descriptor)
 
     def _read(
         self,
-        root: etree._Element,
-        service: Service,
-        descriptor: ServiceDescriptor,
+        sender: "_Sender",
         relay_state: str | None,
         now: datetime,
         *,
         signed: bool,
     ) -> AuthnRequest:
-        if root.find(SIGNATURE) is not None:
-            signature.verify(root, descriptor.keys)
+        """Verify a signature within the request, and read it; ``signed`` where its query is."""
+        if sender.root.find(SIGNATURE) is not None:
+            signature.verify(sender.root, sender.descriptor.keys)
             signed = True
-        question = ReceivedAuthnRequest(
-            root, service.name, descriptor, signed, sso(self.base_url), self.own, now
+        received = ReceivedAuthnRequest(
+            root=sender.root,
+            service=sender.service.name,
+            descriptor=sender.descriptor,
+            signed=signed,
+            sso=sso(self.base_url),
+            own=self.own,
+            now=now,
         )
-        return authn_requests.read(question, relay_state)
+        return authn_requests.read(received, relay_state)
 
     def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
-        """Find the service again: between request and answer, metadata may have lost the ACS (invariant 3)."""
+        """Find the service again (invariant 3).
+
+        Between request and answer, metadata may have lost the ACS.
+        """
         service = self.services.get(request.entity_id)
         if service is None or service.name != request.service:
             raise BrokerError("the service of this request is no longer configured")
         descriptor = self.metadata.current.service(request.entity_id, now)
-        if descriptor is None or request.acs not in {each.location for each in descriptor.acs}:
+        if descriptor is None:
+            raise BrokerError("the ACS of this request is no longer registered")
+        if request.acs not in {endpoint.location for endpoint in descriptor.acs}:
             raise BrokerError("the ACS of this request is no longer registered")
         return service, descriptor
 
     def _form(
-        self, response: etree._Element, request: AuthnRequest, by: SigningAlgorithms
+        self,
+        response: etree._Element,
+        request: AuthnRequest,
+        by: SigningAlgorithms,
     ) -> PostForm:
         signature.sign(response, self.key, by)
         xml = etree.tostring(response, encoding="utf-8")
-        return PostForm(
-            request.acs, http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
-        )
+        fields = http_bindings.post_fields(xml, "SAMLResponse", request.relay_state)
+        return PostForm(request.acs, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """An AuthnRequest that passed the gate, and the service that is named as its issuer."""
+
+    root: etree._Element
+    service: Service
+    descriptor: ServiceDescriptor
 
 
 def _tree(message: samlp.Response | saml.Assertion) -> etree._Element:
-    """Give what pysaml2 wrote as the tree that is signed."""
+    """Return what pysaml2 wrote as the tree that is signed."""
     return etree.fromstring(message.to_string())

@@ -1,4 +1,4 @@
-"""Reads and writes LogoutRequests and LogoutResponses; whose they are and whether they are signed is known before.
+"""Reads and writes LogoutRequests and LogoutResponses; sender and signature are verified before.
 
 Sources: saml-core 3.7, saml-profiles 4.4, attacks.md row 29, saml_profiles.md rows 1, 23 and 34.
 """
@@ -19,17 +19,19 @@ from broker.core.errors import UNKNOWN_PRINCIPAL, MessageRefused, Status
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
-# A browser takes it there at once; what lies about for longer is no logout that anybody waits for.
+# A browser brings it at once; after that nobody waits for the logout any more.
 _FRESH: Final = timedelta(minutes=5)
 _BY_USER: Final = "urn:oasis:names:tc:SAML:2.0:logout:user"
+_IDENTIFIERS: Final = frozenset(("NameID", "EncryptedID", "BaseID"))
 _INDEX: Final = f"{{{SAMLP}}}SessionIndex"
 _CODE: Final = f"{{{SAMLP}}}StatusCode"
+_ASYNCHRONOUS: Final = f"{{{SAMLP}}}Extensions/{ASYNCHRONOUS}"
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class ReceivedLogoutMessage:
-    """A logout message that passed the gate and whose signature holds, and what it is held against."""
+    """A logout message with a verified signature, and what it is held against."""
 
     root: etree._Element
     address: str  # ours, where it came
@@ -38,59 +40,58 @@ class ReceivedLogoutMessage:
 
     @property
     def issued(self) -> datetime:
-        """Give when it was made."""
+        """Return when it was made."""
         return moment(self.root, "IssueInstant") or _NEVER
 
     @property
     def identifiers(self) -> list[etree._Element]:
-        """Give what names the principal, however it does."""
-        return [
-            each
-            for each in self.root
-            if etree.QName(each).localname in {"NameID", "EncryptedID", "BaseID"}
-        ]
+        """Return the elements that identify the principal, of any kind."""
+        return [child for child in self.root if etree.QName(child).localname in _IDENTIFIERS]
 
 
-def _version(logging: ReceivedLogoutMessage) -> bool:
+def _version(received: ReceivedLogoutMessage) -> bool:
     """Refuse another version of SAML, whose rules are others."""
-    return logging.root.get("Version") != "2.0"
+    return received.root.get("Version") != "2.0"
 
 
-def _destination(logging: ReceivedLogoutMessage) -> bool:
-    """Refuse a message made for another address: somebody else's, brought here (bindings 3.4.5.2)."""
-    return logging.root.get("Destination") != logging.address
+def _destination(received: ReceivedLogoutMessage) -> bool:
+    """Refuse a message made for another address and brought here (bindings 3.4.5.2)."""
+    return received.root.get("Destination") != received.address
 
 
-def _zone(logging: ReceivedLogoutMessage) -> bool:
+def _zone(received: ReceivedLogoutMessage) -> bool:
     """Refuse a time without Z."""
-    written = [logging.root.get(each) for each in ("IssueInstant", "NotOnOrAfter")]
-    return not all(xml_times.marked(each) for each in written if each is not None)
+    written = [received.root.get(name) for name in ("IssueInstant", "NotOnOrAfter")]
+    return not all(xml_times.marked(time) for time in written if time is not None)
 
 
-def _issued_later(logging: ReceivedLogoutMessage) -> bool:
+def _issued_later(received: ReceivedLogoutMessage) -> bool:
     """Refuse a message from the future."""
-    return logging.issued > logging.now + logging.skew
+    return received.issued > received.now + received.skew
 
 
-def _issued_long_ago(logging: ReceivedLogoutMessage) -> bool:
+def _issued_long_ago(received: ReceivedLogoutMessage) -> bool:
     """Refuse a message that lay somewhere: one kept to be used on somebody."""
-    return logging.issued <= logging.now - _FRESH - logging.skew
+    return received.issued <= received.now - _FRESH - received.skew
 
 
-def _expired(logging: ReceivedLogoutMessage) -> bool:
-    """Refuse a LogoutRequest that says itself that it has run out (core 3.7.1)."""
-    end = moment(logging.root, "NotOnOrAfter")
-    return end is not None and end <= logging.now - logging.skew
+def _expired(received: ReceivedLogoutMessage) -> bool:
+    """Refuse a LogoutRequest that has run out (core 3.7.1)."""
+    end = moment(received.root, "NotOnOrAfter")
+    if end is None:
+        return False
+    return end <= received.now - received.skew
 
 
-def _identifier(logging: ReceivedLogoutMessage) -> bool:
+def _identifier(received: ReceivedLogoutMessage) -> bool:
     """Refuse any identifier but a NameID, plain or encrypted; the schema lets only one stand."""
-    return [each.tag for each in logging.identifiers] not in ([NAME_ID], [ENCRYPTED_ID])
+    tags = [identifier.tag for identifier in received.identifiers]
+    return tags not in ([NAME_ID], [ENCRYPTED_ID])
 
 
-def _unsolicited(logging: ReceivedLogoutMessage) -> bool:
+def _unsolicited(received: ReceivedLogoutMessage) -> bool:
     """Refuse an answer that nobody asked for."""
-    return not logging.root.get("InResponseTo")
+    return not received.root.get("InResponseTo")
 
 
 _BOTH: Final[dict[str, Callable[[ReceivedLogoutMessage], bool]]] = {
@@ -105,54 +106,75 @@ LOGOUT_RESPONSE_CHECKS: Final = {**_BOTH, "unsolicited": _unsolicited}
 
 
 def read_request(
-    logging: ReceivedLogoutMessage,
+    received: ReceivedLogoutMessage,
     peer: LogoutPeer,
     relay_state: str | None,
     keys: encryption.DecryptionKeys,
     *,
     cbc: bool,
 ) -> LogoutRequest:
-    """Give the request in the core's words; MessageRefused ``logout.<check>``, or the decryption's."""
-    _refuse(LOGOUT_REQUEST_CHECKS, logging)
-    (named,) = logging.identifiers
-    if named.tag == ENCRYPTED_ID:
-        named = encryption.decrypt(named, keys, allow_cbc=cbc, within=NAME_ID)
+    """Return the request in the core's words.
+
+    ``MessageRefused`` ``logout.<check>``, or the decryption's.
+    """
+    _refuse(LOGOUT_REQUEST_CHECKS, received)
+    (identifier,) = received.identifiers
+    if identifier.tag == ENCRYPTED_ID:
+        identifier = encryption.decrypt(identifier, keys, allow_cbc=cbc, within=NAME_ID)
     return LogoutRequest(
         peer=peer,
-        id=logging.root.get("ID", ""),
-        name_id=NameID(
-            text(named),
-            named.get("Format"),
-            named.get("NameQualifier"),
-            named.get("SPNameQualifier"),
-            named.get("SPProvidedID"),
-        ),
-        indexes=tuple(text(each) for each in logging.root.findall(_INDEX)),
+        id=received.root.get("ID", ""),
+        name_id=_name_id(identifier),
+        indexes=tuple(text(index) for index in received.root.findall(_INDEX)),
         relay_state=relay_state,
-        asynchronous=logging.root.find(f"{{{SAMLP}}}Extensions/{ASYNCHRONOUS}") is not None,
+        asynchronous=received.root.find(_ASYNCHRONOUS) is not None,
     )
 
 
-def read_response(logging: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutResponse:
-    """Give the response in the core's words; ended is only what has one status code, Success."""
-    _refuse(LOGOUT_RESPONSE_CHECKS, logging)
-    codes = [each.get("Value") for each in logging.root.iter(_CODE)]
-    unknown = codes[1:] == [UNKNOWN_PRINCIPAL.second]
-    return LogoutResponse(peer, logging.root.get("InResponseTo", ""), codes == [SUCCESS], unknown)
+def _name_id(element: etree._Element) -> NameID:
+    return NameID(
+        text(element),
+        element.get("Format"),
+        element.get("NameQualifier"),
+        element.get("SPNameQualifier"),
+        element.get("SPProvidedID"),
+    )
+
+
+def read_response(received: ReceivedLogoutMessage, peer: LogoutPeer) -> LogoutResponse:
+    """Return the response in the core's words.
+
+    A session is ended only by one status code, Success. ``MessageRefused`` ``logout.<check>``.
+    """
+    _refuse(LOGOUT_RESPONSE_CHECKS, received)
+    codes = [code.get("Value") for code in received.root.iter(_CODE)]
+    return LogoutResponse(
+        peer,
+        received.root.get("InResponseTo", ""),
+        ended=codes == [SUCCESS],
+        unknown=codes[1:] == [UNKNOWN_PRINCIPAL.second],
+    )
 
 
 def _refuse(
-    table: dict[str, Callable[[ReceivedLogoutMessage], bool]], logging: ReceivedLogoutMessage
+    table: dict[str, Callable[[ReceivedLogoutMessage], bool]], received: ReceivedLogoutMessage
 ) -> None:
     for name, offends in table.items():
-        if offends(logging):
+        if offends(received):
             raise MessageRefused(f"logout.{name}")
 
 
 def request(
-    issuer: str, destination: str, participant: Participant, name: str, now: datetime
+    issuer: str,
+    destination: str,
+    participant: Participant,
+    name: str,
+    now: datetime,
 ) -> etree._Element:
-    """Write the LogoutRequest to a participant: the NameID and every SessionIndex exactly as they were (row 23)."""
+    """Write the LogoutRequest to a participant.
+
+    The NameID and every SessionIndex are exactly as they were (row 23).
+    """
     message = samlp.LogoutRequest(
         id=name,
         version="2.0",
@@ -162,16 +184,21 @@ def request(
         not_on_or_after=xml_times.write(now + _FRESH),
         issuer=saml.Issuer(text=issuer),
         name_id=response_writer.name_id(participant.name_id),
-        session_index=[samlp.SessionIndex(text=each) for each in participant.indexes],
+        session_index=[samlp.SessionIndex(text=index) for index in participant.indexes],
     )
     return etree.fromstring(message.to_string())
 
 
 def response(
-    issuer: str, destination: str, answered: str, name: str, *, status: Status, now: datetime
+    issuer: str,
+    destination: str,
+    answered: str,
+    name: str,
+    *,
+    status: Status,
+    now: datetime,
 ) -> etree._Element:
     """Write the LogoutResponse to the request of id ``answered``."""
-    second = samlp.StatusCode(value=status.second) if status.second else None
     message = samlp.LogoutResponse(
         id=name,
         version="2.0",
@@ -179,6 +206,6 @@ def response(
         destination=destination,
         in_response_to=answered,
         issuer=saml.Issuer(text=issuer),
-        status=samlp.Status(status_code=samlp.StatusCode(value=status.top, status_code=second)),
+        status=response_writer.status_element(status),
     )
     return etree.fromstring(message.to_string())

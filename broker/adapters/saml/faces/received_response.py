@@ -1,4 +1,4 @@
-"""An upstream's Response and the Assertion in it, read from verified nodes, beside everything they are held against."""
+"""An upstream's Response and the Assertion in it, beside everything they are held against."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,7 +17,13 @@ from broker.core.login.transaction import Outstanding
 
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
 ENTITY_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity"
-_TIMES: Final = ("IssueInstant", "NotBefore", "NotOnOrAfter", "AuthnInstant", "SessionNotOnOrAfter")
+_TIMES: Final = (
+    "IssueInstant",
+    "NotBefore",
+    "NotOnOrAfter",
+    "AuthnInstant",
+    "SessionNotOnOrAfter",
+)
 _INNER: Final = f"{{{SAMLP}}}StatusCode"
 _CODE: Final = f"{{{SAMLP}}}Status/{_INNER}"
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -25,7 +31,7 @@ _Subject = TypeVar("_Subject", "ReceivedResponse", "ReceivedAssertion")
 
 
 def saml(*path: str) -> str:
-    """Give the path of elements of the assertion namespace."""
+    """Return the path of elements of the assertion namespace."""
     return "/".join(f"{{{SAML}}}{name}" for name in path)
 
 
@@ -33,38 +39,55 @@ _CONFIRMATION: Final = saml("Subject", "SubjectConfirmation", "SubjectConfirmati
 
 
 def text(element: etree._Element | None) -> str:
-    """Give all text within an element: what stands behind a child is part of the value too (attacks.md row 11)."""
-    return "" if element is None else "".join(str(each) for each in element.itertext())
+    """Return all text within an element; the text behind a child belongs to the value too.
+
+    Source: attacks.md row 11.
+    """
+    if element is None:
+        return ""
+    return "".join(str(part) for part in element.itertext())
 
 
 @dataclass(frozen=True)
 class ReceivedResponse:
-    """A Response that passed the gate, and everything it is held against; signatures in it have been verified."""
+    """A Response that passed the gate, and everything it is held against.
 
-    response: etree._Element
+    The signatures in it have been verified.
+    """
+
+    element: etree._Element
     upstream: Upstream
     acs: str
     expected: Outstanding
     now: datetime
 
     @property
-    def manner(self) -> ProfileTraits:
-        """Give the manner of the upstream's profile."""
+    def traits(self) -> ProfileTraits:
+        """Return the traits of the upstream's profile."""
         return traits_of(self.upstream)
 
     @property
     def skew(self) -> timedelta:
-        """Give how far the upstream's clock may differ from ours."""
-        return self.manner.skew
+        """Return how far the upstream's clock may differ from ours."""
+        return self.traits.skew
+
+    def over(self, end: datetime | None) -> bool:
+        """Return whether an end that is written has passed, as far as clocks may differ."""
+        return end is not None and end <= self.now - self.skew
+
+    def ahead(self, start: datetime | None) -> bool:
+        """Return whether a moment that is written is yet to come, as far as clocks may differ."""
+        return start is not None and start > self.now + self.skew
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Give the status codes, top first.
+        """Return the status codes, top first.
 
         Read where they stand and nowhere else: KeyInfo, which no signature covers, may hold another
         (attacks.md row 5).
         """
-        found, written = self.response.find(_CODE), []
+        written: list[str] = []
+        found = self.element.find(_CODE)
         while found is not None:
             written.append(found.get("Value", ""))
             found = found.find(_INNER)
@@ -72,130 +95,158 @@ class ReceivedResponse:
 
     @property
     def succeeded(self) -> bool:
-        """Say whether the upstream says that it authenticated the person."""
+        """Return whether the upstream answers that it authenticated the person."""
         return self.codes[:1] == (SUCCESS,)
 
     @property
     def assertions(self) -> list[etree._Element]:
-        """Give its assertions, plain or encrypted."""
-        return [*self.response.findall(ASSERTION), *self.response.findall(ENCRYPTED_ASSERTION)]
+        """Return its assertions, plain or encrypted."""
+        return [*self.element.findall(ASSERTION), *self.element.findall(ENCRYPTED_ASSERTION)]
 
 
 @dataclass(frozen=True)
 class ReceivedAssertion:
-    """An Assertion whose signature, or the one around it, has been verified, and what it is held against."""
+    """An Assertion whose signature, or the one around it, has been verified.
+
+    Beside it is everything it is held against.
+    """
 
     assertion: etree._Element
-    answer: ReceivedResponse
+    response: ReceivedResponse
     own: frozenset[str]  # our entityIDs
     force_authn: bool
     idp_list: tuple[str, ...]  # what the service's request allows; empty means all
 
+    @property
+    def traits(self) -> ProfileTraits:
+        """Return the traits of the upstream's profile."""
+        return self.response.traits
+
     @cached_property
     def confirmation(self) -> etree._Element | None:
-        """Give the first SubjectConfirmationData."""
+        """Return the first SubjectConfirmationData."""
         return self.assertion.find(_CONFIRMATION)
 
     def confirmed(self, name: str) -> str | None:
-        """Give an attribute of the SubjectConfirmationData."""
-        return None if self.confirmation is None else self.confirmation.get(name)
+        """Return an attribute of the SubjectConfirmationData."""
+        if self.confirmation is None:
+            return None
+        return self.confirmation.get(name)
 
     @cached_property
     def conditions(self) -> etree._Element | None:
-        """Give the Conditions."""
+        """Return the Conditions."""
         return self.assertion.find(saml("Conditions"))
 
     def restrictions(self, tag: str) -> list[etree._Element]:
-        """Give the conditions of a kind."""
-        return [] if self.conditions is None else self.conditions.findall(tag)
+        """Return the conditions of a kind."""
+        if self.conditions is None:
+            return []
+        return self.conditions.findall(tag)
 
     @property
     def subject(self) -> etree._Element:
-        """Give the Subject, or what an Assertion without one has in its place: nothing."""
+        """Return the Subject, or an element without content where the Assertion has none."""
         found = self.assertion.find(saml("Subject"))
-        return etree.Element("none") if found is None else found
+        if found is None:
+            return etree.Element("none")
+        return found
 
     def bound(self, name: str) -> datetime | None:
-        """Give NotBefore or NotOnOrAfter of the Conditions."""
-        return None if self.conditions is None else moment(self.conditions, name)
+        """Return NotBefore or NotOnOrAfter of the Conditions."""
+        if self.conditions is None:
+            return None
+        return moment(self.conditions, name)
 
     @cached_property
     def statements(self) -> list[etree._Element]:
-        """Give the AuthnStatements."""
+        """Return the AuthnStatements."""
         return self.assertion.findall(saml("AuthnStatement"))
 
     @cached_property
     def instants(self) -> list[datetime]:
-        """Give when the person was authenticated."""
-        found = (moment(each, "AuthnInstant") for each in self.statements)
-        return [each for each in found if each]
+        """Return when the person was authenticated."""
+        written = [moment(statement, "AuthnInstant") for statement in self.statements]
+        return [instant for instant in written if instant]
 
     @cached_property
     def authorities(self) -> tuple[str, ...]:
-        """Give the AuthenticatingAuthority chain, the one who met the person last (wayf.md section 4)."""
+        """Return the AuthenticatingAuthority chain; the last met the person (wayf.md section 4)."""
         path = saml("AuthnContext", "AuthenticatingAuthority")
-        return tuple(
-            text(each) for statement in self.statements for each in statement.iterfind(path)
-        )
+        chain: list[str] = []
+        for statement in self.statements:
+            chain += [text(authority) for authority in statement.iterfind(path)]
+        return tuple(chain)
 
     @cached_property
     def institution(self) -> Institution | None:
-        """Give the institution that answered: only the last authority counts; an upstream that is no hub is its own."""
-        upstream = self.answer.upstream
-        if not self.authorities and not self.answer.manner.hub:
-            return upstream.institution(upstream.entity_id)
-        return upstream.institution(self.authorities[-1]) if self.authorities else None
+        """Return the institution that answered.
+
+        Only the last authority counts; an upstream that is no hub is its own.
+        """
+        upstream = self.response.upstream
+        if self.authorities:
+            return upstream.institution(self.authorities[-1])
+        if self.traits.hub:
+            return None
+        return upstream.institution(upstream.entity_id)
 
 
 def moment(element: etree._Element, name: str) -> datetime | None:
-    """Give a time attribute, or None where it is absent."""
+    """Return a time attribute, or None where it is absent."""
     written = element.get(name)
-    return None if written is None else xml_times.read(written)
+    if written is None:
+        return None
+    return xml_times.read(written)
 
 
 def scoped(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the entityIDs to put into our IDPList: what is configured, narrowed by what the service lists.
+    """Return the entityIDs for our IDPList: those configured, narrowed by the service's list.
 
-    An entry nobody here knows narrows and never widens (saml_profiles.md row 37).
+    An entry that is not configured narrows and never widens (saml_profiles.md row 37).
     """
     configured = upstream.scoped()
     if not idp_list or upstream.entity_id in idp_list:
         return configured
-    wanted = {each.entity_id for each in map(upstream.institution, idp_list) if each}
-    return tuple(
-        name
-        for name in configured
-        if (each := upstream.institution(name)) and each.entity_id in wanted
-    )
+    listed = [upstream.institution(name) for name in idp_list]
+    wanted = {institution.entity_id for institution in listed if institution}
+    return tuple(name for name in configured if _named_in(wanted, upstream.institution(name)))
+
+
+def _named_in(wanted: set[str], institution: Institution | None) -> bool:
+    return institution is not None and institution.entity_id in wanted
 
 
 def unmarked(elements: Iterable[etree._Element]) -> bool:
-    """Say whether some time in these elements lacks its Z: read in another zone, a minute becomes an hour."""
-    return not all(
-        xml_times.marked(each.get(name, ""))
-        for each in elements
-        for name in _TIMES
-        if name in each.attrib
-    )
+    """Return whether some time in these elements lacks its Z.
+
+    Read in another zone, a minute becomes an hour.
+    """
+    for element in elements:
+        written = [element.get(name, "") for name in _TIMES if name in element.attrib]
+        if not all(xml_times.marked(time) for time in written):
+            return True
+    return False
 
 
 def foreign(issuer: etree._Element, upstream: Upstream) -> bool:
-    """Say whether an Issuer is anybody but this upstream."""
-    return (
-        text(issuer) != upstream.entity_id or issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
-    )
+    """Return whether an Issuer is anybody but this upstream."""
+    if text(issuer) != upstream.entity_id:
+        return True
+    return issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
 
 
-def future(element: etree._Element, answer: ReceivedResponse) -> bool:
-    """Say whether an element was issued later than now, as far as clocks may differ."""
-    return (moment(element, "IssueInstant") or _NEVER) > answer.now + answer.skew
+def future(element: etree._Element, response: ReceivedResponse) -> bool:
+    """Return whether an element was issued later than now, as far as clocks may differ."""
+    return response.ahead(moment(element, "IssueInstant"))
 
 
-def old(element: etree._Element, answer: ReceivedResponse) -> bool:
-    """Say whether an element was issued before we asked, or so long ago that it lay somewhere before it came."""
+def old(element: etree._Element, response: ReceivedResponse) -> bool:
+    """Return whether an element was issued before we asked, or lay somewhere before it came."""
     issued = moment(element, "IssueInstant") or _NEVER
-    stale = issued <= answer.now - answer.manner.fresh - answer.skew
-    return issued < answer.expected.sent - answer.skew or stale
+    if issued < response.expected.sent - response.skew:
+        return True
+    return issued <= response.now - response.traits.fresh - response.skew
 
 
 def refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> None:
@@ -206,16 +257,21 @@ def refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> N
 
 
 def _clock_off(subject: ReceivedResponse | ReceivedAssertion) -> int | None:
-    """Give by how many seconds the upstream's clock is off, where it is by more than is allowed, for the log.
+    """Return by how many seconds the upstream's clock is off, for the log.
 
-    A true answer is made after our request and before now: an IssueInstant outside that time is
-    another clock's.
+    None where it is by no more than is allowed. A true answer is made after our request and before
+    now: an IssueInstant outside that time is another clock's.
     """
-    element, answer = (
-        (subject.response, subject)
-        if isinstance(subject, ReceivedResponse)
-        else (subject.assertion, subject.answer)
-    )
-    issued = moment(element, "IssueInstant") or answer.now
-    off = max(issued - answer.now, timedelta()) + min(issued - answer.expected.sent, timedelta())
-    return round(off.total_seconds()) if abs(off) > answer.skew else None
+    if isinstance(subject, ReceivedResponse):
+        element = subject.element
+        response = subject
+    else:
+        element = subject.assertion
+        response = subject.response
+    issued = moment(element, "IssueInstant") or response.now
+    ahead = max(issued - response.now, timedelta())
+    behind = min(issued - response.expected.sent, timedelta())
+    off = ahead + behind
+    if abs(off) <= response.skew:
+        return None
+    return round(off.total_seconds())

@@ -1,4 +1,4 @@
-"""Every check of an upstream's Response beyond gate and signature: one small function each, which says if it offends.
+"""The checks of an upstream's Response beyond gate and signature: a function for every check.
 
 Sources: saml-core 3.2, saml-profiles 4.1.4, attacks.md rows 15 to 19, saml_profiles.md rows 17 and
 18.
@@ -17,54 +17,59 @@ from broker.adapters.saml.faces.received_response import (
 from broker.adapters.saml.gate.xml_names import ASSERTION, ISSUER
 
 
-def _other_upstream(answer: ReceivedResponse) -> bool:
+def _other_upstream(received: ReceivedResponse) -> bool:
     """Refuse an answer at the ACS of another upstream than the one that was asked (row 18)."""
-    return answer.expected.upstream != answer.upstream.name
+    return received.expected.upstream != received.upstream.name
 
 
-def _zone(answer: ReceivedResponse) -> bool:
+def _zone(received: ReceivedResponse) -> bool:
     """Refuse a time without Z."""
-    return unmarked([answer.response])
+    return unmarked([received.element])
 
 
-def _version(answer: ReceivedResponse) -> bool:
+def _version(received: ReceivedResponse) -> bool:
     """Refuse another version of SAML, whose rules are others."""
-    return answer.response.get("Version") != "2.0"
+    return received.element.get("Version") != "2.0"
 
 
-def _destination(answer: ReceivedResponse) -> bool:
+def _destination(received: ReceivedResponse) -> bool:
     """Refuse a Response made for another address: somebody else's, brought here (row 17)."""
-    return answer.response.get("Destination") != answer.acs
+    return received.element.get("Destination") != received.acs
 
 
-def _in_response_to(answer: ReceivedResponse) -> bool:
+def _in_response_to(received: ReceivedResponse) -> bool:
     """Refuse an answer to another request than the outstanding one: login CSRF (row 16)."""
-    return answer.response.get("InResponseTo") != answer.expected.id
+    return received.element.get("InResponseTo") != received.expected.id
 
 
-def _issuer(answer: ReceivedResponse) -> bool:
+def _issuer(received: ReceivedResponse) -> bool:
     """Refuse a Response by anybody but the upstream that was asked (row 18)."""
-    return any(foreign(each, answer.upstream) for each in answer.response.findall(ISSUER))
+    issuers = received.element.findall(ISSUER)
+    return any(foreign(issuer, received.upstream) for issuer in issuers)
 
 
-def _issued_later(answer: ReceivedResponse) -> bool:
+def _issued_later(received: ReceivedResponse) -> bool:
     """Refuse a Response from the future: a clock that wrong cannot say when anything ends."""
-    return future(answer.response, answer)
+    return future(received.element, received)
 
 
-def _issued_long_ago(answer: ReceivedResponse) -> bool:
+def _issued_long_ago(received: ReceivedResponse) -> bool:
     """Refuse a Response older than its request, or one that lay somewhere before it came."""
-    return old(answer.response, answer)
+    return old(received.element, received)
 
 
-def _assertion_of_refusal(answer: ReceivedResponse) -> bool:
+def _assertion_of_refusal(received: ReceivedResponse) -> bool:
     """Refuse an error status that brings an assertion: one of the two is not the upstream's."""
-    return not answer.succeeded and bool(answer.assertions)
+    if received.succeeded:
+        return False
+    return bool(received.assertions)
 
 
-def _plain(answer: ReceivedResponse) -> bool:
-    """Refuse a plain assertion from NemLog-in, whose profile knows encrypted ones only (nemid.md)."""
-    return answer.manner.strict and answer.response.find(ASSERTION) is not None
+def _plain(received: ReceivedResponse) -> bool:
+    """Refuse a plain assertion from NemLog-in, whose profile has encrypted ones only (nemid.md)."""
+    if not received.traits.strict:
+        return False
+    return received.element.find(ASSERTION) is not None
 
 
 RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedResponse], bool]]] = {

@@ -1,4 +1,4 @@
-"""Writes the Response and the Assertion a service gets, with pysaml2's classes; nothing is signed here."""
+"""Writes the Response and the Assertion for a service, with pysaml2's classes, unsigned."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,10 +36,16 @@ class Assertable:
 
 
 def response(
-    issuer: str, request: AuthnRequest, name: str, at: datetime, status: Status
+    issuer: str,
+    request: AuthnRequest,
+    name: str,
+    at: datetime,
+    status: Status,
 ) -> samlp.Response:
-    """Give a Response to ``request`` without an assertion; a status carries no message, least of all an upstream's."""
-    second = samlp.StatusCode(value=status.second) if status.second else None
+    """Return a Response to ``request`` without an assertion.
+
+    A status carries no message, least of all an upstream's.
+    """
     return samlp.Response(
         id=name,
         version="2.0",
@@ -47,60 +53,90 @@ def response(
         destination=request.acs,
         in_response_to=request.id,
         issuer=saml.Issuer(text=issuer),
-        status=samlp.Status(status_code=samlp.StatusCode(value=status.top, status_code=second)),
+        status=status_element(status),
     )
 
 
-def assertion(of: Assertable, attribute_map: AttributeMap, *, sealed: bool) -> saml.Assertion:
-    """Give the Assertion: the same for the same ``issued``.
+def status_element(status: Status) -> samlp.Status:
+    """Return a status as the element that is written."""
+    second = None
+    if status.second:
+        second = samlp.StatusCode(value=status.second)
+    top = samlp.StatusCode(value=status.top, status_code=second)
+    return samlp.Status(status_code=top)
 
-    How and when the person was authenticated is the upstream's word, never stamped anew;
+
+def assertion(
+    of: Assertable,
+    attribute_map: AttributeMap,
+    *,
+    encrypted: bool,
+) -> saml.Assertion:
+    """Return the Assertion: the same for the same ``issued``.
+
+    How and when the person was authenticated is what the upstream asserted, never stamped anew;
     AuthenticatingAuthority is its chain in its order, then the upstream itself, as a hub writes it
-    (wayf.md section 4). ``BrokerError`` for a CPR where the assertion will not be ``sealed``, and
-    for an attribute that the service's map cannot name. Sources: saml-profiles 4.1.4.2,
+    (wayf.md section 4). ``BrokerError`` for a CPR where the assertion will not be ``encrypted``,
+    and for an attribute that the service's map cannot name. Sources: saml-profiles 4.1.4.2,
     saml_profiles.md rows 26, 29-31, 38, 39 and 41.
     """
-    at, request = of.issued.at, of.request
-    end = xml_times.write(at + LIVES)
-    confirmation = saml.SubjectConfirmationData(
-        in_response_to=request.id, recipient=request.acs, not_on_or_after=end
-    )
-    attributes = list(_attributes(of, attribute_map, sealed=sealed))
+    statements = []
+    attributes = list(_attributes(of, attribute_map, encrypted=encrypted))
+    if attributes:  # an empty AttributeStatement is against the schema (interop.md)
+        statements.append(saml.AttributeStatement(attribute=attributes))
     return saml.Assertion(
         id=of.issued.assertion,
         version="2.0",
-        issue_instant=xml_times.write(at),
+        issue_instant=xml_times.write(of.issued.at),
         issuer=saml.Issuer(text=of.issuer),
-        subject=saml.Subject(
-            name_id=name_id(subject(of.issuer, of.request, of.disclosure, of.issued)),
-            subject_confirmation=[
-                saml.SubjectConfirmation(
-                    method=saml.SCM_BEARER, subject_confirmation_data=confirmation
-                )
-            ],
-        ),
-        conditions=saml.Conditions(
-            not_before=xml_times.write(at - STARTS_BEFORE),
-            not_on_or_after=end,
-            audience_restriction=[
-                saml.AudienceRestriction(audience=[saml.Audience(text=request.entity_id)])
-            ],
-        ),
+        subject=_subject_element(of),
+        conditions=_conditions(of),
         authn_statement=[_statement(of)],
-        # An empty AttributeStatement is against the schema (interop.md).
-        attribute_statement=[saml.AttributeStatement(attribute=attributes)] if attributes else [],
+        attribute_statement=statements,
     )
 
 
-def subject(issuer: str, request: AuthnRequest, disclosure: Disclosure, issued: Issued) -> NameID:
-    """Give the NameID that the assertion of ``issued`` names the person by; a persistent one says between whom."""
+def _subject_element(of: Assertable) -> saml.Subject:
+    confirmation = saml.SubjectConfirmation(
+        method=saml.SCM_BEARER,
+        subject_confirmation_data=saml.SubjectConfirmationData(
+            in_response_to=of.request.id,
+            recipient=of.request.acs,
+            not_on_or_after=xml_times.write(of.issued.at + LIVES),
+        ),
+    )
+    return saml.Subject(
+        name_id=name_id(subject(of.issuer, of.request, of.disclosure, of.issued)),
+        subject_confirmation=[confirmation],
+    )
+
+
+def _conditions(of: Assertable) -> saml.Conditions:
+    audience = saml.Audience(text=of.request.entity_id)
+    return saml.Conditions(
+        not_before=xml_times.write(of.issued.at - STARTS_BEFORE),
+        not_on_or_after=xml_times.write(of.issued.at + LIVES),
+        audience_restriction=[saml.AudienceRestriction(audience=[audience])],
+    )
+
+
+def subject(
+    issuer: str,
+    request: AuthnRequest,
+    disclosure: Disclosure,
+    issued: Issued,
+) -> NameID:
+    """Return the NameID that the assertion of ``issued`` names the person by.
+
+    A persistent one is qualified by both entityIDs.
+    """
     if disclosure.name_id_format != PERSISTENT:
         return NameID(issued.name_id, disclosure.name_id_format)
     return NameID(issued.name_id, PERSISTENT, issuer, request.entity_id)
 
 
 def name_id(of: NameID) -> saml.NameID:
-    """Give a NameID as the element that is written."""
+    """Return a NameID as the element that is written."""
     return saml.NameID(
         format=of.format,
         name_qualifier=of.name_qualifier,
@@ -114,28 +150,33 @@ def _statement(of: Assertable) -> saml.AuthnStatement:
     authentication = of.authentication
     longest = of.issued.at + LONGEST_SESSION
     until = min(authentication.session_until or longest, longest)
-    chain = dict.fromkeys((*authentication.authorities, authentication.issuer))
     return saml.AuthnStatement(
         authn_instant=xml_times.write(authentication.authn_instant),
         session_index=session_index(of.issued.assertion),
         session_not_on_or_after=xml_times.write(until),
-        authn_context=saml.AuthnContext(
-            authn_context_class_ref=saml.AuthnContextClassRef(
-                text=authentication.authn_context or UNSPECIFIED_CLASS
-            ),
-            # Who showed the library's own PIN was authenticated by nobody before us.
-            authenticating_authority=[
-                saml.AuthenticatingAuthority(text=each) for each in chain if each
-            ],
-        ),
+        authn_context=_authn_context(authentication),
+    )
+
+
+def _authn_context(authentication: Authentication) -> saml.AuthnContext:
+    reference = authentication.authn_context or UNSPECIFIED_CLASS
+    # A person with the library's own PIN was authenticated by no authority before us.
+    chain = dict.fromkeys((*authentication.authorities, authentication.issuer))
+    authorities = [name for name in chain if name]
+    return saml.AuthnContext(
+        authn_context_class_ref=saml.AuthnContextClassRef(text=reference),
+        authenticating_authority=[saml.AuthenticatingAuthority(text=name) for name in authorities],
     )
 
 
 def _attributes(
-    of: Assertable, attribute_map: AttributeMap, *, sealed: bool
+    of: Assertable,
+    attribute_map: AttributeMap,
+    *,
+    encrypted: bool,
 ) -> Iterator[saml.Attribute]:
     for item in of.disclosure.items:
-        if item.name == CPR_ATTRIBUTE and not sealed:
+        if item.name == CPR_ATTRIBUTE and not encrypted:
             raise BrokerError("a CPR would leave unencrypted")
         row = wire(attribute_map, item.name)
         if row is None:
@@ -149,7 +190,11 @@ def _attributes(
             )
 
 
-def _value(of: Assertable, row: MapRow, value: str) -> saml.AttributeValue:
+def _value(
+    of: Assertable,
+    row: MapRow,
+    value: str,
+) -> saml.AttributeValue:
     if row.wire != _TARGETED_ID:
         return saml.AttributeValue(text=row.written(value))
     name_id = saml.NameID(

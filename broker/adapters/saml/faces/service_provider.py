@@ -1,9 +1,9 @@
-"""Our service provider face, toward the upstreams: asks by a signed AuthnRequest, and verifies the answer in full."""
+"""Our service provider face, toward the upstreams: sends AuthnRequests and verifies Responses."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from lxml import etree
 from saml2 import saml, samlp
@@ -30,6 +30,7 @@ from broker.adapters.saml.gate.xml_names import (
 )
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
+from broker.adapters.saml.metadata.role_descriptors import UpstreamDescriptor
 from broker.core.entities import Upstream
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -41,23 +42,32 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.login.authn_context import classes_to_request, meets_request, nsis
+from broker.core.login.authn_context import classes_to_request, level_to_request, nsis
 from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
 from broker.core.ports import Received
 
 PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
-_TOPS: Final = frozenset(_STATUS + each for each in ("Requester", "Responder", "VersionMismatch"))
+_TOPS: Final = frozenset(
+    (
+        _STATUS + "Requester",
+        _STATUS + "Responder",
+        _STATUS + "VersionMismatch",
+    )
+)
 
 
 def acs(base_url: str, upstream: str) -> str:
-    """Give our ACS toward one upstream, under which it answers and nobody else."""
+    """Return our ACS toward one upstream, where it answers and nobody else."""
     return f"{base_url}/saml/sp/{upstream}/acs"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ServiceProviderFace:
-    """The face over one key ring and the metadata of the moment; ``own`` holds the entityIDs of all our faces."""
+    """The face over one key ring and the metadata of the moment.
+
+    ``own`` holds the entityIDs of all our faces.
+    """
 
     base_url: str
     key: signature.SigningKey
@@ -77,75 +87,102 @@ class ServiceProviderFace:
         idp_entity_id: str,
     ) -> "ServiceProviderFace":
         """Load the face's keys; ``idp_entity_id`` is our other face's, by which a loop is known."""
+        sp_entity_ids = [upstream.sp_entity_id for upstream in upstreams.values()]
         return cls(
             base_url=base_url,
             key=signature.SigningKey.of(keys.signing.private, keys.signing.certificate),
-            decryption=encryption.DecryptionKeys.of(each.private for each in keys.decryption),
+            decryption=encryption.DecryptionKeys.of(pair.private for pair in keys.decryption),
             metadata=metadata,
             upstreams=upstreams,
-            own=frozenset((idp_entity_id, *(each.sp_entity_id for each in upstreams.values()))),
+            own=frozenset((idp_entity_id, *sp_entity_ids)),
         )
 
-    def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
-        """Give the URL that carries our signed AuthnRequest, with what the service asked carried through.
+    def ask(
+        self,
+        upstream: str,
+        request_id: str,
+        request: AuthnRequest,
+        now: datetime,
+    ) -> str:
+        """Return the URL that carries our signed AuthnRequest, as the service's request demands.
 
         No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where
         the service's IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no
         metadata in force. Sources: saml-core 3.4.1, saml_profiles.md rows 12-15 and 35-37.
         """
-        peers = self.metadata.current
-        party = peers.party(self.upstreams[upstream])
-        descriptor = peers.upstream(party.entity_id, now)
+        metadata = self.metadata.current
+        asked = metadata.completed(self.upstreams[upstream])
+        descriptor = metadata.upstream(asked.entity_id, now)
         if descriptor is None:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request
             )
-        sso = descriptor.sso
         message = samlp.AuthnRequest(
             id=request_id,
             version="2.0",
             issue_instant=xml_times.write(now),
-            destination=sso,
+            destination=descriptor.sso,
             assertion_consumer_service_url=acs(self.base_url, upstream),
             protocol_binding=POST,
-            issuer=saml.Issuer(text=party.sp_entity_id),
+            issuer=saml.Issuer(text=asked.sp_entity_id),
             name_id_policy=samlp.NameIDPolicy(allow_create="true"),
-            force_authn="true" if request.force_authn or party.force_authn else None,
-            is_passive="true" if request.is_passive else None,
-            requested_authn_context=_authn_context(party, request),
-            scoping=_scoping(party, request),
+            force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
+            is_passive=_optional_flag(wanted=request.is_passive),
+            requested_authn_context=_authn_context(asked, request),
+            scoping=_scoping(asked, request),
         )
+        return self._redirect(message, descriptor)
+
+    def _redirect(self, message: samlp.AuthnRequest, descriptor: UpstreamDescriptor) -> str:
         return http_bindings.redirect_url(
-            sso, "SAMLRequest", message.to_string(), None, self.key, by=descriptor.signing.method
+            destination=descriptor.sso,
+            message="SAMLRequest",
+            xml=message.to_string(),
+            relay_state=None,
+            key=self.key,
+            by=descriptor.signing_algorithms.method,
         )
 
     def error_url(
-        self, upstream: str, code: str, reference: str, names: str, now: datetime
+        self,
+        upstream: str,
+        code: str,
+        reference: str,
+        names: str,
+        now: datetime,
     ) -> str | None:
-        """Give the page where an upstream helps its own, filled in; None where its metadata names none (row 50)."""
-        party = self.upstreams[upstream]
-        found = self.metadata.current.upstream(party.entity_id, now)
-        if found is None or found.error_url is None:
+        """Return the page where an upstream helps its own people, filled in (row 50).
+
+        None where its metadata names none.
+        """
+        configured = self.upstreams[upstream]
+        descriptor = self.metadata.current.upstream(configured.entity_id, now)
+        if descriptor is None or descriptor.error_url is None:
             return None
-        given = {"CODE": code, "RP": party.sp_entity_id, "TID": reference, "CTX": names}
-        return error_urls.filled_error_url(found.error_url, given, now)
+        given = {
+            "CODE": code,
+            "RP": configured.sp_entity_id,
+            "TID": reference,
+            "CTX": names,
+        }
+        return error_urls.filled_error_url(descriptor.error_url, given, now)
 
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Give the Response, past the gate, and the request that it says it answers; nothing of it is trusted yet.
+        """Return the Response, past the gate, and the id of the request that it names.
 
-        ``MessageRefused``: ``response.unknown_upstream``, ``response.fields``,
-        ``response.unsolicited``, or the gate's.
+        Nothing of it is trusted yet. ``MessageRefused``: ``response.unknown_upstream``,
+        ``response.fields``, ``response.unsolicited``, or the gate's.
         """
         if upstream not in self.upstreams:
             raise MessageRefused("response.unknown_upstream")
         names = [name for name, _ in fields]
+        # Which of two is looked up and which is read would differ.
         if names.count("SAMLResponse") != 1 or len(set(names)) != len(names):
-            raise MessageRefused(
-                "response.fields"
-            )  # which of two is looked up and which is read would differ
-        root = safe_parser.parse(http_bindings.decode_post(dict(fields)["SAMLResponse"]), RESPONSE)
+            raise MessageRefused("response.fields")
+        xml = http_bindings.decode_post(dict(fields)["SAMLResponse"])
+        root = safe_parser.parse(xml, RESPONSE)
         answered = root.get("InResponseTo")
         if not answered:
             raise MessageRefused("response.unsolicited")
@@ -161,55 +198,64 @@ class ServiceProviderFace:
         now: datetime,
         idp_list: tuple[str, ...] = (),
     ) -> Received:
-        """Verify a Response in full: gate, signatures by this upstream's keys only, then every check of both tables.
+        """Verify a Response in full, by this upstream's keys only, and every check of both tables.
 
-        ``idp_list`` is the service's own (an answer by an institution it left out is refused).
-        ``MessageRefused`` names the check that failed. An error status is an UpstreamRefusal,
-        signed or not: some sign none (interop.md).
+        ``message`` is what ``in_response_to`` returned, or octets. ``idp_list`` is the service's
+        own (an answer by an institution it left out is refused). ``MessageRefused`` names the check
+        that failed. An error status is an UpstreamRefusal, signed or not: some sign none
+        (interop.md).
         """
-        peers = self.metadata.current
-        party = peers.party(self.upstreams[upstream])
-        descriptor = peers.upstream(party.entity_id, now)
-        if descriptor is None:
-            raise MessageRefused(
-                "response.no_metadata"
-            )  # it ran out, or its federation took it back
-        keys = descriptor.keys
+        asked, keys = self._asked(upstream, now)
         # An element is one that ``in_response_to`` let through the gate: parsed once, read from the
         # same tree.
-        root = _opened(message)
+        root = _parsed(message)
         whole = root.find(SIGNATURE) is not None
         if whole:
             signature.verify(root, keys)
-        answer = ReceivedResponse(root, party, acs(self.base_url, upstream), expected, now)
-        refuse(RESPONSE_CHECKS, answer)
-        if not answer.succeeded:
-            until = (
-                (moment(root, "IssueInstant") or now) + answer.manner.fresh + answer.manner.longer
-            )
-            return Received(
-                UpstreamRefusal(upstream, _refusal(answer.codes)), root.get("ID", ""), until
-            )
-        assertion = self._assertion(root, party)
-        _verify(assertion, keys, party, covered=whole)
-        claim = ReceivedAssertion(
-            assertion, answer, self.own, force_authn or party.force_authn, idp_list
+        response = ReceivedResponse(root, asked, acs(self.base_url, upstream), expected, now)
+        refuse(RESPONSE_CHECKS, response)
+        if not response.succeeded:
+            return _upstream_refusal(response)
+        assertion = self._assertion(root, asked)
+        _verify(assertion, keys, asked, covered=whole)
+        received = ReceivedAssertion(
+            assertion=assertion,
+            response=response,
+            own=self.own,
+            force_authn=force_authn or asked.force_authn,
+            idp_list=idp_list,
         )
-        refuse(ASSERTION_CHECKS, claim)
-        found = authentication(claim)
-        opened = b"" if assertion.getparent() is not None else etree.tostring(assertion)
-        return Received(found, assertion.get("ID", ""), found.assertion_until, opened)
+        refuse(ASSERTION_CHECKS, received)
+        return _authenticated(received)
 
-    def _assertion(self, root: etree._Element, party: Upstream) -> etree._Element:
-        plain, sealed = root.find(ASSERTION), root.find(ENCRYPTED_ASSERTION)
+    def _asked(
+        self, upstream: str, now: datetime
+    ) -> tuple[Upstream, tuple[signature.VerifyKey, ...]]:
+        """Return the upstream that was asked, and the only keys by which its answer is believed."""
+        metadata = self.metadata.current
+        asked = metadata.completed(self.upstreams[upstream])
+        descriptor = metadata.upstream(asked.entity_id, now)
+        if descriptor is None:  # it ran out, or its federation withdrew it
+            raise MessageRefused("response.no_metadata")
+        return asked, descriptor.keys
+
+    def _assertion(self, root: etree._Element, asked: Upstream) -> etree._Element:
+        """Return the one assertion, decrypted if need be; the gate has refused a second."""
+        plain = root.find(ASSERTION)
         if plain is not None:
             return plain
-        if sealed is None:
+        encrypted = root.find(ENCRYPTED_ASSERTION)
+        if encrypted is None:
             raise MessageRefused("response.assertion_missing")
-        return encryption.decrypt(sealed, self.decryption, allow_cbc=party.cbc)
+        return encryption.decrypt(encrypted, self.decryption, allow_cbc=asked.cbc)
 
 
-def _opened(message: object) -> etree._Element:
+def _optional_flag(*, wanted: bool) -> str | None:
+    """Write a truth value; one that is false is left out."""
+    return "true" if wanted else None
+
+
+def _parsed(message: object) -> etree._Element:
     if isinstance(message, bytes):
         return safe_parser.parse(message, RESPONSE)
     if not etree.iselement(message):
@@ -217,67 +263,100 @@ def _opened(message: object) -> etree._Element:
     return message
 
 
+def _upstream_refusal(response: ReceivedResponse) -> Received:
+    """Return an error status, and until when its Response must be remembered as spent."""
+    root = response.element
+    issued = moment(root, "IssueInstant") or response.now
+    until = issued + response.traits.fresh + response.traits.longer
+    refusal = UpstreamRefusal(response.upstream.name, _refusal(response.codes))
+    return Received(refusal, root.get("ID", ""), until)
+
+
+def _authenticated(received: ReceivedAssertion) -> Received:
+    """Return the Authentication, with the octets of an assertion that came encrypted."""
+    found = authentication(received)
+    assertion = received.assertion
+    decrypted = b""
+    if assertion.getparent() is None:
+        decrypted = etree.tostring(assertion)
+    return Received(found, assertion.get("ID", ""), found.assertion_until, decrypted)
+
+
 def _verify(
     assertion: etree._Element,
     keys: tuple[signature.VerifyKey, ...],
-    party: Upstream,
+    asked: Upstream,
     *,
     covered: bool,
 ) -> None:
-    """Demand a signature over the very element that will be read; NemLog-in signs the Assertion itself (nemid.md)."""
+    """Demand a signature over the very element that will be read.
+
+    ``covered`` where the Response around it is signed. NemLog-in signs the Assertion itself
+    (nemid.md).
+    """
     if assertion.find(SIGNATURE) is not None:
         signature.verify(assertion, keys)
-    elif not covered or traits_of(party).strict:
+    elif not covered or traits_of(asked).strict:
         raise MessageRefused("response.unsigned")
 
 
-def _authn_context(party: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
-    """Carry the classes asked for through; one that knows NSIS levels is asked for a level and a person (nemid.md)."""
-    if traits_of(party).nsis:
-        least = classes_to_request(request, party.least, party.meets)
+def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
+    """Write the classes that the service asks for.
+
+    An upstream that knows NSIS levels is asked for a level and a person (nemid.md).
+    """
+    if traits_of(asked).nsis:
+        least = level_to_request(request, asked.least, asked.meets)
         if least is None:
             raise RequestRefused(NO_AUTHN_CONTEXT, request=request)
-        refs = [saml.AuthnContextClassRef(text=each) for each in (nsis(least), PERSON)]
-        return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison="minimum")
+        return _requested([nsis(least), PERSON], "minimum")
     if not request.authn_contexts:
         return None
-    refs = [saml.AuthnContextClassRef(text=each) for each in meets_request(request, party.meets)]
-    return samlp.RequestedAuthnContext(authn_context_class_ref=refs, comparison=request.comparison)
+    return _requested(classes_to_request(request, asked.meets), request.comparison)
 
 
-def _scoping(party: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
-    """Name the institutions, ourselves one proxy fewer, and the chain of services that asked, the nearest last."""
+def _requested(classes: Iterable[str], comparison: str) -> samlp.RequestedAuthnContext:
+    references = [saml.AuthnContextClassRef(text=name) for name in classes]
+    return samlp.RequestedAuthnContext(authn_context_class_ref=references, comparison=comparison)
+
+
+def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
+    """Name the institutions, ourselves one proxy fewer, and the chain of services that asked.
+
+    The service that asks is the last of the chain.
+    """
     if request.proxy_count == 0:
         raise RequestRefused(PROXY_COUNT_EXCEEDED, request=request)
-    institutions = scoped(party, request.idp_list)
+    institutions = scoped(asked, request.idp_list)
     if not institutions:
         raise RequestRefused(NO_SUPPORTED_IDP, request=request)
-    hub = traits_of(party).hub
-    if traits_of(party).nsis and not party.requester_id:
-        return None  # whom we ask for is no matter of the national eID's (saml_profiles.md row 36)
-    scoping = samlp.Scoping()
-    if hub:
-        scoping.idp_list = samlp.IDPList(
-            idp_entry=[samlp.IDPEntry(provider_id=each) for each in institutions]
-        )
+    traits = traits_of(asked)
+    if traits.nsis and not asked.requester_id:
+        # The service that asks is no matter of the national eID's (saml_profiles.md row 36).
+        return None
+    parts: dict[str, Any] = {}
+    if traits.hub:
+        entries = [samlp.IDPEntry(provider_id=name) for name in institutions]
+        parts["idp_list"] = samlp.IDPList(idp_entry=entries)
     # A sign-up is an errand of our own: no service asked.
-    chain = (
-        (*request.requester_ids, request.entity_id)
-        if party.requester_id and request.entity_id
-        else ()
-    )
-    if chain:
-        scoping.requester_id = [samlp.RequesterID(text=each) for each in chain]
+    if asked.requester_id and request.entity_id:
+        chain = (*request.requester_ids, request.entity_id)
+        parts["requester_id"] = [samlp.RequesterID(text=name) for name in chain]
     if request.proxy_count is not None:
-        scoping.proxy_count = str(request.proxy_count - 1)
-    empty = not (hub or chain or request.proxy_count is not None)
-    return None if empty else scoping
+        parts["proxy_count"] = str(request.proxy_count - 1)
+    return samlp.Scoping(**parts) if parts else None
 
 
 def _refusal(codes: tuple[str, ...]) -> Status:
-    """Give an upstream's status as SAML has it: some put the detail first, and text of their own is not passed on."""
+    """Return an upstream's status as SAML has it.
+
+    Some write the detail first, and codes of their own are not passed on.
+    """
     top, *rest = codes  # the schema demands one
     if top not in _TOPS:
-        top, rest = AUTHN_FAILED.top, [top]
-    second = rest[0] if rest and rest[0].startswith(_STATUS) and rest[0] not in _TOPS else None
+        rest = [top]
+        top = AUTHN_FAILED.top
+    second = rest[0] if rest else ""
+    if not second.startswith(_STATUS) or second in _TOPS:
+        return Status(top)
     return Status(top, second)

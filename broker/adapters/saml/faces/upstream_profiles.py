@@ -1,4 +1,4 @@
-"""What each profile of upstream does in a manner of its own, toward us and we toward it."""
+"""What is particular to a profile of upstream, in its messages and in ours to it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,11 +11,11 @@ from broker.core.login.transaction import SKEW
 
 @dataclass(frozen=True, slots=True)
 class ProfileTraits:
-    """One profile's manner.
+    """What is particular to one profile.
 
     ``skew`` is how far clocks may differ, ``fresh`` how long beyond that a Response may lie before
     it comes. ``hub``: institutions stand behind it. ``nsis``: it is asked for NSIS levels and for a
-    person, and says the level in an attribute. ``strict``: one encrypted Assertion, signed itself,
+    person, and the level comes in an attribute. ``strict``: one encrypted Assertion, signed itself,
     with one AttributeStatement and a NameID.
     """
 
@@ -27,20 +27,25 @@ class ProfileTraits:
 
     @property
     def longer(self) -> timedelta:
-        """Give how much longer than SKEW, which is added to all, a message must be remembered as spent."""
+        """Return how much longer than SKEW, added to all, a message must be remembered as spent."""
         return self.skew - SKEW
 
 
 _PLAIN: Final = ProfileTraits()
 # OIO-GE-01 allows three to five minutes; the reference implementation of the profile takes five,
 # and a Response that is older for none (nemid.md).
-MANNERS: Final[Mapping[Profile, ProfileTraits]] = {
+_TRAITS: Final[Mapping[Profile, ProfileTraits]] = {
     "wayf": ProfileTraits(hub=True),
     "saml": _PLAIN,
-    "oiosaml3": ProfileTraits(skew=timedelta(minutes=5), fresh=timedelta(), nsis=True, strict=True),
+    "oiosaml3": ProfileTraits(
+        skew=timedelta(minutes=5),
+        fresh=timedelta(),
+        nsis=True,
+        strict=True,
+    ),
 }
 
 
 def traits_of(upstream: Upstream) -> ProfileTraits:
-    """Give the manner of an upstream's profile."""
-    return MANNERS.get(upstream.profile, _PLAIN)
+    """Return the traits of an upstream's profile."""
+    return _TRAITS.get(upstream.profile, _PLAIN)

@@ -1,1 +1,1 @@
-"""The gate that every SAML message passes first: bindings, well-formedness, schema, signatures, encryption, times."""
+"""The gate that every SAML message passes first: bindings, XML, schema, signatures, encryption."""

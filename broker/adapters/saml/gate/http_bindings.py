@@ -1,4 +1,7 @@
-"""Takes messages out of HTTP and puts them in: the Redirect and POST bindings (saml-bindings 3.4, 3.5)."""
+"""Reads SAML messages out of HTTP and writes them into it: the Redirect and POST bindings.
+
+Source: saml-bindings 3.4 and 3.5.
+"""
 
 import base64
 import binascii
@@ -18,14 +21,23 @@ DEFLATE: Final = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
 LONGEST: Final = 256 * 1024  # octets of XML, as the gate's bound
 LONGEST_QUERY: Final = 64 * 1024
 LONGEST_RELAY_STATE: Final = 1024  # the standard says 80, services send whole URLs (interop.md)
-_KNOWN: Final = ("SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature", "SAMLEncoding")
+_KNOWN: Final = (
+    "SAMLRequest",
+    "SAMLResponse",
+    "RelayState",
+    "SigAlg",
+    "Signature",
+    "SAMLEncoding",
+)
 _UNKEPT: Final = re.compile(r"[\r\n\0]")
 _ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_WHITESPACE: Final = str.maketrans("", "", " \t\r\n")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
 class SignedQuery:
-    """A signature of the Redirect binding: over ``octets``, exactly as they came; not yet verified."""
+    """A signature of the Redirect binding over ``octets`` as they came, not yet verified."""
 
     octets: bytes
     sigalg: str
@@ -42,9 +54,11 @@ class RedirectMessage:
 
 
 def inflate_redirect(
-    query_string: str, message: MessageField, longest: int = LONGEST
+    query_string: str,
+    message: MessageField,
+    longest: int = LONGEST,
 ) -> RedirectMessage:
-    """Take the message out of a query string exactly as it came, undecoded by any framework.
+    """Read the message out of a query string exactly as it came, undecoded by any framework.
 
     A signature is over the raw octets, so nothing is decoded and encoded again. ``MessageRefused``:
     ``gate.query``, ``gate.parameter_twice``, ``gate.parameter_missing``,
@@ -55,18 +69,26 @@ def inflate_redirect(
     other = "SAMLResponse" if message == "SAMLRequest" else "SAMLRequest"
     if message not in raw:
         raise MessageRefused("gate.parameter_missing")
-    if other in raw or _text(raw.get("SAMLEncoding", quote(DEFLATE))) != DEFLATE:
+    if other in raw:
         raise MessageRefused("gate.parameter_unexpected")
-    state = relay_state_of(_text(raw["RelayState"])) if "RelayState" in raw else None
-    xml = _inflated(_base64(_text(raw[message])), longest)
-    return RedirectMessage(xml, state, _signed(raw, message))
+    if _text(raw.get("SAMLEncoding", quote(DEFLATE))) != DEFLATE:
+        raise MessageRefused("gate.parameter_unexpected")
+    relay_state = None
+    if "RelayState" in raw:
+        relay_state = relay_state_of(_text(raw["RelayState"]))
+    packed = _base64(_text(raw[message]))
+    xml = _inflated(packed, longest)
+    return RedirectMessage(xml, relay_state, _signed(raw, message))
 
 
 def _parameters(query: str) -> dict[str, str]:
+    """Return the parameters with their values still encoded."""
     if len(query) > LONGEST_QUERY or not query.isascii() or _ESCAPE.search(query):
         raise MessageRefused("gate.query")
     raw: dict[str, str] = {}
-    for part in query.split("&") if query else ():
+    if not query:
+        return raw
+    for part in query.split("&"):
         written, _, value = part.partition("=")
         name = _text(written)
         if name in raw:  # which of two is verified and which is read would differ (CVE-2025-27773)
@@ -78,16 +100,17 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _signed(raw: dict[str, str], message: MessageField) -> SignedQuery | None:
-    if "Signature" not in raw and "SigAlg" not in raw:
+    """Return the signature and the octets that it must be over, or None where there is none."""
+    given = [name for name in ("Signature", "SigAlg") if name in raw]
+    if not given:
         return None
-    if "Signature" not in raw or "SigAlg" not in raw:  # half a signature is one that was taken off
+    if len(given) == 1:  # half a signature is one that was taken off
         raise MessageRefused("gate.query_signature")
-    octets = "&".join(
-        f"{name}={raw[name]}" for name in (message, "RelayState", "SigAlg") if name in raw
-    )
-    return SignedQuery(
-        octets.encode("ascii"), _text(raw["SigAlg"]), _base64(_text(raw["Signature"]))
-    )
+    signed_names = [name for name in (message, "RelayState", "SigAlg") if name in raw]
+    octets = "&".join(f"{name}={raw[name]}" for name in signed_names)
+    algorithm = _text(raw["SigAlg"])
+    signature = _base64(_text(raw["Signature"]))
+    return SignedQuery(octets.encode("ascii"), algorithm, signature)
 
 
 def _text(value: str) -> str:
@@ -97,19 +120,28 @@ def _text(value: str) -> str:
         raise MessageRefused("gate.query") from None
 
 
-def decode_post(value: str, *, deflated: bool = False, longest: int = LONGEST) -> bytes:
-    """Decode the form field of the POST binding; line breaks within are what encoders and browsers put there.
+def decode_post(
+    value: str,
+    *,
+    deflated: bool = False,
+    longest: int = LONGEST,
+) -> bytes:
+    """Decode the form field of the POST binding.
 
-    ``deflated`` also takes a DEFLATEd message, as passport-saml posts its requests (interop.md);
-    only for requests. ``MessageRefused``: ``gate.size``, ``gate.base64``, ``gate.deflate``. Source:
-    saml-bindings 3.5.4.
+    White space within is what encoders and browsers put there. With ``deflated`` a DEFLATEd
+    message is read too, as passport-saml posts its requests (interop.md); only for requests.
+    ``MessageRefused``: ``gate.size``, ``gate.base64``, ``gate.deflate``. Source: saml-bindings
+    3.5.4.
     """
     if len(value) > longest * 3 // 2:
         raise MessageRefused("gate.size")
-    octets = _base64("".join(value.split(" ")).translate({ord(each): None for each in "\t\r\n"}))
-    if deflated and not octets.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"<"):
-        return _inflated(octets, longest)
-    return octets
+    octets = _base64(value.translate(_WHITESPACE))
+    if not deflated:
+        return octets
+    begins = octets.removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
+    if begins == b"<":
+        return octets
+    return _inflated(octets, longest)
 
 
 def _base64(value: str) -> bytes:
@@ -125,7 +157,7 @@ def _base64(value: str) -> bytes:
 
 
 def _inflated(octets: bytes, longest: int) -> bytes:
-    """Inflate at most ``longest`` octets, all of the input and nothing after it (CVE-2025-25293)."""
+    """Inflate at most ``longest`` octets, all of the input and no more (CVE-2025-25293)."""
     stream = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         xml = stream.decompress(octets, longest + 1)
@@ -139,8 +171,12 @@ def _inflated(octets: bytes, longest: int) -> bytes:
 
 
 def relay_state_of(value: str) -> str:
-    """Give a RelayState back verbatim, opaque as it is; ``gate.relay_state`` where no header or form could carry it."""
-    if len(value.encode("utf-8", "surrogatepass")) > LONGEST_RELAY_STATE or _UNKEPT.search(value):
+    """Return a RelayState verbatim, opaque as it is.
+
+    ``MessageRefused`` (``gate.relay_state``) where no header or form could carry it.
+    """
+    octets = value.encode("utf-8", "surrogatepass")
+    if len(octets) > LONGEST_RELAY_STATE or _UNKEPT.search(value):
         raise MessageRefused("gate.relay_state")
     return value
 
@@ -154,21 +190,33 @@ def redirect_url(
     *,
     by: str = signature_profile.RSA_SHA256,
 ) -> str:
-    """Give the URL that carries ``xml``, signed ``by`` this algorithm if a key is given (saml-bindings 3.4.4.1)."""
-    packing = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = base64.b64encode(packing.compress(xml) + packing.flush()).decode()
-    query = f"{message}={quote(packed, safe='')}"
+    """Return the URL that carries ``xml``, signed ``by`` this algorithm if there is a key.
+
+    Source: saml-bindings 3.4.4.1.
+    """
+    stream = zlib.compressobj(zlib.Z_DEFAULT_COMPRESSION, zlib.DEFLATED, -zlib.MAX_WBITS)
+    deflated = stream.compress(xml) + stream.flush()
+    query = f"{message}={_escaped(base64.b64encode(deflated))}"
     if relay_state is not None:
-        query += f"&RelayState={quote(relay_state_of(relay_state), safe='')}"
+        query += f"&RelayState={_escaped(relay_state_of(relay_state))}"
     if key is not None:
-        query += f"&SigAlg={quote(by, safe='')}"
-        signature = base64.b64encode(sign_bytes(query.encode("ascii"), key, by)).decode()
-        query += f"&Signature={quote(signature, safe='')}"
-    return f"{destination}{'&' if '?' in destination else '?'}{query}"
+        query += f"&SigAlg={_escaped(by)}"
+        signature = sign_bytes(query.encode("ascii"), key, by)
+        query += f"&Signature={_escaped(base64.b64encode(signature))}"
+    separator = "&" if "?" in destination else "?"
+    return f"{destination}{separator}{query}"
 
 
-def post_fields(xml: bytes, message: MessageField, relay_state: str | None) -> dict[str, str]:
-    """Give the fields of the self-posting form (saml-bindings 3.5.4); the page escapes them."""
+def _escaped(value: str | bytes) -> str:
+    return quote(value, safe="")
+
+
+def post_fields(
+    xml: bytes,
+    message: MessageField,
+    relay_state: str | None,
+) -> dict[str, str]:
+    """Return the fields of the self-posting form (saml-bindings 3.5.4); the page escapes them."""
     fields: dict[str, str] = {message: base64.b64encode(xml).decode()}
     if relay_state is not None:
         fields["RelayState"] = relay_state_of(relay_state)

@@ -1,7 +1,4 @@
-"""Every check of the gate: one small function each, which says whether a message offends.
-
-Validates a message as it was received against the XML schemas of SAML 2.0, in process and without a network.
-"""
+"""The checks of the gate, a function for every check, which returns whether a message offends."""
 
 import re
 import threading
@@ -24,45 +21,34 @@ from broker.adapters.saml.gate.xml_names import (
     XENC11,
 )
 
-_SHIPPED: Final = files("saml2.data.schemas")  # the XSDs that pysaml2 ships
+# The XSDs that pysaml2 ships.
+_SHIPPED: Final = files("saml2.data.schemas")
 _ENTRIES: Final = (
     (SAMLP, "saml-schema-protocol-2.0.xsd"),  # imports assertion, xmldsig and xenc
     (MD, "saml-schema-metadata-2.0.xsd"),
     (XENC11, "xenc-schema-11.xsd"),
 )
-_turn = (
-    threading.Lock()
-)  # a compiled schema has one error log, so threads take turns (0.03 ms each)
+# A compiled schema has one error log, so threads take turns (0.03 ms each).
+_turn = threading.Lock()
+_ENCODING: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
+# Possessive, and only behind the white space that XML demands: else ``xmlns:xmlns:...`` takes
+# quadratic time.
+_NAMESPACE: Final = re.compile(rb"""\sxmlns(?::[^\s=<>"']++)?\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
+_ABSOLUTE: Final = re.compile(rb"""[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>"'&]*""")
+# Elements that the standards give an ``Id``, or that pysaml2 writes one on (measured): counted,
+# never referred to.
+_NUMBERED: Final = frozenset({ENCRYPTED_DATA, ENCRYPTED_KEY, SIGNATURE})
 
 
-class _Shipped(etree.Resolver):
-    """Finds every schema location, whatever its host, among the shipped files."""
-
-    def resolve(self, system_url: str, _public_id: str, opening: Any) -> Any:  # type: ignore[override]  # stubs lack one
-        """Give the shipped file of that name."""
-        shipped = _SHIPPED / system_url.rsplit("/", 1)[-1]
-        return self.resolve_string(shipped.read_bytes(), opening, base_url=system_url)
+def _path(expression: str) -> Callable[[etree._Element], Any]:
+    return etree.XPath(expression, namespaces=PREFIXES)
 
 
-@cache
-def _compiled() -> etree.XMLSchema:
-    parser = etree.XMLParser(no_network=True, load_dtd=False)
-    parser.resolvers.add(_Shipped())
-    imports = "".join(
-        f'<import namespace="{space}" schemaLocation="{name}"/>' for space, name in _ENTRIES
-    )
-    source = f'<schema xmlns="http://www.w3.org/2001/XMLSchema">{imports}</schema>'
-    return etree.XMLSchema(etree.fromstring(source.encode(), parser))
-
-
-def valid(root: etree._Element) -> bool:
-    """Say whether the document of ``root`` obeys the schemas (saml-core, saml-metadata, xmldsig, xenc, xenc11).
-
-    Nothing is added to the tree. An xsi:schemaLocation would be followed by libxml2, so the gate
-    refuses it first.
-    """
-    with _turn:
-        return bool(_compiled().validate(root.getroottree()))
+_IDS: Final = _path("//@*[translate(local-name(), 'ID', 'id') = 'id']")
+_SIGNATURES: Final = _path("//*[local-name() = 'Signature']")
+_ASSERTIONS: Final = _path("//saml:Assertion | //saml:EncryptedAssertion")
+_NODES: Final = _path("count(//node())")
+_ATTRIBUTES: Final = _path("count(//@*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +70,9 @@ class Octets(NamedTuple):
     bounds: Bounds
 
 
-def _path(expression: str) -> Callable[[etree._Element], Any]:
-    return etree.XPath(expression, namespaces=PREFIXES)
-
-
-_IDS: Final = _path("//@*[translate(local-name(), 'ID', 'id') = 'id']")
-# Elements that the standards give an ``Id``, or that pysaml2 writes one on (measured): counted,
-# never referred to.
-_NUMBERED: Final = frozenset({ENCRYPTED_DATA, ENCRYPTED_KEY, SIGNATURE})
-_SIGNATURES: Final = _path("//*[local-name() = 'Signature']")
-_ASSERTIONS: Final = _path("//saml:Assertion | //saml:EncryptedAssertion")
-_NODES: Final = _path("count(//node())")
-_ATTRIBUTES: Final = _path("count(//@*)")
-
-
 @dataclass(frozen=True)
 class MessageTree:
-    """A message as parsed, with the one root that the endpoint takes, and what several checks look at."""
+    """A message as parsed, the one root that the endpoint allows, and what several checks read."""
 
     root: etree._Element
     expected: str
@@ -108,25 +80,18 @@ class MessageTree:
 
     @cached_property
     def ids(self) -> list[Any]:
-        """Every attribute that somebody may take for an ID; each value knows its name and its element."""
+        """Every attribute that some reader may take for an ID; it knows its name and element."""
         return list(_IDS(self.root))
 
     @cached_property
     def signatures(self) -> list[etree._Element]:
-        """Every element that somebody may take for a signature."""
+        """Every element that some reader may take for a signature."""
         return list(_SIGNATURES(self.root))
 
     @cached_property
     def assertions(self) -> list[etree._Element]:
         """Every assertion, plain or encrypted, wherever it stands."""
         return list(_ASSERTIONS(self.root))
-
-
-_ENCODING: Final = re.compile(rb"""\s*<\?xml\s[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
-# Possessive, and only behind the white space that XML demands: else ``xmlns:xmlns:...`` takes
-# quadratic time.
-_NAMESPACE: Final = re.compile(rb"""\sxmlns(?::[^\s=<>"']++)?\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
-_ABSOLUTE: Final = re.compile(rb"""[A-Za-z][A-Za-z0-9+.\-]*:[^\s<>"'&]*""")
 
 
 def _size(message: Octets) -> bool:
@@ -140,7 +105,10 @@ def _nul(message: Octets) -> bool:
 
 
 def _encoding(message: Octets) -> bool:
-    """Refuse bytes that mean one thing here and another to the next reader (UTF-7, UTF-16, mislabelled Latin)."""
+    """Refuse bytes that mean one thing here and another to the next reader.
+
+    They are UTF-7, UTF-16, or mislabelled Latin.
+    """
     declared = _ENCODING.match(message.raw.removeprefix(b"\xef\xbb\xbf"))
     if declared and declared[1].lower() != b"utf-8":
         return True
@@ -152,27 +120,32 @@ def _encoding(message: Octets) -> bool:
 
 
 def _doctype(message: Octets) -> bool:
-    """Refuse a DOCTYPE, which external entities, entity expansion and defaulted attributes need (CVE-2016-10149)."""
+    """Refuse a DOCTYPE (CVE-2016-10149).
+
+    External entities, entity expansion and defaulted attributes need it.
+    """
     return b"<!DOCTYPE" in message.raw
 
 
 def _namespaces(message: Octets) -> bool:
-    """Refuse thousands of declarations: they cost quadratic time wherever namespaces in scope are walked."""
+    """Refuse thousands of declarations.
+
+    They cost quadratic time wherever namespaces in scope are walked.
+    """
     return message.raw.count(b"xmlns") > message.bounds.namespaces
 
 
 def _relative_namespace(message: Octets) -> bool:
-    """Refuse a relative namespace URI: canonicalisation fails, and some then sign nothing (CVE-2025-66568).
+    """Refuse a relative namespace URI: canonicalisation fails, and some then sign nothing.
 
     Whitespace, quotes and angle brackets are refused within, so that no declaration can hide behind
-    text like one.
+    text like one. Source: CVE-2025-66568.
     """
-    return not all(
-        _ABSOLUTE.fullmatch(value)
-        for pair in _NAMESPACE.findall(message.raw)
-        for value in pair
-        if value
-    )
+    for double_quoted, single_quoted in _NAMESPACE.findall(message.raw):
+        value = double_quoted or single_quoted
+        if value and not _ABSOLUTE.fullmatch(value):
+            return True
+    return False
 
 
 @cache
@@ -206,7 +179,10 @@ def _depth(message: MessageTree) -> bool:
 
 
 def _scope(message: MessageTree) -> bool:
-    """Refuse hundreds of declarations in scope at once: canonicalisation goes through them at each element."""
+    """Refuse hundreds of declarations in scope at once.
+
+    Canonicalisation goes through all of them at every element.
+    """
     within = 0
     for event, _ in etree.iterwalk(message.root, events=("start-ns", "end-ns")):
         within += 1 if event == "start-ns" else -1
@@ -216,33 +192,40 @@ def _scope(message: MessageTree) -> bool:
 
 
 def _id_attribute(message: MessageTree) -> bool:
-    """Refuse ``id``, ``Id`` or ``xml:id`` beside ``ID``: readers differ in which a Reference finds (CVE-2025-66567)."""
-    return any(
-        not (
-            found.attrname == "ID"
-            or (found.attrname == "Id" and found.getparent().tag in _NUMBERED)
-        )
-        for found in message.ids
-    )
+    """Refuse ``id``, ``Id`` or ``xml:id`` beside ``ID`` (CVE-2025-66567).
+
+    Readers differ in which of them a Reference finds.
+    """
+    return not all(_id_of_the_standard(found) for found in message.ids)
+
+
+def _id_of_the_standard(found: Any) -> bool:
+    if found.attrname == "ID":
+        return True
+    return found.attrname == "Id" and found.getparent().tag in _NUMBERED
 
 
 def _duplicate_id(message: MessageTree) -> bool:
-    """Refuse two elements of one ID: the signature covers the first, the reader takes the second."""
+    """Refuse two elements of one ID: the signature covers the first, a reader reads the second."""
     found = message.ids
     return len(set(found)) != len(found)
 
 
 def _assertions(message: MessageTree) -> bool:
-    """Refuse a second assertion, plain or encrypted: somebody may read it instead of the first."""
+    """Refuse a second assertion, plain or encrypted: a reader may read it instead of the first."""
     return len(message.assertions) > 1
 
 
 def _assertion_place(message: MessageTree) -> bool:
-    """Refuse an assertion in Advice, Extensions, StatusDetail or elsewhere: it is there to be found by mistake."""
-    return any(
-        found is not message.root and found.getparent() is not message.root
-        for found in message.assertions
-    )
+    """Refuse an assertion in Advice, Extensions, StatusDetail or elsewhere.
+
+    It is there to be found by mistake.
+    """
+    for assertion in message.assertions:
+        places = (assertion, assertion.getparent())
+        if message.root not in places:
+            return True
+    return False
 
 
 def _signature_namespace(message: MessageTree) -> bool:
@@ -251,22 +234,59 @@ def _signature_namespace(message: MessageTree) -> bool:
 
 
 def _signature_place(message: MessageTree) -> bool:
-    """Refuse a signature but at the root or its assertion: elsewhere another element borrows it (signature wrapping).
+    """Refuse a signature but at the root or its assertion.
 
-    Which roots may have one, and where in them, the schemas say; where an assertion may stand,
-    ``assertion_place``.
+    Elsewhere another element borrows it (signature wrapping). The schemas decide which roots may
+    have a signature, and where in them; ``assertion_place`` where an assertion may stand.
     """
-    parents = [found.getparent() for found in message.signatures]
-    return any(
-        parent is None or (parent is not message.root and parent.tag != ASSERTION)
-        for parent in parents
-    )
+    for signature in message.signatures:
+        parent = signature.getparent()
+        if parent is None:
+            return True
+        if parent is not message.root and parent.tag != ASSERTION:
+            return True
+    return False
 
 
 def _signatures(message: MessageTree) -> bool:
     """Refuse two signatures at one element: verifying one says nothing about the other."""
     signed = [found.getparent() for found in message.signatures]
     return len(set(signed)) != len(signed)
+
+
+class _ShippedSchemas(etree.Resolver):
+    """Finds every schema location, whatever its host, among the shipped files."""
+
+    def resolve(  # type: ignore[override]  # stubs lack one
+        self,
+        system_url: str,
+        _public_id: str,
+        opening: Any,
+    ) -> Any:
+        """Return the shipped file of that name."""
+        shipped = _SHIPPED / system_url.rsplit("/", 1)[-1]
+        return self.resolve_string(shipped.read_bytes(), opening, base_url=system_url)
+
+
+@cache
+def _compiled() -> etree.XMLSchema:
+    parser = etree.XMLParser(no_network=True, load_dtd=False)
+    parser.resolvers.add(_ShippedSchemas())
+    imports = ""
+    for space, name in _ENTRIES:
+        imports += f'<import namespace="{space}" schemaLocation="{name}"/>'
+    source = f'<schema xmlns="http://www.w3.org/2001/XMLSchema">{imports}</schema>'
+    return etree.XMLSchema(etree.fromstring(source.encode(), parser))
+
+
+def valid(root: etree._Element) -> bool:
+    """Return whether the document of ``root`` obeys the XML schemas of SAML 2.0, without a network.
+
+    Nothing is added to the tree. An xsi:schemaLocation would be followed by libxml2, so the gate
+    refuses it first. Sources: the schemas of saml-core, saml-metadata, xmldsig, xenc, xenc11.
+    """
+    with _turn:
+        return bool(_compiled().validate(root.getroottree()))
 
 
 def _schema(message: MessageTree) -> bool:
@@ -288,14 +308,13 @@ TREE: Final[dict[str, Callable[[MessageTree], Any]]] = {
     "attributes": _attributes,
     "depth": _depth,
     "scope": _scope,
-    "comment": _has("//comment()"),  # cuts a text in two: user@x<!---->.evil (CVE-2017-11427)
-    "instruction": _has(
-        "//processing-instruction()"
-    ),  # cuts as a comment does, and can start a stylesheet
+    # It cuts a text in two: user@x<!---->.evil (CVE-2017-11427).
+    "comment": _has("//comment()"),
+    # It cuts as a comment does, and can start a stylesheet.
+    "instruction": _has("//processing-instruction()"),
     "xinclude": _has("//xi:*"),
-    "schema_location": _has(
-        "//@xsi:*[local-name() != 'type' and local-name() != 'nil']"
-    ),  # libxml2 follows it
+    # libxml2 follows it.
+    "schema_location": _has("//@xsi:*[local-name() != 'type' and local-name() != 'nil']"),
     "id_attribute": _id_attribute,
     "duplicate_id": _duplicate_id,
     "assertions": _assertions,

@@ -19,11 +19,16 @@ _BOUNDS: Final = Bounds()
 _Subject = TypeVar("_Subject")
 
 
-def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
-    """Give the root of a message that passed every check; ``root`` is the Clark name of the only root allowed.
+def parse(
+    raw: bytes,
+    root: str,
+    bounds: Bounds = _BOUNDS,
+) -> etree._Element:
+    """Return the root of a message that passed every check.
 
-    The checks are ``checks.OCTETS`` on the bytes as they came, ``checks.TREE`` on what was parsed
-    from them, ``shape.SHAPE`` on each signature, and last the schemas. No signature has been
+    ``root`` is the Clark name of the only root allowed. The checks are ``message_checks.OCTETS`` on
+    the bytes as they came, ``message_checks.TREE`` on what was parsed from them,
+    ``signature_profile.SHAPE`` on every signature, and last the schemas. No signature has been
     verified yet: call ``signature.verify`` on the very element that will be read.
     ``MessageRefused`` for everything else, whatever went wrong.
     """
@@ -35,11 +40,19 @@ def parse(raw: bytes, root: str, bounds: Bounds = _BOUNDS) -> etree._Element:
         raise MessageRefused("gate.unreadable") from None
 
 
-def _parse(raw: bytes, expected: str, bounds: Bounds) -> etree._Element:
+def _parse(
+    raw: bytes,
+    expected: str,
+    bounds: Bounds,
+) -> etree._Element:
     _refuse(message_checks.OCTETS, message_checks.Octets(raw, bounds))
     # One parser a message: threads would wait for each other at a shared one.
     parser = etree.XMLParser(
-        encoding="utf-8", no_network=True, load_dtd=False, resolve_entities=False, huge_tree=False
+        encoding="utf-8",
+        no_network=True,
+        load_dtd=False,
+        resolve_entities=False,
+        huge_tree=False,
     )
     root = etree.fromstring(raw, parser)
     tree = message_checks.MessageTree(root, expected, bounds)

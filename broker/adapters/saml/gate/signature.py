@@ -1,4 +1,4 @@
-"""Signs and verifies: XML signatures by python-xmlsec in process, those of the Redirect binding over raw octets."""
+"""Signs and verifies: XML signatures, and those of the Redirect binding over raw octets."""
 
 import base64
 import hashlib
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from lxml import etree
 
 from broker.adapters.saml.gate import signature_profile
-from broker.adapters.saml.gate.algorithms import SIGNED, SigningAlgorithms
+from broker.adapters.saml.gate.algorithms import DEFAULT_SIGNING, SigningAlgorithms
 from broker.adapters.saml.gate.xml_names import DS, EXCLUSIVE, ISSUER, SIGNATURE
 from broker.core.errors import MessageRefused
 
@@ -40,8 +40,8 @@ _TEMPLATE: Final = f"""<ds:Signature xmlns:ds="{DS}"><ds:SignedInfo>\
 <ds:Transform Algorithm="{EXCLUSIVE}"/></ds:Transforms>\
 <ds:DigestMethod Algorithm="%s"/><ds:DigestValue/></ds:Reference></ds:SignedInfo>\
 <ds:SignatureValue/></ds:Signature>"""
-_KEY_INFO: Final = f"""<ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data><ds:X509Certificate>%s</ds:X509Certificate>\
-</ds:X509Data></ds:KeyInfo>"""
+_KEY_INFO: Final = f"""<ds:KeyInfo xmlns:ds="{DS}"><ds:X509Data>\
+<ds:X509Certificate>%s</ds:X509Certificate></ds:X509Data></ds:KeyInfo>"""
 _ELEMENT: Final = etree.XPath("id($name)")
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -56,16 +56,18 @@ class VerifyKey:
 
     @classmethod
     def of(cls, certificate: bytes | PublicKey) -> "VerifyKey":
-        """Load a certificate (PEM or DER) or take a public key; validity and issuer are ignored (SDP-MD06).
+        """Load a certificate (PEM or DER), or a public key that is loaded already.
 
-        ``MessageRefused``: ``gate.key`` where it is none, ``gate.weak_key`` below RSA 2048 or EC
-        256 (SDP-MD07).
+        Validity and issuer are ignored (SDP-MD06). ``MessageRefused``: ``gate.key`` where it is
+        none, ``gate.weak_key`` below RSA 2048 or EC 256 (SDP-MD07).
         """
-        return _loaded(certificate) if isinstance(certificate, bytes) else _checked(certificate)
+        if isinstance(certificate, bytes):
+            return _loaded(certificate)
+        return _checked(certificate)
 
     @classmethod
     def pinned(cls, pem: bytes) -> "VerifyKey":
-        """Load a certificate or a public key, PEM, as a publisher hands it out; errors as ``of``."""
+        """Load a certificate or a public key, PEM, as it was published; errors as ``of``."""
         if b"PUBLIC KEY-----" not in pem:
             return cls.of(pem)
         try:
@@ -75,7 +77,7 @@ class VerifyKey:
 
     @property
     def fingerprint(self) -> str:
-        """Give the SHA-256 of the key's SubjectPublicKeyInfo, in hex: by it people tell keys from each other."""
+        """Return the SHA-256 of the SubjectPublicKeyInfo, in hex, by which people compare keys."""
         der = self.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return hashlib.sha256(der).hexdigest()
 
@@ -90,7 +92,7 @@ class SigningKey:
 
     @classmethod
     def of(cls, private: bytes, certificate: bytes) -> "SigningKey":
-        """Load a PEM private key and its PEM certificate; as saml/keys.py has checked them."""
+        """Load a PEM private key and its PEM certificate, as ``keys.key_ring`` has checked them."""
         return _signing(private, certificate)
 
 
@@ -101,16 +103,17 @@ def _signing(private: bytes, certificate: bytes) -> SigningKey:
     key = load_pem_private_key(private, password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
         raise TypeError("a signing key is an RSA key")
+    xml = xmlsec.Key.from_memory(private, xmlsec.constants.KeyDataFormatPem)
     der = x509.load_pem_x509_certificate(certificate).public_bytes(Encoding.DER)
-    loaded = xmlsec.Key.from_memory(private, xmlsec.constants.KeyDataFormatPem)
-    return SigningKey(key, loaded, base64.b64encode(der).decode())
+    return SigningKey(key, xml, base64.b64encode(der).decode())
 
 
 @lru_cache(maxsize=256)
 def _loaded(certificate: bytes) -> VerifyKey:
-    pem = certificate.lstrip().startswith(b"-----")
+    read = x509.load_der_x509_certificate
+    if certificate.lstrip().startswith(b"-----"):
+        read = x509.load_pem_x509_certificate
     try:
-        read = x509.load_pem_x509_certificate if pem else x509.load_der_x509_certificate
         public = read(certificate).public_key()
     except Exception:  # noqa: BLE001 - a peer's certificate may be anything
         raise MessageRefused("gate.key") from None
@@ -119,32 +122,35 @@ def _loaded(certificate: bytes) -> VerifyKey:
 
 def _checked(public: object) -> VerifyKey:
     if isinstance(public, rsa.RSAPublicKey):
-        strong = public.key_size >= SMALLEST_RSA
+        smallest = SMALLEST_RSA
     elif isinstance(public, ec.EllipticCurvePublicKey):
-        strong = public.key_size >= SMALLEST_EC
+        smallest = SMALLEST_EC
     else:
         raise MessageRefused("gate.key")
-    if not strong:
+    if public.key_size < smallest:
         raise MessageRefused("gate.weak_key")
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return VerifyKey(public, xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem))
+    xml = xmlsec.Key.from_memory(pem, xmlsec.constants.KeyDataFormatPem)
+    return VerifyKey(public, xml)
 
 
 def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | VerifyKey]) -> None:
-    """Return only if the signature at ``element`` is over ``element`` and made by one of these keys.
+    """Return only if the signature at ``element`` is over ``element`` and by one of these keys.
 
     The keys are those of the one peer that is expected; KeyInfo is not read. ``MessageRefused``:
-    ``gate.unsigned``, ``gate.signature``, ``gate.signed_node``, those of ``shape.SHAPE`` and of
-    ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2, design section 8.
+    ``gate.unsigned``, ``gate.signatures``, ``gate.signature``, ``gate.signed_node``, those of
+    ``signature_profile.SHAPE`` and of ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2,
+    design section 8.
     """
-    keys = [each if isinstance(each, VerifyKey) else VerifyKey.of(each) for each in certificates]
+    keys = _verify_keys(certificates)
     signatures = element.findall(SIGNATURE)
     if not signatures:
         raise MessageRefused("gate.unsigned")
     if len(signatures) > 1:
         raise MessageRefused("gate.signatures")
-    if wrong := signature_profile.signature_fault(signatures[0]):
-        raise MessageRefused(f"gate.{wrong}")
+    fault = signature_profile.signature_fault(signatures[0])
+    if fault:
+        raise MessageRefused(f"gate.{fault}")
     if not any(_by(element, signatures[0], key) for key in keys):
         raise MessageRefused("gate.signature")
     found = _ELEMENT(element, name=element.get("ID", ""))
@@ -152,25 +158,39 @@ def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | V
         raise MessageRefused("gate.signed_node")
 
 
-def _by(element: etree._Element, signature: etree._Element, key: VerifyKey) -> bool:
-    """Say whether the signature is by this key; without keys of its own, xmlsec has none but this to choose from."""
+def _verify_keys(keys: Sequence[bytes | PublicKey | VerifyKey]) -> list[VerifyKey]:
+    return [key if isinstance(key, VerifyKey) else VerifyKey.of(key) for key in keys]
+
+
+def _by(
+    element: etree._Element,
+    signature: etree._Element,
+    key: VerifyKey,
+) -> bool:
+    """Return whether the signature is by this key: without a keys manager xmlsec has no other."""
     try:
-        checking = xmlsec.SignatureContext()
-        checking.key = key.xml
-        checking.register_id(element, "ID")
-        checking.verify(signature)
+        verification = xmlsec.SignatureContext()
+        verification.key = key.xml
+        verification.register_id(element, "ID")
+        verification.verify(signature)
     except Exception:  # noqa: BLE001 - an error verifies nothing (CVE-2022-41912)
         return False
     return True
 
 
-def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = SIGNED) -> None:
-    """Sign ``element`` by its ID, enveloped, exclusive c14n; the place is the schema's (saml-core 5.4).
+def sign(
+    element: etree._Element,
+    key: SigningKey,
+    by: SigningAlgorithms = DEFAULT_SIGNING,
+) -> None:
+    """Sign ``element`` by its ID, enveloped, exclusive c14n (saml-core 5.4).
 
-    That is after Issuer, or first in metadata. Sign last: any later change breaks it.
+    The place is the schema's: after Issuer, or first in metadata. Sign last: any later change
+    breaks it.
     """
     signature = etree.fromstring(_TEMPLATE % (by.method, element.get("ID"), by.digest))
-    element.insert(1 if len(element) and element[0].tag == ISSUER else 0, signature)
+    has_issuer = len(element) > 0 and element[0].tag == ISSUER
+    element.insert(int(has_issuer), signature)
     signing = xmlsec.SignatureContext()
     signing.key = key.xml
     signing.register_id(element, "ID")
@@ -178,15 +198,25 @@ def sign(element: etree._Element, key: SigningKey, by: SigningAlgorithms = SIGNE
     signature.append(etree.fromstring(_KEY_INFO % key.certificate))
 
 
-def sign_bytes(raw: bytes, key: SigningKey, sigalg: str = RSA_SHA256) -> bytes:
-    """Sign octets with one of our RSA keys and an RSA algorithm of the allow-list (saml-bindings 3.4.4.1)."""
+def sign_bytes(
+    raw: bytes,
+    key: SigningKey,
+    sigalg: str = RSA_SHA256,
+) -> bytes:
+    """Sign octets with one of our RSA keys and an RSA algorithm of the allow-list.
+
+    ``ValueError`` for another algorithm. Source: saml-bindings 3.4.4.1.
+    """
     if sigalg not in signature_profile.SIGNATURE_METHODS or "#rsa-" not in sigalg:
         raise ValueError("an RSA key signs with rsa-sha256, rsa-sha384 or rsa-sha512")
     return key.private.sign(raw, padding.PKCS1v15(), _hash(sigalg))
 
 
 def verify_bytes(
-    raw: bytes, signature: bytes, sigalg: str, keys: Sequence[bytes | PublicKey | VerifyKey]
+    raw: bytes,
+    signature: bytes,
+    sigalg: str,
+    keys: Sequence[bytes | PublicKey | VerifyKey],
 ) -> None:
     """Return only if ``signature`` over ``raw`` is by one of the keys (saml-bindings 3.4.4.1).
 
@@ -194,25 +224,43 @@ def verify_bytes(
     """
     if sigalg not in signature_profile.SIGNATURE_METHODS:
         raise MessageRefused("gate.signature_method")
-    loaded = [each if isinstance(each, VerifyKey) else VerifyKey.of(each) for each in keys]
-    if not any(_octets_by(raw, signature, sigalg, each.public) for each in loaded):
+    loaded = _verify_keys(keys)
+    if not any(_octets_by(raw, signature, sigalg, key.public) for key in loaded):
         raise MessageRefused("gate.signature")
 
 
-def _octets_by(raw: bytes, signature: bytes, sigalg: str, public: PublicKey) -> bool:
+def _octets_by(
+    raw: bytes,
+    signature: bytes,
+    sigalg: str,
+    public: PublicKey,
+) -> bool:
+    """Return whether the signature over these octets is by this key, which is of the kind named."""
     try:
         if isinstance(public, rsa.RSAPublicKey) and "#rsa-" in sigalg:
             public.verify(signature, raw, padding.PKCS1v15(), _hash(sigalg))
             return True
         if isinstance(public, ec.EllipticCurvePublicKey) and "#ecdsa-" in sigalg:
-            half = (public.key_size + 7) // 8  # r and s side by side (xmldsig-core1 6.4.3)
-            r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
-            public.verify(encode_dss_signature(r, s), raw, ec.ECDSA(_hash(sigalg)))
-            return len(signature) == 2 * half
+            return _ecdsa_by(raw, signature, sigalg, public)
     except (InvalidSignature, ValueError):
         return False
     return False
 
 
+def _ecdsa_by(
+    raw: bytes,
+    signature: bytes,
+    sigalg: str,
+    public: ec.EllipticCurvePublicKey,
+) -> bool:
+    """Verify r and s side by side (xmldsig-core1 6.4.3); the library raises where it fails."""
+    half = (public.key_size + 7) // 8
+    r = int.from_bytes(signature[:half], "big")
+    s = int.from_bytes(signature[half:], "big")
+    public.verify(encode_dss_signature(r, s), raw, ec.ECDSA(_hash(sigalg)))
+    return len(signature) == 2 * half
+
+
 def _hash(algorithm: str) -> hashes.HashAlgorithm:
-    return _HASHES[algorithm.rsplit("-", 1)[-1]]
+    name = algorithm.rsplit("-", 1)[-1]
+    return _HASHES[name]

@@ -4,22 +4,24 @@ from datetime import UTC, datetime
 
 
 def read(written: str) -> datetime | None:
-    """Give an xs:dateTime as an aware UTC datetime, or None where no calendar has it.
+    """Return an xs:dateTime as an aware UTC datetime, or None where no calendar has it.
 
-    A time without a zone is read as UTC: whether it may stand so is for ``marked`` to say.
+    A time without a zone is read as UTC: whether it may stand so is decided by ``marked``.
     """
     try:
         moment = datetime.fromisoformat(written.strip())
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if moment.tzinfo is None:
+            return moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
 
 
 def marked(written: str) -> bool:
-    """Say whether a time is UTC by its own mark, and one that a calendar has (attacks.md row 19)."""
+    """Return whether a calendar has this time, and it is marked as UTC (attacks.md row 19)."""
     return written.strip().endswith("Z") and read(written) is not None
 
 
 def write(moment: datetime) -> str:
-    """Give an aware datetime as SAML writes it, cut to whole seconds."""
+    """Return an aware datetime as SAML writes it, cut to whole seconds."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,12 +1,9 @@
-"""The broker's own keys: two per face with their rotation slots, those of the store, and two that never change.
-
-What ``broker keys list`` shows: every key of a sound folder, none of its secrets.
-"""
+"""The broker's own keys: those of the faces in rotation slots, of the store, and of pseudonyms."""
 
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -31,24 +28,21 @@ from broker.files import key_folder
 
 FACES: Final = ("idp", "sp")
 USES: Final = ("signing", "encryption")
-SLOTS: Final = (
-    "current",
-    "next",
-    "previous",
-)  # rotation: next is published, becomes current, then previous
+# In a rotation next is published, becomes current, then previous.
+SLOTS: Final = ("current", "next", "previous")
 SIZE: Final = 3072
 SMALLEST: Final = 2048  # saml_profiles.md row 7
 SECRET: Final = 32
 AUDIT: Final = "audit.key"
 _MEND: Final = "bring it back from the backup; no other key will do"
+_REPLACE: Final = "replace the key and its certificate together"
 _ANOTHERS: Final = ("is not its .crt's key",)
-VALID_FOR: Final = timedelta(
-    days=3650
-)  # peers ignore the expiry (SDP-MD05); the key is what they pin
+# Peers ignore the expiry (SDP-MD05); they pin the key.
+VALID_FOR: Final = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Pair:
+class KeyPair:
     """One private key and its certificate, both PEM."""
 
     private: bytes
@@ -56,7 +50,7 @@ class Pair:
 
     def __repr__(self) -> str:
         """Never show the key."""
-        return "Pair(...)"
+        return "KeyPair(...)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +62,18 @@ class FaceKeys:
     with older metadata still send.
     """
 
-    signing: Pair
-    decryption: tuple[Pair, ...]
+    signing: KeyPair
+    decryption: tuple[KeyPair, ...]
     signing_certificates: tuple[bytes, ...]
     encryption_certificate: bytes
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeyRing:
-    """Every key of the broker; ``sealing`` opens records by key id, ``sealing_id`` is the one that writes them."""
+    """Every key of the broker.
+
+    ``sealing`` are the keys that open records, by key id; ``sealing_id`` is of the one that seals.
+    """
 
     idp: FaceKeys
     sp: FaceKeys
@@ -91,21 +88,25 @@ class KeyRing:
         return f"KeyRing(sealing_id={self.sealing_id!r})"
 
 
-def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
+def generate(
+    folder: Path,
+    now: datetime,
+    size: int = SIZE,
+) -> None:
     """Fill ``folder`` with new keys, readable by their owner only.
 
     ``ConfigurationFaults`` where the folder holds anything: a key that is overwritten takes every
     persistent NameID, every record and every peer's trust with it.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigurationFaults(
-            [Fault(str(folder), "holds something already", "name an empty or new folder")]
-        )
+        fault = Fault(str(folder), "holds something already", "name an empty or new folder")
+        raise ConfigurationFaults([fault])
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     for face in FACES:
         for use in USES:
-            new_pair(folder / f"{face}-{use}" / "current.pem", f"{face} {use}", now, size)
+            path = folder / f"{face}-{use}" / "current.pem"
+            new_pair(path, f"{face} {use}", now, size)
     key_id = new_id(now)
     _write(folder / "store" / f"{key_id}.key", secrets.token_bytes(SECRET))
     _write(folder / "store" / "current", key_id.encode())
@@ -114,37 +115,50 @@ def generate(folder: Path, now: datetime, size: int = SIZE) -> None:
 
 
 def add_audit(folder: Path) -> None:
-    """Give a folder of before the audit trail its key; ``ConfigurationFaults`` where it has one.
+    """Write the key of the audit trail into a folder that was made before there was a trail.
 
-    It is never made in passing: with a new key in the place of a lost one every line there is would
-    look forged.
+    ``ConfigurationFaults`` where it has one. It is never made in passing: with a new key in the
+    place of a lost one every line of the trail would look forged.
     """
-    if not folder.is_dir() or (folder / AUDIT).exists():
-        what = "is there already" if folder.is_dir() else "cannot be made: there is no such folder"
-        raise ConfigurationFaults(
-            [Fault(str(folder / AUDIT), what, "bring a lost one back from the backup")]
-        )
-    _write(folder / AUDIT, secrets.token_bytes(SECRET))
+    path = folder / AUDIT
+    mend = "bring a lost one back from the backup"
+    if not folder.is_dir():
+        what = "cannot be made: there is no such folder"
+        raise ConfigurationFaults([Fault(str(path), what, mend)])
+    if path.exists():
+        raise ConfigurationFaults([Fault(str(path), "is there already", mend)])
+    _write(path, secrets.token_bytes(SECRET))
 
 
 def new_id(now: datetime) -> str:
-    """Give an id for a new sealing key."""
+    """Return an id for a new sealing key."""
     return f"{now:%Y%m%d}-{secrets.token_hex(4)}"
 
 
-def new_pair(path: Path, subject: str, now: datetime, size: int = SIZE) -> None:
-    """Write an RSA key to ``path`` (.pem) and its self-signed certificate beside it (.crt); neither may exist."""
+def new_pair(
+    path: Path,
+    subject: str,
+    now: datetime,
+    size: int = SIZE,
+) -> None:
+    """Write an RSA key to ``path`` (.pem) and its self-signed certificate beside it (.crt).
+
+    Neither may exist.
+    """
     made = pair(subject, now, size)
     _write(path, made.private)
     _write(path.with_suffix(".crt"), made.certificate)
 
 
-def pair(subject: str, now: datetime, size: int = SIZE) -> Pair:
+def pair(
+    subject: str,
+    now: datetime,
+    size: int = SIZE,
+) -> KeyPair:
     """Make an RSA key and its self-signed certificate."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=size)
-    name = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, f"library identity broker {subject}")]
-    )
+    common_name = f"library identity broker {subject}"
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -156,12 +170,13 @@ def pair(subject: str, now: datetime, size: int = SIZE) -> Pair:
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Pair(private, certificate.public_bytes(Encoding.PEM))
+    return KeyPair(private, certificate.public_bytes(Encoding.PEM))
 
 
 def _write(path: Path, octets: bytes) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
 
 
@@ -172,97 +187,126 @@ def load(folder: Path) -> KeyRing:
 
 
 def read(folder: Path) -> KeyRing:
-    """Read every key; ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched."""
+    """Read every key.
+
+    ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched.
+    """
     faults = list(key_folder.exposed(folder))
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
     faces = {face: _face(folder, face, faults) for face in FACES}
-    sealing = {
-        path.stem: _secret(path, faults) for path in sorted((folder / "store").glob("*.key"))
-    }
-    current = folder / "store" / "current"
-    sealing_id = (
-        current.read_text(encoding="ascii", errors="replace").strip() if current.is_file() else ""
-    )
-    if sealing_id not in sealing:
-        faults.append(
-            Fault(
-                str(current),
-                "names no key of this folder",
-                "write the id of the key that seals records",
-            )
-        )
-    index, person = (_secret(folder / name, faults) for name in ("index.key", "person.key"))
-    audit = _secret(
-        folder / AUDIT,
-        faults,
-        f"{_MEND}; where there never was one: broker keys generate --audit {folder}",
-    )
-    idp, sp = faces["idp"], faces["sp"]
+    store_keys = sorted((folder / "store").glob("*.key"))
+    sealing = {path.stem: _secret(path, faults) for path in store_keys}
+    sealing_id = _sealing_id(folder / "store" / "current", sealing, faults)
+    index = _secret(folder / "index.key", faults)
+    person = _secret(folder / "person.key", faults)
+    audit_mend = f"{_MEND}; where there never was one: broker keys generate --audit {folder}"
+    audit = _secret(folder / AUDIT, faults, audit_mend)
+    idp = faces["idp"]
+    sp = faces["sp"]
     if faults or idp is None or sp is None:
         raise ConfigurationFaults(faults)
     return KeyRing(
-        idp,
-        sp,
-        sealing,
-        sealing_id,
-        Pseudonyms(id_of(index), index),
-        Pseudonyms(id_of(person), person),
-        audit,
+        idp=idp,
+        sp=sp,
+        sealing=sealing,
+        sealing_id=sealing_id,
+        index=Pseudonyms(id_of(index), index),
+        person=Pseudonyms(id_of(person), person),
+        audit=audit,
     )
 
 
-def slots(folder: Path, track: str, faults: list[Fault]) -> dict[str, Pair]:
-    """Read the pairs of ``idp-signing`` or another track by slot; what is wrong with any is put into ``faults``."""
-    paths = [folder / track / f"{slot}.pem" for slot in SLOTS]
-    found = {
-        path.stem: _pair(path, faults) for path in paths if path.exists() or path.stem == "current"
-    }
-    return {slot: each for slot, each in found.items() if each}
+def _sealing_id(
+    path: Path,
+    sealing: Mapping[str, bytes],
+    faults: list[Fault],
+) -> str:
+    """Read the id of the key that seals records, which must be one of those there are."""
+    sealing_id = ""
+    if path.is_file():
+        sealing_id = path.read_text(encoding="ascii", errors="replace").strip()
+    if sealing_id not in sealing:
+        mend = "write the id of the key that seals records"
+        faults.append(Fault(str(path), "names no key of this folder", mend))
+    return sealing_id
 
 
-def _face(folder: Path, face: str, faults: list[Fault]) -> FaceKeys | None:
-    signing, encryption = (slots(folder, f"{face}-{use}", faults) for use in USES)
+def slots(
+    folder: Path,
+    track: str,
+    faults: list[Fault],
+) -> dict[str, KeyPair]:
+    """Read the pairs of ``idp-signing`` or another track by slot.
+
+    What is wrong with any is put into ``faults``.
+    """
+    found = {}
+    for slot in SLOTS:
+        path = folder / track / f"{slot}.pem"
+        if slot != "current" and not path.exists():
+            continue
+        key_pair = _pair(path, faults)
+        if key_pair:
+            found[slot] = key_pair
+    return found
+
+
+def _face(
+    folder: Path,
+    face: str,
+    faults: list[Fault],
+) -> FaceKeys | None:
+    signing = slots(folder, f"{face}-signing", faults)
+    encryption = slots(folder, f"{face}-encryption", faults)
     if "current" not in signing or "current" not in encryption:
         return None
+    published = [pair for slot, pair in signing.items() if slot != "previous"]
     return FaceKeys(
         signing=signing["current"],
         decryption=tuple(encryption.values()),
-        signing_certificates=tuple(
-            each.certificate for slot, each in signing.items() if slot != "previous"
-        ),
+        signing_certificates=tuple(pair.certificate for pair in published),
         encryption_certificate=encryption["current"].certificate,
     )
 
 
-def _pair(path: Path, faults: list[Fault]) -> Pair | None:
+def _pair(path: Path, faults: list[Fault]) -> KeyPair | None:
     try:
-        private, certificate = path.read_bytes(), path.with_suffix(".crt").read_bytes()
+        private = path.read_bytes()
+        certificate = path.with_suffix(".crt").read_bytes()
     except OSError as error:
         mend = "broker keys generate, or bring it back from the backup"
         faults.append(Fault(str(error.filename), f"cannot be read: {error.strerror}", mend))
         return None
-    found = _wrong(private, certificate)
-    if found == _ANOTHERS and (moved := _moving(path)) and not _wrong(private, moved):
-        return Pair(private, moved)
-    faults.extend(
-        Fault(str(path), what, "replace the key and its certificate together") for what in found
-    )
-    return None if found else Pair(private, certificate)
+    wrong = _wrong(private, certificate)
+    if not wrong:
+        return KeyPair(private, certificate)
+    if wrong == _ANOTHERS:
+        moved = _certificate_of_cut_switch(path)
+        if moved and not _wrong(private, moved):
+            return KeyPair(private, moved)
+    faults.extend(Fault(str(path), what, _REPLACE) for what in wrong)
+    return None
 
 
-def _moving(path: Path) -> bytes | None:
-    """Give the certificate of a switch that was cut short: its key has moved up already, by itself (rotation.py)."""
+def _certificate_of_cut_switch(path: Path) -> bytes | None:
+    """Return the certificate of a switch that was cut short.
+
+    Its key has moved up already, by itself (``rotation``).
+    """
+    if path.stem != "current" or path.with_name("next.pem").exists():
+        return None
     left = path.with_name("next.crt")
-    cut = path.stem == "current" and left.exists() and not path.with_name("next.pem").exists()
-    return left.read_bytes() if cut else None
+    return left.read_bytes() if left.exists() else None
 
 
-@lru_cache(
-    maxsize=16
-)  # a rotation reads all of them at each step, and loading one costs what saml/signature.py says
+# A rotation reads all of them at every step, and loading a key is slow (see ``gate.signature``).
+@lru_cache(maxsize=16)
 def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
-    """Say what is wrong with a key and its certificate; the library's own words could quote the key."""
+    """Return what is wrong with a key and its certificate.
+
+    The library's own words could quote the key.
+    """
     try:
         key = load_pem_private_key(private, password=None)
     except (ValueError, TypeError):
@@ -276,17 +320,21 @@ def _wrong(private: bytes, certificate: bytes) -> tuple[str, ...]:
     except ValueError:
         return ("has a .crt that is no PEM certificate",)
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return () if public.public_bytes(*form) == key.public_key().public_bytes(*form) else _ANOTHERS
+    if public.public_bytes(*form) != key.public_key().public_bytes(*form):
+        return _ANOTHERS
+    return ()
 
 
-def _secret(path: Path, faults: list[Fault], mend: str = _MEND) -> bytes:
+def _secret(
+    path: Path,
+    faults: list[Fault],
+    mend: str = _MEND,
+) -> bytes:
     octets = path.read_bytes() if path.is_file() else b""
-    if len(octets) != SECRET:
-        what = (
-            f"holds {len(octets)} octets where {SECRET} are a key"
-            if octets
-            else "is missing or empty"
-        )
+    if not octets:
+        faults.append(Fault(str(path), "is missing or empty", mend))
+    elif len(octets) != SECRET:
+        what = f"holds {len(octets)} octets where {SECRET} are a key"
         faults.append(Fault(str(path), what, mend))
     return octets
 
@@ -297,7 +345,7 @@ def id_of(key: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedKey:
     """One key; ``fingerprint`` is of the certificate, SHA-256 over its DER form."""
 
     use: str
@@ -307,28 +355,41 @@ class Listed:
     until: datetime | None
 
 
-def listing(folder: Path) -> Iterator[Listed]:
-    """Give every key of a sound folder, none of its secrets; ``ConfigurationFaults`` as ``keys.load``."""
+def listing(folder: Path) -> Iterator[ListedKey]:
+    """Yield every key of a sound folder, none of its secrets; errors as ``load``."""
     ring = load(folder)
-    for track in (f"{face}-{use}" for face in FACES for use in USES):
-        for slot, pair in slots(folder, track, []).items():
-            yield _listed(track, slot, pair.certificate)
+    for face in FACES:
+        for use in USES:
+            track = f"{face}-{use}"
+            for slot, key_pair in slots(folder, track, []).items():
+                yield _listed(track, slot, key_pair.certificate)
     for key_id in ring.sealing:
         slot = "current" if key_id == ring.sealing_id else "reads"
-        yield Listed("store", slot, SECRET * 8, key_id, None)
-    yield Listed("index", "current", SECRET * 8, ring.index.key_id, None)
-    yield Listed("person", "current", SECRET * 8, ring.person.key_id, None)
-    yield Listed("audit", "current", SECRET * 8, id_of(ring.audit), None)
+        yield _listed_secret("store", slot, key_id)
+    yield _listed_secret("index", "current", ring.index.key_id)
+    yield _listed_secret("person", "current", ring.person.key_id)
+    yield _listed_secret("audit", "current", id_of(ring.audit))
 
 
-def _listed(use: str, slot: str, pem: bytes) -> Listed:
+def _listed_secret(
+    use: str,
+    slot: str,
+    key_id: str,
+) -> ListedKey:
+    return ListedKey(use, slot, SECRET * 8, key_id, until=None)
+
+
+def _listed(
+    use: str,
+    slot: str,
+    pem: bytes,
+) -> ListedKey:
     certificate = x509.load_pem_x509_certificate(pem)
     public = certificate.public_key()
-    bits = public.key_size if isinstance(public, rsa.RSAPublicKey) else 0
-    return Listed(
-        use,
-        slot,
-        bits,
-        certificate.fingerprint(hashes.SHA256()).hex(),
-        certificate.not_valid_after_utc,
+    return ListedKey(
+        use=use,
+        slot=slot,
+        bits=public.key_size if isinstance(public, rsa.RSAPublicKey) else 0,
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        until=certificate.not_valid_after_utc,
     )

@@ -1,7 +1,7 @@
-"""Walks keys through a rotation, safe to cut short anywhere: make the next one, switch to it, drop the previous one.
+"""Rotates keys, safe to cut short anywhere: make the next, switch to it, drop the previous.
 
-The slots on disk are the truth. Every step is taken by one rename or one unlink of a private key; a
-certificate goes before its key or follows it, and ``keys.load`` accepts each state between.
+The slots on disk are the truth. Every step is one rename or one unlink of a private key; a
+certificate goes before its key or follows it, and ``key_ring.load`` accepts every state between.
 ``rotation.json`` holds since when a phase lasts and no more: where it is lost, or the clock was
 set, the wait begins anew.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.adapters.saml.keys import key_ring, rotation_times
-from broker.adapters.saml.keys.rotation_times import CACHED_FOR, VALID_FOR, Boot, Since
+from broker.adapters.saml.keys.rotation_times import CACHED_FOR, VALID_FOR, Boot, PhaseStart
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files import durable_files as durable
 from broker.files import key_folder
@@ -27,7 +27,7 @@ RELOADED: Final = timedelta(hours=1)
 
 
 class Phase(StrEnum):
-    """How far a track has come, as its slots say."""
+    """How far a track has come, by its slots."""
 
     STEADY = "steady"
     STARTED = "started"  # the next key is there
@@ -35,26 +35,38 @@ class Phase(StrEnum):
 
 
 _BEGUN: Final = "begun"  # wanted, and not yet made
-_STEPS: Final = {Phase.STEADY: "start", Phase.STARTED: "switch", Phase.SWITCHED: "finish"}
+_STEPS: Final = {
+    Phase.STEADY: "start",
+    Phase.STARTED: "switch",
+    Phase.SWITCHED: "finish",
+}
 # A copy of our metadata is good for VALID_FOR. Before a key signs, every copy must hold it; before
 # one that decrypts is dropped, no copy may hold it. The other steps need no peer: one decrypts
 # before it is published, and signs no more.
 _WAITS: Final = {
-    "signing": {Phase.STARTED: VALID_FOR + RELOADED, Phase.SWITCHED: RELOADED},
-    "encryption": {Phase.STARTED: RELOADED, Phase.SWITCHED: VALID_FOR + RELOADED},
-    STORE: {Phase.STARTED: RELOADED},
+    "signing": {
+        Phase.STARTED: VALID_FOR + RELOADED,
+        Phase.SWITCHED: RELOADED,
+    },
+    "encryption": {
+        Phase.STARTED: RELOADED,
+        Phase.SWITCHED: VALID_FOR + RELOADED,
+    },
+    STORE: {
+        Phase.STARTED: RELOADED,
+    },
 }
-_PAUSE: Final = (
-    VALID_FOR  # between two rotations, so that a command given once too often begins none
-)
+# Between two rotations, so that a command typed once too often begins none.
+_PAUSE: Final = VALID_FOR
 
 
 @dataclass(frozen=True, slots=True)
 class RotationStep:
-    """What became of one track: the step taken (None: too early), and which comes next, and when at the earliest.
+    """What became of one track.
 
-    ``refreshed`` is when peers that fetch our metadata as often as it asks have the newest; None
-    where none is needed.
+    ``did`` is the step taken, None where it is too early; ``next`` the following step, and
+    ``earliest`` its time. ``refreshed`` is when peers that fetch our metadata as often as it asks
+    have the newest; None where none is needed.
     """
 
     track: str
@@ -74,92 +86,130 @@ def rotate(
     size: int = key_ring.SIZE,
     running: Boot | None = None,
 ) -> list[RotationStep]:
-    """Take the next step of each of ``tracks`` whose time has come, or of each if ``early``.
+    """Take the next step of all ``tracks`` whose time has come, or of all if ``early``.
 
-    A track begins only where none of ``tracks`` is under way. ``running`` tells whether the clock
+    A track begins only where none of ``tracks`` is under way. ``running`` shows whether the clock
     was set since the last call. ``ConfigurationFaults`` where the folder is unsound, or another
     rotation is at work in it. Sources: saml_profiles.md row 8, design 4b.
     """
     with key_folder.alone(folder), key_folder.writing(folder):
-        _sound(folder)
+        _refuse_unsound(folder)
         since = rotation_times.read(folder, now, running)
         for track in tracks:
-            _mended(folder, track)
-        phases = {track: _phase(folder, track) for track in tracks}
-        under_way = any(
-            phases[each] is not Phase.STEADY or _unsettled(since, each) for each in tracks
-        )
-        if not under_way and all(
-            early or now >= _due(each, phases[each], since, now) for each in tracks
-        ):
-            since |= {track: Since(_BEGUN, now) for track in tracks}
+            _mend(folder, track)
+        rotation = _Rotation(folder, since, now, early, size)
+        if rotation.may_begin(tracks):
+            since |= {track: PhaseStart(_BEGUN, now) for track in tracks}
             rotation_times.write(folder, since, running)
-        turns = []
+        steps = []
         for track in tracks:
             before = dict(since)
-            turns.append(_turn(folder, track, since, now, early=early, size=size))
+            steps.append(rotation.step(track))
             if since != before:
                 rotation_times.write(folder, since, running)
-        _sound(folder)
-        return turns
+        _refuse_unsound(folder)
+        return steps
 
 
-def _sound(folder: Path) -> None:
-    """Ask that all keys load, and that the sealing key to come is one of them: what it sealed nobody could open."""
-    ring, following = key_ring.read(folder), folder / STORE / "next"
-    if (
-        following.exists()
-        and following.read_text(encoding="ascii", errors="replace") not in ring.sealing
-    ):
-        what, mend = "names no key of this folder", "delete it: the next call makes another"
+def _refuse_unsound(folder: Path) -> None:
+    """Ask that all keys load, and that the sealing key to come is one of them.
+
+    What another had sealed could never be opened.
+    """
+    ring = key_ring.read(folder)
+    following = folder / STORE / "next"
+    if not following.exists():
+        return
+    sealing_id = following.read_text(encoding="ascii", errors="replace")
+    if sealing_id not in ring.sealing:
+        what = "names no key of this folder"
+        mend = "delete it: the next call makes another"
         raise ConfigurationFaults([Fault(str(following), what, mend)])
 
 
-def _turn(
-    folder: Path, track: str, since: dict[str, Since], now: datetime, *, early: bool, size: int
-) -> RotationStep:
-    phase, step = _phase(folder, track), None
-    if phase is Phase.STEADY and _unsettled(since, track):
-        if since[track].phase == _BEGUN:
-            _start(folder, track, now, size)
-            step = _STEPS[phase]
-        else:  # the last step was taken and not recorded: a process died in between
-            step = _STEPS[Phase(since[track].phase)]
-    elif phase is not Phase.STEADY and (early or now >= _due(track, phase, since, now)):
-        _switch(folder, track) if phase is Phase.STARTED else _finish(folder, track)
-        step = _STEPS[phase]
-    phase = _phase(folder, track)
-    known = since.get(track)
-    if step or (phase is not Phase.STEADY and (known is None or known.phase != phase)):
-        since[track] = Since(phase, now)
-    earliest = _due(track, phase, since, now)
-    peers = _WAITS[_use(track)].get(phase, timedelta()) >= VALID_FOR
-    return RotationStep(
-        track,
-        step,
-        phase,
-        _STEPS[phase],
-        earliest,
-        earliest - VALID_FOR + CACHED_FOR if peers else None,
-    )
+@dataclass(frozen=True, slots=True)
+class _Rotation:
+    """One call over the tracks of a folder; ``since`` is written to as steps are taken."""
 
+    folder: Path
+    since: dict[str, PhaseStart]
+    now: datetime
+    early: bool
+    size: int
 
-def _due(track: str, phase: Phase, since: dict[str, Since], now: datetime) -> datetime:
-    """Say when the step out of ``phase`` may be taken; a phase that nobody recorded lasts since now."""
-    known = since.get(track)
-    if phase is Phase.STEADY:
-        return known.at + _PAUSE if known else now
-    at = known.at if known and known.phase == phase else now
-    return at + _WAITS[_use(track)][phase]
+    def may_begin(self, tracks: Collection[str]) -> bool:
+        """Return whether a rotation of these tracks begins now: none of them is under way."""
+        for track in tracks:
+            phase = _phase(self.folder, track)
+            if phase is not Phase.STEADY or self.unsettled(track):
+                return False
+        return self.early or all(self.now >= self.due(track, Phase.STEADY) for track in tracks)
+
+    def step(self, track: str) -> RotationStep:
+        """Take the step of a track that is due, if any, and record since when its phase lasts."""
+        did = self._take(track)
+        phase = _phase(self.folder, track)
+        if did or (phase is not Phase.STEADY and not self._known(track, phase)):
+            self.since[track] = PhaseStart(phase, self.now)
+        earliest = self.due(track, phase)
+        refreshed = None
+        if _WAITS[_use(track)].get(phase, timedelta()) >= VALID_FOR:
+            refreshed = earliest - VALID_FOR + CACHED_FOR
+        return RotationStep(
+            track=track,
+            did=did,
+            phase=phase,
+            next=_STEPS[phase],
+            earliest=earliest,
+            refreshed=refreshed,
+        )
+
+    def _take(self, track: str) -> str | None:
+        """Take the step that is due, and return its name, None where it is too early."""
+        phase = _phase(self.folder, track)
+        if phase is Phase.STEADY:
+            if not self.unsettled(track):
+                return None
+            if self.since[track].phase == _BEGUN:
+                _start(self.folder, track, self.now, self.size)
+                return _STEPS[phase]
+            # The last step was taken and not recorded: a process died in between.
+            return _STEPS[Phase(self.since[track].phase)]
+        if not self.early and self.now < self.due(track, phase):
+            return None
+        if phase is Phase.STARTED:
+            _switch(self.folder, track)
+        else:
+            _finish(self.folder, track)
+        return _STEPS[phase]
+
+    def due(self, track: str, phase: Phase) -> datetime:
+        """Return when the step out of ``phase`` may be taken.
+
+        A phase that is not recorded lasts since now.
+        """
+        start = self.since.get(track)
+        if phase is Phase.STEADY:
+            return start.at + _PAUSE if start else self.now
+        wait = _WAITS[_use(track)][phase]
+        if start and start.phase == phase:
+            return start.at + wait
+        return self.now + wait
+
+    def unsettled(self, track: str) -> bool:
+        """Return whether a track without a second key is in a rotation all the same.
+
+        It is wanted, or its end is not yet recorded.
+        """
+        return track in self.since and self.since[track].phase != Phase.STEADY
+
+    def _known(self, track: str, phase: Phase) -> bool:
+        start = self.since.get(track)
+        return start is not None and start.phase == phase
 
 
 def _use(track: str) -> str:
     return track.rpartition("-")[2]
-
-
-def _unsettled(since: dict[str, Since], track: str) -> bool:
-    """Say whether a track without a second key is in a rotation all the same: wanted, or its end not yet recorded."""
-    return track in since and since[track].phase != Phase.STEADY
 
 
 def _phase(folder: Path, track: str) -> Phase:
@@ -170,16 +220,23 @@ def _phase(folder: Path, track: str) -> Phase:
     return Phase.STARTED if (folder / track / "next.pem").exists() else Phase.STEADY
 
 
-def _start(folder: Path, track: str, now: datetime, size: int) -> None:
+def _start(
+    folder: Path,
+    track: str,
+    now: datetime,
+    size: int,
+) -> None:
     place = folder / track
     if track == STORE:
         name = key_ring.new_id(now)
-        durable.put(place / f"{name}.key", secrets.token_bytes(key_ring.SECRET))
+        secret = secrets.token_bytes(key_ring.SECRET)
+        durable.put(place / f"{name}.key", secret)
         durable.put(place / "next", name.encode())
         return
-    made = key_ring.pair(track.replace("-", " "), now, size)
-    durable.put(place / "next.crt", made.certificate)
-    durable.put(place / "next.pem", made.private)
+    subject = track.replace("-", " ")
+    key_pair = key_ring.pair(subject, now, size)
+    durable.put(place / "next.crt", key_pair.certificate)
+    durable.put(place / "next.pem", key_pair.private)
 
 
 def _switch(folder: Path, track: str) -> None:
@@ -188,7 +245,8 @@ def _switch(folder: Path, track: str) -> None:
         durable.moved(place / "next", place / "current")
         return
     for suffix in (".crt", ".pem"):
-        durable.put(place / f"previous{suffix}", (place / f"current{suffix}").read_bytes())
+        current = place / f"current{suffix}"
+        durable.put(place / f"previous{suffix}", current.read_bytes())
     durable.moved(place / "next.pem", place / "current.pem")
     durable.moved(place / "next.crt", place / "current.crt")
 
@@ -198,23 +256,32 @@ def _finish(folder: Path, track: str) -> None:
         durable.gone(folder / track / f"previous{suffix}")
 
 
-def _mended(folder: Path, track: str) -> None:
-    """Finish or undo a step that was cut short, so that each slot is a key and its certificate, or nothing."""
+def _mend(folder: Path, track: str) -> None:
+    """Finish or undo a step that was cut short: a slot is a key and its certificate, or nothing."""
     place = folder / track
     for left in place.glob("*.new"):
         durable.gone(left)
     if track == STORE:
         return
     current, following, previous = (place / f"{slot}.pem" for slot in key_ring.SLOTS)
-    if following.exists() and previous.exists() and previous.read_bytes() == current.read_bytes():
+    both = following.exists() and previous.exists()
+    if both and previous.read_bytes() == current.read_bytes():
         durable.gone(previous)  # the switch has not been taken yet
-    left = place / "next.crt"
-    if left.exists() and not following.exists():
-        faults: list[Fault] = []
-        sound = key_ring.slots(folder, track, faults).get("current")
-        if sound and sound.certificate == left.read_bytes():
-            durable.moved(left, place / "current.crt")  # it has been taken: the certificate follows
-        else:
-            durable.gone(left)
+    if not following.exists():
+        _mend_next_certificate(folder, track)
     if not previous.exists():
         durable.gone(previous.with_suffix(".crt"))
+
+
+def _mend_next_certificate(folder: Path, track: str) -> None:
+    """Move or drop a certificate that was left without its key."""
+    left = folder / track / "next.crt"
+    if not left.exists():
+        return
+    faults: list[Fault] = []
+    sound = key_ring.slots(folder, track, faults).get("current")
+    if sound and sound.certificate == left.read_bytes():
+        # The switch has been taken: the certificate follows.
+        durable.moved(left, folder / track / "current.crt")
+    else:
+        durable.gone(left)

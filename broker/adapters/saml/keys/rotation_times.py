@@ -1,4 +1,4 @@
-"""Since when each track of a rotation is in its phase, and whether the clock that said so can be believed.
+"""Since when every track of a rotation is in its phase, by a clock that can be believed.
 
 A wait that begins anew is only longer; one that a wrong clock ended is a key that peers have never
 seen.
@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.login.transaction import SKEW
@@ -26,7 +26,7 @@ _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
-class Since:
+class PhaseStart:
     """The phase a track was found in, and when for the first time."""
 
     phase: str
@@ -35,36 +35,43 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """One run of the machine, and when it began by the clock of now: that moves where the clock is set."""
+    """A run of the machine, and when it began by the clock of now, which moves when that is set."""
 
     name: str
     began: datetime
 
 
 def boot(now: datetime) -> Boot | None:
-    """Give the run of this machine; None where the system (no Linux) does not name it."""
+    """Return the run of this machine; None where the system (no Linux) does not name it."""
     if not _BOOT.exists():
         return None
-    return Boot(
-        _BOOT.read_text().strip(), now - timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
-    )
+    name = _BOOT.read_text().strip()
+    up_for = timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
+    return Boot(name, now - up_for)
 
 
-def believable(folder: Path, now: datetime) -> None:
-    """``ConfigurationFaults`` where a file of the folder is newer than now: the clock is in the past.
+def refuse_clock_in_the_past(folder: Path, now: datetime) -> None:
+    """``ConfigurationFaults`` where a file of the folder is newer than now.
 
-    A wait that begins there is over as soon as the clock is set right.
+    A wait that begins in the past is over as soon as the clock is set right.
     """
-    newest = max(folder.rglob("*"), key=lambda each: each.stat().st_mtime, default=None)
-    if newest and datetime.fromtimestamp(newest.stat().st_mtime, UTC) > now + SKEW:
+    newest = max(folder.rglob("*"), key=_changed, default=None)
+    if newest and _changed(newest) > now + SKEW:
         what = f"is newer than the clock, which says {now:%Y-%m-%d %H:%M} UTC"
-        raise ConfigurationFaults(
-            [Fault(str(newest), what, "set the clock; or where that is right: touch the file")]
-        )
+        mend = "set the clock; or where that is right: touch the file"
+        raise ConfigurationFaults([Fault(str(newest), what, mend)])
 
 
-def read(folder: Path, now: datetime, running: Boot | None) -> dict[str, Since]:
-    """Give what is recorded; ``ConfigurationFaults`` where that cannot be read.
+def _changed(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def read(
+    folder: Path,
+    now: datetime,
+    running: Boot | None,
+) -> dict[str, PhaseStart]:
+    """Return what is recorded; ``ConfigurationFaults`` where that cannot be read.
 
     Every wait begins anew where the clock was set while the machine ran, and one that begins in the
     future begins now.
@@ -73,33 +80,54 @@ def read(folder: Path, now: datetime, running: Boot | None) -> dict[str, Since]:
     if not path.exists():
         return {}
     try:
-        found = json.loads(path.read_bytes())
-        clock = found.pop(_CLOCK, None)
-        before = Boot(str(clock["boot"]), datetime.fromisoformat(clock["began"])) if clock else None
-        since = {
-            track: Since(str(each["phase"]), datetime.fromisoformat(each["at"]))
-            for track, each in found.items()
-        }
+        recorded = json.loads(path.read_bytes())
+        before = _boot(recorded.pop(_CLOCK, None))
+        since = {track: _phase_start(written) for track, written in recorded.items()}
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise ConfigurationFaults(
-            [Fault(str(path), "cannot be read", "delete it: the waits then begin anew")]
-        ) from None
-    same = before and running and before.name == running.name
-    jumped = before and running and same and abs(running.began - before.began) > SKEW
-    believed = {
-        track: replace(each, at=now) if jumped or each.at > now else each
-        for track, each in since.items()
-    }
-    if believed != since or (running and not same):
+        mend = "delete it: the waits then begin anew"
+        raise ConfigurationFaults([Fault(str(path), "cannot be read", mend)]) from None
+    jumped = _clock_was_set(before, running)
+    believed = {}
+    for track, start in since.items():
+        anew = jumped or start.at > now
+        believed[track] = replace(start, at=now) if anew else start
+    if believed != since or (running and not _same_boot(before, running)):
         write(folder, believed, running)
     return believed
 
 
-def write(folder: Path, since: dict[str, Since], running: Boot | None) -> None:
+def _boot(written: Any) -> Boot | None:
+    if not written:
+        return None
+    return Boot(str(written["boot"]), datetime.fromisoformat(written["began"]))
+
+
+def _phase_start(written: Any) -> PhaseStart:
+    return PhaseStart(str(written["phase"]), datetime.fromisoformat(written["at"]))
+
+
+def _same_boot(before: Boot | None, running: Boot | None) -> bool:
+    if before is None or running is None:
+        return False
+    return before.name == running.name
+
+
+def _clock_was_set(before: Boot | None, running: Boot | None) -> bool:
+    """Return whether the clock was set while the machine ran: its run seems to begin otherwise."""
+    if before is None or running is None or before.name != running.name:
+        return False
+    return abs(running.began - before.began) > SKEW
+
+
+def write(
+    folder: Path,
+    since: dict[str, PhaseStart],
+    running: Boot | None,
+) -> None:
     """Record it, with the clock by which it is meant."""
-    written = {
-        track: {"phase": each.phase, "at": each.at.isoformat()} for track, each in since.items()
-    }
+    written = {}
+    for track, start in since.items():
+        written[track] = {"phase": start.phase, "at": start.at.isoformat()}
     if running:
         written[_CLOCK] = {"boot": running.name, "began": running.began.isoformat()}
     durable.put(folder / RECORD, json.dumps(written, indent=1).encode())

@@ -1,1 +1,1 @@
-"""The metadata of upstreams and services: files, signed feeds, and what an entity's descriptor says."""
+"""The metadata of upstreams and services: files, signed feeds, and the descriptors in them."""

@@ -1,9 +1,8 @@
-"""Reads a signed feed of metadata as a stream: verified whole, kept in parts, however many thousand entities it has.
+"""Reads a signed feed of metadata as a stream: verified whole, kept in parts.
 
 What is kept counts only after the digest over every octet has been compared with the one that the
-pinned key signed. A tree of the whole would take four times the memory that the file does.
-
-The terms of a feed: until when it may be used, how long it may be cached, and which publication it is.
+pinned key signed. A tree of the whole, with its many thousand entities, would take four times the
+memory that the file does.
 """
 
 import re
@@ -25,14 +24,16 @@ _PUBLICATION: Final = "{urn:oasis:names:tc:SAML:metadata:rpi}PublicationInfo"
 _DURATION: Final = re.compile(
     r"P(?:(\d{1,4})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,6})M)?(?:(\d{1,6})(?:\.\d+)?S)?)?"
 )
+_LONGEST_NAME: Final = 500  # characters of a feed's name that are remembered
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPublication:
-    """One publication of a feed: when its publisher made it, if it says so, when it ends, and what was signed.
+    """One publication of a feed.
 
-    ``name`` is which of its publisher's feeds it is, empty where it does not say (saml-metadata
-    2.3.1).
+    ``created`` is when its publisher made it, None where it is not written; ``until`` when it ends;
+    ``digest`` what was signed. ``name`` is which of its publisher's feeds it is, empty where it is
+    not written (saml-metadata 2.3.1).
     """
 
     created: datetime | None
@@ -41,65 +42,19 @@ class FeedPublication:
     name: str = ""
 
     def before(self, other: "FeedPublication") -> bool:
-        """Say whether this one was published before another: by creationInstant where both have one, else by the end.
+        """Return whether this was published before another.
 
-        The end alone would let a short-lived feed, which takes something back, lose to the one
-        before it.
+        By creationInstant where both have one, else by the end. The end alone would let a
+        short-lived feed, which takes something back, lose to the one before it.
         """
         if self.created and other.created and self.created != other.created:
             return self.created < other.created
         return self.until < other.until
 
 
-def valid_until(root: etree._Element, window: timedelta, now: datetime) -> datetime:
-    """Give the end of a feed, and refuse one without: an old copy could be brought for ever (saml_profiles.md row 6).
-
-    ``MessageRefused``: ``feed.unbounded``, ``feed.expired``, ``feed.window``.
-    """
-    written = root.get("validUntil", "")
-    end = xml_times.read(written)
-    if end is None or not xml_times.marked(written):
-        raise MessageRefused("feed.unbounded")
-    if end <= now - SKEW:
-        raise MessageRefused("feed.expired")
-    if end > now + window + SKEW:
-        raise MessageRefused("feed.window")
-    return end
-
-
-def publication_of(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
-    """Give when a feed says that it was made (mdrpi 2.2), from the Extensions of its root, or None where it does not.
-
-    ``MessageRefused`` (``feed.created``) where it says so twice, in no calendar, or that it is yet
-    to come: after that one, all others would be older.
-    """
-    listed = [each for one in extensions for each in one.iterfind(_PUBLICATION)]
-    written = [each.get("creationInstant", "") for each in listed]
-    if len(written) > 1:
-        raise MessageRefused("feed.created")
-    if not written or not written[0]:
-        return None
-    instant = xml_times.read(written[0])
-    if instant is None or instant > now + SKEW:
-        raise MessageRefused("feed.created")
-    return instant
-
-
-def duration(written: str) -> timedelta | None:
-    """Read the days, hours, minutes and seconds of an xs:duration; None for any other, years and months among them."""
-    found = _DURATION.fullmatch(written.strip())
-    if not found or not any(found.groups()):
-        return None
-    days, hours, minutes, seconds = (int(each or 0) for each in found.groups())
-    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-
-
-_NAME: Final = 500  # characters of a feed's name that are remembered
-
-
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a feed must withstand: one of these keys, at most so many octets, and not valid longer than the window."""
+    """What a feed is held against: its keys, its largest size in octets, its longest validity."""
 
     keys: tuple[signature.VerifyKey, ...]
     window: timedelta
@@ -117,10 +72,10 @@ class Entity:
 
 @dataclass(frozen=True, slots=True)
 class Aggregate:
-    """A verified feed: which publication it is, how long it wants to be cached, and what was asked of it.
+    """A verified feed: its publication, how long it may be cached, and the entities wanted of it.
 
-    ``twice`` are the entityIDs asked for that stand there more than once: which one to believe
-    nobody can say.
+    ``twice`` are the entityIDs wanted that stand there more than once: none of them can be
+    believed.
     """
 
     edition: FeedPublication
@@ -131,33 +86,45 @@ class Aggregate:
 
     @property
     def until(self) -> datetime:
-        """Give until when it may be used."""
+        """Return until when it may be used."""
         return self.edition.until
 
 
-def read(stream: BinaryIO, trust: Trust, wanted: Collection[str], now: datetime) -> Aggregate:
-    """Verify a feed, or the document of one entity, and give what is ``wanted`` of it, by entityID.
+def read(
+    stream: BinaryIO,
+    trust: Trust,
+    wanted: Collection[str],
+    now: datetime,
+) -> Aggregate:
+    """Verify a feed, or the document of one entity, and return what is ``wanted`` of it.
 
-    The root is the signed element, KeyInfo is not read. ``MessageRefused``: ``feed.size``,
-    ``feed.unreadable``, ``feed.doctype``, ``feed.root``, ``feed.unsigned``, ``feed.signatures``,
-    ``feed.signature``, ``feed.digest``, ``feed.unbounded``, ``feed.expired``, ``feed.window``,
-    ``feed.created``, ``feed.unbroken``, ``feed.namespaces``, ``feed.attributes``, ``feed.depth``,
-    and ``gate.*`` of a signature's shape. Sources: saml-metadata 2.3 and 3, xmldsig-core 3.2,
-    saml_profiles.md rows 5-6; attacks.md row 33.
+    ``wanted`` are entityIDs. The root is the signed element, KeyInfo is not read.
+    ``MessageRefused``: ``feed.size``, ``feed.unreadable``, ``feed.doctype``, ``feed.root``,
+    ``feed.unsigned``, ``feed.signatures``, ``feed.signature``, ``feed.digest``, ``feed.unbounded``,
+    ``feed.expired``, ``feed.window``, ``feed.created``, ``feed.unbroken``, ``feed.namespaces``,
+    ``feed.attributes``, ``feed.depth``, and ``gate.*`` of a signature's shape. Sources:
+    saml-metadata 2.3 and 3, xmldsig-core 3.2, saml_profiles.md rows 5-6; attacks.md row 33.
     """
     try:
         return _Pass(trust, frozenset(wanted), now).over(stream)
     except MessageRefused:
         raise
-    except Exception:  # noqa: BLE001 - whatever a feed breaks, it is refused, and its text quoted nowhere
+    except Exception:  # noqa: BLE001 - whatever it breaks is refused, and its text quoted nowhere
         raise MessageRefused("feed.unreadable") from None
 
 
 class _Pass:
     """One pass over one feed."""
 
-    def __init__(self, trust: Trust, wanted: frozenset[str], now: datetime) -> None:
-        self.trust, self.wanted, self.now = trust, wanted, now
+    def __init__(
+        self,
+        trust: Trust,
+        wanted: frozenset[str],
+        now: datetime,
+    ) -> None:
+        self.trust = trust
+        self.wanted = wanted
+        self.now = now
         self.found: dict[str, Entity] = {}
         self.twice: set[str] = set()
         self.extensions: list[etree._Element] = []  # of the root
@@ -165,63 +132,135 @@ class _Pass:
         self.whole: list[bytes] = []  # of a document that is one entity
 
     def over(self, stream: BinaryIO) -> Aggregate:
-        reading = BoundedParse(stream, self.trust.largest)
-        root = reading.begin()
-        signed = EnvelopedSignature(root, reading.begun, self.trust.keys)
-        self._take(signed, root, signed.pieces.complete())
-        for _ in reading.rest(root):
-            self._take(signed, root, signed.pieces.complete())
-        self._take(signed, root, list(root))
+        parse = BoundedParse(stream, self.trust.largest)
+        root = parse.begin()
+        signed = EnvelopedSignature(root, parse.begun, self.trust.keys)
+        self._read(signed, root, signed.pieces.complete())
+        for _ in parse.rest(root):
+            self._read(signed, root, signed.pieces.complete())
+        self._read(signed, root, list(root))
         if not signed.holds():
             raise MessageRefused("feed.digest")
-        return self._kept(signed, root)
+        return self._aggregate(signed, root)
 
-    def _take(
-        self, signed: EnvelopedSignature, root: etree._Element, done: list[etree._Element]
+    def _read(
+        self,
+        signed: EnvelopedSignature,
+        root: etree._Element,
+        ended: list[etree._Element],
     ) -> None:
-        if any(each.tag == SIGNATURE for each in done):
+        """Keep what is wanted of the children that have ended, and forget them."""
+        if any(child.tag == SIGNATURE for child in ended):
             raise MessageRefused("feed.signatures")
-        if not done:
+        if not ended:
             return
-        for each in done if root.tag == ENTITIES else ():
-            self._look(each)
-        self.extensions += [each for each in done if each.tag == EXTENSIONS]
-        octets = signed.cut(done)
+        if root.tag == ENTITIES:
+            for child in ended:
+                self._look(child)
+        self.extensions += [child for child in ended if child.tag == EXTENSIONS]
+        octets = signed.cut(ended)
         if root.tag == ENTITY:
             self.whole.append(octets)
 
     def _look(self, child: etree._Element) -> None:
         """Keep what is wanted of a child, which may be a collection itself."""
-        for each in entity_descriptors(child):
+        for entity in entity_descriptors(child):
             self.size += 1
-            name = each.get("entityID", "")
+            name = entity.get("entityID", "")
             if name in self.found:
                 self.twice.add(name)
             elif name in self.wanted:
-                self._keep(name, canonical(each), [each, *each.iterancestors(ENTITIES)])
+                around = [entity, *entity.iterancestors(ENTITIES)]
+                self._keep(name, canonical(entity), around)
 
-    def _keep(self, name: str, octets: bytes, around: list[etree._Element]) -> None:
-        ends = [
-            xml_times.read(each.get("validUntil", "")) for each in around if each.get("validUntil")
-        ]
+    def _keep(
+        self,
+        name: str,
+        octets: bytes,
+        around: list[etree._Element],
+    ) -> None:
+        written = [element.get("validUntil", "") for element in around]
+        ends = [xml_times.read(end) for end in written if end]
         # One that no calendar has does not make the rest endless.
         until = min((end or self.now for end in ends), default=self.now)
         self.found[name] = Entity(name, octets, until)
 
-    def _kept(self, signed: EnvelopedSignature, root: etree._Element) -> Aggregate:
+    def _aggregate(self, signed: EnvelopedSignature, root: etree._Element) -> Aggregate:
         until = valid_until(root, self.trust.window, self.now)
         edition = FeedPublication(
-            publication_of(self.extensions, self.now),
-            until,
-            signed.expected.hex(),
-            root.get("Name", "")[:_NAME],
+            created=publication_of(self.extensions, self.now),
+            until=until,
+            digest=signed.expected.hex(),
+            name=root.get("Name", "")[:_LONGEST_NAME],
         )
         if root.tag == ENTITY:
-            self.size, name = 1, root.get("entityID", "")
-            if name in self.wanted:
-                self._keep(
-                    name, b"".join((signed.pieces.start, *self.whole, signed.pieces.end)), [root]
-                )
-        once = {name: each for name, each in self.found.items() if name not in self.twice}
-        asked = duration(root.get("cacheDuration", ""))
-        return Aggregate(edition, asked, once, frozenset(self.twice), self.size)
+            self._keep_root(signed, root)
+        once = {name: entity for name, entity in self.found.items() if name not in self.twice}
+        return Aggregate(
+            edition=edition,
+            cached_for=duration(root.get("cacheDuration", "")),
+            entities=once,
+            twice=frozenset(self.twice),
+            size=self.size,
+        )
+
+    def _keep_root(self, signed: EnvelopedSignature, root: etree._Element) -> None:
+        """Keep a document that is one entity, if it is wanted."""
+        self.size = 1
+        name = root.get("entityID", "")
+        if name in self.wanted:
+            octets = b"".join((signed.pieces.start, *self.whole, signed.pieces.end))
+            self._keep(name, octets, [root])
+
+
+def valid_until(
+    root: etree._Element,
+    window: timedelta,
+    now: datetime,
+) -> datetime:
+    """Return the end of a feed, and refuse one without (saml_profiles.md row 6).
+
+    An old copy could be brought for ever. ``MessageRefused``: ``feed.unbounded``, ``feed.expired``,
+    ``feed.window``.
+    """
+    written = root.get("validUntil", "")
+    end = xml_times.read(written)
+    if end is None or not xml_times.marked(written):
+        raise MessageRefused("feed.unbounded")
+    if end <= now - SKEW:
+        raise MessageRefused("feed.expired")
+    if end > now + window + SKEW:
+        raise MessageRefused("feed.window")
+    return end
+
+
+def publication_of(extensions: Sequence[etree._Element], now: datetime) -> datetime | None:
+    """Return the creationInstant of a feed (mdrpi 2.2) from the Extensions of its root, or None.
+
+    ``MessageRefused`` (``feed.created``) where there are two, it is in no calendar, or yet to come:
+    after that publication, all others would be older.
+    """
+    listed: list[etree._Element] = []
+    for element in extensions:
+        listed += element.iterfind(_PUBLICATION)
+    if len(listed) > 1:
+        raise MessageRefused("feed.created")
+    written = "".join(publication.get("creationInstant", "") for publication in listed)
+    if not written:
+        return None
+    instant = xml_times.read(written)
+    if instant is None or instant > now + SKEW:
+        raise MessageRefused("feed.created")
+    return instant
+
+
+def duration(written: str) -> timedelta | None:
+    """Read the days, hours, minutes and seconds of an xs:duration.
+
+    None for any other, years and months among them.
+    """
+    found = _DURATION.fullmatch(written.strip())
+    if not found or not any(found.groups()):
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)

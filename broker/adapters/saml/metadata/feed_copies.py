@@ -1,8 +1,8 @@
-"""The last good copies of feeds on this machine's disk, and what is remembered of each: marks, when due, what failed.
+"""The last good copies of feeds on this machine's disk, each with a note of its fetches.
 
-Whoever can write here can bring back an older copy or none; every copy is verified again when it is
-read. The workers of one machine take turns by flock, which ends with the worker that held it; other
-machines have disks of their own.
+An attacker who can write here can bring back an older copy or none; every copy is verified again
+when it is read. The workers of one machine take turns by flock, which ends with the worker that
+held it; other machines have disks of their own.
 """
 
 import fcntl
@@ -29,18 +29,18 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What is remembered of one document, for whichever worker comes next."""
+    """What is remembered of one document, for the worker that comes next."""
 
     due: datetime = _NEVER
     marks: Marks = field(default_factory=Marks)
     failed: int = 0  # times in a row
     cause: str = ""  # of the last failure, while it lasts
-    good: datetime | None = None  # when the server last said what it has
+    good: datetime | None = None  # when the server last answered what it has
     kept: bool = False  # there is a copy, or should be
-    edition: FeedPublication | None = (
-        None  # the last one that was kept, which outlives its end and its copy
-    )
-    replaced: tuple[str, ...] = ()  # digests of those that nothing but their coming tells from it
+    # The last publication that was kept, which outlives its end and its copy.
+    edition: FeedPublication | None = None
+    # Digests of those that nothing but their order of arrival distinguishes from it.
+    replaced: tuple[str, ...] = ()
 
 
 class Copies:
@@ -52,7 +52,10 @@ class Copies:
 
     @contextmanager
     def turn(self) -> Iterator[bool]:
-        """Give whether it is this worker's turn to fetch: nobody else's until this ends. OSError where it cannot be."""
+        """Yield whether it is this worker's turn to fetch: nobody else's until this ends.
+
+        ``OSError`` where the folder cannot be made or locked.
+        """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self.folder, os.O_RDONLY)
         try:
@@ -68,7 +71,7 @@ class Copies:
 
     @contextmanager
     def making(self) -> Iterator[tuple[BinaryIO, Path]]:
-        """Give a new file, to be ``keep``-ed under its path; one that is not is gone afterwards."""
+        """Yield a new file and its path for ``keep``; a file not kept is gone afterwards."""
         path = self.folder / f".{secrets.token_hex(8)}"
         try:
             with path.open("x+b") as file:
@@ -77,8 +80,13 @@ class Copies:
         finally:
             path.unlink(missing_ok=True)
 
-    def keep(self, made: BinaryIO, path: Path, document: Document) -> None:
-        """Make a verified file the copy, so that a crash at any point leaves the old one or this."""
+    def keep(
+        self,
+        made: BinaryIO,
+        path: Path,
+        document: Document,
+    ) -> None:
+        """Make a verified file the copy; a crash at any point leaves the old copy or this."""
         made.flush()
         os.fsync(made.fileno())
         path.rename(self._path(document))
@@ -86,7 +94,7 @@ class Copies:
 
     @contextmanager
     def opened(self, document: Document) -> Iterator[BinaryIO | None]:
-        """Give the copy to read, or None where there is none."""
+        """Yield the copy to read, or None where there is none."""
         try:
             file = self._path(document).open("rb")
         except OSError:
@@ -96,7 +104,7 @@ class Copies:
             yield file
 
     def stamp(self, document: Document) -> Stamp | None:
-        """Give what changes when the copy does: cheap enough to look at every two seconds."""
+        """Return what changes when the copy does: cheap enough to read every two seconds."""
         try:
             found = self._path(document).stat()
         except OSError:
@@ -104,7 +112,7 @@ class Copies:
         return (found.st_mtime_ns, found.st_size, found.st_ino)
 
     def note(self, document: Document) -> Note:
-        """Give what is remembered; what cannot be read is as nothing remembered."""
+        """Return what is remembered; a note that cannot be read is as nothing remembered."""
         try:
             with self._path(document, ".json").open("rb") as file:
                 return _read(json.loads(file.read(_LARGEST_NOTE)))
@@ -119,7 +127,7 @@ class Copies:
             path.rename(self._path(document, ".json"))
 
     def sweep(self) -> None:
-        """Remove what a crash left half written; only in one's turn."""
+        """Remove what a crash left half written; only within ``turn``."""
         for path in self.folder.glob(".*"):
             with suppress(OSError):
                 path.unlink()
@@ -129,25 +137,33 @@ class Copies:
 
 
 def _read(tree: Any) -> Note:
-    good = xml_times.read(tree["good"]) if tree["good"] else None
     marks = Marks(str(tree["marks"]["etag"]), str(tree["marks"]["modified"]))
     return Note(
         due=xml_times.read(tree["due"]) or _NEVER,
         marks=marks,
         failed=int(tree["failed"]),
         cause=str(tree["cause"]),
-        good=good,
+        good=_optional_moment(tree["good"]),
         kept=bool(tree["kept"]),
-        edition=_edition(tree["edition"]) if tree["edition"] else None,
-        replaced=tuple(str(each) for each in tree["replaced"]),
+        edition=_edition(tree["edition"]),
+        replaced=tuple(str(digest) for digest in tree["replaced"]),
     )
 
 
 def _edition(tree: Any) -> FeedPublication | None:
-    until, created = (
-        xml_times.read(tree["until"]),
-        xml_times.read(tree["created"]) if tree["created"] else None,
+    if not tree:
+        return None
+    until = xml_times.read(tree["until"])
+    created = _optional_moment(tree["created"])
+    if until is None:
+        return None
+    return FeedPublication(
+        created=created,
+        until=until,
+        digest=str(tree["digest"]),
+        name=str(tree["name"]),
     )
-    return (
-        FeedPublication(created, until, str(tree["digest"]), str(tree["name"])) if until else None
-    )
+
+
+def _optional_moment(written: Any) -> datetime | None:
+    return xml_times.read(written) if written else None

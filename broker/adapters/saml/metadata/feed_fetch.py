@@ -1,4 +1,4 @@
-"""Fetches feeds of metadata over HTTPS: bounded in time and size, never redirected, only what changed."""
+"""Fetches feeds of metadata over HTTPS: bounded in time and size, and never redirected."""
 
 import hashlib
 import time
@@ -39,7 +39,10 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed as configured; ``speaks_for`` holds what it is believed about: upstreams, institutions, services."""
+    """A feed as configured.
+
+    ``speaks_for`` is what it is believed about: upstreams, institutions, services.
+    """
 
     name: str
     url: str
@@ -51,30 +54,42 @@ class Feed:
     birk: str = ""
 
     def documents(self, wanted: Iterator[str]) -> Iterator[Document]:
-        """Give the feed itself, or with MDQ one document for each entity wanted (draft-young-md-query 3)."""
+        """Yield the feed itself, or with MDQ a document for every entity wanted.
+
+        Source: draft-young-md-query 3.
+        """
         if not self.mdq:
             yield Document(self.name, self.url, "feed")
             return
-        for each in wanted:
-            name = hashlib.sha256(each.encode()).hexdigest()  # an entityID is no file name
-            yield Document(self.name, f"{self.url}/entities/{quote(each, safe='')}", name, each)
+        for entity_id in wanted:
+            url = f"{self.url}/entities/{quote(entity_id, safe='')}"
+            name = hashlib.sha256(entity_id.encode()).hexdigest()  # an entityID is no file name
+            yield Document(self.name, url, name, entity_id)
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """By what a server tells whether a document has changed since; empty where it said nothing."""
+    """By what a server knows whether a document has changed since; empty where it sent none."""
 
     etag: str = ""
     modified: str = ""
 
     def headers(self) -> dict[str, str]:
-        """Give the headers that ask for it only if it has."""
-        named = {"If-None-Match": self.etag, "If-Modified-Since": self.modified}
+        """Return the headers that ask for it only if it has."""
+        named = {
+            "If-None-Match": self.etag,
+            "If-Modified-Since": self.modified,
+        }
         return {name: value for name, value in named.items() if value}
 
 
-def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks | None:
-    """Write what the server has into ``into`` and give its new marks, or None where nothing changed.
+def fetch(
+    feed: Feed,
+    document: Document,
+    marks: Marks,
+    into: BinaryIO,
+) -> Marks | None:
+    """Write what the server has into ``into``; return its new marks, None where nothing changed.
 
     Nothing of it is verified. ``MessageRefused``: ``feed.unreachable``, ``feed.status`` (a redirect
     among them: where it leads, somebody else would decide), ``feed.absent`` of an entity that is
@@ -87,40 +102,55 @@ def fetch(feed: Feed, document: Document, marks: Marks, into: BinaryIO) -> Marks
                 return None
             if answer.status_code == requests.codes.not_found and document.entity_id:
                 raise MessageRefused("feed.absent")
-            coded = answer.headers.get("Content-Encoding", "identity") != "identity"
-            if answer.status_code != requests.codes.ok or coded:
+            coding = answer.headers.get("Content-Encoding", "identity")
+            if answer.status_code != requests.codes.ok or coding != "identity":
                 raise MessageRefused("feed.status")
             _copy(answer, into, feed.trust.largest)
             return Marks(
-                *(_mark(answer.headers.get(name, "")) for name in ("ETag", "Last-Modified"))
+                etag=_mark(answer.headers.get("ETag", "")),
+                modified=_mark(answer.headers.get("Last-Modified", "")),
             )
     except (requests.RequestException, HTTPError, HTTPException, OSError):
         raise MessageRefused("feed.unreachable") from None
 
 
 @contextmanager
-def _answer(feed: Feed, document: Document, marks: Marks) -> Iterator[requests.Response]:
-    """Ask without a session, which would follow redirects, keep cookies and use the proxies of the environment."""
+def _answer(
+    feed: Feed,
+    document: Document,
+    marks: Marks,
+) -> Iterator[requests.Response]:
+    """Ask without a session.
+
+    A session would follow redirects, keep cookies and use the proxies of the environment.
+    """
     # A compressed answer could grow a thousandfold between the bound and the disk.
     headers = {
         "Accept": "application/samlmetadata+xml",
         "Accept-Encoding": "identity",
         **marks.headers(),
     }
-    asking = requests.Request("GET", document.url, headers).prepare()
+    request = requests.Request("GET", document.url, headers).prepare()
     adapter = HTTPAdapter()
     time_out(adapter.poolmanager)
     verify = str(feed.ca_file) if feed.ca_file else True
     try:
         with adapter.send(
-            asking, stream=True, timeout=(left() / 2, left()), verify=verify
+            request,
+            stream=True,
+            timeout=(left() / 2, left()),
+            verify=verify,
         ) as answer:
             yield answer
     finally:
         adapter.close()
 
 
-def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
+def _copy(
+    answer: requests.Response,
+    into: BinaryIO,
+    largest: int,
+) -> None:
     octets = 0
     for piece in answer.raw.stream(_PIECE, decode_content=False):
         octets += len(piece)
@@ -132,4 +162,8 @@ def _copy(answer: requests.Response, into: BinaryIO, largest: int) -> None:
 
 def _mark(value: str) -> str:
     """Keep a mark only if it can be sent back as it is."""
-    return value if len(value) <= _LONGEST and value.isascii() and value.isprintable() else ""
+    if len(value) > _LONGEST:
+        return ""
+    if not value.isascii() or not value.isprintable():
+        return ""
+    return value

@@ -1,6 +1,6 @@
-"""Metadata that lives: what the folder holds, and what feeds say, fetched again and swapped while logins run."""
+"""The metadata of the moment: the folder, and feeds that are fetched again while logins run."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +18,11 @@ from broker.adapters.saml.metadata.institution_scopes import (
     with_published_scopes,
 )
 from broker.adapters.saml.metadata.metadata_folder import Metadata
-from broker.core.entities import Service, Upstream
+from broker.core.entities import Institution, Service, Upstream
 from broker.core.login.transaction import SKEW
 
 FOLDER: Final = "folder"
-_Party = TypeVar("_Party")
+_Configured = TypeVar("_Configured")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,198 +32,268 @@ class WantedEntities:
     upstreams: Mapping[str, Upstream]
     services: Mapping[str, Service]
 
+    @property
+    def upstream_ids(self) -> list[str]:
+        """Return the entityIDs of the upstreams that speak SAML."""
+        return [each.entity_id for each in self.upstreams.values() if not each.local]
+
+    @property
+    def service_ids(self) -> list[str]:
+        """Return the entityIDs of the services."""
+        return [service.entity_id for service in self.services.values()]
+
+    @property
+    def institutions(self) -> Iterator[Institution]:
+        """Yield the institutions of all upstreams."""
+        for upstream in self.upstreams.values():
+            yield from upstream.institutions
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that metadata says at one moment; ``sources`` tells by kind and entityID where each was found."""
+    """All metadata of one moment, with notices to the administrator.
+
+    ``sources`` names, by kind and entityID, the folder or feed where a descriptor was found.
+    """
 
     metadata: Metadata
     services: Mapping[str, Service]
-    told: Sequence[str] = ()
+    notices: Sequence[str] = ()
     sources: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 class LiveMetadata:
-    """The metadata of the moment: a good copy replaces it in one assignment, and nothing else does."""
+    """The metadata of the moment; only a good copy replaces it, in one assignment."""
 
     def __init__(
         self,
         local: Metadata,
-        parties: WantedEntities,
+        wanted: WantedEntities,
         followed: Sequence[FeedRefresh],
         tell: Callable[[FetchOutcome], None],
         now: datetime,
     ) -> None:
-        """Take what the folder holds, and the feeds; their last good copies are in force from the beginning."""
-        self.local, self.parties, self.followed, self._tell = local, parties, tuple(followed), tell
+        """Take what the folder holds, and feeds, whose last good copies are in force at once."""
+        self.local = local
+        self.wanted = wanted
+        self.followed = tuple(followed)
+        self._tell = tell
         self.wake = Event()  # of the loop that calls ``step``
-        for each in self.followed:
-            each.look(now)
-        self._held = self._made(now)
+        for feed in self.followed:
+            feed.look(now)
+        self._snapshot = self._made(now)
         self._ends = self._next_end(now)
 
     @property
     def current(self) -> Metadata:
-        """Give the metadata in force; a message is read against one of these from beginning to end."""
-        return self._held.metadata
+        """Return the metadata in force; a message is held against one state from start to end."""
+        return self._snapshot.metadata
 
     @property
     def snapshot(self) -> Snapshot:
-        """Give the metadata in force and what is told of it."""
-        return self._held
+        """Return the metadata in force with its sources and notices."""
+        return self._snapshot
 
     @property
     def wanting(self) -> bool:
-        """Say whether a feed has no copy at all, so that waiting for the loop would begin without it."""
-        return any(each.until() is None for each in self.followed)
+        """Return whether a feed has no copy at all: the loop would begin without it."""
+        return any(feed.until() is None for feed in self.followed)
 
     def step(self, now: datetime) -> bool:
-        """Fetch what is due, take up what has changed; for a loop that comes by every few seconds."""
+        """Fetch what is due and read what has changed; a loop calls it every few seconds."""
         self.refresh(now)
         return False
 
     def refresh(self, now: datetime, *, force: bool = False) -> list[FetchOutcome]:
-        """Fetch what is due, or with ``force`` everything, and take up what has changed; never fails."""
-        outcomes = [outcome for each in self.followed for outcome in each.fetch(now, force=force)]
+        """Fetch what is due, or all with ``force``, and read what has changed; never fails."""
+        outcomes: list[FetchOutcome] = []
+        for feed in self.followed:
+            outcomes += feed.fetch(now, force=force)
         for outcome in outcomes:
             self._tell(outcome)
-        changed = [each.look(now) for each in self.followed]
-        if any(changed) or (self._ends and self._ends <= now - SKEW):
-            self._held = self._made(now)
+        changed = [feed.look(now) for feed in self.followed]
+        ended = self._ends is not None and self._ends <= now - SKEW
+        if ended or any(changed):
+            self._snapshot = self._made(now)
             self._ends = self._next_end(now)
         return outcomes
 
     def faults(self, now: datetime) -> Sequence[str]:
-        """Say why no login would work; empty while any upstream can be asked."""
-        ids = {each.entity_id for each in self.parties.upstreams.values() if not each.local}
-        if not ids or any(self.current.upstream(each, now) for each in ids):
+        """Return why no login would work; empty while any upstream can be asked."""
+        ids = set(self.wanted.upstream_ids)
+        if not ids or any(self.current.upstream(entity_id, now) for entity_id in ids):
             return []
-        return [f"no metadata of {each} is in force" for each in sorted(ids)]
+        return [f"no metadata of {entity_id} is in force" for entity_id in sorted(ids)]
 
     def alarms(self, now: datetime) -> Sequence[str]:
-        """Say what is amiss although logins may work: feeds that are refused or late, parties that are not there."""
+        """Return what is amiss although logins may work.
+
+        Feeds that are refused or late, upstreams and services without metadata.
+        """
+        alarms: list[str] = []
+        for feed in self.followed:
+            alarms += feed.alarms(now)
+        missing = dict.fromkeys(self._missing(now))
+        alarms += [f"{entity_id} has no metadata in force" for entity_id in missing]
+        return alarms
+
+    def _missing(self, now: datetime) -> Iterator[str]:
+        """Yield the entityIDs that have no metadata in force."""
         current = self.current
-        kinds = (
-            (current.upstream, self.parties.upstreams),
-            (current.service, self.parties.services),
-        )
-        ids = [
-            each.entity_id
-            for find, parties in kinds
-            for each in parties.values()
-            if not (isinstance(each, Upstream) and each.local) and find(each.entity_id, now) is None
-        ]
-        gone = [f"{each} has no metadata in force" for each in dict.fromkeys(ids)]
-        return [*(alarm for each in self.followed for alarm in each.alarms(now)), *gone]
+        for entity_id in self.wanted.upstream_ids:
+            if current.upstream(entity_id, now) is None:
+                yield entity_id
+        for entity_id in self.wanted.service_ids:
+            if current.service(entity_id, now) is None:
+                yield entity_id
 
     def _made(self, now: datetime) -> Snapshot:
-        idps, sps = dict(self.local.upstreams), dict(self.local.services)
-        sources = {("upstream", each): FOLDER for each in idps} | {
-            ("service", each): FOLDER for each in sps
-        }
-        told: list[str] = []
-        said: dict[str, PublishedInstitution] = {}
-        for each in self.followed:
-            kept, speaks = each.entities(now), each.feed.speaks_for
-            ups = self._lacking(self.parties.upstreams, idps) if "upstreams" in speaks else []
-            svs = self._lacking(self.parties.services, sps) if "services" in speaks else []
-            found, faults = feed_entities.descriptors(kept, ups, svs, now)
-            told += [f"{each.feed.name}: {amiss}" for amiss in (*faults, *each.told())]
-            idps |= found.upstreams
-            sps |= found.services
-            sources |= {("upstream", name): each.feed.name for name in found.upstreams}
-            sources |= {("service", name): each.feed.name for name in found.services}
-            if "institutions" in speaks:
-                more = {
-                    name: one for name, one in self._said(kept, each.feed.birk) if name not in said
-                }
-                said |= more
-                sources |= {("institution", name): each.feed.name for name in more}
-        upstreams, claims = with_published_scopes(self.parties.upstreams, said)
-        told += self._rivals()
-        metadata = Metadata(idps, sps, upstreams)
+        gathered = _Gathered(self.wanted, self.local)
+        for feed in self.followed:
+            gathered.add(feed, now)
+        upstreams, claims = with_published_scopes(self.wanted.upstreams, gathered.published)
+        metadata = Metadata(gathered.upstreams, gathered.services, upstreams)
         services = {
-            name: _described(each, metadata) for name, each in self.parties.services.items()
+            name: _completed(service, metadata) for name, service in self.wanted.services.items()
         }
-        return Snapshot(metadata, services, (*told, *claims), sources)
+        notices = (*gathered.notices, *self._rivals(), *claims)
+        return Snapshot(metadata, services, notices, gathered.sources)
 
     def _rivals(self) -> Iterator[str]:
-        """Tell where the publisher of one feed may speak for what another one holds, once that lets go of it."""
+        """Name the feeds of which one may speak for what another holds, once that drops it."""
         for kind in ("upstreams", "institutions", "services"):
-            names = [each.feed.name for each in self.followed if kind in each.feed.speaks_for]
+            names = [feed.feed.name for feed in self.followed if kind in feed.feed.speaks_for]
             if len(names) > 1:
-                yield f"feeds {' and '.join(names)} all speak for {kind}: give each its own speaks_for"
-
-    @staticmethod
-    def _lacking(
-        parties: Mapping[str, Upstream] | Mapping[str, Service], found: Collection[str]
-    ) -> list[str]:
-        return [each.entity_id for each in parties.values() if each.entity_id not in found]
-
-    def _said(
-        self, kept: Mapping[str, Entity], birk: str
-    ) -> Iterator[tuple[str, PublishedInstitution]]:
-        for party in self.parties.upstreams.values():
-            for each in party.institutions:
-                names = spellings(each, birk)
-                listed = [feed_entities.scopes(kept[name]) for name in names if name in kept]
-                scopes = [scope for found in listed if found is not None for scope in found]
-                if any(found is not None for found in listed):
-                    yield each.entity_id, PublishedInstitution(names, tuple(dict.fromkeys(scopes)))
+                both = f"feeds {' and '.join(names)} all speak for {kind}"
+                yield f"{both}: give each its own speaks_for"
 
     def _next_end(self, now: datetime) -> datetime | None:
-        """Give when something of the snapshot ends next."""
-        ends = (one.until for each in self.followed for one in each.entities(now).values())
+        """Return when something of the snapshot ends next."""
+        ends: list[datetime] = []
+        for feed in self.followed:
+            ends += [entity.until for entity in feed.entities(now).values()]
         return min(ends, default=None)
 
 
-def following(
-    feeds: Sequence[Feed], local: Metadata, parties: WantedEntities, state: Path
+class _Gathered:
+    """What the folder and the feeds before publish, while a snapshot is made: the first wins."""
+
+    def __init__(self, wanted: WantedEntities, local: Metadata) -> None:
+        self.wanted = wanted
+        self.upstreams = dict(local.upstreams)
+        self.services = dict(local.services)
+        self.published: dict[str, PublishedInstitution] = {}
+        self.notices: list[str] = []
+        self.sources: dict[tuple[str, str], str] = {}
+        self._name_source("upstream", self.upstreams, FOLDER)
+        self._name_source("service", self.services, FOLDER)
+
+    def add(self, feed: FeedRefresh, now: datetime) -> None:
+        """Add what a feed publishes of the entities that nothing before it has."""
+        name = feed.feed.name
+        kept = feed.entities(now)
+        upstream_ids: list[str] = []
+        if "upstreams" in feed.feed.speaks_for:
+            upstream_ids = _lacking(self.wanted.upstream_ids, self.upstreams)
+        service_ids: list[str] = []
+        if "services" in feed.feed.speaks_for:
+            service_ids = _lacking(self.wanted.service_ids, self.services)
+        found, faults = feed_entities.descriptors(kept, upstream_ids, service_ids, now)
+        self.notices += [f"{name}: {notice}" for notice in (*faults, *feed.notices())]
+        self.upstreams |= found.upstreams
+        self.services |= found.services
+        self._name_source("upstream", found.upstreams, name)
+        self._name_source("service", found.services, name)
+        if "institutions" in feed.feed.speaks_for:
+            self._add_institutions(kept, feed.feed)
+
+    def _add_institutions(self, kept: Mapping[str, Entity], feed: Feed) -> None:
+        published = dict(_published(self.wanted.institutions, kept, feed.birk))
+        more = {name: each for name, each in published.items() if name not in self.published}
+        self.published |= more
+        self._name_source("institution", more, feed.name)
+
+    def _name_source(
+        self,
+        kind: str,
+        ids: Collection[str],
+        source: str,
+    ) -> None:
+        for entity_id in ids:
+            self.sources[kind, entity_id] = source
+
+
+def _lacking(ids: Iterable[str], found: Collection[str]) -> list[str]:
+    """Return the entityIDs that are not found."""
+    return [entity_id for entity_id in ids if entity_id not in found]
+
+
+def _published(
+    institutions: Iterable[Institution],
+    kept: Mapping[str, Entity],
+    birk: str,
+) -> Iterator[tuple[str, PublishedInstitution]]:
+    """Yield what a feed publishes of the institutions, by entityID; ``birk`` as ``spellings``."""
+    for institution in institutions:
+        names = spellings(institution, birk)
+        listed = [feed_entities.scopes(kept[name]) for name in names if name in kept]
+        found = [scopes for scopes in listed if scopes is not None]
+        if found:
+            every = dict.fromkeys(scope for scopes in found for scope in scopes)
+            yield institution.entity_id, PublishedInstitution(names, tuple(every))
+
+
+def feed_refreshes(
+    feeds: Sequence[Feed],
+    local: Metadata,
+    wanted: WantedEntities,
+    state: Path,
 ) -> Iterator[FeedRefresh]:
-    """Give the followers of these feeds: each keeps what it speaks for and the folder does not hold."""
-    ups = [each.entity_id for each in parties.upstreams.values() if not each.local]
-    svs = [each.entity_id for each in parties.services.values()]
-    institutions = [each for party in parties.upstreams.values() for each in party.institutions]
+    """Yield the refresh of every feed: it keeps what it speaks for and the folder does not hold.
+
+    ``state`` is the folder of the copies.
+    """
+    upstreams = _lacking(wanted.upstream_ids, local.upstreams)
+    services = _lacking(wanted.service_ids, local.services)
     for feed in feeds:
-        kinds = {
-            "upstreams": [each for each in ups if each not in local.upstreams],
-            "services": [each for each in svs if each not in local.services],
-            "institutions": [name for each in institutions for name in spellings(each, feed.birk)],
-        }
-        wanted = {
-            name for kind, names in kinds.items() if kind in feed.speaks_for for name in names
-        }
-        yield FeedRefresh(feed, wanted, Copies(state / feed.name))
+        ids: set[str] = set()
+        if "upstreams" in feed.speaks_for:
+            ids.update(upstreams)
+        if "services" in feed.speaks_for:
+            ids.update(services)
+        if "institutions" in feed.speaks_for:
+            for institution in wanted.institutions:
+                ids.update(spellings(institution, feed.birk))
+        yield FeedRefresh(feed, ids, Copies(state / feed.name))
 
 
-class Live(Mapping[str, _Party]):
+class LiveMapping(Mapping[str, _Configured]):
     """The upstreams or services of the moment, by name, for rooms that keep a mapping."""
 
-    def __init__(self, of: Callable[[], Mapping[str, _Party]]) -> None:
-        """Take what gives the mapping of the moment."""
-        self._of = of
+    def __init__(self, current: Callable[[], Mapping[str, _Configured]]) -> None:
+        """Take what returns the mapping of the moment."""
+        self._current = current
 
-    def __getitem__(self, name: str) -> _Party:
-        return self._of()[name]
+    def __getitem__(self, name: str) -> _Configured:
+        return self._current()[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._of())
+        return iter(self._current())
 
     def __len__(self) -> int:
-        return len(self._of())
+        return len(self._current())
 
 
-def _described(service: Service, metadata: Metadata) -> Service:
-    """Complete a service by what its metadata says."""
+def _completed(service: Service, metadata: Metadata) -> Service:
+    """Complete a service by what its metadata publishes."""
     found = metadata.services.get(service.entity_id)
     if found is None:
         return replace(service, encrypts=False)
-    vouched = (each for each in sorted(found.categories) if each not in service.categories)
-    categories = (*service.categories, *vouched)
+    vouched = [name for name in sorted(found.categories) if name not in service.categories]
     return replace(
         service,
-        encrypts=found.encryption is not None,
-        categories=categories,
+        encrypts=found.encryption_certificate is not None,
+        categories=(*service.categories, *vouched),
         subject_id_req=found.subject_id_req,
         requires=found.required,
     )

@@ -1,7 +1,7 @@
-"""The only reader of metadata/: the descriptor of each upstream and service in use, whole, or every fault at once."""
+"""The only reader of metadata/: the descriptors of all upstreams and services, or all faults."""
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,12 +10,12 @@ from typing import Final, Protocol, TypeVar
 from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser, xml_times
+from broker.adapters.saml.gate.algorithms import DescriptorFaults
 from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY
 from broker.adapters.saml.metadata.entity_descriptors import entity_descriptors
 from broker.adapters.saml.metadata.role_descriptors import (
     IDP_ROLE,
     SP_ROLE,
-    DescriptorFaults,
     ServiceDescriptor,
     UpstreamDescriptor,
     service,
@@ -28,10 +28,14 @@ from broker.core.login.transaction import SKEW
 # A hub's own aggregate lists hundreds of scopes and logos; a file far above this is a feed, read
 # elsewhere.
 BOUNDS: Final = safe_parser.Bounds(
-    octets=16 * 1024 * 1024, depth=40, nodes=1_000_000, attributes=1_000_000, namespaces=100_000
+    octets=16 * 1024 * 1024,
+    depth=40,
+    nodes=1_000_000,
+    attributes=1_000_000,
+    namespaces=100_000,
 )
-# What a tool says of the file it made, mod_shib for one (interop.md). No reader looks before the
-# root element, so that this cuts no text in two; a comment anywhere else is refused.
+# What a program writes about the file it made, mod_shib for one (interop.md). No reader looks
+# before the root element, so that this cuts no text in two; a comment anywhere else is refused.
 _HEADING: Final = re.compile(rb"\A(\s*(?:<\?xml[^>]*\?>)?)\s*(?:<!--.*?-->\s*)+", re.DOTALL)
 _MENDS: Final = {
     "gate.comment": "take the XML comments out",
@@ -43,60 +47,64 @@ _MENDS: Final = {
     "gate.unreadable": "is it XML in UTF-8?",
 }
 _Descriptor = TypeVar("_Descriptor")
+_DescriptorRead_co = TypeVar("_DescriptorRead_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What the peers say of themselves, by entityID; files in the folder are trusted as configuration is.
+    """What the peers publish about themselves, by entityID.
 
-    ``parties`` are the upstreams, by name, completed by what feeds say of their institutions.
+    Files in the folder are trusted as configuration is. ``completed_upstreams`` are the configured
+    upstreams, by name, completed by what feeds publish of their institutions.
     """
 
     upstreams: Mapping[str, UpstreamDescriptor]
     services: Mapping[str, ServiceDescriptor]
-    parties: Mapping[str, Upstream] = field(default_factory=dict)
+    completed_upstreams: Mapping[str, Upstream] = field(default_factory=dict)
 
     @property
     def current(self) -> "Metadata":
-        """Give itself: metadata that does not change is read as ``LiveMetadata`` is."""
+        """Return itself: metadata that does not change is read as ``LiveMetadata`` is."""
         return self
 
-    def party(self, upstream: Upstream) -> Upstream:
-        """Give an upstream with its institutions as they are now."""
-        return self.parties.get(upstream.name, upstream)
+    def completed(self, upstream: Upstream) -> Upstream:
+        """Return an upstream with its institutions as they are now."""
+        return self.completed_upstreams.get(upstream.name, upstream)
 
     def upstream(self, entity_id: str, now: datetime) -> UpstreamDescriptor | None:
-        """Give an upstream's descriptor, or None where there is none any more, or it has run out."""
-        return _lasting(self.upstreams.get(entity_id), now)
+        """Return an upstream's descriptor, or None where there is none, or it has run out."""
+        return _in_force(self.upstreams.get(entity_id), now)
 
     def service(self, entity_id: str, now: datetime) -> ServiceDescriptor | None:
-        """Give a service's descriptor, or None where there is none any more, or it has run out."""
-        return _lasting(self.services.get(entity_id), now)
+        """Return a service's descriptor, or None where there is none, or it has run out."""
+        return _in_force(self.services.get(entity_id), now)
 
     def encrypts(self, entity_id: str) -> bool:
-        """Say whether this service publishes an encryption key; without one no CPR leaves (invariant 4)."""
+        """Return whether this service publishes an encryption key.
+
+        Without one no CPR leaves (invariant 4).
+        """
         found = self.services.get(entity_id)
-        return found is not None and found.encryption is not None
+        return found is not None and found.encryption_certificate is not None
 
     def faults(self, now: datetime) -> Sequence[str]:
-        """Say which descriptors have run out since they were read; empty when none has."""
-        every: list[UpstreamDescriptor | ServiceDescriptor] = [
-            *self.upstreams.values(),
-            *self.services.values(),
-        ]
+        """Name the descriptors that have run out since they were read; empty when none has."""
+        descriptors: list[UpstreamDescriptor | ServiceDescriptor] = []
+        descriptors += self.upstreams.values()
+        descriptors += self.services.values()
         return [
-            f"the metadata of {each.entity_id} ran out"
-            for each in every
-            if each.until and each.until <= now
+            f"the metadata of {descriptor.entity_id} ran out"
+            for descriptor in descriptors
+            if descriptor.until and descriptor.until <= now
         ]
 
 
 class Source(Protocol):
-    """Where a face reads metadata: once for each message, so that it is held against one state of it."""
+    """Where a face reads metadata: once for a message, which is held against one state of it."""
 
     @property
     def current(self) -> Metadata:
-        """Give the metadata in force."""
+        """Return the metadata in force."""
         ...
 
 
@@ -105,25 +113,50 @@ class Lasting(Protocol):
 
     @property
     def until(self) -> datetime | None:
-        """Give the end, if there is one."""
+        """Return the end, if there is one."""
         ...
 
 
 _Lasting = TypeVar("_Lasting", bound=Lasting)
 
 
-def _lasting(found: _Lasting | None, now: datetime) -> _Lasting | None:
-    """Refuse what has run out: its keys may have been given up since (saml-metadata 2.3.1)."""
-    return None if found is None or (found.until and found.until <= now - SKEW) else found
+def _in_force(found: _Lasting | None, now: datetime) -> _Lasting | None:
+    """Refuse a descriptor that has run out (saml-metadata 2.3.1).
+
+    Its keys may have been revoked since.
+    """
+    if found is None:
+        return None
+    if found.until and found.until <= now - SKEW:
+        return None
+    return found
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An EntityDescriptor or a role in it, the file it stands in, and until when it and all around it may be used."""
+class FoundElement:
+    """An EntityDescriptor or a role in it, and where it stands.
+
+    ``until`` is until when it and all around it may be used.
+    """
 
     where: str
     element: etree._Element
     until: tuple[datetime, ...]
+
+
+class RoleReader(Protocol[_DescriptorRead_co]):
+    """Reads the descriptor of an entity from a role; None where it cannot be used."""
+
+    def __call__(
+        self,
+        entity_id: str,
+        element: etree._Element,
+        until: datetime | None,
+        faults: DescriptorFaults,
+        /,
+    ) -> _DescriptorRead_co | None:
+        """Put all that keeps it from use into ``faults``."""
+        ...
 
 
 def load(
@@ -134,7 +167,7 @@ def load(
     *,
     fed: bool = False,
 ) -> Metadata:
-    """Read every ``*.xml`` of ``folder`` for the entityIDs named; other entities in the files are left alone.
+    """Read every ``*.xml`` of ``folder`` for the entityIDs named; other entities are left alone.
 
     ``ConfigurationFaults`` with everything wrong: a file that is no metadata, an entity without a
     descriptor or with two, one that has run out, lacks a usable endpoint or key. Signatures are not
@@ -143,19 +176,15 @@ def load(
     rows 4-10.
     """
     faults: list[Fault] = []
-    found: dict[str, list[Found]] = {}
+    found: dict[str, list[FoundElement]] = {}
     paths = sorted(folder.glob("*.xml")) if folder.is_dir() else []
     if not paths and not fed:
-        faults.append(
-            Fault(
-                str(folder),
-                "holds no metadata",
-                "put the descriptors of upstreams and services there",
-            )
-        )
+        mend = "put the descriptors of upstreams and services there"
+        faults.append(Fault(str(folder), "holds no metadata", mend))
     for path in paths:
-        for each in _entities(path, f"{folder.name}/{path.name}", faults):
-            found.setdefault(each.element.get("entityID", ""), []).append(each)
+        for entity in _entities(path, f"{folder.name}/{path.name}", faults):
+            name = entity.element.get("entityID", "")
+            found.setdefault(name, []).append(entity)
     idps = described(sorted(set(upstreams)), found, (IDP_ROLE, upstream), now, faults, fed=fed)
     sps = described(sorted(set(services)), found, (SP_ROLE, service), now, faults, fed=fed)
     if faults:
@@ -165,39 +194,55 @@ def load(
 
 def described(
     ids: Sequence[str],
-    found: Mapping[str, list[Found]],
-    kind: tuple[
-        str, Callable[[str, etree._Element, datetime | None, DescriptorFaults], _Descriptor | None]
-    ],
+    found: Mapping[str, list[FoundElement]],
+    kind: tuple[str, RoleReader[_Descriptor]],
     now: datetime,
     faults: list[Fault],
     *,
     fed: bool,
 ) -> dict[str, _Descriptor]:
-    """Read the one descriptor that each entity found has in a role, and tell what keeps others from use."""
+    """Read the one descriptor that every entity has in a role, by entityID.
+
+    ``kind`` is the role's Clark name and its reader. All that keeps an entity from use is put into
+    ``faults``; with ``fed`` an entity that is not found is none.
+    """
     role, read = kind
-    one = {each: _one(each, found, role, faults, fed=fed) for each in ids}
-    read_ones = {name: _role(name, each, read, now, faults) for name, each in one.items()}
-    return {name: each for name, each in read_ones.items() if each}
+    roles = {name: _only_role(name, found, role, faults, fed=fed) for name in ids}
+    descriptors: dict[str, _Descriptor] = {}
+    for name, element in roles.items():
+        if element is None:
+            continue
+        descriptor = _described(name, element, read, now, faults)
+        if descriptor is not None:
+            descriptors[name] = descriptor
+    return descriptors
 
 
-def _entities(path: Path, where: str, faults: list[Fault]) -> Iterator[Found]:
+def _entities(
+    path: Path,
+    where: str,
+    faults: list[Fault],
+) -> Iterator[FoundElement]:
     try:
         root = _parsed(path.read_bytes())
     except OSError as error:
         faults.append(Fault(where, f"cannot be read: {error.strerror}"))
         return
     except MessageRefused as refused:
-        faults.append(
-            Fault(where, f"is no sound metadata: {refused.cause}", _MENDS.get(refused.cause, ""))
-        )
+        mend = _MENDS.get(refused.cause, "")
+        faults.append(Fault(where, f"is no sound metadata: {refused.cause}", mend))
         return
     for element in entity_descriptors(root):
         around = [element, *element.iterancestors(ENTITIES)]
-        ends = [
-            xml_times.read(each.get("validUntil", "")) for each in around if each.get("validUntil")
-        ]
-        yield Found(where, element, tuple(end for end in ends if end))
+        yield FoundElement(where, element, tuple(_ends(around)))
+
+
+def _ends(elements: Sequence[etree._Element]) -> Iterator[datetime]:
+    """Yield the validUntil of the elements that have one."""
+    for element in elements:
+        end = xml_times.read(element.get("validUntil", ""))
+        if end is not None:
+            yield end
 
 
 def _parsed(raw: bytes) -> etree._Element:
@@ -210,43 +255,45 @@ def _parsed(raw: bytes) -> etree._Element:
         return safe_parser.parse(raw, ENTITIES, BOUNDS)
 
 
-def _one(
-    entity_id: str, found: Mapping[str, list[Found]], role: str, faults: list[Fault], *, fed: bool
-) -> Found | None:
-    """Find the one descriptor of an entity in a role; with ``fed`` there may be none."""
-    elements = [
-        Found(each.where, part, each.until)
-        for each in found.get(entity_id, ())
-        for part in each.element.findall(role)
-    ]
-    name = role.rpartition("}")[2]
-    if not elements and not fed:
-        faults.append(
-            Fault("metadata", f"no {name} of {entity_id}", "put its metadata into the folder")
-        )
-    elif len(elements) > 1:
-        places = ", ".join(sorted({each.where for each in elements}))
-        faults.append(Fault(places, f"{entity_id} has several {name}s", "keep one"))
-    return elements[0] if len(elements) == 1 else None
-
-
-def _role(
+def _only_role(
     entity_id: str,
-    found: Found | None,
-    read: Callable[[str, etree._Element, datetime | None, DescriptorFaults], _Descriptor | None],
+    found: Mapping[str, list[FoundElement]],
+    role: str,
+    faults: list[Fault],
+    *,
+    fed: bool,
+) -> FoundElement | None:
+    """Find the one descriptor of an entity in a role; with ``fed`` there may be none."""
+    elements: list[FoundElement] = []
+    for entity in found.get(entity_id, ()):
+        roles = entity.element.findall(role)
+        elements += [FoundElement(entity.where, element, entity.until) for element in roles]
+    name = role.rpartition("}")[2]
+    if len(elements) == 1:
+        return elements[0]
+    if elements:
+        places = ", ".join(sorted({element.where for element in elements}))
+        faults.append(Fault(places, f"{entity_id} has several {name}s", "keep one"))
+    elif not fed:
+        mend = "put its metadata into the folder"
+        faults.append(Fault("metadata", f"no {name} of {entity_id}", mend))
+    return None
+
+
+def _described(
+    entity_id: str,
+    found: FoundElement,
+    read: RoleReader[_Descriptor],
     now: datetime,
     faults: list[Fault],
 ) -> _Descriptor | None:
-    """Read the descriptor found, and tell where it stands whatever is wrong with it."""
-    if found is None:
-        return None
-    own = xml_times.read(found.element.get("validUntil", ""))
-    until = min((*found.until, *((own,) if own else ())), default=None)
+    """Read the descriptor found, and name its file in all that is wrong with it."""
+    until = min((*found.until, *_ends([found.element])), default=None)
     if until and until <= now:
-        faults.append(
-            Fault(found.where, f"{entity_id} ran out {xml_times.write(until)}", "fetch it again")
-        )
-    told: DescriptorFaults = []
-    descriptor = read(entity_id, found.element, until, told)
-    faults.extend(Fault(found.where, f"{entity_id} {what}", mend) for what, mend in told)
+        what = f"{entity_id} ran out {xml_times.write(until)}"
+        faults.append(Fault(found.where, what, "fetch it again"))
+    descriptor_faults: DescriptorFaults = []
+    descriptor = read(entity_id, found.element, until, descriptor_faults)
+    for what, mend in descriptor_faults:
+        faults.append(Fault(found.where, f"{entity_id} {what}", mend))
     return descriptor

@@ -1,15 +1,12 @@
-"""Parses a document piece by piece, and stops where it would cost more memory or time than any real one does.
+"""Parses a large document piece by piece, canonicalises it, and verifies the signature over it.
 
-Whoever is on the way may send anything behind the genuine beginning of a feed: that it is not what
-was signed shows at its end only.
-
-Canonicalises a document piece by piece while it is parsed, so that a large one is never in memory whole.
+An attacker on the way may send anything behind the genuine beginning of a feed: that it is not what
+was signed shows at its end only. So the parse stops where it would cost more memory or time than
+any real document does.
 
 Exclusive canonicalisation of an element is that of its start tag, of its children in order, and of
-its end tag, where a child depends on nothing but the start tags around it. So each child may be
-forgotten once it has been written.
-
-The signature of a document that is read in pieces: verified at once, and at the end held against all of it.
+its end tag, where a child depends on nothing but the start tags around it. So a child may be
+forgotten once it has been written, and a large document is never in memory whole.
 """
 
 import base64
@@ -32,17 +29,24 @@ from broker.adapters.saml.gate.xml_names import (
 from broker.core.errors import MessageRefused
 
 _PIECE: Final = 1024 * 1024
-_BEFORE: Final = (
-    64 * 1024
-)  # in so much the root's tag, the signature, and the tag of what follows it must stand
+# In so much the root's tag, the signature, and the tag of what follows it must stand.
+_BEFORE: Final = 64 * 1024
 _BETWEEN: Final = 16 * 1024 * 1024  # read at most without a child of the root that has ended
 _MARKS: Final = 1_000_000  # of "<" and "=" in that: each is less than a node of 200 octets
-_NAMESPACES: Final = 100  # in scope at once: each element's own are looked for among them
+_NAMESPACES: Final = 100  # in scope at once: an element's own are looked for among them
 _ROOTS: Final = (ENTITIES, ENTITY)
 # A canonicalisation sorts the attributes of an element one into the others: 30,000 of them take 18
 # seconds.
 _WIDE: Final = etree.XPath("boolean(descendant-or-self::*[@*[101]])")
 _DEEP: Final = etree.XPath("boolean(/" + "/".join("*" * 41) + ")")
+_TAG: Final = re.compile(
+    rb"""\A(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->)*+(<[^?!/\s](?:[^<>"']|"[^"]*"|'[^']*')*?)/?>""",
+    re.DOTALL,
+)
+_REFERENCE: Final = f"{SIGNED_INFO}/{{{DS}}}Reference"
+_METHOD: Final = f"{SIGNED_INFO}/{{{DS}}}SignatureMethod"
+_C14N: Final = f"{SIGNED_INFO}/{{{DS}}}CanonicalizationMethod"
+_PREFIXES: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
 
 
 class BoundedParse:
@@ -50,7 +54,8 @@ class BoundedParse:
 
     def __init__(self, stream: BinaryIO, largest: int) -> None:
         """Take the document, and how many octets of it are read at most."""
-        self._stream, self._left = stream, largest
+        self._stream = stream
+        self._left = largest
         # Another encoding than the one told here would hide a DOCTYPE from the search.
         self._parser = etree.XMLPullParser(
             ("start", "start-ns", "end-ns"),
@@ -65,7 +70,7 @@ class BoundedParse:
         self.begun = b""
 
     def begin(self) -> etree._Element:
-        """Read until the root's first child has ended and another has begun, and give the root.
+        """Read until the root's first child has ended and another has begun; return the root.
 
         ``begun`` are the octets up to there. ``MessageRefused``: ``feed.root``, ``feed.doctype``,
         ``feed.unsigned`` where that takes more than 64 kB or never comes, and as ``rest``.
@@ -86,14 +91,17 @@ class BoundedParse:
         ``feed.namespaces``, ``feed.attributes`` and ``feed.depth`` above 100, 100 and 40. Errors of
         lxml where it is cut short, or goes on behind the root.
         """
-        octets, marks = 0, 0
+        octets = 0
+        marks = 0
         while piece := self._stream.read(_PIECE):
-            octets, marks = octets + len(piece), marks + piece.count(b"<") + piece.count(b"=")
+            octets += len(piece)
+            marks += piece.count(b"<") + piece.count(b"=")
             if octets > _BETWEEN or marks > _MARKS:
                 raise MessageRefused("feed.unbroken")
             self._feed(piece)
             if len(root) > 1 and root.tag == ENTITIES:  # of one entity all is kept
-                octets, marks = 0, 0
+                octets = 0
+                marks = 0
             yield
         self._parser.close()
 
@@ -102,22 +110,28 @@ class BoundedParse:
         if self._left < 0:
             raise MessageRefused("feed.size")
         self._parser.feed(piece)
-        # All of them each time, or the queue keeps every entity alive.
-        for event, each in self._parser.read_events():
+        self._read_events()
+        if self._root is None:
+            return
+        if _WIDE(self._root):
+            raise MessageRefused("feed.attributes")
+        if _DEEP(self._root):
+            raise MessageRefused("feed.depth")
+
+    def _read_events(self) -> None:
+        """Read all of them each time, or the queue keeps every entity alive."""
+        for event, element in self._parser.read_events():
             if event == "start":
-                self._root = _checked(each) if self._root is None else self._root
+                if self._root is None:
+                    self._root = _checked(element)
                 continue
             self._scope += 1 if event == "start-ns" else -1
             if self._scope > _NAMESPACES:
                 raise MessageRefused("feed.namespaces")
-        if self._root is not None and _WIDE(self._root):
-            raise MessageRefused("feed.attributes")
-        if self._root is not None and _DEEP(self._root):
-            raise MessageRefused("feed.depth")
 
 
 def _checked(root: Any) -> etree._Element:
-    """Look at the root as soon as there is one, before anything else is read."""
+    """Check the root as soon as there is one, before anything else is read."""
     if root.getroottree().docinfo.internalDTD is not None:
         raise MessageRefused("feed.doctype")
     if root.getparent() is not None:
@@ -126,51 +140,55 @@ def _checked(root: Any) -> etree._Element:
     return checked
 
 
-_TAG: Final = re.compile(
-    rb"""\A(?:\xef\xbb\xbf)?(?:\s|<\?.*?\?>|<!--.*?-->)*+(<[^?!/\s](?:[^<>"']|"[^"]*"|'[^']*')*?)/?>""",
-    re.DOTALL,
-)
-
-
 def canonical(element: etree._Element, prefixes: Sequence[str] = ()) -> bytes:
-    """Give an element in exclusive canonical form, without comments and without what follows it (xml-exc-c14n 3)."""
-    return bytes(
-        etree.tostring(
-            element,
-            method="c14n",
-            exclusive=True,
-            with_comments=False,
-            with_tail=False,
-            inclusive_ns_prefixes=list(prefixes) or None,
-        )
+    """Return an element in exclusive canonical form (xml-exc-c14n 3).
+
+    Comments, and the text that follows the element, are left out.
+    """
+    written = etree.tostring(
+        element,
+        method="c14n",
+        exclusive=True,
+        with_comments=False,
+        with_tail=False,
+        inclusive_ns_prefixes=list(prefixes) or None,
     )
+    return bytes(written)
 
 
 class PiecewiseC14n:
-    """The canonical form of a root that is still being parsed, handed out as its children become complete."""
+    """The canonical form of a root that is still being parsed, written as its children end."""
 
-    def __init__(self, root: etree._Element, begun: bytes, prefixes: Sequence[str]) -> None:
-        """Take the root, the octets of the document from its beginning to behind the root's tag, and the prefixes.
+    def __init__(
+        self,
+        root: etree._Element,
+        begun: bytes,
+        prefixes: Sequence[str],
+    ) -> None:
+        """Take the root, the document's octets as far as behind the root's tag, and the prefixes.
 
         ``MessageRefused`` (``feed.root``) where the tag does not stand in those octets.
         """
         found = _TAG.match(begun)
         if not found:
             raise MessageRefused("feed.root")
-        self._root, self._prefixes = root, prefixes
-        alone = etree.fromstring(
-            found[1] + b"/>", etree.XMLParser(encoding="utf-8", resolve_entities=False)
-        )
+        self._root = root
+        self._prefixes = prefixes
+        parser = etree.XMLParser(encoding="utf-8", resolve_entities=False)
+        alone = etree.fromstring(found[1] + b"/>", parser)
         written = canonical(alone, prefixes)
         self.end = written[written.rindex(b"</") :]
         self.start = written[: -len(self.end)]
 
     def complete(self) -> list[etree._Element]:
-        """Give the children that are parsed to their end, and what follows them: all before the last."""
+        """Return the children that have ended, and the text behind them: all but the last."""
         return list(self._root)[:-1]
 
     def cut(self, children: Sequence[etree._Element]) -> bytes:
-        """Give the canonical octets of the root's content as far as these children, its first, and forget them."""
+        """Return the canonical octets of the root's content as far as these children, its first.
+
+        The children are forgotten.
+        """
         whole = self._written()
         self._root.text = None
         for child in children:
@@ -179,90 +197,100 @@ class PiecewiseC14n:
         return whole[: len(whole) - len(rest)]
 
     def _written(self) -> bytes:
-        """Write what is left of the root's content, the end tag with it; the start tag is the same every time."""
+        """Write the rest of the root's content, with its end tag; the start tag never changes."""
         written = canonical(self._root, self._prefixes)
-        if not (written.startswith(self.start) and written.endswith(self.end)):
+        whole = written.startswith(self.start) and written.endswith(self.end)
+        if not whole:
             raise MessageRefused("feed.root")
-        return written[len(self.start) :]
-
-
-_REFERENCE: Final = f"{SIGNED_INFO}/{{{DS}}}Reference"
-_METHOD: Final = f"{SIGNED_INFO}/{{{DS}}}SignatureMethod"
-_C14N: Final = f"{SIGNED_INFO}/{{{DS}}}CanonicalizationMethod"
-_PREFIXES: Final = f"{{{EXCLUSIVE}}}InclusiveNamespaces"
+        return written.removeprefix(self.start)
 
 
 class EnvelopedSignature:
-    """A document whose signature has verified; whether it is over this document, ``holds`` will say."""
+    """A verified signature and its document; ``holds`` decides whether it is over this document."""
 
     def __init__(
-        self, root: etree._Element, begun: bytes, keys: Sequence[signature.VerifyKey]
+        self,
+        root: etree._Element,
+        begun: bytes,
+        keys: Sequence[signature.VerifyKey],
     ) -> None:
-        """Take a root whose first child is whole, the document's octets up to there, and the keys that may have signed.
+        """Take a root whose first child is whole, the document's octets up to there, and the keys.
 
-        ``MessageRefused``: ``feed.unsigned``, ``feed.signature``, ``feed.root``, ``gate.*`` of the
-        signature's shape.
+        ``keys`` are those that may have signed it. ``MessageRefused``: ``feed.unsigned``,
+        ``feed.signature``, ``feed.root``, ``gate.*`` of the signature's shape.
         """
-        found = root[0]
-        if found.tag != SIGNATURE:
+        first = root[0]
+        if first.tag != SIGNATURE:
             raise MessageRefused("feed.unsigned")
-        if wrong := signature_profile.signature_fault(found):
-            raise MessageRefused(f"gate.{wrong}")
-        _verify(found, keys)
-        reference = found.find(_REFERENCE)
+        fault = signature_profile.signature_fault(first)
+        if fault:
+            raise MessageRefused(f"gate.{fault}")
+        _verify(first, keys)
+        reference = first.find(_REFERENCE)
         self.expected = _decoded(reference, f"{{{DS}}}DigestValue")
         self._digest = hashlib.new(_algorithm(reference, f"{{{DS}}}DigestMethod"))
         self.pieces = PiecewiseC14n(root, begun, _prefixes(reference))
         self._digest.update(self.pieces.start)
         # The enveloped transform takes the element out and leaves the text around it.
-        root.text = (root.text or "") + (found.tail or "")
-        root.remove(found)
+        root.text = (root.text or "") + (first.tail or "")
+        root.remove(first)
 
     def cut(self, children: Sequence[etree._Element]) -> bytes:
-        """Give the canonical octets of children that have ended, count them as signed, and forget the elements."""
+        """Return the canonical octets of children that have ended, hashed and forgotten."""
         octets = self.pieces.cut(children)
         self._digest.update(octets)
         return octets
 
     def holds(self) -> bool:
-        """Say whether what went through is what was signed; only after all of it has."""
+        """Return whether the octets hashed are those that were signed; call it after the last."""
         self._digest.update(self.pieces.end)
         return self._digest.digest() == self.expected
 
 
-def _verify(found: etree._Element, keys: Sequence[signature.VerifyKey]) -> None:
-    """Return only if one of the keys signed this SignedInfo; KeyInfo is whoever's wrote it."""
-    stated = found.find(SIGNED_INFO)
-    if stated is None:
+def _verify(element: etree._Element, keys: Sequence[signature.VerifyKey]) -> None:
+    """Return only if one of the keys signed this SignedInfo; anybody can write a KeyInfo."""
+    signed_info = element.find(SIGNED_INFO)
+    if signed_info is None:
         raise MessageRefused("feed.unsigned")
-    octets = canonical(stated, _prefixes(found.find(_C14N)))
-    value = _decoded(found, f"{{{DS}}}SignatureValue")
+    octets = canonical(signed_info, _prefixes(element.find(_C14N)))
+    value = _decoded(element, f"{{{DS}}}SignatureValue")
+    method = _uri(element, _METHOD)
     try:
-        signature.verify_bytes(octets, value, _uri(found, _METHOD), keys)
+        signature.verify_bytes(octets, value, method, keys)
     except MessageRefused:
         raise MessageRefused("feed.signature") from None
 
 
 def _uri(element: etree._Element | None, path: str) -> str:
-    found = None if element is None else element.find(path)
-    return "" if found is None else found.get("Algorithm", "")
+    if element is None:
+        return ""
+    found = element.find(path)
+    if found is None:
+        return ""
+    return found.get("Algorithm", "")
 
 
 def _algorithm(element: etree._Element | None, path: str) -> str:
-    """Give the name by which hashlib knows a digest of ``shape.DIGEST_METHODS``."""
+    """Return the name by which hashlib knows a digest of ``signature_profile.DIGEST_METHODS``."""
     return _uri(element, path).rpartition("#")[2]
 
 
 def _decoded(element: etree._Element | None, path: str) -> bytes:
-    written = (element.findtext(path) if element is not None else None) or ""
+    written = ""
+    if element is not None:
+        written = element.findtext(path) or ""
     return base64.b64decode("".join(written.split()), validate=True)
 
 
 def _prefixes(element: etree._Element | None) -> list[str]:
-    """Give the prefixes that a canonicalisation treats as inclusive; their number is bounded by ``shape``.
+    """Return the prefixes that a canonicalisation treats as inclusive.
 
-    libxml2 does not know ``#default`` among them: such a feed is refused where it makes a
-    difference.
+    Their number is bounded by ``signature_profile``. libxml2 does not know ``#default`` among them:
+    such a feed is refused where it makes a difference.
     """
-    listed: Iterator[etree._Element] = iter(()) if element is None else element.iter(_PREFIXES)
-    return [prefix for each in listed for prefix in each.get("PrefixList", "").split()]
+    prefixes: list[str] = []
+    if element is None:
+        return prefixes
+    for inclusive in element.iter(_PREFIXES):
+        prefixes += inclusive.get("PrefixList", "").split()
+    return prefixes

@@ -1,7 +1,7 @@
-"""The page where people see what they answered to whom, take it back, and get their receipts."""
+"""The page where people see and take back what they answered, and get their receipts."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -12,37 +12,40 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.consent_screen import ResponsibleParty
-from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import LegalBasis
 from broker.flows.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents
 from broker.flows.transactions import Held
 
 PATH: Final = "/my-choices"
-# Who ticks no box answers at every login: the page stays small, the file holds every answer.
+# A person who ticks no box answers at every login: the page stays small, the file holds every
+# answer.
 _EARLIER: Final = 5
+_BUTTONS: Final = ("withdraw", "forget")
 
 
 def blueprint(
-    desk: WebPorts, pages: StepPages, login: LoginEndpoints, choices: GivenConsents
+    ports: WebPorts, pages: StepPages, login: LoginEndpoints, consents: GivenConsents
 ) -> Blueprint:
-    """Give ``/my-choices``: the ways to log in, the person's choices, and their receipts."""
-    room = MyChoices(desk, pages, login, choices)
-    rooms = Blueprint("choices", __name__)
-    rooms.add_url_rule(PATH, "show", room.show, methods=["GET"])
-    rooms.add_url_rule(PATH, "take_back", room.take_back, methods=["POST"])
-    return rooms
+    """Return ``/my-choices``: the ways to log in, the person's choices, and their receipts."""
+    choices = MyChoices(ports, pages, login, consents)
+    routes = Blueprint("choices", __name__)
+    routes.get(PATH)(choices.show)
+    routes.post(PATH)(choices.take_back)
+    return routes
 
 
 @dataclass(frozen=True, slots=True)
 class ConsentLine:
-    """One answer as the page tells it: ``until`` is None where the next login asks again."""
+    """An answer as the page shows it: ``until`` is None where the next login asks again."""
 
     record_id: str
     event: ReceiptEvent
@@ -55,7 +58,7 @@ class ConsentLine:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What the page shows of one service: the answer that counts, a few before it, and how many more there are."""
+    """The answers for one service: the latest, a few before it, and the number of others."""
 
     name: str
     service: str
@@ -67,73 +70,74 @@ class Card:
     offer: str | None
 
 
+@dataclass(frozen=True, slots=True)
 class MyChoices:
-    """The endpoints over one desk; everything about a person happens inside their own transaction."""
+    """The endpoints over the web ports; what is a person's stays inside their own transaction."""
 
-    def __init__(
-        self, desk: WebPorts, pages: StepPages, login: LoginEndpoints, choices: GivenConsents
-    ) -> None:
-        """Take what the endpoints reach, who may enter, and the answers on file."""
-        self.desk, self.pages, self.login, self.choices = desk, pages, login, choices
+    ports: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
+    consents: GivenConsents
 
     def show(self) -> Response:
-        """Show the choices of who is logged in, one receipt, or the ways to log in."""
-        if "login" not in request.args:
-            return self._begin(request.args.get("with"))
+        """Show the choices of the person who is logged in, one receipt, or the ways to log in."""
+        query = request.args
+        if "login" not in query:
+            return self._begin(query.get("with"))
         transaction = self._entered().transaction
-        as_file = request.args.get("format") == "json"
-        if "receipt" in request.args:
-            return self._receipt(transaction, request.args["receipt"], as_file=as_file)
+        as_file = query.get("format") == "json"
+        if "receipt" in query:
+            service, receipt = self._receipt_of(transaction, query["receipt"])
+            if as_file:
+                return self._receipt_file(transaction, service, receipt)
+            return self._receipt_page(transaction, service, receipt)
         return self._file(transaction) if as_file else self._page(transaction)
 
     def take_back(self) -> Response:
-        """Withdraw a consent or have a notice shown again, and show the choices; a second press changes nothing."""
-        desk, now = self.desk, self.desk.now()
+        """Withdraw a consent or have a notice shown again, and show the choices.
+
+        A second press of the same button changes nothing.
+        """
+        ports = self.ports
+        now = ports.now()
         transaction = self._entered().transaction
-        form = desk.forms.read(request, transaction, "choices", now)
-        wanted, service = form.choice("do", ("withdraw", "forget")), form.one("service")
-        if service not in desk.services:
+        form = ports.forms.read(request, transaction, "choices", now)
+        wanted = form.choice("do", _BUTTONS)
+        service = form.value("service")
+        if service not in ports.services:
             raise FormRefused("not a service")
         person = _person(transaction)
-        before = next(
-            (each for each in self.choices.of(person, now) if each.service == service), None
-        )
-        if before and before.offer(now) == wanted:
-            made = self.choices.take_back(person, service, language(), now)
-            if made:
-                kind = (
-                    AuditEventKind.CONSENT_WITHDRAWN
-                    if made.event is ReceiptEvent.WITHDRAWN
-                    else AuditEventKind.NOTICE_FORGOTTEN
-                )
-                desk.trail.add(
-                    of_login(kind, now, transaction, service=service, about=made.record_id)
-                )
-                desk.events(
-                    "choice",
-                    reference=transaction.reference,
-                    service=service,
-                    answer=str(made.event),
-                )
+        choices = self.consents.of(person, now)
+        offers = {choice.service: choice.offer(now) for choice in choices}
+        if offers.get(service) == wanted:
+            receipt = self.consents.take_back(person, service, language(), now)
+            if receipt:
+                ports.tell(_taken_back(transaction, service, receipt, now))
         return self._page(transaction, service)
 
     def _begin(self, way: str | None) -> Response:
         """Begin a login for the choices by ``way``, or show the ways there are."""
-        desk = self.desk
-        by = desk.broker.errands_by
-        ways = desk.services[by].methods if by else ()
+        ports = self.ports
+        by = ports.broker.errands_by
+        ways = ports.services[by].methods if by else ()
         if not ways:
             abort(404)
         if way is not None:
-            held = desk.broker.begin_errand(
-                Errand.CHOICES, desk.now(), upstream=way, shared=desk.shared(request)
-            )
+            now = ports.now()
+            shared = ports.shared(request)
+            held = ports.broker.begin_errand(Errand.CHOICES, now, upstream=way, shared=shared)
             return redirect(self.pages.url(held.transaction), 303)
-        labels = [(_query({"with": name}), desk.upstreams[name].label[language()]) for name in ways]
-        return _rendered("choices_begin.html", reason="begin", ways=labels)
+        links = []
+        for name in ways:
+            label = spoken(ports.upstreams[name].label)
+            links.append((_query({"with": name}), label))
+        return _rendered("choices_begin.html", reason="begin", ways=links)
 
     def _entered(self) -> Held:
-        """Give the transaction of the address if it is for this, and cookies b and a are its own (design 4a.4)."""
+        """Return the transaction of the address if both cookies are its own (design 4a.4).
+
+        TransactionGone where it is a login for something else.
+        """
         held = self.login.of_person(request.args.get("login", ""))
         if held.transaction.errand is not Errand.CHOICES:
             raise TransactionGone("not a login for one's choices")
@@ -141,115 +145,147 @@ class MyChoices:
 
     def _page(self, transaction: Transaction, done: str = "") -> Response:
         """Show every choice; ``done`` is the service of which one was just taken back."""
-        desk, now, here = self.desk, self.desk.now(), {"login": transaction.id}
-        cards = [
-            self._card(transaction, each, now)
-            for each in self.choices.of(_person(transaction), now)
-        ]
-        ended = next((each for each in cards if each.name == done and each.offer is None), None)
-        reason = ended.latest.event if ended else "" if cards else "none"
+        ports = self.ports
+        now = ports.now()
+        here = {"login": transaction.id}
+        choices = self.consents.of(_person(transaction), now)
+        cards = [self._card(transaction, choice, now) for choice in choices]
+        taken_back = [card for card in cards if card.name == done and card.offer is None]
+        ended = taken_back[0] if taken_back else None
         return _rendered(
             "choices.html",
-            reason=reason,
+            reason=_reason(cards, ended),
             cards=cards,
             ended=ended,
             action=_query(here),
             file=_query({**here, "format": "json"}),
             kept=here,
-            token=desk.forms.token(transaction, "choices", now),
+            token=ports.forms.token(transaction, "choices", now),
         )
 
-    def _receipt(self, transaction: Transaction, record_id: str, *, as_file: bool) -> Response:
-        """Give one receipt, as a page to print or as a file."""
-        now, here = self.desk.now(), {"login": transaction.id}
-        found = self.choices.receipt(_person(transaction), record_id, now)
-        if found is None:
+    def _receipt_of(self, transaction: Transaction, record_id: str) -> tuple[str, Receipt]:
+        """Return one of the person's own receipts and its service; 404 for anybody else's."""
+        own = self.consents.receipt(_person(transaction), record_id, self.ports.now())
+        if own is None:
             abort(404)
-        service, made = found
-        if as_file:
-            return _attached(
-                self._record(transaction, service, made), f"receipt-{made.record_id[:8]}.json"
-            )
-        own, today = {**here, "receipt": made.record_id}, self._today(transaction, service)
+        return own
+
+    def _receipt_page(self, transaction: Transaction, service: str, receipt: Receipt) -> Response:
+        """Return one receipt as a page to print."""
+        here = {"login": transaction.id}
+        own = {**here, "receipt": receipt.record_id}
+        today = self._today(transaction, service)
+        choice = GivenConsent(service, (receipt,))
+        declined = [name for name in receipt.names if name not in receipt.told]
         return _rendered(
             "receipt.html",
             reason="receipt",
-            card=self._card(transaction, GivenConsent(service, (made,)), now),
-            record=self._record(transaction, service, made),
-            purpose=today.purpose[language()] if today.purpose else "",
-            giver=today.giver.name[language()] if today.giver else "",
-            declined=self._labels(name for name in made.names if name not in made.told),
+            card=self._card(transaction, choice, self.ports.now()),
+            record=self._record(transaction, service, receipt),
+            purpose=spoken(today.purpose),
+            giver=spoken(today.giver.name if today.giver else None),
+            declined=self._labels(declined),
             back=_query(here),
             file=_query({**own, "format": "json"}),
             kept=own,
         )
 
+    def _receipt_file(self, transaction: Transaction, service: str, receipt: Receipt) -> Response:
+        record = self._record(transaction, service, receipt)
+        return _attached(record, f"receipt-{receipt.record_id[:8]}.json")
+
     def _file(self, transaction: Transaction) -> Response:
-        own = self.choices.of(_person(transaction), self.desk.now())
         records = [
-            self._record(transaction, choice.service, each)
-            for choice in own
-            for each in choice.receipts
+            self._record(transaction, choice.service, receipt)
+            for choice in self.consents.of(_person(transaction), self.ports.now())
+            for receipt in choice.receipts
         ]
         return _attached({"receipts": records}, "receipts.json")
 
-    def _record(self, transaction: Transaction, service: str, made: Receipt) -> dict[str, Any]:
+    def _record(self, transaction: Transaction, service: str, receipt: Receipt) -> dict[str, Any]:
         today = self._today(transaction, service)
-        return self.choices.as_record(
-            made, self.desk.services[service], f"{self.desk.base_url}{PATH}", today
-        )
+        page = self.ports.base_url + PATH
+        receiver = self.ports.services[service]
+        return self.consents.as_record(receipt, receiver, page, today)
 
     def _today(self, transaction: Transaction, service: str) -> CurrentQuestion:
-        """Give what a login at ``service`` would say today, as this person logged in; a receipt holds digests only."""
-        rules = self.desk.broker.rules
+        """Return what a login at ``service`` would ask this person today.
+
+        A receipt holds digests of the texts only.
+        """
+        rules = self.ports.broker.rules
         there = replace(transaction, request=replace(transaction.request, service=service))
-        release = rules.decide(there, self.desk.now()).release
-        return CurrentQuestion(
-            release.purpose if release else None, rules.giver(transaction.authentication)
-        )
+        release = rules.decide(there, self.ports.now()).release
+        giver = rules.giver(transaction.authentication)
+        return CurrentQuestion(release.purpose if release else None, giver)
 
     def _card(self, transaction: Transaction, choice: GivenConsent, now: datetime) -> Card:
-        service, spoken = self.desk.services[choice.service], language()
-        lines = [self._line(transaction, each, now) for each in choice.receipts[: _EARLIER + 1]]
+        service = self.ports.services[choice.service]
+        shown = choice.receipts[: _EARLIER + 1]
+        latest, *earlier = [self._line(transaction, receipt, now) for receipt in shown]
         return Card(
             name=service.name,
-            service=service.label[spoken],
-            receiver=_receiver(service, spoken),
-            privacy_notice=service.privacy_notice[spoken] if service.privacy_notice else "",
-            latest=lines[0],
-            earlier=tuple(lines[1:]),
-            more=len(choice.receipts) - len(lines),
+            service=spoken(service.label),
+            receiver=_receiver(service),
+            privacy_notice=spoken(service.privacy_notice),
+            latest=latest,
+            earlier=tuple(earlier),
+            more=len(choice.receipts) - len(shown),
             offer=choice.offer(now),
         )
 
-    def _line(self, transaction: Transaction, made: Receipt, now: datetime) -> ConsentLine:
+    def _line(self, transaction: Transaction, receipt: Receipt, now: datetime) -> ConsentLine:
         return ConsentLine(
-            record_id=made.record_id,
-            event=made.event,
-            at=made.event_time,
-            names=self._labels(made.told),
-            legal_basis=made.legal_basis,
-            until=made.valid_until if made.remembered(now) else None,
-            url=_query({"login": transaction.id, "receipt": made.record_id}),
+            record_id=receipt.record_id,
+            event=receipt.event,
+            at=receipt.event_time,
+            names=self._labels(receipt.told),
+            legal_basis=receipt.legal_basis,
+            until=receipt.valid_until if receipt.remembered(now) else None,
+            url=_query({"login": transaction.id, "receipt": receipt.record_id}),
         )
 
     def _labels(self, names: Iterable[str]) -> tuple[str, ...]:
-        labels = self.desk.labels
-        return tuple(labels[name][language()] if name in labels else name for name in names)
+        return tuple(self._label(name) for name in names)
+
+    def _label(self, name: str) -> str:
+        label = self.ports.labels.get(name)
+        return spoken(label) if label else name
 
 
 def _person(transaction: Transaction) -> str:
-    """Give the person's id; of somebody whom the policies did not let in nothing is on file, under any name."""
+    """Return the person's id; "" where the policies let nobody in: nothing is on file then."""
     return transaction.person.id if transaction.person else ""
 
 
-def _receiver(service: Service, spoken: str) -> ResponsibleParty:
+def _reason(cards: Sequence[Card], ended: Card | None) -> str:
+    """Return the data-reason of the page: what was just taken back, or that there is no choice."""
+    if ended:
+        return ended.latest.event
+    return "" if cards else "none"
+
+
+def _taken_back(
+    transaction: Transaction, service: str, receipt: Receipt, now: datetime
+) -> BrokerEvent:
+    kind = AuditEventKind.NOTICE_FORGOTTEN
+    about = receipt.record_id
+    if receipt.event is ReceiptEvent.WITHDRAWN:
+        kind = AuditEventKind.CONSENT_WITHDRAWN
+    audit = of_login(kind, now, transaction, service=service, about=about)
+    facts = {
+        "reference": transaction.reference,
+        "service": service,
+        "answer": str(receipt.event),
+    }
+    return BrokerEvent(EventKind.CONSENT_TAKEN_BACK, facts, audit)
+
+
+def _receiver(service: Service) -> ResponsibleParty:
     controller = service.controller
-    return (
-        ResponsibleParty(controller.name[spoken], controller.contact)
-        if controller
-        else ResponsibleParty(service.label[spoken], "")
-    )
+    if controller is None:
+        return ResponsibleParty(spoken(service.label), "")
+    return ResponsibleParty(spoken(controller.name), controller.contact)
 
 
 def _query(fields: dict[str, str]) -> str:

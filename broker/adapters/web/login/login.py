@@ -1,6 +1,8 @@
 """The login endpoints: each adds one fact to the transaction and shows what comes next."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlencode
 
 from flask import Blueprint, Request, redirect, request
@@ -11,207 +13,244 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import NO_PASSIVE, BrowserUnmatched, CookiesNeeded, MessageRefused
 from broker.core.login.steps import Issue, Refuse
-from broker.core.login.transaction import Errand, Transaction
+from broker.core.login.transaction import Errand, Outstanding, Transaction
 from broker.flows.transactions import Held
 
 
 def pairs(of: Request) -> Sequence[tuple[str, str]]:
-    """Give a form's pairs in full: a parameter that stands twice must be seen twice (attacks 14)."""
+    """Return a form's pairs in full: a parameter sent twice must be seen twice (attacks 14)."""
     return tuple(of.form.items(multi=True))
 
 
+def query_of(received: Request) -> str:
+    """Return the query as it came: a signature by HTTP-Redirect is over its very octets."""
+    return received.query_string.decode("ascii", "replace")
+
+
 def blueprint(login: "LoginEndpoints") -> Blueprint:
-    """Give ``/saml/idp/sso``, ``/saml/sp/<upstream>/acs`` and ``/login/<transaction>``."""
-    rooms = Blueprint("login", __name__)
-    rooms.add_url_rule("/saml/idp/sso", "sso", login.sso, methods=["GET", "POST"])
-    rooms.add_url_rule("/saml/sp/<upstream>/acs", "acs", login.acs, methods=["POST"])
-    rooms.add_url_rule("/login/<name>", "show", login.show, methods=["GET"])
-    rooms.add_url_rule(
-        "/login/<name>/upstream", "upstream", login.upstream, methods=["GET", "POST"]
-    )
-    return rooms
+    """Return ``/saml/idp/sso``, ``/saml/sp/<upstream>/acs`` and ``/login/<transaction>``."""
+    routes = Blueprint("login", __name__)
+    both = ["GET", "POST"]
+    routes.route("/saml/idp/sso", methods=both)(login.sso)
+    routes.post("/saml/sp/<upstream>/acs")(login.acs)
+    routes.get("/login/<name>")(login.show)
+    routes.route("/login/<name>/upstream", methods=both)(login.upstream)
+    return routes
 
 
+@dataclass(frozen=True, slots=True)
 class LoginEndpoints:
-    """The endpoints over one desk."""
+    """The endpoints of a login, and the checks by which other endpoints let a browser in."""
 
-    def __init__(self, desk: WebPorts, pages: StepPages) -> None:
-        """Take what the endpoints reach and what shows their steps."""
-        self.desk, self.pages = desk, pages
+    ports: WebPorts
+    pages: StepPages
 
     def sso(self) -> Response:
-        """Begin a transaction for a service's AuthnRequest and send the browser to it (design 4a.1)."""
-        desk, now = self.desk, self.desk.now()
+        """Begin a transaction for a service's AuthnRequest and redirect to it (design 4a.1)."""
+        ports = self.ports
+        now = ports.now()
+        browser = None
         if request.method == "GET":
-            asked = desk.service_face.read_redirect(
-                request.query_string.decode("ascii", "replace"), now
-            )
+            asked = ports.service_face.read_redirect(query_of(request), now)
+            browser = next(iter(ports.cookies.browsers(request)), None)
         else:
-            asked = desk.service_face.read_post(pairs(request), now)
-        browsers = desk.cookies.browsers(request) if request.method == "GET" else ()
-        browser = browsers[0] if browsers else None
-        held, outstanding = desk.broker.begin(asked, now, browser, shared=desk.shared(request))
+            asked = ports.service_face.read_post(pairs(request), now)
+        shared = ports.shared(request)
+        held, outstanding = ports.broker.begin(asked, now, browser, shared=shared)
         if outstanding:
-            return self.pages.leaving.away(held, outstanding)
+            return self.pages.outgoing.away(held, outstanding)
         return redirect(self.pages.url(held.transaction), 303)
 
     def acs(self, upstream: str) -> Response:
-        """Verify an upstream's answer and send the browser on with its arrival; no cookie is read or set."""
-        desk, now = self.desk, self.desk.now()
-        if upstream not in desk.upstreams:
+        """Verify an upstream's answer and redirect with its arrival; no cookie is read or set."""
+        ports = self.ports
+        now = ports.now()
+        if upstream not in ports.upstreams:
             raise MessageRefused("response.unknown_upstream")
-        message, request_id = desk.upstream_face.in_response_to(upstream, pairs(request))
-        held, outstanding = desk.broker.awaited(request_id, upstream, now)
-        transaction = held.transaction
+        message, request_id = ports.upstream_face.in_response_to(upstream, pairs(request))
+        held, outstanding = ports.broker.awaited(request_id, upstream, now)
         try:
-            received = desk.upstream_face.receive(
-                upstream,
-                message,
-                outstanding,
-                force_authn=transaction.forced,
-                now=now,
-                idp_list=transaction.request.idp_list,
-            )
-            x = desk.broker.arrivals.add(
-                transaction.id,
-                request_id,
-                received.answer,
-                (received.message_id, received.until),
-                now,
-            )
+            arrival_token = self._arrival(message, held.transaction, outstanding, now)
         except MessageRefused as refused:
             if refused.cause != "response.replayed":
-                desk.broker.spoil(held, outstanding, now)
+                ports.broker.spoil(held, outstanding, now)
             raise
-        return redirect(f"{self.pages.url(transaction)}?arrival={x}", 303)
+        url = self.pages.url(held.transaction)
+        return redirect(f"{url}?arrival={arrival_token}", 303)
 
     def show(self, name: str) -> Response:
         """Continue a transaction in its browser."""
-        desk, now = self.desk, self.desk.now()
-        arrival = request.args.get("arrival")
-        if arrival is not None:
-            return self._arrived(
-                desk.broker.read(name, now), arrival, desk.cookies.browsers(request)
-            )
-        held = self.bound(name, self.pages.url)
-        if isinstance(held, Response):
-            return held
+        ports = self.ports
+        now = ports.now()
+        arrival_token = request.args.get("arrival")
+        if arrival_token is not None:
+            held = ports.broker.read(name, now)
+            return self._arrived(held, arrival_token, ports.cookies.browsers(request))
+        held_or_answer = self.bound(name, self.pages.url)
+        if isinstance(held_or_answer, Response):
+            return held_or_answer
+        held = held_or_answer
         transaction = held.transaction
-        if transaction.upstream is None and (way := self._remembered(transaction)):
-            local = way in desk.broker.rules.local
-            return (
-                redirect(self.pages.url(transaction, "pin"), 303)
-                if local
-                else self.pages.to_upstream(held, way)
-            )
-        # A refusal of the upstream's names nobody: b suffices to see it, and no cookie a is spent
-        # on it.
-        if transaction.authentication is not None and not desk.cookies.brings_authentication(
+        if transaction.upstream is None:
+            remembered = self._remembered(transaction)
+            if remembered:
+                return self._to_remembered(held, remembered)
+        # A refusal of the upstream's names nobody: the browser cookie suffices to see it, and no
+        # login cookie is spent on it.
+        if transaction.authentication is not None and not ports.cookies.brings_login_cookie(
             request, transaction
         ):
             return redirect(self.pages.url(transaction, "upstream"), 303)
-        return self.pages.show(desk.broker.learnt(desk.broker.issuance.standing(held, now), now))
+        return self.pages.show(ports.broker.resumed(held, now))
+
+    def upstream(self, name: str) -> Response:
+        """Show the ways to log in, or go on by the chosen upstream."""
+        ports = self.ports
+        now = ports.now()
+        held = self.of_browser(name)
+        if request.method == "POST":
+            form = ports.forms.read(request, held.transaction, "upstream", now)
+            return self._chosen(held, form)
+        upstream = request.args.get("to")
+        if upstream is None:
+            return self.pages.choose(held)
+        token = request.args.get("token", "")
+        ports.forms.verify(token, held.transaction, _purpose_of(upstream), now)
+        return self.pages.to_upstream(held, upstream)
 
     def bound(self, name: str, url: Callable[[Transaction], str]) -> Held | Response:
-        """Give the transaction, bound to this browser; or the answer that sets cookie b and comes back to ``url`` once.
+        """Return the transaction, bound to this browser; or the answer that introduces the browser.
 
-        BrowserUnmatched where it is another browser's, CookiesNeeded where the browser keeps none
+        That answer sets the browser cookie and comes back to ``url`` once. BrowserUnmatched where
+        the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
         (design 4a.1).
         """
-        desk, now = self.desk, self.desk.now()
-        held, browsers = desk.broker.read(name, now), desk.cookies.browsers(request)
-        transaction = held.transaction
-        if transaction.browser is None:
+        ports = self.ports
+        now = ports.now()
+        held = ports.broker.read(name, now)
+        browsers = ports.cookies.browsers(request)
+        bound_to = held.transaction.browser
+        if bound_to is None:
             if not browsers:
                 return self._introduce(held, url)
-            return desk.broker.bind(held, browsers[0], now, shared=desk.shared(request))
-        if transaction.browser not in browsers:
+            shared = ports.shared(request)
+            return ports.broker.bind(held, browsers[0], now, shared=shared)
+        if bound_to not in browsers:
             raise BrowserUnmatched("not the browser of this transaction")
         return held
 
+    def of_browser(self, name: str) -> Held:
+        """Return the transaction if the browser cookie is its own; BrowserUnmatched otherwise."""
+        held = self.ports.broker.read(name, self.ports.now())
+        browser = held.transaction.browser
+        if browser is None or browser not in self.ports.cookies.browsers(request):
+            raise BrowserUnmatched("not the browser of this transaction")
+        return held
+
+    def of_person(self, name: str) -> Held:
+        """Return the transaction if browser cookie and login cookie are its own (design 4a.4).
+
+        BrowserUnmatched otherwise.
+        """
+        held = self.of_browser(name)
+        if not self.ports.cookies.brings_login_cookie(request, held.transaction):
+            raise BrowserUnmatched("not the browser of this authentication")
+        return self.ports.broker.resumed(held, self.ports.now())
+
+    def _arrival(
+        self, message: object, transaction: Transaction, outstanding: Outstanding, now: datetime
+    ) -> str:
+        """Verify ``message`` and store what it brought; return the arrival token."""
+        ports = self.ports
+        received = ports.upstream_face.receive(
+            outstanding.upstream,
+            message,
+            outstanding,
+            force_authn=transaction.forced,
+            now=now,
+            idp_list=transaction.request.idp_list,
+        )
+        identity = received.message_id, received.until
+        return ports.broker.arrivals.add(
+            transaction.id, outstanding.id, received.answer, identity, now
+        )
+
     def _introduce(self, held: Held, url: Callable[[Transaction], str]) -> Response:
-        """Set cookie b and come back once to see whether the browser keeps it."""
+        """Set the browser cookie and come back once to see whether the browser keeps it."""
         if request.args.get("cookie"):
             if held.transaction.request.is_passive:
                 return self.pages.refused(held, Refuse(CookiesNeeded.reason, NO_PASSIVE))
             raise CookiesNeeded("no cookie after it was set")
         back = url(held.transaction)
-        response = redirect(f"{back}{'&' if '?' in back else '?'}cookie=1", 303)
-        self.desk.cookies.new_browser(response)
+        mark = "&" if "?" in back else "?"
+        again = f"{back}{mark}cookie=1"
+        response = redirect(again, 303)
+        self.ports.cookies.set_browser_cookie(response)
         return response
 
     def _remembered(self, transaction: Transaction) -> str | None:
-        """Give the way that this browser's person asked us to remember, if it is one of this request's."""
-        way = (
-            None
-            if transaction.shared or transaction.request.is_passive
-            else self.desk.cookies.way(request)
-        )
-        ways = self.desk.broker.rules.ways(transaction.request, transaction.errand)
-        return way if transaction.errand is Errand.LOGIN and way in ways else None
+        """Return the upstream that this browser remembers, if it is one of this request's."""
+        asked = transaction.request
+        rememberable = transaction.errand is Errand.LOGIN and not transaction.shared
+        # RequestRefused where no way is left, remembered or not.
+        ways = self.ports.broker.rules.ways(asked, transaction.errand)
+        if not rememberable or asked.is_passive:
+            return None
+        upstream = self.ports.cookies.upstream(request)
+        return upstream if upstream in ways else None
 
-    def _arrived(self, held: Held, x: str, browsers: Sequence[str]) -> Response:
-        desk, browser = self.desk, held.transaction.browser
-        if browser in browsers and desk.shared(request):
+    def _to_remembered(self, held: Held, upstream: str) -> Response:
+        if upstream in self.ports.broker.rules.local:
+            return redirect(self.pages.url(held.transaction, "pin"), 303)
+        return self.pages.to_upstream(held, upstream)
+
+    def _arrived(self, held: Held, arrival_token: str, browsers: Sequence[str]) -> Response:
+        """Join the arrival to its transaction, and set the login cookie for an authentication."""
+        ports = self.ports
+        browser = held.transaction.browser
+        if browser in browsers and ports.shared(request):
             # Asked for elsewhere, without ForceAuthn, it answers nothing: the person before may
             # have left it open here.
-            held = desk.broker.bind(held, str(browser), desk.now(), shared=True)
-        joined = desk.broker.match(held, x, browsers, desk.now())
+            held = ports.broker.bind(held, str(browser), ports.now(), shared=True)
+        joined = ports.broker.match(held, arrival_token, browsers, ports.now())
         if joined is None:
             return redirect(self.pages.url(held.transaction, "upstream"), 303)
         transaction = joined.transaction
-        step = desk.broker.step(transaction, desk.now())
-        issuing = isinstance(step, Issue)
-        response = (
-            self.pages.show(joined, step) if issuing else redirect(self.pages.url(transaction), 303)
-        )
+        step = ports.broker.step(joined, ports.now())
+        if isinstance(step, Issue):
+            response = self.pages.show(joined, step)
+        else:
+            response = redirect(self.pages.url(transaction), 303)
         if transaction.authentication is not None:
-            desk.cookies.authenticated(request, response, transaction, x)
+            ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
         return response
-
-    def upstream(self, name: str) -> Response:
-        """Show the ways to log in, or take the chosen one."""
-        desk, now = self.desk, self.desk.now()
-        held = self.of_browser(name)
-        if request.method == "POST":
-            form = desk.forms.read(request, held.transaction, "upstream", now)
-            return self._chosen(held, form)
-        if "to" not in request.args:
-            return self.pages.choose(held)
-        desk.forms.hold(
-            request.args.get("token", ""), held.transaction, f"to {request.args['to']}", now
-        )
-        return self.pages.to_upstream(held, request.args["to"])
 
     def _chosen(self, held: Held, form: SubmittedForm) -> Response:
-        desk, transaction, upstream = self.desk, held.transaction, form.one("upstream")
-        if upstream in desk.broker.rules.local:
-            url = self.pages.url(transaction, "pin")
-        else:
-            token = desk.forms.token(transaction, f"to {upstream}", desk.now())
-            # A form POST never redirects off-site (design 4a): a page leads to our own GET, which
-            # does.
-            url = f"{self.pages.url(transaction, 'upstream')}?{urlencode({'to': upstream, 'token': token})}"
-        response = self.pages.onward(held, url)
-        known = upstream in desk.broker.rules.ways(transaction.request, transaction.errand)
-        if not transaction.shared and known:
-            desk.cookies.remember_way(
-                request, response, upstream if form.one("remember", "") else None
-            )
+        """Lead on to the chosen upstream, and remember it where the person ticked that."""
+        ports = self.ports
+        transaction = held.transaction
+        upstream = form.value("upstream")
+        response = self.pages.onward(held, self._url_to(transaction, upstream))
+        known = upstream in ports.broker.rules.ways(transaction.request, transaction.errand)
+        if known and not transaction.shared:
+            remembered = upstream if form.value("remember", "") else None
+            ports.cookies.remember_upstream(request, response, remembered)
         return response
 
-    def of_browser(self, name: str) -> Held:
-        """Give the transaction if the browser's cookie b is its own; BrowserUnmatched otherwise."""
-        held = self.desk.broker.read(name, self.desk.now())
-        browser = held.transaction.browser
-        if browser is None or browser not in self.desk.cookies.browsers(request):
-            raise BrowserUnmatched("not the browser of this transaction")
-        return held
+    def _url_to(self, transaction: Transaction, upstream: str) -> str:
+        """Return our own address that leads to ``upstream``.
 
-    def of_person(self, name: str) -> Held:
-        """Give the transaction if cookies b and a are its own (design 4a.4); BrowserUnmatched otherwise."""
-        held = self.of_browser(name)
-        if not self.desk.cookies.brings_authentication(request, held.transaction):
-            raise BrowserUnmatched("not the browser of this authentication")
-        now = self.desk.now()
-        return self.desk.broker.learnt(self.desk.broker.issuance.standing(held, now), now)
+        A form POST never redirects off-site (design 4a).
+        """
+        if upstream in self.ports.broker.rules.local:
+            return self.pages.url(transaction, "pin")
+        purpose = _purpose_of(upstream)
+        now = self.ports.now()
+        token = self.ports.forms.token(transaction, purpose, now)
+        query = urlencode({"to": upstream, "token": token})
+        return f"{self.pages.url(transaction, 'upstream')}?{query}"
+
+
+def _purpose_of(upstream: str) -> str:
+    """Return the purpose of a token that sends this browser to one upstream and no other."""
+    return f"to {upstream}"

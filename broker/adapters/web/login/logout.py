@@ -1,25 +1,27 @@
-"""Single logout in the browser: messages in, the next session participant out, and a page that says what stays open."""
+"""Single logout in the browser: messages in, messages out, and the page of what stays open."""
 
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final, assert_never
 from urllib.parse import urlencode
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.login.login import pairs
-from broker.adapters.web.pages.language import language
+from broker.adapters.web.login.login import pairs, query_of
+from broker.adapters.web.pages.language import spoken
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import FormRefused, MessageRefused
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.logout.single_logout import (
     AskScope,
     Finish,
     Logout,
     LogoutPeer,
-    LogoutResponse,
+    LogoutRequest,
     LogoutScope,
     Participant,
     ParticipantState,
@@ -31,62 +33,102 @@ from broker.core.logout.single_logout import (
 from broker.core.ports import LogoutFace, LogoutRefused, PostForm
 from broker.flows.logout.single_logout import SingleLogoutFlow
 
-_SCOPES: Final[dict[str, LogoutScope]] = {"all": "all", "services": "services", "none": "none"}
+_SCOPES: Final[dict[str, LogoutScope]] = {
+    "all": "all",
+    "services": "services",
+    "none": "none",
+}
 
 
-def blueprint(desk: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
-    """Give both single logout addresses, and the pages of a logout under way."""
-    room = SingleLogoutPages(desk, face, logouts)
-    rooms = Blueprint("logout", __name__)
-    rooms.add_url_rule("/saml/idp/slo", "service", room.service, methods=["GET", "POST"])
-    rooms.add_url_rule(
-        "/saml/sp/<upstream>/slo", "upstream", room.upstream, methods=["GET", "POST"]
-    )
-    rooms.add_url_rule("/logout/<logout>", "show", room.show, methods=["GET"])
-    rooms.add_url_rule("/logout/<logout>/on", "on", room.on, methods=["GET"])
-    return rooms
+def blueprint(ports: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> Blueprint:
+    """Return both single logout addresses, and the pages of a logout under way."""
+    pages = SingleLogoutPages(ports, face, logouts)
+    routes = Blueprint("logout", __name__)
+    both = ["GET", "POST"]
+    routes.route("/saml/idp/slo", methods=both)(pages.service)
+    routes.route("/saml/sp/<upstream>/slo", methods=both)(pages.upstream)
+    routes.get("/logout/<logout>")(pages.show)
+    routes.get("/logout/<logout>/on")(pages.on)
+    return routes
 
 
+@dataclass(frozen=True, slots=True)
 class SingleLogoutPages:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports.
 
-    def __init__(self, desk: WebPorts, face: LogoutFace, logouts: SingleLogoutFlow) -> None:
-        """Take what the endpoints reach, the messages' room, and the logouts under way."""
-        self.desk, self.face, self.logouts = desk, face, logouts
+    ``face`` reads and writes the messages, ``logouts`` keeps what is under way.
+    """
+
+    ports: WebPorts
+    face: LogoutFace
+    logouts: SingleLogoutFlow
 
     def service(self) -> Response:
-        """Take a logout message of a service."""
+        """Answer a logout message of a service."""
         return self.upstream(None)
 
     def upstream(self, upstream: str | None) -> Response:
-        """Take a logout message of an upstream; LogoutRefused where it is not believed."""
+        """Answer a logout message of an upstream; LogoutRefused where it is not believed."""
         try:
             return self._message(upstream)
         except MessageRefused as refused:
             raise LogoutRefused(refused.cause, clock_off=refused.clock_off) from None
 
+    def show(self, logout: str) -> Response:
+        """Go on with a logout in its browser, or show what the person decides or should know."""
+        browsers = self.ports.cookies.browsers(request)
+        return self._turn(self.logouts.read(logout, browsers, self.ports.now()))
+
+    def on(self, logout: str) -> Response:
+        """Do what the person chose.
+
+        ``scope`` is how much to end, ``without`` and ``again`` name the request of a silent
+        participant, and without any of them the person goes back. FormRefused for another scope.
+        """
+        now = self.ports.now()
+        chosen = request.args
+        browsers = self.ports.cookies.browsers(request)
+        if "scope" in chosen:
+            scope = _SCOPES.get(chosen["scope"])
+            if scope is None:
+                raise FormRefused("no such scope of a logout")
+            return self._turn(self.logouts.chosen(logout, scope, browsers, now))
+        if "without" in chosen:
+            silent = chosen["without"]
+            return self._turn(self.logouts.skipped(logout, silent, browsers, now))
+        if "again" in chosen:
+            silent = chosen["again"]
+            return self._turn(self.logouts.again(logout, silent, browsers, now))
+        under_way = self.logouts.read(logout, browsers, now)
+        if not isinstance(next_turn(under_way), Finish):
+            return self._turn(under_way)
+        self._finish(under_way)
+        return self._respond(under_way) or self._over(under_way)
+
     def _message(self, upstream: str | None) -> Response:
-        """Take a message: a response counts by itself, a request ends what it names before anybody is asked.
+        now = self.ports.now()
+        if request.method == "POST":
+            message = self.face.read_post(upstream, pairs(request), now)
+        else:
+            message = self.face.read_redirect(upstream, query_of(request), now)
+        if isinstance(message, LogoutRequest):
+            return self._requested(message, now)
+        name = self.logouts.answered(message, now)
+        ended = "yes" if message.ended else "no"
+        self._tell(EventKind.LOGOUT_ANSWERED, message.peer, ended=ended)
+        return redirect(self._url(name), 303)
+
+    def _requested(self, message: LogoutRequest, now: datetime) -> Response:
+        """End what the request names before anybody is asked, and go on in the browser.
 
         A form that another site posts brings no cookie: the browser is sent to our own page, where
         it does (design 4a.1).
         """
-        now, posted = self.desk.now(), request.method == "POST"
-        if posted:
-            message = self.face.read_post(upstream, pairs(request), now)
-        else:
-            message = self.face.read_redirect(
-                upstream, request.query_string.decode("ascii", "replace"), now
-            )
-        if isinstance(message, LogoutResponse):
-            name = self.logouts.answered(message, now)
-            self._tell("logout_answered", message.peer, ended="yes" if message.ended else "no")
-            return redirect(self._url(name), 303)
         logout = self.logouts.received(message, now)
-        self._tell("logout_requested", message.peer)
+        self._tell(EventKind.LOGOUT_RECEIVED, message.peer)
         self._audit(AuditEventKind.LOGOUT_ASKED, logout)
-        if not posted:
-            logout = self.logouts.joined(logout, self.desk.cookies.browsers(request), now)
+        if request.method != "POST":
+            logout = self.logouts.joined(logout, self.ports.cookies.browsers(request), now)
             if self._at_once(logout):
                 self._ended(logout)
                 logout = replace(logout, told=True)
@@ -97,35 +139,13 @@ class SingleLogoutPages:
         return redirect(self._url(logout.id), 303)
 
     def _at_once(self, logout: Logout) -> bool:
-        """Say whether nobody else is to be asked and nothing is to be told: the answer is all that is left."""
+        """Return whether the answer is all that is left: nobody to ask, and nothing to show."""
+        if not logout.browsers:
+            # A browser without cookies of ours has nothing else here, and could not come back to a
+            # page.
+            return True
         turn = next_turn(logout)
-        quiet = isinstance(turn, Finish) and not turn.remains and not self.desk.shared(request)
-        # A browser without cookies of ours has nothing else here, and could not come back to a
-        # page.
-        return quiet or not logout.browsers
-
-    def show(self, logout: str) -> Response:
-        """Go on with a logout in its browser, or show what the person decides or should know."""
-        return self._turn(
-            self.logouts.read(logout, self.desk.cookies.browsers(request), self.desk.now())
-        )
-
-    def on(self, logout: str) -> Response:
-        """Take what the person chose: how much to end, to go on without one that is silent, or to go back."""
-        given, now, browsers = request.args, self.desk.now(), self.desk.cookies.browsers(request)
-        if "scope" in given:
-            if given["scope"] not in _SCOPES:
-                raise FormRefused("no such scope of a logout")
-            return self._turn(self.logouts.chosen(logout, _SCOPES[given["scope"]], browsers, now))
-        if "without" in given:
-            return self._turn(self.logouts.skipped(logout, given["without"], browsers, now))
-        if "again" in given:
-            return self._turn(self.logouts.again(logout, given["again"], browsers, now))
-        found = self.logouts.read(logout, browsers, now)
-        if not isinstance(next_turn(found), Finish):
-            return self._turn(found)
-        self._finish(found)
-        return self._respond(found) or self._over(found)
+        return isinstance(turn, Finish) and not turn.remains and not self.ports.shared(request)
 
     def _turn(self, logout: Logout) -> Response:
         turn = next_turn(logout)
@@ -138,112 +158,161 @@ class SingleLogoutPages:
                 return self._send(logout, turn.participant)
             case Finish():
                 self._finish(logout)
-                return (self._respond(logout) if self._at_once(logout) else None) or self._over(
-                    logout
-                )
+                return self._finished(logout)
             case _:
                 assert_never(turn)
 
+    def _finished(self, logout: Logout) -> Response:
+        """Answer the peer that asked, where there is nothing to show first; else show the end."""
+        answer = None
+        if self._at_once(logout):
+            answer = self._respond(logout)
+        return answer or self._over(logout)
+
     def _send(self, logout: Logout, participant: Participant) -> Response:
-        asked = self.logouts.asking(logout, participant, self.desk.now())
-        if asked is None:
+        request_id = self.logouts.asking(logout, participant, self.ports.now())
+        if request_id is None:
             return self.show(logout.id)
-        self._tell("logout_asked", participant.peer)
-        leaving = self.face.request(participant, asked, self.desk.now())
-        return self._leave(leaving, participant.peer)
+        self._tell(EventKind.LOGOUT_SENT, participant.peer)
+        message = self.face.request(participant, request_id, self.ports.now())
+        return self._leave(message, participant.peer)
 
     def _respond(self, logout: Logout) -> Response | None:
-        """Answer who asked; None where it wants no answer, or has no place for one."""
-        if logout.request.asynchronous:
+        """Return the answer to the peer that asked; None where it wants none or has no place."""
+        asked = logout.request
+        if asked.asynchronous:
             return None
-        said = status(logout)
-        name = f"_{secrets.token_hex(20)}"
-        leaving = self.face.respond(logout.request, name, said, self.desk.now())
-        self._tell(
-            "logout", logout.request.peer, status=(said.second or said.top).rpartition(":")[2]
-        )
-        return None if leaving is None else self._leave(leaving, logout.request.peer)
+        answer = status(logout)
+        response_id = f"_{secrets.token_hex(20)}"
+        message = self.face.respond(asked, response_id, answer, self.ports.now())
+        code = (answer.second or answer.top).rpartition(":")[2]
+        self._tell(EventKind.LOGOUT_RESPONDED, asked.peer, status=code)
+        if message is None:
+            return None
+        return self._leave(message, asked.peer)
 
-    def _leave(self, leaving: str | PostForm, peer: LogoutPeer) -> Response:
-        if isinstance(leaving, str):
-            return redirect(leaving, 302)
+    def _leave(self, message: str | PostForm, peer: LogoutPeer) -> Response:
+        if isinstance(message, str):
+            return redirect(message, 302)
         page = render_template(
-            "logout_post.html", step="logout", form=leaving, party=self._label(peer)
+            "logout_post.html", step="logout", form=message, party=self._label(peer)
         )
-        return protect(Response(page, mimetype="text/html"), self.desk.base_url, "leaving")
+        return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 
     def _over(self, logout: Logout) -> Response:
-        """Say what was ended and what stays open, with the way back to who asked."""
+        """Show what was ended and what stays open, with the way back to the peer that asked."""
         return self._page(logout, "over")
 
     def _page(self, logout: Logout, kind: str, waiting: Participant | None = None) -> Response:
         asker = logout.request.peer
-        rows = [
-            (self._label(each.peer), each.peer.side, each.state) for each in logout.participants
-        ]
-        open_ = [each for each in logout.participants if each.state is ParticipantState.OPEN]
-        left = [each for each in logout.participants if each.state is not ParticipantState.ENDED]
         page = render_template(
             "logout.html",
             step="logout",
-            reason=kind if kind != "over" else "remains" if left or logout.left else "done",
+            reason=_reason(logout, kind),
             kind=kind,
             asker=self._label(asker),
             by_upstream=asker.side == "upstream",
-            rows=[(label, side, state.value) for label, side, state in rows],
-            both={each.peer.side for each in open_ if not each.always} == {"service", "upstream"},
-            waiting=self._label(waiting.peer) if waiting else "",
-            without=self._on(logout, without=waiting.request or "") if waiting else "",
-            again=self._on(logout, again=waiting.request or "") if waiting else "",
+            rows=self._rows(logout),
+            both=_sides_to_choose(logout) == {"service", "upstream"},
             scopes={name: self._on(logout, scope=name) for name in _SCOPES},
-            back=self._on(logout, back="1") if self._answerable(logout) else "",
-            shared=self.desk.shared(request),
+            back=self._back(logout),
+            shared=self.ports.shared(request),
             elsewhere=logout.left,
             kept={},
+            **self._links_past(logout, waiting),
         )
         return Response(page, mimetype="text/html")
 
-    def _answerable(self, logout: Logout) -> bool:
-        return not logout.request.asynchronous and self.face.reaches(
-            logout.request.peer, self.desk.now()
-        )
+    def _rows(self, logout: Logout) -> list[tuple[str, str, str]]:
+        """Return label, side and state of every participant."""
+        return [
+            (self._label(participant.peer), participant.peer.side, participant.state.value)
+            for participant in logout.participants
+        ]
+
+    def _links_past(self, logout: Logout, waiting: Participant | None) -> dict[str, str]:
+        """Return the silent participant's label, and the links past it; empty without one."""
+        if waiting is None:
+            return {"waiting": "", "without": "", "again": ""}
+        asked = waiting.request or ""
+        return {
+            "waiting": self._label(waiting.peer),
+            "without": self._on(logout, without=asked),
+            "again": self._on(logout, again=asked),
+        }
+
+    def _back(self, logout: Logout) -> str:
+        """Return the address that leads back to the peer that asked.
+
+        "" where it wants no answer, or has no place for one.
+        """
+        asked = logout.request
+        if asked.asynchronous or not self.face.reaches(asked.peer, self.ports.now()):
+            return ""
+        return self._on(logout, back="1")
 
     def _label(self, peer: LogoutPeer) -> str:
-        known = (self.desk.services if peer.side == "service" else self.desk.upstreams).get(
-            peer.name
-        )
-        return (
-            known.label[language()] if known else peer.name
-        )  # a session outlives its service's table
+        side = self.ports.services if peer.side == "service" else self.ports.upstreams
+        configured = side.get(peer.name)
+        if configured is None:
+            # A session outlives its service's table.
+            return peer.name
+        return spoken(configured.label)
 
     def _url(self, name: str) -> str:
-        return f"{self.desk.base_url}/logout/{name}"
+        return f"{self.ports.base_url}/logout/{name}"
 
     def _on(self, logout: Logout, **chosen: str) -> str:
         return f"{self._url(logout.id)}/on?{urlencode(chosen)}"
 
     def _finish(self, logout: Logout) -> None:
-        """Write on the trail how it ended, once: not only where somebody goes back, and not again where they reload."""
-        if self.logouts.told(logout, self.desk.now()):
+        """Write the end on the trail once: also where nobody goes back, and not at a reload."""
+        if self.logouts.told(logout, self.ports.now()):
             self._ended(logout)
 
     def _ended(self, logout: Logout) -> None:
-        left = sum(each.state is not ParticipantState.ENDED for each in logout.participants)
-        kind = AuditEventKind.LOGOUT_PARTIAL if left or logout.left else AuditEventKind.LOGOUT_DONE
-        self._audit(kind, logout, count=left, reason=None if logout.found else "no_session")
+        count = len(_not_ended(logout))
+        partial = count or logout.left
+        kind = AuditEventKind.LOGOUT_PARTIAL if partial else AuditEventKind.LOGOUT_DONE
+        self._audit(kind, logout, count=count, reason=None if logout.found else "no_session")
 
     def _audit(self, kind: AuditEventKind, logout: Logout, **more: Any) -> None:
-        """Write it on the trail for each person whose sessions were named; it goes on whether it can be or not."""
-        peer = logout.request.peer
-        event = AuditEvent(kind, self.desk.now(), about=logout.id, **more)
-        event = (
-            replace(event, service=peer.name)
-            if peer.side == "service"
-            else replace(event, upstream=peer.name)
-        )
-        persons = sorted({each for _, each in logout.groups})
-        for each in [replace(event, person=person) for person in persons] or [event]:
-            self.desk.trail.add(each)
+        """Write it on the trail for each person whose sessions were named.
 
-    def _tell(self, event: str, peer: LogoutPeer, **facts: str) -> None:
-        self.desk.events(event, **{peer.side: peer.name}, **facts)
+        The logout goes on whether it can be written or not.
+        """
+        peer = logout.request.peer
+        event = AuditEvent(kind, self.ports.now(), about=logout.id, **more)
+        if peer.side == "service":
+            event = replace(event, service=peer.name)
+        else:
+            event = replace(event, upstream=peer.name)
+        persons = sorted({person for _, person in logout.groups})
+        if not persons:
+            self.ports.tell(event)
+        for person in persons:
+            self.ports.tell(replace(event, person=person))
+
+    def _tell(self, kind: EventKind, peer: LogoutPeer, **facts: str) -> None:
+        self.ports.tell(BrokerEvent(kind, {peer.side: peer.name, **facts}))
+
+
+def _not_ended(logout: Logout) -> list[Participant]:
+    ended = ParticipantState.ENDED
+    return [participant for participant in logout.participants if participant.state is not ended]
+
+
+def _reason(logout: Logout, kind: str) -> str:
+    """Return the data-reason of a page: its kind, or what is left of a logout that is over."""
+    if kind != "over":
+        return kind
+    return "remains" if logout.left or _not_ended(logout) else "done"
+
+
+def _sides_to_choose(logout: Logout) -> set[str]:
+    """Return the sides on which the person is asked about participants."""
+    return {
+        participant.peer.side
+        for participant in logout.participants
+        if participant.state is ParticipantState.OPEN and not participant.always
+    }

@@ -1,8 +1,8 @@
-"""The pages on which a person shows that a mailbox is their own, and the page behind the mailed link."""
+"""The pages on which a person proves a mailbox, and the page behind the mailed link."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from flask import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response
@@ -26,6 +26,7 @@ from broker.core.errors import (
     TooMany,
     TransactionGone,
 )
+from broker.core.events import BrokerEvent, EventKind, TraceFacts
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import LONGEST, typed
 from broker.core.identity.mailbox_proofs import Mailing
@@ -35,234 +36,235 @@ from broker.core.login.transaction import Transaction
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held
 
-_DEEDS: Final = ("mail", "code", "again", "other", "without", "press")
+_BUTTONS: Final = ("mail", "code", "again", "other", "without", "press")
+# Errors that the form itself shows, so that nothing typed is lost.
+_SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany, MailUnavailable)
+_OK: Final = 200
 
 
-class _Problem(NamedTuple):
-    """What is said at the field, and the status of the page."""
+@dataclass(frozen=True, slots=True)
+class _FormState:
+    """What the form shows again: the problem's code, the page's status, and the address typed.
 
-    reason: str
-    http: int
+    ``other`` asks for an address though a code has been mailed to one.
+    """
+
+    problem: str = ""
+    http: int = _OK
+    address: str = ""
+    other: bool = False
 
 
-# What is said on the page itself, so that nothing typed is lost.
-_SAID: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany, MailUnavailable)
-
-
-class Whose(Protocol):
+class ProofOwners(Protocol):
     """What is known of the person whose transaction it is."""
 
-    def owners(self, transaction: Transaction, now: datetime) -> tuple[str, ...]:
-        """Give the pseudonym that the person's proofs are kept under, and others of theirs."""
+    def owners(self, held: Held, now: datetime) -> tuple[str, ...]:
+        """Return the pseudonym that the person's proofs are kept under, and others of theirs."""
         ...
 
-    def asker(self, transaction: Transaction, now: datetime) -> str:
-        """Give the person's name as the upstream asserted it, "" where it did not."""
+    def asker(self, held: Held, now: datetime) -> str:
+        """Return the person's name as the upstream asserted it, "" where it did not."""
         ...
 
-    def remembered_for(self, name: str, now: datetime) -> timedelta:
-        """Give for how long the proof ``name`` is remembered today."""
+    def remembered_for(self, held: Held, name: str) -> timedelta:
+        """Return for how long the proof ``name`` is remembered today."""
         ...
 
 
 def blueprint(
-    desk: WebPorts, pages: StepPages, login: LoginEndpoints, proving: MailboxProof, whose: Whose
+    ports: WebPorts,
+    pages: StepPages,
+    login: LoginEndpoints,
+    proving: MailboxProof,
+    persons: ProofOwners,
 ) -> Blueprint:
-    """Give ``/login/<transaction>/proof`` and the address of the mailed link below it."""
-    proof = MailboxProofPages(desk, pages, login, proving, whose)
-    rooms = Blueprint("proof", __name__)
-    rooms.add_url_rule("/login/<name>/proof", "ask", proof.ask, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/proof", "answer", proof.answer, methods=["POST"])
-    rooms.add_url_rule("/login/<name>/proof/<link>", "link", proof.link, methods=["GET"])
-    return rooms
+    """Return ``/login/<transaction>/proof`` and the address of the mailed link below it."""
+    proof = MailboxProofPages(ports, pages, login, proving, persons)
+    routes = Blueprint("proof", __name__)
+    routes.get("/login/<name>/proof")(proof.ask)
+    routes.post("/login/<name>/proof")(proof.answer)
+    routes.get("/login/<name>/proof/<link>")(proof.link)
+    return routes
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxProofPages:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    desk: WebPorts
+    ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
     proving: MailboxProof
-    whose: Whose
+    persons: ProofOwners
 
     def ask(self, name: str) -> Response:
         """Ask for an address, or for the code that was mailed to it."""
         held = self.login.of_person(name)
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.ports.broker.step(held, self.ports.now())
         if not isinstance(step, ProveMailbox):
             return redirect(self.pages.url(held.transaction), 303)
-        return self._page(held, step)
+        return self._page(held, step, _FormState())
 
     def answer(self, name: str) -> Response:
-        """Take the address, the code, the link's button, or the wish to go on without."""
-        held, now = self.login.of_person(name), self.desk.now()
-        step = self.desk.broker.step(held.transaction, now)
+        """Do what the pressed button says: mail, try a code, or go on without."""
+        held = self.login.of_person(name)
+        now = self.ports.now()
+        step = self.ports.broker.step(held, now)
         if not isinstance(step, ProveMailbox):
             return self.pages.onward(held, self.pages.url(held.transaction))
         try:
-            form = self.desk.forms.read(request, held.transaction, "proof", now)
+            form = self.ports.forms.read(request, held.transaction, "proof", now)
         except TokenRefused as error:
-            if not same_origin(request.headers, self.desk.base_url):
+            if not same_origin(request.headers, self.ports.base_url):
                 raise
             # The mail may well take longer than a page's ten minutes: what was typed is kept on a
             # fresh one.
-            problem = _Problem("page_too_old", error.http)
-            return self._page(
-                held, step, problem=problem, address=SubmittedForm(request.form).one("address", "")
-            )
+            typed_before = SubmittedForm(request.form).value("address", "")
+            return self._page(held, step, _FormState("page_too_old", error.http, typed_before))
         try:
-            return self._done(held, step, form)
-        except _SAID as error:
+            return self._answered(held, step, form)
+        except _SHOWN_AT_THE_FORM as error:
             return self._refused(held, error, form)
 
     def link(self, name: str, link: str) -> Response:
-        """Show what the mailed link leads to: a button in the login's own browser, the code in any other.
+        """Show the page of the mailed link: a button in the login's own browser, else the code.
 
         Nothing is used up: mail scanners open links. LinkGone where there is no such link any more,
         or never was.
         """
-        now = self.desk.now()
-        try:
-            held = self.desk.broker.read(name, now)
-        except TransactionGone:
-            raise LinkGone("no such transaction") from None
+        now = self.ports.now()
+        held = self._transaction_of_link(name, now)
         mailing = self.proving.opened(held, link, now)
         if mailing is None:
             raise LinkGone("no such link")
-        own = held.transaction.browser in self.desk.cookies.browsers(request)
-        if not (own and self.desk.cookies.brings_authentication(request, held.transaction)):
+        if not self._in_own_browser(held.transaction):
             return self._elsewhere(held, mailing)
-        step = self.desk.broker.step(held.transaction, now)
+        step = self.ports.broker.step(held, now)
         if not isinstance(step, ProveMailbox) or step.name != mailing.name:
             return redirect(self.pages.url(held.transaction), 303)
-        return self._shown(
-            "proof_link.html", held, mailing.name, mailing=mailing, link=link, asker=None
-        )
+        values = {"mailing": mailing, "link": link, "asker": None}
+        return self._shown("proof_link.html", held, mailing.name, **values)
 
-    def _done(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
-        deed = form.choice("do", _DEEDS)
-        if deed == "other":
-            return self._page(held, step, other=True)
-        if deed == "mail":
-            return self._mailed(held, step, form.one("address"))
-        if deed == "again":
-            return self._mailed(held, step, self._under_way(held, step).address)
-        if deed == "without":
-            return self._without(held, step)
-        return self._proved(held, step, form, deed)
+    def _transaction_of_link(self, name: str, now: datetime) -> Held:
+        try:
+            return self.ports.broker.read(name, now)
+        except TransactionGone:
+            raise LinkGone("no such transaction") from None
+
+    def _in_own_browser(self, transaction: Transaction) -> bool:
+        cookies = self.ports.cookies
+        if transaction.browser not in cookies.browsers(request):
+            return False
+        return cookies.brings_login_cookie(request, transaction)
+
+    def _answered(self, held: Held, step: ProveMailbox, form: SubmittedForm) -> Response:
+        button = form.choice("do", _BUTTONS)
+        match button:
+            case "other":
+                return self._page(held, step, _FormState(other=True))
+            case "mail":
+                return self._mailed(held, step, form.value("address"))
+            case "again":
+                return self._mailed(held, step, _mailing_of(held, step).address)
+            case "without":
+                return self._without(held, step)
+            case _:
+                return self._proved(held, step, form, button)
 
     def _mailed(self, held: Held, step: ProveMailbox, text: str) -> Response:
-        now, transaction = self.desk.now(), held.transaction
+        now = self.ports.now()
+        transaction = held.transaction
         self.proving.mail_to(
             held,
-            self.whose.owners(transaction, now)[0],
+            self.persons.owners(held, now)[0],
             step.name,
             typed(text, step.domains),
-            asker=self.whose.asker(transaction, now),
+            asker=self.persons.asker(held, now),
             language=language(),
             url=lambda link: self.pages.url(transaction, f"proof/{link}"),
             lasts=step.lasts,
             now=now,
         )
-        self.desk.events("proof_mailed", reference=transaction.reference, proof=step.name)
+        facts = {"reference": transaction.reference, "proof": step.name}
+        self.ports.tell(BrokerEvent(EventKind.PROOF_MAILED, facts))
         return redirect(self.pages.url(transaction, "proof"), 303)
 
-    def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm, deed: str) -> Response:
-        now = self.desk.now()
-        self._under_way(held, step)
-        prove, given = (
-            (self.proving.try_code, "code") if deed == "code" else (self.proving.press, "link")
-        )
-        (owner, *mine), lasts = (
-            self.whose.owners(held.transaction, now),
-            self.whose.remembered_for(step.name, now),
-        )
+    def _proved(self, held: Held, step: ProveMailbox, form: SubmittedForm, button: str) -> Response:
+        now = self.ports.now()
+        _mailing_of(held, step)
+        proofs = {
+            "code": (self.proving.try_code, "code"),
+            "press": (self.proving.press, "link"),
+        }
+        prove, field = proofs[button]
+        owner, *others = self.persons.owners(held, now)
+        lasts = self.persons.remembered_for(held, step.name)
         held = prove(
-            held, form.one(given), owner, now, domains=step.domains, remembered_for=lasts, mine=mine
+            held,
+            form.value(field),
+            owner,
+            now,
+            domains=step.domains,
+            remembered_for=lasts,
+            mine=others,
         )
-        self.desk.events("proved", reference=held.transaction.reference, proof=step.name)
-        self.desk.trail.add(of_login(AuditEventKind.PROVED, now, held.transaction, about=step.name))
-        return self.pages.show(self.desk.broker.learnt(held, now))
+        self.ports.tell(_mailbox_proved(held.transaction, step.name, now))
+        return self.pages.show(self.ports.broker.looked_up(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
-        now = self.desk.now()
-        return self.pages.show(self.desk.broker.learnt(self.proving.without(held, now), now))
-
-    @staticmethod
-    def _under_way(held: Held, step: ProveMailbox) -> Mailing:
-        mailing = held.transaction.mailing
-        if mailing is None or mailing.name != step.name:
-            raise CodeRefused("code_none")
-        return mailing
+        now = self.ports.now()
+        held = self.proving.without(held, now)
+        return self.pages.show(self.ports.broker.looked_up(held, now))
 
     def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
-        desk, now, before = self.desk, self.desk.now(), held.transaction.mailing
-        held = desk.broker.transactions.again(held, now)
-        transaction, step = held.transaction, desk.broker.step(held.transaction, now)
+        ports = self.ports
+        now = ports.now()
+        mailing = held.transaction.mailing
+        held = ports.broker.transactions.again(held, now)
+        transaction = held.transaction
+        step = ports.broker.step(held, now)
         if not isinstance(step, ProveMailbox):
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
         reason = _reason(error, form)
-        desk.events("refused", reference=transaction.reference, reason=reason, route="proof")
-        desk.trail.add(of_login(AuditEventKind.REFUSED, now, transaction, reason=reason))
-        desk.traces.leave(
-            transaction.reference,
-            now,
-            known=True,
-            step="proof",
-            upstream=transaction.upstream,
-            reason=reason,
-        )
-        address = form.one("address", before.address if before else "")
-        problem = _Problem(reason, error.http)
-        return self._page(
-            held, step, problem=problem, address=address, other=form.one("do") == "mail"
-        )
+        ports.tell(_proof_refused(transaction, reason, now))
+        address = form.value("address", mailing.address if mailing else "")
+        other = form.value("do") == "mail"
+        return self._page(held, step, _FormState(reason, error.http, address, other))
 
-    def _page(
-        self,
-        held: Held,
-        step: ProveMailbox,
-        *,
-        problem: _Problem | None = None,
-        address: str = "",
-        other: bool = False,
-    ) -> Response:
-        now, mailing = self.desk.now(), held.transaction.mailing
-        fresh = mailing if mailing and mailing.name == step.name and now < mailing.until else None
-        before = address or (mailing.address if mailing else "") or step.suggested or ""
-        # A link to the other language shows the form that stands here without a deed, and no other.
-        kept: dict[str, dict[str, str]] = {} if other and fresh is not None else {"kept": {}}
+    def _page(self, held: Held, step: ProveMailbox, state: _FormState) -> Response:
+        mailing = held.transaction.mailing
+        fresh = mailing if _is_fresh(mailing, step, self.ports.now()) else None
+        kept: dict[str, dict[str, str]] = {"kept": {}}
+        if state.other and fresh is not None:
+            # A link to the other language shows the form that stands here without a button pressed,
+            # and no other.
+            kept = {}
         response = self._shown(
             "proof.html",
             held,
             step.name,
             mailing=fresh,
-            asking=other or fresh is None,
+            asking=state.other or fresh is None,
             domains=step.domains,
             optional=step.optional,
-            # A number is not shown again to whoever looks over the shoulder, nor a page's worth of
-            # anything.
-            address="" if looks_like_cpr(before) else before[: 2 * LONGEST],
-            problem=problem.reason if problem else "",
+            address=_shown_address(state.address, mailing, step),
+            problem=state.problem,
             **kept,
         )
-        response.status_code = problem.http if problem else 200
+        response.status_code = state.http
         return response
 
     def _elsewhere(self, held: Held, mailing: Mailing) -> Response:
-        asker = named(self.whose.asker(held.transaction, self.desk.now()))
-        return self._shown(
-            "proof_link.html", held, "elsewhere", mailing=mailing, link="", asker=asker
-        )
+        asker = named(self.persons.asker(held, self.ports.now()))
+        values = {"mailing": mailing, "link": "", "asker": asker}
+        return self._shown("proof_link.html", held, "elsewhere", **values)
 
     def _shown(self, template: str, held: Held, reason: str, **values: object) -> Response:
         transaction = held.transaction
-        token = self.desk.forms.token(transaction, "proof", self.desk.now())
+        token = self.ports.forms.token(transaction, "proof", self.ports.now())
         action = self.pages.url(transaction, "proof")
         page = render_template(
             template, step="proof", reason=reason, action=action, token=token, **values
@@ -270,7 +272,44 @@ class MailboxProofPages:
         return Response(page, mimetype="text/html")
 
 
+def _mailing_of(held: Held, step: ProveMailbox) -> Mailing:
+    """Return the mailing of this very proof; CodeRefused where none is under way."""
+    mailing = held.transaction.mailing
+    if mailing is None or mailing.name != step.name:
+        raise CodeRefused("code_none")
+    return mailing
+
+
+def _is_fresh(mailing: Mailing | None, step: ProveMailbox, now: datetime) -> bool:
+    return mailing is not None and mailing.name == step.name and now < mailing.until
+
+
+def _shown_address(typed_before: str, mailing: Mailing | None, step: ProveMailbox) -> str:
+    """Return the address in the field: the typed one, else the mailed one, else the suggested one.
+
+    A number is not shown again to whoever looks over the shoulder, nor a page's worth of anything.
+    """
+    mailed = mailing.address if mailing else ""
+    address = typed_before or mailed or step.suggested or ""
+    return "" if looks_like_cpr(address) else address[: 2 * LONGEST]
+
+
+def _mailbox_proved(transaction: Transaction, proof: str, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "proof": proof}
+    audit = of_login(AuditEventKind.PROVED, now, transaction, about=proof)
+    return BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit)
+
+
+def _proof_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
+    reference = transaction.reference
+    facts = {"reference": reference, "reason": reason, "route": "proof"}
+    audit = of_login(AuditEventKind.REFUSED, now, transaction, reason=reason)
+    trace = TraceFacts(reference, now, "proof", reason, transaction.upstream)
+    return BrokerEvent(EventKind.PROOF_REFUSED, facts, audit, trace)
+
+
 def _reason(error: BrokerError, form: SubmittedForm) -> str:
     if isinstance(error, TooMany):
-        return "mails_too_many" if form.one("do") in {"mail", "again"} else "codes_too_many"
+        mailing = form.value("do") in {"mail", "again"}
+        return "mails_too_many" if mailing else "codes_too_many"
     return error.cause if isinstance(error, AddressRefused | CodeRefused) else error.reason

@@ -1,12 +1,11 @@
-"""Our face toward upstreams with the message log beside it: what goes and comes is kept before anything comes of it.
-
-Our single logout with the message log beside it: what goes to a kept upstream, and what comes from it, is kept.
-"""
+"""The SAML faces toward upstreams with a message log: kept before anything comes of a message."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from typing import Final
 from urllib.parse import urlsplit
 
 from flask import Request, request
@@ -23,12 +22,14 @@ from broker.core.ports import (
     UpstreamFace,
 )
 
+_REFUSED: Final = "refused by the upstream"
+
 
 @dataclass(frozen=True, slots=True)
 class LoggedUpstreamFace:
-    """The face over another: messages with ``upstreams`` go to ``messages``, those with others pass as they are.
+    """The face over another: messages with ``upstreams`` go to ``messages``, others pass by.
 
-    ``reference`` gives a login's by the id of its AuthnRequest, ``address`` whoever asks.
+    ``reference`` returns a login's by the id of its AuthnRequest, ``address`` the caller's.
     """
 
     face: UpstreamFace
@@ -38,25 +39,27 @@ class LoggedUpstreamFace:
     address: Callable[[Request], str]
 
     def ask(self, upstream: str, request_id: str, request: AuthnRequest, now: datetime) -> str:
-        """Give the URL that carries our signed AuthnRequest, kept before it leaves."""
+        """Return the URL that carries our signed AuthnRequest, kept before it leaves."""
         url = self.face.ask(upstream, request_id, request, now)
         if upstream in self.upstreams:
-            self._keep(
-                LoggedMessage("AuthnRequest", upstream, urlsplit(url).query, "sent", request_id),
-                now,
-            )
+            query = urlsplit(url).query
+            message = LoggedMessage("AuthnRequest", upstream, query, "sent", request_id)
+            self._keep(message, now)
         return url
 
     def in_response_to(
         self, upstream: str, fields: Sequence[tuple[str, str]]
     ) -> tuple[object, str]:
-        """Give the message and the request it claims to answer; what answers nothing of ours is not kept."""
+        """Return the message and the request it claims to answer.
+
+        What answers nothing of ours is not kept.
+        """
         return self.face.in_response_to(upstream, fields)
 
     def error_url(
         self, upstream: str, code: str, reference: str, names: str, now: datetime
     ) -> str | None:
-        """Give the page where an upstream helps its own; no message goes there."""
+        """Return the page where an upstream helps its own; no message goes there."""
         return self.face.error_url(upstream, code, reference, names, now)
 
     def receive(
@@ -69,32 +72,35 @@ class LoggedUpstreamFace:
         now: datetime,
         idp_list: tuple[str, ...] = (),
     ) -> Received:
-        """Verify an answer in full and keep it, taken or refused; MessageLogUnavailable lets nobody in unkept."""
-        if upstream not in self.upstreams:
-            return self.face.receive(
-                upstream, message, expected, force_authn=force_authn, now=now, idp_list=idp_list
-            )
-        came = LoggedMessage(
-            "Response", upstream, request.form.get("SAMLResponse", ""), "accepted", expected.id
+        """Verify an answer in full and keep it, accepted or refused.
+
+        MessageLogUnavailable lets nobody in whose answer could not be kept.
+        """
+        verify = partial(
+            self.face.receive,
+            upstream,
+            message,
+            expected,
+            force_authn=force_authn,
+            now=now,
+            idp_list=idp_list,
         )
+        if upstream not in self.upstreams:
+            return verify()
+        wire = request.form.get("SAMLResponse", "")
+        came = LoggedMessage("Response", upstream, wire, "accepted", expected.id)
         try:
-            received = self.face.receive(
-                upstream, message, expected, force_authn=force_authn, now=now, idp_list=idp_list
-            )
+            received = verify()
         except MessageRefused as refused:
             with suppress(MessageLogUnavailable):  # refused it is already
                 self._keep(replace(came, outcome=refused.cause), now)
             raise
-        answer = received.answer
-        if isinstance(answer, Authentication):
-            came = replace(came, subject=answer.name_id or "", assertion=received.opened.decode())
-        else:
-            came = replace(came, outcome="refused by the upstream")
-        self._keep(came, now)
+        self._keep(_with_answer(came, received), now)
         return received
 
     def _keep(self, message: LoggedMessage, now: datetime) -> None:
-        reference, address = self.reference(message.request, now), self.address(request)
+        reference = self.reference(message.request, now)
+        address = self.address(request)
         self.messages.write(replace(message, reference=reference, address=address), now)
 
 
@@ -102,8 +108,8 @@ class LoggedUpstreamFace:
 class LoggedLogoutFace:
     """The face over another; a log that fails holds no logout up, whatever it demands of logins.
 
-    What is not believed is not kept: anybody could fill the log with it. ``address`` gives whoever
-    asks.
+    What is not believed is not kept: anybody could fill the log with it. ``address`` returns the
+    caller's.
     """
 
     face: LogoutFace
@@ -115,48 +121,62 @@ class LoggedLogoutFace:
         self, upstream: str | None, query: str, now: datetime
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-Redirect, and keep it."""
-        return self._came(self.face.read_redirect(upstream, query, now), query, now)
+        message = self.face.read_redirect(upstream, query, now)
+        self._keep_received(message, query, now)
+        return message
 
     def read_post(
         self, upstream: str | None, fields: Sequence[tuple[str, str]], now: datetime
     ) -> LogoutRequest | LogoutResponse:
         """Verify a message that came by HTTP-POST, and keep it."""
-        return self._came(self.face.read_post(upstream, fields, now), _written(dict(fields)), now)
+        message = self.face.read_post(upstream, fields, now)
+        self._keep_received(message, _posted(dict(fields)), now)
+        return message
 
     def request(self, participant: Participant, request_id: str, now: datetime) -> str | PostForm:
-        """Give what takes our LogoutRequest to a participant, kept before it leaves."""
-        leaving = self.face.request(participant, request_id, now)
-        kept = ("LogoutRequest", participant.peer.name, _wire(leaving), "sent", request_id)
-        self._keep(participant.peer, LoggedMessage(*kept, subject=participant.name_id.value), now)
-        return leaving
+        """Return what takes our LogoutRequest to a participant, kept before it leaves."""
+        message = self.face.request(participant, request_id, now)
+        peer, subject = participant.peer, participant.name_id.value
+        self._keep_sent("LogoutRequest", peer, message, request_id, subject, now)
+        return message
 
     def respond(
         self, request: LogoutRequest, response_id: str, status: Status, now: datetime
     ) -> str | PostForm | None:
-        """Give what takes our LogoutResponse to who asked, kept before it leaves."""
-        leaving = self.face.respond(request, response_id, status, now)
-        if leaving is not None:
-            kept = ("LogoutResponse", request.peer.name, _wire(leaving), "sent", request.id)
-            self._keep(request.peer, LoggedMessage(*kept, subject=request.name_id.value), now)
-        return leaving
+        """Return what takes our LogoutResponse to the peer that asked, kept before it leaves."""
+        message = self.face.respond(request, response_id, status, now)
+        if message is not None:
+            peer, subject = request.peer, request.name_id.value
+            self._keep_sent("LogoutResponse", peer, message, request.id, subject, now)
+        return message
 
     def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
-        """Say whether a peer can be asked; no message goes there."""
+        """Return whether a peer can be asked; no message goes there."""
         return self.face.reaches(peer, now)
 
-    def _came(
+    def _keep_received(
         self, message: LogoutRequest | LogoutResponse, wire: str, now: datetime
-    ) -> LogoutRequest | LogoutResponse:
+    ) -> None:
         name = message.peer.name
         if isinstance(message, LogoutRequest):
-            kept = LoggedMessage(
-                "LogoutRequest", name, wire, "accepted", message.id, subject=message.name_id.value
-            )
+            kept = LoggedMessage("LogoutRequest", name, wire, "accepted", message.id)
+            kept = replace(kept, subject=message.name_id.value)
         else:
-            outcome = "accepted" if message.ended else "refused by the upstream"
+            outcome = "accepted" if message.ended else _REFUSED
             kept = LoggedMessage("LogoutResponse", name, wire, outcome, message.in_response_to)
         self._keep(message.peer, kept, now)
-        return message
+
+    def _keep_sent(  # noqa: PLR0917 - a record's own fields, in its order
+        self,
+        kind: str,
+        peer: LogoutPeer,
+        message: str | PostForm,
+        request_id: str,
+        subject: str,
+        now: datetime,
+    ) -> None:
+        kept = LoggedMessage(kind, peer.name, _wire(message), "sent", request_id, subject=subject)
+        self._keep(peer, kept, now)
 
     def _keep(self, peer: LogoutPeer, message: LoggedMessage, now: datetime) -> None:
         if peer.side == "upstream" and peer.name in self.upstreams:
@@ -164,10 +184,21 @@ class LoggedLogoutFace:
                 self.messages.write(replace(message, address=self.address(request)), now)
 
 
-def _wire(leaving: str | PostForm) -> str:
-    """Give a message as it goes: the query of a Redirect, or what a form posts."""
-    return urlsplit(leaving).query if isinstance(leaving, str) else _written(leaving.fields)
+def _with_answer(came: LoggedMessage, received: Received) -> LoggedMessage:
+    """Return the record with subject and decrypted assertion, or that the upstream refused."""
+    answer = received.answer
+    if not isinstance(answer, Authentication):
+        return replace(came, outcome=_REFUSED)
+    assertion = received.opened.decode()
+    return replace(came, subject=answer.name_id or "", assertion=assertion)
 
 
-def _written(fields: Mapping[str, str]) -> str:
+def _wire(message: str | PostForm) -> str:
+    """Return a message as it goes: the query of a Redirect, or what a form posts."""
+    if isinstance(message, str):
+        return urlsplit(message).query
+    return _posted(message.fields)
+
+
+def _posted(fields: Mapping[str, str]) -> str:
     return fields.get("SAMLRequest") or fields.get("SAMLResponse", "")

@@ -1,8 +1,10 @@
-"""The library account as a way to log in: a number and its PIN, which the library system verifies."""
+"""The library account as a way to log in: number and PIN, which the library system verifies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
@@ -17,41 +19,46 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
 from broker.core.errors import FormRefused, TooMany
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.steps import Ask, Enrol, OfferUpgrade
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import Errand, Transaction
 from broker.core.typed_codes import without_invisible
 from broker.flows.proofs.pin_check import Device, PinCheck
 from broker.flows.transactions import Held
 
 _PURPOSE: Final = "pin"
-_STATUS: Final = {"pin_throttled": 429}
-_TRIED: Final = frozenset(
-    {"pin_wrong", "pin_throttled", "pin_not_temporary"}
-)  # somebody tried; a slip of the pen did not
+# HTTP status of a page with a problem; any other has 422.
+_STATUS: Final[Mapping[str, int]] = {"": 200, "pin_throttled": 429}
+_UNPROCESSABLE: Final = 422
+# Somebody tried a PIN; a slip of the pen did not.
+_TRIED: Final = frozenset({"pin_wrong", "pin_throttled", "pin_not_temporary"})
 
 
 def blueprint(
-    desk: WebPorts, pages: StepPages, login: LoginEndpoints, guesses: PinCheck
+    ports: WebPorts, pages: StepPages, login: LoginEndpoints, pin_check: PinCheck
 ) -> Blueprint:
-    """Give ``/login/<transaction>/pin``."""
-    room = PinLogin(desk, pages, login, guesses)
-    rooms = Blueprint("pin_login", __name__)
-    rooms.add_url_rule("/login/<name>/pin", "ask", room.ask, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/pin", "answer", room.answer, methods=["POST"])
-    return rooms
+    """Return ``/login/<transaction>/pin``."""
+    pin_login = PinLogin(ports, pages, login, pin_check)
+    routes = Blueprint("pin_login", __name__)
+    routes.get("/login/<name>/pin")(pin_login.ask)
+    routes.post("/login/<name>/pin")(pin_login.answer)
+    return routes
 
 
 @dataclass(frozen=True, slots=True)
 class PinLogin:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    desk: WebPorts
+    ports: WebPorts
     pages: StepPages
     login: LoginEndpoints
-    guesses: PinCheck
+    pin_check: PinCheck
 
     def ask(self, name: str) -> Response:
-        """Show the form: to log in, or with ``?temporary=1`` to prove a temporary borrower after another login."""
+        """Show the form to log in by.
+
+        With ``?temporary=1`` it proves a temporary borrower after another login.
+        """
         if request.args.get("temporary"):
             held = self.login.of_person(name)
             if not self._may_adopt(held):
@@ -62,117 +69,113 @@ class PinLogin:
         return self._page(held)
 
     def answer(self, name: str) -> Response:
-        """Verify number and PIN, and go on; one answer for a wrong PIN and a number that nobody has."""
+        """Verify number and PIN, and go on.
+
+        A wrong PIN and a number that nobody has get one answer.
+        """
         held = self.login.of_browser(name)
-        form = self.desk.forms.read(request, held.transaction, _PURPOSE, self.desk.now())
-        if form.one("do", "") == "temporary":
+        now = self.ports.now()
+        form = self.ports.forms.read(request, held.transaction, _PURPOSE, now)
+        if form.value("do", "") == "temporary":
             held = self.login.of_person(name)
-            return self._adopted(held, form) if self._may_adopt(held) else self.pages.show(held)
+            if not self._may_adopt(held):
+                return self.pages.show(held)
+            return self._adopted(held, form)
         self._admit(held)
-        found = self._verified(form)
-        return (
-            self._joined(held, found)
-            if isinstance(found, Borrower)
-            else self._page(held, form, found)
-        )
+        verified = self._verified(form)
+        if isinstance(verified, Borrower):
+            return self._joined(held, verified)
+        return self._problem_page(held, form, verified)
 
     def _admit(self, held: Held) -> None:
-        """Let in who may log in here by PIN; FormRefused otherwise."""
-        transaction, local = held.transaction, self.desk.local
-        ways = self.desk.broker.rules.ways(transaction.request, transaction.errand)
-        passing = (
-            transaction.errand in {Errand.LOGIN, Errand.CHOICES}
-            and not transaction.request.is_passive
-        )
-        if local is None or local not in ways or not passing:
+        """Pass where people may log in by PIN; FormRefused otherwise."""
+        transaction = held.transaction
+        local = self.ports.local
+        ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
+        passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES}
+        if transaction.request.is_passive or not passing or local is None or local not in ways:
             raise FormRefused("the library account is not a way to log in here")
 
     def _may_adopt(self, held: Held) -> bool:
-        """Say whether somebody is logged in, by more than a PIN, who is still to become a borrower or be shown as one.
+        """Return whether a person, logged in by more than a PIN, may adopt a temporary borrower.
 
-        A borrower with a PIN of its own would otherwise be joined to whoever knows that PIN after
-        the answer has left.
+        The step must be one before the account is made or shown. A borrower with a PIN of its own
+        would otherwise be joined to whoever knows that PIN after the answer has left.
         """
         transaction = held.transaction
-        by = transaction.authentication.upstream if transaction.authentication else self.desk.local
-        step = self.desk.broker.step(transaction, self.desk.now())
-        errand = transaction.errand in {Errand.LOGIN, Errand.SIGN_UP}
-        if by == self.desk.local or not errand or not isinstance(step, Ask | Enrol | OfferUpgrade):
+        step = self.ports.broker.step(held, self.ports.now())
+        authentication = transaction.authentication
+        if authentication is None or authentication.upstream == self.ports.local:
+            return False
+        if transaction.errand not in {Errand.LOGIN, Errand.SIGN_UP}:
+            return False
+        if not isinstance(step, Ask | Enrol | OfferUpgrade):
             return False
         return may_be_temporary(step.decision, transaction)
 
     def _verified(self, form: SubmittedForm, *, temporary: bool = False) -> Borrower | str:
-        """Give the borrower, or the reason why there is none."""
-        identifier, pin = (
-            without_invisible(form.one("identifier", "")),
-            without_invisible(form.one("pin", "")),
-        )
+        """Return the borrower, or the code of the problem that stands in the way."""
+        identifier = without_invisible(form.value("identifier", ""))
+        pin = without_invisible(form.value("pin", ""))
         digits = identifier_of(identifier)
         if digits is None:
-            # Nobody has it: said before anything is counted or asked, for there is nobody to count
-            # it against.
-            return f"pin_{'temporary' if temporary else 'number'}_{'unread' if identifier else 'missing'}"
+            # Nobody has it: answered before anything is counted or asked, for there is nobody to
+            # count it against.
+            return _unread(identifier, temporary=temporary)
         if not pin:
             return "pin_missing"
-        cookies, network = self.desk.cookies, self.desk.network(request)
-        marks = cookies.marks(request)
-        device = Device(marks, partial(cookies.known, request)) if marks else None
         if temporary and is_cpr(digits):
             # A temporary borrower is the one without a CPR: only its number leads to it.
             return "pin_not_temporary"
         try:
-            found = self.guesses.verify(identifier, pin, network, device)
+            network = self.ports.network(request)
+            borrower = self.pin_check.verify(identifier, pin, network, self._device())
         except TooMany:
             return "pin_throttled"
-        if temporary and found is not None and found.cpr is not None:
+        if temporary and borrower is not None and borrower.cpr is not None:
             return "pin_not_temporary"
-        return found or "pin_wrong"
+        return borrower or "pin_wrong"
+
+    def _device(self) -> Device | None:
+        cookies = self.ports.cookies
+        known_borrowers = cookies.known_borrowers(request)
+        if not known_borrowers:
+            return None
+        return Device(known_borrowers, partial(cookies.known_browser, request))
 
     def _joined(self, held: Held, borrower: Borrower) -> Response:
-        desk, local = self.desk, str(self.desk.local)
-        held, x = desk.broker.verified(held, local, borrower, desk.now())
-        desk.events(
-            "verified_pin",
-            reference=held.transaction.reference,
-            service=held.transaction.request.service,
-        )
-        desk.trail.add(
-            of_login(
-                AuditEventKind.PIN_VERIFIED, desk.now(), held.transaction, borrower=borrower.number
-            )
-        )
+        ports = self.ports
+        local = str(ports.local)
+        held, arrival_token = ports.broker.verified(held, local, borrower, ports.now())
+        transaction = held.transaction
+        ports.tell(_pin_verified(transaction, borrower, ports.now()))
         response = self.pages.show(held)
-        desk.cookies.authenticated(request, response, held.transaction, x)
-        if not held.transaction.shared:
-            desk.cookies.remember_borrower(request, response, borrower.number)
+        ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
+        if not transaction.shared:
+            ports.cookies.remember_borrower(request, response, borrower.number)
         return response
 
     def _adopted(self, held: Held, form: SubmittedForm) -> Response:
-        found = self._verified(form, temporary=True)
-        if not isinstance(found, Borrower):
-            return self._page(held, form, found, temporary=True)
-        held = self.desk.broker.adopt(held, found.number, self.desk.now())
-        self.desk.events("temporary_proved", reference=held.transaction.reference)
-        self.desk.trail.add(
-            of_login(AuditEventKind.PROVED, self.desk.now(), held.transaction, about="temporary")
-        )
+        verified = self._verified(form, temporary=True)
+        if not isinstance(verified, Borrower):
+            return self._problem_page(held, form, verified, temporary=True)
+        held = self.ports.broker.adopt(held, verified.number, self.ports.now())
+        self.ports.tell(_temporary_proved(held.transaction, self.ports.now()))
         return self.pages.show(held)
 
-    def _page(
-        self,
-        held: Held,
-        form: SubmittedForm | None = None,
-        problem: str = "",
-        *,
-        temporary: bool = False,
+    def _problem_page(
+        self, held: Held, form: SubmittedForm, problem: str, *, temporary: bool = False
     ) -> Response:
-        desk, transaction = self.desk, held.transaction
-        if problem:
-            desk.events("refused", reference=transaction.reference, reason=problem, route="pin")
-            if problem in _TRIED:
-                desk.trail.add(
-                    of_login(AuditEventKind.REFUSED, desk.now(), transaction, reason=problem)
-                )
+        self.ports.tell(_pin_refused(held.transaction, problem, self.ports.now()))
+        typed = shown_again(form.value("identifier", ""))
+        return self._page(held, temporary=temporary, problem=problem, identifier=typed)
+
+    def _page(
+        self, held: Held, *, temporary: bool = False, problem: str = "", identifier: str = ""
+    ) -> Response:
+        ports = self.ports
+        transaction = held.transaction
+        back = transaction.request.service if transaction.errand is Errand.LOGIN else None
         response = self.pages.page(
             "pin_login.html",
             "pin",
@@ -180,13 +183,43 @@ class PinLogin:
             problem=problem,
             action=self.pages.url(transaction, "pin"),
             temporary=temporary,
-            identifier=shown_again(form.one("identifier", "")) if form else "",
-            token=desk.forms.token(transaction, _PURPOSE, desk.now()),
-            others=self.pages.url(transaction, "" if temporary else "upstream"),
-            forgotten=pin_url(
-                desk, transaction.request.service if transaction.errand is Errand.LOGIN else None
-            ),
-            kept={"temporary": "1"} if temporary else {},
+            identifier=identifier,
+            token=ports.forms.token(transaction, _PURPOSE, ports.now()),
+            forgotten=pin_url(ports, back),
+            **self._elsewhere(transaction, temporary=temporary),
         )
-        response.status_code = _STATUS.get(problem, 422) if problem else 200
+        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
         return response
+
+    def _elsewhere(self, transaction: Transaction, *, temporary: bool) -> dict[str, Any]:
+        """Return the form's other links: past it, and to itself in the other language."""
+        if temporary:
+            return {"others": self.pages.url(transaction), "kept": {"temporary": "1"}}
+        return {"others": self.pages.url(transaction, "upstream"), "kept": {}}
+
+
+def _unread(identifier: str, *, temporary: bool) -> str:
+    """Return the problem of a field without a number; the forms ask for different numbers."""
+    if temporary:
+        return "pin_temporary_unread" if identifier else "pin_temporary_missing"
+    return "pin_number_unread" if identifier else "pin_number_missing"
+
+
+def _pin_verified(transaction: Transaction, borrower: Borrower, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "service": transaction.request.service}
+    audit = of_login(AuditEventKind.PIN_VERIFIED, now, transaction, borrower=borrower.number)
+    return BrokerEvent(EventKind.PIN_VERIFIED, facts, audit)
+
+
+def _temporary_proved(transaction: Transaction, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference}
+    audit = of_login(AuditEventKind.PROVED, now, transaction, about="temporary")
+    return BrokerEvent(EventKind.TEMPORARY_PROVED, facts, audit)
+
+
+def _pin_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "reason": reason, "route": "pin"}
+    if reason not in _TRIED:
+        return BrokerEvent(EventKind.PIN_FORM_INCOMPLETE, facts)
+    audit = of_login(AuditEventKind.REFUSED, now, transaction, reason=reason)
+    return BrokerEvent(EventKind.PIN_REFUSED, facts, audit)

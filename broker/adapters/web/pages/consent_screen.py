@@ -1,17 +1,19 @@
-"""From a step to what its page shows: labels, masked values, and nothing else of the person."""
+"""The consent and notice screen of a step: labels and masked values, nothing else of the person."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from broker.core.consent.disclosure import BORROWER_NUMBER, Disclosure, Item
+from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Service, Text
+from broker.core.identity.attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Decision, LegalBasis
 
 REVEALABLE_FOR: Final = timedelta(minutes=5)
+_CPR: Final = "cpr"
 _DOTS: Final = "••••"
 _DIGITS_OF_A_CPR: Final = 10
 _DIGITS_OF_A_DATE: Final = 6
@@ -19,7 +21,7 @@ _DIGITS_OF_A_DATE: Final = 6
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DisclosureRow:
-    """One line of the table: ``pending`` is a value that is made when the person goes on."""
+    """A line of the table: ``pending`` is a value that is made when the person goes on."""
 
     name: str
     label: str
@@ -56,9 +58,45 @@ class ConsentScreen:
     affiliation: str
     mismatch: bool
     makes_account: bool
-    # whether a borrower that the desk made before the CPR number came may become the account
+    # whether a borrower made at the library before the CPR number came may become the account
     temporary: bool
     revealable: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _RowMaker:
+    """What the rows of one page have in common."""
+
+    labels: Mapping[str, Text]
+    language: str
+    number: str | None  # the borrower's, where there is one
+    revealing: bool
+
+    def rows(self, items: Iterable[Item]) -> tuple[DisclosureRow, ...]:
+        """Return a row for each item, in their order."""
+        return tuple(self._row(item) for item in items)
+
+    def _row(self, item: Item) -> DisclosureRow:
+        values = item.values
+        if item.name == BORROWER_NUMBER and not values and self.number:
+            values = (self.number,)
+        pending = not values
+        # The CPR is masked whatever the policy says: no page source holds it (invariant 4).
+        if item.mask or item.name == _CPR:
+            values = tuple(masked(value) for value in values)
+        return DisclosureRow(
+            name=item.name,
+            label=self._label(item.name),
+            values=values,
+            why=item.why[self.language],
+            pending=pending,
+            revealable=self.revealing and item.name == _CPR,
+        )
+
+    def _label(self, name: str) -> str:
+        if name not in self.labels:
+            return name
+        return self.labels[name][self.language]
 
 
 def consent(  # noqa: PLR0917 - six values make the page, and each is what it is called
@@ -69,102 +107,104 @@ def consent(  # noqa: PLR0917 - six values make the page, and each is what it is
     transaction: Transaction,
     now: datetime,
 ) -> ConsentScreen:
-    """Give what the page shows of ``asked``: every item of the disclosure, in its order, and nothing that is not in it.
+    """Return what the page shows of ``asked``: the disclosure's items, in order, and no others.
 
-    ``labels`` says what people call an attribute; one without a label is shown by its own name.
+    ``labels`` holds what people call an attribute; one without a label is shown by its own name.
     """
-    question, decision = asked.question, asked.decision
+    question = asked.question
+    decision = asked.decision
     disclosure = question.disclosure
-    opened = may_reveal(transaction, now)
-    number = transaction.account.number if transaction.account else None
-    rows = [
-        (item.optional, _row(item, labels, language, number, opened=opened))
-        for item in disclosure.items
-    ]
+    number = _borrower_number(transaction)
+    rows = _RowMaker(labels, language, number, may_reveal(transaction, now))
+    required = rows.rows(item for item in disclosure.items if not item.optional)
+    optional = rows.rows(item for item in disclosure.items if item.optional)
+    receiver = _party(disclosure.receiver, language)
     return ConsentScreen(
         variant=question.variant,
         service=service.label[language],
-        description=service.description[language] if service.description else "",
+        description=_in(language, service.description),
         purpose=disclosure.purpose[language],
         legal_basis=disclosure.legal_basis,
         giver=_party(disclosure.giver, language),
-        receiver=_party(disclosure.receiver, language)
-        or ResponsibleParty(service.label[language], ""),
-        privacy_notice=service.privacy_notice[language] if service.privacy_notice else "",
+        receiver=receiver or ResponsibleParty(service.label[language], ""),
+        privacy_notice=_in(language, service.privacy_notice),
         persistent=disclosure.name_id_format == PERSISTENT,
-        rows=tuple(row for optional, row in rows if not optional),
-        choices=tuple(row for optional, row in rows if optional),
+        rows=required,
+        choices=optional,
         changed=question.changed,
-        affiliation=decision.policy.label[language] if decision.policy else "",
+        affiliation=_in(language, decision.policy.label if decision.policy else None),
         mismatch=decision.mismatch is not None,
         temporary=may_be_temporary(decision, transaction),
-        makes_account=decision.release is not None
-        and decision.release.borrower == "make"
-        and number is None,
-        revealable=opened and any(row.revealable for _, row in rows),
+        makes_account=_may_make_account(decision) and number is None,
+        revealable=any(row.revealable for row in (*required, *optional)),
     )
 
 
 def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
-    """Say whether a borrower that the desk made before the CPR number came may become the person's account.
+    """Return whether a borrower made at the library without a CPR number may become the account.
 
-    Who has an account by that number is asked in a sign-up only: there the two of them are a case
-    for staff.
+    A person who has an account by that number is asked in a sign-up only: there the two of them are
+    a case for staff.
     """
     rule = decision.policy.borrower if decision.policy else None
-    making = (
-        decision.release is not None
-        and decision.release.borrower == "make"
-        and decision.may_find_by_cpr
-    )
-    number = transaction.account.number if transaction.account else None
-    asked = number is None or transaction.errand is Errand.SIGN_UP
-    return bool(making and asked and transaction.temporary is None and rule and rule.temporary)
+    if rule is None or not rule.temporary:
+        return False
+    if not (_may_make_account(decision) and decision.may_find_by_cpr):
+        return False
+    asked = _borrower_number(transaction) is None or transaction.errand is Errand.SIGN_UP
+    return asked and transaction.temporary is None
 
 
 def may_reveal(transaction: Transaction, now: datetime) -> bool:
-    """Say whether the whole CPR number may still be shown: within five minutes of the person's arrival."""
+    """Return whether the whole CPR number may be shown: within five minutes of the arrival."""
     arrived = transaction.authenticated
     return arrived is not None and now - arrived < REVEALABLE_FOR
 
 
 def whole_number(disclosure: Disclosure) -> str | None:
-    """Give the CPR number that would leave, as people write it, for the page that shows it to its owner alone."""
-    item = next((each for each in disclosure.items if each.name == "cpr"), None)
-    if item is None or not item.values:
-        return None
-    value = item.values[0]
-    return (
-        f"{value[:_DIGITS_OF_A_DATE]}-{value[_DIGITS_OF_A_DATE:]}" if _is_number(value) else value
-    )
+    """Return the CPR number that would leave, as people write it; None where none would.
+
+    It is for the page that shows it to its owner alone.
+    """
+    for item in disclosure.items:
+        if item.name == _CPR:
+            return _hyphenated(item.values[0]) if item.values else None
+    return None
 
 
 def masked(value: str) -> str:
     """Hide a value: of a CPR number the date stays (``DDMMYY-••••``), of anything else nothing."""
-    return f"{value[:_DIGITS_OF_A_DATE]}-{_DOTS}" if _is_number(value) else _DOTS
+    if not _is_number(value):
+        return _DOTS
+    date = value[:_DIGITS_OF_A_DATE]
+    return f"{date}-{_DOTS}"
+
+
+def _hyphenated(value: str) -> str:
+    if not _is_number(value):
+        return value
+    date = value[:_DIGITS_OF_A_DATE]
+    serial = value[_DIGITS_OF_A_DATE:]
+    return f"{date}-{serial}"
 
 
 def _is_number(value: str) -> bool:
     return len(value) == _DIGITS_OF_A_CPR and value.isascii() and value.isdigit()
 
 
-def _row(
-    item: Item, labels: Mapping[str, Text], language: str, number: str | None, *, opened: bool
-) -> DisclosureRow:
-    # The CPR is masked whatever the policy says: no page source holds it (invariant 4).
-    hidden = item.mask or item.name == "cpr"
-    values = item.values
-    if item.name == BORROWER_NUMBER and not values and number:
-        values = (number,)
-    return DisclosureRow(
-        name=item.name,
-        label=labels[item.name][language] if item.name in labels else item.name,
-        values=tuple(masked(value) for value in values) if hidden else values,
-        why=item.why[language],
-        pending=not values,
-        revealable=opened and item.name == "cpr",
-    )
+def _may_make_account(decision: Decision) -> bool:
+    return decision.release is not None and decision.release.borrower == "make"
+
+
+def _borrower_number(transaction: Transaction) -> str | None:
+    return transaction.account.number if transaction.account else None
+
+
+def _in(language: str, text: Text | None) -> str:
+    return text[language] if text else ""
 
 
 def _party(controller: Controller | None, language: str) -> ResponsibleParty | None:
-    return ResponsibleParty(controller.name[language], controller.contact) if controller else None
+    if controller is None:
+        return None
+    return ResponsibleParty(controller.name[language], controller.contact)

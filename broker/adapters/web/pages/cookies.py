@@ -1,4 +1,8 @@
-"""Two cookies: b says which browser, a says which authenticated transaction (design 4a)."""
+"""The cookies: browser, login, known borrower and remembered upstream.
+
+The browser cookie tells browsers apart; the login cookie belongs to one authenticated transaction
+(design 4a).
+"""
 
 import hmac
 import re
@@ -13,17 +17,17 @@ from werkzeug.wrappers import Response
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.pseudonyms import Pseudonyms
 
-_B: Final = re.compile(r"b-[0-9a-f]{16}")
-_A: Final = re.compile(r"a-[0-9a-f]{16}")
+_BROWSER_COOKIE: Final = re.compile(r"b-[0-9a-f]{16}")
+_LOGIN_COOKIE: Final = re.compile(r"a-[0-9a-f]{16}")
+_KNOWN_BORROWER_COOKIE: Final = re.compile(r"k-[0-9a-f]{16}")
+_UPSTREAM_COOKIE: Final = "way"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 # Cookies of ours that a browser can bring; more are somebody's attempt to fill the header.
-_MOST_B: Final = 8
-_MOST_A: Final = 8
-_K: Final = re.compile(r"k-[0-9a-f]{16}")
-_MOST_K: Final = 4
+_MOST_BROWSER_COOKIES: Final = 8
+_MOST_LOGIN_COOKIES: Final = 8
+_MOST_KNOWN_BORROWERS: Final = 4
 _KNOWN_FOR: Final = timedelta(days=180)
-_WAY: Final = "way"
-_WAY_KEPT_FOR: Final = timedelta(days=180)
+_UPSTREAM_KEPT_FOR: Final = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,81 +39,90 @@ class BrowserCookies:
     path: str = "/"
 
     def browsers(self, request: Request) -> tuple[str, ...]:
-        """Give the pseudonyms of every cookie b that came."""
-        found = []
-        for name in self._brought(request, _B):
+        """Return the pseudonyms of the browser cookies that came."""
+        pseudonyms = []
+        for name in self._brought(request, _BROWSER_COOKIE):
             value = request.cookies[name]
             if _SECRET.fullmatch(value):
-                found.append(self.pseudonyms.of("browser", name.removeprefix(self._prefix), value))
-        return tuple(found[:_MOST_B])
+                pseudonyms.append(self._browser(name.removeprefix(self._prefix), value))
+        return tuple(pseudonyms[:_MOST_BROWSER_COOKIES])
 
-    def new_browser(self, response: Response) -> str:
-        """Give the browser a cookie b under a fresh name, for the session: first tabs side by side keep theirs.
+    def set_browser_cookie(self, response: Response) -> str:
+        """Set a browser cookie for the session; return the pseudonym that the browser has with it.
 
-        The answer is the pseudonym that it will have if it keeps the cookie.
+        Its name is fresh: first tabs side by side keep theirs.
         """
-        name, value = f"b-{secrets.token_hex(8)}", secrets.token_hex(32)
+        name = "b-" + secrets.token_hex(8)
+        value = secrets.token_hex(32)
         self._set(response, name, value, None)
-        return self.pseudonyms.of("browser", name, value)
+        return self._browser(name, value)
 
-    def marks(self, request: Request) -> tuple[str, ...]:
-        """Give a pseudonym of each borrower with whose PIN this browser has logged in before."""
-        names = (each.removeprefix(self._prefix) for each in self._brought(request, _K))
-        return tuple(sorted(name for name in names if self._known(request, name)))
+    def known_borrowers(self, request: Request) -> tuple[str, ...]:
+        """Return a pseudonym of each borrower with whose PIN this browser has logged in before."""
+        brought = self._brought(request, _KNOWN_BORROWER_COOKIE)
+        names = [name.removeprefix(self._prefix) for name in brought]
+        known = [name for name in names if self._known_secret(request, name)]
+        return tuple(sorted(known))
 
-    def known(self, request: Request, number: str) -> str | None:
-        """Give the pseudonym of this browser if it has logged in with this very borrower's PIN before, else None."""
-        kept = self._known(request, self._k(number))
-        return self.pseudonyms.of("known-browser", kept) if kept else None
+    def known_browser(self, request: Request, number: str) -> str | None:
+        """Return this browser's pseudonym if it has logged in with this borrower's PIN before."""
+        secret = self._known_secret(request, self._known_borrower_cookie(number))
+        if secret is None:
+            return None
+        return self.pseudonyms.of("known-browser", secret)
 
     def remember_borrower(self, request: Request, response: Response, number: str) -> None:
-        """Let the browser be known to this borrower for half a year, and to the last few borrowers only."""
-        name = self._k(number)
-        others = [each for each in self._brought(request, _K) if each != self._prefix + name]
-        for each in others[: max(0, len(others) - _MOST_K + 1)]:
-            self._drop(response, each)
-        # The same id again: a success must not give a browser, or who took it over, its tries back.
-        kept = self._known(request, name) or secrets.token_hex(32)
-        self._set(response, name, f"{kept}.{self._proof(name, kept)}", _KNOWN_FOR)
+        """Let this borrower know the browser for half a year; only the last few borrowers do."""
+        name = self._known_borrower_cookie(number)
+        brought = self._brought(request, _KNOWN_BORROWER_COOKIE)
+        others = [other for other in brought if other != self._prefix + name]
+        self._drop_oldest(response, others, _MOST_KNOWN_BORROWERS)
+        # The same secret again: a success must not give a browser, or a thief who took it over, its
+        # tries back.
+        secret = self._known_secret(request, name) or secrets.token_hex(32)
+        proof = self._proof(name, secret)
+        self._set(response, name, f"{secret}.{proof}", _KNOWN_FOR)
 
-    def way(self, request: Request) -> str | None:
-        """Give the name of the upstream that the person asked this browser to remember, unchecked; or None."""
-        return request.cookies.get(self._prefix + _WAY)
+    def upstream(self, request: Request) -> str | None:
+        """Return the upstream that this browser was asked to remember, unchecked; or None."""
+        return request.cookies.get(self._prefix + _UPSTREAM_COOKIE)
 
-    def remember_way(self, request: Request, response: Response, way: str | None) -> None:
-        """Remember a way to log in for half a year, or, with None, no more."""
-        if way:
-            self._set(response, _WAY, way, _WAY_KEPT_FOR)
-        elif self.way(request) is not None:
-            self._drop(response, self._prefix + _WAY)
+    def remember_upstream(self, request: Request, response: Response, upstream: str | None) -> None:
+        """Remember an upstream for half a year, or, with None, no more."""
+        if upstream:
+            self._set(response, _UPSTREAM_COOKIE, upstream, _UPSTREAM_KEPT_FOR)
+        elif self.upstream(request) is not None:
+            self._drop(response, self._prefix + _UPSTREAM_COOKIE)
 
-    def brings_authentication(self, request: Request, transaction: Transaction) -> bool:
-        """Say whether the cookie a that came is the one made when this transaction's authentication arrived."""
-        x = request.cookies.get(self._prefix + self._a(transaction), "")
-        return (
-            bool(_SECRET.fullmatch(x))
-            and transaction.arrival is not None
-            and self.pseudonyms.same(transaction.arrival, "arrival-mark", x)
-        )
+    def brings_login_cookie(self, request: Request, transaction: Transaction) -> bool:
+        """Return whether the login cookie came that this transaction's authentication set."""
+        name = self._prefix + self._login_cookie(transaction)
+        arrival_token = request.cookies.get(name, "")
+        if transaction.arrival is None or not _SECRET.fullmatch(arrival_token):
+            return False
+        return self.pseudonyms.same(transaction.arrival, "arrival-mark", arrival_token)
 
-    def authenticated(
-        self, request: Request, response: Response, transaction: Transaction, x: str
+    def set_login_cookie(
+        self, request: Request, response: Response, transaction: Transaction, arrival_token: str
     ) -> None:
-        """Give the browser the cookie a of this transaction, and take back those of all but its last few logins.
+        """Set the login cookie of this transaction, and drop those of all but the last few logins.
 
         However many logins one page makes a browser go through, the header stays small (design 4a).
         """
-        old = self._brought(request, _A)
-        for name in old[: max(0, len(old) - _MOST_A + 1)]:
-            self._drop(response, name)
-        self._set(response, self._a(transaction), x, LIFETIME)
+        self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), _MOST_LOGIN_COOKIES)
+        self._set(response, self._login_cookie(transaction), arrival_token, LIFETIME)
+
+    @property
+    def _path(self) -> str:
+        # A cookie with the prefix __Host- must have the path /.
+        return "/" if self.secure else self.path
 
     @property
     def _prefix(self) -> str:
         return "__Host-" if self.secure else ""
 
     def _brought(self, request: Request, shape: re.Pattern[str]) -> list[str]:
-        """Give the names of the cookies of a kind that came, in full.
+        """Return the names of the cookies of a kind that came, in full.
 
         A sibling domain can plant any cookie but one with the prefix: without it the name is not
         ours.
@@ -117,23 +130,49 @@ class BrowserCookies:
         ours = (name for name in request.cookies if name.startswith(self._prefix))
         return [name for name in ours if shape.fullmatch(name.removeprefix(self._prefix))]
 
-    def _a(self, transaction: Transaction) -> str:
-        return "a-" + self.pseudonyms.of("cookie-a", transaction.id).partition(".")[2][:16]
+    def _browser(self, name: str, value: str) -> str:
+        return self.pseudonyms.of("browser", name, value)
 
-    def _known(self, request: Request, name: str) -> str | None:
-        kept, _, proof = request.cookies.get(self._prefix + name, "").partition(".")
-        right = _SECRET.fullmatch(kept) and _SECRET.fullmatch(proof)
-        return kept if right and hmac.compare_digest(proof, self._proof(name, kept)) else None
+    def _login_cookie(self, transaction: Transaction) -> str:
+        digest = self._digest("cookie-a", transaction.id)
+        return f"a-{digest[:16]}"
 
-    def _k(self, number: str) -> str:
-        return "k-" + self.pseudonyms.of("cookie-k", number).partition(".")[2][:16]
+    def _known_borrower_cookie(self, number: str) -> str:
+        digest = self._digest("cookie-k", number)
+        return f"k-{digest[:16]}"
 
-    def _proof(self, name: str, kept: str) -> str:
-        return self.pseudonyms.of("cookie-k-value", name, kept).partition(".")[2]
+    def _known_secret(self, request: Request, name: str) -> str | None:
+        """Return the secret of the cookie ``name`` if we made the two of them; else None."""
+        value = request.cookies.get(self._prefix + name, "")
+        secret, _, proof = value.partition(".")
+        if not (_SECRET.fullmatch(secret) and _SECRET.fullmatch(proof)):
+            return None
+        if not hmac.compare_digest(proof, self._proof(name, secret)):
+            return None
+        return secret
+
+    def _proof(self, name: str, secret: str) -> str:
+        return self._digest("cookie-k-value", name, secret)
+
+    def _digest(self, label: str, *values: str) -> str:
+        """Return the pseudonym of ``values`` without the id of its key, in hex."""
+        _, _, digest = self.pseudonyms.of(label, *values).partition(".")
+        return digest
+
+    def _drop_oldest(self, response: Response, names: list[str], most: int) -> None:
+        """Drop so many of the cookies that there is room for one more below ``most``."""
+        too_many = max(0, len(names) - most + 1)
+        for name in names[:too_many]:
+            self._drop(response, name)
 
     def _drop(self, response: Response, name: str) -> None:
-        path = "/" if self.secure else self.path
-        response.delete_cookie(name, secure=self.secure, httponly=True, samesite="Lax", path=path)
+        response.delete_cookie(
+            name,
+            secure=self.secure,
+            httponly=True,
+            samesite="Lax",
+            path=self._path,
+        )
 
     def _set(self, response: Response, name: str, value: str, lifetime: timedelta | None) -> None:
         response.set_cookie(
@@ -143,5 +182,5 @@ class BrowserCookies:
             secure=self.secure,
             httponly=True,
             samesite="Lax",
-            path="/" if self.secure else self.path,
+            path=self._path,
         )

@@ -1,5 +1,6 @@
-"""One place that turns everything that can go wrong into a page with a reason, a way on and a reference."""
+"""The answer to every error: a page with a reason, a way on and a reference."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from flask import Flask, request
@@ -10,140 +11,156 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
+from broker.core.events import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest
 from broker.flows.transactions import Held, reference
 
-_HTTP: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
+_REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
+_SERVER_ERROR: Final = 500
 
 
-def install(app: Flask, desk: WebPorts, pages: StepPages) -> None:
+def install(app: Flask, ports: WebPorts, pages: StepPages) -> None:
     """Answer every error of ``app``: no stack trace, no 500 without a page (invariant 8)."""
-    faults = ErrorPages(desk, pages)
-    app.register_error_handler(BrokerError, faults.refused)
-    app.register_error_handler(HTTPException, faults.http)
-    app.register_error_handler(Exception, faults.unforeseen)
+    errors = ErrorPages(ports, pages)
+    app.register_error_handler(BrokerError, errors.refused)
+    app.register_error_handler(HTTPException, errors.http)
+    app.register_error_handler(Exception, errors.unforeseen)
 
 
+@dataclass(frozen=True, slots=True)
 class ErrorPages:
-    """The answers to errors over one desk."""
+    """The answers to errors, made of the web ports."""
 
-    def __init__(self, desk: WebPorts, pages: StepPages) -> None:
-        """Take where errors are told, and what shows them."""
-        self.desk, self.pages = desk, pages
+    ports: WebPorts
+    pages: StepPages
 
     def refused(self, error: BrokerError) -> Response:
-        """Answer what the broker itself refuses or cannot do."""
-        desk, name = self.desk, reference()
+        """Answer an error of the broker: to the service where it asked for that, else by a page."""
+        name = reference()
         try:
             response = self._to_service(error, name)
         except BrokerError as unanswerable:
-            # The service itself is gone from the metadata: there is nobody to answer but the
-            # person.
-            error, response = unanswerable, None
-        if response is not None:
-            return response
-        own = _own(desk)
-        message = error if isinstance(error, MessageRefused) else None
-        desk.events(
-            "refused",
-            reference=name,
-            reason=error.reason,
-            cause=message.cause if message else str(error),
-            route=_route(),
-            upstream=_upstream(desk),
-            clock_off_seconds=message.clock_off if message else None,
-        )
-        known = own is not None and own.transaction.browser is not None
-        desk.trail.add(_refused(error, name, own, desk))
-        desk.traces.leave(name, desk.now(), known=known, step=_route(), reason=error.reason)
-        return self.pages.error(error.reason, error.http, name, _again(desk))
+            # The service itself is gone from the metadata: only the person is left to answer.
+            return self._page(unanswerable, name)
+        return response or self._page(error, name)
 
     def http(self, error: HTTPException) -> Response:
         """Answer what Flask refuses: no such page, wrong method, too large."""
-        name, code = reference(), error.code or 500
-        reason = _HTTP.get(code, "unexpected" if code >= 500 else "form_refused")
-        self.desk.events("refused", reference=name, reason=reason, http=code, route=_route())
+        name = reference()
+        code = error.code or _SERVER_ERROR
+        reason = _http_reason(code)
+        facts: Facts = {"reference": name, "reason": reason, "http": code, "route": _route()}
+        self.ports.tell(BrokerEvent(EventKind.HTTP_ERROR_SHOWN, facts))
         response = self.pages.error(reason, code, name, None)
         if code == 405:
-            response.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+            methods = getattr(error, "valid_methods", None) or ()
+            response.headers["Allow"] = ", ".join(methods)
         return response
 
     def unforeseen(self, error: Exception) -> Response:
-        """Answer what nobody foresaw."""
+        """Answer an error that is none of ours with 503; its text stays away from page and log."""
         name = reference()
-        self.desk.unexpected(error, name)
-        return self.pages.error("unexpected", 503, name, _again(self.desk))
+        self.ports.unexpected(error, name)
+        return self.pages.error("unexpected", 503, name, _retry_url(self.ports))
 
     def _to_service(self, error: BrokerError, name: str) -> Response | None:
-        """Answer the service instead of the person, where that is what the service asked for."""
-        desk, pages = self.desk, self.pages
+        """Return the answer to the service, where that is what it asked for; None for a page."""
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
-            desk.events(
-                "request_refused", reference=name, service=error.request.service, cause=str(error)
-            )
-            service, reason = error.request.service, error.reason
-            desk.trail.add(
-                AuditEvent(
-                    AuditEventKind.REFUSED,
-                    desk.now(),
-                    reference=name,
-                    service=service,
-                    reason=reason,
-                )
-            )
-            form = desk.service_face.refuse(error.request, error.refusal, f"_r{name}", desk.now())
-            return pages.leaving.post(form, error.request.service)
+            return self._request_refused(error, error.request, name)
         # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
-        passive = _passive(desk)
-        return pages.refused(passive, Refuse(error.reason, NO_PASSIVE)) if passive else None
+        held = _own_transaction(self.ports)
+        if held is None or not held.transaction.request.is_passive:
+            return None
+        return self.pages.refused(held, Refuse(error.reason, NO_PASSIVE))
 
-
-def _refused(error: BrokerError, reference: str, own: Held | None, desk: WebPorts) -> AuditEvent:
-    """Give the event; why a message was refused is a code of ours, other errors' texts stay in the log."""
-    reason = error.cause if isinstance(error, MessageRefused) else error.reason
-    if own is None:
-        return AuditEvent(
+    def _request_refused(self, error: RequestRefused, asked: AuthnRequest, name: str) -> Response:
+        ports = self.ports
+        now = ports.now()
+        audit = AuditEvent(
             AuditEventKind.REFUSED,
-            desk.now(),
-            reference=reference,
-            upstream=_upstream(desk),
-            reason=reason,
+            now,
+            reference=name,
+            service=asked.service,
+            reason=error.reason,
         )
-    return of_login(
-        AuditEventKind.REFUSED, desk.now(), own.transaction, reason=reason, reference=reference
-    )
+        facts = {"reference": name, "service": asked.service, "cause": str(error)}
+        ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts, audit))
+        form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", now)
+        return self.pages.outgoing.post(form, asked.service)
+
+    def _page(self, error: BrokerError, name: str) -> Response:
+        self.ports.tell(_error_shown(error, name, self.ports))
+        return self.pages.error(error.reason, error.http, name, _retry_url(self.ports))
+
+
+def _http_reason(code: int) -> str:
+    if code >= _SERVER_ERROR:
+        return "unexpected"
+    return _REASONS.get(code, "form_refused")
+
+
+def _error_shown(error: BrokerError, name: str, ports: WebPorts) -> BrokerEvent:
+    """Return the event; of an error that is no refused message the text stays in the log."""
+    held = _own_transaction(ports)
+    now = ports.now()
+    cause = str(error)
+    audited = error.reason
+    clock_off = None
+    if isinstance(error, MessageRefused):
+        # Why a message was refused is a code of ours.
+        cause = error.cause
+        audited = error.cause
+        clock_off = error.clock_off
+    facts = {
+        "reference": name,
+        "reason": error.reason,
+        "cause": cause,
+        "route": _route(),
+        "upstream": _upstream(ports),
+        "clock_off_seconds": clock_off,
+    }
+    known = held is not None and held.transaction.browser is not None
+    trace = TraceFacts(name, now, _route(), error.reason, known=known)
+    if held is not None:
+        kind = AuditEventKind.REFUSED
+        login = held.transaction
+        audit = of_login(kind, now, login, reason=audited, reference=name)
+    else:
+        upstream = _upstream(ports)
+        audit = AuditEvent(
+            AuditEventKind.REFUSED, now, reference=name, upstream=upstream, reason=audited
+        )
+    return BrokerEvent(EventKind.ERROR_SHOWN, facts, audit, trace)
 
 
 def _route() -> str:
-    """Name the route by its rule: a path could hold what somebody pasted into it."""
+    """Return the rule of the route: a path could hold what somebody pasted into it."""
     return request.url_rule.rule if request.url_rule else "none"
 
 
-def _upstream(desk: WebPorts) -> str | None:
-    """Give the upstream whose address was called, if it is one of ours: a path could hold anything."""
+def _upstream(ports: WebPorts) -> str | None:
+    """Return the upstream of the address if it is one of ours: a path could hold anything."""
     name = (request.view_args or {}).get("upstream")
-    return name if name in desk.upstreams else None
+    return name if name in ports.upstreams else None
 
 
-def _own(desk: WebPorts) -> Held | None:
-    """Give the transaction of the address if it lives and is this browser's, or nobody's yet."""
+def _own_transaction(ports: WebPorts) -> Held | None:
+    """Return the transaction of the address if it lives and is this browser's, or still unbound."""
     name = (request.view_args or {}).get("name")
     if not name:
         return None
     try:
-        held = desk.broker.read(name, desk.now())
+        held = ports.broker.read(name, ports.now())
     except BrokerError:
         return None
-    return held if held.transaction.browser in {None, *desk.cookies.browsers(request)} else None
+    own = {None, *ports.cookies.browsers(request)}
+    return held if held.transaction.browser in own else None
 
 
-def _passive(desk: WebPorts) -> Held | None:
-    held = _own(desk)
-    return held if held and held.transaction.request.is_passive else None
-
-
-def _again(desk: WebPorts) -> str | None:
-    """Give the address where this browser may begin the same login again."""
-    held = _own(desk)
-    return f"{desk.base_url}/login/{held.transaction.id}/upstream" if held else None
+def _retry_url(ports: WebPorts) -> str | None:
+    """Return the address where this browser may begin the same login again, or None."""
+    held = _own_transaction(ports)
+    if held is None:
+        return None
+    return f"{ports.base_url}/login/{held.transaction.id}/upstream"

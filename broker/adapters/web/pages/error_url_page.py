@@ -1,4 +1,4 @@
-"""The page that services lead to when they could not let somebody in whom we logged in (REFEDS errorURL)."""
+"""The page that services lead to when they refuse a person we have logged in (REFEDS errorURL)."""
 
 from typing import Final
 
@@ -7,9 +7,10 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.events import BrokerEvent, EventKind, TraceFacts
 from broker.flows.transactions import reference
 
-# The codes of the specification; any other, and the placeholder that nobody filled in, is the last.
+# The codes of the specification; any other, and a placeholder left unfilled, is the last.
 _OTHER: Final = "at_service_other"
 _REASONS: Final = {
     "IDENTIFICATION_FAILURE": "at_service_identification",
@@ -19,19 +20,26 @@ _REASONS: Final = {
 }
 
 
-def blueprint(desk: WebPorts, pages: StepPages) -> Blueprint:
-    """Give ``/error``: whatever stands in its address is read as a choice among what we know, and never shown."""
-    rooms = Blueprint("service_errors", __name__)
+def blueprint(ports: WebPorts, pages: StepPages) -> Blueprint:
+    """Return ``/error``: its query picks among the reasons that we know, and is never shown."""
+    routes = Blueprint("service_errors", __name__)
 
-    @rooms.get("/error")
+    @routes.get("/error")
     def error() -> Response:
-        reason, name = _REASONS.get(request.args.get("code", ""), _OTHER), reference()
-        asking = request.args.get("rp", "")
-        service = next(
-            (each.name for each in desk.services.values() if each.entity_id == asking), None
-        )
-        desk.events("service_error", reference=name, reason=reason, service=service)
-        desk.traces.leave(name, desk.now(), known=False, step="service", reason=reason)
+        reason = _REASONS.get(request.args.get("code", ""), _OTHER)
+        service = _service(ports, request.args.get("rp", ""))
+        name = reference()
+        facts = {"reference": name, "reason": reason, "service": service}
+        trace = TraceFacts(name, ports.now(), "service", reason, known=False)
+        ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts, trace=trace))
         return pages.error(reason, 200, name, None)
 
-    return rooms
+    return routes
+
+
+def _service(ports: WebPorts, entity_id: str) -> str | None:
+    """Return the name of the service with this entityID, if it is one of ours."""
+    for service in ports.services.values():
+        if service.entity_id == entity_id:
+            return service.name
+    return None

@@ -1,7 +1,4 @@
-"""What people read when something is wrong with a request, a browser or a system behind us, one entry a reason code.
-
-What a page says about one reason: what happened, what the person can do, where that is done.
-"""
+"""What people read when a request, a browser or a system behind us fails, by reason code."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +13,10 @@ HelpLocation = Literal["service_locations", "sign_up", "e_resources"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """The texts of one reason, spoken in the language of the page that shows them.
+    """The texts of one reason, in the language of the page that shows them.
 
-    ``again`` says that the same login may well succeed on another try.
+    ``happened`` is one paragraph, ``advice`` what the person can do about it, and ``places`` where
+    that is done. ``again``: the same login may well succeed on another try.
     """
 
     title: LazyString
@@ -52,21 +50,24 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "transaction_gone": Explanation(
         title=_("This login is over"),
         happened=_(
-            "A login lives for thirty minutes and can be finished once. This one is too old or has been finished."
+            "A login lives for thirty minutes and can be finished once. "
+            "This one is too old or has been finished."
         ),
         advice=(_AFRESH,),
     ),
     "other_browser": Explanation(
         title=_("This login belongs to another browser"),
         happened=_(
-            "A login must end in the browser and window in which it began. To be safe we have not logged anybody in."
+            "A login must end in the browser and window in which it began. "
+            "To be safe we have not logged anybody in."
         ),
         advice=(_("Go to the service and log in there, all the way in this browser."),),
     ),
     "cookies_needed": Explanation(
         title=_("Allow cookies to log in"),
         happened=_(
-            "Your browser keeps no cookies from us. Without them we cannot know that it is still you."
+            "Your browser keeps no cookies from us. "
+            "Without them we cannot know that it is still you."
         ),
         advice=(
             _("Allow cookies for this site, also in a private window, and try again."),
@@ -77,7 +78,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "token_refused": Explanation(
         title=_("The page had been open too long"),
         happened=_(
-            "What you sent came from a page older than ten minutes, or not from our page. Nothing has been changed."
+            "What you sent came from a page older than ten minutes, or not from our page. "
+            "Nothing has been changed."
         ),
         advice=(_("Go back, load the page again and answer once more."),),
         again=True,
@@ -98,7 +100,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "logout_refused": Explanation(
         title=_("We could not log you out"),
         happened=_(
-            "The message that was to log you out is damaged, too old, or not from the one that it names. "
+            "The message that was to log you out is damaged, too old, "
+            "or not from the one that it names. "
             "You may still be logged in."
         ),
         advice=(_CLOSE, _CONTACT),
@@ -106,7 +109,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "message_refused": Explanation(
         title=_("We could not accept the login"),
         happened=_(
-            "The message that was to log you in is damaged, too old, used before or not meant for us."
+            "The message that was to log you in is damaged, too old, "
+            "used before or not meant for us."
         ),
         advice=(_AFRESH, _CONTACT),
     ),
@@ -118,7 +122,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "too_many": Explanation(
         title=_("Too many tries"),
         happened=_(
-            "The same thing has been tried very often in a short time, so we have stopped it for a while."
+            "The same thing has been tried very often in a short time, "
+            "so we have stopped it for a while."
         ),
         advice=(_LATER, _AFRESH),
     ),
@@ -129,7 +134,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "library_unavailable": Explanation(
         title=_("The library system does not answer"),
         happened=_(
-            "We need to look up your library account, and the library system does not answer. Nothing has been sent."
+            "We need to look up your library account, and the library system does not answer. "
+            "Nothing has been sent."
         ),
         advice=(_LATER, _CONTACT),
         again=True,
@@ -137,7 +143,8 @@ FAILURES: Final[Mapping[str, Explanation]] = {
     "library_refused": Explanation(
         title=_("The library system said no"),
         happened=_(
-            "The library system did not accept what we asked it to do with your account. Nothing has been sent."
+            "The library system did not accept what we asked it to do with your account. "
+            "Nothing has been sent."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),

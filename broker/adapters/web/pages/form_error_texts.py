@@ -1,7 +1,4 @@
-"""What people read when what they typed into one of our forms cannot be taken, one entry a reason code.
-
-What people read when a number or a PIN that they typed cannot be taken, one entry a reason code.
-"""
+"""What people read when a form of ours is not filled in as it must be, by reason code."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,6 +12,8 @@ _ANEW: Final = _("Ask for a new code. Only the newest one works.")
 _SIX: Final = _(
     "Look in the newest mail from us, also among unwanted mail, and write the six digits."
 )
+_NUMBERS: Final = _("Write your CPR number, ten digits, or your borrower number.")
+_TEMPORARY: Final = _("Write the borrower number of your temporary account.")
 
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_empty": Explanation(
@@ -30,14 +29,16 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_not_plain": Explanation(
         title=_("This is not a mail address that we can use"),
         happened=_(
-            "Write one address, without a name, spaces, quotation marks, or special letters and signs."
+            "Write one address, without a name, spaces, quotation marks, "
+            "or special letters and signs."
         ),
         advice=(_AS_USUAL,),
     ),
     "address_other_domain": Explanation(
         title=_("The mail address does not end as it must"),
         happened=_(
-            "What stands after @ must be exactly one of the endings on this page, with nothing added."
+            "What stands after @ must be exactly one of the endings on this page, "
+            "with nothing added."
         ),
         advice=(_("Check the spelling, or go on without if the page offers it."),),
     ),
@@ -71,7 +72,8 @@ _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_taken": Explanation(
         title=_("This mail address belongs to somebody else's account"),
         happened=_(
-            "Another person has shown that the address is theirs, and an address can prove one person only."
+            "Another person has shown that the address is theirs, "
+            "and an address can prove one person only."
         ),
         advice=(
             _("Use an address that only you read. The library has been told and looks at it."),
@@ -122,7 +124,8 @@ _CODES: Final[Mapping[str, Explanation]] = {
     "link_gone": Explanation(
         title=_("The link no longer works"),
         happened=_(
-            "A link in our mail works once, for thirty minutes at most, and a newer mail replaces it."
+            "A link in our mail works once, for thirty minutes at most, "
+            "and a newer mail replaces it."
         ),
         advice=(
             _("Go back to the page where you began, and ask for a new mail."),
@@ -140,13 +143,7 @@ _PAGES: Final[Mapping[str, Explanation]] = {
     ),
 }
 
-PROBLEMS: Final[Mapping[str, Explanation]] = {**_ADDRESSES, **_CODES, **_PAGES}
-
-
-_NUMBERS: Final = _("Write your CPR number, ten digits, or your borrower number.")
-_TEMPORARY: Final = _("Write the borrower number of your temporary account.")
-
-PIN_PROBLEMS: Final[Mapping[str, Explanation]] = {
+_PINS: Final[Mapping[str, Explanation]] = {
     "pin_number_missing": Explanation(
         title=_("The number is missing"), happened=_NUMBERS, advice=()
     ),
@@ -166,7 +163,8 @@ PIN_PROBLEMS: Final[Mapping[str, Explanation]] = {
     "pin_asks_too_many": Explanation(
         title=_("Too many have asked for a PIN"),
         happened=_(
-            "Too many PINs have been asked for from your network within an hour. No mail has been sent now."
+            "Too many PINs have been asked for from your network within an hour. "
+            "No mail has been sent now."
         ),
         advice=(
             _("Wait an hour, and ask again."),
@@ -210,7 +208,8 @@ PIN_PROBLEMS: Final[Mapping[str, Explanation]] = {
     "pin_trivial": Explanation(
         title=_("This PIN is too easy to guess"),
         happened=_(
-            "Choose four digits that are no year, no pattern, and no part of your birth date or CPR number."
+            "Choose four digits that are no year, no pattern, "
+            "and no part of your birth date or CPR number."
         ),
         advice=(),
     ),
@@ -222,8 +221,12 @@ PIN_PROBLEMS: Final[Mapping[str, Explanation]] = {
     "pin_no_mail": Explanation(
         title=_("We have no mail address for you"),
         happened=_(
-            "Without it we cannot mail you a PIN. Choose one yourself here. Nothing has been changed."
+            "Without it we cannot mail you a PIN. "
+            "Choose one yourself here. "
+            "Nothing has been changed."
         ),
         advice=(),
     ),
 }
+
+FORM_ERRORS: Final[Mapping[str, Explanation]] = {**_ADDRESSES, **_CODES, **_PAGES, **_PINS}

@@ -1,8 +1,10 @@
-"""The token of a form: bound to transaction, purpose and what was shown, for ten minutes, from our own origin only."""
+"""The token of a form, bound for ten minutes to transaction, purpose, origin and what was shown."""
 
 import hmac
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from flask import Request
 from werkzeug.datastructures import MultiDict
@@ -13,41 +15,81 @@ from broker.core.errors import FormRefused, TokenRefused
 from broker.core.login.transaction import Transaction
 from broker.core.pseudonyms import Pseudonyms
 
+_SECONDS: Final = re.compile(r"[0-9]{1,11}")
+
+
+@dataclass(frozen=True, slots=True)
+class SubmittedForm:
+    """The fields of a form, and the digest of what its page showed."""
+
+    fields: MultiDict[str, str]
+    shown: str = ""
+
+    def value(self, name: str, default: str | None = None) -> str:
+        """Return the value of ``name``; FormRefused if repeated, or absent without a default."""
+        values = self.values(name)
+        if len(values) > 1:
+            raise FormRefused(f"field {name} repeated")
+        if values:
+            return values[0]
+        if default is None:
+            raise FormRefused(f"field {name} missing")
+        return default
+
+    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+        """Return the value of ``name``, which must be among ``allowed``."""
+        value = self.value(name)
+        if value not in allowed:
+            raise FormRefused(f"field {name} has a value that the page does not offer")
+        return value
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return every value of ``name``, as often as it was sent."""
+        return tuple(self.fields.getlist(name))
+
 
 @dataclass(frozen=True, slots=True)
 class FormTokens:
-    """Makes and checks form tokens."""
+    """Makes and verifies form tokens; ``base_url`` names the only origin whose forms count."""
 
     pseudonyms: Pseudonyms
     base_url: str
 
     def token(self, transaction: Transaction, purpose: str, now: datetime, shown: str = "") -> str:
-        """Give a token for one form, ``seconds~shown~digest``; ``shown`` is the digest of what the page shows."""
+        """Return a token for one form, ``seconds~shown~digest``.
+
+        ``shown`` is the digest of what the page shows.
+        """
         seconds = str(int(now.timestamp()))
-        return f"{seconds}~{shown}~{self._digest(transaction, purpose, shown, seconds)}"
+        digest = self._digest(transaction, purpose, shown, seconds)
+        return f"{seconds}~{shown}~{digest}"
 
     def read(
         self, request: Request, transaction: Transaction, purpose: str, now: datetime
-    ) -> "SubmittedForm":
-        """Give the form's fields; TokenRefused unless the token is this form's, fresh, and the origin is ours."""
+    ) -> SubmittedForm:
+        """Return the form's fields.
+
+        TokenRefused unless the origin is ours and the token this form's, and fresh.
+        """
         if not same_origin(request.headers, self.base_url):
             raise TokenRefused("a form from another origin")
-        fields = request.form
-        return SubmittedForm(
-            fields, self.hold(SubmittedForm(fields).one("token", ""), transaction, purpose, now)
-        )
+        token = SubmittedForm(request.form).value("token", "")
+        return SubmittedForm(request.form, self.verify(token, transaction, purpose, now))
 
-    def hold(self, token: str, transaction: Transaction, purpose: str, now: datetime) -> str:
-        """Give what the page of ``token`` showed; TokenRefused unless it is this purpose's, this login's, and fresh."""
+    def verify(self, token: str, transaction: Transaction, purpose: str, now: datetime) -> str:
+        """Return what the page of ``token`` showed.
+
+        TokenRefused unless the token is of this purpose and transaction, and fresh.
+        """
         seconds, _, rest = token.partition("~")
         shown, _, digest = rest.partition("~")
-        if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 12):
+        if not _SECONDS.fullmatch(seconds):
             raise TokenRefused("a token without a time")
-        if not hmac.compare_digest(
-            digest.encode(), self._digest(transaction, purpose, shown, seconds).encode()
-        ):
+        expected = self._digest(transaction, purpose, shown, seconds)
+        if not hmac.compare_digest(digest.encode(), expected.encode()):
             raise TokenRefused("a token of another form, transaction or page")
-        age = now - datetime.fromtimestamp(int(seconds), UTC)
+        made = datetime.fromtimestamp(int(seconds), UTC)
+        age = now - made
         if not -TOKEN_VALID_FOR < age < TOKEN_VALID_FOR:
             raise TokenRefused("a token older than ten minutes")
         return shown
@@ -56,29 +98,3 @@ class FormTokens:
         # arrival: a token shown before a new login of the same transaction is worthless after it.
         bound = (transaction.id, transaction.browser or "", transaction.arrival or "")
         return self.pseudonyms.of("form", *bound, purpose, shown, seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class SubmittedForm:
-    """The fields of a form, each at most once where one is wanted."""
-
-    fields: MultiDict[str, str]
-    shown: str = ""
-
-    def one(self, name: str, default: str | None = None) -> str:
-        """Give the one value of ``name``; FormRefused if it is repeated, or absent and there is no default."""
-        found = self.fields.getlist(name)
-        if len(found) > 1 or (not found and default is None):
-            raise FormRefused(f"field {name} {'repeated' if found else 'missing'}")
-        return found[0] if found else str(default)
-
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
-        """Give the one value of ``name``, which must be among ``allowed``."""
-        value = self.one(name)
-        if value not in allowed:
-            raise FormRefused(f"field {name} has a value that the page does not offer")
-        return value
-
-    def several(self, name: str) -> tuple[str, ...]:
-        """Give every value of ``name``."""
-        return tuple(self.fields.getlist(name))

@@ -1,4 +1,4 @@
-"""Which of the two languages a page speaks: the person's pick, else the browser's wish, else the library's."""
+"""The language of a page: the one the person picked, else the browser's, else the library's."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -9,11 +9,13 @@ from flask import Request
 from flask_babel import get_locale
 from werkzeug.wrappers import Response
 
+from broker.core.entities import Text
+
 LANGUAGES: Final = {"da": "Dansk", "en": "English"}
 COOKIE: Final = "lang"
 _REMEMBERED_FOR: Final = timedelta(days=365)
-# Who reads Norwegian or Swedish reads Danish more easily than a page in nobody's language.
-_READS: Final = {
+# A reader of Norwegian or Swedish understands Danish more easily than the library's default.
+_UNDERSTOOD: Final = {
     "da": "da",
     "nb": "da",
     "nn": "da",
@@ -26,38 +28,44 @@ _READS: Final = {
 
 
 def choose(query: str | None, cookie: str | None, accepted: Iterable[str], default: str) -> str:
-    """Give "da" or "en": the query's, else the cookie's, else the first of ``accepted`` we can serve, else ``default``.
+    """Return "da" or "en": of the query, else the cookie, else Accept-Language, else ``default``.
 
-    ``accepted`` are the tags of Accept-Language, best first.
+    ``accepted`` are the language tags of Accept-Language (RFC 9110 12.5.4), best first; the first
+    that a reader of one of our languages understands counts.
     """
     for picked in (query, cookie):
         if picked in LANGUAGES:
             return picked
-    tags = (tag.replace("_", "-").partition("-")[0].lower() for tag in accepted)
-    return next((_READS[tag] for tag in tags if tag in _READS), default)
+    for tag in accepted:
+        primary = tag.replace("_", "-").partition("-")[0].lower()
+        if primary in _UNDERSTOOD:
+            return _UNDERSTOOD[primary]
+    return default
 
 
 def of(request: Request, default: str) -> str:
-    """Give the language for a request."""
+    """Return the language of the page that answers ``request``."""
     accepted = (tag for tag, quality in request.accept_languages if quality > 0)
     return choose(request.args.get("lang"), _picked_before(request), accepted, default)
 
 
 def _picked_before(request: Request) -> str | None:
     # The ACS neither reads nor sets cookies (design 4a.2).
-    return None if request.path.startswith("/saml/") else request.cookies.get(COOKIE)
+    if request.path.startswith("/saml/"):
+        return None
+    return request.cookies.get(COOKIE)
 
 
 def language() -> str:
-    """Give the language of the page being made."""
+    """Return the language of the page being made."""
     return str(get_locale().language)
 
 
 def remember(request: Request, response: Response, base_url: str) -> Response:
-    """Keep what the person picked with ``?lang=`` in a cookie; nobody who picked nothing gets one.
+    """Keep the language picked with ``?lang=`` in a cookie of ``response``, and return it.
 
-    A page reached by a form, or at a SAML address, sets none: the ACS neither reads nor sets
-    cookies (design 4a.2).
+    Without a pick there is no cookie. A page reached by a form, or at a SAML address, sets none:
+    the ACS neither reads nor sets cookies (design 4a.2).
     """
     picked = request.args.get("lang")
     if switchable(request) and request.method == "GET" and picked in LANGUAGES:
@@ -74,7 +82,7 @@ def remember(request: Request, response: Response, base_url: str) -> Response:
 
 
 def switchable(request: Request) -> bool:
-    """Say whether the page's address can be asked for again in the other language.
+    """Return whether the page's address can be asked for again in the other language.
 
     A message that came to a SAML address cannot be sent again by a link.
     """
@@ -84,5 +92,10 @@ def switchable(request: Request) -> bool:
 
 
 def base_path(base_url: str) -> str:
-    """Give the path that ``base_url`` ends in, without a slash at its end ("" for none)."""
+    """Return the path that ``base_url`` ends in, without a slash at its end ("" for none)."""
     return urlsplit(base_url).path.rstrip("/")
+
+
+def spoken(text: Text | None) -> str:
+    """Return ``text`` in the language of the page being made; "" where there is none."""
+    return text[language()] if text else ""

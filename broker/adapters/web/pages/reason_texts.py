@@ -1,7 +1,4 @@
-"""What people read when a login ends without reaching the service, one entry a reason code.
-
-From a reason code to what the person is told; a code that nobody wrote a text for has the general one.
-"""
+"""What people read when a login ends short of the service, and the texts of every reason."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,7 +6,7 @@ from typing import Final
 from flask_babel import lazy_gettext as _
 
 from broker.adapters.web.pages.failure_texts import FAILURES, GENERAL, Explanation
-from broker.adapters.web.pages.form_error_texts import PIN_PROBLEMS, PROBLEMS
+from broker.adapters.web.pages.form_error_texts import FORM_ERRORS
 
 _CONTACT: Final = _("Contact the library and give the reference number below.")
 _HOME: Final = _(
@@ -18,14 +15,16 @@ _HOME: Final = _(
 _OTHER_WAY: Final = _("Go back and choose another way to log in.")
 _IN_PERSON: Final = _("Come to the library with your health insurance card and another form of ID.")
 _WITHOUT_CPR: Final = _(
-    "If you study or work at the university, come to a service location with identification and your AU ID "
-    "(students also bring their student card). You get a temporary borrower ID there."
+    "If you study or work at the university, come to a service location with identification and "
+    "your AU ID (students also bring their student card). "
+    "You get a temporary borrower ID there."
 )
 _UNTRUSTED: Final = Explanation(
     title=_("We cannot use what your login told us"),
     happened=_(
-        "The place where you log in sent information about you that is incomplete, contradicts itself or is not theirs "
-        "to give. To be safe we use none of it, and nothing has been sent."
+        "The place where you log in sent information about you that is incomplete, "
+        "contradicts itself or is not theirs to give. "
+        "To be safe we use none of it, and nothing has been sent."
     ),
     advice=(_HOME, _CONTACT),
 )
@@ -41,7 +40,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "assurance_too_low": Explanation(
         title=_("A safer login is needed"),
         happened=_(
-            "The service asks for a login that proves who you are more surely than the one you used."
+            "The service asks for a login that proves who you are more surely "
+            "than the one you used."
         ),
         advice=(_OTHER_WAY, _CONTACT),
         again=True,
@@ -58,7 +58,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "login_not_finished": Explanation(
         title=_("Your login was not finished"),
         happened=_(
-            "We sent you on to log in, but have had no answer. WAYF gives up without a word after three minutes."
+            "We sent you on to log in, but have had no answer. "
+            "WAYF gives up without a word after three minutes."
         ),
         advice=(_("Log in again, and have your login ready before you start."),),
         again=True,
@@ -66,7 +67,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "finished": Explanation(
         title=_("This login has been used"),
         happened=_(
-            "Your login has already been sent to the service, and it can be used for a few minutes only."
+            "Your login has already been sent to the service, "
+            "and it can be used for a few minutes only."
         ),
         advice=(_("Go to the service. If you are not logged in there, log in again."),),
     ),
@@ -89,22 +91,18 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "no_affiliation": Explanation(
         title=_("We cannot see that you belong to a group with access"),
         happened=_(
-            "Nothing in what your login told us says that you are a student, an employee or a private borrower here."
+            "Nothing in what your login told us says that you are a student, "
+            "an employee or a private borrower here."
         ),
         advice=(_OTHER_WAY, _IN_PERSON),
         places=("service_locations",),
         again=True,
     ),
-    "method_not_allowed": Explanation(
-        title=_("This way to log in cannot be used here"),
-        happened=_("The service does not accept the way you logged in."),
-        advice=(_OTHER_WAY,),
-        again=True,
-    ),
     "company_identity": Explanation(
         title=_("Use your personal login"),
         happened=_(
-            "You logged in on behalf of a company. Here we can only use a login that is yours as a private person."
+            "You logged in on behalf of a company. "
+            "Here we can only use a login that is yours as a private person."
         ),
         advice=(
             _("Log in again with your personal national eID."),
@@ -130,7 +128,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "constructed_number": Explanation(
         title=_("You do not have a CPR number yet"),
         happened=_(
-            "Your university gave you a number of its own to use until you get a CPR number. It cannot be used here."
+            "Your university gave you a number of its own to use until you get a CPR number. "
+            "It cannot be used here."
         ),
         advice=(_WITHOUT_CPR, _("When you have got your CPR number, log in here again.")),
         places=("service_locations",),
@@ -138,21 +137,25 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "national_eid_required": Explanation(
         title=_("Sign up with your national eID first"),
         happened=_(
-            "Your university does not say that you study or work there, so this login alone gives no library account."
+            "Your university does not say that you study or work there, "
+            "so this login alone gives no library account."
         ),
         advice=(
             _(
-                "Sign up as a private user with your national eID. After that you can log in here too."
+                "Sign up as a private user with your national eID. "
+                "After that you can log in here too."
             ),
             _(
-                "If you do study or work at the university, ask its IT support why your login does not say so."
+                "If you do study or work at the university, "
+                "ask its IT support why your login does not say so."
             ),
         ),
     ),
     "too_young": Explanation(
         title=_("You are too young to open an account here"),
         happened=_(
-            "There is an age limit for opening this kind of library account yourself, and you have not reached it."
+            "There is an age limit for opening this kind of library account yourself, "
+            "and you have not reached it."
         ),
         advice=(_("Ask the library what you can do until then."),),
         places=("service_locations",),
@@ -160,7 +163,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "no_library_account": Explanation(
         title=_("You need a library account"),
         happened=_(
-            "The service is for people who have an account with the library, and we did not find yours."
+            "The service is for people who have an account with the library, "
+            "and we did not find yours."
         ),
         advice=(_("Sign up for an account first, then log in here again."), _IN_PERSON),
         places=("sign_up", "service_locations"),
@@ -176,7 +180,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "two_borrowers": Explanation(
         title=_("You seem to have two library accounts"),
         happened=_(
-            "More than one account may be yours, so we have not changed any of them. The library has to join them."
+            "More than one account may be yours, so we have not changed any of them. "
+            "The library has to join them."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),
@@ -184,8 +189,10 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "temporary_and_cpr": Explanation(
         title=_("You have an account besides your temporary one"),
         happened=_(
-            "The temporary borrower ID is yours, but the library also has an account with your CPR number. Nothing has "
-            "been changed. The library has been told and joins the two, so that you keep your loans."
+            "The temporary borrower ID is yours, "
+            "but the library also has an account with your CPR number. "
+            "Nothing has been changed. "
+            "The library has been told and joins the two, so that you keep your loans."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),
@@ -194,7 +201,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         title=_("This borrower ID cannot become your account"),
         happened=_(
             "It is no temporary borrower ID, or it is kept with another date of birth than yours. "
-            "Nothing has been changed. The library has been told."
+            "Nothing has been changed. "
+            "The library has been told."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),
@@ -202,7 +210,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "borrower_gone": Explanation(
         title=_("Your library account is no longer there"),
         happened=_(
-            "The account that you used before has been closed. This login alone cannot make a new one."
+            "The account that you used before has been closed. "
+            "This login alone cannot make a new one."
         ),
         advice=(_("Sign up again, as you did the first time."), _CONTACT),
         places=("sign_up", "service_locations"),
@@ -210,8 +219,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "cpr_changed": Explanation(
         title=_("Your account and your CPR number do not match"),
         happened=_(
-            "The account you used before is kept under another CPR number than the one that we know you by. "
-            "Nothing has been changed."
+            "The account you used before is kept under another CPR number than the one "
+            "that we know you by. Nothing has been changed."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),
@@ -219,19 +228,12 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "birth_date_differs": Explanation(
         title=_("Your account and your date of birth do not match"),
         happened=_(
-            "The account that we found by your CPR number is kept with another date of birth, so it may be "
-            "somebody else's. Nothing has been changed and nothing has been sent."
+            "The account that we found by your CPR number is kept with another date of birth, "
+            "so it may be somebody else's. "
+            "Nothing has been changed and nothing has been sent."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),
-    ),
-    "policy_unavailable": Explanation(
-        title=_("We cannot log anybody in right now"),
-        happened=_(
-            "The rules for what may be sent are not in order. Until they are, we send nothing."
-        ),
-        advice=(_("Try again in an hour."), _CONTACT),
-        again=True,
     ),
     "attributes_refused": _UNTRUSTED,
     "scope_mismatch": _UNTRUSTED,
@@ -256,10 +258,9 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     ),
 }
 
-
-REASONS: Final[Mapping[str, Explanation]] = {**FAILURES, **PIN_PROBLEMS, **PROBLEMS, **REFUSALS}
+REASONS: Final[Mapping[str, Explanation]] = {**FAILURES, **FORM_ERRORS, **REFUSALS}
 
 
 def explain(code: str) -> Explanation:
-    """Give the texts of ``code``, a reason of an error, a refusal or a policy; the general ones where it has none."""
+    """Return the texts of ``code``, the reason of an error or a refusal; GENERAL without any."""
     return REASONS.get(code, GENERAL)

@@ -16,16 +16,19 @@ _CLOSED: Final = (
 )
 # A demonstration or a developer's machine; never allowed where base_url is https.
 _LOCAL: Final = "http://localhost:* http://*.localhost:* http://127.0.0.1:*"
+_NO_DEVICES: Final = (
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
+)
+_KEPT_FOR_A_YEAR: Final = "public, max-age=31536000, immutable"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
-    """Give the security headers of one kind of page (pages.md section 5).
+    """Return the security headers of one kind of page (pages.md section 5).
 
     No Cross-Origin-Opener-Policy: it would cut a service that opens the login in a window of its
     own off from it.
     """
-    store = "public, max-age=31536000, immutable" if kind == "static" else "no-store"
     return {
         "Content-Security-Policy": f"{_CLOSED}; form-action {_form_action(kind, base_url)}",
         # Under no-referrer our own POST would carry Origin: null (design 4a); off-site nothing of
@@ -33,38 +36,34 @@ def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-        "Cache-Control": store,
+        "Permissions-Policy": _NO_DEVICES,
+        "Cache-Control": _KEPT_FOR_A_YEAR if kind == "static" else "no-store",
     }
 
 
-def _form_action(kind: PageKind, base_url: str) -> str:
-    if kind != "leaving":
-        return "'self'"
-    # Browsers check form-action along the whole redirect chain, and where a service redirects is
-    # not ours to know: naming its ACS alone would block the login after the assertion was consumed
-    # (measured, pages.md section 5).
-    return "'self' https:" + (f" {_LOCAL}" if urlsplit(base_url).scheme == "http" else "")
-
-
 def protect(response: Response, base_url: str, kind: PageKind = "page") -> Response:
-    """Add the headers of ``kind`` that the response does not carry yet, and give it back."""
+    """Add the headers of ``kind`` that the response does not carry yet, and return it."""
     for name, value in headers(kind, base_url).items():
         response.headers.setdefault(name, value)
     return response
 
 
 def origin(url: str) -> str:
-    """Give the origin of ``url`` as a browser writes it in ``Origin``: lower case, no default port (RFC 6454)."""
+    """Return the origin of ``url`` as a browser writes it in ``Origin`` (RFC 6454).
+
+    It is in lower case and has no default port.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    port = "" if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)} else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
+    if ":" in host:
+        host = f"[{host}]"
+    if parts.port in {None, _DEFAULT_PORTS.get(parts.scheme)}:
+        return f"{parts.scheme}://{host}"
+    return f"{parts.scheme}://{host}:{parts.port}"
 
 
 def same_origin(sent: Headers | Mapping[str, str], base_url: str) -> bool:
-    """Say whether a POST came from one of our own pages (CWE-352, attacks.md row 30).
+    """Return whether a POST came from one of our own pages (CWE-352, attacks.md row 30).
 
     ``Sec-Fetch-Site`` decides where the browser sends it, else ``Origin``; a request with neither
     is refused.
@@ -73,3 +72,14 @@ def same_origin(sent: Headers | Mapping[str, str], base_url: str) -> bool:
     if site is not None:
         return site == "same-origin"
     return sent.get("Origin") == origin(base_url)
+
+
+def _form_action(kind: PageKind, base_url: str) -> str:
+    if kind != "leaving":
+        return "'self'"
+    # Browsers check form-action along the whole redirect chain, and where a service redirects is
+    # not ours to know: naming its ACS alone would block the login after the assertion was consumed
+    # (measured, pages.md section 5).
+    if urlsplit(base_url).scheme == "http":
+        return f"'self' https: {_LOCAL}"
+    return "'self' https:"

@@ -1,52 +1,58 @@
-"""What the page says on which a sign-up is done: only what the account bears out."""
+"""The values of the page on which a sign-up is done: only what the account bears out."""
 
 from typing import Any
-from urllib.parse import urlencode
 
-from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.language import spoken
+from broker.adapters.web.pages.urls import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.borrowers.borrower import EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.borrower import EnrolmentOutcome
 from broker.core.entities import Service, Text
 from broker.core.login.steps import Done
-from broker.core.login.transaction import Transaction
-from broker.core.policy.model import Decision, PolicySet
+from broker.core.login.transaction import AccountState, Transaction
+from broker.core.policy.model import Policy, PolicySet
+from broker.flows.transactions import Held
 
-_UNCHANGED = EnrolmentOutcome.UNCHANGED.value
-_OBSERVED = EnrolmentState.OBSERVED.value
+_UNCHANGED = EnrolmentOutcome.UNCHANGED
+_OBSERVED = AccountState.OBSERVED
 
 
-def sign_up_result(step: Done, transaction: Transaction, desk: WebPorts) -> dict[str, Any]:
-    """Give what done.html names."""
-    decision, account = step.decision, transaction.account
+def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
+    """Return the values of done.html: affiliation, number, outcome, and the service to go on to."""
+    transaction = held.transaction
+    decision = step.decision
+    account = transaction.account
     policy = decision.policy if decision else None
-    label = _label(desk.broker.rules.policies(), decision, transaction)
-    back, here = service_to_return_to(desk, transaction), desk.services[transaction.request.service]
+    label = _account_label(ports.broker.policies(held), policy, transaction)
+    here = ports.services[transaction.request.service]
+    back = service_to_return_to(ports, transaction)
+    if back and back.name == here.name:
+        back = None
     return {
         "number": step.number,
-        "affiliation": policy.label[language()] if policy else "",
-        "account": label[language()] if label else "",
+        "affiliation": spoken(policy.label if policy else None),
+        "account": spoken(label),
         "code": decision.affiliation if decision else "",
         "mismatch": decision is not None and decision.mismatch is not None,
         "outcome": _outcome(transaction),
         "declined": transaction.upgrade is False,
-        "mailed": account is not None
-        and account.state == EnrolmentState.DONE.value
-        and account.pin_mailed,
+        "mailed": account is not None and account.state is AccountState.DONE and account.pin_mailed,
         "here": here,
-        "pin": pin_url(desk, transaction.back),
-        "back": back if back and back.name != here.name else None,
+        "pin": pin_url(ports, transaction.back),
+        "back": back,
     }
 
 
-def service_to_return_to(desk: WebPorts, transaction: Transaction) -> Service | None:
-    """Give the service that the person came from, if it has a place to begin at."""
-    back = desk.services.get(transaction.back or "")
-    return back if back and back.url else None
+def service_to_return_to(ports: WebPorts, transaction: Transaction) -> Service | None:
+    """Return the service that the person came from, if it has a place to begin at."""
+    back = ports.services.get(transaction.back or "")
+    if back is None or not back.url:
+        return None
+    return back
 
 
-def pin_url(desk: WebPorts, back: str | None) -> str:
-    """Give the address where a PIN is asked for, with the service to go back to."""
-    return f"{desk.base_url}/pin" + (f"?{urlencode({'service': back})}" if back else "")
+def pin_url(ports: WebPorts, back: str | None) -> str:
+    """Return the address where a PIN is asked for, with the service to go back to."""
+    return with_query(f"{ports.base_url}/pin", {"service": back})
 
 
 def _outcome(transaction: Transaction) -> str | None:
@@ -57,24 +63,28 @@ def _outcome(transaction: Transaction) -> str | None:
     if account is None:
         return None
     # Where the library system is only observed, what would have been done was not.
-    return (
-        _OBSERVED
-        if account.state == _OBSERVED and account.outcome != _UNCHANGED
-        else account.outcome
-    )
+    if account.state == _OBSERVED and account.outcome != _UNCHANGED:
+        return _OBSERVED
+    return account.outcome
 
 
-def _label(policies: PolicySet, decision: Decision | None, transaction: Transaction) -> Text | None:
-    """Give what the library calls people with an account like this one; None where nobody can say."""
-    policy, account = decision.policy if decision else None, transaction.account
-    category = account.category if account else None
+def _account_label(
+    policies: PolicySet, policy: Policy | None, transaction: Transaction
+) -> Text | None:
+    """Return the library's label for people with an account like this; None where it has several.
+
+    ``policy`` is the one that decided.
+    """
+    category = transaction.account.category if transaction.account else None
     if category is None:
-        return policy.label if policy and transaction.upgrade is not False else None
-    if policy and policy.borrower and policy.borrower.category == category:
+        if policy is None or transaction.upgrade is False:
+            return None
         return policy.label
-    labels = {
-        each.label
-        for each in policies.policies
-        if each.borrower and each.borrower.category == category
-    }
+    if policy and _makes(policy, category):
+        return policy.label
+    labels = {other.label for other in policies.policies if _makes(other, category)}
     return labels.pop() if len(labels) == 1 else None
+
+
+def _makes(policy: Policy, category: str) -> bool:
+    return policy.borrower is not None and policy.borrower.category == category

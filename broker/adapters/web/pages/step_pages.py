@@ -1,12 +1,14 @@
 """Shows a step: the one place where what comes next becomes an answer to the browser."""
 
-from typing import Final, assert_never
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, assert_never
 
 from flask import redirect, render_template, request
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages import consent_screen, sign_up_result
-from broker.adapters.web.pages.language import language
+from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.refusal_links import sign_up_link, upstream_help_url
@@ -14,6 +16,7 @@ from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE
+from broker.core.events import BrokerEvent, EventKind, TraceFacts
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -28,6 +31,7 @@ from broker.core.login.steps import (
     VerifyPin,
 )
 from broker.core.login.transaction import Errand, Transaction
+from broker.core.ports import PostForm
 from broker.flows.transactions import Held
 
 _PAGES: Final[dict[type[Step], str]] = {
@@ -36,22 +40,32 @@ _PAGES: Final[dict[type[Step], str]] = {
     OfferUpgrade: "upgrade",
     Ask: "consent",
 }
+_REFUSED_PAGE: Final = ("refused.html", 403)
+_DECLINED_PAGE: Final = ("declined.html", 200)
 
 
+@dataclass(frozen=True, slots=True)
 class StepPages:
-    """The pages over one desk."""
+    """The pages of a transaction, made of the web ports."""
 
-    def __init__(self, desk: WebPorts) -> None:
-        """Take what pages need."""
-        self.desk, self.leaving = desk, OutgoingSaml(desk)
+    ports: WebPorts
+
+    @property
+    def outgoing(self) -> OutgoingSaml:
+        """Return what sends the browser off to an upstream or a service."""
+        return OutgoingSaml(self.ports)
 
     def url(self, transaction: Transaction, page: str = "") -> str:
-        """Give the address of a transaction, or of one of its pages, built from base_url."""
-        return f"{self.desk.base_url}/login/{transaction.id}" + (f"/{page}" if page else "")
+        """Return the address of a transaction, or of one of its pages, built from base_url."""
+        address = f"{self.ports.base_url}/login/{transaction.id}"
+        return f"{address}/{page}" if page else address
 
     def show(self, held: Held, decided: Step | None = None) -> Response:
-        """Answer with what comes next; ``decided`` is the step of ``held`` where the caller knows it already."""
-        step = decided or self.desk.broker.step(held.transaction, self.desk.now())
+        """Answer with what comes next.
+
+        ``decided`` is the step of ``held`` where the caller knows it already.
+        """
+        step = decided or self.ports.broker.step(held, self.ports.now())
         match step:
             case Choose():
                 return self.choose(held)
@@ -71,26 +85,29 @@ class StepPages:
                 assert_never(step)
 
     def choose(self, held: Held) -> Response:
-        """Show the ways to log in; a request that may show no page is answered instead (IsPassive)."""
-        desk, transaction = self.desk, held.transaction
+        """Show the ways to log in; refuse a request that may show no page (IsPassive)."""
+        ports = self.ports
+        transaction = held.transaction
         if transaction.request.is_passive:
             return self.refused(held, Refuse("passive", NO_PASSIVE))
-        ways = desk.broker.rules.ways(transaction.request, transaction.errand)
-        numbered = desk.broker.rules.tells(transaction.request.service, "cpr")
+        rules = ports.broker.rules
+        names = rules.ways(transaction.request, transaction.errand)
+        ways = []
+        for name in names:
+            label = spoken(ports.upstreams[name].label)
+            ways.append((name, label, name in rules.local))
+        numbered = rules.releases(transaction.request.service, "cpr")
         return self.page(
             "choose.html",
             "choose",
             transaction,
             action=self.url(transaction, "upstream"),
-            ways=[
-                (name, desk.upstreams[name].label[language()], name in desk.broker.rules.local)
-                for name in ways
-            ],
-            token=desk.forms.token(transaction, "upstream", desk.now()),
+            ways=ways,
+            token=ports.forms.token(transaction, "upstream", ports.now()),
             again=bool(transaction.sent),
-            tells=numbered and any(name not in desk.broker.rules.local for name in ways),
+            tells=numbered and not rules.local.issuperset(names),
             rememberable=len(ways) > 1 and not transaction.shared,
-            remembered=desk.cookies.way(request) is not None,
+            remembered=ports.cookies.upstream(request) is not None,
         )
 
     def offer(self, held: Held, step: OfferUpgrade) -> Response:
@@ -100,39 +117,42 @@ class StepPages:
             "upgrade.html",
             "upgrade",
             held.transaction,
-            affiliation=policy.label[language()] if policy else "",
-            token=self.desk.forms.token(held.transaction, "upgrade", self.desk.now()),
+            affiliation=spoken(policy.label if policy else None),
+            token=self.ports.forms.token(held.transaction, "upgrade", self.ports.now()),
         )
 
     def done(self, held: Held, step: Done) -> Response:
-        """Show what an errand came to, or the page where it is done."""
-        transaction, desk = held.transaction, self.desk
-        if transaction.errand is not Errand.SIGN_UP:
-            page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
-            return redirect(f"{desk.base_url}/{page}?login={transaction.id}", 303)
-        return self.page(
-            "done.html",
-            "done",
-            transaction,
-            **sign_up_result.sign_up_result(step, transaction, desk),
-        )
+        """Show what a sign-up came to; redirect any other errand to the page where it is done."""
+        transaction = held.transaction
+        ports = self.ports
+        if transaction.errand is Errand.SIGN_UP:
+            values = sign_up_result.sign_up_result(step, held, ports)
+            return self.page("done.html", "done", transaction, **values)
+        page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
+        return redirect(f"{ports.base_url}/{page}?login={transaction.id}", 303)
 
     def onward(self, held: Held, url: str) -> Response:
-        """Send the browser on by a page to ``url``, which is ours: a form POST never redirects off-site (design 4a)."""
+        """Send the browser on by a page to ``url``, which is ours.
+
+        A form POST never redirects off-site (design 4a).
+        """
         return self.page("onward.html", "authenticate", held.transaction, url=url)
 
     def ask(self, held: Held, step: Ask) -> Response:
         """Show the consent or notice screen."""
-        desk, transaction, now = self.desk, held.transaction, self.desk.now()
-        shown = step.question.disclosure.shown(desk.broker.pseudonyms)
-        service = desk.services[transaction.request.service]
+        ports = self.ports
+        transaction = held.transaction
+        now = ports.now()
+        shown = step.question.disclosure.shown(ports.broker.pseudonyms)
+        service = ports.services[transaction.request.service]
+        screen = consent_screen.consent(step, service, ports.labels, language(), transaction, now)
         return self.page(
             "consent.html",
             "ask",
             transaction,
-            token=desk.forms.token(transaction, "consent", now, shown),
-            screen=consent_screen.consent(step, service, desk.labels, language(), transaction, now),
-            choices=f"{desk.base_url}/my-choices",
+            token=ports.forms.token(transaction, "consent", now, shown),
+            screen=screen,
+            choices=f"{ports.base_url}/my-choices",
             temporary=self.url(transaction, "pin?temporary=1"),
             kept={},
         )
@@ -148,55 +168,32 @@ class StepPages:
         )
 
     def refused(self, held: Held, step: Refuse) -> Response:
-        """Say why the login ends, what the person can do, and offer the way back to the service."""
-        desk, transaction = self.desk, held.transaction
-        desk.events(
-            "refused",
-            reference=transaction.reference,
-            service=transaction.request.service,
-            upstream=transaction.upstream,
-            reason=step.reason,
-            policy=step.decision.digest[:12] if step.decision else None,
-        )
-        desk.trail.add(
-            of_login(
-                AuditEventKind.REFUSED, desk.now(), transaction, step.decision, reason=step.reason
-            )
-        )
-        # An errand of our own has no service to go back to, and nobody who waits for a status.
-        form = (
-            self.leaving.refusal(transaction, step.status)
-            if transaction.errand is Errand.LOGIN
-            else None
-        )
-        if transaction.request.is_passive and form:
-            return self.leaving.post(form, transaction.request.service)
-        self._leave(transaction, "refuse", step.reason)
-        response = self.page(
-            "declined.html" if step.reason == "consent_refused" else "refused.html",
-            "refuse",
-            transaction,
-            reason=step.reason,
-            form=form,
-            review=self.url(transaction, "consent"),
-            retry=self.url(transaction, "upstream"),
-            token=desk.forms.token(transaction, "consent", desk.now()),
-            onward=sign_up_link(step, transaction, desk.sign_up),
-            abroad=upstream_help_url(step, transaction, desk),
-            signing_up=transaction.errand is Errand.SIGN_UP,
-            kept={},
-        )
-        response.status_code = 200 if step.reason == "consent_refused" else 403
-        return protect(response, desk.base_url, "leaving")
+        """Show why the login ends and what the person can do, with the way back to the service.
+
+        A request that may show no page is answered instead, by a Response with the step's status.
+        """
+        transaction = held.transaction
+        self.ports.tell(_login_refused(transaction, step, self.ports.now()))
+        form = None
+        # An errand of our own has no service to go back to, and none that waits for a status.
+        if transaction.errand is Errand.LOGIN:
+            form = self.outgoing.refusal(transaction, step.status)
+            if transaction.request.is_passive:
+                return self.outgoing.post(form, transaction.request.service)
+        self._tell_held_up(transaction, "refuse", step.reason)
+        return self._refusal_page(transaction, step, form)
 
     def error(self, reason: str, status: int, reference: str, retry: str | None) -> Response:
-        """Show something that went wrong outside a step; ``retry`` is where the person may try again."""
+        """Show an error outside a step with its HTTP status.
+
+        ``retry`` is the address where the person may try again.
+        """
         page = render_template(
             "error.html",
             step="error",
             reason=reason,
             reference=reference,
-            now=self.desk.now(),
+            now=self.ports.now(),
             explain=explain,
             retry=retry,
         )
@@ -204,71 +201,109 @@ class StepPages:
 
     def to_upstream(self, held: Held, upstream: str) -> Response:
         """Send the browser to ``upstream`` with a new AuthnRequest."""
-        desk, now = self.desk, self.desk.now()
-        return self.leaving.away(*desk.broker.ask_upstream(held, upstream, now))
-
-    def _enrol(self, held: Held) -> Response:
-        desk = self.desk
-        held = desk.broker.enrol(held, desk.now(), language=language(), patience=desk.patience)
-        step = desk.broker.step(held.transaction, desk.now())
-        if isinstance(step, Done):
-            account = held.transaction.account
-            desk.events(
-                "signed_up",
-                reference=held.transaction.reference,
-                upstream=held.transaction.upstream,
-                affiliation=step.decision.affiliation if step.decision else None,
-                outcome=account.outcome if account else None,
-            )
-        if not isinstance(step, Enrol):
-            return self.show(held, step)
-        if held.transaction.request.is_passive:
-            return self.refused(held, Refuse("passive", NO_PASSIVE, step.decision))
-        self._leave(held.transaction, "enrol", "library_unavailable")
-        return self.page(
-            "enrolling.html", "enrol", held.transaction, url=self.url(held.transaction), kept={}
-        )
-
-    def _issue(self, held: Held, step: Issue) -> Response:
-        desk = self.desk
-        standing = desk.broker.answers.reread(held, desk.now())
-        left = self.leaving.issue(held, step) if standing is held else "changed"
-        if left == "changed":
-            # Another request of this browser wrote a fact meanwhile: whatever is next now is
-            # decided anew.
-            return self.show(self.desk.broker.transactions.again(held, self.desk.now()))
-        return (
-            self.error("finished", 410, held.transaction.reference, None)
-            if left == "over"
-            else left
-        )
-
-    def _leave(self, transaction: Transaction, step: str, reason: str) -> None:
-        self.desk.traces.leave(
-            transaction.reference,
-            self.desk.now(),
-            known=True,
-            step=step,
-            upstream=transaction.upstream,
-            reason=reason,
-        )
+        ports = self.ports
+        now = ports.now()
+        return self.outgoing.away(*ports.broker.ask_upstream(held, upstream, now))
 
     def page(
         self, template: str, step: str, transaction: Transaction, **values: object
     ) -> Response:
-        """Give a page of a transaction: its template, the step it shows, and whatever else the template names."""
-        desk = self.desk
-        asked = transaction.errand is Errand.LOGIN
-        service = (desk.services[transaction.request.service].label if asked else desk.library)[
-            language()
-        ]
+        """Return a page of a transaction that shows ``step``; ``values`` are its template's own."""
+        label = self.ports.library
+        if transaction.errand is Errand.LOGIN:
+            label = self.ports.services[transaction.request.service].label
         page = render_template(
             template,
             step=step,
-            service=service,
+            service=spoken(label),
             reference=transaction.reference,
-            now=desk.now(),
+            now=self.ports.now(),
             explain=explain,
             **{"shared": transaction.shared, **values},
         )
         return Response(page, mimetype="text/html")
+
+    def _refusal_page(
+        self, transaction: Transaction, step: Refuse, form: PostForm | None
+    ) -> Response:
+        ports = self.ports
+        template, status = _REFUSED_PAGE
+        if step.reason == "consent_refused":
+            template, status = _DECLINED_PAGE
+        response = self.page(
+            template,
+            "refuse",
+            transaction,
+            reason=step.reason,
+            form=form,
+            review=self.url(transaction, "consent"),
+            retry=self.url(transaction, "upstream"),
+            token=ports.forms.token(transaction, "consent", ports.now()),
+            onward=sign_up_link(step, transaction, ports.sign_up),
+            abroad=upstream_help_url(step, transaction, ports),
+            signing_up=transaction.errand is Errand.SIGN_UP,
+            kept={},
+        )
+        response.status_code = status
+        return protect(response, ports.base_url, "leaving")
+
+    def _enrol(self, held: Held) -> Response:
+        """Wait for the enrolment, and show what follows it, or the page that waits on."""
+        ports = self.ports
+        held = ports.broker.enrol(held, ports.now(), language=language(), patience=ports.patience)
+        transaction = held.transaction
+        step = ports.broker.step(held, ports.now())
+        if isinstance(step, Done):
+            ports.tell(_signed_up(transaction, step))
+        if not isinstance(step, Enrol):
+            return self.show(held, step)
+        if transaction.request.is_passive:
+            return self.refused(held, Refuse("passive", NO_PASSIVE, step.decision))
+        self._tell_held_up(transaction, "enrol", "library_unavailable")
+        url = self.url(transaction)
+        return self.page("enrolling.html", "enrol", transaction, url=url, kept={})
+
+    def _issue(self, held: Held, step: Issue) -> Response:
+        broker = self.ports.broker
+        answer: Response | Literal["over", "changed"] = "changed"
+        if broker.answers.reread(held, self.ports.now()) is held:
+            answer = self.outgoing.issue(held, step)
+        if answer == "changed":
+            # Another request of this browser wrote a fact meanwhile: whatever is next now is
+            # decided anew.
+            return self.show(broker.transactions.again(held, self.ports.now()))
+        if answer == "over":
+            return self.error("finished", 410, held.transaction.reference, None)
+        return answer
+
+    def _tell_held_up(self, transaction: Transaction, step: str, reason: str) -> None:
+        reference = transaction.reference
+        upstream = transaction.upstream
+        trace = TraceFacts(reference, self.ports.now(), step, reason, upstream)
+        self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
+
+
+def _signed_up(transaction: Transaction, step: Done) -> BrokerEvent:
+    account = transaction.account
+    decision = step.decision
+    facts = {
+        "reference": transaction.reference,
+        "upstream": transaction.upstream,
+        "affiliation": decision.affiliation if decision else None,
+        "outcome": account.outcome if account else None,
+    }
+    return BrokerEvent(EventKind.SIGNED_UP, facts)
+
+
+def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> BrokerEvent:
+    facts = {
+        "reference": transaction.reference,
+        "service": transaction.request.service,
+        "upstream": transaction.upstream,
+        "reason": step.reason,
+        "policy": step.decision.digest[:12] if step.decision else None,
+    }
+    kind = AuditEventKind.REFUSED
+    reason = step.reason
+    audit = of_login(kind, now, transaction, step.decision, reason=reason)
+    return BrokerEvent(EventKind.LOGIN_REFUSED, facts, audit)

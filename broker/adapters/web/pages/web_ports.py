@@ -1,36 +1,17 @@
-"""What the endpoints are handed by the composition root: the flow, the faces and what pages need."""
+"""The ports of the endpoints: the flow, the faces, where events are told, and what pages show."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from flask import Request
 
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.core.entities import Service, Text, Upstream
-from broker.core.ports import ServiceFace, Trail, UpstreamFace
+from broker.core.events import TellPort
+from broker.core.ports import ServiceFace, UpstreamFace
 from broker.flows.login.login import LoginFlow
-
-
-class LogPort(Protocol):
-    """Where what happened is told, one event at a time, without personal values."""
-
-    def __call__(self, event: str, **facts: str | int | None) -> None:
-        """Tell one event with its facts."""
-        ...
-
-
-class TracePort(Protocol):
-    """What the service desk finds by a reference for 30 days."""
-
-    def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
-        """Keep step, time, upstream, reason and enrolment under ``reference``; never fails a request.
-
-        ``known`` says that it is a person's login: strangers' refusals have a quota of their own.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +24,7 @@ class WebPorts:
     cookies: BrowserCookies
     forms: FormTokens
     now: Callable[[], datetime]
-    events: LogPort
-    traces: TracePort
-    trail: Trail
+    tell: TellPort
     services: Mapping[str, Service]
     upstreams: Mapping[str, Upstream]
     labels: Mapping[str, Text]  # canonical attribute name to what people call it

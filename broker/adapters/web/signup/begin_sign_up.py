@@ -1,4 +1,8 @@
-"""The errands that no service asked for, and the offer of another category: where they begin and are answered."""
+"""The beginning of a sign-up, and the offer of another category to a person who has an account."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
@@ -8,66 +12,73 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import FormRefused
+from broker.core.events import BrokerEvent, EventKind
 from broker.core.login.steps import OfferUpgrade
-from broker.core.login.transaction import Errand
+from broker.core.login.transaction import Errand, Transaction
+
+_ANSWERS: Final = {
+    "yes": AuditEventKind.UPGRADE_ACCEPTED,
+    "no": AuditEventKind.UPGRADE_DECLINED,
+}
 
 
-def blueprint(desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
-    """Give ``/sign-up/begin`` and ``/login/<transaction>/upgrade``."""
-    errands = SignUpBeginning(desk, pages, login)
-    rooms = Blueprint("errands", __name__)
-    rooms.add_url_rule("/sign-up/begin", "begin", errands.begin, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/upgrade", "upgrade", errands.offer, methods=["GET"])
-    rooms.add_url_rule("/login/<name>/upgrade", "upgraded", errands.answer, methods=["POST"])
-    return rooms
+def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
+    """Return ``/sign-up/begin`` and ``/login/<transaction>/upgrade``."""
+    sign_up = SignUpBeginning(ports, pages, login)
+    routes = Blueprint("errands", __name__)
+    routes.get("/sign-up/begin")(sign_up.begin)
+    routes.get("/login/<name>/upgrade")(sign_up.offer)
+    routes.post("/login/<name>/upgrade")(sign_up.answer)
+    return routes
 
 
+@dataclass(frozen=True, slots=True)
 class SignUpBeginning:
-    """The endpoints over one desk."""
+    """The endpoints over the web ports."""
 
-    def __init__(self, desk: WebPorts, pages: StepPages, login: LoginEndpoints) -> None:
-        """Take what the endpoints reach, what shows their steps, and who may enter."""
-        self.desk, self.pages, self.login = desk, pages, login
+    ports: WebPorts
+    pages: StepPages
+    login: LoginEndpoints
 
     def begin(self) -> Response:
-        """Begin a sign-up with what the person said they are, an intent and no more (invariant 7)."""
-        desk, given = self.desk, request.args
-        affiliation = given.get("affiliation", "")
-        if affiliation not in desk.broker.rules.affiliations():
+        """Begin a sign-up with the affiliation that the person named: an intent (invariant 7)."""
+        ports = self.ports
+        query = request.args
+        affiliation = query.get("affiliation", "")
+        if affiliation not in ports.broker.rules.affiliations():
             raise FormRefused("no such affiliation")
-        held = desk.broker.begin_errand(
+        held = ports.broker.begin_errand(
             Errand.SIGN_UP,
-            desk.now(),
+            ports.now(),
             intent=affiliation,
-            upstream=given.get("upstream"),
-            back=given.get("service"),
-            shared=desk.shared(request),
+            upstream=query.get("upstream"),
+            back=query.get("service"),
+            shared=ports.shared(request),
         )
         return redirect(self.pages.url(held.transaction), 303)
 
     def offer(self, name: str) -> Response:
         """Show the offer, or whatever is next if nothing is offered."""
         held = self.login.of_person(name)
-        step = self.desk.broker.step(held.transaction, self.desk.now())
+        step = self.ports.broker.step(held, self.ports.now())
         if isinstance(step, OfferUpgrade):
             return self.pages.offer(held, step)
         return redirect(self.pages.url(held.transaction), 303)
 
     def answer(self, name: str) -> Response:
-        """Take the answer to the offer."""
-        desk = self.desk
+        """Store the answer to the offer, and show what is next."""
+        ports = self.ports
         held = self.login.of_person(name)
-        form = desk.forms.read(request, held.transaction, "upgrade", desk.now())
-        wanted = form.choice("answer", ("yes", "no")) == "yes"
-        answered = desk.broker.upgrade(held, desk.now(), wanted=wanted)
-        if (
-            answered is not held
-        ):  # else nothing was offered any more: a form sent again, or after Back
-            desk.events(
-                "upgrade_answered",
-                reference=held.transaction.reference,
-                answer="yes" if wanted else "no",
-            )
-            kind = AuditEventKind.UPGRADE_ACCEPTED if wanted else AuditEventKind.UPGRADE_DECLINED
-            desk.trail.add(of_login(kind, desk.now(), answered.transaction))
+        form = ports.forms.read(request, held.transaction, "upgrade", ports.now())
+        answer = form.choice("answer", tuple(_ANSWERS))
+        answered = ports.broker.upgrade(held, ports.now(), wanted=answer == "yes")
+        # Else nothing was offered any more: a form sent again, or after Back.
+        if answered is not held:
+            ports.tell(_upgrade_answered(answered.transaction, answer, ports.now()))
         return self.pages.show(answered)
+
+
+def _upgrade_answered(transaction: Transaction, answer: str, now: datetime) -> BrokerEvent:
+    facts = {"reference": transaction.reference, "answer": answer}
+    audit = of_login(_ANSWERS[answer], now, transaction)
+    return BrokerEvent(EventKind.UPGRADE_ANSWERED, facts, audit)

@@ -1,6 +1,6 @@
-"""Reads content/: what the sign-up pages and the questions and answers say, in both languages.
+"""Reads content/: the texts of the sign-up pages and of the questions and answers.
 
-What a file of texts must look like: both languages everywhere, nothing endless, and links only to what there is.
+A file of texts has both languages everywhere, nothing endless, and links only to what there is.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -16,25 +16,26 @@ from broker.adapters.web.signup.link_markup import targets, unreadable
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files.checked_yaml import Shape, did_you_mean, line, validated
-from broker.files.strict_yaml import YamlNode, quoted, read
+from broker.files.strict_yaml import YamlNode, quoted, read_file
 
 
 def _plain(text: str) -> str:
-    for each in unreadable(text):
-        raise ValueError(each)
+    """Return a text without links; ValueError otherwise."""
+    for fault in unreadable(text):
+        raise ValueError(fault)
     if any(targets(text)):
         raise ValueError("holds a link, and stands where none can be")
     return text
 
 
 def _phrase(text: str) -> str:
-    for each in unreadable(text):
-        raise ValueError(each)
+    """Return a text whose links lead to what there is; ValueError otherwise."""
+    for fault in unreadable(text):
+        raise ValueError(fault)
     for target in targets(text):
         if not wizard.known(target):
-            raise ValueError(
-                f"unknown link {quoted(target)} {did_you_mean(target, wizard.targets())}".rstrip()
-            )
+            mend = did_you_mean(target, wizard.targets())
+            raise ValueError(f"unknown link {quoted(target)} {mend}".rstrip())
     return text
 
 
@@ -73,7 +74,8 @@ class BlockShape(Shape):
 
     @model_validator(mode="after")
     def _one(self) -> "BlockShape":
-        if sum((self.text is not None, bool(self.points), bool(self.steps))) != 1:
+        written = (self.text is not None, bool(self.points), bool(self.steps))
+        if sum(written) != 1:
             raise ValueError("must hold one of text, points and steps")
         return self
 
@@ -134,7 +136,10 @@ class PageChoice:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one page of the tree says; ``answers`` and ``actions`` are exactly those of its node, in its order."""
+    """The texts of one page of the tree.
+
+    ``answers`` and ``actions`` are exactly those of its node, in its order.
+    """
 
     title: Text
     lead: Text | None
@@ -153,7 +158,10 @@ class FaqEntry:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Every page by its node's name; the title of the questions and answers, and these by their anchors, in order."""
+    """Every page by its node's name, and the questions and answers.
+
+    ``title`` is of the questions and answers, ``entries`` are these by their anchors, in order.
+    """
 
     pages: Mapping[str, Page]
     title: Text
@@ -161,7 +169,7 @@ class Texts:
 
     @classmethod
     def load(cls, folder: Path | None = None, shipped: Path = SHIPPED) -> "Texts":
-        """Read the shipped texts, and instead of a file of theirs the one of the same name in ``folder``.
+        """Read the shipped texts; a file of the same name in ``folder`` is read instead of theirs.
 
         ConfigurationFaults with every language, page and answer that is missing, every name nobody
         knows, and every text that is too long, with file and line.
@@ -171,130 +179,147 @@ class Texts:
         title = Text("", "")
         entries: Mapping[str, FaqEntry] = {}
         for name, path in _paths(folder, shipped, faults).items():
-            where = f"{path.parent.name}/{path.name}"
+            where = _where(path)
             try:
-                node = _node(path, where)
+                node = read_file(path, where)
                 if name == _FAQ:
                     title, entries = _faq(node, where)
                 else:
                     pages[name] = _page(node, where, wizard.NODES[name])
-            except ConfigurationFaults as found:
-                faults += found.faults
+            except ConfigurationFaults as error:
+                faults += error.faults
         if faults:
             raise ConfigurationFaults(faults)
         return cls(pages, title, entries)
 
     def linked(self) -> frozenset[str]:
-        """Give every target that some text links to."""
-        return frozenset(
-            target
-            for each in self.phrases()
-            for text in (each.en, each.da)
-            for target in targets(text)
-        )
+        """Return every target that some text links to."""
+        linked: set[str] = set()
+        for phrase in self.phrases():
+            linked.update(targets(phrase.en))
+            linked.update(targets(phrase.da))
+        return frozenset(linked)
 
     def phrases(self) -> Iterator[Text]:
-        """Give every text that may hold links."""
-        yield from (page.lead for page in self.pages.values() if page.lead)
-        holders: tuple[Page | FaqEntry, ...] = (*self.pages.values(), *self.entries.values())
-        for each in holders:
-            for block in each.blocks:
-                yield from block.items
+        """Return every text that may hold links."""
+        for page in self.pages.values():
+            if page.lead:
+                yield page.lead
+        for page in self.pages.values():
+            yield from _phrases(page.blocks)
+        for entry in self.entries.values():
+            yield from _phrases(entry.blocks)
 
 
 def _paths(folder: Path | None, shipped: Path, faults: list[Fault]) -> Mapping[str, Path]:
-    """Find the file of each page; a page without one, and a file without a page, are put to ``faults``."""
+    """Return the file of each page.
+
+    A page without a file, and a file without a page, are put to ``faults``.
+    """
     found = {path.stem: path for path in shipped.glob("*.yaml")}
     if folder is not None:
-        if not folder.is_dir():
-            faults.append(
-                Fault(str(folder), "is no folder", "name the folder that holds your texts")
-            )
-        found |= {path.stem: path for path in folder.glob("*.yaml") if path.name[0] != "."}
-        misnamed = (f"{folder.name}/{path.name}:1" for path in sorted(folder.glob("*.yml")))
-        faults += [
-            Fault(where, "is not read", "a file of texts ends in .yaml") for where in misnamed
-        ]
+        found |= _own_paths(folder, faults)
     for name in sorted(found.keys() - set(_FILES)):
-        where = f"{found[name].parent.name}/{found[name].name}:1"
+        where = f"{_where(found[name])}:1"
         mend = did_you_mean(name, _FILES) or "the name of a file is the name of its page"
         faults.append(Fault(where, f"unknown page {quoted(name)}", mend))
-    missing = [name for name in _FILES if name not in found]
-    faults += [
-        Fault(f"{shipped.name}/{name}.yaml:1", "is missing", "every page has its file")
-        for name in missing
-    ]
+    for name in _FILES:
+        if name not in found:
+            where = f"{shipped.name}/{name}.yaml:1"
+            faults.append(Fault(where, "is missing", "every page has its file"))
     return {name: found[name] for name in _FILES if name in found}
+
+
+def _own_paths(folder: Path, faults: list[Fault]) -> Mapping[str, Path]:
+    """Return the library's own files by the name of their page.
+
+    Files that would not be read are put to ``faults``.
+    """
+    if not folder.is_dir():
+        faults.append(Fault(str(folder), "is no folder", "name the folder that holds your texts"))
+    misnamed = sorted(folder.glob("*.yml"))
+    faults += [
+        Fault(f"{_where(path)}:1", "is not read", "a file of texts ends in .yaml")
+        for path in misnamed
+    ]
+    visible = (path for path in folder.glob("*.yaml") if path.name[0] != ".")
+    return {path.stem: path for path in visible}
+
+
+def _where(path: Path) -> str:
+    return f"{path.parent.name}/{path.name}"
 
 
 def _faq(node: YamlNode, where: str) -> tuple[Text, Mapping[str, FaqEntry]]:
     faq = validated(FaqShape, node, where)
     _refuse(_differences(node, where, "entries", faq.entries, wizard.ANCHORS))
-    written = {anchor: faq.entries[anchor] for anchor in wizard.ANCHORS}
-    return _text(faq.title), {
-        name: FaqEntry(_text(each.question), _blocks(each.blocks)) for name, each in written.items()
-    }
+    entries = {anchor: _entry(faq.entries[anchor]) for anchor in wizard.ANCHORS}
+    return _text(faq.title), entries
 
 
 def _page(node: YamlNode, where: str, of: wizard.WizardNode) -> Page:
     page = validated(PageShape, node, where)
-    actions = tuple(each.name for each in of.actions)
-    answers = _differences(node, where, "answers", page.answers, tuple(of.answers))
-    _refuse(chain(answers, _differences(node, where, "actions", page.actions, actions)))
+    actions = tuple(action.name for action in of.actions)
+    wrong_answers = _differences(node, where, "answers", page.answers, tuple(of.answers))
+    wrong_actions = _differences(node, where, "actions", page.actions, actions)
+    _refuse(chain(wrong_answers, wrong_actions))
     return Page(
         title=_text(page.title),
         lead=_text(page.lead) if page.lead else None,
         blocks=_blocks(page.blocks),
-        answers={each: _choice(page.answers[each]) for each in of.answers},
-        actions={each: _choice(page.actions[each]) for each in actions},
+        answers={name: _choice(page.answers[name]) for name in of.answers},
+        actions={name: _choice(page.actions[name]) for name in actions},
     )
 
 
 def _differences(
     node: YamlNode, where: str, key: str, written: Collection[str], wanted: Collection[str]
 ) -> Iterator[Fault]:
+    """Return a fault for each name that only the page offers, or only the file has."""
     for name in sorted(set(wanted) - set(written)):
-        yield Fault(
-            f"{where}:{line(node, (key,))}", f"{key}.{name} is missing", "the page offers it"
-        )
+        place = f"{where}:{line(node, (key,))}"
+        yield Fault(place, f"{key}.{name} is missing", "the page offers it")
     for name in sorted(set(written) - set(wanted)):
         place = f"{where}:{line(node, (key, name))}"
-        yield Fault(
-            place,
-            f"unknown name {quoted(name)} in {key}",
-            did_you_mean(name, wanted) or ", ".join(wanted),
-        )
+        mend = did_you_mean(name, wanted) or ", ".join(wanted)
+        yield Fault(place, f"unknown name {quoted(name)} in {key}", mend)
+
+
+def _phrases(blocks: tuple[Block, ...]) -> Iterator[Text]:
+    for block in blocks:
+        yield from block.items
 
 
 def _refuse(faults: Iterable[Fault]) -> None:
-    found = list(faults)
-    if found:
-        raise ConfigurationFaults(found)
+    written = list(faults)
+    if written:
+        raise ConfigurationFaults(written)
+
+
+def _entry(entry: EntryShape) -> FaqEntry:
+    return FaqEntry(_text(entry.question), _blocks(entry.blocks))
 
 
 def _blocks(blocks: tuple[BlockShape, ...]) -> tuple[Block, ...]:
-    return tuple(_block(each) for each in blocks)
+    return tuple(_block(block) for block in blocks)
 
 
 def _block(block: BlockShape) -> Block:
     if block.text is not None:
         return Block("text", (_text(block.text),))
     if block.points:
-        return Block("points", tuple(_text(each) for each in block.points))
-    return Block("steps", tuple(_text(each) for each in block.steps))
+        return Block("points", _texts(block.points))
+    return Block("steps", _texts(block.steps))
 
 
 def _choice(choice: ChoiceShape) -> PageChoice:
-    return PageChoice(_text(choice.label), _text(choice.hint) if choice.hint else None)
+    hint = _text(choice.hint) if choice.hint else None
+    return PageChoice(_text(choice.label), hint)
+
+
+def _texts(phrases: tuple[PhraseShape, ...]) -> tuple[Text, ...]:
+    return tuple(_text(phrase) for phrase in phrases)
 
 
 def _text(pair: LineShape | HintShape | PhraseShape) -> Text:
     return Text(pair.en, pair.da)
-
-
-def _node(path: Path, where: str) -> YamlNode:
-    try:
-        octets = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationFaults([Fault(where, f"cannot be read: {error.strerror}")]) from None
-    return read(octets, where)

@@ -1,25 +1,28 @@
 """The sign-up pages, and the questions and answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from functools import partial
+from typing import Final
 
 from flask import Blueprint, redirect, render_template, request
 from markupsafe import Markup
 from werkzeug.wrappers import Response
 
-from broker.adapters.web.pages.language import LANGUAGES, base_path, language
+from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
+from broker.adapters.web.pages.urls import with_query
 from broker.adapters.web.signup import wizard
 from broker.adapters.web.signup.content_files import Texts
-from broker.adapters.web.signup.link_markup import marked, with_links
+from broker.adapters.web.signup.link_markup import filled, marked
 from broker.core.entities import Text
 
 ViewResult = Response | tuple[str, int] | str
+_UNPROCESSABLE: Final = 422
 
 
 @dataclass(frozen=True, slots=True)
 class SignUp:
-    """What the pages need to know of this library: names of its upstreams, its services, and its own pages.
+    """What the pages say of this library: names of its upstreams, its services, and its own pages.
 
     ``links`` are addresses by a name of ``wizard.LINKS``; one that is missing leaves its words
     without a link.
@@ -34,84 +37,91 @@ class SignUp:
 
 
 def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
-    """Give a sentence for every address that the texts link to and nobody configured."""
-    wanted = [each for each in wizard.LINKS if each in texts.linked()]
-    return [
-        f"the sign-up pages link to {each!r}, which has no address"
-        for each in wanted
-        if each not in setting.links
-    ]
+    """Return a sentence for each address that the texts link to and that is not configured."""
+    linked = texts.linked()
+    missing = (name for name in wizard.LINKS if name in linked and name not in setting.links)
+    return [f"the sign-up pages link to {name!r}, which has no address" for name in missing]
 
 
 def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
-    """Give every page of the tree, and the questions and answers."""
-    rooms = Blueprint("signup", __name__)
-    root = base_url.rstrip("/")
-
-    def page_of(node: wizard.WizardNode) -> Callable[[], ViewResult]:
-        return lambda: _page(
-            node, _View(texts, setting, base_path(base_url), _carried(setting)), root
-        )
-
+    """Return every page of the tree, and the questions and answers."""
+    routes = Blueprint("signup", __name__)
+    site = _Site(texts, setting, base_path(base_url), base_url.rstrip("/"))
     for node in wizard.NODES.values():
-        rooms.add_url_rule(node.path, node.name.replace(".", "_"), page_of(node), methods=["GET"])
-
-    @rooms.get(f"{wizard.NODES[wizard.START].path}/")
-    def begun() -> ViewResult:
-        return redirect(root + wizard.NODES[wizard.START].path + _query(_carried(setting)), 303)
-
-    @rooms.get(wizard.FAQ)
-    def faq() -> ViewResult:
-        came = request.args.get("from", "")
-        view = _View(
-            texts,
-            setting,
-            base_path(base_url),
-            _carried(setting),
-            came if came in wizard.NODES else "",
-        )
-        return render_template("faq.html", step="sign-up", reason="faq", view=view, kept=view.kept)
-
-    return rooms
+        endpoint = node.name.replace(".", "_")
+        routes.add_url_rule(node.path, endpoint, partial(_page, site, node))
+    start = wizard.NODES[wizard.START].path
+    routes.add_url_rule(f"{start}/", "begun", partial(_begun, site))
+    routes.add_url_rule(wizard.FAQ, "faq", partial(_faq, site))
+    return routes
 
 
-def _page(node: wizard.WizardNode, view: "_View", root: str) -> ViewResult:
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """What every page is made of.
+
+    ``base`` is the path that base_url ends in, ``root`` is base_url without its last slash.
+    """
+
+    texts: Texts
+    setting: SignUp
+    base: str
+    root: str
+
+    def view(self, came: str = "") -> "_View":
+        """Return the view of the page that answers the request."""
+        return _View(self.texts, self.setting, self.base, _carried(self.setting), came)
+
+    def address(self, name: str, view: "_View") -> str:
+        """Return the full address of a page of the tree, with what the view's links carry on."""
+        path = wizard.NODES[name].path
+        return with_query(self.root + path, view.carried)
+
+
+def _begun(site: _Site) -> ViewResult:
+    return redirect(site.address(wizard.START, site.view()), 303)
+
+
+def _faq(site: _Site) -> ViewResult:
+    came = request.args.get("from", "")
+    view = site.view(came if came in wizard.NODES else "")
+    return render_template("faq.html", step="sign-up", reason="faq", view=view, kept=view.kept)
+
+
+def _page(site: _Site, node: wizard.WizardNode) -> ViewResult:
+    view = site.view()
     shown = {
         "step": "sign-up",
         "reason": node.name,
         "view": view,
         "node": node,
-        "page": view.texts.pages[node.name],
+        "page": site.texts.pages[node.name],
     }
     if not node.question:
         return render_template("signup_leaf.html", **shown, kept=view.carried)
-    given = request.args.getlist("answer")
-    following = node.next(tuple(given))
+    answers = request.args.getlist("answer")
+    following = node.next(tuple(answers))
     if following:
         # From base_url and the tree alone: no query chooses where this leads (CWE-601).
-        return redirect(root + wizard.NODES[following].path + _query(view.carried), 303)
+        return redirect(site.address(following, view), 303)
+    if not answers:
+        return render_template("signup_question.html", **shown, kept=view.carried, wrong=False)
     # The other language shows the error again, but never what was sent.
-    kept = {**view.carried, **({"answer": ""} if given else {})}
-    return render_template(
-        "signup_question.html", **shown, kept=kept, wrong=bool(given)
-    ), 422 if given else 200
+    kept = {**view.carried, "answer": ""}
+    page = render_template("signup_question.html", **shown, kept=kept, wrong=True)
+    return page, _UNPROCESSABLE
 
 
 def _carried(setting: SignUp) -> Mapping[str, str]:
-    """Give what the request brought that its links carry on: a service there is, a language we speak."""
+    """Return what the request's links carry on: a configured service, a language of ours."""
     known = {"service": setting.services, "lang": LANGUAGES}
-    return {
-        name: request.args[name] for name, all_ in known.items() if request.args.get(name) in all_
-    }
-
-
-def _query(fields: Mapping[str, str]) -> str:
-    return f"?{urlencode(fields)}" if fields else ""
+    brought = {name: request.args.get(name, "") for name in known}
+    return {name: value for name, value in brought.items() if value in known[name]}
 
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What a template asks while it makes one page: texts with their links, and addresses with what they carry."""
+    """What a template reads for one page: texts with their links, and addresses in full."""
 
     texts: Texts
     setting: SignUp
@@ -121,55 +131,66 @@ class _View:
 
     @property
     def kept(self) -> Mapping[str, str]:
-        """Give what the link to the other language keeps."""
-        return {**self.carried, **({"from": self.came} if self.came else {})}
+        """Return what the link to the other language keeps."""
+        if not self.came:
+            return self.carried
+        return {**self.carried, "from": self.came}
 
     @property
     def service(self) -> str | None:
-        """Give the name of the service that the person came from."""
-        label = self.setting.services.get(self.carried.get("service", ""))
-        return label[language()] if label else None
+        """Return what people call the service that the person came from."""
+        name = self.carried.get("service", "")
+        label = self.setting.services.get(name)
+        return spoken(label) if label else None
 
     def plain(self, text: Text) -> str:
-        """Give a title or a label."""
-        return with_links(text[language()], self._words())
+        """Return a title or a label."""
+        return filled(spoken(text), self._words())
 
     def phrase(self, text: Text, here: str = "") -> Markup:
-        """Give a text with its links; ``here`` is the page of the tree that it stands on."""
-        return marked(
-            text[language()], self._words(), lambda target: self.href(target, here), language()
-        )
+        """Return a text with its links; ``here`` is the page of the tree that it stands on."""
+        href = partial(self.href, here=here)
+        return marked(spoken(text), self._words(), href, language())
 
     def href(self, target: str, here: str = "") -> str | None:
-        """Give the address of what a text links to; None for a page of the library that nobody configured."""
+        """Return the address of what a text links to.
+
+        None for a page of the library that is not configured.
+        """
         name, _, anchor = target.partition("#")
         if name == "faq":
-            came = {"from": here} if here else {}
-            return (
-                self.base
-                + wizard.FAQ
-                + _query({**self.carried, **came})
-                + (f"#{anchor}" if anchor else "")
-            )
+            return self._faq(anchor, here)
         if target == "pin":
-            return self.base + wizard.PIN + _query(self._service())
+            return with_query(self.base + wizard.PIN, self._service())
         if target in wizard.NODES:
-            return self.base + wizard.NODES[target].path + _query(self.carried)
+            path = wizard.NODES[target].path
+            return with_query(self.base + path, self.carried)
+        if target in wizard.FIXED:
+            return wizard.FIXED[target]
         address = self.setting.links.get(target)
-        return wizard.FIXED.get(target) or (address[language()] if address else None)
+        return spoken(address) if address else None
 
     def doing(self, action: wizard.Action) -> str:
-        """Give the address of something to do at an end, with the intent that it begins with."""
-        upstream = {
-            "university": self.setting.university,
-            "national_eid": self.setting.national_eid,
-        }
-        by = "upstream" if action.path == wizard.BEGIN else "change"
-        named = {by: upstream[action.way]} if action.way else {}
-        return self.base + action.path + _query({**action.fields, **named, **self._service()})
+        """Return the address of something to do at an end, with the intent that it begins with."""
+        query = dict(action.fields)
+        if action.way:
+            by = "upstream" if action.path == wizard.BEGIN else "change"
+            query[by] = self._upstream(action.way)
+        return with_query(self.base + action.path, {**query, **self._service()})
+
+    def _faq(self, anchor: str, here: str) -> str:
+        query = {**self.carried, "from": here}
+        fragment = f"#{anchor}" if anchor else ""
+        return with_query(self.base + wizard.FAQ, query) + fragment
+
+    def _upstream(self, way: wizard.Way) -> str:
+        return self.setting.university if way == "university" else self.setting.national_eid
 
     def _service(self) -> Mapping[str, str]:
         return {name: value for name, value in self.carried.items() if name == "service"}
 
     def _words(self) -> Mapping[str, str]:
-        return {"eid": self.setting.eid_name, "library": self.setting.library[language()]}
+        return {
+            "eid": self.setting.eid_name,
+            "library": spoken(self.setting.library),
+        }

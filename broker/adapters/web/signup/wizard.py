@@ -1,4 +1,4 @@
-"""The tree of the sign-up pages: which question leads where, where Back goes, and what each end offers."""
+"""The tree of the sign-up pages: questions, where their answers and Back lead, and the ends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,15 @@ BEGIN: Final = "/sign-up/begin"
 PIN: Final = "/pin"
 FAQ: Final = "/sign-up/faq"
 
-# Who of the two ways to log in: the university's, or the national eID. Their names are the
-# library's own.
+# The two ways to log in: the university's, and the national eID. Their names are the library's own.
 Way = Literal["university", "national_eid"]
+
+_EXPLAINED: Final[Mapping[Way | None, str]] = {"university": "wayf", "national_eid": "eid"}
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do at an end: where it leads, and by which way to log in (None for no login)."""
+    """Something to do at an end: where it leads, and by which way to log in (None for no login)."""
 
     name: str
     path: str
@@ -25,35 +26,38 @@ class Action:
 
     @property
     def about(self) -> str | None:
-        """Give the anchor of the answer that tells what this way to log in is."""
-        return {"university": "wayf", "national_eid": "eid", None: None}[self.way]
+        """Return the anchor of the answer that explains this way to log in; None for no login."""
+        return _EXPLAINED.get(self.way)
 
 
 @dataclass(frozen=True, slots=True)
 class WizardNode:
-    """One page: a question whose answers lead on, or an end with something to do or to know."""
+    """A page: a question whose answers lead on, or an end with something to do or to know.
+
+    ``answers`` are the values that the form sends, and the nodes that they lead to.
+    """
 
     name: str
     path: str
     back: str | None
-    answers: Mapping[str, str] = field(
-        default_factory=dict
-    )  # what the form sends, and the node it leads to
+    answers: Mapping[str, str] = field(default_factory=dict)
     actions: tuple[Action, ...] = ()
 
     @property
     def question(self) -> bool:
-        """Say whether the page asks."""
+        """Return whether the page asks."""
         return bool(self.answers)
 
     def next(self, answers: tuple[str, ...]) -> str | None:
-        """Give the node that ``answers`` (the values a form sent) lead to; None for none, several or an unknown one.
+        """Return the node that ``answers`` lead to; None for none, several or an unknown one.
 
-        The form sends an empty value before the chosen one, so that "nothing chosen" arrives at
-        all.
+        ``answers`` are the values that a form sent: an empty one before the chosen one, so that
+        "nothing chosen" arrives at all.
         """
-        given = [each for each in answers if each]
-        return self.answers.get(given[0]) if len(given) == 1 else None
+        chosen = [value for value in answers if value]
+        if len(chosen) != 1:
+            return None
+        return self.answers.get(chosen[0])
 
 
 def _begin(name: str, way: Way, affiliation: str) -> Action:
@@ -61,26 +65,27 @@ def _begin(name: str, way: Way, affiliation: str) -> Action:
 
 
 def _pin(affiliation: str) -> tuple[Action, ...]:
-    # The first asks for no login: who never used the library has only a mail address on file (R03).
+    # The first asks for no login: a person who never used the library has only a mail address on
+    # file (R03).
     mailed = Action("pin_by_email", PIN, None)
     changed = Action("login_wayf_pin", PIN, "university")
     return mailed, changed, _begin("login_wayf", "university", affiliation)
 
 
-def _university(who: str) -> tuple[WizardNode, ...]:
-    """Give the branch that students and employees of the university share; its texts differ (R11, R12)."""
-    path = f"/sign-up/{who}"
+def _university(affiliation: str) -> tuple[WizardNode, ...]:
+    """Return the branch that students and employees share; its texts differ (R11, R12)."""
+    path = f"/sign-up/{affiliation}"
+    cpr = f"{affiliation}.cpr"
+    pin = f"{affiliation}.pin"
+    need = f"{affiliation}.need"
+    temporary = f"{affiliation}.temp"
+    electronic = f"{affiliation}.eaccess"
     return (
-        WizardNode(f"{who}.cpr", path, START, {"yes": f"{who}.pin", "no": f"{who}.need"}),
-        WizardNode(f"{who}.pin", f"{path}/pin", f"{who}.cpr", actions=_pin(who)),
-        WizardNode(
-            f"{who}.need",
-            f"{path}/no-cpr",
-            f"{who}.cpr",
-            {"yes": f"{who}.temp", "no": f"{who}.eaccess"},
-        ),
-        WizardNode(f"{who}.temp", f"{path}/temporary", f"{who}.need"),
-        WizardNode(f"{who}.eaccess", f"{path}/electronic", f"{who}.need"),
+        WizardNode(cpr, path, START, {"yes": pin, "no": need}),
+        WizardNode(pin, f"{path}/pin", cpr, actions=_pin(affiliation)),
+        WizardNode(need, f"{path}/no-cpr", cpr, {"yes": temporary, "no": electronic}),
+        WizardNode(temporary, f"{path}/temporary", need),
+        WizardNode(electronic, f"{path}/electronic", need),
     )
 
 
@@ -123,11 +128,11 @@ _TREE: Final = (
         actions=(_begin("login_eid_private", "national_eid", "private"),),
     ),
 )
-NODES: Final[Mapping[str, WizardNode]] = {each.name: each for each in _TREE}
+NODES: Final[Mapping[str, WizardNode]] = {node.name: node for node in _TREE}
 
 ANCHORS: Final = (
-    "account", "who", "login", "no-cpr", "my-loans", "open-account", "hospital", "advantages", "rights", "pin",
-    "profile", "wayf", "eid",
+    "account", "who", "login", "no-cpr", "my-loans", "open-account", "hospital",
+    "advantages", "rights", "pin", "profile", "wayf", "eid",
 )  # fmt: skip
 # Addresses of the library's own pages, by the names that texts use.
 LINKS: Final = (
@@ -143,13 +148,11 @@ FIXED: Final[Mapping[str, str]] = {"bsk": "https://bsk.rm.dk"}
 
 
 def known(target: str) -> bool:
-    """Say whether ``target`` is something a text may link to."""
-    name, mark, anchor = target.partition("#")
-    if mark:
-        return name == "faq" and anchor in ANCHORS
-    return name in NODES or name in LINKS or name in FIXED or name in {"faq", "pin"}
+    """Return whether a text may link to ``target``."""
+    return target in targets()
 
 
 def targets() -> tuple[str, ...]:
-    """Give everything a text may link to."""
-    return (*LINKS, *FIXED, *NODES, "faq", *(f"faq#{each}" for each in ANCHORS), "pin")
+    """Return everything that a text may link to."""
+    anchors = tuple(f"faq#{anchor}" for anchor in ANCHORS)
+    return (*LINKS, *FIXED, *NODES, "faq", *anchors, "pin")

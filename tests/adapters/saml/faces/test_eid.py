@@ -101,8 +101,8 @@ def test_a_fresh_login_is_demanded_where_it_is_configured(parties: Parties, seco
 
 def test_who_asks_is_told_where_it_is_configured(parties: Parties) -> None:
     """RequesterID is off toward NemLog-in, and can be switched on (saml_profiles.md row 36)."""
-    told = asked(with_upstream(parties, requester_id=True))
-    assert values(told, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
+    root = asked(with_upstream(parties, requester_id=True))
+    assert values(root, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
 
 
 ASKED = [

@@ -23,10 +23,12 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Issued, 
 from broker.core.ports import PostForm
 from tests.plugins.saml_parties import AU, BASE, EPPN, HUB, IDP, LOANS, OPEN, SSO, Parties
 
+pytestmark = pytest.mark.server
+
 XMLSEC = "/usr/bin/xmlsec1"
 PROTOCOL, ASSERTION = "urn:oasis:names:tc:SAML:2.0:protocol", "urn:oasis:names:tc:SAML:2.0:assertion"
 METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
-FRONT = own_metadata.Front(
+FACE_DESCRIPTION = own_metadata.FaceDescription(
     BASE,
     IDP,
     Text("Library login", "Bibliotekets login"),
@@ -59,7 +61,7 @@ def now() -> datetime:
 @pytest.fixture
 def client(parties: Parties, tmp_path: Path) -> Saml2Client:
     """Give an independent service that knows us from our metadata and demands every signature."""
-    (tmp_path / "idp.xml").write_bytes(own_metadata.idp(FRONT, parties.ring.idp, ["au.dk"], now()))
+    (tmp_path / "idp.xml").write_bytes(own_metadata.idp(FACE_DESCRIPTION, parties.ring.idp, ["au.dk"], now()))
     own = parties.folder / "service"
     keys = {"key_file": str(own / "key.pem"), "cert_file": str(own / "key.crt")}
     settings = SPConfig().load(
@@ -89,8 +91,8 @@ def client(parties: Parties, tmp_path: Path) -> Saml2Client:
 def server(parties: Parties, tmp_path: Path) -> Server:
     """Give an independent identity provider in the hub's place, which demands signed requests."""
     wayf = parties.upstreams["wayf"]
-    front = replace(FRONT, entity_id=wayf.sp_entity_id)
-    (tmp_path / "sp.xml").write_bytes(own_metadata.sp(wayf, front, parties.ring.sp, now()))
+    description = replace(FACE_DESCRIPTION, entity_id=wayf.sp_entity_id)
+    (tmp_path / "sp.xml").write_bytes(own_metadata.sp(wayf, description, parties.ring.sp, now()))
     own = parties.folder / "hub"
     settings = IdPConfig().load(
         {
@@ -177,9 +179,9 @@ def test_xmlsec1_verifies_an_assertion_in_clear(parties: Parties, tmp_path: Path
 
 def test_xmlsec1_verifies_our_descriptors(parties: Parties, tmp_path: Path) -> None:
     """Peers may check them before they trust the keys in them."""
-    idp = own_metadata.idp(FRONT, parties.ring.idp, ["au.dk"], now())
+    idp = own_metadata.idp(FACE_DESCRIPTION, parties.ring.idp, ["au.dk"], now())
     verified(idp, f"{METADATA}:EntityDescriptor", parties.ring.idp.signing.certificate, tmp_path)
-    sp = own_metadata.sp(parties.upstreams["wayf"], FRONT, parties.ring.sp, now())
+    sp = own_metadata.sp(parties.upstreams["wayf"], FACE_DESCRIPTION, parties.ring.sp, now())
     verified(sp, f"{METADATA}:EntityDescriptor", parties.ring.sp.signing.certificate, tmp_path)
 
 

@@ -21,7 +21,7 @@ SPACES = {
     "alg": "urn:oasis:names:tc:SAML:metadata:algsupport",
     "shibmd": "urn:mace:shibboleth:metadata:1.0",
 }
-FRONT = own_metadata.Front(
+FACE_DESCRIPTION = own_metadata.FaceDescription(
     base_url=BASE,
     entity_id=IDP,
     display_name=Text("Library login", "Bibliotekets login"),
@@ -35,14 +35,14 @@ FRONT = own_metadata.Front(
 WAYF_ID = f"{BASE}/saml/sp/wayf/metadata"
 
 
-def idp(parties: Parties, **front: Any) -> bytes:
+def idp(parties: Parties, **changes: Any) -> bytes:
     """Give the descriptor that services see."""
-    return own_metadata.idp(replace(FRONT, **front), parties.ring.idp, ["ku.dk", "au.dk", "au.dk"], NOW)
+    return own_metadata.idp(replace(FACE_DESCRIPTION, **changes), parties.ring.idp, ["ku.dk", "au.dk", "au.dk"], NOW)
 
 
 def sp(parties: Parties, name: str = "wayf") -> bytes:
     """Give the descriptor toward an upstream."""
-    return own_metadata.sp(parties.upstreams[name], FRONT, parties.ring.sp, NOW)
+    return own_metadata.sp(parties.upstreams[name], FACE_DESCRIPTION, parties.ring.sp, NOW)
 
 
 def read(xml: bytes, path: str) -> list[str]:
@@ -96,16 +96,16 @@ def test_people_see_our_names_in_both_languages(parties: Parties, face: str) -> 
     """DisplayName, Description and PrivacyStatementURL, Organization, and whom to write to."""
     xml = idp(parties) if face == "idp" else sp(parties)
     for name, text in [
-        ("DisplayName", FRONT.display_name),
-        ("Description", FRONT.description),
-        ("PrivacyStatementURL", FRONT.privacy_statement),
+        ("DisplayName", FACE_DESCRIPTION.display_name),
+        ("Description", FACE_DESCRIPTION.description),
+        ("PrivacyStatementURL", FACE_DESCRIPTION.privacy_statement),
     ]:
         assert text is not None
         assert read(xml, f"md:*/md:Extensions/mdui:UIInfo/mdui:{name}/text()") == [text.en, text.da]
         assert read(xml, f"//mdui:{name}/@xml:lang") == ["en", "da"]
     assert read(xml, "md:Organization/md:OrganizationURL/text()") == [
-        FRONT.organization_url.en,
-        FRONT.organization_url.da,
+        FACE_DESCRIPTION.organization_url.en,
+        FACE_DESCRIPTION.organization_url.da,
     ]
     assert read(xml, "md:ContactPerson/@contactType") == ["technical"]
     assert read(xml, "md:ContactPerson/md:EmailAddress/text()") == ["mailto:it@library.example"]
@@ -150,7 +150,7 @@ def test_the_next_key_is_published_before_it_signs(parties: Parties) -> None:
     keys = replace(
         parties.ring.idp, signing_certificates=(parties.ring.idp.signing.certificate, parties.stranger.certificate)
     )
-    xml = own_metadata.idp(FRONT, keys, [], NOW)
+    xml = own_metadata.idp(FACE_DESCRIPTION, keys, [], NOW)
     assert read(xml, "//md:KeyDescriptor/@use") == ["signing", "signing", "encryption"]
 
 
@@ -161,8 +161,8 @@ def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
     found = metadata_folder.load(tmp_path, [IDP], [WAYF_ID], NOW)
     assert found.upstreams[IDP].sso == SSO
     assert found.services[WAYF_ID].signs_requests
-    assert found.services[WAYF_ID].display_name == FRONT.display_name
-    assert found.services[WAYF_ID].privacy_statement == FRONT.privacy_statement
+    assert found.services[WAYF_ID].display_name == FACE_DESCRIPTION.display_name
+    assert found.services[WAYF_ID].privacy_statement == FACE_DESCRIPTION.privacy_statement
 
 
 def test_the_order_is_the_schemas(parties: Parties) -> None:

@@ -66,9 +66,9 @@ def test_the_record_lasts_for_the_skew_beyond_the_end(tmp_path: Path, ends: time
     def arrive(at: timedelta) -> str:
         return arrivals.add("t" * 32, "_q1", refused, ("_r1", until), NOW + at)
 
-    x = arrive(timedelta())
-    arrivals.spend(x, NOW)
+    arrival_token = arrive(timedelta())
+    arrivals.spend(arrival_token, NOW)
     last = max(ends, ARRIVAL_USABLE_FOR) + SKEW - SECOND
     with pytest.raises(MessageRefused, match=r"response\.replayed"):
         arrive(last)
-    assert arrive(last + SECOND) == x
+    assert arrive(last + SECOND) == arrival_token

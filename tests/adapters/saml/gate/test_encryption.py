@@ -243,6 +243,7 @@ def test_a_decrypted_assertion_without_a_signature_is_refused(forge: Forge) -> N
         opened(forge, forge.sealed(unsigned))
 
 
+@pytest.mark.server
 def test_the_xmlsec1_program_decrypts_what_we_encrypt(forge: Forge) -> None:
     """Another implementation finds the assertion, whole and in its namespaces, and its signature is still good."""
     assertion = safe_parser.parse(octets(forge.signed(forge.response("Søren"))), RESPONSE).find(ASSERTION)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.server
+
 _LONGEST = 256 * 1024
 # The limit is the child's own, in processor time after all is loaded: what is quadratic is killed, not measured.
 _CHILD = """

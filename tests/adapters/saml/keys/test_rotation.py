@@ -33,12 +33,12 @@ from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
 
 DAY = timedelta(days=1)
 HELD = rotation_times.VALID_FOR
-FRONT = own_metadata.Front(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
+FACE_DESCRIPTION = own_metadata.FaceDescription(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
 FACES = TRACKS[:-1]
 
 
 @pytest.fixture(scope="module")
-def stock() -> list[key_ring.Pair]:
+def stock() -> list[key_ring.KeyPair]:
     """Make a few pairs once: these tests use many, and none cares which."""
     return [key_ring.pair("stock", NOW, 2048) for _ in range(4)]
 
@@ -50,11 +50,11 @@ def judged() -> Callable[[bytes, bytes], tuple[str, ...]]:
 
 
 @pytest.fixture(autouse=True)
-def quick(stock: list[key_ring.Pair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(stock: list[key_ring.KeyPair], judged: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let new keys come from the stock, each once a test."""
     left, made = list(stock), key_ring.pair
 
-    def pair(subject: str, now: datetime, size: int) -> key_ring.Pair:
+    def pair(subject: str, now: datetime, size: int) -> key_ring.KeyPair:
         return left.pop() if left else made(subject, now, min(size, 2048))
 
     monkeypatch.setattr(key_ring, "pair", pair)
@@ -292,22 +292,25 @@ class Running:
         """Read the keys again, and publish what both faces are from now on."""
         self.ring = key_ring.load(self.folder)
         upstream = self.parties.upstreams["wayf"]
-        front = replace(FRONT, entity_id=upstream.sp_entity_id)
-        idp, sp = own_metadata.idp(FRONT, self.ring.idp, [], now), own_metadata.sp(upstream, front, self.ring.sp, now)
+        description = replace(FACE_DESCRIPTION, entity_id=upstream.sp_entity_id)
+        idp, sp = (
+            own_metadata.idp(FACE_DESCRIPTION, self.ring.idp, [], now),
+            own_metadata.sp(upstream, description, self.ring.sp, now),
+        )
         self.published.append((now, idp, sp))
         peers: dict[str, Any] = {"upstreams": self.parties.upstreams, "idp_entity_id": IDP}
         self.face = ServiceProviderFace.of(BASE, self.ring.sp, self.parties.metadata, **peers)
-        self.response = self._said()
+        self.response = self._signed_response()
 
     def copy(self, fetched: datetime) -> tuple[bytes, bytes]:
         """Give both descriptors as they were published then."""
         return next(each[1:] for each in reversed(self.published) if each[0] <= fetched)
 
-    def _said(self) -> bytes:
+    def _signed_response(self) -> bytes:
         """Write a signed Response."""
         old, of = self.parties.idp, self.parties
-        told: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
-        face = IdentityProviderFace.of(BASE, IDP, self.ring.idp, old.metadata, **told, sp_entity_ids=())
+        configured: dict[str, Any] = {"services": of.services, "maps": {"library": OUTGOING}}
+        face = IdentityProviderFace.of(BASE, IDP, self.ring.idp, old.metadata, **configured, sp_entity_ids=())
         return of.message(face.respond(of.request, of.disclosure(), of.authentication(), of.issued()))
 
 
@@ -345,6 +348,7 @@ def verified(xml: bytes, certificate: bytes, folder: Path) -> bool:
     return ran.returncode == 0
 
 
+@pytest.mark.server
 @pytest.mark.profile(8)
 def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_path: Path) -> None:
     """A whole rotation, each reload as late as allowed, each peer's copy as old as it may be: nobody is refused.

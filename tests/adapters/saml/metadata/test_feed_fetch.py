@@ -1,4 +1,4 @@
-"""Fetching a feed: only what changed, only from where it was said, and bounded in time and size."""
+"""Fetching a feed: only what changed, only from its configured address, and bounded in time and size."""
 
 import io
 import threading
@@ -14,6 +14,8 @@ from broker.adapters.saml.metadata.aggregates import Trust
 from broker.adapters.saml.metadata.feed_fetch import Document, Feed, Marks
 from broker.core.errors import MessageRefused
 from tests.plugins.feed_server import Publisher, authority, publishing
+
+pytestmark = pytest.mark.server
 
 BODY = b"<feed/>" * 1000
 

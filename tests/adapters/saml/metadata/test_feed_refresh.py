@@ -19,6 +19,8 @@ from tests.plugins.feed_server import Publisher, publishing
 from tests.plugins.saml_messages import NOW, Forge
 from tests.plugins.saml_parties import HUB, idp_entity
 
+pytestmark = pytest.mark.server
+
 OTHER = "https://other.example"
 
 
@@ -50,8 +52,8 @@ class Station:
     ) -> bytes:
         """Publish a feed with these entities, signed with the pinned key or the new one."""
         key = (self.forge.stranger if new else self.forge.upstream).key
-        said = [f"<md:Extensions>{published(created)}</md:Extensions>"] if created is not None else []
-        octets = feeds.signed(feeds.collection(*said, *entities, until=until, more=more), key)
+        extensions = [f"<md:Extensions>{published(created)}</md:Extensions>"] if created is not None else []
+        octets = feeds.signed(feeds.collection(*extensions, *entities, until=until, more=more), key)
         self.publisher.publish(octets)
         return octets
 
@@ -150,7 +152,7 @@ BAD: Final[dict[str, tuple[Callable[[Station], object], str]]] = {
     "expired": (lambda s: s.publish(idp_entity(OTHER), until=NOW - timedelta(days=1)), "feed.expired"),
     "for a year": (lambda s: s.publish(idp_entity(OTHER), until=NOW + timedelta(days=365)), "feed.window"),
     "broken": (
-        lambda s: s.publisher.publish(s.publisher.documents["/feed.xml"].replace(b"hub", b"evil")),
+        lambda s: s.publisher.publish(s.publisher.documents["/feed.xml"].replace(b"//hub.", b"//evil.")),
         "feed.digest",
     ),
     "a page": (lambda s: s.publisher.publish(b"<html>"), "feed.unreadable"),
@@ -348,8 +350,8 @@ CREATED: Final = {
 @pytest.mark.parametrize("case", CREATED)
 def test_when_a_feed_says_it_was_made(station: Station, case: str) -> None:
     """Once, and not in time to come: all that follow would be older. What stands deeper is a member's word."""
-    said, expected = CREATED[case]
-    station.publish(f"<md:Extensions>{said}</md:Extensions>", idp_entity(HUB))
+    created, expected = CREATED[case]
+    station.publish(f"<md:Extensions>{created}</md:Extensions>", idp_entity(HUB))
     assert results(turn(station.worker())) == [expected]
 
 
@@ -357,7 +359,7 @@ def test_a_copy_that_somebody_changed_is_not_read(station: Station) -> None:
     """The file is verified like the feed: the old stays in force, there is an alarm, and a good one is fetched."""
     worker = station.worker()
     turn(worker)
-    station.copy.write_bytes(station.copy.read_bytes().replace(b"hub", b"evil"))
+    station.copy.write_bytes(station.copy.read_bytes().replace(b"//hub.", b"//evil."))
     assert not worker.look(NOW)
     assert set(worker.entities(NOW)) == {HUB}
     assert "feed.digest" in worker.alarms(NOW)[0]

@@ -20,11 +20,11 @@ def upstreams(*institutions: Institution) -> dict[str, Upstream]:
 
 
 def scopes(au: Institution, ku: Institution, *, au_says: tuple[str, ...] = (), ku_says: tuple[str, ...] = ()) -> object:
-    """Give the scopes both have in force, and how many things are told."""
-    said = {name: PublishedInstitution((name,), given) for name, given in ((AU, au_says), (KU, ku_says)) if given}
-    parties, told = with_published_scopes(upstreams(au, ku), said)
-    found = [each.scopes for party in parties.values() for each in party.institutions]
-    return (*found, len(told))
+    """Give the scopes both have in force, and how many notices there are."""
+    published = {name: PublishedInstitution((name,), given) for name, given in ((AU, au_says), (KU, ku_says)) if given}
+    completed, notices = with_published_scopes(upstreams(au, ku), published)
+    found = [each.scopes for party in completed.values() for each in party.institutions]
+    return (*found, len(notices))
 
 
 FED = Institution(AU, unwritten=OPEN), Institution(KU, unwritten=OPEN)
@@ -40,7 +40,7 @@ CASES: Final[dict[str, tuple[tuple[Institution, Institution], dict[str, tuple[st
     ),
     "written and fed agree": ((WRITTEN, FED[1]), {"au_says": ("au.dk",)}, (("au.dk",), (), 0)),
     "a feed widens nothing": ((WRITTEN, FED[1]), {"au_says": ("au.dk", "ku.dk")}, (("au.dk",), (), 0)),
-    "a feed that disagrees is told": ((WRITTEN, FED[1]), {"au_says": ("ku.dk",)}, (("au.dk",), (), 1)),
+    "a feed that disagrees is noted": ((WRITTEN, FED[1]), {"au_says": ("ku.dk",)}, (("au.dk",), (), 1)),
     "written none is none": ((WRITTEN, NOTHING), {"ku_says": ("ku.dk",)}, (("au.dk",), (), 0)),
     "another's, as written": ((WRITTEN, FED[1]), {"ku_says": ("au.dk", "ku.dk")}, (("au.dk",), ("ku.dk",), 1)),
     "a part of another's": ((WRITTEN, FED[1]), {"ku_says": ("clin.au.dk",)}, (("au.dk",), (), 1)),
@@ -81,38 +81,38 @@ def test_a_hubs_proxy_and_what_it_stands_for_are_one() -> None:
 
 def test_a_feed_names_aliases() -> None:
     """Once it holds the institution, every spelling of it is the institution's."""
-    parties, told = with_published_scopes(
+    completed, notices = with_published_scopes(
         upstreams(*FED), {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
     )
-    assert [each.aliases for each in parties["wayf"].institutions] == [("https://birk.example/au",)]
-    assert not told
+    assert [each.aliases for each in completed["wayf"].institutions] == [("https://birk.example/au",)]
+    assert not notices
 
 
 @pytest.mark.parametrize("theirs", [Institution(KU, aliases=("https://both.example",)), FED[1]])
 def test_no_alias_names_two(theirs: Institution) -> None:
-    """Else AuthenticatingAuthority would not say who answered; it is told, and left out."""
-    said = {
+    """Else AuthenticatingAuthority would not say who answered; a notice names it, and it is left out."""
+    published = {
         AU: PublishedInstitution((AU, "https://both.example", KU), ()),
         KU: PublishedInstitution((KU, "https://both.example"), ()),
     }
-    parties, told = with_published_scopes(upstreams(FED[0], theirs), said)
-    assert [each.aliases for each in parties["wayf"].institutions] == [()]
-    assert len(told) >= 2
+    completed, notices = with_published_scopes(upstreams(FED[0], theirs), published)
+    assert [each.aliases for each in completed["wayf"].institutions] == [()]
+    assert len(notices) >= 2
 
 
 def test_aliases_that_are_written_are_all() -> None:
     """An empty list too."""
     written = Institution(AU, unwritten=frozenset(("scopes",)))
-    parties, _ = with_published_scopes(
+    completed, _ = with_published_scopes(
         upstreams(written, FED[1]), {AU: PublishedInstitution((AU, "https://birk.example/au"), ())}
     )
-    assert [each.aliases for each in parties["wayf"].institutions] == [()]
+    assert [each.aliases for each in completed["wayf"].institutions] == [()]
 
 
-@pytest.mark.parametrize("said", [{}, {AU: PublishedInstitution((AU, "https://birk.example/au"), ("au.dk",))}])
-def test_what_one_upstream_may_be_told_another_may_not(said: dict[str, PublishedInstitution]) -> None:
+@pytest.mark.parametrize("published", [{}, {AU: PublishedInstitution((AU, "https://birk.example/au"), ("au.dk",))}])
+def test_what_one_upstream_may_read_another_may_not(published: dict[str, PublishedInstitution]) -> None:
     """An entityID behind two upstreams has two rows of broker.toml, and neither takes the other's rights or scopes."""
     first = Institution(AU, scopes=("au.dk",), max_assurance=Assurance.LOW, unwritten=frozenset(("aliases",)))
     second = Institution(AU, may_assert=frozenset(("cpr",)), unwritten=OPEN)
-    parties, _ = with_published_scopes(upstreams(first, second), said)
-    assert [each.institutions for each in parties.values()] == [(first,), (second,)]
+    completed, _ = with_published_scopes(upstreams(first, second), published)
+    assert [each.institutions for each in completed.values()] == [(first,), (second,)]

@@ -1,4 +1,4 @@
-"""Metadata while it changes: the folder first, then feeds, one state of it for each message, and what is told."""
+"""Metadata while it changes: the folder first, then feeds, one state of it for each message, and its notices."""
 
 from base64 import b64encode
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.metadata import metadata_folder
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
-from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, following
+from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, feed_refreshes
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.errors import NO_AVAILABLE_IDP, BrokerError, MessageRefused, RequestRefused
 from broker.core.login.transaction import Outstanding
@@ -37,6 +37,8 @@ from tests.plugins.saml_parties import (
 )
 from tests.plugins.saml_parties import Parties as Everyone
 
+pytestmark = pytest.mark.server
+
 BIRK = "https://birk.example/"
 LATER = NOW + timedelta(hours=2)
 CATEGORY = "https://refeds.org/category/personalized"
@@ -55,7 +57,7 @@ class Station:
     everyone: Everyone
     publisher: Publisher
     folder: Path
-    told: list[FetchOutcome]
+    outcomes: list[FetchOutcome]
 
     def publish(self, *entities: str, days: float = 7, new: bool = False) -> None:
         """Publish a feed with these entities."""
@@ -71,8 +73,8 @@ class Station:
         ids = [each.entity_id for each in upstreams.values()], [each.entity_id for each in services.values()]
         local = metadata_folder.load(self.folder / "metadata", *ids, now, fed=True)
         parties = WantedEntities(upstreams, services)
-        followed = list(following([feed], local, parties, self.folder / "state"))
-        found = LiveMetadata(local, parties, followed, self.told.append, now)
+        followed = list(feed_refreshes([feed], local, parties, self.folder / "state"))
+        found = LiveMetadata(local, parties, followed, self.outcomes.append, now)
         found.refresh(now)
         return found
 
@@ -124,28 +126,28 @@ def test_a_feed_speaks_for_what_it_is_believed_about(station: Station) -> None:
     left = Institution(AU, unwritten=frozenset(("scopes",)))
     live = station.live(wayf(left), loans(), speaks_for=frozenset(("services",)))
     assert (set(live.current.upstreams), set(live.current.services)) == (set(), {LOANS})
-    assert live.current.parties["wayf"].institutions[0].scopes == ()
+    assert live.current.completed_upstreams["wayf"].institutions[0].scopes == ()
 
 
 def test_scopes_and_names_come_from_the_hubs_proxy(station: Station) -> None:
     """The BIRK entity of an institution says what it may assert; expressions are left out."""
     station.publish(hub(station.everyone.hub), birk(f"{BIRK}idp.au.example", "au.dk", "aarhus.dk"))
     left = Institution(AU, unwritten=frozenset(("scopes", "aliases")))
-    (found,) = station.live(wayf(left), {}).current.parties["wayf"].institutions
+    (found,) = station.live(wayf(left), {}).current.completed_upstreams["wayf"].institutions
     assert (found.scopes, found.aliases) == (("au.dk", "aarhus.dk"), (f"{BIRK}idp.au.example",))
 
 
 @pytest.mark.attack(33)
 def test_who_is_listed_twice_is_believed_in_neither_place(station: Station) -> None:
-    """Two members may claim one name: neither widens the other's scopes, keys or categories, and it is told."""
+    """Two members may claim one name: neither widens the other's scopes, keys or categories, and a notice names it."""
     vouched = idp_entity(LOANS).replace("<md:IDPSSODescriptor", ATTRIBUTES.replace("SPSSO", "IDPSSO"), 1)
     station.publish(hub(station.everyone.hub), birk(AU, "au.dk"), birk(AU, "ku.dk"), vouched, sp_entity(LOANS))
     left = Institution(AU, unwritten=frozenset(("scopes",)))
     live = station.live(wayf(left), loans())
-    assert live.current.parties["wayf"].institutions[0].scopes == ()
+    assert live.current.completed_upstreams["wayf"].institutions[0].scopes == ()
     assert (set(live.current.upstreams), set(live.current.services)) == ({HUB}, set())
     assert live.snapshot.services["my-loans"].categories == ()
-    assert [each for each in live.snapshot.told if "twice" in each] == [
+    assert [each for each in live.snapshot.notices if "twice" in each] == [
         f"wayf: {name} stands in it twice, and is believed in neither place" for name in sorted((AU, LOANS))
     ]
 
@@ -157,7 +159,7 @@ def test_scopes_are_of_the_one_role(station: Station) -> None:
     role = one[one.index("<md:IDPSSO") : one.index("</md:EntityDescriptor>")]
     station.publish(hub(station.everyone.hub), one.replace(role, role + role.replace("au.dk", "ku.dk")))
     left = Institution(AU, unwritten=frozenset(("scopes",)))
-    assert station.live(wayf(left), {}).current.parties["wayf"].institutions[0].scopes == ()
+    assert station.live(wayf(left), {}).current.completed_upstreams["wayf"].institutions[0].scopes == ()
 
 
 @pytest.mark.attack(33)
@@ -171,7 +173,7 @@ def test_an_expression_is_no_scope(station: Station, mark: str, taken: bool) -> 
     scope = f"<md:Extensions><shibmd:Scope {SHIBMD}{mark}>ku.dk</shibmd:Scope></md:Extensions>"
     station.publish(hub(station.everyone.hub), idp_entity(AU, scope))
     left = Institution(AU, unwritten=frozenset(("scopes",)))
-    (found,) = station.live(wayf(left), {}).current.parties["wayf"].institutions
+    (found,) = station.live(wayf(left), {}).current.completed_upstreams["wayf"].institutions
     assert found.scopes == (("ku.dk",) if taken else ())
 
 
@@ -206,7 +208,7 @@ def test_a_snapshot_does_not_change(station: Station) -> None:
     station.publish(hub(station.everyone.stranger), days=8)
     live.refresh(LATER)
     assert before.upstreams[HUB].keys != live.current.upstreams[HUB].keys
-    assert [each.result for each in station.told] == ["new", "new"]
+    assert [each.result for each in station.outcomes] == ["new", "new"]
 
 
 def test_one_message_is_read_against_one_state(station: Station) -> None:
@@ -298,7 +300,7 @@ def test_a_party_that_cannot_be_used_is_told(station: Station) -> None:
     """A weak key, two descriptors, no endpoint: the rest of the feed is used."""
     station.publish(hub(station.everyone.hub), hub(station.everyone.hub), sp_entity(LOANS, acs="<md:X/>"))
     live = station.live(wayf(), loans())
-    assert len(live.snapshot.told) == 2
+    assert len(live.snapshot.notices) == 2
     assert live.alarms(NOW) == [f"{HUB} has no metadata in force", f"{LOANS} has no metadata in force"]
 
 
@@ -309,9 +311,9 @@ def test_two_feeds_that_speak_for_the_same_are_told(station: Station) -> None:
     two = [Feed(name, station.publisher.url, held, speaks_for=frozenset(("upstreams",))) for name in ("a", "b")]
     parties = WantedEntities(wayf(), {})
     local = metadata_folder.load(station.folder / "metadata", [HUB], [], NOW, fed=True)
-    followed = list(following(two, local, parties, station.folder / "state"))
-    live = LiveMetadata(local, parties, followed, station.told.append, NOW)
-    assert live.snapshot.told == ("feeds a and b all speak for upstreams: give each its own speaks_for",)
+    followed = list(feed_refreshes(two, local, parties, station.folder / "state"))
+    live = LiveMetadata(local, parties, followed, station.outcomes.append, NOW)
+    assert live.snapshot.notices == ("feeds a and b all speak for upstreams: give each its own speaks_for",)
     live.refresh(NOW)
     assert live.snapshot.sources[("upstream", HUB)] == "a"
 
@@ -328,7 +330,7 @@ def test_the_first_feed_wins(station: Station) -> None:
     parties = WantedEntities(wayf(Institution(AU, unwritten=frozenset(("scopes",)))), loans())
     local = metadata_folder.load(station.folder / "metadata", [HUB], [LOANS], NOW, fed=True)
     for order in (two, two[::-1]):
-        live = LiveMetadata(local, parties, list(following(order, local, parties, station.folder)), print, NOW)
+        live = LiveMetadata(local, parties, list(feed_refreshes(order, local, parties, station.folder)), print, NOW)
         live.refresh(NOW, force=True)
         first = order[0].name
         assert set(live.snapshot.sources.values()) == {first}
@@ -336,4 +338,5 @@ def test_the_first_feed_wins(station: Station) -> None:
         public = party.key.private.public_key()
         assert [key.public for key in live.current.upstreams[HUB].keys] == [public]
         assert [key.public for key in live.current.services[LOANS].keys] == [public]
-        assert live.current.parties["wayf"].institutions[0].scopes == (("au.dk",) if first == "a" else ("ku.dk",))
+        scopes = ("au.dk",) if first == "a" else ("ku.dk",)
+        assert live.current.completed_upstreams["wayf"].institutions[0].scopes == scopes

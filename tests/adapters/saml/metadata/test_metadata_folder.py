@@ -88,7 +88,7 @@ def test_a_service_is_read(parties: Parties, folder: Path) -> None:
     read = load(folder).services[LOANS]
     assert read.acs == (Endpoint(f"{LOANS}/acs", 1),)
     assert len(read.keys) == 1
-    assert (read.signs_requests, read.encryption is not None) == (True, True)
+    assert (read.signs_requests, read.encryption_certificate is not None) == (True, True)
     assert read.name_id_formats == ("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",)
     assert read.display_name == Text(en="My loans", da="Mine lån")
     assert read.description == Text(en="Dine lån", da="Dine lån")
@@ -193,12 +193,12 @@ SPOILED: list[tuple[str, Callable[[str], str], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "spoil", "told"), SPOILED)
-def test_a_fault_is_told_with_its_file(folder: Path, name: str, spoil: Callable[[str], str], told: str) -> None:
+@pytest.mark.parametrize(("name", "spoil", "what"), SPOILED)
+def test_a_fault_names_its_file(folder: Path, name: str, spoil: Callable[[str], str], what: str) -> None:
     """Each fault names the file, what is wrong with it, and how to mend it."""
     path = folder / f"{name}.xml"
     path.write_text(spoil(path.read_text()))
-    found = [each for each in faults(folder) if told in each]
+    found = [each for each in faults(folder) if what in each]
     assert len(found) == 1
     assert found[0].startswith(("metadata/" + path.name, "metadata: no IDPSSODescriptor"))
 
@@ -243,11 +243,11 @@ def test_everything_is_told_at_once(folder: Path) -> None:
     (folder / "open.xml").write_text("nonsense")
     (folder / "print.xml").unlink()
     (folder / "print.xml").mkdir()
-    told = faults(folder)
-    assert [each for each in told if "several IDPSSODescriptors" in each] == [
+    found = faults(folder)
+    assert [each for each in found if "several IDPSSODescriptors" in each] == [
         f"metadata/again.xml, metadata/hub.xml: {HUB} has several IDPSSODescriptors (keep one)"
     ]
-    assert {each.partition(" (")[0] for each in told} >= {
+    assert {each.partition(" (")[0] for each in found} >= {
         f"metadata: no IDPSSODescriptor of {DIRECT}",
         "metadata/open.xml: is no sound metadata: gate.unreadable",
         "metadata/print.xml: cannot be read: Is a directory",

@@ -106,9 +106,9 @@ def faults(page: Page) -> list[str]:
     return [*amiss, *([f"{page.url} is too wide"] if wide else [])]
 
 
-@pytest.mark.parametrize("language", ["da", "en"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("language", ["da", pytest.param("en", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.slow)])
 def test_the_pages_are_accessible_and_whole(
     address: str, chromium: Browser, language: str, scheme: str, width: int
 ) -> None:

@@ -146,7 +146,7 @@ def test_nobody_sees_another_s_receipt(house: House) -> None:
 
 
 def test_the_choices_live_in_their_own_login_only(house: House) -> None:
-    """Another browser, one without cookie a, another errand's login and an ended one are all refused."""
+    """Another browser, one without the login cookie, another errand's login and an ended one are all refused."""
     consent(house, "asta")
     person, page = enter(house, "asta")
     stranger = house.person().get(here(page))

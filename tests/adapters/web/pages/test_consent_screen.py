@@ -12,7 +12,7 @@ from broker.adapters.web.pages.consent_screen import ConsentScreen, consent, mas
 from broker.core.consent.disclosure import Item
 from broker.core.entities import Controller, Service, Text
 from broker.core.login.steps import Ask
-from broker.core.login.transaction import Account, Transaction
+from broker.core.login.transaction import Account, AccountState, Transaction
 
 WHY = Text("why", "hvorfor")
 CPR = "0101881235"
@@ -80,7 +80,7 @@ def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Tr
     """Before the account is there the row says so; afterwards it shows the number, and no account is promised."""
     asked = question(items=(Item("borrower_number", (), WHY),))
     before = show(asked, login)
-    after = show(asked, replace(login, account=Account("51", "known")))
+    after = show(asked, replace(login, account=Account("51", AccountState.KNOWN)))
     assert (before.rows[0].pending, before.rows[0].values, before.makes_account) == (True, (), True)
     assert (after.rows[0].pending, after.rows[0].values, after.makes_account) == (False, ("51",), False)
 

@@ -42,17 +42,17 @@ def test_what_a_sibling_domain_can_plant_does_not_count(name: str) -> None:
 
 @pytest.mark.attack(31)
 def test_a_flood_of_cookies_costs_little() -> None:
-    """At most eight cookies b are looked at."""
+    """At most eight browser cookies are looked at."""
     flood = "; ".join(f"b-{number:016x}={VALUE}" for number in range(40))
     assert len(brought(secure=False, header=flood)) == 8
 
 
 @pytest.mark.attack(31)
 @pytest.mark.parametrize(("secure", "prefix"), [(True, "__Host-b-"), (False, "b-")])
-def test_cookie_b_is_lax_http_only_and_for_the_session(secure: bool, prefix: str) -> None:
+def test_the_browser_cookie_is_lax_http_only_and_for_the_session(secure: bool, prefix: str) -> None:
     """The cookie carries every attribute that keeps it where it belongs."""
     response = Response()
-    BrowserCookies(PSEUDONYMS, secure).new_browser(response)
+    BrowserCookies(PSEUDONYMS, secure).set_browser_cookie(response)
     cookie = response.headers["Set-Cookie"]
     assert cookie.startswith(prefix)
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= set(cookie.split("; "))
@@ -73,7 +73,7 @@ def who(header: str, number: str = "4") -> tuple[bool, str | None]:
     """Say whether a browser with this Cookie header has a mark, and as whom borrower ``number`` knows it."""
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
         cookies = BrowserCookies(PSEUDONYMS, secure=True)
-        return bool(cookies.marks(made.request)), cookies.known(made.request, number)
+        return bool(cookies.known_borrowers(made.request)), cookies.known_browser(made.request, number)
 
 
 @pytest.mark.attack(31)
@@ -85,7 +85,7 @@ def test_what_a_sibling_domain_plants_takes_nothing_away() -> None:
         with Flask(__name__).test_request_context(headers={"Cookie": f"{own}; {planted}"}) as made:
             cookies, response = BrowserCookies(PSEUDONYMS, secure=True), Response()
             cookies.remember_borrower(made.request, response, "4")
-            cookies.authenticated(made.request, response, BEGUN, VALUE)
+            cookies.set_login_cookie(made.request, response, BEGUN, VALUE)
         assert not [each for each in response.headers.getlist("Set-Cookie") if each.startswith(own.partition("=")[0])]
 
 

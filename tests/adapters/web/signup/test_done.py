@@ -182,9 +182,9 @@ def test_a_temporary_account_that_became_ones_own_is_called_so(house: House) -> 
 
 def test_a_service_without_a_place_of_its_own_leads_to_my_loans(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has just signed up finds the next thing to do on the page."""
-    desk = house.desk
-    plain = {**desk.services, "my-loans": replace(desk.services["my-loans"], url=None)}
-    monkeypatch.setattr(desk.services, "_of", lambda: plain)
+    ports = house.ports
+    plain = {**ports.services, "my-loans": replace(ports.services["my-loans"], url=None)}
+    monkeypatch.setattr(ports.services, "_current", lambda: plain)
     _, page = signed_up(house, "asta")
     links = [found(page, "//div[@class='actions']/a/@href"), found(page, "//div[@class='actions']/a/text()")]
     assert links == [f"{house.setting.ports.origin('library')}/my-loans?lang=en", "Go on to My loans"]

@@ -34,9 +34,9 @@ def faults(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("language", ["da", "en"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("language", ["da", pytest.param("en", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("width", [320, pytest.param(1280, marks=pytest.mark.slow)])
 def test_pages_are_accessible_and_whole(
     address: str, chromium: Browser, width: int, scheme: str, language: str
 ) -> None:
@@ -49,7 +49,7 @@ def test_pages_are_accessible_and_whole(
     assert found == []
 
 
-@pytest.mark.parametrize("scripts", [True, False])
+@pytest.mark.parametrize("scripts", [pytest.param(True, marks=pytest.mark.slow), False])
 @pytest.mark.parametrize("end", ENDS)
 def test_every_end_is_reached_by_answering(address: str, chromium: Browser, end: str, scripts: bool) -> None:
     """A person who answers gets to each of the nine ends, with the service and the language, and back again."""

@@ -1,0 +1,103 @@
+"""Carries an event to the sinks that its row in the table of ``core.events`` names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from broker.core.audit_events import AuditEvent
+from broker.core.events import ROUTES, BrokerEvent, Sink, TellPort
+from broker.core.ports import Trail
+
+SinkPort = Callable[[BrokerEvent], None]
+
+
+class LogPort(Protocol):
+    """The application log."""
+
+    def __call__(self, event: str, **facts: str | int | None) -> None:
+        """Write one line: the name of the event and its facts, none of them a personal value."""
+        ...
+
+
+class TracePort(Protocol):
+    """The traces that the service desk looks up by a reference."""
+
+    def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
+        """Keep step, upstream and reason under ``reference``; never fails a request."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EventSinks:
+    """The sinks that there are; a process without a store has the log and the metrics only."""
+
+    sinks: Mapping[Sink, SinkPort]
+
+    def tell(self, event: BrokerEvent | AuditEvent) -> None:
+        """Carry ``event`` to each sink of its row, in the row's order.
+
+        ``AuditUnavailable`` where the trail refuses a release or an enrolment (``Trail.add``):
+        then the sinks after it hear nothing, and it must not happen.
+        """
+        if isinstance(event, AuditEvent):
+            event = BrokerEvent(event.kind, audit=event)
+        for sink in ROUTES[event.kind].sinks:
+            self.sinks[sink](event)
+
+
+@dataclass(frozen=True, slots=True)
+class ToldTrail:
+    """The port ``Trail`` as the flows have it: what they add is told like every other event."""
+
+    tell: TellPort
+    kept: Trail
+
+    def add(self, event: AuditEvent) -> None:
+        """Tell one event before it has an effect outside; AuditUnavailable as ``Trail`` says."""
+        self.tell(event)
+
+    def faults(self) -> Sequence[str]:
+        """Return in sentences why no event can be written now."""
+        return self.kept.faults()
+
+    def lost(self) -> int:
+        """Return how many events this worker could not write."""
+        return self.kept.lost()
+
+
+def to_log(write: LogPort) -> SinkPort:
+    """Return the sink that writes an event's line."""
+
+    def carry(event: BrokerEvent) -> None:
+        write(ROUTES[event.kind].line, **event.facts)
+
+    return carry
+
+
+def to_trail(trail: Trail) -> SinkPort:
+    """Return the sink that adds an event to the audit trail."""
+
+    def carry(event: BrokerEvent) -> None:
+        if event.audit is not None:
+            trail.add(event.audit)
+
+    return carry
+
+
+def to_traces(traces: TracePort) -> SinkPort:
+    """Return the sink that leaves an event's trace under its reference."""
+
+    def carry(event: BrokerEvent) -> None:
+        trace = event.trace
+        if trace is not None:
+            traces.leave(
+                trace.reference,
+                trace.at,
+                known=trace.known,
+                step=trace.step,
+                upstream=trace.upstream,
+                reason=trace.reason,
+            )
+
+    return carry

@@ -1,0 +1,1 @@
+"""The catalogues of what people read: English as the code has it, Danish in gettext's own files."""

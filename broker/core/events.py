@@ -1,0 +1,173 @@
+"""Every kind of event that the broker tells of itself, and the sinks that each kind reaches.
+
+Beside it only what has no store or no login to name goes to the application log by itself: an error
+that nobody foresaw, and what a log or a trail says of its own disk.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, auto
+from typing import Final, Protocol
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+
+Facts = Mapping[str, str | int | None]
+
+
+class Sink(Enum):
+    """A place that keeps or counts events."""
+
+    LOG = auto()  # one line of the application log, for the people who run the broker
+    METRIC = auto()  # a counter that Prometheus reads
+    TRAIL = auto()  # the audit trail (docs/audit.md)
+    TRACE = auto()  # what the service desk finds by the reference on a page, for 30 days
+
+
+class EventKind(Enum):
+    """What web and app tell; the flows tell kinds of the audit trail."""
+
+    # A login
+    REQUEST_REFUSED = auto()  # an AuthnRequest that its service gets an error Response for
+    UPSTREAM_ASKED = auto()
+    ASSERTION_ISSUED = auto()
+    LOGIN_REFUSED = auto()
+    LOGIN_HELD_UP = auto()  # a page that the person cannot get past by now
+    SIGNED_UP = auto()
+    UPGRADE_ANSWERED = auto()
+    CPR_REVEALED = auto()
+    # What a person proves, and the borrower's PIN
+    PROOF_MAILED = auto()
+    PROOF_REFUSED = auto()
+    MAILBOX_PROVED = auto()
+    TEMPORARY_PROVED = auto()
+    PIN_VERIFIED = auto()
+    PIN_REFUSED = auto()
+    PIN_FORM_INCOMPLETE = auto()  # a slip of the pen: nobody tried a PIN
+    PIN_ASKED = auto()
+    PIN_MAILED = auto()
+    PIN_CHOSEN = auto()
+    CONSENT_TAKEN_BACK = auto()
+    # A single logout; its events on the trail are one a person
+    LOGOUT_RECEIVED = auto()
+    LOGOUT_SENT = auto()
+    LOGOUT_ANSWERED = auto()
+    LOGOUT_RESPONDED = auto()
+    # Pages that end a request
+    ERROR_SHOWN = auto()
+    HTTP_ERROR_SHOWN = auto()
+    SERVICE_ERROR_SHOWN = auto()
+    # What the broker runs on
+    METADATA_FETCHED = auto()
+    METADATA_REFUSED = auto()
+    METADATA_RENEWED = auto()
+    POLICIES_STALE = auto()
+    POLICIES_MENDED = auto()
+    CONFIGURATION_RELOADED = auto()
+    RELOAD_REFUSED = auto()
+    WORKER_WAITS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way of an event: its sinks, in their order, and the name of its line in the log."""
+
+    sinks: tuple[Sink, ...]
+    line: str = ""
+
+
+def _logged(line: str, *others: Sink) -> Route:
+    return Route((Sink.LOG, *others), line)
+
+
+# The order counts: a trail that cannot be written stops what comes after it.
+ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
+    EventKind.REQUEST_REFUSED: _logged("request_refused", Sink.METRIC, Sink.TRAIL),
+    EventKind.UPSTREAM_ASKED: _logged("asked_upstream"),
+    EventKind.ASSERTION_ISSUED: _logged("issued", Sink.METRIC),
+    EventKind.LOGIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
+    EventKind.LOGIN_HELD_UP: Route((Sink.TRACE,)),
+    EventKind.SIGNED_UP: _logged("signed_up"),
+    EventKind.UPGRADE_ANSWERED: _logged("upgrade_answered", Sink.TRAIL),
+    EventKind.CPR_REVEALED: _logged("revealed", Sink.TRAIL),
+    EventKind.PROOF_MAILED: _logged("proof_mailed"),
+    EventKind.PROOF_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
+    EventKind.MAILBOX_PROVED: _logged("proved", Sink.TRAIL),
+    EventKind.TEMPORARY_PROVED: _logged("temporary_proved", Sink.TRAIL),
+    EventKind.PIN_VERIFIED: _logged("verified_pin", Sink.TRAIL),
+    EventKind.PIN_REFUSED: _logged("refused", Sink.METRIC, Sink.TRAIL),
+    EventKind.PIN_FORM_INCOMPLETE: _logged("refused", Sink.METRIC),
+    EventKind.PIN_ASKED: _logged("pin_asked"),
+    EventKind.PIN_MAILED: _logged("pin_mailed", Sink.TRAIL),
+    EventKind.PIN_CHOSEN: _logged("pin_changed", Sink.TRAIL),
+    EventKind.CONSENT_TAKEN_BACK: Route((Sink.TRAIL, Sink.LOG), "choice"),
+    EventKind.LOGOUT_RECEIVED: _logged("logout_requested"),
+    EventKind.LOGOUT_SENT: _logged("logout_asked"),
+    EventKind.LOGOUT_ANSWERED: _logged("logout_answered"),
+    EventKind.LOGOUT_RESPONDED: _logged("logout"),
+    EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
+    EventKind.HTTP_ERROR_SHOWN: _logged("refused", Sink.METRIC),
+    EventKind.SERVICE_ERROR_SHOWN: _logged("service_error", Sink.TRACE),
+    EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
+    EventKind.METADATA_REFUSED: _logged("metadata_refused"),
+    EventKind.METADATA_RENEWED: _logged("metadata_renewed"),
+    EventKind.POLICIES_STALE: _logged("policies_stale"),
+    EventKind.POLICIES_MENDED: _logged("policies_mended"),
+    EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
+    EventKind.RELOAD_REFUSED: _logged("reload_refused"),
+    EventKind.WORKER_WAITS: _logged("worker_waits"),
+    # What the flows tell is written on the trail, and nowhere else.
+    **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFacts:
+    """What the service desk finds by ``reference``: step, upstream and the reason's code.
+
+    ``known`` means a person's login: refusals of strangers have a quota of their own.
+    """
+
+    reference: str
+    at: datetime
+    step: str
+    reason: str
+    upstream: str | None = None
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BrokerEvent:
+    """One event, with what its sinks read: ValueError where that is less or more.
+
+    ``facts`` are codes, names of configuration, references and counts, never personal values: the
+    line of the log is made of them, and a counter's labels. ``audit`` goes to the trail, ``trace``
+    to the traces.
+    """
+
+    kind: EventKind | AuditEventKind
+    facts: Facts = field(default_factory=dict)
+    audit: AuditEvent | None = None
+    trace: TraceFacts | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an event that a sink of its row would miss: the trail loses none silently."""
+        sinks = ROUTES[self.kind].sinks
+        carried = (self.audit is not None, self.trace is not None)
+        if carried != (Sink.TRAIL in sinks, Sink.TRACE in sinks):
+            raise ValueError(f"{self.kind.name} does not carry what its sinks read")
+
+    def __repr__(self) -> str:
+        """Name the kind only."""
+        return f"BrokerEvent({self.kind.name})"
+
+
+class TellPort(Protocol):
+    """The port by which an event is told; its kind alone decides which sinks hear of it."""
+
+    def __call__(self, event: BrokerEvent | AuditEvent) -> None:
+        """Carry ``event`` to each sink of its row in ``ROUTES``, in the row's order.
+
+        ``AuditUnavailable`` where the trail refuses it (``Trail.add``): then it must not happen.
+        """
+        ...

@@ -1,0 +1,90 @@
+"""The reading of a verified authentication, and of what the person proved beside it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.entities import Upstream
+from broker.core.errors import AttributesRefused
+from broker.core.identity.attributes import (
+    AttributeMap,
+    AttributeReading,
+    Attributes,
+    WireAttribute,
+    canonical,
+)
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
+from broker.core.login.transaction import Authentication
+
+# The class that a service gets for a login by number and PIN (saml-authn-context 3.4.8: a password
+# over a protected session).
+PIN_CLASS: Final = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+
+
+def by_pin(upstream: str, borrower: Borrower, now: datetime) -> Authentication:
+    """Return the authentication by ``borrower``'s PIN: the account, and nothing of the person."""
+    return Authentication(
+        upstream=upstream,
+        issuer="",
+        institution="",
+        authorities=(),
+        attributes=(WireAttribute("borrower_category", (borrower.category,)),),
+        authn_instant=now,
+        authn_context=PIN_CLASS,
+        received=now,
+        assertion_until=now,
+        name_id=borrower.number,
+    )
+
+
+def read_authentication(
+    authentication: Authentication,
+    upstream: Upstream,
+    maps: Mapping[str, AttributeMap],
+    now: datetime,
+) -> AttributeReading:
+    """Read the attributes of a verified authentication by ``upstream``.
+
+    AttributesRefused where they cannot be trusted.
+    """
+    wire = authentication.attributes
+    if upstream.local:
+        # The library system told whose account it is, and of nobody who they are.
+        own = Attributes({attribute.name: attribute.values for attribute in wire})
+        return AttributeReading(own, assurance=None, cpr="none", age=None)
+    institution = upstream.institution(authentication.institution)
+    if institution is None:
+        raise AttributesRefused("unknown_institution")
+    attribute_map = maps[upstream.attribute_map]
+    today = now.date()
+    reading = canonical(wire, attribute_map, institution, today)
+    if upstream.profile == "oiosaml3":
+        return check_eid_assertion(reading, wire, authentication.name_id, upstream, today)
+    if attribute_map.complete:
+        return with_eid_attributes(reading, today)
+    return reading
+
+
+def with_proofs(
+    reading: AttributeReading, proofs: tuple[Proved, ...], now: datetime
+) -> AttributeReading:
+    """Return the reading with what the person proved, as long as it is valid.
+
+    An address to write to is added only where the upstream named none.
+    """
+    if not proofs:
+        return reading
+    proved: dict[str, tuple[str, ...]] = {}
+    for proof in proofs:
+        if proof.until <= now:
+            continue
+        if proof.name != MAIL_PROOF:
+            proved[proof.name] = (proof.address,)
+            proved[f"{proof.name}_domain"] = (proof.domain,)
+        elif not reading.attributes.one(MAIL_PROOF):
+            proved[MAIL_PROOF] = (proof.address,)
+    attributes = Attributes({**reading.attributes, **proved})
+    return replace(reading, attributes=attributes)

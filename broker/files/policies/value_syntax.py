@@ -1,0 +1,74 @@
+"""The syntax of single values in a policy file: texts, levels, spans, and one value or several."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+_SPAN: Final = re.compile("([1-9][0-9]{0,3}) ?(m|minutes?|h|hours?|d|days?|months?|years?)")
+_MONTHS: Final = re.compile("([1-9][0-9]{0,2}) ?(months?|years?)")
+_DAYS: Final = {
+    "m": 1 / 1440,
+    "h": 1 / 24,
+    "d": 1.0,
+    "months": 365 / 12,
+    "years": 365.0,
+}
+_MINUTES_A_DAY: Final = 1440
+
+OneLineText = Annotated[str, Field(min_length=1, max_length=500)]
+Level = Literal["self_asserted", "low", "substantial", "high"]
+
+
+def _several(written: object) -> object:
+    return [written] if isinstance(written, str) else written
+
+
+def _span(text: object) -> object:
+    written = _SPAN.fullmatch(text) if isinstance(text, str) else None
+    if written is None:
+        raise ValueError("must be a span like 30m, 12 hours, 90 days or 12 months")
+    number, unit = written.groups()
+    # Months and years in the plural, the other units by their first letter.
+    long = unit.startswith(("month", "year"))
+    key = unit.rstrip("s") + "s" if long else unit[0]
+    days = int(number) * _DAYS[key]
+    minutes = round(days * _MINUTES_A_DAY)
+    return timedelta(days=minutes / _MINUTES_A_DAY)
+
+
+def _months(text: object) -> object:
+    written = _MONTHS.fullmatch(text) if isinstance(text, str) else None
+    if written is None:
+        raise ValueError("must be a span like 24 months or 2 years")
+    number, unit = written.groups()
+    if unit.startswith("year"):
+        return int(number) * 12
+    return int(number)
+
+
+# One value or several; a value is exact, or the front of what it stands for, ended by "*".
+Values = Annotated[
+    tuple[OneLineText, ...],
+    BeforeValidator(_several),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+NameList = Annotated[tuple[OneLineText, ...], Field(min_length=1)]
+Span = Annotated[
+    timedelta, BeforeValidator(_span), WithJsonSchema({"type": "string", "pattern": _SPAN.pattern})
+]
+Months = Annotated[
+    int,
+    BeforeValidator(_months),
+    WithJsonSchema({"type": "string", "pattern": "^[1-9][0-9]{0,2} ?(months?|years?)$"}),
+]
+Version = Annotated[Literal["1"], WithJsonSchema({"const": 1})]

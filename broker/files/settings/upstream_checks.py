@@ -1,0 +1,184 @@
+"""Checks of the upstreams as written: their profiles, institutions, aliases, scopes and classes."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from broker.core.errors import Fault
+from broker.core.login.authn_context import overstates
+from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable, variable
+
+# Profiles whose upstream is its own institution (design 4).
+_OWN_INSTITUTION: Final = frozenset({"saml", "oiosaml3"})
+
+
+def _institutions(upstream: RawTable) -> Iterator[RawTable]:
+    """Yield the institutions listed at an upstream, or the upstream as its own institution."""
+    listed = upstream.get("institutions")
+    if isinstance(listed, list):
+        for index, values in enumerate(listed):
+            if isinstance(values, dict):
+                path = (*upstream.path, "institutions", index)
+                yield RawTable(upstream.settings, path, values)
+    profile = upstream.get("profile")
+    if not listed and profile in _OWN_INSTITUTION:
+        path = (*upstream.path, "entity_id")
+        values = {"entity_id": upstream.get("entity_id")}
+        yield RawTable(upstream.settings, path, values)
+
+
+def _all_institutions(raw: RawSettings) -> Iterator[RawTable]:
+    for upstream in raw.tables("upstreams"):
+        yield from _institutions(upstream)
+
+
+def _names(institution: RawTable) -> Iterator[str]:
+    """Yield every spelling of an institution: its entityID and its aliases."""
+    entity_id = institution.text("entity_id")
+    if entity_id is not None:
+        yield entity_id
+    yield from institution.texts("aliases")
+
+
+def _profiles(raw: RawSettings) -> Faults:
+    """Find keys that an upstream's profile demands or cannot have."""
+    for upstream in raw.tables("upstreams"):
+        for check in _PROFILE_CHECKS:
+            yield from check(upstream)
+
+
+def _library_account(upstream: RawTable) -> Faults:
+    if upstream.get("profile") != "library":
+        return
+    institutions = list(_institutions(upstream))
+    if institutions or "entity_id" in upstream.values:
+        account = "profile library is the library account itself"
+        what = f"{account}: it has no entity_id and no institutions"
+        yield Fault(upstream.where(), what, "leave them out")
+
+
+def _entity_id(upstream: RawTable) -> Faults:
+    if upstream.get("profile") == "library":
+        return
+    if "entity_id" not in upstream.values:
+        name = variable((*upstream.path, "entity_id"))
+        mend = f"write it there, or set {name}"
+        yield Fault(upstream.where("entity_id"), "is missing", mend)
+
+
+def _hub(upstream: RawTable) -> Faults:
+    if upstream.get("profile") != "wayf":
+        return
+    if not any(_institutions(upstream)):
+        # A hub speaks for anyone: without the list, any institution could assert any scope
+        # (invariant 2).
+        what = "profile wayf without institutions would believe every institution behind the hub"
+        mend = "list institutions = [{entity_id, scopes}]"
+        yield Fault(upstream.where(), what, mend)
+
+
+def _own_institution(upstream: RawTable) -> Faults:
+    if upstream.get("profile") not in _OWN_INSTITUTION:
+        return
+    own = upstream.get("entity_id")
+    listed = [institution.get("entity_id") for institution in _institutions(upstream)]
+    if any(entity_id != own for entity_id in listed):
+        where = upstream.where("institutions")
+        what = "an upstream that is no hub is its own institution"
+        mend = "list its own entity_id only, or set profile = wayf"
+        yield Fault(where, what, mend)
+
+
+def _oiosaml_keys(upstream: RawTable) -> Faults:
+    profile = upstream.get("profile")
+    if profile == "oiosaml3":
+        return
+    for key in ("minimum", "assurance_level"):
+        if key in upstream.values:
+            what = f"is for profile oiosaml3, not {profile}"
+            yield Fault(upstream.where(key), what, "leave it out")
+
+
+def _attribute_map(upstream: RawTable) -> Faults:
+    if upstream.get("profile") != "saml":
+        return
+    if "attribute_map" not in upstream.values:
+        where = upstream.where("attribute_map")
+        mend = "name a file of the attribute_maps folder"
+        yield Fault(where, "is missing", mend)
+
+
+_PROFILE_CHECKS: Final = (
+    _library_account,
+    _entity_id,
+    _hub,
+    _own_institution,
+    _oiosaml_keys,
+    _attribute_map,
+)
+
+
+def _authn_contexts(raw: RawSettings) -> Faults:
+    """Refuse a class as good as one that is known to say more: no setting makes a second factor."""
+    for upstream in raw.tables("upstreams"):
+        classes = upstream.get("authn_contexts")
+        if isinstance(classes, dict):
+            path = (*upstream.path, "authn_contexts")
+            pin = upstream.get("profile") == "library"
+            yield from _overstated(RawTable(raw, path, classes), pin=pin)
+
+
+def _overstated(classes: RawTable, *, pin: bool) -> Faults:
+    for wanted in classes.values:
+        accepted = classes.texts(wanted)
+        weaker = [name for name in accepted if overstates(wanted, name, pin=pin)]
+        if weaker:
+            names = "a PIN" if pin else ", ".join(weaker)
+            what = f"{names} is not as good as that"
+            mend = "leave it out, or name classes of at least that level"
+            yield Fault(classes.where(wanted), what, mend)
+
+
+def _only(raw: RawSettings) -> Faults:
+    for upstream in raw.tables("upstreams"):
+        known: set[str] = set()
+        for institution in _institutions(upstream):
+            known.update(_names(institution))
+        for index, name in enumerate(upstream.texts("only")):
+            if name not in known:
+                where = upstream.where("only", index)
+                what = f"{name} is none of this upstream's institutions"
+                yield Fault(where, what, "add it to institutions, or correct it")
+
+
+def _institution_names(raw: RawSettings) -> Faults:
+    """Refuse a spelling of two institutions: AuthenticatingAuthority would be ambiguous."""
+    first: dict[str, RawTable] = {}
+    for institution in _all_institutions(raw):
+        for name in _names(institution):
+            other = first.get(name)
+            if other is None:
+                first[name] = institution
+                continue
+            what = f"{name} names two institutions"
+            mend = f"it stands at {other.where()} too; keep one"
+            yield Fault(institution.where(), what, mend)
+
+
+def _scope(raw: RawSettings) -> Faults:
+    """Refuse an institution's scope for our own identifiers: ours would pass for theirs."""
+    identity_provider = raw.table("idp")
+    own = identity_provider.text("scope")
+    for institution in _all_institutions(raw):
+        if own in institution.texts("scopes"):
+            where = identity_provider.where("scope")
+            what = f"{own} is a scope of the institution at {institution.where()}"
+            yield Fault(where, what, "use a domain of the library's own")
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    _profiles,
+    _authn_contexts,
+    _only,
+    _institution_names,
+    _scope,
+)

@@ -1,0 +1,42 @@
+"""The later wish: it keeps what was agreed to, proved and owed by the wish that it replaces."""
+
+from dataclasses import replace
+from typing import Final
+
+from broker.core.borrowers.borrower import Enrolment, EnrolmentState, Wish
+
+_UNFINISHED: Final = frozenset({EnrolmentState.WANTED, EnrolmentState.CASE})
+
+
+def later_wish(before: Enrolment, wish: Wish) -> Wish:
+    """Return ``wish`` with what it keeps of the wish of ``before``."""
+    earlier = before.wish
+    if earlier is None:
+        return wish
+    if before.state is EnrolmentState.WANTED:
+        wish = _agreed(earlier, wish)
+    if before.state in _UNFINISHED and wish.cpr:
+        wish = _proved(earlier, wish)
+    if before.pin_owed and wish.cpr is None:
+        # A link is told no address: what is owed goes to the one that came with the CPR.
+        wish = replace(wish, pin_to=earlier.pin_to, language=earlier.language)
+    return wish
+
+
+def _agreed(earlier: Wish, wish: Wish) -> Wish:
+    """Keep that a person agreed while the library was down: a later login had nothing to offer."""
+    if earlier.category != wish.category:
+        return wish
+    return replace(wish, upgrade=wish.upgrade or earlier.upgrade)
+
+
+def _proved(earlier: Wish, wish: Wish) -> Wish:
+    """Keep that a temporary borrower was proved.
+
+    A login that does not prove it again makes no second borrower, and hides no case.
+    """
+    if not earlier.temporary:
+        return wish
+    temporary = wish.temporary or earlier.temporary
+    adopts = dict.fromkeys([*wish.adopts, *earlier.adopts])
+    return replace(wish, temporary=temporary, adopts=tuple(adopts))

@@ -1,0 +1,176 @@
+"""Facts of one type as a store keeps them: read, added, replaced and amended by compare-and-set."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Generic, TypeVar
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ports import Kept, Key, Store
+from broker.core.serialization import dump, load
+
+T = TypeVar("T")
+
+# Beyond this a compare-and-set that keeps losing is a fault, not a race.
+MOST_TRIES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Content(Generic[T]):
+    """A fact to be written: when its record expires, and when it is due if it is queued."""
+
+    value: T
+    until: datetime
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[T]):
+    """A fact as it was read or written: its key, its version, its end, and when it is due."""
+
+    key: Key
+    value: T
+    version: str
+    until: datetime
+    due: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Amended(Generic[T]):
+    """The record after ``Records.amend``, None where there is none, and whether that wrote it."""
+
+    record: Record[T] | None
+    written: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Records(Generic[T]):
+    """The records of one type of fact, a frozen dataclass, in a store (design 4b).
+
+    ``durable`` records are written so that a power cut cannot undo it. ``tries`` bounds how often
+    ``amend`` writes. Every method raises StoreUnavailable where the store does not answer, and for
+    a record that another release wrote.
+    """
+
+    store: Store
+    fact: type[T]
+    durable: bool = False
+    tries: int = MOST_TRIES
+
+    def get(self, key: Key, now: datetime) -> Record[T] | None:
+        """Return the record of ``key``, or None where there is none or it has expired."""
+        kept = self.store.get(key, now)
+        if kept is None:
+            return None
+        return self._read(key, kept)
+
+    def list(
+        self,
+        kind: str,
+        group: str | None,
+        now: datetime,
+    ) -> Iterator[Record[T]]:
+        """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
+        for key, kept in self.store.list(kind, group, now):
+            yield self._read(key, kept)
+
+    def claim(self, kind: str, lease: timedelta, now: datetime) -> Record[T] | None:
+        """Lease the record of a kind that has been due longest; None where none is due."""
+        claimed = self.store.claim(kind, None, _new_version(), lease, now)
+        if claimed is None:
+            return None
+        return self._read(*claimed)
+
+    def add(
+        self,
+        key: Key,
+        value: T,
+        until: datetime,
+        now: datetime,
+        *,
+        due: datetime | None = None,
+    ) -> Record[T] | None:
+        """Write a new record; None, with nothing written, where there is one already."""
+        return self.write(key, Content(value, until, due), None, now)
+
+    def replace(
+        self,
+        record: Record[T],
+        value: T,
+        now: datetime,
+        *,
+        due: datetime | None = None,
+    ) -> Record[T] | None:
+        """Write ``value`` in the place of ``record``, with its end; None if another wrote first."""
+        content = Content(value, record.until, due)
+        return self.write(record.key, content, record.version, now)
+
+    def put(
+        self,
+        key: Key,
+        value: T,
+        until: datetime,
+        now: datetime,
+    ) -> Record[T] | None:
+        """Write ``value`` whatever is there, in one try; None if another wrote at that moment."""
+        before = self.get(key, now)
+        return self.write(key, Content(value, until), _version(before), now)
+
+    def write(
+        self,
+        key: Key,
+        content: Content[T],
+        was: str | None,
+        now: datetime,
+    ) -> Record[T] | None:
+        """Write if the present version is ``was``, None for no record; else return None."""
+        version = _new_version()
+        octets = dump(content.value)
+        kept = Kept(octets, version, content.until, content.due)
+        written = self.store.put(key, kept, was, now, durable=self.durable)
+        if not written:
+            return None
+        return Record(key, content.value, version, content.until, content.due)
+
+    def amend(
+        self,
+        key: Key,
+        change: Callable[[Record[T] | None], Content[T] | None],
+        now: datetime,
+        *,
+        read: Record[T] | None = None,
+    ) -> Amended[T]:
+        """Write what ``change`` makes of the record as it stands.
+
+        ``change`` is called with None where there is no record, and returns None to leave things as
+        they are. Where another writes first it is called again on what was written, ``tries`` times
+        in all; StoreUnavailable then. ``read`` is the record where the caller has read it already.
+        """
+        record = read or self.get(key, now)
+        for attempt in range(self.tries):
+            if attempt:
+                record = self.get(key, now)
+            content = change(record)
+            if content is None:
+                return Amended(record, written=False)
+            written = self.write(key, content, _version(record), now)
+            if written:
+                return Amended(written, written=True)
+        raise StoreUnavailable(f"{self.fact.__name__} record kept changing")
+
+    def drop(self, key: Key) -> None:
+        """Remove the record if there is one."""
+        self.store.drop(key)
+
+    def _read(self, key: Key, kept: Kept) -> Record[T]:
+        value = load(self.fact, kept.value)
+        return Record(key, value, kept.version, kept.until, kept.due)
+
+
+def _version(record: Record[T] | None) -> str | None:
+    return record.version if record else None
+
+
+def _new_version() -> str:
+    return secrets.token_hex(8)

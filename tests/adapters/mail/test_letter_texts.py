@@ -1,0 +1,121 @@
+"""What the letters say, in both languages."""
+
+import re
+from dataclasses import fields
+from typing import get_args
+
+import pytest
+
+from broker.adapters.mail.letter_texts import LETTERS, LetterTexts
+from broker.adapters.translations.catalogue import translate
+from broker.core.letters import (
+    ChangedPinLetter,
+    LetterContent,
+    MailboxCodeLetter,
+    PinLetter,
+    PinLinkLetter,
+    PinPointerLetter,
+    RenewedPinLetter,
+)
+
+TEXTS = LetterTexts("AU Library {0} 100%", "https://login.example/pin", "the desk, 87 15 00 00")
+NAMELESS = LetterTexts("", "https://login.example/pin", "")
+EVERY_LETTER: tuple[LetterContent, ...] = (
+    PinLetter("5837"),
+    PinPointerLetter(),
+    MailboxCodeLetter(code="004217", link="l", asker="Ann", minutes=30),
+    PinLinkLetter("l", 30),
+    RenewedPinLetter("5837"),
+    ChangedPinLetter(),
+)
+COMMON = {"library", "signed", "pin_url", "questions", "asked"}
+
+
+@pytest.mark.parametrize(
+    ("language", "phrase"), [("da", "Din pinkode er: 5837"), ("en", "Your PIN is: 5837"), ("de", "Din pinkode")]
+)
+def test_the_pin_letter(language: str, phrase: str) -> None:
+    """The PIN, how to change it and whom to ask, in the language of the login, Danish for any other."""
+    message = TEXTS.worded(PinLetter("5837"), language)
+    assert all(part in message.text for part in (phrase, TEXTS.pin_url, TEXTS.contact))
+    assert "5837" not in message.subject
+    assert "\n" not in message.subject
+
+
+@pytest.mark.parametrize(("language", "phrase"), [("da", "Lav selv en på"), ("en", "Please make one at")])
+def test_the_pointer_letter(language: str, phrase: str) -> None:
+    """Where to make a PIN, and none in it; braces and per cent in the library's name are left alone."""
+    message = TEXTS.worded(PinPointerLetter(), language)
+    assert f"{phrase} https://login.example/pin" in message.text
+    assert "AU Library {0} 100%" in message.subject
+
+
+@pytest.mark.parametrize(
+    ("language", "phrases"),
+    [
+        ("da", ("Koden er: 004217", "Ann Holm er ved at logge ind", "i 30 minutter", "giv ikke koden til nogen")),
+        ("en", ("The code is: 004217", "Ann Holm is logging in", "for 30 minutes", "give the code to nobody")),
+        ("de", ("Koden er: 004217",)),
+    ],
+)
+def test_the_letter_of_a_proof(language: str, phrases: tuple[str, ...]) -> None:
+    """Code, link, who asked, how long, what to do if it was not you; the subject, which servers log, has no code."""
+    link = "https://login.example/login/1/proof/2"
+    letter = MailboxCodeLetter(code="004217", link=link, asker="Ann Holm", minutes=30)
+    message = TEXTS.worded(letter, language)
+    assert all(part in message.text for part in (*phrases, f"\n{link}\n", TEXTS.contact))
+    assert "004217" not in message.subject
+    assert "\n" not in message.subject
+
+
+@pytest.mark.parametrize(("language", "who"), [("da", "En person er ved"), ("en", "Somebody is logging in")])
+def test_a_letter_says_somebody_where_there_is_no_name(language: str, who: str) -> None:
+    """Without a name the letter says plainly that it has none."""
+    letter = MailboxCodeLetter(code="1", link="l", asker="12", minutes=1)
+    assert who in TEXTS.worded(letter, language).text
+
+
+def test_a_name_in_a_letter_is_no_address() -> None:
+    """What an upstream calls a person is cut to a name before a stranger is mailed it."""
+    letter = MailboxCodeLetter(code="1", link="l", asker="Win\r\nhttps://evil.example <b>", minutes=1)
+    assert "\nWin https evil example b is logging in at" in TEXTS.worded(letter, "en").text
+
+
+@pytest.mark.parametrize(
+    ("language", "library", "other"), [("da", "biblioteket", "library"), ("en", "library", "bibl")]
+)
+def test_a_library_without_a_name_is_called_the_library(language: str, library: str, other: str) -> None:
+    """In the letter's own language, at the start of the line with a capital, and nobody is told to contact nobody."""
+    messages = [NAMELESS.worded(letter, language) for letter in EVERY_LETTER]
+    for message in messages:
+        whole = message.subject + message.text
+        assert library in whole
+        assert other not in whole.lower().replace("https://login.example/pin", "")
+        assert [line for line in whole.splitlines() if line.endswith(" ")] == []  # "contact" and nobody
+        assert message.text.splitlines()[-1] in {"Biblioteket", "The library"}
+    assert "Spørgsmål?" not in messages[0].text
+    assert "Questions?" not in messages[0].text
+    assert "Questions? Contact the desk, 87 15 00 00\n\nKind" in TEXTS.worded(PinLetter("5837"), "en").text
+
+
+def test_a_new_pin_says_that_the_old_one_no_longer_works() -> None:
+    """In both languages, and as people say it."""
+    letter = RenewedPinLetter("5837")
+    assert "Your old PIN no longer works." in TEXTS.worded(letter, "en").text
+    assert "Den gamle pinkode virker ikke længere." in TEXTS.worded(letter, "da").text
+
+
+def test_every_letter_has_its_text() -> None:
+    """A letter without a text would fail when its PIN is already set."""
+    assert set(LETTERS) == set(get_args(LetterContent)) == set(map(type, EVERY_LETTER))
+
+
+@pytest.mark.parametrize("language", ["en", "da"])
+@pytest.mark.parametrize("letter", EVERY_LETTER, ids=lambda letter: type(letter).__name__)
+def test_a_letter_names_all_that_it_carries_and_nothing_else(letter: LetterContent, language: str) -> None:
+    """Each value of a letter stands in its text, in both languages, and no placeholder is without a value."""
+    subject, text = (translate(message, language) for message in LETTERS[type(letter)])
+    named = set(re.findall(r"%\((\w+)\)s", subject + text))
+    carried = {field.name for field in fields(letter)}
+    assert named - COMMON == carried
+    assert "%" not in re.sub(r"%\(\w+\)s", "", subject + text)

@@ -1,0 +1,116 @@
+"""Every text there is, in both languages, none left over, and none that nothing shows."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.frontend import parse_mapping_cfg
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+
+import broker
+from broker.adapters.translations.catalogue import FOLDER, in_both, translate
+from broker.core.entities import Text
+
+PACKAGE = Path(broker.__path__[0])
+DANISH = FOLDER / "da" / "LC_MESSAGES"
+PLACEHOLDER = re.compile(r"%\(\w+\)s")
+MARKERS = {"_", "gettext", "lazy_gettext", "marked"}
+
+
+def texts() -> set[str]:
+    """Give every msgid that code and templates ask for, as pybabel extract finds them."""
+    with (FOLDER / "babel.cfg").open() as file:
+        methods, options = parse_mapping_cfg(file)  # type: ignore[no-untyped-call]
+    return {str(message) for _file, _line, message, *_rest in extract_from_dir(PACKAGE, methods, options)}
+
+
+def danish() -> Catalog:
+    """Read the catalogue that people edit."""
+    with (DANISH / "messages.po").open("rb") as file:
+        return read_po(file, locale="da")
+
+
+def modules() -> dict[Path, ast.Module]:
+    """Parse every module of the broker but the demo's."""
+    paths = [path for path in PACKAGE.rglob("*.py") if PACKAGE / "demo" not in path.parents]
+    return {path: ast.parse(path.read_text()) for path in paths}
+
+
+def constants_of_texts(module: ast.Module) -> Iterator[str]:
+    """Give the name of every constant of a module whose value holds a marked text."""
+    for statement in module.body:
+        if isinstance(statement, ast.AnnAssign | ast.Assign) and statement.value:
+            calls = [node.func for node in ast.walk(statement.value) if isinstance(node, ast.Call)]
+            if any(isinstance(called, ast.Name) and called.id in MARKERS for called in calls):
+                targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+                yield from (target.id for target in targets if isinstance(target, ast.Name))
+
+
+def names_read(module: ast.Module) -> set[str]:
+    """Give every name that a module reads, imports or takes from another module."""
+    read = set()
+    for node in ast.walk(module):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()) | ast.alias(name=name) | ast.Attribute(attr=name):
+                read.add(name)
+    return read
+
+
+def test_every_text_has_its_danish_and_no_danish_is_left_over() -> None:
+    """The catalogue holds exactly the texts in use, each with a Danish one that is not the English."""
+    catalogue = {str(message.id): str(message.string) for message in danish() if message.id}
+    assert set(catalogue) == texts()
+    assert [english for english, text in catalogue.items() if not text or text == english] == []
+    assert not any(message.fuzzy for message in danish())
+    assert not danish().obsolete
+
+
+def test_both_languages_fill_in_the_same() -> None:
+    """A Danish text names each placeholder of the English, no more and no fewer, and has no other per cent sign."""
+    for message in danish():
+        english, text = str(message.id), str(message.string)
+        assert Counter(PLACEHOLDER.findall(english)) == Counter(PLACEHOLDER.findall(text))
+        if message.id and PLACEHOLDER.search(english):
+            assert "%" not in PLACEHOLDER.sub("", english + text)
+
+
+def test_the_compiled_catalogue_is_that_of_the_edited_one() -> None:
+    """What people read is what people edited (pybabel compile -d broker/adapters/translations)."""
+    with (DANISH / "messages.mo").open("rb") as file:
+        compiled = {message.id: message.string for message in read_mo(file) if message.id}
+    assert compiled == {message.id: message.string for message in danish() if message.id}
+
+
+def test_every_constant_of_texts_is_read() -> None:
+    """A text that stands in a table or a constant of the code is shown by something."""
+    read = {path: names_read(module) for path, module in modules().items()}
+    constants = [(path, name) for path, module in modules().items() for name in constants_of_texts(module)]
+    private = [(path, name) for path, name in constants if name.startswith("_")]
+    public = [(path, name) for path, name in constants if not name.startswith("_")]
+    assert private
+    assert public
+    assert [name for path, name in private if name not in read[path]] == []
+    assert [name for path, name in public if not any(name in names for names in read.values())] == []
+
+
+def test_no_pair_of_languages_stands_in_the_code() -> None:
+    """No literal of a module is Danish but the name that the language has for itself: the rest is in the catalogue."""
+    found = set()
+    for module in modules().values():
+        documented = ast.Module | ast.ClassDef | ast.FunctionDef
+        docstrings = {ast.get_docstring(node, clean=False) for node in ast.walk(module) if isinstance(node, documented)}
+        literals = {node.value for node in ast.walk(module) if isinstance(node, ast.Constant)} - docstrings
+        found |= {text for text in literals if isinstance(text, str) and re.search("[æøåÆØÅ]", text)}
+    assert found == set()
+
+
+def test_a_text_is_translated_outside_a_request() -> None:
+    """English as it stands, Danish for any other language, and both together."""
+    assert translate("the library", "en") == "the library"
+    assert translate("the library", "da") == translate("the library", "de") == "biblioteket"
+    assert in_both("the library") == Text(en="the library", da="biblioteket")

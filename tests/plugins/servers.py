@@ -1,0 +1,73 @@
+"""Marks each test that starts a server, a browser or another program, and stops one that starts it unmarked.
+
+``make quick`` runs the tests without the marks ``server`` and ``slow``. A test that asks for a fixture named below
+has the mark by that; one that starts something itself carries ``@pytest.mark.server``.
+"""
+
+import sys
+from collections.abc import Generator
+from typing import Any, Final
+
+import pytest
+
+FIXTURES: Final = frozenset(
+    {
+        "chromium",
+        "demo",
+        "house",
+        "interop",
+        "old_house",
+        "pin_bench",
+        "redis_cluster",
+        "redis_server",
+        "stage",
+    }
+)
+# What the interpreter tells its audit hooks when another program starts, or when something is going to be listened at.
+STARTS: Final = frozenset({"subprocess.Popen", "os.posix_spawn", "os.system", "socket.bind"})
+
+
+class Unmarked(AssertionError):
+    """A test that ``make quick`` runs starts a server or a program."""
+
+
+class Watch:
+    """Refuses every start while a test without a mark runs."""
+
+    def __init__(self) -> None:
+        """Refuse nothing yet."""
+        self.unmarked = ""  # the name of the test that may start nothing; empty where one may
+
+    def hear(self, event: str, _: tuple[Any, ...]) -> None:
+        """Refuse one event of the interpreter."""
+        if event in STARTS and self.unmarked:
+            raise Unmarked(f"{event} in {self.unmarked}, which has neither the mark server nor slow")
+
+
+WATCH: Final = pytest.StashKey[Watch]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin to watch; an audit hook stays until the interpreter ends."""
+    config.stash[WATCH] = Watch()
+    sys.addaudithook(config.stash[WATCH].hear)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ask for a fixture which starts something, before ``-m`` chooses by the marks."""
+    for item in items:
+        if not FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.server)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Watch one test, its fixtures included."""
+    watch = item.config.stash[WATCH]
+    marked = any(item.get_closest_marker(name) for name in ("server", "slow"))
+    watch.unmarked = "" if marked else item.nodeid
+    try:
+        return (yield)
+    finally:
+        watch.unmarked = ""
