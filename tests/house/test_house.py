@@ -122,22 +122,6 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=wide)
 
 
-def test_files_are_at_most_400_lines() -> None:
-    """A file that has grown past 400 lines asks to be split."""
-    sizes = {shown(path): len(path.read_text().splitlines()) for path in BROKER}
-    assert {path: size for path, size in sizes.items() if size > 400} == {}
-
-
-def test_functions_are_at_most_40_lines() -> None:
-    """A function that has grown past 40 lines asks to be split."""
-    sizes = {
-        f"{shown(path)}:{each.name}": (each.end_lineno or each.lineno) - each.lineno + 1
-        for path in BROKER
-        for each in functions(path)
-    }
-    assert {name: size for name, size in sizes.items() if size > 40} == {}
-
-
 def test_no_name_holds_a_word_that_says_nothing() -> None:
     """Handler, manager, helper and their like name no thing, so nothing is named so."""
     found = {
@@ -322,3 +306,15 @@ def test_a_server_started_by_an_unmarked_test_is_refused() -> None:
         subprocess.run(["true"], check=True)
     with socket.socket() as listener, pytest.raises(Unmarked, match=r"socket\.bind"):
         listener.bind(("127.0.0.1", 0))
+
+
+def test_paths_that_documents_name_are_there() -> None:
+    """A document that leads to a room, a test or a file leads somewhere."""
+    named = re.compile(r"(?<![\w/.-])((?:broker|tests|docs|bench|deploy|policies|attribute_maps)/[\w./-]*\w)")
+    found = [
+        f"{shown(path)}: {each}"
+        for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
+        for each in named.findall(path.read_text())
+        if path.name != "CHANGELOG.md" and not (ROOT / each).exists()
+    ]
+    assert found == []
