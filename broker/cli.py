@@ -28,7 +28,10 @@ _BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
 
 
 def main() -> None:
-    """Run the command line; exit 78 under ``python -O``: checks vanish (attacks.md row 34)."""
+    """Run the command line; exit 78 under ``python -O``: checks vanish.
+
+    Source: docs/reference/attacks.md#34.
+    """
     if not __debug__:
         why = "assertions are checks in libraries it uses"
         click.echo(f"broker does not run under python -O: {why}", err=True)

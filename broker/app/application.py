@@ -43,11 +43,13 @@ _LARGEST_BODY: Final = 1024 * 1024
 
 
 def create_app(settings: Config | None = None) -> Flask:
-    """Return the broker as a WSGI application; it starts no thread (design 4c).
+    """Return the broker as a WSGI application; it starts no thread.
 
     ``settings`` are read from the environment if None. ConfigurationFaults with all their faults,
     and under ``python -O``, whatever server brought it there: it takes out the assertions that are
-    checks in pysaml2 (attacks.md row 34).
+    checks in pysaml2 (docs/reference/attacks.md#34).
+
+    Source: docs/reference/design.md#waiting.
     """
     if not __debug__:
         mend = "start it without -O and PYTHONOPTIMIZE"

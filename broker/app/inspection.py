@@ -197,7 +197,7 @@ _FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
 
 
 def fit_to_serve(parts: Parts) -> None:
-    """Refuse to serve where the store may lose what it acknowledged (design 4b).
+    """Refuse to serve where the store may lose what it acknowledged (docs/reference/design.md#4b).
 
     ConfigurationFaults with every reason.
     """

@@ -46,7 +46,7 @@ class Kept(NamedTuple):
 
 
 class Store(Protocol):
-    """Where facts are kept between requests, workers and restarts (design 4b).
+    """Where facts are kept between requests, workers and restarts (docs/reference/design.md#4b).
 
     All times are aware UTC datetimes and ``now`` is the caller's. Every method raises
     ``StoreUnavailable`` when the store does not answer.
@@ -96,7 +96,7 @@ class Store(Protocol):
 
 
 class LibrarySystem(Protocol):
-    """A library system that keeps borrowers (reference/library_systems.md).
+    """A library system that keeps borrowers (docs/reference/koha.md#koha).
 
     Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
     ``LibraryRefused`` is not; neither ever holds a personal value.
@@ -163,7 +163,10 @@ class Mail(Protocol):
     """A mail server."""
 
     def address(self, recipient: str, deadline: datetime) -> Letter:
-        """Open a conversation up to an accepted RCPT (design 4c: RCPT, PIN set, DATA, recorded)."""
+        """Open a conversation up to an accepted RCPT.
+
+        Source: docs/reference/design.md#pin-order: RCPT, PIN set, DATA, recorded.
+        """
         ...
 
 

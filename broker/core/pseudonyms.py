@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Pseudonyms:
-    """The index key, never rotated in service, and its id, in every pseudonym (design 4b)."""
+    """The index key, never rotated in service, and its id, in every pseudonym.
+
+    Source: docs/reference/design.md#sealing.
+    """
 
     key_id: str
     key: bytes

@@ -75,7 +75,7 @@ def pin_lease(
     """Be the only one that sets a PIN of this borrower, until ``ends`` at most.
 
     LibraryUnavailable where another is. Of two that set and mail one at once, the mail that comes
-    last may hold the PIN that was set first (design 4c).
+    last may hold the PIN that was set first (docs/reference/design.md#pin-order).
     """
     place = Key("pin", pseudonyms.of("pin-turn", number), "turn")
     token = secrets.token_hex(8)

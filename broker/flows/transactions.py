@@ -86,7 +86,7 @@ class Transactions:
 
         A fact ``of_person`` belongs to one authentication: where another has joined the transaction
         since the caller read it, and checked its cookies, the fact is nobody's, and what it led to
-        must not be shown (design 4a.3): BrowserUnmatched.
+        must not be shown (docs/reference/design.md#4a-3): BrowserUnmatched.
         """
         before = held.transaction
 

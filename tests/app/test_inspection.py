@@ -97,7 +97,10 @@ def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> 
 
 
 def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: Path) -> None:
-    """What was acknowledged must not be forgotten (design 4b); the administrator may accept that in so many words."""
+    """What was acknowledged must not be forgotten; the administrator may accept that in so many words.
+
+    Source: docs/reference/design.md#4b.
+    """
     inspection.fit_to_serve(parts)
     (tmp_path / "broker.db").chmod(0o644)
     with pytest.raises(ConfigurationFaults, match=r"mode 0600\. \(or set store\.accept_loss = true\)"):

@@ -39,7 +39,10 @@ def tally(request: pytest.FixtureRequest) -> Tally:
 
 @pytest.mark.server
 def test_every_class_has_cases_and_all_have_enough(tally: Tally) -> None:
-    """No class of attacks.md is without a hostile message, and there are at least 250 of them."""
+    """No class of attack is without a hostile message, and there are at least 250 of them.
+
+    Source: docs/reference/attacks.md#1 to #34.
+    """
     assert {number for number in CLASSES if not tally.cases[number]} <= TO_COME
     assert tally.hostile >= LEAST
     assert tally.controls.total() > 0

@@ -1,4 +1,7 @@
-"""Row 33 again: feeds that would cost memory or time without end are refused while they come, whoever signed them."""
+"""Feeds that would cost memory or time without end are refused while they come, whoever signed them.
+
+Source: docs/reference/attacks.md#33.
+"""
 
 from collections.abc import Callable
 from io import BytesIO

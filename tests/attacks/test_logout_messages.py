@@ -1,4 +1,7 @@
-"""Forged logout messages: each a true one with one thing changed, by both bindings and on both sides (row 29)."""
+"""Forged logout messages: each a true one with one thing changed, by both bindings and on both sides.
+
+Source: docs/reference/attacks.md#29.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Design 4b and 5: the next holder of a name at the university is not the last one, to no service."""
+"""The next holder of a name at the university is not the last one, to no service.
+
+Source: docs/reference/design.md#persons and #names.
+"""
 
 from dataclasses import replace
 from datetime import timedelta

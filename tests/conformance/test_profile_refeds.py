@@ -1,4 +1,7 @@
-"""Entity categories (rows 43 to 48): what each gives at most, and whose word for it counts."""
+"""Entity categories: what each gives at most, and whose word for it counts.
+
+Source: docs/reference/saml-profiles.md#43 to #48.
+"""
 
 import json
 import shutil

@@ -1,4 +1,7 @@
-"""subject-id and pairwise-id (row 30): of our own, the person's for ever, and only as policy and service have it."""
+"""subject-id and pairwise-id: of our own, the person's for ever, and only as policy and service have it.
+
+Source: docs/reference/saml-profiles.md#30.
+"""
 
 import re
 from dataclasses import replace

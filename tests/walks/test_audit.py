@@ -100,7 +100,7 @@ def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(house: Hous
 
 
 def test_a_second_submit_is_on_the_trail_once(house: House) -> None:
-    """The same assertion given again is no second release (design 4a)."""
+    """The same assertion given again is no second release (docs/reference/design.md#4a-shown)."""
     person = house.person()
     landed = person.agree(person.log_in("asta"), remember=True)
     again = person.get(landed.request.path.removesuffix("/consent"))

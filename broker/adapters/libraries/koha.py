@@ -1,4 +1,4 @@
-"""Koha as a library system: its settings, and borrowers by REST (library_systems.md section 1)."""
+"""Koha as a library system: its settings, and borrowers by REST (docs/reference/koha.md#koha)."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence

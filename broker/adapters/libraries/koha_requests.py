@@ -113,7 +113,10 @@ def patron_path(number: str) -> str:
 
 
 def by_fields(fields: Sequence[str], spelled: Sequence[str]) -> Query:
-    """Return the query for a CPR in any of ``fields``: a list is "or" (library_systems.md 1.3)."""
+    """Return the query for a CPR in any of ``fields``: a list is "or".
+
+    Source: docs/reference/koha.md#search.
+    """
     return [{field: list(spelled)} for field in fields]
 
 

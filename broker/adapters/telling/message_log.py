@@ -1,8 +1,10 @@
-"""The message log: messages with NemLog-in, kept sealed for 180 days (nemid.md, Logging).
+"""The message log: messages with NemLog-in, kept sealed for 180 days.
 
 The private half of the key they are sealed to is elsewhere. One file a day, one record a line:
 version, key id and a sealed record. Every record is sealed by itself: a new X25519 key agrees with
 the reader's, HKDF-SHA256 makes an AES-256-GCM key and nonce of it, and the day is authenticated.
+
+Source: docs/reference/nemlog-in.md#logging.
 """
 
 import fcntl

@@ -134,7 +134,7 @@ class EnrolmentOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Enrolment:
-    """One durable wish and its state, keyed by the person (design 4c).
+    """One durable wish and its state, keyed by the person (docs/reference/design.md#4c).
 
     A later wish replaces the earlier. ``id`` is the random mark that every create carries, the same
     under every later wish until the borrower it made is gone, so that our create is known by it;

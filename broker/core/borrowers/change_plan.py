@@ -29,13 +29,15 @@ def plan(
     today: date,
     temporary: Borrower | None = None,
 ) -> Plan:
-    """Return the change after which exactly one borrower is as ``wish`` has it (invariant 6).
+    """Return the change after which exactly one borrower is as ``wish`` has it.
 
     ``found`` are all borrowers that match the CPR, or the one of the number that stands for it;
     ``linked`` is the number a remembered link names, ``temporary`` the borrower that
     ``wish.temporary`` names, None where it is gone. Two matches, a link that names another borrower
     than the CPR finds, one with another date of birth, or a temporary borrower beside the CPR's own
     is a Case.
+
+    Source: docs/reference/design.md#invariant-6.
     """
     adopted = wish.temporary if wish.cpr else None
     # A link to the borrower that is adopted expects nothing of the CPR's own borrower.

@@ -89,7 +89,7 @@ def shown_again(typed: str) -> str:
     """Return the part of a typed number that may stand in its field again: never a CPR number.
 
     Nor a mistyped one, which is not ten digits: not even to the person who has just typed it
-    (invariant 4).
+    (docs/reference/design.md#invariant-4).
     """
     digits = identifier_of(typed)
     if digits is not None:

@@ -18,7 +18,10 @@ Variant = Literal["ask", "inform"]
 
 
 class ReceiptEvent(StrEnum):
-    """The event of a receipt; a notice that was seen is never consent (consent.md section 1)."""
+    """The event of a receipt; a notice that was seen is never consent.
+
+    Source: docs/reference/consent.md#basis.
+    """
 
     GIVEN = "given"
     INFORMED = "informed"
@@ -39,9 +42,11 @@ _TAKEN_BACK: Final = frozenset(_ENDS.values())
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One answer, append-only and pseudonymous, after ISO/IEC TS 27560 (consent.md section 5).
+    """One answer, append-only and pseudonymous, after ISO/IEC TS 27560.
 
     ``material`` and ``shown`` are digests of ``Disclosure``; names are kept, values never.
+
+    Source: docs/reference/consent.md#record.
     """
 
     record_id: str
@@ -148,7 +153,7 @@ def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> 
     """Return the receipt by which the person takes ``given`` back; None if it cannot be.
 
     A consent is withdrawn; a notice is forgotten and shown again, no more: it never was consent
-    (consent.md section 1).
+    (docs/reference/consent.md#basis).
     """
     event = _ENDS.get(given.event)
     if event is None:

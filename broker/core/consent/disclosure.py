@@ -10,7 +10,7 @@ from broker.core.policy.model import Decision, LegalBasis
 from broker.core.pseudonyms import Pseudonyms
 
 # Attributes whose value, and not only whose name, is material: a change of it asks again
-# (consent.md, feature table).
+# (docs/reference/consent.md#features).
 _WATCHED = frozenset(
     {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
 )
@@ -48,11 +48,12 @@ class Disclosure:
     def shown(self, pseudonyms: Pseudonyms) -> str:
         """Return the digest of everything shown.
 
-        Token, receipt and assertion must agree on it (design 4a).
+        Token, receipt and assertion must agree on it (docs/reference/design.md#4a-shown).
         """
         parts: list[str] = []
         for item in self.items:
-            # Not yet made when the person is asked: the receipt binds the name (design 3).
+            # Not yet made when the person is asked: the receipt binds the name
+            # (docs/reference/design.md#borrower-number).
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
         terms = self._terms()

@@ -17,7 +17,7 @@ CPR_ATTRIBUTE: Final = "cpr"
 CPR_UUID: Final = "cprUuid"
 EPPN: Final = "eduPersonPrincipalName"
 # What no upstream may assert of a person: one comes from a proof, the others from the library
-# system (design 5).
+# system (docs/reference/design.md#5).
 OURS: Final = frozenset({"kaldemail_domain", BORROWER_NUMBER, "borrower_category"})
 
 _COMPANY: Final = ("cvr", "rid")
@@ -120,7 +120,7 @@ class AttributeMap:
     def reads(self, name: str) -> MapRow | None:
         """Find the row of a wire Name.
 
-        FriendlyName and NameFormat never decide (attacks.md row 22).
+        FriendlyName and NameFormat never decide (docs/reference/attacks.md#22).
         """
         return self._by_wire.get(name)
 
@@ -160,7 +160,8 @@ def canonical(
 
     AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR
     numbers disagree, or where the person logged in for a company; every other fault withholds the
-    value. Nothing is added and no value changed (design 5; attacks.md rows 21 and 22).
+    value. Nothing is added and no value changed (docs/reference/design.md#5;
+    docs/reference/attacks.md#21 and #22).
     """
     gathered, unknown = _gathered(wire, map)
     _refuse_companies(gathered)
@@ -214,7 +215,10 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
 
 
 def _refuse_companies(gathered: _Gathered) -> None:
-    """Refuse a login for a company: a CVR number names no person, a RID an employee (nemid.md)."""
+    """Refuse a login for a company: a CVR number names no person, a RID an employee.
+
+    Source: docs/reference/nemlog-in.md#companies.
+    """
     if any(map(gathered.get, _COMPANY)):
         raise AttributesRefused("company_identity")
     for name in (EPPN, "uid"):

@@ -1,6 +1,7 @@
 """The checks of a national eID's assertion beside its attributes: version, level, a private person.
 
-Sources: reference/nemid.md (OIOSAML 3.0 and newer), reference/attribute_table.yaml.
+Sources: docs/reference/nemlog-in.md#oiosaml-3 (OIOSAML 3.0 and newer),
+attribute_maps/oiosaml3.yaml.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Identifiers of our own for a person, under the library's scope: subject-id and pairwise-id.
 
 An upstream's are never passed on: their scope is not ours to speak for. Source: SAML V2.0 Subject
-Identifier Attributes Profile 1.0; saml_profiles.md row 30.
+Identifier Attributes Profile 1.0; docs/reference/saml-profiles.md#30.
 """
 
 from collections.abc import Collection

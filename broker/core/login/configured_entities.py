@@ -111,9 +111,9 @@ class ConfiguredEntities:
     def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> Names:
         """Return the upstreams this request may take, in the service's order.
 
-        An IDPList narrows them and never widens (saml_profiles.md 37), a class that no PIN meets
-        leaves the PIN out; RequestRefused where none is left. Nobody signs up, or makes a new PIN,
-        by a PIN; a PIN by mail asks for no login.
+        An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37), a class that
+        no PIN meets leaves the PIN out; RequestRefused where none is left. Nobody signs up, or
+        makes a new PIN, by a PIN; a PIN by mail asks for no login.
         """
         methods = self.services[request.service].methods
         if errand is Errand.PIN_BY_MAIL:

@@ -67,7 +67,8 @@ class Terms:
     ids: Mapping[str, str] = field(default_factory=dict)
 
 
-# The SAML status of a denial, where it is more than a denial (saml_profiles.md, status mapping).
+# The SAML status of a denial, where it is more than a denial
+# (docs/reference/saml-profiles.md#status).
 _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
 # The address that a borrower must have is written to at once: a code for it is good as long as any
 # other.
@@ -186,7 +187,8 @@ def _made(transaction: Transaction, decision: Decision, terms: Terms, number: st
     if unfinished:
         return unfinished
     if transaction.errand is not Errand.LOGIN:
-        # Nobody asked for an assertion: there is nobody to write one for (invariant 3).
+        # Nobody asked for an assertion: there is nobody to write one for
+        # (docs/reference/design.md#invariant-3).
         return Done(decision, number)
     disclosure = _disclosed(transaction, decision, terms)
     leaving = agreed(disclosure, in_force(transaction.receipts, transaction.receipt))

@@ -159,7 +159,7 @@ def _optional_without_consent(release: Release, listed: ReleasedAttribute) -> _P
 def _unmasked_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
     if listed.name != CPR_ATTRIBUTE or listed.mask:
         return None
-    return "cpr without mask: true", "a page shows it masked (invariant 4)"
+    return "cpr without mask: true", "a page shows it masked"
 
 
 def _masked_without_page(_: Release, listed: ReleasedAttribute) -> _Problem | None:
@@ -304,8 +304,8 @@ def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
 def _lowering(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
     """Find an upstream that lowers a category and asserts no affiliations.
 
-    A national eID or a PIN asserts none: everybody who comes so would seem to have left (wizard.md
-    R47).
+    A national eID or a PIN asserts none: everybody who comes so would seem to have left
+    (docs/reference/requirements.md#r47).
     """
     asserting = _upstreams_with_affiliations(policies)
     for policy in policies:

@@ -64,7 +64,7 @@ def load_or_last_good(
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Return the policies of ``folder``, promoted; or the last good ones and the faults.
 
-    ConfigurationFaults (exit code 78) where neither is valid (design 6).
+    ConfigurationFaults (exit code 78) where neither is valid (docs/reference/design.md#6).
     """
     try:
         files = _files(folder)

@@ -48,7 +48,8 @@ def withheld_attributes(
 ) -> Iterator[PolicyProblem]:
     """Find attributes that are withheld from their service as it is configured.
 
-    A CPR without controller or encryption key (invariant 4), an identifier without a scope.
+    A CPR without controller or encryption key (docs/reference/design.md#invariant-4), an identifier
+    without a scope.
     """
     for release, service in _served(policies, services):
         for listed in release.attributes:

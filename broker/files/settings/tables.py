@@ -180,7 +180,7 @@ class ServeTable(SettingsTable):
 
     bind: Filled = "127.0.0.1:8000"
     workers: int = Field(default=2, ge=1, le=64)
-    # A request may wait for the library on half of them (design 4c).
+    # A request may wait for the library on half of them (docs/reference/design.md#waiting).
     threads: int = Field(default=4, ge=2, le=64)
     metrics_token: SecretStr | None = None  # without it, this machine alone reads /metrics
     # How many in front of us add to X-Forwarded-For, and can be trusted.

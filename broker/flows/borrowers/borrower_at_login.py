@@ -229,7 +229,7 @@ class BorrowerAtLogin:
     def _lacks_mail(self, wished: Wish) -> bool:
         """Return whether a borrower would have to be made without a mail address.
 
-        None may be (wizard.md R22).
+        None may be (docs/reference/requirements.md#r22).
         """
         names = {field.name for field in wished.fields}
         if wished.cpr is None or "email" in names:
@@ -241,7 +241,7 @@ class BorrowerAtLogin:
 
         None where there is no such wish. No CPR may find the borrower of a person who comes without
         an affiliation that counts; the link alone leads to it, and only to lower its category
-        (wizard.md R47).
+        (docs/reference/requirements.md#r47).
         """
         wished = login.wish
         if wished is None or wished.cpr:
@@ -282,7 +282,8 @@ def _wish(
     decision = arrived.decision
     reading = arrived.reading
     person = transaction.person
-    # Whatever a policy file forgets to require: only a real number enrols by itself (invariant 5).
+    # Whatever a policy file forgets to require: only a real number enrols by itself
+    # (docs/reference/design.md#invariant-5).
     find_by_cpr = decision.may_find_by_cpr and reading.cpr == "real"
     wished = wish(
         decision,

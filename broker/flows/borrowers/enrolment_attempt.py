@@ -2,7 +2,7 @@
 
 Every call has a deadline, and before each change the lease is renewed beyond it. Any process may
 die between any two lines: the worker that claims the enrolment next looks again before it does
-anything (design 4c).
+anything (docs/reference/design.md#4c).
 """
 
 import secrets

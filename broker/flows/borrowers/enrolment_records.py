@@ -35,7 +35,7 @@ class StoredEnrolment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRecords:
-    """Every write is durable and names the version it replaces (design 4b)."""
+    """Every write is durable and names the version it replaces (docs/reference/design.md#4b)."""
 
     store: Store
     now: Callable[[], datetime]

@@ -1,4 +1,7 @@
-"""The enrolments: durable wishes for a borrower, each carried out once (design 4c)."""
+"""The enrolments: durable wishes for a borrower, each carried out once.
+
+Source: docs/reference/design.md#4c.
+"""
 
 import secrets
 from collections.abc import Callable

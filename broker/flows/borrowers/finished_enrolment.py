@@ -20,7 +20,7 @@ class EnrolmentBeforeWish:
 
     ``enrolment`` is the finished one of a borrower that is as wished. Or else ``number`` is that of
     the one borrower that the wish would change, and ``upgrade_from`` its category where the person
-    is asked about that first (wizard.md R40).
+    is asked about that first (docs/reference/requirements.md#r40).
     """
 
     enrolment: Enrolment | None = None

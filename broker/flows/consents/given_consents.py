@@ -66,8 +66,8 @@ class GivenConsents:
         """Return the person's answers, service by service as configured, without those never asked.
 
         The store does not show whose a receipt is, nor for which service: both pseudonyms are made
-        again and looked up (consent.md section 5). What was answered for a service that is
-        configured no longer is not found.
+        again and looked up (docs/reference/consent.md#record). What was answered for a service that
+        is configured no longer is not found.
         """
         if not person:
             return ()
@@ -124,11 +124,12 @@ class GivenConsents:
         withdraw_url: str,
         today: CurrentQuestion | None = None,
     ) -> dict[str, Any]:
-        """Return the receipt in the fields of ISO/IEC TS 27560 (consent.md section 5).
+        """Return the receipt in the fields of ISO/IEC TS 27560 (docs/reference/consent.md#record).
 
         It holds names and no value of the person. Both references are good for this person and this
         service only: a receipt that is shown to two receivers gives them nothing to compare (the
-        record's person is needlessly exposed elsewhere, consent.md section 2).
+        record's person is needlessly exposed elsewhere,
+        docs/reference/consent.md#person-in-the-record).
         """
         return {
             "record_id": made.record_id,

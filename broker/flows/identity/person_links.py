@@ -14,10 +14,9 @@ from broker.core.pseudonyms import Pseudonyms
 from broker.flows.identity.link_records import LinkRecord, LinkRecords, until_written
 
 _CONFIRM_EVERY: Final = timedelta(days=30)
-# Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and
-# "k").
+# Capitals of ASCII only: casefold makes one name of two ("ß" and "ss").
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
-_REPLACEMENT_ADDS: Final = 60  # to the day of birth (cpr.md)
+_REPLACEMENT_ADDS: Final = 60  # to the day of birth (docs/reference/cpr.md#format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,10 @@ class _Login:
 
 @dataclass(frozen=True, slots=True)
 class PersonLinks:
-    """Reads, makes and confirms links; every name is kept as a pseudonym (design 4b)."""
+    """Reads, makes and confirms links; every name is kept as a pseudonym.
+
+    Source: docs/reference/design.md#sealing.
+    """
 
     store: Store
     pseudonyms: Pseudonyms
@@ -86,8 +88,8 @@ class PersonLinks:
         another CPR's borrower, ``carries`` is asked whether that borrower carries ``cpr`` now; if
         not, or if ``asserted`` alone speaks against the link, the name was recycled or the CPR
         changed: another person id, no number, ``case`` "cpr_changed", and the old link stands, of
-        no use without its CPR, until staff have looked (invariant 6). A name unconfirmed for a
-        year: a new id (design 4b, 5).
+        no use without its CPR, until staff have looked (docs/reference/design.md#invariant-6). A
+        name unconfirmed for a year: a new id (docs/reference/design.md#persons and #names).
         """
         login = _Login(name, cpr, carries, asserted)
         return until_written(lambda: self._decided(login))
@@ -388,7 +390,10 @@ def _new_id() -> str:
 
 
 def _date_of_birth(number: str) -> str:
-    """Return the six digits of the date of birth: each kind of number begins so (cpr.md)."""
+    """Return the six digits of the date of birth: each kind of number begins so.
+
+    Source: docs/reference/cpr.md#change.
+    """
     day = int(number[:2])
     if day > _REPLACEMENT_ADDS:
         day -= _REPLACEMENT_ADDS

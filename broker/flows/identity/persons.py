@@ -76,7 +76,8 @@ class Persons:
     def verified(self, borrower: Borrower) -> None:
         """Note whose account the library system has just verified by its PIN.
 
-        The CPR is the library's own for this borrower, never what was typed (wizard.md R33).
+        The CPR is the library's own for this borrower, never what was typed
+        (docs/reference/requirements.md#r33).
         """
         number = borrower.number
         name = self.links.of_borrower(number)
@@ -300,7 +301,7 @@ def display_name(reading: AttributeReading) -> str:
 def enrollable_cpr(arrived: Arrived) -> str | None:
     """Return the CPR where it may find a borrower.
 
-    It must be a real number, of a person known in person (design 5).
+    It must be a real number, of a person known in person (docs/reference/design.md#find-by-cpr).
     """
     if arrived.reading.cpr != "real" or not arrived.decision.may_find_by_cpr:
         return None

@@ -18,7 +18,10 @@ from broker.flows.records import Records
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The arrivals in a store, each under a token that a browser learns (design 4a.2)."""
+    """The arrivals in a store, each under a token that a browser learns.
+
+    Source: docs/reference/design.md#4a-2.
+    """
 
     store: Store
     pseudonyms: Pseudonyms

@@ -40,7 +40,7 @@ class Issuance:
 
         None where another assertion has left under the recorded ids: they are good for that one
         only. None too for an errand that no service asked for: no assertion is anybody's then
-        (invariant 3).
+        (docs/reference/design.md#invariant-3).
         """
         if held.transaction.errand is not Errand.LOGIN:
             return None

@@ -72,7 +72,7 @@ class LoginFlow:
 
         RequestRefused where its IDPList leaves no way. Where the browser is known already and there
         is but one way to log in, the AuthnRequest to it is recorded in the same put, and returned
-        (design 4a.1).
+        (docs/reference/design.md#4a-1).
         """
         begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
@@ -211,11 +211,13 @@ class LoginFlow:
         browsers: Sequence[str],
         now: datetime,
     ) -> Held | None:
-        """Join an arrival to its transaction, once, for the browser that asked (design 4a.3).
+        """Join an arrival to its transaction, once, for the browser that asked.
 
         None where the arrival is used, late, another transaction's or answers a request that is not
         outstanding; BrowserUnmatched, with the arrival destroyed, where the browser is not the
         transaction's.
+
+        Source: docs/reference/design.md#4a-3.
         """
         arrivals = self.arrivals
         transaction = held.transaction
@@ -301,7 +303,7 @@ class LoginFlow:
             raise FormRefused("not a way to log in to this service")
         self.lookup.persons.verified(borrower)
         # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
-        # (design 4a.4).
+        # (docs/reference/design.md#4a-4).
         arrival_token = secrets.token_hex(32)
         mark = self.arrivals.mark(arrival_token)
         answer = by_pin(upstream, borrower, now)

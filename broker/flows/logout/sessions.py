@@ -88,7 +88,10 @@ class Sessions:
         return tuple(sorted(sessions, key=_age))
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
-        """Mark sessions as ended and drop their transactions: Back delivers nothing (design 4a)."""
+        """Mark sessions as ended and drop their transactions: Back delivers nothing.
+
+        Source: docs/reference/design.md#4a-logout.
+        """
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
             key = self._key(session.browser, session.id)

@@ -70,7 +70,7 @@ class MailboxProof:
 
     ``owner`` is a person's pseudonym, ``held`` the transaction of that person's browser. Every
     change of a transaction is of the person: where another authentication has joined it meanwhile,
-    nothing changes and BrowserUnmatched is raised (design 4a.3).
+    nothing changes and BrowserUnmatched is raised (docs/reference/design.md#4a-3).
     """
 
     store: Store

@@ -195,7 +195,10 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Invariant 4, over every call and every kind of failure, with every logger turned up."""
+    """Over every call and every kind of failure, with every logger turned up.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     with caplog.at_level(logging.DEBUG):
         errors = _everything(koha, library, wish, soon)
     assert len(errors) >= 10

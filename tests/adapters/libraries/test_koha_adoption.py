@@ -156,7 +156,7 @@ def test_a_borrower_brings_the_cpr_that_koha_holds(
 
 
 def test_no_number_of_an_adoption_stands_in_a_url(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """Invariant 4: it travels in bodies and headers."""
+    """It travels in bodies and headers (docs/reference/design.md#invariant-4)."""
     library.change(_change(_temporary(koha)), soon())
     lines = koha.access.lines()
     assert any("extended_attributes" in line for line in lines)

@@ -152,7 +152,10 @@ def test_credentials_that_are_refused_are_a_fault_of_the_setup(opened: Opened, w
 
 
 def test_a_missing_right_is_named(opened: Opened, wish: Wish, soon: Soon) -> None:
-    """edit_borrowers makes borrowers, but PINs and changes need the whole module (library_systems.md 1.1)."""
+    """edit_borrowers makes borrowers, but PINs and changes need the whole module.
+
+    Source: docs/reference/koha.md#rights.
+    """
     library = opened(client_id="weak")
     made = library.create(wish, MARK, soon())
     assert made is not None

@@ -88,7 +88,10 @@ def test_a_new_attribute_asks_again(disclosure: Disclosure, pseudonyms: Pseudony
 def test_this_login_s_answer_is_bound_to_what_it_showed(
     disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any
 ) -> None:
-    """An answer counts for exactly the values shown: others in the same login ask again (invariant 3)."""
+    """An answer counts for exactly the values shown: others in the same login ask again.
+
+    Source: docs/reference/design.md#invariant-3.
+    """
     own = answer(remember=False)
     assert question(disclosure, (), own, pseudonyms, now) is None
     changed = replace(disclosure, items=(replace(disclosure.items[0], values=("Other",)), *disclosure.items[1:]))
@@ -103,7 +106,7 @@ def test_nothing_to_send_asks_nothing(disclosure: Disclosure, pseudonyms: Pseudo
 
 
 def test_a_receipt_holds_no_value(answer: Any) -> None:
-    """Names are kept, values never (consent.md section 5)."""
+    """Names are kept, values never (docs/reference/consent.md#record)."""
     assert "1403044004" not in repr(answer())
     assert "Ravn" not in repr(answer())
     assert answer().names == ("sn", "cpr", "borrower_number")

@@ -77,7 +77,10 @@ def test_a_person_is_read_under_wayfs_names() -> None:
     ],
 )
 def test_known_versions_and_newer_are_taken(version: str | None, known: bool) -> None:
-    """A newer profile needs no new release of ours; none, and one that is none, is refused (nemid.md)."""
+    """A newer profile needs no new release of ours; none, and one that is none, is refused.
+
+    Source: docs/reference/nemlog-in.md#version.
+    """
     values = said(specVersion=version)
     assert (read(values).assurance is not None) if known else (cause(values) == "spec_version")
 

@@ -78,7 +78,10 @@ def test_a_chosen_way_authenticates(transaction: Transaction, after: Next) -> No
 
 @pytest.mark.profile(27)
 def test_a_passive_request_never_chooses(transaction: Transaction, after: Next) -> None:
-    """IsPassive forbids the chooser: the service hears NoPassive (saml_profiles.md 27)."""
+    """IsPassive forbids the chooser: the service hears NoPassive.
+
+    Source: docs/reference/saml-profiles.md#27.
+    """
     passive = replace(transaction, request=replace(transaction.request, is_passive=True))
     assert after(passive, DENY) == Refuse("passive", NO_PASSIVE)
 
@@ -138,7 +141,10 @@ def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, agreed: Any) -
 
 
 def test_what_changed_since_the_answer_is_asked_again(after: Next, permit: Any, agreed: Any) -> None:
-    """Policies that change between question and answer ask again (invariant 3)."""
+    """Policies that change between question and answer ask again.
+
+    Source: docs/reference/design.md#invariant-3.
+    """
     assert isinstance(after(agreed(permit()), permit(sn=("Ravn",), mail=("a@b.example",))), Ask)
 
 
@@ -204,7 +210,10 @@ def test_a_service_that_needs_a_borrower(
 
 @pytest.mark.parametrize("borrower", ["make", "need"])
 def test_a_disputed_person_gets_no_account(arrived: Transaction, after: Next, permit: Any, borrower: str) -> None:
-    """Where link and CPR disagree nothing is made or used (invariant 6)."""
+    """Where link and CPR disagree nothing is made or used.
+
+    Source: docs/reference/design.md#invariant-6.
+    """
     step = after(
         replace(arrived, person=Person("p", None, "cpr_changed"), account=Account("7", AccountState.DONE)),
         permit("consent", borrower),

@@ -1,4 +1,7 @@
-"""The shipped policies as a library promises them: who gets what, by which way to log in (wizard.md)."""
+"""The shipped policies as a library promises them: who gets what, by which way to log in.
+
+Source: docs/reference/requirements.md#requirements.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path

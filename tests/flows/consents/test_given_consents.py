@@ -174,7 +174,10 @@ def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: G
 
 
 def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, answered: Given, tmp_path: Path) -> None:
-    """Nothing in the store's files names a person, a service, an attribute or what was done (consent.md, check 5)."""
+    """Nothing in the store's files names a person, a service, an attribute or what was done.
+
+    Source: docs/reference/consent.md#check-5.
+    """
     answered(ASTA, remember=True)
     choices.take_back(ASTA, "my-loans", "da", NOW)
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())

@@ -84,7 +84,10 @@ def _authn_context(received: ReceivedAssertion) -> str | None:
 
 
 def attributes(assertion: etree._Element) -> tuple[WireAttribute, ...]:
-    """Return the attributes by Name; one that stands several times is one (attacks.md row 22)."""
+    """Return the attributes by Name; one that stands several times is one.
+
+    Source: docs/reference/attacks.md#22.
+    """
     found: dict[str, list[str]] = {}
     for attribute in assertion.iterfind(_ATTRIBUTES):
         values = found.setdefault(attribute.get("Name", ""), [])

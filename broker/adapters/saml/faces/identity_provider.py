@@ -235,7 +235,7 @@ class IdentityProviderFace:
         return authn_requests.read(received, relay_state)
 
     def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
-        """Find the service again (invariant 3).
+        """Find the service again (docs/reference/design.md#invariant-3).
 
         Between request and answer, metadata may have lost the ACS.
         """

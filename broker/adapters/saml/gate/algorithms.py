@@ -1,7 +1,7 @@
 """Which algorithms we write to a peer: the first of ours that its metadata lists.
 
-Sources: saml-metadata 2.4.1.1 and the algorithm support extension 1.0; saml_profiles.md rows 10 and
-11.
+Sources: saml-metadata 2.4.1.1 and the algorithm support extension 1.0;
+docs/reference/saml-profiles.md#10 and #11.
 """
 
 from collections.abc import Sequence

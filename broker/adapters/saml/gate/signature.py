@@ -140,7 +140,7 @@ def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | V
     The keys are those of the one peer that is expected; KeyInfo is not read. ``MessageRefused``:
     ``gate.unsigned``, ``gate.signatures``, ``gate.signature``, ``gate.signed_node``, those of
     ``signature_profile.SHAPE`` and of ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2,
-    design section 8.
+    docs/reference/design.md#verify-keys.
     """
     keys = _verify_keys(certificates)
     signatures = element.findall(SIGNATURE)

@@ -31,7 +31,7 @@ USES: Final = ("signing", "encryption")
 # In a rotation next is published, becomes current, then previous.
 SLOTS: Final = ("current", "next", "previous")
 SIZE: Final = 3072
-SMALLEST: Final = 2048  # saml_profiles.md row 7
+SMALLEST: Final = 2048  # docs/reference/saml-profiles.md#7
 SECRET: Final = 32
 AUDIT: Final = "audit.key"
 _MEND: Final = "bring it back from the backup; no other key will do"
@@ -79,7 +79,7 @@ class KeyRing:
     sp: FaceKeys
     sealing: dict[str, bytes]
     sealing_id: str
-    index: Pseudonyms  # names records; never rotates in service (design 4b)
+    index: Pseudonyms  # names records; never rotates in service (docs/reference/design.md#sealing)
     person: Pseudonyms  # makes persistent NameIDs; never rotates at all
     audit: bytes  # chains the lines of the audit trail
 

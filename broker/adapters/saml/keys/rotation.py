@@ -90,7 +90,8 @@ def rotate(
 
     A track begins only where none of ``tracks`` is under way. ``running`` shows whether the clock
     was set since the last call. ``ConfigurationFaults`` where the folder is unsound, or another
-    rotation is at work in it. Sources: saml_profiles.md row 8, design 4b.
+    rotation is at work in it. Sources: docs/reference/saml-profiles.md#8,
+    docs/reference/design.md#sealing.
     """
     with key_folder.alone(folder), key_folder.writing(folder):
         _refuse_unsound(folder)

@@ -2,7 +2,7 @@
 
 A service writes its own metadata, so nothing here grants it anything: a wish for subject
 identifiers only takes away (core/identity/subject_ids.py), and categories count as the
-configuration or a registrar's feed has them (saml_profiles.md row 48).
+configuration or a registrar's feed has them (docs/reference/saml-profiles.md#48).
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
 
     Only collections may be around them. Extensions hold what their owner likes, and a federation
     may copy them unread: an EntityDescriptor in there is written by a member, who would speak for
-    another (attacks.md row 33).
+    another (docs/reference/attacks.md#33).
     """
     if element.tag == ENTITY:
         yield element

@@ -51,7 +51,7 @@ def descriptors(
     """Return the descriptors of the entities named, and what keeps others from use.
 
     ``kept`` is by entityID. A service has the entity categories that the feed's publisher has
-    vouched for (saml_profiles.md row 48), in the one entity that its role is read from.
+    vouched for (docs/reference/saml-profiles.md#48), in the one entity that its role is read from.
     """
     faults: list[Fault] = []
     found = {name: list(_elements(entity, faults)) for name, entity in kept.items()}

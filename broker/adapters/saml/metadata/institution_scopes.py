@@ -35,7 +35,7 @@ def spellings(institution: Institution, prefix: str) -> tuple[str, ...]:
     """Return the entityIDs under which a feed may hold an institution.
 
     They are its own, and the hub's proxy of it and back: WAYF's BIRK entity of ``https://X`` is
-    ``prefix`` and ``X`` (wayf.md 2).
+    ``prefix`` and ``X`` (docs/reference/wayf.md#birk).
     """
     written = (institution.entity_id, *institution.aliases)
     if not prefix:

@@ -134,9 +134,11 @@ class MyChoices:
         return _rendered("choices_begin.html", reason="begin", ways=links)
 
     def _entered(self) -> Held:
-        """Return the transaction of the address if both cookies are its own (design 4a.4).
+        """Return the transaction of the address if both cookies are its own.
 
         TransactionGone where it is a login for something else.
+
+        Source: docs/reference/design.md#4a-4.
         """
         held = self.login.of_person(request.args.get("login", ""))
         if held.transaction.errand is not Errand.CHOICES:

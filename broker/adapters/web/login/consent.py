@@ -80,7 +80,8 @@ class ConsentPages:
             # What follows is a page of ours, which the person may load again without sending the
             # form again.
             return redirect(self.pages.url(transaction), 303)
-        # 200 and never a redirect: what follows may post off-site (design 4a).
+        # 200 and never a redirect: what follows may post off-site
+        # (docs/reference/design.md#4a-post).
         if isinstance(step, Ask):
             return self.pages.ask(held, step)
         return self.pages.show(held)

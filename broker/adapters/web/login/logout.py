@@ -122,7 +122,7 @@ class SingleLogoutPages:
         """End what the request names before anybody is asked, and go on in the browser.
 
         A form that another site posts brings no cookie: the browser is sent to our own page, where
-        it does (design 4a.1).
+        it does (docs/reference/design.md#4a-1).
         """
         logout = self.logouts.received(message, now)
         self._tell(EventKind.LOGOUT_RECEIVED, message.peer)

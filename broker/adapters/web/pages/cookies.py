@@ -1,7 +1,7 @@
 """The cookies: browser, login, known borrower and remembered upstream.
 
 The browser cookie tells browsers apart; the login cookie belongs to one authenticated transaction
-(design 4a).
+(docs/reference/design.md#4a).
 """
 
 import hmac
@@ -107,7 +107,8 @@ class BrowserCookies:
     ) -> None:
         """Set the login cookie of this transaction, and drop those of all but the last few logins.
 
-        However many logins one page makes a browser go through, the header stays small (design 4a).
+        However many logins one page makes a browser go through, the header stays small
+        (docs/reference/design.md#4a-reasons).
         """
         self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), _MOST_LOGIN_COOKIES)
         self._set(response, self._login_cookie(transaction), arrival_token, LIFETIME)

@@ -134,7 +134,7 @@ class StepPages:
     def onward(self, held: Held, url: str) -> Response:
         """Send the browser on by a page to ``url``, which is ours.
 
-        A form POST never redirects off-site (design 4a).
+        A form POST never redirects off-site (docs/reference/design.md#4a-post).
         """
         return self.page("onward.html", "authenticate", held.transaction, url=url)
 

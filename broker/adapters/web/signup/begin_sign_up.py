@@ -41,7 +41,10 @@ class SignUpBeginning:
     login: LoginEndpoints
 
     def begin(self) -> Response:
-        """Begin a sign-up with the affiliation that the person named: an intent (invariant 7)."""
+        """Begin a sign-up with the affiliation that the person named: an intent.
+
+        Source: docs/reference/design.md#invariant-7.
+        """
         ports = self.ports
         query = request.args
         affiliation = query.get("affiliation", "")

@@ -102,7 +102,10 @@ def test_an_address_that_does_not_count_is_refused_at_its_field(house: House) ->
 
 
 def test_a_number_typed_as_an_address_is_not_shown_again(house: House) -> None:
-    """What looks like a CPR number goes into no mail and no page source (invariant 4)."""
+    """What looks like a CPR number goes into no mail and no page source.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     person, page = arrived(house)
     page = do(person, page, "mail", address=f"{CPR}@auh.rm.dk")
     assert (page.status_code, problem(page)) == (422, "address_cpr")
@@ -288,7 +291,10 @@ def test_the_link_opened_elsewhere_shows_code_and_name_and_proves_nothing(house:
 
 
 def test_with_b_alone_a_link_proves_nothing(house: House) -> None:
-    """Who has the browser's cookie but not the authentication's sees what a stranger sees (design 4a.4)."""
+    """Who has the browser's cookie but not the authentication's sees what a stranger sees.
+
+    Source: docs/reference/design.md#4a-4.
+    """
     person, page = arrived(house)
     page = do(person, page, "mail", address=NURSE)
     code, link = mailed(house)
