@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from broker.core.audit_events import AuditEvent
-from broker.core.borrowers.borrower import Borrower, Change, Wish
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.consent.disclosure import Disclosure
 from broker.core.errors import MessageRefused, Status
 from broker.core.letters import LetterContent, LetterText

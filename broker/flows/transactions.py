@@ -9,7 +9,7 @@ from typing import Final
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Key, Store
-from broker.flows.arrived import Arrived
+from broker.flows.arrived_login import Arrived
 from broker.flows.records import Content, Record, Records
 
 # Read aloud at a service desk: no vowels that make words, no letter that looks like a digit.

@@ -21,7 +21,7 @@ from gunicorn.config import Config as Settings
 from broker.adapters.telling import application_log
 from broker.app.assembly import Parts, assemble
 from broker.app.gunicorn_server import Terse
-from broker.core.borrowers.borrower import Wish
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.ports import free_port

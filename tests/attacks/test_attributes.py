@@ -11,7 +11,7 @@ import pytest
 
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import AttributeReading, WireAttribute, canonical
+from broker.core.identity.canonical_attributes import AttributeReading, WireAttribute, canonical
 from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parent.parent.parent

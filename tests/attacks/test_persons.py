@@ -12,7 +12,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
-from broker.core.identity.link_evidence import PersonLink
+from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.serialization import load
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import persona

@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from broker.core.errors import MessageRefused
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication, UpstreamRefusal
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import (

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_descriptors import required
+from broker.adapters.saml.metadata.entity_attributes import required
 from broker.core.entities import Assurance, Service, Text
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.entity_categories import BUNDLES, CODE_OF_CONDUCT
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet

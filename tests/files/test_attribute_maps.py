@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.attributes import OURS, wire
+from broker.core.identity.canonical_attributes import OURS, wire
 from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parents[2]

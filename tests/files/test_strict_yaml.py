@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.errors import ConfigurationFaults
-from broker.files.checked_yaml import line, plain
+from broker.files.checked_files import line, plain
 from broker.files.strict_yaml import LARGEST, YamlMapping, YamlScalar, read
 
 

@@ -24,7 +24,7 @@ LOCKS = ("requirements.txt", "requirements-demo.txt", "requirements-test.txt")
 FORBIDDEN = re.compile(r"(handler|manager|helper|util|context|data|info|process|internal)s?")
 STANDARD = re.compile(r"(?i)authn_?context|(encrypted|cipher|confirmation)_?data|(signed|key)_?info")
 # Arguments that a base class of somebody else's has named.
-IMPOSED = {"broker/adapters/saml/gate/message_checks.py: context", "broker/adapters/deadline_sockets.py: data"}
+IMPOSED = {"broker/adapters/saml/gate/xml_structure_checks.py: context", "broker/adapters/deadline_sockets.py: data"}
 CPR_SHAPED = re.compile(r"(?<![\w.])(\d{2})(\d{2})(\d{2})[- ]?\d{4}(?![\w.])")
 # Put together here, so that this file does not hold what it forbids.
 REGISTRIES = tuple("".join(halves) for halves in (("pypi.", "org"), ("python", "hosted"), ("npmjs.", "org")))
@@ -44,14 +44,14 @@ TRESPASSES = [
         "import broker.flows.borrowers.staff_cases",
         "The flows lean on each other one way",
     ),
-    ("files/strict_yaml.py", "import broker.files.checked_yaml", "Files have floors"),
+    ("files/strict_yaml.py", "import broker.files.checked_files", "Files have floors"),
     (
         "adapters/saml/gate/safe_parser.py",
         "import broker.adapters.saml.metadata.metadata_folder",
         "A SAML message passes the gate first",
     ),
     ("adapters/web/pages/step_pages.py", "import broker.adapters.web.login.login", "The pages of a login"),
-    ("app/assembly.py", "import broker.app.inspection", "The application is joined from its parts"),
+    ("app/assembly.py", "import broker.app.diagnostics", "The application is joined from its parts"),
     ("core/errors.py", "from broker.core import ports", "The core has floors too"),
     (
         "flows/borrowers/staff_cases.py",
@@ -67,7 +67,7 @@ TRESPASSES = [
     ("adapters/mail/smtp.py", "import requests", "requests stays in libraries and in the metadata feeds"),
     ("adapters/libraries/entry_points.py", "import smtplib", "smtplib stays in mail"),
     ("adapters/web/page_layout.py", "import prometheus_client", "prometheus_client stays in telling"),
-    ("app/inspection.py", "import rich.table", "click and rich stay in the command line"),
+    ("app/diagnostics.py", "import rich.table", "click and rich stay in the command line"),
     ("files/policies/live_policies.py", "import ruamel.yaml", "YAML is read by the strict reader only"),
 ]
 

@@ -7,8 +7,8 @@ import base64
 import sys
 
 from broker.adapters.saml.faces.received_response import ReceivedResponse
-from broker.adapters.saml.gate.message_checks import MessageTree
-from broker.core.identity.attributes import AttributeReading, Attributes
+from broker.adapters.saml.gate.xml_structure_checks import MessageTree
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.transaction import Authentication
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, form, found

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 
 BROKER = Path(__file__).resolve().parents[2] / "broker"
 DEEPEST = 7

@@ -5,7 +5,7 @@ import base64
 import pytest
 from saml2 import saml, samlp
 
-from broker.core.borrowers.borrower import EnrolmentState
+from broker.core.borrowers.enrolment import EnrolmentState
 from tests.plugins.house import House, Person, mark
 
 OBSERVE, FROZEN = {"BROKER_LIBRARY__MODE": "observe"}, {"BROKER_LIBRARY__MODE": "frozen"}

@@ -10,7 +10,7 @@ from broker.adapters.libraries import koha_responses
 from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.oauth_tokens import AccessTokens
-from broker.core.borrowers.borrower import Change
+from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address

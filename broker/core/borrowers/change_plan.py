@@ -1,23 +1,57 @@
 """The one change between the borrower that is there and the one that is wanted."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import (
-    Borrower,
-    Case,
-    Change,
-    Create,
-    Enrolment,
-    EnrolmentOutcome,
-    Gone,
-    Nothing,
-    Plan,
-    Wish,
-    WishedField,
-    wrong_with_borrower,
-)
+from broker.core.borrowers.borrower import Borrower, wrong_with_borrower
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The borrower is already as wanted."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Create:
+    """No borrower is there: make one with these fields."""
+
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Change:
+    """A borrower is there: set these fields, and category, expiry and CPR unless None."""
+
+    number: str
+    fields: tuple[tuple[str, str], ...]
+    category: str | None = None
+    expires: date | None = None
+    cpr: str | None = None
+
+    def __repr__(self) -> str:
+        """Show number and category only."""
+        return f"Change({self.number!r}, {self.category!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Nothing may be changed automatically; staff get it listed under ``reason``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No borrower is there, and none may be made: the person must enrol anew."""
+
+
+Plan = Nothing | Create | Change | Case | Gone
+
 
 _RENEW_BELOW_DAYS: Final = 180
 

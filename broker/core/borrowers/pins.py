@@ -7,7 +7,7 @@ from datetime import date
 from itertools import permutations
 from typing import Final, Literal
 
-from broker.core.typed_codes import without_invisible, without_spaces
+from broker.core.input_normalization import without_invisible, without_spaces
 
 _DIGITS: Final = "0123456789"
 _FOUR: Final = re.compile(r"[0-9]{4}")

@@ -23,6 +23,8 @@ _DIGITS: Final = re.compile(r"[0-9]{10}")
 _CONSTRUCTED: Final = re.compile(r"[0-9]{6}(?![0-9]{3})[0-9A-Za-z]{3}[0-9]")
 _WEIGHTS: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
 # Nobody has been older than 122; the 1800s of the century table are all past it.
+# To the day of birth of a replacement number.
+_REPLACEMENT_ADDS: Final = 60
 _OLDEST: Final = 125
 
 # Measured: the plain \d{6}-?\d{4} misses a number inside a word and hits every epoch time
@@ -82,10 +84,21 @@ def birth_date(value: str) -> date | None:
     if not _DIGITS.fullmatch(value):
         return None
     day, month, year = _day_month_year(value)
-    if day > 60:
-        day -= 60
+    if day > _REPLACEMENT_ADDS:
+        day -= _REPLACEMENT_ADDS
     century = _century(int(value[6]), year)
     return _date(century + year, month, day)
+
+
+def birth_digits(number: str) -> str:
+    """Return the six digits of the date of birth; every kind of number begins with them.
+
+    The day of a replacement number is 60 too high. Source: docs/reference/cpr.md#format.
+    """
+    day = int(number[:2])
+    if day > _REPLACEMENT_ADDS:
+        day -= _REPLACEMENT_ADDS
+    return f"{day:02}{number[2:6]}"
 
 
 def _meets_modulus_11(value: str) -> bool:

@@ -14,7 +14,7 @@ from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
 from broker.core.identity.attribute_values import NSIS, level
-from broker.core.identity.attributes import (
+from broker.core.identity.canonical_attributes import (
     ASSURANCE,
     CPR_ATTRIBUTE,
     AttributeReading,

@@ -10,7 +10,7 @@ from datetime import datetime
 from broker.core.entities import Assurance, Controller, Names, Service, Upstream
 from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
 from broker.core.identity.attribute_values import assurance_of_class
-from broker.core.identity.attributes import AttributeMap, AttributeReading
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import PIN_CLASS, read_authentication, with_proofs
 from broker.core.login.authn_context import Meets, class_for_service, nsis

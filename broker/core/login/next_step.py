@@ -16,7 +16,7 @@ from broker.core.errors import (
     REQUEST_DENIED,
     Status,
 )
-from broker.core.identity.attributes import BORROWER_NUMBER
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.subject_ids import MINTED
 from broker.core.login.authn_context import Meets, class_for_service
@@ -40,8 +40,8 @@ from broker.core.login.transaction import (
     Errand,
     Transaction,
 )
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Release
-from broker.core.pseudonyms import Pseudonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Terms:
 
     service: Service
     giver: Controller | None
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     decide: Callable[[Transaction, datetime], Decision]
     lacking: Callable[[Transaction, datetime], ProveMailbox | None]
     ways: tuple[str, ...]
@@ -259,7 +259,7 @@ def _question(
     terms: Terms,
     now: datetime,
 ) -> Question | None:
-    asked = question(disclosure, transaction.receipts, transaction.receipt, terms.pseudonyms, now)
+    asked = question(disclosure, transaction.receipts, transaction.receipt, terms.hmacs, now)
     if asked is None or asked.variant == "ask":
         return asked
     if decision.release is None or decision.release.notice == "ours":

@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.core.entities import Assurance, Service
 from broker.core.identity import subject_ids
-from broker.core.identity.attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (

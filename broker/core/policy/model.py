@@ -7,7 +7,7 @@ from typing import Literal
 
 from broker.core.entities import Assurance, Names, Text
 from broker.core.errors import Fault
-from broker.core.identity.attributes import Attributes, Values
+from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
 
 # The words of a policy file; file_schema.py reads them from here.

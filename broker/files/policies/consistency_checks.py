@@ -5,10 +5,7 @@ from datetime import date
 from itertools import chain
 
 from broker.core.errors import Fault
-from broker.core.identity.attributes import (
-    BORROWER_NUMBER,
-    CPR_ATTRIBUTE,
-)
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.policy.decision import AFFILIATIONS, NEVER_BY_CATEGORY
 from broker.core.policy.entity_categories import BUNDLES
@@ -21,7 +18,7 @@ from broker.core.policy.model import (
     Release,
     ReleasedAttribute,
 )
-from broker.files.checked_yaml import did_you_mean
+from broker.files.checked_files import did_you_mean
 
 _UPSTREAM = "upstream"
 _NOT_ATTRIBUTES = frozenset({_UPSTREAM, "assurance"})

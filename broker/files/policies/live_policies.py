@@ -9,9 +9,9 @@ from typing import Final
 
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.identity.attributes import AttributeMap
+from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.policy.model import Policy, PolicySet
-from broker.files.checked_yaml import validated
+from broker.files.checked_files import validated
 from broker.files.policies import consistency_checks, last_good, service_checks
 from broker.files.policies.consistency_checks import PolicyProblem, faults_at
 from broker.files.policies.examples import Result, run_examples

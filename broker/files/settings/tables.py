@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from broker.core.entities import Text
-from broker.files.checked_yaml import Shape
+from broker.files.checked_files import Shape
 from broker.files.settings.address_types import AttributeScope, EntityId, MailUrl, StoreUrl, Url
 
 # A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".

@@ -4,21 +4,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import (
-    Enrolment,
-    EnrolmentOutcome,
-    EnrolmentState,
-    Wish,
-)
-from broker.core.borrowers.wanted_borrower import wish
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.pseudonyms import Pseudonyms
-from broker.flows.arrived import Arrived
+from broker.flows.arrived_login import Arrived
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.existing_accounts import ExistingAccounts, case_account
-from broker.flows.identity.persons import Persons, enrollable_cpr
+from broker.flows.identity.person_resolution import PersonResolution, enrollable_cpr
 
 # Somebody who refused another category is not asked at every login; a sign-up asks again.
 _DECLINED_FOR: Final = timedelta(days=180)
@@ -40,8 +35,8 @@ class BorrowerAtLogin:
     """Asks the enrolments and the library system about one person's borrower."""
 
     store: Store
-    pseudonyms: Pseudonyms
-    persons: Persons
+    hmacs: LookupHmacs
+    persons: PersonResolution
     enrolments: Enrolments
 
     def account(
@@ -262,7 +257,7 @@ class BorrowerAtLogin:
         person = transaction.person
         if person is None:
             return None
-        return Key("counter", self.pseudonyms.of("declined upgrade", person.id))
+        return Key("counter", self.hmacs.of("declined upgrade", person.id))
 
 
 def _done_if_found(account: Account) -> Account:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from broker.core.borrowers.borrower import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key, Store
 from broker.flows.records import Amended, Content, Record, Records
 

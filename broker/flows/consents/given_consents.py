@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from broker.core.consent.consent import Receipt, ReceiptEvent, taken_back
 from broker.core.entities import Controller, Service, Text
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.consents.receipts import KEPT_FOR, Receipts
 
 _FOR: Final = f"P{KEPT_FOR.days}D"
@@ -59,7 +59,7 @@ class GivenConsents:
     """The answers on file, by person; ``person`` is always the id of the logged-in person."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     services: Mapping[str, Service]
 
     def of(self, person: str, now: datetime) -> tuple[GivenConsent, ...]:
@@ -138,7 +138,7 @@ class GivenConsents:
             "event_time": made.event_time.isoformat(),
             "language": made.language,
             "user_ref": made.person,
-            "service_ref": self.pseudonyms.of("receipt-service", made.person, service.name),
+            "service_ref": self.hmacs.of("receipt-service", made.person, service.name),
             "policy_version": made.policy,
             "notice_version": made.shown,
             "legal_basis": made.legal_basis,
@@ -153,10 +153,10 @@ class GivenConsents:
         }
 
     def _group(self, person: str, service: str) -> str:
-        return self.pseudonyms.of("receipts", person, service)
+        return self.hmacs.of("receipts", person, service)
 
     def _ending(self, given: Receipt) -> str:
-        ending = self.pseudonyms.of("receipt-end", given.person, given.record_id)
+        ending = self.hmacs.of("receipt-end", given.person, given.record_id)
         return ending.partition(".")[2][:_RECORD_ID_LENGTH]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from broker.core.errors import StoreUnavailable
-from broker.core.identity.link_evidence import PersonLink
+from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.ports import Key, Store
 from broker.flows.records import Content, Record, Records
 

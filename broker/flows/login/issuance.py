@@ -10,8 +10,8 @@ from broker.core.errors import TransactionGone
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
-from broker.core.pseudonyms import Pseudonyms
-from broker.flows.login.person_lookup import PersonLookup
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
 from broker.flows.transactions import Held, Transactions
 
@@ -20,8 +20,8 @@ from broker.flows.transactions import Held, Transactions
 class Issuance:
     """Decides about ids and records that they are used."""
 
-    pseudonyms: Pseudonyms
-    lookup: PersonLookup
+    hmacs: LookupHmacs
+    lookup: PersonAtLogin
     transactions: Transactions
     sessions: Sessions
 
@@ -125,7 +125,7 @@ class Issuance:
         authentication = transaction.authentication
         if authentication is None or transaction.browser is None:
             return None
-        session_id = self.pseudonyms.of("session-id", issued.assertion)
+        session_id = self.hmacs.of("session-id", issued.assertion)
         return Session(
             id=session_id.partition(".")[2],
             service=transaction.request.service,
@@ -144,5 +144,5 @@ class Issuance:
         )
 
     def _content(self, step: Issue) -> str:
-        shown = step.disclosure.shown(self.pseudonyms)
-        return self.pseudonyms.of("content", shown, step.number or "")
+        shown = step.disclosure.shown(self.hmacs)
+        return self.hmacs.of("content", shown, step.number or "")

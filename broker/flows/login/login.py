@@ -18,13 +18,13 @@ from broker.core.login.transaction import (
     Outstanding,
     Transaction,
 )
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.login.consent_answers import ConsentAnswers
 from broker.flows.login.issuance import Issuance
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions
 from broker.flows.transactions import Held, Transactions, reference
 
@@ -34,26 +34,26 @@ class LoginFlow:
     """The flow over its ports; ``now`` is passed to every method, aware UTC."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     rules: ConfiguredEntities
-    lookup: PersonLookup
+    lookup: PersonAtLogin
     errands_by: str | None = None  # the service by whose policy people sign up
 
     @property
     def answers(self) -> ConsentAnswers:
         """Return what records the answers to questions."""
-        return ConsentAnswers(self.store, self.pseudonyms, self.lookup, self.transactions)
+        return ConsentAnswers(self.store, self.hmacs, self.lookup, self.transactions)
 
     @property
     def issuance(self) -> Issuance:
         """Return what lets an assertion leave."""
-        sessions = Sessions(self.store, self.pseudonyms)
-        return Issuance(self.pseudonyms, self.lookup, self.transactions, sessions)
+        sessions = Sessions(self.store, self.hmacs)
+        return Issuance(self.hmacs, self.lookup, self.transactions, sessions)
 
     @property
     def arrivals(self) -> Arrivals:
         """Return the answers between ACS and browser."""
-        return Arrivals(self.store, self.pseudonyms)
+        return Arrivals(self.store, self.hmacs)
 
     @property
     def transactions(self) -> Transactions:
@@ -357,7 +357,7 @@ class LoginFlow:
         terms = Terms(
             service=self.rules.service(transaction.request.service),
             giver=self.rules.giver(transaction.authentication),
-            pseudonyms=self.pseudonyms,
+            hmacs=self.hmacs,
             decide=self.rules.decide,
             lacking=lambda *_: None,
             ways=self.rules.ways(transaction.request, transaction.errand),

@@ -12,8 +12,8 @@ from typing import Final
 
 from broker.core.login.transaction import LIFETIME, SKEW, Authentication, Transaction
 from broker.core.logout.sessions import NameID, Session
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.records import Records
 
 # A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
@@ -41,7 +41,7 @@ class Sessions:
     """The sessions of everybody, under pseudonyms."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
 
     def add(self, session: Session, now: datetime) -> None:
         """Store a session before its assertion leaves.
@@ -159,18 +159,18 @@ class Sessions:
         return Key("session", self._browser(browser), session_id)
 
     def _browser(self, browser: str) -> str:
-        return self.pseudonyms.of("session-browser", browser)
+        return self.hmacs.of("session-browser", browser)
 
     def _named(self, entity_id: str, value: str) -> str:
-        return self.pseudonyms.of("session-named", entity_id, value)
+        return self.hmacs.of("session-named", entity_id, value)
 
     def _closed(self, browser: str, person: str, upstream: str) -> Key:
-        group = self.pseudonyms.of("ended-person", browser, person)
+        group = self.hmacs.of("ended-person", browser, person)
         return Key("ended", group, upstream)
 
     def _gone(self, upstream: str, value: str, index: str) -> Key:
-        group = self.pseudonyms.of("ended-upstream", upstream, value)
-        return Key("ended", group, self.pseudonyms.of("index", index))
+        group = self.hmacs.of("ended-upstream", upstream, value)
+        return Key("ended", group, self.hmacs.of("index", index))
 
     @property
     def _records(self) -> Records[Session]:

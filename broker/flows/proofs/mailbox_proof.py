@@ -18,12 +18,12 @@ from broker.core.errors import (
 )
 from broker.core.identity.mail_addresses import one_mailbox, typed
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, ProofOwner, Proved
+from broker.core.input_normalization import without_spaces
 from broker.core.letters import MailboxCodeLetter
 from broker.core.login.transaction import Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, Mail, Store
-from broker.core.pseudonyms import Pseudonyms
-from broker.core.typed_codes import without_spaces
-from broker.flows.leases import claim_ownership, drop_replaced_proofs, keep_proof
+from broker.flows.proof_ownership import claim_ownership, drop_replaced_proofs, keep_proof
 from broker.flows.records import Records
 from broker.flows.transactions import Held, Transactions
 
@@ -74,7 +74,7 @@ class MailboxProof:
     """
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     mail: Mail
     letters: LetterWording
     cases: DisputeList
@@ -298,7 +298,7 @@ class MailboxProof:
         A second person's is a case for staff.
         """
         mailbox = one_mailbox(proved.address)
-        mark = self.pseudonyms.of("proof address", proved.name, mailbox)
+        mark = self.hmacs.of("proof address", proved.name, mailbox)
         place = Key("proof", mark)
         claim = ProofOwner(owner, proved.name)
         if not claim_ownership(self.store, place, claim, proved.until, now, mine=mine):
@@ -316,7 +316,7 @@ class MailboxProof:
         return Transactions(self.store).change(held, change, now)
 
     def _counter(self, label: str, whose: str, over: str) -> Key:
-        return Key("counter", self.pseudonyms.of(label, whose), over)
+        return Key("counter", self.hmacs.of(label, whose), over)
 
     def _counted(self, key: Key, most: int, over: timedelta, now: datetime) -> None:
         if self.store.count(key, 1, now + over, now) > most:

@@ -9,7 +9,8 @@ from datetime import date, datetime
 import pytest
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrowers.borrower import Change, Wish
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrowers.borrower import Change
+from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 

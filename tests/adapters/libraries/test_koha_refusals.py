@@ -11,7 +11,8 @@ import responses
 from flask import Flask
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrowers.borrower import Change, Wish, WishedField
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.core.borrowers.wanted_borrower import months_after, wish
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.model import Lowering
 
 DAY = date(2026, 11, 25)

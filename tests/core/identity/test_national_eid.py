@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
 from broker.files import attribute_maps
 from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said

@@ -23,8 +23,8 @@ from broker.core.errors import (
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction, UpstreamRefusal
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
-from broker.core.pseudonyms import Pseudonyms
 
 GIVER = Controller(Text("AU", "AU"))
 IDS = {"subject-id": "a1@library.example"}
@@ -34,18 +34,18 @@ Next = Callable[[Transaction, Decision], Step]
 
 
 @pytest.fixture
-def after(service: Service, pseudonyms: Pseudonyms, now: datetime) -> Next:
+def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
     """Give the next step of a transaction under a decision."""
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
-        terms = Terms(service, GIVER, pseudonyms, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
+        terms = Terms(service, GIVER, hmacs, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask
 
 
 @pytest.fixture
-def agreed(arrived: Transaction, service: Service, pseudonyms: Pseudonyms, now: datetime) -> Any:
+def agreed(arrived: Transaction, service: Service, hmacs: LookupHmacs, now: datetime) -> Any:
     """Give a maker of transactions whose person has answered the question of a decision."""
 
     def make(decision: Decision, *, yes: bool = True) -> Transaction:
@@ -58,7 +58,7 @@ def agreed(arrived: Transaction, service: Service, pseudonyms: Pseudonyms, now: 
             remember=False,
             person="p",
             language="da",
-            pseudonyms=pseudonyms,
+            hmacs=hmacs,
             now=now,
         )
         return replace(arrived, receipt=made)

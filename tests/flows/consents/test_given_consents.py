@@ -14,9 +14,9 @@ from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Controller, Service, Text
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.consents.given_consents import GivenConsents
 from broker.flows.consents.receipts import Receipts
 
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def choices(store: Store) -> GivenConsents:
     """Give the choices over two services."""
-    return GivenConsents(store, Pseudonyms("k1", b"k" * 32), {each.name: each for each in (LOANS, PRINT)})
+    return GivenConsents(store, LookupHmacs("k1", b"k" * 32), {each.name: each for each in (LOANS, PRINT)})
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def answered(choices: GivenConsents) -> Given:
     def file(
         person: str, service: str = "my-loans", at: datetime = NOW, basis: LegalBasis = "consent", *, remember: bool
     ) -> Receipt:
-        group = choices.pseudonyms.of("receipts", person, service)
+        group = choices.hmacs.of("receipts", person, service)
         event = ReceiptEvent.GIVEN if basis == "consent" else ReceiptEvent.INFORMED
         until = at + timedelta(days=365) if remember else None
         names = ("sn", "cpr", "mail", "title")

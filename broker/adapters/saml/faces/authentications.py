@@ -10,7 +10,7 @@ from lxml import etree
 from broker.adapters.saml.faces.received_response import ReceivedAssertion, moment, saml, text
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
 from broker.core.identity.attribute_values import assurance_of_class
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication
 
 _ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")

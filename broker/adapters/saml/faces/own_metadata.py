@@ -17,7 +17,7 @@ from broker.adapters.saml.faces import identity_provider, service_provider, sing
 from broker.adapters.saml.gate import signature, signature_profile, xml_times
 from broker.adapters.saml.gate.xml_names import POST, REDIRECT, SAMLP, XENC, XENC11
 from broker.adapters.saml.keys.key_ring import FaceKeys
-from broker.adapters.saml.keys.rotation_times import CACHED_FOR, VALID_FOR
+from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
 from broker.core.entities import PERSISTENT, TRANSIENT, Text, Upstream
 
 _GCM: Final[tuple[str, ...]] = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")

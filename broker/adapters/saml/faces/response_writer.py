@@ -11,7 +11,7 @@ from broker.adapters.saml.gate import xml_times
 from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import BrokerError, Status
-from broker.core.identity.attributes import CPR_ATTRIBUTE, AttributeMap, MapRow, wire
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, MapRow, wire
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID, session_index
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from lxml import etree
 
 from broker.adapters.saml.gate import signature_profile
-from broker.adapters.saml.gate.algorithms import DEFAULT_SIGNING, SigningAlgorithms
+from broker.adapters.saml.gate.algorithm_selection import DEFAULT_SIGNING, SigningAlgorithms
 from broker.adapters.saml.gate.xml_names import DS, EXCLUSIVE, ISSUER, SIGNATURE
 from broker.core.errors import MessageRefused
 

@@ -15,8 +15,12 @@ from lxml import etree
 
 from broker.adapters.saml.gate import signature, xml_times
 from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
-from broker.adapters.saml.metadata.entity_descriptors import entity_descriptors
-from broker.adapters.saml.metadata.streamed_xml import BoundedParse, EnvelopedSignature, canonical
+from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
+from broker.adapters.saml.metadata.streamed_signature import (
+    BoundedParse,
+    EnvelopedSignature,
+    canonical,
+)
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 

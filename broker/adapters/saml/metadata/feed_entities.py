@@ -8,8 +8,8 @@ from typing import Any, Final
 from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser
-from broker.adapters.saml.gate.message_checks import Bounds
 from broker.adapters.saml.gate.xml_names import ENTITY, MD, SAML, SIGNATURE
+from broker.adapters.saml.gate.xml_structure_checks import Bounds
 from broker.adapters.saml.metadata.aggregates import Entity
 from broker.adapters.saml.metadata.metadata_folder import FoundElement, Metadata, described
 from broker.adapters.saml.metadata.role_descriptors import IDP_ROLE, SP_ROLE, service, upstream

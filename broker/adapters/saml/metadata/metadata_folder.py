@@ -10,9 +10,9 @@ from typing import Final, Protocol, TypeVar
 from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser, xml_times
-from broker.adapters.saml.gate.algorithms import DescriptorFaults
+from broker.adapters.saml.gate.algorithm_selection import DescriptorFaults
 from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY
-from broker.adapters.saml.metadata.entity_descriptors import entity_descriptors
+from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
 from broker.adapters.saml.metadata.role_descriptors import (
     IDP_ROLE,
     SP_ROLE,

@@ -19,7 +19,7 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import LegalBasis
 from broker.flows.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents

@@ -15,7 +15,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import TokenRefused
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Ask, Enrol, Issue
 from broker.core.login.transaction import Errand, Transaction
 from broker.flows.transactions import Held

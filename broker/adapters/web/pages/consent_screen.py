@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Service, Text
-from broker.core.identity.attributes import BORROWER_NUMBER
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Decision, LegalBasis

@@ -11,7 +11,7 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
-from broker.core.events import BrokerEvent, EventKind, Facts, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest
 from broker.flows.transactions import Held, reference

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import message_checks, safe_parser
+from broker.adapters.saml.gate import safe_parser, xml_structure_checks
 from broker.adapters.saml.gate.xml_names import RESPONSE, SIGNATURE
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT
@@ -20,7 +20,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.identity.attributes import AttributeMap, MapRow
+from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.transaction import AuthnRequest
 from tests.plugins.saml_parties import (
     AU,
@@ -224,7 +224,7 @@ def test_a_service_without_a_key_gets_it_signed(parties: Parties) -> None:
     root, assertion = respond(parties, disclosure, request=at_open(parties))
     assert assertion.getparent() is root
     assert [each.find(SIGNATURE) is not None for each in (root, assertion)] == [True, True]
-    assert message_checks.valid(root)
+    assert xml_structure_checks.valid(root)
 
 
 @pytest.mark.profile(29)

@@ -21,7 +21,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication, Outstanding, UpstreamRefusal
 from tests.plugins.saml_parties import (
     AU,

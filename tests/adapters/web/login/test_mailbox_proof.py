@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.errors import RecipientRefused
 from broker.core.login.steps import ProveMailbox
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.person_at_login import PersonAtLogin
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.proofs import NURSE, other, secrets_in
 
@@ -334,13 +334,13 @@ def test_an_address_of_somebody_else_is_a_case_and_the_page_stands(house: House)
 
 def test_without_a_proof_that_must_be_there_nobody_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that does not offer to go on without takes no such answer."""
-    step = PersonLookup.lacking
+    step = PersonAtLogin.lacking
 
-    def needed(self: PersonLookup, *given: object) -> ProveMailbox | None:
+    def needed(self: PersonAtLogin, *given: object) -> ProveMailbox | None:
         found = step(self, *given)  # type: ignore[arg-type]
         return replace(found, optional=False) if found else None
 
-    monkeypatch.setattr(PersonLookup, "lacking", needed)
+    monkeypatch.setattr(PersonAtLogin, "lacking", needed)
     person, page = arrived(house)
     assert "without" not in page.text
     assert do(person, page, "without").status_code == 422

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.entities import Institution, Service, Text, Upstream
-from broker.core.identity.attributes import AttributeMap, AttributeReading, MapRow, WireAttribute
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -23,7 +23,7 @@ from broker.core.policy.model import (
     Release,
     Requirement,
 )
-from broker.flows.arrived import Arrived, read_and_decide
+from broker.flows.arrived_login import Arrived, read_and_decide
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 WORDS: Final = Text("words", "ord")

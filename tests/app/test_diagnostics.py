@@ -12,10 +12,10 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker.app import inspection
+from broker.app import diagnostics
 from broker.app import library_texts as wording
 from broker.app.assembly import Parts, assemble, now
-from broker.app.inspection import Health
+from broker.app.diagnostics import Health
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.demo.run.demo_folder import Setting
@@ -32,7 +32,7 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
 
 def test_a_sound_broker_is_ready(parts: Parts) -> None:
     """Nothing is said under any of what is checked."""
-    assert inspection.readiness(parts) == {"store": (), "metadata": [], "policies": [], "audit": []}
+    assert diagnostics.readiness(parts) == {"store": (), "metadata": [], "policies": [], "audit": []}
 
 
 def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Path) -> None:
@@ -41,14 +41,14 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
     connection.execute("CREATE TRIGGER full BEFORE INSERT ON counter BEGIN SELECT RAISE(ABORT, 'full'); END")
     connection.commit()
     connection.close()
-    (said,) = inspection.readiness(parts)["store"]
+    (said,) = diagnostics.readiness(parts)["store"]
     assert said.startswith("cannot be used: sqlite: SQLITE_CONSTRAINT")
 
 
 def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
     """Who needs no new account logs in all the same."""
-    assert not any(inspection.readiness(parts).values())
-    assert any(each.startswith("library: Koha") for each in inspection.findings(parts))
+    assert not any(diagnostics.readiness(parts).values())
+    assert any(each.startswith("library: Koha") for each in diagnostics.findings(parts))
 
 
 def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
@@ -60,7 +60,7 @@ def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) ->
     folder = shutil.copytree(setting.folder, tmp_path / "changed", dirs_exist_ok=True)
     file = folder / setting.config.name
     file.write_text(text)
-    return inspection.findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
+    return diagnostics.findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
 
 
 def test_a_library_that_says_too_little_of_itself_is_told(setting: Setting, tmp_path: Path) -> None:
@@ -101,25 +101,25 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
     Source: docs/reference/design.md#4b.
     """
-    inspection.fit_to_serve(parts)
+    diagnostics.fit_to_serve(parts)
     (tmp_path / "broker.db").chmod(0o644)
     with pytest.raises(ConfigurationFaults, match=r"mode 0600\. \(or set store\.accept_loss = true\)"):
-        inspection.fit_to_serve(parts)
+        diagnostics.fit_to_serve(parts)
 
 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
     SupportTraces(parts.store).leave("BCDFGHJK", now(), known=True, step="ask", reason="too_many")
-    found = inspection.trace(parts, "bcdf ghjk")
+    found = diagnostics.trace(parts, "bcdf ghjk")
     assert found is not None
     assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
-    assert inspection.trace(parts, "BCDFGHJL") is None
+    assert diagnostics.trace(parts, "BCDFGHJL") is None
 
 
 def test_where_to_look_is_added_only_where_nobody_said_it() -> None:
     """A fault keeps its own mend; what does not answer gets one."""
     own, bare = Fault("store_unavailable", "x", "own"), Fault("store_unavailable", "x")
-    said = inspection.account(ConfigurationFaults([own, bare]))
+    said = diagnostics.account(ConfigurationFaults([own, bare]))
     assert said[0] == "store_unavailable: x (own)"
     assert said[1].startswith("store_unavailable: x (see [store] url")
 
@@ -157,10 +157,10 @@ def test_health_is_asked_where_gunicorn_binds(
         "BROKER_SERVE__BIND": written.format(port=port, file=file),
     }
     config = load(setting.config, environ)
-    assert inspection.health(config) == Health("no answer")
+    assert diagnostics.health(config) == Health("no answer")
     host = f"unix://{file}" if "file" in written else "127.0.0.1"
     with _serving(host, port, 200, b"{}") as asked:
-        assert inspection.health(config) == Health("ready")
+        assert diagnostics.health(config) == Health("ready")
     assert asked == ["/broker/readyz"]
 
 
@@ -178,4 +178,4 @@ def test_health_says_why_not(setting: Setting, status: int, body: str, health: H
     port = free_port()
     config = load(setting.config, {"BROKER_SERVE__BIND": f"127.0.0.1:{port}"})
     with _serving("127.0.0.1", port, status, body.encode()):
-        assert inspection.health(config) == health
+        assert diagnostics.health(config) == health

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import AttributeReading, Attributes
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import denied

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Pseudonyms:
+class LookupHmacs:
     """The index key, never rotated in service, and its id, in every pseudonym.
 
     Source: docs/reference/design.md#sealing.

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from broker.core.identity.link_evidence import Asserted, PersonLink, against, noted
+from broker.core.identity.identifier_reassignment import Asserted, PersonLink, contradicts, with_evidence
 from broker.core.serialization import dump, load
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -32,7 +32,7 @@ def test_another_cpr_uuid_speaks_against_a_link(
     link: PersonLink, known: str | None, asserted: Asserted | None, *, speaks: bool
 ) -> None:
     """However weakly it was asserted, and whatever number came with it; none says nothing."""
-    assert against(replace(link, uuid=known), asserted) == speaks
+    assert contradicts(replace(link, uuid=known), asserted) == speaks
 
 
 @pytest.mark.parametrize(
@@ -48,13 +48,13 @@ def test_another_cpr_uuid_speaks_against_a_link(
 )
 def test_a_link_learns_a_cpr_uuid(link: PersonLink, asserted: Asserted | None, learned: str | None) -> None:
     """One that leads to a CPR's borrower only of who may be found by it."""
-    assert noted(link, asserted).uuid == learned
+    assert with_evidence(link, asserted).uuid == learned
 
 
 def test_a_cpr_uuid_alone_changes_nothing_that_a_number_said() -> None:
     """What the number was that came last is remembered still."""
     link = replace(BARE, asserted="cpr", born="day")
-    assert noted(link, UUID) == replace(link, uuid="u1")
+    assert with_evidence(link, UUID) == replace(link, uuid="u1")
 
 
 def test_a_link_of_before_there_were_cpr_uuids_in_links_still_reads() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import (
+from broker.core.identity.canonical_attributes import (
     AttributeMap,
     AttributeReading,
     Attributes,

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from broker.core.entities import Assurance
-from broker.core.identity.attributes import AttributeReading, Attributes
+from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, Person
 from broker.core.policy.model import Decision, Effect, PolicySet
 from broker.core.ports import Key
-from broker.flows.arrived import Arrived, Basis
-from broker.flows.identity.persons import _ALWAYS, Persons
+from broker.flows.arrived_login import Arrived, Basis
+from broker.flows.identity.person_resolution import _ALWAYS, PersonResolution
 
 CPR, OTHER = "0101990000", "0202990000"
 EPPN, UUID, NUMBER = "eduPersonPrincipalName", "cprUuid", "cpr"
@@ -29,7 +29,7 @@ class Desk:
     def __init__(self, world: Any) -> None:
         self.world = world
         rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
-        self.persons = Persons(rules, world.links, world.live)
+        self.persons = PersonResolution(rules, world.links, world.live)
 
     def given(self, said: Said, institution: str, *, sure: bool) -> Arrived:
         """Give what the flow would hand over."""

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from broker.adapters.telling import message_log
-from broker.adapters.telling.message_log import MessageLog, make_pair, read
+from broker.adapters.telling import sealed_message_log
+from broker.adapters.telling.sealed_message_log import MessageLog, make_pair, read
 from broker.core.errors import ConfigurationFaults, MessageLogUnavailable
 from broker.core.ports import LoggedMessage
 
@@ -165,7 +165,9 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
     kept = log(tmp_path)
     kept.write(MESSAGE, NOW)
     whole = os.write
-    monkeypatch.setattr("broker.adapters.telling.message_log.os.write", lambda to, octets: whole(to, octets[:10]))
+    monkeypatch.setattr(
+        "broker.adapters.telling.sealed_message_log.os.write", lambda to, octets: whole(to, octets[:10])
+    )
     with pytest.raises(MessageLogUnavailable):
         kept.write(MESSAGE, NOW)
     monkeypatch.undo()
@@ -209,6 +211,6 @@ def test_a_key_pair_overwrites_nothing(tmp_path: Path) -> None:
 def test_a_record_is_bound_to_its_day() -> None:
     """The same line under another day's name opens to nobody."""
     key = X25519PrivateKey.generate()
-    line = message_log.sealed(b"{}", key.public_key(), date(2026, 11, 25))
-    assert message_log.opened(line, key, date(2026, 11, 25)) == {}
-    assert message_log.opened(line, key, date(2026, 11, 26)) is None
+    line = sealed_message_log.sealed(b"{}", key.public_key(), date(2026, 11, 25))
+    assert sealed_message_log.opened(line, key, date(2026, 11, 25)) == {}
+    assert sealed_message_log.opened(line, key, date(2026, 11, 26)) is None

@@ -1,15 +1,11 @@
-"""Claims of one person, or of one worker for a while: the first that asks has it."""
+"""The ownership of a proof: of many persons that ask at once, the first has it."""
 
-import secrets
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection
 from datetime import datetime
 
-from broker.core.errors import LibraryUnavailable, StoreUnavailable
 from broker.core.identity.mail_addresses import one_mailbox
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
-from broker.core.ports import Kept, Key, Store
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.ports import Key, Store
 from broker.flows.records import Content, Record, Records
 
 
@@ -62,31 +58,3 @@ def drop_replaced_proofs(
         record = proofs.get(Key("proof", owner, proved.name), now)
         if record and one_mailbox(record.value.address) == mailbox:
             proofs.drop(record.key)
-
-
-@contextmanager
-def pin_lease(
-    store: Store,
-    pseudonyms: Pseudonyms,
-    number: str,
-    ends: datetime,
-    now: datetime,
-) -> Iterator[None]:
-    """Be the only one that sets a PIN of this borrower, until ``ends`` at most.
-
-    LibraryUnavailable where another is. Of two that set and mail one at once, the mail that comes
-    last may hold the PIN that was set first (docs/reference/design.md#pin-order).
-    """
-    place = Key("pin", pseudonyms.of("pin-turn", number), "turn")
-    token = secrets.token_hex(8)
-    if not store.put(place, Kept(b"", token, ends), None, now):
-        raise LibraryUnavailable("another PIN of this borrower is being made")
-    try:
-        yield
-    finally:
-        # A lease that cannot be dropped ends by itself: the mail that is out must not be sent
-        # again for that.
-        with suppress(StoreUnavailable):
-            kept = store.get(place, now)
-            if kept and kept.version == token:
-                store.drop(place)

@@ -45,7 +45,7 @@ class Asserted:
     sure: bool = False
 
 
-def strange(link: PersonLink, asserted: Asserted | None) -> bool:
+def has_another_cpr_uuid(link: PersonLink, asserted: Asserted | None) -> bool:
     """Return whether another cprUuid came than the link's.
 
     The register gives a cprUuid to nobody else, and a person never a second.
@@ -55,7 +55,7 @@ def strange(link: PersonLink, asserted: Asserted | None) -> bool:
     return link.uuid != asserted.uuid
 
 
-def against(link: PersonLink, asserted: Asserted | None) -> bool:
+def contradicts(link: PersonLink, asserted: Asserted | None) -> bool:
     """Return whether number or cprUuid of this login are another person's than the link's.
 
     Who had a CPR never goes back to a replacement or constructed number, so those speak against one
@@ -63,7 +63,7 @@ def against(link: PersonLink, asserted: Asserted | None) -> bool:
     """
     if asserted is None:
         return False
-    if strange(link, asserted):
+    if has_another_cpr_uuid(link, asserted):
         return True
     if asserted.number is None:
         return False
@@ -74,7 +74,7 @@ def against(link: PersonLink, asserted: Asserted | None) -> bool:
     return link.asserted not in {None, asserted.number}
 
 
-def agrees(linked: str, link: PersonLink | None, carries: Callable[[str], bool]) -> bool:
+def borrower_agrees(linked: str, link: PersonLink | None, carries: Callable[[str], bool]) -> bool:
     """Return whether the borrower ``linked`` that a name leads to is the CPR's too.
 
     It is where the CPR's ``link`` leads to no other, and the borrower ``carries`` the CPR.
@@ -84,7 +84,7 @@ def agrees(linked: str, link: PersonLink | None, carries: Callable[[str], bool])
     return carries(linked)
 
 
-def noted(link: PersonLink, asserted: Asserted | None) -> PersonLink:
+def with_evidence(link: PersonLink, asserted: Asserted | None) -> PersonLink:
     """Return the link with the evidence of a login that did not speak against it.
 
     A name that leads to a CPR's borrower learns a cprUuid only of a person who may be found by it:

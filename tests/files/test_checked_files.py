@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field
 
 from broker.core.errors import ConfigurationFaults
-from broker.files.checked_yaml import KeyPath, Shape, did_you_mean, key_patterns, known_keys, validated
+from broker.files.checked_files import KeyPath, Shape, did_you_mean, key_patterns, known_keys, validated
 from broker.files.strict_yaml import read
 
 

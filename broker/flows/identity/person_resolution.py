@@ -7,11 +7,11 @@ from typing import Final, Protocol
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.identity.attribute_values import clean
-from broker.core.identity.attributes import CPR_UUID, AttributeReading
-from broker.core.identity.link_evidence import Asserted
+from broker.core.identity.canonical_attributes import CPR_UUID, AttributeReading
+from broker.core.identity.identifier_reassignment import Asserted
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Person
-from broker.flows.arrived import Arrived
+from broker.flows.arrived_login import Arrived
 from broker.flows.identity.person_links import PersonLinks, evidence_of
 
 # The upstream's own names for a person, steadiest first; a transient NameID names nobody.
@@ -34,7 +34,7 @@ class KnownBorrowers(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Persons:
+class PersonResolution:
     """Reads the links for a login; ``borrowers`` are asked where a link and a CPR disagree."""
 
     rules: ConfiguredEntities

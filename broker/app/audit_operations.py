@@ -11,7 +11,7 @@ from broker.adapters.trail.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.identity.link_evidence import PersonLink
+from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.serialization import load
 
 

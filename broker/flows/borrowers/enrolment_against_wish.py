@@ -3,14 +3,10 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from broker.core.borrowers.borrower import (
-    Borrower,
-    Enrolment,
-    EnrolmentOutcome,
-    EnrolmentState,
-    Wish,
-)
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import near
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 
 

@@ -12,13 +12,13 @@ from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
-from broker.core.pseudonyms import Pseudonyms
-from broker.flows.arrived import Arrived, read_and_decide
+from broker.flows.arrived_login import Arrived, read_and_decide
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts, as_on_file
-from broker.flows.identity.persons import Persons, display_name
+from broker.flows.identity.person_resolution import PersonResolution, display_name
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held
 
@@ -37,14 +37,14 @@ _MAIL_REMEMBERED: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class PersonLookup:
+class PersonAtLogin:
     """Asks the ports; ``naming`` holds the key of persistent NameIDs, which is never rotated."""
 
     store: Store
-    pseudonyms: Pseudonyms
-    naming: Pseudonyms
+    hmacs: LookupHmacs
+    naming: LookupHmacs
     rules: ConfiguredEntities
-    persons: Persons
+    persons: PersonResolution
     borrowers: BorrowerAtLogin
     proving: MailboxProof
     trail: Trail = NO_TRAIL
@@ -97,7 +97,7 @@ class PersonLookup:
     def receipts_of(self, transaction: Transaction) -> str:
         """Return the pseudonym of person and service that receipts are kept under."""
         person = transaction.person.id if transaction.person else ""
-        return self.pseudonyms.of("receipts", person, transaction.request.service)
+        return self.hmacs.of("receipts", person, transaction.request.service)
 
     def enrol(
         self,
@@ -148,7 +148,7 @@ class PersonLookup:
         owners = self.persons.owners(arrived) if arrived else ()
         if owners:
             return owners
-        nobody = self.pseudonyms.of("nobody", held.transaction.id)
+        nobody = self.hmacs.of("nobody", held.transaction.id)
         return (nobody,)
 
     def asker(self, held: Held, now: datetime) -> str:

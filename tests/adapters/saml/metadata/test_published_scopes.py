@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from broker.adapters.saml.metadata.institution_scopes import PublishedInstitution, spellings, with_published_scopes
+from broker.adapters.saml.metadata.published_scopes import PublishedInstitution, spellings, with_published_scopes
 from broker.core.entities import Assurance, Institution, Upstream
 from tests.plugins.saml_parties import AU, HUB, KU, WORDS
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 
-ONE, TWO = Pseudonyms("k1", b"1" * 32), Pseudonyms("k2", b"2" * 32)
+ONE, TWO = LookupHmacs("k1", b"1" * 32), LookupHmacs("k2", b"2" * 32)
 PARTS = st.lists(st.text(max_size=5), max_size=4)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.events import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
+from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 CPR = "0101881235"
