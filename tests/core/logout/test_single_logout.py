@@ -69,6 +69,14 @@ def test_the_status_is_honest(
     assert status(logout(*states, found=found, left=left)) == expected
 
 
+@pytest.mark.parametrize("peer", [A, UP])
+@pytest.mark.parametrize("state", ParticipantState)
+def test_what_stays_open_unwanted_is_reported(peer: LogoutPeer, state: ParticipantState) -> None:
+    """A peer that failed, was silent or could not be reached remains; one that was kept by choice does not."""
+    unwanted = {ParticipantState.FAILED, ParticipantState.SILENT, ParticipantState.UNREACHABLE}
+    assert remains(logout((peer, state))) is (state in unwanted)
+
+
 @pytest.mark.parametrize(
     ("states", "kind", "peer"),
     [
