@@ -25,6 +25,7 @@ def request(*classes: str, comparison: str = "exact") -> AuthnRequest:
     return AuthnRequest("_1", "s", "e", "a", authn_contexts=classes, comparison=comparison)
 
 
+@pytest.mark.profile(15, 28, 49)
 @pytest.mark.parametrize(
     ("wanted", "comparison", "came", "told"),
     [
@@ -32,16 +33,24 @@ def request(*classes: str, comparison: str = "exact") -> AuthnRequest:
         ((), "exact", None, ""),
         ((PASSWORD,), "exact", PASSWORD, PASSWORD),
         ((PASSWORD,), "exact", None, None),
+        ((PASSWORD,), "exact", HIGH, None),
+        ((MFA,), "exact", MFA, MFA),
         ((MFA,), "exact", SUBSTANTIAL, MFA),
+        ((MFA,), "exact", HIGH, MFA),
         ((MFA,), "exact", LOW, None),
+        ((MFA,), "exact", PASSWORD, None),
+        ((MFA,), "exact", None, None),
+        ((PASSWORD, MFA), "exact", SUBSTANTIAL, MFA),
         ((PASSWORD, MFA), "exact", HIGH, MFA),
         ((SUBSTANTIAL,), "exact", HIGH, None),
         ((MFA,), "minimum", HIGH, MFA),
+        ((MFA,), "minimum", PASSWORD, None),
         ((MFA,), "better", HIGH, None),
         ((PASSWORD,), "better", PASSWORD, None),
         ((SUBSTANTIAL,), "minimum", HIGH, HIGH),
         ((SUBSTANTIAL, HIGH), "minimum", SUBSTANTIAL, SUBSTANTIAL),
         ((SUBSTANTIAL, HIGH), "minimum", LOW, None),
+        ((SUBSTANTIAL,), "better", SUBSTANTIAL, None),
         ((SUBSTANTIAL, HIGH), "better", HIGH, None),
         ((LOW, SUBSTANTIAL), "better", HIGH, HIGH),
         ((LOW, SUBSTANTIAL), "maximum", HIGH, None),
@@ -57,6 +66,7 @@ def test_the_service_gets_what_came_or_what_it_meets(
     assert class_for_service(request(*wanted, comparison=comparison), came, AS_GOOD) == told
 
 
+@pytest.mark.profile(15)
 def test_an_upstream_is_asked_in_its_own_words() -> None:
     """A configured class by what meets it, each once and in order; any other as it stands."""
     assert classes_to_request(request(MFA, PASSWORD, SUBSTANTIAL), AS_GOOD) == (SUBSTANTIAL, HIGH, PASSWORD)

@@ -46,9 +46,9 @@ def reading(**attributes: str) -> AttributeReading:
 
 @pytest.mark.parametrize(
     ("attribute_map", "required"),
-    [("library", {"mail", "sn"}), ("other", {"sn"}), ("unheard-of", set())],
+    [("library", frozenset({"mail", "sn"})), ("other", frozenset({"sn"})), ("unheard-of", frozenset())],
 )
-def test_metadata_requires_in_our_names(service: Service, attribute_map: str, required: set[str]) -> None:
+def test_metadata_requires_in_our_names(service: Service, attribute_map: str, required: frozenset[str]) -> None:
     """What the service's own map names of what its metadata requires, and nothing else; no map, nothing."""
     maps = {
         "library": AttributeMap("library", (MapRow("w-mail", "mail"), MapRow("w-sn", "sn"), MapRow("w-gn", "gn"))),
