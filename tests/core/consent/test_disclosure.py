@@ -150,6 +150,14 @@ def test_order_is_not_material(disclosure: Disclosure, pseudonyms: Pseudonyms) -
     assert turned.material(pseudonyms) == disclosure.material(pseudonyms)
 
 
+def test_an_answer_on_file_outlives_an_upgrade(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+    """The same terms have the same digest in every release: another would ask everybody again, or no longer bind."""
+    nobody = replace(disclosure, giver=None, receiver=None)
+    both = (disclosure, nobody)
+    assert [each.material(pseudonyms)[:19] for each in both] == ["k1.7b7f64b4abc9ddff", "k1.5d2fed0a2e55b6e2"]
+    assert [each.shown(pseudonyms)[:19] for each in both] == ["k1.90838477b47265a3", "k1.202d5ef839184c57"]
+
+
 def test_no_repr_shows_a_value(disclosure: Disclosure) -> None:
     """A disclosure in a log line or a traceback shows names only."""
     assert "1403044004" not in repr(disclosure)

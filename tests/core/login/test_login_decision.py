@@ -100,13 +100,15 @@ def test_a_denial_before_the_policies_names_them() -> None:
         ("asta@au.dk", None),
         ("auh.rm.dk@evil.example", None),
         ("", None),
+        (None, None),
     ],
 )
 def test_an_address_is_suggested_where_it_could_prove(
-    transaction: Transaction, mail: str, suggested: str | None
+    transaction: Transaction, mail: str | None, suggested: str | None
 ) -> None:
     """The proof that the intent needs, with the domains that count today; an address elsewhere is not offered."""
-    step = proof_step(replace(transaction, upstream="nemid", intent="nurse"), reading(mail=mail), POLICIES, NOW)
+    attributes = reading() if mail is None else reading(mail=mail)
+    step = proof_step(replace(transaction, upstream="nemid", intent="nurse"), attributes, POLICIES, NOW)
     assert step is not None
     assert (step.name, step.domains, step.lasts, step.optional) == ("kaldemail", ("auh.rm.dk",), CODE_LASTS, True)
     assert step.suggested == suggested

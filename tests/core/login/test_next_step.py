@@ -27,7 +27,7 @@ from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
 from broker.core.pseudonyms import Pseudonyms
 
 GIVER = Controller(Text("AU", "AU"))
-IDS = {"subject-id": "a1@library.example"}
+IDS = {"subject-id": "a1@library.example", "pairwise-id": "b2@library.example"}
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
 
 Next = Callable[[Transaction, Decision], Step]
@@ -273,7 +273,8 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     name_id: NameIDKind = "transient"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Issue)
     assert isinstance(after(arrived, noticed("public_task", borrower_number=())), Ask)
-    assert isinstance(after(arrived, noticed("public_task", **{"subject-id": ()})), Ask)
+    for ours in ("subject-id", "pairwise-id", "kaldemail_domain"):
+        assert isinstance(after(arrived, noticed("public_task", **{"sn": ("Ravn",), ours: ("x",)})), Ask)
     assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
     name_id = "persistent"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Ask)
