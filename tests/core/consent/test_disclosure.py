@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.consent.disclosure import Disclosure, Item, disclose, named, numbered
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
-from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
+from broker.core.policy.model import Decision, Effect, NameIDKind, Reason, ReleasedAttribute
 from broker.core.pseudonyms import Pseudonyms
 
 OTHER = Text(en="other", da="andet")
@@ -63,6 +63,19 @@ def test_the_nameid_is_of_the_policy_s_kind(
     assert decision.release is not None
     of_kind = replace(decision, release=replace(decision.release, name_id=kind))
     assert disclose(of_kind, service, "acs", None).name_id_format == name_id_format
+
+
+def test_the_page_shows_an_attribute_as_its_policy_has_it(service: Service, permit: Callable[..., Decision]) -> None:
+    """Masked, or to be ticked, where the release entry calls it so, and not otherwise."""
+    decision = permit()
+    [(listed, values)] = decision.released
+    for mask, optional in ((False, False), (True, False), (False, True)):
+        released = ((replace(listed, mask=mask, optional=optional), values),)
+        [item] = disclose(replace(decision, released=released), service, "acs", None).items
+        assert (item.name, item.values, item.why) == (listed.name, values, listed.why)
+        assert (item.mask, item.optional) == (mask, optional)
+    bare = ReleasedAttribute(listed.name, listed.why, listed.place)
+    assert (bare.mask, bare.optional) == (False, False)
 
 
 def test_a_denial_discloses_nothing(service: Service) -> None:

@@ -69,6 +69,11 @@ def test_a_person_is_read_under_wayfs_names() -> None:
         ("OIO-SAML-4.0.0", True),
         ("OIO-SAML-12.1", True),
         ("OIO-SAML-2.1", False),
+        ("OIO-SAML-2.9", False),
+        ("DK-SAML-1.9", False),
+        ("DK-SAML-2.0", True),
+        ("DK-SAML-2.1", True),
+        ("XX-SAML-3.0", False),
         ("OIO-SAML-", False),
         ("OIO-SAML-3.0\n", False),
         ("3.0", False),
@@ -252,6 +257,7 @@ def test_unknown_attributes_are_counted_and_ignored() -> None:
         ({"lastName": ""}, ("Eva", "Storgaard")),
         ({"fullName": "Madonna", "firstName": None, "lastName": None}, (None, "Madonna")),
         ({"fullName": None, "lastName": None}, ("Eva", None)),
+        ({"fullName": None, "firstName": None}, (None, "Storgaard")),
     ],
 )
 def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tuple[str | None, str | None]) -> None:

@@ -28,6 +28,14 @@ def test_it_is_bound_to_one_browser_for_good(transaction: Transaction) -> None:
         bound.bound("b2")
 
 
+def test_a_new_transaction_has_nothing_from_a_login(transaction: Transaction) -> None:
+    """Each fact that an authentication leads to is added by a transition, and none is there before."""
+    assert transaction.cleared() == transaction
+    assert (transaction.shared, transaction.forced, transaction.unproved) == (False, False, False)
+    assert (transaction.authentication, transaction.failure, transaction.arrival) == (None, None, None)
+    assert (transaction.browser, transaction.outstanding, transaction.sent) == (None, (), 0)
+
+
 @pytest.mark.parametrize(
     ("force_authn", "begun_shared", "shared", "stays", "answerable"),
     [

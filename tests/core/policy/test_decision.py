@@ -217,6 +217,24 @@ def test_a_cpr_leaves_only_real_encrypted_and_for_a_controller(service: Service,
 
 
 @pytest.mark.parametrize(
+    ("service", "changes"),
+    [
+        (replace(LOANS, controller=None), {}),
+        (replace(LOANS, encrypts=False), {}),
+        (LOANS, {"cpr": "replacement"}),
+        (LOANS, {"cpr": "none"}),
+        (LOANS, {"assurance": Assurance.SELF_ASSERTED}),
+    ],
+)
+def test_what_keeps_a_cpr_here_keeps_nothing_else(service: Service, changes: dict[str, object]) -> None:
+    """A name goes to a service without a controller or a key, and of a person known less surely."""
+    listing = replace(STUDENTS, releases=(release("my-loans", "sn", "cpr"),))
+    decision = decide(replace(LOGIN, **changes), service, listing)  # type: ignore[arg-type]
+    assert [(listed.name, values) for listed, values in decision.released] == [("sn", ("Ravn",))]
+    assert fates(decision)["sn"] == "released"
+
+
+@pytest.mark.parametrize(
     ("values", "kept", "fate"),
     [
         ((), ("student@au.dk", "member@au.dk"), "released"),
