@@ -22,9 +22,9 @@ _DIGITS: Final = re.compile(r"[0-9]{10}")
 # digits, a sex digit.
 _CONSTRUCTED: Final = re.compile(r"[0-9]{6}(?![0-9]{3})[0-9A-Za-z]{3}[0-9]")
 _WEIGHTS: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
-# Nobody has been older than 122; the 1800s of the century table are all past it.
 # To the day of birth of a replacement number.
 _REPLACEMENT_ADDS: Final = 60
+# Nobody has been older than 122; the 1800s of the century table are all past it.
 _OLDEST: Final = 125
 
 # Measured: the plain \d{6}-?\d{4} misses a number inside a word and hits every epoch time

@@ -32,6 +32,11 @@ def test_a_number_suggests_its_pieces_and_its_dates(pin: str) -> None:
     assert pin in pins.suggested_by("3112085678")
 
 
+def test_what_a_number_suggests_are_pins() -> None:
+    """Four digits each, so that every one of them could be drawn and is avoided."""
+    assert all(len(pin) == 4 for pin in pins.suggested_by("3112085678"))
+
+
 def test_what_is_to_be_avoided_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A drawn pattern and a drawn piece of the number are both thrown away."""
     drawn = iter([1234, 1120, 47])

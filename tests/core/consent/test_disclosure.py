@@ -6,25 +6,33 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent.disclosure import Disclosure, Item, disclose, numbered
-from broker.core.entities import Controller, Service, Text
+from broker.core.consent.disclosure import Disclosure, Item, disclose, named, numbered
+from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.policy.model import Decision
+from broker.core.policy.model import Decision, Effect, NameIDKind, Reason, ReleasedAttribute
 
 OTHER = Text(en="other", da="andet")
+GIVER, RECEIVER = Text("AU", "AU"), Text("Library", "Bibliotek")  # as the disclosure of these tests has them
 CHANGES: dict[str, dict[str, Any]] = {
     "service": {"service": "other"},
-    "purpose": {"purpose": OTHER},
+    "English purpose": {"purpose": Text(en="other", da="ord")},
+    "Danish purpose": {"purpose": Text(en="words", da="andet")},
     "basis": {"legal_basis": "contract"},
-    "giver": {"giver": Controller(OTHER)},
-    "receiver": {"receiver": Controller(OTHER)},
+    "giver's English name": {"giver": Controller(replace(GIVER, en="other"))},
+    "giver's Danish name": {"giver": Controller(replace(GIVER, da="andet"))},
+    "giver's contact": {"giver": Controller(GIVER, "privacy@au.example")},
+    "no giver": {"giver": None},
+    "receiver's English name": {"receiver": Controller(replace(RECEIVER, en="other"))},
+    "receiver's Danish name": {"receiver": Controller(replace(RECEIVER, da="andet"))},
+    "receiver's contact": {"receiver": Controller(RECEIVER, "privacy@library.example")},
     "no receiver": {"receiver": None},
+    "giver and receiver changed about": {"giver": Controller(RECEIVER), "receiver": Controller(GIVER)},
 }
 
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_changed_terms_change_both_digests(disclosure: Disclosure, hmacs: LookupHmacs, name: str) -> None:
-    """Service, purpose, legal basis and controllers are bound by the page and asked about again when they change."""
+    """Service, purpose, legal basis and controllers, each by name and contact, are bound and asked about again."""
     changed = replace(disclosure, **CHANGES[name])
     assert changed.shown(hmacs) != disclosure.shown(hmacs)
     assert changed.material(hmacs) != disclosure.material(hmacs)
@@ -44,6 +52,49 @@ def test_who_gets_it_is_bound_without_a_controller_too(
     agreed, other = (disclose(permit(), each, "acs", None) for each in (nameless, replace(nameless, label=OTHER)))
     assert agreed.shown(hmacs) != other.shown(hmacs)
     assert agreed.material(hmacs) != other.material(hmacs)
+
+
+@pytest.mark.parametrize(("kind", "name_id_format"), [("persistent", PERSISTENT), ("transient", TRANSIENT)])
+def test_the_nameid_is_of_the_policy_s_kind(
+    service: Service, permit: Callable[..., Decision], kind: NameIDKind, name_id_format: str
+) -> None:
+    """A service that may not link two logins of a person gets a NameID that does not."""
+    decision = permit()
+    assert decision.release is not None
+    of_kind = replace(decision, release=replace(decision.release, name_id=kind))
+    assert disclose(of_kind, service, "acs", None).name_id_format == name_id_format
+
+
+def test_the_page_shows_an_attribute_as_its_policy_has_it(service: Service, permit: Callable[..., Decision]) -> None:
+    """Masked, or to be ticked, where the release entry calls it so, and not otherwise."""
+    decision = permit()
+    [(listed, values)] = decision.released
+    for mask, optional in ((False, False), (True, False), (False, True)):
+        released = ((replace(listed, mask=mask, optional=optional), values),)
+        [item] = disclose(replace(decision, released=released), service, "acs", None).items
+        assert (item.name, item.values, item.why) == (listed.name, values, listed.why)
+        assert (item.mask, item.optional) == (mask, optional)
+    bare = ReleasedAttribute(listed.name, listed.why, listed.place)
+    assert (bare.mask, bare.optional) == (False, False)
+
+
+def test_a_denial_discloses_nothing(service: Service) -> None:
+    """Without a release entry there is no disclosure to show, to bind or to issue."""
+    with pytest.raises(ValueError, match="discloses nothing"):
+        disclose(Decision(Effect.DENY, (Reason("no_affiliation"),)), service, "acs", None)
+
+
+@pytest.mark.parametrize(
+    ("ids", "left"), [({}, []), ({"pairwise-id": "b2@l"}, [("pairwise-id", ("b2@l",))]), ({"other": "x"}, [])]
+)
+def test_an_identifier_that_is_not_made_leaves_no_empty_attribute(
+    disclosure: Disclosure, ids: dict[str, str], left: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    """Ours are put in where we made them for this person; an upstream's value of that name never stays."""
+    items = tuple(Item(name, ("of the upstream",), OTHER) for name in ("subject-id", "pairwise-id"))
+    made = named(replace(disclosure, items=(*items, *disclosure.items)), ids)
+    assert [(each.name, each.values) for each in made.items[: len(left)]] == left
+    assert made.items[len(left) :] == disclosure.items
 
 
 def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
@@ -110,6 +161,14 @@ def test_order_is_not_material(disclosure: Disclosure, hmacs: LookupHmacs) -> No
     """A file that lists the same attributes in another order asks nobody again."""
     turned = replace(disclosure, items=disclosure.items[::-1])
     assert turned.material(hmacs) == disclosure.material(hmacs)
+
+
+def test_an_answer_on_file_outlives_an_upgrade(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
+    """The same terms have the same digest in every release: another would ask everybody again, or no longer bind."""
+    nobody = replace(disclosure, giver=None, receiver=None)
+    both = (disclosure, nobody)
+    assert [each.material(hmacs)[:19] for each in both] == ["k1.7b7f64b4abc9ddff", "k1.5d2fed0a2e55b6e2"]
+    assert [each.shown(hmacs)[:19] for each in both] == ["k1.90838477b47265a3", "k1.202d5ef839184c57"]
 
 
 def test_no_repr_shows_a_value(disclosure: Disclosure) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
 from broker.core.identity.canonical_attributes import (
+    OURS,
     AttributeMap,
     AttributeReading,
     Attributes,
@@ -136,6 +137,13 @@ def test_without_trust_a_number_counts_as_not_sent() -> None:
     assert reading.withheld == (("cpr", "may_not_assert"),)
 
 
+@pytest.mark.parametrize("institution", [Institution("i", scopes=("au.dk",)), AU])
+def test_who_sent_no_number_has_none_withheld(institution: Institution) -> None:
+    """Neither where a number would be believed nor where it would not: nothing to tell of nothing."""
+    reading = read(institution, sn="Ravn")
+    assert (reading.cpr, reading.age, reading.withheld) == ("none", None, ())
+
+
 @pytest.mark.parametrize(
     ("values", "level"),
     [
@@ -163,6 +171,33 @@ def test_assurance_is_capped_by_the_institution() -> None:
     reading = read(Institution("i", max_assurance=Assurance.LOW), assurance=("High", "3"))
     assert reading.assurance is Assurance.LOW
     assert "eduPersonAssurance" not in reading.attributes
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "withheld"),
+    [
+        (("3",), ("3",), ()),
+        (("2", "Substantial"), ("2", "Substantial"), ()),
+        (("4", "3"), ("3",), (("eduPersonAssurance", "above_cap"),)),
+        (
+            ("https://refeds.org/assurance", "4"),
+            ("https://refeds.org/assurance",),
+            (("eduPersonAssurance", "above_cap"),),
+        ),
+    ],
+)
+def test_a_level_at_the_cap_is_the_institutions_own(
+    sent: tuple[str, ...], kept: tuple[str, ...], withheld: tuple[tuple[str, str], ...]
+) -> None:
+    """What is above it goes no further, what is at it or no level does."""
+    reading = read(Institution("i", max_assurance=Assurance.SUBSTANTIAL), assurance=sent)
+    assert reading.attributes["eduPersonAssurance"] == kept
+    assert reading.withheld == withheld
+
+
+def test_no_upstream_asserts_what_is_ours() -> None:
+    """A map that reads one of these would let an upstream name the borrower, or prove a mailbox."""
+    assert sorted(OURS) == ["borrower_category", "borrower_number", "kaldemail_domain"]
 
 
 def test_nothing_personal_shows() -> None:

@@ -69,6 +69,11 @@ def test_a_person_is_read_under_wayfs_names() -> None:
         ("OIO-SAML-4.0.0", True),
         ("OIO-SAML-12.1", True),
         ("OIO-SAML-2.1", False),
+        ("OIO-SAML-2.9", False),
+        ("DK-SAML-1.9", False),
+        ("DK-SAML-2.0", True),
+        ("DK-SAML-2.1", True),
+        ("XX-SAML-3.0", False),
         ("OIO-SAML-", False),
         ("OIO-SAML-3.0\n", False),
         ("3.0", False),
@@ -146,12 +151,14 @@ def test_the_weakest_part_counts(part: str) -> None:
         ("4", True, Assurance.HIGH),
         ("2", True, "level_too_low"),
         ("3", False, "level_missing"),
+        (None, True, "level_missing"),
+        ("much", True, "level_missing"),
     ],
 )
-def test_the_older_scale_counts_where_it_is_configured(old: str, allowed: bool, came: Assurance | str) -> None:
+def test_the_older_scale_counts_where_it_is_configured(old: str | None, allowed: bool, came: Assurance | str) -> None:
     """AssuranceLevel in place of a level needs an explicit setting, and never overrules one."""
     upstream = replace(NEMLOGIN, assurance_level=allowed)
-    values = said(loa=None, **{OLD: old})
+    values = said(loa=None) if old is None else said(loa=None, **{OLD: old})
     if isinstance(came, str):
         assert cause(values, upstream=upstream) == came
     else:
@@ -253,6 +260,7 @@ def test_unknown_attributes_are_counted_and_ignored() -> None:
         ({"lastName": ""}, ("Eva", "Storgaard")),
         ({"fullName": "Madonna", "firstName": None, "lastName": None}, (None, "Madonna")),
         ({"fullName": None, "lastName": None}, ("Eva", None)),
+        ({"fullName": None, "firstName": None}, (None, "Storgaard")),
     ],
 )
 def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tuple[str | None, str | None]) -> None:

@@ -48,6 +48,13 @@ def test_a_pin_makes_no_new_pin(arrived: Transaction, terms: Any, permit: Any) -
     assert isinstance(next_step(by_login, terms(permit(borrower="make")), arrived.begun), Done)
 
 
+@pytest.mark.parametrize("errand", [Errand.LOGIN, Errand.SIGN_UP, Errand.CHOICES])
+def test_a_pin_is_good_for_other_errands(arrived: Transaction, terms: Any, permit: Any, errand: Errand) -> None:
+    """Where the policies let its borrower in, a login by number and PIN goes on like any other."""
+    by_pin = replace(arrived, upstream="library", errand=errand)
+    assert isinstance(next_step(by_pin, terms(permit()), arrived.begun), Ask | Done)
+
+
 def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, permit: Any) -> None:
     """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
     unsure = replace(permit(borrower="make"), may_find_by_cpr=False)

@@ -22,12 +22,12 @@ from broker.core.errors import (
 )
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
-from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction, UpstreamRefusal
+from broker.core.login.transaction import Account, AccountState, Errand, Issued, Person, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
 
 GIVER = Controller(Text("AU", "AU"))
-IDS = {"subject-id": "a1@library.example"}
+IDS = {"subject-id": "a1@library.example", "pairwise-id": "b2@library.example"}
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
 
 Next = Callable[[Transaction, Decision], Step]
@@ -108,6 +108,30 @@ def test_a_denial_refuses_with_its_first_reason(arrived: Transaction, after: Nex
     assert after(arrived, DENY) == Refuse("no_affiliation", REQUEST_DENIED, DENY)
 
 
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("level_missing", NO_AUTHN_CONTEXT),
+        ("level_too_low", NO_AUTHN_CONTEXT),
+        ("assurance_too_low", REQUEST_DENIED),
+        ("no_policy_for_service", REQUEST_DENIED),
+    ],
+)
+def test_a_level_that_is_not_met_is_told_as_such(arrived: Transaction, after: Next, code: str, status: Status) -> None:
+    """The service hears NoAuthnContext where the upstream's level refused the login, else RequestDenied."""
+    denial = Decision(Effect.DENY, (Reason(code), Reason("no_affiliation")))
+    assert after(arrived, denial) == Refuse(code, status, denial)
+
+
+def test_nothing_is_asked_after_an_assertion_has_left(after: Next, permit: Any, agreed: Any, now: datetime) -> None:
+    """Two answers to one request would be sent: the login is over, and another begins anew."""
+    decision = permit()
+    issued = replace(agreed(decision), issued=Issued("_r", "_a", now, "n", None, "c"))
+    assert isinstance(after(issued, decision), Issue)
+    other = permit(sn=("Ravn",), mail=("a@b.example",))
+    assert after(issued, other) == Refuse("finished", AUTHN_FAILED, other)
+
+
 def test_a_permit_without_a_release_entry_refuses(arrived: Transaction, after: Next, permit: Any) -> None:
     """A permit that names no release entry lets nothing out (fails closed)."""
     step = after(arrived, replace(permit(), release=None))
@@ -174,6 +198,26 @@ def test_a_service_that_makes_borrowers_waits_for_one(after: Next, permit: Any, 
     account, expected = ACCOUNTS[name]
     decision = permit(borrower="make", borrower_number=())
     assert isinstance(after(replace(agreed(decision), account=account), decision), expected)
+
+
+@pytest.mark.parametrize("borrower", ["make", "need"])
+@pytest.mark.parametrize("state", [AccountState.CASE, AccountState.GIVEN_UP, AccountState.CLOSED, AccountState.KNOWN])
+@pytest.mark.parametrize("reason", [None, "two_borrowers"])
+def test_an_account_that_is_not_made_is_refused_with_a_reason(
+    after: Next, permit: Any, agreed: Any, *, state: AccountState, reason: str | None, borrower: str
+) -> None:
+    """Its own where it has one; staff must look, unless the library takes nobody in now."""
+    decision = permit(borrower=borrower)
+    step = after(replace(agreed(decision), account=Account("7", state, reason=reason)), decision)
+    if borrower == "need" and state in {AccountState.KNOWN, AccountState.GIVEN_UP}:
+        assert isinstance(step, Issue)  # the account is there, and this service makes none
+        return
+    assert isinstance(step, Refuse)
+    assert step.status == REQUEST_DENIED
+    if state is AccountState.CLOSED:
+        assert step.reason == "library_unavailable"
+    else:
+        assert step.reason == (reason or "account_case")
 
 
 def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
@@ -282,8 +326,13 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     name_id: NameIDKind = "transient"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Issue)
     assert isinstance(after(arrived, noticed("public_task", borrower_number=())), Ask)
-    assert isinstance(after(arrived, noticed("public_task", **{"subject-id": ()})), Ask)
+    for added in ("subject-id", "pairwise-id", "kaldemail_domain"):
+        assert isinstance(after(arrived, noticed("public_task", **{"sn": ("Ravn",), added: ("x",)})), Ask)
     assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
+    unnoticed = noticed("public_task", sn=("Ravn",))
+    assert unnoticed.release is not None
+    ours = replace(unnoticed, release=replace(unnoticed.release, notice="ours"))
+    assert isinstance(after(arrived, ours), Ask)
     name_id = "persistent"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Ask)
 

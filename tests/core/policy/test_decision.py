@@ -8,6 +8,7 @@ import pytest
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
+from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.model import (
     AccountDemand,
     Alternative,
@@ -222,6 +223,24 @@ def test_a_cpr_leaves_only_real_encrypted_and_for_a_controller(service: Service,
 
 
 @pytest.mark.parametrize(
+    ("service", "changes"),
+    [
+        (replace(LOANS, controller=None), {}),
+        (replace(LOANS, encrypts=False), {}),
+        (LOANS, {"cpr": "replacement"}),
+        (LOANS, {"cpr": "none"}),
+        (LOANS, {"assurance": Assurance.SELF_ASSERTED}),
+    ],
+)
+def test_what_keeps_a_cpr_here_keeps_nothing_else(service: Service, changes: dict[str, object]) -> None:
+    """A name goes to a service without a controller or a key, and of a person known less surely."""
+    listing = replace(STUDENTS, releases=(release("my-loans", "sn", "cpr"),))
+    decision = decide(replace(LOGIN, **changes), service, listing)  # type: ignore[arg-type]
+    assert [(listed.name, values) for listed, values in decision.released] == [("sn", ("Ravn",))]
+    assert fates(decision)["sn"] == "released"
+
+
+@pytest.mark.parametrize(
     ("values", "kept", "fate"),
     [
         ((), ("student@au.dk", "member@au.dk"), "released"),
@@ -251,6 +270,49 @@ def test_the_number_is_listed_before_it_is_known_and_absent_attributes_are_not()
     decision = decide(LOGIN, LOANS, listing)
     assert [(listed.name, values) for listed, values in decision.released] == [("borrower_number", ())]
     assert fates(decision)["mail"] == "not_sent"
+
+
+@pytest.mark.parametrize(
+    ("entry", "required", "names"),
+    [
+        (CODE_OF_CONDUCT, None, ["sn", "home"]),  # nobody has looked at the metadata
+        (CODE_OF_CONDUCT, frozenset({"home"}), ["home"]),
+        (CODE_OF_CONDUCT, frozenset(), []),
+        (CATEGORY, frozenset({"home"}), ["sn", "home"]),
+    ],
+)
+def test_a_code_of_conduct_gives_what_metadata_requires(
+    entry: str, required: frozenset[str] | None, names: list[str]
+) -> None:
+    """Data minimisation is its point: an entry of another category, or by name, is the policy's own word."""
+    listing = replace(STUDENTS, releases=(release(entry, "sn", "home"),))
+    decision = decide(LOGIN, replace(LOANS, categories=(entry,), required=required), listing)
+    assert [listed.name for listed, _ in decision.released] == names
+    assert {fates(decision)[name] for name in {"sn", "home"} - set(names)} <= {"not_required"}
+
+
+@pytest.mark.parametrize("name", ["subject-id", "pairwise-id"])
+@pytest.mark.parametrize(
+    ("scope", "fate", "items"),
+    [("library.example", "released", [()]), (None, "no_scope", [])],
+)
+def test_an_identifier_is_ours_whatever_the_upstream_sent(
+    name: str, scope: str | None, fate: str, items: list[tuple[str, ...]]
+) -> None:
+    """It is listed with no value until we have made one: an upstream's own of that name never passes."""
+    listing = replace(STUDENTS, releases=(release("my-loans", name),))
+    sent = replace(LOGIN, attributes=Attributes({**STUDENT, name: ("asta@evil.example",)}))
+    for login in (LOGIN, sent):
+        decision = decide(login, replace(LOANS, scope=scope), listing)
+        assert [values for _, values in decision.released] == items
+        assert fates(decision)[name] == fate
+
+
+def test_a_decision_permits_nothing_that_it_does_not_name() -> None:
+    """Finding, making and lowering a borrower are each permitted by name."""
+    bare = Decision(Effect.PERMIT, ())
+    assert (bare.may_find_by_cpr, bare.may_create, bare.may_lower) == (False, False, False)
+    assert (bare.release, bare.released, bare.policy, bare.affiliation) == (None, (), None, None)
 
 
 @pytest.mark.parametrize(
