@@ -27,7 +27,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick test slow interop check static programs peers bench fuzz lock clean
+.PHONY: venv demo quick test slow interop check static programs peers map walks bench fuzz lock clean
 
 venv: .venv/run.stamp
 
@@ -88,6 +88,13 @@ static: .venv/test.stamp
 	$(BIN)/broker policy check
 
 check: static test slow
+
+# The house drawn from its own imports, and the ways of a CPR number, a Response and a PIN through it.
+map: .venv/test.stamp
+	$(BIN)/python -m tests.plugins.house_map
+
+walks: .venv/test.stamp
+	$(BIN)/python -m pytest -q -s -p no:randomly tests/house/test_value_walks.py
 
 bench: .venv/test.stamp
 	$(BIN)/python bench/login.py $(ARGS)

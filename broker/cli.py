@@ -9,8 +9,8 @@ from typing import Final, NoReturn
 
 import click
 
-from broker.app import inspection
-from broker.app.inspection import configuration
+from broker.app import diagnostics
+from broker.app.diagnostics import configuration
 from broker.commands import audit, enrolments, keys, message_log, metadata, policy
 from broker.commands.output import (
     CONFIGURATION,
@@ -28,7 +28,10 @@ _BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
 
 
 def main() -> None:
-    """Run the command line; exit 78 under ``python -O``: checks vanish (attacks.md row 34)."""
+    """Run the command line; exit 78 under ``python -O``: checks vanish.
+
+    Source: docs/reference/attacks.md#34.
+    """
     if not __debug__:
         why = "assertions are checks in libraries it uses"
         click.echo(f"broker does not run under python -O: {why}", err=True)
@@ -66,15 +69,15 @@ def check(reference: str | None, *, as_json: bool) -> None:
 
     Exit 1 with findings, 78 with faults.
     """
-    parts = inspection.opened()
+    parts = diagnostics.opened()
     if reference is not None:
-        trace = inspection.trace(parts, reference)
+        trace = diagnostics.trace(parts, reference)
         if trace is None:
             raise click.ClickException("no page of the last thirty days had this reference")
         show([trace], as_json=as_json, alone=True)
         return
     with waiting("checking, the library system too"):
-        findings = inspection.findings(parts)
+        findings = diagnostics.findings(parts)
     show_findings(findings, as_json=as_json)
 
 
@@ -86,7 +89,7 @@ def healthcheck(*, as_json: bool) -> None:
 
     Exit 1 if it is not, with the reasons.
     """
-    health = inspection.health(configuration())
+    health = diagnostics.health(configuration())
     if as_json:
         click.echo(json.dumps(asdict(health)))
     else:

@@ -24,17 +24,17 @@ from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.adapters.web.signup import begin_sign_up, sign_up_pages
+from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
 from broker.app import library_texts
 from broker.app.assembly import Parts, assemble, now, read_config
-from broker.app.inspection import notes, readiness
+from broker.app.diagnostics import notes, readiness
 from broker.app.metric_gauges import gauges
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import LogoutFace, UpstreamFace
 from broker.files.settings.config import Config
 from broker.flows.consents.given_consents import GivenConsents
 from broker.flows.login.login import LoginFlow
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions
 from broker.flows.logout.single_logout import SingleLogoutFlow
 
@@ -43,11 +43,13 @@ _LARGEST_BODY: Final = 1024 * 1024
 
 
 def create_app(settings: Config | None = None) -> Flask:
-    """Return the broker as a WSGI application; it starts no thread (design 4c).
+    """Return the broker as a WSGI application; it starts no thread.
 
     ``settings`` are read from the environment if None. ConfigurationFaults with all their faults,
     and under ``python -O``, whatever server brought it there: it takes out the assertions that are
-    checks in pysaml2 (attacks.md row 34).
+    checks in pysaml2 (docs/reference/attacks.md#34).
+
+    Source: docs/reference/design.md#waiting.
     """
     if not __debug__:
         mend = "start it without -O and PYTHONOPTIMIZE"
@@ -74,7 +76,7 @@ def create_app(settings: Config | None = None) -> Flask:
     return app
 
 
-def _web_ports(parts: Parts, person_lookup: PersonLookup) -> WebPorts:
+def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
@@ -112,14 +114,14 @@ def _blueprints(
     parts: Parts,
     ports: WebPorts,
     pages: StepPages,
-    person_lookup: PersonLookup,
+    person_lookup: PersonAtLogin,
 ) -> Iterator[Blueprint]:
     """Yield the endpoints: of a login, of the account, of the sign-up pages, and for machines."""
     entry = login.LoginEndpoints(ports, pages)
     given_consents = GivenConsents(parts.store, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield consent.blueprint(ports, pages, entry)
-    yield begin_sign_up.blueprint(ports, pages, entry)
+    yield sign_up_and_upgrade.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
     yield my_choices.blueprint(ports, pages, entry, given_consents)

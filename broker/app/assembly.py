@@ -26,8 +26,8 @@ from broker.adapters.telling.event_sinks import (
     to_traces,
     to_trail,
 )
-from broker.adapters.telling.message_log import MessageLog
 from broker.adapters.telling.metrics import Metrics
+from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.trail import audit_trail
 from broker.adapters.trail.hash_chain import Anchors
 from broker.adapters.trail.person_keys import PersonKeys
@@ -36,7 +36,7 @@ from broker.app import open_metadata
 from broker.core.audit_events import NO_TRAIL
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.events import BrokerEvent, EventKind, Sink, TellPort
+from broker.core.event_routes import BrokerEvent, EventKind, Sink, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
 from broker.files import attribute_maps
@@ -48,8 +48,8 @@ from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
-from broker.flows.identity.persons import Persons
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.identity.person_resolution import PersonResolution
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.login.support_traces import SupportTraces
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.proofs.pin_check import PinCheck
@@ -103,14 +103,14 @@ class Parts:
             policies=lambda: self.policies.refresh(now()),
         )
 
-    def person_lookup(self) -> PersonLookup:
+    def person_lookup(self) -> PersonAtLogin:
         """Return the look-up of a person through the ports."""
         configured = self.configured()
         index = self.keys.index
-        persons = Persons(configured, self.links, self.enrolments)
+        persons = PersonResolution(configured, self.links, self.enrolments)
         borrowers = BorrowerAtLogin(self.store, index, persons, self.enrolments)
         trail = ToldTrail(self.tell, self.trail)
-        return PersonLookup(
+        return PersonAtLogin(
             self.store,
             index,
             self.keys.person,
@@ -278,7 +278,7 @@ def _enrolment_ports(
     return EnrolmentPorts(
         library=library,
         mail=_smtp(settings),
-        pseudonyms=ring.index,
+        hmacs=ring.index,
         letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
         records=EnrolmentRecords(store, now),
@@ -296,7 +296,7 @@ def _pin_renewal(
     live = settings.library.mode == "live"
     return PinRenewal(
         ports.records.store,
-        ports.pseudonyms,
+        ports.hmacs,
         ports.library,
         _smtp(settings),
         ports.letters,

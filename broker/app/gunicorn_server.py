@@ -19,10 +19,10 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
-from broker.app import assembly, inspection
+from broker.app import assembly, diagnostics
 from broker.app.application import create_app
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.events import BrokerEvent, EventKind, Sink
+from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files.settings.config import Config
 from broker.flows import worker_loop
 
@@ -209,7 +209,7 @@ def _checked(read: Callable[[], Config]) -> Config:
     except RuntimeError:
         fault = Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")
         raise ConfigurationFaults([fault]) from None
-    inspection.fit_to_serve(assembly.assemble(config))
+    diagnostics.fit_to_serve(assembly.assemble(config))
     return config
 
 

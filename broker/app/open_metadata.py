@@ -13,7 +13,7 @@ from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, feed_refreshes
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
-from broker.core.events import BrokerEvent, EventKind, TellPort
+from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.files.settings.config import Config
 from broker.files.settings.federation_tables import FeedTable
 

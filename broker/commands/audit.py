@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from broker.adapters.trail.verification import VerificationReport
-from broker.app import audit_queries, inspection
+from broker.app import audit_operations, diagnostics
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show
 
 
@@ -53,10 +53,10 @@ def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
 
 def _verified(folder: Path | None, key: Path | None) -> VerificationReport:
     if folder is not None and key is not None:
-        return audit_queries.anchored_in_store(folder, key)
+        return audit_operations.anchored_in_store(folder, key)
     if folder is not None or key is not None:
         raise click.UsageError("FOLDER goes with --key")
-    return audit_queries.verified(inspection.opened())
+    return audit_operations.verified(diagnostics.opened())
 
 
 @audit.command("show", short_help="Show the events of a page's reference or of a borrower.")
@@ -67,8 +67,8 @@ def _verified(folder: Path | None, key: Path | None) -> VerificationReport:
 def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
     """Show events, oldest first, as long as their person is not forgotten."""
     _one_of(reference, borrower)
-    parts = inspection.opened()
-    rows = audit_queries.events(parts, reference=reference, borrower=borrower)
+    parts = diagnostics.opened()
+    rows = audit_operations.events(parts, reference=reference, borrower=borrower)
     show(rows, as_json=as_json)
 
 
@@ -82,8 +82,8 @@ def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -
 def erase(reference: str | None, borrower: str | None) -> None:
     """Delete the keys by which events are this person's; lines and chain stay whole."""
     _one_of(reference, borrower)
-    parts = inspection.opened()
-    count = audit_queries.erased(parts, reference=reference, borrower=borrower)
+    parts = diagnostics.opened()
+    count = audit_operations.erased(parts, reference=reference, borrower=borrower)
     if not count:
         raise click.ClickException("nothing to forget: no key of this person's is kept")
     click.echo(f"{count} keys deleted; running workers forget theirs within 5 min")
@@ -97,7 +97,7 @@ def delete(month: str) -> None:
 
     A line says so first, so that the chain stays whole.
     """
-    audit_queries.journal(inspection.opened()).delete(month, datetime.now(UTC))
+    audit_operations.journal(diagnostics.opened()).delete(month, datetime.now(UTC))
     click.echo(f"{month} deleted")
 
 
@@ -105,7 +105,7 @@ def delete(month: str) -> None:
 @printing_faults
 def accept() -> None:
     """Write on the trail that staff have seen what verify finds now: notes from then on."""
-    count = audit_queries.accepted(inspection.opened())
+    count = audit_operations.accepted(diagnostics.opened())
     click.echo(f"{count} findings accepted")
 
 

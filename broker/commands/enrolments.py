@@ -2,7 +2,7 @@
 
 import click
 
-from broker.app import inspection
+from broker.app import diagnostics
 from broker.commands.output import as_json, printing_faults, show, waiting
 
 
@@ -16,7 +16,7 @@ def enrolments() -> None:
 @printing_faults
 def list_enrolments(*, as_json: bool) -> None:
     """List every enrolment; nothing personal but the borrower number."""
-    rows = list(inspection.opened().cases.rows())
+    rows = list(diagnostics.opened().cases.rows())
     click.echo(f"{len(rows)} enrolments", err=True)
     show(rows, as_json=as_json)
 
@@ -27,7 +27,7 @@ def list_enrolments(*, as_json: bool) -> None:
 @printing_faults
 def show_enrolment(enrolment: str, *, as_json: bool) -> None:
     """Show one enrolment by its id."""
-    row = inspection.opened().cases.show(enrolment)
+    row = diagnostics.opened().cases.show(enrolment)
     if row is None:
         raise click.ClickException("no such enrolment; broker enrolments list shows their ids")
     show([row], as_json=as_json, alone=True)
@@ -38,7 +38,7 @@ def show_enrolment(enrolment: str, *, as_json: bool) -> None:
 @printing_faults
 def retry_enrolment(enrolment: str) -> None:
     """Try an enrolment again, after what it stood at has been put right."""
-    if not inspection.opened().cases.retry(enrolment):
+    if not diagnostics.opened().cases.retry(enrolment):
         raise click.ClickException("no such enrolment, or nothing left to try")
     click.echo("it is due now")
 
@@ -47,7 +47,7 @@ def retry_enrolment(enrolment: str) -> None:
 @printing_faults
 def run_enrolments() -> None:
     """Carry out everything that is due now, and end."""
-    enrolments = inspection.opened().enrolments
+    enrolments = diagnostics.opened().enrolments
     if enrolments.mode != "live":
         what = "nothing is carried out"
         raise click.ClickException(f"library.mode is {enrolments.mode}: {what}")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from broker.adapters.saml.keys import key_ring, rotation, rotation_times
-from broker.app.inspection import configuration
+from broker.adapters.saml.keys import key_ring, rotation, rotation_record
+from broker.app.diagnostics import configuration
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show
 
 
@@ -71,13 +71,13 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     """
     place = folder or configuration().keys
     now = datetime.now(UTC)
-    rotation_times.refuse_clock_in_the_past(place, now)
+    rotation_record.refuse_clock_in_the_past(place, now)
     turns = rotation.rotate(
         place,
         now,
         tracks or rotation.TRACKS,
         early=early,
-        running=rotation_times.boot(now),
+        running=rotation_record.boot(now),
     )
     show([asdict(turn) for turn in turns], as_json=as_json)
     if not any(turn.did for turn in turns):

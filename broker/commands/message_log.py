@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from broker.adapters.telling import message_log
+from broker.adapters.telling import sealed_message_log
 from broker.commands.output import FINDINGS, printing_faults
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -35,7 +35,7 @@ def keys(private: Path, public: Path) -> None:
 
     PUBLIC is for message_log.public_key, PRIVATE belongs on no machine of the broker's.
     """
-    message_log.make_pair(private, public)
+    sealed_message_log.make_pair(private, public)
     what = f"keep {private} elsewhere, and a copy: without it the log is unreadable"
     click.echo(f"{public} goes to the broker; {what}")
 
@@ -55,7 +55,7 @@ def read(
     They hold CPR numbers: where they are printed to is yours to guard.
     """
     unread = 0
-    for record in message_log.read(folder, private, first or date.min, last or date.max):
+    for record in sealed_message_log.read(folder, private, first or date.min, last or date.max):
         if record is None:
             unread += 1
         elif reference in {None, record["reference"]}:

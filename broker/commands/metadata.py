@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from broker.app import inspection, metadata_report
+from broker.app import diagnostics, metadata_report
 from broker.commands.output import (
     FINDINGS,
     as_json,
@@ -30,7 +30,7 @@ def metadata() -> None:
 @printing_faults
 def show_metadata(*, as_json: bool) -> None:
     """Show the feeds and what is wrong with them, and every party: source, end, keys, scopes."""
-    rows = metadata_report.entity_rows(inspection.opened())
+    rows = metadata_report.entity_rows(diagnostics.opened())
     if not as_json:
         rows = [_joined(row) for row in rows]
     show(rows, as_json=as_json)
@@ -44,7 +44,7 @@ def refresh(*, as_json: bool) -> None:
 
     Exit 1 where one fails.
     """
-    parts = inspection.opened()
+    parts = diagnostics.opened()
     with waiting("fetching every feed"):
         outcomes = metadata_report.renewed(parts)
     if not outcomes:
@@ -60,7 +60,7 @@ def refresh(*, as_json: bool) -> None:
 @printing_faults
 def check_metadata(*, as_json: bool) -> None:
     """Check feeds, descriptors, scopes and ends; exit 1 with what is wrong."""
-    findings = metadata_report.findings(inspection.opened())
+    findings = metadata_report.findings(diagnostics.opened())
     show_findings(findings, as_json=as_json)
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from broker.app import inspection
+from broker.app import diagnostics
 from broker.core.errors import ConfigurationFaults
 
 _WIDEST: Final = 10_000  # columns: wider than any row of ours
@@ -44,7 +44,7 @@ def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
         except click.ClickException:
             raise
         except Exception as error:  # noqa: BLE001 - no traceback: it may quote anything, a CPR number too
-            for line in inspection.account(error):
+            for line in diagnostics.account(error):
                 click.echo(line, err=True)
             # An OSError is about files that the administrator named.
             if isinstance(error, ConfigurationFaults | OSError):

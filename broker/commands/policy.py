@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from broker.app import inspection
+from broker.app import diagnostics
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 
 
@@ -23,7 +23,7 @@ def check_policies(folder: Path | None, *, as_json: bool) -> None:
 
     Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set.
     """
-    loaded = inspection.load_policies(folder)
+    loaded = diagnostics.load_policies(folder)
     count = len(loaded.policies)
     warnings = [str(warning) for warning in loaded.warnings]
     if as_json:
@@ -45,7 +45,7 @@ def test_policies(folder: Path | None, *, as_json: bool) -> None:
     Exit 78 with all that do not hold, 1 where there is none.
     """
     rows = []
-    for result in inspection.run_examples(inspection.load_policies(folder), None):
+    for result in diagnostics.run_examples(diagnostics.load_policies(folder), None):
         example = result.example
         rows.append({"place": str(example.place), "name": str(example.name)})
     if as_json:

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from broker.core.audit_events import AuditEvent
-from broker.core.borrowers.borrower import Borrower, Change, Wish
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.consent.disclosure import Disclosure
 from broker.core.errors import MessageRefused, Status
 from broker.core.letters import LetterContent, LetterText
@@ -46,7 +48,7 @@ class Kept(NamedTuple):
 
 
 class Store(Protocol):
-    """Where facts are kept between requests, workers and restarts (design 4b).
+    """Where facts are kept between requests, workers and restarts (docs/reference/design.md#4b).
 
     All times are aware UTC datetimes and ``now`` is the caller's. Every method raises
     ``StoreUnavailable`` when the store does not answer.
@@ -96,7 +98,7 @@ class Store(Protocol):
 
 
 class LibrarySystem(Protocol):
-    """A library system that keeps borrowers (reference/library_systems.md).
+    """A library system that keeps borrowers (docs/reference/koha.md#koha).
 
     Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
     ``LibraryRefused`` is not; neither ever holds a personal value.
@@ -163,7 +165,10 @@ class Mail(Protocol):
     """A mail server."""
 
     def address(self, recipient: str, deadline: datetime) -> Letter:
-        """Open a conversation up to an accepted RCPT (design 4c: RCPT, PIN set, DATA, recorded)."""
+        """Open a conversation up to an accepted RCPT.
+
+        Source: docs/reference/design.md#pin-order: RCPT, PIN set, DATA, recorded.
+        """
         ...
 
 

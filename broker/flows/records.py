@@ -46,11 +46,13 @@ class Amended(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Records(Generic[T]):
-    """The records of one type of fact, a frozen dataclass, in a store (design 4b).
+    """The records of one type of fact, a frozen dataclass, in a store.
 
     ``durable`` records are written so that a power cut cannot undo it. ``tries`` bounds how often
     ``amend`` writes. Every method raises StoreUnavailable where the store does not answer, and for
     a record that another release wrote.
+
+    Source: docs/reference/design.md#4b.
     """
 
     store: Store

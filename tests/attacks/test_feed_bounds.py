@@ -1,4 +1,7 @@
-"""Row 33 again: feeds that would cost memory or time without end are refused while they come, whoever signed them."""
+"""Feeds that would cost memory or time without end are refused while they come, whoever signed them.
+
+Source: docs/reference/attacks.md#33.
+"""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -7,8 +10,8 @@ from typing import Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata import aggregates, feed_entities, streamed_xml
-from broker.adapters.saml.metadata.streamed_xml import PiecewiseC14n
+from broker.adapters.saml.metadata import aggregates, feed_entities, streamed_signature
+from broker.adapters.saml.metadata.streamed_signature import PiecewiseC14n
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
 from tests.plugins.saml_messages import NOW, Forge
@@ -166,8 +169,8 @@ def test_a_notice_may_stand_above_a_feed(forge: Forge) -> None:
 @pytest.mark.attack(33, control=True)
 def test_an_entity_may_be_large(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands between two that have ended is bounded, not their sum."""
-    monkeypatch.setattr(streamed_xml, "_BETWEEN", 100 * KB)
-    monkeypatch.setattr(streamed_xml, "_PIECE", 10 * KB)
+    monkeypatch.setattr(streamed_signature, "_BETWEEN", 100 * KB)
+    monkeypatch.setattr(streamed_signature, "_PIECE", 10 * KB)
     large = _entity("x" * 80 * KB)
     octets = feeds.signed(feeds.collection(*[large.replace("one", f"one{n}") for n in range(10)]), forge.upstream.key)
     assert feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).size == 10

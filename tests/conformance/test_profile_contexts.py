@@ -7,8 +7,6 @@ import pytest
 
 from broker.core.entities import Assurance
 from broker.core.errors import ConfigurationFaults
-from broker.core.login.authn_context import class_for_service, classes_to_request
-from broker.core.login.transaction import AuthnRequest
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, come_back, contexts, listing, sent
@@ -22,47 +20,6 @@ BOTH = (f"{LOA}Substantial", f"{LOA}High")
 KEY = "BROKER_UPSTREAMS__WAYF__AUTHN_CONTEXTS"
 OWN = "https://idp.example/two-factors"
 MAPPED = {KEY: json.dumps({MFA: BOTH})}
-
-
-def request(*classes: str, comparison: str = "exact") -> AuthnRequest:
-    """Give a request for these classes."""
-    return AuthnRequest("_1", "s", "e", "a", authn_contexts=classes, comparison=comparison)
-
-
-@pytest.mark.profile(15, 28, 49)
-@pytest.mark.parametrize(
-    ("wanted", "comparison", "came", "told"),
-    [
-        ((), "exact", "urn:any", "urn:any"),
-        ((), "exact", None, ""),
-        ((MFA,), "exact", MFA, MFA),
-        ((MFA,), "exact", BOTH[0], MFA),
-        ((MFA,), "exact", BOTH[1], MFA),
-        ((MFA,), "exact", f"{LOA}Low", None),
-        ((MFA,), "exact", PASSWORD, None),
-        ((MFA,), "exact", None, None),
-        ((PASSWORD, MFA), "exact", BOTH[0], MFA),
-        ((PASSWORD,), "exact", BOTH[1], None),
-        ((MFA,), "minimum", BOTH[1], MFA),
-        ((MFA,), "minimum", PASSWORD, None),
-        ((MFA,), "better", BOTH[1], None),
-        ((BOTH[0],), "exact", BOTH[1], None),
-        ((BOTH[0],), "minimum", BOTH[1], BOTH[1]),
-        ((BOTH[0],), "better", BOTH[0], None),
-    ],
-)
-def test_row_28_told_is_what_came_or_what_is_configured_to_be_as_good(
-    wanted: tuple[str, ...], comparison: str, came: str | None, told: str | None
-) -> None:
-    """Requested by returned, weaker ones included: the class asked for is never given because it was asked for."""
-    assert class_for_service(request(*wanted, comparison=comparison), came, {MFA: BOTH}) == told
-
-
-@pytest.mark.profile(15)
-def test_row_15_an_upstream_is_asked_in_its_own_words() -> None:
-    """A class that is configured is asked for by what meets it, each once; any other as it stands."""
-    assert classes_to_request(request(MFA, PASSWORD, BOTH[0]), {MFA: BOTH}) == (*BOTH, PASSWORD)
-    assert classes_to_request(request(), {MFA: BOTH}) == ()
 
 
 @pytest.mark.profile(15, 28, 49)

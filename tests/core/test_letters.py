@@ -12,6 +12,7 @@ from broker.core.letters import LetterContent, MailboxCodeLetter, PinLetter, Pin
         ("Ann\r\nGive the code to 010188-1235", "Ann Give the code to -"),
         ("Win https://evil.example/now <b>", "Win https evil example now b"),
         ("x" * 300, "x" * 60),
+        (f"{'x' * 59} y", "x" * 59),  # no space is left where the text is cut
         ("{code}", "code"),
         ("%(code)s", "code s"),
     ],

@@ -1,4 +1,4 @@
-"""Koha as a library system: its settings, and borrowers by REST (library_systems.md section 1)."""
+"""Koha as a library system: its settings, and borrowers by REST (docs/reference/koha.md#koha)."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,9 @@ from broker.adapters.libraries import koha_requests, koha_responses
 from broker.adapters.libraries.http_exchange import Exchange
 from broker.adapters.libraries.koha_requests import Calls, RightMissing, changes, identify
 from broker.adapters.libraries.koha_responses import Patron
-from broker.core.borrowers.borrower import Borrower, Change, Wish
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import ConfigurationFaults, Fault, LibraryRefused, LibraryUnavailable
 
 _PATRONS: Final = "/api/v1/patrons"

@@ -10,7 +10,7 @@ from broker.adapters.libraries import koha_responses
 from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.oauth_tokens import AccessTokens
-from broker.core.borrowers.borrower import Change
+from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
@@ -113,7 +113,10 @@ def patron_path(number: str) -> str:
 
 
 def by_fields(fields: Sequence[str], spelled: Sequence[str]) -> Query:
-    """Return the query for a CPR in any of ``fields``: a list is "or" (library_systems.md 1.3)."""
+    """Return the query for a CPR in any of ``fields``: a list is "or".
+
+    Source: docs/reference/koha.md#search.
+    """
     return [{field: list(spelled)} for field in fields]
 
 

@@ -43,10 +43,10 @@ _CPR_SHAPED: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
 _MODULE: Final = re.compile("[a-z_]{1,40}")
 _GIVEN: Final = re.compile(r"Given (\w+) does not exist")
 _ATTRIBUTE_TYPE: Final = "Tried to use an invalid attribute type"
-# library_systems.md 1.2: userid; unique attribute
+# The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
 _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
-# The first digit of a replacement number's day is 6 or more (cpr.md).
+# The first digit of a replacement number's day is 6 or more (docs/reference/cpr.md#format).
 _REPLACEMENT: Final = "6789"
 
 
@@ -108,7 +108,10 @@ def attributes(patron: Patron, kind: str) -> list[str]:
 
 
 def number_of(patron: Patron, cpr_fields: Sequence[str], kind: str) -> str | None:
-    """Return the real CPR that a patron carries, ten digits; a replacement is none (cpr.md)."""
+    """Return the real CPR that a patron carries, ten digits; a replacement is none.
+
+    Source: docs/reference/cpr.md#format.
+    """
     values = [str(patron.get(field) or "") for field in cpr_fields]
     values += attributes(patron, kind)
     for value in values:
@@ -130,10 +133,12 @@ def patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
 
 
 def taken(answer: HttpAnswer) -> bool:
-    """Return whether Koha refused because a unique value is taken (library_systems.md 1.2).
+    """Return whether Koha refused because a unique value is taken.
 
     The 409 for namesakes (newer Koha) names no ``conflict`` and is not meant: a namesake is another
     person.
+
+    Source: docs/reference/koha.md#refusals.
     """
     body = answer.json()
     if not isinstance(body, Mapping):

@@ -1,1 +1,4 @@
-"""Stores of records, counters and queues, each behind the port ``Store`` (design 4b)."""
+"""Stores of records, counters and queues, each behind the port ``Store``.
+
+Source: docs/reference/design.md#4b.
+"""

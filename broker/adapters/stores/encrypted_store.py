@@ -19,12 +19,14 @@ _ID_AT: Final = 2  # after the octet of the schema and that of the id's length
 
 
 class EncryptedStore(Store):
-    """A store whose values are encrypted with AES-256-GCM (design 4b, NIST SP 800-38D).
+    """A store whose values are encrypted with AES-256-GCM.
 
     A value is a schema octet, the length of the key id, the key id, a nonce and the ciphertext.
     ``kind/group/name`` is authenticated, so a record that is moved to another key does not open.
     Not sealed are the key itself (callers hand HMACs), version, times and counters; nor does the
     seal distinguish an old value from a new one.
+
+    Source: docs/reference/design.md#sealing, NIST SP 800-38D.
     """
 
     def __init__(

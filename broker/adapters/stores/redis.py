@@ -36,7 +36,10 @@ _DIGESTS: Final = {
 
 
 class RedisStore(Store):
-    """Keeps records in Redis: a group shares a hash tag, each change is one script (design 4b)."""
+    """Keeps records in Redis: a group shares a hash tag, each change is one script.
+
+    Source: docs/reference/design.md#4b.
+    """
 
     def __init__(self, address: Address, *, accept_loss: bool = False) -> None:
         """Use the Redis at ``address``, which is asked at the first use.

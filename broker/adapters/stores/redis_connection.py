@@ -50,7 +50,8 @@ class _RequiredSetting(NamedTuple):
     why: str
 
 
-# Debian's defaults lost every acknowledged write of a server that was killed (design 4b).
+# Debian's defaults lost every acknowledged write of a server that was killed
+# (docs/reference/design.md#4b).
 _REQUIRED_SETTINGS: Final = (
     _RequiredSetting(
         "appendonly",

@@ -124,7 +124,10 @@ class _WorkerConnections:
 
 
 class SqliteStore(Store):
-    """Keeps records in one file: WAL, one writer at a time, expired rows swept (design 4b)."""
+    """Keeps records in one file: WAL, one writer at a time, expired rows swept.
+
+    Source: docs/reference/design.md#4b.
+    """
 
     def __init__(self, path: Path) -> None:
         """Use the file that ``prepare`` made; nothing is opened yet, so a fork may follow."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from broker.core.events import ROUTES, BrokerEvent, EventKind
+from broker.core.event_routes import ROUTES, BrokerEvent, EventKind
 
 if TYPE_CHECKING:
     from prometheus_client import Counter

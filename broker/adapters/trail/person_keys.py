@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core.audit_events import AuditEvent
 from broker.core.errors import StoreUnavailable
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
-from broker.core.pseudonyms import Pseudonyms
 
 KIND: Final = "audit"
 KEPT_FOR: Final = timedelta(days=2 * 365)  # as receipts: after it nobody's events are anybody's
@@ -38,7 +38,7 @@ class PersonKeys:
     """The keys of persons in a store, one a month; a worker caches those of the last minutes."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     cache: dict[Key, _CachedKey] = field(default_factory=dict, compare=False)
 
     def group(self, event: AuditEvent) -> str | None:
@@ -51,11 +51,11 @@ class PersonKeys:
 
     def of_person(self, person: str) -> str:
         """Return the group of a person's keys."""
-        return self.pseudonyms.of("audit-person", person)
+        return self.hmacs.of("audit-person", person)
 
     def of_borrower(self, number: str) -> str:
         """Return the group of the keys for events that name a borrower number alone."""
-        return self.pseudonyms.of("audit-borrower", number)
+        return self.hmacs.of("audit-borrower", number)
 
     def sealed(self, event: AuditEvent) -> dict[str, Any]:
         """Return the facts about the event's person, sealed if it has one; StoreUnavailable."""

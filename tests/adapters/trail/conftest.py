@@ -12,8 +12,8 @@ from broker.adapters.trail.audit_trail import KeptTrail
 from broker.adapters.trail.hash_chain import Anchors
 from broker.adapters.trail.monthly_files import TrailFiles
 from broker.adapters.trail.person_keys import PersonKeys
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from tests.plugins.trail_bench import KEY, fill
 
 
@@ -49,4 +49,4 @@ def trail(journal: TrailFiles, store: Store, logged: list[Mapping[str, Any]]) ->
     def tell(event: str, **facts: str | int | None) -> None:
         logged.append({"event": event, **facts})
 
-    return KeptTrail(journal, PersonKeys(store, Pseudonyms("k1", b"i" * 32)), Anchors(store, ""), tell)
+    return KeptTrail(journal, PersonKeys(store, LookupHmacs("k1", b"i" * 32)), Anchors(store, ""), tell)

@@ -7,19 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrowers.borrower import (
-    Borrower,
-    Case,
-    Change,
-    Create,
-    EnrolmentOutcome,
-    Gone,
-    Nothing,
-    Plan,
-    Wish,
-    WishedField,
-)
-from broker.core.borrowers.change_plan import offered, outcome, plan
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Case, Change, Create, Gone, Nothing, Plan, offered, outcome, plan
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)

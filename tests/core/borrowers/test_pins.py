@@ -32,6 +32,11 @@ def test_a_number_suggests_its_pieces_and_its_dates(pin: str) -> None:
     assert pin in pins.suggested_by("3112085678")
 
 
+def test_what_a_number_suggests_are_pins() -> None:
+    """Four digits each, so that every one of them could be drawn and is avoided."""
+    assert all(len(pin) == 4 for pin in pins.suggested_by("3112085678"))
+
+
 def test_what_is_to_be_avoided_is_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A drawn pattern and a drawn piece of the number are both thrown away."""
     drawn = iter([1234, 1120, 47])
@@ -91,5 +96,8 @@ def test_a_number_is_read_as_people_type_it(typed: str, digits: str | None) -> N
     ],
 )  # fmt: skip
 def test_what_is_shown_again_is_no_part_of_a_cpr_number(typed: str, shown: str) -> None:
-    """What somebody typed need not be typed again, unless it may be a CPR number, mistyped too (invariant 4)."""
+    """What somebody typed need not be typed again, unless it may be a CPR number, mistyped too.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     assert pins.shown_again(typed) == shown

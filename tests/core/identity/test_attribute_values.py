@@ -2,7 +2,8 @@
 
 import pytest
 
-from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, matches
+from broker.core.entities import Assurance
+from broker.core.identity.attribute_values import NSIS, assurance_of_class, carries_cpr, clean, in_scope, matches
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, 
     ],
 )
 def test_a_scope_is_the_institutions_own(value: str, kind: str | None, within: bool) -> None:
-    """Also where a map's row has no pattern to catch a second @ (attacks.md row 21)."""
+    """Also where a map's row has no pattern to catch a second @ (docs/reference/attacks.md#21)."""
     assert in_scope(value, kind, ("au.dk", "")) is within
 
 
@@ -49,6 +50,27 @@ def test_names_of_people_are_clean(value: str) -> None:
 def test_a_pattern_matches_the_whole_value(pattern: str | None, match: bool) -> None:
     """A value that only begins well is no good value."""
     assert matches("xyz", pattern) is match
+
+
+@pytest.mark.parametrize(
+    ("authn_class", "least"),
+    [
+        ("https://refeds.org/profile/mfa", Assurance.SUBSTANTIAL),
+        ("http://schemas.microsoft.com/claims/multipleauthn", Assurance.SUBSTANTIAL),
+        ("http://eidas.europa.eu/LoA/low", Assurance.LOW),
+        ("http://eidas.europa.eu/LoA/substantial", Assurance.SUBSTANTIAL),
+        ("http://eidas.europa.eu/LoA/high", Assurance.HIGH),
+        (f"{NSIS}loa/Low", Assurance.LOW),
+        (f"{NSIS}loa/Substantial", Assurance.SUBSTANTIAL),
+        (f"{NSIS}High", Assurance.HIGH),
+        ("https://refeds.org/profile/sfa", None),
+        ("https://evil.example/nsis/loa/High", None),
+        ("", None),
+    ],
+)
+def test_a_class_stands_for_a_level_or_for_none(authn_class: str, least: Assurance | None) -> None:
+    """Whose order nobody has published is not in ours: what is not recognised lifts nobody."""
+    assert assurance_of_class(authn_class) is least
 
 
 @pytest.mark.parametrize("opaque", [True, False])

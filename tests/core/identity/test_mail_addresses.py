@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.errors import AddressRefused
-from broker.core.identity.mail_addresses import LONGEST, one_mailbox, plain, typed
+from broker.core.identity.mail_addresses import LONGEST, masked, one_mailbox, plain, typed
 
 DOMAINS = ("auh.rm.dk", "aarhus.rm.dk")
 
@@ -99,6 +99,45 @@ def test_anything_else_is_refused_with_its_cause(text: str, cause: str) -> None:
 def test_without_domains_any_domain_will_do(text: str, address: str) -> None:
     """An address to write to may be anywhere; its domain comes out in ASCII, as the wire wants it."""
     assert typed(text, ()) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "is_plain"),
+    [
+        ("x" * 64 + "@auh.rm.dk", True),
+        ("x" * 65 + "@auh.rm.dk", False),
+        ("x@" + f"{'a' * 61}." * 4 + "dk", True),
+        ("x@a.dk", True),
+        ("x@dk", False),
+        ("x@a.1", False),
+        ("x@a-.dk", False),
+        ("x@-a.dk", False),
+        ("x@" + "a" * 63 + ".dk", True),
+        ("x@" + "a" * 64 + ".dk", False),
+        ("auh.rm.dk", False),
+        ("@auh.rm.dk", False),
+    ],
+)
+def test_a_plain_address_is_of_the_length_that_mail_has(text: str, is_plain: bool) -> None:
+    """64 characters before the @, 63 a label, two labels, and no number in place of the last (RFC 5321, RFC 3696)."""
+    assert (plain(text) is not None) is is_plain
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_address_has_254_characters_at_most(more: int) -> None:
+    """As it goes on the wire: letters that IDNA spells out count as what they become."""
+    whole = f"{'x' * 64}@{'a' * 61}.{'b' * 61}.{'c' * 61}.{'d' * (3 + more)}"
+    assert len(whole) == LONGEST + more
+    assert (plain(whole) is not None) is (more == 0)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [("kim@post.example", "k•••@p•••"), ("k@p.example", "k•••@p•••"), ("søren.å@blåbær.example", "s•••@b•••")],
+)
+def test_a_masked_address_is_recognised_by_its_owner_only(address: str, shown: str) -> None:
+    """The first letters, and as many dots whatever the length."""
+    assert masked(address) == shown
 
 
 ODD = st.text(alphabet=st.sampled_from('ab.+@"<>() \r\n\x00\u00a0\u0430\uff41\u3002K\u212aauh.rm.dk'), max_size=30)

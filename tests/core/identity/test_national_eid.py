@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
 from broker.files import attribute_maps
 from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
@@ -69,6 +69,11 @@ def test_a_person_is_read_under_wayfs_names() -> None:
         ("OIO-SAML-4.0.0", True),
         ("OIO-SAML-12.1", True),
         ("OIO-SAML-2.1", False),
+        ("OIO-SAML-2.9", False),
+        ("DK-SAML-1.9", False),
+        ("DK-SAML-2.0", True),
+        ("DK-SAML-2.1", True),
+        ("XX-SAML-3.0", False),
         ("OIO-SAML-", False),
         ("OIO-SAML-3.0\n", False),
         ("3.0", False),
@@ -77,7 +82,10 @@ def test_a_person_is_read_under_wayfs_names() -> None:
     ],
 )
 def test_known_versions_and_newer_are_taken(version: str | None, known: bool) -> None:
-    """A newer profile needs no new release of ours; none, and one that is none, is refused (nemid.md)."""
+    """A newer profile needs no new release of ours; none, and one that is none, is refused.
+
+    Source: docs/reference/nemlog-in.md#version.
+    """
     values = said(specVersion=version)
     assert (read(values).assurance is not None) if known else (cause(values) == "spec_version")
 
@@ -143,12 +151,14 @@ def test_the_weakest_part_counts(part: str) -> None:
         ("4", True, Assurance.HIGH),
         ("2", True, "level_too_low"),
         ("3", False, "level_missing"),
+        (None, True, "level_missing"),
+        ("much", True, "level_missing"),
     ],
 )
-def test_the_older_scale_counts_where_it_is_configured(old: str, allowed: bool, came: Assurance | str) -> None:
+def test_the_older_scale_counts_where_it_is_configured(old: str | None, allowed: bool, came: Assurance | str) -> None:
     """AssuranceLevel in place of a level needs an explicit setting, and never overrules one."""
     upstream = replace(NEMLOGIN, assurance_level=allowed)
-    values = said(loa=None, **{OLD: old})
+    values = said(loa=None) if old is None else said(loa=None, **{OLD: old})
     if isinstance(came, str):
         assert cause(values, upstream=upstream) == came
     else:
@@ -250,6 +260,7 @@ def test_unknown_attributes_are_counted_and_ignored() -> None:
         ({"lastName": ""}, ("Eva", "Storgaard")),
         ({"fullName": "Madonna", "firstName": None, "lastName": None}, (None, "Madonna")),
         ({"fullName": None, "lastName": None}, ("Eva", None)),
+        ({"fullName": None, "firstName": None}, (None, "Storgaard")),
     ],
 )
 def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tuple[str | None, str | None]) -> None:

@@ -22,30 +22,30 @@ from broker.core.errors import (
 )
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
-from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction, UpstreamRefusal
+from broker.core.login.transaction import Account, AccountState, Errand, Issued, Person, Transaction, UpstreamRefusal
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
-from broker.core.pseudonyms import Pseudonyms
 
 GIVER = Controller(Text("AU", "AU"))
-IDS = {"subject-id": "a1@library.example"}
+IDS = {"subject-id": "a1@library.example", "pairwise-id": "b2@library.example"}
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
 
 Next = Callable[[Transaction, Decision], Step]
 
 
 @pytest.fixture
-def after(service: Service, pseudonyms: Pseudonyms, now: datetime) -> Next:
+def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
     """Give the next step of a transaction under a decision."""
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
-        terms = Terms(service, GIVER, pseudonyms, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
+        terms = Terms(service, GIVER, hmacs, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask
 
 
 @pytest.fixture
-def agreed(arrived: Transaction, service: Service, pseudonyms: Pseudonyms, now: datetime) -> Any:
+def agreed(arrived: Transaction, service: Service, hmacs: LookupHmacs, now: datetime) -> Any:
     """Give a maker of transactions whose person has answered the question of a decision."""
 
     def make(decision: Decision, *, yes: bool = True) -> Transaction:
@@ -58,7 +58,7 @@ def agreed(arrived: Transaction, service: Service, pseudonyms: Pseudonyms, now: 
             remember=False,
             person="p",
             language="da",
-            pseudonyms=pseudonyms,
+            hmacs=hmacs,
             now=now,
         )
         return replace(arrived, receipt=made)
@@ -78,7 +78,10 @@ def test_a_chosen_way_authenticates(transaction: Transaction, after: Next) -> No
 
 @pytest.mark.profile(27)
 def test_a_passive_request_never_chooses(transaction: Transaction, after: Next) -> None:
-    """IsPassive forbids the chooser: the service hears NoPassive (saml_profiles.md 27)."""
+    """IsPassive forbids the chooser: the service hears NoPassive.
+
+    Source: docs/reference/saml-profiles.md#27.
+    """
     passive = replace(transaction, request=replace(transaction.request, is_passive=True))
     assert after(passive, DENY) == Refuse("passive", NO_PASSIVE)
 
@@ -103,6 +106,30 @@ def test_an_upstream_s_no_ends_the_login(transaction: Transaction, after: Next, 
 def test_a_denial_refuses_with_its_first_reason(arrived: Transaction, after: Next) -> None:
     """What the policies deny ends in the reason to act on."""
     assert after(arrived, DENY) == Refuse("no_affiliation", REQUEST_DENIED, DENY)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("level_missing", NO_AUTHN_CONTEXT),
+        ("level_too_low", NO_AUTHN_CONTEXT),
+        ("assurance_too_low", REQUEST_DENIED),
+        ("no_policy_for_service", REQUEST_DENIED),
+    ],
+)
+def test_a_level_that_is_not_met_is_told_as_such(arrived: Transaction, after: Next, code: str, status: Status) -> None:
+    """The service hears NoAuthnContext where the upstream's level refused the login, else RequestDenied."""
+    denial = Decision(Effect.DENY, (Reason(code), Reason("no_affiliation")))
+    assert after(arrived, denial) == Refuse(code, status, denial)
+
+
+def test_nothing_is_asked_after_an_assertion_has_left(after: Next, permit: Any, agreed: Any, now: datetime) -> None:
+    """Two answers to one request would be sent: the login is over, and another begins anew."""
+    decision = permit()
+    issued = replace(agreed(decision), issued=Issued("_r", "_a", now, "n", None, "c"))
+    assert isinstance(after(issued, decision), Issue)
+    other = permit(sn=("Ravn",), mail=("a@b.example",))
+    assert after(issued, other) == Refuse("finished", AUTHN_FAILED, other)
 
 
 def test_a_permit_without_a_release_entry_refuses(arrived: Transaction, after: Next, permit: Any) -> None:
@@ -138,7 +165,10 @@ def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, agreed: Any) -
 
 
 def test_what_changed_since_the_answer_is_asked_again(after: Next, permit: Any, agreed: Any) -> None:
-    """Policies that change between question and answer ask again (invariant 3)."""
+    """Policies that change between question and answer ask again.
+
+    Source: docs/reference/design.md#invariant-3.
+    """
     assert isinstance(after(agreed(permit()), permit(sn=("Ravn",), mail=("a@b.example",))), Ask)
 
 
@@ -168,6 +198,26 @@ def test_a_service_that_makes_borrowers_waits_for_one(after: Next, permit: Any, 
     account, expected = ACCOUNTS[name]
     decision = permit(borrower="make", borrower_number=())
     assert isinstance(after(replace(agreed(decision), account=account), decision), expected)
+
+
+@pytest.mark.parametrize("borrower", ["make", "need"])
+@pytest.mark.parametrize("state", [AccountState.CASE, AccountState.GIVEN_UP, AccountState.CLOSED, AccountState.KNOWN])
+@pytest.mark.parametrize("reason", [None, "two_borrowers"])
+def test_an_account_that_is_not_made_is_refused_with_a_reason(
+    after: Next, permit: Any, agreed: Any, *, state: AccountState, reason: str | None, borrower: str
+) -> None:
+    """Its own where it has one; staff must look, unless the library takes nobody in now."""
+    decision = permit(borrower=borrower)
+    step = after(replace(agreed(decision), account=Account("7", state, reason=reason)), decision)
+    if borrower == "need" and state in {AccountState.KNOWN, AccountState.GIVEN_UP}:
+        assert isinstance(step, Issue)  # the account is there, and this service makes none
+        return
+    assert isinstance(step, Refuse)
+    assert step.status == REQUEST_DENIED
+    if state is AccountState.CLOSED:
+        assert step.reason == "library_unavailable"
+    else:
+        assert step.reason == (reason or "account_case")
 
 
 def test_a_case_names_its_reason(after: Next, permit: Any, agreed: Any) -> None:
@@ -204,7 +254,10 @@ def test_a_service_that_needs_a_borrower(
 
 @pytest.mark.parametrize("borrower", ["make", "need"])
 def test_a_disputed_person_gets_no_account(arrived: Transaction, after: Next, permit: Any, borrower: str) -> None:
-    """Where link and CPR disagree nothing is made or used (invariant 6)."""
+    """Where link and CPR disagree nothing is made or used.
+
+    Source: docs/reference/design.md#invariant-6.
+    """
     step = after(
         replace(arrived, person=Person("p", None, "cpr_changed"), account=Account("7", AccountState.DONE)),
         permit("consent", borrower),
@@ -273,8 +326,13 @@ def test_an_upstream_s_notice_covers_only_what_it_sent(arrived: Transaction, aft
     name_id: NameIDKind = "transient"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Issue)
     assert isinstance(after(arrived, noticed("public_task", borrower_number=())), Ask)
-    assert isinstance(after(arrived, noticed("public_task", **{"subject-id": ()})), Ask)
+    for added in ("subject-id", "pairwise-id", "kaldemail_domain"):
+        assert isinstance(after(arrived, noticed("public_task", **{"sn": ("Ravn",), added: ("x",)})), Ask)
     assert isinstance(after(arrived, noticed("consent", sn=("Ravn",))), Ask)
+    unnoticed = noticed("public_task", sn=("Ravn",))
+    assert unnoticed.release is not None
+    ours = replace(unnoticed, release=replace(unnoticed.release, notice="ours"))
+    assert isinstance(after(arrived, ours), Ask)
     name_id = "persistent"
     assert isinstance(after(arrived, noticed("public_task", sn=("Ravn",))), Ask)
 

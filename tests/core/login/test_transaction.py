@@ -1,22 +1,108 @@
 """The facts of a login, each added once and by a guarded transition."""
 
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from broker.core.errors import BrowserUnmatched, TooMany
-from broker.core.login.transaction import Account, AccountState, Authentication, Issued, Outstanding, Transaction
+from broker.core.errors import AUTHN_FAILED, BrowserUnmatched, TooMany
+from broker.core.login.transaction import (
+    Account,
+    AccountState,
+    Authentication,
+    Issued,
+    Outstanding,
+    Transaction,
+    UpstreamRefusal,
+)
+from broker.core.logout.sessions import NameID
 from broker.core.serialization import dump, load
 
 
 def test_it_is_bound_to_one_browser_for_good(transaction: Transaction) -> None:
-    """A bound transaction is never another browser's (design 4a.1)."""
+    """A bound transaction is never another browser's (docs/reference/design.md#4a-1)."""
     bound = transaction.bound("b1")
     assert bound.bound("b1") == bound
     with pytest.raises(BrowserUnmatched):
         bound.bound("b2")
+
+
+def test_a_new_transaction_has_nothing_from_a_login(transaction: Transaction) -> None:
+    """Each fact that an authentication leads to is added by a transition, and none is there before."""
+    assert transaction.cleared() == transaction
+    assert (transaction.shared, transaction.forced, transaction.unproved) == (False, False, False)
+    assert (transaction.authentication, transaction.failure, transaction.arrival) == (None, None, None)
+    assert (transaction.browser, transaction.outstanding, transaction.sent) == (None, (), 0)
+
+
+@pytest.mark.parametrize(
+    ("force_authn", "begun_shared", "shared", "stays", "answerable"),
+    [
+        (False, False, False, False, True),
+        (False, False, True, True, False),  # begun elsewhere: the one before may have left a login open
+        (False, True, False, True, True),
+        (False, True, True, True, True),  # asked with ForceAuthn from the start
+        (True, False, True, True, True),
+        (True, False, False, False, True),
+    ],
+)
+def test_a_shared_computer_is_never_forgotten(
+    transaction: Transaction,
+    now: datetime,
+    *,
+    force_authn: bool,
+    begun_shared: bool,
+    shared: bool,
+    stays: bool,
+    answerable: bool,
+) -> None:
+    """There or begun there it stays shared, and what was asked without ForceAuthn is answered there no more."""
+    request = replace(transaction.request, force_authn=force_authn)
+    asked = replace(transaction, request=request, shared=begun_shared).asked(Outstanding("_1", "wayf", now))
+    bound = asked.bound("b1", shared=shared)
+    assert bound.shared is stays
+    assert bound.forced is (stays or force_authn)
+    assert (bound.awaits("_1") is not None) is answerable
+    assert bound.bound("b1").shared is stays
+
+
+def test_a_bound_transaction_lasts_half_an_hour_from_its_beginning(transaction: Transaction, now: datetime) -> None:
+    """However late the browser came, and however short it was to wait for one."""
+    waiting = replace(transaction, until=now + timedelta(minutes=5))
+    assert waiting.bound("b1").until == transaction.begun + timedelta(minutes=30)
+
+
+def test_a_refusal_takes_the_place_of_an_authentication_and_the_other_way_round(
+    arrived: Transaction, authentication: Authentication, now: datetime
+) -> None:
+    """Of the answer that came last: nobody is logged in after an upstream's no, nor refused after its yes."""
+    refusal = UpstreamRefusal("nemid", AUTHN_FAILED)
+    refused = arrived.authenticated_by(refusal, "_1", "a2", now)
+    assert (refused.authentication, refused.failure, refused.upstream) == (None, refusal, "nemid")
+    again = refused.authenticated_by(authentication, "_2", "a3", now)
+    assert (again.authentication, again.failure, again.upstream) == (authentication, None, "wayf")
+
+
+@pytest.mark.parametrize(("name_id", "format_", "subject"), [
+    (None, "", None),
+    ("", "f", None),
+    ("n", "", NameID("n", None, "q", "s", "p")),
+    ("n", "f", NameID("n", "f", "q", "s", "p")),
+])  # fmt: skip
+def test_the_subject_is_the_nameid_as_it_was_received(
+    authentication: Authentication, name_id: str | None, format_: str, subject: NameID | None
+) -> None:
+    """To the letter, for a logout must name it so; where none came there is none."""
+    received = replace(
+        authentication,
+        name_id=name_id,
+        name_id_format=format_,
+        name_qualifier="q",
+        sp_name_qualifier="s",
+        sp_provided_id="p",
+    )
+    assert received.subject == subject
 
 
 def test_each_request_is_answerable_once(transaction: Transaction, now: datetime) -> None:
@@ -39,7 +125,10 @@ def test_a_loop_of_requests_ends(transaction: Transaction, now: datetime) -> Non
 def test_a_new_authentication_discards_what_the_older_led_to(
     arrived: Transaction, authentication: Authentication, now: datetime
 ) -> None:
-    """Receipt, borrower, person and issue of one authentication never serve another (design 4a.3)."""
+    """Receipt, borrower, person and issue of one authentication never serve another.
+
+    Source: docs/reference/design.md#4a-3.
+    """
     full = replace(
         arrived,
         account=Account("7", AccountState.DONE),

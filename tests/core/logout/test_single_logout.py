@@ -1,7 +1,7 @@
 """The next step of a single logout, and the status in its answer."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 
 import pytest
@@ -69,6 +69,14 @@ def test_the_status_is_honest(
     assert status(logout(*states, found=found, left=left)) == expected
 
 
+@pytest.mark.parametrize("peer", [A, UP])
+@pytest.mark.parametrize("state", ParticipantState)
+def test_what_stays_open_unwanted_is_reported(peer: LogoutPeer, state: ParticipantState) -> None:
+    """A peer that failed, was silent or could not be reached remains; one that was kept by choice does not."""
+    unwanted = {ParticipantState.FAILED, ParticipantState.SILENT, ParticipantState.UNREACHABLE}
+    assert remains(logout((peer, state))) is (state in unwanted)
+
+
 @pytest.mark.parametrize(
     ("states", "kind", "peer"),
     [
@@ -116,6 +124,34 @@ def test_who_is_always_asked_is_not_asked_about() -> None:
         ParticipantState.OPEN,
         ParticipantState.KEPT,
     ]
+
+
+def test_who_has_answered_is_not_asked_about() -> None:
+    """Where all that is left open is always asked, no page asks the person how far to go."""
+    begun = logout((A, ParticipantState.ENDED), (B, ParticipantState.KEPT), (UP, ParticipantState.OPEN), going=False)
+    always = replace(begun.participants[2], always=True)
+    assert replace(begun, participants=(*begun.participants[:2], always)).ready().going
+    assert not begun.ready().going
+
+
+@pytest.mark.parametrize(
+    ("ended", "state"), [(True, ParticipantState.ENDED), (False, ParticipantState.FAILED)], ids=["ended", "failed"]
+)
+def test_an_answer_is_recorded_where_it_was_asked_for(state: ParticipantState, *, ended: bool) -> None:
+    """The participant keeps its request, the others stay as they are."""
+    asked = logout((A, ParticipantState.ASKED), (B, ParticipantState.OPEN))
+    first, second = asked.participants
+    done = asked.answered(first, ended=ended)
+    assert done.participants == (replace(first, state=state), second)
+    assert done == replace(asked, participants=done.participants)
+
+
+def test_a_logout_begins_with_nothing_found_and_nobody_asked() -> None:
+    """A request that names no session of ours is answered as one for an unknown principal (core 3.7.3.2)."""
+    begun = Logout("0" * 32, REQUEST, NOW)
+    assert next_turn(begun) == Finish(UNKNOWN_PRINCIPAL, remains=False)
+    assert (begun.left, begun.going, begun.told, begun.browsers, begun.groups) == (False, False, False, None, ())
+    assert begun.until == NOW + timedelta(minutes=30)
 
 
 @pytest.mark.attack(29)

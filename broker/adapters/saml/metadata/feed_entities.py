@@ -8,8 +8,8 @@ from typing import Any, Final
 from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser
-from broker.adapters.saml.gate.message_checks import Bounds
 from broker.adapters.saml.gate.xml_names import ENTITY, MD, SAML, SIGNATURE
+from broker.adapters.saml.gate.xml_structure_checks import Bounds
 from broker.adapters.saml.metadata.aggregates import Entity
 from broker.adapters.saml.metadata.metadata_folder import FoundElement, Metadata, described
 from broker.adapters.saml.metadata.role_descriptors import IDP_ROLE, SP_ROLE, service, upstream
@@ -51,7 +51,7 @@ def descriptors(
     """Return the descriptors of the entities named, and what keeps others from use.
 
     ``kept`` is by entityID. A service has the entity categories that the feed's publisher has
-    vouched for (saml_profiles.md row 48), in the one entity that its role is read from.
+    vouched for (docs/reference/saml-profiles.md#48), in the one entity that its role is read from.
     """
     faults: list[Fault] = []
     found = {name: list(_elements(entity, faults)) for name, entity in kept.items()}

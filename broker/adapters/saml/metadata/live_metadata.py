@@ -12,12 +12,12 @@ from broker.adapters.saml.metadata.aggregates import Entity
 from broker.adapters.saml.metadata.feed_copies import Copies
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
-from broker.adapters.saml.metadata.institution_scopes import (
+from broker.adapters.saml.metadata.metadata_folder import Metadata
+from broker.adapters.saml.metadata.published_scopes import (
     PublishedInstitution,
     spellings,
     with_published_scopes,
 )
-from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.login.transaction import SKEW
 

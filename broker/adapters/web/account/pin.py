@@ -24,10 +24,10 @@ from broker.core.errors import (
     MailUnavailable,
     TooMany,
 )
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
-from broker.core.typed_codes import without_invisible
 from broker.flows.proofs.pin_renewal import PinRenewal
 from broker.flows.transactions import Held
 

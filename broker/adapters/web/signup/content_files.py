@@ -15,7 +15,7 @@ from broker.adapters.web.signup import wizard
 from broker.adapters.web.signup.link_markup import targets, unreadable
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.checked_yaml import Shape, did_you_mean, line, validated
+from broker.files.checked_files import Shape, did_you_mean, line, validated
 from broker.files.strict_yaml import YamlNode, quoted, read_file
 
 

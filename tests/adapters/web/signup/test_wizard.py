@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from broker.adapters.web.signup.wizard import ANCHORS, NODES, START, known, targets
 
-# Written as the requirements have it (wizard.md section 2): path, where each answer leads, where Back leads.
+# Written as the requirements have it (docs/reference/requirements.md#tree): path, where each answer
+# leads, where Back leads.
 TREE = {
     "start": ("/sign-up", "student.cpr employee.cpr hospital.mitau private.eid", None),
     "student.cpr": ("/sign-up/student", "student.pin student.need", "start"),

@@ -1,0 +1,122 @@
+"""What policies look at of a login, what a service's metadata requires, and the proof that is still to be shown."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from broker.core.entities import Assurance, Service, Text
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow
+from broker.core.login.login_decision import denied, login_facts, proof_step, with_required_names
+from broker.core.login.transaction import Person, Transaction
+from broker.core.policy.model import (
+    Alternative,
+    Condition,
+    Effect,
+    MailDomain,
+    Policy,
+    PolicyLine,
+    PolicySet,
+    ProofRule,
+    Requirement,
+)
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+PLACE = PolicyLine("p.yaml", 1)
+WORDS = Text("words", "ord")
+CODE_LASTS = timedelta(minutes=20)
+PROOF = ProofRule(
+    "kaldemail",
+    (MailDomain("auh.rm.dk"), MailDomain("old.rm.dk", date(2026, 11, 24))),
+    CODE_LASTS,
+    timedelta(days=365),
+)
+BY_PROOF = Alternative((Condition("kaldemail_domain", ("auh.rm.dk",), PLACE),), PLACE)
+NURSES = Policy("p.yaml", "nurse", 1, WORDS, "o", NOW.date(), (BY_PROOF,), (PROOF,), Requirement(), None, ())
+POLICIES = PolicySet((NURSES,), "digest")
+
+
+def reading(**attributes: str) -> AttributeReading:
+    """Give the reading of these attributes."""
+    whole = Attributes({name: (value,) for name, value in attributes.items()})
+    return AttributeReading(
+        whole, Assurance.LOW, "real", 22, withheld=(("sn", "bad_value"), ("sn", "cpr_shaped"), ("uid", "bad_value"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("attribute_map", "required"),
+    [("library", frozenset({"mail", "sn"})), ("other", frozenset({"sn"})), ("unheard-of", frozenset())],
+)
+def test_metadata_requires_in_our_names(service: Service, attribute_map: str, required: frozenset[str]) -> None:
+    """What the service's own map names of what its metadata requires, and nothing else; no map, nothing."""
+    maps = {
+        "library": AttributeMap("library", (MapRow("w-mail", "mail"), MapRow("w-sn", "sn"), MapRow("w-gn", "gn"))),
+        "other": AttributeMap("other", (MapRow("w-sn", "sn"), MapRow("mail", "mail"))),
+    }
+    demanding = replace(service, attribute_map=attribute_map, requires=frozenset({"w-mail", "w-sn", "w-unknown"}))
+    assert with_required_names(demanding, maps).required == required
+
+
+@pytest.mark.parametrize(
+    ("person", "borrower"), [(None, None), (Person("p"), None), (Person("p", "42"), True), (Person("p", ""), True)]
+)
+def test_a_borrower_is_there_or_not_known(transaction: Transaction, person: Person | None, *, borrower: bool) -> None:
+    """A login whose links lead to none has perhaps not been looked up: no denial rests on that."""
+    assert login_facts(replace(transaction, person=person), reading()).borrower is borrower
+
+
+def test_the_facts_are_the_transactions_and_the_readings(transaction: Transaction) -> None:
+    """Upstream and intent of the one, the rest of the other; a withheld attribute by its name alone."""
+    facts = login_facts(replace(transaction, upstream="wayf", intent="nurse"), reading(sn="Ravn"))
+    assert (facts.upstream, facts.intent) == ("wayf", "nurse")
+    assert (dict(facts.attributes), facts.assurance, facts.cpr, facts.age) == (
+        {"sn": ("Ravn",)},
+        Assurance.LOW,
+        "real",
+        22,
+    )
+    assert facts.withheld == {"sn", "uid"}
+
+
+def test_a_login_without_an_upstream_matches_none(transaction: Transaction) -> None:
+    """Nothing, as a name, is no upstream's."""
+    assert login_facts(transaction, reading()).upstream == ""
+
+
+def test_a_denial_before_the_policies_names_them() -> None:
+    """Its reason is the only one, nothing is released, and its digest is that of the policies in force."""
+    decision = denied("level_missing", POLICIES)
+    assert (decision.effect, [reason.code for reason in decision.reasons]) == (Effect.DENY, ["level_missing"])
+    assert (decision.digest, decision.released, decision.may_find_by_cpr) == ("digest", (), False)
+
+
+@pytest.mark.parametrize(
+    ("mail", "suggested"),
+    [
+        ("asta@auh.rm.dk", "asta@auh.rm.dk"),
+        ("Asta@AUH.rm.dk", "Asta@AUH.rm.dk"),
+        ("asta@old.rm.dk", None),
+        ("asta@au.dk", None),
+        ("auh.rm.dk@evil.example", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_an_address_is_suggested_where_it_could_prove(
+    transaction: Transaction, mail: str | None, suggested: str | None
+) -> None:
+    """The proof that the intent needs, with the domains that count today; an address elsewhere is not offered."""
+    attributes = reading() if mail is None else reading(mail=mail)
+    step = proof_step(replace(transaction, upstream="nemid", intent="nurse"), attributes, POLICIES, NOW)
+    assert step is not None
+    assert (step.name, step.domains, step.lasts, step.optional) == ("kaldemail", ("auh.rm.dk",), CODE_LASTS, True)
+    assert step.suggested == suggested
+
+
+@pytest.mark.parametrize("intent", [None, "student"])
+def test_nobody_else_is_asked_for_the_proof(transaction: Transaction, intent: str | None) -> None:
+    """Who did not say that they are of that affiliation proves nothing, nor does who has proved it."""
+    assert proof_step(replace(transaction, upstream="nemid", intent=intent), reading(), POLICIES, NOW) is None
+    nurse = replace(transaction, upstream="nemid", intent="nurse")
+    assert proof_step(nurse, reading(kaldemail_domain="auh.rm.dk"), POLICIES, NOW) is None
