@@ -25,7 +25,7 @@ from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
-from broker.app import library_texts
+from broker.app import configured_texts
 from broker.app.assembly import Parts, assemble, now, read_config
 from broker.app.diagnostics import notes, readiness
 from broker.app.metric_gauges import gauges
@@ -65,7 +65,7 @@ def create_app(settings: Config | None = None) -> Flask:
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.extensions["broker"] = parts
-    imprint = library_texts.imprint(config)
+    imprint = configured_texts.imprint(config)
     page_layout.install(app, imprint, config.base_url, config.language)
     person_lookup = parts.person_lookup()
     ports = _web_ports(parts, person_lookup)
@@ -104,8 +104,8 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
         unexpected=application_log.unexpected,
         shared=addresses.shared,
         network=addresses.network,
-        library=library_texts.called(config),
-        sign_up=library_texts.sign_up_url(config),
+        library=configured_texts.called(config),
+        sign_up=configured_texts.sign_up_url(config),
         local=next(iter(local_upstreams), None),
     )
 
@@ -129,7 +129,7 @@ def _blueprints(
     yield pin.blueprint(ports, pages, entry, parts.pin_renewal)
     face = _logout_face(parts)
     yield logout.blueprint(ports, face, _single_logout(parts, face))
-    sign_up = library_texts.sign_up(parts.config, parts.services)
+    sign_up = configured_texts.sign_up(parts.config, parts.services)
     if sign_up:
         yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
     yield _metadata_and_health(parts)
@@ -218,11 +218,11 @@ def _idp_descriptor(parts: Parts) -> bytes:
     for upstream in parts.upstreams.values():
         for institution in upstream.institutions:
             scopes.extend(institution.scopes)
-    texts = library_texts.own_descriptor_texts(config, config.idp_entity_id)
+    texts = configured_texts.own_descriptor_texts(config, config.idp_entity_id)
     return own_metadata.idp(texts, parts.keys.idp, scopes, now())
 
 
 def _sp_descriptor(parts: Parts, name: str) -> bytes:
     upstream = parts.upstreams[name]
-    texts = library_texts.own_descriptor_texts(parts.config, upstream.sp_entity_id)
+    texts = configured_texts.own_descriptor_texts(parts.config, upstream.sp_entity_id)
     return own_metadata.sp(upstream, texts, parts.keys.sp, now())

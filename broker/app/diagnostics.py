@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from broker.adapters.telling import application_log
 from broker.adapters.web.signup import sign_up_pages
-from broker.app import library_texts, metadata_report
+from broker.app import configured_texts, metadata_report
 from broker.app.assembly import Parts, assemble, now, read_config
 from broker.core.entities import Assurance, Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
@@ -120,7 +120,7 @@ def _proxies(parts: Parts) -> Iterator[str]:
 
 
 def _sign_up(parts: Parts) -> Iterator[str]:
-    settings = library_texts.sign_up(parts.config, parts.services)
+    settings = configured_texts.sign_up(parts.config, parts.services)
     if not parts.config.sign_up.service:
         what = "nobody can sign up, change a PIN or see their choices"
         yield f"sign_up.service is not set: {what}"

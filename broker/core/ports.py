@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
@@ -22,6 +22,24 @@ from broker.core.login.transaction import (
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
+# How long records of each kind are kept: docs/reference/design.md#kinds.
+RecordKind = Literal[
+    "transaction",
+    "arrival",
+    "receipt",
+    "enrolment",
+    "pin",
+    "proof",
+    "session",
+    "ended",
+    "logout",
+    "link",
+    "counter",
+    "trace",
+    "audit",
+    "audit-anchor",
+]
+
 
 class Key(NamedTuple):
     """The name of one record.
@@ -29,8 +47,7 @@ class Key(NamedTuple):
     ``group`` is the unit of atomicity and listing: nothing is atomic across groups.
     """
 
-    # transaction, arrival, spent, receipt, enrolment, session, ended, logout, link, proof, counter
-    kind: str
+    kind: RecordKind
     group: str
     name: str = ""
 
@@ -72,12 +89,14 @@ class Store(Protocol):
         """Remove the record if there is one."""
         ...
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+    def list(
+        self, kind: RecordKind, group: str | None, now: datetime
+    ) -> Iterator[tuple[Key, Kept]]:
         """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
         ...
 
     def claim(
-        self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
+        self, kind: RecordKind, group: str | None, version: str, lease: timedelta, now: datetime
     ) -> tuple[Key, Kept] | None:
         """Claim the earliest record due at ``now``, or return None.
 

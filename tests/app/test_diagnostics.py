@@ -12,8 +12,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker.app import diagnostics
-from broker.app import library_texts as wording
+from broker.app import configured_texts, diagnostics
 from broker.app.assembly import Parts, assemble, now
 from broker.app.diagnostics import Health
 from broker.core.entities import Text
@@ -131,18 +130,28 @@ def test_sign_up_pages_that_are_not_there_are_told(setting: Setting, tmp_path: P
 def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> None:
     """Neither the imprint nor a refusal names them, and nobody is sent to an answer of theirs."""
     config = load(setting.config, {})
-    assert wording.imprint(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
-    assert wording.imprint(config).wayf.endswith("/sign-up/faq#wayf")
+    assert configured_texts.imprint(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
+    assert configured_texts.imprint(config).wayf.endswith("/sign-up/faq#wayf")
     bare = config.model_copy(update={"sign_up": config.sign_up.model_copy(update={"university": None})})
-    assert (wording.imprint(bare).sign_up, wording.imprint(bare).wayf, wording.sign_up_url(bare)) == (None, "", None)
+    assert (
+        configured_texts.imprint(bare).sign_up,
+        configured_texts.imprint(bare).wayf,
+        configured_texts.sign_up_url(bare),
+    ) == (None, "", None)
 
 
 def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> None:
     """Alone and in a sentence: English words do not stand on Danish pages."""
     config = load(setting.config, {"BROKER_CONTACT__NAME": ""})
-    assert (wording.imprint(config).name.da, wording.called(config).da) == ("Biblioteket", "biblioteket")
-    assert (wording.imprint(config).name.en, wording.called(config).en) == ("The library", "the library")
-    assert wording.called(load(setting.config, {})).da == "Demo library"
+    assert (configured_texts.imprint(config).name.da, configured_texts.called(config).da) == (
+        "Biblioteket",
+        "biblioteket",
+    )
+    assert (configured_texts.imprint(config).name.en, configured_texts.called(config).en) == (
+        "The library",
+        "the library",
+    )
+    assert configured_texts.called(load(setting.config, {})).da == "Demo library"
 
 
 def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata import aggregates, feed_entities, streamed_signature
+from broker.adapters.saml.metadata import aggregates, feed_descriptors, streamed_signature
 from broker.adapters.saml.metadata.streamed_signature import PiecewiseC14n
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
@@ -194,7 +194,7 @@ def test_an_entity_that_poisons_is_left_out(case: str, forge: Forge) -> None:
     xml = feeds.collection(idp_entity(HUB, inside), sp_entity(LOANS))
     held = feeds.trust(forge.upstream.certificate, largest=32 * MB)
     found = feeds.read(feeds.signed(xml, forge.upstream.key), held, HUB, LOANS)
-    read, faults = feed_entities.descriptors(found.entities, [HUB], [LOANS], NOW)
+    read, faults = feed_descriptors.descriptors(found.entities, [HUB], [LOANS], NOW)
     assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
     assert [str(each) for each in faults] == [f"{HUB}: is no sound metadata: {cause}"]
 
@@ -206,7 +206,7 @@ def test_little_is_told_of_many_faults(forge: Forge) -> None:
     start, end = wrong.index("<md:SingleSignOn"), wrong.index("</md:IDPSSO")
     xml = feeds.collection(wrong[:start] + wrong[start:end] * 1000 + wrong[end:])
     found = feeds.read(feeds.signed(xml, forge.upstream.key), feeds.trust(forge.upstream.certificate), HUB)
-    assert len(feed_entities.descriptors(found.entities, [HUB], [], NOW)[1]) == 20
+    assert len(feed_descriptors.descriptors(found.entities, [HUB], [], NOW)[1]) == 20
 
 
 @pytest.mark.attack(33)

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 
 SCHEMA: Final = 1
 _KEY_BYTES: Final = 32
@@ -76,7 +76,7 @@ class EncryptedStore(Store):
 
     def list(
         self,
-        kind: str,
+        kind: RecordKind,
         group: str | None,
         now: datetime,
     ) -> Iterator[tuple[Key, Kept]]:
@@ -86,7 +86,7 @@ class EncryptedStore(Store):
 
     def claim(
         self,
-        kind: str,
+        kind: RecordKind,
         group: str | None,
         version: str,
         lease: timedelta,

@@ -14,7 +14,7 @@ from broker.adapters.stores import redis_scripts
 from broker.adapters.stores.redis_connection import Address, loss_faults, servers
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 
 # Redis forgets this long after ``until``, for machines whose clocks differ.
 _LEEWAY: Final = timedelta(minutes=5)
@@ -98,7 +98,7 @@ class RedisStore(Store):
 
     def list(
         self,
-        kind: str,
+        kind: RecordKind,
         group: str | None,
         now: datetime,
     ) -> Iterator[tuple[Key, Kept]]:
@@ -121,7 +121,7 @@ class RedisStore(Store):
 
     def claim(
         self,
-        kind: str,
+        kind: RecordKind,
         group: str | None,
         version: str,
         lease: timedelta,
@@ -217,7 +217,7 @@ class RedisStore(Store):
                 return claimed
         return None
 
-    def _scan(self, kind: str, now: datetime) -> Iterator[tuple[Key, Kept]]:
+    def _scan(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
         with _failing_as_unavailable():
             client = self._opened()
             names = client.scan_iter(match=redis_scripts.records(kind), count=1000)
@@ -241,7 +241,7 @@ class RedisStore(Store):
 
     def _shards(
         self,
-        kind: str,
+        kind: RecordKind,
         group: str | None,
         now: datetime,
     ) -> Sequence[str]:

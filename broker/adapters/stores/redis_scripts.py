@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 from zlib import crc32
 
-from broker.core.ports import Key
+from broker.core.ports import Key, RecordKind
 
 SHARDS: Final = 16  # part of the layout: another number would look for every record elsewhere
 # Named in every key, so that a later layout finds and moves what this one wrote.
@@ -141,22 +141,22 @@ def place(key: Key) -> RedisKeys:
     )
 
 
-def key_of(kind: str, member: bytes) -> Key:
+def key_of(kind: RecordKind, member: bytes) -> Key:
     """Return the key whose record has this name within its shard."""
     group, _, name = member.decode().partition("/")
     return Key(kind, unquote(group), unquote(name))
 
 
-def records(kind: str) -> str:
+def records(kind: RecordKind) -> str:
     """Return the SCAN pattern of every record of a kind."""
     return f"{_LAYOUT}:{{{quote(kind, '')}/*}}:r:*"
 
 
-def tags(kind: str) -> Iterator[str]:
+def tags(kind: RecordKind) -> Iterator[str]:
     """Yield the beginnings of the keys of a kind, shard by shard."""
     return (tag(kind, shard) for shard in range(SHARDS))
 
 
-def tag(kind: str, shard: int) -> str:
+def tag(kind: RecordKind, shard: int) -> str:
     """Return the beginning of the keys of one shard."""
     return f"{_LAYOUT}:{{{quote(kind, '')}/{shard}}}"

@@ -13,7 +13,7 @@ from typing import Final
 
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 from broker.files import durable_files
 
 SCHEMA_VERSION: Final = 1
@@ -179,7 +179,7 @@ class SqliteStore(Store):
 
     def list(
         self,
-        kind: str,
+        kind: RecordKind,
         group: str | None,
         now: datetime,
     ) -> Iterator[tuple[Key, Kept]]:
@@ -194,7 +194,7 @@ class SqliteStore(Store):
 
     def claim(
         self,
-        kind: str,
+        kind: RecordKind,
         group: str | None,
         version: str,
         lease: timedelta,

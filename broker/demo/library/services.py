@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
 from broker.demo.koha.loans import Circulation
-from broker.demo.library import library_website, page_language, self_checkout
+from broker.demo.library import information_pages, page_language, self_checkout
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
 
@@ -148,7 +148,7 @@ def create_app(
     app = Flask("broker.demo")
     page_language.add_languages(app)
     self_checkout.serve(app, circulation)
-    library_website.serve(app)
+    information_pages.serve(app)
     sessions = logout_pages.at_library(app, services, peer, signing)
 
     @app.get("/")
@@ -182,7 +182,7 @@ def _start_page(
     return render_template(
         "library.html",
         services=services,
-        places=library_website.PLACES,
+        places=information_pages.PLACES,
         broker=broker,
         open_at={party for _, party, _ in sessions.of_browser()},
     )

@@ -18,7 +18,7 @@ from broker.files.checked_files import (
     known_keys,
     sentence,
 )
-from broker.files.key_folder_access import exposed
+from broker.files.key_folder_locks import exposed
 from broker.files.settings.address_types import BaseUrl, Network, Url
 from broker.files.settings.crosschecks import crosschecks
 from broker.files.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable

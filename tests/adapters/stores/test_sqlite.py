@@ -142,7 +142,7 @@ def test_what_was_erased_does_not_linger(store: Store, raw: sqlite3.Connection, 
 def test_expired_rows_are_swept(store: Store, raw: sqlite3.Connection) -> None:
     """Writes delete what has expired, a bounded number at a time, and nothing else."""
     for number in range(150):
-        store.put(Key("spent", str(number)), Kept(b"value", "1", NOW + timedelta(seconds=1)), None, NOW)
+        store.put(Key("arrival", str(number)), Kept(b"value", "1", NOW + timedelta(seconds=1)), None, NOW)
         store.count(Key("counter", str(number)), 1, NOW + timedelta(seconds=1), NOW)
     store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
     left = [151]

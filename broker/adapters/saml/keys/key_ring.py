@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.files import key_folder_access
+from broker.files import key_folder_locks
 
 FACES: Final = ("idp", "sp")
 USES: Final = ("signing", "encryption")
@@ -182,7 +182,7 @@ def _write(path: Path, octets: bytes) -> None:
 
 def load(folder: Path) -> KeyRing:
     """Read every key as it is between two steps of a rotation; errors as ``read``."""
-    with key_folder_access.reading(folder):
+    with key_folder_locks.reading(folder):
         return read(folder)
 
 
@@ -191,7 +191,7 @@ def read(folder: Path) -> KeyRing:
 
     ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched.
     """
-    faults = list(key_folder_access.exposed(folder))
+    faults = list(key_folder_locks.exposed(folder))
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
     faces = {face: _face(folder, face, faults) for face in FACES}

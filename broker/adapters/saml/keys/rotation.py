@@ -18,7 +18,7 @@ from broker.adapters.saml.keys import key_ring, rotation_record
 from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR, Boot, PhaseStart
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files import durable_files as durable
-from broker.files import key_folder_access
+from broker.files import key_folder_locks
 
 STORE: Final = "store"
 TRACKS: Final = (*(f"{face}-{use}" for face in key_ring.FACES for use in key_ring.USES), STORE)
@@ -93,7 +93,7 @@ def rotate(
     rotation is at work in it. Sources: docs/reference/saml-profiles.md#8,
     docs/reference/design.md#sealing.
     """
-    with key_folder_access.alone(folder), key_folder_access.writing(folder):
+    with key_folder_locks.alone(folder), key_folder_locks.writing(folder):
         _refuse_unsound(folder)
         since = rotation_record.read(folder, now, running)
         for track in tracks:

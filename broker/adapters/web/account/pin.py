@@ -12,7 +12,7 @@ from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.sign_up_result import service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
-from broker.adapters.web.pages.urls import with_query
+from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again

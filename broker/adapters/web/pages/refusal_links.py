@@ -7,7 +7,7 @@ from typing import Final
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
-from broker.adapters.web.pages.urls import with_query
+from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction

@@ -28,7 +28,7 @@ from broker.adapters.stores.open_store import open_store
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
-from broker.files import key_folder_access
+from broker.files import key_folder_locks
 from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
 
 DAY = timedelta(days=1)
@@ -243,7 +243,7 @@ def test_everything_written_is_its_owners_alone(folder: Path) -> None:
 
 def test_two_do_not_rotate_at_once(folder: Path) -> None:
     """The second is told to wait, and the lock of a dead one is nobody's."""
-    with key_folder_access.alone(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
+    with key_folder_locks.alone(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
         rotate(folder, NOW)
     assert rotate(folder, NOW)[0].did == "start"
 

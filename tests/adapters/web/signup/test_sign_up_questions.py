@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.web.signup.wizard import ANCHORS, NODES, START, known, targets
+from broker.adapters.web.signup.sign_up_questions import ANCHORS, NODES, START, known, targets
 
 # Written as the requirements have it (docs/reference/requirements.md#tree): path, where each answer
 # leads, where Back leads.

@@ -7,7 +7,7 @@ from broker.adapters.saml.faces import error_urls, own_metadata
 from broker.adapters.translations.catalogue import in_both
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.web import page_layout
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.sign_up_pages import SignUp
 from broker.core.entities import Service, Text
 from broker.files.settings.config import Config
@@ -59,7 +59,7 @@ def imprint(settings: Config) -> page_layout.Imprint:
     """Return the library behind the pages: its name, and where each question is answered."""
     contact, places = settings.contact, settings.places
     own_sign_up = sign_up_url(settings)
-    wayf = f"{settings.base_url}{wizard.FAQ}#wayf" if own_sign_up else ""
+    wayf = f"{settings.base_url}{sign_up_questions.FAQ}#wayf" if own_sign_up else ""
     return page_layout.Imprint(
         name=name(settings),
         mail=contact.email,
@@ -95,7 +95,7 @@ def sign_up_url(settings: Config) -> str | None:
     """Return the address of our own sign-up pages, or None where there are none."""
     if sign_up(settings, {}) is None:
         return None
-    return settings.base_url + wizard.NODES[wizard.START].path
+    return settings.base_url + sign_up_questions.NODES[sign_up_questions.START].path
 
 
 def _links(settings: Config) -> dict[str, Text]:
