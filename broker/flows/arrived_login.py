@@ -80,7 +80,7 @@ def read_and_decide(
     return _made(rules, before.policies, basis, now)
 
 
-def read(
+def read_login(
     rules: ConfiguredEntities,
     authentication: Authentication,
     now: datetime,
@@ -102,7 +102,7 @@ def _made(
 ) -> Arrived:
     authentication = basis.authentication
     try:
-        reading = read(rules, authentication, now, basis.proofs)
+        reading = read_login(rules, authentication, now, basis.proofs)
     except AttributesRefused as refused:
         decision = denied(refused.cause, policies)
         return Arrived(authentication, _NOTHING_READ, decision, policies, basis, trusted=False)

@@ -1,7 +1,4 @@
-"""The configured services, upstreams and maps with the current policies, and questions to them.
-
-What is made of a login by them is in flows/arrived_login.py.
-"""
+"""The configured services, upstreams and maps with the current policies, and questions to them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

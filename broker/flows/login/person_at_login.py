@@ -15,7 +15,7 @@ from broker.core.login.transaction import Account, AccountState, Errand, Transac
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
-from broker.flows.arrived_login import Arrived, read, read_and_decide
+from broker.flows.arrived_login import Arrived, read_and_decide, read_login
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts, as_on_file
 from broker.flows.identity.person_resolution import PersonResolution, display_name
@@ -189,7 +189,7 @@ class PersonAtLogin:
         authentication = held.transaction.authentication
         if authentication is None:
             return ""
-        return display_name(read(self.rules, authentication, now))
+        return display_name(read_login(self.rules, authentication, now))
 
     def remembered_for(self, held: Held, name: str) -> timedelta:
         """Return how long a proof of this name is good, by the policies of the request."""
@@ -264,7 +264,7 @@ class PersonAtLogin:
         """Return whether the upstream itself named an address to write to."""
         reading = arrived.reading
         if transaction.proofs:
-            reading = read(self.rules, arrived.authentication, now)
+            reading = read_login(self.rules, arrived.authentication, now)
         return reading.attributes.one(MAIL_PROOF) is not None
 
 
