@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Final, assert_never
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
-from broker.core.login.transaction import Transaction
+from broker.core.login.transaction import LoginNames
 from broker.core.policy.model import Decision
 
 
@@ -110,7 +110,7 @@ NO_TRAIL: Final = NoTrail()
 def of_login(
     kind: AuditEventKind,
     at: datetime,
-    transaction: Transaction,
+    login: LoginNames,
     decision: Decision | None = None,
     **more: Any,
 ) -> AuditEvent:
@@ -118,14 +118,12 @@ def of_login(
     event = AuditEvent(
         kind,
         at,
-        reference=transaction.reference,
-        service=transaction.request.service,
-        upstream=transaction.upstream,
+        reference=login.reference,
+        person=login.person,
+        service=login.service,
+        upstream=login.upstream,
+        institution=login.institution,
     )
-    if transaction.person is not None:
-        event = replace(event, person=transaction.person.id)
-    if transaction.authentication is not None:
-        event = replace(event, institution=transaction.authentication.institution)
     if decision is not None:
         event = replace(
             event,

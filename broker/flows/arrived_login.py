@@ -7,10 +7,12 @@ from typing import Final
 from broker.core.errors import AttributesRefused
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.identity.mailbox_proofs import Proved
+from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
-from broker.core.login.login_decision import denied
+from broker.core.login.login_decision import denied, login_facts, with_required_names
 from broker.core.login.transaction import Authentication, Transaction
-from broker.core.policy.model import Decision, Effect, PolicySet
+from broker.core.policy.decision import evaluate
+from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet
 
 _NOTHING_READ: Final = AttributeReading(Attributes(), None, "none", None)
 
@@ -48,6 +50,11 @@ class Arrived:
         """Return whether the policies let the person in."""
         return self.decision.effect is Effect.PERMIT
 
+    @property
+    def facts(self) -> LoginFacts:
+        """Return the facts that the decision rests on."""
+        return _facts(self.reading, self.basis)
+
 
 def read_and_decide(
     rules: ConfiguredEntities,
@@ -64,38 +71,63 @@ def read_and_decide(
         return None
     basis = _basis(transaction, transaction.authentication)
     if before is None:
-        return _made(rules, rules.policies(), transaction, basis, now)
+        return _made(rules, rules.policies(), basis, now)
     if _holds(before, basis):
         return replace(before, basis=basis)
     if before.trusted and _reads_alike(before.basis, basis):
-        pinned = at_policies(rules, before.policies)
-        decision = pinned.decide_on(transaction, before.reading, now)
+        decision = _decided(rules, before.policies, before.reading, basis, now)
         return replace(before, decision=decision, basis=basis)
-    return _made(rules, before.policies, transaction, basis, now)
+    return _made(rules, before.policies, basis, now)
 
 
-def at_policies(rules: ConfiguredEntities, policies: PolicySet) -> ConfiguredEntities:
-    """Return the entities as configured, with one policy set whatever is edited meanwhile."""
-    return replace(rules, policies=lambda: policies)
+def read_login(
+    rules: ConfiguredEntities,
+    authentication: Authentication,
+    now: datetime,
+    proofs: tuple[Proved, ...] = (),
+) -> AttributeReading:
+    """Read a verified authentication by the entities as configured.
+
+    AttributesRefused where its attributes cannot be trusted.
+    """
+    upstream = rules.upstreams[authentication.upstream]
+    return read_authentication(authentication, upstream, rules.maps, now, proofs)
 
 
 def _made(
     rules: ConfiguredEntities,
     policies: PolicySet,
-    transaction: Transaction,
     basis: Basis,
     now: datetime,
 ) -> Arrived:
-    pinned = at_policies(rules, policies)
+    authentication = basis.authentication
     try:
-        reading = pinned.reading(basis.authentication, now, basis.proofs)
+        reading = read_login(rules, authentication, now, basis.proofs)
     except AttributesRefused as refused:
         decision = denied(refused.cause, policies)
-        return Arrived(
-            basis.authentication, _NOTHING_READ, decision, policies, basis, trusted=False
-        )
-    decision = pinned.decide_on(transaction, reading, now)
-    return Arrived(basis.authentication, reading, decision, policies, basis)
+        return Arrived(authentication, _NOTHING_READ, decision, policies, basis, trusted=False)
+    decision = _decided(rules, policies, reading, basis, now)
+    return Arrived(authentication, reading, decision, policies, basis)
+
+
+def _decided(
+    rules: ConfiguredEntities,
+    policies: PolicySet,
+    reading: AttributeReading,
+    basis: Basis,
+    now: datetime,
+) -> Decision:
+    service = with_required_names(rules.service(basis.service), rules.maps)
+    return evaluate(policies, _facts(reading, basis), service, now)
+
+
+def _facts(reading: AttributeReading, basis: Basis) -> LoginFacts:
+    return login_facts(
+        reading.without_cpr(),
+        upstream=basis.upstream,
+        intent=basis.intent,
+        borrower=basis.borrower,
+    )
 
 
 def _basis(transaction: Transaction, authentication: Authentication) -> Basis:

@@ -75,7 +75,7 @@ class Entities:
             self.counts["readings"] += 1
             return read_authentication(*given)
 
-        monkeypatch.setattr("broker.core.login.configured_entities.read_authentication", counted)
+        monkeypatch.setattr("broker.flows.arrived_login.read_authentication", counted)
         services = {
             name: Service(name, f"https://{name}.example", WORDS, ("wayf",)) for name in ("my-loans", "e-resources")
         }
@@ -141,6 +141,16 @@ def test_a_borrower_that_is_known_stands_in_for_what_is_lacking(entities: Entiti
     served = entities.arrived(replace(BEGUN, person=Person("p", "7")), denied)
     again = entities.arrived(replace(BEGUN, person=Person("p")), served)
     assert [each.decision.effect for each in (denied, served, again)] == [Effect.DENY, Effect.PERMIT, Effect.DENY]
+
+
+@pytest.mark.parametrize(
+    ("person", "borrower"), [(None, None), (Person("p"), None), (Person("p", "42"), True), (Person("p", ""), True)]
+)
+def test_a_borrower_is_a_number_that_links_lead_to(
+    entities: Entities, person: Person | None, *, borrower: bool | None
+) -> None:
+    """A person without one has perhaps not been looked up, and is decided over as such."""
+    assert entities.arrived(replace(BEGUN, person=person)).facts.borrower is borrower
 
 
 def test_a_permit_holds_for_the_borrower_that_is_found_by_it(entities: Entities) -> None:

@@ -10,9 +10,9 @@ from flask import request
 from werkzeug.test import TestResponse
 
 from broker.core.entities import Text
-from broker.core.login import configured_entities, login_decision
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.policy.decision import evaluate
+from broker.flows import arrived_login
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from tests.plugins.house import House, mark
 from tests.plugins.proofs import NURSE, secrets_in
@@ -67,8 +67,8 @@ def counts(house: House, monkeypatch: pytest.MonkeyPatch) -> Counts:
     for holder in (house.broker, house.broker.lookup, house.broker.lookup.persons):
         object.__setattr__(holder, "rules", looked)
     counted = made.counted("readings", read_authentication)
-    monkeypatch.setattr(f"{configured_entities.__name__}.read_authentication", counted)
-    monkeypatch.setattr(f"{login_decision.__name__}.evaluate", made.counted("evaluations", evaluate))
+    monkeypatch.setattr(f"{arrived_login.__name__}.read_authentication", counted)
+    monkeypatch.setattr(f"{arrived_login.__name__}.evaluate", made.counted("evaluations", evaluate))
     house.app.before_request_funcs.setdefault(None, []).append(made.begin)
     house.app.after_request_funcs.setdefault(None, []).append(made.end)
     return made

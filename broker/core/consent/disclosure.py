@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
-from broker.core.identity.canonical_attributes import BORROWER_NUMBER, Values
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_STAND_IN, Values
 from broker.core.identity.subject_ids import MINTED
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, LegalBasis
@@ -131,6 +131,17 @@ def named(disclosure: Disclosure, ids: Mapping[str, str]) -> Disclosure:
         elif item.name in ids:
             made = ids[item.name]
             items.append(replace(item, values=(made,)))
+    return replace(disclosure, items=tuple(items))
+
+
+def with_cpr(disclosure: Disclosure, number: str | None) -> Disclosure:
+    """Put the CPR number in where the decision has a stand-in; without one its item leaves."""
+    items = []
+    for item in disclosure.items:
+        if item.values != CPR_STAND_IN:
+            items.append(item)
+        elif number:
+            items.append(replace(item, values=(number,)))
     return replace(disclosure, items=tuple(items))
 
 

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final
+from typing import Final, NewType
 
 from broker.core.entities import Assurance, Institution
 from broker.core.errors import AttributesRefused
@@ -15,6 +15,8 @@ ASSURANCE: Final = "eduPersonAssurance"
 BORROWER_NUMBER: Final = "borrower_number"
 CPR_ATTRIBUTE: Final = "cpr"
 CPR_UUID: Final = "cprUuid"
+# Where policies look at a CPR number: whether there is one, and of what kind, decides; never which.
+CPR_STAND_IN: Final = ("(a CPR number)",)
 EPPN: Final = "eduPersonPrincipalName"
 # What no upstream may assert of a person: one comes from a proof, the others from the library
 # system (docs/reference/design.md#5).
@@ -148,6 +150,17 @@ class AttributeReading:
     age: int | None
     withheld: tuple[tuple[str, str], ...] = ()
     unknown: int = 0
+
+    def without_cpr(self) -> "ReadingWithoutCpr":
+        """Return the reading with ``CPR_STAND_IN`` where a CPR number stood."""
+        attributes = self.attributes
+        if CPR_ATTRIBUTE in attributes:
+            attributes = Attributes({**attributes, CPR_ATTRIBUTE: CPR_STAND_IN})
+        return ReadingWithoutCpr(replace(self, attributes=attributes))
+
+
+# What policies may look at; ``AttributeReading.without_cpr`` alone makes one.
+ReadingWithoutCpr = NewType("ReadingWithoutCpr", AttributeReading)
 
 
 def canonical(

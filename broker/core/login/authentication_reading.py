@@ -45,11 +45,21 @@ def read_authentication(
     upstream: Upstream,
     maps: Mapping[str, AttributeMap],
     now: datetime,
+    proofs: tuple[Proved, ...] = (),
 ) -> AttributeReading:
-    """Read the attributes of a verified authentication by ``upstream``.
+    """Read a verified authentication by ``upstream``, and what the person proved beside it.
 
-    AttributesRefused where they cannot be trusted.
+    AttributesRefused where its attributes cannot be trusted.
     """
+    return with_proofs(_asserted(authentication, upstream, maps, now), proofs, now)
+
+
+def _asserted(
+    authentication: Authentication,
+    upstream: Upstream,
+    maps: Mapping[str, AttributeMap],
+    now: datetime,
+) -> AttributeReading:
     wire = authentication.attributes
     if upstream.local:
         # The library system told whose account it is, and of nobody who they are.

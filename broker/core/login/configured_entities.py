@@ -1,22 +1,16 @@
-"""The configured services, upstreams and maps with the current policies, and questions to them.
-
-The reading of attributes is in authentication_reading.py, the decision in login_decision.py.
-"""
+"""The configured services, upstreams and maps with the current policies, and questions to them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from broker.core.entities import Assurance, Controller, Names, Service, Upstream
-from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
+from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, RequestRefused
 from broker.core.identity.attribute_values import assurance_of_class
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
-from broker.core.identity.mailbox_proofs import Proved
-from broker.core.login.authentication_reading import PIN_CLASS, read_authentication, with_proofs
+from broker.core.login.authentication_reading import PIN_CLASS
 from broker.core.login.authn_context import Meets, class_for_service, nsis
-from broker.core.login.login_decision import decide_login, denied, with_required_names
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
-from broker.core.policy.model import Decision, PolicySet
+from broker.core.policy.model import PolicySet
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,38 +21,6 @@ class ConfiguredEntities:
     upstreams: Mapping[str, Upstream]
     maps: Mapping[str, AttributeMap]
     policies: Callable[[], PolicySet]
-
-    # The decision on a login
-
-    def decide(self, transaction: Transaction, now: datetime) -> Decision:
-        """Decide by the policies of the moment; attributes that cannot be trusted deny."""
-        authentication = transaction.authentication
-        if authentication is None:
-            return denied("no_affiliation", self.policies())
-        try:
-            reading = self.reading(authentication, now, transaction.proofs)
-        except AttributesRefused as refused:
-            return denied(refused.cause, self.policies())
-        return self.decide_on(transaction, reading, now)
-
-    def decide_on(
-        self, transaction: Transaction, reading: AttributeReading, now: datetime
-    ) -> Decision:
-        """Decide as ``decide`` does, on an authentication that has been read already."""
-        service = with_required_names(self.service(transaction.request.service), self.maps)
-        return decide_login(transaction, reading, service, self.policies(), now)
-
-    def reading(
-        self, authentication: Authentication, now: datetime, proofs: tuple[Proved, ...] = ()
-    ) -> AttributeReading:
-        """Read the attributes of a verified authentication, and what the person proved beside them.
-
-        AttributesRefused where they cannot be trusted.
-        """
-        upstream = self.upstreams[authentication.upstream]
-        return with_proofs(
-            read_authentication(authentication, upstream, self.maps, now), proofs, now
-        )
 
     # The class of authentication
 

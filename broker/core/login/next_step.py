@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.consent.consent import Question, ReceiptEvent, agreed, in_force, question
-from broker.core.consent.disclosure import Disclosure, disclose, named, numbered
+from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, Controller, Service
 from broker.core.errors import (
     AUTHN_FAILED,
@@ -50,7 +50,8 @@ class Terms:
 
     ``ways`` are the upstreams that this request may take, ``local`` those of them where the library
     system itself verifies the person, ``meets`` the classes that the upstream's meet, ``ids`` the
-    identifiers that we make for this person at this service.
+    identifiers that we make for this person at this service, ``cpr`` the person's CPR number, which
+    no decision holds.
     """
 
     service: Service
@@ -65,6 +66,7 @@ class Terms:
     )
     meets: Meets = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
+    cpr: str | None = field(default=None, repr=False)
 
 
 # The SAML status of a denial, where it is more than a denial
@@ -179,7 +181,7 @@ def _upgrade_offered(transaction: Transaction) -> str | None:
 
 def _disclosed(transaction: Transaction, decision: Decision, terms: Terms) -> Disclosure:
     disclosure = disclose(decision, terms.service, transaction.request.acs, terms.giver)
-    return named(disclosure, terms.ids)
+    return with_cpr(named(disclosure, terms.ids), terms.cpr)
 
 
 def _made(transaction: Transaction, decision: Decision, terms: Terms, number: str | None) -> Step:

@@ -183,6 +183,17 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginNames:
+    """The names by which a login is written down: codes, references and random ids, no value."""
+
+    reference: str
+    service: str
+    upstream: str | None
+    institution: str | None
+    person: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Transaction:
     """Everything stored about one login; what is not here is derived again each time."""
 
@@ -221,6 +232,17 @@ class Transaction:
     def forced(self) -> bool:
         """Return whether the person must log in afresh (ForceAuthn)."""
         return self.request.force_authn or self.shared
+
+    @property
+    def names(self) -> LoginNames:
+        """Return the names by which this login is written down."""
+        return LoginNames(
+            reference=self.reference,
+            service=self.request.service,
+            upstream=self.upstream,
+            institution=self.authentication.institution if self.authentication else None,
+            person=self.person.id if self.person else None,
+        )
 
     def bound(self, browser: str, *, shared: bool = False) -> "Transaction":
         """Bind to one browser for good; BrowserUnmatched if it is another's.

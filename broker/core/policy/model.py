@@ -255,8 +255,8 @@ class LoginFacts:
     """The facts of a login that a policy may look at: upstream, attributes, assurance, intent.
 
     ``cpr`` is the kind of number the person has ("real", "replacement", "constructed", "invalid" or
-    "none"), ``borrower`` whether the person's borrower is known (None: not looked up yet),
-    ``withheld`` the attributes that a fault held back.
+    "none"), for which ``attributes`` hold a stand-in; ``borrower`` whether the person's borrower is
+    known (None: not looked up yet), ``withheld`` the attributes that a fault held back.
     """
 
     upstream: str
@@ -302,11 +302,12 @@ class Decision:
     """The decision: effect, affiliation, the deciding release entry, and every attribute's fate.
 
     ``released`` holds the attributes with the values that may leave, in the order of the file,
-    before renaming; ``borrower_number`` is listed with no value until the borrower is known.
-    ``may_find_by_cpr`` is False where the person is self-asserted or no member of an institution:
-    such a person finds no borrower by CPR (docs/reference/design.md#find-by-cpr). ``may_create``:
-    all is met that enrolling alone needs. ``may_lower``: the upstream may lower a category, no
-    policy of higher precedence matched, and no affiliation was withheld.
+    before renaming; ``borrower_number`` is listed with no value until the borrower is known, a CPR
+    number with its stand-in until it is disclosed. ``may_find_by_cpr`` is False where the person is
+    self-asserted or no member of an institution: such a person finds no borrower by CPR
+    (docs/reference/design.md#find-by-cpr). ``may_create``: all is met that enrolling alone needs.
+    ``may_lower``: the upstream may lower a category, no policy of higher precedence matched, and no
+    affiliation was withheld.
     """
 
     effect: Effect

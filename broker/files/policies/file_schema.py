@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from broker.core.entities import Assurance, Text
-from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, CPR_STAND_IN, Attributes
 from broker.core.policy import model as engine
 from broker.core.policy.matching import PROOF_DOMAIN
 from broker.files.checked_files import Day, Flag, Shape, Whole, line
@@ -26,8 +26,6 @@ from broker.files.policies.value_syntax import (
 )
 from broker.files.strict_yaml import YamlNode
 
-# An example's CPR number: a kind, never a number.
-_NO_NUMBER: Final = "(a CPR number)"
 # What editors show about two of the mappings.
 _POLICY: Final = (
     "One affiliation: who has it, what borrower they become, and what each service gets of them."
@@ -258,7 +256,7 @@ class LoginShape(Shape, extra="allow"):
         """Return the facts of the login, without any number."""
         attributes = dict(self.__pydantic_extra__ or {})
         if self.cpr not in {"none", "invalid"}:
-            attributes[CPR_ATTRIBUTE] = (_NO_NUMBER,)
+            attributes[CPR_ATTRIBUTE] = CPR_STAND_IN
         for name, address in self.proof.items():
             attributes[name] = (address,)
             attributes[f"{name}{PROOF_DOMAIN}"] = (address.rpartition("@")[2],)

@@ -10,17 +10,15 @@ from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem
 
 
-def borrowers_of_wish(
+def borrower_without_cpr(
     library: LibrarySystem,
     wish: Wish,
     by: datetime,
 ) -> tuple[Borrower, ...]:
-    """Return every borrower with the wish's CPR, or without one the borrower of its number.
+    """Return the borrower of the number in a wish without a CPR, if it is there.
 
     LibraryRefused for a wish with neither: it would enrol nobody.
     """
-    if wish.cpr is not None:
-        return library.find(wish.cpr, by)
     if wish.borrower is None:
         raise LibraryRefused("a wish without a CPR number and without a borrower enrols nobody")
     borrower = library.read(wish.borrower, by)

@@ -159,7 +159,10 @@ class EnrolmentAttempt:
     def _look(self, wish: Wish, made: Borrower | None = None) -> tuple[Borrower, ...]:
         library = self.ports.library
         enrolment = self.entry.enrolment
-        found = borrower_lookup.borrowers_of_wish(library, wish, self._by())
+        if wish.cpr is not None:
+            found = library.find(wish.cpr, self._by())
+        else:
+            found = borrower_lookup.borrower_without_cpr(library, wish, self._by())
         found += borrower_lookup.borrower_of_enrolment(library, enrolment, wish, self._by())
         if made:
             found += (made,)

@@ -280,7 +280,10 @@ class Enrolments:
 
     def _look_up(self, wish: Wish, by: datetime) -> tuple[tuple[Borrower, ...], Borrower | None]:
         library = self.ports.library
-        found = borrower_lookup.borrowers_of_wish(library, wish, by)
+        if wish.cpr is not None:
+            found = library.find(wish.cpr, by)
+        else:
+            found = borrower_lookup.borrower_without_cpr(library, wish, by)
         return found, borrower_lookup.temporary(library, found, wish, by)
 
     def _observed(self, key: Key, wish: Wish, linked: str | None) -> Enrolment:

@@ -13,7 +13,7 @@ from broker.core.login.transaction import (
 )
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.flows.records import Records
+from broker.flows.records import Content, Records
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Arrivals:
         record = self._records.get(self._key(arrival_token), now)
         if record:
             spent = replace(record.value, answer=None)
-            self._records.replace(record, spent, now)
+            self._records.write(record.key, Content(spent, record.until), record.version, now)
 
     def mark(self, arrival_token: str) -> str:
         """Return the pseudonym of the arrival token that a transaction keeps.

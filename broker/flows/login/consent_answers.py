@@ -135,7 +135,7 @@ class ConsentAnswers:
             of_login(
                 _KINDS[made.event],
                 now,
-                transaction,
+                transaction.names,
                 attributes=made.told,
                 digest=made.policy[:12],
                 about=made.record_id,

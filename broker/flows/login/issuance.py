@@ -78,7 +78,7 @@ class Issuance:
         event = of_login(
             AuditEventKind.RELEASED,
             now,
-            transaction,
+            transaction.names,
             step.decision,
             attributes=tuple(item.name for item in step.disclosure.items),
             about=issued.assertion.removeprefix("_"),
@@ -111,7 +111,7 @@ class Issuance:
         self.sessions.end([session], now)
         if transaction.issued is None:
             about = issued.assertion.removeprefix("_")
-            event = of_login(AuditEventKind.NOT_RELEASED, now, transaction, about=about)
+            event = of_login(AuditEventKind.NOT_RELEASED, now, transaction.names, about=about)
             self.lookup.trail.add(event)
         return False
 

@@ -7,8 +7,10 @@ from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import BrowserUnmatched, FormRefused, TransactionGone
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE
 from broker.core.login.authentication_reading import by_pin
 from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.login_decision import denied
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Enrol, OfferUpgrade, Step
 from broker.core.login.transaction import (
@@ -128,12 +130,12 @@ class LoginFlow:
         return self.transactions.read(name, now)
 
     def resumed(self, held: Held, now: datetime) -> Held:
-        """Return the transaction that its person goes on with, as ``looked_up``.
+        """Return the transaction that its person goes on with, as ``PersonAtLogin.looked_up``.
 
         TransactionGone where the person has logged out since.
         """
         self.issuance.check_logged_in(held, now)
-        return self.looked_up(held, now)
+        return self.lookup.looked_up(held, now)
 
     def policies(self, held: Held) -> PolicySet:
         """Return the policy set that this request goes by."""
@@ -226,7 +228,7 @@ class LoginFlow:
             raise BrowserUnmatched("an arrival in another browser")
         mark = arrivals.mark(arrival_token)
         if transaction.arrival == mark:
-            return self.looked_up(held, now)
+            return self.lookup.looked_up(held, now)
         arrival = arrivals.usable(arrival_token, transaction.id, now)
         if arrival is None or arrival.answer is None:
             return None
@@ -240,37 +242,7 @@ class LoginFlow:
             again = self.read(transaction.id, now)
             return self.match(again, arrival_token, browsers, now)
         arrivals.spend(arrival_token, now)
-        return self.looked_up(joined, now)
-
-    def looked_up(self, held: Held, now: datetime) -> Held:
-        """Add what the ports know of the person, once the policies let the person in.
-
-        A login that they denied before is looked up when they permit it.
-        """
-        held = self.lookup.arrived(held, now)
-        transaction = held.transaction
-        if held.arrived is None or transaction.person is not None:
-            return held
-        known, arrived = self.lookup.look_up(transaction, held.arrived, now)
-        held = replace(held, arrived=arrived)
-        if known == transaction:
-            return held
-
-        def added(each: Transaction) -> Transaction:
-            if _told(each) != _told(transaction):
-                # looked up before something was told beside it: of no use, and what was told is
-                # not lost
-                return each
-            return replace(
-                each,
-                person=known.person,
-                receipts=known.receipts,
-                account=known.account,
-                proofs=known.proofs,
-            )
-
-        changed = self.transactions.change(held, added, now)
-        return self.lookup.arrived(changed, now)
+        return self.lookup.looked_up(joined, now)
 
     def upgrade(self, held: Held, now: datetime, *, wanted: bool) -> Held:
         """Add the person's answer to the offer of another category."""
@@ -282,7 +254,7 @@ class LoginFlow:
         kept = self.transactions.change(
             held, lambda each: replace(each.relearning(), upgrade=False), now
         )
-        return self.looked_up(kept, now)
+        return self.lookup.looked_up(kept, now)
 
     def verified(
         self,
@@ -310,14 +282,14 @@ class LoginFlow:
         joined = self.transactions.change(
             held, lambda each: each.authenticated_by(answer, "", mark, now), now, of_person=False
         )
-        return self.looked_up(joined, now), arrival_token
+        return self.lookup.looked_up(joined, now), arrival_token
 
     def adopt(self, held: Held, number: str, now: datetime) -> Held:
         """Add that the temporary borrower ``number`` is the person's, who has shown its PIN."""
         adopted = self.transactions.change(
             held, lambda each: replace(each.relearning(), temporary=number), now
         )
-        return self.looked_up(adopted, now)
+        return self.lookup.looked_up(adopted, now)
 
     def enrol(
         self,
@@ -358,7 +330,7 @@ class LoginFlow:
             service=self.rules.service(transaction.request.service),
             giver=self.rules.giver(transaction.authentication),
             hmacs=self.hmacs,
-            decide=self.rules.decide,
+            decide=lambda *_: denied("no_affiliation", self.rules.policies()),
             lacking=lambda *_: None,
             ways=self.rules.ways(transaction.request, transaction.errand),
             local=self.rules.local,
@@ -375,12 +347,8 @@ class LoginFlow:
             authn_context=lambda authentication, _: self.rules.authn_context(
                 authentication, arrived.reading
             ),
+            cpr=arrived.reading.attributes.one(CPR_ATTRIBUTE),
         )
-
-
-def _told(transaction: Transaction) -> tuple[object, ...]:
-    """Return what a person has told beside their login, by which what is looked up of them goes."""
-    return transaction.proofs, transaction.temporary, transaction.upgrade
 
 
 def _upgraded(transaction: Transaction) -> Transaction:

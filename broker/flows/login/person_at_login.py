@@ -15,12 +15,12 @@ from broker.core.login.transaction import Account, AccountState, Errand, Transac
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
-from broker.flows.arrived_login import Arrived, read_and_decide
+from broker.flows.arrived_login import Arrived, read_and_decide, read_login
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.consents.receipts import Receipts, as_on_file
 from broker.flows.identity.person_resolution import PersonResolution, display_name
 from broker.flows.proofs.mailbox_proof import MailboxProof
-from broker.flows.transactions import Held
+from broker.flows.transactions import Held, Transactions
 
 # What self-service enrolment needs; a person who has a borrower already gets on without it.
 _UNMET: Final = frozenset(
@@ -60,17 +60,47 @@ class PersonAtLogin:
         """Return the policy set that this request goes by."""
         return held.arrived.policies if held.arrived else self.rules.policies()
 
-    def look_up(
+    def looked_up(self, held: Held, now: datetime) -> Held:
+        """Add what the ports know of the person, once the policies let the person in.
+
+        A login that they denied before is looked up when they permit it. ``LibraryUnavailable``
+        only where a link and a CPR disagree and the library cannot say which is right.
+        """
+        transaction = held.transaction
+        before = read_and_decide(self.rules, transaction, now, held.arrived)
+        if before is None or transaction.person is not None:
+            return replace(held, arrived=before)
+        known, arrived = self._known(transaction, before, now)
+        held = replace(held, arrived=arrived)
+        if known == transaction:
+            return held
+
+        def added(each: Transaction) -> Transaction:
+            if _told(each) != _told(transaction):
+                # looked up before something was told beside it: of no use, and what was told is
+                # not lost
+                return each
+            return replace(
+                each,
+                person=known.person,
+                receipts=known.receipts,
+                account=known.account,
+                proofs=known.proofs,
+            )
+
+        changed = Transactions(self.store).change(held, added, now)
+        return self.arrived(changed, now)
+
+    def _known(
         self,
         transaction: Transaction,
         arrived: Arrived,
         now: datetime,
     ) -> tuple[Transaction, Arrived]:
-        """Add proofs, person, receipts on file and account to a transaction that has ``arrived``.
+        """Return the transaction with proofs, person, receipts on file and account.
 
-        Returns what has arrived with those facts, too. A login that the policies deny asks nothing
-        and leaves nothing behind. ``LibraryUnavailable`` only where a link and a CPR disagree and
-        the library cannot say which is right.
+        Beside it what has arrived with those facts. A login that the policies deny asks nothing and
+        leaves nothing behind.
         """
         if not arrived.trusted:
             return transaction, arrived
@@ -79,7 +109,8 @@ class PersonAtLogin:
             return replace(transaction, person=person), arrived
         proofs = self._proofs(transaction, arrived, now)
         known = replace(transaction, proofs=proofs)
-        arrived = self._again(known, arrived, now)
+        if proofs != transaction.proofs:
+            arrived = self._again(known, arrived, now)
         if not arrived.permitted and arrived.decision.reasons[0].code not in _UNMET:
             return known, arrived
         known = replace(known, person=self.persons.person(arrived))
@@ -87,7 +118,7 @@ class PersonAtLogin:
         arrived = self._again(known, arrived, now)
         if not arrived.permitted:
             return known, arrived
-        decided = of_login(AuditEventKind.DECIDED, now, known, arrived.decision)
+        decided = of_login(AuditEventKind.DECIDED, now, known.names, arrived.decision)
         self.trail.add(decided)
         latest = Receipts(self.store).latest(self.receipts_of(known), now)
         account = self.borrowers.account(known, arrived, now)
@@ -134,7 +165,7 @@ class PersonAtLogin:
         """
         if not arrived.trusted or transaction.intent is None:
             return None
-        step = proof_step(transaction, arrived.reading, arrived.policies, now)
+        step = proof_step(arrived.facts, arrived.policies, now)
         if step is None or not self.persons.owners(arrived):
             return None
         return step
@@ -158,7 +189,7 @@ class PersonAtLogin:
         authentication = held.transaction.authentication
         if authentication is None:
             return ""
-        return display_name(self.rules.reading(authentication, now))
+        return display_name(read_login(self.rules, authentication, now))
 
     def remembered_for(self, held: Held, name: str) -> timedelta:
         """Return how long a proof of this name is good, by the policies of the request."""
@@ -233,5 +264,10 @@ class PersonAtLogin:
         """Return whether the upstream itself named an address to write to."""
         reading = arrived.reading
         if transaction.proofs:
-            reading = self.rules.reading(arrived.authentication, now)
+            reading = read_login(self.rules, arrived.authentication, now)
         return reading.attributes.one(MAIL_PROOF) is not None
+
+
+def _told(transaction: Transaction) -> tuple[object, ...]:
+    """Return what a person has told beside their login, by which what is looked up of them goes."""
+    return transaction.proofs, transaction.temporary, transaction.upgrade

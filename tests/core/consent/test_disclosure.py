@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from broker.core.consent.disclosure import Disclosure, Item, disclose, named, numbered
+from broker.core.consent.disclosure import Disclosure, Item, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
+from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, NameIDKind, Reason, ReleasedAttribute
 
@@ -135,6 +136,14 @@ def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, hmacs: Loo
     made = numbered(disclosure, "42")
     assert made.shown(hmacs) == disclosure.shown(hmacs)
     assert numbered(disclosure, None).shown(hmacs) != disclosure.shown(hmacs)
+
+
+def test_a_cpr_number_is_put_in_where_the_decision_has_a_stand_in(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
+    """Page, receipt and assertion have the number itself; a service never gets the stand-in for it."""
+    decided = _with(disclosure, "cpr", *CPR_STAND_IN)
+    assert with_cpr(decided, "1403044012") == _with(disclosure, "cpr", "1403044012")
+    assert with_cpr(decided, "1403044012").shown(hmacs) == _with(disclosure, "cpr", "1403044012").shown(hmacs)
+    assert [each.name for each in with_cpr(decided, None).items] == ["sn", "borrower_number"]
 
 
 def test_a_number_not_known_leaves_no_empty_attribute(disclosure: Disclosure) -> None:

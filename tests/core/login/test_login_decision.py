@@ -6,13 +6,19 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Service, Text
-from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow
+from broker.core.identity.canonical_attributes import (
+    CPR_STAND_IN,
+    AttributeMap,
+    AttributeReading,
+    Attributes,
+    MapRow,
+)
 from broker.core.login.login_decision import denied, login_facts, proof_step, with_required_names
-from broker.core.login.transaction import Person, Transaction
 from broker.core.policy.model import (
     Alternative,
     Condition,
     Effect,
+    LoginFacts,
     MailDomain,
     Policy,
     PolicyLine,
@@ -44,6 +50,11 @@ def reading(**attributes: str) -> AttributeReading:
     )
 
 
+def of_nemid(came: AttributeReading, intent: str | None) -> LoginFacts:
+    """Give the facts of a login by the national eID."""
+    return login_facts(came.without_cpr(), upstream="nemid", intent=intent)
+
+
 @pytest.mark.parametrize(
     ("attribute_map", "required"),
     [("library", frozenset({"mail", "sn"})), ("other", frozenset({"sn"})), ("unheard-of", frozenset())],
@@ -58,17 +69,16 @@ def test_metadata_requires_in_our_names(service: Service, attribute_map: str, re
     assert with_required_names(demanding, maps).required == required
 
 
-@pytest.mark.parametrize(
-    ("person", "borrower"), [(None, None), (Person("p"), None), (Person("p", "42"), True), (Person("p", ""), True)]
-)
-def test_a_borrower_is_there_or_not_known(transaction: Transaction, person: Person | None, *, borrower: bool) -> None:
+@pytest.mark.parametrize(("known", "borrower"), [(False, None), (True, True)])
+def test_a_borrower_is_there_or_not_known(*, known: bool, borrower: bool | None) -> None:
     """A login whose links lead to none has perhaps not been looked up: no denial rests on that."""
-    assert login_facts(replace(transaction, person=person), reading()).borrower is borrower
+    facts = login_facts(reading().without_cpr(), upstream="wayf", intent=None, borrower=known)
+    assert facts.borrower is borrower
 
 
-def test_the_facts_are_the_transactions_and_the_readings(transaction: Transaction) -> None:
+def test_the_facts_are_the_transactions_and_the_readings() -> None:
     """Upstream and intent of the one, the rest of the other; a withheld attribute by its name alone."""
-    facts = login_facts(replace(transaction, upstream="wayf", intent="nurse"), reading(sn="Ravn"))
+    facts = login_facts(reading(sn="Ravn").without_cpr(), upstream="wayf", intent="nurse")
     assert (facts.upstream, facts.intent) == ("wayf", "nurse")
     assert (dict(facts.attributes), facts.assurance, facts.cpr, facts.age) == (
         {"sn": ("Ravn",)},
@@ -79,9 +89,16 @@ def test_the_facts_are_the_transactions_and_the_readings(transaction: Transactio
     assert facts.withheld == {"sn", "uid"}
 
 
-def test_a_login_without_an_upstream_matches_none(transaction: Transaction) -> None:
+def test_a_number_is_no_fact_of_a_login() -> None:
+    """Policies see that there is one, of its kind and in its place; the number itself stays out of decisions."""
+    facts = login_facts(reading(gn="Asta", cpr="1403044004", sn="Ravn").without_cpr(), upstream="wayf", intent=None)
+    assert list(facts.attributes.items()) == [("gn", ("Asta",)), ("cpr", CPR_STAND_IN), ("sn", ("Ravn",))]
+    assert facts.cpr == "real"
+
+
+def test_a_login_without_an_upstream_matches_none() -> None:
     """Nothing, as a name, is no upstream's."""
-    assert login_facts(transaction, reading()).upstream == ""
+    assert login_facts(reading().without_cpr(), upstream=None, intent=None).upstream == ""
 
 
 def test_a_denial_before_the_policies_names_them() -> None:
@@ -103,20 +120,17 @@ def test_a_denial_before_the_policies_names_them() -> None:
         (None, None),
     ],
 )
-def test_an_address_is_suggested_where_it_could_prove(
-    transaction: Transaction, mail: str | None, suggested: str | None
-) -> None:
+def test_an_address_is_suggested_where_it_could_prove(mail: str | None, suggested: str | None) -> None:
     """The proof that the intent needs, with the domains that count today; an address elsewhere is not offered."""
     attributes = reading() if mail is None else reading(mail=mail)
-    step = proof_step(replace(transaction, upstream="nemid", intent="nurse"), attributes, POLICIES, NOW)
+    step = proof_step(of_nemid(attributes, "nurse"), POLICIES, NOW)
     assert step is not None
     assert (step.name, step.domains, step.lasts, step.optional) == ("kaldemail", ("auh.rm.dk",), CODE_LASTS, True)
     assert step.suggested == suggested
 
 
 @pytest.mark.parametrize("intent", [None, "student"])
-def test_nobody_else_is_asked_for_the_proof(transaction: Transaction, intent: str | None) -> None:
+def test_nobody_else_is_asked_for_the_proof(intent: str | None) -> None:
     """Who did not say that they are of that affiliation proves nothing, nor does who has proved it."""
-    assert proof_step(replace(transaction, upstream="nemid", intent=intent), reading(), POLICIES, NOW) is None
-    nurse = replace(transaction, upstream="nemid", intent="nurse")
-    assert proof_step(nurse, reading(kaldemail_domain="auh.rm.dk"), POLICIES, NOW) is None
+    assert proof_step(of_nemid(reading(), intent), POLICIES, NOW) is None
+    assert proof_step(of_nemid(reading(kaldemail_domain="auh.rm.dk"), "nurse"), POLICIES, NOW) is None

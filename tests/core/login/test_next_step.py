@@ -20,6 +20,7 @@ from broker.core.errors import (
     REQUEST_DENIED,
     Status,
 )
+from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
 from broker.core.login.transaction import Account, AccountState, Errand, Issued, Person, Transaction, UpstreamRefusal
@@ -162,6 +163,21 @@ def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, agreed: Any) -
     step = after(agreed(decision), decision)
     assert isinstance(step, Issue)
     assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]
+
+
+def test_the_number_leaves_that_no_decision_holds(
+    agreed: Any, permit: Any, service: Service, hmacs: LookupHmacs, now: datetime
+) -> None:
+    """It is in the question and in what is issued; where there is none, neither is its stand-in."""
+    decision = permit(sn=("Ravn",), cpr=CPR_STAND_IN)
+    shown = permit(sn=("Ravn",), cpr=("1403044004",))
+    terms = Terms(service, GIVER, hmacs, lambda *_: decision, lambda *_: None, ("wayf",), ids=IDS, cpr="1403044004")
+    step = next_step(agreed(shown), terms, now)
+    assert isinstance(step, Issue)
+    assert [(each.name, each.values) for each in step.disclosure.items] == [("sn", ("Ravn",)), ("cpr", ("1403044004",))]
+    asked = next_step(agreed(shown), replace(terms, cpr=None), now)
+    assert isinstance(asked, Ask)
+    assert [each.name for each in asked.question.disclosure.items] == ["sn"]
 
 
 def test_what_changed_since_the_answer_is_asked_again(after: Next, permit: Any, agreed: Any) -> None:

@@ -12,6 +12,7 @@ from broker.core.login.transaction import (
     AccountState,
     Authentication,
     Issued,
+    LoginNames,
     Outstanding,
     Transaction,
     UpstreamRefusal,
@@ -167,3 +168,11 @@ def test_a_stored_transaction_comes_back_the_same(arrived: Transaction, now: dat
 def test_no_repr_shows_an_attribute(arrived: Transaction) -> None:
     """A transaction in a traceback shows no attribute value."""
     assert "Asta" not in repr(arrived)
+
+
+def test_a_login_is_written_down_by_names_alone(arrived: Transaction) -> None:
+    """Codes of configuration, its reference and the person's random id; without an authentication fewer of them."""
+    names = LoginNames("BCDFGHJK", "my-loans", "wayf", "https://idp.au.example", "p1")
+    assert arrived.names == names
+    begun = replace(arrived, upstream=None, authentication=None, person=None)
+    assert begun.names == replace(names, upstream=None, institution=None, person=None)

@@ -11,9 +11,7 @@ from typing import Final
 from broker.adapters.saml.faces.received_response import (
     ReceivedAssertion,
     foreign,
-    future,
     moment,
-    old,
     saml,
     scoped,
     text,
@@ -21,6 +19,7 @@ from broker.adapters.saml.faces.received_response import (
 )
 from broker.adapters.saml.gate.xml_names import ISSUER
 from broker.core.entities import PERSISTENT, TRANSIENT
+from broker.core.errors import MessageRefused
 
 BEARER: Final = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 _CONFIRMATION: Final = saml("Subject", "SubjectConfirmation")
@@ -64,12 +63,12 @@ def _issuer(received: ReceivedAssertion) -> bool:
 
 def _issued_later(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion from the future."""
-    return future(received.assertion, received.response)
+    return received.response.issued_later(received.assertion)
 
 
 def _issued_long_ago(received: ReceivedAssertion) -> bool:
     """Refuse an Assertion older than the request: made for another login, and wrapped anew."""
-    return old(received.assertion, received.response)
+    return received.response.issued_long_ago(received.assertion)
 
 
 def _confirmations(received: ReceivedAssertion) -> bool:
@@ -301,3 +300,11 @@ ASSERTION_CHECKS: Final[dict[str, Callable[[ReceivedAssertion], bool]]] = {
     "institution_unknown": _institution_unknown,
     "institution_not_asked": _institution_not_asked,
 }
+
+
+def check_assertion(received: ReceivedAssertion) -> None:
+    """Raise MessageRefused ``response.<name>`` for the first check that refuses the Assertion."""
+    for name, offends in ASSERTION_CHECKS.items():
+        if offends(received):
+            clock_off = received.response.clock_off(received.assertion)
+            raise MessageRefused(f"response.{name}", clock_off=clock_off)

@@ -1,10 +1,10 @@
 """An upstream's Response and the Assertion in it, beside everything they are held against."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import Final
 
 from lxml import etree
 
@@ -12,7 +12,6 @@ from broker.adapters.saml.faces.upstream_profiles import ProfileTraits, traits_o
 from broker.adapters.saml.gate import xml_times
 from broker.adapters.saml.gate.xml_names import ASSERTION, ENCRYPTED_ASSERTION, SAML, SAMLP
 from broker.core.entities import Institution, Upstream
-from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Outstanding
 
 SUCCESS: Final = "urn:oasis:names:tc:SAML:2.0:status:Success"
@@ -27,7 +26,6 @@ _TIMES: Final = (
 _INNER: Final = f"{{{SAMLP}}}StatusCode"
 _CODE: Final = f"{{{SAMLP}}}Status/{_INNER}"
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
-_Subject = TypeVar("_Subject", "ReceivedResponse", "ReceivedAssertion")
 
 
 def saml(*path: str) -> str:
@@ -78,6 +76,31 @@ class ReceivedResponse:
     def ahead(self, start: datetime | None) -> bool:
         """Return whether a moment that is written is yet to come, as far as clocks may differ."""
         return start is not None and start > self.now + self.skew
+
+    def issued_later(self, element: etree._Element) -> bool:
+        """Return whether an element was issued after now, as far as clocks may differ."""
+        return self.ahead(moment(element, "IssueInstant"))
+
+    def issued_long_ago(self, element: etree._Element) -> bool:
+        """Return whether an element was issued before we asked, or lay somewhere for long."""
+        issued = moment(element, "IssueInstant") or _NEVER
+        if issued < self.expected.sent - self.skew:
+            return True
+        return issued <= self.now - self.traits.fresh - self.skew
+
+    def clock_off(self, element: etree._Element) -> int | None:
+        """Return by how many seconds the upstream's clock is off, for the log.
+
+        None where it is by no more than is allowed. A true answer is made after our request and
+        before now: an IssueInstant outside that time is another clock's.
+        """
+        issued = moment(element, "IssueInstant") or self.now
+        ahead = max(issued - self.now, timedelta())
+        behind = min(issued - self.expected.sent, timedelta())
+        off = ahead + behind
+        if abs(off) <= self.skew:
+            return None
+        return round(off.total_seconds())
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -237,44 +260,3 @@ def foreign(issuer: etree._Element, upstream: Upstream) -> bool:
     if text(issuer) != upstream.entity_id:
         return True
     return issuer.get("Format", ENTITY_FORMAT) != ENTITY_FORMAT
-
-
-def future(element: etree._Element, response: ReceivedResponse) -> bool:
-    """Return whether an element was issued later than now, as far as clocks may differ."""
-    return response.ahead(moment(element, "IssueInstant"))
-
-
-def old(element: etree._Element, response: ReceivedResponse) -> bool:
-    """Return whether an element was issued before we asked, or lay somewhere before it came."""
-    issued = moment(element, "IssueInstant") or _NEVER
-    if issued < response.expected.sent - response.skew:
-        return True
-    return issued <= response.now - response.traits.fresh - response.skew
-
-
-def refuse(table: dict[str, Callable[[_Subject], bool]], subject: _Subject) -> None:
-    """Raise MessageRefused ``response.<name>`` for the first check of the table that offends."""
-    for name, offends in table.items():
-        if offends(subject):
-            raise MessageRefused(f"response.{name}", clock_off=_clock_off(subject))
-
-
-def _clock_off(subject: ReceivedResponse | ReceivedAssertion) -> int | None:
-    """Return by how many seconds the upstream's clock is off, for the log.
-
-    None where it is by no more than is allowed. A true answer is made after our request and before
-    now: an IssueInstant outside that time is another clock's.
-    """
-    if isinstance(subject, ReceivedResponse):
-        element = subject.element
-        response = subject
-    else:
-        element = subject.assertion
-        response = subject.response
-    issued = moment(element, "IssueInstant") or response.now
-    ahead = max(issued - response.now, timedelta())
-    behind = min(issued - response.expected.sent, timedelta())
-    off = ahead + behind
-    if abs(off) <= response.skew:
-        return None
-    return round(off.total_seconds())

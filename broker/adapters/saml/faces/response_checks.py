@@ -10,11 +10,10 @@ from typing import Final
 from broker.adapters.saml.faces.received_response import (
     ReceivedResponse,
     foreign,
-    future,
-    old,
     unmarked,
 )
 from broker.adapters.saml.gate.xml_names import ASSERTION, ISSUER
+from broker.core.errors import MessageRefused
 
 
 def _other_upstream(received: ReceivedResponse) -> bool:
@@ -62,12 +61,12 @@ def _issuer(received: ReceivedResponse) -> bool:
 
 def _issued_later(received: ReceivedResponse) -> bool:
     """Refuse a Response from the future: a clock that wrong cannot say when anything ends."""
-    return future(received.element, received)
+    return received.issued_later(received.element)
 
 
 def _issued_long_ago(received: ReceivedResponse) -> bool:
     """Refuse a Response older than its request, or one that lay somewhere before it came."""
-    return old(received.element, received)
+    return received.issued_long_ago(received.element)
 
 
 def _assertion_of_refusal(received: ReceivedResponse) -> bool:
@@ -99,3 +98,11 @@ RESPONSE_CHECKS: Final[dict[str, Callable[[ReceivedResponse], bool]]] = {
     "assertion_of_refusal": _assertion_of_refusal,
     "plain": _plain,
 }
+
+
+def check_response(received: ReceivedResponse) -> None:
+    """Raise MessageRefused ``response.<name>`` for the first check that refuses the Response."""
+    for name, offends in RESPONSE_CHECKS.items():
+        if offends(received):
+            clock_off = received.clock_off(received.element)
+            raise MessageRefused(f"response.{name}", clock_off=clock_off)

@@ -9,16 +9,15 @@ from lxml import etree
 from saml2 import saml, samlp
 
 from broker.adapters.saml.faces import error_urls
-from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
+from broker.adapters.saml.faces.assertion_checks import check_assertion
 from broker.adapters.saml.faces.authentications import authentication
 from broker.adapters.saml.faces.received_response import (
     ReceivedAssertion,
     ReceivedResponse,
     moment,
-    refuse,
     scoped,
 )
-from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
+from broker.adapters.saml.faces.response_checks import check_response
 from broker.adapters.saml.faces.upstream_profiles import traits_of
 from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature, xml_times
 from broker.adapters.saml.gate.xml_names import (
@@ -209,14 +208,12 @@ class ServiceProviderFace:
         (docs/reference/interop.md#status).
         """
         asked, keys = self._asked(upstream, now)
-        # An element is one that ``in_response_to`` let through the gate: parsed once, read from the
-        # same tree.
         root = _parsed(message)
         whole = root.find(SIGNATURE) is not None
         if whole:
             signature.verify(root, keys)
         response = ReceivedResponse(root, asked, acs(self.base_url, upstream), expected, now)
-        refuse(RESPONSE_CHECKS, response)
+        check_response(response)
         if not response.succeeded:
             return _upstream_refusal(response)
         assertion = self._assertion(root, asked)
@@ -228,8 +225,10 @@ class ServiceProviderFace:
             force_authn=force_authn or asked.force_authn,
             idp_list=idp_list,
         )
-        refuse(ASSERTION_CHECKS, received)
-        return _authenticated(received)
+        check_assertion(received)
+        found = authentication(received)
+        message_id = assertion.get("ID", "")
+        return Received(found, message_id, found.assertion_until, _decrypted(assertion))
 
     def _asked(
         self, upstream: str, now: datetime
@@ -259,6 +258,10 @@ def _optional_flag(*, wanted: bool) -> str | None:
 
 
 def _parsed(message: object) -> etree._Element:
+    """Return the root of a message in octets, or of one that ``in_response_to`` has parsed.
+
+    That one passed the gate then: parsed once, it is read from the same tree.
+    """
     if isinstance(message, bytes):
         return safe_parser.parse(message, RESPONSE)
     if not etree.iselement(message):
@@ -275,14 +278,11 @@ def _upstream_refusal(response: ReceivedResponse) -> Received:
     return Received(refusal, root.get("ID", ""), until)
 
 
-def _authenticated(received: ReceivedAssertion) -> Received:
-    """Return the Authentication, with the octets of an assertion that came encrypted."""
-    found = authentication(received)
-    assertion = received.assertion
-    decrypted = b""
-    if assertion.getparent() is None:
-        decrypted = etree.tostring(assertion)
-    return Received(found, assertion.get("ID", ""), found.assertion_until, decrypted)
+def _decrypted(assertion: etree._Element) -> bytes:
+    """Return the octets of an assertion that came encrypted; none for one in its Response."""
+    if assertion.getparent() is not None:
+        return b""
+    return etree.tostring(assertion)
 
 
 def _verify(

@@ -22,6 +22,7 @@ from broker.core.errors import FormRefused, TransactionGone
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import LegalBasis
+from broker.flows.arrived_login import read_and_decide
 from broker.flows.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents
 from broker.flows.transactions import Held
 
@@ -217,7 +218,8 @@ class MyChoices:
         """
         rules = self.ports.broker.rules
         there = replace(transaction, request=replace(transaction.request, service=service))
-        release = rules.decide(there, self.ports.now()).release
+        arrived = read_and_decide(rules, there, self.ports.now())
+        release = arrived.decision.release if arrived else None
         giver = rules.giver(transaction.authentication)
         return CurrentQuestion(release.purpose if release else None, giver)
 
@@ -274,7 +276,7 @@ def _taken_back(
     about = receipt.record_id
     if receipt.event is ReceiptEvent.WITHDRAWN:
         kind = AuditEventKind.CONSENT_WITHDRAWN
-    audit = of_login(kind, now, transaction, service=service, about=about)
+    audit = of_login(kind, now, transaction.names, service=service, about=about)
     facts = {
         "reference": transaction.reference,
         "service": service,

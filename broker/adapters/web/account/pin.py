@@ -258,10 +258,10 @@ class PinPages:
 
 
 def _pin_mailed(transaction: Transaction, number: str, now: datetime) -> BrokerEvent:
-    audit = of_login(AuditEventKind.PIN_MAILED, now, transaction, borrower=number)
+    audit = of_login(AuditEventKind.PIN_MAILED, now, transaction.names, borrower=number)
     return BrokerEvent(EventKind.PIN_MAILED, {"reference": transaction.reference}, audit)
 
 
 def _pin_chosen(transaction: Transaction, number: str, now: datetime) -> BrokerEvent:
-    audit = of_login(AuditEventKind.PIN_CHOSEN, now, transaction, borrower=number)
+    audit = of_login(AuditEventKind.PIN_CHOSEN, now, transaction.names, borrower=number)
     return BrokerEvent(EventKind.PIN_CHOSEN, {"reference": transaction.reference}, audit)

@@ -112,5 +112,5 @@ class ConsentPages:
 
 
 def _cpr_revealed(transaction: Transaction, now: datetime) -> BrokerEvent:
-    audit = of_login(AuditEventKind.CPR_REVEALED, now, transaction)
+    audit = of_login(AuditEventKind.CPR_REVEALED, now, transaction.names)
     return BrokerEvent(EventKind.CPR_REVEALED, {"reference": transaction.reference}, audit)

@@ -70,6 +70,10 @@ class ProofOwners(Protocol):
         """Return for how long the proof ``name`` is remembered today."""
         ...
 
+    def looked_up(self, held: Held, now: datetime) -> Held:
+        """Return the transaction with what is known of its person by now."""
+        ...
+
 
 def blueprint(
     ports: WebPorts,
@@ -209,14 +213,14 @@ class MailboxProofPages:
             mine=others,
         )
         self.ports.tell(_mailbox_proved(held.transaction, step.name, now))
-        return self.pages.show(self.ports.broker.looked_up(held, now))
+        return self.pages.show(self.persons.looked_up(held, now))
 
     def _without(self, held: Held, step: ProveMailbox) -> Response:
         if not step.optional:
             raise FormRefused("this proof cannot be done without")
         now = self.ports.now()
         held = self.proving.without(held, now)
-        return self.pages.show(self.ports.broker.looked_up(held, now))
+        return self.pages.show(self.persons.looked_up(held, now))
 
     def _refused(self, held: Held, error: BrokerError, form: SubmittedForm) -> Response:
         ports = self.ports
@@ -296,14 +300,14 @@ def _shown_address(typed_before: str, mailing: Mailing | None, step: ProveMailbo
 
 def _mailbox_proved(transaction: Transaction, proof: str, now: datetime) -> BrokerEvent:
     facts = {"reference": transaction.reference, "proof": proof}
-    audit = of_login(AuditEventKind.PROVED, now, transaction, about=proof)
+    audit = of_login(AuditEventKind.PROVED, now, transaction.names, about=proof)
     return BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit)
 
 
 def _proof_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
     reference = transaction.reference
     facts = {"reference": reference, "reason": reason, "route": "proof"}
-    audit = of_login(AuditEventKind.REFUSED, now, transaction, reason=reason)
+    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
     trace = TraceFacts(reference, now, "proof", reason, transaction.upstream)
     return BrokerEvent(EventKind.PROOF_REFUSED, facts, audit, trace)
 

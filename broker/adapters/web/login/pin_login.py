@@ -207,13 +207,13 @@ def _unread(identifier: str, *, temporary: bool) -> str:
 
 def _pin_verified(transaction: Transaction, borrower: Borrower, now: datetime) -> BrokerEvent:
     facts = {"reference": transaction.reference, "service": transaction.request.service}
-    audit = of_login(AuditEventKind.PIN_VERIFIED, now, transaction, borrower=borrower.number)
+    audit = of_login(AuditEventKind.PIN_VERIFIED, now, transaction.names, borrower=borrower.number)
     return BrokerEvent(EventKind.PIN_VERIFIED, facts, audit)
 
 
 def _temporary_proved(transaction: Transaction, now: datetime) -> BrokerEvent:
     facts = {"reference": transaction.reference}
-    audit = of_login(AuditEventKind.PROVED, now, transaction, about="temporary")
+    audit = of_login(AuditEventKind.PROVED, now, transaction.names, about="temporary")
     return BrokerEvent(EventKind.TEMPORARY_PROVED, facts, audit)
 
 
@@ -221,5 +221,5 @@ def _pin_refused(transaction: Transaction, reason: str, now: datetime) -> Broker
     facts = {"reference": transaction.reference, "reason": reason, "route": "pin"}
     if reason not in _TRIED:
         return BrokerEvent(EventKind.PIN_FORM_INCOMPLETE, facts)
-    audit = of_login(AuditEventKind.REFUSED, now, transaction, reason=reason)
+    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
     return BrokerEvent(EventKind.PIN_REFUSED, facts, audit)

@@ -127,7 +127,7 @@ def _error_shown(error: BrokerError, name: str, ports: WebPorts) -> BrokerEvent:
     trace = TraceFacts(name, now, _route(), error.reason, known=known)
     if held is not None:
         kind = AuditEventKind.REFUSED
-        login = held.transaction
+        login = held.transaction.names
         audit = of_login(kind, now, login, reason=audited, reference=name)
     else:
         upstream = _upstream(ports)

@@ -305,5 +305,5 @@ def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> Bro
     }
     kind = AuditEventKind.REFUSED
     reason = step.reason
-    audit = of_login(kind, now, transaction, step.decision, reason=reason)
+    audit = of_login(kind, now, transaction.names, step.decision, reason=reason)
     return BrokerEvent(EventKind.LOGIN_REFUSED, facts, audit)

@@ -83,5 +83,5 @@ class SignUpBeginning:
 
 def _upgrade_answered(transaction: Transaction, answer: str, now: datetime) -> BrokerEvent:
     facts = {"reference": transaction.reference, "answer": answer}
-    audit = of_login(_ANSWERS[answer], now, transaction)
+    audit = of_login(_ANSWERS[answer], now, transaction.names)
     return BrokerEvent(EventKind.UPGRADE_ANSWERED, facts, audit)

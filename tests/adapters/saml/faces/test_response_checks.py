@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from broker.adapters.saml.faces.received_response import ReceivedResponse, refuse
-from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
+from broker.adapters.saml.faces.received_response import ReceivedResponse
+from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS, check_response
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import Outstanding
 from tests.plugins.hostile_responses import CODE, HOSTILE, VARIANTS
@@ -202,6 +202,6 @@ def test_a_refusal_names_its_cause_and_the_clock_that_is_off(
     """By how many seconds, for the log, where it is by more than is allowed; nothing where it is not."""
     received = Message(changes).received(parties)
     with pytest.raises(MessageRefused) as caught:
-        refuse(RESPONSE_CHECKS, received)
+        check_response(received)
     assert caught.value.cause == f"response.{offending(received)[0]}"
     assert caught.value.clock_off == clock_off
