@@ -12,7 +12,7 @@ from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.identity.identifier_reassignment import PersonLink
-from broker.core.serialization import load
+from broker.flows.records import load
 
 
 def journal(parts: Parts) -> TrailFiles:

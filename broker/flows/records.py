@@ -1,17 +1,27 @@
-"""Facts of one type as a store keeps them: read, added, replaced and amended by compare-and-set."""
+"""Facts of one type as a store keeps them: read, added, replaced and amended by compare-and-set.
+
+A fact is a frozen dataclass; its bytes are one octet for the record number of the release, then
+JSON.
+"""
 
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Generic, TypeVar
+from functools import cache
+from typing import Any, Final, Generic, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, RecordKind, Store
-from broker.core.serialization import dump, load
 
 T = TypeVar("T")
 
+# The record number that this release writes, and those it reads: n-1 and n
+# (docs/reference/design.md#versions). The first release has no n-1.
+WRITES: Final = 1
+READS: Final = frozenset({1})
 # Beyond this a compare-and-set that keeps losing is a fault, not a race.
 MOST_TRIES: Final = 8
 
@@ -168,6 +178,33 @@ class Records(Generic[T]):
     def _read(self, key: Key, kept: Kept) -> Record[T]:
         value = load(self.fact, kept.value)
         return Record(key, value, kept.version, kept.until, kept.due)
+
+
+def dump(fact: object) -> bytes:
+    """Return the bytes of a frozen dataclass: one octet for the record number, then JSON."""
+    adapter = _adapter(cast("Any", type(fact)))
+    return bytes([WRITES]) + adapter.dump_json(fact)
+
+
+def load(kind: type[T], octets: bytes) -> T:
+    """Return the ``kind`` that ``dump`` wrote.
+
+    StoreUnavailable for a record of another release or a broken one.
+    """
+    if not octets or octets[0] not in READS:
+        raise StoreUnavailable(f"{kind.__name__} record of an unknown release")
+    adapter = _adapter(cast("Any", kind))
+    try:
+        fact: T = adapter.validate_json(octets[1:])
+    except ValidationError:
+        # The validator's text quotes the value, which may be personal: the chain is cut.
+        raise StoreUnavailable(f"{kind.__name__} record does not read") from None
+    return fact
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def _version(record: Record[T] | None) -> str | None:

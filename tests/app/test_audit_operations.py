@@ -14,9 +14,9 @@ from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import ConfigurationFaults
 from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.ports import Kept, Key
-from broker.core.serialization import dump
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
+from broker.flows.records import dump
 
 NUMBER = "4711"
 # Names and the links that they lead to: person, borrower number, pseudonym of the CPR.

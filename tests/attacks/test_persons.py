@@ -13,11 +13,11 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
 from broker.core.identity.identifier_reassignment import PersonLink
-from broker.core.serialization import load
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
+from broker.flows.records import load
 from tests.plugins.house import House, Person, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"

@@ -14,8 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store
-from broker.core.serialization import dump
-from broker.flows.records import Content, Record, Records
+from broker.flows.records import Content, Record, Records, dump
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 UNTIL = NOW + timedelta(hours=1)

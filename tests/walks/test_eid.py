@@ -11,12 +11,12 @@ from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
 from broker.core.identity.identifier_reassignment import PersonLink
-from broker.core.serialization import load
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona
 from broker.demo.run.demo_folder import EID, HUB
 from broker.demo.upstreams import wayf_hub
 from broker.demo.upstreams.nemlogin import PersonaChoice
+from broker.flows.records import load
 from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
 from tests.plugins.house import House, Person, mark

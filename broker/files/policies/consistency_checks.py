@@ -159,6 +159,13 @@ def _unmasked_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
     return "cpr without mask: true", "a page shows it masked"
 
 
+def _values_of_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
+    """Find patterns over a CPR number: policies are decided without its digits."""
+    if listed.name != CPR_ATTRIBUTE or not listed.values:
+        return None
+    return "cpr with values", "a policy never sees the digits; require: {cpr: real} asks for one"
+
+
 def _masked_without_page(_: Release, listed: ReleasedAttribute) -> _Problem | None:
     if listed.name == CPR_ATTRIBUTE or not listed.mask:
         return None
@@ -177,6 +184,7 @@ _ATTRIBUTE_CHECKS: tuple[_AttributeCheck, ...] = (
     _outside_category,
     _optional_without_consent,
     _unmasked_cpr,
+    _values_of_cpr,
     _masked_without_page,
     _number_without_borrower,
 )

@@ -12,7 +12,7 @@ from broker.core.identity.identifier_reassignment import (
     contradicts,
     with_evidence,
 )
-from broker.core.serialization import dump, load
+from broker.flows.records import dump, load
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 BARE = PersonLink("p", None, None, NOW)

@@ -165,6 +165,7 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("{from: sn,", "{from: proof.kaldemail,", "proof.kaldemail: no such proof in this file"),
         ("displayName: {why", "displayName: {optional: true, why", "displayName is optional without consent"),
         ("cpr: {mask: true, why", "cpr: {why", "cpr without mask: true (a page shows it masked)"),
+        ("cpr: {mask: true, why", 'cpr: {mask: true, values: ["01*"], why', "cpr with values (a policy never sees"),
         (
             "gn: {why",
             "gn: {mask: true, why",

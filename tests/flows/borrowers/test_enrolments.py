@@ -12,7 +12,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
-from broker.core.serialization import dump
+from broker.flows.records import dump
 from broker.flows.worker_loop import run_worker_loop
 
 CPR = "0101990000"

@@ -10,9 +10,9 @@ from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Kept, Key
-from broker.core.serialization import dump
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.enrolment_against_wish import EnrolmentBeforeWish
+from broker.flows.records import dump
 
 CPR = "0101990000"
 

@@ -4,7 +4,7 @@ import pytest
 
 from broker.core.errors import StoreUnavailable
 from broker.core.login.transaction import Account, AccountState, Transaction
-from broker.core.serialization import dump, load
+from broker.flows.records import dump, load
 
 WRITTEN = dump(Account("7", AccountState.DONE))
 
