@@ -1,7 +1,8 @@
 """Declined upgrades, lowering, and the CPR of a borrower that had none: what is done, and what is left alone."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,14 +13,16 @@ from broker.core.borrowers.borrower import (
     Case,
     Change,
     Create,
+    Enrolment,
     EnrolmentOutcome,
+    EnrolmentState,
     Gone,
     Nothing,
     Plan,
     Wish,
     WishedField,
 )
-from broker.core.borrowers.change_plan import offered, outcome, plan
+from broker.core.borrowers.change_plan import offered, outcome, plan, planned_outcome
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)
@@ -100,6 +103,40 @@ def test_a_cpr_that_arrives_later(
 ) -> None:
     """The temporary borrower gets it where that can be nobody else's; staff get every doubt."""
     assert plan(found, wish, linked, TODAY, temporary) == planned
+
+
+OBSERVED = Enrolment("e", EnrolmentState.OBSERVED, datetime(2026, 11, 25, 12, tzinfo=UTC), None, "p")
+
+
+@pytest.mark.parametrize(
+    ("planned", "written"),
+    [
+        (Case("two_borrowers"), {"reason": "two_borrowers"}),
+        (Gone(), {"reason": "borrower_gone"}),
+        (Nothing("7"), {"number": "7", "outcome": EnrolmentOutcome.UNCHANGED}),
+        (
+            Create(WISH),
+            {"outcome": EnrolmentOutcome.CREATED, "category": "STUD", "expires": FAR, "would": ("surname",)},
+        ),
+        (
+            Change("7", (("email", "a@b.example"),), "STUD", FAR),
+            {
+                "outcome": EnrolmentOutcome.UPGRADED,
+                "number": "7",
+                "category": "STUD",
+                "expires": FAR,
+                "would": ("email",),
+            },
+        ),
+        (
+            Change("9", (), "STUD", FAR, CPR),
+            {"outcome": EnrolmentOutcome.ADOPTED, "number": "9", "category": "STUD", "expires": FAR},
+        ),
+    ],
+)
+def test_what_would_be_written_is_kept_without_its_values(planned: Plan, written: dict[str, Any]) -> None:
+    """Where the library system is only observed, staff see what would come of each enrolment."""
+    assert planned_outcome(OBSERVED, planned) == replace(OBSERVED, **written)
 
 
 def test_neither_a_change_nor_a_borrower_nor_a_wish_shows_the_cpr() -> None:
