@@ -304,6 +304,9 @@ def test_a_decision_permits_nothing_that_it_does_not_name() -> None:
     bare = Decision(Effect.PERMIT, ())
     assert (bare.may_find_by_cpr, bare.may_create, bare.may_lower) == (False, False, False)
     assert (bare.release, bare.released, bare.policy, bare.affiliation) == (None, (), None, None)
+    listed = ReleasedAttribute("sn", WORDS, PolicyLine("p.yaml", 70))
+    assert (listed.mask, listed.optional, listed.values) == (False, False, ())
+    assert Requirement() == Requirement(cpr=False, age=None, assurance=None, place=None, upstream=())
 
 
 @pytest.mark.parametrize(

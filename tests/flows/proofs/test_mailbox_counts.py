@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -279,6 +279,20 @@ def test_a_server_that_is_down_is_not_asked_for_ever(bench: Bench) -> None:
     assert outcome(lambda: bench.mail(owner="bo")) == "MailUnavailable"
 
 
+def test_a_mail_server_has_fifteen_seconds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person waits for it."""
+    deadlines: list[timedelta] = []
+    address = bench.world.post.address
+
+    def noted(recipient: str, deadline: datetime) -> Any:
+        deadlines.append(deadline - bench.world.now)
+        return address(recipient, deadline)
+
+    monkeypatch.setattr(bench.world.post, "address", noted)
+    bench.mail()
+    assert deadlines == [timedelta(seconds=15)]
+
+
 def test_an_address_proves_one_person(bench: Bench) -> None:
     """A second one's right code uses the mailing up and becomes a case; to write to, it may be both's."""
     anns = bench.mail()
@@ -291,8 +305,10 @@ def test_an_address_proves_one_person(bench: Bench) -> None:
     present = Transactions(bench.world.store).again(bos, bench.world.now)
     assert (present.transaction.mailing, present.transaction.proofs) == (None, ())
     bench.world.now += HOUR
-    written_to = bench.mail(owner="bo", name="mail")
-    assert outcome(lambda: bench.code(written_to, mailing(written_to).code, "bo")) == "done"
+    for owner in ("ann", "bo"):
+        written_to = bench.mail(owner=owner, name="mail")
+        assert bench.code(written_to, mailing(written_to).code, owner).transaction.proofs
+    assert bench.desk.cases == ["bo"]
 
 
 def test_a_proof_is_remembered_until_its_end_and_its_address_then_free(bench: Bench) -> None:

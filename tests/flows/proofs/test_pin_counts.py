@@ -111,6 +111,14 @@ def test_the_right_pin_leaves_nothing_counted(check: PinCheck, identifier: str, 
     assert [verdict(check, identifier, "0000", device) for _ in range(2)] == ["wrong", "throttled"]
 
 
+def test_a_known_browser_goes_on_where_strangers_are_stopped(world: Any, check: PinCheck) -> None:
+    """The right PIN leaves nothing counted there either, and five failures are the most."""
+    assert [verdict(check, CPR, "0000") for _ in range(6)] == ["wrong"] * 5 + ["throttled"]
+    assert [verdict(check, CPR, PIN, KNOWN) for _ in range(12)] == ["in"] * 12
+    assert [verdict(check, CPR, "0000", KNOWN) for _ in range(6)] == ["wrong"] * 5 + ["throttled"]
+    assert checks(world) == 22
+
+
 def test_a_known_browser_s_failure_is_no_stranger_s(check: PinCheck) -> None:
     """It is counted in place of a stranger's try, not beside it."""
     assert [verdict(check, CPR, "0000", KNOWN) for _ in range(5)] == ["wrong"] * 5
