@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from shutil import copy
 from typing import Any, Final
 
 import pytest
 
-from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Enrolment, EnrolmentState, Wish
 from broker.core.consent.consent import Receipt, ReceiptEvent
@@ -53,10 +53,10 @@ class AskedStore(SqliteStore):
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Any:
+def store(tmp_path: Path, empty_store: Path) -> Any:
     """Give an empty store."""
     path = tmp_path / "broker.db"
-    sqlite.prepare(path)
+    copy(empty_store, path)
     store = AskedStore(path)
     yield store
     for connection in store._own.idle:

@@ -11,7 +11,7 @@ from broker.core.login.transaction import Authentication, AuthnRequest, Person, 
 from broker.core.logout.sessions import NameID, Session
 from broker.core.ports import Key
 from broker.core.pseudonyms import Pseudonyms
-from broker.flows.logout.sessions import Sessions, group_of
+from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
 from broker.flows.transactions import Transactions
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -84,6 +84,11 @@ def test_a_service_names_its_own_sessions(
 ) -> None:
     """By NameID, and by SessionIndex where it has one; never another service's (saml-core 3.7.1)."""
     assert named(sessions, entity_id, name_id, *indexes) == found
+
+
+def test_a_session_is_kept_for_twelve_hours() -> None:
+    """A service may keep its own beyond the end that it was told."""
+    assert timedelta(hours=12) == KEPT_FOR
 
 
 def test_a_session_is_found_until_its_end(sessions: Sessions) -> None:

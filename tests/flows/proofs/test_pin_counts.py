@@ -11,7 +11,9 @@ import pytest
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable, TooMany
 from broker.core.pseudonyms import Pseudonyms
+from broker.flows.proofs import pin_check
 from broker.flows.proofs.pin_check import FAILURE_LASTS, PER_BORROWER, PER_BROWSER, PER_IDENTIFIER, Device, PinCheck
+from broker.flows.proofs.rate_limits import Limit
 
 CPR, NUMBER, PIN = "0101990000", "1", "5837"
 NOBODY: Final = "0303820000"
@@ -45,6 +47,36 @@ def lose() -> None:
 def checks(world: Any) -> int:
     """Count the PINs that the library system was asked about."""
     return int(world.hooks.calls.count("check_pin"))
+
+
+QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+LIMITS: Final = [
+    (pin_check.PER_IDENTIFIER, 5, QUARTER),
+    (pin_check.PER_BORROWER, 10, DAY),
+    (pin_check.PER_NETWORK, 30, HOUR),
+    (pin_check.BRAKE, 300, timedelta(minutes=10)),
+    (pin_check.DAILY_BRAKE, 2000, DAY),
+    (pin_check.PER_BROWSER, 5, QUARTER),
+    (pin_check.PER_KNOWN, 10, DAY),
+    (pin_check.PER_MARK, 10, QUARTER),
+]
+
+
+@pytest.mark.parametrize(("limit", "most", "within"), LIMITS, ids=[limit.name for limit, _, _ in LIMITS])
+def test_no_limit_lets_through_more(limit: Limit, most: int, within: timedelta) -> None:
+    """What a day of guessing can find was reckoned by these numbers; each limit is counted by itself."""
+    assert (limit.most, limit.within) == (most, within)
+    assert [other.name for other, _, _ in LIMITS].count(limit.name) == 1
+
+
+def test_a_network_may_fail_thirty_times_an_hour(world: Any, check: PinCheck) -> None:
+    """One guess at each of many numbers ends too."""
+    verdicts = [verdict(check, str(number), "0000") for number in range(100, 132)]
+    assert verdicts == ["wrong"] * 30 + ["throttled"] * 2
+    assert verdict(check, CPR, PIN) == "throttled"
+    assert verdict(check, CPR, PIN, KNOWN) == "in"
+    world.now += HOUR
+    assert verdict(check, CPR, PIN) == "in"
 
 
 @pytest.mark.parametrize("device", [None, KNOWN], ids=["stranger", "known browser"])
