@@ -18,8 +18,8 @@ from broker.core.errors import (
     RecipientRefused,
     TooMany,
 )
-from broker.core.identity.mailbox_proofs import Mailing
-from broker.core.login.transaction import AuthnRequest, Transaction
+from broker.core.identity.mailbox_proofs import Mailing, Proved
+from broker.core.login.transaction import AuthnRequest, Person, Transaction
 from broker.core.pseudonyms import Pseudonyms
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held, Transactions
@@ -277,6 +277,20 @@ def test_a_server_that_is_down_is_not_asked_for_ever(bench: Bench) -> None:
     outcomes = [outcome(lambda at=at: bench.mail(address=f"n{at}@auh.rm.dk")) for at in range(32)]  # type: ignore[misc]
     assert outcomes == ["MailUnavailable"] * 30 + ["TooMany"] * 2
     assert outcome(lambda: bench.mail(owner="bo")) == "MailUnavailable"
+
+
+def test_a_proof_is_added_beside_those_of_other_names(bench: Bench) -> None:
+    """In place of one of its own name; the person is looked up again, for more is known now."""
+    now = bench.world.now
+    before = tuple(Proved(name, "old@auh.rm.dk", now, now + DAY) for name in ("kaldemail", "card"))
+    held = Transactions(bench.world.store).change(
+        bench.login(), lambda found: replace(found, proofs=before, person=Person("p")), now
+    )
+    held = bench.mail(held)
+    done = bench.code(held, mailing(held).code).transaction
+    assert [(proof.name, proof.address) for proof in done.proofs] == [("card", "old@auh.rm.dk"), ("kaldemail", NURSE)]
+    assert (done.person, done.mailing) == (None, None)
+    assert done == Transactions(bench.world.store).again(held, now).transaction
 
 
 def test_a_mail_server_has_fifteen_seconds(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
