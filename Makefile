@@ -27,7 +27,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 # The tests start the broker a hundred times: each would compile it anew where no bytecode is kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: venv demo quick test slow interop check static programs peers bench fuzz lock clean
+.PHONY: venv demo quick test slow interop check static programs peers map walks bench fuzz lock clean
 
 venv: .venv/run.stamp
 
@@ -40,11 +40,15 @@ venv: .venv/run.stamp
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
+.venv/demo.stamp: requirements-demo.txt .venv/run.stamp
+	$(PIP) --require-hashes -r requirements-demo.txt
+	@touch $@
+
 .venv/test.stamp: requirements-test.txt .venv/run.stamp
 	$(PIP) --require-hashes -r requirements-test.txt
 	@touch $@
 
-demo: venv
+demo: .venv/demo.stamp
 	$(BIN)/broker demo --port-base $(PORT)
 
 programs:
@@ -85,15 +89,23 @@ static: .venv/test.stamp
 
 check: static test slow
 
+# The house drawn from its own imports, and the ways of a CPR number, a Response and a PIN through it.
+map: .venv/test.stamp
+	$(BIN)/python -m tests.plugins.house_map
+
+walks: .venv/test.stamp
+	$(BIN)/python -m pytest -q -s -p no:randomly tests/house/test_value_walks.py
+
 bench: .venv/test.stamp
 	$(BIN)/python bench/login.py $(ARGS)
 
-# Writes both lock files anew: hashes, and no index or host names.
+# Writes the lock files anew: hashes, and no index or host names.
 lock:
 	$(PYTHON) -m venv .lock
 	.lock/bin/python -m pip install --quiet pip-tools
 	.lock/bin/pip-compile $(LOCK) --upgrade -o requirements.txt pyproject.toml
-	.lock/bin/pip-compile $(LOCK) --extra test -c requirements.txt -o requirements-test.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) --upgrade --extra demo -c requirements.txt -o requirements-demo.txt pyproject.toml
+	.lock/bin/pip-compile $(LOCK) --extra demo --extra test -c requirements-demo.txt -o requirements-test.txt pyproject.toml
 
 LOCK := --quiet --generate-hashes --allow-unsafe --strip-extras --build-deps-for editable --no-header --no-emit-options \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from broker.core.entities import Assurance, Controller, Service, Text
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.model import Alternative, Condition, LoginFacts, Policy, PolicySet
 from broker.demo.people.personas import persona

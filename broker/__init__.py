@@ -1,1 +1,1 @@
-"""A federated identity broker: a SAML proxy that decides by policy, asks the person and makes the borrower."""
+"""A federated identity broker: a SAML proxy that decides by policy, asks the person, and enrols."""

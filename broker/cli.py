@@ -1,4 +1,4 @@
-"""The command line: serve, check, keys, metadata, policies, enrolments and the demo."""
+"""The command line ``broker``: its own commands, and a group of commands a noun."""
 
 import json
 import os
@@ -9,22 +9,32 @@ from typing import Final, NoReturn
 
 import click
 
-from broker.app import inspection
-from broker.app.inspection import configuration
+from broker.app import diagnostics
+from broker.app.diagnostics import configuration
 from broker.commands import audit, enrolments, keys, message_log, metadata, policy
-from broker.commands.output import CONFIGURATION, FINDINGS, as_json, printing_faults, show
+from broker.commands.output import (
+    CONFIGURATION,
+    FINDINGS,
+    as_json,
+    printing_faults,
+    show,
+    show_findings,
+    waiting,
+)
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
 _BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
 
 
 def main() -> None:
-    """Run the command line; refuses ``python -O``, under which pysaml2's own checks vanish (attacks.md row 34)."""
+    """Run the command line; exit 78 under ``python -O``: checks vanish.
+
+    Source: docs/reference/attacks.md#34.
+    """
     if not __debug__:
-        click.echo(
-            "broker does not run under python -O: assertions are checks in libraries it uses",
-            err=True,
-        )
+        why = "assertions are checks in libraries it uses"
+        click.echo(f"broker does not run under python -O: {why}", err=True)
         raise SystemExit(CONFIGURATION)
     broker(prog_name="broker")
 
@@ -41,7 +51,10 @@ def broker() -> None:
 @broker.command(short_help="Serve the broker under gunicorn.")
 @printing_faults
 def serve() -> None:
-    """Serve the broker under gunicorn until SIGTERM; SIGHUP reads everything again, if it is sound."""
+    """Serve the broker under gunicorn until SIGTERM.
+
+    SIGHUP reads everything again, if it is sound.
+    """
     from broker.app import gunicorn_server  # noqa: PLC0415 - no other command needs a web server
 
     gunicorn_server.serve(configuration)
@@ -52,33 +65,35 @@ def serve() -> None:
 @as_json
 @printing_faults
 def check(reference: str | None, *, as_json: bool) -> None:
-    """Check configuration, keys, metadata, maps, policies, store and library; exit 1 with findings, 78 with faults."""
-    parts = inspection.opened()
+    """Check configuration, keys, metadata, maps, policies, store and library.
+
+    Exit 1 with findings, 78 with faults.
+    """
+    parts = diagnostics.opened()
     if reference is not None:
-        trace = inspection.trace(parts, reference)
+        trace = diagnostics.trace(parts, reference)
         if trace is None:
             raise click.ClickException("no page of the last thirty days had this reference")
         show([trace], as_json=as_json, alone=True)
         return
-    findings = inspection.findings(parts)
-    click.echo(
-        json.dumps({"findings": findings}, indent=2)
-        if as_json
-        else "\n".join(findings) or "all well"
-    )
-    if findings:
-        raise SystemExit(FINDINGS)
+    with waiting("checking, the library system too"):
+        findings = diagnostics.findings(parts)
+    show_findings(findings, as_json=as_json)
 
 
 @broker.command(short_help="Ask the running broker whether it is ready.")
 @as_json
 @printing_faults
 def healthcheck(*, as_json: bool) -> None:
-    """Ask the running broker on this machine whether it is ready; exit 1 if not, with the reasons."""
-    health = inspection.health(configuration())
-    click.echo(
-        json.dumps(asdict(health)) if as_json else "\n".join((health.status, *health.faults))
-    )
+    """Ask the running broker on this machine whether it is ready.
+
+    Exit 1 if it is not, with the reasons.
+    """
+    health = diagnostics.health(configuration())
+    if as_json:
+        click.echo(json.dumps(asdict(health)))
+    else:
+        click.echo("\n".join((health.status, *health.faults)))
     if health.status != "ready":
         raise SystemExit(FINDINGS)
 
@@ -110,25 +125,33 @@ def demo(port_base: int, national_eid: str, *, checks: bool, as_json: bool) -> N
     """Run the broker with a simulated WAYF, NemLog-in, library, patron API and mailbox."""
     if as_json and not checks:
         raise click.UsageError("--json goes with --check")
-    from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
-
+    try:
+        from broker.demo import command  # noqa: PLC0415 - the simulated parties are no part of a broker in service
+    except ModuleNotFoundError as missing:
+        package, _, _ = str(missing.name).partition(".")
+        raise click.ClickException(f"{package} is not installed: {_DEMO_EXTRA}") from None
     # What is set for a broker in service (its store, its library system) must not become the
     # demo's.
-    for name in [each for each in os.environ if each.startswith("BROKER_")]:
-        del os.environ[name]
-    for each in _ENDS:
-        signal.signal(each, partial(_ended, FINDINGS if checks else 0))
+    for name in tuple(os.environ):
+        if name.startswith("BROKER_"):
+            del os.environ[name]
+    code = FINDINGS if checks else 0
+    for end in _ENDS:
+        signal.signal(end, partial(_end_demo, code))
     raise SystemExit(
         command.run_demo_command(
-            port_base, checks=checks, as_json=as_json, national_eid=national_eid
+            port_base,
+            checks=checks,
+            as_json=as_json,
+            national_eid=national_eid,
         )
     )
 
 
-def _ended(code: int, _: int, __: object) -> NoReturn:
+def _end_demo(code: int, _: int, __: object) -> NoReturn:
     """End the demo in order, folder and gunicorn too; a second Ctrl-C must not break into that."""
-    for each in _ENDS:
-        signal.signal(each, signal.SIG_IGN)
+    for end in _ENDS:
+        signal.signal(end, signal.SIG_IGN)
     raise SystemExit(code)
 
 

@@ -1,1 +1,1 @@
-"""Joins the rooms: the WSGI application, the server, and the reports of a whole installation."""
+"""The WSGI application, the server that runs it, and the reports of a whole installation."""

@@ -1,4 +1,4 @@
-"""The composition root: parts in, Flask application out; the only place that knows every room."""
+"""The WSGI application, composed from its parts; the only module that imports all others."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -24,17 +24,17 @@ from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.adapters.web.signup import begin_sign_up, sign_up_pages
-from broker.app import library_texts as wording
+from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
+from broker.app import configured_texts
 from broker.app.assembly import Parts, assemble, now, read_config
-from broker.app.inspection import notes, readiness
+from broker.app.diagnostics import notes, readiness
 from broker.app.metric_gauges import gauges
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import LogoutFace, UpstreamFace
 from broker.files.settings.config import Config
 from broker.flows.consents.given_consents import GivenConsents
 from broker.flows.login.login import LoginFlow
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions
 from broker.flows.logout.single_logout import SingleLogoutFlow
 
@@ -43,45 +43,57 @@ _LARGEST_BODY: Final = 1024 * 1024
 
 
 def create_app(settings: Config | None = None) -> Flask:
-    """Give the broker as a WSGI application, mounted where base_url says; it starts no thread (design 4c).
+    """Return the broker as a WSGI application; it starts no thread.
 
-    ``ConfigurationFaults`` under ``python -O``, whatever server brought it there: it takes out the
-    assertions that are checks in pysaml2 (attacks.md row 34).
+    ``settings`` are read from the environment if None. ConfigurationFaults with all their faults,
+    and under ``python -O``, whatever server brought it there: it takes out the assertions that are
+    checks in pysaml2 (docs/reference/attacks.md#34).
+
+    Source: docs/reference/design.md#waiting.
     """
     if not __debug__:
-        raise ConfigurationFaults(
-            [Fault("python", "runs with -O", "start it without -O and PYTHONOPTIMIZE")]
-        )
+        mend = "start it without -O and PYTHONOPTIMIZE"
+        raise ConfigurationFaults([Fault("python", "runs with -O", mend)])
     application_log.configure()
     parts = assemble(settings or read_config())
+    config = parts.config
     app = Flask("broker.adapters.web", static_url_path="/static")
-    if parts.config.serve.proxies:
+    if config.serve.proxies:
         # Only what the proxies we count have added is believed: whoever asks may write the rest of
         # the header.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=parts.config.serve.proxies, x_proto=0)  # type: ignore[method-assign]
+        behind_proxies = ProxyFix(app.wsgi_app, x_for=config.serve.proxies, x_proto=0)
+        app.wsgi_app = behind_proxies  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.extensions["broker"] = parts
-    page_layout.install(
-        app, wording.imprint(parts.config), parts.config.base_url, parts.config.language
-    )
-    lookup = parts.person_lookup()
-    ports = _ports(parts, lookup)
+    imprint = configured_texts.imprint(config)
+    page_layout.install(app, imprint, config.base_url, config.language)
+    person_lookup = parts.person_lookup()
+    ports = _web_ports(parts, person_lookup)
     pages = StepPages(ports)
-    for room in _rooms(parts, ports, pages, lookup):
-        app.register_blueprint(room)
+    for blueprint in _blueprints(parts, ports, pages, person_lookup):
+        app.register_blueprint(blueprint)
     error_pages.install(app, ports, pages)
     return app
 
 
-def _ports(parts: Parts, lookup: PersonLookup) -> WebPorts:
-    base_url, index = parts.config.base_url, parts.keys.index
-    callers = ClientAddresses.of(parts.config.shared_networks)
-    broker = LoginFlow(parts.store, index, lookup.rules, lookup, parts.config.sign_up.service)
+def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
+    config = parts.config
+    base_url = config.base_url
+    index = parts.keys.index
+    addresses = ClientAddresses.of(config.shared_networks)
+    broker = LoginFlow(
+        parts.store,
+        index,
+        person_lookup.rules,
+        person_lookup,
+        config.sign_up.service,
+    )
+    local_upstreams = [name for name, upstream in parts.upstreams.items() if upstream.local]
     return WebPorts(
         broker=broker,
         service_face=_service_face(parts),
-        upstream_face=_kept(parts, broker, _upstream_face(parts)),
-        cookies=BrowserCookies(index, parts.config.secure, urlsplit(base_url).path or "/"),
+        upstream_face=_logged_upstream_face(parts, broker),
+        cookies=BrowserCookies(index, config.secure, urlsplit(base_url).path or "/"),
         forms=FormTokens(index, base_url),
         now=now,
         tell=parts.tell,
@@ -90,46 +102,58 @@ def _ports(parts: Parts, lookup: PersonLookup) -> WebPorts:
         labels=parts.maps.labels,
         base_url=base_url,
         unexpected=application_log.unexpected,
-        shared=callers.shared,
-        network=callers.network,
-        library=wording.called(parts.config),
-        sign_up=wording.sign_up_url(parts.config),
-        local=next((name for name, each in parts.upstreams.items() if each.local), None),
+        shared=addresses.shared,
+        network=addresses.network,
+        library=configured_texts.called(config),
+        sign_up=configured_texts.sign_up_url(config),
+        local=next(iter(local_upstreams), None),
     )
 
 
-def _rooms(
-    parts: Parts, ports: WebPorts, pages: StepPages, lookup: PersonLookup
+def _blueprints(
+    parts: Parts,
+    ports: WebPorts,
+    pages: StepPages,
+    person_lookup: PersonAtLogin,
 ) -> Iterator[Blueprint]:
+    """Yield the endpoints: of a login, of the account, of the sign-up pages, and for machines."""
     entry = login.LoginEndpoints(ports, pages)
+    given_consents = GivenConsents(parts.store, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield consent.blueprint(ports, pages, entry)
-    yield begin_sign_up.blueprint(ports, pages, entry)
+    yield sign_up_and_upgrade.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
-    yield mailbox_proof.blueprint(ports, pages, entry, parts.proving, lookup)
-    yield my_choices.blueprint(
-        ports, pages, entry, GivenConsents(parts.store, parts.keys.index, parts.services)
-    )
-    yield pin_login.blueprint(ports, pages, entry, parts.guesses)
-    yield pin.blueprint(ports, pages, entry, parts.pin_letters)
+    yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
+    yield my_choices.blueprint(ports, pages, entry, given_consents)
+    yield pin_login.blueprint(ports, pages, entry, parts.pin_check)
+    yield pin.blueprint(ports, pages, entry, parts.pin_renewal)
     face = _logout_face(parts)
+    yield logout.blueprint(ports, face, _single_logout(parts, face))
+    sign_up = configured_texts.sign_up(parts.config, parts.services)
+    if sign_up:
+        yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
+    yield _metadata_and_health(parts)
+    yield _metrics_endpoint(parts)
+
+
+def _single_logout(parts: Parts, face: LogoutFace) -> SingleLogoutFlow:
     sessions = Sessions(parts.store, parts.keys.index)
-    yield logout.blueprint(
-        ports,
-        face,
-        SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, face.reaches),
+    return SingleLogoutFlow(parts.store, sessions, parts.services, parts.federated, face.reaches)
+
+
+def _metadata_and_health(parts: Parts) -> Blueprint:
+    return metadata_and_health.blueprint(
+        partial(_idp_descriptor, parts),
+        {name: partial(_sp_descriptor, parts, name) for name in parts.federated},
+        partial(readiness, parts),
+        partial(notes, parts),
     )
-    setting = wording.sign_up(parts.config, parts.services)
-    if setting:
-        yield sign_up_pages.blueprint(parts.texts, setting, parts.config.base_url)
-    sps = {name: partial(_sp_descriptor, parts, name) for name in parts.federated}
-    yield metadata_and_health.blueprint(
-        partial(_idp_descriptor, parts), sps, partial(readiness, parts), partial(notes, parts)
-    )
+
+
+def _metrics_endpoint(parts: Parts) -> Blueprint:
     token = parts.config.serve.metrics_token
-    yield metrics_endpoint.blueprint(
-        lambda: parts.metrics.page(list(gauges(parts))), token.get_secret_value() if token else None
-    )
+    secret = token.get_secret_value() if token else None
+    return metrics_endpoint.blueprint(lambda: parts.metrics.page(list(gauges(parts))), secret)
 
 
 def _service_face(parts: Parts) -> IdentityProviderFace:
@@ -163,21 +187,21 @@ def _logout_face(parts: Parts) -> LogoutFace:
         services=parts.services,
         upstreams=parts.federated,
     )
-    kept = parts.config.message_log_upstreams()
-    return (
-        LoggedLogoutFace(face, parts.messages, kept, ClientAddresses.address)
-        if parts.messages
-        else face
-    )
+    if parts.messages is None:
+        return face
+    logged = parts.config.message_log_upstreams()
+    return LoggedLogoutFace(face, parts.messages, logged, ClientAddresses.address)
 
 
-def _kept(parts: Parts, broker: LoginFlow, face: ServiceProviderFace) -> UpstreamFace:
-    """Put the message log beside the face, where there is one."""
+def _logged_upstream_face(parts: Parts, broker: LoginFlow) -> UpstreamFace:
+    """Return the face toward the upstreams, with the message log beside it where there is one."""
+    face = _upstream_face(parts)
     if parts.messages is None:
         return face
 
     def reference(request_id: str, moment: datetime) -> str:
-        return broker.read(request_id[1:33], moment).transaction.reference
+        transaction_id = request_id[1:33]
+        return broker.read(transaction_id, moment).transaction.reference
 
     return LoggedUpstreamFace(
         face,
@@ -189,22 +213,16 @@ def _kept(parts: Parts, broker: LoginFlow, face: ServiceProviderFace) -> Upstrea
 
 
 def _idp_descriptor(parts: Parts) -> bytes:
-    institutions = [each for upstream in parts.upstreams.values() for each in upstream.institutions]
-    own = [parts.config.idp.scope] if parts.config.idp.scope else []
-    scopes = [*own, *(scope for each in institutions for scope in each.scopes)]
-    return own_metadata.idp(
-        wording.own_descriptor_texts(parts.config, parts.config.idp_entity_id),
-        parts.keys.idp,
-        scopes,
-        now(),
-    )
+    config = parts.config
+    scopes = [config.idp.scope] if config.idp.scope else []
+    for upstream in parts.upstreams.values():
+        for institution in upstream.institutions:
+            scopes.extend(institution.scopes)
+    texts = configured_texts.own_descriptor_texts(config, config.idp_entity_id)
+    return own_metadata.idp(texts, parts.keys.idp, scopes, now())
 
 
 def _sp_descriptor(parts: Parts, name: str) -> bytes:
     upstream = parts.upstreams[name]
-    return own_metadata.sp(
-        upstream,
-        wording.own_descriptor_texts(parts.config, upstream.sp_entity_id),
-        parts.keys.sp,
-        now(),
-    )
+    texts = configured_texts.own_descriptor_texts(parts.config, upstream.sp_entity_id)
+    return own_metadata.sp(upstream, texts, parts.keys.sp, now())

@@ -1,4 +1,4 @@
-"""Opens and checks every part of a broker from its configuration, and says all that is wrong in one go."""
+"""Opens and checks every part of a broker from its configuration; all faults come at once."""
 
 import os
 import platform
@@ -26,21 +26,20 @@ from broker.adapters.telling.event_sinks import (
     to_traces,
     to_trail,
 )
-from broker.adapters.telling.message_log import MessageLog
 from broker.adapters.telling.metrics import Metrics
+from broker.adapters.telling.sealed_message_log import MessageLog
 from broker.adapters.trail import audit_trail
 from broker.adapters.trail.hash_chain import Anchors
 from broker.adapters.trail.person_keys import PersonKeys
 from broker.adapters.web.signup.content_files import Texts
-from broker.app import open_metadata as living
+from broker.app import open_metadata
 from broker.core.audit_events import NO_TRAIL
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.events import BrokerEvent, EventKind, Sink, TellPort
+from broker.core.event_routes import BrokerEvent, EventKind, Sink, TellPort
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.ports import LibrarySystem, Store, Trail
 from broker.files import attribute_maps
-from broker.files import attribute_maps as fitting
 from broker.files.policies import live_policies
 from broker.files.settings import config
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
@@ -49,8 +48,8 @@ from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
-from broker.flows.identity.persons import Persons
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.identity.person_resolution import PersonResolution
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.login.support_traces import SupportTraces
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.proofs.pin_check import PinCheck
@@ -60,13 +59,13 @@ T = TypeVar("T")
 
 
 def now() -> datetime:
-    """Give the one clock's time."""
+    """Return the time of the one clock, in UTC."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Everything that the endpoints, the command line and the loop of enrolments are made of."""
+    """Everything that the endpoints, the command line and the worker loop are made of."""
 
     config: config.Config
     keys: key_ring.KeyRing
@@ -82,9 +81,9 @@ class Parts:
     links: PersonLinks
     enrolments: Enrolments
     cases: StaffCases
-    proving: MailboxProof
-    guesses: PinCheck
-    pin_letters: PinRenewal
+    mailbox_proof: MailboxProof
+    pin_check: PinCheck
+    pin_renewal: PinRenewal
     texts: Texts
     metrics: Metrics
     wake: Event
@@ -92,11 +91,11 @@ class Parts:
 
     @property
     def federated(self) -> Mapping[str, Upstream]:
-        """Give the upstreams that speak SAML."""
-        return _federated(self.upstreams)
+        """The upstreams that speak SAML, by name."""
+        return {name: upstream for name, upstream in self.upstreams.items() if not upstream.local}
 
-    def rules(self) -> ConfiguredEntities:
-        """Give the rules over the policy set of the moment."""
+    def configured(self) -> ConfiguredEntities:
+        """Return the configured services and upstreams, under the policy set of the moment."""
         return ConfiguredEntities(
             services=self.services,
             upstreams=self.upstreams,
@@ -104,98 +103,172 @@ class Parts:
             policies=lambda: self.policies.refresh(now()),
         )
 
-    def person_lookup(self) -> PersonLookup:
-        """Give what asks the ports of a person."""
-        rules, ring = self.rules(), self.keys
-        persons = Persons(rules, self.links, self.enrolments)
-        accounts = BorrowerAtLogin(self.store, ring.index, persons, self.enrolments)
+    def person_lookup(self) -> PersonAtLogin:
+        """Return the look-up of a person through the ports."""
+        configured = self.configured()
+        index = self.keys.index
+        persons = PersonResolution(configured, self.links, self.enrolments)
+        borrowers = BorrowerAtLogin(self.store, index, persons, self.enrolments)
         trail = ToldTrail(self.tell, self.trail)
-        return PersonLookup(
-            self.store, ring.index, ring.person, rules, persons, accounts, self.proving, trail
+        return PersonAtLogin(
+            self.store,
+            index,
+            self.keys.person,
+            configured,
+            persons,
+            borrowers,
+            self.mailbox_proof,
+            trail,
         )
 
 
 def read_config(environ: Mapping[str, str] | None = None) -> config.Config:
-    """Read the configuration the environment names; ``ConfigurationFaults`` with everything wrong in it."""
-    return config.load(None, os.environ if environ is None else environ)
+    """Read the configuration named by the environment; ConfigurationFaults with all its faults."""
+    if environ is None:
+        environ = os.environ
+    return config.load(None, environ)
 
 
 def assemble(settings: config.Config) -> Parts:
-    """Open and check every part; ``ConfigurationFaults`` with the faults of all of them at once."""
-    faults: list[Fault] = []
-    counts = Metrics(lambda: application_log.dropped)
-    startup_events = _startup_events(counts)
-    ring = _tried(faults, lambda: key_ring.load(settings.keys))
-    peers = _tried(faults, lambda: living.opened(settings, startup_events.tell, now()))
-    maps, store = _tried(faults, lambda: _maps(settings)), _tried(faults, lambda: _opened(settings))
-    library = _tried(faults, lambda: _library(settings))
-    services = LiveMapping(lambda: peers.snapshot.services) if peers else living.services(settings)
-    texts = _tried(faults, lambda: Texts.load(settings.content))
-    messages = _tried(faults, lambda: _messages(settings))
-    live = _tried(faults, lambda: _live(settings, services, maps, startup_events.tell))
-    if faults or not (ring and peers and maps and library and store and live and texts):
-        raise ConfigurationFaults(faults)
-    sealed = EncryptedStore(store, ring.sealing, ring.sealing_id)
-    trail = _told_trail(settings, ring, sealed, startup_events)
-    tools = _tools(settings, ring, sealed, library, trail)
-    wake, seats = Event(), Semaphore(max(1, settings.serve.threads // 2))
-    enrolments = Enrolments(tools, settings.library.mode, wake, time.sleep, seats)
-    cases = StaffCases(tools.records, tools.links, trail)
+    """Open and check every part; ConfigurationFaults with the faults of all of them at once."""
+    opened = _opened(settings)
+    ring = opened.keys
+    store = EncryptedStore(opened.store, ring.sealing, ring.sealing_id)
+    trail = _told_trail(settings, ring, store, opened.sinks)
+    ports = _enrolment_ports(settings, ring, store, opened.library, trail)
+    wake = Event()
+    # So many threads may wait for the library system at once: the others keep serving logins.
+    waiting = Semaphore(max(1, settings.serve.threads // 2))
+    enrolments = Enrolments(ports, settings.library.mode, wake, time.sleep, waiting)
+    cases = StaffCases(ports.records, ports.links, trail)
     return Parts(
         config=settings,
         keys=ring,
-        metadata=peers,
-        services=services,
-        upstreams=LiveMapping(lambda: peers.current.completed_upstreams),
-        maps=maps,
-        policies=live,
-        store=sealed,
+        metadata=opened.metadata,
+        services=opened.services,
+        upstreams=LiveMapping(lambda: opened.metadata.current.completed_upstreams),
+        maps=opened.maps,
+        policies=opened.policies,
+        store=store,
         trail=trail.kept,
         tell=trail.tell,
-        library=library,
-        links=tools.links,
+        library=opened.library,
+        links=ports.links,
         enrolments=enrolments,
         cases=cases,
-        proving=MailboxProof(sealed, ring.index, _smtp(settings), tools.letters, cases),
-        guesses=PinCheck(sealed, ring.index, library, now, seats, time.sleep),
-        pin_letters=_pin_letters(settings, tools, wake, seats),
-        texts=texts,
-        metrics=counts,
+        mailbox_proof=MailboxProof(store, ring.index, _smtp(settings), ports.letters, cases),
+        pin_check=PinCheck(store, ring.index, opened.library, now, waiting, time.sleep),
+        pin_renewal=_pin_renewal(settings, ports, wake, waiting),
+        texts=opened.texts,
+        metrics=opened.metrics,
         wake=wake,
-        messages=messages,
+        messages=opened.messages,
     )
 
 
-def _startup_events(counts: Metrics) -> EventSinks:
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What was opened from the configuration, each part checked by itself."""
+
+    metrics: Metrics
+    sinks: EventSinks
+    keys: key_ring.KeyRing
+    metadata: LiveMetadata
+    maps: attribute_maps.AttributeMaps
+    store: Store
+    library: LibrarySystem
+    services: Mapping[str, Service]
+    texts: Texts
+    messages: MessageLog | None
+    policies: live_policies.LivePolicies
+
+
+def _opened(settings: config.Config) -> _Opened:
+    faults: list[Fault] = []
+    metrics = Metrics(lambda: application_log.dropped)
+    sinks = _startup_sinks(metrics)
+    keys = _tried(faults, lambda: key_ring.load(settings.keys))
+    metadata = _tried(faults, lambda: open_metadata.opened(settings, sinks.tell, now()))
+    maps = _tried(faults, lambda: _maps(settings))
+    store = _tried(faults, lambda: _store(settings))
+    library = _tried(faults, lambda: _library(settings))
+    texts = _tried(faults, lambda: Texts.load(settings.content))
+    messages = _tried(faults, lambda: _messages(settings))
+    services = open_metadata.services(settings)
+    if metadata:
+        services = LiveMapping(lambda: metadata.snapshot.services)
+    policies = _tried(faults, lambda: _policies(settings, services, maps, sinks.tell))
+    if faults or not (keys and metadata and maps and store and library and texts and policies):
+        raise ConfigurationFaults(faults)
+    return _Opened(
+        metrics=metrics,
+        sinks=sinks,
+        keys=keys,
+        metadata=metadata,
+        maps=maps,
+        store=store,
+        library=library,
+        services=services,
+        texts=texts,
+        messages=messages,
+        policies=policies,
+    )
+
+
+def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
+    """Return what ``opening`` opens, or None with its faults added to ``faults``."""
+    try:
+        return opening()
+    except ConfigurationFaults as found:
+        faults.extend(found.faults)
+    except BrokerError as error:
+        faults.append(Fault(error.reason, str(error)))
+    return None
+
+
+def _startup_sinks(metrics: Metrics) -> EventSinks:
     """Return the sinks that need no store: the metadata and the policies are opened beside it."""
-    log = to_log(counts.counting_dropped(application_log.tell))
-    return EventSinks({Sink.LOG: log, Sink.METRIC: counts.count})
+    log = to_log(metrics.counting_dropped(application_log.tell))
+    return EventSinks({Sink.LOG: log, Sink.METRIC: metrics.count})
 
 
 def _told_trail(
-    settings: config.Config, ring: key_ring.KeyRing, store: Store, startup: EventSinks
+    settings: config.Config,
+    ring: key_ring.KeyRing,
+    store: Store,
+    startup: EventSinks,
 ) -> ToldTrail:
     """Return the trail that tells by every sink that there is (``core.events``)."""
     trail = _trail(settings, ring, store)
-    sinks = {Sink.TRAIL: to_trail(trail), Sink.TRACE: to_traces(SupportTraces(store))}
-    return ToldTrail(EventSinks({**startup.sinks, **sinks}).tell, trail)
+    sinks = {
+        **startup.sinks,
+        Sink.TRAIL: to_trail(trail),
+        Sink.TRACE: to_traces(SupportTraces(store)),
+    }
+    return ToldTrail(EventSinks(sinks).tell, trail)
 
 
 def _trail(settings: config.Config, ring: key_ring.KeyRing, store: Store) -> Trail:
     table = settings.audit
     if not table.on:
         return NO_TRAIL
-    folder, must = Path(table.folder), table.required
     # A file is one machine's, whatever its name today; a Redis may be several's, each with a trail
     # of its own.
-    machine = "" if settings.store.url.startswith("sqlite:") else platform.node()
-    sealing, anchors = PersonKeys(store, ring.index), Anchors(store, machine)
+    machine = platform.node()
+    if settings.store.url.startswith("sqlite:"):
+        machine = ""
     return audit_trail.open_trail(
-        folder, ring.audit, sealing, anchors, application_log.tell, required=must, sync=table.sync
+        Path(table.folder),
+        ring.audit,
+        PersonKeys(store, ring.index),
+        Anchors(store, machine),
+        application_log.tell,
+        required=table.required,
+        sync=table.sync,
     )
 
 
-def _tools(
+def _enrolment_ports(
     settings: config.Config,
     ring: key_ring.KeyRing,
     store: Store,
@@ -205,7 +278,7 @@ def _tools(
     return EnrolmentPorts(
         library=library,
         mail=_smtp(settings),
-        pseudonyms=ring.index,
+        hmacs=ring.index,
         letters=_letter_texts(settings),
         links=PersonLinks(store, ring.index, now),
         records=EnrolmentRecords(store, now),
@@ -214,20 +287,27 @@ def _tools(
     )
 
 
-def _library(settings: config.Config) -> LibrarySystem:
-    return open_library(settings.library.system, settings.library.connector_settings())
-
-
-def _pin_letters(
-    settings: config.Config, tools: EnrolmentPorts, wake: Event, seats: Semaphore
+def _pin_renewal(
+    settings: config.Config,
+    ports: EnrolmentPorts,
+    wake: Event,
+    waiting: Semaphore,
 ) -> PinRenewal:
-    store, mail, live = tools.records.store, _smtp(settings), settings.library.mode == "live"
+    live = settings.library.mode == "live"
     return PinRenewal(
-        store, tools.pseudonyms, tools.library, mail, tools.letters, now, wake, live, seats
+        ports.records.store,
+        ports.hmacs,
+        ports.library,
+        _smtp(settings),
+        ports.letters,
+        now,
+        wake,
+        live,
+        waiting,
     )
 
 
-def _live(
+def _policies(
     settings: config.Config,
     services: Mapping[str, Service],
     maps: attribute_maps.AttributeMaps | None,
@@ -246,38 +326,28 @@ def _live(
 
 def _messages(settings: config.Config) -> MessageLog | None:
     log = settings.message_log
-    return (
-        MessageLog(log.folder, log.public_key, required=log.required, tell=application_log.tell)
-        if log
-        else None
-    )
+    if log is None:
+        return None
+    tell = application_log.tell
+    return MessageLog(log.folder, log.public_key, required=log.required, tell=tell)
 
 
 def _maps(settings: config.Config) -> attribute_maps.AttributeMaps:
     maps = attribute_maps.load(settings.attribute_maps)
-    if faults := list(fitting.map_faults(map(settings.upstream, settings.upstreams), maps)):
+    upstreams = [settings.upstream(name) for name in settings.upstreams]
+    faults = list(attribute_maps.map_faults(upstreams, maps))
+    if faults:
         raise ConfigurationFaults(faults)
     return maps
 
 
-def _opened(settings: config.Config) -> Store:
-    return open_store(
-        settings.store.url, settings.keys.parent, accept_loss=settings.store.accept_loss
-    )
+def _store(settings: config.Config) -> Store:
+    table = settings.store
+    return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
 
 
-def _federated(upstreams: Mapping[str, Upstream]) -> Mapping[str, Upstream]:
-    return {name: each for name, each in upstreams.items() if not each.local}
-
-
-def _tried(faults: list[Fault], opening: Callable[[], T]) -> T | None:
-    try:
-        return opening()
-    except ConfigurationFaults as found:
-        faults.extend(found.faults)
-    except BrokerError as error:
-        faults.append(Fault(error.reason, str(error)))
-    return None
+def _library(settings: config.Config) -> LibrarySystem:
+    return open_library(settings.library.system, settings.library.connector_settings())
 
 
 def _letter_texts(settings: config.Config) -> LetterTexts:

@@ -1,4 +1,4 @@
-"""Runs the application under gunicorn, with the loop of queued work started in each worker after the fork."""
+"""Runs the application under gunicorn, with a loop of queued work in every worker."""
 
 import sys
 import threading
@@ -19,18 +19,34 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
-from broker.app import assembly, inspection
+from broker.app import assembly, diagnostics
 from broker.app.application import create_app
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
-from broker.core.events import BrokerEvent, EventKind, Sink
+from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files.settings.config import Config
 from broker.flows import worker_loop
 
-# Beside a wake-up from its own worker, how long a wish written elsewhere may lie.
+# Seconds that a wish written by another worker may lie: a wake-up comes from the own worker only.
 _IDLE: Final = 2.0
-# How long a worker that cannot start waits before another takes its place.
+# Seconds that a worker that cannot start waits before another takes its place.
 _PAUSE: Final = 5.0
-_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - workers keep their heartbeat there, unnamed; a slow disk must not kill them
+# Workers keep their heartbeat there, unnamed: a slow disk must not kill them.
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - no file of a known name is made there
+_INVALID: Final = "Invalid request"
+Step = Callable[[], object]
+_ending = threading.Event()
+# Before and between the workers there is no store: what happens there is a line of the log.
+_tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
+
+
+def serve(read: Callable[[], Config]) -> None:
+    """Serve until told to stop; HUP reads the configuration again, and serves it if it is sound.
+
+    ConfigurationFaults where the parts do not fit, or the store may lose what it acknowledged.
+    """
+    application_log.configure()
+    with metrics.shared(read().keys.parent / "state" / "metrics"):
+        Served(read).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +57,7 @@ class Mounted:
     parts: assembly.Parts
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
+        """Respond to a request."""
         return self.application(environ, start_response)
 
 
@@ -49,7 +65,7 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn over our configuration; nothing is read from its own files or environment."""
 
     def __init__(self, read: Callable[[], Config]) -> None:
-        """Take what reads the configuration; ``ConfigurationFaults`` where it cannot be served."""
+        """Read the configuration by ``read``; ConfigurationFaults where it cannot be served."""
         self.read = read
         self.config = _checked(read)
         super().__init__()
@@ -57,6 +73,7 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load_config(self) -> None:
         """Set gunicorn's options, at the start and at every reload."""
         serve = self.config.serve
+        heartbeat = str(_MEMORY) if _MEMORY.is_dir() else None
         options = {
             "bind": [serve.bind],
             "workers": serve.workers,
@@ -73,7 +90,7 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             "logger_class": Terse,
             # A socket in a home folder, by which whoever gets at it commands the server.
             "control_socket_disable": True,
-            "worker_tmp_dir": str(_MEMORY) if _MEMORY.is_dir() else None,
+            "worker_tmp_dir": heartbeat,
             "preload_app": False,
             "limit_request_line": 8190,
             "limit_request_field_size": 16380,
@@ -96,14 +113,16 @@ class Served(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             _tell_faults(EventKind.WORKER_WAITS, error)
             time.sleep(_PAUSE)
             raise SystemExit(1) from None
+        mounted: WSGIApplication = made
         path = urlsplit(self.config.base_url).path
-        # Below a path the broker sees only what lies below it, as it does when another application
-        # mounts it.
-        mounted = DispatcherMiddleware(NotFound(), {path: made}) if path else made
+        if path:
+            # Below a path the broker sees only what lies below it, as it does when another
+            # application mounts it.
+            mounted = DispatcherMiddleware(NotFound(), {path: made})
         return Mounted(mounted, made.extensions["broker"])
 
     def renew(self) -> bool:
-        """Read the configuration again; where it cannot be served, tell every fault, keep what runs and say False."""
+        """Read the configuration again; log its faults and return False if it cannot be served."""
         try:
             self.config = _checked(self.read)
         except BrokerError as error:
@@ -127,50 +146,47 @@ class _Reloading(Arbiter):  # type: ignore[misc]  # gunicorn has no types
 
 
 class Terse(Logger):  # type: ignore[misc]  # gunicorn has no types
-    """gunicorn's log without what it quotes of requests: addresses with SAML messages, texts of errors."""
+    """gunicorn's log without its quotes of requests: their addresses hold SAML messages."""
 
-    def warning(self, msg: object, *args: object, **_: object) -> None:
+    def warning(
+        self,
+        msg: object,
+        *args: object,
+        **_: object,
+    ) -> None:
         """Log a warning, but of a request that is no HTTP only that there was one."""
         text = str(msg)
-        super().warning("Invalid request" if text.startswith("Invalid request") else text, *args)
+        if text.startswith(_INVALID):
+            text = _INVALID
+        super().warning(text, *args)
 
     def exception(self, *_: object, **__: object) -> None:
-        """Tell the type of an error and where it was raised."""
+        """Log the type of an error and where it was raised."""
         error = sys.exc_info()[1]
         if error is not None:
             application_log.unexpected(error, "server")
 
 
-_ending = threading.Event()
-# Before and between the workers there is no store: what happens there is a line of the log.
-_tell = EventSinks({Sink.LOG: to_log(application_log.tell)}).tell
+def _start_loop(worker: Any) -> None:
+    parts: assembly.Parts = worker.wsgi.parts
+    _start_thread("rounds", (parts.enrolments.step, parts.pin_renewal.step), parts.wake)
+    steps: list[Step] = [lambda: parts.metadata.step(assembly.now())]
+    messages = parts.messages
+    if messages is not None:
+        # Deletes old messages, on days when nobody logs in too.
+        steps.append(lambda: messages.step(assembly.now()))
+    # A loop of its own for metadata: a feed that takes a minute must not keep a borrower waiting.
+    _start_thread("metadata", steps, parts.metadata.wake)
+
+
+def _start_thread(name: str, steps: Sequence[Step], wake: threading.Event) -> None:
+    loop = worker_loop.run_worker_loop
+    arguments = (steps, wake, _ending.is_set, _IDLE, _report)
+    threading.Thread(target=loop, args=arguments, name=name, daemon=True).start()
 
 
 def _report(error: Exception) -> None:
     application_log.unexpected(error, "rounds")
-
-
-def _start_loop(worker: Any) -> None:
-    made: assembly.Parts = worker.wsgi.parts
-    # A loop of its own for metadata: a feed that takes a minute must not keep a borrower waiting.
-    loops: dict[str, tuple[Sequence[Callable[[], object]], threading.Event]] = {
-        "rounds": ((made.enrolments.step, made.pin_letters.step), made.wake),
-        "metadata": (
-            (lambda: made.metadata.step(assembly.now()), *_sweeping(made)),
-            made.metadata.wake,
-        ),
-    }
-    for name, (steps, wake) in loops.items():
-        turns = (steps, wake, _ending.is_set, _IDLE, _report)
-        threading.Thread(
-            target=worker_loop.run_worker_loop, args=turns, name=name, daemon=True
-        ).start()
-
-
-def _sweeping(made: assembly.Parts) -> Sequence[Callable[[], object]]:
-    """Give what deletes old messages on days when nobody logs in."""
-    messages = made.messages
-    return (lambda: messages.step(assembly.now()),) if messages else ()
 
 
 def _end_loop(_: Any, worker: Any) -> None:
@@ -182,32 +198,24 @@ def _end_loop(_: Any, worker: Any) -> None:
 
 
 def _checked(read: Callable[[], Config]) -> Config:
-    """Read a configuration and open everything it names once; ``BrokerError`` where it cannot be served.
+    """Read a configuration and open everything it names once.
 
-    What must be there before the fork (the store's file) is made by it.
+    What must be there before the fork (the store's file) is made by it. BrokerError where it cannot
+    be served.
     """
     config = read()
     try:
         parse_address(config.serve.bind)
     except RuntimeError:
-        raise ConfigurationFaults(
-            [Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")]
-        ) from None
-    inspection.fit_to_serve(assembly.assemble(config))
+        fault = Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")
+        raise ConfigurationFaults([fault]) from None
+    diagnostics.fit_to_serve(assembly.assemble(config))
     return config
 
 
 def _tell_faults(kind: EventKind, error: BrokerError) -> None:
-    faults = error.faults if isinstance(error, ConfigurationFaults) else (error,)
+    faults = [str(error)]
+    if isinstance(error, ConfigurationFaults):
+        faults = [str(fault) for fault in error.faults]
     for fault in faults:
-        _tell(BrokerEvent(kind, {"reason": error.reason, "fault": str(fault)}))
-
-
-def serve(read: Callable[[], Config]) -> None:
-    """Check everything once and serve until told to stop; HUP reads and checks it again.
-
-    ``ConfigurationFaults`` where the parts do not fit, or the store may lose what it acknowledged.
-    """
-    application_log.configure()
-    with metrics.shared(read().keys.parent / "state" / "metrics"):
-        Served(read).run()
+        _tell(BrokerEvent(kind, {"reason": error.reason, "fault": fault}))

@@ -1,4 +1,4 @@
-"""What is told of the parties' metadata: where each was found, until when it is good, and what is wrong."""
+"""The report on metadata: sources, ends, keys and faults of feeds, upstreams and services."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -9,62 +9,56 @@ from broker.app.assembly import Parts, now
 from broker.core.entities import Institution, Upstream
 
 _NOWHERE: Final = "nowhere"
+_OWN_FILE: Final = "broker.toml"
+Row = dict[str, Any]
+Sources = Mapping[tuple[str, str], str]
 
 
-def entity_rows(parts: Parts) -> list[dict[str, Any]]:
-    """Give a row for each feed, and for each upstream, institution and service: source, end, keys' SHA-256, scopes."""
-    current, sources = parts.metadata.current, parts.metadata.snapshot.sources
-    rows = [_followed(each) for each in parts.metadata.followed]
-    for name, party in parts.federated.items():
-        rows.append(
-            _row("upstream", name, party.entity_id, current.upstreams.get(party.entity_id), sources)
-        )
-        for each in party.institutions:
-            source = sources.get(("institution", each.entity_id), "broker.toml")
-            rows.append(
-                {"kind": "institution", "name": name, "entity_id": each.entity_id, "from": source}
-                | {"aliases": each.aliases, "scopes": each.scopes}
-            )
-    for name, service in parts.services.items():
-        rows.append(
-            _row(
-                "service", name, service.entity_id, current.services.get(service.entity_id), sources
-            )
-        )
-        rows[-1]["categories"] = service.categories
+def entity_rows(parts: Parts) -> list[Row]:
+    """Return a row a feed, upstream, institution and service.
+
+    A feed's row holds its URL, end and alarms, the others' the source and the entity id. An
+    upstream and a service have the end and the SHA-256 of the keys too, an institution its scopes.
+    """
+    rows = [_feed_row(feed) for feed in parts.metadata.followed]
+    rows.extend(_upstream_rows(parts))
+    rows.extend(_service_rows(parts))
     return rows
 
 
 def renewed(parts: Parts) -> list[FetchOutcome]:
-    """Fetch every feed now, and give what became of each document."""
+    """Fetch every feed now, and return the outcome of every document."""
     return parts.metadata.refresh(now(), force=True)
 
 
 def findings(parts: Parts) -> list[str]:
-    """Give what is wrong with feeds, descriptors and scopes; empty when nothing is."""
+    """Return what is wrong with feeds, descriptors and scopes; empty when nothing is."""
     moment = now()
-    told = (
-        *parts.metadata.faults(moment),
-        *parts.metadata.alarms(moment),
-        *parts.metadata.snapshot.notices,
-    )
-    return [*dict.fromkeys(told), *_scopeless(parts)]
+    metadata = parts.metadata
+    found = [*metadata.faults(moment), *metadata.alarms(moment), *metadata.snapshot.notices]
+    return [*dict.fromkeys(found), *_without_scope(parts)]
 
 
-def _scopeless(parts: Parts) -> Iterator[str]:
-    """Tell of institutions that were left to feeds, and that no feed gave a scope."""
-    for party in parts.federated.values() if parts.config.feeds else ():
-        for each in _left(party):
-            yield f"{each.entity_id} has no scope, from broker.toml or a feed: no eppn of it is believed"
+def _without_scope(parts: Parts) -> Iterator[str]:
+    """Yield the institutions whose scopes were left to feeds, and that no feed gave one."""
+    if not parts.config.feeds:
+        return
+    for upstream in parts.federated.values():
+        for institution in _left_to_feeds(upstream):
+            what = "has no scope, from broker.toml or a feed"
+            yield f"{institution.entity_id} {what}: no eppn of it is believed"
 
 
-def _left(party: Upstream) -> list[Institution]:
-    return [each for each in party.institutions if "scopes" in each.unwritten and not each.scopes]
+def _left_to_feeds(upstream: Upstream) -> Iterator[Institution]:
+    for institution in upstream.institutions:
+        if "scopes" in institution.unwritten and not institution.scopes:
+            yield institution
 
 
-def _followed(feed: FeedRefresh) -> dict[str, Any]:
-    """Give what is in force of a feed, and what keeps a later one from it."""
-    until, created = feed.until(), feed.created()
+def _feed_row(feed: FeedRefresh) -> Row:
+    """Return what is in force of a feed, and what keeps a later one from it."""
+    created = feed.created()
+    until = feed.until()
     return {
         "kind": "feed",
         "name": feed.feed.name,
@@ -76,15 +70,51 @@ def _followed(feed: FeedRefresh) -> dict[str, Any]:
     }
 
 
+def _upstream_rows(parts: Parts) -> Iterator[Row]:
+    sources = parts.metadata.snapshot.sources
+    descriptors = parts.metadata.current.upstreams
+    for name, upstream in parts.federated.items():
+        descriptor = descriptors.get(upstream.entity_id)
+        yield _row("upstream", name, upstream.entity_id, descriptor, sources)
+        for institution in upstream.institutions:
+            key = ("institution", institution.entity_id)
+            yield {
+                "kind": "institution",
+                "name": name,
+                "entity_id": institution.entity_id,
+                "from": sources.get(key, _OWN_FILE),
+                "aliases": institution.aliases,
+                "scopes": institution.scopes,
+            }
+
+
+def _service_rows(parts: Parts) -> Iterator[Row]:
+    sources = parts.metadata.snapshot.sources
+    descriptors = parts.metadata.current.services
+    for name, service in parts.services.items():
+        descriptor = descriptors.get(service.entity_id)
+        row = _row("service", name, service.entity_id, descriptor, sources)
+        yield {**row, "categories": service.categories}
+
+
 def _row(
     kind: str,
     name: str,
     entity_id: str,
-    found: UpstreamDescriptor | ServiceDescriptor | None,
-    sources: Mapping[tuple[str, str], str],
-) -> dict[str, Any]:
-    row: dict[str, Any] = {"kind": kind, "name": name, "entity_id": entity_id}
-    row["from"] = sources.get((kind, entity_id), _NOWHERE)
-    row["until"] = found.until.isoformat() if found and found.until else None
-    row["keys"] = tuple(each.fingerprint for each in found.keys) if found else ()
-    return row
+    descriptor: UpstreamDescriptor | ServiceDescriptor | None,
+    sources: Sources,
+) -> Row:
+    until = None
+    keys: tuple[str, ...] = ()
+    if descriptor is not None:
+        keys = tuple(key.fingerprint for key in descriptor.keys)
+        if descriptor.until is not None:
+            until = descriptor.until.isoformat()
+    return {
+        "kind": kind,
+        "name": name,
+        "entity_id": entity_id,
+        "from": sources.get((kind, entity_id), _NOWHERE),
+        "until": until,
+        "keys": keys,
+    }

@@ -1,6 +1,7 @@
-"""The figures of the moment that ``/metrics`` shows: what ends when, and what is stale."""
+"""The gauges of ``/metrics``: how long metadata and certificates are good, and what is stale."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.telling.metrics import Gauge
@@ -9,23 +10,14 @@ from broker.core.errors import ConfigurationFaults
 
 
 def gauges(parts: Parts) -> Iterator[Gauge]:
-    """Give every figure; labels are names of the configuration."""
+    """Yield every figure; labels are names of the configuration."""
     moment = now()
-    for each in parts.metadata.followed:
-        until = each.until()
-        left = (until - moment).total_seconds() if until else 0.0
-        yield Gauge(
-            "broker_metadata_valid_until_seconds",
-            "Seconds that the copy of a feed in force is still good for; 0 where there is none.",
-            {"feed": each.feed.name},
-            left,
-        )
-    alarms = len(parts.metadata.alarms(moment))
+    yield from _feeds(parts, moment)
     yield Gauge(
         "broker_metadata_alarms",
         "Feeds that are refused or late, and parties without metadata.",
         {},
-        alarms,
+        len(parts.metadata.alarms(moment)),
     )
     yield Gauge(
         "broker_policies_stale",
@@ -33,6 +25,22 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
         {},
         bool(parts.policies.stale),
     )
+    yield from _certificates(parts, moment)
+
+
+def _feeds(parts: Parts, moment: datetime) -> Iterator[Gauge]:
+    for feed in parts.metadata.followed:
+        until = feed.until()
+        left = (until - moment).total_seconds() if until else 0.0
+        yield Gauge(
+            "broker_metadata_valid_until_seconds",
+            "Seconds that the copy of a feed in force is still good for; 0 where there is none.",
+            {"feed": feed.feed.name},
+            left,
+        )
+
+
+def _certificates(parts: Parts, moment: datetime) -> Iterator[Gauge]:
     for key in _keys(parts):
         if key.until:
             yield Gauge(

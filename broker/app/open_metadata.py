@@ -1,4 +1,4 @@
-"""Opens the metadata that the configuration names: the folder, the feeds, and the keys that feeds are pinned to."""
+"""Opens the metadata that the configuration names: the folder, the feeds and their pinned keys."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -13,55 +13,57 @@ from broker.adapters.saml.metadata.feed_refresh import FetchOutcome
 from broker.adapters.saml.metadata.live_metadata import LiveMetadata, WantedEntities, feed_refreshes
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault, MessageRefused
-from broker.core.events import BrokerEvent, EventKind, TellPort
+from broker.core.event_routes import BrokerEvent, EventKind, TellPort
 from broker.files.settings.config import Config
 from broker.files.settings.federation_tables import FeedTable
 
 
 def services(settings: Config) -> Mapping[str, Service]:
-    """Give the services as broker.toml describes them, by name."""
+    """Return the services as broker.toml describes them, by name."""
     return {name: settings.service(name) for name in settings.services}
 
 
 def opened(settings: Config, tell: TellPort, now: datetime) -> LiveMetadata:
-    """Give the metadata of the moment; a feed without a copy on this machine is fetched, if it can be.
+    """Return the metadata of the moment; a feed without a copy on this machine is fetched.
 
-    ``ConfigurationFaults`` where the folder or a pin cannot be used. A feed that does not answer is
-    none: its last good copy is in force, or the parties that only it knows are not, until it
+    ConfigurationFaults where the folder or a pin cannot be used. A feed that does not answer is no
+    fault: its last good copy is in force, or the entities that only it knows are not, until it
     answers.
     """
     faults: list[Fault] = []
     feeds = [_feed(name, table, faults) for name, table in settings.feeds.items()]
     if faults:
         raise ConfigurationFaults(faults)
-    parties = WantedEntities(
-        {name: settings.upstream(name) for name in settings.upstreams}, services(settings)
+    upstreams = {name: settings.upstream(name) for name in settings.upstreams}
+    wanted = WantedEntities(upstreams, services(settings))
+    upstream_ids = [upstream.entity_id for upstream in upstreams.values() if not upstream.local]
+    service_ids = [service.entity_id for service in wanted.services.values()]
+    local = metadata_folder.load(
+        settings.metadata,
+        upstream_ids,
+        service_ids,
+        now,
+        fed=bool(feeds),
     )
-    federated = [each.entity_id for each in parties.upstreams.values() if not each.local]
-    ids = [each.entity_id for each in parties.services.values()]
-    local = metadata_folder.load(settings.metadata, federated, ids, now, fed=bool(feeds))
     state = settings.keys.parent / "state" / "metadata"
-    followed = list(feed_refreshes(feeds, local, parties, state))
-    live = LiveMetadata(local, parties, followed, partial(_tell_fetched, tell), now)
+    followed = list(feed_refreshes(feeds, local, wanted, state))
+    live = LiveMetadata(local, wanted, followed, partial(_tell_fetched, tell), now)
     if live.wanting:
         live.refresh(now)
     return live
 
 
 def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
-    keys = tuple(key for path in table.pins for key in _pinned(path, f"feeds.{name}.pins", faults))
+    keys: list[VerifyKey] = []
+    for path in table.pins:
+        keys.extend(_pinned(path, f"feeds.{name}.pins", faults))
     if table.ca_file and not table.ca_file.is_file():
-        faults.append(
-            Fault(
-                f"feeds.{name}.ca_file",
-                f"{table.ca_file.name} is no file",
-                "name a file of certificates",
-            )
-        )
+        what = f"{table.ca_file.name} is no file"
+        faults.append(Fault(f"feeds.{name}.ca_file", what, "name a file of certificates"))
     return Feed(
         name=name,
         url=table.url,
-        trust=Trust(keys, table.window, table.largest),
+        trust=Trust(tuple(keys), table.window, table.largest),
         mdq=table.mdq,
         speaks_for=frozenset(table.speaks_for),
         every=table.every,
@@ -71,34 +73,28 @@ def _feed(name: str, table: FeedTable, faults: list[Fault]) -> Feed:
 
 
 def _pinned(path: Path, where: str, faults: list[Fault]) -> Iterator[VerifyKey]:
-    """Load the key of a certificate, whose dates are nobody's business here, or a public key alone (SDP-MD06)."""
+    """Load the key of a certificate, whose dates do not matter here, or a public key (SDP-MD06)."""
     try:
         yield VerifyKey.pinned(path.read_bytes())
     except OSError as error:
-        faults.append(
-            Fault(where, f"{path.name} cannot be read: {error.strerror}", "name a PEM file")
-        )
+        what = f"cannot be read: {error.strerror}"
+        faults.append(Fault(where, f"{path.name} {what}", "name a PEM file"))
     except MessageRefused as refused:
-        weak = refused.cause == "gate.weak_key"
-        what = (
-            "holds a key below RSA 2048 or EC 256 bits"
-            if weak
-            else "is no certificate or public key"
-        )
-        faults.append(
-            Fault(
-                where, f"{path.name} {what}", "take the one that the feed's publisher has published"
-            )
-        )
+        what = "is no certificate or public key"
+        if refused.cause == "gate.weak_key":
+            what = "holds a key below RSA 2048 or EC 256 bits"
+        mend = "take the one that the feed's publisher has published"
+        faults.append(Fault(where, f"{path.name} {what}", mend))
 
 
 def _tell_fetched(tell: TellPort, outcome: FetchOutcome) -> None:
-    """Tell what became of a fetch, and apart from it what is news."""
+    """Tell the outcome of a fetch, and apart from it what is news."""
     feed = outcome.feed
     tell(BrokerEvent(EventKind.METADATA_FETCHED, {"feed": feed, "result": outcome.result}))
     facts = {"feed": feed, "entity": outcome.entity_id}
     if outcome.result in {"refused", "older"}:
-        tell(BrokerEvent(EventKind.METADATA_REFUSED, {**facts, "reason": outcome.cause}))
+        refused = {**facts, "reason": outcome.cause}
+        tell(BrokerEvent(EventKind.METADATA_REFUSED, refused))
     elif outcome.result == "new" or outcome.mended:
-        mended = int(outcome.mended)
-        tell(BrokerEvent(EventKind.METADATA_RENEWED, {**facts, "mended": mended}))
+        renewed = {**facts, "mended": int(outcome.mended)}
+        tell(BrokerEvent(EventKind.METADATA_RENEWED, renewed))

@@ -1,1 +1,1 @@
-"""The groups of the command line, one file a noun."""
+"""The commands of the command line, one file a noun."""

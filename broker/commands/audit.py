@@ -1,4 +1,4 @@
-"""The commands over the audit trail: is it whole, what does it say, and what of it is to be forgotten."""
+"""The commands over the audit trail: verify, show, erase, delete, accept."""
 
 import json
 from datetime import UTC, datetime
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from broker.app import audit_queries, inspection
-from broker.commands.output import FINDINGS, as_json, printing_faults, show
+from broker.adapters.trail.verification import VerificationReport
+from broker.app import audit_operations, diagnostics
+from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show
 
 
 @click.group()
@@ -16,9 +17,7 @@ def audit() -> None:
 
 
 @audit.command(short_help="Check that no line is changed, missing, moved or put in.")
-@click.argument(
-    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False
-)
+@folder
 @click.option(
     "--key",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -27,25 +26,37 @@ def audit() -> None:
 @as_json
 @printing_faults
 def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
-    """Check the trail that is configured, or a copy in FOLDER with --key; exit 1 with the lines that are not right."""
-    if (folder is None) != (key is None):
-        raise click.UsageError("FOLDER goes with --key")
-    report = (
-        audit_queries.anchored_in_store(folder, key)
-        if folder and key
-        else audit_queries.verified(inspection.opened())
-    )
-    findings, notes = [str(each) for each in report.findings], [str(each) for each in report.notes]
+    """Check the trail that is configured, or a copy in FOLDER with --key.
+
+    Exit 1 with the lines that are not right.
+    """
+    report = _verified(folder, key)
+    findings = [str(finding) for finding in report.findings]
+    notes = [str(note) for note in report.notes]
     if as_json:
-        last = {"lines": report.lines, "last": report.number, "link": report.link}
-        click.echo(json.dumps({"findings": findings, "notes": notes, **last}, indent=2))
+        shown = {
+            "findings": findings,
+            "notes": notes,
+            "lines": report.lines,
+            "last": report.number,
+            "link": report.link,
+        }
+        click.echo(json.dumps(shown, indent=2))
     else:
-        click.echo("\n".join([*findings, *(f"note: {each}" for each in notes)]) or "all well")
-        click.echo(
-            f"{report.lines} lines; the last is {report.number} {report.link[:16]}", err=True
-        )
+        lines = findings + [f"note: {note}" for note in notes]
+        click.echo("\n".join(lines) or "all well")
+        last = f"{report.number} {report.link[:16]}"
+        click.echo(f"{report.lines} lines; the last is {last}", err=True)
     if findings:
         raise SystemExit(FINDINGS)
+
+
+def _verified(folder: Path | None, key: Path | None) -> VerificationReport:
+    if folder is not None and key is not None:
+        return audit_operations.anchored_in_store(folder, key)
+    if folder is not None or key is not None:
+        raise click.UsageError("FOLDER goes with --key")
+    return audit_operations.verified(diagnostics.opened())
 
 
 @audit.command("show", short_help="Show the events of a page's reference or of a borrower.")
@@ -56,7 +67,8 @@ def verify(folder: Path | None, key: Path | None, *, as_json: bool) -> None:
 def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -> None:
     """Show events, oldest first, as long as their person is not forgotten."""
     _one_of(reference, borrower)
-    rows = audit_queries.events(inspection.opened(), reference=reference, borrower=borrower)
+    parts = diagnostics.opened()
+    rows = audit_operations.events(parts, reference=reference, borrower=borrower)
     show(rows, as_json=as_json)
 
 
@@ -68,9 +80,10 @@ def show_events(reference: str | None, borrower: str | None, *, as_json: bool) -
 @click.option("--borrower", help="A borrower number.")
 @printing_faults
 def erase(reference: str | None, borrower: str | None) -> None:
-    """Delete the keys that say which events are this person's; the lines stay, and the chain stays whole."""
+    """Delete the keys by which events are this person's; lines and chain stay whole."""
     _one_of(reference, borrower)
-    count = audit_queries.erased(inspection.opened(), reference=reference, borrower=borrower)
+    parts = diagnostics.opened()
+    count = audit_operations.erased(parts, reference=reference, borrower=borrower)
     if not count:
         raise click.ClickException("nothing to forget: no key of this person's is kept")
     click.echo(f"{count} keys deleted; running workers forget theirs within 5 min")
@@ -80,16 +93,20 @@ def erase(reference: str | None, borrower: str | None) -> None:
 @click.argument("month")
 @printing_faults
 def delete(month: str) -> None:
-    """Delete MONTH (2026-11), which must be the oldest; a line says so first, so that the chain stays whole."""
-    audit_queries.journal(inspection.opened()).delete(month, datetime.now(UTC))
+    """Delete MONTH (2026-11), which must be the oldest.
+
+    A line says so first, so that the chain stays whole.
+    """
+    audit_operations.journal(diagnostics.opened()).delete(month, datetime.now(UTC))
     click.echo(f"{month} deleted")
 
 
 @audit.command(short_help="Write that staff have seen what verify finds.")
 @printing_faults
 def accept() -> None:
-    """Write on the trail that somebody has seen what ``verify`` finds now, which is a note from then on."""
-    click.echo(f"{audit_queries.accepted(inspection.opened())} findings accepted")
+    """Write on the trail that staff have seen what verify finds now: notes from then on."""
+    count = audit_operations.accepted(diagnostics.opened())
+    click.echo(f"{count} findings accepted")
 
 
 def _one_of(reference: str | None, borrower: str | None) -> None:

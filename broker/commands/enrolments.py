@@ -1,9 +1,9 @@
-"""The commands that look after borrowers who are wanted."""
+"""The commands over enrolments: list, show, retry, run."""
 
 import click
 
-from broker.app import inspection
-from broker.commands.output import as_json, printing_faults, show
+from broker.app import diagnostics
+from broker.commands.output import as_json, printing_faults, show, waiting
 
 
 @click.group()
@@ -16,7 +16,7 @@ def enrolments() -> None:
 @printing_faults
 def list_enrolments(*, as_json: bool) -> None:
     """List every enrolment; nothing personal but the borrower number."""
-    rows = list(inspection.opened().cases.rows())
+    rows = list(diagnostics.opened().cases.rows())
     click.echo(f"{len(rows)} enrolments", err=True)
     show(rows, as_json=as_json)
 
@@ -27,7 +27,7 @@ def list_enrolments(*, as_json: bool) -> None:
 @printing_faults
 def show_enrolment(enrolment: str, *, as_json: bool) -> None:
     """Show one enrolment by its id."""
-    row = inspection.opened().cases.show(enrolment)
+    row = diagnostics.opened().cases.show(enrolment)
     if row is None:
         raise click.ClickException("no such enrolment; broker enrolments list shows their ids")
     show([row], as_json=as_json, alone=True)
@@ -38,7 +38,7 @@ def show_enrolment(enrolment: str, *, as_json: bool) -> None:
 @printing_faults
 def retry_enrolment(enrolment: str) -> None:
     """Try an enrolment again, after what it stood at has been put right."""
-    if not inspection.opened().cases.retry(enrolment):
+    if not diagnostics.opened().cases.retry(enrolment):
         raise click.ClickException("no such enrolment, or nothing left to try")
     click.echo("it is due now")
 
@@ -47,9 +47,12 @@ def retry_enrolment(enrolment: str) -> None:
 @printing_faults
 def run_enrolments() -> None:
     """Carry out everything that is due now, and end."""
-    parts = inspection.opened()
-    if parts.enrolments.mode != "live":
-        raise click.ClickException(
-            f"library.mode is {parts.enrolments.mode}: nothing is carried out"
-        )
-    click.echo(f"{len(list(iter(parts.enrolments.step, None)))} carried out")
+    enrolments = diagnostics.opened().enrolments
+    if enrolments.mode != "live":
+        what = "nothing is carried out"
+        raise click.ClickException(f"library.mode is {enrolments.mode}: {what}")
+    carried_out = 0
+    with waiting("carrying out what is due"):
+        while enrolments.step() is not None:
+            carried_out += 1
+    click.echo(f"{carried_out} carried out")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from broker.adapters.saml.keys import key_ring, rotation, rotation_times
-from broker.app.inspection import configuration
+from broker.adapters.saml.keys import key_ring, rotation, rotation_record
+from broker.app.diagnostics import configuration
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults, show
 
 
@@ -26,14 +26,12 @@ def generate(folder: Path, *, audit: bool) -> None:
     """Make every key the broker needs in FOLDER, which must be new or empty (RSA-3072)."""
     if audit:
         key_ring.add_audit(folder)
-        click.echo(
-            f"audit.key is in {folder}; keep a copy: without it nobody can check the audit trail"
-        )
+        why = "without it nobody can check the audit trail"
+        click.echo(f"audit.key is in {folder}; keep a copy: {why}")
         return
     key_ring.generate(folder, datetime.now(UTC))
-    click.echo(
-        f"keys are in {folder}; keep a copy of index.key and person.key: nothing replaces them"
-    )
+    what = "keep a copy of index.key and person.key: nothing replaces them"
+    click.echo(f"keys are in {folder}; {what}")
 
 
 @keys.command("list", short_help="List the keys, none of their secrets.")
@@ -41,11 +39,12 @@ def generate(folder: Path, *, audit: bool) -> None:
 @as_json
 @printing_faults
 def list_keys(folder: Path | None, *, as_json: bool) -> None:
-    """List the keys of FOLDER (else those configured): use, slot, bits, end of the certificate, fingerprint."""
-    show(
-        [asdict(each) for each in key_ring.listing(folder or configuration().keys)],
-        as_json=as_json,
-    )
+    """List the keys of FOLDER, else those configured.
+
+    Shown are use, slot, bits, end and fingerprint of the certificate.
+    """
+    listed = key_ring.listing(folder or configuration().keys)
+    show([asdict(key) for key in listed], as_json=as_json)
 
 
 @keys.command(short_help="Take the next step of a rotation.")
@@ -72,15 +71,17 @@ def rotate(folder: Path | None, tracks: tuple[str, ...], *, early: bool, as_json
     """
     place = folder or configuration().keys
     now = datetime.now(UTC)
-    rotation_times.refuse_clock_in_the_past(place, now)
+    rotation_record.refuse_clock_in_the_past(place, now)
     turns = rotation.rotate(
-        place, now, tracks or rotation.TRACKS, early=early, running=rotation_times.boot(now)
+        place,
+        now,
+        tracks or rotation.TRACKS,
+        early=early,
+        running=rotation_record.boot(now),
     )
-    show([asdict(each) for each in turns], as_json=as_json)
-    if not any(each.did for each in turns):
-        click.echo(
-            f"too early; next comes {min(each.earliest for each in turns):%Y-%m-%d %H:%M} UTC",
-            err=True,
-        )
+    show([asdict(turn) for turn in turns], as_json=as_json)
+    if not any(turn.did for turn in turns):
+        earliest = min(turn.earliest for turn in turns)
+        click.echo(f"too early; next comes {earliest:%Y-%m-%d %H:%M} UTC", err=True)
         raise SystemExit(FINDINGS)
     click.echo("now reload the broker (SIGHUP), on every machine that has these keys", err=True)

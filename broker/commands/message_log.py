@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-from broker.adapters.telling import message_log
+from broker.adapters.telling import sealed_message_log
 from broker.commands.output import FINDINGS, printing_faults
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _day(_: click.Context, __: click.Parameter, written: str | None) -> date | None:
+    if not written:
+        return None
     try:
-        return date.fromisoformat(written) if written else None
+        return date.fromisoformat(written)
     except ValueError:
         raise click.BadParameter("write a day as 2026-11-25") from None
 
@@ -29,11 +31,13 @@ def messages() -> None:
 @click.argument("public", type=click.Path(path_type=Path))
 @printing_faults
 def keys(private: Path, public: Path) -> None:
-    """Write a new key pair; PUBLIC is for message_log.public_key, PRIVATE belongs on no machine of the broker's."""
-    message_log.make_pair(private, public)
-    click.echo(
-        f"{public} goes to the broker; keep {private} elsewhere, and a copy: without it the log is unreadable"
-    )
+    """Write a new key pair.
+
+    PUBLIC is for message_log.public_key, PRIVATE belongs on no machine of the broker's.
+    """
+    sealed_message_log.make_pair(private, public)
+    what = f"keep {private} elsewhere, and a copy: without it the log is unreadable"
+    click.echo(f"{public} goes to the broker; {what}")
 
 
 @messages.command(short_help="Print messages, opened with the private key.")
@@ -51,14 +55,12 @@ def read(
     They hold CPR numbers: where they are printed to is yours to guard.
     """
     unread = 0
-    for record in message_log.read(folder, private, first or date.min, last or date.max):
+    for record in sealed_message_log.read(folder, private, first or date.min, last or date.max):
         if record is None:
             unread += 1
         elif reference in {None, record["reference"]}:
             click.echo(json.dumps(record, ensure_ascii=False))
     if unread:
-        click.echo(
-            f"{unread} lines are torn, changed, moved to another day or sealed to another key",
-            err=True,
-        )
+        what = "torn, changed, moved to another day or sealed to another key"
+        click.echo(f"{unread} lines are {what}", err=True)
         raise SystemExit(FINDINGS)

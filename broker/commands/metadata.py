@@ -1,13 +1,23 @@
-"""The commands that show, renew and check the metadata in force."""
+"""The commands over the metadata in force: show, refresh, check."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any, Final
 
 import click
 
-from broker.app import inspection
-from broker.app import metadata_report as parties
-from broker.commands.output import FINDINGS, as_json, printing_faults, show
+from broker.app import diagnostics, metadata_report
+from broker.commands.output import (
+    FINDINGS,
+    as_json,
+    printing_faults,
+    show,
+    show_findings,
+    waiting,
+)
+
+_SHOWN: Final = ("feed", "result", "cause", "entity_id")
+_FAILED: Final = frozenset({"refused", "older", "busy"})
 
 
 @click.group()
@@ -19,31 +29,29 @@ def metadata() -> None:
 @as_json
 @printing_faults
 def show_metadata(*, as_json: bool) -> None:
-    """Show each feed and what is wrong with it, and each party: where from, until when, keys, scopes."""
-    rows = parties.entity_rows(inspection.opened())
-    if as_json:
-        show(rows, as_json=True)
-        return
-    listed = [
-        {name: " ".join(each) if isinstance(each, tuple) else each for name, each in row.items()}
-        for row in rows
-    ]
-    show(
-        [{name: each for name, each in row.items() if each != ""} for row in listed], as_json=False
-    )
+    """Show the feeds and what is wrong with them, and every party: source, end, keys, scopes."""
+    rows = metadata_report.entity_rows(diagnostics.opened())
+    if not as_json:
+        rows = [_joined(row) for row in rows]
+    show(rows, as_json=as_json)
 
 
 @metadata.command(short_help="Fetch every feed now.")
 @as_json
 @printing_faults
 def refresh(*, as_json: bool) -> None:
-    """Fetch every feed now, whether it is due or not; a running broker takes it up. Exit 1 where one fails."""
-    rows = [asdict(each) for each in parties.renewed(inspection.opened())]
-    if not rows:
+    """Fetch every feed now, whether it is due or not; a running broker takes it up.
+
+    Exit 1 where one fails.
+    """
+    parts = diagnostics.opened()
+    with waiting("fetching every feed"):
+        outcomes = metadata_report.renewed(parts)
+    if not outcomes:
         click.echo("no feeds are configured", err=True)
-    shown = ("feed", "result", "cause", "entity_id")
-    show([{name: row[name] or None for name in shown} for row in rows], as_json=as_json)
-    if any(row["result"] in {"refused", "older", "busy"} for row in rows):
+    rows = [asdict(outcome) for outcome in outcomes]
+    show([{name: row[name] or None for name in _SHOWN} for row in rows], as_json=as_json)
+    if any(outcome.result in _FAILED for outcome in outcomes):
         raise SystemExit(FINDINGS)
 
 
@@ -52,11 +60,15 @@ def refresh(*, as_json: bool) -> None:
 @printing_faults
 def check_metadata(*, as_json: bool) -> None:
     """Check feeds, descriptors, scopes and ends; exit 1 with what is wrong."""
-    findings = parties.findings(inspection.opened())
-    click.echo(
-        json.dumps({"findings": findings}, indent=2)
-        if as_json
-        else "\n".join(findings) or "all well"
-    )
-    if findings:
-        raise SystemExit(FINDINGS)
+    findings = metadata_report.findings(diagnostics.opened())
+    show_findings(findings, as_json=as_json)
+
+
+def _joined(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row whose lists are joined by spaces, without those that are empty."""
+    joined = {}
+    for name, value in row.items():
+        shown = " ".join(value) if isinstance(value, tuple) else value
+        if shown != "":
+            joined[name] = shown
+    return joined

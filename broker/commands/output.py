@@ -1,30 +1,41 @@
-"""How every command ends and prints: faults one a line, rows for people or for programs."""
+"""How every command prints and ends: faults one a line, rows for people, JSON for programs."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
 import click
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from broker.app import inspection
+from broker.app import diagnostics
 from broker.core.errors import ConfigurationFaults
 
+_WIDEST: Final = 10_000  # columns: wider than any row of ours
 FINDINGS: Final = 1
 CONFIGURATION: Final = 78
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Row = Mapping[str, Any]
 
 folder = click.argument(
-    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False), required=False
+    "folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    required=False,
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print for programs.")
 
 
 def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
-    """Tell every fault, one a line on standard error: of the configuration, ending with 78; others with 1."""
+    """Print every fault, one a line on standard error; exit 78 for the configuration's, else 1."""
 
     @wraps(command)
     def run(*args: P.args, **options: P.kwargs) -> R:
@@ -33,20 +44,93 @@ def printing_faults(command: Callable[P, R]) -> Callable[P, R]:
         except click.ClickException:
             raise
         except Exception as error:  # noqa: BLE001 - no traceback: it may quote anything, a CPR number too
-            for line in inspection.account(error):
+            for line in diagnostics.account(error):
                 click.echo(line, err=True)
-            mistaken = isinstance(
-                error, ConfigurationFaults | OSError
-            )  # files the administrator named
-            raise SystemExit(CONFIGURATION if mistaken else FINDINGS) from None
+            # An OSError is about files that the administrator named.
+            if isinstance(error, ConfigurationFaults | OSError):
+                raise SystemExit(CONFIGURATION) from None
+            raise SystemExit(FINDINGS) from None
 
     return run
 
 
-def show(rows: Sequence[Mapping[str, Any]], *, as_json: bool, alone: bool = False) -> None:
-    """Print rows, for programs as JSON, for people each on a line; one ``alone`` with a line for each of its facts."""
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show on a terminal, on standard error, ``what`` is being waited for."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    with Console(stderr=True).status(what):
+        yield
+
+
+def show_findings(findings: Sequence[str], *, as_json: bool) -> None:
+    """Print findings, one a line; "all well" without any; exit 1 with some."""
+    if as_json:
+        click.echo(json.dumps({"findings": findings}, indent=2))
+    else:
+        click.echo("\n".join(findings) or "all well")
+    if findings:
+        raise SystemExit(FINDINGS)
+
+
+def show(rows: Sequence[Row], *, as_json: bool, alone: bool = False) -> None:
+    """Print rows: as JSON, as tables on a terminal, or each on a line of a pipe.
+
+    The one row that is ``alone`` is printed with a line for each of its facts.
+    """
     if as_json:
         click.echo(json.dumps(rows[0] if alone else rows, indent=2, default=str))
-    for row in [] if as_json else rows:
-        facts = [f"{name}={value}" for name, value in row.items() if value is not None]
-        click.echo(("\n" if alone else "  ").join(facts))
+    elif sys.stdout.isatty():
+        _show_tables(rows, alone=alone)
+    else:
+        separator = "\n" if alone else "  "
+        for row in rows:
+            facts = [f"{name}={value}" for name, value in row.items() if value is not None]
+            click.echo(separator.join(facts))
+
+
+def _show_tables(rows: Sequence[Row], *, alone: bool) -> None:
+    """Print a table for each kind of row; its rows one below the other where it would not fit."""
+    console = Console(highlight=False)
+    unbounded = console.options.update_width(_WIDEST)
+    kinds = dict.fromkeys(row.get("kind") for row in rows)
+    for kind in kinds:
+        of_kind = [row for row in rows if row.get("kind") == kind]
+        table = _table(of_kind)
+        width = console.measure(table, options=unbounded).maximum
+        if not alone and width <= console.width:
+            console.print(table)
+            continue
+        for row in of_kind:
+            console.print(_record(row))
+
+
+def _table(rows: Sequence[Row]) -> Table:
+    names: dict[str, None] = {}
+    for row in rows:
+        names |= dict.fromkeys(row)
+    table = Table(*names, box=SIMPLE_HEAD)
+    for row in rows:
+        # Text is printed as it is: what stands in brackets is no markup.
+        table.add_row(*(Text(_shown(row.get(name))) for name in names))
+    return table
+
+
+def _record(row: Row) -> Table:
+    record = Table.grid(padding=(0, 2, 0, 0))
+    record.add_column(style="bold")
+    record.add_column(overflow="fold")
+    for name, value in row.items():
+        if value is not None:
+            record.add_row(name, Text(_shown(value)))
+    record.add_row()
+    return record
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    return str(value)

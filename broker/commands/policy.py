@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from broker.app import inspection
+from broker.app import diagnostics
 from broker.commands.output import FINDINGS, as_json, folder, printing_faults
 
 
@@ -23,16 +23,16 @@ def check_policies(folder: Path | None, *, as_json: bool) -> None:
 
     Without FOLDER those configured, or ./policies where BROKER_CONFIG is not set.
     """
-    loaded = inspection.load_policies(folder)
-    warnings = [str(each) for each in loaded.warnings]
-    found = {"policies": len(loaded.policies), "digest": loaded.digest, "warnings": warnings}
-    for warning in [] if as_json else warnings:
+    loaded = diagnostics.load_policies(folder)
+    count = len(loaded.policies)
+    warnings = [str(warning) for warning in loaded.warnings]
+    if as_json:
+        found = {"policies": count, "digest": loaded.digest, "warnings": warnings}
+        click.echo(json.dumps(found))
+        return
+    for warning in warnings:
         click.echo(f"warning: {warning}", err=True)
-    click.echo(
-        json.dumps(found)
-        if as_json
-        else f"{len(loaded.policies)} policies, {loaded.digest[:12]}: well"
-    )
+    click.echo(f"{count} policies, {loaded.digest[:12]}: well")
 
 
 @policy.command("test", short_help="Run the examples of the policy files.")
@@ -40,12 +40,19 @@ def check_policies(folder: Path | None, *, as_json: bool) -> None:
 @as_json
 @printing_faults
 def test_policies(folder: Path | None, *, as_json: bool) -> None:
-    """Run the examples of the policy files and print each that holds; exit 78 with all that do not, 1 without any."""
-    results = inspection.run_examples(inspection.load_policies(folder), None)
-    rows = [{"place": str(each.example.place), "name": str(each.example.name)} for each in results]
-    lines = [f"holds  {row['place']}  {row['name']}" for row in rows]
-    click.echo(
-        json.dumps(rows, indent=2) if as_json else "\n".join((*lines, f"{len(rows)} examples hold"))
-    )
+    """Run the examples of the policy files and print those that hold.
+
+    Exit 78 with all that do not hold, 1 where there is none.
+    """
+    rows = []
+    for result in diagnostics.run_examples(diagnostics.load_policies(folder), None):
+        example = result.example
+        rows.append({"place": str(example.place), "name": str(example.name)})
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        for row in rows:
+            click.echo(f"holds  {row['place']}  {row['name']}")
+        click.echo(f"{len(rows)} examples hold")
     if not rows:
         raise SystemExit(FINDINGS)

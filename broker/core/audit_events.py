@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, assert_never
 
-from broker.core.borrowers.borrower import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.login.transaction import Transaction
 from broker.core.policy.model import Decision
 

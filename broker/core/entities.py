@@ -29,7 +29,10 @@ class Text:
 
 
 class Assurance(IntEnum):
-    """The level of assurance, one order for WAYF's numbers and NSIS levels (design 5)."""
+    """The level of assurance, one order for WAYF's numbers and NSIS levels.
+
+    Source: docs/reference/design.md#assurance.
+    """
 
     SELF_ASSERTED = 1
     LOW = 2
@@ -75,12 +78,13 @@ class Upstream:
     label: Text
     institutions: tuple[Institution, ...] = ()
     only: Names = ()  # entityIDs put into Scoping; empty means all institutions
-    cbc: bool = False  # AES-CBC is decrypted only for an upstream that needs it (attacks.md row 23)
+    # AES-CBC is decrypted only for an upstream that needs it (docs/reference/attacks.md#23)
+    cbc: bool = False
     requester_id: bool = True
     logout: Literal["ask", "always", "never"] = "ask"  # whether a logout goes on to this upstream
     force_authn: bool = False  # every AuthnRequest demands a fresh login there
-    # For classes that services ask for, those of this upstream that are as good (saml_profiles.md
-    # row 15).
+    # For classes that services ask for, those of this upstream that are as good
+    # (docs/reference/saml-profiles.md#15).
     meets: Mapping[str, Names] = field(default_factory=dict)
     least: Assurance = Assurance.SUBSTANTIAL  # profile oiosaml3: below this level nobody is let in
     # profile oiosaml3: the older AssuranceLevel may stand in place of nsis/loa
@@ -124,7 +128,8 @@ class Service:
     description: Text | None = None
     privacy_notice: Text | None = None
     url: Text | None = None  # its start page, for the way back after a sign-up
-    encrypts: bool = False  # publishes an encryption key; without one no CPR leaves (invariant 4)
+    # Publishes an encryption key; without one no CPR leaves (docs/reference/design.md#invariant-4)
+    encrypts: bool = False
     attribute_map: str = "library"
     scope: str | None = None  # of the identifiers that we make for people; without one none is made
     requires: frozenset[str] = frozenset()  # Names on the wire that its metadata marks as required

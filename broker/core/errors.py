@@ -93,14 +93,20 @@ class TransactionGone(BrokerError):
 
 
 class BrowserUnmatched(BrokerError):
-    """The browser that asks is not the one the transaction belongs to (design 4a)."""
+    """The browser that asks is not the one the transaction belongs to.
+
+    Source: docs/reference/design.md#4a.
+    """
 
     reason = "other_browser"
     http = 403
 
 
 class CookiesNeeded(BrokerError):
-    """The browser keeps no cookie, so nothing can tell it from another (design 4a.1)."""
+    """The browser keeps no cookie, so nothing can tell it from another.
+
+    Source: docs/reference/design.md#4a-1.
+    """
 
     reason = "cookies_needed"
     http = 400

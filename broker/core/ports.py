@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from broker.core.audit_events import AuditEvent
-from broker.core.borrowers.borrower import Borrower, Change, Wish
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.consent.disclosure import Disclosure
 from broker.core.errors import MessageRefused, Status
 from broker.core.letters import LetterContent, LetterText
@@ -20,6 +22,24 @@ from broker.core.login.transaction import (
 from broker.core.logout.sessions import NameID
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
 
+# How long records of each kind are kept: docs/reference/design.md#kinds.
+RecordKind = Literal[
+    "transaction",
+    "arrival",
+    "receipt",
+    "enrolment",
+    "pin",
+    "proof",
+    "session",
+    "ended",
+    "logout",
+    "link",
+    "counter",
+    "trace",
+    "audit",
+    "audit-anchor",
+]
+
 
 class Key(NamedTuple):
     """The name of one record.
@@ -27,8 +47,7 @@ class Key(NamedTuple):
     ``group`` is the unit of atomicity and listing: nothing is atomic across groups.
     """
 
-    # transaction, arrival, spent, receipt, enrolment, session, ended, logout, link, proof, counter
-    kind: str
+    kind: RecordKind
     group: str
     name: str = ""
 
@@ -46,7 +65,7 @@ class Kept(NamedTuple):
 
 
 class Store(Protocol):
-    """Where facts are kept between requests, workers and restarts (design 4b).
+    """Where facts are kept between requests, workers and restarts (docs/reference/design.md#4b).
 
     All times are aware UTC datetimes and ``now`` is the caller's. Every method raises
     ``StoreUnavailable`` when the store does not answer.
@@ -70,12 +89,14 @@ class Store(Protocol):
         """Remove the record if there is one."""
         ...
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
+    def list(
+        self, kind: RecordKind, group: str | None, now: datetime
+    ) -> Iterator[tuple[Key, Kept]]:
         """Return the unexpired records of a group, or of the whole kind where ``group`` is None."""
         ...
 
     def claim(
-        self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
+        self, kind: RecordKind, group: str | None, version: str, lease: timedelta, now: datetime
     ) -> tuple[Key, Kept] | None:
         """Claim the earliest record due at ``now``, or return None.
 
@@ -96,7 +117,7 @@ class Store(Protocol):
 
 
 class LibrarySystem(Protocol):
-    """A library system that keeps borrowers (reference/library_systems.md).
+    """A library system that keeps borrowers (docs/reference/koha.md#koha).
 
     Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
     ``LibraryRefused`` is not; neither ever holds a personal value.
@@ -163,7 +184,10 @@ class Mail(Protocol):
     """A mail server."""
 
     def address(self, recipient: str, deadline: datetime) -> Letter:
-        """Open a conversation up to an accepted RCPT (design 4c: RCPT, PIN set, DATA, recorded)."""
+        """Open a conversation up to an accepted RCPT.
+
+        Source: docs/reference/design.md#pin-order: RCPT, PIN set, DATA, recorded.
+        """
         ...
 
 

@@ -7,8 +7,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
 
-# The record number that this release writes, and those it reads: n-1 and n (design 4b). The first
-# release has no n-1.
+# The record number that this release writes, and those it reads: n-1 and n
+# (docs/reference/design.md#versions). The first release has no n-1.
 WRITES: Final = 1
 READS: Final = frozenset({1})
 

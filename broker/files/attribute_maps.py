@@ -11,9 +11,9 @@ from pydantic import BeforeValidator, Field
 
 from broker.core.entities import Text, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.identity.attributes import OURS, AttributeMap, MapRow
+from broker.core.identity.canonical_attributes import OURS, AttributeMap, MapRow
 from broker.core.login.authn_context import LOA
-from broker.files.checked_yaml import Flag, Shape, line, validated
+from broker.files.checked_files import Flag, Shape, line, validated
 from broker.files.strict_yaml import YamlNode, read_file
 
 LABELS: Final = "labels.yaml"

@@ -82,7 +82,7 @@ def read(octets: bytes, name: str) -> YamlNode:
 
     ConfigurationFaults for anything but UTF-8 up to 256 KB, a second document, a directive, anchor,
     alias, tag, merge key, doubled key, key that is no text, and nesting deeper than sixteen
-    (policy_tools.md 3).
+    (docs/reference/policies.md#format).
     """
     text = _decoded(octets, name)
     reader = _Reader(name)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, Generic, TypeVar
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 from broker.core.serialization import dump, load
 
 T = TypeVar("T")
@@ -46,11 +46,13 @@ class Amended(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Records(Generic[T]):
-    """The records of one type of fact, a frozen dataclass, in a store (design 4b).
+    """The records of one type of fact, a frozen dataclass, in a store.
 
     ``durable`` records are written so that a power cut cannot undo it. ``tries`` bounds how often
     ``amend`` writes. Every method raises StoreUnavailable where the store does not answer, and for
     a record that another release wrote.
+
+    Source: docs/reference/design.md#4b.
     """
 
     store: Store
@@ -67,7 +69,7 @@ class Records(Generic[T]):
 
     def list(
         self,
-        kind: str,
+        kind: RecordKind,
         group: str | None,
         now: datetime,
     ) -> Iterator[Record[T]]:
@@ -75,7 +77,7 @@ class Records(Generic[T]):
         for key, kept in self.store.list(kind, group, now):
             yield self._read(key, kept)
 
-    def claim(self, kind: str, lease: timedelta, now: datetime) -> Record[T] | None:
+    def claim(self, kind: RecordKind, lease: timedelta, now: datetime) -> Record[T] | None:
         """Lease the record of a kind that has been due longest; None where none is due."""
         claimed = self.store.claim(kind, None, _new_version(), lease, now)
         if claimed is None:

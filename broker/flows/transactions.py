@@ -9,7 +9,7 @@ from typing import Final
 from broker.core.errors import BrowserUnmatched, StoreUnavailable, TransactionGone
 from broker.core.login.transaction import Transaction
 from broker.core.ports import Key, Store
-from broker.flows.arrived import Arrived
+from broker.flows.arrived_login import Arrived
 from broker.flows.records import Content, Record, Records
 
 # Read aloud at a service desk: no vowels that make words, no letter that looks like a digit.
@@ -86,7 +86,7 @@ class Transactions:
 
         A fact ``of_person`` belongs to one authentication: where another has joined the transaction
         since the caller read it, and checked its cookies, the fact is nobody's, and what it led to
-        must not be shown (design 4a.3): BrowserUnmatched.
+        must not be shown (docs/reference/design.md#4a-3): BrowserUnmatched.
         """
         before = held.transaction
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from broker.flows.concurrency import WakeSignal
+from broker.flows.waiting_slots import WakeSignal
 
 
 def run_worker_loop(

@@ -21,7 +21,7 @@ from gunicorn.config import Config as Settings
 from broker.adapters.telling import application_log
 from broker.app.assembly import Parts, assemble
 from broker.app.gunicorn_server import Terse
-from broker.core.borrowers.borrower import Wish
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.ports import free_port
@@ -263,7 +263,10 @@ def test_nothing_is_written_outside_the_folders_configured(unchanged: Server) ->
 
 
 def test_no_line_quotes_a_request_that_is_no_http(unchanged: Server) -> None:
-    """What somebody writes into an address by mistake, a CPR number too, stays out of the log (invariant 4)."""
+    """What somebody writes into an address by mistake, a CPR number too, stays out of the log.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     with socket.create_connection(("127.0.0.1", unchanged.port), timeout=10) as wire:
         wire.sendall(f"GET /?cpr={CPR}&mail=aase@example.org\r\n\r\n".encode())
         assert b" 400 " in wire.recv(1000)

@@ -1,4 +1,7 @@
-"""Design 4c: nobody gets another's account, whatever the desk has copied, corrected or written into the record."""
+"""Nobody gets another's account, whatever the desk has copied, corrected or written into the record.
+
+Source: docs/reference/design.md#4c.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

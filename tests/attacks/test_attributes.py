@@ -1,4 +1,7 @@
-"""Attack classes 21 and 22: spoofed scopes, doubled attributes and misleading names, against the shipped map."""
+"""Spoofed scopes, doubled attributes and misleading names, against the shipped map.
+
+Source: docs/reference/attacks.md#21 and #22.
+"""
 
 from collections.abc import Callable
 from datetime import date
@@ -8,7 +11,7 @@ import pytest
 
 from broker.core.entities import Institution
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import AttributeReading, WireAttribute, canonical
+from broker.core.identity.canonical_attributes import AttributeReading, WireAttribute, canonical
 from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -61,7 +64,10 @@ SPOOFED = [
 )
 @pytest.mark.profile(21)
 def test_an_identity_of_another_scope_refuses_the_login(read: Read, name: str, scope: str) -> None:
-    """Row 21: eppn, subject-id and pairwise-id carry exactly a scope of the institution, not even one below it."""
+    """Eppn, subject-id and pairwise-id carry exactly a scope of the institution, not even one below it.
+
+    Source: docs/reference/attacks.md#21.
+    """
     with pytest.raises(AttributesRefused) as refused:
         read((name, f"asta@{scope}"))
     assert refused.value.cause in {"scope_mismatch", "bad_value"}
@@ -70,7 +76,7 @@ def test_an_identity_of_another_scope_refuses_the_login(read: Read, name: str, s
 @pytest.mark.attack(21)
 @pytest.mark.parametrize("scope", [*SPOOFED[:-1], "clin.au.dk"])
 def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scope: str) -> None:
-    """Row 21: whose licences and terms apply hangs on it."""
+    """Whose licences and terms apply hangs on it (docs/reference/attacks.md#21)."""
     with pytest.raises(AttributesRefused):
         read((HOME, scope))
 
@@ -79,7 +85,10 @@ def test_a_home_organisation_of_another_scope_refuses_the_login(read: Read, scop
 @pytest.mark.parametrize("scope", SPOOFED)
 @pytest.mark.profile(21)
 def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: str) -> None:
-    """Row 21: the good value beside it stays, the spoofed one reaches no policy."""
+    """The good value beside it stays, the spoofed one reaches no policy.
+
+    Source: docs/reference/attacks.md#21.
+    """
     reading = read((SCOPED, f"employee@{scope}", "student@au.dk"))
     assert reading.attributes["eduPersonScopedAffiliation"] == ("student@au.dk",)
     assert len(reading.withheld) == 1
@@ -89,7 +98,7 @@ def test_an_affiliation_of_another_scope_is_withheld_alone(read: Read, scope: st
 @pytest.mark.parametrize("scope", ["au.dk", "clin.au.dk", "a.b.au.dk"])
 @pytest.mark.profile(21)
 def test_an_affiliation_may_be_of_a_part_of_the_institution(read: Read, scope: str) -> None:
-    """Design 6: dot-separated sub-scopes are the institution's own."""
+    """Dot-separated sub-scopes are the institution's own (docs/reference/design.md#6)."""
     assert read((SCOPED, f"employee@{scope}")).attributes["eduPersonScopedAffiliation"] == (f"employee@{scope}",)
 
 
@@ -111,7 +120,10 @@ def test_the_right_scopes_are_read(read: Read) -> None:
     ],
 )
 def test_two_identities_refuse_the_login(read: Read, sent: list[tuple[str, ...]]) -> None:
-    """Row 22: in one Attribute, in two, or under the two names of one; choosing would be guessing."""
+    """In one Attribute, in two, or under the two names of one; choosing would be guessing.
+
+    Source: docs/reference/attacks.md#22.
+    """
     with pytest.raises(AttributesRefused) as refused:
         read(*sent)
     assert refused.value.cause == "several_values"
@@ -128,7 +140,7 @@ def test_two_identities_refuse_the_login(read: Read, sent: list[tuple[str, ...]]
     ],
 )
 def test_two_numbers_refuse_the_login(read: Read, sent: list[tuple[str, ...]]) -> None:
-    """Row 22 for the CPR: the alias and both spellings must agree."""
+    """Of the CPR number, the alias and both spellings must agree (docs/reference/attacks.md#22)."""
     with pytest.raises(AttributesRefused) as refused:
         read(*sent)
     assert refused.value.cause == "cpr_disagrees"
@@ -148,7 +160,10 @@ def test_two_numbers_refuse_the_login(read: Read, sent: list[tuple[str, ...]]) -
 )
 @pytest.mark.profile(20)
 def test_only_an_exact_name_is_known(read: Read, name: str) -> None:
-    """Row 22: FriendlyNames, near names and our own canonical names mean nothing on the wire."""
+    """FriendlyNames, near names and our own canonical names mean nothing on the wire.
+
+    Source: docs/reference/attacks.md#22.
+    """
     reading = read((name, "asta@au.dk"))
     assert (dict(reading.attributes), reading.unknown) == ({}, 1)
 
@@ -157,7 +172,10 @@ def test_only_an_exact_name_is_known(read: Read, name: str) -> None:
     "sent", [("cvr", "12345678"), ("rid", "1"), (EPPN, "CVR:12345678-RID:1@au.dk"), ("uid", "cvr:12345678-RID:1")]
 )
 def test_a_login_for_a_company_is_refused(read: Read, sent: tuple[str, ...]) -> None:
-    """A CVR number names no person; a borrower made of it would be a colleague's (design 4)."""
+    """A CVR number names no person; a borrower made of it would be a colleague's.
+
+    Source: docs/reference/design.md#companies.
+    """
     with pytest.raises(AttributesRefused) as refused:
         read(sent)
     assert refused.value.cause == "company_identity"

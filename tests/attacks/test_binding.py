@@ -1,4 +1,7 @@
-"""Design 4a: a login belongs to one browser, and each reason for that is a test."""
+"""A login belongs to one browser, and each reason for that is a test.
+
+Source: docs/reference/design.md#4a.
+"""
 
 import secrets
 from datetime import timedelta
@@ -46,7 +49,10 @@ def test_login_csrf_is_refused(house: House) -> None:
 
 @pytest.mark.attack(30)
 def test_b_alone_is_worthless(house: House) -> None:
-    """A fixed or copied browser cookie alone opens no page of an authenticated transaction (design 4a.4)."""
+    """A fixed or copied browser cookie alone opens no page of an authenticated transaction.
+
+    Source: docs/reference/design.md#4a-4.
+    """
     person = house.person()
     page = person.log_in("asta")
     thief = house.person()
@@ -87,7 +93,10 @@ def test_cookie_a_of_an_older_authentication_is_worthless(house: House) -> None:
 
 @pytest.mark.profile(12)
 def test_the_acs_reads_and_sets_no_cookie(house: House) -> None:
-    """The cross-site POST carries no Lax cookie, and the answer plants none (design 4a.2)."""
+    """The cross-site POST carries no Lax cookie, and the answer plants none.
+
+    Source: docs/reference/design.md#4a-2.
+    """
     person = house.person()
     arrived = person.deliver(*house.answer(person.choose(person.ask()), "asta"))
     assert arrived.status_code == 303
@@ -285,7 +294,10 @@ def test_consent_cannot_be_given_by_a_link(house: House) -> None:
 
 
 def test_the_number_is_on_no_page_but_its_own(house: House) -> None:
-    """The whole CPR number is on the reveal page only, for five minutes after arrival (invariant 4)."""
+    """The whole CPR number is on the reveal page only, for five minutes after arrival.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     person = house.person()
     page = person.log_in("asta")
     number = persona("asta").attributes["schacPersonalUniqueID"][0][-10:]

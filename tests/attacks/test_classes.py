@@ -10,7 +10,7 @@ import pytest
 from broker.adapters.saml.faces import authn_requests, logout_messages
 from broker.adapters.saml.faces.assertion_checks import ASSERTION_CHECKS
 from broker.adapters.saml.faces.response_checks import RESPONSE_CHECKS
-from broker.adapters.saml.gate import encryption, message_checks, signature_profile
+from broker.adapters.saml.gate import encryption, signature_profile, xml_structure_checks
 from tests.plugins import defences
 from tests.plugins.attack_classes import CLASSES, FOUND, Tally
 
@@ -39,7 +39,10 @@ def tally(request: pytest.FixtureRequest) -> Tally:
 
 @pytest.mark.server
 def test_every_class_has_cases_and_all_have_enough(tally: Tally) -> None:
-    """No class of attacks.md is without a hostile message, and there are at least 250 of them."""
+    """No class of attack is without a hostile message, and there are at least 250 of them.
+
+    Source: docs/reference/attacks.md#1 to #34.
+    """
     assert {number for number in CLASSES if not tally.cases[number]} <= TO_COME
     assert tally.hostile >= LEAST
     assert tally.controls.total() > 0
@@ -48,7 +51,7 @@ def test_every_class_has_cases_and_all_have_enough(tally: Tally) -> None:
 @pytest.mark.parametrize(
     ("tables", "known"),
     [
-        ([message_checks.OCTETS, message_checks.TREE, message_checks.LAST], defences.GATE),
+        ([xml_structure_checks.OCTETS, xml_structure_checks.TREE, xml_structure_checks.LAST], defences.GATE),
         ([signature_profile.SHAPE], defences.SHAPE),
         ([encryption.METHODS], defences.METHODS),
         ([RESPONSE_CHECKS], defences.RESPONSE),

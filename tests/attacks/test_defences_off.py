@@ -21,10 +21,10 @@ from broker.adapters.saml.faces.upstream_profiles import ProfileTraits
 from broker.adapters.saml.gate import (
     encryption,
     http_bindings,
-    message_checks,
     safe_parser,
     signature,
     signature_profile,
+    xml_structure_checks,
 )
 from broker.adapters.saml.gate.xml_names import ASSERTION, DS, EXCLUSIVE, RESPONSE, XENC
 from broker.core.errors import BrokerError
@@ -230,7 +230,7 @@ DEFENCES: Final[dict[str, Defence]] = {
         _parsed(carrying("<e:x xmlns:e='urn:e'" + "".join(f" xmlns:e{n}='urn:e'" for n in range(100)) + "/>")),
     ),
     "the root is the endpoint's": Defence(
-        4, lambda patch: patch.setitem(message_checks.TREE, "root", lambda _: False),
+        4, lambda patch: patch.setitem(xml_structure_checks.TREE, "root", lambda _: False),
         _parsed(lambda forge: octets(forge.signed().find(ASSERTION))),
     ),
     "clocks differ by three minutes at most": Defence(

@@ -1,4 +1,7 @@
-"""Each defence of the flow and the pages switched off alone: what it stands against then succeeds (rows 15, 16, 30)."""
+"""Each defence of the flow and the pages switched off alone: what it stands against then succeeds.
+
+Source: docs/reference/attacks.md#15, #16, #30.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Nobody is sent to, asked for, or believed but an upstream of the configuration (attacks.md row 28)."""
+"""Nobody is sent to, asked for, or believed but an upstream of the configuration.
+
+Source: docs/reference/attacks.md#28.
+"""
 
 from dataclasses import replace
 from urllib.parse import parse_qs, quote, urlsplit
@@ -75,7 +78,10 @@ def test_a_list_of_strangers_leaves_nobody_to_ask(parties: Parties, listed: tupl
 @pytest.mark.attack(28)
 @pytest.mark.parametrize("listed", [("https://evil.example", AU), (AU_ALIAS, "http://169.254.169.254/")])
 def test_a_stranger_in_a_list_is_not_asked(parties: Parties, listed: tuple[str, ...]) -> None:
-    """Beside an institution of ours he does not reach the hub's list (saml_profiles.md row 37)."""
+    """Beside an institution of ours he does not reach the hub's list.
+
+    Source: docs/reference/saml-profiles.md#37.
+    """
     url = parties.face.ask("wayf", "_q1", replace(parties.request, idp_list=listed), NOW)
     assert url.startswith(f"{HUB}/sso?")
     asked = etree.fromstring(http_bindings.inflate_redirect(urlsplit(url).query, "SAMLRequest").xml)

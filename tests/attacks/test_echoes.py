@@ -1,4 +1,7 @@
-"""What an attacker writes comes back to nobody as code, address or line of a log (rows 21, 22, 27, 31 and 32)."""
+"""What an attacker writes comes back to nobody as code, address or line of a log.
+
+Source: docs/reference/attacks.md#21, #22, #27, #31 and #32.
+"""
 
 import json
 from typing import Final

@@ -1,4 +1,7 @@
-"""Every address of the broker, called in every odd way: a page or a redirect of ours, never a fault (row 14)."""
+"""Every address of the broker, called in every odd way: a page or a redirect of ours, never a fault.
+
+Source: docs/reference/attacks.md#14.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Final

@@ -1,4 +1,7 @@
-"""Row 33 again: feeds that would cost memory or time without end are refused while they come, whoever signed them."""
+"""Feeds that would cost memory or time without end are refused while they come, whoever signed them.
+
+Source: docs/reference/attacks.md#33.
+"""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -7,8 +10,8 @@ from typing import Final
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata import aggregates, feed_entities, streamed_xml
-from broker.adapters.saml.metadata.streamed_xml import PiecewiseC14n
+from broker.adapters.saml.metadata import aggregates, feed_descriptors, streamed_signature
+from broker.adapters.saml.metadata.streamed_signature import PiecewiseC14n
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
 from tests.plugins.saml_messages import NOW, Forge
@@ -166,8 +169,8 @@ def test_a_notice_may_stand_above_a_feed(forge: Forge) -> None:
 @pytest.mark.attack(33, control=True)
 def test_an_entity_may_be_large(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands between two that have ended is bounded, not their sum."""
-    monkeypatch.setattr(streamed_xml, "_BETWEEN", 100 * KB)
-    monkeypatch.setattr(streamed_xml, "_PIECE", 10 * KB)
+    monkeypatch.setattr(streamed_signature, "_BETWEEN", 100 * KB)
+    monkeypatch.setattr(streamed_signature, "_PIECE", 10 * KB)
     large = _entity("x" * 80 * KB)
     octets = feeds.signed(feeds.collection(*[large.replace("one", f"one{n}") for n in range(10)]), forge.upstream.key)
     assert feeds.read(octets, feeds.trust(forge.upstream.certificate), ONE).size == 10
@@ -191,7 +194,7 @@ def test_an_entity_that_poisons_is_left_out(case: str, forge: Forge) -> None:
     xml = feeds.collection(idp_entity(HUB, inside), sp_entity(LOANS))
     held = feeds.trust(forge.upstream.certificate, largest=32 * MB)
     found = feeds.read(feeds.signed(xml, forge.upstream.key), held, HUB, LOANS)
-    read, faults = feed_entities.descriptors(found.entities, [HUB], [LOANS], NOW)
+    read, faults = feed_descriptors.descriptors(found.entities, [HUB], [LOANS], NOW)
     assert (set(read.upstreams), set(read.services)) == (set(), {LOANS})
     assert [str(each) for each in faults] == [f"{HUB}: is no sound metadata: {cause}"]
 
@@ -203,7 +206,7 @@ def test_little_is_told_of_many_faults(forge: Forge) -> None:
     start, end = wrong.index("<md:SingleSignOn"), wrong.index("</md:IDPSSO")
     xml = feeds.collection(wrong[:start] + wrong[start:end] * 1000 + wrong[end:])
     found = feeds.read(feeds.signed(xml, forge.upstream.key), feeds.trust(forge.upstream.certificate), HUB)
-    assert len(feed_entities.descriptors(found.entities, [HUB], [], NOW)[1]) == 20
+    assert len(feed_descriptors.descriptors(found.entities, [HUB], [], NOW)[1]) == 20
 
 
 @pytest.mark.attack(33)

@@ -1,4 +1,7 @@
-"""What may be tried with logouts at a whole broker: other people's, other browsers', half-ended ones (row 29)."""
+"""What may be tried with logouts at a whole broker: other people's, other browsers', half-ended ones.
+
+Source: docs/reference/attacks.md#29.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Forged logout messages: each a true one with one thing changed, by both bindings and on both sides (row 29)."""
+"""Forged logout messages: each a true one with one thing changed, by both bindings and on both sides.
+
+Source: docs/reference/attacks.md#29.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +13,7 @@ from lxml import etree
 
 from broker.adapters.saml.faces.single_logout import SingleLogout
 from broker.adapters.saml.gate import encryption, http_bindings, signature
-from broker.adapters.saml.gate.algorithms import EncryptionAlgorithms
+from broker.adapters.saml.gate.algorithm_selection import EncryptionAlgorithms
 from broker.adapters.saml.gate.xml_names import ASSERTION, SAML, SIGNATURE
 from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.adapters.saml.metadata.role_descriptors import LogoutEndpoint

@@ -1,4 +1,7 @@
-"""Attack classes 1-14 and 23: a genuine message with one thing changed, and why it is refused."""
+"""A genuine message with one thing changed, and why it is refused.
+
+Source: docs/reference/attacks.md#1 to #14 and #23.
+"""
 
 import socket
 from typing import Any

@@ -1,4 +1,7 @@
-"""Row 33 of the table of attacks: hostile feeds of metadata, each made from a valid signed one by one change."""
+"""Hostile feeds of metadata, each made from a valid signed one by one change.
+
+Source: docs/reference/attacks.md#33.
+"""
 
 from collections.abc import Callable
 from copy import deepcopy

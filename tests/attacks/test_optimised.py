@@ -1,4 +1,7 @@
-"""The broker never runs without assertions, however it is started (attacks.md row 34)."""
+"""The broker never runs without assertions, however it is started.
+
+Source: docs/reference/attacks.md#34.
+"""
 
 import os
 import subprocess

@@ -182,7 +182,10 @@ def test_the_true_request_begins_a_login(stage: Stage, binding: str) -> None:
 
 
 def test_a_replayed_response_is_refused(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    """Again as it was, in a new envelope, or to the next request: an assertion serves once (row 15)."""
+    """Again as it was, in a new envelope, or to the next request: an assertion serves once.
+
+    Source: docs/reference/attacks.md#15.
+    """
     begun = stage.begun()
     raw = stage.guests.signed(stage.guests.response(edit("saml:Assertion", ID="_twice")))
     assert stage.post(raw).status_code == 303

@@ -1,4 +1,7 @@
-"""Two workers, one answer posted three times at once: one assertion a login, on either store (attacks.md row 15)."""
+"""Two workers, one answer posted three times at once: one assertion a login, on either store.
+
+Source: docs/reference/attacks.md#15.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Design 4b and 5: the next holder of a name at the university is not the last one, to no service."""
+"""The next holder of a name at the university is not the last one, to no service.
+
+Source: docs/reference/design.md#persons and #names.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,7 +12,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
-from broker.core.identity.link_evidence import PersonLink
+from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.serialization import load
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import persona

@@ -121,7 +121,10 @@ def _ask(person: Person) -> tuple[TestResponse, dict[str, str]]:
     ],
 )
 def test_a_form_from_elsewhere_does_nothing(house: House, begin: object, forged: dict[str, str]) -> None:
-    """Nobody is logged in, and no mail is asked for, by a page that is not ours (attacks.md row 30)."""
+    """Nobody is logged in, and no mail is asked for, by a page that is not ours.
+
+    Source: docs/reference/attacks.md#30.
+    """
     person = house.person()
     assert callable(begin)
     page, fields = begin(person)
@@ -211,7 +214,10 @@ def test_a_sign_up_changes_no_pin(house: House) -> None:
 
 
 def test_a_verified_pin_makes_older_cookies_worthless(house: House) -> None:
-    """The browser cookie alone does not open what a PIN has opened (design 4a.4)."""
+    """The browser cookie alone does not open what a PIN has opened.
+
+    Source: docs/reference/design.md#4a-4.
+    """
     victim = house.person()
     page = pin_page(victim)
     attacker = planted(house, victim)

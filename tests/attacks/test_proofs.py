@@ -115,7 +115,10 @@ def test_a_code_is_good_in_its_own_login_only(bench: Bench) -> None:
 
 
 def rejoined(bench: Bench, held: Held) -> Held:
-    """Let another authentication join the transaction, as a second answer of the upstream does (design 4a.3)."""
+    """Let another authentication join the transaction, as a second answer of the upstream does.
+
+    Source: docs/reference/design.md#4a-3.
+    """
     joined = replace(held.transaction.cleared(), arrival="another", authenticated=bench.now + timedelta(seconds=1))
     done = bench.transactions.put(joined, held.version, bench.now)
     assert done is not None
@@ -178,7 +181,10 @@ def test_mails_asked_for_at_once_are_as_many_as_one_after_another(bench: Bench) 
 
 
 def test_what_is_kept_names_nobody(bench: Bench) -> None:
-    """No key of the store holds an address, a code, a link or a person's name (design 4b: lookups are HMACs)."""
+    """No key of the store holds an address, a code, a link or a person's name.
+
+    Source: docs/reference/design.md#sealing: lookups are HMACs.
+    """
     held = bench.mail(bench.login())
     code, link = bench.read(held)
     bench.code(held, code)

@@ -1,4 +1,7 @@
-"""Facts of one authentication never reach another, however requests of one browser interleave (design 4a.3)."""
+"""Facts of one authentication never reach another, however requests of one browser interleave.
+
+Source: docs/reference/design.md#4a-3.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -215,7 +218,10 @@ def test_recorded_ids_stand_for_one_assertion(house: House) -> None:
 
 @pytest.mark.parametrize("errand", [each for each in Errand if each is not Errand.LOGIN])
 def test_no_assertion_leaves_for_an_errand(house: House, errand: Errand) -> None:
-    """Even if it came to the step Issue by mistake: no service asked, so there is nobody to write to (invariant 3)."""
+    """Even if it came to the step Issue by mistake: no service asked, so there is nobody to write to.
+
+    Source: docs/reference/design.md#invariant-3.
+    """
     person = house.person()
     page = person.log_in("asta")
     house.landing(person.agree(page))
@@ -298,7 +304,10 @@ def test_a_request_nobody_comes_for_is_gone_in_five_minutes(house: House) -> Non
 def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A policy file that forgets to require a real number makes no borrower of one that is not (invariant 5)."""
+    """A policy file that forgets to require a real number makes no borrower of one that is not.
+
+    Source: docs/reference/design.md#invariant-5.
+    """
     policies = house.parts.policies
     held = policies._held
     lax = tuple(replace(each, require=replace(each.require, cpr=False)) for each in held[0].policies)
@@ -312,7 +321,10 @@ def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
 
 
 def test_a_service_that_is_gone_is_a_page_and_no_crash(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where not even the refusal can be addressed, the person gets a page with a reference (invariant 8)."""
+    """Where not even the refusal can be addressed, the person gets a page with a reference.
+
+    Source: docs/reference/design.md#invariant-8.
+    """
     person = house.person()
 
     def gone(*_: Any, **__: Any) -> None:

@@ -1,4 +1,7 @@
-"""Whose signature a service's AuthnRequest rests on, and what goes back with the answer (rows 24, 26 and 27)."""
+"""Whose signature a service's AuthnRequest rests on, and what goes back with the answer.
+
+Source: docs/reference/attacks.md#24, #26 and #27.
+"""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -61,7 +64,7 @@ def test_an_issuer_is_an_entity(parties: Parties, change: Change) -> None:
 @pytest.mark.attack(6, 24)
 @pytest.mark.profile(24)
 def test_another_services_signature_is_none(parties: Parties) -> None:
-    """Each service signs with the keys of its own metadata (row 24)."""
+    """Each service signs with the keys of its own metadata (docs/reference/attacks.md#24)."""
     root = parties.authn_request()
     assert cause(parties, parties.query(root, key=parties.stranger.key)) == "gate.signature"
 
@@ -114,7 +117,10 @@ def test_a_signed_request_says_for_whom_it_is(parties: Parties) -> None:
 )
 @pytest.mark.profile(1)
 def test_a_request_is_fresh(parties: Parties, seconds: int, name: str | None) -> None:
-    """Five minutes and the skew: a form may stand a while, a bookmark may not (row 26)."""
+    """Five minutes and the skew: a form may stand a while, a bookmark may not.
+
+    Source: docs/reference/attacks.md#26.
+    """
     now = NOW + timedelta(seconds=seconds)
     if name is None:
         assert parties.ask(now=now).id == "_s1"
@@ -158,7 +164,10 @@ def test_a_post_request_is_verified_too(parties: Parties) -> None:
     "state", ["https://evil.example/?a=1&b=2", '"><script>alert(1)</script>', "ss:mem:ab", " ", ""]
 )
 def test_relay_state_comes_back_to_the_letter(parties: Parties, state: str) -> None:
-    """Opaque to us, it goes to the service and nowhere else, and the page escapes it (row 27)."""
+    """Opaque to us, it goes to the service and nowhere else, and the page escapes it.
+
+    Source: docs/reference/attacks.md#27.
+    """
     request = parties.idp.read_redirect(
         parties.query(parties.authn_request(), key=parties.service.key, relay_state=state), NOW
     )
@@ -230,7 +239,10 @@ def test_a_request_wraps_no_other(parties: Parties, place: str, name: str) -> No
 @pytest.mark.attack(6, 24)
 @pytest.mark.parametrize("signer", ["hub", "direct", "stranger"])
 def test_an_upstreams_key_signs_no_request(parties: Parties, signer: str) -> None:
-    """The keys are those of the service's own SPSSODescriptor, by either binding (row 6)."""
+    """The keys are those of the service's own SPSSODescriptor, by either binding.
+
+    Source: docs/reference/attacks.md#6.
+    """
     key, root = getattr(parties, signer).key, parties.authn_request()
     assert cause(parties, parties.query(root, key=key)) == "gate.signature"
     signature.sign(root, key)

@@ -1,4 +1,4 @@
-"""What may be tried with a service's AuthnRequest (attacks.md rows 24 to 27)."""
+"""What may be tried with a service's AuthnRequest (docs/reference/attacks.md#24 to #27)."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Every time in an upstream's Response, at the last second that passes and the first that does not (row 19)."""
+"""Every time in an upstream's Response, at the last second that passes and the first that does not.
+
+Source: docs/reference/attacks.md#19.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -99,7 +102,10 @@ def test_a_response_is_fresh_for_five_minutes(parties: Parties, seconds: int, pa
 @pytest.mark.parametrize(("seconds", "passes"), [(-180, True), (-181, False)])
 @pytest.mark.profile(26)
 def test_forced_authentication_is_newer_than_the_request(parties: Parties, seconds: int, passes: bool) -> None:
-    """ForceAuthn is not answered with a session from before it (saml_profiles.md row 26)."""
+    """ForceAuthn is not answered with a session from before it.
+
+    Source: docs/reference/saml-profiles.md#26.
+    """
     change = edit(STATEMENT, AuthnInstant=stamp(NOW + timedelta(seconds=seconds)))
     xml = parties.signed(parties.response(change))
     if passes:

@@ -1,4 +1,7 @@
-"""Whose signature, whose keys and which institution an upstream's Response rests on (rows 5, 6, 16, 18, 22, 23)."""
+"""Whose signature, whose keys and which institution an upstream's Response rests on.
+
+Source: docs/reference/attacks.md#5, #6, #16, #18, #22, #23.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +10,7 @@ import pytest
 from lxml import etree
 
 from broker.core.errors import MessageRefused
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication, UpstreamRefusal
 from tests.plugins.saml_messages import Forge
 from tests.plugins.saml_parties import (
@@ -41,7 +44,10 @@ def cause(parties: Parties, xml: bytes, upstream: str = "wayf", **more: Any) -> 
 
 @pytest.mark.attack(6, 18)
 def test_another_upstreams_answer_is_refused(parties: Parties) -> None:
-    """WAYF cannot answer for the institution that was asked directly, whatever it writes (row 18)."""
+    """WAYF cannot answer for the institution that was asked directly, whatever it writes.
+
+    Source: docs/reference/attacks.md#18.
+    """
     forged = parties.response(upstream="kb")
     assert cause(parties, parties.signed(forged, parties.hub, both=True), "kb") == "gate.signature"
 
@@ -58,7 +64,10 @@ def test_an_upstream_that_is_no_hub_speaks_for_itself_only(parties: Parties) -> 
 @pytest.mark.attack(6)
 @pytest.mark.parametrize("whole", [False, True])
 def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None:
-    """The keys are those of the IDPSSODescriptor, never another's that we also know (row 6)."""
+    """The keys are those of the IDPSSODescriptor, never another's that we also know.
+
+    Source: docs/reference/attacks.md#6.
+    """
     xml = parties.signed(parties.response(), parties.service, whole=whole)
     assert cause(parties, xml) == "gate.signature"
 
@@ -66,7 +75,7 @@ def test_a_services_key_signs_no_response(parties: Parties, whole: bool) -> None
 @pytest.mark.attack(5)
 @pytest.mark.profile(17)
 def test_an_unsigned_response_is_refused(parties: Parties) -> None:
-    """Without any signature nothing is believed (row 5)."""
+    """Without any signature nothing is believed (docs/reference/attacks.md#5)."""
     assert cause(parties, etree.tostring(parties.response())) == "unsigned"
 
 
@@ -83,7 +92,7 @@ def test_one_good_signature_does_not_excuse_a_bad_one(parties: Parties) -> None:
 @pytest.mark.attack(23)
 @pytest.mark.profile(17)
 def test_unsigned_ciphertext_is_refused(parties: Parties) -> None:
-    """Anybody can encrypt to us: encryption is no signature (row 23)."""
+    """Anybody can encrypt to us: encryption is no signature (docs/reference/attacks.md#23)."""
     assert cause(parties, etree.tostring(parties.sealed(parties.response(), sign=False))) == "unsigned"
 
 
@@ -97,7 +106,10 @@ def test_signed_ciphertext_covers_what_is_within(parties: Parties) -> None:
 @pytest.mark.attack(23)
 @pytest.mark.profile(17)
 def test_nemlogin_signs_the_assertion_itself(parties: Parties) -> None:
-    """A signature over the Response alone is not what its profile gives (nemid.md)."""
+    """A signature over the Response alone is not what its profile gives.
+
+    Source: docs/reference/nemlog-in.md#response.
+    """
     sealed = parties.sealed(parties.response(upstream="eid"), sign=False)
     assert cause(parties, parties.signed(sealed, parties.direct, whole=True), "eid") == "unsigned"
     good = parties.sealed(parties.response(upstream="eid"), parties.direct)
@@ -148,7 +160,7 @@ def test_an_unsigned_refusal_cannot_bring_an_assertion(parties: Parties) -> None
     ],
 )
 def test_a_refusal_must_answer_our_request_too(parties: Parties, name: str, change: Change) -> None:
-    """A refusal of somebody else's login ends nobody's (row 16)."""
+    """A refusal of somebody else's login ends nobody's (docs/reference/attacks.md#16)."""
     refusal = (drop("saml:Assertion"), edit(CODE, Value="urn:oasis:names:tc:SAML:2.0:status:Responder"))
     assert isinstance(parties.receive(etree.tostring(parties.response(*refusal))).answer, UpstreamRefusal)
     assert cause(parties, etree.tostring(parties.response(*refusal, change))) == name
@@ -156,7 +168,10 @@ def test_a_refusal_must_answer_our_request_too(parties: Parties, name: str, chan
 
 @pytest.mark.attack(22)
 def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> None:
-    """No reader can take the first and another the second: cardinality is judged over all (row 22)."""
+    """No reader can take the first and another the second: cardinality is judged over all.
+
+    Source: docs/reference/attacks.md#22.
+    """
     value = "<saml:AttributeValue>x@ku.dk</saml:AttributeValue>"
     again = f'<saml:Attribute Name="{EPPN}" FriendlyName="cn">{value}</saml:Attribute>'
     xml = parties.signed(parties.response(add("saml:Assertion/saml:AttributeStatement", again)))
@@ -168,7 +183,10 @@ def test_one_name_twice_is_one_attribute_with_both_values(parties: Parties) -> N
 @pytest.mark.attack(18)
 @pytest.mark.profile(18)
 def test_an_answer_is_for_one_request_of_one_upstream(parties: Parties) -> None:
-    """Both upstreams at the hub share its key, yet neither's answer serves the other's request (row 18)."""
+    """Both upstreams at the hub share its key, yet neither's answer serves the other's request.
+
+    Source: docs/reference/attacks.md#18.
+    """
     xml = parties.signed(parties.response(upstream="nemid"))
     assert isinstance(parties.receive(xml, "nemid").answer, Authentication)
     assert cause(parties, xml, "wayf") == "destination"
@@ -197,7 +215,10 @@ def test_an_upstream_narrowed_by_configuration_hears_no_other(parties: Parties) 
 @pytest.mark.parametrize(("upstream", "passes"), [("wayf", False), ("eid", True)])
 @pytest.mark.profile(11)
 def test_cbc_is_decrypted_for_who_needs_it_only(parties: Parties, forge: Forge, upstream: str, passes: bool) -> None:
-    """Its ciphertext can be changed unnoticed, so only an upstream configured for it may use it (row 23)."""
+    """Its ciphertext can be changed unnoticed, so only an upstream configured for it may use it.
+
+    Source: docs/reference/attacks.md#23.
+    """
     root = etree.fromstring(parties.signed(parties.response(upstream=upstream), parties.signer(upstream)))
     assertion = root.find("{*}Assertion")
     assert assertion is not None

@@ -1,4 +1,7 @@
-"""What may be tried with an upstream's Response beyond its signature (attacks.md rows 15 to 20, 22 and 23)."""
+"""What may be tried with an upstream's Response beyond its signature.
+
+Source: docs/reference/attacks.md#15 to #20, #22 and #23.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""The tricks of known faults in other implementations, each from one valid signed Response (rows 2 to 7, 10 and 11)."""
+"""The tricks of known faults in other implementations, each from one valid signed Response.
+
+Source: docs/reference/attacks.md#2 to #7, #10 and #11.
+"""
 
 from typing import Any
 

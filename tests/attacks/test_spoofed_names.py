@@ -1,4 +1,7 @@
-"""What a hub may sign and still not be believed, or shown as it stands (rows 21, 22 and 32 over HTTP)."""
+"""What a hub may sign and still not be believed, or shown as it stands over HTTP.
+
+Source: docs/reference/attacks.md#21, #22 and #32.
+"""
 
 from collections.abc import Iterator
 from typing import Any, Final

@@ -1,4 +1,7 @@
-"""Signature wrapping in every arrangement: what is verified is what is read, or nothing is (rows 1 and 23)."""
+"""Signature wrapping in every arrangement: what is verified is what is read, or nothing is.
+
+Source: docs/reference/attacks.md#1 and #23.
+"""
 
 from typing import Any, Final
 

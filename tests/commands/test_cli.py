@@ -284,7 +284,7 @@ def test_an_error_nobody_foresaw_is_one_line_without_its_text(
     def broken(_: object) -> None:
         raise ValueError("1403044004")
 
-    monkeypatch.setattr("broker.app.inspection.findings", broken)
+    monkeypatch.setattr("broker.app.diagnostics.findings", broken)
     result = run("check", **configured(folder))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("unexpected: ValueError at test_cli.py:")
@@ -300,7 +300,7 @@ def program(*words: str, optimise: bool = False, **environ: str) -> AbstractCont
 @pytest.mark.server
 @pytest.mark.attack(34)
 def test_python_without_assertions_is_refused() -> None:
-    """Under -O checks of pysaml2 vanish (attacks.md row 34)."""
+    """Under -O checks of pysaml2 vanish (docs/reference/attacks.md#34)."""
     with program("check", optimise=True) as running:
         out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (78, "")
@@ -344,7 +344,7 @@ def test_the_demo_ends_without_a_trace(tmp_path: Path, end: signal.Signals) -> N
 
 @pytest.mark.slow
 def test_the_report_of_the_demo_is_json_and_nothing_else() -> None:
-    """Programs read standard output whole (design 4)."""
+    """Programs read standard output whole (docs/reference/design.md#4)."""
     with program("demo", "--check", "--json", "--port-base", str(free_base())) as running:
         out, err = running.communicate(timeout=240)
     logins = json.loads(out)["logins"]

@@ -9,7 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker.adapters.libraries.koha import KohaSettings
-from broker.core.borrowers.borrower import Borrower, Change, Wish, WishedField
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import LibrarySystem
 from broker.demo.koha.injected_faults import InjectedFaults

@@ -1,4 +1,7 @@
-"""Algorithms by what a peer lists (row 10): the first of ours that it reads, and none that it does not."""
+"""Algorithms by what a peer lists: the first of ours that it reads, and none that it does not.
+
+Source: docs/reference/saml-profiles.md#10.
+"""
 
 from dataclasses import replace
 from pathlib import Path

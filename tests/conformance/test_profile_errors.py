@@ -1,4 +1,7 @@
-"""What becomes of a login that fails: the status a service is told, the page, and who can help (rows 19, 33, 50)."""
+"""What becomes of a login that fails: the status a service is told, the page, and who can help.
+
+Source: docs/reference/saml-profiles.md#19, #33, #50.
+"""
 
 import re
 import shutil

@@ -1,4 +1,7 @@
-"""What holds for every message and name, rows 1 to 11, where no room's own test shows it."""
+"""What holds for every message and name, where no room's own test shows it.
+
+Source: docs/reference/saml-profiles.md#1 to #11.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Entity categories (rows 43 to 48): what each gives at most, and whose word for it counts."""
+"""Entity categories: what each gives at most, and whose word for it counts.
+
+Source: docs/reference/saml-profiles.md#43 to #48.
+"""
 
 import json
 import shutil
@@ -10,10 +13,10 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_descriptors import required
+from broker.adapters.saml.metadata.entity_attributes import required
 from broker.core.entities import Assurance, Service, Text
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.entity_categories import BUNDLES, CODE_OF_CONDUCT
 from broker.core.policy.model import Decision, Effect, LoginFacts, PolicySet

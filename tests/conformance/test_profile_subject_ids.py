@@ -1,4 +1,7 @@
-"""subject-id and pairwise-id (row 30): of our own, the person's for ever, and only as policy and service have it."""
+"""subject-id and pairwise-id: of our own, the person's for ever, and only as policy and service have it.
+
+Source: docs/reference/saml-profiles.md#30.
+"""
 
 import re
 from dataclasses import replace
@@ -7,11 +10,11 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.metadata.entity_descriptors import REQ, subject_id_req
+from broker.adapters.saml.metadata.entity_attributes import REQ, subject_id_req
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults
 from broker.core.identity.subject_ids import MINTED, PAIRWISE, SUBJECT, minted, withheld_because
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from tests.plugins.asking import TO_AU, ask, come_back
@@ -21,7 +24,7 @@ from tests.plugins.saml_parties import WORDS, add
 
 SCOPE = "library.example"
 SYNTAX = re.compile(r"[A-Za-z0-9][A-Za-z0-9=-]{0,126}@[A-Za-z0-9][A-Za-z0-9.-]{0,126}")
-NAMING = Pseudonyms("k", b"k" * 32)
+NAMING = LookupHmacs("k", b"k" * 32)
 LOANS = Service("my-loans", "https://loans.example", WORDS, (), scope=SCOPE)
 PRINT = replace(LOANS, name="print", entity_id="https://print.example")
 FOREIGN = (

@@ -9,8 +9,8 @@ import pytest
 
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.logout.sessions import Sessions
 
 NOW: Final = datetime(2031, 3, 30, 1, 59, 59, tzinfo=UTC)
@@ -41,7 +41,7 @@ Login = Callable[[datetime], Transaction]
 @pytest.fixture
 def sessions(store: Store) -> Sessions:
     """Give sessions of two people in two browsers at two services."""
-    made = Sessions(store, Pseudonyms("k1", b"k" * 32))
+    made = Sessions(store, LookupHmacs("k1", b"k" * 32))
     for each in (A, *OTHERS):
         made.add(each, NOW)
     return made

@@ -8,8 +8,9 @@ import pytest
 
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Controller, Service, Text
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import (
     AccountDemand,
     BorrowerRule,
@@ -24,7 +25,6 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.pseudonyms import Pseudonyms
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 PLACE = PolicyLine("student.yaml", 1)
@@ -38,9 +38,9 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def pseudonyms() -> Pseudonyms:
+def hmacs() -> LookupHmacs:
     """Give pseudonyms under a fixed key."""
-    return Pseudonyms("k1", b"k" * 32)
+    return LookupHmacs("k1", b"k" * 32)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.errors import ConfigurationFaults
-from broker.core.identity.attributes import OURS, wire
+from broker.core.identity.canonical_attributes import OURS, wire
 from broker.files import attribute_maps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,14 +48,20 @@ def test_wayf_is_read_by_both_of_its_names() -> None:
 
 
 def test_identities_are_single_and_of_an_exact_scope() -> None:
-    """A doubled or foreign eppn, subject-id, pairwise-id or home organisation must refuse (attacks.md 21 and 22)."""
+    """A doubled or foreign eppn, subject-id, pairwise-id or home organisation must refuse.
+
+    Source: docs/reference/attacks.md#21 and #22.
+    """
     identities = {row.name for row in SHIPPED.maps["wayf"].rows if row.identity}
     assert identities == {"eduPersonPrincipalName", "subject-id", "pairwise-id", "schacHomeOrganization"}
     assert all(row.single and row.scope == "exact" for row in SHIPPED.maps["wayf"].rows if row.identity)
 
 
 def test_the_library_gets_number_and_cpr_as_it_reads_them() -> None:
-    """The borrower number is uid on the wire, the CPR the schacPersonalUniqueID URN (design 5)."""
+    """The borrower number is uid on the wire, the CPR the schacPersonalUniqueID URN.
+
+    Source: docs/reference/design.md#5.
+    """
     library = SHIPPED.maps["library"]
     number, cpr = wire(library, "borrower_number"), wire(library, "cpr")
     assert number is not None
@@ -83,7 +89,10 @@ def test_only_what_is_read_is_completed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", sorted(OURS))
 def test_no_upstream_asserts_what_is_ours(tmp_path: Path, name: str) -> None:
-    """Else an institution could claim a hospital's mailbox, or another's borrower number (design 5)."""
+    """Else an institution could claim a hospital's mailbox, or another's borrower number.
+
+    Source: docs/reference/design.md#5.
+    """
     labels = LABELS + f"  {name}: {{en: x, da: x}}\n"
     found = faults(tmp_path, wayf=MAP + f"  - {{wire: x, name: {name}}}\n", labels=labels)
     mend = "it comes from a proof or from the library system, never from an upstream"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.errors import ConfigurationFaults
-from broker.files.checked_yaml import line, plain
+from broker.files.checked_files import line, plain
 from broker.files.strict_yaml import LARGEST, YamlMapping, YamlScalar, read
 
 
@@ -17,7 +17,10 @@ def faults(octets: bytes) -> list[str]:
 
 
 def test_every_plain_scalar_is_text() -> None:
-    """Nothing becomes a boolean, a time, a number or nothing (policy_tools.md 3)."""
+    """Nothing becomes a boolean, a time, a number or nothing.
+
+    Source: docs/reference/policies.md#format.
+    """
     written = b"a: no\nb: [on, 12:30, 0101, 0x10, 1e3, ~, null, 2027-06-30, .inf]\nc:\nd: 'x'\n"
     assert plain(read(written, "f.yaml")) == {
         "a": "no",
@@ -69,7 +72,7 @@ def test_lines_are_found_by_path() -> None:
     ],
 )
 def test_what_could_surprise_is_refused_with_its_line(written: bytes, expected: list[str]) -> None:
-    """Each refusal of design 6, and the bombs."""
+    """Each refusal of docs/reference/design.md#6, and the bombs."""
     assert faults(written) == expected
 
 
@@ -95,7 +98,10 @@ def test_a_file_of_just_256_kb_is_read() -> None:
 
 @pytest.mark.parametrize("written", [b"0101901234: 1\n0101901234: 2\n", b"a: 1\n010190-1234: 1\n010190-1234: 2\n"])
 def test_no_fault_quotes_a_number(written: bytes) -> None:
-    """Faults are logged; a key that looks like a CPR number is not shown (invariant 4)."""
+    """Faults are logged; a key that looks like a CPR number is not shown.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     assert all("(not shown) twice" in each for each in faults(written))
 
 

@@ -14,9 +14,12 @@ import pytest
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.borrowers.borrower import Borrower, Change, Enrolment, Wish, WishedField
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import MailUnavailable
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments, Mode
@@ -200,11 +203,11 @@ class World:
         self.library, self.post, self.wake = Shelf(self.hooks), Post(self.hooks), Event()
         self.store = HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
-        pseudonyms = Pseudonyms("i1", b"k" * 32)
-        self.links = PersonLinks(self.store, pseudonyms, clock)
+        hmacs = LookupHmacs("i1", b"k" * 32)
+        self.links = PersonLinks(self.store, hmacs, clock)
         self.records = EnrolmentRecords(self.store, clock)
         letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
-        self.ports = EnrolmentPorts(self.library, self.post, pseudonyms, letters, self.links, self.records, clock)
+        self.ports = EnrolmentPorts(self.library, self.post, hmacs, letters, self.links, self.records, clock)
         self.cases = StaffCases(self.records, self.links)
         self.live = self.enrolments("live")
 
@@ -246,5 +249,5 @@ def world(tmp_path: Path, empty_store: Path) -> Iterator[World]:
     copy(empty_store, path)
     world = World(path)
     yield world
-    for connection in world.store._own.idle:
+    for connection in world.store._connections.idle:
         connection.close()

@@ -10,25 +10,27 @@ from typing import Any, Final
 import pytest
 
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.borrowers.borrower import Enrolment, EnrolmentState, Wish
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
 from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
 from broker.core.logout.sessions import NameID, Session
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.flows.consents.receipts import Receipts
 from broker.flows.identity.link_records import LinkRecords
 from broker.flows.identity.person_links import PersonLinks
-from broker.flows.leases import claim_ownership, keep_proof, pin_lease
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.logout.sessions import Sessions
+from broker.flows.pin_lease import pin_lease
+from broker.flows.proof_ownership import claim_ownership, keep_proof
 from broker.flows.transactions import Transactions
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 LATER: Final = NOW + timedelta(hours=1)
-KEY: Final = Pseudonyms("k1", b"k" * 32)
+KEY: Final = LookupHmacs("k1", b"k" * 32)
 LOGIN: Final = Authentication("wayf", "i", "i", (), (), NOW, None, NOW, LATER)
 TRANSACTION: Final = Transaction("t", "BCDFGHJK", NOW, LATER, AuthnRequest("_1", "s", "e", "acs"))
 SESSION: Final = Session("s", "my-loans", "e", NameID("n"), "_1", "b", "p", "t", "wayf", NOW, LATER)
@@ -59,7 +61,7 @@ def store(tmp_path: Path, empty_store: Path) -> Any:
     copy(empty_store, path)
     store = AskedStore(path)
     yield store
-    for connection in store._own.idle:
+    for connection in store._connections.idle:
         connection.close()
 
 

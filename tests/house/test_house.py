@@ -11,20 +11,22 @@ import tomllib
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from broker.core.ports import RecordKind
 from tests.plugins.servers import FIXTURES, Unmarked
 
 ROOT = Path(__file__).resolve().parents[2]
 BROKER = sorted((ROOT / "broker").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 PARTS = ("quick", "test", "slow")
-LOCKS = ("requirements.txt", "requirements-test.txt")
+LOCKS = ("requirements.txt", "requirements-demo.txt", "requirements-test.txt")
 FORBIDDEN = re.compile(r"(handler|manager|helper|util|context|data|info|process|internal)s?")
 STANDARD = re.compile(r"(?i)authn_?context|(encrypted|cipher|confirmation)_?data|(signed|key)_?info")
 # Arguments that a base class of somebody else's has named.
-IMPOSED = {"broker/adapters/saml/gate/message_checks.py: context", "broker/adapters/deadline_sockets.py: data"}
+IMPOSED = {"broker/adapters/saml/gate/xml_structure_checks.py: context", "broker/adapters/deadline_sockets.py: data"}
 CPR_SHAPED = re.compile(r"(?<![\w.])(\d{2})(\d{2})(\d{2})[- ]?\d{4}(?![\w.])")
 # Put together here, so that this file does not hold what it forbids.
 REGISTRIES = tuple("".join(halves) for halves in (("pypi.", "org"), ("python", "hosted"), ("npmjs.", "org")))
@@ -44,14 +46,14 @@ TRESPASSES = [
         "import broker.flows.borrowers.staff_cases",
         "The flows lean on each other one way",
     ),
-    ("files/strict_yaml.py", "import broker.files.checked_yaml", "Files have floors"),
+    ("files/strict_yaml.py", "import broker.files.checked_files", "Files have floors"),
     (
         "adapters/saml/gate/safe_parser.py",
         "import broker.adapters.saml.metadata.metadata_folder",
         "A SAML message passes the gate first",
     ),
     ("adapters/web/pages/step_pages.py", "import broker.adapters.web.login.login", "The pages of a login"),
-    ("app/assembly.py", "import broker.app.inspection", "The application is joined from its parts"),
+    ("app/assembly.py", "import broker.app.diagnostics", "The application is joined from its parts"),
     ("core/errors.py", "from broker.core import ports", "The core has floors too"),
     (
         "flows/borrowers/staff_cases.py",
@@ -67,6 +69,7 @@ TRESPASSES = [
     ("adapters/mail/smtp.py", "import requests", "requests stays in libraries and in the metadata feeds"),
     ("adapters/libraries/entry_points.py", "import smtplib", "smtplib stays in mail"),
     ("adapters/web/page_layout.py", "import prometheus_client", "prometheus_client stays in telling"),
+    ("app/diagnostics.py", "import rich.table", "click and rich stay in the command line"),
     ("files/policies/live_policies.py", "import ruamel.yaml", "YAML is read by the strict reader only"),
 ]
 
@@ -119,22 +122,6 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [str(program), "--no-cache", str(ROOT / "pyproject.toml")]
     wide = os.environ | {"COLUMNS": "250"}  # so that no contract's name is broken over two lines
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=wide)
-
-
-def test_files_are_at_most_400_lines() -> None:
-    """A file that has grown past 400 lines asks to be split."""
-    sizes = {shown(path): len(path.read_text().splitlines()) for path in BROKER}
-    assert {path: size for path, size in sizes.items() if size > 400} == {}
-
-
-def test_functions_are_at_most_40_lines() -> None:
-    """A function that has grown past 40 lines asks to be split."""
-    sizes = {
-        f"{shown(path)}:{each.name}": (each.end_lineno or each.lineno) - each.lineno + 1
-        for path in BROKER
-        for each in functions(path)
-    }
-    assert {name: size for name, size in sizes.items() if size > 40} == {}
 
 
 def test_no_name_holds_a_word_that_says_nothing() -> None:
@@ -274,13 +261,16 @@ def test_every_locked_package_has_hashes(lock: str) -> None:
 
 
 def test_the_locks_agree_and_hold_every_dependency() -> None:
-    """What runs in a test is what runs in service, and nothing that is asked for was left out of the lock."""
-    run, both = (dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / each).read_text(), re.MULTILINE)) for each in LOCKS)
-    assert run.items() <= both.items()
+    """What runs in a test or the demo is what runs in service, and nothing that is asked for was left out."""
+    run, demo, test = (
+        dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / each).read_text(), re.MULTILINE)) for each in LOCKS
+    )
+    assert run.items() <= demo.items() <= test.items()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    bare = {re.split(r"[<>=]", each)[0].replace(".", "-") for each in asked}
-    assert bare - both.keys() == set()
+    extras = project["optional-dependencies"]
+    for lock, asked in ((run, []), (demo, extras["demo"]), (test, [*extras["demo"], *extras["test"]])):
+        bare = {re.split(r"[<>=]", each)[0].replace(".", "-") for each in [*project["dependencies"], *asked]}
+        assert bare - lock.keys() == set()
 
 
 def rule(target: str) -> str:
@@ -318,3 +308,22 @@ def test_a_server_started_by_an_unmarked_test_is_refused() -> None:
         subprocess.run(["true"], check=True)
     with socket.socket() as listener, pytest.raises(Unmarked, match=r"socket\.bind"):
         listener.bind(("127.0.0.1", 0))
+
+
+def test_paths_that_documents_name_are_there() -> None:
+    """A document that leads to a room, a test or a file leads somewhere."""
+    named = re.compile(r"(?<![\w/.-])((?:broker|tests|docs|bench|deploy|policies|attribute_maps)/[\w./-]*\w)")
+    found = [
+        f"{shown(path)}: {each}"
+        for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README" + ".md")]
+        for each in named.findall(path.read_text())
+        if path.name != "CHANGELOG.md" and not (ROOT / each).exists()
+    ]
+    assert found == []
+
+
+def test_the_kinds_of_records_are_documented() -> None:
+    """What the store may hold, and for how long, stands in one table for the data protection officer."""
+    section = (ROOT / "docs" / "reference" / "design.md").read_text().partition('<a id="kinds"></a>')[2]
+    table = section.partition('<a id="')[0]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(get_args(RecordKind))

@@ -9,7 +9,7 @@ from broker.core.consent.consent import Question, receipt
 from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
 from broker.core.errors import AUTHN_FAILED
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.next_step import Terms
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import (
@@ -22,6 +22,7 @@ from broker.core.login.transaction import (
     Transaction,
     UpstreamRefusal,
 )
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import (
     Decision,
     Effect,
@@ -32,11 +33,10 @@ from broker.core.policy.model import (
     ReleasedAttribute,
     Requirement,
 )
-from broker.core.pseudonyms import Pseudonyms
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 WORDS, PLACE = Text("words", "ord"), PolicyLine("student.yaml", 1)
-PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
+PSEUDONYMS = LookupHmacs("k1", b"k" * 32)
 SERVICE = Service("my-loans", "https://loans.example", WORDS, ("wayf",), Controller(WORDS), encrypts=True)
 LOGIN = Authentication(
     "wayf", "i", "au", ("au",), (WireAttribute("cn", ("A",)),), NOW, "ctx", NOW, NOW + timedelta(minutes=4)
@@ -82,7 +82,7 @@ def transactions(draw: st.DrawFn) -> tuple[Transaction, Decision]:
         disclose(decision, SERVICE, "acs", Controller(WORDS)),
     )
     answer = receipt(
-        "r", asked, draw(st.booleans()), remember=False, person="p", language="da", pseudonyms=PSEUDONYMS, now=NOW
+        "r", asked, draw(st.booleans()), remember=False, person="p", language="da", hmacs=PSEUDONYMS, now=NOW
     )
     return replace(made, receipt=answer), decision
 

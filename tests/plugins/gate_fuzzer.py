@@ -19,7 +19,7 @@ from tests.plugins.mutations import KINDS, mutated
 
 GATE = [
     "broker.adapters.saml.gate.safe_parser",
-    "broker.adapters.saml.gate.message_checks",
+    "broker.adapters.saml.gate.xml_structure_checks",
     "broker.adapters.saml.gate.signature_profile",
 ]
 

@@ -278,7 +278,7 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
         app = create_app(load(setting.config, environ))
         found = House(setting, app, system.extensions["koha"], mailbox, clock)
         ending = threading.Event()
-        steps = (found.parts.enrolments.step, found.parts.pin_letters.step)
+        steps = (found.parts.enrolments.step, found.parts.pin_renewal.step)
         turns = (steps, found.parts.wake, ending.is_set, 0.05, _raise)
         loop = threading.Thread(target=worker_loop.run_worker_loop, args=turns, daemon=True)
         loop.start()

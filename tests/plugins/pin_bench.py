@@ -12,8 +12,8 @@ from broker.adapters.libraries.koha import KohaSettings
 from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores.open_store import open_store
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.demo.koha.simulated_koha import Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
@@ -23,7 +23,7 @@ from tests.plugins.ports import free_port
 
 CPR, NUMBER, PIN = "0101800000", "1", "4071"  # of Åse, with mail
 CARD_OF_ANOTHER = "0202810000"  # a number on Bo's card, who was born on another day
-PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
+PSEUDONYMS = LookupHmacs("k1", b"k" * 32)
 _DESK = {"library_id": "AUL", "category_id": "PRIVATE"}
 _SEEDS = (
     {**_DESK, "surname": "Prøvesen", "userid": CPR, "email": "aase@post.example", "date_of_birth": "1980-01-01"},

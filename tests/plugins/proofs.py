@@ -14,7 +14,7 @@ from broker.adapters.stores import sqlite
 from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.errors import BrokerError
 from broker.core.login.transaction import LIFETIME, AuthnRequest, Transaction
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.demo.run.mail_server import Mailbox, ReceivedMail
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held, Transactions
@@ -46,13 +46,13 @@ class Bench:
     port: int
     now: datetime
     desk: Desk = field(default_factory=Desk)
-    pseudonyms: Pseudonyms = field(default_factory=lambda: Pseudonyms("k1", b"k" * 32))
+    hmacs: LookupHmacs = field(default_factory=lambda: LookupHmacs("k1", b"k" * 32))
 
     def proving(self) -> MailboxProof:
         """Give the proofs as one more worker has them, with a store of its own on the same file."""
         smtp = Smtp(f"smtp://127.0.0.1:{self.port}", "library@library.example", timeout=5)
         letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
-        return MailboxProof(SqliteStore(self.path), self.pseudonyms, smtp, letters, self.desk)
+        return MailboxProof(SqliteStore(self.path), self.hmacs, smtp, letters, self.desk)
 
     @property
     def transactions(self) -> Transactions:

@@ -17,7 +17,7 @@ from broker.adapters.saml.keys import key_ring
 from broker.adapters.saml.metadata import metadata_folder
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Institution, Service, Text, Upstream
-from broker.core.identity.attributes import AttributeMap, MapRow, WireAttribute
+from broker.core.identity.canonical_attributes import AttributeMap, MapRow, WireAttribute
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued, Outstanding
 from broker.core.ports import PostForm, Received
 

@@ -6,7 +6,7 @@ from typing import Final
 from flask import Flask
 
 from broker.adapters.web.page_layout import Imprint, install
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.content_files import Texts
 from broker.adapters.web.signup.sign_up_pages import SignUp, blueprint
 from broker.core.entities import Text
@@ -15,7 +15,8 @@ BASE: Final = "https://login.library.example"
 LIBRARY: Final = Text("AU Library", "AU Library")
 STATEMENT: Final = "https://was.digst.dk/library-example"
 LINKS: Final = {
-    name: Text(f"https://library.example/en/{name}", f"https://library.example/{name}") for name in wizard.LINKS
+    name: Text(f"https://library.example/en/{name}", f"https://library.example/{name}")
+    for name in sign_up_questions.LINKS
 }
 SETTING: Final = SignUp(
     university="wayf",
@@ -25,7 +26,7 @@ SETTING: Final = SignUp(
     services={"my-loans": Text("My loans", "Mine lån"), "myprint": Text("MyPrint", "MyPrint")},
     links=LINKS,
 )
-PATHS: Final = (*(node.path for node in wizard.NODES.values()), wizard.FAQ)
+PATHS: Final = (*(node.path for node in sign_up_questions.NODES.values()), sign_up_questions.FAQ)
 
 
 def signup_site(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.trail.audit_trail import KeptTrail
-from broker.app import audit_queries, inspection
+from broker.app import audit_operations, diagnostics
 from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
@@ -75,7 +75,7 @@ def test_a_whole_login_is_on_the_trail_and_nothing_of_the_person(house: House) -
         # Two digits may be part of anything; as a fact of their own they may not.
         bare = value.rpartition(":")[2]
         assert (bare if len(bare) > 3 else f'"{bare}"') not in files, bare
-    assert audit_queries.verified(house.parts).findings == []
+    assert audit_operations.verified(house.parts).findings == []
 
 
 def test_a_refusal_is_on_the_trail_with_its_reason_and_rule(house: House) -> None:
@@ -100,7 +100,7 @@ def test_a_consent_is_on_the_trail_when_given_refused_and_taken_back(house: Hous
 
 
 def test_a_second_submit_is_on_the_trail_once(house: House) -> None:
-    """The same assertion given again is no second release (design 4a)."""
+    """The same assertion given again is no second release (docs/reference/design.md#4a-shown)."""
     person = house.person()
     landed = person.agree(person.log_in("asta"), remember=True)
     again = person.get(landed.request.path.removesuffix("/consent"))
@@ -117,10 +117,10 @@ def test_no_assertion_leaves_that_cannot_be_written_down(house: House) -> None:
     page = house.person().log_in("asta")
     assert mark(page) == ("error", "audit_unavailable")
     assert b"SAMLResponse" not in page.get_data()
-    assert inspection.readiness(house.parts)["audit"]
+    assert diagnostics.readiness(house.parts)["audit"]
     away.rename(folder)
-    assert not inspection.readiness(house.parts)["audit"]
-    assert "audit" in inspection.notes(house.parts)
+    assert not diagnostics.readiness(house.parts)["audit"]
+    assert "audit" in diagnostics.notes(house.parts)
     house.landing(house.person().log_in("asta"))
 
 
@@ -130,7 +130,7 @@ def test_a_library_may_let_logins_go_on_without_their_line(house: House) -> None
     shutil.rmtree(_trail(house).journal.folder)
     person = house.person()
     house.landing(person.agree(person.log_in("asta"), remember=True))
-    assert "events lost" in inspection.notes(house.parts)["audit"]
+    assert "events lost" in diagnostics.notes(house.parts)["audit"]
 
 
 def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +157,7 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
     landed = house.landing(person.agree(person.log_in("asta"), remember=True))
     _settled(house)
     (number,) = landed.attributes["uid"]
-    before = audit_queries.events(house.parts, borrower=number)
+    before = audit_operations.events(house.parts, borrower=number)
     assert {str(each["event"]) for each in before} == {
         "decided",
         "consent_given",
@@ -167,14 +167,14 @@ def test_staff_erase_a_borrower_and_the_trail_is_whole(house: House) -> None:
         "released",
     }
     reference = str(before[0]["reference"])
-    assert audit_queries.events(house.parts, reference=reference)[0]["event"] == "decided"
-    assert audit_queries.erased(house.parts, borrower=number) >= 1
+    assert audit_operations.events(house.parts, reference=reference)[0]["event"] == "decided"
+    assert audit_operations.erased(house.parts, borrower=number) >= 1
     assert (
-        audit_queries.events(house.parts, borrower=number)
-        == audit_queries.events(house.parts, reference=reference)
+        audit_operations.events(house.parts, borrower=number)
+        == audit_operations.events(house.parts, reference=reference)
         == ()
     )
-    assert audit_queries.verified(house.parts).findings == []
+    assert audit_operations.verified(house.parts).findings == []
     assert _events(house)[-1] == "person_erased"
 
 
@@ -193,4 +193,4 @@ def test_machines_with_one_redis_have_each_their_own_trail(
         remembered = [_trail(house).anchors.links(clock.now()) for house in houses]
         assert [list(each) for each in remembered] == [[2], [2]]
         assert remembered[0] != remembered[1]
-        assert [audit_queries.verified(house.parts).findings for house in houses] == [[], []]
+        assert [audit_operations.verified(house.parts).findings for house in houses] == [[], []]

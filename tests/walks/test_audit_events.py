@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from broker.adapters.trail.audit_trail import KeptTrail
-from broker.app import audit_queries
+from broker.app import audit_operations
 from broker.demo.library import services
 from tests.plugins.house import House, Person, form, found, mark
 from tests.plugins.leaving import Leaver
@@ -39,7 +39,7 @@ def test_a_wrong_pin_is_a_refusal_and_a_slip_of_the_pen_is_not(house: House) -> 
     assert _told(house, "refused") == []
     person.press(page, identifier=number, pin="4072")
     assert _told(house, "refused") == ["pin_wrong"]
-    assert audit_queries.events(house.parts, borrower=number) == ()
+    assert audit_operations.events(house.parts, borrower=number) == ()
 
 
 def test_a_wrong_code_of_a_mailbox_is_a_refusal(house: House) -> None:
@@ -83,7 +83,7 @@ def test_a_logout_from_upstream_is_its_person_s(house: House) -> None:
     (number,) = house.landing(leaver.person.agree(leaver.page())).attributes["uid"]
     asked = leaver.follow(leaver.get(leaver.hub_request(leaver.hub[-1])))
     leaver.press(asked, "scope=none")
-    assert "logout_partial" in {each["event"] for each in audit_queries.events(house.parts, borrower=number)}
+    assert "logout_partial" in {each["event"] for each in audit_operations.events(house.parts, borrower=number)}
 
 
 def _ends(house: House) -> list[tuple[str, int | None, str | None]]:

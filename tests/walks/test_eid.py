@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
-from broker.core.identity.link_evidence import PersonLink
+from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.serialization import load
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona
@@ -166,7 +166,10 @@ def test_a_cpr_uuid_alone_leads_to_the_borrower(house: House) -> None:
 
 
 def test_a_cpr_uuid_and_another_cpr_number_are_a_case(house: House) -> None:
-    """A remembered link and the number disagree: nothing is made, and staff get the case (invariant 6)."""
+    """A remembered link and the number disagree: nothing is made, and staff get the case.
+
+    Source: docs/reference/design.md#invariant-6.
+    """
     nemlogin = switched(house)
     number = agreed(nemlogin, direct(nemlogin)).attributes["uid"][0]
     before = house.koha.patrons.rows()
@@ -188,7 +191,10 @@ def test_any_of_two_names_may_disagree(house: House) -> None:
 
 
 def test_a_new_name_comes_to_the_person_that_the_old_one_has(house: House) -> None:
-    """Who had an id by eppn alone keeps it when the number and the cprUuid come along (design 4b)."""
+    """Who had an id by eppn alone keeps it when the number and the cprUuid come along.
+
+    Source: docs/reference/design.md#persons.
+    """
     by_wayf(house, changed("eva", **{CPR: None}), "myprint")
     before = people(house)
     by_wayf(house, changed("eva", cprUuid="00000000-0000-4000-8000-000000000002"))
@@ -196,7 +202,10 @@ def test_a_new_name_comes_to_the_person_that_the_old_one_has(house: House) -> No
 
 
 def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
-    """Whoever may type one is nobody by it, as with a CPR number (design 5)."""
+    """Whoever may type one is nobody by it, as with a CPR number.
+
+    Source: docs/reference/design.md#find-by-cpr.
+    """
     nemlogin = switched(house)
     agreed(nemlogin, direct(nemlogin))
     uuid = str(uuid5(NAMESPACE_URL, persona("eva").attributes["eduPersonPrincipalName"][0]))

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from werkzeug.test import TestResponse
 
 from broker.adapters.trail.audit_trail import KeptTrail
-from broker.app import audit_queries
+from broker.app import audit_operations
 from broker.cli import broker as command
 from tests.plugins.house import House, Person, form, found
 
@@ -44,11 +44,11 @@ def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(house: House, useri
     """With a CPR number in the library system and without: their link is the account's own, and holds no number."""
     number = _number(house, userid)
     _by_pin(house, number)
-    before = [each["event"] for each in audit_queries.events(house.parts, borrower=number)]
+    before = [each["event"] for each in audit_operations.events(house.parts, borrower=number)]
     assert before == ["decided", "pin_verified", "consent_given", "released"]
-    assert audit_queries.erased(house.parts, borrower=number) == 1
-    assert (audit_queries.events(house.parts, borrower=number), _keys(house)) == ((), 0)
-    assert audit_queries.verified(house.parts).findings == []
+    assert audit_operations.erased(house.parts, borrower=number) == 1
+    assert (audit_operations.events(house.parts, borrower=number), _keys(house)) == ((), 0)
+    assert audit_operations.verified(house.parts).findings == []
 
 
 def test_the_same_person_by_pin_and_by_upstream_is_forgotten_at_once(house: House) -> None:
@@ -56,8 +56,8 @@ def test_the_same_person_by_pin_and_by_upstream_is_forgotten_at_once(house: Hous
     landed = house.landing(_of_wayf(house, "karla"))
     (number,) = landed.attributes["uid"]
     _by_pin(house, _number(house, "karla.dam"))
-    assert [each["event"] for each in audit_queries.events(house.parts, borrower=number)].count("released") == 2
-    audit_queries.erased(house.parts, borrower=number)
+    assert [each["event"] for each in audit_operations.events(house.parts, borrower=number)].count("released") == 2
+    audit_operations.erased(house.parts, borrower=number)
     assert _keys(house) == 0
 
 
@@ -67,21 +67,21 @@ def test_who_has_no_borrower_is_forgotten_by_a_page_s_reference(house: House) ->
         (mine,) = house.landing(_of_wayf(house, "asta")).attributes["uid"]
     theirs = _number(house, "karla.dam")
     _by_pin(house, theirs)
-    other = audit_queries.events(house.parts, borrower=theirs)
+    other = audit_operations.events(house.parts, borrower=theirs)
     references = list(
-        dict.fromkeys(str(each.get("reference")) for each in audit_queries.events(house.parts, borrower=mine))
+        dict.fromkeys(str(each.get("reference")) for each in audit_operations.events(house.parts, borrower=mine))
     )
     asked = [each for each in references if each != "None"]
-    assert audit_queries.erased(house.parts, reference=f" {asked[0].lower()} ") >= 1
-    assert all(audit_queries.events(house.parts, reference=each) == () for each in asked)
-    assert audit_queries.events(house.parts, borrower=mine) == ()
-    assert audit_queries.events(house.parts, borrower=theirs) == other
+    assert audit_operations.erased(house.parts, reference=f" {asked[0].lower()} ") >= 1
+    assert all(audit_operations.events(house.parts, reference=each) == () for each in asked)
+    assert audit_operations.events(house.parts, borrower=mine) == ()
+    assert audit_operations.events(house.parts, borrower=theirs) == other
 
 
 @pytest.fixture
 def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str, str]]:
     """Run a command over the broker of the test."""
-    monkeypatch.setattr("broker.app.inspection.opened", lambda: house.parts)
+    monkeypatch.setattr("broker.app.diagnostics.opened", lambda: house.parts)
 
     def ran(*words: str) -> tuple[int, str, str]:
         result = CliRunner().invoke(command, ["audit", *words])

@@ -1,4 +1,7 @@
-"""The national eID logs everybody in afresh: we publish a logout, so nobody else demands it (wayf.md section 4)."""
+"""The national eID logs everybody in afresh: we publish a logout, so nobody else demands it.
+
+Source: docs/reference/wayf.md#force-authn.
+"""
 
 import json
 from collections.abc import Mapping

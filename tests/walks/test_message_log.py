@@ -13,7 +13,7 @@ from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser, signature
 from broker.adapters.saml.gate.xml_names import ASSERTION
-from broker.adapters.telling.message_log import make_pair, read
+from broker.adapters.telling.sealed_message_log import make_pair, read
 from broker.cli import broker as command
 from broker.core.errors import ConfigurationFaults
 from broker.demo.people.personas import persona

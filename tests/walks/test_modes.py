@@ -5,7 +5,7 @@ import base64
 import pytest
 from saml2 import saml, samlp
 
-from broker.core.borrowers.borrower import EnrolmentState
+from broker.core.borrowers.enrolment import EnrolmentState
 from tests.plugins.house import House, Person, mark
 
 OBSERVE, FROZEN = {"BROKER_LIBRARY__MODE": "observe"}, {"BROKER_LIBRARY__MODE": "frozen"}
@@ -79,7 +79,10 @@ def test_a_login_that_did_not_come_back_can_be_begun_again(house: House) -> None
 
 
 def test_an_answer_to_the_first_of_two_requests_still_counts(house: House) -> None:
-    """Back and a second try do not spoil the first, if that is the one which ends (design 4a)."""
+    """Back and a second try do not spoil the first, if that is the one which ends.
+
+    Source: docs/reference/design.md#4a-lifetime.
+    """
     person = house.person()
     chooser = person.ask()
     first = person.choose(chooser)

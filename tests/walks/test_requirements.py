@@ -84,7 +84,10 @@ def leaks(seen: Seen, house: House) -> list[str]:
 
 @pytest.mark.parametrize("name", REQUIREMENTS)
 def test_a_requirement_is_met(house: House, name: str) -> None:
-    """The broker does what the requirement says, and nowhere on the way does a CPR number show (invariant 4)."""
+    """The broker does what the requirement says, and nowhere on the way does a CPR number show.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     with watched(house) as seen:
         REQUIREMENTS[name](house)
     assert seen.pages

@@ -2,41 +2,41 @@
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Protocol, Self, cast
+from typing import Final, Protocol, Self, cast
 
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import LibrarySystem
 
-GROUP = "broker.libraries"
+GROUP: Final = "broker.libraries"
 
 
 class LibrarySettings(Protocol):
-    """What an entry point of the group ``broker.libraries`` names: the settings type of one connector."""
+    """The settings type of one connector, which an entry point of the group names."""
 
     @classmethod
     def read(cls, settings: Mapping[str, object]) -> Self:
-        """Give the settings; ``ConfigurationFaults`` with every fault, none of which quotes a secret."""
+        """Return the settings; ConfigurationFaults with all faults, without quoting a secret."""
         ...
 
     def open(self) -> LibrarySystem:
-        """Give the library system; nothing is called yet."""
+        """Return the library system; nothing is called yet."""
         ...
 
 
 def open_library(system: str, settings: Mapping[str, object]) -> LibrarySystem:
-    """Give the library system named ``system``, from the keys of ``[library]`` that are its own.
+    """Return the library system named ``system``, from the keys of ``[library]`` that are its own.
 
-    ``ConfigurationFaults`` where none or several are installed under the name, or its settings are
+    ConfigurationFaults where none or several are installed under the name, or its settings are
     faulty.
     """
-    found = entry_points(group=GROUP)
-    named = [each for each in found if each.name == system]
-    if len({each.value for each in named}) != 1:
-        what = (
-            f"{len(named)} connectors are installed for {system!r}"
-            if named
-            else f"no connector for {system!r}"
-        )
-        installed = ", ".join(sorted({each.name for each in found})) or "none"
-        raise ConfigurationFaults([Fault("library.system", what, f"installed: {installed}")])
-    return cast("type[LibrarySettings]", named[0].load()).read(settings).open()
+    installed = entry_points(group=GROUP)
+    named = [entry for entry in installed if entry.name == system]
+    if len({entry.value for entry in named}) != 1:
+        what = f"no connector for {system!r}"
+        if named:
+            what = f"{len(named)} connectors are installed for {system!r}"
+        names = sorted({entry.name for entry in installed})
+        mend = f"installed: {', '.join(names) or 'none'}"
+        raise ConfigurationFaults([Fault("library.system", what, mend)])
+    settings_type = cast("type[LibrarySettings]", named[0].load())
+    return settings_type.read(settings).open()

@@ -1,4 +1,4 @@
-"""One HTTP exchange with a library system: bounded in time and size, never redirected, never through a proxy."""
+"""One HTTP exchange with a library system: bounded in time and size, without redirect or proxy."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from http.client import HTTPException
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -16,18 +16,18 @@ from urllib3.exceptions import HTTPError
 from broker.adapters.deadline_sockets import end_by, left, time_out
 from broker.core.errors import LibraryUnavailable
 
-_LARGEST_ANSWER = 2 * 1024 * 1024
-_PIECE = 65_536
+_LARGEST_ANSWER: Final = 2 * 1024 * 1024
+_PIECE: Final = 65_536
 
 
 class HttpAnswer(NamedTuple):
-    """What a library system answered."""
+    """The status and body of a library system's answer."""
 
     status: int
     body: bytes
 
     def json(self) -> Any:
-        """Give the body read as JSON, None where it is none."""
+        """Return the body read as JSON, None where it is none."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -35,12 +35,16 @@ class HttpAnswer(NamedTuple):
 
 
 def moment(deadline: datetime, timeout: float) -> float:
-    """Give the moment of ``time.monotonic`` at which a call ends: the deadline, or ``timeout`` seconds from now."""
-    return time.monotonic() + min((deadline - datetime.now(UTC)).total_seconds(), timeout)
+    """Return the moment of ``time.monotonic`` at which a call ends.
+
+    It is that of ``deadline`` (aware UTC), or ``timeout`` seconds from now if that is earlier.
+    """
+    left_s = (deadline - datetime.now(UTC)).total_seconds()
+    return time.monotonic() + min(left_s, timeout)
 
 
 class _Session(requests.Session):
-    """A session that knows no redirects: the library's would read a redirecting answer whole to find its target."""
+    """A session without redirects: the library's would read such an answer whole for its target."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002  # the library's signature
         return None
@@ -66,10 +70,11 @@ class Exchange:
         headers: Mapping[str, str],
         body: bytes | None = None,
     ) -> HttpAnswer:
-        """Give the answer; ``LibraryUnavailable`` where there is none by ``until``, or it is over 2 MB or coded.
+        """Return the answer to one request.
 
-        ``until`` is a moment of ``time.monotonic``. A redirect is an answer like another: following
-        it would carry the token and the CPR wherever the answer points.
+        ``until`` is a moment of ``time.monotonic``. LibraryUnavailable where there is no answer by
+        then, or it is over 2 MB or compressed. A redirect is an answer like another: following it
+        would carry the token and the CPR wherever the answer points.
         """
         end_by(until)
         try:
@@ -81,7 +86,11 @@ class Exchange:
         raise LibraryUnavailable(f"no answer: {cause}")
 
     def _exchange(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
     ) -> HttpAnswer:
         with self._session().request(
             method,
@@ -100,19 +109,19 @@ class Exchange:
             return HttpAnswer(response.status_code, _bounded(response))
 
     def _session(self) -> requests.Session:
-        if (
-            getattr(self._mine, "owner", None) != os.getpid()
-        ):  # two processes on one connection mix their answers
+        # Two processes on one connection mix their answers.
+        if getattr(self._mine, "owner", None) != os.getpid():
             session = _Session()
             session.trust_env = False  # neither proxies nor .netrc of the account we run under
             for scheme in ("http://", "https://"):
                 adapter = HTTPAdapter()
                 time_out(adapter.poolmanager)
                 session.mount(scheme, adapter)
-            self._mine.owner, self._mine.session = os.getpid(), session
-        kept: requests.Session = self._mine.session
-        kept.cookies.clear()
-        return kept
+            self._mine.owner = os.getpid()
+            self._mine.session = session
+        own: requests.Session = self._mine.session
+        own.cookies.clear()
+        return own
 
 
 def _bounded(response: requests.Response) -> bytes:

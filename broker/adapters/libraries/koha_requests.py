@@ -1,42 +1,48 @@
-"""One call to Koha's REST API: with a token, by a deadline, and no answer that means "not now" passed on.
-
-How a borrower is looked for in Koha: every spelling of a CPR that desks use, in a header, never in the URL.
-
-What a change to a Koha patron sends: only what it must, and a CPR that arrives later before everything else.
-"""
+"""What is asked of Koha's REST API: a call with a token, the search for a CPR, a change."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from broker.adapters.libraries import koha_responses
 from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer, moment
+from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.oauth_tokens import AccessTokens
-from broker.core.borrowers.borrower import Change
+from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 
-_NOT_NOW = frozenset({401, 408, 429})
+_TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
+_NOT_NOW: Final = frozenset({401, 408, 429})
+_TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
+_PATRON_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
+_EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
+
+Query = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # of Koha's REST API, to be sent as JSON
 
 
 class RightMissing(LibraryUnavailable):
-    """Koha's 403: a fault of the set-up and no refusal of anyone's enrolment, so worth another try once mended."""
+    """Koha's 403: a fault of the set-up, not of an enrolment, so worth another try once mended."""
 
 
 class Calls:
     """Calls one Koha as one of its API clients; safe to share between threads."""
 
     def __init__(
-        self, exchange: Exchange, client_id: str, client_secret: str, timeout: float
+        self,
+        exchange: Exchange,
+        client_id: str,
+        client_secret: str,
+        timeout: float,
     ) -> None:
         self._exchange = exchange
-        self._tokens = AccessTokens(exchange, "/api/v1/oauth/token", client_id, client_secret)
+        self._tokens = AccessTokens(exchange, _TOKEN_PATH, client_id, client_secret)
         self._timeout = timeout
 
     def call(
         self,
-        asked: str,
+        operation: str,
         method: str,
         path: str,
         deadline: datetime,
@@ -44,89 +50,104 @@ class Calls:
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> HttpAnswer:
-        """Give the answer, a success or a refusal of what was ``asked``; ``LibraryUnavailable`` otherwise.
+        """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        A 5xx says nothing about whether it was done: the enrolment looks again, by mark and by CPR.
+        A 5xx does not reveal whether it was done: the enrolment looks again, by mark and by CPR.
         """
         until = moment(deadline, self._timeout)
-        content = None if body is None else json.dumps(body).encode()
-        answer = self._send(method, path, until, headers or {}, content)
+        sent = dict(headers or {})
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            sent["Content-Type"] = "application/json"
+        answer = self._send(method, path, until, sent, content)
         if answer.status == 403:
-            raise RightMissing(
-                f"{asked}: 403, a right is missing: {koha_responses.unpermitted(answer)}"
-            )
-        if answer.status in _NOT_NOW or not (
-            200 <= answer.status < 300 or 400 <= answer.status < 500
-        ):
-            raise LibraryUnavailable(f"{asked}: {answer.status}")
+            right = koha_responses.unpermitted(answer)
+            raise RightMissing(f"{operation}: 403, a right is missing: {right}")
+        answered = 200 <= answer.status < 300 or 400 <= answer.status < 500
+        if answer.status in _NOT_NOW or not answered:
+            raise LibraryUnavailable(f"{operation}: {answer.status}")
         return answer
 
     def _send(
-        self, method: str, path: str, until: float, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        path: str,
+        until: float,
+        headers: Mapping[str, str],
+        body: bytes | None,
     ) -> HttpAnswer:
-        """Send with a token; once more with a new one where Koha refuses the first, which it does before any work."""
-        sent = dict(headers) | ({} if body is None else {"Content-Type": "application/json"})
+        """Send with a token, and with a new one where Koha refuses the first before any work."""
         token = self._tokens.current(until)
-        answer = self._exchange.call(method, path, until, headers=_bearing(token, sent), body=body)
+        bearing = _bearing(token, headers)
+        answer = self._exchange.call(method, path, until, headers=bearing, body=body)
         if answer.status != 401:
             return answer
         token = self._tokens.current(until, refused=token)
-        return self._exchange.call(method, path, until, headers=_bearing(token, sent), body=body)
-
-
-def _bearing(token: str, headers: Mapping[str, str]) -> dict[str, str]:
-    return {**headers, "Authorization": f"Bearer {token}"}
-
-
-_TEN_DIGITS = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
-_NUMBER = re.compile(r"[1-9][0-9]{0,9}")
+        bearing = _bearing(token, headers)
+        return self._exchange.call(method, path, until, headers=bearing, body=body)
 
 
 def spellings(cpr: str) -> tuple[str, str, str]:
-    """Give the three ways desks write a CPR, digits only first; ``LibraryRefused`` where it has not ten digits."""
+    """Return the three ways staff write a CPR, digits only first.
+
+    LibraryRefused where it has not ten digits.
+    """
     if not _TEN_DIGITS.fullmatch(cpr):
         raise LibraryRefused("find: the number to look for has not ten digits")
-    day, running = cpr[:6], cpr[-4:]
+    day = cpr[:6]
+    running = cpr[-4:]
     return (day + running, f"{day}-{running}", f"{day} {running}")
 
 
 def possible(number: str) -> bool:
-    """Say whether the number can be a ``patron_id``."""
-    return bool(_NUMBER.fullmatch(number))
+    """Return whether the number can be a ``patron_id``."""
+    return bool(_PATRON_ID.fullmatch(number))
 
 
 def patron_path(number: str) -> str:
-    """Give the path of one patron; ``LibraryRefused`` where the number cannot be a ``patron_id``."""
+    """Return the path of one patron; LibraryRefused where the number cannot be a ``patron_id``."""
     if not possible(number):  # a CPR taken for a number could otherwise stand in a URL
         raise LibraryRefused("no patron has such a number")
     return f"/api/v1/patrons/{number}"
 
 
-def by_fields(fields: Sequence[str], spelled: tuple[str, ...]) -> list[dict[str, list[str]]]:
-    """Give the query for a CPR in one of ``fields`` (library_systems.md 1.3; a list is an "or")."""
+def by_fields(fields: Sequence[str], spelled: Sequence[str]) -> Query:
+    """Return the query for a CPR in any of ``fields``: a list is "or".
+
+    Source: docs/reference/koha.md#search.
+    """
     return [{field: list(spelled)} for field in fields]
 
 
-def by_attribute(kind: str, spelled: tuple[str, ...]) -> dict[str, str | list[str]]:
-    """Give the query for a CPR in the extended attribute ``kind``; needs the embed header, or Koha answers 500."""
+def by_attribute(kind: str, spelled: Sequence[str]) -> Query:
+    """Return the query for a CPR in the extended attribute ``kind``.
+
+    It needs the embed header, or Koha answers 500.
+    """
     return {"extended_attributes.code": kind, "extended_attributes.value": list(spelled)}
 
 
 def embedding(kind: str) -> dict[str, str]:
-    """Give the header by which an answer brings the extended attributes, where the library keeps one of ``kind``."""
-    return {"x-koha-embed": "extended_attributes"} if kind else {}
+    """Return the header by which an answer brings extended attributes; none without a ``kind``."""
+    return dict(_EMBED_ATTRIBUTES) if kind else {}
 
 
-def headers(query: object, *, embed: bool = False) -> dict[str, str]:
-    """Give the headers that carry a query."""
+def headers(query: Query, *, embed: bool = False) -> dict[str, str]:
+    """Return the headers that carry a query."""
     carried = {"x-koha-query": json.dumps(query)}
-    return carried | {"x-koha-embed": "extended_attributes"} if embed else carried
+    if embed:
+        carried |= _EMBED_ATTRIBUTES
+    return carried
 
 
 def carries(
-    patron: Mapping[str, Any], fields: Sequence[str], spelled: tuple[str, ...], kind: str
+    patron: Patron,
+    fields: Sequence[str],
+    spelled: Sequence[str],
+    kind: str,
 ) -> bool:
-    """Say whether a patron that a search gave does carry the number, in one of ``fields`` or the attribute ``kind``.
+    """Return whether a patron carries the number, in one of ``fields`` or the attribute ``kind``.
 
     A proxy that strips ``x-koha-*`` headers turns the search into "everyone", and the first of
     everyone would be taken for the person.
@@ -136,35 +157,16 @@ def carries(
     return any(isinstance(value, str) and value.strip() in spelled for value in values)
 
 
-class Settings(Protocol):
-    """Where this library keeps a CPR."""
-
-    @property
-    def unique_field(self) -> str:
-        """Give the database-unique field of those we make."""
-
-    @property
-    def cpr_fields(self) -> Sequence[str]:
-        """Give the fields in which ten digits are a CPR."""
-
-    @property
-    def card_number(self) -> str:
-        """Say whether the CPR is the card number too."""
-
-    @property
-    def cpr_attribute(self) -> str:
-        """Give the extended attribute with the CPR, "" for none."""
-
-
-def changes(patron: Mapping[str, Any], change: Change) -> dict[str, Any]:
-    """Give the body of a PUT.
+def changes(patron: Patron, change: Change) -> dict[str, Any]:
+    """Return the body of a PUT.
 
     Koha merges, but demands three fields each time; they go back as they are. Nothing else of the
     object does: read-only fields are refused, attributes are a 500, an old ``updated_on`` would be
     stored.
     """
     body = _demanded(patron)
-    body |= {koha_responses.koha_name(name): value for name, value in change.fields}
+    for name, value in change.fields:
+        body[koha_responses.koha_name(name)] = value
     if change.category is not None:
         body["category_id"] = change.category
     if change.expires is not None:  # a new category does not move the expiry by itself
@@ -172,39 +174,82 @@ def changes(patron: Mapping[str, Any], change: Change) -> dict[str, Any]:
     return body
 
 
+class CprSettings(Protocol):
+    """Where this library keeps a CPR."""
+
+    @property
+    def unique_field(self) -> str:
+        """The database-unique field of the patrons that we make."""
+
+    @property
+    def cpr_fields(self) -> Sequence[str]:
+        """The fields in which ten digits are a CPR."""
+
+    @property
+    def card_number(self) -> str:
+        """Whether the CPR is the card number too: "cpr", or "" if not."""
+
+    @property
+    def cpr_attribute(self) -> str:
+        """The extended attribute with the CPR, "" for none."""
+
+
 def identify(
-    calls: Calls, settings: Settings, patron: Mapping[str, Any], cpr: str, deadline: datetime
+    calls: Calls,
+    settings: CprSettings,
+    patron: Patron,
+    cpr: str,
+    deadline: datetime,
 ) -> None:
-    """Give a patron its CPR; done twice, it is done once.
+    """Write the CPR of a patron that has none; done twice, it is done once.
 
     The database's unique field goes first, so that of two patrons only one can get the number.
     LibraryUnavailable where another has it (look again, and find that one), LibraryRefused where
     the patron carries another number.
     """
-    number, path = spellings(cpr)[0], patron_path(str(patron.get("patron_id")))
-    held = koha_responses.attributes(patron, settings.cpr_attribute)
-    other = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute) not in {
-        None,
-        number,
-    }
-    if other or any(each.strip() not in spellings(cpr) for each in held):
+    number = spellings(cpr)[0]
+    path = patron_path(str(patron.get("patron_id")))
+    attributes = koha_responses.attributes(patron, settings.cpr_attribute)
+    if _carries_another(patron, settings, attributes, cpr):
         raise LibraryRefused("change: the patron carries another number")
-    fields = {settings.unique_field} | ({"cardnumber"} if settings.card_number else set())
-    missing = {name: number for name in sorted(fields) if patron.get(name) != number}
+    fields = {settings.unique_field}
+    if settings.card_number:
+        fields.add("cardnumber")
+    lacking = [name for name in sorted(fields) if patron.get(name) != number]
+    missing = dict.fromkeys(lacking, number)
     if missing:
-        answer = calls.call("change", "PUT", path, deadline, body=_demanded(patron) | missing)
+        body = _demanded(patron) | missing
+        answer = calls.call("change", "PUT", path, deadline, body=body)
         if koha_responses.taken(answer):
             raise LibraryUnavailable("change: the number is another patron's by now")
         if answer.status != 200:
             raise koha_responses.refusal(answer, "change")
-    if settings.cpr_attribute and not held:
+    if settings.cpr_attribute and not attributes:
+        path = f"{path}/extended_attributes"
         body = {"type": settings.cpr_attribute, "value": number}
-        answer = calls.call("change", "POST", f"{path}/extended_attributes", deadline, body=body)
+        answer = calls.call("change", "POST", path, deadline, body=body)
         if answer.status == 409:
             raise LibraryUnavailable("change: the attribute is another patron's by now")
         if answer.status != 201:
             raise koha_responses.refusal(answer, "change")
 
 
-def _demanded(patron: Mapping[str, Any]) -> dict[str, Any]:
+def _carries_another(
+    patron: Patron,
+    settings: CprSettings,
+    attributes: Sequence[str],
+    cpr: str,
+) -> bool:
+    spelled = spellings(cpr)
+    carried = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute)
+    if carried not in {None, spelled[0]}:
+        return True
+    return any(value.strip() not in spelled for value in attributes)
+
+
+def _bearing(token: str, headers: Mapping[str, str]) -> dict[str, str]:
+    return {**headers, "Authorization": f"Bearer {token}"}
+
+
+def _demanded(patron: Patron) -> dict[str, Any]:
     return {name: patron.get(name) for name in ("surname", "library_id", "category_id")}

@@ -1,18 +1,20 @@
 """What Koha answers, read into our own words; no text of Koha's goes on, for it quotes the CPR."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Final, TypeGuard
 
 from broker.adapters.libraries.http_exchange import HttpAnswer
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.identity import cpr
 
+Patron = Mapping[str, Any]  # a patron object of the REST API
+
 # What a policy calls a field -> what Koha calls it. None of these can hold the person's key, the
 # mark or the rights.
-FIELDS: Mapping[str, str] = {
+FIELDS: Final[Mapping[str, str]] = {
     "surname": "surname",
     "firstname": "firstname",
     "middle_name": "middle_name",
@@ -27,7 +29,7 @@ FIELDS: Mapping[str, str] = {
     "country": "country",
     "date_of_birth": "date_of_birth",
 }
-_NAMEABLE = frozenset(FIELDS.values()) | {
+_NAMEABLE: Final = frozenset(FIELDS.values()) | {
     "category_id",
     "library_id",
     "cardnumber",
@@ -37,148 +39,182 @@ _NAMEABLE = frozenset(FIELDS.values()) | {
     "statistics_2",
     "extended_attributes",
 }
-_SPELLED = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
-_GIVEN = re.compile(r"Given (\w+) does not exist")
-_ATTRIBUTE_TYPE = "Tried to use an invalid attribute type"
-_TAKEN = (
-    "Problem with ",
-    "Your action breaks a unique constraint",
-)  # library_systems.md 1.2: userid; unique attribute
+_CPR_SHAPED: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
+_MODULE: Final = re.compile("[a-z_]{1,40}")
+_GIVEN: Final = re.compile(r"Given (\w+) does not exist")
+_ATTRIBUTE_TYPE: Final = "Tried to use an invalid attribute type"
+# The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
+_TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
+_UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
+# The first digit of a replacement number's day is 6 or more (docs/reference/cpr.md#format).
+_REPLACEMENT: Final = "6789"
 
 
 def koha_name(field: str) -> str:
-    """Give Koha's name of a policy's field; ``LibraryRefused`` where it has none."""
+    """Return Koha's name of a policy's field; LibraryRefused where it has none."""
     if field not in FIELDS:
         raise LibraryRefused(f"Koha has no field for {field!r}")
     return FIELDS[field]
 
 
 def day(text: object) -> date | None:
-    """Read a date as GET gives it (2031-11-24) and as POST does (2031-11-24T22:39:08)."""
+    """Read a date as GET writes it (2031-11-24) and as POST does (2031-11-24T22:39:08)."""
+    if not isinstance(text, str):
+        return None
     try:
-        return date.fromisoformat(text[:10]) if isinstance(text, str) else None
+        return date.fromisoformat(text[:10])
     except ValueError:
         return None
 
 
 def borrower(
-    patron: Any, mark_field: str, cpr_fields: Sequence[str] = (), kind: str = ""
+    patron: Any,
+    mark_field: str,
+    cpr_fields: Sequence[str] = (),
+    kind: str = "",
 ) -> Borrower:
-    """Read a patron object; ``LibraryUnavailable`` where it is none.
+    """Read a patron object; LibraryUnavailable where it is none.
 
     Its CPR is that of one of ``cpr_fields`` or of the extended attribute ``kind``, where the answer
     brought any.
     """
-    number = patron.get("patron_id") if isinstance(patron, Mapping) else None
-    if (
-        not isinstance(number, int)
-        or isinstance(number, bool)
-        or not isinstance(patron.get("category_id"), str)
-    ):
+    if not _is_patron(patron):
         raise LibraryUnavailable("an answer that is no patron")
-    given = {ours: patron.get(theirs) for ours, theirs in FIELDS.items()}
+    fields = {}
+    for policy_field, koha_field in FIELDS.items():
+        value = patron.get(koha_field)
+        if isinstance(value, str) and value:
+            fields[policy_field] = value
     return Borrower(
-        number=str(number),
+        number=str(patron["patron_id"]),
         category=patron["category_id"],
         expires=day(patron.get("expiry_date")),
         mark=patron.get(mark_field) or None,
         email=patron.get("email") or None,
         born=day(patron.get("date_of_birth")),
         cpr=number_of(patron, cpr_fields, kind),
-        fields={ours: value for ours, value in given.items() if isinstance(value, str) and value},
+        fields=fields,
     )
 
 
-def attributes(patron: Mapping[str, Any], kind: str) -> list[str]:
-    """Give the values of the extended attribute ``kind``, as far as the answer brought any."""
-    found = patron.get("extended_attributes") or ()
-    return [
-        str(each.get("value"))
-        for each in found
-        if isinstance(each, Mapping) and kind and each.get("type") == kind
-    ]
+def attributes(patron: Patron, kind: str) -> list[str]:
+    """Return the values of the extended attribute ``kind``, as far as the answer brought any."""
+    if not kind:
+        return []
+    brought = patron.get("extended_attributes") or ()
+    objects = [attribute for attribute in brought if isinstance(attribute, Mapping)]
+    of_kind = [attribute for attribute in objects if attribute.get("type") == kind]
+    return [str(attribute.get("value")) for attribute in of_kind]
 
 
-def number_of(patron: Mapping[str, Any], cpr_fields: Sequence[str], kind: str) -> str | None:
-    """Give the real number that a patron carries, in ten digits; a replacement number is none (cpr.md)."""
-    values = (*(str(patron.get(field) or "") for field in cpr_fields), *attributes(patron, kind))
-    numbers = (
-        value[:6] + value[-4:] for value in map(str.strip, values) if _SPELLED.fullmatch(value)
-    )
-    return next((each for each in numbers if cpr.birth_date(each) and each[0] not in "6789"), None)
+def number_of(patron: Patron, cpr_fields: Sequence[str], kind: str) -> str | None:
+    """Return the real CPR that a patron carries, ten digits; a replacement is none.
+
+    Source: docs/reference/cpr.md#format.
+    """
+    values = [str(patron.get(field) or "") for field in cpr_fields]
+    values += attributes(patron, kind)
+    for value in values:
+        written = value.strip()
+        if not _CPR_SHAPED.fullmatch(written):
+            continue
+        number = written[:6] + written[-4:]
+        if cpr.birth_date(number) and number[0] not in _REPLACEMENT:
+            return number
+    return None
 
 
-def patrons(answer: HttpAnswer, asked: str) -> list[Mapping[str, Any]]:
-    """Give the patron objects of a search; ``LibraryUnavailable`` where the answer is no list of them."""
-    read = answer.json()
-    if (
-        answer.status != 200
-        or not isinstance(read, list)
-        or not all(isinstance(each, Mapping) for each in read)
-    ):
-        raise LibraryUnavailable(f"{asked}: {answer.status}, not a list of patrons")
-    return read
+def patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
+    """Return the patron objects of a search; LibraryUnavailable where it is no list of them."""
+    body = answer.json()
+    if answer.status != 200 or not _are_objects(body):
+        raise LibraryUnavailable(f"{operation}: {answer.status}, not a list of patrons")
+    return body
 
 
 def taken(answer: HttpAnswer) -> bool:
-    """Say whether Koha refused a create because a unique value is someone's already (library_systems.md 1.2).
+    """Return whether Koha refused because a unique value is taken.
 
     The 409 for namesakes (newer Koha) names no ``conflict`` and is not meant: a namesake is another
     person.
+
+    Source: docs/reference/koha.md#refusals.
     """
-    read = answer.json()
-    if not isinstance(read, Mapping):
+    body = answer.json()
+    if not isinstance(body, Mapping):
         return False
     if answer.status == 409:
-        return str(read.get("conflict", "")).rpartition(".")[2] in {"cardnumber", "userid"}
-    return answer.status == 400 and str(read.get("error", "")).startswith(_TAKEN)
+        conflict = str(body.get("conflict", ""))
+        return conflict.rpartition(".")[2] in _UNIQUE_FIELDS
+    error = str(body.get("error", ""))
+    return answer.status == 400 and error.startswith(_TAKEN)
 
 
 def proves(answer: HttpAnswer, number: str) -> bool:
-    """Say whether a password was found right, and for this very patron: its user name may be another's card number."""
-    read = answer.json()
-    if answer.status == 201 and isinstance(read, Mapping):
-        return str(read.get("patron_id")) == number
-    if (
-        answer.status == 400
-        and isinstance(read, Mapping)
-        and read.get("error") == "Validation failed"
-    ):
-        return False
+    """Return whether a password was found right, and is this very patron's.
+
+    A user name may be another patron's card number. LibraryUnavailable for any other answer.
+    """
+    body = answer.json()
+    if isinstance(body, Mapping):
+        if answer.status == 201:
+            return str(body.get("patron_id")) == number
+        if answer.status == 400 and body.get("error") == "Validation failed":
+            return False
     raise LibraryUnavailable(f"check_pin: {answer.status}")
 
 
 def unpermitted(answer: HttpAnswer) -> str:
     """Name the right that a 403 misses, as far as it is one of Koha's module names."""
-    read = answer.json()
-    rights = read.get("required_permissions") if isinstance(read, Mapping) else None
-    names = (
-        [each for each in rights if re.fullmatch("[a-z_]{1,40}", str(each))]
-        if isinstance(rights, Mapping)
-        else []
-    )
+    body = answer.json()
+    names: list[str] = []
+    if isinstance(body, Mapping):
+        rights = body.get("required_permissions")
+        if isinstance(rights, Mapping):
+            names = [right for right in rights if _MODULE.fullmatch(str(right))]
     return ", ".join(names) or "unnamed"
 
 
-def refusal(answer: HttpAnswer, asked: str) -> LibraryRefused:
-    """Give the error for a refusal: the status and the fields at fault, never Koha's text, which may quote the CPR."""
-    fields = sorted({name for name in _fields(answer.json()) if name in _NAMEABLE})
-    return LibraryRefused(
-        f"{asked}: {answer.status}" + (f" for {', '.join(fields)}" if fields else "")
-    )
+def refusal(answer: HttpAnswer, operation: str) -> LibraryRefused:
+    """Return the error for a refusal, with the status and the fields at fault.
+
+    Koha's own text is left out, for it may quote the CPR.
+    """
+    at_fault = _fields_at_fault(answer.json())
+    fields = sorted(_NAMEABLE.intersection(at_fault))
+    reason = f"{operation}: {answer.status}"
+    if fields:
+        reason = f"{reason} for {', '.join(fields)}"
+    return LibraryRefused(reason)
 
 
-def _fields(read: object) -> Iterable[str]:
-    if not isinstance(read, Mapping):
+def _is_patron(body: object) -> TypeGuard[Patron]:
+    if not isinstance(body, Mapping):
+        return False
+    number = body.get("patron_id")
+    if not isinstance(number, int) or isinstance(number, bool):
+        return False
+    return isinstance(body.get("category_id"), str)
+
+
+def _are_objects(body: object) -> TypeGuard[list[Patron]]:
+    if not isinstance(body, list):
+        return False
+    return all(isinstance(element, Mapping) for element in body)
+
+
+def _fields_at_fault(body: object) -> Iterator[str]:
+    if not isinstance(body, Mapping):
         return
-    error, errors = str(read.get("error", "")), read.get("errors")
+    error = str(body.get("error", ""))
     if given := _GIVEN.match(error):
         yield given[1]
     if error.startswith(_ATTRIBUTE_TYPE):
         yield "extended_attributes"
-    for each in errors if isinstance(errors, list) else ():
-        yield (
-            str(each.get("path", "") if isinstance(each, Mapping) else "")
-            .removeprefix("/body/")
-            .partition("/")[0]
-        )
+    errors = body.get("errors")
+    if not isinstance(errors, list):
+        return
+    for schema_error in errors:
+        if isinstance(schema_error, Mapping):
+            path = str(schema_error.get("path", ""))
+            yield path.removeprefix("/body/").partition("/")[0]

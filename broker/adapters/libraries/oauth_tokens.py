@@ -1,20 +1,27 @@
-"""The OAuth 2 client credentials grant (RFC 6749 4.4): one token for all threads, renewed before it expires."""
+"""The OAuth 2 client credentials grant (RFC 6749 4.4): one token for all threads."""
 
 import threading
 import time
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from broker.adapters.libraries.http_exchange import Exchange
+from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer
 from broker.core.errors import LibraryUnavailable
 
-_MARGIN_S = 60.0
-_UNSTATED_S = 300.0
+_MARGIN_S: Final = 60.0
+_UNSTATED_S: Final = 300.0
 
 
 class AccessTokens:
     """Fetches the bearer token of one client at one token endpoint."""
 
-    def __init__(self, exchange: Exchange, path: str, client_id: str, client_secret: str) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        path: str,
+        client_id: str,
+        client_secret: str,
+    ) -> None:
         self._exchange = exchange
         self._path = path
         self._client_id = client_id
@@ -28,12 +35,14 @@ class AccessTokens:
         return f"Tokens({self._path!r})"
 
     def current(self, until: float, refused: str = "") -> str:
-        """Give a token that is good for now and is not the ``refused`` one; ``LibraryUnavailable`` without.
+        """Return a token that is good for now and is not the ``refused`` one.
 
-        Credentials that are refused are a fault of the set-up, not of anyone's enrolment: worth
+        ``until`` is a moment of ``time.monotonic``. LibraryUnavailable where there is none by then:
+        credentials that are refused are a fault of the set-up, not of anyone's enrolment, and worth
         another try.
         """
-        if not self._lock.acquire(timeout=max(0.0, until - time.monotonic())):
+        seconds = max(0.0, until - time.monotonic())
+        if not self._lock.acquire(timeout=seconds):
             raise LibraryUnavailable("no token: another thread is still waiting for it")
         try:
             if self._token in {"", refused} or time.monotonic() >= self._renew_at:
@@ -55,18 +64,20 @@ class AccessTokens:
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             body=urlencode(form).encode(),
         )
-        read = answer.json()
-        token = read.get("access_token") if isinstance(read, dict) else None
-        if (
-            answer.status != 200
-            or not isinstance(token, str)
-            or not (token.isascii() and token.isprintable())
-        ):
-            raise LibraryUnavailable(f"no token: {answer.status}")
-        seconds = read.get("expires_in")
-        known = isinstance(seconds, int | float) and seconds > 0
-        lifetime = float(seconds) if known else _UNSTATED_S
-        self._token, self._renew_at = (
-            token,
-            time.monotonic() + max(lifetime - _MARGIN_S, lifetime / 2),
-        )
+        token, lifetime = _granted(answer)
+        self._token = token
+        self._renew_at = time.monotonic() + max(lifetime - _MARGIN_S, lifetime / 2)
+
+
+def _granted(answer: HttpAnswer) -> tuple[str, float]:
+    """Return the token and its lifetime in seconds; LibraryUnavailable where none was granted."""
+    grant: Any = answer.json()
+    if answer.status != 200 or not isinstance(grant, dict):
+        raise LibraryUnavailable(f"no token: {answer.status}")
+    token = grant.get("access_token")
+    if not isinstance(token, str) or not (token.isascii() and token.isprintable()):
+        raise LibraryUnavailable(f"no token: {answer.status}")
+    seconds = grant.get("expires_in")
+    if isinstance(seconds, int | float) and seconds > 0:
+        return token, float(seconds)
+    return token, _UNSTATED_S

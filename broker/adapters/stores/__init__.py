@@ -1,1 +1,4 @@
-"""Where transactions, receipts, enrolments and links are kept: one port, two stores, one seal around them."""
+"""Stores of records, counters and queues, each behind the port ``Store``.
+
+Source: docs/reference/design.md#4b.
+"""

@@ -1,4 +1,4 @@
-"""The seal around a store: every value encrypted at rest, bound to its key, under keys that can be changed."""
+"""The encryption around a store: values are sealed at rest, by keys that can be rotated."""
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,110 +9,153 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 
 SCHEMA: Final = 1
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 _LONGEST_ID: Final = 255
+_ID_AT: Final = 2  # after the octet of the schema and that of the id's length
 
 
 class EncryptedStore(Store):
-    """A store whose values are AES-256-GCM: schema octet, key id, nonce, ciphertext (design 4b, NIST SP 800-38D).
+    """A store whose values are encrypted with AES-256-GCM.
 
+    A value is a schema octet, the length of the key id, the key id, a nonce and the ciphertext.
     ``kind/group/name`` is authenticated, so a record that is moved to another key does not open.
-    What is not sealed: the key itself (callers hand HMACs), version, times and counters; nor does
-    the seal tell an old value from a new.
+    Not sealed are the key itself (callers hand HMACs), version, times and counters; nor does the
+    seal distinguish an old value from a new one.
+
+    Source: docs/reference/design.md#sealing, NIST SP 800-38D.
     """
 
-    def __init__(self, store: Store, keys: Mapping[str, bytes], write_key_id: str) -> None:
-        """Take the store, every 32-octet key that may read by its id, and the id of the one that writes.
+    def __init__(
+        self,
+        store: Store,
+        keys: Mapping[str, bytes],
+        write_key_id: str,
+    ) -> None:
+        """Encrypt what ``store`` keeps; ``keys`` of 32 octets may read, the one named may write.
 
         ConfigurationFaults where a key is not of that length, an id is empty, or the writing key is
         missing.
         """
-        faults = [
-            Fault(f"store key {name!r}", "is not of 32 octets")
-            for name, key in keys.items()
-            if len(key) != _KEY_BYTES
-        ]
-        faults += [
-            Fault(f"store key {name!r}", "its id is not of 1 to 255 ASCII characters")
-            for name in keys
-            if not name.isascii() or not 0 < len(name) <= _LONGEST_ID
-        ]
-        if write_key_id not in keys:
-            faults.append(Fault(f"store key {write_key_id!r}", "is to write and is not there"))
+        faults = list(_key_faults(keys, write_key_id))
         if faults:
             raise ConfigurationFaults(faults)
         self._store = store
-        self._ciphers = {name.encode(): AESGCM(key) for name, key in keys.items()}
+        self._ciphers = {key_id.encode(): AESGCM(key) for key_id, key in keys.items()}
         self._write_key_id = write_key_id.encode()
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Give the record opened; StoreUnavailable if its key or schema is unknown or it was tampered with."""
+        """Return the record, opened, or None.
+
+        StoreUnavailable if its key or schema is unknown, or it was tampered with.
+        """
         kept = self._store.get(key, now)
-        return kept and self._opened(key, kept)
+        if kept is None:
+            return None
+        return self._opened(key, kept)
 
     def put(
-        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
+        self,
+        key: Key,
+        kept: Kept,
+        was: str | None,
+        now: datetime,
+        *,
+        durable: bool = False,
     ) -> bool:
         """Compare and set, sealed by the writing key."""
-        return self._store.put(key, self._sealed(key, kept), was, now, durable=durable)
+        sealed = self._sealed(key, kept)
+        return self._store.put(key, sealed, was, now, durable=durable)
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
         self._store.drop(key)
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        """Give the unexpired records opened."""
+    def list(
+        self,
+        kind: RecordKind,
+        group: str | None,
+        now: datetime,
+    ) -> Iterator[tuple[Key, Kept]]:
+        """Yield the unexpired records, opened."""
         for key, kept in self._store.list(kind, group, now):
             yield key, self._opened(key, kept)
 
     def claim(
-        self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
+        self,
+        kind: RecordKind,
+        group: str | None,
+        version: str,
+        lease: timedelta,
+        now: datetime,
     ) -> tuple[Key, Kept] | None:
-        """Take the earliest record due at ``now``, opened; one that does not open stays leased."""
+        """Lease the earliest record due at ``now``, opened; one that does not open stays leased."""
         claimed = self._store.claim(kind, group, version, lease, now)
-        return claimed and (claimed[0], self._opened(*claimed))
+        if claimed is None:
+            return None
+        key, kept = claimed
+        return key, self._opened(key, kept)
 
-    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
+    def count(
+        self,
+        key: Key,
+        by: int,
+        until: datetime,
+        now: datetime,
+    ) -> int:
         """Add ``by`` to the counter, which is not sealed: it holds a number only."""
         return self._store.count(key, by, until, now)
 
     def faults(self) -> Sequence[str]:
-        """Say what makes the store beneath unfit for production."""
+        """Return what makes the store beneath unfit for production, in sentences."""
         return self._store.faults()
 
     def _sealed(self, key: Key, kept: Kept) -> Kept:
-        name = self._write_key_id
-        head = bytes((SCHEMA, len(name))) + name
+        key_id = self._write_key_id
+        head = bytes((SCHEMA, len(key_id))) + key_id
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        return kept._replace(
-            value=head + nonce + self._ciphers[name].encrypt(nonce, kept.value, head + _place(key))
-        )
+        authenticated = head + _place(key)
+        ciphertext = self._ciphers[key_id].encrypt(nonce, kept.value, authenticated)
+        return kept._replace(value=head + nonce + ciphertext)
 
     def _opened(self, key: Key, kept: Kept) -> Kept:
         octets = kept.value
         if octets[:1] != bytes((SCHEMA,)):
-            raise StoreUnavailable(
-                f"{key.kind}: sealed in a schema that this release does not know"
-            )
-        head = octets[: 2 + octets[1]] if len(octets) > 1 else octets
-        cipher = self._ciphers.get(head[2:])
+            what = "sealed in a schema that this release does not know"
+            raise StoreUnavailable(f"{key.kind}: {what}")
+        length = int.from_bytes(octets[1:_ID_AT])  # nought where the value is cut short before it
+        nonce_at = _ID_AT + length
+        head = octets[:nonce_at]
+        nonce = octets[nonce_at : nonce_at + _NONCE_BYTES]
+        ciphertext = octets[nonce_at + _NONCE_BYTES :]
+        cipher = self._ciphers.get(head[_ID_AT:])
         if cipher is None:
             raise StoreUnavailable(f"{key.kind}: sealed by a key that is not there")
-        nonce, rest = (
-            octets[len(head) : len(head) + _NONCE_BYTES],
-            octets[len(head) + _NONCE_BYTES :],
-        )
         try:
-            return kept._replace(value=cipher.decrypt(nonce, rest, head + _place(key)))
+            value = cipher.decrypt(nonce, ciphertext, head + _place(key))
         except (InvalidTag, ValueError):  # ValueError: cut so short that no nonce is left
             raise StoreUnavailable(f"{key.kind}: the seal is broken") from None
+        return kept._replace(value=value)
+
+
+def _key_faults(keys: Mapping[str, bytes], write_key_id: str) -> Iterator[Fault]:
+    for key_id, key in keys.items():
+        if len(key) != _KEY_BYTES:
+            yield Fault(f"store key {key_id!r}", "is not of 32 octets")
+    for key_id in keys:
+        if not key_id.isascii() or not 0 < len(key_id) <= _LONGEST_ID:
+            yield Fault(f"store key {key_id!r}", "its id is not of 1 to 255 ASCII characters")
+    if write_key_id not in keys:
+        yield Fault(f"store key {write_key_id!r}", "is to write and is not there")
 
 
 def _place(key: Key) -> bytes:
     # Length-prefixed, for group "a/b" name "c" is not group "a" name "b/c".
-    parts = (key.kind.encode(), key.group.encode(), key.name.encode())
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    place = b""
+    for part in key:
+        octets = part.encode()
+        place += len(octets).to_bytes(4) + octets
+    return place

@@ -1,4 +1,4 @@
-"""From ``[store] url`` to the store it names."""
+"""Opens the store that ``[store] url`` names: SQLite or Redis."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,15 +11,16 @@ from broker.core.ports import Store
 
 
 def open_store(url: str, folder: Path, *, accept_loss: bool = False) -> Store:
-    """Give the store, not yet sealed; call it before forking, for it makes the SQLite file.
+    """Return the store, not yet encrypted; call it before forking, for it makes the SQLite file.
 
     ``sqlite:broker.db`` is relative to ``folder``; Redis is not asked before the first use.
-    ``accept_loss`` keeps what may lose acknowledged writes out of ``faults``. ConfigurationFaults
-    for a URL of no known kind, without quoting it: it may hold a password; StoreUnavailable where
-    the file cannot be made.
+    ``accept_loss`` leaves out of ``faults`` that acknowledged writes may be lost.
+    ConfigurationFaults for a URL of no known kind, without quoting it: it may hold a password;
+    StoreUnavailable where the file cannot be made.
     """
     scheme = urlsplit(url).scheme
-    if scheme == "sqlite" and (name := url.removeprefix("sqlite:")) and not name.startswith("//"):
+    name = url.removeprefix("sqlite:")
+    if scheme == "sqlite" and name and not name.startswith("//"):
         path = folder / name
         sqlite.prepare(path)
         return SqliteStore(path)

@@ -14,11 +14,10 @@ from broker.adapters.stores import redis_scripts
 from broker.adapters.stores.redis_connection import Address, loss_faults, servers
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 
-_LEEWAY: Final = timedelta(
-    minutes=5
-)  # Redis forgets this long after ``until``, for machines whose clocks differ
+# Redis forgets this long after ``until``, for machines whose clocks differ.
+_LEEWAY: Final = timedelta(minutes=5)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _REPLICA_WAIT: Final = 1000  # milliseconds
 _TRIES: Final = 3
@@ -37,34 +36,47 @@ _DIGESTS: Final = {
 
 
 class RedisStore(Store):
-    """Keeps records in Redis; a group's keys share a hash tag, and each change is one script (design 4b)."""
+    """Keeps records in Redis: a group shares a hash tag, each change is one script.
+
+    Source: docs/reference/design.md#4b.
+    """
 
     def __init__(self, address: Address, *, accept_loss: bool = False) -> None:
-        """Take where Redis is, asked at the first use; ``accept_loss`` keeps what may lose writes out of ``faults``."""
+        """Use the Redis at ``address``, which is asked at the first use.
+
+        ``accept_loss`` leaves out of ``faults`` the settings that may lose writes.
+        """
         self._address = address
         self._accept_loss = accept_loss
         self._client: Any = None
         self._opening = threading.Lock()
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Give the record, or None where there is none or it has expired."""
+        """Return the record, or None where there is none or it has expired."""
+        place = redis_scripts.place(key)
         with _failing_as_unavailable():
-            return _kept(
-                self._opened().execute_command("HMGET", redis_scripts.place(key).record, *_FIELDS),
-                now,
-            )
+            fields = self._opened().execute_command("HMGET", place.record, *_FIELDS)
+        return _kept(fields, now)
 
     def put(
-        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
+        self,
+        key: Key,
+        kept: Kept,
+        was: str | None,
+        now: datetime,
+        *,
+        durable: bool = False,
     ) -> bool:
-        """Compare and set; ``durable`` also waits until a replica, where one is attached, has it."""
+        """Compare and set; ``durable`` also waits until a replica, if one is attached, has it."""
         place = redis_scripts.place(key)
+        due = "" if kept.due is None else micros(kept.due)
+        expected = "" if was is None else f"={was}"
         arguments = (
             kept.value,
             kept.version,
             micros(kept.until),
-            "" if kept.due is None else micros(kept.due),
-            "" if was is None else f"={was}",
+            due,
+            expected,
             micros(now),
             _milliseconds(kept.until, now),
             place.member,
@@ -73,69 +85,85 @@ class RedisStore(Store):
             int(durable),
         )
         keys = (place.record, place.names, place.due)
+        run = self._run_durably if durable else self._run
         with _failing_as_unavailable():
-            run = self._run_durably if durable else self._run
             return bool(run(redis_scripts.PUT, keys, *arguments))
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
         place = redis_scripts.place(key)
+        keys = (place.record, place.names, place.due, place.counter)
         with _failing_as_unavailable():
-            keys = (place.record, place.names, place.due, place.counter)
             self._run(redis_scripts.DROP, keys, place.member, place.name)
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        """Give a group as of one moment; a whole kind by scanning, so what changes meanwhile may be seen or not."""
+    def list(
+        self,
+        kind: RecordKind,
+        group: str | None,
+        now: datetime,
+    ) -> Iterator[tuple[Key, Kept]]:
+        """Yield the unexpired records: of a group as of one moment, of a whole kind by scanning.
+
+        What changes during a scan may be seen or not.
+        """
         if group is None:
             yield from self._scan(kind, now)
             return
         place = redis_scripts.place(Key(kind, group))
+        keys = (place.record, place.names)
         with _failing_as_unavailable():
-            rows = self._run(redis_scripts.LIST, (place.record, place.names), micros(now))
+            rows = self._run(redis_scripts.LIST, keys, micros(now))
         for name, *fields in rows:
             kept = _kept(fields, now)
-            if kept:
-                yield redis_scripts.key_of(kind, place.member.encode() + name), kept
+            if kept is not None:
+                member = place.member.encode() + name
+                yield redis_scripts.key_of(kind, member), kept
 
     def claim(
-        self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
+        self,
+        kind: RecordKind,
+        group: str | None,
+        version: str,
+        lease: timedelta,
+        now: datetime,
     ) -> tuple[Key, Kept] | None:
-        """Take the earliest record due at ``now``: of the group, or of the shard whose queue's head is the earliest."""
-        begins, due = (
-            ("" if group is None else redis_scripts.place(Key(kind, group)).member),
-            now + lease,
-        )
+        """Lease the earliest record due at ``now``: in the group, or in the shard first due."""
+        prefix = ""
+        if group is not None:
+            prefix = redis_scripts.place(Key(kind, group)).member
+        due = now + lease
+        arguments = (prefix, micros(now), micros(due), version)
+        claimed: Any = 0
         with _failing_as_unavailable():
-            while True:
-                again = False
-                for shard in self._shards(kind, group, now):
-                    arguments = (f"{shard}:r:", begins, micros(now), micros(due), version)
-                    claimed = self._run(redis_scripts.CLAIM, (f"{shard}:due",), *arguments)
-                    if claimed:
-                        member, value, until = claimed
-                        return redis_scripts.key_of(kind, member), Kept(
-                            value, version, moment(int(until)), due
-                        )
-                    again = claimed == 0
-                    if again:
-                        break
-                if not again:
-                    return None
+            while claimed == 0:
+                claimed = self._claimed(self._shards(kind, group, now), arguments)
+        if claimed is None:
+            return None
+        member, value, until = claimed
+        kept = Kept(value, version, moment(int(until)), due)
+        return redis_scripts.key_of(kind, member), kept
 
-    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
-        """Add ``by`` to the counter and give its new value; never tried twice, for it might be added twice."""
+    def count(
+        self,
+        key: Key,
+        by: int,
+        until: datetime,
+        now: datetime,
+    ) -> int:
+        """Add ``by`` and return the sum; never tried twice, for it might be added twice."""
+        keys = (redis_scripts.place(key).counter,)
         arguments = (by, micros(until), micros(now), _milliseconds(until, now))
         with _failing_as_unavailable():
-            return int(
-                self._run(redis_scripts.COUNT, (redis_scripts.place(key).counter,), *arguments)
-            )
+            return int(self._run(redis_scripts.COUNT, keys, *arguments))
 
     def faults(self) -> Sequence[str]:
-        """Say in sentences what makes the servers unfit for production."""
+        """Return what makes the servers unfit for production, in sentences."""
         with _failing_as_unavailable():
             client = self._opened()
-            lossy = () if self._accept_loss else loss_faults(client)
-            return (*self._address.faults(servers(client)), *lossy)
+            faults = self._address.faults(servers(client))
+            if self._accept_loss:
+                return faults
+            return (*faults, *loss_faults(client))
 
     def _opened(self) -> Any:
         if self._client is None:
@@ -144,27 +172,34 @@ class RedisStore(Store):
                     self._client = self._address.open()
         return self._client
 
-    def _run(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
+    def _run(
+        self,
+        script: str,
+        keys: Sequence[str],
+        *arguments: object,
+    ) -> Any:
         client = self._opened()
+        given = (len(keys), *keys, *arguments)
         try:
-            return client.execute_command("EVALSHA", _DIGESTS[script], len(keys), *keys, *arguments)
+            return client.execute_command("EVALSHA", _DIGESTS[script], *given)
         except NoScriptError:  # the server was restarted, or another one was promoted
-            return client.execute_command("EVAL", script, len(keys), *keys, *arguments)
+            return client.execute_command("EVAL", script, *given)
 
-    def _run_durably(self, script: str, keys: Sequence[str], *arguments: object) -> Any:
-        """Run on one connection and WAIT on the same: on another WAIT would speak of that one's writes."""
+    def _run_durably(
+        self,
+        script: str,
+        keys: Sequence[str],
+        *arguments: object,
+    ) -> Any:
+        """Run a script and WAIT on the same connection: on another WAIT is about its own writes."""
         client = self._opened()
         for _ in range(_TRIES):
             pool = _pool(client, keys[0])
             connection = pool.get_connection()
             try:
                 done = _ask(connection, "EVAL", script, len(keys), *keys, *arguments)
-                if (
-                    done
-                    and _replicas(connection)
-                    and not _ask(connection, "WAIT", 1, _REPLICA_WAIT)
-                ):
-                    raise StoreUnavailable("redis: no replica has confirmed the write")
+                if done:
+                    _confirm(connection)
             except (MovedError, AskError):
                 client.execute_command("EXISTS", keys[0])  # follows the move and remembers where to
             else:
@@ -173,11 +208,20 @@ class RedisStore(Store):
                 pool.release(connection)
         raise StoreUnavailable("redis: the slot is being moved")
 
-    def _scan(self, kind: str, now: datetime) -> Iterator[tuple[Key, Kept]]:
+    def _claimed(self, shards: Sequence[str], arguments: tuple[object, ...]) -> Any:
+        """Return member, value and until of the record claimed; None if none is due, 0 to retry."""
+        for shard in shards:
+            keys = (f"{shard}:due",)
+            claimed = self._run(redis_scripts.CLAIM, keys, f"{shard}:r:", *arguments)
+            if claimed is not None:
+                return claimed
+        return None
+
+    def _scan(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
         with _failing_as_unavailable():
             client = self._opened()
             names = client.scan_iter(match=redis_scripts.records(kind), count=1000)
-        seen: set[bytes] = set()  # SCAN may give a key twice
+        seen: set[bytes] = set()  # SCAN may return a key twice
         while True:
             with _failing_as_unavailable():
                 scanned = tuple(islice(names, _PAGE))
@@ -191,23 +235,30 @@ class RedisStore(Store):
             seen.update(page)
             for name, fields in zip(page, rows, strict=True):
                 kept = _kept(fields, now)
-                if kept:
-                    yield redis_scripts.key_of(kind, name.partition(b":r:")[2]), kept
+                if kept is not None:
+                    member = name.partition(b":r:")[2]
+                    yield redis_scripts.key_of(kind, member), kept
 
-    def _shards(self, kind: str, group: str | None, now: datetime) -> Sequence[str]:
-        """Give the shards to claim from, the one with the earliest head first."""
+    def _shards(
+        self,
+        kind: RecordKind,
+        group: str | None,
+        now: datetime,
+    ) -> Sequence[str]:
+        """Return the shards to claim from, the one with the earliest head first."""
         if group is not None:
-            return (redis_scripts.place(Key(kind, group)).due.removesuffix(":due"),)
-        tags = tuple(redis_scripts.tags(kind))
+            due = redis_scripts.place(Key(kind, group)).due
+            return (due.removesuffix(":due"),)
+        shards = tuple(redis_scripts.tags(kind))
+        limits = ("-inf", micros(now), "WITHSCORES", "LIMIT", 0, 1)
         pipeline = self._opened().pipeline(transaction=False)
-        for shard in tags:
-            limits = ("-inf", micros(now), "WITHSCORES", "LIMIT", 0, 1)
+        for shard in shards:
             pipeline.execute_command("ZRANGEBYSCORE", f"{shard}:due", *limits)
-        heads = [
-            (float(head[1]), shard)
-            for shard, head in zip(tags, pipeline.execute(), strict=True)
-            if head
-        ]
+        heads = []
+        for shard, head in zip(shards, pipeline.execute(), strict=True):
+            if head:
+                _, score = head
+                heads.append((float(score), shard))
         return [shard for _, shard in sorted(heads)]
 
 
@@ -227,16 +278,19 @@ def _kept(fields: Sequence[Any], now: datetime) -> Kept | None:
     value, version, until, due = fields
     if version is None or int(until) <= micros(now):
         return None
-    return Kept(value, version.decode(), moment(int(until)), moment(int(due)) if due else None)
+    due_at = moment(int(due)) if due else None
+    return Kept(value, version.decode(), moment(int(until)), due_at)
 
 
 def _milliseconds(until: datetime, now: datetime) -> int:
+    """Return how long Redis is to keep what ends at ``until``: PEXPIRE demands one at least."""
     return max((until - now + _LEEWAY) // _MILLISECOND, 1)
 
 
 def _pool(client: Any, key: str) -> Any:
-    cluster = hasattr(client, "get_node_from_key")
-    return (client.get_node_from_key(key).redis_connection if cluster else client).connection_pool
+    if hasattr(client, "get_node_from_key"):
+        client = client.get_node_from_key(key).redis_connection
+    return client.connection_pool
 
 
 def _ask(connection: Any, *command: object) -> Any:
@@ -244,6 +298,9 @@ def _ask(connection: Any, *command: object) -> Any:
     return connection.read_response()
 
 
-def _replicas(connection: Any) -> bool:
+def _confirm(connection: Any) -> None:
+    """Wait for a replica, if one is attached; StoreUnavailable if none has the write in time."""
     # ROLE of a master: the word, the offset, the replicas attached.
-    return bool(_ask(connection, "ROLE")[2])
+    replicas = _ask(connection, "ROLE")[2]
+    if replicas and not _ask(connection, "WAIT", 1, _REPLICA_WAIT):
+        raise StoreUnavailable("redis: no replica has confirmed the write")

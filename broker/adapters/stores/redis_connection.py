@@ -1,9 +1,6 @@
-"""From a Redis URL to what makes its client, and what the URL itself leaves open to others.
+"""From a Redis URL to a client, and what makes the servers behind it unfit for production."""
 
-What makes a Redis unfit to keep enrolments: it may forget what it has acknowledged.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -30,8 +27,11 @@ SCHEMES: Final = (
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _PORTS: Final = {"sentinel": 26379}
 _PORT: Final = 6379
-_MEND: Final = "rediss://user:password@host:6379/0, rediss+sentinel://host,host/service, rediss+cluster://host,host"
-
+_EXAMPLES: Final = (
+    "rediss://user:password@host:6379/0, "
+    "rediss+sentinel://host,host/service, "
+    "rediss+cluster://host,host"
+)
 # A request must not hang on its store: at most this long to connect, and between two pieces of an
 # answer.
 _SETTINGS: Final[dict[str, Any]] = {
@@ -40,6 +40,40 @@ _SETTINGS: Final[dict[str, Any]] = {
     "socket_keepalive": True,
     "protocol": 2,
 }
+
+
+class _RequiredSetting(NamedTuple):
+    """A setting of a Redis server, the value it must have, and the reason."""
+
+    setting: str
+    value: str
+    why: str
+
+
+# Debian's defaults lost every acknowledged write of a server that was killed
+# (docs/reference/design.md#4b).
+_REQUIRED_SETTINGS: Final = (
+    _RequiredSetting(
+        "appendonly",
+        "yes",
+        "without it a restart forgets every write since the last snapshot",
+    ),
+    _RequiredSetting(
+        "appendfsync",
+        "always",
+        "otherwise a power cut forgets writes that were acknowledged",
+    ),
+    _RequiredSetting(
+        "no-appendfsync-on-rewrite",
+        "no",
+        "otherwise a power cut during a rewrite forgets acknowledged writes",
+    ),
+    _RequiredSetting(
+        "maxmemory-policy",
+        "noeviction",
+        "any other policy throws records away when memory is short",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,59 +98,65 @@ class Address:
         return self.scheme.partition("+")[2]
 
     def faults(self, servers: Iterable[str] = ()) -> tuple[str, ...]:
-        """Say what is open to others: beyond this machine neither TLS nor the password may be missing.
+        """Return what is open to others: off this machine neither TLS nor password may be missing.
 
         ``servers`` are the hosts that Sentinel or the Cluster named beside those of the URL.
         """
-        if all(_loopback(host) for host in (*servers, *(host for host, _ in self.hosts))):
+        own = [host for host, _ in self.hosts]
+        if all(_loopback(host) for host in (*servers, *own)):
             return ()
-        found = []
+        faults = []
         if not self.encrypted:
-            found.append(
-                "Redis is on another machine and not encrypted; write rediss in store.url instead of redis."
-            )
+            mend = "write rediss in store.url instead of redis"
+            faults.append(f"Redis is on another machine and not encrypted; {mend}.")
         if not self.password:
-            found.append(
-                "Redis is on another machine and asks for no password; set one there and in store.url."
-            )
-        return tuple(found)
+            mend = "set one there and in store.url"
+            faults.append(f"Redis is on another machine and asks for no password; {mend}.")
+        return tuple(faults)
 
     def open(self) -> Any:
-        """Give the client; a Cluster is asked for its nodes at once, the others at the first use."""
-        encryption = (
-            {"ssl": True, "ssl_check_hostname": True, **dict(self.files)} if self.encrypted else {}
-        )
+        """Return the client; a Cluster is asked for its nodes at once, others at the first use."""
+        encryption = self._encryption()
         settings = {**_SETTINGS, "username": self.username, "password": self.password, **encryption}
         if self.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in self.hosts]  # type: ignore[no-untyped-call]
             return RedisCluster(startup_nodes=nodes, retry=Retry(NoBackoff(), 1), **settings)
-        # Never tried twice: what is safe to repeat is repeated by who asked, and a counter would
+        # Never tried twice: what is safe to repeat is repeated by the caller, and a counter would
         # count twice.
         settings["retry"] = Retry(NoBackoff(), 0)
         if self.kind == "sentinel":
             service, *database = self.path
-            asking = {**_SETTINGS, "retry": settings["retry"], **encryption}
-            sentinel = Sentinel(self.hosts, sentinel_kwargs=asking, **settings)  # type: ignore[no-untyped-call]
+            to_sentinels = {**_SETTINGS, "retry": settings["retry"], **encryption}
+            sentinel = Sentinel(self.hosts, sentinel_kwargs=to_sentinels, **settings)  # type: ignore[no-untyped-call]
             return sentinel.master_for(service, db=_number(database))  # type: ignore[no-untyped-call]
         host, port = self.hosts[0]
         return Redis(host=host, port=port, db=_number(self.path), **settings)
 
+    def _encryption(self) -> dict[str, Any]:
+        if not self.encrypted:
+            return {}
+        return {"ssl": True, "ssl_check_hostname": True, **dict(self.files)}
+
 
 def parse(url: str, folder: Path) -> Address:
-    """Take a Redis URL apart, certificate files relative to ``folder``; ConfigurationFaults, which never quote it."""
+    """Take a Redis URL apart; certificate files are relative to ``folder``.
+
+    ConfigurationFaults for what is no such URL, without quoting it: it may hold a password.
+    """
     try:
         parts = urlsplit(url)
         user, _, hosts = parts.netloc.rpartition("@")
         username, _, password = user.partition(":")
         kind = parts.scheme.partition("+")[2]
+        port = _PORTS.get(kind, _PORT)
         options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
         address = Address(
-            parts.scheme,
-            tuple(_host(host, _PORTS.get(kind, _PORT)) for host in hosts.split(",")),
-            tuple(part for part in parts.path.split("/") if part),
-            unquote(username) or None,
-            unquote(password) or None,
-            tuple((name, str(folder / file)) for name, file in options.items()),
+            scheme=parts.scheme,
+            hosts=tuple(_host(host, port) for host in hosts.split(",")),
+            path=tuple(part for part in parts.path.split("/") if part),
+            username=unquote(username) or None,
+            password=unquote(password) or None,
+            files=tuple((name, str(folder / file)) for name, file in options.items()),
         )
     except ValueError:
         raise _refused("is not a URL of Redis") from None
@@ -129,10 +169,35 @@ def parse(url: str, folder: Path) -> Address:
     return address
 
 
+def servers(client: Any) -> tuple[str, ...]:
+    """Return the hosts that the client really speaks to, as Sentinel or the Cluster names them."""
+    client.ping()
+    if hasattr(client, "get_nodes"):
+        return tuple(node.host for node in client.get_nodes())
+    pool = client.connection_pool
+    if isinstance(pool, SentinelConnectionPool):
+        host, _ = pool.get_master_address()  # type: ignore[no-untyped-call]
+        return (host,)
+    return (pool.connection_kwargs["host"],)
+
+
+def loss_faults(client: Any) -> tuple[str, ...]:
+    """Return the settings by which a server that takes writes may lose some, in sentences."""
+    named = {"Redis": client}
+    if hasattr(client, "get_primaries"):
+        named = {f"Redis {node.name}": node.redis_connection for node in client.get_primaries()}
+    faults: list[str] = []
+    for name, server in named.items():
+        faults.extend(_setting_faults(name, server))
+    return tuple(faults)
+
+
 def _check_path(address: Address) -> None:
-    databases = address.path[1:] if address.kind == "sentinel" else address.path
-    if address.kind == "sentinel" and not address.path:
-        raise _refused("names no Sentinel service after the hosts")
+    databases = address.path
+    if address.kind == "sentinel":
+        databases = address.path[1:]
+        if not address.path:
+            raise _refused("names no Sentinel service after the hosts")
     if address.kind == "cluster" and databases:
         raise _refused("names a database, which a Cluster does not have")
     if len(databases) > 1 or not all(part.isdecimal() for part in databases):
@@ -142,7 +207,7 @@ def _check_path(address: Address) -> None:
 
 
 def _refused(what: str) -> ConfigurationFaults:
-    return ConfigurationFaults([Fault("store.url", what, f"write it like {_MEND}")])
+    return ConfigurationFaults([Fault("store.url", what, f"write it like {_EXAMPLES}")])
 
 
 def _host(text: str, port: int) -> tuple[str, int]:
@@ -163,61 +228,16 @@ def _number(database: Sequence[str]) -> int:
     return int(database[0]) if database else 0
 
 
-class _Demand(NamedTuple):
-    setting: str
-    value: str
-    why: str
-
-
-# Debian's defaults lost every acknowledged write of a server that was killed (design 4b).
-_DEMANDS: Final = (
-    _Demand(
-        "appendonly", "yes", "without it a restart forgets every write since the last snapshot"
-    ),
-    _Demand("appendfsync", "always", "otherwise a power cut forgets writes that were acknowledged"),
-    _Demand(
-        "no-appendfsync-on-rewrite",
-        "no",
-        "otherwise a power cut during a rewrite forgets acknowledged writes",
-    ),
-    _Demand(
-        "maxmemory-policy",
-        "noeviction",
-        "any other policy throws records away when memory is short",
-    ),
-)
-
-
-def servers(client: Any) -> tuple[str, ...]:
-    """Give the hosts that the client really speaks to, as Sentinel or the Cluster told it; asks each for a PING."""
-    client.ping()
-    if hasattr(client, "get_nodes"):
-        return tuple(node.host for node in client.get_nodes())
-    pool = client.connection_pool
-    if isinstance(pool, SentinelConnectionPool):
-        return (pool.get_master_address()[0],)  # type: ignore[no-untyped-call]
-    return (pool.connection_kwargs["host"],)
-
-
-def loss_faults(client: Any) -> tuple[str, ...]:
-    """Say for each server that takes writes which of its settings may lose some."""
-    named = {"Redis": client}
-    if hasattr(client, "get_primaries"):
-        named = {f"Redis {node.name}": node.redis_connection for node in client.get_primaries()}
-    return tuple(
-        sentence for name, server in named.items() for sentence in _server_faults(name, server)
-    )
-
-
-def _server_faults(name: str, server: Any) -> list[str]:
+def _setting_faults(name: str, server: Any) -> Iterator[str]:
     try:
-        found = server.config_get(*(demand.setting for demand in _DEMANDS))
+        found: Mapping[str, str] = server.config_get(
+            *(setting for setting, _, _ in _REQUIRED_SETTINGS)
+        )
     except ResponseError:
-        return [
-            f"{name} does not show its settings; allow the broker's user CONFIG GET, so that they can be checked."
-        ]
-    return [
-        f"{name} has {demand.setting} {found.get(demand.setting, 'unset')}; set it to {demand.value}: {demand.why}."
-        for demand in _DEMANDS
-        if found.get(demand.setting) != demand.value
-    ]
+        mend = "allow the broker's user CONFIG GET, so that they can be checked"
+        yield f"{name} does not show its settings; {mend}."
+        return
+    for setting, value, why in _REQUIRED_SETTINGS:
+        if found.get(setting) != value:
+            present = found.get(setting, "unset")
+            yield f"{name} has {setting} {present}; set it to {value}: {why}."

@@ -1,15 +1,13 @@
-"""The five scripts that make a change in Redis one change; every key of a script lies under one hash tag.
+"""Where a record lies in Redis, and the five scripts that make each change of it one change.
+
+A group falls into one of sixteen shards of its kind, and a shard is a hash tag. It holds its
+records, the index of each group's names and the queue of what is due, so that queue and record
+change together, in a Cluster too; a claim over the whole kind looks at sixteen queue heads.
 
 A record is a hash: v value, n version, u until, d due or empty. Times are microseconds as the
 caller's ``now`` counts them, and only ``now`` decides what has expired; Redis's own clock cleans up
-later. Each script begins with the write that Redis may refuse for want of memory, so that a refused
-one has changed nothing.
-
-Where a record lies in Redis: its group falls into one of sixteen shards of its kind, and a shard is a hash tag.
-
-A shard holds its records, the index of each group's names and the queue of what is due, so that
-queue and record change together, in a Cluster too; a claim over the whole kind looks at sixteen
-queue heads.
+later. Every script begins with the write that Redis may refuse for want of memory, so that a
+refused one has changed nothing.
 """
 
 from collections.abc import Iterator
@@ -17,27 +15,37 @@ from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 from zlib import crc32
 
-from broker.core.ports import Key
+from broker.core.ports import Key, RecordKind
+
+SHARDS: Final = 16  # part of the layout: another number would look for every record elsewhere
+# Named in every key, so that a later layout finds and moves what this one wrote.
+_LAYOUT: Final = "broker1"
 
 # KEYS record, group index, due queue; ARGV value, version, until, due, was, now, milliseconds to
 # keep, member, name, forgotten before, durable.
 PUT: Final = """
 local found = redis.call('HMGET', KEYS[1], 'n', 'u')
-local standing = ''
-if found[1] and tonumber(found[2]) > tonumber(ARGV[6]) then standing = '=' .. found[1] end
-if standing == '=' .. ARGV[2] then
-  -- A write again, though it changes nothing: WAIT counts from the last write of its own connection.
+local present = ''
+if found[1] and tonumber(found[2]) > tonumber(ARGV[6]) then present = '=' .. found[1] end
+if present == '=' .. ARGV[2] then
+  -- A write again, though it changes nothing: WAIT counts from its connection's last write.
   if ARGV[11] == '1' then redis.call('HSET', KEYS[1], 'n', ARGV[2]) end
   return 1
 end
-if standing ~= ARGV[5] then return 0 end
+if present ~= ARGV[5] then return 0 end
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'n', ARGV[2], 'u', ARGV[3], 'd', ARGV[4])
 redis.call('PEXPIRE', KEYS[1], ARGV[7])
-if ARGV[4] == '' then redis.call('ZREM', KEYS[3], ARGV[8]) else redis.call('ZADD', KEYS[3], ARGV[4], ARGV[8]) end
+if ARGV[4] == '' then
+  redis.call('ZREM', KEYS[3], ARGV[8])
+else
+  redis.call('ZADD', KEYS[3], ARGV[4], ARGV[8])
+end
 if ARGV[9] ~= '' then
   redis.call('ZADD', KEYS[2], ARGV[3], ARGV[9])
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[10])
-  if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[7]) then redis.call('PEXPIRE', KEYS[2], ARGV[7]) end
+  if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[7]) then
+    redis.call('PEXPIRE', KEYS[2], ARGV[7])
+  end
 end
 return 1
 """
@@ -50,8 +58,8 @@ redis.call('ZREM', KEYS[3], ARGV[1])
 return 1
 """
 
-# KEYS record of the empty name, group index; ARGV now. Gives name, value, version, until, due of
-# each.
+# KEYS record of the empty name, group index; ARGV now.
+# Returns a list of name, value, version, until, due.
 LIST: Final = """
 local names = redis.call('ZRANGE', KEYS[2], 0, -1)
 table.insert(names, 1, '')
@@ -65,9 +73,9 @@ end
 return listed
 """
 
-# KEYS due queue; ARGV where records begin, group's beginning or empty, now, due, version. Gives
-# member, value, until; nothing where none is due; 0 where the first was gone, which asks to look
-# again.
+# KEYS due queue; ARGV where records begin, group's beginning or empty, now, due, version.
+# Returns member, value, until; nothing where none is due; 0 where the first was gone, which asks to
+# look again.
 CLAIM: Final = """
 local passed = 0
 while true do
@@ -101,14 +109,8 @@ return redis.call('HINCRBY', KEYS[1], 't', ARGV[1])
 """
 
 
-SHARDS: Final = 16  # part of the layout: another number would look for every record elsewhere
-_LAYOUT: Final = (
-    "broker1"  # named in every key, so that a later layout finds and moves what this one wrote
-)
-
-
 class RedisKeys(NamedTuple):
-    """The Redis keys of one record, all under one hash tag, and its name within the shard and the group."""
+    """The Redis keys of one record, under one hash tag, and its name within shard and group."""
 
     record: str
     names: str
@@ -119,39 +121,41 @@ class RedisKeys(NamedTuple):
 
 
 def place(key: Key) -> RedisKeys:
-    """Give where ``key`` lies; braces and slashes in its parts are escaped, for they would move it to another tag."""
-    shard, group, name = (
-        tag(key.kind, crc32(key.group.encode()) % SHARDS),
-        quote(key.group, ""),
-        quote(key.name, ""),
-    )
+    """Return where ``key`` lies.
+
+    Braces and slashes in its parts are escaped, for they would move it to another hash tag.
+    """
+    number = crc32(key.group.encode()) % SHARDS
+    shard = tag(key.kind, number)
+    group = quote(key.group, "")
+    name = quote(key.name, "")
     member = f"{group}/{name}"
     return RedisKeys(
-        f"{shard}:r:{member}",
-        f"{shard}:g:{group}",
-        f"{shard}:due",
-        f"{shard}:c:{member}",
-        member,
-        name,
+        record=f"{shard}:r:{member}",
+        names=f"{shard}:g:{group}",
+        due=f"{shard}:due",
+        counter=f"{shard}:c:{member}",
+        member=member,
+        name=name,
     )
 
 
-def tag(kind: str, shard: int) -> str:
-    """Give what the keys of one shard begin with."""
-    return f"{_LAYOUT}:{{{quote(kind, '')}/{shard}}}"
+def key_of(kind: RecordKind, member: bytes) -> Key:
+    """Return the key whose record has this name within its shard."""
+    group, _, name = member.decode().partition("/")
+    return Key(kind, unquote(group), unquote(name))
 
 
-def tags(kind: str) -> Iterator[str]:
-    """Give what the keys of each shard of a kind begin with."""
-    return (tag(kind, shard) for shard in range(SHARDS))
-
-
-def records(kind: str) -> str:
-    """Give the SCAN pattern of every record of a kind."""
+def records(kind: RecordKind) -> str:
+    """Return the SCAN pattern of every record of a kind."""
     return f"{_LAYOUT}:{{{quote(kind, '')}/*}}:r:*"
 
 
-def key_of(kind: str, member: bytes) -> Key:
-    """Give back the key whose record has this name within its shard."""
-    group, _, name = member.decode().partition("/")
-    return Key(kind, unquote(group), unquote(name))
+def tags(kind: RecordKind) -> Iterator[str]:
+    """Yield the beginnings of the keys of a kind, shard by shard."""
+    return (tag(kind, shard) for shard in range(SHARDS))
+
+
+def tag(kind: RecordKind, shard: int) -> str:
+    """Return the beginning of the keys of one shard."""
+    return f"{_LAYOUT}:{{{quote(kind, '')}/{shard}}}"

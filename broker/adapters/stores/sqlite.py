@@ -1,11 +1,7 @@
-"""The embedded store: one SQLite file, safe across threads, workers and restarts of one machine.
-
-The SQLite file itself: how it is made, opened and looked over.
-"""
+"""The embedded store: one SQLite file, safe across threads, workers and restarts of one machine."""
 
 import os
 import sqlite3
-import stat
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,11 +13,14 @@ from typing import Final
 
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
-from broker.files import durable_files as durable
+from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.files import durable_files
 
 SCHEMA_VERSION: Final = 1
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the writers of other workers
+_TURN_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing threads before it
+_SWEEP_EVERY: Final = 64
+_SWEEP_ROWS: Final = 128
 _OTHERS: Final = 0o077
 
 _SCHEMA: Final = f"""
@@ -33,99 +32,20 @@ CREATE TABLE record (
 CREATE INDEX record_until ON record (until);
 CREATE INDEX record_due ON record (kind, due) WHERE due IS NOT NULL;
 CREATE TABLE counter (
-    kind TEXT NOT NULL, grp TEXT NOT NULL, name TEXT NOT NULL, total INTEGER NOT NULL, until INTEGER NOT NULL,
+    kind TEXT NOT NULL, grp TEXT NOT NULL, name TEXT NOT NULL,
+    total INTEGER NOT NULL, until INTEGER NOT NULL,
     PRIMARY KEY (kind, grp, name)
 ) WITHOUT ROWID;
 CREATE INDEX counter_until ON counter (until);
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-
-
-def unavailable(error: Exception) -> StoreUnavailable:
-    """Give the refusal for a failure of SQLite, naming its code only: the text may quote a value."""
-    return StoreUnavailable(
-        f"sqlite: {getattr(error, 'sqlite_errorname', None) or type(error).__name__}"
-    )
-
-
-@contextmanager
-def failing_as_unavailable() -> Iterator[None]:
-    """Turn every failure of SQLite or of the disk into StoreUnavailable."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise unavailable(error) from None
-
-
-def prepare(path: Path) -> None:
-    """Make the file with its tables unless it is there, readable by its owner only; StoreUnavailable if it cannot be.
-
-    It is made under another name and linked into place whole, so that workers that start together
-    never see a half-made one. Called before forking.
-    """
-    if path.exists():
-        return
-    with failing_as_unavailable():
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
-        os.close(descriptor)
-        draft = Path(name)
-        try:
-            connection = sqlite3.connect(draft, isolation_level=None)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
-            connection.close()
-            path.hardlink_to(draft)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-        durable.synced(path.parent)
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the prepared file; StoreUnavailable where it is missing or of a release that this one does not know."""
-    with failing_as_unavailable():
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=rw",
-            uri=True,
-            timeout=_PATIENCE,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version != SCHEMA_VERSION:
-            connection.close()
-            raise StoreUnavailable(
-                f"sqlite: the file has schema {version}, this release reads {SCHEMA_VERSION}"
-            )
-        # An erased CPR must not linger in a free page, sealed as it is.
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
-    return connection
-
-
-def faults(path: Path, connection: sqlite3.Connection) -> tuple[str, ...]:
-    """Say what makes the file unfit: others may read it, or it lost its write-ahead log."""
-    found = [
-        f"The store file {part.name} can be read by other users; give it mode 0600."
-        for part in (path, path.with_name(f"{path.name}-wal"))
-        if part.exists() and stat.S_IMODE(part.stat().st_mode) & _OTHERS
-    ]
-    if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
-        found.append(
-            f"The store file {path.name} is not in WAL mode; run PRAGMA journal_mode = WAL on it once."
-        )
-    return tuple(found)
-
-
-_TURN_PATIENCE: Final = 10.0  # seconds that a thread waits for the writing threads before it
-_SWEEP_EVERY: Final = 64
-_SWEEP_ROWS: Final = 128
-
-_GET: Final = "SELECT value, version, until, due FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?"
-_STANDING: Final = (
-    "SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?"
-)
+_GET: Final = """
+SELECT value, version, until, due FROM record
+WHERE kind = ? AND grp = ? AND name = ? AND until > ?
+"""
+_PRESENT_VERSION: Final = """
+SELECT version FROM record WHERE kind = ? AND grp = ? AND name = ? AND until > ?
+"""
 # Each is a transaction of its own and takes the write lock at its start, as BEGIN IMMEDIATE does,
 # in a quarter of the calls: every call gives up the interpreter's lock, and taking it back is what
 # threads spend their time on (measured).
@@ -143,13 +63,14 @@ _DROP: Final = (
     "DELETE FROM record WHERE kind = ? AND grp = ? AND name = ?",
     "DELETE FROM counter WHERE kind = ? AND grp = ? AND name = ?",
 )
-_LIST: Final = (
-    "SELECT grp, name, value, version, until, due FROM record WHERE kind = ? AND until > ?"
-)
+_LIST: Final = """
+SELECT grp, name, value, version, until, due FROM record WHERE kind = ? AND until > ?
+"""
 _LIST_GROUP: Final = f"{_LIST} AND grp = ? ORDER BY name"
 _DUE: Final = """
 SELECT rowid, grp, name, value, until FROM record
-WHERE kind = :kind AND due <= :now AND until > :now AND (:grp IS NULL OR grp = :grp) ORDER BY due LIMIT 1
+WHERE kind = :kind AND due <= :now AND until > :now AND (:grp IS NULL OR grp = :grp)
+ORDER BY due LIMIT 1
 """
 _LEASE: Final = "UPDATE record SET due = ?, version = ? WHERE rowid = ?"
 _COUNT: Final = """
@@ -160,56 +81,95 @@ ON CONFLICT (kind, grp, name) DO UPDATE SET
 RETURNING total
 """
 _SWEEP: Final = (
-    "DELETE FROM record WHERE rowid IN (SELECT rowid FROM record WHERE until <= ? ORDER BY until LIMIT ?)",
+    """DELETE FROM record WHERE rowid IN
+    (SELECT rowid FROM record WHERE until <= ? ORDER BY until LIMIT ?)""",
     """DELETE FROM counter WHERE (kind, grp, name) IN
     (SELECT kind, grp, name FROM counter WHERE until <= ? ORDER BY until LIMIT ?)""",
 )
 
 
+def prepare(path: Path) -> None:
+    """Make the file with its tables unless it is there, readable by its owner only.
+
+    Call it before forking. The file is made under another name and linked into place whole, so that
+    workers that start together never see a half-made one. StoreUnavailable if it cannot be made.
+    """
+    if path.exists():
+        return
+    with _failing_as_unavailable():
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
+        os.close(descriptor)
+        draft = Path(name)
+        try:
+            connection = sqlite3.connect(draft, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(_SCHEMA)
+            connection.close()
+            path.hardlink_to(draft)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        durable_files.synced(path.parent)
+
+
 @dataclass(frozen=True, slots=True)
-class _Own:
-    """What one worker has of the file: its idle connections and the turn to write; what it inherited lies still."""
+class _WorkerConnections:
+    """One worker's idle connections, its turn to write, and what it inherited by a fork."""
 
     pid: int
     turn: threading.Lock = field(default_factory=threading.Lock)
     idle: list[sqlite3.Connection] = field(default_factory=list)
-    inherited: "_Own | None" = None
+    inherited: "_WorkerConnections | None" = None
 
 
 class SqliteStore(Store):
-    """Keeps records in one file: WAL, one writer at a time, expired rows unseen and swept (design 4b)."""
+    """Keeps records in one file: WAL, one writer at a time, expired rows swept.
+
+    Source: docs/reference/design.md#4b.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Take the file that ``sqlite_file.prepare`` made; nothing is opened yet, so a fork may follow."""
+        """Use the file that ``prepare`` made; nothing is opened yet, so a fork may follow."""
         self._path = path
-        self._own = _Own(os.getpid())
+        self._connections = _WorkerConnections(os.getpid())
         self._writes = 0
 
     def get(self, key: Key, now: datetime) -> Kept | None:
-        """Give the record, or None where there is none or it has expired."""
+        """Return the record, or None where there is none or it has expired."""
         with self._reading() as connection:
             row = connection.execute(_GET, (*key, micros(now))).fetchone()
-        return _kept(row) if row else None
+        if row is None:
+            return None
+        return _kept(*row)
 
     def put(
-        self, key: Key, kept: Kept, was: str | None, now: datetime, *, durable: bool = False
+        self,
+        key: Key,
+        kept: Kept,
+        was: str | None,
+        now: datetime,
+        *,
+        durable: bool = False,
     ) -> bool:
-        """Compare and set; ``durable`` commits with an fsync (synchronous=FULL), the rest only orders its writes."""
+        """Compare and set; ``durable`` commits with an fsync, otherwise writes are only ordered."""
         due = None if kept.due is None else micros(kept.due)
-        record = (kept.value, kept.version, micros(kept.until), due, *key, micros(now))
+        until = micros(kept.until)
+        record = (kept.value, kept.version, until, due, *key, micros(now))
         with self._turn(durable=durable) as connection:
             if was is None:
                 written = connection.execute(_ADD, record).rowcount
-            else:
+            elif was == kept.version:
                 # A put that names its own version as the one to replace is a put retried: it stands
                 # as it is.
-                again = was == kept.version
-                written = 0 if again else connection.execute(_REPLACE, (*record, was)).rowcount
-            if not written:
-                row = connection.execute(_STANDING, (*key, micros(now))).fetchone()
-                return row is not None and bool(row[0] == kept.version)
-            self._sweep(connection, now)
-        return True
+                written = 0
+            else:
+                written = connection.execute(_REPLACE, (*record, was)).rowcount
+            if written:
+                self._sweep(connection, now)
+                return True
+            row = connection.execute(_PRESENT_VERSION, (*key, micros(now))).fetchone()
+        return bool(row == (kept.version,))
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
@@ -217,21 +177,30 @@ class SqliteStore(Store):
             for statement in _DROP:
                 connection.execute(statement, key)
 
-    def list(self, kind: str, group: str | None, now: datetime) -> Iterator[tuple[Key, Kept]]:
-        """Give the unexpired records as of the first one's moment, read as they are asked for."""
-        asked, statement = (
-            ((kind, micros(now)), _LIST)
-            if group is None
-            else ((kind, micros(now), group), _LIST_GROUP)
-        )
+    def list(
+        self,
+        kind: RecordKind,
+        group: str | None,
+        now: datetime,
+    ) -> Iterator[tuple[Key, Kept]]:
+        """Yield the unexpired records as of the moment of the first, read as they are asked for."""
         with self._reading() as connection:
-            for row in connection.execute(statement, asked):
-                yield Key(kind, row[0], row[1]), _kept(row[2:])
+            if group is None:
+                rows = connection.execute(_LIST, (kind, micros(now)))
+            else:
+                rows = connection.execute(_LIST_GROUP, (kind, micros(now), group))
+            for record_group, name, *columns in rows:
+                yield Key(kind, record_group, name), _kept(*columns)
 
     def claim(
-        self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
+        self,
+        kind: RecordKind,
+        group: str | None,
+        version: str,
+        lease: timedelta,
+        now: datetime,
     ) -> tuple[Key, Kept] | None:
-        """Take the earliest record due at ``now``; polling an idle queue never takes the write lock."""
+        """Lease the earliest record due at ``now``; an idle queue never takes the write lock."""
         wanted = {"kind": kind, "grp": group, "now": micros(now)}
         with self._reading() as connection:
             if connection.execute(_DUE, wanted).fetchone() is None:
@@ -240,38 +209,55 @@ class SqliteStore(Store):
             row = connection.execute(_DUE, wanted).fetchone()
             if row is None:
                 return None
-            place, grp, name, value, until = row
-            connection.execute(_LEASE, (micros(now + lease), version, place))
-        return Key(kind, grp, name), Kept(value, version, moment(until), now + lease)
+            rowid, record_group, name, value, until = row
+            due = now + lease
+            connection.execute(_LEASE, (micros(due), version, rowid))
+        kept = Kept(value, version, moment(until), due)
+        return Key(kind, record_group, name), kept
 
-    def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
-        """Add ``by`` to the counter and give its new value; an expired one starts at nought with this ``until``."""
-        added = {"kind": key.kind, "grp": key.group, "name": key.name, "by": by}
+    def count(
+        self,
+        key: Key,
+        by: int,
+        until: datetime,
+        now: datetime,
+    ) -> int:
+        """Add ``by`` and return the sum; an expired counter begins anew, with this ``until``."""
+        added = {
+            "kind": key.kind,
+            "grp": key.group,
+            "name": key.name,
+            "by": by,
+            "until": micros(until),
+            "now": micros(now),
+        }
         with self._writing() as connection:
-            (total,) = connection.execute(
-                _COUNT, {**added, "until": micros(until), "now": micros(now)}
-            ).fetchone()
+            (total,) = connection.execute(_COUNT, added).fetchone()
             self._sweep(connection, now)
         return int(total)
 
     def faults(self) -> Sequence[str]:
-        """Say in sentences what makes the file unfit for production."""
+        """Return what makes the file unfit for production, in sentences."""
         with self._reading() as connection:
-            return faults(self._path, connection)
+            faults = list(_mode_faults(self._path))
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                mend = "run PRAGMA journal_mode = WAL on it once"
+                faults.append(f"The store file {self._path.name} is not in WAL mode; {mend}.")
+        return tuple(faults)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        idle = self._here().idle
+        idle = self._of_this_worker().idle
         try:
             connection = idle.pop()
         except IndexError:
-            connection = connect(self._path)
+            connection = _connect(self._path)
         try:
             yield connection
         except BaseException as error:
             connection.close()  # rolls back, and ends a listing that nobody reads to its end
             if isinstance(error, sqlite3.Error | OSError):
-                raise unavailable(error) from None
+                raise _unavailable(error) from None
             raise
         idle.append(connection)
 
@@ -284,7 +270,7 @@ class SqliteStore(Store):
 
     @contextmanager
     def _turn(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
-        turn = self._here().turn
+        turn = self._of_this_worker().turn
         # SQLite's own waiting polls with sleeps; the threads of one worker queue here instead.
         if not turn.acquire(timeout=_TURN_PATIENCE):
             raise StoreUnavailable("sqlite: the writers before this one did not finish")
@@ -298,14 +284,15 @@ class SqliteStore(Store):
         finally:
             turn.release()
 
-    def _here(self) -> "_Own":
-        own = self._own
-        if own.pid != os.getpid():
+    def _of_this_worker(self) -> _WorkerConnections:
+        connections = self._connections
+        if connections.pid != os.getpid():
             # A connection must not be used, nor even closed, on the other side of a fork: its file
             # locks are not ours, and closing might checkpoint under the parent's feet. So the
             # inherited ones are kept, untouched.
-            own = self._own = _Own(os.getpid(), inherited=own)
-        return own
+            connections = _WorkerConnections(os.getpid(), inherited=connections)
+            self._connections = connections
+        return connections
 
     def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
         self._writes += 1
@@ -314,6 +301,54 @@ class SqliteStore(Store):
                 connection.execute(statement, (micros(now), _SWEEP_ROWS))
 
 
-def _kept(row: Sequence[object]) -> Kept:
-    value, version, until, due = row
-    return Kept(value, version, moment(until), None if due is None else moment(due))  # type: ignore[arg-type]
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the prepared file; StoreUnavailable where it is missing or of an unknown schema."""
+    with _failing_as_unavailable():
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=_PATIENCE,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != SCHEMA_VERSION:
+            connection.close()
+            what = f"the file has schema {version}, this release reads {SCHEMA_VERSION}"
+            raise StoreUnavailable(f"sqlite: {what}")
+        # An erased CPR must not linger in a free page, sealed as it is.
+        connection.execute("PRAGMA secure_delete = ON")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    return connection
+
+
+@contextmanager
+def _failing_as_unavailable() -> Iterator[None]:
+    """Turn every failure of SQLite or of the disk into StoreUnavailable."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _unavailable(error) from None
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    """Return the error for a failure of SQLite with its code only: the text may quote a value."""
+    code = getattr(error, "sqlite_errorname", None)
+    return StoreUnavailable(f"sqlite: {code or type(error).__name__}")
+
+
+def _mode_faults(path: Path) -> Iterator[str]:
+    log = path.with_name(f"{path.name}-wal")
+    for part in (path, log):
+        if part.exists() and part.stat().st_mode & _OTHERS:
+            yield f"The store file {part.name} can be read by other users; give it mode 0600."
+
+
+def _kept(
+    value: bytes,
+    version: str,
+    until: int,
+    due: int | None,
+) -> Kept:
+    due_at = None if due is None else moment(due)
+    return Kept(value, version, moment(until), due_at)

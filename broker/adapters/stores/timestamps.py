@@ -1,4 +1,4 @@
-"""Times as the stores write them: whole microseconds since 1970, which order as numbers and lose nothing."""
+"""Times as the stores write them: whole microseconds since 1970, which sort as numbers."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -8,10 +8,10 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def micros(when: datetime) -> int:
-    """Give the microseconds since 1970 of an aware time; a naive one is a TypeError."""
+    """Return the microseconds since 1970 of an aware time; a naive one is a TypeError."""
     return (when - _EPOCH) // _MICROSECOND
 
 
 def moment(count: int) -> datetime:
-    """Give the UTC time that ``micros`` counted."""
+    """Return the UTC time that ``micros`` counted."""
     return _EPOCH + timedelta(microseconds=count)

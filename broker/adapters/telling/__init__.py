@@ -1,1 +1,1 @@
-"""What the broker tells those who run it: the application log, the metrics, and the log of signed messages."""
+"""The application log, the metrics and the message log, for the people who run the broker."""

@@ -1,4 +1,4 @@
-"""One structured line an event, on standard output, masked; a line that cannot be masked is dropped and counted."""
+"""The application log: one JSON line an event, masked, or dropped where it cannot be masked."""
 
 import json
 import logging
@@ -12,35 +12,15 @@ import structlog
 from broker.core.identity import cpr
 
 _MASK: Final = "******-****"
+_FRAMES: Final = 6
 
-dropped = 0
-
-
-def masked(text: str) -> str:
-    """Give ``text`` without anything shaped like a CPR number, by the one shape that attributes are read by too."""
-    return cpr.blotted(text, _MASK)
-
-
-def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Mask every value; a value that is no text, number, flag or nothing drops the line (fails safe)."""
-    global dropped  # noqa: PLW0603 - one counter a process, read by metrics
-    for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = masked(value)
-        elif value is not None and not isinstance(value, (int, float, bool)):
-            dropped += 1
-            raise structlog.DropEvent
-    return event
-
-
-def _render(_: object, __: str, event: Mapping[str, Any]) -> str:
-    return json.dumps(event, ensure_ascii=False)
+dropped = 0  # lines of this process that could not be masked
 
 
 def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
-    """Set the process's log up: JSON lines for our events, and the same for what libraries log as a warning.
+    """Set up the log of this process: JSON lines for our events and for warnings of libraries.
 
-    Commands have their own answers on standard output and tell events beside it.
+    Commands answer on standard output and log events on standard error.
     """
     structlog.configure(
         processors=[
@@ -55,28 +35,55 @@ def configure(to: Literal["stdout", "stderr"] = "stdout") -> None:
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
-    root.handlers[:] = [_Foreign()]
+    root.handlers[:] = [_LibraryLog()]
     root.setLevel(logging.WARNING)
 
 
-class _Foreign(logging.Handler):
-    """What libraries log: logger and level only, since their texts may quote a message or a person."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        tell("library_log", level_of=record.levelname, logger=record.name)
-
-
 def tell(event: str, **facts: str | int | None) -> None:
-    """Tell one event; facts are codes, names of configuration, references and counts, never personal values."""
-    structlog.get_logger().info(
-        event, **{name: value for name, value in facts.items() if value is not None}
-    )
+    """Log one event; facts are codes, names of configuration, references and counts.
+
+    Personal values never stand in it.
+    """
+    known = {name: value for name, value in facts.items() if value is not None}
+    structlog.get_logger().info(event, **known)
 
 
 def unexpected(error: BaseException, reference: str) -> None:
-    """Tell an error nobody foresaw: its type and where it was raised, never its text, which may quote anything."""
-    frames = traceback.extract_tb(error.__traceback__)[-6:]
-    places = " < ".join(
-        f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames)
-    )
-    tell("unexpected", reference=reference, kind=type(error).__name__, places=places)
+    """Log an error that no code foresaw by its type and the places it was raised at.
+
+    Its text is left out, for it may quote anything.
+    """
+    places = []
+    for frame in reversed(traceback.extract_tb(error.__traceback__)[-_FRAMES:]):
+        file = frame.filename.rpartition("/")[2]
+        places.append(f"{file}:{frame.lineno}")
+    kind = type(error).__name__
+    tell("unexpected", reference=reference, kind=kind, places=" < ".join(places))
+
+
+def masked(text: str) -> str:
+    """Return ``text`` without anything shaped like a CPR number, as attributes are read."""
+    return cpr.blotted(text, _MASK)
+
+
+def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Mask every value; one that is no text, number, flag or None drops the line (fails safe)."""
+    global dropped  # noqa: PLW0603 - one counter a process, read by metrics
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = masked(value)
+        elif value is not None and not isinstance(value, (int, float, bool)):
+            dropped += 1
+            raise structlog.DropEvent
+    return event
+
+
+def _render(_: object, __: str, event: Mapping[str, Any]) -> str:
+    return json.dumps(event, ensure_ascii=False)
+
+
+class _LibraryLog(logging.Handler):
+    """Logs the logger and level of a library's record: its text may quote a message or a person."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tell("library_log", level_of=record.levelname, logger=record.name)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from broker.core.audit_events import AuditEvent
-from broker.core.events import ROUTES, BrokerEvent, Sink, TellPort
+from broker.core.event_routes import ROUTES, BrokerEvent, Sink, TellPort
 from broker.core.ports import Trail
 
 SinkPort = Callable[[BrokerEvent], None]

@@ -1,4 +1,4 @@
-"""Counts what happens in all workers, and writes it as Prometheus reads it; labels are codes and configured names."""
+"""The counters of all workers as Prometheus reads them; labels are codes and configured names."""
 
 import os
 import re
@@ -8,20 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from broker.core.events import ROUTES, BrokerEvent, EventKind
+from broker.core.event_routes import ROUTES, BrokerEvent, EventKind
 
 if TYPE_CHECKING:
     from prometheus_client import Counter
 
-# where workers put their counts together; the library looks at its import
+# Names the folder where workers put their counts together; the library reads it when imported.
 _SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
+_LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
 Write = Callable[..., None]
 
 
 class Gauge(NamedTuple):
-    """One figure of the moment, asked for when it is read."""
+    """One figure of the moment, computed when it is read."""
 
     name: str
     help: str
@@ -30,21 +31,20 @@ class Gauge(NamedTuple):
 
 
 class Metrics:
-    """The counters of one process; those of all workers are added up where ``shared`` was entered before the fork."""
+    """The counters of one process, added up over all workers that were forked inside ``shared``."""
 
     def __init__(self, dropped: Callable[[], int]) -> None:
-        """Take what says how many lines the log has dropped in this process."""
+        """Begin at nought; ``dropped`` returns how many lines this process's log has dropped."""
         from prometheus_client import CollectorRegistry, Counter  # noqa: PLC0415 - after ``shared``: see _SHARED
 
         self._registry = CollectorRegistry()
-        self._dropped, self._seen = dropped, dropped()
+        self._dropped = dropped
+        self._seen = dropped()
 
         def counter(name: str, text: str, *labels: str) -> "Counter":
             return Counter(name, text, labels, registry=self._registry)
 
-        self._logins = counter(
-            "broker_logins", "Assertions issued.", "service", "upstream", "affiliation"
-        )
+        self._logins = counter("broker_logins", "Assertions issued.", *_LOGIN_LABELS)
         self._refusals = counter(
             "broker_refusals", "Logins and messages refused, by what refused them.", "reason"
         )
@@ -56,23 +56,24 @@ class Metrics:
     def counting_dropped(self, write: Write) -> Write:
         """Return ``write``, the application log, with the lines counted that it drops."""
 
-        def counted(event: str, **facts: Any) -> None:
+        def counting(event: str, **facts: Any) -> None:
             write(event, **facts)
             self._count_dropped()
 
-        return counted
+        return counting
 
     def count(self, event: BrokerEvent) -> None:
-        """Count an event; nothing of it but codes and names of the configuration is read."""
+        """Count an event, by codes and names of the configuration only."""
         facts = event.facts
         match event.kind:
             case EventKind.ASSERTION_ISSUED:
-                names = ("service", "upstream", "affiliation")
-                self._logins.labels(*(str(facts.get(name)) for name in names)).inc()
+                labels = [str(facts.get(name)) for name in _LOGIN_LABELS]
+                self._logins.labels(*labels).inc()
             case EventKind.METADATA_FETCHED:
                 self._fetches.labels(facts["feed"], facts["result"]).inc()
-            case _:
-                self._refusals.labels(_reason(ROUTES[event.kind].line, facts)).inc()
+            case kind:
+                reason = _reason(ROUTES[kind].line, facts)
+                self._refusals.labels(reason).inc()
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Write every counter and these figures (Prometheus text format 0.0.4)."""
@@ -105,25 +106,27 @@ class _Figures:
         from prometheus_client.core import GaugeMetricFamily  # noqa: PLC0415 - as above
 
         families: dict[str, Any] = {}
-        for each in self._gauges:
-            made = families.setdefault(
-                each.name, GaugeMetricFamily(each.name, each.help, labels=list(each.labels))
-            )
-            made.add_metric(list(each.labels.values()), each.value)
+        for gauge in self._gauges:
+            if gauge.name not in families:
+                labels = list(gauge.labels)
+                families[gauge.name] = GaugeMetricFamily(gauge.name, gauge.help, labels=labels)
+            families[gauge.name].add_metric(list(gauge.labels.values()), gauge.value)
         yield from families.values()
 
 
 def _reason(event: str, facts: Mapping[str, Any]) -> str:
-    """Give the check that refused (``gate.doctype``) where one did, else the reason's code; never a text."""
+    """Return the check that refused (``gate.doctype``), or the reason's code; never a text."""
     cause = str(facts.get("cause") or "")
-    return cause if _CAUSE.fullmatch(cause) else str(facts.get("reason") or event)
+    if _CAUSE.fullmatch(cause):
+        return cause
+    return str(facts.get("reason") or event)
 
 
 @contextmanager
 def shared(folder: Path) -> Iterator[None]:
-    """Let the processes forked while this lasts add their counts up in ``folder``, which begins empty.
+    """Let the processes forked inside add up their counts in ``folder``, which begins empty.
 
-    Where the disk does not let us, each counts alone.
+    Where the folder cannot be made, every process counts alone.
     """
     owner = os.getpid()
     try:

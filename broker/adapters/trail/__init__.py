@@ -1,1 +1,1 @@
-"""The audit trail: events in one keyed chain of lines, whose persons can be forgotten without breaking it."""
+"""The audit trail: one keyed chain of lines, whose persons can be forgotten without breaking it."""

@@ -1,7 +1,4 @@
-"""The trail that is kept: an event in, a masked and sealed line out, and what could not be written counted.
-
-From ``[audit]`` to the trail that is kept there.
-"""
+"""The port ``Trail``: an event in, a masked and sealed line out, and losses counted."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,35 +18,39 @@ _STRANGERS_AN_HOUR: Final = 1000
 _KNOWN_AN_HOUR: Final = 10_000
 _MASK: Final = "******-****"
 _PLAIN: Final = ("service", "upstream", "institution", "affiliation", "policy", "digest", "reason")
+_OTHERS: Final = 0o022
 
 
 class Telling(Protocol):
-    """Where the log is told."""
+    """The application log, to which losses are reported."""
 
     def __call__(self, event: str, **facts: str | int | None) -> None:
-        """Tell one event."""
+        """Log one event."""
         ...
 
 
 @dataclass(slots=True)
 class LineQuota:
-    """How many refusals this worker has told of in an hour, and how many more there were."""
+    """How many refusals came to this worker in an hour."""
 
     hour: datetime | None = None
     came: int = 0
 
     def take(self, at: datetime, most: int) -> tuple[bool, int]:
-        """Say whether there is room for one more, and how many went untold in the hour before."""
-        hour, untold = at.replace(minute=0, second=0, microsecond=0), 0
+        """Count one more; return whether ``most`` allows it, and how many it denied an hour ago."""
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        left_out = 0
         if self.hour != hour:
-            untold, self.hour, self.came = max(0, self.came - most), hour, 0
+            left_out = max(0, self.came - most)
+            self.hour = hour
+            self.came = 0
         self.came += 1
-        return self.came <= most, untold
+        return self.came <= most, left_out
 
 
 @dataclass(slots=True)
 class Losses:
-    """What this worker could not write, and the room that refusals have."""
+    """How many events this worker could not write, and its quotas for refusals."""
 
     lost: int = 0
     strangers: LineQuota = field(default_factory=LineQuota)
@@ -58,10 +59,10 @@ class Losses:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KeptTrail:
-    """The port ``Trail`` over journal and store; ``required`` False lets go on what cannot be written down."""
+    """The port ``Trail``; unless ``required``, an event that cannot be written stops nothing."""
 
     journal: TrailFiles
-    sealing: PersonKeys
+    person_keys: PersonKeys
     anchors: Anchors
     tell: Telling
     required: bool = True
@@ -69,58 +70,86 @@ class KeptTrail:
     losses: Losses = field(default_factory=Losses)
 
     def add(self, event: AuditEvent) -> None:
-        """Write one event down, as ``Trail`` says."""
-        for each in self._told(event):
-            self._add(each)
+        """Write one event, as ``Trail`` says."""
+        if event.kind is not AuditEventKind.REFUSED:
+            self._write(event)
+            return
+        quota, most = self.losses.strangers, _STRANGERS_AN_HOUR
+        if event.person or event.institution:
+            quota, most = self.losses.known, _KNOWN_AN_HOUR
+        within, left_out = quota.take(event.at, most)
+        if left_out:
+            count = AuditEvent(AuditEventKind.REFUSED_UNTOLD, event.at, count=left_out)
+            self._write(count)
+        if within:
+            self._write(event)
 
     def faults(self) -> list[str]:
-        """Say why no event can be written now."""
+        """Return why no event can be written now, in sentences; empty where it can."""
         return self.journal.faults()
 
     def lost(self) -> int:
-        """Give how many events this worker could not write."""
+        """Return how many events this worker could not write."""
         return self.losses.lost
 
-    def _add(self, event: AuditEvent) -> None:
+    def _write(self, event: AuditEvent) -> None:
         must = event.kind in REQUIRED
+        kind = str(event.kind)
         try:
-            facts = {"event": str(event.kind), **_plain(event), **self.sealing.sealed(event)}
+            facts = {
+                "event": kind,
+                **_plain(event),
+                **self.person_keys.sealed(event),
+            }
             head = self.journal.append(event.at, facts, sync=must and self.sync)
         except (AuditUnavailable, StoreUnavailable) as error:
             self.losses.lost += 1
-            self.tell("audit_lost", kind=str(event.kind), fault=str(error))
+            self.tell("audit_lost", kind=kind, fault=str(error))
             if must and self.required:
                 raise AuditUnavailable(str(error)) from None
             return
         if fault := self.anchors.keep(head, event.at):
             self.tell("audit_anchor", fault=fault)
 
-    def _told(self, event: AuditEvent) -> tuple[AuditEvent, ...]:
-        """Give what is to be written for an event: nothing for a refusal for which there is no room in this hour."""
-        if event.kind is not AuditEventKind.REFUSED:
-            return (event,)
-        known = event.person or event.institution
-        room, most = (
-            (self.losses.known, _KNOWN_AN_HOUR)
-            if known
-            else (self.losses.strangers, _STRANGERS_AN_HOUR)
-        )
-        taken, untold = room.take(event.at, most)
-        before = (
-            (AuditEvent(AuditEventKind.REFUSED_UNTOLD, event.at, count=untold),) if untold else ()
-        )
-        return (*before, event) if taken else before
+
+def open_trail(
+    folder: Path,
+    key: bytes,
+    person_keys: PersonKeys,
+    anchors: Anchors,
+    tell: Telling,
+    *,
+    required: bool,
+    sync: bool,
+) -> KeptTrail:
+    """Return the trail in ``folder``, which is made if need be; ConfigurationFaults otherwise.
+
+    ``key`` is audit.key. Others may not write in the folder.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        what = f"cannot be made: {error.strerror}"
+        mend = "name a folder that is yours to write"
+        raise ConfigurationFaults([Fault("audit.folder", what, mend)]) from None
+    if folder.stat().st_mode & _OTHERS:
+        # Who may write there may take the trail away, and the log of a loss would be all that is
+        # left of it.
+        what = "is open for others to write"
+        raise ConfigurationFaults([Fault("audit.folder", what, f"chmod go-w {folder}")])
+    journal = TrailFiles(folder, key)
+    return KeptTrail(journal, person_keys, anchors, tell, required=required, sync=sync)
 
 
 def _plain(event: AuditEvent) -> dict[str, Any]:
-    """Give the facts that are nobody's, masked; a fact that is neither text nor number drops the line."""
+    """Return the facts about no person, masked; AuditUnavailable for one that is not text."""
     facts: dict[str, Any] = {}
     for name in _PLAIN:
         value = getattr(event, name)
         if value is not None:
             facts[name] = _masked(value)
     if event.attributes:
-        facts["attributes"] = [_masked(each) for each in event.attributes]
+        facts["attributes"] = [_masked(name) for name in event.attributes]
     if event.count is not None:
         facts["count"] = int(event.count)
     return facts
@@ -131,33 +160,3 @@ def _masked(value: object) -> str:
         # What cannot be masked is not written.
         raise AuditUnavailable("a fact that is no text cannot be masked")
     return blotted(value, _MASK)
-
-
-_OTHERS: Final = 0o022
-
-
-def open_trail(
-    folder: Path,
-    key: bytes,
-    sealing: PersonKeys,
-    anchors: Anchors,
-    tell: Telling,
-    *,
-    required: bool,
-    sync: bool,
-) -> KeptTrail:
-    """Give the trail in ``folder``, which is made where it is not there; ConfigurationFaults where it cannot be."""
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        what = f"cannot be made: {error.strerror}"
-        raise ConfigurationFaults(
-            [Fault("audit.folder", what, "name a folder that is yours to write")]
-        ) from None
-    if folder.stat().st_mode & _OTHERS:
-        # Who may write there may take the trail away, and the log of a loss would be all that is
-        # left of it.
-        raise ConfigurationFaults(
-            [Fault("audit.folder", "is open for others to write", f"chmod go-w {folder}")]
-        )
-    return KeptTrail(TrailFiles(folder, key), sealing, anchors, tell, required=required, sync=sync)

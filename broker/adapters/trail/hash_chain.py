@@ -1,6 +1,7 @@
-"""One line of the trail: its bytes, the link that binds it to the line before, and the head that names the last.
+"""The chain of the trail: lines with their links, the head after the last, anchors in the store.
 
-How far the trail had come, kept now and then in the store, where whoever cuts its files may not reach.
+An anchor is the link of a line, kept now and then in the store, out of reach of whoever cuts the
+trail's files.
 """
 
 import hashlib
@@ -19,6 +20,11 @@ from broker.core.ports import Kept, Key, Store
 GENESIS: Final = "0" * 64
 HEAD_SIZE: Final = 256  # always the same, so that it is written over in one place
 LONGEST: Final = 16 * 1024
+KIND: Final = "audit-anchor"
+_EVERY: Final = 64
+# Where the first append ends: whoever empties the folder begins a chain that the store contradicts.
+_FIRST: Final = 2
+_KEPT_FOR: Final = timedelta(days=5 * 365)
 
 # The exact bytes count, not what they mean as JSON: no edit at all leaves the link right.
 _LINE: Final = re.compile(rb'(\{.*),"link":"([0-9a-f]{64})"\}', re.DOTALL)
@@ -45,22 +51,32 @@ class TrailLine(NamedTuple):
 
 
 def linked(key: bytes, before: str, body: bytes) -> str:
-    """Give the link of a line: an HMAC over the link before it and the line's own bytes."""
-    return hmac.new(key, b"line\0" + before.encode() + b"\0" + body, hashlib.sha256).hexdigest()
+    """Return the link of a line: an HMAC over the link before it and the line's own bytes."""
+    return _mac(key, b"line\0" + before.encode() + b"\0" + body)
 
 
-def written(key: bytes, before: str, number: int, facts: Facts) -> tuple[bytes, str]:
-    """Give the bytes of line ``number`` after the line whose link is ``before``, newline included, and its link."""
-    body = json.dumps({"n": number, **facts}, ensure_ascii=True, separators=(",", ":")).encode()[
-        :-1
-    ]
+def written(
+    key: bytes,
+    before: str,
+    number: int,
+    facts: Facts,
+) -> tuple[bytes, str]:
+    """Return the bytes of line ``number``, newline included, and its link.
+
+    ``before`` is the link of the line before it.
+    """
+    numbered = {"n": number, **facts}
+    text = json.dumps(numbered, ensure_ascii=True, separators=(",", ":"))
+    body = text.encode().removesuffix(b"}")
     link = linked(key, before, body)
     return body + b',"link":"' + link.encode() + b'"}\n', link
 
 
 def read(octets: bytes) -> TrailLine | None:
-    """Read a line without its newline; None for what is none of ours. Its link is not yet checked."""
-    matched = _LINE.fullmatch(octets) if len(octets) <= LONGEST else None
+    """Read a line without its newline; None for none of ours. Its link is not yet verified."""
+    if len(octets) > LONGEST:
+        return None
+    matched = _LINE.fullmatch(octets)
     if matched is None:
         return None
     body, link = matched.groups()
@@ -69,69 +85,71 @@ def read(octets: bytes) -> TrailLine | None:
     except ValueError:
         return None
     number = facts.pop("n", None)
-    return TrailLine(number, body, link.decode(), facts) if type(number) is int else None
+    if type(number) is not int:
+        return None
+    return TrailLine(number, body, link.decode(), facts)
 
 
 def head_octets(key: bytes, head: TrailHead) -> bytes:
-    """Give the bytes of the head, always as many."""
+    """Return the bytes of the head, always as many."""
     text = json.dumps(head._asdict(), separators=(",", ":"))
-    return f"{text} {_head_mac(key, text)}".ljust(HEAD_SIZE - 1).encode() + b"\n"
+    mac = _head_mac(key, text)
+    line = f"{text} {mac}"
+    return line.ljust(HEAD_SIZE - 1).encode() + b"\n"
 
 
 def read_head(key: bytes, octets: bytes) -> TrailHead | None:
     """Read the head; None where it is none, or not made with ``key``."""
-    text, _, mac = octets.decode("ascii", "replace").strip().rpartition(" ")
-    if not hmac.compare_digest(mac.encode(), _head_mac(key, text).encode()):
+    line = octets.decode("ascii", "replace").strip()
+    text, _, mac = line.rpartition(" ")
+    expected = _head_mac(key, text)
+    if not hmac.compare_digest(mac.encode(), expected.encode()):
         return None
     return TrailHead(**json.loads(text))
 
 
 def _head_mac(key: bytes, text: str) -> str:
-    return hmac.new(key, b"head\0" + text.encode(), hashlib.sha256).hexdigest()
+    return _mac(key, b"head\0" + text.encode())
 
 
-KIND: Final = "audit-anchor"
-_EVERY: Final = 64
-# where the first append ends: whoever empties the folder begins a chain that the store contradicts
-_FIRST: Final = 2
-_KEPT_FOR: Final = timedelta(days=5 * 365)
+def _mac(key: bytes, message: bytes) -> str:
+    return hmac.new(key, message, hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Anchors:
-    """The links of some lines, each written once; ``machine`` names whose trail it is where several share a store."""
+    """The links of some lines; ``machine`` tells the trails apart where they share a store."""
 
     store: Store
     machine: str
 
     def keep(self, head: TrailHead, now: datetime) -> str | None:
-        """Remember the line that ``head`` names, if it is one of those, and say what is wrong.
+        """Store the line that ``head`` names, if it is an anchor; return a fault, or None.
 
-        Nothing is written over: a chain that was cut and has gone on contradicts what is
-        remembered, for ever.
+        Nothing is written over: a chain that was cut and has gone on contradicts what is stored,
+        for ever.
         """
         if head.number % _EVERY != _FIRST:
             return None
-        kept = Kept(head.link.encode(), secrets.token_hex(8), now + _KEPT_FOR)
+        version = secrets.token_hex(8)
+        kept = Kept(head.link.encode(), version, now + _KEPT_FOR)
         try:
-            taken = self.store.put(self._key(head.number), kept, None, now)
+            stands = self.store.put(self._key(head.number), kept, None, now)
         except BrokerError as error:
             return str(error)
-        return (
-            None
-            if taken
-            else f"line {head.number} was another before: the trail was cut, or put back"
-        )
+        if stands:
+            return None
+        return f"line {head.number} was another before: the trail was cut, or put back"
 
     def links(self, now: datetime) -> Mapping[int, str]:
-        """Give the links that are remembered, by their lines' numbers."""
-        return {
-            int(key.name): kept.value.decode()
-            for key, kept in self.store.list(KIND, self.machine, now)
-        }
+        """Return the links that are stored, by their lines' numbers."""
+        links = {}
+        for key, kept in self.store.list(KIND, self.machine, now):
+            links[int(key.name)] = kept.value.decode()
+        return links
 
     def forget(self, beyond: int, now: datetime) -> None:
-        """Drop what is remembered of lines that are gone, once staff have seen that they are."""
+        """Drop the anchors of lines that are gone, once staff have seen that they are."""
         for number in self.links(now):
             if number > beyond:
                 self.store.drop(self._key(number))

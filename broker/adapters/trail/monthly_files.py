@@ -1,4 +1,4 @@
-"""The trail's files: one a month, appended to by every worker under one lock, and put right after a crash."""
+"""The trail's files: one a month, appended to under one lock, and mended after a crash."""
 
 import fcntl
 import hashlib
@@ -17,6 +17,7 @@ from broker.adapters.trail.hash_chain import (
     LONGEST,
     Facts,
     TrailHead,
+    TrailLine,
     head_octets,
     linked,
     read,
@@ -25,7 +26,7 @@ from broker.adapters.trail.hash_chain import (
 )
 from broker.core.audit_events import AuditEventKind
 from broker.core.errors import AuditUnavailable
-from broker.files import durable_files as durable
+from broker.files import durable_files
 
 HEAD: Final = "audit.head"
 _PATIENCE: Final = 5.0  # seconds that a writer waits for the others
@@ -34,171 +35,213 @@ _LEAST: Final = 1024 * 1024
 # Who may write in the folder but not elsewhere must not have us write elsewhere, through a link of
 # theirs.
 _OURS: Final = os.O_NOFOLLOW | os.O_CLOEXEC
+_FOR_READING: Final = _OURS | os.O_RDONLY
+_FOR_THE_LOCK: Final = _OURS | os.O_RDWR | os.O_CREAT
+_FOR_APPENDING: Final = _OURS | os.O_RDWR | os.O_CREAT | os.O_APPEND
+_FOR_A_NEW_FILE: Final = _OURS | os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _ACCEPTED_A_LINE: Final = 400
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TrailFiles:
-    """Appends to the chain in ``folder``; nothing is kept between two calls, so workers and threads need not meet."""
+    """The chain in ``folder``; between two calls no state is kept, so workers may share it."""
 
     folder: Path
     key: bytes
 
-    def append(self, at: datetime, facts: Facts, *, sync: bool) -> TrailHead:
-        """Write one line and give it as the new head; ``sync`` waits until a power cut cannot undo it.
+    def append(
+        self,
+        at: datetime,
+        facts: Facts,
+        *,
+        sync: bool,
+    ) -> TrailHead:
+        """Write one line and return it as the new head.
 
-        ``AuditUnavailable`` where it cannot be written, with nothing of it left, or where the head
-        is missing or forged: without it nobody could tell a chain cut short from a whole one, so
-        staff must look first.
+        ``sync`` waits until a power cut cannot undo it. AuditUnavailable where it cannot be
+        written, with nothing of it left, or where the head is missing or forged: without it nobody
+        could tell a chain cut short from a whole one, so staff must look first.
         """
         try:
             with self.locked() as lock:
                 head = self._head(lock)
                 if head is None:
-                    head = self._named(lock, TrailHead(0, GENESIS, f"{at:%Y-%m}", 0))
+                    head = self._named(lock, _no_line(f"{at:%Y-%m}"))
                 return self._appended(lock, head, at, facts, sync=sync)
         except OSError as error:
             raise AuditUnavailable(f"audit trail: {error.strerror}") from None
 
     @contextmanager
     def locked(self, *, writing: bool = True) -> Iterator[int]:
-        """Hold the one lock of all writers, the head file's; gives its descriptor. AuditUnavailable after 5 s.
+        """Hold the one lock of all writers, the head file's, and yield its descriptor.
 
-        Who only reads makes no head: on a copy it would be a change, and root's would keep the
-        broker out.
+        AuditUnavailable after 5 s. A reader makes no head: on a copy it would be a change, and
+        root's would keep the broker out.
         """
-        lock = os.open(
-            self.folder / HEAD, _OURS | (os.O_RDWR | os.O_CREAT if writing else os.O_RDONLY), 0o600
-        )
-        until = time.monotonic() + _PATIENCE
+        flags = _FOR_THE_LOCK if writing else _FOR_READING
+        lock = os.open(self.folder / HEAD, flags, 0o600)
         try:
-            while True:
-                try:
-                    # Of this opening, not of the process: threads keep each other out as well.
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        raise AuditUnavailable(
-                            "audit trail: another writer does not let go"
-                        ) from None
-                    time.sleep(_PAUSE)
+            _wait_for(lock)
             yield lock
         finally:
             os.close(lock)
 
     def delete(self, month: str, at: datetime) -> None:
-        """Delete the oldest month, once a line says so; AuditUnavailable for any other, and for the one that is open.
+        """Delete the oldest month, once a line says so.
 
-        The line comes first: where we die in between, the same call finishes it.
+        The line comes first: where we die in between, the same call finishes it. AuditUnavailable
+        for any other month, and for the one that is open.
         """
         months = self.months()
-        if month not in months[:-1] or month != months[0]:
-            raise AuditUnavailable(
-                f"{month} is not the oldest month, or it is the one that is open"
-            )
-        with self.path(months[1]).open("rb") as file:
-            following = read(file.readline().rstrip(b"\n"))
-        if following is None or "after" not in following.facts:
-            raise AuditUnavailable(
-                f"{months[1]} does not begin as a month does: see broker audit verify"
-            )
+        if months[:1] != [month] or len(months) == 1:
+            what = "is not the oldest month, or it is the one that is open"
+            raise AuditUnavailable(f"{month} {what}")
+        following = months[1]
+        with self.path(following).open("rb") as file:
+            opening = read(file.readline().rstrip(b"\n"))
+        if opening is None or "after" not in opening.facts:
+            what = "does not begin as a month does: see broker audit verify"
+            raise AuditUnavailable(f"{following} {what}")
         facts = {
             "event": AuditEventKind.MONTH_DELETED,
             "month": month,
-            "ended": following.facts["after"],
+            "ended": opening.facts["after"],
         }
         self.append(at, facts, sync=True)
         self.path(month).unlink()
-        durable.synced(self.folder)
+        durable_files.synced(self.folder)
 
     def accept(self, at: datetime, findings: Sequence[str]) -> None:
-        """Write that staff have seen ``findings``, by their marks, and go on from the last line if the head is gone."""
+        """Write that staff have seen ``findings``, by their marks.
+
+        Where the head is gone the chain goes on from the last line.
+        """
         with self.locked() as lock:
-            head = read_head(self.key, os.pread(lock, HEAD_SIZE, 0)) or self._named(
-                lock, self._last(at)
-            )
+            head = read_head(self.key, os.pread(lock, HEAD_SIZE, 0))
+            if head is None:
+                head = self._named(lock, self._last(at))
             for begin in range(0, len(findings), _ACCEPTED_A_LINE):
                 these = list(findings[begin : begin + _ACCEPTED_A_LINE])
-                facts = {"event": AuditEventKind.ACCEPTED, "count": len(these), "findings": these}
+                facts = {
+                    "event": AuditEventKind.ACCEPTED,
+                    "count": len(these),
+                    "findings": these,
+                }
                 head = self._appended(lock, head, at, facts, sync=True)
 
-    def _last(self, at: datetime) -> TrailHead:
-        """Give the head that the files alone bear out: after the last whole line of the last month that has one."""
-        for month in reversed(self.months()):
-            found, size = None, 0
-            for octets in self.path(month).read_bytes().splitlines(keepends=True):
-                line, size = (
-                    read(octets.removesuffix(b"\n")) if octets.endswith(b"\n") else None,
-                    size + len(octets),
-                )
-                found = TrailHead(line.number, line.link, month, size) if line else found
-            if found:
-                return found
-        return TrailHead(0, GENESIS, min(self.months(), default=f"{at:%Y-%m}"), 0)
-
     def faults(self) -> list[str]:
-        """Say in sentences why nothing can be written; empty where it can."""
+        """Return why nothing can be written, in sentences; empty where it can."""
         try:
             with self.locked() as lock:
                 self._head(lock)
-            left = os.statvfs(self.folder)
+            disk = os.statvfs(self.folder)
         except AuditUnavailable as error:
             return [str(error)]
         except OSError as error:
             return [f"audit trail: {error.strerror}"]
-        return ["audit trail: the disk is full"] if left.f_bavail * left.f_frsize < _LEAST else []
+        if disk.f_bavail * disk.f_frsize < _LEAST:
+            return ["audit trail: the disk is full"]
+        return []
 
     def path(self, month: str) -> Path:
-        """Give the file of a month, ``2026-11``."""
+        """Return the file of a month, ``2026-11``."""
         return self.folder / f"audit-{month}.jsonl"
 
     def months(self) -> list[str]:
-        """Give the months that there are lines of, oldest first.
+        """Return the months that there are lines of, oldest first.
 
         A full disk may leave a file empty. Reading a pipe would never end.
         """
         found = self.folder.glob("audit-????-??.jsonl")
-        files = (each for each in found if each.is_file() and each.stat().st_size)
-        return sorted(each.stem.removeprefix("audit-") for each in files)
+        files = [path for path in found if path.is_file() and path.stat().st_size]
+        return sorted(path.stem.removeprefix("audit-") for path in files)
 
     def _head(self, lock: int) -> TrailHead | None:
-        """Give the head; None where nothing was ever written."""
+        """Return the head; None where nothing was ever written."""
         octets = os.pread(lock, HEAD_SIZE, 0)
         head = read_head(self.key, octets) if octets else None
         if head is None and (octets or self.months()):
-            raise AuditUnavailable(
-                "audit trail: audit.head is missing or not ours: see broker audit verify"
-            )
+            what = "audit.head is missing or not ours: see broker audit verify"
+            raise AuditUnavailable(f"audit trail: {what}")
+        return head
+
+    def _last(self, at: datetime) -> TrailHead:
+        """Return the head that the files alone bear out: after the last whole line there is."""
+        months = self.months()
+        for month in reversed(months):
+            head = self._last_of(month)
+            if head is not None:
+                return head
+        oldest = min(months, default=f"{at:%Y-%m}")
+        return _no_line(oldest)
+
+    def _last_of(self, month: str) -> TrailHead | None:
+        head = None
+        size = 0
+        for octets in self.path(month).read_bytes().splitlines(keepends=True):
+            size += len(octets)
+            line = read(octets.removesuffix(b"\n")) if octets.endswith(b"\n") else None
+            if line is not None:
+                head = TrailHead(line.number, line.link, month, size)
         return head
 
     def _appended(
-        self, lock: int, head: TrailHead, at: datetime, facts: Facts, *, sync: bool
+        self,
+        lock: int,
+        head: TrailHead,
+        at: datetime,
+        facts: Facts,
+        *,
+        sync: bool,
     ) -> TrailHead:
         head, notes = self._settled(head)
         # A clock set back writes into the month that is open: no month is opened twice.
         month = max(f"{at:%Y-%m}", head.month)
         if month != head.month:
-            head, more = self._settled(self._named(lock, head._replace(month=month, size=0)))
+            opened = self._named(lock, head._replace(month=month, size=0))
+            head, more = self._settled(opened)
             notes += more
         if head.size == 0:
-            notes.insert(0, {"event": AuditEventKind.OPENED, "month": month, "after": head.link})
-        octets, stamp = b"", {"at": at.isoformat(timespec="seconds")}
+            opening = {
+                "event": AuditEventKind.OPENED,
+                "month": month,
+                "after": head.link,
+            }
+            notes.insert(0, opening)
+        notes.append(facts)
         size = head.size
-        for each in (*notes, facts):
-            line, link = written(self.key, head.link, head.number + 1, {**stamp, **each})
-            if len(line) > LONGEST:
-                raise AuditUnavailable("audit trail: a line longer than any that is read")
-            octets += line
-            head = head._replace(number=head.number + 1, link=link, size=head.size + len(line))
+        head, octets = self._lines_after(head, at, notes)
         with self._opened(month) as file:
-            self._write(file, octets, size)
+            _write(file, octets, size)
             if sync:
                 os.fdatasync(file)
         return self._named(lock, head)
 
+    def _lines_after(
+        self,
+        head: TrailHead,
+        at: datetime,
+        lines: Sequence[Facts],
+    ) -> tuple[TrailHead, bytes]:
+        """Return the new head and the bytes of ``lines``, in the chain after ``head``."""
+        stamp = {"at": at.isoformat(timespec="seconds")}
+        octets = b""
+        for facts in lines:
+            number = head.number + 1
+            stamped = {**stamp, **facts}
+            line, link = written(self.key, head.link, number, stamped)
+            if len(line) > LONGEST:
+                raise AuditUnavailable("audit trail: a line longer than any that is read")
+            octets += line
+            head = _head_after(head, number, link, line)
+        return head, octets
+
     def _named(self, lock: int, head: TrailHead) -> TrailHead:
-        """Write the head; before a new month's file, so that who dies in between leaves no lines that nobody names."""
+        """Write the head.
+
+        It comes before a new month's file: a writer that dies in between leaves no lines that
+        nothing names.
+        """
         os.pwrite(lock, head_octets(self.key, head), 0)
         return head
 
@@ -206,32 +249,20 @@ class TrailFiles:
     def _opened(self, month: str) -> Iterator[int]:
         path = self.path(month)
         new = not path.exists()
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | _OURS, 0o600)
+        file = os.open(path, _FOR_APPENDING, 0o600)
         try:
             if new:
-                durable.synced(self.folder)
+                durable_files.synced(self.folder)
             yield file
         finally:
             os.close(file)
 
-    @staticmethod
-    def _write(file: int, octets: bytes, size: int) -> None:
-        """Write all of it or nothing (a full disk takes a part)."""
-        done = 0
-        try:
-            while done < len(octets):
-                done += os.write(file, octets[done:])
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(file, size)
-            raise
-
     def _settled(self, head: TrailHead) -> tuple[TrailHead, list[Facts]]:
-        """Bring head and file together where a crash or a hand left them apart; gives what must be said of it.
+        """Bring head and file together where a crash or a hand left them apart.
 
-        A line whose writer died before it wrote the head counts; one cut short in the middle is set
-        aside; lines that the head names and the file has not are said to be lost, and the chain
-        goes on from the head.
+        Returns the head and what the trail must note of it. A line whose writer died before it
+        wrote the head counts; one cut short in the middle is set aside; lines that the head names
+        and the file has not are noted as lost, and the chain goes on from the head.
         """
         path = self.path(head.month)
         size = path.stat().st_size if path.exists() else 0
@@ -240,51 +271,94 @@ class TrailFiles:
         notes: list[Facts] = []
         with self._opened(head.month) as file:
             if size < head.size:
-                notes.append(
-                    {"event": AuditEventKind.LOST, "month": head.month, "count": head.size - size}
-                )
-                rest = os.pread(file, size, 0).rpartition(b"\n")[2]
+                lost = {
+                    "event": AuditEventKind.LOST,
+                    "month": head.month,
+                    "count": head.size - size,
+                }
+                notes.append(lost)
+                _, _, rest = os.pread(file, size, 0).rpartition(b"\n")
                 head = head._replace(size=size - len(rest))
             else:
-                head, rest = self._caught_up(head, os.pread(file, size - head.size, head.size))
+                unnamed = os.pread(file, size - head.size, head.size)
+                head, rest = self._caught_up(head, unnamed)
             if rest:
                 notes.append(self._set_aside(file, head, rest))
         return head, notes
 
     def _caught_up(self, head: TrailHead, octets: bytes) -> tuple[TrailHead, bytes]:
+        """Return the head after the whole lines that follow it, and the octets after them."""
         while b"\n" in octets:
-            first, _, rest = octets.partition(b"\n")
+            first, newline, rest = octets.partition(b"\n")
             line = read(first)
-            if (
-                line is None
-                or line.link != linked(self.key, head.link, line.body)
-                or line.number != head.number + 1
-            ):
+            if line is None or not self._follows(head, line):
                 break
-            head, octets = (
-                TrailHead(line.number, line.link, head.month, head.size + len(first) + 1),
-                rest,
-            )
+            head = _head_after(head, line.number, line.link, first + newline)
+            octets = rest
         return head, octets
 
-    def _set_aside(self, file: int, head: TrailHead, octets: bytes) -> Facts:
+    def _follows(self, head: TrailHead, line: TrailLine) -> bool:
+        if line.link != linked(self.key, head.link, line.body):
+            return False
+        return line.number == head.number + 1
+
+    def _set_aside(
+        self,
+        file: int,
+        head: TrailHead,
+        octets: bytes,
+    ) -> Facts:
         digest = hashlib.sha256(octets).hexdigest()
         aside = self.folder / f"torn-{head.month}-{digest[:16]}"
-        aside.unlink(
-            missing_ok=True
-        )  # of one who died before the next step, or a link that somebody laid there
-        with os.fdopen(
-            os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OURS, 0o600), "wb"
-        ) as kept:
-            kept.write(octets)
-            kept.flush()
-            os.fsync(kept.fileno())
+        # It may be of a writer that died before the next step, or a link that somebody laid there.
+        aside.unlink(missing_ok=True)
+        descriptor = os.open(aside, _FOR_A_NEW_FILE, 0o600)
+        with os.fdopen(descriptor, "wb") as copy:
+            copy.write(octets)
+            copy.flush()
+            os.fsync(copy.fileno())
         os.ftruncate(file, head.size)
-        whole = octets.count(b"\n")
         return {
             "event": AuditEventKind.TORN,
             "month": head.month,
             "count": len(octets),
-            "lines": whole,
+            "lines": octets.count(b"\n"),
             "digest": digest,
         }
+
+
+def _no_line(month: str) -> TrailHead:
+    """Return the head of a chain without lines, whose first stands in ``month``."""
+    return TrailHead(0, GENESIS, month, 0)
+
+
+def _wait_for(lock: int) -> None:
+    """Lock the descriptor; AuditUnavailable where the other writers do not let go in time."""
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            # Of this opening, not of the process: threads keep each other out as well.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise AuditUnavailable("audit trail: another writer does not let go") from None
+            time.sleep(_PAUSE)
+        else:
+            return
+
+
+def _head_after(head: TrailHead, number: int, link: str, line: bytes) -> TrailHead:
+    """Return the head after one more line of the same month."""
+    return TrailHead(number, link, head.month, head.size + len(line))
+
+
+def _write(file: int, octets: bytes, size: int) -> None:
+    """Write all of it or nothing (a full disk takes a part)."""
+    done = 0
+    try:
+        while done < len(octets):
+            done += os.write(file, octets[done:])
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(file, size)
+        raise

@@ -1,4 +1,4 @@
-"""Whose event it is, sealed under a key of this person and month: delete the key, and nobody can tell any more."""
+"""The person of an event, sealed by a key of person and month: without it the event is nobody's."""
 
 import base64
 import hashlib
@@ -7,67 +7,76 @@ import json
 import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core.audit_events import AuditEvent
 from broker.core.errors import StoreUnavailable
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key, Store
-from broker.core.pseudonyms import Pseudonyms
 
 KIND: Final = "audit"
 KEPT_FOR: Final = timedelta(days=2 * 365)  # as receipts: after it nobody's events are anybody's
+_KEY_BYTES: Final = 32
 _NONCE: Final = 12
 _TURNS: Final = 5
 _MOST_CACHED: Final = 1024
 _CACHED_FOR: Final = timedelta(minutes=5)
 _SHOWN: Final = 16
+_TAG: Final = 24
+
+
+class _CachedKey(NamedTuple):
+    key: bytes
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonKeys:
-    """The keys of persons in a store, one a month; a worker remembers those of the last minutes."""
+    """The keys of persons in a store, one a month; a worker caches those of the last minutes."""
 
     store: Store
-    pseudonyms: Pseudonyms
-    cache: dict[Key, tuple[bytes, datetime]] = field(default_factory=dict, compare=False)
+    hmacs: LookupHmacs
+    cache: dict[Key, _CachedKey] = field(default_factory=dict, compare=False)
 
     def group(self, event: AuditEvent) -> str | None:
-        """Give what the keys of the event's person are kept under, or None where it is nobody's yet."""
+        """Return the group of the keys of the event's person, None where it has no person yet."""
         if event.person is not None:
             return self.of_person(event.person)
-        return self.of_borrower(event.borrower) if event.borrower is not None else None
+        if event.borrower is not None:
+            return self.of_borrower(event.borrower)
+        return None
 
     def of_person(self, person: str) -> str:
-        """Give the group of a person's keys."""
-        return self.pseudonyms.of("audit-person", person)
+        """Return the group of a person's keys."""
+        return self.hmacs.of("audit-person", person)
 
     def of_borrower(self, number: str) -> str:
-        """Give the group of the keys for what is known by the borrower number alone."""
-        return self.pseudonyms.of("audit-borrower", number)
+        """Return the group of the keys for events that name a borrower number alone."""
+        return self.hmacs.of("audit-borrower", number)
 
     def sealed(self, event: AuditEvent) -> dict[str, Any]:
-        """Give the facts that say whose the event is, sealed where it is somebody's; StoreUnavailable."""
+        """Return the facts about the event's person, sealed if it has one; StoreUnavailable."""
+        facts = {"reference": event.reference, "about": event.about}
+        facts = {name: value for name, value in facts.items() if value}
         group = self.group(event)
-        open_facts = {"reference": event.reference, "about": event.about}
         if group is None:
-            return {name: value for name, value in open_facts.items() if value}
-        key = self._key(Key(KIND, group, f"{event.at:%Y-%m}"), event.at)
-        facts = {
-            "person": shown(group),
-            **{name: value for name, value in open_facts.items() if value},
-        }
+            return dict(facts)
+        month = f"{event.at:%Y-%m}"
+        key = self._key(Key(KIND, group, month), event.at)
+        facts = {"person": shown(group), **facts}
+        text = json.dumps(facts, separators=(",", ":"))
         nonce = secrets.token_bytes(_NONCE)
-        who = nonce + AESGCM(key).encrypt(
-            nonce, json.dumps(facts, separators=(",", ":")).encode(), None
-        )
-        found = {"who": base64.b64encode(who).decode()}
-        return found | ({"tag": tag(key, event.reference)} if event.reference else {})
+        ciphertext = AESGCM(key).encrypt(nonce, text.encode(), None)
+        found = {"who": base64.b64encode(nonce + ciphertext).decode()}
+        if event.reference:
+            found["tag"] = tag(key, event.reference)
+        return found
 
     def erase(self, group: str, now: datetime) -> int:
-        """Delete every key of a person, and give how many there were."""
+        """Delete every key of a person, and return how many there were."""
         keys = [key for key, _ in self.store.list(KIND, group, now)]
         for key in keys:
             self.store.drop(key)
@@ -76,39 +85,47 @@ class PersonKeys:
 
     def _key(self, place: Key, now: datetime) -> bytes:
         cached = self.cache.get(place)
-        if cached and now - cached[1] < _CACHED_FOR:
-            return cached[0]
+        if cached is not None and now - cached.since < _CACHED_FOR:
+            return cached.key
         if len(self.cache) >= _MOST_CACHED:
             self.cache.clear()
-        key = self._kept(place, now)
-        self.cache[place] = key, now
+        key = self._stored(place, now)
+        self.cache[place] = _CachedKey(key, now)
         return key
 
-    def _kept(self, place: Key, now: datetime) -> bytes:
+    def _stored(self, place: Key, now: datetime) -> bytes:
         for _ in range(_TURNS):
             kept = self.store.get(place, now)
-            if kept:
+            if kept is not None:
                 return kept.value
-            made = Kept(secrets.token_bytes(32), secrets.token_hex(8), now + KEPT_FOR)
+            key = secrets.token_bytes(_KEY_BYTES)
+            version = secrets.token_hex(8)
+            made = Kept(key, version, now + KEPT_FOR)
+            # Durable: a key lost in a power cut would take its person's events with it.
             if self.store.put(place, made, None, now, durable=True):
-                return made.value
+                return key
         raise StoreUnavailable("a key of the audit trail is changed by others all the time")
 
 
 def shown(group: str) -> str:
-    """Give the reference by which staff see a person."""
-    return group.partition(".")[2][:_SHOWN]
+    """Return the reference by which staff see a person."""
+    _, _, pseudonym = group.partition(".")
+    return pseudonym[:_SHOWN]
 
 
 def tag(key: bytes, reference: str) -> str:
-    """Give the mark by which a line is found for a page's reference; without the key it says nothing."""
-    return hmac.new(key, b"reference\0" + reference.encode(), hashlib.sha256).hexdigest()[:24]
+    """Return the mark by which a page's reference finds its lines; it needs the key."""
+    message = b"reference\0" + reference.encode()
+    return hmac.new(key, message, hashlib.sha256).hexdigest()[:_TAG]
 
 
 def unsealed(key: bytes, who: str) -> dict[str, Any] | None:
-    """Open what ``sealed`` made, or None where it is another key's."""
+    """Open what ``sealed`` made, or return None where it is another key's."""
     try:
         octets = base64.b64decode(who, validate=True)
-        return dict(json.loads(AESGCM(key).decrypt(octets[:_NONCE], octets[_NONCE:], None)))
+        nonce = octets[:_NONCE]
+        ciphertext = octets[_NONCE:]
+        text = AESGCM(key).decrypt(nonce, ciphertext, None)
+        return dict(json.loads(text))
     except (InvalidTag, ValueError):
         return None

@@ -1,23 +1,57 @@
 """The one change between the borrower that is there and the one that is wanted."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import (
-    Borrower,
-    Case,
-    Change,
-    Create,
-    Enrolment,
-    EnrolmentOutcome,
-    Gone,
-    Nothing,
-    Plan,
-    Wish,
-    WishedField,
-    wrong_with_borrower,
-)
+from broker.core.borrowers.borrower import Borrower, wrong_with_borrower
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The borrower is already as wanted."""
+
+    number: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Create:
+    """No borrower is there: make one with these fields."""
+
+    wish: Wish
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Change:
+    """A borrower is there: set these fields, and category, expiry and CPR unless None."""
+
+    number: str
+    fields: tuple[tuple[str, str], ...]
+    category: str | None = None
+    expires: date | None = None
+    cpr: str | None = None
+
+    def __repr__(self) -> str:
+        """Show number and category only."""
+        return f"Change({self.number!r}, {self.category!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Nothing may be changed automatically; staff get it listed under ``reason``."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """No borrower is there, and none may be made: the person must enrol anew."""
+
+
+Plan = Nothing | Create | Change | Case | Gone
+
 
 _RENEW_BELOW_DAYS: Final = 180
 
@@ -29,13 +63,15 @@ def plan(
     today: date,
     temporary: Borrower | None = None,
 ) -> Plan:
-    """Return the change after which exactly one borrower is as ``wish`` has it (invariant 6).
+    """Return the change after which exactly one borrower is as ``wish`` has it.
 
     ``found`` are all borrowers that match the CPR, or the one of the number that stands for it;
     ``linked`` is the number a remembered link names, ``temporary`` the borrower that
     ``wish.temporary`` names, None where it is gone. Two matches, a link that names another borrower
     than the CPR finds, one with another date of birth, or a temporary borrower beside the CPR's own
     is a Case.
+
+    Source: docs/reference/design.md#invariant-6.
     """
     adopted = wish.temporary if wish.cpr else None
     # A link to the borrower that is adopted expects nothing of the CPR's own borrower.

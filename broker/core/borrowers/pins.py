@@ -7,7 +7,7 @@ from datetime import date
 from itertools import permutations
 from typing import Final, Literal
 
-from broker.core.typed_codes import without_invisible, without_spaces
+from broker.core.input_normalization import without_invisible, without_spaces
 
 _DIGITS: Final = "0123456789"
 _FOUR: Final = re.compile(r"[0-9]{4}")
@@ -89,7 +89,7 @@ def shown_again(typed: str) -> str:
     """Return the part of a typed number that may stand in its field again: never a CPR number.
 
     Nor a mistyped one, which is not ten digits: not even to the person who has just typed it
-    (invariant 4).
+    (docs/reference/design.md#invariant-4).
     """
     digits = identifier_of(typed)
     if digits is not None:

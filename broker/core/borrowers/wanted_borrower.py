@@ -1,12 +1,73 @@
-"""From a decision and the attributes to the wish that a borrower be so."""
+"""The borrower as it is wanted, and how it follows from a decision and the attributes."""
 
 import calendar
+from dataclasses import dataclass, replace
 from datetime import date
 
-from broker.core.borrowers.borrower import Wish, WishedField
 from broker.core.entities import Names
-from broker.core.identity.attributes import CPR_ATTRIBUTE, Attributes
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.policy.model import BorrowerRule, Decision, Field
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class WishedField:
+    """One borrower field of a wish: its value and when it may be written."""
+
+    name: str
+    value: str
+    set: str  # create | if_empty | always
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Wish:
+    """The borrower as it is wanted: derived from the decision, before anything is looked up.
+
+    ``cpr`` is the number to find the borrower by, or None: then ``borrower`` is the number of one
+    that is proved to be the person's, and none is made. ``expires`` is the day the category is good
+    until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
+    is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
+    categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
+    that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
+    ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
+    nobody gets a new one.
+    """
+
+    cpr: str | None
+    affiliation: str
+    category: str
+    upgrades: Names
+    expires: date
+    fields: tuple[WishedField, ...]
+    pin_to: str | None
+    language: str = "da"
+    upgrade: bool = True
+    lowers: Names = ()
+    borrower: str | None = None
+    temporary: str | None = None
+    adopts: Names = ()
+    creates: bool = True
+
+    def __repr__(self) -> str:
+        """Show affiliation and category only."""
+        return f"Wish({self.affiliation!r}, {self.category!r})"
+
+    def without_person(self) -> "Wish":
+        """Return the wish for an owed PIN mail, the borrower made: no CPR, fields or numbers."""
+        return replace(self, cpr=None, fields=(), borrower=None, temporary=None)
+
+    def upgrades_from(self, category: str) -> bool:
+        """Return whether a borrower of ``category`` would be upgraded.
+
+        Only the person's own answer makes it so (R40).
+        """
+        return self.upgrade and category != self.category and category in self.upgrades
+
+    def moves(self, category: str) -> bool:
+        """Return whether a borrower of ``category`` would get another: upgraded or lowered."""
+        if category == self.category:
+            return False
+        return category in self.lowers or self.upgrades_from(category)
+
 
 _PROOF = "proof."
 _CATEGORY = "borrower_category"

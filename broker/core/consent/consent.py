@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import PERSISTENT
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
-from broker.core.pseudonyms import Pseudonyms
 
 REMEMBERED_FOR: Final = timedelta(days=365)
 TOKEN_VALID_FOR: Final = timedelta(minutes=10)
@@ -18,7 +18,10 @@ Variant = Literal["ask", "inform"]
 
 
 class ReceiptEvent(StrEnum):
-    """The event of a receipt; a notice that was seen is never consent (consent.md section 1)."""
+    """The event of a receipt; a notice that was seen is never consent.
+
+    Source: docs/reference/consent.md#basis.
+    """
 
     GIVEN = "given"
     INFORMED = "informed"
@@ -39,9 +42,11 @@ _TAKEN_BACK: Final = frozenset(_ENDS.values())
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One answer, append-only and pseudonymous, after ISO/IEC TS 27560 (consent.md section 5).
+    """One answer, append-only and pseudonymous, after ISO/IEC TS 27560.
 
     ``material`` and ``shown`` are digests of ``Disclosure``; names are kept, values never.
+
+    Source: docs/reference/consent.md#record.
     """
 
     record_id: str
@@ -87,7 +92,7 @@ def question(
     disclosure: Disclosure,
     receipts: Iterable[Receipt],
     own: Receipt | None,
-    pseudonyms: Pseudonyms,
+    hmacs: LookupHmacs,
     now: datetime,
 ) -> Question | None:
     """Return what must be shown before ``disclosure`` may leave, or None if the answer is valid.
@@ -98,14 +103,14 @@ def question(
     """
     if not disclosure.items and disclosure.name_id_format != PERSISTENT:
         return None
-    if own and own.event in _YES and own.shown == disclosure.shown(pseudonyms):
+    if own and own.event in _YES and own.shown == disclosure.shown(hmacs):
         return None
     latest = _latest(receipts)
     if latest is None:
         return Question(_variant(disclosure), disclosure)
-    if _is_valid(latest, disclosure, pseudonyms, now):
+    if _is_valid(latest, disclosure, hmacs, now):
         return None
-    changed = _has_changed(latest, disclosure, pseudonyms)
+    changed = _has_changed(latest, disclosure, hmacs)
     return Question(_variant(disclosure), disclosure, changed=changed)
 
 
@@ -122,21 +127,19 @@ def _latest(receipts: Iterable[Receipt]) -> Receipt | None:
     return max(receipts, key=lambda receipt: receipt.event_time, default=None)
 
 
-def _is_valid(
-    latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime
-) -> bool:
+def _is_valid(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> bool:
     wanted = _yes(_variant(disclosure))
     if latest.event is not wanted or not latest.remembered(now):
         return False
-    return latest.material == disclosure.material(pseudonyms)
+    return latest.material == disclosure.material(hmacs)
 
 
-def _has_changed(latest: Receipt, disclosure: Disclosure, pseudonyms: Pseudonyms) -> bool:
+def _has_changed(latest: Receipt, disclosure: Disclosure, hmacs: LookupHmacs) -> bool:
     # A person who took an answer back knows why the page is here; after an answer that lapsed the
     # page reports no change that there was not.
     if latest.event in _TAKEN_BACK:
         return False
-    return latest.material != disclosure.material(pseudonyms)
+    return latest.material != disclosure.material(hmacs)
 
 
 def in_force(receipts: Iterable[Receipt], own: Receipt | None) -> Receipt | None:
@@ -148,7 +151,7 @@ def taken_back(given: Receipt, record_id: str, language: str, now: datetime) -> 
     """Return the receipt by which the person takes ``given`` back; None if it cannot be.
 
     A consent is withdrawn; a notice is forgotten and shown again, no more: it never was consent
-    (consent.md section 1).
+    (docs/reference/consent.md#basis).
     """
     event = _ENDS.get(given.event)
     if event is None:
@@ -176,7 +179,7 @@ def receipt(
     chosen: tuple[str, ...] = (),
     person: str,
     language: str,
-    pseudonyms: Pseudonyms,
+    hmacs: LookupHmacs,
     now: datetime,
 ) -> Receipt:
     """Record the answer to ``asked``; a refusal is recorded but never remembered."""
@@ -191,8 +194,8 @@ def receipt(
         policy=disclosure.policy,
         legal_basis=disclosure.legal_basis,
         names=tuple(item.name for item in disclosure.items),
-        material=disclosure.material(pseudonyms),
-        shown=disclosure.shown(pseudonyms),
+        material=disclosure.material(hmacs),
+        shown=disclosure.shown(hmacs),
         valid_until=now + REMEMBERED_FOR if answer and remember else None,
         chosen=tuple(name for name in optional if name in chosen),
         optional=optional,

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
-from broker.core.identity.attributes import BORROWER_NUMBER, Values
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, Values
 from broker.core.identity.subject_ids import MINTED
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, LegalBasis
-from broker.core.pseudonyms import Pseudonyms
 
 # Attributes whose value, and not only whose name, is material: a change of it asks again
-# (consent.md, feature table).
+# (docs/reference/consent.md#features).
 _WATCHED = frozenset(
     {"cpr", "eduPersonScopedAffiliation", "eduPersonPrimaryAffiliation", "kaldemail_domain"}
 )
@@ -45,20 +45,21 @@ class Disclosure:
     items: tuple[Item, ...]
     policy: str
 
-    def shown(self, pseudonyms: Pseudonyms) -> str:
+    def shown(self, hmacs: LookupHmacs) -> str:
         """Return the digest of everything shown.
 
-        Token, receipt and assertion must agree on it (design 4a).
+        Token, receipt and assertion must agree on it (docs/reference/design.md#4a-shown).
         """
         parts: list[str] = []
         for item in self.items:
-            # Not yet made when the person is asked: the receipt binds the name (design 3).
+            # Not yet made when the person is asked: the receipt binds the name
+            # (docs/reference/design.md#borrower-number).
             values = () if item.name == BORROWER_NUMBER else item.values
             parts += [_kind(item), item.name, *values, ""]
         terms = self._terms()
-        return pseudonyms.of("shown", self.acs, self.name_id_format, *terms, *parts)
+        return hmacs.of("shown", self.acs, self.name_id_format, *terms, *parts)
 
-    def material(self, pseudonyms: Pseudonyms) -> str:
+    def material(self, hmacs: LookupHmacs) -> str:
         """Return the digest of what asks again when it changes.
 
         Names and whether each is optional, watched values, the NameID's kind, purpose, basis and
@@ -71,7 +72,7 @@ class Disclosure:
                 values = sorted(value.casefold() for value in item.values)
             parts += [_kind(item), item.name, *values, ""]
         terms = self._terms()
-        return pseudonyms.of("material", self.name_id_format, *terms, *parts)
+        return hmacs.of("material", self.name_id_format, *terms, *parts)
 
     def _terms(self) -> tuple[str, ...]:
         purpose = self.purpose

@@ -92,7 +92,10 @@ def assurance_of_class(authn_class: str) -> Assurance | None:
 
 
 def level(value: str) -> Assurance | None:
-    """Read WAYF's 1-4, an NSIS level, or an NSIS URL that ends in one; else None (design 5)."""
+    """Read WAYF's 1-4, an NSIS level, or an NSIS URL that ends in one; else None.
+
+    Source: docs/reference/design.md#assurance.
+    """
     if value.startswith(NSIS):
         value = value.rpartition("/")[2]
     return _LEVELS.get(value.casefold())

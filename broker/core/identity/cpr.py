@@ -1,7 +1,7 @@
 """CPR numbers: their five kinds, their spellings, their mask, and how to find one in a text.
 
-The rules and their sources are in reference/cpr.md; asserted values are read strictly, never tidied
-up first.
+The rules and their sources are in docs/reference/cpr.md#format; asserted values are read strictly,
+never tidied up first.
 """
 
 import re
@@ -22,12 +22,14 @@ _DIGITS: Final = re.compile(r"[0-9]{10}")
 # digits, a sex digit.
 _CONSTRUCTED: Final = re.compile(r"[0-9]{6}(?![0-9]{3})[0-9A-Za-z]{3}[0-9]")
 _WEIGHTS: Final = (4, 3, 2, 7, 6, 5, 4, 3, 2, 1)
+# To the day of birth of a replacement number.
+_REPLACEMENT_ADDS: Final = 60
 # Nobody has been older than 122; the 1800s of the century table are all past it.
 _OLDEST: Final = 125
 
 # Measured: the plain \d{6}-?\d{4} misses a number inside a word and hits every epoch time
-# (policy_tools.md 5). Day, month, year and running number may stand apart, for a person reads
-# 14.03.04 - 4004 as well as a program does.
+# (docs/reference/cpr.md#shape). Day, month, year and running number may stand apart, for a person
+# reads 14.03.04 - 4004 as well as a program does.
 _GAP: Final = "[-./ ]{0,3}"
 _DAY: Final = "(?:0[1-9]|[12][0-9]|3[01]|6[1-9]|[78][0-9]|9[01])"
 _DATE: Final = rf"{_DAY}{_GAP}(?:0[1-9]|1[0-2]){_GAP}[0-9]{{2}}{_GAP}"
@@ -43,7 +45,10 @@ _PLAIN: Final = {"Z": " ", "P": "-", "S": "-"}
 
 
 class CprKind(StrEnum):
-    """The kind of an asserted value; only the first two enrol by themselves (invariant 5)."""
+    """The kind of an asserted value; only the first two enrol by themselves.
+
+    Source: docs/reference/design.md#invariant-5.
+    """
 
     REAL = "real"
     REAL_WITHOUT_MODULUS_11 = "real_without_modulus_11"
@@ -79,10 +84,21 @@ def birth_date(value: str) -> date | None:
     if not _DIGITS.fullmatch(value):
         return None
     day, month, year = _day_month_year(value)
-    if day > 60:
-        day -= 60
+    if day > _REPLACEMENT_ADDS:
+        day -= _REPLACEMENT_ADDS
     century = _century(int(value[6]), year)
     return _date(century + year, month, day)
+
+
+def birth_digits(number: str) -> str:
+    """Return the six digits of the date of birth; every kind of number begins with them.
+
+    The day of a replacement number is 60 too high. Source: docs/reference/cpr.md#format.
+    """
+    day = int(number[:2])
+    if day > _REPLACEMENT_ADDS:
+        day -= _REPLACEMENT_ADDS
+    return f"{day:02}{number[2:6]}"
 
 
 def _meets_modulus_11(value: str) -> bool:

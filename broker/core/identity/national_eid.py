@@ -1,6 +1,7 @@
 """The checks of a national eID's assertion beside its attributes: version, level, a private person.
 
-Sources: reference/nemid.md (OIOSAML 3.0 and newer), reference/attribute_table.yaml.
+Sources: docs/reference/nemlog-in.md#oiosaml-3 (OIOSAML 3.0 and newer),
+attribute_maps/oiosaml3.yaml.
 """
 
 import re
@@ -13,7 +14,7 @@ from broker.core.entities import Assurance, Upstream
 from broker.core.errors import AttributesRefused
 from broker.core.identity import cpr
 from broker.core.identity.attribute_values import NSIS, level
-from broker.core.identity.attributes import (
+from broker.core.identity.canonical_attributes import (
     ASSURANCE,
     CPR_ATTRIBUTE,
     AttributeReading,

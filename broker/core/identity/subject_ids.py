@@ -1,14 +1,14 @@
 """Identifiers of our own for a person, under the library's scope: subject-id and pairwise-id.
 
 An upstream's are never passed on: their scope is not ours to speak for. Source: SAML V2.0 Subject
-Identifier Attributes Profile 1.0; saml_profiles.md row 30.
+Identifier Attributes Profile 1.0; docs/reference/saml-profiles.md#30.
 """
 
 from collections.abc import Collection
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 
 SUBJECT: Final = "subject-id"
 PAIRWISE: Final = "pairwise-id"
@@ -35,7 +35,7 @@ def withheld_because(name: str, service: Service, listed: Collection[str]) -> st
     return None
 
 
-def minted(naming: Pseudonyms, person: str, service: Service) -> dict[str, str]:
+def minted(naming: LookupHmacs, person: str, service: Service) -> dict[str, str]:
     """Return both identifiers of a person (the stored random id), stable for as long as the key.
 
     Never made of a name or number. Small letters and digits only, so that services that compare
@@ -43,12 +43,12 @@ def minted(naming: Pseudonyms, person: str, service: Service) -> dict[str, str]:
     """
     if service.scope is None:
         return {}
-    pseudonyms = {
+    hmacs = {
         SUBJECT: naming.of(SUBJECT, person),
         PAIRWISE: naming.of(PAIRWISE, person, service.entity_id),
     }
     ids = {}
-    for name, pseudonym in pseudonyms.items():
+    for name, pseudonym in hmacs.items():
         digits = pseudonym.partition(".")[2]
         ids[name] = f"{digits}@{service.scope}"
     return ids

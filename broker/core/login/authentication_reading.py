@@ -8,7 +8,7 @@ from typing import Final
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import (
+from broker.core.identity.canonical_attributes import (
     AttributeMap,
     AttributeReading,
     Attributes,

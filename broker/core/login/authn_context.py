@@ -70,8 +70,8 @@ def class_for_service(request: AuthnRequest, received: str | None, meets: Meets)
     """Return the class for the service, or None where ``received`` is none that it asked for.
 
     It is the received class, or the class asked for that by ``meets`` is met by it; never another
-    because it was asked for (saml-core 3.3.2.2.1, saml_profiles.md rows 15, 28 and 49). "" stands
-    for a class that the upstream did not name.
+    because it was asked for (saml-core 3.3.2.2.1, docs/reference/saml-profiles.md#15, #28 and #49).
+    "" stands for a class that the upstream did not name.
     """
     given = received or ""
     if not request.authn_contexts:
@@ -100,7 +100,7 @@ def level_to_request(request: AuthnRequest, least: Assurance, meets: Meets) -> A
     """Return the lowest level, from ``least``, to demand of an upstream with NSIS levels only.
 
     None where no level meets the request: what a service writes is never passed on as it stands
-    (saml_profiles.md row 15).
+    (docs/reference/saml-profiles.md#15).
     """
     for name, assurance in _NSIS.items():
         if assurance >= least and class_for_service(request, name, meets) is not None:

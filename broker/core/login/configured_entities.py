@@ -10,7 +10,7 @@ from datetime import datetime
 from broker.core.entities import Assurance, Controller, Names, Service, Upstream
 from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused
 from broker.core.identity.attribute_values import assurance_of_class
-from broker.core.identity.attributes import AttributeMap, AttributeReading
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import PIN_CLASS, read_authentication, with_proofs
 from broker.core.login.authn_context import Meets, class_for_service, nsis
@@ -111,9 +111,9 @@ class ConfiguredEntities:
     def ways(self, request: AuthnRequest, errand: Errand = Errand.LOGIN) -> Names:
         """Return the upstreams this request may take, in the service's order.
 
-        An IDPList narrows them and never widens (saml_profiles.md 37), a class that no PIN meets
-        leaves the PIN out; RequestRefused where none is left. Nobody signs up, or makes a new PIN,
-        by a PIN; a PIN by mail asks for no login.
+        An IDPList narrows them and never widens (docs/reference/saml-profiles.md#37), a class that
+        no PIN meets leaves the PIN out; RequestRefused where none is left. Nobody signs up, or
+        makes a new PIN, by a PIN; a PIN by mail asks for no login.
         """
         methods = self.services[request.service].methods
         if errand is Errand.PIN_BY_MAIL:

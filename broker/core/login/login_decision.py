@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from broker.core.entities import Service
-from broker.core.identity.attributes import AttributeMap, AttributeReading
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Transaction
 from broker.core.policy.decision import evaluate

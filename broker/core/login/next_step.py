@@ -16,7 +16,7 @@ from broker.core.errors import (
     REQUEST_DENIED,
     Status,
 )
-from broker.core.identity.attributes import BORROWER_NUMBER
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.identity.mailbox_proofs import MAIL_PROOF
 from broker.core.identity.subject_ids import MINTED
 from broker.core.login.authn_context import Meets, class_for_service
@@ -40,8 +40,8 @@ from broker.core.login.transaction import (
     Errand,
     Transaction,
 )
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Release
-from broker.core.pseudonyms import Pseudonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Terms:
 
     service: Service
     giver: Controller | None
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     decide: Callable[[Transaction, datetime], Decision]
     lacking: Callable[[Transaction, datetime], ProveMailbox | None]
     ways: tuple[str, ...]
@@ -67,7 +67,8 @@ class Terms:
     ids: Mapping[str, str] = field(default_factory=dict)
 
 
-# The SAML status of a denial, where it is more than a denial (saml_profiles.md, status mapping).
+# The SAML status of a denial, where it is more than a denial
+# (docs/reference/saml-profiles.md#status).
 _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_CONTEXT}
 # The address that a borrower must have is written to at once: a code for it is good as long as any
 # other.
@@ -186,7 +187,8 @@ def _made(transaction: Transaction, decision: Decision, terms: Terms, number: st
     if unfinished:
         return unfinished
     if transaction.errand is not Errand.LOGIN:
-        # Nobody asked for an assertion: there is nobody to write one for (invariant 3).
+        # Nobody asked for an assertion: there is nobody to write one for
+        # (docs/reference/design.md#invariant-3).
         return Done(decision, number)
     disclosure = _disclosed(transaction, decision, terms)
     leaving = agreed(disclosure, in_force(transaction.receipts, transaction.receipt))
@@ -257,7 +259,7 @@ def _question(
     terms: Terms,
     now: datetime,
 ) -> Question | None:
-    asked = question(disclosure, transaction.receipts, transaction.receipt, terms.pseudonyms, now)
+    asked = question(disclosure, transaction.receipts, transaction.receipt, terms.hmacs, now)
     if asked is None or asked.variant == "ask":
         return asked
     if decision.release is None or decision.release.notice == "ours":

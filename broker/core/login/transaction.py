@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from broker.core.borrowers.borrower import EnrolmentOutcome
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Receipt
 from broker.core.entities import PERSISTENT
 from broker.core.errors import BrowserUnmatched, Status, TooMany
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.identity.mailbox_proofs import Mailing, Proved
 from broker.core.logout.sessions import NameID
 
@@ -17,7 +17,7 @@ LIFETIME: Final = timedelta(minutes=30)
 # Until a browser has come for it: anybody may write a request, and the store is not theirs to fill.
 UNBOUND_FOR: Final = timedelta(minutes=5)
 ARRIVAL_USABLE_FOR: Final = timedelta(seconds=60)
-SKEW: Final = timedelta(seconds=180)  # the one constant (invariant 9)
+SKEW: Final = timedelta(seconds=180)  # the one constant (docs/reference/design.md#invariant-9)
 # Back, retry and WAYF's silent limit each send another request; a loop must end.
 _MOST_OUTSTANDING: Final = 20
 
@@ -112,7 +112,10 @@ class UpstreamRefusal:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """An upstream's answer between ACS and browser; ``answer`` is None once used (design 4a.2)."""
+    """An upstream's answer between ACS and browser; ``answer`` is None once used.
+
+    Source: docs/reference/design.md#4a-2.
+    """
 
     transaction: str
     request: str
@@ -124,7 +127,8 @@ class Arrival:
 class Person:
     """The person that the links lead to: the random id behind every NameID, and the borrower.
 
-    ``case`` is set where link and CPR disagree: nothing is made, staff get it listed (invariant 6).
+    ``case`` is set where link and CPR disagree: nothing is made, staff get it listed
+    (docs/reference/design.md#invariant-6).
     """
 
     id: str
@@ -219,12 +223,14 @@ class Transaction:
         return self.request.force_authn or self.shared
 
     def bound(self, browser: str, *, shared: bool = False) -> "Transaction":
-        """Bind to one browser for good; BrowserUnmatched if it is another's (design 4a.1).
+        """Bind to one browser for good; BrowserUnmatched if it is another's.
 
         ``shared`` is whether others use that browser's computer too, wherever the transaction was
         begun: by a link that somebody made elsewhere, whoever sits there would be let in by the
         login that the one before left open. What was asked before that without ForceAuthn is
         answered no more, however many answers to it are under way.
+
+        Source: docs/reference/design.md#4a-1.
         """
         if self.browser not in {None, browser}:
             raise BrowserUnmatched("bound to another browser")
@@ -259,7 +265,10 @@ class Transaction:
     def authenticated_by(
         self, answer: Authentication | UpstreamRefusal, request: str, arrival: str, now: datetime
     ) -> "Transaction":
-        """Add the answer to ``request`` and discard what an older one led to (design 4a.3)."""
+        """Add the answer to ``request`` and discard what an older one led to.
+
+        Source: docs/reference/design.md#4a-3.
+        """
         answered = replace(
             self.cleared().consumed(request),
             arrival=arrival,

@@ -9,7 +9,10 @@ from broker.core.entities import UNSPECIFIED, Upstream
 
 @dataclass(frozen=True, slots=True, repr=False)
 class NameID:
-    """A NameID to the letter: a logout must copy it exactly (saml_profiles.md row 23)."""
+    """A NameID to the letter: a logout must copy it exactly.
+
+    Source: docs/reference/saml-profiles.md#23.
+    """
 
     value: str
     format: str | None = None

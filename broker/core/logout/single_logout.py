@@ -1,6 +1,6 @@
 """Single logout: the state of one under way, its next step, and the status in its answer.
 
-Sources: saml-core 3.7, saml-profiles 4.4, saml_profiles.md rows 23 and 34.
+Sources: saml-core 3.7, saml-profiles 4.4, docs/reference/saml-profiles.md#23 and #34.
 """
 
 from collections.abc import Iterator
@@ -243,7 +243,7 @@ def status(logout: Logout) -> Status:
 
     An upstream's session is the upstream's: left alone by choice or by configuration it does not
     count, but one that was to be asked and did not end, or could not be asked, does
-    (saml_profiles.md row 34).
+    (docs/reference/saml-profiles.md#34).
     """
     if not logout.found:
         return UNKNOWN_PRINCIPAL

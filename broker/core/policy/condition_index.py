@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from broker.core.identity.attributes import Values
+from broker.core.identity.canonical_attributes import Values
 
 # One condition as (name, values); a value is exact or ends in "*".
 NamedValues = tuple[str, Values]

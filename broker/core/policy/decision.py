@@ -5,7 +5,7 @@ from typing import Final
 
 from broker.core.entities import Assurance, Service
 from broker.core.identity import subject_ids
-from broker.core.identity.attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE, Values
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.matching import matching_policies, value_allowed
 from broker.core.policy.model import (
@@ -23,7 +23,8 @@ from broker.core.policy.model import (
     Requirement,
 )
 
-# What a service gets only under its own name, never as a member of a category (design 6).
+# What a service gets only under its own name, never as a member of a category
+# (docs/reference/design.md#6).
 NEVER_BY_CATEGORY: Final = frozenset({CPR_ATTRIBUTE, BORROWER_NUMBER})
 
 AFFILIATIONS: Final = (
@@ -43,10 +44,10 @@ _Matched = list[tuple[Policy, Alternative]]
 def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: datetime) -> Decision:
     """Decide what ``service`` may get of the person who logged in. Total, pure, deny by default.
 
-    The order is affiliation, release entry, requirement, values (design 6). The highest precedence
-    that matches wins; ``login.intent`` may pick another that matches too, unless that one makes
-    accounts by other ways to log in only (wizard.md R05). A denial's first reason is the one to act
-    on.
+    The order is affiliation, release entry, requirement, values (docs/reference/design.md#6). The
+    highest precedence that matches wins; ``login.intent`` may pick another that matches too, unless
+    that one makes accounts by other ways to log in only (docs/reference/requirements.md#r05). A
+    denial's first reason is the one to act on.
     """
     matched, near_misses = matching_policies(policies, login, now.date())
     if not matched:
@@ -119,8 +120,8 @@ def _denied(
 def _entry(policy: Policy, service: Service) -> Release | None:
     """Find the entry of the service's own name, else the shortest one of its categories.
 
-    A name beats a category (design 6); of several categories the one with the least data counts
-    (REFEDS, row 43).
+    A name beats a category (docs/reference/design.md#6); of several categories the one with the
+    least data counts (REFEDS, docs/reference/saml-profiles.md#43).
     """
     for release in policy.releases:
         if release.service == service.name:
@@ -181,11 +182,13 @@ def _comes_by(require: Requirement, login: LoginFacts) -> bool:
 
 
 def _may_lower(policy: Policy, login: LoginFacts) -> bool:
-    """Return whether the login shows that the person has left a category (wizard.md R47).
+    """Return whether the login shows that the person has left a category.
 
     Only the university's own assertion shows it. An affiliation that a fault withheld may have been
     the very one that the person still has. So may one that no policy lists: a student of a
     department, or one whom only the primary affiliation calls a student, has not left.
+
+    Source: docs/reference/requirements.md#r47.
     """
     lowers = policy.borrower.lowers if policy.borrower else None
     if lowers is None or login.upstream not in lowers.by:
@@ -265,7 +268,7 @@ def _roles(login: LoginFacts) -> set[str]:
 
 
 def _cpr_withheld(listed: ReleasedAttribute, login: LoginFacts, service: Service) -> str | None:
-    """Return why the CPR stays here, or None (invariant 4).
+    """Return why the CPR stays here, or None (docs/reference/design.md#invariant-4).
 
     It goes only to a named controller, encrypted, and only if real. A replacement or constructed
     number must not pass for a CPR, and on the wire nothing would distinguish them.

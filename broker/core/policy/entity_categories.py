@@ -1,6 +1,6 @@
 """The entity categories of REFEDS that a policy may name, and the attributes of each at most.
 
-Sources: the specifications at refeds.org/category; saml_profiles.md rows 43 to 47.
+Sources: the specifications at refeds.org/category; docs/reference/saml-profiles.md#43 to #47.
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Final
 
 from broker.core.entities import Assurance
-from broker.core.identity.attributes import Values
+from broker.core.identity.canonical_attributes import Values
 from broker.core.policy.model import Alternative, Condition, LoginFacts, Policy, PolicySet, Reason
 
 PROOF_DOMAIN: Final = "_domain"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from broker.core.entities import Assurance, Names, Text
 from broker.core.errors import Fault
-from broker.core.identity.attributes import Attributes, Values
+from broker.core.identity.canonical_attributes import Attributes, Values
 from broker.core.policy.condition_index import ConditionIndex, NamedValues
 
 # The words of a policy file; file_schema.py reads them from here.
@@ -48,10 +48,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Lowering:
-    """The categories that a login by an upstream of ``by`` lowers to the rule's (wizard.md R47).
+    """The categories that a login by an upstream of ``by`` lowers to the rule's.
 
     Only an institution that knows the person as a member can assert that they no longer are one:
     the university, never a national eID.
+
+    Source: docs/reference/requirements.md#r47.
     """
 
     by: Names
@@ -302,9 +304,9 @@ class Decision:
     ``released`` holds the attributes with the values that may leave, in the order of the file,
     before renaming; ``borrower_number`` is listed with no value until the borrower is known.
     ``may_find_by_cpr`` is False where the person is self-asserted or no member of an institution:
-    such a person finds no borrower by CPR (design 5). ``may_create``: all is met that enrolling
-    alone needs. ``may_lower``: the upstream may lower a category, no policy of higher precedence
-    matched, and no affiliation was withheld.
+    such a person finds no borrower by CPR (docs/reference/design.md#find-by-cpr). ``may_create``:
+    all is met that enrolling alone needs. ``may_lower``: the upstream may lower a category, no
+    policy of higher precedence matched, and no affiliation was withheld.
     """
 
     effect: Effect

@@ -35,7 +35,7 @@ def check(running: Running, people: Sequence[Persona] = PERSONAS) -> Sequence[Pe
 
 
 def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
-    """Return the report in the form that programs rely on (design section 4)."""
+    """Return the report in the form that programs rely on (docs/reference/design.md#4)."""
     logins = []
     for report in reports:
         login = asdict(report)

@@ -1,4 +1,4 @@
-"""The patron object of Koha 23.05: its schema, and its search (library_systems.md 1.2, 1.3)."""
+"""The patron object of Koha 23.05: its schema, and its search (docs/reference/koha.md#refusals)."""
 
 import re
 from collections.abc import Callable, Mapping

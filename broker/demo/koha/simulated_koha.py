@@ -1,4 +1,4 @@
-"""The simulated Koha: a patron API that answers as Koha 23.05 (library_systems.md section 1)."""
+"""The simulated Koha: a patron API that answers as Koha 23.05 (docs/reference/koha.md#koha)."""
 
 import re
 import secrets

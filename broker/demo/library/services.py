@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
 from broker.demo.koha.loans import Circulation
-from broker.demo.library import page_language, plain_pages, self_service
+from broker.demo.library import information_pages, page_language, self_checkout
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
 
@@ -147,8 +147,8 @@ def create_app(
     """Return the library; ``peer`` reads the broker's metadata, ``broker`` is its address."""
     app = Flask("broker.demo")
     page_language.add_languages(app)
-    self_service.serve(app, circulation)
-    plain_pages.serve(app)
+    self_checkout.serve(app, circulation)
+    information_pages.serve(app)
     sessions = logout_pages.at_library(app, services, peer, signing)
 
     @app.get("/")
@@ -182,7 +182,7 @@ def _start_page(
     return render_template(
         "library.html",
         services=services,
-        places=plain_pages.PLACES,
+        places=information_pages.PLACES,
         broker=broker,
         open_at={party for _, party, _ in sessions.of_browser()},
     )

@@ -167,7 +167,7 @@ def at_hub(
     def slo() -> Response | str:
         query = request.query_string.decode()
         if "SAMLResponse" in request.args:
-            # WAYF verifies no logout message either (wayf.md section 8).
+            # WAYF verifies no logout message either (docs/reference/wayf.md#logout).
             return render_template("hub_logged_out.html", status=logout_messages.status(query))
         issuer, asked = logout_messages.peek(query)
         if issuer not in addresses:

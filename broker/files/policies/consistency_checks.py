@@ -5,10 +5,7 @@ from datetime import date
 from itertools import chain
 
 from broker.core.errors import Fault
-from broker.core.identity.attributes import (
-    BORROWER_NUMBER,
-    CPR_ATTRIBUTE,
-)
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER, CPR_ATTRIBUTE
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.policy.decision import AFFILIATIONS, NEVER_BY_CATEGORY
 from broker.core.policy.entity_categories import BUNDLES
@@ -21,7 +18,7 @@ from broker.core.policy.model import (
     Release,
     ReleasedAttribute,
 )
-from broker.files.checked_yaml import did_you_mean
+from broker.files.checked_files import did_you_mean
 
 _UPSTREAM = "upstream"
 _NOT_ATTRIBUTES = frozenset({_UPSTREAM, "assurance"})
@@ -159,7 +156,7 @@ def _optional_without_consent(release: Release, listed: ReleasedAttribute) -> _P
 def _unmasked_cpr(_: Release, listed: ReleasedAttribute) -> _Problem | None:
     if listed.name != CPR_ATTRIBUTE or listed.mask:
         return None
-    return "cpr without mask: true", "a page shows it masked (invariant 4)"
+    return "cpr without mask: true", "a page shows it masked"
 
 
 def _masked_without_page(_: Release, listed: ReleasedAttribute) -> _Problem | None:
@@ -304,8 +301,8 @@ def _overwritten_fields(policy: Policy) -> Iterator[PolicyProblem]:
 def _lowering(policies: Collection[Policy]) -> Iterator[PolicyProblem]:
     """Find an upstream that lowers a category and asserts no affiliations.
 
-    A national eID or a PIN asserts none: everybody who comes so would seem to have left (wizard.md
-    R47).
+    A national eID or a PIN asserts none: everybody who comes so would seem to have left
+    (docs/reference/requirements.md#r47).
     """
     asserting = _upstreams_with_affiliations(policies)
     for policy in policies:

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from broker.core.entities import Assurance, Text
-from broker.core.identity.attributes import CPR_ATTRIBUTE, Attributes
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.policy import model as engine
 from broker.core.policy.matching import PROOF_DOMAIN
-from broker.files.checked_yaml import Day, Flag, Shape, Whole, line
+from broker.files.checked_files import Day, Flag, Shape, Whole, line
 from broker.files.policies.value_syntax import (
     Level,
     Months,

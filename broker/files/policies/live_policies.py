@@ -9,9 +9,9 @@ from typing import Final
 
 from broker.core.entities import Service
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.identity.attributes import AttributeMap
+from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.policy.model import Policy, PolicySet
-from broker.files.checked_yaml import validated
+from broker.files.checked_files import validated
 from broker.files.policies import consistency_checks, last_good, service_checks
 from broker.files.policies.consistency_checks import PolicyProblem, faults_at
 from broker.files.policies.examples import Result, run_examples
@@ -64,7 +64,7 @@ def load_or_last_good(
 ) -> tuple[PolicySet, tuple[Fault, ...]]:
     """Return the policies of ``folder``, promoted; or the last good ones and the faults.
 
-    ConfigurationFaults (exit code 78) where neither is valid (design 6).
+    ConfigurationFaults (exit code 78) where neither is valid (docs/reference/design.md#6).
     """
     try:
         files = _files(folder)

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from broker.core.entities import Service
-from broker.core.identity.attributes import CPR_ATTRIBUTE, AttributeMap, wire
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, wire
 from broker.core.identity.subject_ids import MINTED
 from broker.core.policy.model import Policy, Release, ReleasedAttribute
-from broker.files.checked_yaml import did_you_mean
+from broker.files.checked_files import did_you_mean
 from broker.files.policies.consistency_checks import PolicyProblem, unconfigured
 
 
@@ -48,7 +48,8 @@ def withheld_attributes(
 ) -> Iterator[PolicyProblem]:
     """Find attributes that are withheld from their service as it is configured.
 
-    A CPR without controller or encryption key (invariant 4), an identifier without a scope.
+    A CPR without controller or encryption key (docs/reference/design.md#invariant-4), an identifier
+    without a scope.
     """
     for release, service in _served(policies, services):
         for listed in release.attributes:

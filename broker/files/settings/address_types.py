@@ -99,7 +99,7 @@ def _mail_url(value: str) -> str:
 def _entity_id(value: str) -> str:
     """Refuse a text that is no absolute URI of at most 256 characters: peers refuse it too.
 
-    The bound is the profiles' (saml_profiles.md row 3).
+    The bound is the profiles' (docs/reference/saml-profiles.md#3).
     """
     if len(value) > _LONGEST_ENTITY_ID or not _ABSOLUTE_URI.fullmatch(value):
         raise ValueError(f"is no absolute URI of at most {_LONGEST_ENTITY_ID} characters")

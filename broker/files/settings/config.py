@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from broker.core.entities import Assurance, Service, Upstream
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.checked_yaml import (
+from broker.files.checked_files import (
     ANY_ITEM,
     KeyPath,
     did_you_mean,
@@ -18,7 +18,7 @@ from broker.files.checked_yaml import (
     known_keys,
     sentence,
 )
-from broker.files.key_folder import exposed
+from broker.files.key_folder_locks import exposed
 from broker.files.settings.address_types import BaseUrl, Network, Url
 from broker.files.settings.crosschecks import crosschecks
 from broker.files.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable

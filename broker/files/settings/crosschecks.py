@@ -172,7 +172,7 @@ def _shared_origin(raw: RawSettings) -> Faults:
         return
     if urlsplit(base_url).path.strip("/"):
         # What answers beside us at this origin can read our pages, the one with the CPR number
-        # included (design 4a).
+        # included (docs/reference/design.md#4a-origin).
         where = raw.where(("base_url",))
         what = "is below a path: whatever else answers at this origin can read the broker's pages"
         mend = "give the broker a host of its own, or set shared_origin = true"

@@ -24,7 +24,8 @@ from broker.files.settings.tables import (
 _NATIONAL_EID_HOSTS: Final = ("nemlogin.wayf.dk", "nemlog-in.dk")
 _URI_DELIMITERS: Final = re.compile("[/:?#]")
 _BIRK: Final = (
-    "https://birk.wayf.dk/birk.php/"  # stands before an institution's entityID (wayf.md 2)
+    # Stands before an institution's entityID (docs/reference/wayf.md#birk)
+    "https://birk.wayf.dk/birk.php/"
 )
 _MEGABYTE: Final = 1024 * 1024
 _ASSURANCES: Final = {level.name.lower(): level for level in Assurance}
@@ -104,8 +105,8 @@ class UpstreamTable(SettingsTable):
         """Return whether every request asks for a fresh login.
 
         WAYF does so at NemLog-in for services that publish no logout, and leaves it to those that
-        do (wayf.md section 4); a national eID is shared by no two people as long as every person
-        logs in for themselves.
+        do (docs/reference/wayf.md#force-authn); a national eID is shared by no two people as long
+        as every person logs in for themselves.
         """
         if self.force_authn is None:
             return self.national
@@ -133,7 +134,8 @@ class UpstreamTable(SettingsTable):
     def core_institutions(self) -> tuple[Institution, ...]:
         """Return the institutions as values of the core.
 
-        Unless it is a hub, an upstream without any is its own institution (design 4).
+        Unless it is a hub, an upstream without any is its own institution
+        (docs/reference/design.md#institutions).
         """
         if self.institutions or self.profile in {"wayf", "library"}:
             return tuple(table.institution() for table in self.institutions)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from broker.core.errors import Fault
-from broker.files.checked_yaml import KeyPath
+from broker.files.checked_files import KeyPath
 
 PREFIX: Final = "BROKER_"
 

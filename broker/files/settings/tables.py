@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from broker.core.entities import Text
-from broker.files.checked_yaml import Shape
+from broker.files.checked_files import Shape
 from broker.files.settings.address_types import AttributeScope, EntityId, MailUrl, StoreUrl, Url
 
 # A name is part of a URL (/saml/sp/NAME/acs), and of an environment name with "_" for its "-".
@@ -180,7 +180,7 @@ class ServeTable(SettingsTable):
 
     bind: Filled = "127.0.0.1:8000"
     workers: int = Field(default=2, ge=1, le=64)
-    # A request may wait for the library on half of them (design 4c).
+    # A request may wait for the library on half of them (docs/reference/design.md#waiting).
     threads: int = Field(default=4, ge=2, le=64)
     metrics_token: SecretStr | None = None  # without it, this machine alone reads /metrics
     # How many in front of us add to X-Forwarded-For, and can be trusted.

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.checked_yaml import KeyPath
+from broker.files.checked_files import KeyPath
 from broker.files.settings.raw_settings import PREFIX, RawSettings, SettingsTree
 
 CONFIG: Final = "BROKER_CONFIG"  # names the file itself

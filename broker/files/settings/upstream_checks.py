@@ -7,7 +7,7 @@ from broker.core.errors import Fault
 from broker.core.login.authn_context import overstates
 from broker.files.settings.raw_settings import Check, Faults, RawSettings, RawTable, variable
 
-# Profiles whose upstream is its own institution (design 4).
+# Profiles whose upstream is its own institution (docs/reference/design.md#institutions).
 _OWN_INSTITUTION: Final = frozenset({"saml", "oiosaml3"})
 
 
@@ -70,7 +70,7 @@ def _hub(upstream: RawTable) -> Faults:
         return
     if not any(_institutions(upstream)):
         # A hub speaks for anyone: without the list, any institution could assert any scope
-        # (invariant 2).
+        # (docs/reference/design.md#invariant-2).
         what = "profile wayf without institutions would believe every institution behind the hub"
         mend = "list institutions = [{entity_id, scopes}]"
         yield Fault(upstream.where(), what, mend)

@@ -4,21 +4,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import (
-    Enrolment,
-    EnrolmentOutcome,
-    EnrolmentState,
-    Wish,
-)
-from broker.core.borrowers.wanted_borrower import wish
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.pseudonyms import Pseudonyms
-from broker.flows.arrived import Arrived
+from broker.flows.arrived_login import Arrived
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.existing_accounts import ExistingAccounts, case_account
-from broker.flows.identity.persons import Persons, enrollable_cpr
+from broker.flows.identity.person_resolution import PersonResolution, enrollable_cpr
 
 # Somebody who refused another category is not asked at every login; a sign-up asks again.
 _DECLINED_FOR: Final = timedelta(days=180)
@@ -40,8 +35,8 @@ class BorrowerAtLogin:
     """Asks the enrolments and the library system about one person's borrower."""
 
     store: Store
-    pseudonyms: Pseudonyms
-    persons: Persons
+    hmacs: LookupHmacs
+    persons: PersonResolution
     enrolments: Enrolments
 
     def account(
@@ -229,7 +224,7 @@ class BorrowerAtLogin:
     def _lacks_mail(self, wished: Wish) -> bool:
         """Return whether a borrower would have to be made without a mail address.
 
-        None may be (wizard.md R22).
+        None may be (docs/reference/requirements.md#r22).
         """
         names = {field.name for field in wished.fields}
         if wished.cpr is None or "email" in names:
@@ -241,7 +236,7 @@ class BorrowerAtLogin:
 
         None where there is no such wish. No CPR may find the borrower of a person who comes without
         an affiliation that counts; the link alone leads to it, and only to lower its category
-        (wizard.md R47).
+        (docs/reference/requirements.md#r47).
         """
         wished = login.wish
         if wished is None or wished.cpr:
@@ -262,7 +257,7 @@ class BorrowerAtLogin:
         person = transaction.person
         if person is None:
             return None
-        return Key("counter", self.pseudonyms.of("declined upgrade", person.id))
+        return Key("counter", self.hmacs.of("declined upgrade", person.id))
 
 
 def _done_if_found(account: Account) -> Account:
@@ -282,7 +277,8 @@ def _wish(
     decision = arrived.decision
     reading = arrived.reading
     person = transaction.person
-    # Whatever a policy file forgets to require: only a real number enrols by itself (invariant 5).
+    # Whatever a policy file forgets to require: only a real number enrols by itself
+    # (docs/reference/design.md#invariant-5).
     find_by_cpr = decision.may_find_by_cpr and reading.cpr == "real"
     wished = wish(
         decision,

@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
-from broker.core.borrowers.borrower import Borrower, Enrolment, Wish
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import Enrolment
 from broker.core.borrowers.pins import is_cpr
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem
 

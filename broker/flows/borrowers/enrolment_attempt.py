@@ -2,7 +2,7 @@
 
 Every call has a deadline, and before each change the lease is renewed beyond it. Any process may
 die between any two lines: the worker that claims the enrolment next looks again before it does
-anything (design 4c).
+anything (docs/reference/design.md#4c).
 """
 
 import secrets
@@ -11,21 +11,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import (
-    Borrower,
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import (
     Case,
     Change,
     Create,
-    Enrolment,
-    EnrolmentOutcome,
-    EnrolmentState,
     Gone,
     Nothing,
     Plan,
-    Wish,
+    outcome,
+    plan,
 )
-from broker.core.borrowers.change_plan import outcome, plan
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.pins import new_pin, suggested_by
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.letters import PinLetter, PinPointerLetter
 from broker.core.ports import Letter
@@ -38,7 +37,7 @@ from broker.flows.borrowers.enrolment_records import (
     EnrolmentDraft,
     StoredEnrolment,
 )
-from broker.flows.leases import pin_lease
+from broker.flows.pin_lease import pin_lease
 
 CALL: Final = timedelta(seconds=15)
 PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together: well within the lease
@@ -261,9 +260,9 @@ class EnrolmentAttempt:
         deadline = now + PIN_CALLS
         self._hold()
         records = self.ports.records
-        pseudonyms = self.ports.pseudonyms
+        hmacs = self.ports.hmacs
         with (
-            pin_lease(records.store, pseudonyms, borrower.number, deadline, now),
+            pin_lease(records.store, hmacs, borrower.number, deadline, now),
             closing(mail.address(wish.pin_to, deadline)) as letter,
         ):
             tried = enrolment.pin_tried
@@ -289,7 +288,7 @@ class EnrolmentAttempt:
         letter.send(*self.ports.letters.worded(PinLetter(pin), language))
 
     def _pin_name(self, pin: str) -> str:
-        return self.ports.pseudonyms.of("pin", self.entry.enrolment.person, pin)
+        return self.ports.hmacs.of("pin", self.entry.enrolment.person, pin)
 
     def _pins_of(self, cpr: str | None) -> tuple[str, ...]:
         if cpr is None:

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL
-from broker.core.borrowers.borrower import Borrower, Wish
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.identity.mailbox_proofs import ProofOwner
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Trail
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.identity.person_links import PersonLinks
-from broker.flows.leases import claim_ownership
+from broker.flows.proof_ownership import claim_ownership
 
 _CLAIMED_FOR: Final = timedelta(days=365)
 
@@ -23,7 +24,7 @@ class EnrolmentPorts:
 
     library: LibrarySystem
     mail: Mail | None
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     letters: LetterWording
     links: PersonLinks
     records: EnrolmentRecords
@@ -36,7 +37,7 @@ class EnrolmentPorts:
         Two who know its PIN are not both its person.
         """
         now = self.now()
-        place = Key("proof", self.pseudonyms.of("temporary", number))
+        place = Key("proof", self.hmacs.of("temporary", number))
         claim = ProofOwner(self.links.of_cpr(cpr), "temporary")
         return claim_ownership(self.records.store, place, claim, now + _CLAIMED_FOR, now)
 
@@ -54,4 +55,4 @@ class EnrolmentPorts:
         parts = [wish.affiliation, wish.category, ",".join(wish.upgrades)]
         for field in wish.fields:
             parts += [field.name, field.value, field.set]
-        return self.pseudonyms.of("wish", *parts)
+        return self.hmacs.of("wish", *parts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from broker.core.borrowers.borrower import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key, Store
 from broker.flows.records import Amended, Content, Record, Records
 
@@ -35,7 +35,7 @@ class StoredEnrolment(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRecords:
-    """Every write is durable and names the version it replaces (design 4b)."""
+    """Every write is durable and names the version it replaces (docs/reference/design.md#4b)."""
 
     store: Store
     now: Callable[[], datetime]

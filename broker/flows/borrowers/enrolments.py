@@ -1,4 +1,7 @@
-"""The enrolments: durable wishes for a borrower, each carried out once (design 4c)."""
+"""The enrolments: durable wishes for a borrower, each carried out once.
+
+Source: docs/reference/design.md#4c.
+"""
 
 import secrets
 from collections.abc import Callable
@@ -7,31 +10,25 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
 from broker.core.audit_events import AuditEvent, AuditEventKind, of_enrolment
-from broker.core.borrowers.borrower import (
-    Borrower,
-    Change,
-    Enrolment,
-    EnrolmentState,
-    Nothing,
-    Plan,
-    Wish,
-)
-from broker.core.borrowers.change_plan import offered, plan, planned_outcome
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Change, Nothing, Plan, offered, plan, planned_outcome
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.ports import Key
 from broker.flows.borrowers import borrower_lookup
-from broker.flows.borrowers.enrolment_attempt import EnrolmentAttempt
-from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
-from broker.flows.borrowers.enrolment_records import EnrolmentDraft, StoredEnrolment
-from broker.flows.borrowers.finished_enrolment import (
+from broker.flows.borrowers.enrolment_against_wish import (
     EnrolmentBeforeWish,
     as_found,
     as_wished,
     looked_up_within,
 )
+from broker.flows.borrowers.enrolment_attempt import EnrolmentAttempt
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.flows.borrowers.enrolment_records import EnrolmentDraft, StoredEnrolment
 from broker.flows.borrowers.later_wish import later_wish
 from broker.flows.borrowers.staff_cases import StaffCases
-from broker.flows.concurrency import WaitingSlots, WakeSignal, waiting_slot
+from broker.flows.waiting_slots import WaitingSlots, WakeSignal, waiting_slot
 
 Mode = Literal["live", "observe", "frozen"]
 T = TypeVar("T")

@@ -1,21 +1,22 @@
-"""The account of a borrower that is there already: found by a CPR, or by the link of a name alone."""
+"""The account of a borrower that is there already: found by a CPR, or by the link of a name."""
 
 from dataclasses import dataclass
 
-from broker.core.borrowers.borrower import Borrower, Enrolment, EnrolmentState, wrong_with_borrower
+from broker.core.borrowers.borrower import Borrower, wrong_with_borrower
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 from broker.core.login.transaction import Account, AccountState, Person
-from broker.flows.arrived import Arrived
+from broker.flows.arrived_login import Arrived
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.staff_cases import StaffCases
-from broker.flows.identity.persons import Persons
+from broker.flows.identity.person_resolution import PersonResolution
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingAccounts:
     """Finds accounts, and opens a case for staff where library system and links disagree."""
 
-    persons: Persons
+    persons: PersonResolution
     enrolments: Enrolments
 
     def by_cpr(self, person: Person, cpr: str) -> Account:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
-from broker.core.borrowers.borrower import Enrolment, EnrolmentState, Wish
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish
 
 _UNFINISHED: Final = frozenset({EnrolmentState.WANTED, EnrolmentState.CASE})
 

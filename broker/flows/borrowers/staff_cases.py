@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
-from broker.core.borrowers.borrower import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts

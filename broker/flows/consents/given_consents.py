@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from broker.core.consent.consent import Receipt, ReceiptEvent, taken_back
 from broker.core.entities import Controller, Service, Text
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.consents.receipts import KEPT_FOR, Receipts
 
 _FOR: Final = f"P{KEPT_FOR.days}D"
@@ -59,15 +59,15 @@ class GivenConsents:
     """The answers on file, by person; ``person`` is always the id of the logged-in person."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     services: Mapping[str, Service]
 
     def of(self, person: str, now: datetime) -> tuple[GivenConsent, ...]:
         """Return the person's answers, service by service as configured, without those never asked.
 
         The store does not show whose a receipt is, nor for which service: both pseudonyms are made
-        again and looked up (consent.md section 5). What was answered for a service that is
-        configured no longer is not found.
+        again and looked up (docs/reference/consent.md#record). What was answered for a service that
+        is configured no longer is not found.
         """
         if not person:
             return ()
@@ -124,11 +124,12 @@ class GivenConsents:
         withdraw_url: str,
         today: CurrentQuestion | None = None,
     ) -> dict[str, Any]:
-        """Return the receipt in the fields of ISO/IEC TS 27560 (consent.md section 5).
+        """Return the receipt in the fields of ISO/IEC TS 27560 (docs/reference/consent.md#record).
 
         It holds names and no value of the person. Both references are good for this person and this
         service only: a receipt that is shown to two receivers gives them nothing to compare (the
-        record's person is needlessly exposed elsewhere, consent.md section 2).
+        record's person is needlessly exposed elsewhere,
+        docs/reference/consent.md#person-in-the-record).
         """
         return {
             "record_id": made.record_id,
@@ -137,7 +138,7 @@ class GivenConsents:
             "event_time": made.event_time.isoformat(),
             "language": made.language,
             "user_ref": made.person,
-            "service_ref": self.pseudonyms.of("receipt-service", made.person, service.name),
+            "service_ref": self.hmacs.of("receipt-service", made.person, service.name),
             "policy_version": made.policy,
             "notice_version": made.shown,
             "legal_basis": made.legal_basis,
@@ -152,10 +153,10 @@ class GivenConsents:
         }
 
     def _group(self, person: str, service: str) -> str:
-        return self.pseudonyms.of("receipts", person, service)
+        return self.hmacs.of("receipts", person, service)
 
     def _ending(self, given: Receipt) -> str:
-        ending = self.pseudonyms.of("receipt-end", given.person, given.record_id)
+        ending = self.hmacs.of("receipt-end", given.person, given.record_id)
         return ending.partition(".")[2][:_RECORD_ID_LENGTH]
 
 

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from broker.core.errors import StoreUnavailable
-from broker.core.identity.link_evidence import PersonLink
+from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.ports import Key, Store
 from broker.flows.records import Content, Record, Records
 
 # Losing a person id would change every persistent NameID built on it, so a link in use never
 # expires.
 _KEPT: Final = timedelta(days=20 * 365)
-_HOLDS_WITHOUT_CPR: Final = timedelta(days=365)  # design 5
+_HOLDS_WITHOUT_CPR: Final = timedelta(days=365)  # docs/reference/design.md#names
 MOST_TRIES: Final = 20
 
 T = TypeVar("T")
@@ -22,7 +22,10 @@ LinkRecord = Record[PersonLink]
 
 @dataclass(frozen=True, slots=True)
 class LinkRecords:
-    """The links of names and CPR numbers, all of them pseudonyms (design 4b)."""
+    """The links of names and CPR numbers, all of them pseudonyms.
+
+    Source: docs/reference/design.md#sealing.
+    """
 
     store: Store
     now: Callable[[], datetime]
@@ -82,7 +85,7 @@ def _key(name: str) -> Key:
 
 
 def until_written(decide: Callable[[], T | None]) -> T:
-    """Call ``decide`` until it returns something: None means that another wrote a link meanwhile."""
+    """Call ``decide`` until it returns something: None means that another wrote meanwhile."""
     for _ in range(MOST_TRIES):
         decided = decide()
         if decided is not None:

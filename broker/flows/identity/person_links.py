@@ -7,17 +7,23 @@ from datetime import datetime, timedelta
 from string import ascii_lowercase, ascii_uppercase
 from typing import Final
 
-from broker.core.identity.link_evidence import Asserted, PersonLink, against, agrees, noted, strange
+from broker.core.identity.cpr import birth_digits
+from broker.core.identity.identifier_reassignment import (
+    Asserted,
+    PersonLink,
+    borrower_agrees,
+    contradicts,
+    has_another_cpr_uuid,
+    with_evidence,
+)
 from broker.core.login.transaction import Person
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.identity.link_records import LinkRecord, LinkRecords, until_written
 
 _CONFIRM_EVERY: Final = timedelta(days=30)
-# Capitals of ASCII only: casefold and lower make one name of two ("ß" and "ss", the Kelvin sign and
-# "k").
+# Capitals of ASCII only: casefold makes one name of two ("ß" and "ss").
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
-_REPLACEMENT_ADDS: Final = 60  # to the day of birth (cpr.md)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +38,22 @@ class _Login:
 
 @dataclass(frozen=True, slots=True)
 class PersonLinks:
-    """Reads, makes and confirms links; every name is kept as a pseudonym (design 4b)."""
+    """Reads, makes and confirms links; every name is kept as a pseudonym.
+
+    Source: docs/reference/design.md#sealing.
+    """
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     now: Callable[[], datetime]
 
     def of_cpr(self, cpr: str) -> str:
         """Return the pseudonym that a CPR is kept under."""
-        return self.pseudonyms.of("person", cpr)
+        return self.hmacs.of("person", cpr)
 
     def of_name(self, kind: str, value: str) -> str:
         """Return the pseudonym of an upstream's own name; ``kind`` is "eppn" or "cprUuid"."""
-        return self.pseudonyms.of("link", kind, value.translate(_SMALL))
+        return self.hmacs.of("link", kind, value.translate(_SMALL))
 
     def of_borrower(self, number: str) -> str:
         """Return the pseudonym of the library account itself, where its PIN was the login."""
@@ -69,7 +78,7 @@ class PersonLinks:
             evidence = replace(evidence, uuid=uuid)
         if number is None:
             return evidence
-        born = self.pseudonyms.of("born", name, _date_of_birth(number))
+        born = self.hmacs.of("born", name, birth_digits(number))
         return replace(evidence, number=self.of_cpr(number), real=real, born=born)
 
     def person(
@@ -86,8 +95,8 @@ class PersonLinks:
         another CPR's borrower, ``carries`` is asked whether that borrower carries ``cpr`` now; if
         not, or if ``asserted`` alone speaks against the link, the name was recycled or the CPR
         changed: another person id, no number, ``case`` "cpr_changed", and the old link stands, of
-        no use without its CPR, until staff have looked (invariant 6). A name unconfirmed for a
-        year: a new id (design 4b, 5).
+        no use without its CPR, until staff have looked (docs/reference/design.md#invariant-6). A
+        name unconfirmed for a year: a new id (docs/reference/design.md#persons and #names).
         """
         login = _Login(name, cpr, carries, asserted)
         return until_written(lambda: self._decided(login))
@@ -99,7 +108,7 @@ class PersonLinks:
         if named is None or named.value.cpr is None:
             return False  # no borrower at stake, and the register's own name leads
         link = named.value
-        if strange(link, Asserted(uuid=uuid)):
+        if has_another_cpr_uuid(link, Asserted(uuid=uuid)):
             return True
         if other is None or other.value.person == link.person:
             return False
@@ -127,9 +136,9 @@ class PersonLinks:
         if named is None or named.value.person != person:
             return
         link = named.value
-        if against(link, asserted):
+        if contradicts(link, asserted):
             return
-        seen = noted(link, asserted)
+        seen = with_evidence(link, asserted)
         if seen != link:
             # Lost to another login, the next one brings it again.
             self._records.replace(named, seen)
@@ -150,7 +159,7 @@ class PersonLinks:
         link = self.link(name)
         if link is None or link.disputed or self._records.is_stale(link):
             return None
-        if against(link, asserted):
+        if contradicts(link, asserted):
             return None
         return Person(link.person, self._records.number(link))
 
@@ -210,7 +219,7 @@ class PersonLinks:
         kept = self._records.read(cpr)
         borrower = self._borrower_of_another(named, cpr)
         if named:
-            if strange(named.value, login.asserted) and named.value.cpr == cpr:
+            if has_another_cpr_uuid(named.value, login.asserted) and named.value.cpr == cpr:
                 return self._rival(named, login.asserted)
             if borrower and self._speaks_against(login, named, kept, borrower):
                 return self._disagreed(named, kept, cpr)
@@ -228,10 +237,10 @@ class PersonLinks:
         borrower: str,
     ) -> bool:
         """Return whether the borrower that a name leads to by another CPR is not this CPR's too."""
-        if strange(named.value, login.asserted):
+        if has_another_cpr_uuid(named.value, login.asserted):
             return True
         link = kept.value if kept else None
-        return not agrees(borrower, link, login.carries)
+        return not borrower_agrees(borrower, link, login.carries)
 
     def _borrower_of_another(self, named: LinkRecord | None, cpr: str) -> str | None:
         """Return the borrower that a name leads to by another CPR than ``cpr``, or None."""
@@ -262,13 +271,13 @@ class PersonLinks:
             return _person_of(self._records.add(login.name or "", first))
         link = named.value
         now = self.now()
-        opposed = against(link, login.asserted)
+        opposed = contradicts(link, login.asserted)
         if link.cpr and (link.disputed or opposed):
             return self._rival(named, login.asserted)
         if opposed or self._records.is_stale(link):
             anew = self._unheld(login, since=now)
             return _person_of(self._records.replace(named, anew))
-        seen = noted(_confirmed_by_coming(link, now), login.asserted)
+        seen = with_evidence(_confirmed_by_coming(link, now), login.asserted)
         if seen != link and not self._records.replace(named, seen):
             return None
         return Person(link.person, self._records.number(link))
@@ -277,7 +286,7 @@ class PersonLinks:
         """Return the link of a name that nobody holds, or nobody any more: ``since`` then."""
         confirmed = since or self.now()
         link = PersonLink(_new_id(), None, None, confirmed, since=since)
-        return noted(link, login.asserted)
+        return with_evidence(link, login.asserted)
 
     def _rival(self, named: LinkRecord, asserted: Asserted | None) -> Person | None:
         # Old holder or new one, no machine can tell: neither the borrower nor the id is given to
@@ -285,7 +294,7 @@ class PersonLinks:
         rival = _new_id()
         evidence = evidence_of(asserted)
         if evidence:
-            rival = self.pseudonyms.of("rival", named.key.group, evidence)
+            rival = self.hmacs.of("rival", named.key.group, evidence)
         if not self._dispute(named):
             return None
         return Person(rival, None, "cpr_changed")
@@ -303,7 +312,7 @@ class PersonLinks:
         if named is None:
             return self._records.add(cpr, unknown)
         link = named.value
-        opposed = against(link, login.asserted or Asserted(cpr)) or self._records.is_stale(link)
+        opposed = contradicts(link, login.asserted or Asserted(cpr)) or self._records.is_stale(link)
         if link.cpr is None and not opposed:
             # The name is claimed first, and its id taken on the next try: of two CPRs that race
             # one gets the id.
@@ -341,14 +350,14 @@ class PersonLinks:
         now = self.now()
         link = PersonLink(kept.person, kept.number, cpr, now)
         if named is None:
-            first = noted(link, login.asserted)
+            first = with_evidence(link, login.asserted)
             return self._records.add(login.name, first) is not None
         before = named.value
         if before.person == kept.person:
             link = replace(link, uuid=before.uuid, since=before.since)
         else:
             link = replace(link, since=now)
-        link = noted(link, login.asserted)
+        link = with_evidence(link, login.asserted)
         # Its own CPR does not end a dispute: whoever else holds the name may come without one.
         disputed = before.disputed and before.cpr == cpr
         link = replace(link, disputed=disputed)
@@ -385,11 +394,3 @@ def _confirmed_by_coming(link: PersonLink, now: datetime) -> PersonLink:
 
 def _new_id() -> str:
     return secrets.token_hex(16)
-
-
-def _date_of_birth(number: str) -> str:
-    """Return the six digits of the date of birth: each kind of number begins so (cpr.md)."""
-    day = int(number[:2])
-    if day > _REPLACEMENT_ADDS:
-        day -= _REPLACEMENT_ADDS
-    return f"{day:02}{number[2:6]}"

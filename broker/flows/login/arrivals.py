@@ -11,17 +11,20 @@ from broker.core.login.transaction import (
     Authentication,
     UpstreamRefusal,
 )
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.records import Records
 
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """The arrivals in a store, each under a token that a browser learns (design 4a.2)."""
+    """The arrivals in a store, each under a token that a browser learns.
+
+    Source: docs/reference/design.md#4a-2.
+    """
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
 
     def add(
         self,
@@ -74,7 +77,7 @@ class Arrivals:
 
         The login cookie holds the token: it is good if its mark is the transaction's.
         """
-        return self.pseudonyms.of("arrival-mark", arrival_token)
+        return self.hmacs.of("arrival-mark", arrival_token)
 
     def _token(
         self,
@@ -83,15 +86,15 @@ class Arrivals:
         request: str,
     ) -> str:
         if isinstance(answer, Authentication):
-            named = self.pseudonyms.of("arrival", answer.issuer, message_id)
+            named = self.hmacs.of("arrival", answer.issuer, message_id)
         else:
             # An error status may be unsigned, so that anybody can write one: each request takes one
             # and no more.
-            named = self.pseudonyms.of("arrival", answer.upstream, "", request)
+            named = self.hmacs.of("arrival", answer.upstream, "", request)
         return named.partition(".")[2]
 
     def _key(self, arrival_token: str) -> Key:
-        return Key("arrival", self.pseudonyms.of("arrival-key", arrival_token))
+        return Key("arrival", self.hmacs.of("arrival-key", arrival_token))
 
     @property
     def _records(self) -> Records[Arrival]:

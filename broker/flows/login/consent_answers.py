@@ -9,10 +9,10 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import Receipt, ReceiptEvent, receipt
 from broker.core.login.steps import Ask, Enrol, Issue, Step
 from broker.core.login.transaction import Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.consents.receipts import Receipts, as_on_file
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.transactions import Held, Transactions
 
 _KINDS: Final = {
@@ -30,8 +30,8 @@ class ConsentAnswers:
     """Records answers in the store."""
 
     store: Store
-    pseudonyms: Pseudonyms
-    lookup: PersonLookup
+    hmacs: LookupHmacs
+    lookup: PersonAtLogin
     transactions: Transactions
 
     def reread(self, held: Held, now: datetime) -> Held:
@@ -80,7 +80,7 @@ class ConsentAnswers:
             return self._answered(held, _refusal(own, now), now)
         if not isinstance(step, Ask):
             return held
-        if step.question.disclosure.shown(self.pseudonyms) != shown:
+        if step.question.disclosure.shown(self.hmacs) != shown:
             return held
         made = receipt(
             secrets.token_hex(16),
@@ -90,7 +90,7 @@ class ConsentAnswers:
             chosen=chosen,
             person=self.lookup.receipts_of(transaction),
             language=language,
-            pseudonyms=self.pseudonyms,
+            hmacs=self.hmacs,
             now=now,
         )
         return self._answered(held, made, now)

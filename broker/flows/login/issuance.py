@@ -8,10 +8,10 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.entities import PERSISTENT
 from broker.core.errors import TransactionGone
 from broker.core.login.steps import Issue
-from broker.core.login.transaction import Authentication, Errand, Issued
+from broker.core.login.transaction import Authentication, Errand, Issued, Transaction
 from broker.core.logout.sessions import NameID, Session, session_index
-from broker.core.pseudonyms import Pseudonyms
-from broker.flows.login.person_lookup import PersonLookup
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
 from broker.flows.transactions import Held, Transactions
 
@@ -20,8 +20,8 @@ from broker.flows.transactions import Held, Transactions
 class Issuance:
     """Decides about ids and records that they are used."""
 
-    pseudonyms: Pseudonyms
-    lookup: PersonLookup
+    hmacs: LookupHmacs
+    lookup: PersonAtLogin
     transactions: Transactions
     sessions: Sessions
 
@@ -40,7 +40,7 @@ class Issuance:
 
         None where another assertion has left under the recorded ids: they are good for that one
         only. None too for an errand that no service asked for: no assertion is anybody's then
-        (invariant 3).
+        (docs/reference/design.md#invariant-3).
         """
         if held.transaction.errand is not Errand.LOGIN:
             return None
@@ -102,26 +102,9 @@ class Issuance:
         False where its person was logged out meanwhile.
         """
         transaction = held.transaction
-        authentication = transaction.authentication
-        if authentication is None or transaction.browser is None:
+        session = self._session(transaction, issued, name_id)
+        if session is None:
             return False
-        session_id = self.pseudonyms.of("session-id", issued.assertion)
-        session = Session(
-            id=session_id.partition(".")[2],
-            service=transaction.request.service,
-            entity_id=transaction.request.entity_id,
-            name_id=name_id,
-            index=session_index(issued.assertion),
-            browser=transaction.browser,
-            person=group_of(transaction),
-            transaction=transaction.id,
-            upstream=authentication.upstream,
-            at=issued.at,
-            until=issued.at + KEPT_FOR,
-            upstream_name_id=authentication.subject,
-            upstream_index=authentication.session_index,
-            issuer=authentication.issuer,
-        )
         self.sessions.add(session, now)
         if not self.sessions.over(transaction, now):
             return True
@@ -138,6 +121,28 @@ class Issuance:
             self.transactions.end(held)
             raise TransactionGone("its person has logged out")
 
+    def _session(self, transaction: Transaction, issued: Issued, name_id: NameID) -> Session | None:
+        authentication = transaction.authentication
+        if authentication is None or transaction.browser is None:
+            return None
+        session_id = self.hmacs.of("session-id", issued.assertion)
+        return Session(
+            id=session_id.partition(".")[2],
+            service=transaction.request.service,
+            entity_id=transaction.request.entity_id,
+            name_id=name_id,
+            index=session_index(issued.assertion),
+            browser=transaction.browser,
+            person=group_of(transaction),
+            transaction=transaction.id,
+            upstream=authentication.upstream,
+            at=issued.at,
+            until=issued.at + KEPT_FOR,
+            upstream_name_id=authentication.subject,
+            upstream_index=authentication.session_index,
+            issuer=authentication.issuer,
+        )
+
     def _content(self, step: Issue) -> str:
-        shown = step.disclosure.shown(self.pseudonyms)
-        return self.pseudonyms.of("content", shown, step.number or "")
+        shown = step.disclosure.shown(self.hmacs)
+        return self.hmacs.of("content", shown, step.number or "")

@@ -18,13 +18,13 @@ from broker.core.login.transaction import (
     Outstanding,
     Transaction,
 )
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.login.consent_answers import ConsentAnswers
 from broker.flows.login.issuance import Issuance
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions
 from broker.flows.transactions import Held, Transactions, reference
 
@@ -34,26 +34,26 @@ class LoginFlow:
     """The flow over its ports; ``now`` is passed to every method, aware UTC."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     rules: ConfiguredEntities
-    lookup: PersonLookup
+    lookup: PersonAtLogin
     errands_by: str | None = None  # the service by whose policy people sign up
 
     @property
     def answers(self) -> ConsentAnswers:
         """Return what records the answers to questions."""
-        return ConsentAnswers(self.store, self.pseudonyms, self.lookup, self.transactions)
+        return ConsentAnswers(self.store, self.hmacs, self.lookup, self.transactions)
 
     @property
     def issuance(self) -> Issuance:
         """Return what lets an assertion leave."""
-        sessions = Sessions(self.store, self.pseudonyms)
-        return Issuance(self.pseudonyms, self.lookup, self.transactions, sessions)
+        sessions = Sessions(self.store, self.hmacs)
+        return Issuance(self.hmacs, self.lookup, self.transactions, sessions)
 
     @property
     def arrivals(self) -> Arrivals:
         """Return the answers between ACS and browser."""
-        return Arrivals(self.store, self.pseudonyms)
+        return Arrivals(self.store, self.hmacs)
 
     @property
     def transactions(self) -> Transactions:
@@ -72,7 +72,7 @@ class LoginFlow:
 
         RequestRefused where its IDPList leaves no way. Where the browser is known already and there
         is but one way to log in, the AuthnRequest to it is recorded in the same put, and returned
-        (design 4a.1).
+        (docs/reference/design.md#4a-1).
         """
         begun = _begun(request, now, shared=shared)
         ways = self.rules.ways(request)
@@ -211,11 +211,13 @@ class LoginFlow:
         browsers: Sequence[str],
         now: datetime,
     ) -> Held | None:
-        """Join an arrival to its transaction, once, for the browser that asked (design 4a.3).
+        """Join an arrival to its transaction, once, for the browser that asked.
 
         None where the arrival is used, late, another transaction's or answers a request that is not
         outstanding; BrowserUnmatched, with the arrival destroyed, where the browser is not the
         transaction's.
+
+        Source: docs/reference/design.md#4a-3.
         """
         arrivals = self.arrivals
         transaction = held.transaction
@@ -301,7 +303,7 @@ class LoginFlow:
             raise FormRefused("not a way to log in to this service")
         self.lookup.persons.verified(borrower)
         # Fresh, as what follows an assertion is: a login cookie of before is worthless after it
-        # (design 4a.4).
+        # (docs/reference/design.md#4a-4).
         arrival_token = secrets.token_hex(32)
         mark = self.arrivals.mark(arrival_token)
         answer = by_pin(upstream, borrower, now)
@@ -355,7 +357,7 @@ class LoginFlow:
         terms = Terms(
             service=self.rules.service(transaction.request.service),
             giver=self.rules.giver(transaction.authentication),
-            pseudonyms=self.pseudonyms,
+            hmacs=self.hmacs,
             decide=self.rules.decide,
             lacking=lambda *_: None,
             ways=self.rules.ways(transaction.request, transaction.errand),

@@ -12,8 +12,8 @@ from typing import Final
 
 from broker.core.login.transaction import LIFETIME, SKEW, Authentication, Transaction
 from broker.core.logout.sessions import NameID, Session
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.records import Records
 
 # A service may keep its own session beyond the SessionNotOnOrAfter that it was told.
@@ -41,7 +41,7 @@ class Sessions:
     """The sessions of everybody, under pseudonyms."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
 
     def add(self, session: Session, now: datetime) -> None:
         """Store a session before its assertion leaves.
@@ -88,7 +88,10 @@ class Sessions:
         return tuple(sorted(sessions, key=_age))
 
     def end(self, sessions: Iterable[Session], now: datetime) -> None:
-        """Mark sessions as ended and drop their transactions: Back delivers nothing (design 4a)."""
+        """Mark sessions as ended and drop their transactions: Back delivers nothing.
+
+        Source: docs/reference/design.md#4a-logout.
+        """
         for session in sessions:
             self.store.drop(Key("transaction", session.transaction))
             key = self._key(session.browser, session.id)
@@ -156,18 +159,18 @@ class Sessions:
         return Key("session", self._browser(browser), session_id)
 
     def _browser(self, browser: str) -> str:
-        return self.pseudonyms.of("session-browser", browser)
+        return self.hmacs.of("session-browser", browser)
 
     def _named(self, entity_id: str, value: str) -> str:
-        return self.pseudonyms.of("session-named", entity_id, value)
+        return self.hmacs.of("session-named", entity_id, value)
 
     def _closed(self, browser: str, person: str, upstream: str) -> Key:
-        group = self.pseudonyms.of("ended-person", browser, person)
+        group = self.hmacs.of("ended-person", browser, person)
         return Key("ended", group, upstream)
 
     def _gone(self, upstream: str, value: str, index: str) -> Key:
-        group = self.pseudonyms.of("ended-upstream", upstream, value)
-        return Key("ended", group, self.pseudonyms.of("index", index))
+        group = self.hmacs.of("ended-upstream", upstream, value)
+        return Key("ended", group, self.hmacs.of("index", index))
 
     @property
     def _records(self) -> Records[Session]:

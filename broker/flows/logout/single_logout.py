@@ -59,7 +59,7 @@ class SingleLogoutFlow:
 
         ``browsers`` are the pseudonyms of its browser cookies. Only a session that was named and is
         this browser's opens the rest of it, and only its own person's: who brings another browser's
-        LogoutRequest touches nothing here (attacks.md row 29).
+        LogoutRequest touches nothing here (docs/reference/attacks.md#29).
         """
         if logout.browsers is not None:
             return logout

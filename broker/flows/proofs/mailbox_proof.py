@@ -18,12 +18,12 @@ from broker.core.errors import (
 )
 from broker.core.identity.mail_addresses import one_mailbox, typed
 from broker.core.identity.mailbox_proofs import MAIL_PROOF, Mailing, ProofOwner, Proved
+from broker.core.input_normalization import without_spaces
 from broker.core.letters import MailboxCodeLetter
 from broker.core.login.transaction import Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, Mail, Store
-from broker.core.pseudonyms import Pseudonyms
-from broker.core.typed_codes import without_spaces
-from broker.flows.leases import claim_ownership, drop_replaced_proofs, keep_proof
+from broker.flows.proof_ownership import claim_ownership, drop_replaced_proofs, keep_proof
 from broker.flows.records import Records
 from broker.flows.transactions import Held, Transactions
 
@@ -70,11 +70,11 @@ class MailboxProof:
 
     ``owner`` is a person's pseudonym, ``held`` the transaction of that person's browser. Every
     change of a transaction is of the person: where another authentication has joined it meanwhile,
-    nothing changes and BrowserUnmatched is raised (design 4a.3).
+    nothing changes and BrowserUnmatched is raised (docs/reference/design.md#4a-3).
     """
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     mail: Mail
     letters: LetterWording
     cases: DisputeList
@@ -111,17 +111,10 @@ class MailboxProof:
         mailing = _new_mailing(proof_name, address, now, until)
         # Written before it is sent: a code that somebody reads is one that somebody can use.
         held = self._change(held, lambda each: replace(each, mailing=mailing), now)
-        minutes = (until - now).total_seconds() // 60
-        content = MailboxCodeLetter(
-            code=mailing.code,
-            link=url(mailing.link),
-            asker=asker,
-            minutes=max(1, int(minutes)),
-        )
-        letter = self.letters.worded(content, language)
+        content = _letter(mailing, url(mailing.link), asker)
         try:
-            with closing(self.mail.address(address, now + _SENDING)) as conversation:
-                conversation.send(*letter)
+            with closing(self.mail.address(address, now + _SENDING)) as letter:
+                letter.send(*self.letters.worded(content, language))
         except RecipientRefused:
             # Stays counted: whose addresses the mail server knows is not for anybody to ask it
             # through us.
@@ -305,7 +298,7 @@ class MailboxProof:
         A second person's is a case for staff.
         """
         mailbox = one_mailbox(proved.address)
-        mark = self.pseudonyms.of("proof address", proved.name, mailbox)
+        mark = self.hmacs.of("proof address", proved.name, mailbox)
         place = Key("proof", mark)
         claim = ProofOwner(owner, proved.name)
         if not claim_ownership(self.store, place, claim, proved.until, now, mine=mine):
@@ -323,7 +316,7 @@ class MailboxProof:
         return Transactions(self.store).change(held, change, now)
 
     def _counter(self, label: str, whose: str, over: str) -> Key:
-        return Key("counter", self.pseudonyms.of(label, whose), over)
+        return Key("counter", self.hmacs.of(label, whose), over)
 
     def _counted(self, key: Key, most: int, over: timedelta, now: datetime) -> None:
         if self.store.count(key, 1, now + over, now) > most:
@@ -363,6 +356,16 @@ def _new_mailing(
         link=secrets.token_hex(16),
         sent=now,
         until=until,
+    )
+
+
+def _letter(mailing: Mailing, link: str, asker: str) -> MailboxCodeLetter:
+    minutes = (mailing.until - mailing.sent).total_seconds() // 60
+    return MailboxCodeLetter(
+        code=mailing.code,
+        link=link,
+        asker=asker,
+        minutes=max(1, int(minutes)),
     )
 
 

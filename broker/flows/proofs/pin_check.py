@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of
 from broker.core.errors import LibraryUnavailable, TooMany
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.borrowers.borrower_lookup import borrower_of_identifier
-from broker.flows.concurrency import WaitingSlots, waiting_slot
 from broker.flows.proofs.rate_limits import CountedTry, Limit, Limits
+from broker.flows.waiting_slots import WaitingSlots, waiting_slot
 
 # PER_BORROWER and PER_KNOWN bound what reaches the library system's own lock-out (Koha:
 # FailedLoginAttempts), by which whoever knows a number could lock its borrower out of the
@@ -65,7 +65,7 @@ class PinCheck:
     """Tries of PINs, counted in ``store`` for all workers; ``pause`` sleeps, None does not."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     library: LibrarySystem
     now: Callable[[], datetime]
     waiting_slots: WaitingSlots | None = None
@@ -136,7 +136,7 @@ class PinCheck:
 
     @property
     def _limits(self) -> Limits:
-        return Limits(self.store, self.pseudonyms, self.now)
+        return Limits(self.store, self.hmacs, self.now)
 
     def _admitted(
         self,

@@ -20,14 +20,14 @@ from broker.core.errors import (
 )
 from broker.core.identity.mail_addresses import masked
 from broker.core.letters import ChangedPinLetter, PinLinkLetter, RenewedPinLetter
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.borrower_lookup import borrower_of_identifier
-from broker.flows.concurrency import WaitingSlots, WakeSignal, waiting_slot
-from broker.flows.leases import pin_lease
+from broker.flows.pin_lease import pin_lease
 from broker.flows.proofs.rate_limits import Limit, Limits
 from broker.flows.records import Record, Records
+from broker.flows.waiting_slots import WaitingSlots, WakeSignal, waiting_slot
 
 LINK_LASTS: Final = timedelta(minutes=30)
 PER_IDENTIFIER: Final = Limit("pin-asked", 3, timedelta(hours=1))
@@ -69,7 +69,7 @@ class PinRenewal:
     """PINs over store, library system and mail; no PIN is ever kept, and none is given back."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     library: LibrarySystem
     mail: Mail
     letters: LetterWording
@@ -90,7 +90,7 @@ class PinRenewal:
             limits.take((PER_IDENTIFIER, digits))
         except TooMany:
             return
-        key = Key("pin", self.pseudonyms.of("pin-asked", digits))
+        key = Key("pin", self.hmacs.of("pin-asked", digits))
         self._queue(key, OwedPinMail("link", digits, language, self.now()))
 
     def step(self) -> bool:
@@ -168,9 +168,9 @@ class PinRenewal:
             fault = unfit(pin, self._borrower(number).suggested_pins())
             if fault:
                 return fault
-            with pin_lease(self.store, self.pseudonyms, number, self._by(), self.now()):
+            with pin_lease(self.store, self.hmacs, number, self._by(), self.now()):
                 self.library.set_pin(number, pin, self._by())
-        notice = self.pseudonyms.of("pin-notice", secrets.token_hex(16))
+        notice = self.hmacs.of("pin-notice", secrets.token_hex(16))
         key = Key("pin", notice)
         self._queue(key, OwedPinMail("notice", number, language, self.now()))
         return None
@@ -186,7 +186,7 @@ class PinRenewal:
 
     @property
     def _limits(self) -> Limits:
-        return Limits(self.store, self.pseudonyms, self.now)
+        return Limits(self.store, self.hmacs, self.now)
 
     @property
     def _owed(self) -> Records[OwedPinMail]:
@@ -253,7 +253,7 @@ class PinRenewal:
         return record
 
     def _key(self, secret: str) -> Key:
-        return Key("pin", self.pseudonyms.of("pin-link", secret), "link")
+        return Key("pin", self.hmacs.of("pin-link", secret), "link")
 
     def _make(self, number: str, language: str) -> str | None:
         borrower = self._borrower(number)
@@ -261,7 +261,7 @@ class PinRenewal:
         if borrower.email is None:
             return None
         with (
-            pin_lease(self.store, self.pseudonyms, number, deadline, self.now()),
+            pin_lease(self.store, self.hmacs, number, deadline, self.now()),
             closing(self.mail.address(borrower.email, deadline)) as letter,
         ):
             # The server has accepted the recipient; only now is the PIN set, and its mail follows

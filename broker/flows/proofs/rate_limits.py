@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.errors import TooMany
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
-from broker.core.pseudonyms import Pseudonyms
 
 # Each place is a counter of its own; beyond these the writes would cost more than the exactness is
 # worth.
@@ -43,7 +43,7 @@ class Limits:
     """The limits over a store; the person or network that they are for is kept as a pseudonym."""
 
     store: Store
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     now: Callable[[], datetime]
 
     def take(self, *wanted: tuple[Limit, str]) -> tuple[CountedTry, ...]:
@@ -69,7 +69,7 @@ class Limits:
                 self.store.count(place.key, -1, place.window, self.now())
 
     def _taken(self, limit: Limit, name: str) -> CountedTry | None:
-        group = self.pseudonyms.of("limit", limit.name, name)
+        group = self.hmacs.of("limit", limit.name, name)
         if limit.most <= _MOST_EXACT:
             return self._taken_place(limit, group)
         return self._taken_in_window(limit, group)

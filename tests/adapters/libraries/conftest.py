@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from broker.adapters.libraries.koha import Koha, KohaSettings
-from broker.core.borrowers.borrower import Wish, WishedField
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.demo.koha.simulated_koha import Client, Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 

@@ -9,7 +9,8 @@ from datetime import date, datetime
 import pytest
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrowers.borrower import Change, Wish
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -195,7 +196,10 @@ def test_no_cpr_in_urls_logs_errors_or_reprs(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Invariant 4, over every call and every kind of failure, with every logger turned up."""
+    """Over every call and every kind of failure, with every logger turned up.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     with caplog.at_level(logging.DEBUG):
         errors = _everything(koha, library, wish, soon)
     assert len(errors) >= 10

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrowers.borrower import Change
+from broker.core.borrowers.change_plan import Change
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -156,7 +156,7 @@ def test_a_borrower_brings_the_cpr_that_koha_holds(
 
 
 def test_no_number_of_an_adoption_stands_in_a_url(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """Invariant 4: it travels in bodies and headers."""
+    """It travels in bodies and headers (docs/reference/design.md#invariant-4)."""
     library.change(_change(_temporary(koha)), soon())
     lines = koha.access.lines()
     assert any("extended_attributes" in line for line in lines)

@@ -11,7 +11,8 @@ import responses
 from flask import Flask
 
 from broker.adapters.libraries.koha import Koha
-from broker.core.borrowers.borrower import Change, Wish, WishedField
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -152,7 +153,10 @@ def test_credentials_that_are_refused_are_a_fault_of_the_setup(opened: Opened, w
 
 
 def test_a_missing_right_is_named(opened: Opened, wish: Wish, soon: Soon) -> None:
-    """edit_borrowers makes borrowers, but PINs and changes need the whole module (library_systems.md 1.1)."""
+    """edit_borrowers makes borrowers, but PINs and changes need the whole module.
+
+    Source: docs/reference/koha.md#rights.
+    """
     library = opened(client_id="weak")
     made = library.create(wish, MARK, soon())
     assert made is not None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, RecordKind, Store
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
 KEYS = st.builds(Key, st.sampled_from(["enrolment", "link"]), st.sampled_from(["g", "h"]), st.sampled_from(["", "n"]))
@@ -73,7 +73,7 @@ class Alike(RuleBasedStateMachine):
         version=VERSIONS,
         lease=SPANS,
     )
-    def claim(self, kind: str, group: str | None, version: str, lease: timedelta) -> None:
+    def claim(self, kind: RecordKind, group: str | None, version: str, lease: timedelta) -> None:
         """Claim one of those due earliest, or nothing, in both."""
         due = {
             key: kept.due for key in self.records if (kept := self.present(key)) and kept.due and kept.due <= self.now
@@ -88,7 +88,7 @@ class Alike(RuleBasedStateMachine):
             assert kept == self.records[key]
 
     @rule(kind=st.sampled_from(["enrolment", "link"]), group=st.sampled_from(["g", "h", None]))
-    def list(self, kind: str, group: str | None) -> None:
+    def list(self, kind: RecordKind, group: str | None) -> None:
         """See the same records in both, listed and one by one."""
         present = {key: kept for key in self.records if (kept := self.present(key))}
         listed = [*self.store.list(kind, group, self.now)]

@@ -97,13 +97,13 @@ def test_connections_stay_on_their_side_of_a_fork(store: Store, monkeypatch: pyt
     """After a fork the child opens its own connections and leaves those it inherited untouched, not even closed."""
     assert isinstance(store, sqlite.SqliteStore)
     store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
-    (inherited,) = before = [*store._own.idle]
+    (inherited,) = before = [*store._connections.idle]
     with monkeypatch.context() as child:
         child.setattr("os.getpid", lambda: -1)
         assert store.get(KEY, NOW) is not None
-        assert not {*map(id, store._own.idle)} & {*map(id, before)}
-        assert store._own.inherited is not None
-        assert store._own.inherited.idle == before
+        assert not {*map(id, store._connections.idle)} & {*map(id, before)}
+        assert store._connections.inherited is not None
+        assert store._connections.inherited.idle == before
     assert inherited.execute("SELECT 1").fetchone() == (1,)
 
 
@@ -142,7 +142,7 @@ def test_what_was_erased_does_not_linger(store: Store, raw: sqlite3.Connection, 
 def test_expired_rows_are_swept(store: Store, raw: sqlite3.Connection) -> None:
     """Writes delete what has expired, a bounded number at a time, and nothing else."""
     for number in range(150):
-        store.put(Key("spent", str(number)), Kept(b"value", "1", NOW + timedelta(seconds=1)), None, NOW)
+        store.put(Key("arrival", str(number)), Kept(b"value", "1", NOW + timedelta(seconds=1)), None, NOW)
         store.count(Key("counter", str(number)), 1, NOW + timedelta(seconds=1), NOW)
     store.put(KEY, Kept(b"value", "1", LATER), None, NOW)
     left = [151]
@@ -194,7 +194,7 @@ def test_a_thread_that_never_gets_its_turn_is_told(store: Store, monkeypatch: py
     """Where the writers before it in the same worker do not finish, a thread gives up with a 503."""
     monkeypatch.setattr(sqlite, "_TURN_PATIENCE", 0.05)
     assert isinstance(store, sqlite.SqliteStore)
-    with store._here().turn, pytest.raises(StoreUnavailable):
+    with store._of_this_worker().turn, pytest.raises(StoreUnavailable):
         store.drop(KEY)
     store.drop(KEY)
 

@@ -25,7 +25,10 @@ def _configured() -> None:
 
 @pytest.mark.parametrize("spelt", SPELT)
 def test_no_spelling_of_a_number_reaches_the_log(capsys: pytest.CaptureFixture[str], spelt: str) -> None:
-    """Invariant 4: whatever a fact quotes by mistake, the line shows a mask."""
+    """Whatever a fact quotes by mistake, the line shows a mask.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     application_log.tell("asked", fault=f"of {spelt}", reference="BCDFGHJK", count=3)
     line = json.loads(capsys.readouterr().out)
     assert line["fault"].replace("user_", "").rstrip("x") == "of ******-****"

@@ -9,7 +9,7 @@ import pytest
 from broker.adapters.telling.event_sinks import EventSinks, ToldTrail, to_log, to_traces, to_trail
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable
-from broker.core.events import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
+from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong"}

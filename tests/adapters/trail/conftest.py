@@ -12,8 +12,8 @@ from broker.adapters.trail.audit_trail import KeptTrail
 from broker.adapters.trail.hash_chain import Anchors
 from broker.adapters.trail.monthly_files import TrailFiles
 from broker.adapters.trail.person_keys import PersonKeys
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from tests.plugins.trail_bench import KEY, fill
 
 
@@ -37,16 +37,16 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def told() -> list[Mapping[str, Any]]:
-    """Give what the log was told."""
+def logged() -> list[Mapping[str, Any]]:
+    """Give the lines of the application log."""
     return []
 
 
 @pytest.fixture
-def trail(journal: TrailFiles, store: Store, told: list[Mapping[str, Any]]) -> KeptTrail:
+def trail(journal: TrailFiles, store: Store, logged: list[Mapping[str, Any]]) -> KeptTrail:
     """Give a trail over journal and store."""
 
     def tell(event: str, **facts: str | int | None) -> None:
-        told.append({"event": event, **facts})
+        logged.append({"event": event, **facts})
 
-    return KeptTrail(journal, PersonKeys(store, Pseudonyms("k1", b"i" * 32)), Anchors(store, ""), tell)
+    return KeptTrail(journal, PersonKeys(store, LookupHmacs("k1", b"i" * 32)), Anchors(store, ""), tell)

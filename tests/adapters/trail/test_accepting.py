@@ -92,8 +92,8 @@ def _written(trail: KeptTrail, number: int) -> None:
         trail.add(AuditEvent(AuditEventKind.DECIDED, NOW, about=secrets.token_hex(8)))
 
 
-def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: KeptTrail, told: list[dict[str, object]]) -> None:
-    """Who kept an old head cuts back to it; the store keeps what it knew, and the log is told at once."""
+def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: KeptTrail, logged: list[dict[str, object]]) -> None:
+    """Who kept an old head cuts back to it; the store keeps what it knew, and the log has it at once."""
     _written(trail, 5)
     files = {path: path.read_bytes() for path in trail.journal.folder.iterdir()}
     _written(trail, 70)
@@ -102,7 +102,7 @@ def test_a_cut_trail_that_goes_on_is_found_for_ever(trail: KeptTrail, told: list
     assert "the store names line 66" in str(_checked(trail).findings)
     _written(trail, 300)
     assert [each.what for each in _checked(trail).findings] == ["is not the line that the store names"]
-    assert [each["event"] for each in told] == ["audit_anchor"]
+    assert [each["event"] for each in logged] == ["audit_anchor"]
 
 
 def test_an_emptied_folder_is_found_before_and_after_a_new_beginning(trail: KeptTrail) -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from broker.adapters.trail.monthly_files import TrailFiles
 from broker.adapters.trail.verification import verify
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import AuditUnavailable, ConfigurationFaults
-from broker.core.ports import Store
+from broker.core.ports import Key, Store
 from tests.plugins.trail_bench import KEY, NOW
 
-Told = list[Mapping[str, Any]]
+Logged = list[Mapping[str, Any]]
 RELEASED = AuditEvent(
     AuditEventKind.RELEASED,
     NOW,
@@ -104,8 +105,8 @@ def test_a_line_torn_by_a_kill_is_set_aside_and_noted(journal: TrailFiles) -> No
     )
     journal.append(NOW, {"event": "decided"}, sync=False)
     after = verify(journal)
-    told = [f"{len(torn)} octets of a line cut short were set aside"]
-    assert (after.findings, [each.what for each in after.notes], after.number) == ([], told, 4)
+    logged = [f"{len(torn)} octets of a line cut short were set aside"]
+    assert (after.findings, [each.what for each in after.notes], after.number) == ([], logged, 4)
     assert [each.read_bytes() for each in journal.folder.glob("torn-*")] == [torn]
 
 
@@ -156,9 +157,9 @@ def test_a_full_disk_leaves_nothing_of_a_line(journal: TrailFiles) -> None:
     ],
 )
 def test_only_what_leaves_or_is_made_waits_for_its_line(
-    trail: KeptTrail, told: Told, kind: AuditEventKind, required: bool, stopped: bool
+    trail: KeptTrail, logged: Logged, kind: AuditEventKind, required: bool, stopped: bool
 ) -> None:
-    """A refusal, a withdrawal or a logout goes on without; every loss is counted and told."""
+    """A refusal, a withdrawal or a logout goes on without; every loss is counted and logged."""
     shutil.rmtree(trail.journal.folder)
     trail = replace(trail, required=required)
     try:
@@ -166,29 +167,29 @@ def test_only_what_leaves_or_is_made_waits_for_its_line(
         raised = False
     except AuditUnavailable:
         raised = True
-    assert (raised, trail.lost(), [each["event"] for each in told]) == (stopped, 1, ["audit_lost"])
+    assert (raised, trail.lost(), [each["event"] for each in logged]) == (stopped, 1, ["audit_lost"])
     assert trail.faults()
 
 
-def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail, told: Told) -> None:
-    """Whatever a fact quotes by mistake; the line that is dropped is counted and told."""
+def test_a_fact_is_masked_and_one_that_cannot_be_drops_the_line(trail: KeptTrail, logged: Logged) -> None:
+    """Whatever a fact quotes by mistake; the line that is dropped is counted and logged."""
     trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason="of 140304-4004"))
     assert '"reason":"of ******-****"' in _text(trail.journal)
     assert "-4004" not in _text(trail.journal)
     trail.add(AuditEvent(AuditEventKind.REFUSED, NOW, reason=["1403044004"]))  # type: ignore[arg-type]
-    assert (verify(trail.journal).lines, trail.lost(), len(told)) == (2, 1, 1)
+    assert (verify(trail.journal).lines, trail.lost(), len(logged)) == (2, 1, 1)
 
 
 def test_an_erased_person_s_events_are_nobody_s_and_the_chain_is_whole(trail: KeptTrail, store: Store) -> None:
-    """The lines stay, the key goes: neither person nor reference nor what it was about can be told any more."""
-    reader = EventSearch(trail.journal, trail.sealing, store)
+    """The lines stay, the key goes: neither person nor reference nor what it was about can be read any more."""
+    reader = EventSearch(trail.journal, trail.person_keys, store)
     other = replace(RELEASED, person="q" * 32, reference="XXXXXXXX")
     for each in (RELEASED, replace(RELEASED, kind=AuditEventKind.DECIDED, reference="ZZZZZZZZ"), other):
         trail.add(each)
-    mine, theirs = trail.sealing.of_person("p" * 32), trail.sealing.of_person("q" * 32)
+    mine, theirs = trail.person_keys.of_person("p" * 32), trail.person_keys.of_person("q" * 32)
     assert [each["event"] for each in reader.of((mine,), NOW)] == ["released", "decided"]
     assert [each["about"] for each in reader.by_reference("bcdf ghjk", NOW)] == ["a-b"]
-    assert trail.sealing.erase(mine, NOW) == 1
+    assert trail.person_keys.erase(mine, NOW) == 1
     assert (list(reader.of((mine,), NOW)), list(reader.by_reference("BCDFGHJK", NOW))) == ([], [])
     assert len(list(reader.of((theirs,), NOW))) == 1
     assert verify(trail.journal).findings == []
@@ -202,11 +203,11 @@ def test_an_event_of_a_month_that_is_over_is_found_in_the_next_one_s_file(trail:
     """What began before midnight is written after another worker has opened the month; its key is of its own time."""
     trail.add(replace(RELEASED, person="q" * 32, at=NOW.replace(month=11, day=1)))
     trail.add(RELEASED)
-    reader, mine = EventSearch(trail.journal, trail.sealing, store), trail.sealing.of_person("p" * 32)
+    reader, mine = EventSearch(trail.journal, trail.person_keys, store), trail.person_keys.of_person("p" * 32)
     assert trail.journal.months() == ["2026-11"]
     assert [each["event"] for each in reader.of((mine,), NOW)] == ["released"]
     assert [each["about"] for each in reader.by_reference("BCDFGHJK", NOW)] == ["a-b", "a-b"]
-    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, trail.sealing.of_person("q" * 32)}
+    assert set(reader.groups_of("BCDFGHJK", NOW)) == {mine, trail.person_keys.of_person("q" * 32)}
 
 
 def test_each_person_has_a_key_of_their_own_each_month(trail: KeptTrail, store: Store) -> None:
@@ -257,4 +258,59 @@ def test_a_folder_that_others_may_write_to_is_refused(
     folder.mkdir()
     folder.chmod(mode)
     with pytest.raises(ConfigurationFaults, match="open for others") if refused else nullcontext():
-        open_trail(folder, KEY, trail.sealing, trail.anchors, trail.tell, required=True, sync=True)
+        open_trail(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
+
+
+@pytest.mark.parametrize("sync", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "must"),
+    [(AuditEventKind.RELEASED, True), (AuditEventKind.ENROLMENT_WANTED, True), (AuditEventKind.LOGOUT_DONE, False)],
+)
+def test_what_must_not_be_lost_waits_for_the_disk(
+    trail: KeptTrail, monkeypatch: pytest.MonkeyPatch, kind: AuditEventKind, *, must: bool, sync: bool
+) -> None:
+    """A power cut forgets no line of what has left, unless the library has chosen so; other lines wait for nobody."""
+    synced: list[int] = []
+    monkeypatch.setattr("broker.adapters.trail.monthly_files.os.fdatasync", synced.append)
+    replace(trail, sync=sync).add(AuditEvent(kind, NOW))
+    assert len(synced) == (must and sync)
+
+
+def test_the_key_of_a_person_is_stored_durably(trail: KeptTrail, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line outlives a power cut; without its key it would be nobody's from then on."""
+    asked: list[tuple[str, bool]] = []
+    put = type(store).put
+
+    def noted(self: Store, key: Key, *rest: Any, durable: bool = False) -> bool:
+        asked.append((key.kind, durable))
+        return put(self, key, *rest, durable=durable)
+
+    monkeypatch.setattr(type(store), "put", noted)
+    trail.add(RELEASED)
+    assert ("audit", True) in asked
+    assert ("audit", False) not in asked
+
+
+def test_a_worker_forgets_a_key_after_five_minutes(trail: KeptTrail, store: Store) -> None:
+    """What was erased by another process is sealed under a new key from then on, and never under the old one."""
+    trail.add(RELEASED)
+    ((place, old),) = store.list("audit", None, NOW)
+    store.drop(place)
+    trail.add(replace(RELEASED, at=NOW + timedelta(minutes=5, microseconds=-1)))
+    assert list(store.list("audit", None, NOW)) == []
+    trail.add(replace(RELEASED, at=NOW + timedelta(minutes=5)))
+    ((_, new),) = store.list("audit", None, NOW)
+    assert new.value != old.value
+
+
+def test_the_folder_of_the_trail_is_made_for_its_owner_alone(trail: KeptTrail, tmp_path: Path) -> None:
+    """With the folders above it; one that cannot be made is a fault of the configuration."""
+    folder = tmp_path / "state" / "audit"
+    made = open_trail(folder, KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True)
+    made.add(AuditEvent(AuditEventKind.LOGOUT_DONE, NOW))
+    assert (folder.stat().st_mode & 0o777, made.faults()) == (0o700, [])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationFaults, match="cannot be made"):
+        open_trail(
+            tmp_path / "file" / "audit", KEY, trail.person_keys, trail.anchors, trail.tell, required=True, sync=True
+        )

@@ -127,9 +127,9 @@ TAMPERINGS: dict[str, tuple[Spoil, str]] = {
 def test_every_tampering_is_found_and_its_place_named(two_months: TrailFiles, name: str) -> None:
     """Issue: audit verify finds a changed, removed, reordered, inserted or replayed line, a removed month, a cut."""
     assert verify(two_months).findings == []
-    spoil, told = TAMPERINGS[name]
+    spoil, logged = TAMPERINGS[name]
     spoil(two_months.folder)
-    assert any(told in str(each) for each in verify(two_months).findings), verify(two_months)
+    assert any(logged in str(each) for each in verify(two_months).findings), verify(two_months)
 
 
 @pytest.mark.parametrize("name", [each for each in TAMPERINGS if "head" not in each])
@@ -177,6 +177,28 @@ def test_a_month_is_deleted_oldest_first_and_the_trail_says_so(two_months: Trail
     report = verify(two_months)
     assert (report.findings, two_months.months()) == ([], ["2026-11"])
     assert [each.what for each in report.notes] == ["month 2026-10 was deleted"]
+
+
+@pytest.mark.parametrize("month", ["2026-08", "2026-10", "2026-11", "2026-12", "2027-01", ""])
+def test_only_the_oldest_month_may_go(two_months: TrailFiles, month: str) -> None:
+    """One from the middle would leave a gap that the trail itself explains away; the open one is written to."""
+    two_months.append(NOW.replace(month=12), {"event": "decided"}, sync=False)
+    files = {path: path.read_bytes() for path in two_months.folder.iterdir()}
+    if month == "2026-10":
+        two_months.delete(month, NOW.replace(month=12))
+        assert (verify(two_months).findings, two_months.months()) == ([], ["2026-11", "2026-12"])
+        return
+    with pytest.raises(AuditUnavailable, match="is not the oldest month"):
+        two_months.delete(month, NOW.replace(month=12))
+    assert {path: path.read_bytes() for path in two_months.folder.iterdir()} == files
+
+
+def test_the_one_month_there_is_may_not_go(journal: TrailFiles) -> None:
+    """It is the oldest and the open one: the next line would have nothing to follow."""
+    journal.append(NOW, {"event": "decided"}, sync=False)
+    with pytest.raises(AuditUnavailable, match="the one that is open"):
+        journal.delete("2026-10", NOW)
+    assert (verify(journal).findings, journal.months()) == ([], ["2026-10"])
 
 
 def test_a_clock_set_back_opens_no_month_again(two_months: TrailFiles) -> None:

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from broker.adapters.telling import metrics
 from broker.adapters.telling.metrics import Gauge, Metrics
 from broker.core.audit_events import AuditEvent, AuditEventKind
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.demo.people.personas import PERSONAS
 from tests.plugins.house import House
 

@@ -59,7 +59,10 @@ def test_every_form_is_a_post_and_ours_carry_a_token(app: Flask, specimen: str) 
 
 
 def test_only_the_reveal_page_holds_the_number(app: Flask, specimen: str) -> None:
-    """The CPR number is in no page source but that of the page made to show it (invariant 4)."""
+    """The CPR number is in no page source but that of the page made to show it.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     held = [each for each in (CPR, "010188-1235", "1235") if each in page(app, specimen)]
     assert bool(held) is (specimen == "reveal")
 
@@ -67,7 +70,10 @@ def test_only_the_reveal_page_holds_the_number(app: Flask, specimen: str) -> Non
 @pytest.mark.parametrize("specimen_name", ["inform", "inform-contract", "inform-law"])
 @pytest.mark.parametrize("language", ["da", "en"])
 def test_a_notice_never_speaks_of_consent(app: Flask, specimen_name: str, language: str) -> None:
-    """Where nothing is asked, neither word nor address nor class says that it is (consent.md, check 2)."""
+    """Where nothing is asked, neither word nor address nor class says that it is.
+
+    Source: docs/reference/consent.md#check-2.
+    """
     assert re.findall(r"(?i)\w*(?:consent|agree|samtyk|accept)\w*", page(app, specimen_name, language)) == []
 
 
@@ -81,7 +87,10 @@ def test_a_notice_never_speaks_of_consent(app: Flask, specimen_name: str, langua
     ],
 )
 def test_both_answers_weigh_the_same(app: Flask, name: str, language: str, buttons: list[str]) -> None:
-    """Two buttons that differ in value and text alone, nothing ticked, nothing focused (consent.md section 4)."""
+    """Two buttons that differ in value and text alone, nothing ticked, nothing focused.
+
+    Source: docs/reference/consent.md#screen.
+    """
     source = page(app, name, language)
     assert re.findall(r'<button class="button" name="answer" value="(?:yes|no)">(.*?)</button>', source) == buttons
     assert re.findall(r"\schecked|\sautofocus|\srequired", source) == []
@@ -113,7 +122,10 @@ def test_what_has_changed_and_what_went_wrong_is_said(app: Flask) -> None:
 
 
 def test_declining_shows_what_happens_and_what_else_there_is(app: Flask) -> None:
-    """Nothing was sent; in person with the card; e-resources; review and return (consent.md section 4)."""
+    """Nothing was sent; in person with the card; e-resources; review and return.
+
+    Source: docs/reference/consent.md#declining.
+    """
     source = page(app, "declined")
     for text in ("Nothing has been sent", "health insurance card and another form of ID", "university login"):
         assert text in source
@@ -179,7 +191,10 @@ HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 def test_what_came_from_outside_is_escaped(
     site: Callable[..., Flask], question: Callable[..., Ask], login: Transaction
 ) -> None:
-    """Values of attributes, forms and reasons are text on a page and nothing more (attacks.md rows 27 and 32)."""
+    """Values of attributes, forms and reasons are text on a page and nothing more.
+
+    Source: docs/reference/attacks.md#27 and #32.
+    """
     app = site()
     from broker.adapters.web.pages.consent_screen import consent
     from broker.core.entities import Service

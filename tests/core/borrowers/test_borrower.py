@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrowers.borrower import Borrower, Case, Change, Create, Nothing, Plan, Wish, WishedField
-from broker.core.borrowers.change_plan import plan
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import Case, Change, Create, Nothing, Plan, plan
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)

@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.borrowers.borrower import (
-    Borrower,
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.change_plan import (
     Case,
     Change,
     Create,
-    Enrolment,
-    EnrolmentOutcome,
-    EnrolmentState,
     Gone,
     Nothing,
     Plan,
-    Wish,
-    WishedField,
+    offered,
+    outcome,
+    plan,
+    planned_outcome,
 )
-from broker.core.borrowers.change_plan import offered, outcome, plan, planned_outcome
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.wanted_borrower import Wish, WishedField
 
 TODAY = date(2026, 11, 25)
 FAR = date(2028, 11, 25)

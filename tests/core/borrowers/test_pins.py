@@ -96,5 +96,8 @@ def test_a_number_is_read_as_people_type_it(typed: str, digits: str | None) -> N
     ],
 )  # fmt: skip
 def test_what_is_shown_again_is_no_part_of_a_cpr_number(typed: str, shown: str) -> None:
-    """What somebody typed need not be typed again, unless it may be a CPR number, mistyped too (invariant 4)."""
+    """What somebody typed need not be typed again, unless it may be a CPR number, mistyped too.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     assert pins.shown_again(typed) == shown

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from broker.core.borrowers.wanted_borrower import months_after, wish
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.model import Lowering
 
 DAY = date(2026, 11, 25)
@@ -43,7 +43,10 @@ def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
 
 
 def test_a_person_not_known_in_person_is_not_found_by_cpr(permit: Any) -> None:
-    """Self-asserted logins and bare affiliates never reach a borrower by its CPR (design 5)."""
+    """Self-asserted logins and bare affiliates never reach a borrower by its CPR.
+
+    Source: docs/reference/design.md#find-by-cpr.
+    """
     made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=False, language="da", today=DAY)
     assert made is not None
     assert made.cpr is None

@@ -9,44 +9,42 @@ import pytest
 from broker.core.consent.consent import Question, Receipt, ReceiptEvent, agreed, question, receipt
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT, Text
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
-from broker.core.pseudonyms import Pseudonyms
 
 YES = True
 
 
 @pytest.fixture
-def answer(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> Any:
+def answer(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> Any:
     """Give a maker of receipts for the disclosure."""
 
     def make(*, yes: bool = True, remember: bool = True, basis: LegalBasis = "consent", **more: Any) -> Receipt:
         shown = replace(disclosure, legal_basis=basis)
         asked = Question("ask" if basis == "consent" else "inform", shown)
-        return receipt(
-            "r1", asked, yes, remember=remember, person="p", language="da", pseudonyms=pseudonyms, now=now, **more
-        )
+        return receipt("r1", asked, yes, remember=remember, person="p", language="da", hmacs=hmacs, now=now, **more)
 
     return make
 
 
-def test_nobody_on_file_is_asked(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> None:
+def test_nobody_on_file_is_asked(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """The first time, consent is asked and nothing has changed."""
-    assert question(disclosure, (), None, pseudonyms, now) == Question("ask", disclosure)
+    assert question(disclosure, (), None, hmacs, now) == Question("ask", disclosure)
 
 
-def test_other_bases_inform(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> None:
+def test_other_bases_inform(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """Under a public task the screen informs; its receipt never says consent was given."""
     informed = replace(disclosure, legal_basis="public_task")
-    asked = question(informed, (), None, pseudonyms, now)
+    asked = question(informed, (), None, hmacs, now)
     assert asked is not None
     assert asked.variant == "inform"
-    made = receipt("r", asked, YES, remember=True, person="p", language="da", pseudonyms=pseudonyms, now=now)
+    made = receipt("r", asked, YES, remember=True, person="p", language="da", hmacs=hmacs, now=now)
     assert made.event is ReceiptEvent.INFORMED
 
 
-def test_a_remembered_answer_stands(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any) -> None:
+def test_a_remembered_answer_stands(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """A consent on file is not asked for again."""
-    assert question(disclosure, [answer()], None, pseudonyms, now) is None
+    assert question(disclosure, [answer()], None, hmacs, now) is None
 
 
 OUT_OF_FORCE: dict[str, dict[str, Any]] = {
@@ -58,68 +56,67 @@ OUT_OF_FORCE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", OUT_OF_FORCE)
 def test_other_answers_do_not_stand(
-    disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any, name: str
+    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, name: str
 ) -> None:
     """An answer for one login, a refusal, or a notice is no consent on file."""
-    assert question(disclosure, [answer(**OUT_OF_FORCE[name])], None, pseudonyms, now) is not None
+    assert question(disclosure, [answer(**OUT_OF_FORCE[name])], None, hmacs, now) is not None
 
 
-def test_it_stands_for_a_year(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any) -> None:
+def test_it_stands_for_a_year(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """Twelve months later the person is asked again."""
-    assert question(disclosure, [answer()], None, pseudonyms, now + timedelta(days=364)) is None
-    assert question(disclosure, [answer()], None, pseudonyms, now + timedelta(days=365)) is not None
+    assert question(disclosure, [answer()], None, hmacs, now + timedelta(days=364)) is None
+    assert question(disclosure, [answer()], None, hmacs, now + timedelta(days=365)) is not None
 
 
-def test_the_latest_event_counts(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any) -> None:
+def test_the_latest_event_counts(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """A withdrawal after a consent asks again, whatever order the store gives them in."""
     withdrawn = replace(answer(), event=ReceiptEvent.WITHDRAWN, event_time=now + timedelta(minutes=1))
     for order in ([answer(), withdrawn], [withdrawn, answer()]):
-        assert question(disclosure, order, None, pseudonyms, now + timedelta(hours=1)) is not None
+        assert question(disclosure, order, None, hmacs, now + timedelta(hours=1)) is not None
 
 
-def test_a_new_attribute_asks_again(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any) -> None:
+def test_a_new_attribute_asks_again(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any) -> None:
     """More than was agreed to is asked for, and the screen says that something changed."""
     more = replace(disclosure, items=(*disclosure.items, Item("mail", ("a@b.example",), Text("x", "x"))))
-    asked = question(more, [answer()], None, pseudonyms, now)
+    asked = question(more, [answer()], None, hmacs, now)
     assert asked is not None
     assert asked.changed
 
 
 def test_this_login_s_answer_is_bound_to_what_it_showed(
-    disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any
+    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any
 ) -> None:
-    """An answer counts for exactly the values shown: others in the same login ask again (invariant 3)."""
+    """An answer counts for exactly the values shown: others in the same login ask again.
+
+    Source: docs/reference/design.md#invariant-3.
+    """
     own = answer(remember=False)
-    assert question(disclosure, (), own, pseudonyms, now) is None
+    assert question(disclosure, (), own, hmacs, now) is None
     changed = replace(disclosure, items=(replace(disclosure.items[0], values=("Other",)), *disclosure.items[1:]))
-    assert question(changed, (), own, pseudonyms, now) is not None
+    assert question(changed, (), own, hmacs, now) is not None
 
 
-def test_nothing_to_send_asks_nothing(disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime) -> None:
+def test_nothing_to_send_asks_nothing(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """A service that gets no attribute and no lasting NameID needs no screen."""
     nothing = replace(disclosure, items=())
-    assert question(replace(nothing, name_id_format=TRANSIENT), (), None, pseudonyms, now) is None
-    assert question(replace(nothing, name_id_format=PERSISTENT), (), None, pseudonyms, now) is not None
+    assert question(replace(nothing, name_id_format=TRANSIENT), (), None, hmacs, now) is None
+    assert question(replace(nothing, name_id_format=PERSISTENT), (), None, hmacs, now) is not None
 
 
 def test_a_receipt_holds_no_value(answer: Any) -> None:
-    """Names are kept, values never (consent.md section 5)."""
+    """Names are kept, values never (docs/reference/consent.md#record)."""
     assert "1403044004" not in repr(answer())
     assert "Ravn" not in repr(answer())
     assert answer().names == ("sn", "cpr", "borrower_number")
 
 
-def test_optional_attributes_leave_only_if_ticked(
-    disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime
-) -> None:
+def test_optional_attributes_leave_only_if_ticked(disclosure: Disclosure, hmacs: LookupHmacs, now: datetime) -> None:
     """An optional attribute that was not ticked, or was ticked but never offered, does not leave."""
     offered = replace(disclosure, items=(*disclosure.items, Item("mail", ("m",), Text("x", "x"), optional=True)))
     asked = Question("ask", offered)
 
     def chosen(*names: str) -> list[str]:
-        made = receipt(
-            "r", asked, YES, remember=False, chosen=names, person="p", language="da", pseudonyms=pseudonyms, now=now
-        )
+        made = receipt("r", asked, YES, remember=False, chosen=names, person="p", language="da", hmacs=hmacs, now=now)
         return [each.name for each in agreed(offered, made).items]
 
     assert "mail" not in chosen()

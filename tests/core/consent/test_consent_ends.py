@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from broker.core.consent.consent import Question, Receipt, ReceiptEvent, question, receipt, taken_back
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import Text
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
-from broker.core.pseudonyms import Pseudonyms
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 ENDS = {ReceiptEvent.GIVEN: ReceiptEvent.WITHDRAWN, ReceiptEvent.INFORMED: ReceiptEvent.FORGOTTEN}
@@ -20,12 +20,12 @@ PLAIN = Receipt("r", ReceiptEvent.GIVEN, NOW, "da", "p", "d", "consent", ("sn",)
 
 
 @pytest.fixture
-def answer(disclosure: Disclosure, pseudonyms: Pseudonyms) -> Any:
+def answer(disclosure: Disclosure, hmacs: LookupHmacs) -> Any:
     """Give a maker of receipts for a disclosure."""
 
     def make(shown: Disclosure = disclosure, *, yes: bool = True, **how: Any) -> Receipt:
         asked = Question("ask" if shown.legal_basis == "consent" else "inform", shown)
-        facts = {"remember": True, "person": "p", "language": "da", "pseudonyms": pseudonyms, "now": NOW, **how}
+        facts = {"remember": True, "person": "p", "language": "da", "hmacs": hmacs, "now": NOW, **how}
         return receipt("r1", asked, yes, **facts)
 
     return make
@@ -47,39 +47,39 @@ def test_only_a_yes_can_be_taken_back_and_its_end_is_the_last_word(event: Receip
 
 @pytest.mark.parametrize("basis", ["consent", "public_task"])
 def test_what_was_taken_back_is_asked_anew(
-    disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any, basis: LegalBasis
+    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, basis: LegalBasis
 ) -> None:
     """The next login shows the page, and does not say that anything but the person's mind has changed."""
     shown = replace(disclosure, legal_basis=basis, items=disclosure.items)
     before = answer(shown)
-    assert question(shown, [before], None, pseudonyms, now) is None
+    assert question(shown, [before], None, hmacs, now) is None
     end = taken_back(before, "r2", "da", now)
     assert end is not None
     for order in ([before, end], [end, before]):
-        asked = question(shown, order, None, pseudonyms, now + timedelta(days=1))
+        asked = question(shown, order, None, hmacs, now + timedelta(days=1))
         assert asked is not None
         assert not asked.changed
     less = replace(shown, items=shown.items[:1])
-    asked = question(less, [before, end], None, pseudonyms, now)
+    asked = question(less, [before, end], None, hmacs, now)
     assert asked is not None
     assert not asked.changed
 
 
 @pytest.mark.parametrize("how", [{"remember": False}, {"yes": False}])
 def test_a_question_repeated_is_not_called_changed(
-    disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any, how: dict[str, bool]
+    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any, how: dict[str, bool]
 ) -> None:
     """Whoever did not tick the box, or said no, sees the same page again, and it claims no change."""
-    asked = question(disclosure, [answer(**how)], None, pseudonyms, now)
+    asked = question(disclosure, [answer(**how)], None, hmacs, now)
     assert asked is not None
     assert not asked.changed
 
 
 def test_a_lapsed_answer_is_not_called_changed(
-    disclosure: Disclosure, pseudonyms: Pseudonyms, now: datetime, answer: Any
+    disclosure: Disclosure, hmacs: LookupHmacs, now: datetime, answer: Any
 ) -> None:
     """After twelve months the page is shown because time has passed."""
-    asked = question(disclosure, [answer()], None, pseudonyms, now + timedelta(days=400))
+    asked = question(disclosure, [answer()], None, hmacs, now + timedelta(days=400))
     assert asked is not None
     assert not asked.changed
 

@@ -8,8 +8,8 @@ import pytest
 
 from broker.core.consent.disclosure import Disclosure, Item, disclose, named, numbered
 from broker.core.entities import PERSISTENT, TRANSIENT, Controller, Service, Text
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, NameIDKind, Reason, ReleasedAttribute
-from broker.core.pseudonyms import Pseudonyms
 
 OTHER = Text(en="other", da="andet")
 GIVER, RECEIVER = Text("AU", "AU"), Text("Library", "Bibliotek")  # as the disclosure of these tests has them
@@ -31,27 +31,27 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_changed_terms_change_both_digests(disclosure: Disclosure, pseudonyms: Pseudonyms, name: str) -> None:
+def test_changed_terms_change_both_digests(disclosure: Disclosure, hmacs: LookupHmacs, name: str) -> None:
     """Service, purpose, legal basis and controllers, each by name and contact, are bound and asked about again."""
     changed = replace(disclosure, **CHANGES[name])
-    assert changed.shown(pseudonyms) != disclosure.shown(pseudonyms)
-    assert changed.material(pseudonyms) != disclosure.material(pseudonyms)
+    assert changed.shown(hmacs) != disclosure.shown(hmacs)
+    assert changed.material(hmacs) != disclosure.material(hmacs)
 
 
 @pytest.mark.parametrize("field", ["acs", "name_id_format"])
-def test_where_it_goes_is_bound_to_the_page(disclosure: Disclosure, pseudonyms: Pseudonyms, field: str) -> None:
+def test_where_it_goes_is_bound_to_the_page(disclosure: Disclosure, hmacs: LookupHmacs, field: str) -> None:
     """Another ACS or NameID format than the page was made for is another disclosure."""
-    assert replace(disclosure, **_other(field)).shown(pseudonyms) != disclosure.shown(pseudonyms)
+    assert replace(disclosure, **_other(field)).shown(hmacs) != disclosure.shown(hmacs)
 
 
 def test_who_gets_it_is_bound_without_a_controller_too(
-    service: Service, permit: Callable[..., Decision], pseudonyms: Pseudonyms
+    service: Service, permit: Callable[..., Decision], hmacs: LookupHmacs
 ) -> None:
     """The page then names the service itself as the receiver: a yes to one is none to another of its name."""
     nameless = replace(service, controller=None)
     agreed, other = (disclose(permit(), each, "acs", None) for each in (nameless, replace(nameless, label=OTHER)))
-    assert agreed.shown(pseudonyms) != other.shown(pseudonyms)
-    assert agreed.material(pseudonyms) != other.material(pseudonyms)
+    assert agreed.shown(hmacs) != other.shown(hmacs)
+    assert agreed.material(hmacs) != other.material(hmacs)
 
 
 @pytest.mark.parametrize(("kind", "name_id_format"), [("persistent", PERSISTENT), ("transient", TRANSIENT)])
@@ -97,16 +97,16 @@ def test_an_identifier_that_is_not_made_leaves_no_empty_attribute(
     assert made.items[len(left) :] == disclosure.items
 
 
-def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+def test_a_nameid_that_links_logins_is_asked_about(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """A remembered answer to a transient NameID does not stand for a persistent one."""
-    assert replace(disclosure, name_id_format="other").material(pseudonyms) != disclosure.material(pseudonyms)
+    assert replace(disclosure, name_id_format="other").material(hmacs) != disclosure.material(hmacs)
 
 
-def test_what_was_optional_is_asked_about_when_it_no_longer_is(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+def test_what_was_optional_is_asked_about_when_it_no_longer_is(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """An attribute nobody ticked does not leave because a policy now calls it required."""
     free = replace(disclosure, items=(*disclosure.items[:-1], replace(disclosure.items[-1], optional=True)))
-    assert free.shown(pseudonyms) != disclosure.shown(pseudonyms)
-    assert free.material(pseudonyms) != disclosure.material(pseudonyms)
+    assert free.shown(hmacs) != disclosure.shown(hmacs)
+    assert free.material(hmacs) != disclosure.material(hmacs)
 
 
 def _other(field: str) -> dict[str, Any]:
@@ -118,23 +118,23 @@ def _with(disclosure: Disclosure, name: str, *values: str) -> Disclosure:
     return replace(disclosure, items=items)
 
 
-def test_a_changed_name_is_shown_anew_but_not_asked_again(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+def test_a_changed_name_is_shown_anew_but_not_asked_again(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """An unwatched value that changes binds the page and leaves a remembered answer standing."""
     married = _with(disclosure, "sn", "Ravn Holm")
-    assert married.shown(pseudonyms) != disclosure.shown(pseudonyms)
-    assert married.material(pseudonyms) == disclosure.material(pseudonyms)
+    assert married.shown(hmacs) != disclosure.shown(hmacs)
+    assert married.material(hmacs) == disclosure.material(hmacs)
 
 
-def test_a_changed_cpr_is_asked_again(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+def test_a_changed_cpr_is_asked_again(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """A watched value that changes asks again."""
-    assert _with(disclosure, "cpr", "1403044012").material(pseudonyms) != disclosure.material(pseudonyms)
+    assert _with(disclosure, "cpr", "1403044012").material(hmacs) != disclosure.material(hmacs)
 
 
-def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+def test_the_borrower_number_is_bound_by_name(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """The number made between question and answer does not ask again; its appearing in the list does."""
     made = numbered(disclosure, "42")
-    assert made.shown(pseudonyms) == disclosure.shown(pseudonyms)
-    assert numbered(disclosure, None).shown(pseudonyms) != disclosure.shown(pseudonyms)
+    assert made.shown(hmacs) == disclosure.shown(hmacs)
+    assert numbered(disclosure, None).shown(hmacs) != disclosure.shown(hmacs)
 
 
 def test_a_number_not_known_leaves_no_empty_attribute(disclosure: Disclosure) -> None:
@@ -143,32 +143,32 @@ def test_a_number_not_known_leaves_no_empty_attribute(disclosure: Disclosure) ->
     assert numbered(disclosure, "42").items[2].values == ("42",)
 
 
-def test_values_do_not_run_into_one_another(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+def test_values_do_not_run_into_one_another(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """Two values are not one that reads alike, and a value is no name."""
     first = replace(disclosure, items=(Item("sn", ("a", "b"), OTHER),))
     second = replace(disclosure, items=(Item("sn", ("ab",), OTHER),))
     third = replace(disclosure, items=(Item("sn", ("a",), OTHER), Item("b", (), OTHER)))
-    assert len({each.shown(pseudonyms) for each in (first, second, third)}) == 3
+    assert len({each.shown(hmacs) for each in (first, second, third)}) == 3
 
 
 def test_the_digest_does_not_tell_the_value(disclosure: Disclosure) -> None:
     """A digest under another key is another digest: a CPR cannot be found by trying all."""
-    one, two = Pseudonyms("k1", b"1" * 32), Pseudonyms("k1", b"2" * 32)
+    one, two = LookupHmacs("k1", b"1" * 32), LookupHmacs("k1", b"2" * 32)
     assert disclosure.shown(one) != disclosure.shown(two)
 
 
-def test_order_is_not_material(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+def test_order_is_not_material(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """A file that lists the same attributes in another order asks nobody again."""
     turned = replace(disclosure, items=disclosure.items[::-1])
-    assert turned.material(pseudonyms) == disclosure.material(pseudonyms)
+    assert turned.material(hmacs) == disclosure.material(hmacs)
 
 
-def test_an_answer_on_file_outlives_an_upgrade(disclosure: Disclosure, pseudonyms: Pseudonyms) -> None:
+def test_an_answer_on_file_outlives_an_upgrade(disclosure: Disclosure, hmacs: LookupHmacs) -> None:
     """The same terms have the same digest in every release: another would ask everybody again, or no longer bind."""
     nobody = replace(disclosure, giver=None, receiver=None)
     both = (disclosure, nobody)
-    assert [each.material(pseudonyms)[:19] for each in both] == ["k1.7b7f64b4abc9ddff", "k1.5d2fed0a2e55b6e2"]
-    assert [each.shown(pseudonyms)[:19] for each in both] == ["k1.90838477b47265a3", "k1.202d5ef839184c57"]
+    assert [each.material(hmacs)[:19] for each in both] == ["k1.7b7f64b4abc9ddff", "k1.5d2fed0a2e55b6e2"]
+    assert [each.shown(hmacs)[:19] for each in both] == ["k1.90838477b47265a3", "k1.202d5ef839184c57"]
 
 
 def test_no_repr_shows_a_value(disclosure: Disclosure) -> None:

@@ -24,7 +24,7 @@ from broker.core.identity.attribute_values import NSIS, assurance_of_class, carr
     ],
 )
 def test_a_scope_is_the_institutions_own(value: str, kind: str | None, within: bool) -> None:
-    """Also where a map's row has no pattern to catch a second @ (attacks.md row 21)."""
+    """Also where a map's row has no pattern to catch a second @ (docs/reference/attacks.md#21)."""
     assert in_scope(value, kind, ("au.dk", "")) is within
 
 

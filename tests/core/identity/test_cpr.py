@@ -91,7 +91,7 @@ def test_who_has_a_kind_has_a_bearable_age(value: str, today: date) -> None:
     ],
 )
 def test_the_seventh_digit_tells_the_century(value: str, born: date | None) -> None:
-    """The table of reference/cpr.md, at its edges."""
+    """The table of docs/reference/cpr.md#century, at its edges."""
     assert cpr.birth_date(value) == born
 
 
@@ -147,7 +147,7 @@ def test_the_mask_hides_the_last_four(value: str, masked: str) -> None:
     ],
 )
 def test_the_shape_is_found_where_it_stands(text: str, apart: bool, found: bool) -> None:
-    """The measured expression of reference/policy_tools.md section 5."""
+    """The measured expression of docs/reference/cpr.md#shape."""
     assert cpr.looks_like_cpr(text, apart=apart) is found
 
 
@@ -213,7 +213,10 @@ def test_a_random_id_is_no_number(value: UUID) -> None:
 
 
 def test_of_times_in_seconds_few_look_like_a_number() -> None:
-    """As many as the day and month in their first four digits let through (policy_tools.md 5), gaps or no gaps."""
+    """As many as the day and month in their first four digits let through, gaps or no gaps.
+
+    Source: docs/reference/cpr.md#shape.
+    """
     times = range(1_400_000_000, 2_000_000_000, 1_000_003)
     found = sum(cpr.looks_like_cpr(str(each)) for each in times)
     assert found == sum(str(each)[:2] < "32" and "01" <= str(each)[2:4] <= "12" for each in times)

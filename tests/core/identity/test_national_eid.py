@@ -9,7 +9,7 @@ import pytest
 
 from broker.core.entities import Assurance, Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, MapRow, WireAttribute, canonical
 from broker.core.identity.national_eid import check_eid_assertion, with_eid_attributes
 from broker.files import attribute_maps
 from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
@@ -82,7 +82,10 @@ def test_a_person_is_read_under_wayfs_names() -> None:
     ],
 )
 def test_known_versions_and_newer_are_taken(version: str | None, known: bool) -> None:
-    """A newer profile needs no new release of ours; none, and one that is none, is refused (nemid.md)."""
+    """A newer profile needs no new release of ours; none, and one that is none, is refused.
+
+    Source: docs/reference/nemlog-in.md#version.
+    """
     values = said(specVersion=version)
     assert (read(values).assurance is not None) if known else (cause(values) == "spec_version")
 

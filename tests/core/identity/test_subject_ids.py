@@ -6,9 +6,9 @@ import pytest
 
 from broker.core.entities import Service, Text
 from broker.core.identity.subject_ids import PAIRWISE, SUBJECT, minted, withheld_because
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 
-KEY = Pseudonyms("k1", b"k" * 32)
+KEY = LookupHmacs("k1", b"k" * 32)
 LOANS = Service("my-loans", "https://loans.example", Text("x", "x"), ("wayf",), scope="library.example")
 OTHER = replace(LOANS, name="other", entity_id="https://other.example")
 BOTH = (SUBJECT, PAIRWISE)
@@ -59,7 +59,7 @@ def test_an_identifier_is_one_persons_under_our_scope(name: str) -> None:
     """Another person's, or another key's, is another; small letters and digits, and the key's id is not in it."""
     made = minted(KEY, "p1", LOANS)[name]
     assert made != minted(KEY, "p2", LOANS)[name]
-    assert made != minted(Pseudonyms("k1", b"j" * 32), "p1", LOANS)[name]
+    assert made != minted(LookupHmacs("k1", b"j" * 32), "p1", LOANS)[name]
     digits, at, scope = made.partition("@")
     assert (at, scope) == ("@", "library.example")
     assert len(digits) == 64

@@ -9,7 +9,7 @@ import pytest
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Institution, Text, Upstream
 from broker.core.errors import AttributesRefused
-from broker.core.identity.attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import PIN_CLASS, by_pin, read_authentication, with_proofs
 from broker.core.login.transaction import Authentication

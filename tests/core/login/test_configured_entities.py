@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
 from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused, Status
-from broker.core.identity.attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction

@@ -12,8 +12,8 @@ from broker.core.entities import Controller, Service, Text
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, VerifyPin
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
-from broker.core.pseudonyms import Pseudonyms
 from tests.plugins.any_transaction import LACKING, terms_of, transactions
 
 DENY = Decision(Effect.DENY, (Reason("no_affiliation"),))
@@ -21,13 +21,13 @@ KALDEMAIL = ProveMailbox("kaldemail", ("auh.rm.dk",), timedelta(minutes=30), Non
 
 
 @pytest.fixture
-def terms(service: Service, pseudonyms: Pseudonyms) -> Any:
+def terms(service: Service, hmacs: LookupHmacs) -> Any:
     """Give a maker of terms with one decision and, if wanted, one lacking proof."""
 
     def make(decision: Decision, lacking: ProveMailbox | None = None) -> Terms:
         giver = Controller(Text("AU", "AU"))
         ways, local = ("wayf", "library"), frozenset({"library"})
-        return Terms(service, giver, pseudonyms, lambda *_: decision, lambda *_: lacking, ways, local)
+        return Terms(service, giver, hmacs, lambda *_: decision, lambda *_: lacking, ways, local)
 
     return make
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Service, Text
-from broker.core.identity.attributes import AttributeMap, AttributeReading, Attributes, MapRow
+from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow
 from broker.core.login.login_decision import denied, login_facts, proof_step, with_required_names
 from broker.core.login.transaction import Person, Transaction
 from broker.core.policy.model import (

@@ -23,8 +23,8 @@ from broker.core.errors import (
 from broker.core.login.next_step import Terms, next_step
 from broker.core.login.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
 from broker.core.login.transaction import Account, AccountState, Errand, Issued, Person, Transaction, UpstreamRefusal
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
-from broker.core.pseudonyms import Pseudonyms
 
 GIVER = Controller(Text("AU", "AU"))
 IDS = {"subject-id": "a1@library.example", "pairwise-id": "b2@library.example"}
@@ -34,18 +34,18 @@ Next = Callable[[Transaction, Decision], Step]
 
 
 @pytest.fixture
-def after(service: Service, pseudonyms: Pseudonyms, now: datetime) -> Next:
+def after(service: Service, hmacs: LookupHmacs, now: datetime) -> Next:
     """Give the next step of a transaction under a decision."""
 
     def ask(transaction: Transaction, decision: Decision = DENY) -> Step:
-        terms = Terms(service, GIVER, pseudonyms, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
+        terms = Terms(service, GIVER, hmacs, lambda *_: decision, lambda *_: None, ("wayf", "nemid"), ids=IDS)
         return next_step(transaction, terms, now)
 
     return ask
 
 
 @pytest.fixture
-def agreed(arrived: Transaction, service: Service, pseudonyms: Pseudonyms, now: datetime) -> Any:
+def agreed(arrived: Transaction, service: Service, hmacs: LookupHmacs, now: datetime) -> Any:
     """Give a maker of transactions whose person has answered the question of a decision."""
 
     def make(decision: Decision, *, yes: bool = True) -> Transaction:
@@ -58,7 +58,7 @@ def agreed(arrived: Transaction, service: Service, pseudonyms: Pseudonyms, now: 
             remember=False,
             person="p",
             language="da",
-            pseudonyms=pseudonyms,
+            hmacs=hmacs,
             now=now,
         )
         return replace(arrived, receipt=made)
@@ -78,7 +78,10 @@ def test_a_chosen_way_authenticates(transaction: Transaction, after: Next) -> No
 
 @pytest.mark.profile(27)
 def test_a_passive_request_never_chooses(transaction: Transaction, after: Next) -> None:
-    """IsPassive forbids the chooser: the service hears NoPassive (saml_profiles.md 27)."""
+    """IsPassive forbids the chooser: the service hears NoPassive.
+
+    Source: docs/reference/saml-profiles.md#27.
+    """
     passive = replace(transaction, request=replace(transaction.request, is_passive=True))
     assert after(passive, DENY) == Refuse("passive", NO_PASSIVE)
 
@@ -162,7 +165,10 @@ def test_an_agreed_disclosure_is_issued(after: Next, permit: Any, agreed: Any) -
 
 
 def test_what_changed_since_the_answer_is_asked_again(after: Next, permit: Any, agreed: Any) -> None:
-    """Policies that change between question and answer ask again (invariant 3)."""
+    """Policies that change between question and answer ask again.
+
+    Source: docs/reference/design.md#invariant-3.
+    """
     assert isinstance(after(agreed(permit()), permit(sn=("Ravn",), mail=("a@b.example",))), Ask)
 
 
@@ -248,7 +254,10 @@ def test_a_service_that_needs_a_borrower(
 
 @pytest.mark.parametrize("borrower", ["make", "need"])
 def test_a_disputed_person_gets_no_account(arrived: Transaction, after: Next, permit: Any, borrower: str) -> None:
-    """Where link and CPR disagree nothing is made or used (invariant 6)."""
+    """Where link and CPR disagree nothing is made or used.
+
+    Source: docs/reference/design.md#invariant-6.
+    """
     step = after(
         replace(arrived, person=Person("p", None, "cpr_changed"), account=Account("7", AccountState.DONE)),
         permit("consent", borrower),

@@ -21,7 +21,7 @@ from broker.core.serialization import dump, load
 
 
 def test_it_is_bound_to_one_browser_for_good(transaction: Transaction) -> None:
-    """A bound transaction is never another browser's (design 4a.1)."""
+    """A bound transaction is never another browser's (docs/reference/design.md#4a-1)."""
     bound = transaction.bound("b1")
     assert bound.bound("b1") == bound
     with pytest.raises(BrowserUnmatched):
@@ -125,7 +125,10 @@ def test_a_loop_of_requests_ends(transaction: Transaction, now: datetime) -> Non
 def test_a_new_authentication_discards_what_the_older_led_to(
     arrived: Transaction, authentication: Authentication, now: datetime
 ) -> None:
-    """Receipt, borrower, person and issue of one authentication never serve another (design 4a.3)."""
+    """Receipt, borrower, person and issue of one authentication never serve another.
+
+    Source: docs/reference/design.md#4a-3.
+    """
     full = replace(
         arrived,
         account=Account("7", AccountState.DONE),

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Controller, Service, Text
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.model import (
@@ -118,7 +118,10 @@ def test_a_decision_shows_no_value() -> None:
 def test_precedence_decides_and_an_intent_picks_among_what_matches(
     intent: str | None, affiliation: str, mismatch: str | None
 ) -> None:
-    """Invariant 7: what the wizard said is an intent, what the assertion says is the affiliation."""
+    """What the wizard said is an intent, what the assertion says is the affiliation.
+
+    Source: docs/reference/design.md#invariant-7.
+    """
     both = replace(LOGIN, attributes=Attributes({"role": ("student@au.dk", "employee@au.dk")}), intent=intent)
     decision = decide(both)
     assert (decision.affiliation, decision.mismatch) == (affiliation, mismatch)
@@ -178,7 +181,10 @@ def test_an_unknown_service_gets_nothing() -> None:
 
 @pytest.mark.profile(32)
 def test_a_name_beats_a_category_which_never_gets_cpr_or_number() -> None:
-    """Design 6; the loader refuses such a file, and the engine withholds all the same."""
+    """The loader refuses such a file, and the engine withholds all the same.
+
+    Source: docs/reference/design.md#6.
+    """
     entries = (release(CATEGORY, "sn", "cpr", "borrower_number"), release("my-loans", "home"))
     both = replace(STUDENTS, releases=entries)
     named = decide(LOGIN, replace(LOANS, categories=(CATEGORY,)), both)
@@ -208,7 +214,7 @@ def test_a_number_that_somebody_typed_stays_here() -> None:
 )
 @pytest.mark.profile(29, 32)
 def test_a_cpr_leaves_only_real_encrypted_and_for_a_controller(service: Service, kind: str, fate: str) -> None:
-    """Invariant 4; the rest of the entry leaves without it."""
+    """The rest of the entry leaves without it (docs/reference/design.md#invariant-4)."""
     listing = replace(STUDENTS, releases=(release("my-loans", "sn", "cpr"),))
     decision = decide(replace(LOGIN, cpr=kind), service, listing)
     assert decision.effect is Effect.PERMIT
@@ -256,7 +262,10 @@ def test_only_listed_values_leave(values: tuple[str, ...], kept: tuple[str, ...]
 
 
 def test_the_number_is_listed_before_it_is_known_and_absent_attributes_are_not() -> None:
-    """A borrower number not yet made is shown by name (design 3); what the upstream did not send is no item."""
+    """A borrower number not yet made is shown by name; what the upstream did not send is no item.
+
+    Source: docs/reference/design.md#borrower-number.
+    """
     listing = replace(STUDENTS, releases=(release("my-loans", "borrower_number", "mail"),))
     decision = decide(LOGIN, LOANS, listing)
     assert [(listed.name, values) for listed, values in decision.released] == [("borrower_number", ())]
@@ -330,7 +339,10 @@ def test_a_decision_permits_nothing_that_it_does_not_name() -> None:
 def test_making_a_borrower_needs_what_the_policy_requires(
     changes: dict[str, object], codes: list[str], borrower: bool | None
 ) -> None:
-    """Every want is named, the one to act on first; a borrower already there needs no more (invariant 5)."""
+    """Every want is named, the one to act on first; a borrower already there needs no more.
+
+    Source: docs/reference/design.md#invariant-5.
+    """
     strict = Requirement(cpr=True, age=18, assurance=Assurance.LOW, place=PolicyLine("p.yaml", 50))
     making = replace(STUDENTS, require=strict, releases=(release("my-loans", "sn", borrower="make"),))
     login = replace(LOGIN, borrower=borrower, **changes)  # type: ignore[arg-type]
@@ -452,7 +464,10 @@ def test_a_domain_that_no_proof_of_the_file_lists_proves_nothing() -> None:
 def test_who_is_not_known_in_person_finds_no_borrower_by_cpr(
     assurance: Assurance | None, affiliations: dict[str, tuple[str, ...]], may: bool
 ) -> None:
-    """Design 5: else anyone with a self-made account and a stranger's number would take over the stranger's loans."""
+    """Else anyone with a self-made account and a stranger's number would take over the stranger's loans.
+
+    Source: docs/reference/design.md#find-by-cpr.
+    """
     named = {f"eduPerson{kind}Affiliation": values for kind, values in affiliations.items()}
     login = replace(LOGIN, assurance=assurance, attributes=Attributes({"role": ("student@au.dk",), **named}))
     assert decide(login).may_find_by_cpr is may

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from broker.core.entities import Assurance, Text
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.missing_proof import missing_proof, provable_domains
 from broker.core.policy.model import (
     Alternative,

@@ -1,4 +1,7 @@
-"""What the simulated Koha answers to PUT, attributes and passwords (library_systems.md 1.4, 1.5)."""
+"""What the simulated Koha answers to PUT, attributes and passwords.
+
+Source: docs/reference/koha.md#change, #pin.
+"""
 
 from collections.abc import Callable
 from typing import Any

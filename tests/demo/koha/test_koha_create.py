@@ -1,4 +1,7 @@
-"""What the simulated Koha answers to tokens, rights and POST /patrons (library_systems.md 1.1, 1.2)."""
+"""What the simulated Koha answers to tokens, rights and POST /patrons.
+
+Source: docs/reference/koha.md#credentials, #create.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What the simulated Koha finds, and how it is asked (library_systems.md 1.3)."""
+"""What the simulated Koha finds, and how it is asked (docs/reference/koha.md#search)."""
 
 import json
 from collections.abc import Callable

@@ -13,7 +13,7 @@ from broker.adapters.saml.gate.http_bindings import inflate_redirect
 from broker.demo.koha import simulated_koha
 from broker.demo.koha.loans import BOOKS, Circulation
 from broker.demo.library import services
-from broker.demo.library.plain_pages import PLACES
+from broker.demo.library.information_pages import PLACES
 from broker.demo.people.personas import PERSONAS, persona
 from broker.demo.run.demo_folder import SERVICES
 from broker.demo.run.running_demo import lent, seeds

@@ -72,7 +72,10 @@ def test_the_shipped_policies_load_without_a_warning() -> None:
 
 
 def test_every_shipped_rule_is_used_by_an_example() -> None:
-    """Coverage of alternatives, entries, attributes and requirements is complete (policy_tools.md 7)."""
+    """Coverage of alternatives, entries, attributes and requirements is complete.
+
+    Source: docs/reference/policies.md#check-5.
+    """
     shipped = live_policies.load(FOLDER, NOW, NAMES)
     results = run_examples(shipped, None, NOW)
     assert [each.example.name for each in results if each.differences] == []
@@ -106,7 +109,7 @@ def test_the_shipped_policies_fit_the_services_of_a_library() -> None:
     ],
 )
 def test_a_cpr_that_would_be_withheld_is_a_warning(changes: dict[str, object], warning: str) -> None:
-    """The service still works, without the number (invariant 4)."""
+    """The service still works, without the number (docs/reference/design.md#invariant-4)."""
     warned = live_policies.load(FOLDER, NOW, configured(*SERVICES, **changes)).warnings
     assert [each.what for each in warned] == [warning] * 4
 
@@ -124,7 +127,7 @@ def test_an_attribute_without_a_wire_name_is_refused() -> None:
 
 
 def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
-    """Here uid and the borrower number are one (design 5)."""
+    """Here uid and the borrower number are one (docs/reference/design.md#5)."""
     edit("displayName: {why", "uid: {why")
     edit("displayName: Asta Ravn", "uid: asta")
     changed = edit("releases: [borrower_number, displayName, mail]", "releases: [borrower_number, uid, mail]")
@@ -161,7 +164,7 @@ def test_two_attributes_under_one_wire_name_are_refused(edit: Edit) -> None:
         ("{from: sn,", "{from: surname,", "unknown attribute 'surname'"),
         ("{from: sn,", "{from: proof.kaldemail,", "proof.kaldemail: no such proof in this file"),
         ("displayName: {why", "displayName: {optional: true, why", "displayName is optional without consent"),
-        ("cpr: {mask: true, why", "cpr: {why", "cpr without mask: true (a page shows it masked (invariant 4))"),
+        ("cpr: {mask: true, why", "cpr: {why", "cpr without mask: true (a page shows it masked)"),
         (
             "gn: {why",
             "gn: {mask: true, why",

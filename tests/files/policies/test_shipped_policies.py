@@ -1,4 +1,7 @@
-"""The shipped policies as a library promises them: who gets what, by which way to log in (wizard.md)."""
+"""The shipped policies as a library promises them: who gets what, by which way to log in.
+
+Source: docs/reference/requirements.md#requirements.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +10,7 @@ import pytest
 
 from broker.core.borrowers.wanted_borrower import wish
 from broker.core.entities import Assurance, Controller, Service, Text
-from broker.core.identity.attributes import Attributes
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.policy.decision import evaluate
 from broker.core.policy.missing_proof import missing_proof, provable_domains
 from broker.core.policy.model import Decision, Effect, LoginFacts

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 
 CPR = "0101990000"

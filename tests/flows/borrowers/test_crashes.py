@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 
 if TYPE_CHECKING:
-    from broker.core.borrowers.borrower import Wish
+    from broker.core.borrowers.wanted_borrower import Wish
 
 CPR = "0101990000"
 

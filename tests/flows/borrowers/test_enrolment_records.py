@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from broker.core.borrowers.borrower import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key
 from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords, StoredEnrolment
 

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.wanted_borrower import WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.serialization import dump
 from broker.flows.worker_loop import run_worker_loop

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Kept, Key
 from broker.core.serialization import dump
 from broker.flows.backoff import retry_delay
-from broker.flows.borrowers.finished_enrolment import EnrolmentBeforeWish
+from broker.flows.borrowers.enrolment_against_wish import EnrolmentBeforeWish
 
 CPR = "0101990000"
 

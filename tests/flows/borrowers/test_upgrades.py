@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.borrower import Borrower, EnrolmentOutcome, EnrolmentState, WishedField
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
+from broker.core.borrowers.wanted_borrower import WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.flows.borrowers.finished_enrolment import EnrolmentBeforeWish
+from broker.flows.borrowers.enrolment_against_wish import EnrolmentBeforeWish
 
 CPR = "0101990000"
 OLD = date(2027, 1, 31)

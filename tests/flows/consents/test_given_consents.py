@@ -14,9 +14,9 @@ from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Controller, Service, Text
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
 from broker.core.ports import Store
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.consents.given_consents import GivenConsents
 from broker.flows.consents.receipts import Receipts
 
@@ -44,7 +44,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def choices(store: Store) -> GivenConsents:
     """Give the choices over two services."""
-    return GivenConsents(store, Pseudonyms("k1", b"k" * 32), {each.name: each for each in (LOANS, PRINT)})
+    return GivenConsents(store, LookupHmacs("k1", b"k" * 32), {each.name: each for each in (LOANS, PRINT)})
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def answered(choices: GivenConsents) -> Given:
     def file(
         person: str, service: str = "my-loans", at: datetime = NOW, basis: LegalBasis = "consent", *, remember: bool
     ) -> Receipt:
-        group = choices.pseudonyms.of("receipts", person, service)
+        group = choices.hmacs.of("receipts", person, service)
         event = ReceiptEvent.GIVEN if basis == "consent" else ReceiptEvent.INFORMED
         until = at + timedelta(days=365) if remember else None
         names = ("sn", "cpr", "mail", "title")
@@ -174,7 +174,10 @@ def test_the_record_says_what_a_receipt_must(choices: GivenConsents, answered: G
 
 
 def test_the_file_tells_neither_who_nor_what(choices: GivenConsents, answered: Given, tmp_path: Path) -> None:
-    """Nothing in the store's files names a person, a service, an attribute or what was done (consent.md, check 5)."""
+    """Nothing in the store's files names a person, a service, an attribute or what was done.
+
+    Source: docs/reference/consent.md#check-5.
+    """
     answered(ASTA, remember=True)
     choices.take_back(ASTA, "my-loans", "da", NOW)
     octets = b"".join(file.read_bytes() for file in tmp_path.iterdir())

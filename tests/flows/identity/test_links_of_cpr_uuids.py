@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.identity.link_evidence import Asserted
+from broker.core.identity.identifier_reassignment import Asserted
 
 CPR, OTHER = "0101990000", "0202990000"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.borrowers.borrower import EnrolmentState
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.login.transaction import Person
 
 CPR, OTHER, SAME_DAY = "0101990000", "0202990000", "0101991234"

@@ -10,7 +10,7 @@ import pytest
 
 from broker.core.errors import AUTHN_FAILED, MessageRefused
 from broker.core.login.transaction import Authentication, UpstreamRefusal
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.login.arrivals import Arrivals
 
 NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -26,7 +26,7 @@ Add = Callable[..., str | None]
 def arrivals(world: Any) -> Arrivals:
     """Give the arrivals of a worker."""
     world.now = NOW
-    return Arrivals(world.store, Pseudonyms("k1", b"k" * 32))
+    return Arrivals(world.store, LookupHmacs("k1", b"k" * 32))
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ from broker.core.entities import PERSISTENT, Text
 from broker.core.errors import BrowserUnmatched
 from broker.core.login.steps import Ask, Done, Enrol, Issue, Step
 from broker.core.login.transaction import AuthnRequest, Issued, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.consents.receipts import Receipts
 from broker.flows.login.consent_answers import ConsentAnswers
 from broker.flows.transactions import Held, Transactions
 
 INSTANT: Final = timedelta(microseconds=1)
 FRESH: Final = timedelta(seconds=5)
-KEY: Final = Pseudonyms("k1", b"k" * 32)
+KEY: Final = LookupHmacs("k1", b"k" * 32)
 WORDS: Final = Text("words", "ord")
 SHOWN: Final = Disclosure(
     "my-loans",

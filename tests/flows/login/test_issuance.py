@@ -13,14 +13,14 @@ from broker.core.errors import AuditUnavailable, TransactionGone
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Issued, Person, Transaction
 from broker.core.logout.sessions import NameID, session_index
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.login.issuance import Issuance
 from broker.flows.logout.sessions import Sessions
 from broker.flows.transactions import Held, Transactions
 
 INSTANT: Final = timedelta(microseconds=1)
-KEY: Final = Pseudonyms("k1", b"k" * 32)
+KEY: Final = LookupHmacs("k1", b"k" * 32)
 WORDS: Final = Text("words", "ord")
 ITEMS: Final = (Item("sn", ("Ravn",), WORDS), Item("borrower_number", ("42",), WORDS))
 LEAVING: Final = Disclosure("my-loans", "acs", PERSISTENT, WORDS, "consent", None, None, ITEMS, "d")

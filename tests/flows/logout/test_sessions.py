@@ -9,8 +9,8 @@ import pytest
 
 from broker.core.login.transaction import Authentication, AuthnRequest, Person, Transaction
 from broker.core.logout.sessions import NameID, Session
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key
-from broker.core.pseudonyms import Pseudonyms
 from broker.flows.logout.sessions import KEPT_FOR, Sessions, group_of
 from broker.flows.transactions import Transactions
 
@@ -53,7 +53,7 @@ TRANSACTION: Final = Transaction(
 @pytest.fixture
 def sessions(world: Any) -> Sessions:
     """Give the sessions of two people in two browsers at two services."""
-    made = Sessions(world.store, Pseudonyms("k1", b"k" * 32))
+    made = Sessions(world.store, LookupHmacs("k1", b"k" * 32))
     for each in (ASTA, ELSEWHERE, OTHER_SERVICE, BO):
         made.add(each, NOW)
     return made

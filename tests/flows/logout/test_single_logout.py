@@ -18,7 +18,7 @@ from broker.core.logout.single_logout import (
     LogoutResponse,
     ParticipantState,
 )
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.logout.sessions import Sessions
 from broker.flows.logout.single_logout import SingleLogoutFlow
 
@@ -79,7 +79,7 @@ def flow(world: Any) -> Flow:
     def make(
         *sessions: Session, upstream: Upstream = WAYF, unreachable: tuple[str, ...] = (), **services: Service
     ) -> SingleLogoutFlow:
-        kept = Sessions(world.store, Pseudonyms("k1", b"k" * 32))
+        kept = Sessions(world.store, LookupHmacs("k1", b"k" * 32))
         for each in sessions:
             kept.add(each, NOW)
         return SingleLogoutFlow(

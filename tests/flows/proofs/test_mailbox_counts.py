@@ -20,7 +20,7 @@ from broker.core.errors import (
 )
 from broker.core.identity.mailbox_proofs import Mailing, Proved
 from broker.core.login.transaction import AuthnRequest, Person, Transaction
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held, Transactions
 
@@ -50,7 +50,7 @@ class Bench:
         """Open it."""
         self.world, self.desk = world, Desk()
         letters = LetterTexts("AU Library", "https://login.example/pin", "the desk")
-        self.proofs = MailboxProof(world.store, Pseudonyms("k1", b"k" * 32), world.post, letters, self.desk)
+        self.proofs = MailboxProof(world.store, LookupHmacs("k1", b"k" * 32), world.post, letters, self.desk)
 
     def login(self, lasts: timedelta = HALF_AN_HOUR) -> Held:
         """Begin a login that has so long to live."""

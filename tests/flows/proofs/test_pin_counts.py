@@ -10,7 +10,7 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable, TooMany
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.proofs import pin_check
 from broker.flows.proofs.pin_check import FAILURE_LASTS, PER_BORROWER, PER_BROWSER, PER_IDENTIFIER, Device, PinCheck
 from broker.flows.proofs.rate_limits import Limit
@@ -26,7 +26,7 @@ def check(world: Any) -> PinCheck:
     """Give the check of one worker, with a borrower whose PIN is known."""
     world.library.add(CPR, Borrower(NUMBER, "STUD", born=date(1999, 1, 1)))
     world.library.pins[NUMBER] = PIN
-    return PinCheck(world.store, Pseudonyms("k1", b"k" * 32), world.library, lambda: world.now)
+    return PinCheck(world.store, LookupHmacs("k1", b"k" * 32), world.library, lambda: world.now)
 
 
 def verdict(check: PinCheck, identifier: str, pin: str, device: Device | None = None) -> str:

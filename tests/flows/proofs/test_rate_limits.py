@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from broker.core.errors import TooMany
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.proofs.rate_limits import CountedTry, Limit, Limits
 
 HOUR: Final = timedelta(hours=1)
@@ -20,7 +20,7 @@ BOTH: Final = pytest.mark.parametrize("limit", [EXACT, SHARED], ids=["exact", "s
 @pytest.fixture
 def limits(world: Any) -> Limits:
     """Give the limits of a worker, on a clock that is at the beginning of an hour."""
-    return Limits(world.store, Pseudonyms("k1", b"k" * 32), lambda: world.now)
+    return Limits(world.store, LookupHmacs("k1", b"k" * 32), lambda: world.now)
 
 
 def admitted(limits: Limits, limit: Limit, name: str = "a", tries: int = 30) -> int:

@@ -119,7 +119,10 @@ class Service:
 
 
 def _deflated(page: str) -> str:
-    """Deflate the request on a self-posting page, as passport-saml posts its own (interop.md)."""
+    """Deflate the request on a self-posting page, as passport-saml posts its own.
+
+    Source: docs/reference/interop.md#post-deflated.
+    """
     before, _, rest = page.partition('name="SAMLRequest" value="')
     message, _, after = rest.partition('"')
     packing = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)

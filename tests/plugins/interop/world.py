@@ -45,7 +45,8 @@ label = {{ en = "{name}", da = "{name}" }}
 institutions = [{{ entity_id = "{entity_id}", scopes = ["au.dk"], may_assert = ["cpr"] }}]
 """
 _STUDENT: Final = "{upstream: wayf, schacHomeOrganization: [au.dk], eduPersonScopedAffiliation: [student@au.dk]}"
-# What the shipped file does not release to My loans, and what mod_shib is known to drop (interop.md).
+# What the shipped file does not release to My loans, and what mod_shib is known to drop
+# (docs/reference/interop.md#targeted-id).
 _MORE: Final = """\
       eduPersonPrincipalName: {why: {en: It is tested here, da: Det afprøves her}}
       pairwise-id: {why: {en: It is tested here, da: Det afprøves her}}

@@ -3,7 +3,7 @@
 from structlog.testing import capture_logs
 
 from broker.adapters.saml.gate import http_bindings
-from broker.adapters.web.signup.wizard import FAQ
+from broker.adapters.web.signup.sign_up_questions import FAQ
 from broker.demo.koha.loans import BOOKS
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, form, found, mark

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from broker.adapters.web.signup.wizard import FAQ, NODES
+from broker.adapters.web.signup.sign_up_questions import FAQ, NODES
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, found, mark
 from tests.plugins.requirements.people import DORTE, EVA, elsewhere

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from broker.adapters.web.signup.wizard import FAQ
+from broker.adapters.web.signup.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
 from broker.demo.upstreams.assertion_writer import NAMES
 from tests.plugins.house import House, mark

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import TestResponse
 
-from broker.adapters.web.signup.wizard import FAQ
+from broker.adapters.web.signup.sign_up_questions import FAQ
 from broker.demo.people.personas import persona
 from tests.plugins.house import House, Person, form, found, mark
 from tests.plugins.requirements.people import ASTA

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup import sign_up_questions
 from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor
 
@@ -24,10 +24,10 @@ def told(person: Visitor, problem: str) -> None:
 def test_the_sign_up_pages(visit: Visit, language: str) -> None:
     """Questions, ends, the questions and answers, and a question that was not answered."""
     person = visit(language=language, looking=True)
-    for node in wizard.NODES.values():
+    for node in sign_up_questions.NODES.values():
         person.open("broker", f"{node.path}?service=my-loans")
         person.at("sign-up", node.name)
-    person.open("broker", wizard.FAQ)
+    person.open("broker", sign_up_questions.FAQ)
     person.at("sign-up", "faq")
     person.open("broker", "/sign-up")
     person.press("form.asking button")

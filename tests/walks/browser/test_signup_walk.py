@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup import sign_up_questions
 from broker.demo.people.personas import persona
 from tests.plugins.visitor import Visitor, forward
 
@@ -26,11 +26,11 @@ PLACES = [
 ]
 
 
-def way_to(end: str) -> Sequence[wizard.WizardNode]:
+def way_to(end: str) -> Sequence[sign_up_questions.WizardNode]:
     """Give the pages from the start to an end."""
-    way = [wizard.NODES[end]]
+    way = [sign_up_questions.NODES[end]]
     while way[0].back:
-        way.insert(0, wizard.NODES[way[0].back])
+        way.insert(0, sign_up_questions.NODES[way[0].back])
     return way
 
 

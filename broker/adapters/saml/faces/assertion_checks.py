@@ -1,7 +1,7 @@
 """The checks of the Assertion in an upstream's Response: a function for every check.
 
-Sources: saml-core 2.3-2.7, saml-profiles 4.1.4, attacks.md rows 15 to 20, saml_profiles.md rows 18,
-26 and 42.
+Sources: saml-core 2.3-2.7, saml-profiles 4.1.4, docs/reference/attacks.md#15 to #20,
+docs/reference/saml-profiles.md#18, #26 and #42.
 """
 
 import re
@@ -52,9 +52,11 @@ def _version(received: ReceivedAssertion) -> bool:
 
 
 def _issuer(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion by anybody but the upstream that was asked (row 18).
+    """Refuse an Assertion by anybody but the upstream that was asked.
 
     The issuer of the Response around it does not matter.
+
+    Source: docs/reference/attacks.md#18.
     """
     issuers = received.assertion.findall(ISSUER)
     return any(foreign(issuer, received.response.upstream) for issuer in issuers)
@@ -71,7 +73,10 @@ def _issued_long_ago(received: ReceivedAssertion) -> bool:
 
 
 def _confirmations(received: ReceivedAssertion) -> bool:
-    """Refuse none and several: one of them may hold where another does not (row 20)."""
+    """Refuse none and several: one of them may hold where another does not.
+
+    Source: docs/reference/attacks.md#20.
+    """
     return len(received.assertion.findall(_CONFIRMATION)) != 1
 
 
@@ -82,12 +87,15 @@ def _bearer(received: ReceivedAssertion) -> bool:
 
 
 def _recipient(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion made for another ACS: a service's that replays it here (row 17)."""
+    """Refuse an Assertion made for another ACS: a service's that replays it here.
+
+    Source: docs/reference/attacks.md#17.
+    """
     return received.confirmed("Recipient") != received.response.acs
 
 
 def _confirms_request(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion that answers another request (row 16).
+    """Refuse an Assertion that answers another request (docs/reference/attacks.md#16).
 
     It is a genuine one in a Response that an attacker wrote.
     """
@@ -100,7 +108,7 @@ def _confirmation_end(received: ReceivedAssertion) -> bool:
 
 
 def _confirmation_expired(received: ReceivedAssertion) -> bool:
-    """Refuse a confirmation that has run out (row 19)."""
+    """Refuse a confirmation that has run out (docs/reference/attacks.md#19)."""
     if received.confirmation is None:
         return False
     return received.response.over(moment(received.confirmation, "NotOnOrAfter"))
@@ -112,7 +120,7 @@ def _confirmation_start(received: ReceivedAssertion) -> bool:
 
 
 def _identifiers(received: ReceivedAssertion) -> bool:
-    """Refuse two identifiers, and any that is no plain NameID (row 20).
+    """Refuse two identifiers, and any that is no plain NameID (docs/reference/attacks.md#20).
 
     One of the two may stand in the confirmation.
     """
@@ -123,7 +131,10 @@ def _identifiers(received: ReceivedAssertion) -> bool:
 
 
 def _bounds(received: ReceivedAssertion) -> bool:
-    """Refuse an Assertion without the beginning or the end of its validity (row 19)."""
+    """Refuse an Assertion without the beginning or the end of its validity.
+
+    Source: docs/reference/attacks.md#19.
+    """
     return received.bound("NotBefore") is None or received.bound("NotOnOrAfter") is None
 
 
@@ -207,7 +218,10 @@ def _authenticated_later(received: ReceivedAssertion) -> bool:
 
 
 def _authenticated_before(received: ReceivedAssertion) -> bool:
-    """Refuse an older authentication where a new one was demanded (saml_profiles.md row 26)."""
+    """Refuse an older authentication where a new one was demanded.
+
+    Source: docs/reference/saml-profiles.md#26.
+    """
     if not received.force_authn:
         return False
     earliest = received.response.expected.sent - received.response.skew
@@ -215,13 +229,13 @@ def _authenticated_before(received: ReceivedAssertion) -> bool:
 
 
 def _session_ended(received: ReceivedAssertion) -> bool:
-    """Refuse a session that is over (row 19)."""
+    """Refuse a session that is over (docs/reference/attacks.md#19)."""
     ends = [moment(statement, "SessionNotOnOrAfter") for statement in received.statements]
     return any(received.response.over(end) for end in ends)
 
 
 def _loop(received: ReceivedAssertion) -> bool:
-    """Refuse an authentication that came through ourselves (row 42)."""
+    """Refuse an authentication that came through ourselves (docs/reference/saml-profiles.md#42)."""
     return not received.own.isdisjoint(received.authorities)
 
 
@@ -234,15 +248,17 @@ def _authority_missing(received: ReceivedAssertion) -> bool:
 
 
 def _institution_unknown(received: ReceivedAssertion) -> bool:
-    """Refuse an institution that is none of this upstream's (wayf.md section 4).
+    """Refuse an institution that is none of this upstream's.
 
     Only the last authority counts.
+
+    Source: docs/reference/wayf.md#authenticating-authority.
     """
     return bool(received.authorities) and received.institution is None
 
 
 def _institution_not_asked(received: ReceivedAssertion) -> bool:
-    """Refuse an institution that was not scoped (wayf.md section 3).
+    """Refuse an institution that was not scoped (docs/reference/wayf.md#choosing).
 
     The hub's chooser obeys the browser.
     """

@@ -10,7 +10,7 @@ from lxml import etree
 from broker.adapters.saml.faces.received_response import ReceivedAssertion, moment, saml, text
 from broker.core.entities import UNSPECIFIED, UNSPECIFIED_CLASS, Assurance
 from broker.core.identity.attribute_values import assurance_of_class
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication
 
 _ATTRIBUTES: Final = saml("AttributeStatement", "Attribute")
@@ -84,7 +84,10 @@ def _authn_context(received: ReceivedAssertion) -> str | None:
 
 
 def attributes(assertion: etree._Element) -> tuple[WireAttribute, ...]:
-    """Return the attributes by Name; one that stands several times is one (attacks.md row 22)."""
+    """Return the attributes by Name; one that stands several times is one.
+
+    Source: docs/reference/attacks.md#22.
+    """
     found: dict[str, list[str]] = {}
     for attribute in assertion.iterfind(_ATTRIBUTES):
         values = found.setdefault(attribute.get("Name", ""), [])

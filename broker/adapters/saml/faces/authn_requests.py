@@ -1,7 +1,7 @@
 """Reads a service's AuthnRequest once its sender is verified, and decides whether to answer it.
 
-Sources: saml-core 3.4.1, saml-profiles 4.1.4.1, attacks.md rows 24 to 27, saml_profiles.md rows
-24-28, 35-37, 40, 42.
+Sources: saml-core 3.4.1, saml-profiles 4.1.4.1, docs/reference/attacks.md#24 to #27,
+docs/reference/saml-profiles.md#24 to #28, #35 to #37, #40, #42.
 """
 
 from collections.abc import Callable
@@ -62,7 +62,10 @@ class ReceivedAuthnRequest:
         return xml_times.read(self.root.get("IssueInstant", "")) or _NEVER
 
     def flag(self, name: str) -> bool:
-        """Return a truth value; services write 1, true, 0 and false (interop.md)."""
+        """Return a truth value; services write 1, true, 0 and false.
+
+        Source: docs/reference/interop.md#booleans.
+        """
         return self.root.get(name, "").strip() in _TRUE
 
     def texts(self, *path: str) -> tuple[str, ...]:
@@ -94,7 +97,10 @@ class ReceivedAuthnRequest:
 
 
 def _unsigned(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a request without signature where the service signs: somebody took it off (row 24)."""
+    """Refuse a request without signature where the service signs: somebody took it off.
+
+    Source: docs/reference/attacks.md#24.
+    """
     return received.descriptor.signs_requests and not received.signed
 
 
@@ -125,7 +131,10 @@ def _issued_later(received: ReceivedAuthnRequest) -> bool:
 
 
 def _issued_long_ago(received: ReceivedAuthnRequest) -> bool:
-    """Refuse a request that lay somewhere: a bookmark, or one kept to attack with (row 26)."""
+    """Refuse a request that lay somewhere: a bookmark, or one kept to attack with.
+
+    Source: docs/reference/attacks.md#26.
+    """
     return received.issued <= received.now - FRESH - SKEW
 
 
@@ -137,7 +146,10 @@ def _acs_twice(received: ReceivedAuthnRequest) -> bool:
 
 
 def _acs(received: ReceivedAuthnRequest) -> bool:
-    """Refuse an ACS that is not in the service's metadata, to the letter (row 25)."""
+    """Refuse an ACS that is not in the service's metadata, to the letter.
+
+    Source: docs/reference/attacks.md#25.
+    """
     return acs(received) is None
 
 
@@ -185,7 +197,10 @@ def _subject(received: ReceivedAuthnRequest) -> Status | None:
 
 
 def _name_id(received: ReceivedAuthnRequest) -> Status | None:
-    """Issue pairwise and transient identifiers only, none of a group of services (row 26)."""
+    """Issue pairwise and transient identifiers only, none of a group of services.
+
+    Source: docs/reference/attacks.md#26.
+    """
     policy = received.root.find(_p("NameIDPolicy"))
     if policy is None:
         return None
@@ -206,14 +221,17 @@ def _declarations(received: ReceivedAuthnRequest) -> Status | None:
 
 
 def _proxies(received: ReceivedAuthnRequest) -> Status | None:
-    """Obey a ProxyCount of nought: we cannot authenticate anybody ourselves (row 35)."""
+    """Obey a ProxyCount of nought: we cannot authenticate anybody ourselves.
+
+    Source: docs/reference/saml-profiles.md#35.
+    """
     if received.proxy_count == 0 or len(received.requester_ids) > _MOST_HOPS:
         return PROXY_COUNT_EXCEEDED
     return None
 
 
 def _loop(received: ReceivedAuthnRequest) -> Status | None:
-    """Refuse a request that has come through ourselves (row 42)."""
+    """Refuse a request that has come through ourselves (docs/reference/saml-profiles.md#42)."""
     if not received.own.isdisjoint(received.requester_ids):
         return REQUEST_DENIED
     return None

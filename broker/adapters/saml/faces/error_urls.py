@@ -1,6 +1,6 @@
 """errorURLs, the pages for people whom a service could not let in: ours, and an upstream's.
 
-Source: REFEDS "SAML Metadata errorURL Attribute" 1.0; saml_profiles.md row 50.
+Source: REFEDS "SAML Metadata errorURL Attribute" 1.0; docs/reference/saml-profiles.md#50.
 """
 
 from collections.abc import Mapping

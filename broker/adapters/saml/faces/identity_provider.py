@@ -12,7 +12,7 @@ from broker.adapters.saml.faces import authn_requests, response_writer
 from broker.adapters.saml.faces.authn_requests import ReceivedAuthnRequest
 from broker.adapters.saml.faces.received_response import ENTITY_FORMAT, text
 from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
-from broker.adapters.saml.gate.algorithms import SigningAlgorithms
+from broker.adapters.saml.gate.algorithm_selection import SigningAlgorithms
 from broker.adapters.saml.gate.xml_names import AUTHN_REQUEST, ISSUER, SIGNATURE
 from broker.adapters.saml.keys.key_ring import FaceKeys
 from broker.adapters.saml.metadata.metadata_folder import Source
@@ -27,7 +27,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.identity.attributes import AttributeMap
+from broker.core.identity.canonical_attributes import AttributeMap
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID
 from broker.core.ports import PostForm
@@ -235,7 +235,7 @@ class IdentityProviderFace:
         return authn_requests.read(received, relay_state)
 
     def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
-        """Find the service again (invariant 3).
+        """Find the service again (docs/reference/design.md#invariant-3).
 
         Between request and answer, metadata may have lost the ACS.
         """

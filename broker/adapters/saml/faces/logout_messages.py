@@ -1,6 +1,7 @@
 """Reads and writes LogoutRequests and LogoutResponses; sender and signature are verified before.
 
-Sources: saml-core 3.7, saml-profiles 4.4, attacks.md row 29, saml_profiles.md rows 1, 23 and 34.
+Sources: saml-core 3.7, saml-profiles 4.4, docs/reference/attacks.md#29,
+docs/reference/saml-profiles.md#1, #23 and #34.
 """
 
 from collections.abc import Callable
@@ -173,7 +174,7 @@ def request(
 ) -> etree._Element:
     """Write the LogoutRequest to a participant.
 
-    The NameID and every SessionIndex are exactly as they were (row 23).
+    The NameID and every SessionIndex are exactly as they were (docs/reference/saml-profiles.md#23).
     """
     message = samlp.LogoutRequest(
         id=name,

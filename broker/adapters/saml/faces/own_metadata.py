@@ -17,7 +17,7 @@ from broker.adapters.saml.faces import identity_provider, service_provider, sing
 from broker.adapters.saml.gate import signature, signature_profile, xml_times
 from broker.adapters.saml.gate.xml_names import POST, REDIRECT, SAMLP, XENC, XENC11
 from broker.adapters.saml.keys.key_ring import FaceKeys
-from broker.adapters.saml.keys.rotation_times import CACHED_FOR, VALID_FOR
+from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR
 from broker.core.entities import PERSISTENT, TRANSIENT, Text, Upstream
 
 _GCM: Final[tuple[str, ...]] = (f"{XENC11}aes256-gcm", f"{XENC11}aes128-gcm")
@@ -54,7 +54,8 @@ def idp(
     """Return the signed descriptor of the face that services see.
 
     ``scopes`` are those of every upstream institution: services drop values of a scope that is not
-    published (interop.md). Sources: saml-metadata 2.4, saml_profiles.md rows 7-10.
+    published (docs/reference/interop.md#scopes). Sources: saml-metadata 2.4,
+    docs/reference/saml-profiles.md#7 to #10.
     """
     scope_elements = [shibmd.Scope(regexp="false", text=scope) for scope in sorted(set(scopes))]
     sso = identity_provider.sso(face.base_url)
@@ -81,8 +82,8 @@ def sp(
     """Return the signed descriptor of our face toward one upstream.
 
     AES-CBC is listed for an upstream that needs it only. A hub takes the NameID format from here,
-    since our requests name none (saml_profiles.md row 13): transient, unless the profile wants the
-    persistent one.
+    since our requests name none (docs/reference/saml-profiles.md#13): transient, unless the profile
+    wants the persistent one.
     """
     formats = [PERSISTENT, TRANSIENT]
     if upstream.profile == "wayf":
@@ -127,8 +128,8 @@ def _entity(face: FaceDescription, now: datetime, **role: Any) -> md.EntityDescr
 def _signature_algorithms() -> Iterator[Any]:
     for digest in sorted(signature_profile.DIGEST_METHODS):
         yield algsupport.DigestMethod(algorithm=digest)
-    # RSA-SHA256 first: mod_shib signs with the first that it knows (interop.md), and SHA-1 is not
-    # among them.
+    # RSA-SHA256 first: mod_shib signs with the first that it knows
+    # (docs/reference/interop.md#signing-method), and SHA-1 is not among them.
     first = signature_profile.RSA_SHA256
     others = signature_profile.SIGNATURE_METHODS - {first}
     for method in (first, *sorted(others)):

@@ -41,7 +41,7 @@ _CONFIRMATION: Final = saml("Subject", "SubjectConfirmation", "SubjectConfirmati
 def text(element: etree._Element | None) -> str:
     """Return all text within an element; the text behind a child belongs to the value too.
 
-    Source: attacks.md row 11.
+    Source: docs/reference/attacks.md#11.
     """
     if element is None:
         return ""
@@ -84,7 +84,7 @@ class ReceivedResponse:
         """Return the status codes, top first.
 
         Read where they stand and nowhere else: KeyInfo, which no signature covers, may hold another
-        (attacks.md row 5).
+        (docs/reference/attacks.md#5).
         """
         written: list[str] = []
         found = self.element.find(_CODE)
@@ -171,7 +171,10 @@ class ReceivedAssertion:
 
     @cached_property
     def authorities(self) -> tuple[str, ...]:
-        """Return the AuthenticatingAuthority chain; the last met the person (wayf.md section 4)."""
+        """Return the AuthenticatingAuthority chain; the last met the person.
+
+        Source: docs/reference/wayf.md#authenticating-authority.
+        """
         path = saml("AuthnContext", "AuthenticatingAuthority")
         chain: list[str] = []
         for statement in self.statements:
@@ -203,7 +206,7 @@ def moment(element: etree._Element, name: str) -> datetime | None:
 def scoped(upstream: Upstream, idp_list: tuple[str, ...]) -> tuple[str, ...]:
     """Return the entityIDs for our IDPList: those configured, narrowed by the service's list.
 
-    An entry that is not configured narrows and never widens (saml_profiles.md row 37).
+    An entry that is not configured narrows and never widens (docs/reference/saml-profiles.md#37).
     """
     configured = upstream.scoped()
     if not idp_list or upstream.entity_id in idp_list:

@@ -1,7 +1,7 @@
 """The checks of an upstream's Response beyond gate and signature: a function for every check.
 
-Sources: saml-core 3.2, saml-profiles 4.1.4, attacks.md rows 15 to 19, saml_profiles.md rows 17 and
-18.
+Sources: saml-core 3.2, saml-profiles 4.1.4, docs/reference/attacks.md#15 to #19,
+docs/reference/saml-profiles.md#17 and #18.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,10 @@ from broker.adapters.saml.gate.xml_names import ASSERTION, ISSUER
 
 
 def _other_upstream(received: ReceivedResponse) -> bool:
-    """Refuse an answer at the ACS of another upstream than the one that was asked (row 18)."""
+    """Refuse an answer at the ACS of another upstream than the one that was asked.
+
+    Source: docs/reference/attacks.md#18.
+    """
     return received.expected.upstream != received.upstream.name
 
 
@@ -33,17 +36,26 @@ def _version(received: ReceivedResponse) -> bool:
 
 
 def _destination(received: ReceivedResponse) -> bool:
-    """Refuse a Response made for another address: somebody else's, brought here (row 17)."""
+    """Refuse a Response made for another address: somebody else's, brought here.
+
+    Source: docs/reference/attacks.md#17.
+    """
     return received.element.get("Destination") != received.acs
 
 
 def _in_response_to(received: ReceivedResponse) -> bool:
-    """Refuse an answer to another request than the outstanding one: login CSRF (row 16)."""
+    """Refuse an answer to another request than the outstanding one: login CSRF.
+
+    Source: docs/reference/attacks.md#16.
+    """
     return received.element.get("InResponseTo") != received.expected.id
 
 
 def _issuer(received: ReceivedResponse) -> bool:
-    """Refuse a Response by anybody but the upstream that was asked (row 18)."""
+    """Refuse a Response by anybody but the upstream that was asked.
+
+    Source: docs/reference/attacks.md#18.
+    """
     issuers = received.element.findall(ISSUER)
     return any(foreign(issuer, received.upstream) for issuer in issuers)
 
@@ -66,7 +78,10 @@ def _assertion_of_refusal(received: ReceivedResponse) -> bool:
 
 
 def _plain(received: ReceivedResponse) -> bool:
-    """Refuse a plain assertion from NemLog-in, whose profile has encrypted ones only (nemid.md)."""
+    """Refuse a plain assertion from NemLog-in, whose profile has encrypted ones only.
+
+    Source: docs/reference/nemlog-in.md#response.
+    """
     if not received.traits.strict:
         return False
     return received.element.find(ASSERTION) is not None

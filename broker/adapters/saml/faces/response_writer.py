@@ -11,16 +11,16 @@ from broker.adapters.saml.gate import xml_times
 from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import PERSISTENT, UNSPECIFIED_CLASS
 from broker.core.errors import BrokerError, Status
-from broker.core.identity.attributes import CPR_ATTRIBUTE, AttributeMap, MapRow, wire
+from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, AttributeMap, MapRow, wire
 from broker.core.login.transaction import Authentication, AuthnRequest, Issued
 from broker.core.logout.sessions import NameID, session_index
 
-# The service's clock may be behind ours by as much (interop.md).
+# The service's clock may be behind ours by as much (docs/reference/interop.md#clocks).
 STARTS_BEFORE: Final = timedelta(seconds=60)
 LIVES: Final = timedelta(minutes=5)
 LONGEST_SESSION: Final = timedelta(hours=8)
 # eduPersonTargetedID: its value is a NameID, and mod_shib silently drops one that is a text
-# (interop.md).
+# (docs/reference/interop.md#targeted-id).
 _TARGETED_ID: Final = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10"
 
 
@@ -76,13 +76,15 @@ def assertion(
 
     How and when the person was authenticated is what the upstream asserted, never stamped anew;
     AuthenticatingAuthority is its chain in its order, then the upstream itself, as a hub writes it
-    (wayf.md section 4). ``BrokerError`` for a CPR where the assertion will not be ``encrypted``,
-    and for an attribute that the service's map cannot name. Sources: saml-profiles 4.1.4.2,
-    saml_profiles.md rows 26, 29-31, 38, 39 and 41.
+    (docs/reference/wayf.md#authenticating-authority). ``BrokerError`` for a CPR where the assertion
+    will not be ``encrypted``, and for an attribute that the service's map cannot name. Sources:
+    saml-profiles 4.1.4.2, docs/reference/saml-profiles.md#26, #29 to #31, #38, #39 and #41.
     """
     statements = []
     attributes = list(_attributes(of, attribute_map, encrypted=encrypted))
-    if attributes:  # an empty AttributeStatement is against the schema (interop.md)
+    # An empty AttributeStatement is against the schema
+    # (docs/reference/interop.md#attribute-statement)
+    if attributes:
         statements.append(saml.AttributeStatement(attribute=attributes))
     return saml.Assertion(
         id=of.issued.assertion,

@@ -108,7 +108,8 @@ class ServiceProviderFace:
 
         No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where
         the service's IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no
-        metadata in force. Sources: saml-core 3.4.1, saml_profiles.md rows 12-15 and 35-37.
+        metadata in force. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and
+        #35 to #37.
         """
         metadata = self.metadata.current
         asked = metadata.completed(self.upstreams[upstream])
@@ -151,9 +152,11 @@ class ServiceProviderFace:
         names: str,
         now: datetime,
     ) -> str | None:
-        """Return the page where an upstream helps its own people, filled in (row 50).
+        """Return the page where an upstream helps its own people, filled in.
 
         None where its metadata names none.
+
+        Source: docs/reference/saml-profiles.md#50.
         """
         configured = self.upstreams[upstream]
         descriptor = self.metadata.current.upstream(configured.entity_id, now)
@@ -203,7 +206,7 @@ class ServiceProviderFace:
         ``message`` is what ``in_response_to`` returned, or octets. ``idp_list`` is the service's
         own (an answer by an institution it left out is refused). ``MessageRefused`` names the check
         that failed. An error status is an UpstreamRefusal, signed or not: some sign none
-        (interop.md).
+        (docs/reference/interop.md#status).
         """
         asked, keys = self._asked(upstream, now)
         # An element is one that ``in_response_to`` let through the gate: parsed once, read from the
@@ -292,7 +295,7 @@ def _verify(
     """Demand a signature over the very element that will be read.
 
     ``covered`` where the Response around it is signed. NemLog-in signs the Assertion itself
-    (nemid.md).
+    (docs/reference/nemlog-in.md#response).
     """
     if assertion.find(SIGNATURE) is not None:
         signature.verify(assertion, keys)
@@ -303,7 +306,8 @@ def _verify(
 def _authn_context(asked: Upstream, request: AuthnRequest) -> samlp.RequestedAuthnContext | None:
     """Write the classes that the service asks for.
 
-    An upstream that knows NSIS levels is asked for a level and a person (nemid.md).
+    An upstream that knows NSIS levels is asked for a level and a person
+    (docs/reference/nemlog-in.md#request).
     """
     if traits_of(asked).nsis:
         least = level_to_request(request, asked.least, asked.meets)
@@ -332,7 +336,8 @@ def _scoping(asked: Upstream, request: AuthnRequest) -> samlp.Scoping | None:
         raise RequestRefused(NO_SUPPORTED_IDP, request=request)
     traits = traits_of(asked)
     if traits.nsis and not asked.requester_id:
-        # The service that asks is no matter of the national eID's (saml_profiles.md row 36).
+        # The service that asks is no matter of the national eID's
+        # (docs/reference/saml-profiles.md#36).
         return None
     parts: dict[str, Any] = {}
     if traits.hub:

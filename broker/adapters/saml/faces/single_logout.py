@@ -112,7 +112,8 @@ class SingleLogout:
 
         ``MessageRefused``: ``gate.*``, ``logout.unsigned``, ``logout.unknown_peer`` and the checks
         of ``logout_messages``. The signature is the query's, always: one within the message is not
-        looked at, and does not stand in for it (saml-bindings 3.4.4.1, attacks.md row 29).
+        looked at, and does not stand in for it (saml-bindings 3.4.4.1,
+        docs/reference/attacks.md#29).
         """
         kind: http_bindings.MessageField = "SAMLRequest"
         if "&SAMLResponse=" in f"&{query}":

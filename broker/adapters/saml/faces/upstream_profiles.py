@@ -33,7 +33,7 @@ class ProfileTraits:
 
 _PLAIN: Final = ProfileTraits()
 # OIO-GE-01 allows three to five minutes; the reference implementation of the profile takes five,
-# and a Response that is older for none (nemid.md).
+# and a Response that is older for none (docs/reference/nemlog-in.md#clock).
 _TRAITS: Final[Mapping[Profile, ProfileTraits]] = {
     "wayf": ProfileTraits(hub=True),
     "saml": _PLAIN,

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser
-from broker.adapters.saml.gate.algorithms import DEFAULT_ENCRYPTION, EncryptionAlgorithms
+from broker.adapters.saml.gate.algorithm_selection import DEFAULT_ENCRYPTION, EncryptionAlgorithms
 from broker.adapters.saml.gate.signature import VerifyKey
 from broker.adapters.saml.gate.xml_names import (
     ASSERTION,

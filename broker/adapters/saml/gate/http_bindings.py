@@ -20,7 +20,8 @@ MessageField = Literal["SAMLRequest", "SAMLResponse"]
 DEFLATE: Final = "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE"
 LONGEST: Final = 256 * 1024  # octets of XML, as the gate's bound
 LONGEST_QUERY: Final = 64 * 1024
-LONGEST_RELAY_STATE: Final = 1024  # the standard says 80, services send whole URLs (interop.md)
+# The standard says 80, services send whole URLs (docs/reference/interop.md#relay-state)
+LONGEST_RELAY_STATE: Final = 1024
 _KNOWN: Final = (
     "SAMLRequest",
     "SAMLResponse",
@@ -129,9 +130,9 @@ def decode_post(
     """Decode the form field of the POST binding.
 
     White space within is what encoders and browsers put there. With ``deflated`` a DEFLATEd
-    message is read too, as passport-saml posts its requests (interop.md); only for requests.
-    ``MessageRefused``: ``gate.size``, ``gate.base64``, ``gate.deflate``. Source: saml-bindings
-    3.5.4.
+    message is read too, as passport-saml posts its requests
+    (docs/reference/interop.md#post-deflated); only for requests. ``MessageRefused``: ``gate.size``,
+    ``gate.base64``, ``gate.deflate``. Source: saml-bindings 3.5.4.
     """
     if len(value) > longest * 3 // 2:
         raise MessageRefused("gate.size")

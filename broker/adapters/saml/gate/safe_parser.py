@@ -9,8 +9,8 @@ from typing import Final, TypeVar
 
 from lxml import etree
 
-from broker.adapters.saml.gate import message_checks, signature_profile
-from broker.adapters.saml.gate.message_checks import Bounds
+from broker.adapters.saml.gate import signature_profile, xml_structure_checks
+from broker.adapters.saml.gate.xml_structure_checks import Bounds
 from broker.core.errors import MessageRefused
 
 __all__ = ["Bounds", "parse"]
@@ -45,7 +45,7 @@ def _parse(
     expected: str,
     bounds: Bounds,
 ) -> etree._Element:
-    _refuse(message_checks.OCTETS, message_checks.Octets(raw, bounds))
+    _refuse(xml_structure_checks.OCTETS, xml_structure_checks.Octets(raw, bounds))
     # One parser a message: threads would wait for each other at a shared one.
     parser = etree.XMLParser(
         encoding="utf-8",
@@ -55,11 +55,11 @@ def _parse(
         huge_tree=False,
     )
     root = etree.fromstring(raw, parser)
-    tree = message_checks.MessageTree(root, expected, bounds)
-    _refuse(message_checks.TREE, tree)
+    tree = xml_structure_checks.MessageTree(root, expected, bounds)
+    _refuse(xml_structure_checks.TREE, tree)
     for signature in tree.signatures:
         _refuse(signature_profile.SHAPE, signature)
-    _refuse(message_checks.LAST, tree)
+    _refuse(xml_structure_checks.LAST, tree)
     return root
 
 

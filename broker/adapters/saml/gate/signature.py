@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from lxml import etree
 
 from broker.adapters.saml.gate import signature_profile
-from broker.adapters.saml.gate.algorithms import DEFAULT_SIGNING, SigningAlgorithms
+from broker.adapters.saml.gate.algorithm_selection import DEFAULT_SIGNING, SigningAlgorithms
 from broker.adapters.saml.gate.xml_names import DS, EXCLUSIVE, ISSUER, SIGNATURE
 from broker.core.errors import MessageRefused
 
@@ -140,7 +140,7 @@ def verify(element: etree._Element, certificates: Sequence[bytes | PublicKey | V
     The keys are those of the one peer that is expected; KeyInfo is not read. ``MessageRefused``:
     ``gate.unsigned``, ``gate.signatures``, ``gate.signature``, ``gate.signed_node``, those of
     ``signature_profile.SHAPE`` and of ``VerifyKey.of``. Sources: saml-core 5.4, xmldsig-core 3.2,
-    design section 8.
+    docs/reference/design.md#verify-keys.
     """
     keys = _verify_keys(certificates)
     signatures = element.findall(SIGNATURE)

@@ -18,7 +18,10 @@ def read(written: str) -> datetime | None:
 
 
 def marked(written: str) -> bool:
-    """Return whether a calendar has this time, and it is marked as UTC (attacks.md row 19)."""
+    """Return whether a calendar has this time, and it is marked as UTC.
+
+    Source: docs/reference/attacks.md#19.
+    """
     return written.strip().endswith("Z") and read(written) is not None
 
 

@@ -23,15 +23,15 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.pseudonyms import Pseudonyms
-from broker.files import key_folder
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.files import key_folder_locks
 
 FACES: Final = ("idp", "sp")
 USES: Final = ("signing", "encryption")
 # In a rotation next is published, becomes current, then previous.
 SLOTS: Final = ("current", "next", "previous")
 SIZE: Final = 3072
-SMALLEST: Final = 2048  # saml_profiles.md row 7
+SMALLEST: Final = 2048  # docs/reference/saml-profiles.md#7
 SECRET: Final = 32
 AUDIT: Final = "audit.key"
 _MEND: Final = "bring it back from the backup; no other key will do"
@@ -79,8 +79,8 @@ class KeyRing:
     sp: FaceKeys
     sealing: dict[str, bytes]
     sealing_id: str
-    index: Pseudonyms  # names records; never rotates in service (design 4b)
-    person: Pseudonyms  # makes persistent NameIDs; never rotates at all
+    index: LookupHmacs  # names records; never rotates in service (docs/reference/design.md#sealing)
+    person: LookupHmacs  # makes persistent NameIDs; never rotates at all
     audit: bytes  # chains the lines of the audit trail
 
     def __repr__(self) -> str:
@@ -182,7 +182,7 @@ def _write(path: Path, octets: bytes) -> None:
 
 def load(folder: Path) -> KeyRing:
     """Read every key as it is between two steps of a rotation; errors as ``read``."""
-    with key_folder.reading(folder):
+    with key_folder_locks.reading(folder):
         return read(folder)
 
 
@@ -191,7 +191,7 @@ def read(folder: Path) -> KeyRing:
 
     ``ConfigurationFaults`` with all that is missing, exposed, unreadable, short or mismatched.
     """
-    faults = list(key_folder.exposed(folder))
+    faults = list(key_folder_locks.exposed(folder))
     if not folder.is_dir():
         raise ConfigurationFaults([Fault(str(folder), "is no folder", "broker keys generate")])
     faces = {face: _face(folder, face, faults) for face in FACES}
@@ -211,8 +211,8 @@ def read(folder: Path) -> KeyRing:
         sp=sp,
         sealing=sealing,
         sealing_id=sealing_id,
-        index=Pseudonyms(id_of(index), index),
-        person=Pseudonyms(id_of(person), person),
+        index=LookupHmacs(id_of(index), index),
+        person=LookupHmacs(id_of(person), person),
         audit=audit,
     )
 

@@ -14,11 +14,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from broker.adapters.saml.keys import key_ring, rotation_times
-from broker.adapters.saml.keys.rotation_times import CACHED_FOR, VALID_FOR, Boot, PhaseStart
+from broker.adapters.saml.keys import key_ring, rotation_record
+from broker.adapters.saml.keys.rotation_record import CACHED_FOR, VALID_FOR, Boot, PhaseStart
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.files import durable_files as durable
-from broker.files import key_folder
+from broker.files import key_folder_locks
 
 STORE: Final = "store"
 TRACKS: Final = (*(f"{face}-{use}" for face in key_ring.FACES for use in key_ring.USES), STORE)
@@ -90,23 +90,24 @@ def rotate(
 
     A track begins only where none of ``tracks`` is under way. ``running`` shows whether the clock
     was set since the last call. ``ConfigurationFaults`` where the folder is unsound, or another
-    rotation is at work in it. Sources: saml_profiles.md row 8, design 4b.
+    rotation is at work in it. Sources: docs/reference/saml-profiles.md#8,
+    docs/reference/design.md#sealing.
     """
-    with key_folder.alone(folder), key_folder.writing(folder):
+    with key_folder_locks.alone(folder), key_folder_locks.writing(folder):
         _refuse_unsound(folder)
-        since = rotation_times.read(folder, now, running)
+        since = rotation_record.read(folder, now, running)
         for track in tracks:
             _mend(folder, track)
         rotation = _Rotation(folder, since, now, early, size)
         if rotation.may_begin(tracks):
             since |= {track: PhaseStart(_BEGUN, now) for track in tracks}
-            rotation_times.write(folder, since, running)
+            rotation_record.write(folder, since, running)
         steps = []
         for track in tracks:
             before = dict(since)
             steps.append(rotation.step(track))
             if since != before:
-                rotation_times.write(folder, since, running)
+                rotation_record.write(folder, since, running)
         _refuse_unsound(folder)
         return steps
 

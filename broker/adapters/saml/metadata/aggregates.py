@@ -15,8 +15,12 @@ from lxml import etree
 
 from broker.adapters.saml.gate import signature, xml_times
 from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, EXTENSIONS, SIGNATURE
-from broker.adapters.saml.metadata.entity_descriptors import entity_descriptors
-from broker.adapters.saml.metadata.streamed_xml import BoundedParse, EnvelopedSignature, canonical
+from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
+from broker.adapters.saml.metadata.streamed_signature import (
+    BoundedParse,
+    EnvelopedSignature,
+    canonical,
+)
 from broker.core.errors import MessageRefused
 from broker.core.login.transaction import SKEW
 
@@ -103,7 +107,8 @@ def read(
     ``feed.unsigned``, ``feed.signatures``, ``feed.signature``, ``feed.digest``, ``feed.unbounded``,
     ``feed.expired``, ``feed.window``, ``feed.created``, ``feed.unbroken``, ``feed.namespaces``,
     ``feed.attributes``, ``feed.depth``, and ``gate.*`` of a signature's shape. Sources:
-    saml-metadata 2.3 and 3, xmldsig-core 3.2, saml_profiles.md rows 5-6; attacks.md row 33.
+    saml-metadata 2.3 and 3, xmldsig-core 3.2, docs/reference/saml-profiles.md#5 to #6;
+    docs/reference/attacks.md#33.
     """
     try:
         return _Pass(trust, frozenset(wanted), now).over(stream)
@@ -218,7 +223,7 @@ def valid_until(
     window: timedelta,
     now: datetime,
 ) -> datetime:
-    """Return the end of a feed, and refuse one without (saml_profiles.md row 6).
+    """Return the end of a feed, and refuse one without (docs/reference/saml-profiles.md#6).
 
     An old copy could be brought for ever. ``MessageRefused``: ``feed.unbounded``, ``feed.expired``,
     ``feed.window``.

@@ -7,17 +7,17 @@ from pathlib import Path
 from threading import Event
 from typing import Final, TypeVar
 
-from broker.adapters.saml.metadata import feed_entities
+from broker.adapters.saml.metadata import feed_descriptors
 from broker.adapters.saml.metadata.aggregates import Entity
 from broker.adapters.saml.metadata.feed_copies import Copies
 from broker.adapters.saml.metadata.feed_fetch import Feed
 from broker.adapters.saml.metadata.feed_refresh import FeedRefresh, FetchOutcome
-from broker.adapters.saml.metadata.institution_scopes import (
+from broker.adapters.saml.metadata.metadata_folder import Metadata
+from broker.adapters.saml.metadata.published_scopes import (
     PublishedInstitution,
     spellings,
     with_published_scopes,
 )
-from broker.adapters.saml.metadata.metadata_folder import Metadata
 from broker.core.entities import Institution, Service, Upstream
 from broker.core.login.transaction import SKEW
 
@@ -198,7 +198,7 @@ class _Gathered:
         service_ids: list[str] = []
         if "services" in feed.feed.speaks_for:
             service_ids = _lacking(self.wanted.service_ids, self.services)
-        found, faults = feed_entities.descriptors(kept, upstream_ids, service_ids, now)
+        found, faults = feed_descriptors.descriptors(kept, upstream_ids, service_ids, now)
         self.notices += [f"{name}: {notice}" for notice in (*faults, *feed.notices())]
         self.upstreams |= found.upstreams
         self.services |= found.services
@@ -236,7 +236,7 @@ def _published(
     """Yield what a feed publishes of the institutions, by entityID; ``birk`` as ``spellings``."""
     for institution in institutions:
         names = spellings(institution, birk)
-        listed = [feed_entities.scopes(kept[name]) for name in names if name in kept]
+        listed = [feed_descriptors.scopes(kept[name]) for name in names if name in kept]
         found = [scopes for scopes in listed if scopes is not None]
         if found:
             every = dict.fromkeys(scope for scopes in found for scope in scopes)

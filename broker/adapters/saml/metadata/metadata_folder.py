@@ -10,9 +10,9 @@ from typing import Final, Protocol, TypeVar
 from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser, xml_times
-from broker.adapters.saml.gate.algorithms import DescriptorFaults
+from broker.adapters.saml.gate.algorithm_selection import DescriptorFaults
 from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY
-from broker.adapters.saml.metadata.entity_descriptors import entity_descriptors
+from broker.adapters.saml.metadata.entity_attributes import entity_descriptors
 from broker.adapters.saml.metadata.role_descriptors import (
     IDP_ROLE,
     SP_ROLE,
@@ -34,8 +34,9 @@ BOUNDS: Final = safe_parser.Bounds(
     attributes=1_000_000,
     namespaces=100_000,
 )
-# What a program writes about the file it made, mod_shib for one (interop.md). No reader looks
-# before the root element, so that this cuts no text in two; a comment anywhere else is refused.
+# What a program writes about the file it made, mod_shib for one
+# (docs/reference/interop.md#metadata-comment). No reader looks before the root element, so that
+# this cuts no text in two; a comment anywhere else is refused.
 _HEADING: Final = re.compile(rb"\A(\s*(?:<\?xml[^>]*\?>)?)\s*(?:<!--.*?-->\s*)+", re.DOTALL)
 _MENDS: Final = {
     "gate.comment": "take the XML comments out",
@@ -82,7 +83,7 @@ class Metadata:
     def encrypts(self, entity_id: str) -> bool:
         """Return whether this service publishes an encryption key.
 
-        Without one no CPR leaves (invariant 4).
+        Without one no CPR leaves (docs/reference/design.md#invariant-4).
         """
         found = self.services.get(entity_id)
         return found is not None and found.encryption_certificate is not None
@@ -172,8 +173,8 @@ def load(
     ``ConfigurationFaults`` with everything wrong: a file that is no metadata, an entity without a
     descriptor or with two, one that has run out, lacks a usable endpoint or key. Signatures are not
     verified: whoever writes the folder also writes broker.toml. With ``fed``, an entity that has
-    none may have one in a feed and is no fault. Sources: saml-metadata 2.3-2.4, saml_profiles.md
-    rows 4-10.
+    none may have one in a feed and is no fault. Sources: saml-metadata 2.3-2.4,
+    docs/reference/saml-profiles.md#4 to #10.
     """
     faults: list[Fault] = []
     found: dict[str, list[FoundElement]] = {}

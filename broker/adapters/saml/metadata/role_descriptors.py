@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lxml import etree
 
-from broker.adapters.saml.gate import algorithms
-from broker.adapters.saml.gate.algorithms import (
+from broker.adapters.saml.gate import algorithm_selection
+from broker.adapters.saml.gate.algorithm_selection import (
     DEFAULT_ENCRYPTION,
     DEFAULT_SIGNING,
     DescriptorFaults,
@@ -21,7 +21,7 @@ from broker.adapters.saml.gate.algorithms import (
 )
 from broker.adapters.saml.gate.signature import VerifyKey
 from broker.adapters.saml.gate.xml_names import DS, MD, POST, REDIRECT
-from broker.adapters.saml.metadata.entity_descriptors import required, subject_id_req
+from broker.adapters.saml.metadata.entity_attributes import required, subject_id_req
 from broker.core.entities import Text
 from broker.core.errors import MessageRefused
 
@@ -134,7 +134,7 @@ def upstream(
         faults.append(("has no SingleSignOnService for HTTP-Redirect", "that is how we ask"))
     if not keys:
         faults.append(("has no signing key", "without one nothing it says can be believed"))
-    signing_algorithms = algorithms.signing_algorithms(element, faults)
+    signing_algorithms = algorithm_selection.signing_algorithms(element, faults)
     if faults:
         return None
     return UpstreamDescriptor(
@@ -173,7 +173,7 @@ def service(
         keys=keys,
         encryption_certificate=certificate,
         encryption_algorithms=encryption_algorithms,
-        signing_algorithms=algorithms.signing_algorithms(element, faults),
+        signing_algorithms=algorithm_selection.signing_algorithms(element, faults),
         signs_requests=signs,
         name_id_formats=_name_id_formats(element),
         display_name=role.text("DisplayName"),
@@ -296,7 +296,7 @@ class _RoleReader:
         key = self.key(certificate)
         if key and not isinstance(key.public, rsa.RSAPublicKey):
             self.faults.append(("has an encryption key that is not RSA", "ask for an RSA key"))
-        return certificate, algorithms.encryption_algorithms(descriptor, self.faults)
+        return certificate, algorithm_selection.encryption_algorithms(descriptor, self.faults)
 
     def text(self, name: str, *, address: bool = False) -> Text | None:
         """Return an element of mdui:UIInfo in our two languages, one in place of a missing other.

@@ -19,7 +19,7 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import Receipt, ReceiptEvent
 from broker.core.entities import Service
 from broker.core.errors import FormRefused, TransactionGone
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import LegalBasis
 from broker.flows.consents.given_consents import CurrentQuestion, GivenConsent, GivenConsents
@@ -134,9 +134,11 @@ class MyChoices:
         return _rendered("choices_begin.html", reason="begin", ways=links)
 
     def _entered(self) -> Held:
-        """Return the transaction of the address if both cookies are its own (design 4a.4).
+        """Return the transaction of the address if both cookies are its own.
 
         TransactionGone where it is a login for something else.
+
+        Source: docs/reference/design.md#4a-4.
         """
         held = self.login.of_person(request.args.get("login", ""))
         if held.transaction.errand is not Errand.CHOICES:

@@ -12,7 +12,7 @@ from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.sign_up_result import service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
-from broker.adapters.web.pages.urls import with_query
+from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
@@ -24,10 +24,10 @@ from broker.core.errors import (
     MailUnavailable,
     TooMany,
 )
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
-from broker.core.typed_codes import without_invisible
 from broker.flows.proofs.pin_renewal import PinRenewal
 from broker.flows.transactions import Held
 

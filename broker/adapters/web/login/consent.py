@@ -15,7 +15,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.consent.consent import ReceiptEvent
 from broker.core.errors import TokenRefused
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Ask, Enrol, Issue
 from broker.core.login.transaction import Errand, Transaction
 from broker.flows.transactions import Held
@@ -80,7 +80,8 @@ class ConsentPages:
             # What follows is a page of ours, which the person may load again without sending the
             # form again.
             return redirect(self.pages.url(transaction), 303)
-        # 200 and never a redirect: what follows may post off-site (design 4a).
+        # 200 and never a redirect: what follows may post off-site
+        # (docs/reference/design.md#4a-post).
         if isinstance(step, Ask):
             return self.pages.ask(held, step)
         return self.pages.show(held)

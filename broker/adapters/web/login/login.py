@@ -46,7 +46,10 @@ class LoginEndpoints:
     pages: StepPages
 
     def sso(self) -> Response:
-        """Begin a transaction for a service's AuthnRequest and redirect to it (design 4a.1)."""
+        """Begin a transaction for a service's AuthnRequest and redirect to it.
+
+        Source: docs/reference/design.md#4a-1.
+        """
         ports = self.ports
         now = ports.now()
         browser = None
@@ -123,7 +126,7 @@ class LoginEndpoints:
 
         That answer sets the browser cookie and comes back to ``url`` once. BrowserUnmatched where
         the transaction is another browser's, CookiesNeeded where the browser keeps no cookie
-        (design 4a.1).
+        (docs/reference/design.md#4a-1).
         """
         ports = self.ports
         now = ports.now()
@@ -148,9 +151,11 @@ class LoginEndpoints:
         return held
 
     def of_person(self, name: str) -> Held:
-        """Return the transaction if browser cookie and login cookie are its own (design 4a.4).
+        """Return the transaction if browser cookie and login cookie are its own.
 
         BrowserUnmatched otherwise.
+
+        Source: docs/reference/design.md#4a-4.
         """
         held = self.of_browser(name)
         if not self.ports.cookies.brings_login_cookie(request, held.transaction):
@@ -240,7 +245,7 @@ class LoginEndpoints:
     def _url_to(self, transaction: Transaction, upstream: str) -> str:
         """Return our own address that leads to ``upstream``.
 
-        A form POST never redirects off-site (design 4a).
+        A form POST never redirects off-site (docs/reference/design.md#4a-post).
         """
         if upstream in self.ports.broker.rules.local:
             return self.pages.url(transaction, "pin")

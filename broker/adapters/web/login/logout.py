@@ -15,7 +15,7 @@ from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import FormRefused, MessageRefused
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.logout.single_logout import (
     AskScope,
     Finish,
@@ -122,7 +122,7 @@ class SingleLogoutPages:
         """End what the request names before anybody is asked, and go on in the browser.
 
         A form that another site posts brings no cookie: the browser is sent to our own page, where
-        it does (design 4a.1).
+        it does (docs/reference/design.md#4a-1).
         """
         logout = self.logouts.received(message, now)
         self._tell(EventKind.LOGOUT_RECEIVED, message.peer)

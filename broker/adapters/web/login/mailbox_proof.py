@@ -26,7 +26,7 @@ from broker.core.errors import (
     TooMany,
     TransactionGone,
 )
-from broker.core.events import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
 from broker.core.identity.cpr import looks_like_cpr
 from broker.core.identity.mail_addresses import LONGEST, typed
 from broker.core.identity.mailbox_proofs import Mailing

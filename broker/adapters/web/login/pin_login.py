@@ -19,10 +19,10 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
 from broker.core.errors import FormRefused, TooMany
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
+from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Ask, Enrol, OfferUpgrade
 from broker.core.login.transaction import Errand, Transaction
-from broker.core.typed_codes import without_invisible
 from broker.flows.proofs.pin_check import Device, PinCheck
 from broker.flows.transactions import Held
 

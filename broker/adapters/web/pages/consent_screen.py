@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, Controller, Service, Text
-from broker.core.identity.attributes import BORROWER_NUMBER
+from broker.core.identity.canonical_attributes import BORROWER_NUMBER
 from broker.core.login.steps import Ask
 from broker.core.login.transaction import Errand, Transaction
 from broker.core.policy.model import Decision, LegalBasis
@@ -41,7 +41,7 @@ class ResponsibleParty:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ConsentScreen:
-    """Everything on the page that asks or informs (consent.md section 4)."""
+    """Everything on the page that asks or informs (docs/reference/consent.md#screen)."""
 
     variant: Literal["ask", "inform"]
     service: str
@@ -81,7 +81,8 @@ class _RowMaker:
         if item.name == BORROWER_NUMBER and not values and self.number:
             values = (self.number,)
         pending = not values
-        # The CPR is masked whatever the policy says: no page source holds it (invariant 4).
+        # The CPR is masked whatever the policy says: no page source holds it
+        # (docs/reference/design.md#invariant-4).
         if item.mask or item.name == _CPR:
             values = tuple(masked(value) for value in values)
         return DisclosureRow(

@@ -1,7 +1,7 @@
 """The cookies: browser, login, known borrower and remembered upstream.
 
 The browser cookie tells browsers apart; the login cookie belongs to one authenticated transaction
-(design 4a).
+(docs/reference/design.md#4a).
 """
 
 import hmac
@@ -15,7 +15,7 @@ from flask import Request
 from werkzeug.wrappers import Response
 
 from broker.core.login.transaction import LIFETIME, Transaction
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 
 _BROWSER_COOKIE: Final = re.compile(r"b-[0-9a-f]{16}")
 _LOGIN_COOKIE: Final = re.compile(r"a-[0-9a-f]{16}")
@@ -34,18 +34,18 @@ _UPSTREAM_KEPT_FOR: Final = timedelta(days=180)
 class BrowserCookies:
     """Names, attributes and meaning of the cookies; ``secure`` exactly when base_url is https."""
 
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     secure: bool
     path: str = "/"
 
     def browsers(self, request: Request) -> tuple[str, ...]:
         """Return the pseudonyms of the browser cookies that came."""
-        pseudonyms = []
+        hmacs = []
         for name in self._brought(request, _BROWSER_COOKIE):
             value = request.cookies[name]
             if _SECRET.fullmatch(value):
-                pseudonyms.append(self._browser(name.removeprefix(self._prefix), value))
-        return tuple(pseudonyms[:_MOST_BROWSER_COOKIES])
+                hmacs.append(self._browser(name.removeprefix(self._prefix), value))
+        return tuple(hmacs[:_MOST_BROWSER_COOKIES])
 
     def set_browser_cookie(self, response: Response) -> str:
         """Set a browser cookie for the session; return the pseudonym that the browser has with it.
@@ -69,7 +69,7 @@ class BrowserCookies:
         secret = self._known_secret(request, self._known_borrower_cookie(number))
         if secret is None:
             return None
-        return self.pseudonyms.of("known-browser", secret)
+        return self.hmacs.of("known-browser", secret)
 
     def remember_borrower(self, request: Request, response: Response, number: str) -> None:
         """Let this borrower know the browser for half a year; only the last few borrowers do."""
@@ -100,14 +100,15 @@ class BrowserCookies:
         arrival_token = request.cookies.get(name, "")
         if transaction.arrival is None or not _SECRET.fullmatch(arrival_token):
             return False
-        return self.pseudonyms.same(transaction.arrival, "arrival-mark", arrival_token)
+        return self.hmacs.same(transaction.arrival, "arrival-mark", arrival_token)
 
     def set_login_cookie(
         self, request: Request, response: Response, transaction: Transaction, arrival_token: str
     ) -> None:
         """Set the login cookie of this transaction, and drop those of all but the last few logins.
 
-        However many logins one page makes a browser go through, the header stays small (design 4a).
+        However many logins one page makes a browser go through, the header stays small
+        (docs/reference/design.md#4a-reasons).
         """
         self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), _MOST_LOGIN_COOKIES)
         self._set(response, self._login_cookie(transaction), arrival_token, LIFETIME)
@@ -131,7 +132,7 @@ class BrowserCookies:
         return [name for name in ours if shape.fullmatch(name.removeprefix(self._prefix))]
 
     def _browser(self, name: str, value: str) -> str:
-        return self.pseudonyms.of("browser", name, value)
+        return self.hmacs.of("browser", name, value)
 
     def _login_cookie(self, transaction: Transaction) -> str:
         digest = self._digest("cookie-a", transaction.id)
@@ -156,7 +157,7 @@ class BrowserCookies:
 
     def _digest(self, label: str, *values: str) -> str:
         """Return the pseudonym of ``values`` without the id of its key, in hex."""
-        _, _, digest = self.pseudonyms.of(label, *values).partition(".")
+        _, _, digest = self.hmacs.of(label, *values).partition(".")
         return digest
 
     def _drop_oldest(self, response: Response, names: list[str], most: int) -> None:

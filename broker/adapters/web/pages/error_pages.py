@@ -11,7 +11,7 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
-from broker.core.events import BrokerEvent, EventKind, Facts, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest
 from broker.flows.transactions import Held, reference
@@ -21,7 +21,10 @@ _SERVER_ERROR: Final = 500
 
 
 def install(app: Flask, ports: WebPorts, pages: StepPages) -> None:
-    """Answer every error of ``app``: no stack trace, no 500 without a page (invariant 8)."""
+    """Answer every error of ``app``: no stack trace, no 500 without a page.
+
+    Source: docs/reference/design.md#invariant-8.
+    """
     errors = ErrorPages(ports, pages)
     app.register_error_handler(BrokerError, errors.refused)
     app.register_error_handler(HTTPException, errors.http)
@@ -68,7 +71,7 @@ class ErrorPages:
         """Return the answer to the service, where that is what it asked for; None for a page."""
         if isinstance(error, RequestRefused) and isinstance(error.request, AuthnRequest):
             return self._request_refused(error, error.request, name)
-        # IsPassive forbids our page, whatever went wrong (saml_profiles.md 27).
+        # IsPassive forbids our page, whatever went wrong (docs/reference/saml-profiles.md#27).
         held = _own_transaction(self.ports)
         if held is None or not held.transaction.request.is_passive:
             return None

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.events import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
 from broker.flows.transactions import reference
 
 # The codes of the specification; any other, and a placeholder left unfilled, is the last.

@@ -13,7 +13,7 @@ from broker.adapters.web.pages.security_headers import same_origin
 from broker.core.consent.consent import TOKEN_VALID_FOR
 from broker.core.errors import FormRefused, TokenRefused
 from broker.core.login.transaction import Transaction
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
 
@@ -52,7 +52,7 @@ class SubmittedForm:
 class FormTokens:
     """Makes and verifies form tokens; ``base_url`` names the only origin whose forms count."""
 
-    pseudonyms: Pseudonyms
+    hmacs: LookupHmacs
     base_url: str
 
     def token(self, transaction: Transaction, purpose: str, now: datetime, shown: str = "") -> str:
@@ -97,4 +97,4 @@ class FormTokens:
     def _digest(self, transaction: Transaction, purpose: str, shown: str, seconds: str) -> str:
         # arrival: a token shown before a new login of the same transaction is worthless after it.
         bound = (transaction.id, transaction.browser or "", transaction.arrival or "")
-        return self.pseudonyms.of("form", *bound, purpose, shown, seconds)
+        return self.hmacs.of("form", *bound, purpose, shown, seconds)

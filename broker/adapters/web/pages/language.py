@@ -50,7 +50,7 @@ def of(request: Request, default: str) -> str:
 
 
 def _picked_before(request: Request) -> str | None:
-    # The ACS neither reads nor sets cookies (design 4a.2).
+    # The ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
     if request.path.startswith("/saml/"):
         return None
     return request.cookies.get(COOKIE)
@@ -65,7 +65,7 @@ def remember(request: Request, response: Response, base_url: str) -> Response:
     """Keep the language picked with ``?lang=`` in a cookie of ``response``, and return it.
 
     Without a pick there is no cookie. A page reached by a form, or at a SAML address, sets none:
-    the ACS neither reads nor sets cookies (design 4a.2).
+    the ACS neither reads nor sets cookies (docs/reference/design.md#4a-2).
     """
     picked = request.args.get("lang")
     if switchable(request) and request.method == "GET" and picked in LANGUAGES:

@@ -11,7 +11,7 @@ from broker.adapters.web.pages.language import language
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.errors import Status, TransactionGone
-from broker.core.events import BrokerEvent, EventKind
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.login.steps import Issue
 from broker.core.login.transaction import Outstanding, Transaction
 from broker.core.ports import PostForm

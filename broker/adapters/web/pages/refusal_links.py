@@ -7,7 +7,7 @@ from typing import Final
 from flask_babel import lazy_gettext as _
 from flask_babel.speaklater import LazyString
 
-from broker.adapters.web.pages.urls import with_query
+from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
@@ -85,7 +85,7 @@ def _page(reason: str, affiliation: str | None) -> tuple[str, LazyString] | None
     """Return path and label of the page that helps with a reason; None where none does."""
     if reason in _NUMBERLESS:
         # People without a CPR number are served in person, each affiliation with its own papers
-        # (wizard.md R11, R12 and R36).
+        # (docs/reference/requirements.md#r11, #r12 and #r36).
         if affiliation not in _UNIVERSITY:
             return None
         return f"/{affiliation}/temporary", _("See what to bring to a service location")

@@ -24,15 +24,15 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 def headers(kind: PageKind, base_url: str) -> Mapping[str, str]:
-    """Return the security headers of one kind of page (pages.md section 5).
+    """Return the security headers of one kind of page (docs/reference/pages.md#policy).
 
     No Cross-Origin-Opener-Policy: it would cut a service that opens the login in a window of its
     own off from it.
     """
     return {
         "Content-Security-Policy": f"{_CLOSED}; form-action {_form_action(kind, base_url)}",
-        # Under no-referrer our own POST would carry Origin: null (design 4a); off-site nothing of
-        # the address leaks.
+        # Under no-referrer our own POST would carry Origin: null
+        # (docs/reference/design.md#4a-post); off-site nothing of the address leaks.
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -63,7 +63,7 @@ def origin(url: str) -> str:
 
 
 def same_origin(sent: Headers | Mapping[str, str], base_url: str) -> bool:
-    """Return whether a POST came from one of our own pages (CWE-352, attacks.md row 30).
+    """Return whether a POST came from one of our own pages (CWE-352, docs/reference/attacks.md#30).
 
     ``Sec-Fetch-Site`` decides where the browser sends it, else ``Origin``; a request with neither
     is refused.
@@ -79,7 +79,7 @@ def _form_action(kind: PageKind, base_url: str) -> str:
         return "'self'"
     # Browsers check form-action along the whole redirect chain, and where a service redirects is
     # not ours to know: naming its ACS alone would block the login after the assertion was consumed
-    # (measured, pages.md section 5).
+    # (measured, docs/reference/pages.md#form-action).
     if urlsplit(base_url).scheme == "http":
         return f"'self' https: {_LOCAL}"
     return "'self' https:"

@@ -3,9 +3,9 @@
 from typing import Any
 
 from broker.adapters.web.pages.language import spoken
-from broker.adapters.web.pages.urls import with_query
+from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
-from broker.core.borrowers.borrower import EnrolmentOutcome
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.entities import Service, Text
 from broker.core.login.steps import Done
 from broker.core.login.transaction import AccountState, Transaction

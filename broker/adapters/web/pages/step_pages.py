@@ -16,7 +16,7 @@ from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE
-from broker.core.events import BrokerEvent, EventKind, TraceFacts
+from broker.core.event_routes import BrokerEvent, EventKind, TraceFacts
 from broker.core.login.steps import (
     Ask,
     Authenticate,
@@ -134,7 +134,7 @@ class StepPages:
     def onward(self, held: Held, url: str) -> Response:
         """Send the browser on by a page to ``url``, which is ours.
 
-        A form POST never redirects off-site (design 4a).
+        A form POST never redirects off-site (docs/reference/design.md#4a-post).
         """
         return self.page("onward.html", "authenticate", held.transaction, url=url)
 
@@ -143,7 +143,7 @@ class StepPages:
         ports = self.ports
         transaction = held.transaction
         now = ports.now()
-        shown = step.question.disclosure.shown(ports.broker.pseudonyms)
+        shown = step.question.disclosure.shown(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
         screen = consent_screen.consent(step, service, ports.labels, language(), transaction, now)
         return self.page(

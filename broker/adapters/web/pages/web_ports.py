@@ -9,7 +9,7 @@ from flask import Request
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
 from broker.core.entities import Service, Text, Upstream
-from broker.core.events import TellPort
+from broker.core.event_routes import TellPort
 from broker.core.ports import ServiceFace, UpstreamFace
 from broker.flows.login.login import LoginFlow
 

@@ -11,11 +11,11 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.link_markup import targets, unreadable
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.files.checked_yaml import Shape, did_you_mean, line, validated
+from broker.files.checked_files import Shape, did_you_mean, line, validated
 from broker.files.strict_yaml import YamlNode, quoted, read_file
 
 
@@ -33,8 +33,8 @@ def _phrase(text: str) -> str:
     for fault in unreadable(text):
         raise ValueError(fault)
     for target in targets(text):
-        if not wizard.known(target):
-            mend = did_you_mean(target, wizard.targets())
+        if not sign_up_questions.known(target):
+            mend = did_you_mean(target, sign_up_questions.targets())
             raise ValueError(f"unknown link {quoted(target)} {mend}".rstrip())
     return text
 
@@ -115,7 +115,7 @@ class FaqShape(Shape):
 
 SHIPPED: Final = Path(__file__).parent / "content"
 _FAQ: Final = "faq"
-_FILES: Final = (*wizard.NODES, _FAQ)
+_FILES: Final = (*sign_up_questions.NODES, _FAQ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class Texts:
                 if name == _FAQ:
                     title, entries = _faq(node, where)
                 else:
-                    pages[name] = _page(node, where, wizard.NODES[name])
+                    pages[name] = _page(node, where, sign_up_questions.NODES[name])
             except ConfigurationFaults as error:
                 faults += error.faults
         if faults:
@@ -252,12 +252,12 @@ def _where(path: Path) -> str:
 
 def _faq(node: YamlNode, where: str) -> tuple[Text, Mapping[str, FaqEntry]]:
     faq = validated(FaqShape, node, where)
-    _refuse(_differences(node, where, "entries", faq.entries, wizard.ANCHORS))
-    entries = {anchor: _entry(faq.entries[anchor]) for anchor in wizard.ANCHORS}
+    _refuse(_differences(node, where, "entries", faq.entries, sign_up_questions.ANCHORS))
+    entries = {anchor: _entry(faq.entries[anchor]) for anchor in sign_up_questions.ANCHORS}
     return _text(faq.title), entries
 
 
-def _page(node: YamlNode, where: str, of: wizard.WizardNode) -> Page:
+def _page(node: YamlNode, where: str, of: sign_up_questions.WizardNode) -> Page:
     page = validated(PageShape, node, where)
     actions = tuple(action.name for action in of.actions)
     wrong_answers = _differences(node, where, "answers", page.answers, tuple(of.answers))

@@ -10,8 +10,8 @@ from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.language import LANGUAGES, base_path, language, spoken
-from broker.adapters.web.pages.urls import with_query
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.pages.url_query import with_query
+from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.content_files import Texts
 from broker.adapters.web.signup.link_markup import filled, marked
 from broker.core.entities import Text
@@ -24,8 +24,8 @@ _UNPROCESSABLE: Final = 422
 class SignUp:
     """What the pages say of this library: names of its upstreams, its services, and its own pages.
 
-    ``links`` are addresses by a name of ``wizard.LINKS``; one that is missing leaves its words
-    without a link.
+    ``links`` are addresses by a name of ``sign_up_questions.LINKS``; one that is missing leaves
+    its words without a link.
     """
 
     university: str  # the upstream that is the university login
@@ -39,7 +39,9 @@ class SignUp:
 def faults(texts: Texts, setting: SignUp) -> Sequence[str]:
     """Return a sentence for each address that the texts link to and that is not configured."""
     linked = texts.linked()
-    missing = (name for name in wizard.LINKS if name in linked and name not in setting.links)
+    missing = (
+        name for name in sign_up_questions.LINKS if name in linked and name not in setting.links
+    )
     return [f"the sign-up pages link to {name!r}, which has no address" for name in missing]
 
 
@@ -47,12 +49,12 @@ def blueprint(texts: Texts, setting: SignUp, base_url: str) -> Blueprint:
     """Return every page of the tree, and the questions and answers."""
     routes = Blueprint("signup", __name__)
     site = _Site(texts, setting, base_path(base_url), base_url.rstrip("/"))
-    for node in wizard.NODES.values():
+    for node in sign_up_questions.NODES.values():
         endpoint = node.name.replace(".", "_")
         routes.add_url_rule(node.path, endpoint, partial(_page, site, node))
-    start = wizard.NODES[wizard.START].path
+    start = sign_up_questions.NODES[sign_up_questions.START].path
     routes.add_url_rule(f"{start}/", "begun", partial(_begun, site))
-    routes.add_url_rule(wizard.FAQ, "faq", partial(_faq, site))
+    routes.add_url_rule(sign_up_questions.FAQ, "faq", partial(_faq, site))
     return routes
 
 
@@ -74,21 +76,21 @@ class _Site:
 
     def address(self, name: str, view: "_View") -> str:
         """Return the full address of a page of the tree, with what the view's links carry on."""
-        path = wizard.NODES[name].path
+        path = sign_up_questions.NODES[name].path
         return with_query(self.root + path, view.carried)
 
 
 def _begun(site: _Site) -> ViewResult:
-    return redirect(site.address(wizard.START, site.view()), 303)
+    return redirect(site.address(sign_up_questions.START, site.view()), 303)
 
 
 def _faq(site: _Site) -> ViewResult:
     came = request.args.get("from", "")
-    view = site.view(came if came in wizard.NODES else "")
+    view = site.view(came if came in sign_up_questions.NODES else "")
     return render_template("faq.html", step="sign-up", reason="faq", view=view, kept=view.kept)
 
 
-def _page(site: _Site, node: wizard.WizardNode) -> ViewResult:
+def _page(site: _Site, node: sign_up_questions.WizardNode) -> ViewResult:
     view = site.view()
     shown = {
         "step": "sign-up",
@@ -161,29 +163,29 @@ class _View:
         if name == "faq":
             return self._faq(anchor, here)
         if target == "pin":
-            return with_query(self.base + wizard.PIN, self._service())
-        if target in wizard.NODES:
-            path = wizard.NODES[target].path
+            return with_query(self.base + sign_up_questions.PIN, self._service())
+        if target in sign_up_questions.NODES:
+            path = sign_up_questions.NODES[target].path
             return with_query(self.base + path, self.carried)
-        if target in wizard.FIXED:
-            return wizard.FIXED[target]
+        if target in sign_up_questions.FIXED:
+            return sign_up_questions.FIXED[target]
         address = self.setting.links.get(target)
         return spoken(address) if address else None
 
-    def doing(self, action: wizard.Action) -> str:
+    def doing(self, action: sign_up_questions.Action) -> str:
         """Return the address of something to do at an end, with the intent that it begins with."""
         query = dict(action.fields)
         if action.way:
-            by = "upstream" if action.path == wizard.BEGIN else "change"
+            by = "upstream" if action.path == sign_up_questions.BEGIN else "change"
             query[by] = self._upstream(action.way)
         return with_query(self.base + action.path, {**query, **self._service()})
 
     def _faq(self, anchor: str, here: str) -> str:
         query = {**self.carried, "from": here}
         fragment = f"#{anchor}" if anchor else ""
-        return with_query(self.base + wizard.FAQ, query) + fragment
+        return with_query(self.base + sign_up_questions.FAQ, query) + fragment
 
-    def _upstream(self, way: wizard.Way) -> str:
+    def _upstream(self, way: sign_up_questions.Way) -> str:
         return self.setting.university if way == "university" else self.setting.national_eid
 
     def _service(self) -> Mapping[str, str]:

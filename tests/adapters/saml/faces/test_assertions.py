@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from broker.adapters.saml.gate import message_checks, safe_parser
+from broker.adapters.saml.gate import safe_parser, xml_structure_checks
 from broker.adapters.saml.gate.xml_names import RESPONSE, SIGNATURE
 from broker.core.consent.disclosure import Disclosure, Item
 from broker.core.entities import PERSISTENT, TRANSIENT
@@ -20,7 +20,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.identity.attributes import AttributeMap, MapRow
+from broker.core.identity.canonical_attributes import AttributeMap, MapRow
 from broker.core.login.transaction import AuthnRequest
 from tests.plugins.saml_parties import (
     AU,
@@ -77,7 +77,10 @@ def test_the_response_is_addressed_to_the_request(parties: Parties) -> None:
 
 
 def test_a_targeted_id_is_written_as_a_name_id(parties: Parties) -> None:
-    """Mod_shib drops an eduPersonTargetedID that is a text; its NameID is ours for that service (interop.md)."""
+    """Mod_shib drops an eduPersonTargetedID that is a text; its NameID is ours for that service.
+
+    Source: docs/reference/interop.md#targeted-id.
+    """
     row = MapRow("urn:oid:1.3.6.1.4.1.5923.1.1.1.10", "eduPersonTargetedID")
     idp = replace(parties.idp, maps={"library": AttributeMap("library", (row,), outgoing=True)})
     disclosure = parties.disclosure(Item("eduPersonTargetedID", ("WAYF-DK-1",), WORDS))
@@ -147,7 +150,10 @@ def test_without_a_class_none_is_invented(parties: Parties) -> None:
 )
 @pytest.mark.profile(38)
 def test_the_chain_ends_with_the_upstream(parties: Parties, chain: tuple[str, ...], written: list[str]) -> None:
-    """Who authenticated the person, in the upstream's order, and then the upstream (saml_profiles.md row 38)."""
+    """Who authenticated the person, in the upstream's order, and then the upstream.
+
+    Source: docs/reference/saml-profiles.md#38.
+    """
     _, assertion = respond(parties, authorities=chain)
     path = "saml:AuthnStatement/saml:AuthnContext/saml:AuthenticatingAuthority/text()"
     assert values(assertion, path) == written
@@ -181,7 +187,10 @@ def test_exactly_what_was_shown_leaves(parties: Parties) -> None:
 
 
 def test_without_items_there_is_no_statement(parties: Parties) -> None:
-    """An empty AttributeStatement is against the schema, and services refuse it (interop.md)."""
+    """An empty AttributeStatement is against the schema, and services refuse it.
+
+    Source: docs/reference/interop.md#attribute-statement.
+    """
     _, assertion = respond(parties, replace(parties.disclosure(), items=()))
     assert values(assertion, "saml:AttributeStatement") == []
     assert CN not in etree.tostring(assertion).decode()
@@ -215,12 +224,15 @@ def test_a_service_without_a_key_gets_it_signed(parties: Parties) -> None:
     root, assertion = respond(parties, disclosure, request=at_open(parties))
     assert assertion.getparent() is root
     assert [each.find(SIGNATURE) is not None for each in (root, assertion)] == [True, True]
-    assert message_checks.valid(root)
+    assert xml_structure_checks.valid(root)
 
 
 @pytest.mark.profile(29)
 def test_a_cpr_never_leaves_in_clear(parties: Parties) -> None:
-    """The last line of defence, whatever a policy says, and the error does not say the number (invariant 4)."""
+    """The last line of defence, whatever a policy says, and the error does not say the number.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     disclosure = parties.disclosure(Item("cpr", (CPR,), WORDS), service="open", entity=OPEN)
     with pytest.raises(BrokerError, match="unencrypted") as caught:
         respond(parties, disclosure, request=at_open(parties))
@@ -245,7 +257,7 @@ def test_an_attribute_without_a_name_is_an_error(parties: Parties) -> None:
 
 @pytest.mark.parametrize("change", [{"service": "open"}, {"acs": f"{OPEN}/acs"}])
 def test_what_was_shown_for_another_does_not_leave(parties: Parties, change: dict[str, Any]) -> None:
-    """A disclosure belongs to one service and one ACS (invariant 3)."""
+    """A disclosure belongs to one service and one ACS (docs/reference/design.md#invariant-3)."""
     with pytest.raises(BrokerError, match="another service or ACS"):
         respond(parties, replace(parties.disclosure(), **change))
 
@@ -255,7 +267,10 @@ def test_what_was_shown_for_another_does_not_leave(parties: Parties, change: dic
 )
 @pytest.mark.profile(25)
 def test_nothing_is_posted_to_an_acs_that_is_not_registered(parties: Parties, change: dict[str, Any]) -> None:
-    """Not even if it was when the request came: both answers look again (invariant 3)."""
+    """Not even if it was when the request came: both answers look again.
+
+    Source: docs/reference/design.md#invariant-3.
+    """
     request = replace(parties.request, **change)
     disclosure = replace(parties.disclosure(), service=request.service, acs=request.acs)
     with pytest.raises(BrokerError, match="no longer"):
@@ -266,7 +281,10 @@ def test_nothing_is_posted_to_an_acs_that_is_not_registered(parties: Parties, ch
 
 @pytest.mark.profile(40)
 def test_the_format_asked_for_is_given_or_refused(parties: Parties) -> None:
-    """A persistent identifier where a transient one was asked would be more than was asked (row 40)."""
+    """A persistent identifier where a transient one was asked would be more than was asked.
+
+    Source: docs/reference/saml-profiles.md#40.
+    """
     asked = replace(parties.request, name_id_format=PERSISTENT)
     assert respond(parties, request=asked)[1] is not None
     with pytest.raises(RequestRefused) as caught:
@@ -275,7 +293,10 @@ def test_the_format_asked_for_is_given_or_refused(parties: Parties) -> None:
 
 
 def test_the_same_ids_give_the_same_again(parties: Parties) -> None:
-    """A second submit gets the same content (design 4a): every byte of it, signature included."""
+    """A second submit gets the same content: every byte of it, signature included.
+
+    Source: docs/reference/design.md#4a-shown.
+    """
     first, second = (etree.tostring(respond(parties)[1]) for _ in range(2))
     assert first == second
     other = parties.idp.respond(

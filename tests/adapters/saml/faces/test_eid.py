@@ -77,7 +77,10 @@ def classes(root: Any) -> list[str]:
 
 
 def test_nemlogin_is_asked_for_a_person_of_a_level(parties: Parties) -> None:
-    """Signed, by Redirect, at least Substantial, a person; nothing of who asks or how many proxies (nemid.md)."""
+    """Signed, by Redirect, at least Substantial, a person; nothing of who asks or how many proxies.
+
+    Source: docs/reference/nemlog-in.md#request.
+    """
     root = asked(parties, proxy_count=2, requester_ids=("https://portal.example",))
     assert classes(root) == [LEVEL + "Substantial", PERSON]
     assert values(root, "samlp:RequestedAuthnContext/@Comparison") == ["minimum"]
@@ -100,7 +103,10 @@ def test_a_fresh_login_is_demanded_where_it_is_configured(parties: Parties, seco
 
 
 def test_who_asks_is_told_where_it_is_configured(parties: Parties) -> None:
-    """RequesterID is off toward NemLog-in, and can be switched on (saml_profiles.md row 36)."""
+    """RequesterID is off toward NemLog-in, and can be switched on.
+
+    Source: docs/reference/saml-profiles.md#36.
+    """
     root = asked(with_upstream(parties, requester_id=True))
     assert values(root, "samlp:Scoping/samlp:RequesterID/text()") == [LOANS]
 
@@ -129,7 +135,10 @@ ASKED = [
 def test_what_a_service_asks_is_mapped(
     parties: Parties, contexts: tuple[str, ...], comparison: str, least: str, level: str | None
 ) -> None:
-    """The lowest NSIS level that will do, never below our own minimum, and never the service's words (row 15)."""
+    """The lowest NSIS level that will do, never below our own minimum, and never the service's words.
+
+    Source: docs/reference/saml-profiles.md#15.
+    """
     ours = with_upstream(parties, least=Assurance.named(least))
     if level:
         root = asked(ours, authn_contexts=contexts, comparison=comparison)
@@ -204,7 +213,10 @@ BOUNDS = [
 @pytest.mark.parametrize(("upstream", "within", "beyond"), [("eid", 299, 301), ("wayf", 179, 181)])
 @pytest.mark.parametrize("bound", BOUNDS, ids=lambda each: each.name)
 def test_the_skew_is_the_profiles(parties: Parties, bound: Bound, upstream: str, within: int, beyond: int) -> None:
-    """Five minutes for NemLog-in (OIO-GE-01), three for all others (invariant 9), at every bound."""
+    """Five minutes for NemLog-in (OIO-GE-01), three for all others, at every bound.
+
+    Source: docs/reference/design.md#invariant-9.
+    """
 
     def sent(seconds: int) -> bytes:
         moved = edit(bound.path, **{bound.attribute: stamp(NOW + timedelta(seconds=seconds * bound.sign))})
@@ -251,7 +263,10 @@ def pss_certificate() -> tuple[rsa.RSAPrivateKey, bytes]:
 
 
 def test_a_certificate_signed_with_pss_is_read(parties: Parties, tmp_path: Any) -> None:
-    """Only the certificate's own signature is PSS; its key verifies messages as any other (nemid.md)."""
+    """Only the certificate's own signature is PSS; its key verifies messages as any other.
+
+    Source: docs/reference/nemlog-in.md#certificates.
+    """
     from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
 
     key, certificate = pss_certificate()

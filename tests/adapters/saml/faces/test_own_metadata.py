@@ -83,7 +83,10 @@ def test_an_error_page_that_is_not_there_is_not_named(parties: Parties) -> None:
 
 @pytest.mark.profile(9)
 def test_scopes_are_published(parties: Parties) -> None:
-    """Mod_shib drops values of a scope that is not (interop.md); none is a pattern."""
+    """Mod_shib drops values of a scope that is not; none is a pattern.
+
+    Source: docs/reference/interop.md#scopes.
+    """
     xml = idp(parties)
     assert read(xml, "md:IDPSSODescriptor/md:Extensions/shibmd:Scope/text()") == ["au.dk", "ku.dk"]
     assert set(read(xml, "//shibmd:Scope/@regexp")) == {"false"}
@@ -114,7 +117,10 @@ def test_people_see_our_names_in_both_languages(parties: Parties, face: str) -> 
 @pytest.mark.parametrize("face", ["idp", "sp"])
 @pytest.mark.profile(10, 11)
 def test_no_weak_algorithm_is_offered(parties: Parties, face: str) -> None:
-    """SHA-256 and more; RSA-SHA256 first, since mod_shib signs with the first that it knows (interop.md)."""
+    """SHA-256 and more; RSA-SHA256 first, since mod_shib signs with the first that it knows.
+
+    Source: docs/reference/interop.md#signing-method.
+    """
     xml = idp(parties) if face == "idp" else sp(parties)
     methods = [each.rpartition("#")[2] for each in read(xml, "md:Extensions/alg:SigningMethod/@Algorithm")]
     digests = [each.rpartition("#")[2] for each in read(xml, "md:Extensions/alg:DigestMethod/@Algorithm")]
@@ -166,7 +172,10 @@ def test_our_own_reader_reads_them(parties: Parties, tmp_path: Any) -> None:
 
 
 def test_the_order_is_the_schemas(parties: Parties) -> None:
-    """Mod_shib validates, and order is part of it: signature, extensions, keys, logout, formats, SSO (interop.md)."""
+    """Mod_shib validates, and order is part of it: signature, extensions, keys, logout, formats, SSO.
+
+    Source: docs/reference/interop.md#descriptor-order.
+    """
     root = etree.fromstring(idp(parties))
     role = root.find("{*}IDPSSODescriptor")
     assert role is not None

@@ -10,7 +10,7 @@ from lxml import etree
 from broker.adapters.stores.open_store import open_store
 from broker.core.errors import AUTHN_FAILED, MessageRefused
 from broker.core.login.transaction import ARRIVAL_USABLE_FOR, SKEW, UpstreamRefusal
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.login.arrivals import Arrivals
 from tests.plugins.eid_messages import message
 from tests.plugins.saml_parties import NOW, Parties, drop, edit, stamp
@@ -60,7 +60,7 @@ def test_what_was_spent_is_remembered_as_long_as_it_could_be_taken(
 @pytest.mark.parametrize("ends", [timedelta(minutes=5), -timedelta(minutes=2)])
 def test_the_record_lasts_for_the_skew_beyond_the_end(tmp_path: Path, ends: timedelta) -> None:
     """A clock that is behind by all that is allowed finds it still; and one that ended already lasts as an arrival."""
-    arrivals = Arrivals(open_store("sqlite:broker.db", tmp_path), Pseudonyms("k", b"k" * 32))
+    arrivals = Arrivals(open_store("sqlite:broker.db", tmp_path), LookupHmacs("k", b"k" * 32))
     refused, until = UpstreamRefusal("wayf", AUTHN_FAILED), NOW + ends
 
     def arrive(at: timedelta) -> str:

@@ -21,7 +21,7 @@ from broker.core.errors import (
     RequestRefused,
     Status,
 )
-from broker.core.identity.attributes import WireAttribute
+from broker.core.identity.canonical_attributes import WireAttribute
 from broker.core.login.transaction import Authentication, Outstanding, UpstreamRefusal
 from tests.plugins.saml_parties import (
     AU,
@@ -68,7 +68,10 @@ def values(root: Any, path: str) -> list[str]:
 
 @pytest.mark.profile(12, 13, 14)
 def test_a_request_says_who_asks_whom_where(parties: Parties) -> None:
-    """Destination, ACS by URL and POST, our entityID toward this upstream, any NameID, no RelayState (rows 12-14)."""
+    """Destination, ACS by URL and POST, our entityID toward this upstream, any NameID, no RelayState.
+
+    Source: docs/reference/saml-profiles.md#12 to #14.
+    """
     root = asked(parties)
     assert dict(root.attrib) == {
         "ID": "_q9",
@@ -115,7 +118,10 @@ def test_what_the_service_asked_is_carried_through(parties: Parties) -> None:
 )
 @pytest.mark.profile(37)
 def test_the_services_list_narrows_ours(parties: Parties, idp_list: tuple[str, ...], scoped: list[str]) -> None:
-    """Institutions are named by the entityIDs configured; what is not known here never widens (row 37)."""
+    """Institutions are named by the entityIDs configured; what is not known here never widens.
+
+    Source: docs/reference/saml-profiles.md#37.
+    """
     root = asked(parties, idp_list=idp_list)
     assert values(root, "samlp:Scoping/samlp:IDPList/samlp:IDPEntry/@ProviderID") == scoped
 
@@ -211,7 +217,10 @@ def test_the_last_authority_is_the_institution(parties: Parties, upstream: str, 
 
 @pytest.mark.profile(20)
 def test_what_an_assertion_may_leave_out(parties: Parties) -> None:
-    """NameID, AuthnContext class, session and attributes are not required (saml_profiles.md row 20)."""
+    """NameID, AuthnContext class, session and attributes are not required.
+
+    Source: docs/reference/saml-profiles.md#20.
+    """
     changes = (
         drop("saml:Assertion/saml:Subject/saml:NameID"),
         drop("saml:Assertion/saml:AttributeStatement"),
@@ -240,7 +249,10 @@ def test_what_an_assertion_may_leave_out(parties: Parties) -> None:
     ],
 )
 def test_values_are_read_whole(parties: Parties, written: str, read: tuple[str, ...]) -> None:
-    """Leaf text in full, the NameID of an eduPersonTargetedID, and no other structure taken for a text (row 11)."""
+    """Leaf text in full, the NameID of an eduPersonTargetedID, and no other structure taken for a text.
+
+    Source: docs/reference/attacks.md#11.
+    """
     path = "saml:Assertion/saml:AttributeStatement"
     xml = parties.signed(parties.response(add(path, f'<saml:Attribute Name="urn:y">{written}</saml:Attribute>')))
     answer = parties.receive(xml).answer
@@ -255,7 +267,8 @@ def test_values_are_read_whole(parties: Parties, written: str, read: tuple[str, 
         ("Responder", "AuthnFailed", AUTHN_FAILED),
         ("Responder", None, Status(STATUS + "Responder")),
         ("Requester", "RequestUnsupported", Status(STATUS + "Requester", STATUS + "RequestUnsupported")),
-        ("NoPassive", None, NO_PASSIVE),  # samlp puts the detail on top (interop.md)
+        # Samlp puts the detail on top (docs/reference/interop.md#status)
+        ("NoPassive", None, NO_PASSIVE),
         ("AuthnFailed", None, AUTHN_FAILED),
     ],
 )
@@ -313,7 +326,7 @@ def test_only_a_message_past_the_gate_is_received(parties: Parties) -> None:
     ],
 )
 def test_a_form_says_one_thing(parties: Parties, upstream: str, names: list[str], cause: str) -> None:
-    """No field twice: what is looked up must be what is read (attacks.md row 14)."""
+    """No field twice: what is looked up must be what is read (docs/reference/attacks.md#14)."""
     fields = form(*((name, etree.tostring(parties.response())) for name in names))
     with pytest.raises(MessageRefused) as caught:
         parties.face.in_response_to(upstream, fields)
@@ -322,7 +335,10 @@ def test_a_form_says_one_thing(parties: Parties, upstream: str, names: list[str]
 
 @pytest.mark.parametrize("named", [None, ""])
 def test_an_unsolicited_response_is_refused(parties: Parties, named: str | None) -> None:
-    """Without InResponseTo there is no request of ours that it could answer (attacks.md row 16)."""
+    """Without InResponseTo there is no request of ours that it could answer.
+
+    Source: docs/reference/attacks.md#16.
+    """
     change = edit(".", InResponseTo=named)
     with pytest.raises(MessageRefused) as caught:
         parties.face.in_response_to("wayf", form(("SAMLResponse", etree.tostring(parties.response(change)))))

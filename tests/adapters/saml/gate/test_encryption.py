@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from lxml import etree
 
-from broker.adapters.saml.gate import encryption, message_checks, safe_parser
+from broker.adapters.saml.gate import encryption, safe_parser, xml_structure_checks
 from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     DS,
@@ -267,7 +267,7 @@ def test_we_decrypt_what_we_encrypt(forge: Forge) -> None:
     alone = encryption.decrypt(deepcopy(sealed), forge.decryption, allow_cbc=False)
     assert alone.nsmap["xs"] == "http://www.w3.org/2001/XMLSchema"  # which only a value's xsi:type names
     root = forge.enclosed(sealed)
-    assert message_checks.valid(root)
+    assert xml_structure_checks.valid(root)
     methods = [each.get("Algorithm") for each in root.iter(f"{{{XENC}}}EncryptionMethod")]
     assert methods == [GCM, XENC + "rsa-oaep-mgf1p"]
     assert forge.receive(octets(root)).get("ID") == "a1"

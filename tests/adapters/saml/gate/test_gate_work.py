@@ -13,10 +13,10 @@ _LONGEST = 256 * 1024
 _CHILD = """
 import resource, sys
 from broker.core.errors import MessageRefused
-from broker.adapters.saml.gate import message_checks, safe_parser
+from broker.adapters.saml.gate import safe_parser, xml_structure_checks
 from broker.adapters.saml.gate.xml_names import RESPONSE
 raw = sys.stdin.buffer.read()
-message_checks._compiled()
+xml_structure_checks._compiled()
 used = resource.getrusage(resource.RUSAGE_SELF)
 spent = int(used.ru_utime + used.ru_stime)
 resource.setrlimit(resource.RLIMIT_CPU, (spent + 2, spent + 2))

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from broker.adapters.saml.gate import message_checks, safe_parser, signature, signature_profile
+from broker.adapters.saml.gate import safe_parser, signature, signature_profile, xml_structure_checks
 from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     AUTHN_REQUEST,
@@ -143,10 +143,10 @@ HOSTILE: dict[str, Callable[[Forge], bytes]] = {
 TABLES: dict[str, tuple[Any, str]] = {
     name: (module, table)
     for module, table in (
-        (message_checks, "OCTETS"),
-        (message_checks, "TREE"),
+        (xml_structure_checks, "OCTETS"),
+        (xml_structure_checks, "TREE"),
         (signature_profile, "SHAPE"),
-        (message_checks, "LAST"),
+        (xml_structure_checks, "LAST"),
     )
     for name in getattr(module, table)
 }

@@ -20,19 +20,19 @@ from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.gate import encryption, http_bindings, signature
 from broker.adapters.saml.gate.xml_names import MD
-from broker.adapters.saml.keys import key_ring, rotation_times
+from broker.adapters.saml.keys import key_ring, rotation_record
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, TRACKS, rotate
-from broker.adapters.saml.keys.rotation_times import RECORD
+from broker.adapters.saml.keys.rotation_record import RECORD
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, MessageRefused
 from broker.core.ports import Kept, Key
-from broker.files import key_folder
+from broker.files import key_folder_locks
 from tests.plugins.saml_parties import BASE, IDP, NOW, OUTGOING, WORDS, Parties
 
 DAY = timedelta(days=1)
-HELD = rotation_times.VALID_FOR
+HELD = rotation_record.VALID_FOR
 FACE_DESCRIPTION = own_metadata.FaceDescription(BASE, IDP, WORDS, WORDS, WORDS, Text(BASE, BASE), "it@library.example")
 FACES = TRACKS[:-1]
 
@@ -243,7 +243,7 @@ def test_everything_written_is_its_owners_alone(folder: Path) -> None:
 
 def test_two_do_not_rotate_at_once(folder: Path) -> None:
     """The second is told to wait, and the lock of a dead one is nobody's."""
-    with key_folder.alone(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
+    with key_folder_locks.alone(folder), pytest.raises(ConfigurationFaults, match="is being rotated already"):
         rotate(folder, NOW)
     assert rotate(folder, NOW)[0].did == "start"
 
@@ -358,7 +358,7 @@ def test_peers_that_refresh_never_notice(parties: Parties, folder: Path, tmp_pat
     """
     broker, now = Running(parties, folder), NOW
     broker.reload(now - HELD)
-    ages = [rotation_times.CACHED_FOR, 14 * DAY, HELD]
+    ages = [rotation_record.CACHED_FOR, 14 * DAY, HELD]
     refused: dict[str, datetime] = {}
     taken: dict[tuple[str, str], datetime] = {}
     late = RELOADED - timedelta(seconds=1)

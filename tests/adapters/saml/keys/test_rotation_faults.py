@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from broker.adapters.saml.keys import key_ring, rotation_times
+from broker.adapters.saml.keys import key_ring, rotation_record
 from broker.adapters.saml.keys.rotation import RELOADED, STORE, rotate
-from broker.adapters.saml.keys.rotation_times import VALID_FOR, Boot
+from broker.adapters.saml.keys.rotation_record import VALID_FOR, Boot
 from broker.core.errors import ConfigurationFaults
 from tests.plugins.saml_parties import NOW, Parties
 
@@ -99,14 +99,14 @@ def test_a_clock_behind_the_folder_is_refused(folder: Path, seconds: int, refuse
     now = NOW - timedelta(seconds=seconds)
     if refused:
         with pytest.raises(ConfigurationFaults, match="is newer than the clock"):
-            rotation_times.refuse_clock_in_the_past(folder, now)
+            rotation_record.refuse_clock_in_the_past(folder, now)
     else:
-        rotation_times.refuse_clock_in_the_past(folder, now)
+        rotation_record.refuse_clock_in_the_past(folder, now)
 
 
 def test_the_run_of_this_machine_is_the_same_twice() -> None:
     """Asked again it has its name, and began when it began."""
-    first, second = rotation_times.boot(NOW), rotation_times.boot(NOW)
+    first, second = rotation_record.boot(NOW), rotation_record.boot(NOW)
     assert first is not None
     assert second is not None
     assert first.name == second.name

@@ -11,7 +11,7 @@ from lxml import etree
 
 from broker.adapters.saml.gate import safe_parser, signature, signature_profile, xml_times
 from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, EXCLUSIVE, MD
-from broker.adapters.saml.metadata import aggregates, streamed_xml
+from broker.adapters.saml.metadata import aggregates, streamed_signature
 from broker.core.errors import MessageRefused
 from tests.plugins import feeds
 from tests.plugins.saml_messages import MORE, NOW, Forge
@@ -71,7 +71,7 @@ def _read(octets: bytes, forge: Forge, *wanted: str) -> aggregates.Aggregate:
 @pytest.mark.parametrize("written", WRITTEN)
 def test_what_xmlsec_signs_is_verified(written: str, piece: int, forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     """The digest over the pieces is the one over the whole, wherever they are cut, or valid feeds would be refused."""
-    monkeypatch.setattr(streamed_xml, "_PIECE", piece)
+    monkeypatch.setattr(streamed_signature, "_PIECE", piece)
     octets = feeds.signed(WRITTEN[written], forge.upstream.key)
     found = _read(octets, forge, ONE, "u")
     assert found.size == octets.count(b"EntityDescriptor ")

@@ -178,7 +178,10 @@ def test_an_expression_is_no_scope(station: Station, mark: str, taken: bool) -> 
 
 
 def test_categories_count_from_a_feed_only(station: Station) -> None:
-    """A service's own file may say anything of itself; the feed's publisher has looked (saml_profiles.md row 48)."""
+    """A service's own file may say anything of itself; the feed's publisher has looked.
+
+    Source: docs/reference/saml-profiles.md#48.
+    """
     xml = sp_entity(LOANS).replace("<md:SPSSODescriptor", ATTRIBUTES, 1)
     station.publish(hub(station.everyone.hub), xml)
     assert station.live(wayf(), loans(categories=("own",))).snapshot.services["my-loans"].categories == (
@@ -190,7 +193,10 @@ def test_categories_count_from_a_feed_only(station: Station) -> None:
 
 
 def test_an_encryption_key_may_come_and_go(station: Station) -> None:
-    """Whether a CPR number may leave follows the service's metadata of the moment (invariant 4)."""
+    """Whether a CPR number may leave follows the service's metadata of the moment.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     station.publish(hub(station.everyone.hub), sp_entity(LOANS))
     live = station.live(wayf(), loans())
     assert not live.snapshot.services["my-loans"].encrypts

@@ -117,7 +117,10 @@ def test_a_receipt_is_a_page_and_a_file(house: House) -> None:
 
 
 def test_a_receipt_says_what_for_who_gives_and_which_notice(house: House) -> None:
-    """Purpose and giver as the rules of today have them, and the digest of what stood on the page (consent.md, 5)."""
+    """Purpose and giver as the rules of today have them, and the digest of what stood on the page.
+
+    Source: docs/reference/consent.md#record.
+    """
     consent(house, "asta")
     person, page = enter(house, "asta")
     (only,) = receipts(person, page)
@@ -197,7 +200,7 @@ def test_a_form_that_is_not_ours_changes_nothing(
 
 
 def test_one_login_cannot_withdraw_with_another_s_token(house: House) -> None:
-    """A token is good in the login that showed it (attacks.md row 30)."""
+    """A token is good in the login that showed it (docs/reference/attacks.md#30)."""
     consent(house, "asta")
     _, page = enter(house, "asta")
     other, others = enter(house, "bo")

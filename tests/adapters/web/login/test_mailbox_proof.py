@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from broker.core.errors import RecipientRefused
 from broker.core.login.steps import ProveMailbox
-from broker.flows.login.person_lookup import PersonLookup
+from broker.flows.login.person_at_login import PersonAtLogin
 from tests.plugins.house import House, Person, found, mark
 from tests.plugins.proofs import NURSE, other, secrets_in
 
@@ -102,7 +102,10 @@ def test_an_address_that_does_not_count_is_refused_at_its_field(house: House) ->
 
 
 def test_a_number_typed_as_an_address_is_not_shown_again(house: House) -> None:
-    """What looks like a CPR number goes into no mail and no page source (invariant 4)."""
+    """What looks like a CPR number goes into no mail and no page source.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     person, page = arrived(house)
     page = do(person, page, "mail", address=f"{CPR}@auh.rm.dk")
     assert (page.status_code, problem(page)) == (422, "address_cpr")
@@ -169,7 +172,7 @@ def test_an_address_that_the_mail_server_refuses_is_said_at_its_field(
     """It may be mistyped: what was typed stays, and the page does not speak of a mail server that is down."""
     person, page = arrived(house)
     with monkeypatch.context() as unknown:
-        unknown.setattr(type(house.parts.proving.mail), "address", _unknown)
+        unknown.setattr(type(house.parts.mailbox_proof.mail), "address", _unknown)
         page = do(person, page, "mail", address="nurze@auh.rm.dk")
     assert (page.status_code, problem(page)) == (422, "address_unreachable")
     assert found(page, "//input[@id='address']/@value") == "nurze@auh.rm.dk"
@@ -194,7 +197,7 @@ def test_a_mail_server_that_is_down_is_said_and_the_login_stands(house: House, m
     """503 with the address kept; once the server is up, the same page goes on."""
     person, page = arrived(house)
     with monkeypatch.context() as down:
-        down.setattr(type(house.parts.proving.mail), "_wrapped", _unplugged)
+        down.setattr(type(house.parts.mailbox_proof.mail), "_wrapped", _unplugged)
         page = do(person, page, "mail", address=NURSE)
     assert (page.status_code, problem(page)) == (503, "mail_unavailable")
     assert found(page, "//input[@id='address']/@value") == NURSE
@@ -288,7 +291,10 @@ def test_the_link_opened_elsewhere_shows_code_and_name_and_proves_nothing(house:
 
 
 def test_with_b_alone_a_link_proves_nothing(house: House) -> None:
-    """Who has the browser's cookie but not the authentication's sees what a stranger sees (design 4a.4)."""
+    """Who has the browser's cookie but not the authentication's sees what a stranger sees.
+
+    Source: docs/reference/design.md#4a-4.
+    """
     person, page = arrived(house)
     page = do(person, page, "mail", address=NURSE)
     code, link = mailed(house)
@@ -328,13 +334,13 @@ def test_an_address_of_somebody_else_is_a_case_and_the_page_stands(house: House)
 
 def test_without_a_proof_that_must_be_there_nobody_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that does not offer to go on without takes no such answer."""
-    step = PersonLookup.lacking
+    step = PersonAtLogin.lacking
 
-    def needed(self: PersonLookup, *given: object) -> ProveMailbox | None:
+    def needed(self: PersonAtLogin, *given: object) -> ProveMailbox | None:
         found = step(self, *given)  # type: ignore[arg-type]
         return replace(found, optional=False) if found else None
 
-    monkeypatch.setattr(PersonLookup, "lacking", needed)
+    monkeypatch.setattr(PersonAtLogin, "lacking", needed)
     person, page = arrived(house)
     assert "without" not in page.text
     assert do(person, page, "without").status_code == 422

@@ -36,7 +36,10 @@ def show(asked: Ask, transaction: Transaction, language: str = "en") -> ConsentS
 
 @given(items=st.lists(ITEM, max_size=6).map(tuple))
 def test_the_page_shows_exactly_what_leaves(items: tuple[Item, ...], question: Question, login: Transaction) -> None:
-    """Each item is a row, an optional one a choice; nothing is hidden and nothing added (consent.md, check 1)."""
+    """Each item is a row, an optional one a choice; nothing is hidden and nothing added.
+
+    Source: docs/reference/consent.md#check-1.
+    """
     screen = show(question(items=items), login)
     assert [row.name for row in screen.rows] == [item.name for item in items if not item.optional]
     assert [row.name for row in screen.choices] == [item.name for item in items if item.optional]
@@ -53,7 +56,10 @@ def _expected(item: Item) -> tuple[str, ...]:
 def test_no_row_holds_a_cpr_number(
     number: str, mask: bool, optional: bool, question: Question, login: Transaction
 ) -> None:
-    """The number is masked whatever the policy says of it (invariant 4)."""
+    """The number is masked whatever the policy says of it.
+
+    Source: docs/reference/design.md#invariant-4.
+    """
     screen = show(question(items=(Item("cpr", (number,), WHY, mask, optional),)), login)
     row = (*screen.rows, *screen.choices)[0]
     assert row.values == (f"{number[:6]}-••••",)

@@ -8,9 +8,9 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.core.login.transaction import AuthnRequest, Transaction
-from broker.core.pseudonyms import Pseudonyms
+from broker.core.lookup_hmacs import LookupHmacs
 
-PSEUDONYMS = Pseudonyms("k1", b"k" * 32)
+PSEUDONYMS = LookupHmacs("k1", b"k" * 32)
 NAME, VALUE = "b-" + "0" * 16, "a" * 64
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 BEGUN = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, AuthnRequest("_r", "my-loans", "", ""))

@@ -64,7 +64,10 @@ def test_what_is_picked_is_remembered(app: Flask) -> None:
     [("GET", "/choose"), ("GET", "/choose?lang=de"), ("POST", "/choose?lang=en"), ("GET", "/saml/idp/sso?lang=en")],
 )
 def test_who_picked_nothing_gets_no_cookie(app: Flask, method: str, path: str) -> None:
-    """No cookie comes of a visit, of an unknown language, of a form or at a SAML address (design 4a.2)."""
+    """No cookie comes of a visit, of an unknown language, of a form or at a SAML address.
+
+    Source: docs/reference/design.md#4a-2.
+    """
     assert "Set-Cookie" not in app.test_client().open(path, method=method).headers
 
 

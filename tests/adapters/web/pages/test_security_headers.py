@@ -106,7 +106,10 @@ def test_stylesheet_and_scripts_may_be_kept(app: Flask) -> None:
     ],
 )
 def test_a_form_counts_as_ours_only_by_what_the_browser_says(sent: dict[str, str], ours: bool) -> None:
-    """Another site's, a sibling's and a nameless form are refused (attacks.md row 30)."""
+    """Another site's, a sibling's and a nameless form are refused.
+
+    Source: docs/reference/attacks.md#30.
+    """
     assert same_origin(sent, BASE) is ours
 
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup import sign_up_questions
 from tests.plugins.signup_pages import BASE, LINKS, PATHS, SETTING, STATEMENT, signup_site, words
 
 LANGUAGES = ("en", "da")
@@ -30,14 +30,14 @@ def links(page: str) -> list[str]:
     return [unescape(each) for each in HREF.findall(main)]
 
 
-@pytest.mark.parametrize("name", [each.name for each in wizard.NODES.values() if each.question])
+@pytest.mark.parametrize("name", [each.name for each in sign_up_questions.NODES.values() if each.question])
 def test_every_answer_leads_on(client: FlaskClient, name: str) -> None:
     """An answer is a redirect to the next page's own address, with the service and the language."""
-    node = wizard.NODES[name]
+    node = sign_up_questions.NODES[name]
     for answer, following in node.answers.items():
         reply = client.get(f"{node.path}?service=my-loans&lang=en&answer=&answer={answer}")
         assert reply.status_code == 303
-        expected = f"{BASE}{wizard.NODES[following].path}?service=my-loans&lang=en"
+        expected = f"{BASE}{sign_up_questions.NODES[following].path}?service=my-loans&lang=en"
         assert reply.headers["Location"] == expected
 
 
@@ -88,18 +88,18 @@ def test_the_first_page_offers_four_affiliations(client: FlaskClient, spoken: st
 def test_every_page_has_back_its_name_and_no_dead_link(client: FlaskClient, path: str, spoken: str) -> None:
     """Back leads to the page before (R46), and every link of our own is answered, its anchor too."""
     page = client.get(f"{path}?lang={spoken}&service=my-loans").text
-    name = next((each.name for each in wizard.NODES.values() if each.path == path), "faq")
+    name = next((each.name for each in sign_up_questions.NODES.values() if each.path == path), "faq")
     assert f'data-step="sign-up" data-reason="{name}"' in page
     assert page.count("<h1") == 1
     assert f'<html lang="{spoken}">' in page
     assert len(page.encode()) < 60_000
-    back = wizard.NODES[name].back if name in wizard.NODES else "start"
-    expected = f'class="back"><a href="{wizard.NODES[back].path}?' if back else ""
+    back = sign_up_questions.NODES[name].back if name in sign_up_questions.NODES else "start"
+    expected = f'class="back"><a href="{sign_up_questions.NODES[back].path}?' if back else ""
     assert expected in page
     assert ('class="back"' in page) is bool(back)
     for href in links(page):
         address = urlsplit(href)
-        if address.netloc or address.path in {wizard.BEGIN, wizard.PIN}:
+        if address.netloc or address.path in {sign_up_questions.BEGIN, sign_up_questions.PIN}:
             continue
         found = client.get(href) if address.path else client.get(f"{path}?lang={spoken}")
         assert found.status_code == 200, href
@@ -133,14 +133,16 @@ def test_ends_begin_the_right_login(client: FlaskClient) -> None:
         "private.eid": [f"{begin}private&upstream=eid"],
     }
     found = {
-        node.name: [each for each in links(client.get(node.path).text) if each.startswith(("/pin", wizard.BEGIN))]
-        for node in wizard.NODES.values()
+        node.name: [
+            each for each in links(client.get(node.path).text) if each.startswith(("/pin", sign_up_questions.BEGIN))
+        ]
+        for node in sign_up_questions.NODES.values()
     }
     assert {name: each for name, each in found.items() if each} == expected
 
 
 @pytest.mark.parametrize("spoken", LANGUAGES)
-@pytest.mark.parametrize("path", [each.path for each in wizard.NODES.values() if each.actions])
+@pytest.mark.parametrize("path", [each.path for each in sign_up_questions.NODES.values() if each.actions])
 def test_every_login_is_explained_beside_its_button(client: FlaskClient, path: str, spoken: str) -> None:
     """What WAYF or the national eID is stands one link away from each button that leads there (R43, R45)."""
     page = client.get(f"{path}?lang={spoken}").text
@@ -168,8 +170,8 @@ def test_the_danish_page_is_announced_as_danish(client: FlaskClient) -> None:
 def test_the_answers_stand_under_their_anchors(client: FlaskClient) -> None:
     """Thirteen headings in order, each reached from the list above."""
     page = client.get("/sign-up/faq").text
-    assert re.findall(r'<h2 id="([^"]+)"', page) == list(wizard.ANCHORS)
-    assert all(f'href="#{each}"' in page for each in wizard.ANCHORS)
+    assert re.findall(r'<h2 id="([^"]+)"', page) == list(sign_up_questions.ANCHORS)
+    assert all(f'href="#{each}"' in page for each in sign_up_questions.ANCHORS)
 
 
 def test_back_from_the_answers_leads_to_the_page_that_linked(client: FlaskClient) -> None:

@@ -7,14 +7,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup import sign_up_questions
 from broker.demo.run.loopback_server import serve_on_loopback
 from tests.plugins.ports import free_port
 from tests.plugins.signup_pages import PATHS, signup_site
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WRONG = "/sign-up?answer="
-ENDS = [node.name for node in wizard.NODES.values() if not node.question]
+ENDS = [node.name for node in sign_up_questions.NODES.values() if not node.question]
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def test_pages_are_accessible_and_whole(
 @pytest.mark.parametrize("end", ENDS)
 def test_every_end_is_reached_by_answering(address: str, chromium: Browser, end: str, scripts: bool) -> None:
     """A person who answers gets to each of the nine ends, with the service and the language, and back again."""
-    way = [wizard.NODES[end]]
+    way = [sign_up_questions.NODES[end]]
     while way[0].back:
-        way.insert(0, wizard.NODES[way[0].back])
+        way.insert(0, sign_up_questions.NODES[way[0].back])
     with chromium.new_context(java_script_enabled=scripts) as visit:
         page = visit.new_page()
         page.goto(f"{address}/sign-up?service=my-loans&lang=en")

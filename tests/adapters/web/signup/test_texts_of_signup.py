@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import escape
 
-from broker.adapters.web.signup import wizard
+from broker.adapters.web.signup import sign_up_questions
 from broker.adapters.web.signup.content_files import SHIPPED, Texts
 from broker.adapters.web.signup.link_markup import marked, targets
 from broker.adapters.web.signup.sign_up_pages import faults
@@ -68,7 +68,7 @@ def test_both_languages_link_alike() -> None:
 
 def test_the_shipped_texts_link_to_every_page_of_the_library() -> None:
     """Each configurable address is used, so none is asked for in vain."""
-    assert set(wizard.LINKS) <= Texts.load().linked()
+    assert set(sign_up_questions.LINKS) <= Texts.load().linked()
 
 
 def test_a_link_without_an_address_is_a_fault() -> None:

@@ -1,0 +1,70 @@
+"""Finds the entities of a metadata document, and reads the entity attributes they publish.
+
+A service writes its own metadata, so nothing here grants it anything: a wish for subject
+identifiers only takes away (core/identity/subject_ids.py), and categories count as the
+configuration or a registrar's feed has them (docs/reference/saml-profiles.md#48).
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from lxml import etree
+
+from broker.adapters.saml.gate.xml_names import ENTITIES, ENTITY, MD, SAML
+from broker.core.identity.subject_ids import PAIRWISE, SUBJECT
+
+_ATTRIBUTES: Final = "urn:oasis:names:tc:SAML:metadata:attribute"
+_EXTENSIONS: Final = f"{{{MD}}}Extensions/{{{_ATTRIBUTES}}}EntityAttributes/{{{SAML}}}Attribute"
+REQ: Final = "urn:oasis:names:tc:SAML:profiles:subject-id:req"
+_WISHES: Final = frozenset({SUBJECT, PAIRWISE, "any", "none"})
+
+
+def entity_descriptors(element: etree._Element) -> Iterator[etree._Element]:
+    """Yield the EntityDescriptors of a document, or of a part of it, outside of Extensions.
+
+    Only collections may be around them. Extensions hold what their owner likes, and a federation
+    may copy them unread: an EntityDescriptor in there is written by a member, who would speak for
+    another (docs/reference/attacks.md#33).
+    """
+    if element.tag == ENTITY:
+        yield element
+    elif element.tag == ENTITIES:
+        for child in element:
+            yield from entity_descriptors(child)
+
+
+def entity_attribute_values(role: etree._Element, name: str) -> Iterator[str]:
+    """Yield the values of the entity attribute ``name``, of the role or of the entity around it."""
+    for element in (role, role.getparent()):
+        if element is None:
+            continue
+        for attribute in element.iterfind(_EXTENSIONS):
+            if attribute.get("Name") == name:
+                for value in attribute:
+                    yield "".join(str(part) for part in value.itertext()).strip()
+
+
+def required(role: etree._Element) -> frozenset[str]:
+    """Return the Names of the attributes that a service marks as required.
+
+    NameFormat and FriendlyName decide nothing.
+    """
+    path = f"{{{MD}}}AttributeConsumingService/{{{MD}}}RequestedAttribute"
+    names = set()
+    for attribute in role.iterfind(path):
+        if attribute.get("isRequired", "").strip() in {"true", "1"}:
+            names.add(attribute.get("Name", ""))
+    return frozenset(names)
+
+
+def subject_id_req(role: etree._Element) -> str | None:
+    """Return which subject identifier a service wants, None where it publishes no wish.
+
+    It is "none" where there are two wishes, or one that is not in the standard.
+    """
+    wishes = set(entity_attribute_values(role, REQ))
+    if not wishes:
+        return None
+    if len(wishes) > 1 or not wishes <= _WISHES:
+        return "none"
+    return wishes.pop()

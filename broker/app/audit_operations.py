@@ -1,0 +1,110 @@
+"""What staff ask of the audit trail of a broker: verify, show, erase, accept."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from broker.adapters.trail.audit_trail import KeptTrail
+from broker.adapters.trail.event_search import EventSearch
+from broker.adapters.trail.monthly_files import TrailFiles
+from broker.adapters.trail.verification import VerificationReport, verify
+from broker.app.assembly import Parts, now
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.identity.identifier_reassignment import PersonLink
+from broker.core.serialization import load
+
+
+def journal(parts: Parts) -> TrailFiles:
+    """Return the files of the trail; ConfigurationFaults where none is kept."""
+    return _kept(parts).journal
+
+
+def verified(parts: Parts) -> VerificationReport:
+    """Verify the whole trail, against what the store remembers of it too."""
+    trail = _kept(parts)
+    return verify(trail.journal, trail.anchors.links(now()))
+
+
+def anchored_in_store(folder: Path, key: Path) -> VerificationReport:
+    """Verify a copy of a trail with its key alone, as an auditor does; it is not written to."""
+    return verify(TrailFiles(folder, key.read_bytes()))
+
+
+def accepted(parts: Parts) -> int:
+    """Write that the findings of ``verified`` have been seen, and return how many there are."""
+    trail = _kept(parts)
+    report = verified(parts)
+    if report.findings:
+        trail.journal.accept(now(), [finding.mark for finding in report.findings])
+        trail.anchors.forget(report.number, now())
+    return len(report.findings)
+
+
+def events(
+    parts: Parts,
+    *,
+    reference: str | None = None,
+    borrower: str | None = None,
+) -> Sequence[Mapping[str, Any]]:
+    """Return the events of a page's reference, or of a borrower, oldest first."""
+    trail = _kept(parts)
+    search = _search(parts, trail)
+    if reference is not None:
+        return tuple(search.by_reference(reference, now()))
+    groups = _groups(parts, trail, borrower or "")
+    return tuple(search.of(groups, now()))
+
+
+def erased(parts: Parts, *, reference: str | None = None, borrower: str | None = None) -> int:
+    """Delete every key of the person of a page's reference, or of a borrower; return how many."""
+    trail = _kept(parts)
+    moment = now()
+    if reference is not None:
+        groups = _search(parts, trail).groups_of(reference, moment)
+    else:
+        groups = _groups(parts, trail, borrower or "")
+    count = sum(trail.person_keys.erase(group, moment) for group in groups)
+    trail.add(AuditEvent(AuditEventKind.PERSON_ERASED, moment, count=count))
+    return count
+
+
+def _search(parts: Parts, trail: KeptTrail) -> EventSearch:
+    return EventSearch(trail.journal, trail.person_keys, parts.store)
+
+
+def _groups(parts: Parts, trail: KeptTrail, borrower: str) -> tuple[str, ...]:
+    """Return the groups of the keys of a borrower's events: of the number, and of its persons."""
+    keys = trail.person_keys
+    persons = _linked_persons(parts, borrower) | _enrolled_persons(parts, borrower)
+    return (keys.of_borrower(borrower), *map(keys.of_person, sorted(persons)))
+
+
+def _linked_persons(parts: Parts, borrower: str) -> set[str]:
+    """Return the persons whose links lead to a borrower, or share a CPR with one that does.
+
+    Who logs in by PIN has a link of the account's own, which holds no number.
+    """
+    links: dict[str, PersonLink] = {}
+    for key, kept in parts.store.list("link", None, now()):
+        links[key.group] = load(PersonLink, kept.value)
+    own = {name for name, link in links.items() if link.number == borrower}
+    own.add(parts.links.of_borrower(borrower))
+    cprs = {link.cpr for name, link in links.items() if name in own and link.cpr}
+    persons = set()
+    for name, link in links.items():
+        if name in own or link.cpr in cprs:
+            persons.add(link.person)
+    return persons
+
+
+def _enrolled_persons(parts: Parts, borrower: str) -> set[str]:
+    """Return the persons with an enrolment of this borrower: no link may lead to it."""
+    rows = parts.enrolments.ports.records.all()
+    return {row.key.group for row in rows if row.enrolment.number == borrower}
+
+
+def _kept(parts: Parts) -> KeptTrail:
+    if not isinstance(parts.trail, KeptTrail):
+        raise ConfigurationFaults([Fault("audit.on", "is false: no trail is kept")])
+    return parts.trail

@@ -1,0 +1,68 @@
+"""An enrolment: one durable wish for a borrower, and its state."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.entities import Names
+
+
+class EnrolmentState(StrEnum):
+    """The state of an enrolment."""
+
+    WANTED = "wanted"
+    DONE = "done"
+    # staff must look: two_borrowers, cpr_changed, birth_date_differs, temporary_and_cpr, ...
+    CASE = "case"
+    GIVEN_UP = "given_up"  # nothing came of it: too late, or borrower_gone
+    OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
+
+
+class EnrolmentOutcome(StrEnum):
+    """The change that a finished enrolment made."""
+
+    CREATED = "created"
+    UPGRADED = "upgraded"
+    LOWERED = "lowered"
+    ADOPTED = "adopted"  # a temporary borrower got its person's CPR
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Enrolment:
+    """One durable wish and its state, keyed by the person (docs/reference/design.md#4c).
+
+    A later wish replaces the earlier. ``id`` is the random mark that every create carries, the same
+    under every later wish until the borrower it made is gone, so that our create is known by it;
+    ``creates`` counts the creates sent. A finished enrolment keeps number, category, expiry and
+    outcome, not the wish; while its PIN is owed it keeps the wish without CPR and fields.
+    """
+
+    id: str
+    state: EnrolmentState
+    wanted_at: datetime
+    wish: Wish | None
+    person: str  # pseudonym of the person
+    number: str | None = None
+    category: str | None = None
+    expires: date | None = None
+    outcome: EnrolmentOutcome | None = None
+    attempts: int = 0
+    first_attempt: datetime | None = None
+    reason: str | None = None  # library_unavailable, two_borrowers, cpr_changed, ...
+    pin_owed: bool = False
+    pin_mailed: datetime | None = None
+    link: str | None = None  # borrower number an earlier link named
+    creates: int = 0
+    # when the first PIN mail was tried; a day later only a pointer is mailed
+    pin_tried: datetime | None = None
+    pin_avoids: Names = ()  # pseudonyms of the PINs that the person's own number suggests
+    carried: str | None = None  # pseudonym of the wish that was carried out
+    settled: datetime | None = None  # when the borrower was last found as wished
+    # in observe mode: the names of the fields that would have been written
+    would: Names = ()
+
+    def __repr__(self) -> str:
+        """Show id, state and reason only."""
+        return f"Enrolment({self.id!r}, {self.state.value!r}, {self.reason!r})"

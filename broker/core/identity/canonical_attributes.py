@@ -1,0 +1,315 @@
+"""An upstream's attributes under our names, with cardinality, syntax, scopes and CPR checked."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Final
+
+from broker.core.entities import Assurance, Institution
+from broker.core.errors import AttributesRefused
+from broker.core.identity import cpr
+from broker.core.identity.attribute_values import carries_cpr, clean, in_scope, level, matches
+
+ASSURANCE: Final = "eduPersonAssurance"
+BORROWER_NUMBER: Final = "borrower_number"
+CPR_ATTRIBUTE: Final = "cpr"
+CPR_UUID: Final = "cprUuid"
+EPPN: Final = "eduPersonPrincipalName"
+# What no upstream may assert of a person: one comes from a proof, the others from the library
+# system (docs/reference/design.md#5).
+OURS: Final = frozenset({"kaldemail_domain", BORROWER_NUMBER, "borrower_category"})
+
+_COMPANY: Final = ("cvr", "rid")
+# Values of one attribute: more is no person's, and every one is read, shown and kept.
+_MOST_VALUES: Final = 100
+_NO_CPR: Final = "none"
+_NAME_FORMAT: Final = "urn:oasis:names:tc:SAML:2.0:attrname-format:"
+
+Values = tuple[str, ...]  # of one attribute
+Withheld = list[tuple[str, str]]  # attribute name and reason code, in the order they were found
+
+
+class Attributes(Mapping[str, Values]):
+    """Canonical attribute names and their values, frozen; its repr shows names only."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, Values] | None = None) -> None:
+        """Take names and values; a name without values is left out."""
+        pairs = (values or {}).items()
+        self._values = {name: tuple(of_name) for name, of_name in pairs if of_name}
+
+    def __getitem__(self, name: str) -> Values:
+        """Return the values of ``name``; KeyError if there are none."""
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names."""
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        """Count the names."""
+        return len(self._values)
+
+    def one(self, name: str) -> str | None:
+        """Return the first value of ``name``, or None."""
+        return next(iter(self._values.get(name, ())), None)
+
+    def __repr__(self) -> str:
+        """Show names only: values are personal."""
+        return f"Attributes({', '.join(sorted(self._values))})"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class WireAttribute:
+    """One attribute as it stood in a verified assertion."""
+
+    name: str
+    values: Values
+
+    def __repr__(self) -> str:
+        """Show the name only: values are personal."""
+        return f"WireAttribute({self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class MapRow:
+    """One row of a map: a wire name, our name for it, and the shape of its values.
+
+    ``friendly`` and ``prefix`` are for writing: the FriendlyName, and what stands before the value
+    on the wire.
+    """
+
+    wire: str
+    name: str
+    single: bool = False
+    pattern: str | None = None
+    scope: str | None = None  # "exact", "sub", or None where values carry no scope
+    identity: bool = False  # a fault in it refuses the login instead of withholding the value
+    # a random id, in which a CPR-shaped run may be chance (cpr.looks_like_cpr)
+    opaque: bool = False
+    friendly: str | None = None
+    prefix: str = ""
+
+    @property
+    def name_format(self) -> str:
+        """Return the NameFormat: uri for a URN or URL as name, else basic (saml-core 8.2)."""
+        if ":" in self.wire:
+            return f"{_NAME_FORMAT}uri"
+        return f"{_NAME_FORMAT}basic"
+
+    def written(self, value: str) -> str:
+        """Return ``value`` as it goes on the wire."""
+        return self.prefix + value
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeMap:
+    """One wire vocabulary, an upstream's or, where ``outgoing``, a service's."""
+
+    name: str
+    rows: tuple[MapRow, ...]
+    outgoing: bool = False
+    complete: bool = False  # whether names and date of birth are completed as WAYF completes them
+    _by_wire: dict[str, MapRow] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_wire", {row.wire: row for row in self.rows})
+
+    def reads(self, name: str) -> MapRow | None:
+        """Find the row of a wire Name.
+
+        FriendlyName and NameFormat never decide (docs/reference/attacks.md#22).
+        """
+        return self._by_wire.get(name)
+
+
+def wire(attribute_map: AttributeMap, name: str) -> MapRow | None:
+    """Find the row that writes our attribute ``name`` for a service; None if its map has none."""
+    for row in attribute_map.rows:
+        if row.name == name:
+            return row
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeReading:
+    """The result of reading an upstream's attributes: what was accepted, what was withheld and why.
+
+    ``cpr`` is the kind of number ("real", "replacement", "constructed", "invalid", "none"), the
+    number itself ``attributes["cpr"]``; ``withheld`` holds (name, reason code), ``unknown`` counts
+    the names that no map knows.
+    """
+
+    attributes: Attributes
+    assurance: Assurance | None
+    cpr: str
+    age: int | None
+    withheld: tuple[tuple[str, str], ...] = ()
+    unknown: int = 0
+
+
+def canonical(
+    wire: Sequence[WireAttribute],
+    map: AttributeMap,  # noqa: A002 - the word of the design
+    institution: Institution,
+    today: date,
+) -> AttributeReading:
+    """Read the attributes of a verified assertion of ``institution`` by the map of its issuer.
+
+    AttributesRefused where an identity attribute is wrong or of another's scope, where two CPR
+    numbers disagree, or where the person logged in for a company; every other fault withholds the
+    value. Nothing is added and no value changed (docs/reference/design.md#5;
+    docs/reference/attacks.md#21 and #22).
+    """
+    gathered, unknown = _gathered(wire, map)
+    _refuse_companies(gathered)
+    withheld: Withheld = []
+    numbers = [value for _, value in gathered.pop(CPR_ATTRIBUTE, [])]
+    if gathered.get(CPR_UUID) and CPR_ATTRIBUTE not in institution.may_assert:
+        # It leads to a borrower as a CPR number does, so asserting it needs the same permission.
+        del gathered[CPR_UUID]
+        withheld.append((CPR_UUID, "may_not_assert"))
+    accepted = {}
+    for name, pairs in gathered.items():
+        accepted[name] = _accepted(name, pairs, institution, withheld)
+    asserted = accepted.get(ASSURANCE, ())
+    assurance, accepted[ASSURANCE] = _assurance(asserted, institution, withheld)
+    number, kind = _asserted_cpr(numbers, institution, today, withheld)
+    age = None
+    if number:
+        accepted[CPR_ATTRIBUTE] = (number,)
+        age = cpr.age(number, today)
+    return AttributeReading(
+        attributes=Attributes(accepted),
+        assurance=assurance,
+        cpr=kind,
+        age=age,
+        withheld=tuple(dict.fromkeys(withheld)),
+        unknown=unknown,
+    )
+
+
+_Pairs = list[tuple[MapRow, str]]  # the values of one attribute, with the rows that they came by
+_Gathered = dict[str, _Pairs]
+
+
+def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tuple[_Gathered, int]:
+    """Return the values under our names, and how many attributes no row of the map knows.
+
+    Empty values and repetitions are left out.
+    """
+    gathered: _Gathered = defaultdict(list)
+    unknown = 0
+    for attribute in wire:
+        row = attribute_map.reads(attribute.name)
+        if row is None:
+            unknown += 1
+            continue
+        known = {value for _, value in gathered[row.name]}
+        for value in dict.fromkeys(attribute.values):
+            if value.strip() and value not in known:
+                gathered[row.name].append((row, value))
+    return gathered, unknown
+
+
+def _refuse_companies(gathered: _Gathered) -> None:
+    """Refuse a login for a company: a CVR number names no person, a RID an employee.
+
+    Source: docs/reference/nemlog-in.md#companies.
+    """
+    if any(map(gathered.get, _COMPANY)):
+        raise AttributesRefused("company_identity")
+    for name in (EPPN, "uid"):
+        for _, value in gathered.get(name, ()):
+            if value.casefold().startswith("cvr:"):
+                raise AttributesRefused("company_identity")
+
+
+def _accepted(name: str, pairs: _Pairs, institution: Institution, withheld: Withheld) -> Values:
+    """Return the values of one attribute that pass; a fault of an identity attribute refuses."""
+    identity = any(row.identity for row, _ in pairs)
+    single = any(row.single for row, _ in pairs)
+    most = 1 if single else _MOST_VALUES
+    if len(pairs) > most:
+        if identity:
+            raise AttributesRefused("several_values", name)
+        withheld.append((name, "several_values"))
+        return ()
+    accepted = []
+    for row, value in pairs:
+        fault = _fault(row, value, institution)
+        if fault is None:
+            accepted.append(value)
+        elif identity:
+            # An eppn that is a CPR number refuses too: as the key of links it would be kept, and
+            # sent on.
+            raise AttributesRefused(fault, name)
+        else:
+            withheld.append((name, fault))
+    return tuple(accepted)
+
+
+def _fault(row: MapRow, value: str, institution: Institution) -> str | None:
+    if not clean(value) or not matches(value, row.pattern):
+        return "bad_value"
+    if carries_cpr(value, opaque=row.opaque):
+        return "cpr_shaped"
+    if not in_scope(value, row.scope, institution.scopes):
+        return "scope_mismatch"
+    return None
+
+
+def _assurance(
+    values: Values, institution: Institution, withheld: Withheld
+) -> tuple[Assurance | None, Values]:
+    """Return the lowest level asserted, at most the institution's cap, and the values up to it."""
+    cap = institution.max_assurance
+    kept = []
+    known = []
+    for value in dict.fromkeys(values):
+        asserted = level(value)
+        if asserted is not None:
+            known.append(asserted)
+        if asserted is None or asserted <= cap:
+            kept.append(value)
+    if len(kept) < len(values):
+        withheld.append((ASSURANCE, "above_cap"))
+    if not known:
+        return None, tuple(kept)
+    return min(cap, *known), tuple(kept)
+
+
+def _asserted_cpr(
+    asserted: Sequence[str], institution: Institution, today: date, withheld: Withheld
+) -> tuple[str | None, str]:
+    """Return the one CPR number and its kind; why there is none to use is added to ``withheld``.
+
+    A value is bare or has the prefix of schacPersonalUniqueID. AttributesRefused where two differ,
+    for choosing could pick another person's.
+    """
+    if asserted and CPR_ATTRIBUTE not in institution.may_assert:
+        withheld.append((CPR_ATTRIBUTE, "may_not_assert"))
+        return None, _NO_CPR
+    danish = (value for value in asserted if not _foreign(value))
+    numbers = {cpr.from_wire(value) or value for value in danish}
+    if not numbers:
+        return None, _NO_CPR
+    if len(numbers) > 1:
+        raise AttributesRefused("cpr_disagrees", CPR_ATTRIBUTE)
+    number = numbers.pop()
+    kind = cpr.classify(number, today)
+    if kind is cpr.CprKind.INVALID:
+        withheld.append((CPR_ATTRIBUTE, "invalid"))
+        return None, kind.value
+    if kind is cpr.CprKind.REAL_WITHOUT_MODULUS_11:
+        return number, cpr.CprKind.REAL.value
+    return number, kind.value
+
+
+def _foreign(value: str) -> bool:
+    """Return whether a schacPersonalUniqueID is another country's number, which is no CPR."""
+    if not value.casefold().startswith("urn:"):
+        return False
+    return cpr.from_wire(value) is None

@@ -1,0 +1,237 @@
+"""The look-up of a person who has just logged in: links, proofs, receipts and the borrower."""
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.audit_events import NO_TRAIL, AuditEventKind, of_login
+from broker.core.identity.mailbox_proofs import MAIL_PROOF, Proved
+from broker.core.identity.subject_ids import minted
+from broker.core.login.configured_entities import ConfiguredEntities
+from broker.core.login.login_decision import proof_step
+from broker.core.login.steps import ProveMailbox
+from broker.core.login.transaction import Account, AccountState, Errand, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import PolicySet
+from broker.core.ports import Store, Trail
+from broker.flows.arrived_login import Arrived, read_and_decide
+from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.flows.consents.receipts import Receipts, as_on_file
+from broker.flows.identity.person_resolution import PersonResolution, display_name
+from broker.flows.proofs.mailbox_proof import MailboxProof
+from broker.flows.transactions import Held
+
+# What self-service enrolment needs; a person who has a borrower already gets on without it.
+_UNMET: Final = frozenset(
+    {
+        "cpr_required",
+        "replacement_number",
+        "constructed_number",
+        "too_young",
+        "assurance_too_low",
+        "national_eid_required",
+    }
+)
+_MAIL_REMEMBERED: Final = timedelta(days=365)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonAtLogin:
+    """Asks the ports; ``naming`` holds the key of persistent NameIDs, which is never rotated."""
+
+    store: Store
+    hmacs: LookupHmacs
+    naming: LookupHmacs
+    rules: ConfiguredEntities
+    persons: PersonResolution
+    borrowers: BorrowerAtLogin
+    proving: MailboxProof
+    trail: Trail = NO_TRAIL
+
+    def arrived(self, held: Held, now: datetime) -> Held:
+        """Return the transaction with attributes and decision, made once while its facts hold."""
+        made = read_and_decide(self.rules, held.transaction, now, held.arrived)
+        if made is held.arrived:
+            return held
+        return replace(held, arrived=made)
+
+    def policies(self, held: Held) -> PolicySet:
+        """Return the policy set that this request goes by."""
+        return held.arrived.policies if held.arrived else self.rules.policies()
+
+    def look_up(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> tuple[Transaction, Arrived]:
+        """Add proofs, person, receipts on file and account to a transaction that has ``arrived``.
+
+        Returns what has arrived with those facts, too. A login that the policies deny asks nothing
+        and leaves nothing behind. ``LibraryUnavailable`` only where a link and a CPR disagree and
+        the library cannot say which is right.
+        """
+        if not arrived.trusted:
+            return transaction, arrived
+        if transaction.errand is Errand.CHOICES:
+            person = self.persons.known(arrived)
+            return replace(transaction, person=person), arrived
+        proofs = self._proofs(transaction, arrived, now)
+        known = replace(transaction, proofs=proofs)
+        arrived = self._again(known, arrived, now)
+        if not arrived.permitted and arrived.decision.reasons[0].code not in _UNMET:
+            return known, arrived
+        known = replace(known, person=self.persons.person(arrived))
+        # What self-service lacks is no matter to a person who has a borrower already.
+        arrived = self._again(known, arrived, now)
+        if not arrived.permitted:
+            return known, arrived
+        decided = of_login(AuditEventKind.DECIDED, now, known, arrived.decision)
+        self.trail.add(decided)
+        latest = Receipts(self.store).latest(self.receipts_of(known), now)
+        account = self.borrowers.account(known, arrived, now)
+        known = replace(known, receipts=as_on_file(latest), account=account)
+        return known, arrived
+
+    def receipts_of(self, transaction: Transaction) -> str:
+        """Return the pseudonym of person and service that receipts are kept under."""
+        person = transaction.person.id if transaction.person else ""
+        return self.hmacs.of("receipts", person, transaction.request.service)
+
+    def enrol(
+        self,
+        held: Held,
+        now: datetime,
+        *,
+        language: str,
+        patience: float,
+    ) -> Account:
+        """Write the wish, wait ``patience`` seconds for it, and return the account as it then is.
+
+        A silent library is no error.
+        """
+        if held.arrived is None:
+            return Account(None, AccountState.NONE)
+        return self.borrowers.enrol(
+            held.transaction,
+            held.arrived,
+            now,
+            language=language,
+            patience=patience,
+        )
+
+    def lacking(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> ProveMailbox | None:
+        """Return the step in which the person proves what their intent needs.
+
+        None where nothing names the person. A proof of nobody would keep the address from its
+        holder for as long as it is remembered.
+        """
+        if not arrived.trusted or transaction.intent is None:
+            return None
+        step = proof_step(transaction, arrived.reading, arrived.policies, now)
+        if step is None or not self.persons.owners(arrived):
+            return None
+        return step
+
+    def owners(self, held: Held, now: datetime) -> tuple[str, ...]:
+        """Return the pseudonym that the person's proofs are kept under, and other such of theirs.
+
+        A pseudonym of this login where nothing names the person.
+        """
+        arrived = self.arrived(held, now).arrived
+        owners = self.persons.owners(arrived) if arrived else ()
+        if owners:
+            return owners
+        nobody = self.hmacs.of("nobody", held.transaction.id)
+        return (nobody,)
+
+    def asker(self, held: Held, now: datetime) -> str:
+        """Return the person's name; "" where the upstream asserted none."""
+        if held.arrived:
+            return display_name(held.arrived.reading)
+        authentication = held.transaction.authentication
+        if authentication is None:
+            return ""
+        return display_name(self.rules.reading(authentication, now))
+
+    def remembered_for(self, held: Held, name: str) -> timedelta:
+        """Return how long a proof of this name is good, by the policies of the request."""
+        for policy in self.policies(held).policies:
+            for proof in policy.proofs:
+                if proof.name == name:
+                    return proof.remembered_for
+        return _MAIL_REMEMBERED
+
+    def keep_category(self, transaction: Transaction, now: datetime) -> None:
+        """Remember that the person does not want another category."""
+        self.borrowers.keep_category(transaction, now)
+
+    def ids(self, transaction: Transaction) -> dict[str, str]:
+        """Return the identifiers that we make for this person at this service.
+
+        None before the person is known.
+        """
+        if transaction.person is None:
+            return {}
+        service = self.rules.service(transaction.request.service)
+        return minted(self.naming, transaction.person.id, service)
+
+    def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
+        """Return the NameID for the service: the same for this person there for ever, or random."""
+        if not persistent or transaction.person is None:
+            return f"_{secrets.token_hex(20)}"
+        entity_id = self.rules.service(transaction.request.service).entity_id
+        name_id = self.naming.of("name-id", transaction.person.id, entity_id)
+        return name_id.partition(".")[2]
+
+    def _again(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> Arrived:
+        return read_and_decide(self.rules, transaction, now, arrived) or arrived
+
+    def _proofs(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> tuple[Proved, ...]:
+        """Return what was proved in this login, and before it where that could matter now."""
+        upstream = arrived.authentication.upstream
+        if upstream in self.rules.local:
+            return transaction.proofs
+        if upstream not in arrived.policies.provable and self._asserts_mail(
+            transaction, arrived, now
+        ):
+            return transaction.proofs
+        owner = self.persons.owner(arrived)
+        since = self.persons.owned_since(arrived)
+        if owner is None or since is None:
+            return transaction.proofs
+        fresh = {proof.name for proof in transaction.proofs}
+        own = [
+            proof
+            for proof in self.proving.remembered(owner, now)
+            if proof.at >= since and proof.name not in fresh
+        ]
+        return (*transaction.proofs, *own)
+
+    def _asserts_mail(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> bool:
+        """Return whether the upstream itself named an address to write to."""
+        reading = arrived.reading
+        if transaction.proofs:
+            reading = self.rules.reading(arrived.authentication, now)
+        return reading.attributes.one(MAIL_PROOF) is not None

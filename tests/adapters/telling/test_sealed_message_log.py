@@ -1,0 +1,216 @@
+"""The message log: what it keeps, to whom it is sealed, how long, and what happens where it cannot."""
+
+import json
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from broker.adapters.telling import sealed_message_log
+from broker.adapters.telling.sealed_message_log import MessageLog, make_pair, read
+from broker.core.errors import ConfigurationFaults, MessageLogUnavailable
+from broker.core.ports import LoggedMessage
+
+NOW = datetime(2026, 11, 25, 23, 59, 59, tzinfo=UTC)
+MESSAGE = LoggedMessage(
+    "Response", "nemid", "PHNhbWxwOlJlc3BvbnNlPg==", "accepted", "_q1", "BCDF2345", "192.0.2.7", "uuid", "Eva Storgaard"
+)
+EVER = (date.min, date.max)
+SPKI = PublicFormat.SubjectPublicKeyInfo
+
+
+class Told:
+    """What the log tells of itself."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.events: list[dict[str, Any]] = []
+
+    def __call__(self, event: str, **facts: Any) -> None:
+        """Hear one event."""
+        self.events.append({"event": event, **facts})
+
+
+def log(tmp_path: Path, told: Told | None = None, *, required: bool = True) -> MessageLog:
+    """Give a log in a new folder, and make its key pair the first time."""
+    if not (tmp_path / "public.pem").exists():
+        make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
+    return MessageLog(tmp_path / "log", tmp_path / "public.pem", required=required, tell=told or Told())
+
+
+def records(tmp_path: Path) -> list[dict[str, str] | None]:
+    """Give what the holder of the private key reads."""
+    return list(read(tmp_path / "log", tmp_path / "private.pem", *EVER))
+
+
+def test_a_message_is_read_by_the_private_key_only(tmp_path: Path) -> None:
+    """Everything of it comes back, with its time; another key opens nothing."""
+    log(tmp_path).write(MESSAGE, NOW)
+    (found,) = records(tmp_path)
+    assert found is not None
+    assert found.pop("at") == "2026-11-25T23:59:59.000+00:00"
+    assert LoggedMessage(**found) == MESSAGE
+    make_pair(tmp_path / "other.pem", tmp_path / "other-public.pem")
+    assert list(read(tmp_path / "log", tmp_path / "other.pem", *EVER)) == [None]
+
+
+def test_nothing_of_it_stands_in_the_folder(tmp_path: Path) -> None:
+    """Neither message, nor name, address or outcome; and only its owner can look."""
+    kept = log(tmp_path)
+    for _ in range(3):
+        kept.write(MESSAGE, NOW)
+    (path,) = (tmp_path / "log").iterdir()
+    octets = path.read_bytes()
+    for said in (MESSAGE.wire, "Eva Storgaard", "192.0.2.7", "accepted", "nemid", "BCDF2345"):
+        assert said.encode() not in octets
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert len(set(octets.splitlines())) == 3  # each sealed for itself: the same message twice does not show
+    assert path.name == "2026-11-25.sealed"
+
+
+@pytest.mark.parametrize("change", ["bit", "day", "torn", "version", "junk"])
+def test_a_line_that_was_touched_is_not_read(tmp_path: Path, change: str) -> None:
+    """Changed, cut or moved to another day: it is counted as unreadable, and those around it are read."""
+    kept = log(tmp_path)
+    kept.write(MESSAGE, NOW)
+    path = tmp_path / "log" / "2026-11-25.sealed"
+    line = path.read_bytes()
+    touched = {
+        "bit": line[:-9] + bytes([line[-9] ^ 1]) + line[-8:],
+        "day": line,
+        "torn": line[: len(line) // 2],
+        "version": b"2" + line[1:],
+        "junk": b"\xff\x00 what\n",
+    }[change]
+    (path if change != "day" else path.with_name("2026-11-24.sealed")).write_bytes(touched)
+    kept.write(MESSAGE, NOW)
+    found = records(tmp_path)
+    assert [each is None for each in found] == ([True, False] if change != "day" else [True, False, False])
+
+
+def test_days_and_their_end(tmp_path: Path) -> None:
+    """A file a day, in UTC; one that is older than 180 days goes, and nothing else does."""
+    kept, other = log(tmp_path), tmp_path / "log" / "notes.txt"
+    other.write_text("kept")
+    for ago in (0, 1, 180, 181, 400):
+        kept.write(MESSAGE, NOW - timedelta(days=ago))
+    log(tmp_path).step(NOW)
+    assert sorted(path.name for path in (tmp_path / "log").iterdir()) == [
+        "2026-05-29.sealed",
+        "2026-11-24.sealed",
+        "2026-11-25.sealed",
+        "notes.txt",
+    ]
+
+
+def test_an_old_file_that_cannot_be_deleted_is_told_and_stops_nobody(tmp_path: Path) -> None:
+    """It is no reason to let nobody in; the others of its age go, and it is told again the next day."""
+    told = Told()
+    kept = log(tmp_path, told)
+    (tmp_path / "log" / "2020-01-01.sealed").mkdir()
+    (tmp_path / "log" / "2020-01-02.sealed").touch()
+    for later in (0, 0, 1):
+        kept.write(MESSAGE, NOW + timedelta(days=later))
+    assert [(each["event"], each["file"]) for each in told.events] == [("message_not_deleted", "2020-01-01.sealed")] * 2
+    assert not (tmp_path / "log" / "2020-01-02.sealed").exists()
+
+
+def test_the_sweep_comes_with_the_day(tmp_path: Path) -> None:
+    """A process that runs for months deletes what has come of age, by its loop or by the next message."""
+    kept = log(tmp_path)
+    kept.write(MESSAGE, NOW)
+    kept.step(NOW + timedelta(days=180))
+    assert records(tmp_path) != []
+    kept.step(NOW + timedelta(days=181))
+    assert records(tmp_path) == []
+
+
+def test_many_workers_write_whole_lines(tmp_path: Path) -> None:
+    """Large messages written at once by several stand each on its own line."""
+    large = LoggedMessage("Response", "nemid", "x" * 200_000, "accepted", "_q1")
+    logs = [log(tmp_path) for _ in range(4)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda at: logs[at % 4].write(large, NOW), range(24)))
+    found = records(tmp_path)
+    assert len(found) == 24
+    assert None not in found
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_what_cannot_be_kept_goes_no_further_unless_it_may(tmp_path: Path, required: bool) -> None:
+    """Fail closed by default; where the library chose otherwise it is told, without a word of the message."""
+    told = Told()
+    kept = log(tmp_path, told, required=required)
+    (tmp_path / "log" / "2026-11-25.sealed").mkdir()
+    if required:
+        with pytest.raises(MessageLogUnavailable):
+            kept.write(MESSAGE, NOW)
+    else:
+        kept.write(MESSAGE, NOW)
+    (event,) = told.events
+    assert (event["event"], event["reference"]) == ("message_not_kept", "BCDF2345")
+    assert "Storgaard" not in json.dumps(event)
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written of a line that did not fit is taken back."""
+    kept = log(tmp_path)
+    kept.write(MESSAGE, NOW)
+    whole = os.write
+    monkeypatch.setattr(
+        "broker.adapters.telling.sealed_message_log.os.write", lambda to, octets: whole(to, octets[:10])
+    )
+    with pytest.raises(MessageLogUnavailable):
+        kept.write(MESSAGE, NOW)
+    monkeypatch.undo()
+    kept.write(MESSAGE, NOW)
+    assert [each is None for each in records(tmp_path)] == [False, False]
+    assert len((tmp_path / "log" / "2026-11-25.sealed").read_bytes().splitlines()) == 2
+
+
+@pytest.mark.parametrize("what", ["missing", "private", "another", "junk", "open folder", "no folder"])
+def test_a_log_that_could_not_be_what_it_promises_does_not_start(tmp_path: Path, what: str) -> None:
+    """A key that is missing, none, or the private one; a folder that others may read or that cannot be made."""
+    make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
+    key, folder = tmp_path / "public.pem", tmp_path / "log"
+    if what == "missing":
+        key = tmp_path / "none.pem"
+    elif what == "private":
+        key = tmp_path / "private.pem"
+    elif what == "another":
+        key.write_bytes(Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, SPKI))
+    elif what == "junk":
+        key.write_text("x")
+    elif what == "open folder":
+        folder.mkdir(mode=0o755)
+    else:
+        folder.write_text("a file")
+    with pytest.raises(ConfigurationFaults) as found:
+        MessageLog(folder, key, required=True, tell=Told())
+    assert len(found.value.faults) == 1
+
+
+def test_a_key_pair_overwrites_nothing(tmp_path: Path) -> None:
+    """A private key that is gone takes the log with it."""
+    make_pair(tmp_path / "private.pem", tmp_path / "public.pem")
+    before = (tmp_path / "private.pem").read_bytes()
+    with pytest.raises(FileExistsError):
+        make_pair(tmp_path / "private.pem", tmp_path / "public2.pem")
+    assert (tmp_path / "private.pem").read_bytes() == before
+    assert stat.S_IMODE((tmp_path / "private.pem").stat().st_mode) == 0o600
+
+
+def test_a_record_is_bound_to_its_day() -> None:
+    """The same line under another day's name opens to nobody."""
+    key = X25519PrivateKey.generate()
+    line = sealed_message_log.sealed(b"{}", key.public_key(), date(2026, 11, 25))
+    assert sealed_message_log.opened(line, key, date(2026, 11, 25)) == {}
+    assert sealed_message_log.opened(line, key, date(2026, 11, 26)) is None

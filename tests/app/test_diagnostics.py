@@ -1,0 +1,190 @@
+"""What a probe and an administrator are told: readiness, findings, and which broker is asked for its health."""
+
+import json
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+import pytest
+from werkzeug.serving import make_server
+
+from broker.app import configured_texts, diagnostics
+from broker.app.assembly import Parts, assemble, now
+from broker.app.diagnostics import Health
+from broker.core.entities import Text
+from broker.core.errors import ConfigurationFaults, Fault
+from broker.demo.run.demo_folder import Setting
+from broker.files.settings.config import load
+from broker.flows.login.support_traces import SupportTraces
+from tests.plugins.ports import free_port
+
+
+@pytest.fixture
+def parts(setting: Setting, tmp_path: Path) -> Parts:
+    """Give a broker's parts over an empty store; nobody listens at its library system."""
+    return assemble(load(setting.config, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
+
+
+def test_a_sound_broker_is_ready(parts: Parts) -> None:
+    """Nothing is said under any of what is checked."""
+    assert diagnostics.readiness(parts) == {"store": (), "metadata": [], "policies": [], "audit": []}
+
+
+def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Path) -> None:
+    """It can still be read, but every login writes: a full disk, a replica, a file that lost its mode."""
+    connection = sqlite3.connect(tmp_path / "broker.db")
+    connection.execute("CREATE TRIGGER full BEFORE INSERT ON counter BEGIN SELECT RAISE(ABORT, 'full'); END")
+    connection.commit()
+    connection.close()
+    (said,) = diagnostics.readiness(parts)["store"]
+    assert said.startswith("cannot be used: sqlite: SQLITE_CONSTRAINT")
+
+
+def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
+    """Who needs no new account logs in all the same."""
+    assert not any(diagnostics.readiness(parts).values())
+    assert any(each.startswith("library: Koha") for each in diagnostics.findings(parts))
+
+
+def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[str]:
+    """Give the findings of the demo's configuration with these parts of it replaced."""
+    text = setting.config.read_text()
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new)
+    folder = shutil.copytree(setting.folder, tmp_path / "changed", dirs_exist_ok=True)
+    file = folder / setting.config.name
+    file.write_text(text)
+    return diagnostics.findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
+
+
+def test_a_library_that_says_too_little_of_itself_is_told(setting: Setting, tmp_path: Path) -> None:
+    """A name, and a mail address or a telephone number to turn to: without them letters say little."""
+    name, mail, phone = 'name = "Demo library"\n', 'email = "help@library.example"\n', 'phone = "+45 00 00 00 00"\n'
+    findings = findings_after(setting, tmp_path, (name, ""), (mail, ""), (phone, ""))
+    assert any(each.startswith("contact.name is not set") for each in findings)
+    assert any(each.startswith("neither contact.email nor contact.phone") for each in findings)
+    assert not any("contact." in each for each in findings_after(setting, tmp_path, (phone, "")))
+
+
+@pytest.mark.parametrize("missing", ['university = "wayf"\n', 'national_eid = "nemid"\n'])
+def test_sign_up_pages_that_are_not_there_are_told(setting: Setting, tmp_path: Path, missing: str) -> None:
+    """The service alone makes no pages: whoever set it meant them."""
+    assert any("there are no sign-up pages" in each for each in findings_after(setting, tmp_path, (missing, "")))
+    assert not any("no sign-up pages" in each for each in findings_after(setting, tmp_path))
+
+
+def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> None:
+    """Neither the imprint nor a refusal names them, and nobody is sent to an answer of theirs."""
+    config = load(setting.config, {})
+    assert configured_texts.imprint(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
+    assert configured_texts.imprint(config).wayf.endswith("/sign-up/faq#wayf")
+    bare = config.model_copy(update={"sign_up": config.sign_up.model_copy(update={"university": None})})
+    assert (
+        configured_texts.imprint(bare).sign_up,
+        configured_texts.imprint(bare).wayf,
+        configured_texts.sign_up_url(bare),
+    ) == (None, "", None)
+
+
+def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> None:
+    """Alone and in a sentence: English words do not stand on Danish pages."""
+    config = load(setting.config, {"BROKER_CONTACT__NAME": ""})
+    assert (configured_texts.imprint(config).name.da, configured_texts.called(config).da) == (
+        "Biblioteket",
+        "biblioteket",
+    )
+    assert (configured_texts.imprint(config).name.en, configured_texts.called(config).en) == (
+        "The library",
+        "the library",
+    )
+    assert configured_texts.called(load(setting.config, {})).da == "Demo library"
+
+
+def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: Path) -> None:
+    """What was acknowledged must not be forgotten; the administrator may accept that in so many words.
+
+    Source: docs/reference/design.md#4b.
+    """
+    diagnostics.fit_to_serve(parts)
+    (tmp_path / "broker.db").chmod(0o644)
+    with pytest.raises(ConfigurationFaults, match=r"mode 0600\. \(or set store\.accept_loss = true\)"):
+        diagnostics.fit_to_serve(parts)
+
+
+def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
+    """Small letters and spaces do not matter; an unknown one gives nothing."""
+    SupportTraces(parts.store).leave("BCDFGHJK", now(), known=True, step="ask", reason="too_many")
+    found = diagnostics.trace(parts, "bcdf ghjk")
+    assert found is not None
+    assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
+    assert diagnostics.trace(parts, "BCDFGHJL") is None
+
+
+def test_where_to_look_is_added_only_where_nobody_said_it() -> None:
+    """A fault keeps its own mend; what does not answer gets one."""
+    own, bare = Fault("store_unavailable", "x", "own"), Fault("store_unavailable", "x")
+    said = diagnostics.account(ConfigurationFaults([own, bare]))
+    assert said[0] == "store_unavailable: x (own)"
+    assert said[1].startswith("store_unavailable: x (see [store] url")
+
+
+@contextmanager
+def _serving(host: str, port: int, status: int, body: bytes) -> Iterator[list[str]]:
+    asked: list[str] = []
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
+        asked.append(environ["PATH_INFO"])
+        start(f"{status} x", [("Content-Type", "application/json")])
+        return [body]
+
+    server = make_server(host, port, answer)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield asked
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("written", ["127.0.0.1:{port}", "localhost:{port}", ":{port}", "unix:{file}"])
+def test_health_is_asked_where_gunicorn_binds(
+    setting: Setting, tmp_path: Path, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every way to write an address, below the path of base_url, and past a proxy that the environment names."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    port = free_port()
+    file = tmp_path / "broker.sock"
+    environ = {
+        "BROKER_BASE_URL": "http://localhost/broker",
+        "BROKER_SHARED_ORIGIN": "true",
+        "BROKER_SERVE__BIND": written.format(port=port, file=file),
+    }
+    config = load(setting.config, environ)
+    assert diagnostics.health(config) == Health("no answer")
+    host = f"unix://{file}" if "file" in written else "127.0.0.1"
+    with _serving(host, port, 200, b"{}") as asked:
+        assert diagnostics.health(config) == Health("ready")
+    assert asked == ["/broker/readyz"]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("status", "body", "health"),
+    [
+        (503, json.dumps({"ready": False, "store": ["x"], "metadata": "ok"}), Health("not ready", ("store: x",))),
+        (404, "{}", Health("not ready")),
+        (200, "<html>", Health("no answer")),
+    ],
+)
+def test_health_says_why_not(setting: Setting, status: int, body: str, health: Health) -> None:
+    """The reasons that only this machine is told; an answer that is none of the broker's is none."""
+    port = free_port()
+    config = load(setting.config, {"BROKER_SERVE__BIND": f"127.0.0.1:{port}"})
+    with _serving("127.0.0.1", port, status, body.encode()):
+        assert diagnostics.health(config) == health

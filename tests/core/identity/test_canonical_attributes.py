@@ -1,0 +1,256 @@
+"""Reading an upstream's attributes: names, cardinality, syntax, scopes, the CPR and the assurance."""
+
+from collections.abc import Mapping
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.entities import Assurance, Institution
+from broker.core.errors import AttributesRefused
+from broker.core.identity.canonical_attributes import (
+    OURS,
+    AttributeMap,
+    AttributeReading,
+    Attributes,
+    MapRow,
+    WireAttribute,
+    canonical,
+    wire,
+)
+
+TODAY = date(2026, 11, 25)
+URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
+EPPN = MapRow("eppn-oid", "eduPersonPrincipalName", single=True, pattern=r"[^@\s]+@\S+", scope="exact", identity=True)
+MAP = AttributeMap(
+    "wayf",
+    (
+        MapRow("sn-oid", "sn", single=True, pattern=r"\S.*"),
+        MapRow("sn", "sn", single=True, pattern=r"\S.*"),
+        MapRow("mail", "mail", pattern=r"[^@\s]+@[^@\s]+"),
+        EPPN,
+        MapRow("home", "schacHomeOrganization", single=True, pattern=None, scope="exact", identity=True),
+        MapRow("scoped", "eduPersonScopedAffiliation", pattern=r"[^@\s]+@\S+", scope="sub"),
+        MapRow("assurance", "eduPersonAssurance"),
+        MapRow("schac", "cpr"),
+        MapRow("nin", "cpr"),
+        MapRow("targeted", "eduPersonTargetedID", single=True, opaque=True),
+        MapRow("uid", "uid", single=True),
+        MapRow("cvr", "cvr", single=True),
+        MapRow("rid", "rid", single=True),
+    ),
+)
+AU = Institution("https://idp.au.example", scopes=("au.dk",), may_assert=frozenset({"cpr"}))
+
+
+Sent = Mapping[str, str | tuple[str, ...]]
+
+
+def read(institution: Institution = AU, /, **sent: str | tuple[str, ...]) -> AttributeReading:
+    """Read attributes by their wire names, with - written as _."""
+    return canonical(wires(sent), MAP, institution, TODAY)
+
+
+def wires(sent: Sent) -> list[WireAttribute]:
+    """Give attributes as they stand in an assertion."""
+    return [
+        WireAttribute(name.replace("_", "-"), (values,) if isinstance(values, str) else values)
+        for name, values in sent.items()
+    ]
+
+
+def test_values_come_under_our_names() -> None:
+    """The wire Name decides, empty values vanish, repetitions fold, unknown attributes are counted."""
+    reading = read(
+        sn_oid="Ravn", sn=("Ravn", "", "  "), mail=("a@b.dk", "c@b.dk", "a@b.dk"), FriendlyName="x", other="y"
+    )
+    assert dict(reading.attributes) == {"sn": ("Ravn",), "mail": ("a@b.dk", "c@b.dk")}
+    assert reading.unknown == 2
+    assert reading.withheld == ()
+
+
+@pytest.mark.parametrize(
+    ("sent", "withheld"),
+    [
+        ({"sn": ("Ravn", "Falk")}, ("sn", "several_values")),
+        ({"sn_oid": "Ravn", "sn": "Falk"}, ("sn", "several_values")),
+        ({"mail": "no address"}, ("mail", "bad_value")),
+        ({"sn": "Ravn\n"}, ("sn", "bad_value")),
+        ({"sn": "\u202envaR"}, ("sn", "bad_value")),
+        ({"sn": "R" * 1025}, ("sn", "bad_value")),
+        ({"mail": tuple(f"m{at}@b.dk" for at in range(101))}, ("mail", "several_values")),
+        ({"scoped": "140304.4004@au.dk"}, ("eduPersonScopedAffiliation", "cpr_shaped")),
+        ({"uid": "140304\u20134004"}, ("uid", "cpr_shaped")),
+        ({"sn": "Ravn 010190-1234"}, ("sn", "cpr_shaped")),
+        ({"sn": "０１０１９０１２３４"}, ("sn", "cpr_shaped")),  # noqa: RUF001 - full-width digits
+        ({"mail": "0101901234@au.dk"}, ("mail", "cpr_shaped")),
+        ({"scoped": "0101901234@au.dk"}, ("eduPersonScopedAffiliation", "cpr_shaped")),
+        ({"targeted": "id-0101901234"}, ("eduPersonTargetedID", "cpr_shaped")),
+        ({"scoped": "student@ku.dk"}, ("eduPersonScopedAffiliation", "scope_mismatch")),
+        ({"assurance": "4"}, ("eduPersonAssurance", "above_cap")),
+        ({"schac": URN + "3202004000"}, ("cpr", "invalid")),
+    ],
+)
+def test_a_faulty_value_is_withheld_with_its_reason(sent: Sent, withheld: tuple[str, str]) -> None:
+    """The login goes on without it; the value itself is in neither the attributes nor the reasons."""
+    capped = Institution("i", scopes=("au.dk",), may_assert=frozenset({"cpr"}), max_assurance=Assurance.SUBSTANTIAL)
+    reading = canonical(wires(sent), MAP, capped, TODAY)
+    assert reading.withheld == (withheld,)
+    assert dict(reading.attributes) == {}
+
+
+def test_a_hundred_values_of_one_attribute_are_read() -> None:
+    """Groups and entitlements come by the dozen."""
+    values = tuple(f"m{at}@b.dk" for at in range(100))
+    assert read(mail=values).attributes["mail"] == values
+
+
+def test_a_random_id_may_hold_the_shape_by_chance() -> None:
+    """Ten digits in the middle of letters of an opaque id are no number."""
+    assert read(targeted="WAYF-DK-ab0101901234cd").attributes.one("eduPersonTargetedID") == "WAYF-DK-ab0101901234cd"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind", "age"),
+    [
+        ({"schac": URN + "1403044004"}, "real", 22),
+        ({"schac": URN + "0101650000"}, "real", 61),
+        ({"schac": URN + "1403044004", "nin": "1403044004"}, "real", 22),
+        ({"nin": "1403044004"}, "real", 22),
+        ({"schac": URN + "6703004768"}, "replacement", 26),
+        ({"schac": URN + "120180ABC1"}, "constructed", None),
+        ({"schac": (URN + "1403044004", "urn:schac:personalUniqueID:se:NIN:8001011234")}, "real", 22),
+    ],
+)
+def test_the_number_and_its_kind_are_read(sent: Sent, kind: str, age: int | None) -> None:
+    """The norEduPersonNIN is an alias; another country's number is passed over; the age comes from the number."""
+    reading = canonical(wires(sent), MAP, AU, TODAY)
+    assert (reading.cpr, reading.age) == (kind, age)
+    assert reading.attributes.one("cpr") in {"1403044004", "0101650000", "6703004768", "120180ABC1"}
+
+
+def test_without_trust_a_number_counts_as_not_sent() -> None:
+    """An institution whose entry lacks may_assert = ["cpr"] names nobody by a number, not even by two."""
+    reading = read(Institution("i", scopes=("au.dk",)), schac=URN + "1403044004", nin="2207791019")
+    assert (reading.cpr, reading.age, dict(reading.attributes)) == ("none", None, {})
+    assert reading.withheld == (("cpr", "may_not_assert"),)
+
+
+@pytest.mark.parametrize("institution", [Institution("i", scopes=("au.dk",)), AU])
+def test_who_sent_no_number_has_none_withheld(institution: Institution) -> None:
+    """Neither where a number would be believed nor where it would not: nothing to tell of nothing."""
+    reading = read(institution, sn="Ravn")
+    assert (reading.cpr, reading.age, reading.withheld) == ("none", None, ())
+
+
+@pytest.mark.parametrize(
+    ("values", "level"),
+    [
+        (("1",), Assurance.SELF_ASSERTED),
+        (("2",), Assurance.LOW),
+        (("Low",), Assurance.LOW),
+        (("3",), Assurance.SUBSTANTIAL),
+        (("Substantial",), Assurance.SUBSTANTIAL),
+        (("https://data.gov.dk/concept/core/nsis/Substantial",), Assurance.SUBSTANTIAL),
+        (("https://data.gov.dk/concept/core/nsis/loa/High",), Assurance.HIGH),
+        (("High", "2"), Assurance.LOW),
+        (("https://refeds.org/assurance", "3"), Assurance.SUBSTANTIAL),
+        (("https://evil.example/High",), None),
+        (("5",), None),
+        ((), None),
+    ],
+)
+def test_assurance_is_one_order_and_the_lowest_counts(values: tuple[str, ...], level: Assurance | None) -> None:
+    """WAYF's numbers, NSIS names and NSIS URLs; what is not recognised lifts nobody."""
+    assert read(assurance=values).assurance is level
+
+
+def test_assurance_is_capped_by_the_institution() -> None:
+    """An institution good for low asserts low, whatever it writes, and the higher value goes no further."""
+    reading = read(Institution("i", max_assurance=Assurance.LOW), assurance=("High", "3"))
+    assert reading.assurance is Assurance.LOW
+    assert "eduPersonAssurance" not in reading.attributes
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "withheld"),
+    [
+        (("3",), ("3",), ()),
+        (("2", "Substantial"), ("2", "Substantial"), ()),
+        (("4", "3"), ("3",), (("eduPersonAssurance", "above_cap"),)),
+        (
+            ("https://refeds.org/assurance", "4"),
+            ("https://refeds.org/assurance",),
+            (("eduPersonAssurance", "above_cap"),),
+        ),
+    ],
+)
+def test_a_level_at_the_cap_is_the_institutions_own(
+    sent: tuple[str, ...], kept: tuple[str, ...], withheld: tuple[tuple[str, str], ...]
+) -> None:
+    """What is above it goes no further, what is at it or no level does."""
+    reading = read(Institution("i", max_assurance=Assurance.SUBSTANTIAL), assurance=sent)
+    assert reading.attributes["eduPersonAssurance"] == kept
+    assert reading.withheld == withheld
+
+
+def test_no_upstream_asserts_what_is_ours() -> None:
+    """A map that reads one of these would let an upstream name the borrower, or prove a mailbox."""
+    assert sorted(OURS) == ["borrower_category", "borrower_number", "kaldemail_domain"]
+
+
+def test_nothing_personal_shows() -> None:
+    """Neither the reading's repr nor a refusal's text holds a value."""
+    assert "Ravn" not in repr(read(sn="Ravn", schac=URN + "1403044004"))
+    assert "Ravn" not in repr(WireAttribute("sn", ("Ravn",)))
+    with pytest.raises(AttributesRefused) as refused:
+        read(schac=URN + "1403044004", nin="2207791019")
+    assert "1403044004" not in str(refused.value)
+    assert (refused.value.cause, refused.value.http) == ("cpr_disagrees", 403)
+
+
+@given(
+    st.dictionaries(st.sampled_from([row.wire for row in MAP.rows] + ["x"]), st.lists(st.text(max_size=12), max_size=3))
+)
+def test_reading_never_invents_a_value(sent: dict[str, list[str]]) -> None:
+    """Every value that comes out went in under the same name (the CPR perhaps behind its prefix), or all is refused."""
+    try:
+        reading = canonical([WireAttribute(name, tuple(values)) for name, values in sent.items()], MAP, AU, TODAY)
+    except AttributesRefused:
+        return
+    for name, values in reading.attributes.items():
+        sources = [value for row in MAP.rows if row.name == name for value in sent.get(row.wire, [])]
+        assert all(any(source in {value, URN + value} for source in sources) for value in values)
+    assert reading.unknown == len(sent.keys() & {"x"})
+
+
+@given(st.permutations([("sn", "Ravn"), ("mail", "a@b.dk"), ("eppn-oid", "a@au.dk"), ("schac", URN + "1403044004")]))
+def test_the_order_on_the_wire_is_irrelevant(sent: list[tuple[str, str]]) -> None:
+    """An assertion lists attributes as it likes."""
+    reading = canonical([WireAttribute(name, (value,)) for name, value in sent], MAP, AU, TODAY)
+    assert len(reading.attributes) == 4
+    assert reading.cpr == "real"
+
+
+def test_a_service_is_written_to_by_its_own_map() -> None:
+    """The map tells Name, NameFormat, FriendlyName and what stands before the value."""
+    outgoing = AttributeMap(
+        "library",
+        (MapRow("urn:oid:1", "cpr", friendly="schac", prefix=URN), MapRow("kd", "kaldemail_domain")),
+        outgoing=True,
+    )
+    row = wire(outgoing, "cpr")
+    assert row is not None
+    assert (row.wire, row.friendly, row.written("1403044004")) == ("urn:oid:1", "schac", URN + "1403044004")
+    assert row.name_format.endswith(":uri")
+    assert [each.name_format[-5:] for each in outgoing.rows[1:]] == ["basic"]
+    assert wire(outgoing, "sn") is None
+    assert (MAP.outgoing, MAP.complete) == (False, False)
+
+
+def test_attributes_are_a_mapping_without_empty_names() -> None:
+    """A name without values is not there."""
+    attributes = Attributes({"sn": ("Ravn",), "gn": ()})
+    assert list(attributes) == ["sn"]
+    assert (attributes.one("sn"), attributes.one("gn")) == ("Ravn", None)

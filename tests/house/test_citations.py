@@ -1,0 +1,180 @@
+"""Every reason that code, tests and documents cite can be looked up at its anchor."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.plugins.attack_classes import CLASSES
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+REFERENCE: Final = ROOT / "docs" / "reference"
+FOLDERS: Final = ("broker", "tests", "bench", "docs", "deploy", "policies", "attribute_maps")
+SINGLE: Final = ("README.md", "CHANGELOG.md", "Makefile", "pyproject.toml")
+TEXTS: Final = ".py .md .txt .toml .yaml .json .html .js .css .service .conf .sh"
+ENDINGS: Final = frozenset(TEXTS.split())
+GENERATED: Final = frozenset({"__pycache__", "node_modules"})
+
+# White space, also over a line's end and the mark of a comment.
+SPACE: Final = r"(?:[ \t]*\n[ \t]*(?:\#[ \t]*)?|[ \t]+)"
+ANCHOR: Final = r"#([A-Za-z0-9][A-Za-z0-9-]*)"
+FURTHER: Final = rf"(?:,{SPACE}|{SPACE}(?:and|or|to){SPACE})#[A-Za-z0-9-]+"
+ANCHORS: Final = rf"#[A-Za-z0-9-]+(?:{FURTHER})*"
+CITATION: Final = re.compile(rf"(?<![\w/.-])(?P<file>docs/[\w/-]+\.md)(?P<anchors>{ANCHORS})?")
+LINK: Final = re.compile(r"\[[^\]]*\]\((?P<file>[^)#\s:]*\.md)?(?:#(?P<anchor>[^)\s]+))?\)")
+# No name in quotes, which is a path that code puts together, and no part of a URL.
+DOCUMENT: Final = re.compile(r"(?<![\w/.\"':-])(?P<file>[\w/.-]*[\w-]\.md)(?!\w)")
+REQUIREMENT: Final = re.compile(r"\bR(\d\d)\b")
+BARE: Final = (
+    re.compile(rf"\b[Dd]esign,?{SPACE}(?:section{SPACE})?\d"),
+    re.compile(rf"\b[Ii]nvariants?{SPACE}\d"),
+    re.compile(rf"\(rows?{SPACE}\d"),
+    re.compile(rf'"""(?:Rows?|Attack{SPACE}class(?:es)?){SPACE}\d'),
+    re.compile(rf"\b[Ii]ssues?{SPACE}#?\d"),
+)
+
+
+def texts() -> Iterator[tuple[Path, str]]:
+    """Give every file of the repository that may cite, and its text."""
+    for name in SINGLE:
+        yield ROOT / name, (ROOT / name).read_text(encoding="utf-8")
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*")):
+            generated = GENERATED.intersection(path.parts)
+            if path.suffix in ENDINGS and path != Path(__file__) and not generated:
+                yield path, path.read_text(encoding="utf-8")
+
+
+@cache
+def anchors(path: Path) -> tuple[str, ...]:
+    """Give the anchors that a document sets by itself, in order."""
+    return tuple(re.findall(r'<a id="([^"]+)"></a>', path.read_text(encoding="utf-8")))
+
+
+@cache
+def headings(path: Path) -> frozenset[str]:
+    """Give the anchors that GitHub makes of a document's headings."""
+    found = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", each.lower()) for each in found)
+    return frozenset(each.replace(" ", "-") for each in plain)
+
+
+def leads(path: Path, anchor: str) -> bool:
+    """Say whether ``anchor`` is one of the document's own or of its headings."""
+    return anchor in anchors(path) or anchor in headings(path)
+
+
+def uncited(text: str) -> Iterator[str]:
+    """Find the citations that lead nowhere, and those of the reference that name no anchor."""
+    for match in CITATION.finditer(text):
+        path = ROOT / match["file"]
+        wanted = re.findall(ANCHOR, match["anchors"] or "")
+        if not path.is_file():
+            continue  # ``missing`` finds it
+        if path.parent == REFERENCE and not wanted and path.name != "README.md":
+            yield f"{match['file']} without an anchor"
+        yield from (f"{match['file']}#{each}" for each in wanted if not leads(path, each))
+
+
+def missing(text: str, beside: Path) -> Iterator[str]:
+    """Find the documents named that are not in the repository.
+
+    Code names them from the root, a document also from where it lies itself.
+    """
+    relative = beside.suffix == ".md"
+    for match in DOCUMENT.finditer(text):
+        places = [ROOT, beside.parent] if relative else [ROOT]
+        if not any((place / match["file"]).is_file() for place in places):
+            yield match["file"]
+
+
+def unlinked(text: str, beside: Path) -> Iterator[str]:
+    """Find the links of a document to anchors that are not there."""
+    if beside.suffix != ".md":
+        return
+    for match in LINK.finditer(text):
+        path = beside.parent / match["file"] if match["file"] else beside
+        if match["anchor"] and path.is_file() and not leads(path.resolve(), match["anchor"]):
+            yield match[0]
+
+
+def unnumbered(text: str) -> Iterator[str]:
+    """Find requirements that do not exist, and sections and rows without their document."""
+    yield from (match[0] for match in REQUIREMENT.finditer(text) if not 1 <= int(match[1]) <= 47)
+    yield from (match[0] for form in BARE for match in form.finditer(text))
+
+
+def faults(text: str, beside: Path) -> list[str]:
+    """Give everything in ``text`` that cannot be looked up; ``beside`` is where it stands."""
+    return [*uncited(text), *missing(text, beside), *unlinked(text, beside), *unnumbered(text)]
+
+
+CODE: Final = ROOT / "broker" / "cli.py"
+BITES: Final[tuple[tuple[str, list[str]], ...]] = (
+    ("docs/reference/attacks.md#34", []),
+    ("docs/reference/attacks.md#21 and #22", []),
+    ("docs/reference/saml-profiles.md#7 to\n    # #10, #12", []),
+    ("docs/audit.md", []),
+    ("(R47)", []),
+    ("docs/reference/attacks.md#35", ["docs/reference/attacks.md#35"]),
+    ("docs/reference/attacks.md#1, #99", ["docs/reference/attacks.md#99"]),
+    ("docs/reference/design.md#4a-3 or\n#4a-9", ["docs/reference/design.md#4a-9"]),
+    ("docs/reference/design.md", ["docs/reference/design.md without an anchor"]),
+    ("docs/reference/wishes.md#1", ["docs/reference/wishes.md"]),
+    ("attacks.md row 34", ["attacks.md"]),
+    ("interop.md", ["interop.md"]),
+    ("reference/cpr.md", ["reference/cpr.md"]),
+    ("(design 4a)", ["design 4"]),
+    ("Design section\n    8", ["Design section\n    8"]),
+    ("(invariant 4)", ["invariant 4"]),
+    ("(rows 15, 16)", ["(rows 1"]),
+    ('"""Row 21: a scope."""', ['"""Row 2']),
+    ("issue #9", ["issue #9"]),
+    ("R48", ["R48"]),
+)
+
+
+@pytest.mark.parametrize(("text", "expected"), BITES)
+def test_what_leads_nowhere_is_found(text: str, expected: list[str]) -> None:
+    """A fault is a citation without its anchor or its document, or by a section alone."""
+    assert faults(text, CODE) == expected
+
+
+def test_a_link_between_documents_is_followed() -> None:
+    """A document's link leads to a document beside it, and to an anchor or heading of it."""
+    here = REFERENCE / "design.md"
+    assert faults("[a](cpr.md#shape) [b](../saml.md#not-done-and-why) [c](#4a)", here) == []
+    assert faults("[a](cpr.md#shapes)", here) == ["[a](cpr.md#shapes)"]
+    assert faults("[a](cprs.md)", here) == ["cprs.md"]
+
+
+def test_every_citation_leads_to_its_anchor() -> None:
+    """Nothing in the repository names a reason that cannot be looked up."""
+    found = []
+    for path, text in texts():
+        found += [f"{path.relative_to(ROOT)}: {each}" for each in faults(text, path)]
+    assert found == []
+
+
+def test_no_anchor_stands_twice() -> None:
+    """A citation leads to one place."""
+    for path in REFERENCE.glob("*.md"):
+        assert sorted(set(anchors(path))) == sorted(anchors(path)), path.name
+
+
+def test_what_is_numbered_has_its_anchors() -> None:
+    """Each requirement, row of the profiles, class of attack and invariant has its anchor."""
+    rows = tomllib.loads((ROOT / "tests" / "conformance" / "profile_rows.toml").read_text())["rows"]
+    wanted = {
+        "requirements.md": [f"r{number:02}" for number in range(1, 48)],
+        "saml-profiles.md": list(rows),
+        "attacks.md": [str(number) for number in CLASSES],
+        "design.md": [f"invariant-{number}" for number in range(1, 10)],
+    }
+    for name, ids in wanted.items():
+        own = [each for each in anchors(REFERENCE / name) if each in ids]
+        assert own == ids, name

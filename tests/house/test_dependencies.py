@@ -1,0 +1,97 @@
+"""What the broker depends on: locked for each purpose, explained, and no more than is needed to serve."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "broker" / "demo"
+# Makes the packages of the extra `demo` as if they were not installed, and runs the command line.
+WITHOUT_EXTRA = """
+import sys
+for name in {hidden!r}:
+    sys.modules[name] = None
+sys.argv = ["broker", *{words!r}]
+from broker.cli import main
+main()
+"""
+
+
+def normalised(requirement: str) -> str:
+    """Give the name in a requirement as locks write it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=;\[ ]", requirement)[0]).lower()
+
+
+def asked() -> Mapping[str, set[str]]:
+    """Give the packages that pyproject.toml asks for: to run, and for each extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = {"": project["dependencies"], **project["optional-dependencies"]}
+    return {group: {normalised(each) for each in requirements} for group, requirements in groups.items()}
+
+
+def locked(lock: str) -> set[str]:
+    """Give the packages of a lock file."""
+    return set(re.findall(r"^([a-z0-9-]+)==", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def imported(paths: list[Path]) -> Iterator[str]:
+    """Give the packages, as locks name them, of all that these files import."""
+    distributions = packages_distributions()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            for name in names:
+                top = name.partition(".")[0]
+                if top != "broker":
+                    yield from map(normalised, distributions.get(top, ()))
+
+
+def test_each_dependency_is_explained() -> None:
+    """docs/dependencies.md says of every package why, who keeps it and what it replaces, in its table."""
+    text = (ROOT / "docs" / "dependencies.md").read_text()
+    heads = re.findall(r"^## .*?(?:extra `(\w+)`)?$", text, re.MULTILINE)
+    tables = re.split(r"^## .*$", text, flags=re.MULTILINE)[1:]
+    rows = [re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \| (.+) \|$", table, re.MULTILINE) for table in tables]
+    explained = {head: {normalised(row[0]) for row in table} for head, table in zip(heads, rows, strict=True)}
+    assert explained == asked()
+
+
+def test_what_serves_needs_no_extra() -> None:
+    """No room but the demo's imports a package that requirements.txt does not lock."""
+    rooms = [path for path in (ROOT / "broker").rglob("*.py") if not path.is_relative_to(DEMO)]
+    assert set(imported(rooms)) - locked("requirements.txt") == set()
+
+
+def test_the_demo_needs_no_more_than_its_extra() -> None:
+    """And its lock holds nothing but that beside what serves."""
+    assert set(imported(list(DEMO.rglob("*.py")))) - locked("requirements-demo.txt") == set()
+    assert asked()["demo"] & locked("requirements.txt") == set()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("words", [("demo",), ("demo", "--check")], ids=" ".join)
+def test_the_demo_without_its_extra_says_what_to_install(words: tuple[str, ...]) -> None:
+    """One sentence, no traceback."""
+    program = WITHOUT_EXTRA.format(hidden=["aiosmtpd"], words=words)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        done.stderr == 'Error: aiosmtpd is not installed: the demo needs the extra "demo", which "make demo" installs\n'
+    )
+
+
+@pytest.mark.server
+def test_other_commands_run_without_the_extra() -> None:
+    """The policies are checked where nothing but requirements.txt is installed."""
+    program = WITHOUT_EXTRA.format(hidden=["aiosmtpd"], words=("policy", "check", "policies"))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
