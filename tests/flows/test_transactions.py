@@ -88,7 +88,7 @@ JOINED: Final[dict[str, dict[str, Any]]] = {
 def test_a_fact_of_a_person_is_nobody_else_s(
     world: Any, transactions: Transactions, begun: Transaction, joined: dict[str, Any]
 ) -> None:
-    """Where another authentication has joined meanwhile nothing is changed and nothing shown (design 4a.3)."""
+    """Where another authentication has joined meanwhile nothing is changed and nothing shown."""
     held = transactions.add(begun, world.now)
     assert transactions.again(held, world.now) == held
     transactions.put(replace(begun, **joined), held.version, world.now)

@@ -107,7 +107,7 @@ def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance
 def test_no_assertion_is_anybody_s_that_no_service_asked_for(
     world: Any, issuance: Issuance, held: Held, errand: Errand
 ) -> None:
-    """Neither new ids nor those recorded (invariant 3)."""
+    """Neither new ids nor those recorded (docs/reference/design.md#invariant-3)."""
     for issued in (None, leave(world, issuance, held)):
         other = replace(held, transaction=replace(held.transaction, errand=errand, issued=issued))
         assert issuance.ids(other, STEP, world.now) is None

@@ -140,9 +140,10 @@ def test_what_has_ended_already_is_not_asked(flow: Flow) -> None:
     assert asked(begun(made)) == [("wayf", "open")]
 
 
+@pytest.mark.attack(29)
 @pytest.mark.parametrize("browsers", [("b2",), ("b3",)])
 def test_another_browser_s_logout_touches_nothing_here(flow: Flow, browsers: tuple[str, ...]) -> None:
-    """Who brings a LogoutRequest of somebody else's session elsewhere ends that one and no other (attacks 29)."""
+    """Who brings a LogoutRequest of somebody else's session elsewhere ends that one and no other."""
     made = flow(AT_LOANS, BOOKS, session("far", browser="b2", person="bo"))
     logout = begun(made, BY_LOANS, *browsers)
     assert (logout.found, logout.left, logout.participants) == (True, True, ())
@@ -384,9 +385,10 @@ def test_an_answer_of_an_upstream_ends_no_service_s_session(flow: Flow) -> None:
     assert ended(made) == {"loans"}
 
 
+@pytest.mark.attack(29)
 @pytest.mark.parametrize("case", ["unsolicited", "another peer", "twice", "another logout", "too late"])
 def test_an_answer_that_nobody_awaits_is_refused(flow: Flow, case: str) -> None:
-    """It records nothing and ends nothing (attacks 29)."""
+    """It records nothing and ends nothing."""
     made = flow(AT_LOANS, BOOKS)
     logout = begun(made)
     request = sent(made, logout)
