@@ -170,6 +170,10 @@ def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answe
     refused = answer(agreed, step, "no").transaction.receipt
     assert refused
     assert (refused.event, refused.valid_until, refused.event_time) == (ReceiptEvent.REFUSED, None, world.now)
+    given = agreed.transaction.receipt
+    assert given
+    assert (len(refused.record_id), len(given.record_id)) == (32, 32)
+    assert refused.record_id != given.record_id
     assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
     assert [each.kind for each in lookup.trail.events] == [AuditEventKind.CONSENT_GIVEN, AuditEventKind.CONSENT_REFUSED]
 
