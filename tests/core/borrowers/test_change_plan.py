@@ -93,6 +93,7 @@ ADOPTED = Change("9", (), "STUD", FAR, CPR)
         ((THERE,), ADOPTING, None, None, Change("7", (), "STUD", FAR)),
         ((THERE, TEMP), ADOPTING, None, None, Case("two_borrowers")),
         ((replace(TEMP, cpr=CPR),), ADOPTING, None, None, ADOPTED),
+        ((replace(TEMP, cpr=CPR),), ADOPTING, None, replace(TEMP, cpr=CPR), ADOPTED),
         ((replace(TEMP, category="STUD", expires=FAR, cpr=CPR),), ADOPTING, "9", None, Nothing("9")),
         ((replace(TEMP, cpr=CPR),), WISH, None, None, Nothing("9")),
         ((replace(THERE, expires=FAR),), replace(LOWERING, temporary="9"), None, TEMP, Nothing("7")),
@@ -103,6 +104,7 @@ def test_a_cpr_that_arrives_later(
 ) -> None:
     """The temporary borrower gets it where that can be nobody else's; staff get every doubt."""
     assert plan(found, wish, linked, TODAY, temporary) == planned
+    assert found or offered(planned, found, wish) is None  # nothing is offered of a borrower that the CPR did not find
 
 
 OBSERVED = Enrolment("e", EnrolmentState.OBSERVED, datetime(2026, 11, 25, 12, tzinfo=UTC), None, "p")
@@ -141,7 +143,9 @@ def test_what_would_be_written_is_kept_without_its_values(planned: Plan, written
 
 def test_neither_a_change_nor_a_borrower_nor_a_wish_shows_the_cpr() -> None:
     """They end in tracebacks and test reports."""
-    assert CPR not in f"{ADOPTED!r}{replace(TEMP, cpr=CPR)!r}{ADOPTING!r}{Create(WISH)!r}"
+    wanted = replace(OBSERVED, wish=WISH)
+    assert CPR not in f"{ADOPTED!r}{replace(TEMP, cpr=CPR)!r}{ADOPTING!r}{Create(WISH)!r}{wanted!r}"
+    assert repr(wanted) == "Enrolment('e', 'observed', None)"
 
 
 def test_an_owed_letter_keeps_no_number() -> None:

@@ -70,12 +70,14 @@ def test_nobody_is_wanted_where_no_rule_makes_a_borrower(permit: Any, case: str)
 def test_a_pin_is_mailed_where_the_rule_has_it_so(permit: Any, pin: str, to: str | None) -> None:
     """To the address that is set, and not for having one."""
     decision = permit(borrower="make")
-    rule = replace(decision.policy.borrower, pin=pin)
+    email = decision.policy.borrower.fields[0]
+    phone = replace(email, name="phone", source="telephone")
+    rule = replace(decision.policy.borrower, pin=pin, fields=(phone, email))
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
-    attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
+    attributes = Attributes({"mail": ("a@b.example",), "telephone": ("12345678",), "cpr": ("1403044004",)})
     made = wish(decision, attributes, find_by_cpr=True, language="da", today=DAY)
     assert made is not None
-    assert (made.pin_to, [each.name for each in made.fields]) == (to, ["email"])
+    assert (made.pin_to, [each.name for each in made.fields]) == (to, ["phone", "email"])
 
 
 def test_a_rule_that_finds_by_no_cpr_holds_none(permit: Any) -> None:

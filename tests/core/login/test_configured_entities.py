@@ -12,7 +12,7 @@ from broker.core.identity.canonical_attributes import AttributeMap, AttributeRea
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
-from broker.core.policy.model import Policy, PolicyLine, PolicySet, Release, ReleasedAttribute, Requirement
+from broker.core.policy.model import Effect, Policy, PolicyLine, PolicySet, Release, ReleasedAttribute, Requirement
 from broker.files import attribute_maps
 from tests.plugins.eid_messages import NSIS, said
 
@@ -290,6 +290,15 @@ def test_what_the_policies_release_and_whom_they_know() -> None:
     }
     assert released == {("my-loans", "sn"), ("my-loans", "mail"), ("other", "cpr")}
     assert rules.affiliations() == {"student", "employee"}
+
+
+def test_attributes_that_cannot_be_trusted_deny_with_their_cause() -> None:
+    """Whatever the policies would have made of them."""
+    came = replace(CAME, institution="https://unknown.example")
+    begun = Transaction("t" * 32, "BCDFGHJK", NOW, NOW, asking(), upstream="wayf", authentication=came)
+    decision = RULES.decide(begun, NOW)
+    assert ([reason.code for reason in decision.reasons], decision.digest) == (["unknown_institution"], "d")
+    assert decision.effect is Effect.DENY
 
 
 def test_whoever_has_not_logged_in_is_of_no_affiliation() -> None:

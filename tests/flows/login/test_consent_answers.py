@@ -243,6 +243,18 @@ def test_what_was_said_elsewhere_meanwhile_counts(
         assert (after.transaction.receipt, after.transaction.receipts) == (None, (later,))
 
 
+def test_an_answer_of_this_login_stands_where_none_is_on_file(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """Nobody has taken it back."""
+    agreed = answer(held)
+    made = agreed.transaction.receipt
+    assert made
+    Receipts(world.store).take_back("g", made)
+    before = answers.transactions.change(agreed, lambda found: replace(found, receipts=(made,)), world.now)
+    assert answers.reread(before, world.now + FRESH) == before
+
+
 @pytest.mark.parametrize(
     ("after", "facts", "read"),
     [

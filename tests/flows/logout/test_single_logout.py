@@ -209,6 +209,18 @@ def test_an_upstream_is_named_by_what_it_gave_last(flow: Flow) -> None:
     assert (wayf.name_id, wayf.indexes) == (NameID("_new"), ("_i2", "_i3"))
 
 
+def test_each_upstream_is_named_by_what_it_gave_itself(flow: Flow) -> None:
+    """Whoever logged in by two ways is logged out of both, and neither learns of the other's name."""
+    nemid = replace(WAYF, name="nemid", entity_id="https://nemid.example")
+    other = session(
+        "books", upstream="nemid", issuer="https://nemid.example", upstream_name_id=NameID("_n"), upstream_index="_in"
+    )
+    made = flow(AT_LOANS, other)
+    both = replace(made, upstreams={**UPSTREAMS, "nemid": nemid})
+    names = {each.peer.name: (each.name_id.value, each.indexes) for each in begun(both).participants[1:]}
+    assert names == {"wayf": ("_t1", ("_i1",)), "nemid": ("_n", ("_in",))}
+
+
 @pytest.mark.parametrize(
     "facts", [{"issuer": "https://old-wayf.example"}, {"upstream_name_id": None}], ids=["of another", "no name"]
 )

@@ -49,6 +49,17 @@ def checks(world: Any) -> int:
     return int(world.hooks.calls.count("check_pin"))
 
 
+@pytest.mark.parametrize(
+    ("identifier", "pin"),
+    [("", PIN), ("karla", PIN), ("0", PIN), ("01018000001", PIN), (CPR, ""), (CPR, "58\x0037"), (CPR, "5" * 65)],
+)
+def test_what_is_no_number_or_no_pin_asks_nobody(world: Any, check: PinCheck, identifier: str, pin: str) -> None:
+    """Nor is it counted: it could never be right."""
+    assert [verdict(check, identifier, pin) for _ in range(12)] == ["wrong"] * 12
+    assert world.hooks.calls == []
+    assert verdict(check, CPR, PIN) == "in"
+
+
 QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
 LIMITS: Final = [
     (pin_check.PER_IDENTIFIER, 5, QUARTER),
