@@ -1,7 +1,8 @@
 """The last look before an assertion leaves: under which ids, recorded as what, and for whom no more."""
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Final, cast
 
 import pytest
@@ -51,6 +52,17 @@ class Lookup:
     """What issuance asks of the person's look-up."""
 
     trail: Trail = field(default_factory=Trail)
+    reading: str | None = None
+
+    def arrived(self, held: Held, _now: datetime) -> Any:
+        """Give what was read of the login."""
+        found = SimpleNamespace(reading=self.reading) if self.reading else None
+        return SimpleNamespace(transaction=held.transaction, arrived=found)
+
+    @property
+    def rules(self) -> Any:
+        """Give rules by which a service is told what was read."""
+        return SimpleNamespace(for_service=lambda transaction, reading: (transaction.id, reading))
 
     def name_id(self, transaction: Transaction, *, persistent: bool) -> str:
         """Give a name by whom and how."""
@@ -90,6 +102,15 @@ def leave(world: Any, issuance: Issuance, held: Held, step: Issue = STEP) -> Iss
     issued = issuance.ids(held, step, world.now)
     assert issued
     return issued
+
+
+@pytest.mark.parametrize(("reading", "told"), [(None, None), ("what was read", ("t", "what was read"))])
+def test_a_service_is_told_of_a_login_that_was_read(
+    world: Any, issuance: Issuance, held: Held, lookup: Lookup, *, reading: str | None, told: Any
+) -> None:
+    """Where nothing was, no class is anybody's."""
+    lookup.reading = reading
+    assert issuance.for_service(held, world.now) == told
 
 
 def test_an_assertion_leaves_under_ids_of_its_own(world: Any, issuance: Issuance, held: Held) -> None:
