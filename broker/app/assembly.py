@@ -238,7 +238,7 @@ def _told_trail(
     store: Store,
     startup: EventSinks,
 ) -> ToldTrail:
-    """Return the trail that tells by every sink that there is (``core.events``)."""
+    """Return the trail that tells by every sink that there is (``core.event_routes``)."""
     trail = _trail(settings, ring, store)
     sinks = {
         **startup.sinks,

@@ -86,7 +86,7 @@ class AuditEvent:
 
     def __repr__(self) -> str:
         """Show the kind only."""
-        return f"Event({self.kind!s})"
+        return f"AuditEvent({self.kind!s})"
 
 
 class NoTrail:

@@ -13,6 +13,10 @@ class LetterText(NamedTuple):
     subject: str
     text: str
 
+    def __repr__(self) -> str:
+        """Show nothing: the text may hold a PIN or a code."""
+        return "LetterText(...)"
+
 
 # No letter is shown by repr: a PIN, a code or a link that works must not reach a log.
 

@@ -35,4 +35,4 @@ class LookupHmacs:
 
     def __repr__(self) -> str:
         """Name the key by its id only."""
-        return f"Pseudonyms({self.key_id!r})"
+        return f"LookupHmacs({self.key_id!r})"

@@ -62,6 +62,55 @@ def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) ->
     return diagnostics.findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
 
 
+@pytest.mark.parametrize("required", [True, False])
+def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_path: Path, *, required: bool) -> None:
+    """Where it is required it keeps logins out and is found once; where it is not, it is found all the same."""
+    folder = tmp_path / "audit"
+    environ = {
+        "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
+        "BROKER_AUDIT__FOLDER": str(folder),
+        "BROKER_AUDIT__REQUIRED": str(required).lower(),
+    }
+    parts = assemble(load(setting.config, environ))
+    shutil.rmtree(folder)
+    assert bool(diagnostics.readiness(parts)["audit"]) is required
+    assert len([each for each in diagnostics.findings(parts) if each.startswith("audit: ")]) == 1
+
+
+def test_what_keeps_logins_out_is_found_once(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The metadata's faults are among what makes a broker unready and among its metadata's own findings."""
+    monkeypatch.setattr(type(parts.metadata), "faults", lambda *_: ["of the hub is over"])
+    assert diagnostics.findings(parts).count("metadata: of the hub is over") == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({}, (True, True)),
+        ({"BROKER_SERVE__PROXIES": "1"}, (False, True)),
+        ({"BROKER_ACCESSIBILITY_STATEMENT": "https://library.example/was"}, (True, False)),
+        ({"BROKER_BASE_URL": "http://localhost"}, (False, False)),
+    ],
+)
+def test_a_broker_in_service_is_behind_a_proxy_and_has_a_statement(
+    setting: Setting, tmp_path: Path, more: dict[str, str], found: tuple[bool, bool]
+) -> None:
+    """Over https the proxies are counted and every page links to the statement; over http neither is needed."""
+    environ = {
+        "BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}",
+        "BROKER_BASE_URL": "https://login.library.example",
+        "BROKER_SERVE__PROXIES": "0",
+        **more,
+    }
+    folder = shutil.copytree(setting.folder, tmp_path / "service")
+    lines = setting.config.read_text().splitlines(keepends=True)
+    file = folder / setting.config.name
+    file.write_text("".join(line for line in lines if not line.startswith("accessibility_statement")))
+    findings = diagnostics.findings(assemble(load(file, environ)))
+    begin = ("serve.proxies is 0", "accessibility_statement is not set")
+    assert tuple(any(each.startswith(one) for each in findings) for one in begin) == found
+
+
 def test_a_library_that_says_too_little_of_itself_is_told(setting: Setting, tmp_path: Path) -> None:
     """A name, and a mail address or a telephone number to turn to: without them letters say little."""
     name, mail, phone = 'name = "Demo library"\n', 'email = "help@library.example"\n', 'phone = "+45 00 00 00 00"\n'

@@ -100,6 +100,7 @@ class Exchange:
             data=body,
             # A name may stand for two addresses, tried in turn: each gets half of the time.
             timeout=(left() / 2, left()),
+            # Beside ``_Session``, which finds no redirect: neither may be lost in an upgrade.
             allow_redirects=False,
             stream=True,
             verify=self._verify,

@@ -32,7 +32,7 @@ class AccessTokens:
 
     def __repr__(self) -> str:
         """Show the endpoint, neither secret nor token."""
-        return f"Tokens({self._path!r})"
+        return f"AccessTokens({self._path!r})"
 
     def current(self, until: float, refused: str = "") -> str:
         """Return a token that is good for now and is not the ``refused`` one.

@@ -66,6 +66,7 @@ table.insert(names, 1, '')
 local listed = {}
 for _, name in ipairs(names) do
   local found = redis.call('HMGET', KEYS[1] .. name, 'v', 'n', 'u', 'd')
+  -- Economy only: what has expired need not travel; the reader looks at its end again.
   if found[2] and tonumber(found[3]) > tonumber(ARGV[1]) then
     table.insert(listed, {name, found[1], found[2], found[3], found[4]})
   end

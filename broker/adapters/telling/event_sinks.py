@@ -1,4 +1,4 @@
-"""Carries an event to the sinks that its row in the table of ``core.events`` names."""
+"""Carries an event to the sinks that its row in the table of ``core.event_routes`` names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -19,6 +19,10 @@ class _PersonKey(NamedTuple):
     group: str
     octets: bytes
 
+    def __repr__(self) -> str:
+        """Never show the key."""
+        return "_PersonKey(...)"
+
 
 @dataclass(frozen=True, slots=True)
 class EventSearch:

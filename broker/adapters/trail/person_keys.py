@@ -32,6 +32,10 @@ class _CachedKey(NamedTuple):
     key: bytes
     since: datetime
 
+    def __repr__(self) -> str:
+        """Never show the key."""
+        return "_CachedKey(...)"
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonKeys:

@@ -12,7 +12,7 @@ PREFIX: Final = "BROKER_"
 SettingsTree = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RawSettings:
     """Both sources in one tree; ``variables`` has the environment names of the keys they set."""
 
@@ -44,7 +44,7 @@ class RawSettings:
                 yield RawTable(self, (name, key), values)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RawTable:
     """A table as written, and its path: ``("upstreams", "wayf")``."""
 

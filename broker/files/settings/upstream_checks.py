@@ -19,7 +19,7 @@ def _institutions(upstream: RawTable) -> Iterator[RawTable]:
             if isinstance(values, dict):
                 path = (*upstream.path, "institutions", index)
                 yield RawTable(upstream.settings, path, values)
-    profile = upstream.get("profile")
+    profile = upstream.text("profile")
     if not listed and profile in _OWN_INSTITUTION:
         path = (*upstream.path, "entity_id")
         values = {"entity_id": upstream.get("entity_id")}
@@ -47,7 +47,7 @@ def _profiles(raw: RawSettings) -> Faults:
 
 
 def _library_account(upstream: RawTable) -> Faults:
-    if upstream.get("profile") != "library":
+    if upstream.text("profile") != "library":
         return
     institutions = list(_institutions(upstream))
     if institutions or "entity_id" in upstream.values:
@@ -57,7 +57,7 @@ def _library_account(upstream: RawTable) -> Faults:
 
 
 def _entity_id(upstream: RawTable) -> Faults:
-    if upstream.get("profile") == "library":
+    if upstream.text("profile") == "library":
         return
     if "entity_id" not in upstream.values:
         name = variable((*upstream.path, "entity_id"))
@@ -66,7 +66,7 @@ def _entity_id(upstream: RawTable) -> Faults:
 
 
 def _hub(upstream: RawTable) -> Faults:
-    if upstream.get("profile") != "wayf":
+    if upstream.text("profile") != "wayf":
         return
     if not any(_institutions(upstream)):
         # A hub speaks for anyone: without the list, any institution could assert any scope
@@ -77,7 +77,7 @@ def _hub(upstream: RawTable) -> Faults:
 
 
 def _own_institution(upstream: RawTable) -> Faults:
-    if upstream.get("profile") not in _OWN_INSTITUTION:
+    if upstream.text("profile") not in _OWN_INSTITUTION:
         return
     own = upstream.get("entity_id")
     listed = [institution.get("entity_id") for institution in _institutions(upstream)]
@@ -89,7 +89,7 @@ def _own_institution(upstream: RawTable) -> Faults:
 
 
 def _oiosaml_keys(upstream: RawTable) -> Faults:
-    profile = upstream.get("profile")
+    profile = upstream.text("profile")
     if profile == "oiosaml3":
         return
     for key in ("minimum", "assurance_level"):
@@ -99,7 +99,7 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
 
 
 def _attribute_map(upstream: RawTable) -> Faults:
-    if upstream.get("profile") != "saml":
+    if upstream.text("profile") != "saml":
         return
     if "attribute_map" not in upstream.values:
         where = upstream.where("attribute_map")
@@ -123,7 +123,7 @@ def _authn_contexts(raw: RawSettings) -> Faults:
         classes = upstream.get("authn_contexts")
         if isinstance(classes, dict):
             path = (*upstream.path, "authn_contexts")
-            pin = upstream.get("profile") == "library"
+            pin = upstream.text("profile") == "library"
             yield from _overstated(RawTable(raw, path, classes), pin=pin)
 
 

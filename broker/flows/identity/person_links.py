@@ -26,7 +26,7 @@ _CONFIRM_EVERY: Final = timedelta(days=30)
 _SMALL: Final = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _Login:
     """A login as the links see it: the parameters of ``PersonLinks.person``."""
 

@@ -55,7 +55,7 @@ class OwedPinMail:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PinLink:
     """The borrower and language of a mailed link; ``pressed`` once its button is."""
 

@@ -71,6 +71,7 @@ def test_a_taken_card_number_means_look_again(koha: Simulation, opened: Opened, 
         ((201, "<h1>Hello</h1>"), LibraryUnavailable),
         ((201, {"patron_id": "12", "category_id": "STUDENT"}), LibraryUnavailable),
         ((201, {"patron_id": 12}), LibraryUnavailable),
+        ((201, {"patron_id": True, "category_id": "STUDENT"}), LibraryUnavailable),
     ],
 )
 def test_odd_answers_to_a_create(
@@ -183,11 +184,12 @@ def test_a_borrower_that_is_gone_is_a_refusal(library: Koha, soon: Soon) -> None
         library.set_pin("77", "4071", soon())
 
 
-def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str, soon: Soon) -> None:
+@pytest.mark.parametrize("body", ["<h1>Not Found</h1>", '{"message": "no route"}', '["error"]', '"error"'])
+def test_a_strangers_404_does_not_mean_no_such_borrower(library: Koha, url: str, soon: Soon, body: str) -> None:
     """A proxy's own 404 must not make anyone's account vanish."""
     with responses.RequestsMock() as odd:
         odd.post(f"{url}/api/v1/oauth/token", json={"access_token": "t", "expires_in": 3600})
-        odd.get(f"{url}/api/v1/patrons/5", status=404, body="<h1>Not Found</h1>")
+        odd.get(f"{url}/api/v1/patrons/5", status=404, body=body)
         with pytest.raises(LibraryUnavailable, match="404"):
             library.read("5", soon())
 

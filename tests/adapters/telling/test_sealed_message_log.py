@@ -214,3 +214,34 @@ def test_a_record_is_bound_to_its_day() -> None:
     line = sealed_message_log.sealed(b"{}", key.public_key(), date(2026, 11, 25))
     assert sealed_message_log.opened(line, key, date(2026, 11, 25)) == {}
     assert sealed_message_log.opened(line, key, date(2026, 11, 26)) is None
+
+
+@pytest.mark.parametrize(("first", "last", "found"), [(23, 25, 3), (24, 25, 2), (23, 24, 2), (24, 24, 1), (26, 30, 0)])
+def test_the_days_that_are_asked_for_are_read_both_ends_included(
+    tmp_path: Path, first: int, last: int, found: int
+) -> None:
+    """An authority asks for the days of an incident, the first and the last too."""
+    kept = log(tmp_path)
+    for ago in (0, 1, 2):
+        kept.write(MESSAGE, NOW - timedelta(days=ago))
+    days = (date(2026, 11, first), date(2026, 11, last))
+    assert len(list(read(tmp_path / "log", tmp_path / "private.pem", *days))) == found
+
+
+def test_a_message_is_on_the_disk_before_anything_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut loses none whose login went on."""
+    synced: list[int] = []
+    monkeypatch.setattr("broker.adapters.telling.sealed_message_log.os.fsync", synced.append)
+    log(tmp_path).write(MESSAGE, NOW)
+    assert len(synced) == 1
+
+
+@pytest.mark.parametrize(("required", "faults"), [(True, 1), (False, 0)])
+def test_a_folder_that_cannot_be_written_to_is_a_fault_where_messages_are_required(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faults: int, *, required: bool
+) -> None:
+    """Where they are not, logins go on, and nothing that would stop them is reported."""
+    kept = log(tmp_path, required=required)
+    assert kept.faults() == ()
+    monkeypatch.setattr("broker.adapters.telling.sealed_message_log.os.access", lambda *_: False)
+    assert len(kept.faults()) == faults

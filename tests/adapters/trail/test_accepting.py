@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from broker.adapters.trail.audit_trail import KeptTrail
-from broker.adapters.trail.hash_chain import KIND, Anchors
+from broker.adapters.trail.hash_chain import KIND, Anchors, TrailHead
 from broker.adapters.trail.monthly_files import HEAD, TrailFiles
 from broker.adapters.trail.verification import VerificationReport, verify
 from broker.core.audit_events import AuditEvent, AuditEventKind
@@ -132,3 +132,13 @@ def test_what_the_store_remembers_of_lines_that_are_gone_can_be_accepted(trail: 
     trail.anchors.forget(65, NOW)
     assert list(trail.anchors.links(NOW)) == [2]
     assert all(KEY not in kept.value for _, kept in trail.anchors.store.list(KIND, "", NOW))
+
+
+@pytest.mark.parametrize(("beyond", "left"), [(1, []), (2, [2]), (65, [2]), (66, [2, 66])])
+def test_an_anchor_of_a_line_that_is_there_stays(store: Store, beyond: int, left: list[int]) -> None:
+    """Staff accept what is gone, the last line that stands is not: it is what the next cut contradicts."""
+    anchors = Anchors(store, "")
+    for number in (1, 2, 3, 66):
+        assert anchors.keep(TrailHead(number, f"{number:064}", "2026-10", 0), NOW) is None
+    anchors.forget(beyond, NOW)
+    assert sorted(anchors.links(NOW)) == left

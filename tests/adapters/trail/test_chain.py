@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from broker.adapters.trail.hash_chain import GENESIS, TrailHead, head_octets, read
+from broker.adapters.trail.hash_chain import GENESIS, TrailHead, head_octets, read, written
 from broker.adapters.trail.monthly_files import HEAD, TrailFiles
 from broker.adapters.trail.verification import VerificationReport, verify
 from broker.core.errors import AuditUnavailable
@@ -199,6 +199,58 @@ def test_the_one_month_there_is_may_not_go(journal: TrailFiles) -> None:
     with pytest.raises(AuditUnavailable, match="the one that is open"):
         journal.delete("2026-10", NOW)
     assert (verify(journal).findings, journal.months()) == ([], ["2026-10"])
+
+
+def test_the_line_that_deletes_a_month_is_on_the_disk_first(
+    two_months: TrailFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut in between leaves the month and its announcement, never a gap that no line explains."""
+    steps: list[str] = []
+    unlink, fsync = Path.unlink, os.fsync
+
+    def unlinked(path: Path) -> None:
+        steps.append("unlink")
+        unlink(path)
+
+    def synced(folder: int) -> None:
+        steps.append("folder")
+        fsync(folder)
+
+    monkeypatch.setattr("broker.adapters.trail.monthly_files.os.fdatasync", lambda _: steps.append("line"))
+    monkeypatch.setattr(Path, "unlink", unlinked)
+    monkeypatch.setattr(os, "fsync", synced)
+    two_months.delete("2026-10", NOW)
+    assert steps == ["line", "unlink", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "number", "what"),
+    [
+        ({"event": "decided"}, 16, "is line 16 where 15 is next"),
+        ({"event": "decided"}, 14, "is line 14 where 15 is next"),
+        ({"event": "opened", "month": "2026-11", "after": "link"}, 15, "opens a month where none begins"),
+    ],
+)
+def test_a_line_by_who_has_the_key_is_held_to_the_chain_too(
+    two_months: TrailFiles, facts: dict[str, str], number: int, what: str
+) -> None:
+    """A broker with a fault, or a thief of the key: a right link alone makes no right line."""
+    path = two_months.folder / NOVEMBER
+    last = read(path.read_bytes().splitlines()[-1])
+    assert last is not None
+    assert last.number == 14
+    after = {"after": last.link} if "after" in facts else {}
+    with path.open("ab") as file:
+        file.write(written(KEY, last.link, number, {**facts, **after})[0])
+    assert verify(two_months).findings[0].what == what
+
+
+def test_a_month_opens_after_the_one_before_it(journal: TrailFiles) -> None:
+    """One that claims another past, by a right link, is found: what was in between may be gone."""
+    head = journal.append(NOW, {"event": "decided"}, sync=False)
+    opening = {"event": "opened", "month": "2026-11", "after": GENESIS}
+    journal.path("2026-11").write_bytes(written(KEY, head.link, head.number + 1, opening)[0])
+    assert [each.what for each in verify(journal).findings] == ["opens a month where none begins"]
 
 
 def test_a_clock_set_back_opens_no_month_again(two_months: TrailFiles) -> None:

@@ -195,6 +195,7 @@ BAD = [
     ("https://login.library.example/broker/", "https://x.example/?a=b", "base_url: has a query"),
     ("https://login.library.example/broker/", "https://u:p@x.example/", "base_url: has a query, fragment or user"),
     ('profile = "wayf"', 'profile = "wyf"', "upstreams.wayf.profile: input should be 'wayf'"),
+    ('profile = "wayf"', 'profile = ["wayf"]', "upstreams.wayf.profile: input should be 'wayf'"),
     ('profile = "wayf"', 'profil = "wayf"', "upstreams.wayf.profil: is no key of the configuration (did you mean"),
     ("[mail]", "[mial]", "broker.toml:mial: is no key of the configuration (did you mean mail?)"),
     (

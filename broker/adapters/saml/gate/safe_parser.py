@@ -26,8 +26,8 @@ def parse(
 ) -> etree._Element:
     """Return the root of a message that passed every check.
 
-    ``root`` is the Clark name of the only root allowed. The checks are ``message_checks.OCTETS`` on
-    the bytes as they came, ``message_checks.TREE`` on what was parsed from them,
+    ``root`` is the Clark name of the only root allowed. The checks of ``xml_structure_checks``
+    are ``OCTETS`` on the bytes as they came and ``TREE`` on the tree; then follow
     ``signature_profile.SHAPE`` on every signature, and last the schemas. No signature has been
     verified yet: call ``signature.verify`` on the very element that will be read.
     ``MessageRefused`` for everything else, whatever went wrong.

@@ -57,8 +57,8 @@ class KeyPair:
 class FaceKeys:
     """The keys of one face.
 
-    ``published`` signing certificates are current and next, so that peers know the next before it
-    signs; of the encryption keys only the current is published, and all slots decrypt what peers
+    The signing certificates that peers see are current and next, so that they know the next before
+    it signs; of the encryption keys only the current is published, and all slots decrypt what peers
     with older metadata still send.
     """
 

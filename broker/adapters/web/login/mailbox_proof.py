@@ -42,7 +42,7 @@ _SHOWN_AT_THE_FORM: Final = (AddressRefused, AddressTaken, CodeRefused, TooMany,
 _OK: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class _FormState:
     """What the form shows again: the problem's code, the page's status, and the address typed.
 

@@ -18,7 +18,7 @@ from broker.core.lookup_hmacs import LookupHmacs
 _SECONDS: Final = re.compile(r"[0-9]{1,11}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SubmittedForm:
     """The fields of a form, and the digest of what its page showed."""
 

@@ -1,0 +1,37 @@
+"""What a careless log line or a traceback would show of the values that hold something secret."""
+
+from datetime import UTC, datetime
+
+import pytest
+from werkzeug.datastructures import MultiDict
+
+from broker.adapters.trail.event_search import _PersonKey
+from broker.adapters.trail.person_keys import _CachedKey
+from broker.adapters.web.login.mailbox_proof import _FormState
+from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.core.letters import LetterText
+from broker.files.settings.raw_settings import RawSettings
+from broker.flows.identity.person_links import _Login
+from broker.flows.proofs.pin_renewal import PinLink
+
+SECRET = "f1e2d3c4"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        _FormState(address=SECRET),
+        SubmittedForm(MultiDict({"pin": SECRET})),
+        LetterText("Your PIN", SECRET),
+        PinLink(SECRET, "da"),
+        RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
+        RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),
+        _Login(SECRET, SECRET, lambda _: False, None),
+        _PersonKey("group", SECRET.encode()),
+        _CachedKey(SECRET.encode(), datetime(2026, 1, 1, tzinfo=UTC)),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_no_repr_shows_a_secret(value: object) -> None:
+    """Forms, letters, links, settings and keys are named, and nothing of them is shown."""
+    assert SECRET not in repr(value)
