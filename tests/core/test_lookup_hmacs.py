@@ -1,4 +1,4 @@
-"""Pseudonyms: keyed, labelled, and unambiguous."""
+"""LookupHmacs: keyed, labelled, and unambiguous."""
 
 from hypothesis import given
 from hypothesis import strategies as st

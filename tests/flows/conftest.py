@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from shutil import copy
 from threading import Event, Lock
 from typing import Any, TypeVar
 
@@ -233,11 +234,19 @@ class World:
         return self.live.stored(CPR)
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file of a store with nothing in it, to be copied."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    sqlite.prepare(path)
+    return path
+
+
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, empty_store: Path) -> Iterator[World]:
     """Give a world with an empty shelf."""
     path = tmp_path / "broker.db"
-    sqlite.prepare(path)
+    copy(empty_store, path)
     world = World(path)
     yield world
     for connection in world.store._connections.idle:

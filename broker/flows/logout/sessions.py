@@ -73,7 +73,7 @@ class Sessions:
             if record is None:
                 continue
             session = record.value
-            if session.entity_id != entity_id or not name_id.means(session.name_id):
+            if not name_id.means(session.name_id):
                 continue
             if not indexes or session.index in indexes:
                 named.append(session)

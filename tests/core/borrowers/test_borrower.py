@@ -50,6 +50,23 @@ def test_the_plan(found: tuple[Borrower, ...], linked: str | None, planned: Plan
     assert plan(found, WISH, linked, TODAY) == planned
 
 
+@pytest.mark.parametrize(
+    ("born", "cpr", "suggested"),
+    [
+        (None, None, set()),
+        (date(1999, 1, 2), None, {"0201", "0102", "0299", "9902", "0199", "9901", "1999"}),
+        (None, "3112085678", {"3112", "5678", "0831"}),
+        (date(1999, 1, 2), "3112085678", {"1999", "5678"}),
+    ],
+)
+def test_a_borrower_suggests_what_a_thief_tries_first(born: date | None, cpr: str | None, suggested: set[str]) -> None:
+    """By date of birth and CPR number, as far as the library system has them."""
+    pins = replace(THERE, born=born, cpr=cpr).suggested_pins()
+    assert suggested <= pins
+    assert pins or not suggested
+    assert bool(pins) is (born is not None or cpr is not None)
+
+
 def test_without_a_date_in_the_number_no_borrower_is_anothers() -> None:
     """What cannot be compared does not disagree."""
     assert not replace(THERE, born=TODAY).is_anothers("120180ABC1")

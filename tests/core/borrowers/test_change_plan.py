@@ -1,15 +1,27 @@
 """Declined upgrades, lowering, and the CPR of a borrower that had none: what is done, and what is left alone."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.change_plan import Case, Change, Create, Gone, Nothing, Plan, offered, outcome, plan
-from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.borrowers.change_plan import (
+    Case,
+    Change,
+    Create,
+    Gone,
+    Nothing,
+    Plan,
+    offered,
+    outcome,
+    plan,
+    planned_outcome,
+)
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 
 TODAY = date(2026, 11, 25)
@@ -81,6 +93,7 @@ ADOPTED = Change("9", (), "STUD", FAR, CPR)
         ((THERE,), ADOPTING, None, None, Change("7", (), "STUD", FAR)),
         ((THERE, TEMP), ADOPTING, None, None, Case("two_borrowers")),
         ((replace(TEMP, cpr=CPR),), ADOPTING, None, None, ADOPTED),
+        ((replace(TEMP, cpr=CPR),), ADOPTING, None, replace(TEMP, cpr=CPR), ADOPTED),
         ((replace(TEMP, category="STUD", expires=FAR, cpr=CPR),), ADOPTING, "9", None, Nothing("9")),
         ((replace(TEMP, cpr=CPR),), WISH, None, None, Nothing("9")),
         ((replace(THERE, expires=FAR),), replace(LOWERING, temporary="9"), None, TEMP, Nothing("7")),
@@ -91,11 +104,48 @@ def test_a_cpr_that_arrives_later(
 ) -> None:
     """The temporary borrower gets it where that can be nobody else's; staff get every doubt."""
     assert plan(found, wish, linked, TODAY, temporary) == planned
+    assert found or offered(planned, found, wish) is None  # nothing is offered of a borrower that the CPR did not find
+
+
+OBSERVED = Enrolment("e", EnrolmentState.OBSERVED, datetime(2026, 11, 25, 12, tzinfo=UTC), None, "p")
+
+
+@pytest.mark.parametrize(
+    ("planned", "written"),
+    [
+        (Case("two_borrowers"), {"reason": "two_borrowers"}),
+        (Gone(), {"reason": "borrower_gone"}),
+        (Nothing("7"), {"number": "7", "outcome": EnrolmentOutcome.UNCHANGED}),
+        (
+            Create(WISH),
+            {"outcome": EnrolmentOutcome.CREATED, "category": "STUD", "expires": FAR, "would": ("surname",)},
+        ),
+        (
+            Change("7", (("email", "a@b.example"),), "STUD", FAR),
+            {
+                "outcome": EnrolmentOutcome.UPGRADED,
+                "number": "7",
+                "category": "STUD",
+                "expires": FAR,
+                "would": ("email",),
+            },
+        ),
+        (
+            Change("9", (), "STUD", FAR, CPR),
+            {"outcome": EnrolmentOutcome.ADOPTED, "number": "9", "category": "STUD", "expires": FAR},
+        ),
+    ],
+)
+def test_what_would_be_written_is_kept_without_its_values(planned: Plan, written: dict[str, Any]) -> None:
+    """Where the library system is only observed, staff see what would come of each enrolment."""
+    assert planned_outcome(OBSERVED, planned) == replace(OBSERVED, **written)
 
 
 def test_neither_a_change_nor_a_borrower_nor_a_wish_shows_the_cpr() -> None:
     """They end in tracebacks and test reports."""
-    assert CPR not in f"{ADOPTED!r}{replace(TEMP, cpr=CPR)!r}{ADOPTING!r}{Create(WISH)!r}"
+    wanted = replace(OBSERVED, wish=WISH)
+    assert CPR not in f"{ADOPTED!r}{replace(TEMP, cpr=CPR)!r}{ADOPTING!r}{Create(WISH)!r}{wanted!r}"
+    assert repr(wanted) == "Enrolment('e', 'observed', None)"
 
 
 def test_an_owed_letter_keeps_no_number() -> None:

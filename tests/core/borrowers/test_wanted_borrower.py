@@ -52,6 +52,45 @@ def test_a_person_not_known_in_person_is_not_found_by_cpr(permit: Any) -> None:
     assert made.cpr is None
 
 
+@pytest.mark.parametrize("case", ["no policy", "no rule", "by a PIN"])
+def test_nobody_is_wanted_where_no_rule_makes_a_borrower(permit: Any, case: str) -> None:
+    """And nobody by the library account itself: its category would renew itself for ever."""
+    decision, attributes = permit(borrower="make"), Attributes({"cpr": ("1403044004",)})
+    assert decision.policy
+    if case == "no policy":
+        decision = replace(decision, policy=None)
+    elif case == "no rule":
+        decision = replace(decision, policy=replace(decision.policy, borrower=None))
+    else:
+        attributes = Attributes({"borrower_category": ("STUDENT",)})
+    assert wish(decision, attributes, find_by_cpr=True, language="da", today=DAY) is None
+
+
+@pytest.mark.parametrize(("pin", "to"), [("mail", "a@b.example"), ("none", None)])
+def test_a_pin_is_mailed_where_the_rule_has_it_so(permit: Any, pin: str, to: str | None) -> None:
+    """To the address that is set, and not for having one."""
+    decision = permit(borrower="make")
+    email = decision.policy.borrower.fields[0]
+    phone = replace(email, name="phone", source="telephone")
+    rule = replace(decision.policy.borrower, pin=pin, fields=(phone, email))
+    decision = replace(decision, policy=replace(decision.policy, borrower=rule))
+    attributes = Attributes({"mail": ("a@b.example",), "telephone": ("12345678",), "cpr": ("1403044004",)})
+    made = wish(decision, attributes, find_by_cpr=True, language="da", today=DAY)
+    assert made is not None
+    assert (made.pin_to, [each.name for each in made.fields]) == (to, ["phone", "email"])
+
+
+def test_a_rule_that_finds_by_no_cpr_holds_none(permit: Any) -> None:
+    """The number stays out of a wish that has no use for it, and with it what a name alone may not write."""
+    decision = permit(borrower="make")
+    rule = replace(decision.policy.borrower, find_by=())
+    decision = replace(decision, policy=replace(decision.policy, borrower=rule))
+    attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
+    made = wish(decision, attributes, find_by_cpr=True, language="da", today=DAY, borrower="7")
+    assert made is not None
+    assert (made.cpr, made.fields, made.pin_to, made.borrower) == (None, (), None, "7")
+
+
 def test_no_address_no_letter(permit: Any) -> None:
     """Without an address there is nowhere to mail the PIN."""
     made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=True, language="da", today=DAY)

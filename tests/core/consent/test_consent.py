@@ -103,6 +103,14 @@ def test_nothing_to_send_asks_nothing(disclosure: Disclosure, hmacs: LookupHmacs
     assert question(replace(nothing, name_id_format=PERSISTENT), (), None, hmacs, now) is not None
 
 
+@pytest.mark.parametrize(("yes", "remember", "kept"), [(True, True, 365), (True, False, None), (False, True, None)])
+def test_only_a_yes_is_remembered_where_it_is_wished(
+    now: datetime, answer: Any, *, yes: bool, remember: bool, kept: int | None
+) -> None:
+    """A refusal is on file, with no day until which it would hold."""
+    assert answer(yes=yes, remember=remember).valid_until == (kept and now + timedelta(days=kept))
+
+
 def test_a_receipt_holds_no_value(answer: Any) -> None:
     """Names are kept, values never (docs/reference/consent.md#record)."""
     assert "1403044004" not in repr(answer())

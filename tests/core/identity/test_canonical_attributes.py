@@ -246,6 +246,7 @@ def test_a_service_is_written_to_by_its_own_map() -> None:
     assert row.name_format.endswith(":uri")
     assert [each.name_format[-5:] for each in outgoing.rows[1:]] == ["basic"]
     assert wire(outgoing, "sn") is None
+    assert (MAP.outgoing, MAP.complete) == (False, False)
 
 
 def test_attributes_are_a_mapping_without_empty_names() -> None:

@@ -279,6 +279,8 @@ def test_names_are_made_of_one_another(sent: Mapping[str, str | None], names: tu
         ("3011681300", "1970-01-01", "19681130"),
         (None, "1968-02-30", None),
         (None, "2031-01-01", None),
+        (None, "2026-11-25", "20261125"),  # born today
+        (None, "2026-11-26", None),
         (None, "30/11/1968", None),
     ],
 )

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from broker.core.entities import Assurance, Institution, Service, Text, Upstream
-from broker.core.errors import AttributesRefused
+from broker.core.entities import Assurance, Controller, Institution, Service, Text, Upstream
+from broker.core.errors import NO_AUTHN_CONTEXT, NO_SUPPORTED_IDP, AttributesRefused, RequestRefused, Status
 from broker.core.identity.canonical_attributes import AttributeMap, AttributeReading, Attributes, MapRow, WireAttribute
 from broker.core.identity.mailbox_proofs import Proved
 from broker.core.login.authentication_reading import read_authentication
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import login_facts
-from broker.core.login.transaction import Authentication, AuthnRequest, Transaction
+from broker.core.login.transaction import Authentication, AuthnRequest, Errand, Transaction
 from broker.core.policy.decision import evaluate
-from broker.core.policy.model import PolicySet
+from broker.core.policy.model import Policy, PolicyLine, PolicySet, Release, ReleasedAttribute, Requirement
 from broker.files import attribute_maps
 from tests.plugins.eid_messages import NSIS, said
 
@@ -162,3 +162,136 @@ def test_only_who_is_known_in_person_finds_a_borrower_by_cpr(sent: dict[str, str
     came = replace(CAME, attributes=wire)
     facts = login_facts(read(RULES, came).without_cpr(), upstream="wayf", intent=None)
     assert evaluate(RULES.policies(), facts, RULES.service("my-loans"), NOW).may_find_by_cpr is may
+
+
+LIBRARY = Upstream("library", "library", "", "", "", WORDS)
+HOUSES = replace(
+    RULES,
+    services={
+        "my-loans": Service("my-loans", "https://loans.example", WORDS, ("nemid", "wayf", "library")),
+        "wayf-only": Service("wayf-only", "https://wayf-only.example", WORDS, ("wayf",)),
+        "library-only": Service("library-only", "https://library-only.example", WORDS, ("library",)),
+        "none": Service("none", "https://none.example", WORDS, ()),
+    },
+    upstreams={
+        "wayf": replace(RULES.upstreams["wayf"], institutions=(replace(AU, aliases=("https://au-alias.example",)),)),
+        "nemid": NEMLOGIN,
+        "library": LIBRARY,
+    },
+)
+PASSWORD = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
+MFA = "https://refeds.org/profile/mfa"
+
+
+def asking(service: str = "my-loans", *classes: str, idp_list: tuple[str, ...] = ()) -> AuthnRequest:
+    """Give a request of a service."""
+    return AuthnRequest("_r1", service, "e", "acs", authn_contexts=classes, idp_list=idp_list)
+
+
+@pytest.mark.parametrize(
+    ("request_", "errand", "ways"),
+    [
+        (asking(), Errand.LOGIN, ("nemid", "wayf", "library")),
+        (asking(), Errand.CHOICES, ("nemid", "wayf", "library")),
+        (asking(), Errand.SIGN_UP, ("nemid", "wayf")),
+        (asking(), Errand.PIN, ("nemid", "wayf")),
+        (asking(), Errand.PIN_BY_MAIL, ()),
+        (asking("none"), Errand.LOGIN, ()),
+        (asking(idp_list=("https://wayf.example",)), Errand.LOGIN, ("wayf",)),
+        (asking(idp_list=("https://idp.au.example",)), Errand.LOGIN, ("wayf",)),
+        (asking(idp_list=("https://au-alias.example",)), Errand.LOGIN, ("wayf",)),
+        (asking(idp_list=("https://eid.example", "https://unknown.example")), Errand.LOGIN, ("nemid",)),
+        (asking("wayf-only", idp_list=("https://wayf.example", "https://eid.example")), Errand.LOGIN, ("wayf",)),
+        (asking("my-loans", PASSWORD), Errand.LOGIN, ("nemid", "wayf", "library")),
+        (asking("my-loans", MFA), Errand.LOGIN, ("nemid", "wayf")),
+        (asking("none", MFA, idp_list=("https://wayf.example",)), Errand.LOGIN, ()),
+    ],
+)
+def test_a_request_may_take_the_ways_of_its_service(
+    request_: AuthnRequest, errand: Errand, ways: tuple[str, ...]
+) -> None:
+    """In the service's order; an IDPList and a class narrow them and never widen, and no PIN makes a PIN."""
+    assert HOUSES.ways(request_, errand) == ways
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (asking(idp_list=("https://unknown.example",)), NO_SUPPORTED_IDP),
+        (asking("wayf-only", idp_list=("https://eid.example",)), NO_SUPPORTED_IDP),
+        (asking("library-only", MFA), NO_AUTHN_CONTEXT),
+    ],
+)
+def test_a_request_that_no_way_is_left_for_is_refused(request_: AuthnRequest, status: Status) -> None:
+    """The service hears which of its wishes cannot be met."""
+    with pytest.raises(RequestRefused) as refused:
+        HOUSES.ways(request_)
+    assert (refused.value.refusal, refused.value.request) == (status, request_)
+
+
+def test_the_library_s_own_ways_are_those_by_a_pin() -> None:
+    """No upstream is asked there."""
+    assert HOUSES.local == {"library"}
+
+
+@pytest.mark.parametrize(
+    ("cap", "met"),
+    [
+        (Assurance.HIGH, {MFA, f"{LEVEL}High", "urn:own"}),
+        (Assurance.SUBSTANTIAL, {MFA, "urn:own"}),
+        (Assurance.LOW, {"urn:own"}),
+    ],
+)
+def test_an_institution_meets_no_class_above_its_cap(cap: Assurance, met: set[str]) -> None:
+    """Whatever is configured for its hub; a class without a level is the administrator's to judge."""
+    meets = {MFA: ("urn:two",), f"{LEVEL}High": ("urn:two",), "urn:own": ("urn:one",)}
+    hub = replace(RULES.upstreams["wayf"], meets=meets, institutions=(replace(AU, max_assurance=cap),))
+    rules = replace(RULES, upstreams={"wayf": hub})
+    assert rules.meets(CAME) == {wanted: meets[wanted] for wanted in met}
+    assert set(rules.meets(replace(CAME, institution="https://unknown.example"))) == {"urn:own"}
+    assert rules.meets(None) == {}
+
+
+def test_the_library_s_classes_are_as_configured() -> None:
+    """A PIN has no institution, and so no cap."""
+    local = replace(LIBRARY, meets={MFA: (PASSWORD,)})
+    rules = replace(RULES, upstreams={"library": local})
+    assert rules.meets(replace(CAME, upstream="library", institution="")) == {MFA: (PASSWORD,)}
+
+
+@pytest.mark.parametrize(
+    ("institution", "label", "named"),
+    [
+        (AU.entity_id, Text("AU", "AU"), Text("AU", "AU")),
+        (AU.entity_id, None, WORDS),
+        ("https://unknown.example", Text("AU", "AU"), WORDS),
+    ],
+)
+def test_the_giver_is_the_institution_that_answered(institution: str, label: Text | None, named: Text) -> None:
+    """By its own name where it has one, else by its hub's; before a login nobody gives anything."""
+    hub = replace(RULES.upstreams["wayf"], institutions=(replace(AU, label=label),))
+    rules = replace(RULES, upstreams={"wayf": hub})
+    assert rules.giver(replace(CAME, institution=institution)) == Controller(named)
+    assert rules.giver(None) is None
+
+
+def policy(affiliation: str, service: str, *names: str) -> Policy:
+    """Give a policy that releases so much to a service."""
+    place = PolicyLine("p.yaml", 1)
+    listed = tuple(ReleasedAttribute(name, WORDS, place) for name in names)
+    release = Release(service, "none", "consent", WORDS, "persistent", listed, place)
+    return Policy("p.yaml", affiliation, 1, WORDS, "o", NOW.date(), (), (), Requirement(), None, (release,))
+
+
+def test_what_the_policies_release_and_whom_they_know() -> None:
+    """By service and attribute together, over all files; every file's affiliation may be chosen."""
+    files = (policy("student", "my-loans", "sn", "mail"), policy("employee", "other", "cpr"))
+    rules = replace(RULES, policies=lambda: PolicySet(files, "d"))
+    released = {
+        (service, name)
+        for service in ("my-loans", "other", "none")
+        for name in ("sn", "mail", "cpr", "uid")
+        if rules.releases(service, name)
+    }
+    assert released == {("my-loans", "sn"), ("my-loans", "mail"), ("other", "cpr")}
+    assert rules.affiliations() == {"student", "employee"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -248,7 +248,7 @@ def test_nobody_is_asked_in_vain(arrived: Transaction, after: Next, permit: Any)
     """Who cannot get a borrower for want of a mail address proves one before being asked for consent (R22)."""
     step = after(replace(arrived, account=Account(None, AccountState.MAIL_REQUIRED)), permit(borrower="make"))
     assert isinstance(step, ProveMailbox)
-    assert (step.name, step.domains, step.optional) == ("mail", (), False)
+    assert (step.name, step.domains, step.lasts, step.optional) == ("mail", (), timedelta(minutes=30), False)
 
 
 @pytest.mark.parametrize(

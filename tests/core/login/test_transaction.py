@@ -35,6 +35,10 @@ def test_a_new_transaction_has_nothing_from_a_login(transaction: Transaction) ->
     assert (transaction.shared, transaction.forced, transaction.unproved) == (False, False, False)
     assert (transaction.authentication, transaction.failure, transaction.arrival) == (None, None, None)
     assert (transaction.browser, transaction.outstanding, transaction.sent) == (None, (), 0)
+    request = transaction.request
+    assert (request.force_authn, request.is_passive, request.comparison) == (False, False, "exact")
+    account = Account(None, AccountState.NONE)
+    assert (account.pin_mailed, account.outcome, account.upgrade_from) == (False, None, None)
 
 
 @pytest.mark.parametrize(

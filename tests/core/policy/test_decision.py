@@ -100,6 +100,24 @@ def test_a_permit_names_the_lines_that_decided() -> None:
     assert decision.may_find_by_cpr
 
 
+@pytest.mark.parametrize(
+    ("upstream", "student", "affiliation", "mismatch"),
+    [("nemid", True, "private", None), ("wayf", True, "student", "private"), ("wayf", False, "private", None)],
+)
+def test_an_intent_picks_no_policy_of_other_ways_to_log_in(
+    upstream: str, affiliation: str, mismatch: str | None, *, student: bool
+) -> None:
+    """Who could get no account by it keeps the one that counts, and is told; where it alone matches it counts."""
+    private = policy(
+        "private", 1, alternative(40, upstream=("wayf", "nemid")), require=Requirement(upstream=("nemid",))
+    )
+    students = replace(STUDENTS, match=(alternative(10, upstream=("wayf", "nemid"), role="student@*"),))
+    attributes = STUDENT if student else Attributes({"sn": ("Ravn",)})
+    login = replace(LOGIN, upstream=upstream, attributes=attributes, intent="private")
+    decision = decide(login, LOANS, students, private)
+    assert (decision.affiliation, decision.mismatch) == (affiliation, mismatch)
+
+
 def test_a_decision_shows_no_value() -> None:
     """Its repr goes to logs and test reports."""
     assert "Ravn" not in repr(decide())
@@ -313,6 +331,9 @@ def test_a_decision_permits_nothing_that_it_does_not_name() -> None:
     bare = Decision(Effect.PERMIT, ())
     assert (bare.may_find_by_cpr, bare.may_create, bare.may_lower) == (False, False, False)
     assert (bare.release, bare.released, bare.policy, bare.affiliation) == (None, (), None, None)
+    listed = ReleasedAttribute("sn", WORDS, PolicyLine("p.yaml", 70))
+    assert (listed.mask, listed.optional, listed.values) == (False, False, ())
+    assert Requirement() == Requirement(cpr=False, age=None, assurance=None, place=None, upstream=())
 
 
 @pytest.mark.parametrize(

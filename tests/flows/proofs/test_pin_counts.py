@@ -11,7 +11,9 @@ import pytest
 from broker.core.borrowers.borrower import Borrower
 from broker.core.errors import LibraryUnavailable, TooMany
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.flows.proofs import pin_check
 from broker.flows.proofs.pin_check import FAILURE_LASTS, PER_BORROWER, PER_BROWSER, PER_IDENTIFIER, Device, PinCheck
+from broker.flows.proofs.rate_limits import Limit
 
 CPR, NUMBER, PIN = "0101990000", "1", "5837"
 NOBODY: Final = "0303820000"
@@ -45,6 +47,47 @@ def lose() -> None:
 def checks(world: Any) -> int:
     """Count the PINs that the library system was asked about."""
     return int(world.hooks.calls.count("check_pin"))
+
+
+@pytest.mark.parametrize(
+    ("identifier", "pin"),
+    [("", PIN), ("karla", PIN), ("0", PIN), ("01018000001", PIN), (CPR, ""), (CPR, "58\x0037"), (CPR, "5" * 65)],
+)
+def test_what_is_no_number_or_no_pin_asks_nobody(world: Any, check: PinCheck, identifier: str, pin: str) -> None:
+    """Nor is it counted: it could never be right."""
+    assert [verdict(check, identifier, pin) for _ in range(12)] == ["wrong"] * 12
+    assert world.hooks.calls == []
+    assert verdict(check, CPR, PIN) == "in"
+
+
+QUARTER, HOUR, DAY = timedelta(minutes=15), timedelta(hours=1), timedelta(days=1)
+LIMITS: Final = [
+    (pin_check.PER_IDENTIFIER, 5, QUARTER),
+    (pin_check.PER_BORROWER, 10, DAY),
+    (pin_check.PER_NETWORK, 30, HOUR),
+    (pin_check.BRAKE, 300, timedelta(minutes=10)),
+    (pin_check.DAILY_BRAKE, 2000, DAY),
+    (pin_check.PER_BROWSER, 5, QUARTER),
+    (pin_check.PER_KNOWN, 10, DAY),
+    (pin_check.PER_MARK, 10, QUARTER),
+]
+
+
+@pytest.mark.parametrize(("limit", "most", "within"), LIMITS, ids=[limit.name for limit, _, _ in LIMITS])
+def test_no_limit_lets_through_more(limit: Limit, most: int, within: timedelta) -> None:
+    """What a day of guessing can find was reckoned by these numbers; each limit is counted by itself."""
+    assert (limit.most, limit.within) == (most, within)
+    assert [other.name for other, _, _ in LIMITS].count(limit.name) == 1
+
+
+def test_a_network_may_fail_thirty_times_an_hour(world: Any, check: PinCheck) -> None:
+    """One guess at each of many numbers ends too."""
+    verdicts = [verdict(check, str(number), "0000") for number in range(100, 132)]
+    assert verdicts == ["wrong"] * 30 + ["throttled"] * 2
+    assert verdict(check, CPR, PIN) == "throttled"
+    assert verdict(check, CPR, PIN, KNOWN) == "in"
+    world.now += HOUR
+    assert verdict(check, CPR, PIN) == "in"
 
 
 @pytest.mark.parametrize("device", [None, KNOWN], ids=["stranger", "known browser"])
@@ -109,6 +152,14 @@ def test_the_right_pin_leaves_nothing_counted(check: PinCheck, identifier: str, 
     assert [verdict(check, identifier, "0000", device) for _ in range(4)] == ["wrong"] * 4
     assert [verdict(check, identifier, PIN, device) for _ in range(12)] == ["in"] * 12
     assert [verdict(check, identifier, "0000", device) for _ in range(2)] == ["wrong", "throttled"]
+
+
+def test_a_known_browser_goes_on_where_strangers_are_stopped(world: Any, check: PinCheck) -> None:
+    """The right PIN leaves nothing counted there either, and five failures are the most."""
+    assert [verdict(check, CPR, "0000") for _ in range(6)] == ["wrong"] * 5 + ["throttled"]
+    assert [verdict(check, CPR, PIN, KNOWN) for _ in range(12)] == ["in"] * 12
+    assert [verdict(check, CPR, "0000", KNOWN) for _ in range(6)] == ["wrong"] * 5 + ["throttled"]
+    assert checks(world) == 22
 
 
 def test_a_known_browser_s_failure_is_no_stranger_s(check: PinCheck) -> None:

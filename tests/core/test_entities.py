@@ -1,0 +1,61 @@
+"""Entities and levels: names that stand for one institution, the order of levels, texts in two languages."""
+
+import pytest
+
+from broker.core.entities import Assurance, Institution, Text, Upstream
+
+AU = Institution("https://idp.au.example", aliases=("https://au-alias.example",))
+KU = Institution("https://idp.ku.example")
+WAYF = Upstream("wayf", "wayf", "https://wayf.example", "https://sp.example", "wayf", Text("x", "x"), (AU, KU))
+
+
+@pytest.mark.parametrize(("language", "text"), [("en", "words"), ("da", "ord"), ("de", "ord"), ("", "ord")])
+def test_a_text_is_danish_unless_english_is_asked_for(language: str, text: str) -> None:
+    """It is a Danish library."""
+    assert Text(en="words", da="ord")[language] == text
+
+
+@pytest.mark.parametrize(
+    ("authority", "institution"),
+    [
+        ("https://idp.au.example", AU),
+        ("https://au-alias.example", AU),
+        ("https://idp.ku.example", KU),
+        ("https://wayf.example", None),
+        ("HTTPS://IDP.AU.EXAMPLE", None),
+        ("", None),
+    ],
+)
+def test_an_institution_answers_to_its_names(authority: str, institution: Institution | None) -> None:
+    """Its entityID and aliases to the letter; the hub itself is none of its institutions."""
+    assert WAYF.institution(authority) == institution
+
+
+def test_a_scoping_names_all_institutions_unless_it_is_narrowed() -> None:
+    """By entityID, never by an alias."""
+    assert WAYF.scoped() == ("https://idp.au.example", "https://idp.ku.example")
+    narrowed = Upstream("wayf", "wayf", "w", "s", "wayf", Text("x", "x"), (AU, KU), only=("https://idp.ku.example",))
+    assert narrowed.scoped() == ("https://idp.ku.example",)
+
+
+@pytest.mark.parametrize(
+    ("profile", "local"), [("library", True), ("wayf", False), ("saml", False), ("oiosaml3", False)]
+)
+def test_only_a_library_account_is_verified_here(profile: str, *, local: bool) -> None:
+    """By number and PIN; every other upstream is asked by SAML."""
+    assert Upstream("u", profile, "e", "s", "m", Text("x", "x")).local is local  # type: ignore[arg-type]
+
+
+def test_levels_have_one_order_and_the_names_of_the_policies() -> None:
+    """From self-asserted to high; a name that is none is an error, and no level."""
+    names = ["self_asserted", "low", "substantial", "high"]
+    assert [Assurance.named(name) for name in names] == sorted(Assurance)
+    with pytest.raises(KeyError):
+        Assurance.named("medium")
+
+
+def test_an_entity_begins_with_no_more_than_it_must_have() -> None:
+    """No institution asserts a CPR, no upstream is decrypted with a weak cipher, unless it is configured."""
+    assert (AU.may_assert, AU.scopes) == (frozenset(), ())
+    assert (WAYF.cbc, WAYF.assurance_level, WAYF.force_authn) == (False, False, False)
+    assert (WAYF.least, WAYF.requester_id, WAYF.logout) == (Assurance.SUBSTANTIAL, True, "ask")

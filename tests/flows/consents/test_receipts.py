@@ -1,0 +1,76 @@
+"""Receipts in the store: all of them, the latest first, for two years and for one person and service."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.consent.consent import Receipt, ReceiptEvent
+from broker.flows.consents.receipts import Receipts, as_on_file
+
+INSTANT, SECOND = timedelta(microseconds=1), timedelta(seconds=1)
+TWO_YEARS: Final = timedelta(days=730)
+
+
+@pytest.fixture
+def given(world: Any) -> Receipt:
+    """Give the receipt of a consent that is remembered for a year."""
+    return Receipt(
+        "r1",
+        ReceiptEvent.GIVEN,
+        world.now,
+        "da",
+        "p",
+        "d",
+        "consent",
+        ("sn",),
+        "m",
+        "s",
+        world.now + timedelta(days=365),
+    )
+
+
+def test_every_answer_is_on_file_newest_first(world: Any, given: Receipt) -> None:
+    """In whatever order they came in; the last one counts, and another group has none of them."""
+    receipts = Receipts(world.store)
+    later = replace(given, record_id="a2", event=ReceiptEvent.WITHDRAWN, event_time=given.event_time + SECOND)
+    earlier = replace(given, record_id="z0", event_time=given.event_time - SECOND)
+    for made in (given, later, earlier):
+        receipts.file("g", made, world.now)
+    assert receipts.history("g", world.now) == (later, given, earlier)
+    assert receipts.latest("g", world.now) == later
+    assert (receipts.history("h", world.now), receipts.latest("h", world.now)) == ((), None)
+
+
+def test_no_answer_is_written_over(world: Any, given: Receipt) -> None:
+    """The same record comes in once, as after the first of two submits."""
+    receipts = Receipts(world.store)
+    receipts.file("g", given, world.now)
+    receipts.file("g", replace(given, event=ReceiptEvent.REFUSED), world.now)
+    assert receipts.history("g", world.now) == (given,)
+
+
+def test_an_answer_is_kept_for_two_years_from_its_filing(world: Any, given: Receipt) -> None:
+    """Longer than it is remembered, and not a moment more."""
+    receipts = Receipts(world.store)
+    receipts.file("g", given, world.now)
+    assert receipts.latest("g", world.now + TWO_YEARS - INSTANT) == given
+    assert receipts.history("g", world.now + TWO_YEARS) == ()
+
+
+def test_an_answer_that_came_too_late_takes_no_other_with_it(world: Any, given: Receipt) -> None:
+    """What was filed before it counts again."""
+    receipts = Receipts(world.store)
+    late = replace(given, record_id="r2", event_time=given.event_time + SECOND)
+    for made in (given, late):
+        receipts.file("g", made, world.now)
+    receipts.take_back("h", given)
+    receipts.take_back("g", late)
+    assert receipts.history("g", world.now) == (given,)
+
+
+def test_a_transaction_keeps_the_last_answer_alone(given: Receipt) -> None:
+    """Or none."""
+    assert as_on_file(given) == (given,)
+    assert as_on_file(None) == ()

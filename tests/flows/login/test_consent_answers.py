@@ -1,0 +1,277 @@
+"""The person's answer: on file first, to what was shown, and no longer good than the person left it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, Final, cast
+
+import pytest
+
+from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.consent.consent import Question, Receipt, ReceiptEvent
+from broker.core.consent.disclosure import Disclosure, Item
+from broker.core.entities import PERSISTENT, Text
+from broker.core.errors import BrowserUnmatched
+from broker.core.login.steps import Ask, Done, Enrol, Issue, Step
+from broker.core.login.transaction import AuthnRequest, Issued, Transaction
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.model import Decision, Effect, Reason
+from broker.flows.consents.receipts import Receipts
+from broker.flows.login.consent_answers import ConsentAnswers
+from broker.flows.transactions import Held, Transactions
+
+INSTANT: Final = timedelta(microseconds=1)
+FRESH: Final = timedelta(seconds=5)
+KEY: Final = LookupHmacs("k1", b"k" * 32)
+WORDS: Final = Text("words", "ord")
+SHOWN: Final = Disclosure(
+    "my-loans",
+    "acs",
+    PERSISTENT,
+    WORDS,
+    "consent",
+    None,
+    None,
+    (Item("sn", ("Ravn",), WORDS), Item("mail", ("m",), WORDS, optional=True)),
+    "digest of the policies",
+)
+PERMIT: Final = Decision(Effect.PERMIT, (Reason("ok"),))
+ASK: Final = Ask(Question("ask", SHOWN), PERMIT)
+ISSUE: Final = Issue(SHOWN, PERMIT, None)
+
+
+@dataclass
+class Trail:
+    """An audit trail that keeps what it is told."""
+
+    events: list[AuditEvent] = field(default_factory=list)
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep one."""
+        self.events.append(event)
+
+
+@dataclass
+class Lookup:
+    """What an answer asks of the person's look-up."""
+
+    trail: Trail = field(default_factory=Trail)
+
+    def receipts_of(self, _transaction: Transaction) -> str:
+        """Give the group of one person and service."""
+        return "g"
+
+
+@pytest.fixture
+def lookup() -> Lookup:
+    """Give the look-up with an empty trail."""
+    return Lookup()
+
+
+@pytest.fixture
+def answers(world: Any, lookup: Lookup) -> ConsentAnswers:
+    """Give the answers of a worker."""
+    return ConsentAnswers(world.store, KEY, cast("Any", lookup), Transactions(world.store))
+
+
+@pytest.fixture
+def held(world: Any, answers: ConsentAnswers) -> Held:
+    """Give the login of a person who is asked."""
+    now = world.now
+    plain = Transaction(
+        "t", "BCDFGHJK", now, now + timedelta(minutes=30), AuthnRequest("_1", "my-loans", "e", "acs"), arrival="a"
+    )
+    return answers.transactions.add(replace(plain, authenticated=now), now)
+
+
+Answer = Callable[..., Held]
+
+
+@pytest.fixture
+def answer(world: Any, answers: ConsentAnswers) -> Answer:
+    """Give a way to answer a step, by default a yes to the page that was shown."""
+
+    def answered(held: Held, step: Step = ASK, said: str = "yes", **how: Any) -> Held:
+        facts: dict[str, Any] = {
+            "shown": SHOWN.shown(KEY), "remember": True, "chosen": (), "language": "en", **how
+        }  # fmt: skip
+        shown = facts.pop("shown")
+        return answers.answer(held, step, shown, said, world.now, **facts)
+
+    return answered
+
+
+def on_file(world: Any) -> list[ReceiptEvent]:
+    """Give the events on file, newest first."""
+    return [made.event for made in Receipts(world.store).history("g", world.now)]
+
+
+@pytest.mark.parametrize(
+    ("variant", "said", "event", "kind"),
+    [
+        ("ask", "yes", ReceiptEvent.GIVEN, AuditEventKind.CONSENT_GIVEN),
+        ("ask", "no", ReceiptEvent.REFUSED, AuditEventKind.CONSENT_REFUSED),
+        ("ask", "", ReceiptEvent.REFUSED, AuditEventKind.CONSENT_REFUSED),
+        ("inform", "yes", ReceiptEvent.INFORMED, AuditEventKind.NOTICE_SEEN),
+    ],
+)
+def test_an_answer_is_on_file_and_a_fact_of_the_login(
+    world: Any, held: Held, answer: Answer, lookup: Lookup, *, variant: Any, said: str, event: Any, kind: Any
+) -> None:
+    """And on the trail by its kind, with names and no value; only "yes" is one."""
+    done = answer(held, Ask(Question(variant, SHOWN), PERMIT), said, chosen=("mail",))
+    made = done.transaction.receipt
+    assert made
+    assert (made.event, made.person, made.language) == (event, "g", "en")
+    assert on_file(world) == [event]
+    [told] = lookup.trail.events
+    assert (told.kind, told.attributes, told.about) == (kind, ("sn", "mail"), made.record_id)
+    assert told.digest == "digest of th"
+
+
+@pytest.mark.parametrize(
+    ("remember", "shared", "remembered"), [(True, False, True), (False, False, False), (True, True, False)]
+)
+def test_nothing_is_remembered_on_a_shared_computer(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, *, remember: bool, shared: bool, remembered: bool
+) -> None:
+    """Nor where the person did not want it; else for a year."""
+    here = answers.transactions.change(held, lambda found: replace(found, shared=shared), world.now)
+    made = answer(here, remember=remember).transaction.receipt
+    assert made
+    assert made.valid_until == (world.now + timedelta(days=365) if remembered else None)
+
+
+@pytest.mark.parametrize(
+    ("step", "how"),
+    [
+        (ASK, {"shown": "another page"}),
+        (Ask(Question("ask", replace(SHOWN, acs="acs2")), PERMIT), {}),
+        (Done(), {}),
+        (ISSUE, {}),
+        (ISSUE, {"said": "no"}),  # nobody had said yes: there is nothing to take back
+    ],
+    ids=["another page", "what would be shown has changed", "done", "nothing is asked", "no to nothing"],
+)
+def test_an_answer_to_what_was_not_shown_is_none(
+    world: Any, held: Held, answer: Answer, lookup: Lookup, *, step: Step, how: dict[str, Any]
+) -> None:
+    """Nothing is on file of it, and the next step asks again."""
+    assert answer(held, step, **how) == held
+    assert (on_file(world), lookup.trail.events) == ([], [])
+
+
+@pytest.mark.parametrize("step", [ISSUE, Enrol(PERMIT)], ids=["about to leave", "waiting for the library"])
+def test_a_no_after_a_yes_is_the_last_word(world: Any, held: Held, answer: Answer, lookup: Lookup, step: Step) -> None:
+    """From another tab, or by Back: it is on file after the yes, and what it refused is named."""
+    agreed = answer(held)
+    world.now += INSTANT
+    assert answer(agreed, step).transaction == agreed.transaction  # a second yes changes nothing
+    refused = answer(agreed, step, "no").transaction.receipt
+    assert refused
+    assert (refused.event, refused.valid_until, refused.event_time) == (ReceiptEvent.REFUSED, None, world.now)
+    given = agreed.transaction.receipt
+    assert given
+    assert (len(refused.record_id), len(given.record_id)) == (32, 32)
+    assert refused.record_id != given.record_id
+    assert on_file(world) == [ReceiptEvent.REFUSED, ReceiptEvent.GIVEN]
+    assert [each.kind for each in lookup.trail.events] == [AuditEventKind.CONSENT_GIVEN, AuditEventKind.CONSENT_REFUSED]
+
+
+def test_what_has_left_is_not_refused_any_more(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, lookup: Lookup
+) -> None:
+    """It stays on the receipt that it left on: a later answer is neither a fact nor on file."""
+    agreed = answer(held)
+    issued = Issued("_r", "_a", world.now, "n", None, "c")
+    left = answers.transactions.change(agreed, lambda found: replace(found, issued=issued), world.now)
+    assert answer(left, ISSUE, "no").transaction == left.transaction
+    assert answer(left, ASK, "no").transaction == left.transaction
+    assert answer(agreed, ISSUE, "no").transaction == left.transaction  # it left while the person said no
+    assert on_file(world) == [ReceiptEvent.GIVEN]
+    assert len(lookup.trail.events) == 1
+
+
+def test_an_answer_is_nobody_s_where_another_person_has_joined(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, lookup: Lookup
+) -> None:
+    """It is taken off the file again."""
+    answers.transactions.put(replace(held.transaction, arrival="other"), held.version, world.now)
+    with pytest.raises(BrowserUnmatched):
+        answer(held)
+    assert (on_file(world), lookup.trail.events) == ([], [])
+
+
+def test_who_thinks_again_is_asked_again(world: Any, answers: ConsentAnswers, held: Held, answer: Answer) -> None:
+    """The refusal is no fact of the login any more, and stays on file."""
+    refused = answer(held, ASK, "no")
+    assert answers.reconsider(refused, world.now).transaction.receipt is None
+    assert on_file(world) == [ReceiptEvent.REFUSED]
+
+
+def elsewhere(world: Any, event: ReceiptEvent) -> Receipt:
+    """Put an answer on file that was given at another screen just now."""
+    made = Receipt("x", event, world.now, "da", "g", "d", "consent", ("sn",), "m", "s", world.now + timedelta(days=1))
+    Receipts(world.store).file("g", made, world.now)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("event", "own", "stands"),
+    [
+        (None, True, True),
+        (ReceiptEvent.GIVEN, True, True),
+        (ReceiptEvent.INFORMED, True, True),
+        (ReceiptEvent.REFUSED, True, False),
+        (ReceiptEvent.WITHDRAWN, True, False),
+        (ReceiptEvent.FORGOTTEN, True, False),
+        (ReceiptEvent.WITHDRAWN, False, False),
+        (ReceiptEvent.GIVEN, False, False),
+    ],
+)
+def test_what_was_said_elsewhere_meanwhile_counts(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer, *, event: Any, own: bool, stands: bool
+) -> None:
+    """The own yes of a login stands beside a later yes only; without one, what is on file now is what counts."""
+    before = answer(held) if own else held
+    world.now += FRESH
+    later = elsewhere(world, event) if event else None
+    after = answers.reread(before, world.now)
+    if stands:
+        assert after == before
+    else:
+        assert (after.transaction.receipt, after.transaction.receipts) == (None, (later,))
+
+
+def test_an_answer_of_this_login_stands_where_none_is_on_file(
+    world: Any, answers: ConsentAnswers, held: Held, answer: Answer
+) -> None:
+    """Nobody has taken it back."""
+    agreed = answer(held)
+    made = agreed.transaction.receipt
+    assert made
+    Receipts(world.store).take_back("g", made)
+    before = answers.transactions.change(agreed, lambda found: replace(found, receipts=(made,)), world.now)
+    assert answers.reread(before, world.now + FRESH) == before
+
+
+@pytest.mark.parametrize(
+    ("after", "facts", "read"),
+    [
+        (FRESH - INSTANT, {}, False),
+        (FRESH, {}, True),
+        (FRESH, {"issued": True}, False),
+        (FRESH, {"authenticated": None}, False),
+    ],
+)
+def test_what_is_on_file_is_read_again_after_a_while(
+    world: Any, answers: ConsentAnswers, held: Held, *, after: timedelta, facts: dict[str, Any], read: bool
+) -> None:
+    """Not in the five seconds of a login that goes straight through, nor after it has left or before anybody came."""
+    if "issued" in facts:
+        facts = {"issued": Issued("_r", "_a", world.now, "n", None, "c")}
+    begun = answers.transactions.put(replace(held.transaction, **facts), held.version, world.now)
+    assert begun
+    withdrawn = elsewhere(world, ReceiptEvent.WITHDRAWN)
+    found = answers.reread(begun, world.now + after)
+    assert found.transaction.receipts == ((withdrawn,) if read else ())
