@@ -11,6 +11,7 @@ from broker.core.entities import PERSISTENT
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import LegalBasis
 
+# How long an answer counts; its receipt is kept longer (``flows.consents.receipts.KEPT_FOR``).
 REMEMBERED_FOR: Final = timedelta(days=365)
 TOKEN_VALID_FOR: Final = timedelta(minutes=10)
 

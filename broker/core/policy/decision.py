@@ -38,6 +38,18 @@ _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "membe
 _REAL: Final = "real"
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
+# What a person may lack to enrol alone; a person with a borrower gets on without it.
+UNMET_REQUIREMENTS: Final = frozenset(
+    {
+        "cpr_required",
+        "replacement_number",
+        "constructed_number",
+        "too_young",
+        "assurance_too_low",
+        "national_eid_required",
+    }
+)
+
 _Matched = list[tuple[Policy, Alternative]]
 
 

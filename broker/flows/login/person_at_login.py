@@ -13,6 +13,7 @@ from broker.core.login.login_decision import proof_step
 from broker.core.login.steps import ProveMailbox
 from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Store, Trail
 from broker.flows.arrived_login import Arrived, read_and_decide, read_login
@@ -22,17 +23,6 @@ from broker.flows.identity.person_resolution import PersonResolution, display_na
 from broker.flows.proofs.mailbox_proof import MailboxProof
 from broker.flows.transactions import Held, Transactions
 
-# What self-service enrolment needs; a person who has a borrower already gets on without it.
-_UNMET: Final = frozenset(
-    {
-        "cpr_required",
-        "replacement_number",
-        "constructed_number",
-        "too_young",
-        "assurance_too_low",
-        "national_eid_required",
-    }
-)
 _MAIL_REMEMBERED: Final = timedelta(days=365)
 
 
@@ -111,7 +101,7 @@ class PersonAtLogin:
         known = replace(transaction, proofs=proofs)
         if proofs != transaction.proofs:
             arrived = self._again(known, arrived, now)
-        if not arrived.permitted and arrived.decision.reasons[0].code not in _UNMET:
+        if not arrived.permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, arrived
         known = replace(known, person=self.persons.person(arrived))
         # What self-service lacks is no matter to a person who has a borrower already.

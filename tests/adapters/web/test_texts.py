@@ -4,6 +4,7 @@ import ast
 import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from broker.adapters.translations.catalogue import FOLDER
 from broker.adapters.web.pages.failure_texts import GENERAL
 from broker.adapters.web.pages.reason_texts import REASONS, explain
 from broker.core import errors
+from broker.core.consent.consent import REMEMBERED_FOR
+from broker.core.policy.decision import UNMET_REQUIREMENTS
+from broker.flows.consents.receipts import KEPT_FOR
 
 ROOM = Path(broker.adapters.web.__path__[0])
 CODE = re.compile(r'(?:Refuse|Reason|AttributesRefused|RequestRefused|AddressRefused|CodeRefused)\(\s*"([a-z_]+)"')
@@ -30,9 +34,9 @@ COMPOSED = {"pin_temporary_missing", "pin_temporary_unread"}
 PERMITTING = {"matched", "ok"}  # these end at no page
 # What decides gives these codes by way of a table or a field, where no pattern finds them.
 INDIRECT = {
-    "cpr_required", "replacement_number", "constructed_number", "too_young", "assurance_too_low",
+    *UNMET_REQUIREMENTS,
     "no_library_account", "library_unavailable", "account_case", "two_borrowers", "cpr_changed", "scope_mismatch",
-    "temporary_and_cpr", "temporary_unfit", "borrower_gone", "address_taken", "national_eid_required",
+    "temporary_and_cpr", "temporary_unfit", "borrower_gone", "address_taken",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity",
     "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
     "birth_date_differs",
@@ -183,3 +187,18 @@ def test_every_template_asks_the_catalogue_for_its_texts(app: Flask, templates: 
         source = (ROOM / "templates" / name).read_text()
         plain = "".join(text for _line, kind, text in app.jinja_env.lex(source) if kind == "data")
         assert leftover(plain, ()) == "", name
+
+
+@pytest.mark.parametrize(
+    ("page", "words", "lasts"),
+    [
+        ("consent.html", "12 months", REMEMBERED_FOR),
+        ("consent_responsible.html", "two years", KEPT_FOR),
+        ("choices.html", "two years", KEPT_FOR),
+    ],
+)
+def test_a_page_promises_the_time_that_the_code_keeps(page: str, words: str, lasts: timedelta) -> None:
+    """How long an answer counts and how long its receipt is kept stand in words, which no constant changes."""
+    days = {"12 months": 365, "two years": 2 * 365}
+    assert words in (ROOM / "templates" / page).read_text()
+    assert lasts == timedelta(days=days[words])

@@ -7,7 +7,7 @@ import pytest
 
 from broker.core.entities import Assurance, Controller, Service, Text
 from broker.core.identity.canonical_attributes import Attributes
-from broker.core.policy.decision import evaluate
+from broker.core.policy.decision import UNMET_REQUIREMENTS, evaluate
 from broker.core.policy.entity_categories import CODE_OF_CONDUCT
 from broker.core.policy.model import (
     AccountDemand,
@@ -498,3 +498,16 @@ def test_an_affiliation_that_was_withheld_is_not_the_silence_of_a_national_eid(k
     withheld = frozenset({f"eduPerson{kind}Affiliation"})
     assert not decide(replace(LOGIN, withheld=withheld)).may_find_by_cpr
     assert decide(replace(LOGIN, withheld=frozenset({"mail"}))).may_find_by_cpr
+
+
+def test_every_unmet_requirement_is_known_as_one() -> None:
+    """A code that were none would refuse a person who has a borrower already: nobody would look it up."""
+    strict = Requirement(cpr=True, age=18, assurance=Assurance.LOW, place=PolicyLine("p.yaml", 50), upstream=("nemid",))
+    making = replace(STUDENTS, require=strict, releases=(release("my-loans", "sn", borrower="make"),))
+    lacking = set()
+    for cpr in ("real", "none", "invalid", "replacement", "constructed"):
+        for age in (None, 17, 18):
+            for assurance in (None, Assurance.LOW):
+                login = replace(LOGIN, cpr=cpr, age=age, assurance=assurance)
+                lacking |= {reason.code for reason in decide(login, LOANS, making).reasons}
+    assert lacking == UNMET_REQUIREMENTS
