@@ -16,6 +16,7 @@ from typing import get_args
 import pytest
 
 from broker.core.ports import RecordKind
+from tests.plugins.code_load import parsed
 from tests.plugins.servers import FIXTURES, Unmarked
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -90,7 +91,7 @@ def shown(path: Path) -> str:
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Give every function of a file, methods and inner ones too."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node
 
@@ -98,7 +99,7 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def names(path: Path) -> Iterator[str]:
     """Give every name that a file coins: its own, and those of classes, functions, arguments and variables."""
     yield from path.relative_to(ROOT).with_suffix("").parts
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield name
@@ -147,7 +148,7 @@ def test_the_forbidden_words_are_whole_words(name: str, forbidden: bool) -> None
 def test_packages_begin_with_a_docstring_and_nothing_else() -> None:
     """An __init__.py that does something would run whenever anything in its folder is imported."""
     for path in (ROOT / "broker").rglob("__init__.py"):
-        body = ast.parse(path.read_text()).body
+        body = parsed(path).body
         assert [type(each) for each in body] in ([], [ast.Expr]), shown(path)
 
 
@@ -180,7 +181,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
     found = [
         f"{shown(path)}:{node.lineno}"
         for path in pure
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute)
         and node.attr in {"now", "utcnow", "today"}
         and isinstance(node.ctx, ast.Load)
@@ -194,7 +195,7 @@ def test_entry_points_are_read_in_one_place() -> None:
     readers = {
         shown(path)
         for path in BROKER
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(parsed(path))
         if (isinstance(node, ast.ImportFrom) and node.module == "importlib.metadata")
         or (isinstance(node, ast.Import) and any(each.name == "importlib.metadata" for each in node.names))
     }

@@ -5,6 +5,7 @@ import io
 import tokenize
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -44,6 +45,12 @@ class Load:
 def python_files(folder: Path) -> list[Path]:
     """Return the Python files below a folder, sorted."""
     return sorted(folder.rglob("*.py"))
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return the tree of a file, parsed once for all tests of a worker; nobody changes it."""
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def load_of(text: str) -> Load:
