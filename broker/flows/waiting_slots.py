@@ -1,4 +1,4 @@
-"""Waiting of requests and the loop of enrolments for each other, without knowing of threads."""
+"""The waiting of requests and of the enrolment loop for each other, without a word of threads."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
