@@ -1,12 +1,13 @@
 """Whom the names of one login lead to: one person, or a case."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from broker.core.entities import Assurance
+from broker.core.borrowers.borrower import Borrower
+from broker.core.entities import Assurance, Text, Upstream
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, Person
@@ -228,3 +229,78 @@ def test_what_was_proved_before_staff_gave_the_name_on_is_not_the_next_holders(d
     assert desk.persons.owned_since(given) == desk.world.now
     desk.come(AASE)
     assert desk.persons.owned_since(given) == desk.world.now
+
+
+class PinLogins:
+    """Logins by the library account: the library system has verified a PIN."""
+
+    def __init__(self, world: Any) -> None:
+        self.world = world
+        library = Upstream("library", "library", "", "", "", Text("Library account", "Lånerkonto"))
+        rules = ConfiguredEntities({}, {"library": library}, {}, lambda: PolicySet((), ""))
+        self.persons = PersonResolution(rules, world.links, world.live)
+
+    def arrived(self, number: str) -> Arrived:
+        """Give what the flow would hand over of a login to the account of this borrower."""
+        now = self.world.now
+        came = Authentication("library", "", "", (), (), now, None, now, now, name_id=number)
+        reading = AttributeReading(Attributes({}), Assurance.LOW, "none", None)
+        decision = Decision(Effect.PERMIT, (), may_find_by_cpr=False)
+        basis = Basis(came, (), "library", None, "my-loans", borrower=True)
+        return Arrived(came, reading, decision, PolicySet((), ""), basis)
+
+    def come(self, number: str, cpr: str | None = None) -> Person:
+        """Log in to the account of a borrower whose record has this CPR number today."""
+        borrower = Borrower(number, "PRIVATE", cpr=cpr)
+        self.world.library.borrowers[number] = borrower
+        self.persons.verified(borrower)
+        return self.persons.person(self.arrived(number))
+
+
+@pytest.fixture
+def pins(world: Any) -> PinLogins:
+    """Give logins by PIN to an empty world."""
+    return PinLogins(world)
+
+
+def test_a_login_by_pin_is_the_person_of_the_record_s_cpr(pins: PinLogins, desk: Desk) -> None:
+    """Whoever comes by the library account and by the university is one person, with that account's number."""
+    by_university = desk.owner({**AASE, NUMBER: CPR})
+    by_pin = pins.come("7", CPR)
+    assert (by_pin.id, by_pin.number, by_pin.case) == (by_university.id, "7", None)
+    assert pins.persons.known(pins.arrived("7")) == replace(by_pin, case=None)
+
+
+def test_two_accounts_by_pin_are_two_people(pins: PinLogins) -> None:
+    """Of accounts without a CPR number too; coming again changes nothing."""
+    first, second = pins.come("7"), pins.come("8")
+    assert first.id != second.id
+    assert (pins.come("7"), pins.come("8")) == (first, second)
+    assert (first.number, second.number) == ("7", "8")
+
+
+def test_a_cpr_number_that_staff_corrected_has_another_person(pins: PinLogins) -> None:
+    """The NameIDs that the last number's person has are not handed to the holder of the account."""
+    stranger = pins.come("7", CPR)
+    owner = pins.come("7", OTHER)
+    assert owner.id != stranger.id
+    assert pins.come("7", OTHER) == owner
+
+
+def test_a_cpr_number_that_staff_took_out_keeps_the_person(pins: PinLogins) -> None:
+    """The account is still the one that the person's number led to."""
+    person = pins.come("7", CPR)
+    pins.world.links.remember(pins.world.links.of_cpr(CPR), "7")
+    assert pins.come("7").id == pins.come("7", CPR).id == person.id
+
+
+@pytest.mark.parametrize(("born", "their"), [(None, True), (date(1990, 1, 1), True), (date(1971, 5, 5), False)])
+def test_a_card_number_that_looks_like_a_cpr_number_is_no_owner(
+    pins: PinLogins, born: date | None, *, their: bool
+) -> None:
+    """A borrower with another date of birth is not the number's, whatever field it was found in."""
+    borrower = Borrower("7", "PRIVATE", born=born)
+    pins.world.library.add("0101900000", borrower)
+    assert pins.persons._carries("7", "0101900000") is their
+    assert not pins.persons._carries("8", "0101900000")
+    assert not pins.persons._carries("7", None)
