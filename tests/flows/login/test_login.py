@@ -502,6 +502,16 @@ def test_each_pin_login_has_a_login_cookie_of_its_own(logins: Any) -> None:
     assert len(token) == 64
 
 
+def test_a_pin_verified_last_is_the_login(logins: Any) -> None:
+    """Where somebody else has logged in meanwhile, all of theirs is discarded."""
+    held = logins.begun()
+    logins.log_in(held, logins.student())
+    joined, _ = logins.flow.verified(held, "pin", Borrower("42", "STUD"), logins.world.now)
+    login = stored(logins, joined)
+    assert login == joined.transaction
+    assert (login.upstream, login.person and login.person.number) == ("pin", "42")
+
+
 @pytest.mark.parametrize("case", ["not bound", "no PIN there", "not listed", "an upstream", "no way", "a sign-up"])
 def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
     """Nothing is linked and nobody logged in."""

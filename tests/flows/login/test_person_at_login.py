@@ -117,8 +117,12 @@ def test_a_decision_on_a_person_is_on_the_trail(logins: Any) -> None:
     ids=["no affiliation", "a name of another institution"],
 )
 def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[str, str]) -> None:
-    """No person, no link, no account, and no question to the library system."""
-    held = looked_up(logins, logins.answer(**said))
+    """No person, no link, no account, no write to the store, and no question to the library system."""
+    before = came(logins, logins.answer(**said))
+    puts = logins.world.hooks.calls.count("put")
+    held = logins.lookup.looked_up(before, logins.world.now)
+    assert logins.world.hooks.calls.count("put") == puts
+    assert held.version == before.version
     assert (held.transaction.person, held.transaction.account) == (None, None)
     assert held.arrived
     assert not held.arrived.permitted
@@ -233,9 +237,11 @@ def test_what_was_looked_up_of_one_is_never_another_s(logins: Any) -> None:
 
 
 def test_nothing_is_enrolled_of_whom_nothing_was_read(logins: Any) -> None:
-    """There is no account, and no wish for one."""
-    account = logins.lookup.enrol(logins.begun(), logins.world.now, language="en", patience=0)
-    assert account == Account(None, AccountState.NONE)
+    """There is no account, and no wish for one, whoever the person is."""
+    known = replace(looked_up(logins, logins.student()), arrived=None)
+    for held in (logins.begun(), known):
+        account = logins.lookup.enrol(held, logins.world.now, language="en", patience=0)
+        assert account == Account(None, AccountState.NONE)
     assert not logins.world.live.step()
 
 
@@ -382,9 +388,11 @@ def test_a_mail_says_at_whose_request_it_comes(logins: Any, said: dict[str, str]
     assert logins.lookup.asker(logins.lookup.arrived(held, logins.world.now), logins.world.now) == name
 
 
-def test_nobody_asks_before_a_login(logins: Any) -> None:
+def test_nobody_asks_before_a_login_or_by_attributes_that_cannot_be_trusted(logins: Any) -> None:
     """There is no name."""
-    assert logins.lookup.asker(logins.begun(), logins.world.now) == ""
+    untrusted = looked_up(logins, logins.answer(eppn="kim@ku.dk", gn="Kim"))
+    for held in (logins.begun(), untrusted):
+        assert logins.lookup.asker(held, logins.world.now) == ""
 
 
 @pytest.mark.parametrize(("name", "days"), [("kaldemail", 90), ("mail", 365)])
