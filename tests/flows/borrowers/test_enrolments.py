@@ -362,6 +362,74 @@ def test_waiting_ends_with_the_work_the_patience_or_the_first_failure(world: Any
     assert world.live.wait(key, 5).state is EnrolmentState.DONE
 
 
+@pytest.mark.parametrize("hours", [0, 23, 24])
+def test_a_settled_number_is_believed_for_a_day(world: Any, hours: int) -> None:
+    """By the CPR and by its pseudonym alike; before it is carried out, and a day later, there is none."""
+    owner = world.links.of_cpr(CPR)
+    world.live.want(world.wish(), None)
+    assert (world.live.settled(CPR), world.live.settled_at(owner)) == (None, None)
+    world.live.step()
+    world.now += timedelta(hours=hours)
+    number = "1" if hours < 24 else None
+    assert (world.live.settled(CPR), world.live.settled_at(owner)) == (number, number)
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(2, EnrolmentState.DONE), (3, EnrolmentState.WANTED)])
+def test_a_wish_that_was_just_carried_out_is_not_wished_again(world: Any, seconds: int, state: EnrolmentState) -> None:
+    """Two windows of one login are one wish; a moment later the library is asked anew."""
+    world.live.want(world.wish(), None)
+    world.live.step()
+    world.now += timedelta(seconds=seconds)
+    assert world.live.want(world.wish(), None).state is state
+    assert world.live.stored(CPR).state is state
+
+
+def test_another_wish_is_wished_however_fresh_the_last(world: Any) -> None:
+    """What was just carried out is not what is wanted now."""
+    world.live.want(world.wish(), None)
+    world.live.step()
+    assert world.live.want(world.wish(category="EMPL"), None).state is EnrolmentState.WANTED
+
+
+def test_the_same_wish_does_not_shorten_a_short_pause(world: Any) -> None:
+    """A reload while the library rests a few seconds asks it no sooner, and keeps why it failed."""
+    world.live.want(world.wish(), None)
+    world.hooks.before["find"] = failing(LibraryUnavailable("down"))
+    world.live.step()
+    before = world.records.read(world.live.person_key(CPR))
+    assert world.live.want(world.wish(), None).reason == "library_unavailable"
+    assert world.records.read(world.live.person_key(CPR)) == before
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_without_a_free_slot_the_library_is_not_asked(world: Any, free: int) -> None:
+    """A slow library never holds every thread, and each slot is given back."""
+    world.library.add(CPR, Borrower("5", "PRIV"))
+    slots = Semaphore(free)
+    enrolments = replace(world.live, waiting_slots=slots)
+    asks = (lambda: enrolments.look(CPR), lambda: enrolments.read("5"))
+    for ask in asks:
+        if free:
+            assert ask()
+            continue
+        with pytest.raises(LibraryUnavailable):
+            ask()
+    known = enrolments.known(world.wish(), None)
+    assert known.number == ("5" if free else None)
+    assert set(world.hooks.calls) & {"find", "read"} == ({"find", "read"} if free else set())
+    assert slots.acquire(blocking=False) == bool(free)
+
+
+def test_what_a_look_finds_as_wished_is_written_in_live_mode_only(world: Any) -> None:
+    """Observe and frozen know the borrower too, and leave neither enrolment nor link."""
+    world.library.add(CPR, Borrower("5", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
+    for mode in ("observe", "frozen"):
+        assert world.enrolments(mode).known(world.wish(), None).enrolment.number == "5"
+        assert list(world.cases.rows()) == []
+    assert world.live.known(world.wish(), None).enrolment.number == "5"
+    assert world.live.stored(CPR).number == "5"
+
+
 def test_without_a_free_seat_nobody_waits(world: Any) -> None:
     """Waiting never takes more than its half of the threads, and gives each seat back."""
     seats = Semaphore(1)
