@@ -63,7 +63,7 @@ class Logins:
         rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
         return PersonResolution(rules, self.world.links, self.enrolments(mode))
 
-    def arrived(self, *without: str, borrower: Any = "make", rule: BorrowerRule = STUDENT, **decided: bool) -> Arrived:
+    def arrived(self, *without: str, borrower: Any = "make", rule: BorrowerRule = STUDENT, **decided: Any) -> Arrived:
         """Give a login ``without`` some attributes, at a service that asks for a borrower so."""
         now = self.world.now
         came = Authentication("wayf", "hub", "https://idp.au.example", (), (), now, None, now, now)
@@ -71,13 +71,8 @@ class Logins:
         reading = AttributeReading(Attributes(said), Assurance.LOW, "real" if "cpr" in said else "none", None)
         release = Release("my-loans", borrower, "public_task", WORDS, "persistent", (), PLACE)
         policy = Policy("p.yaml", "student", 1, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,))
-        decision = Decision(
-            Effect.PERMIT,
-            (),
-            policy=policy,
-            release=release,
-            **{"may_find_by_cpr": True, "may_create": True, **decided},
-        )
+        permitted = Decision(Effect.PERMIT, (), policy=policy, release=release, may_find_by_cpr=True, may_create=True)
+        decision = replace(permitted, **decided)
         basis = Basis(came, (), "wayf", None, "my-loans", borrower=False)
         return Arrived(came, reading, decision, PolicySet((), ""), basis)
 

@@ -12,6 +12,7 @@ from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.flows.borrowers.enrolment_records import LEASE
 from broker.flows.records import dump
 from broker.flows.worker_loop import run_worker_loop
 
@@ -407,13 +408,13 @@ def test_without_a_free_slot_the_library_is_not_asked(world: Any, free: int) -> 
     world.library.add(CPR, Borrower("5", "PRIV"))
     slots = Semaphore(free)
     enrolments = replace(world.live, waiting_slots=slots)
-    asks = (lambda: enrolments.look(CPR), lambda: enrolments.read("5"))
-    for ask in asks:
-        if free:
-            assert ask()
-            continue
+    if free:
+        assert enrolments.look(CPR) == (enrolments.read("5"),)
+    else:
         with pytest.raises(LibraryUnavailable):
-            ask()
+            enrolments.look(CPR)
+        with pytest.raises(LibraryUnavailable):
+            enrolments.read("5")
     known = enrolments.known(world.wish(), None)
     assert known.number == ("5" if free else None)
     assert set(world.hooks.calls) & {"find", "read"} == ({"find", "read"} if free else set())
@@ -428,6 +429,29 @@ def test_what_a_look_finds_as_wished_is_written_in_live_mode_only(world: Any) ->
         assert list(world.cases.rows()) == []
     assert world.live.known(world.wish(), None).enrolment.number == "5"
     assert world.live.stored(CPR).number == "5"
+
+
+def test_every_call_ends_before_the_lease(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose library or mail server never answers has stopped when another may begin."""
+    deadlines: dict[str, timedelta] = {}
+
+    def watch(port: Any, name: str) -> None:
+        call = getattr(port, name)
+
+        def called(*given: Any) -> Any:
+            deadlines[name] = given[-1] - world.now
+            return call(*given)
+
+        monkeypatch.setattr(port, name, called)
+
+    for name in ("find", "read", "marked", "create", "change", "set_pin"):
+        watch(world.library, name)
+    watch(world.post, "address")
+    for category in ("STUD", "EMPL"):
+        world.live.want(world.wish(category=category, upgrades=("STUD",)), None)
+        world.settle()
+    assert set(deadlines) == {"find", "read", "marked", "create", "change", "set_pin", "address"}
+    assert all(timedelta() < left < LEASE for left in deadlines.values())
 
 
 def test_without_a_free_seat_nobody_waits(world: Any) -> None:
