@@ -1,4 +1,4 @@
-"""Logins of invented persons, as their borrowers see them."""
+"""Logins of invented persons, as their borrowers see them, and a trail that keeps its events."""
 
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from broker.core.audit_events import AuditEvent, NoTrail
 from broker.core.entities import Assurance, Text
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.configured_entities import ConfiguredEntities
@@ -107,6 +108,23 @@ class Logins:
     def _pause(self, seconds: float) -> None:
         self.world.slept(seconds)
         self.world.live.step()
+
+
+class KeptTrail(NoTrail):
+    """A trail that keeps its events."""
+
+    def __init__(self) -> None:
+        self.events: list[AuditEvent] = []
+
+    def add(self, event: AuditEvent) -> None:
+        """Keep one."""
+        self.events.append(event)
+
+
+@pytest.fixture
+def trail() -> KeptTrail:
+    """Give an empty trail."""
+    return KeptTrail()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WishedField
@@ -297,6 +298,28 @@ def test_observe_records_what_would_be_written_and_nothing_else(world: Any) -> N
     assert not any(word in kept.value for word in (CPR.encode(), "Prøvesen".encode(), b"example.org"))
     assert (kept.due, kept.until) == (None, world.now + timedelta(days=30))
     assert (world.cases.retry(enrolment.id), world.settle(), world.library.borrowers) == (False, None, {})
+
+
+def test_what_observe_wrote_is_read_in_observe_mode_only(world: Any) -> None:
+    """The person's own enrolment is another, and is not read in its place."""
+    observed = world.enrolments("observe").want(world.wish(), None)
+    assert world.live.stored(CPR) is None
+    wanted = world.live.want(world.wish(), None)
+    assert (world.enrolments("observe").stored(CPR), world.live.stored(CPR)) == (observed, wanted)
+
+
+def test_a_wish_and_what_became_of_it_are_on_the_trail(world: Any, trail: Any) -> None:
+    """Wanted, made and mailed, each once, under the enrolment's id; the same wish again is no event."""
+    enrolments = replace(world.live, ports=replace(world.ports, trail=trail))
+    wanted = enrolments.want(world.wish(), None)
+    enrolments.want(world.wish(), None)
+    while enrolments.step():
+        pass
+    kinds = (AuditEventKind.ENROLMENT_WANTED, AuditEventKind.ENROLMENT_MADE, AuditEventKind.PIN_MAILED)
+    person = world.links.holder(wanted.person)
+    assert [(each.kind, each.about, each.person) for each in trail.events] == [
+        (kind, wanted.id, person) for kind in kinds
+    ]
 
 
 def test_a_wish_accepted_live_waits_through_the_other_modes(world: Any) -> None:

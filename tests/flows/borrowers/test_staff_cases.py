@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.audit_events import AuditEvent, AuditEventKind, NoTrail
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
@@ -116,20 +116,8 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
     assert [each["reason"] for each in world.cases.rows()] == [None]
 
 
-class KeptTrail(NoTrail):
-    """A trail that keeps its events."""
-
-    def __init__(self) -> None:
-        self.events: list[AuditEvent] = []
-
-    def add(self, event: AuditEvent) -> None:
-        """Keep one."""
-        self.events.append(event)
-
-
-def test_a_case_and_its_retry_are_on_the_trail(world: Any) -> None:
+def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
     """Once as long as its reason is the same, under the person that the link led to before it was forgotten."""
-    trail = KeptTrail()
     cases = StaffCases(world.records, world.links, trail)
     name, cpr = world.links.of_name("eppn", "aase@au.example"), world.links.of_cpr(CPR)
     person = world.links.person(name, cpr, lambda _number: True)
@@ -144,9 +132,8 @@ def test_a_case_and_its_retry_are_on_the_trail(world: Any) -> None:
     assert {(each.about, each.person, each.at) for each in trail.events} == {(case.id, person.id, world.now)}
 
 
-def test_a_retry_that_cannot_be_is_not_on_the_trail(world: Any) -> None:
+def test_a_retry_that_cannot_be_is_not_on_the_trail(world: Any, trail: Any) -> None:
     """Nothing was done."""
-    trail = KeptTrail()
     enrolment = world.live.want(world.wish(), None)
     world.settle()
     cases = StaffCases(world.records, world.links, trail)
