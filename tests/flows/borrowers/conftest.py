@@ -64,7 +64,9 @@ class Logins:
         rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
         return PersonResolution(rules, self.world.links, self.enrolments(mode))
 
-    def arrived(self, *without: str, borrower: Any = "make", rule: BorrowerRule = STUDENT, **decided: Any) -> Arrived:
+    def arrived(
+        self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any
+    ) -> Arrived:
         """Give a login ``without`` some attributes, at a service that asks for a borrower so."""
         now = self.world.now
         came = Authentication("wayf", "hub", "https://idp.au.example", (), (), now, None, now, now)

@@ -265,6 +265,14 @@ def test_a_link_without_a_wish_serves_the_borrower_as_it_is(world: Any, logins: 
     assert world.hooks.calls.count("create") == 1
 
 
+def test_a_policy_without_a_rule_wishes_nothing(world: Any, logins: Any) -> None:
+    """Who has a borrower by a link goes on with it as it is."""
+    student, arrived = logins.student(), logins.arrived("cpr", rule=None)
+    assert logins.account(logins.transaction(student), arrived) == Account("1", AccountState.DONE)
+    assert logins.enrol(logins.transaction(student), arrived) == Account("1", AccountState.DONE)
+    assert world.hooks.calls.count("create") == 1
+
+
 @pytest.mark.parametrize(
     ("waited", "begun", "outcome"),
     [

@@ -322,6 +322,53 @@ def test_a_wish_and_what_became_of_it_are_on_the_trail(world: Any, trail: Any) -
     ]
 
 
+def test_a_dispute_is_a_case_that_staff_see(world: Any) -> None:
+    """The case that is returned is the one that is listed."""
+    case = world.live.dispute(world.links.of_name("eppn", "aase@au.example"), world.links.of_cpr(CPR))
+    assert (case.state, case.reason) == (EnrolmentState.CASE, "cpr_changed")
+    assert world.cases.show(case.id)["reason"] == "cpr_changed"
+
+
+def test_a_mail_that_fails_for_thirty_days_is_owed_no_more(world: Any) -> None:
+    """The borrower stays, staff see why its PIN never left, and no more is tried."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.live.step()
+    world.now += timedelta(days=31)
+    ended = world.live.step()
+    assert (ended.state, ended.pin_owed, ended.pin_mailed) == (EnrolmentState.DONE, False, None)
+    assert (ended.reason, ended.wish) == ("mail_unavailable", None)
+    assert world.records.read(world.live.person_key(CPR)).due is None
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_mailed_pin_is_that_of_one_borrower(world: Any, moved: bool) -> None:
+    """It stands while the borrower is the same, and not for another that the desk moved the person to."""
+    world.live.want(world.wish(), None)
+    mailed = world.settle().pin_mailed
+    if moved:
+        world.library.cprs.clear()
+        world.library.borrowers.clear()
+        world.library.add(CPR, Borrower("8", "STUD", world.wish().expires))
+    world.live.want(world.wish(category="EMPL", upgrades=("STUD",)), None)
+    enrolment = world.settle()
+    assert enrolment.category == "EMPL"
+    assert enrolment.pin_mailed == (None if moved else mailed)
+
+
+def test_a_borrower_that_was_made_and_is_not_indexed_yet_is_there(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to the create counts, where a search does not find the new borrower at once."""
+    for name in ("find", "marked"):
+        monkeypatch.setattr(world.library, name, lambda *_: ())
+    world.live.want(world.wish(), None)
+    enrolment = world.live.step()
+    assert (enrolment.state, enrolment.outcome, enrolment.number) == (
+        EnrolmentState.DONE,
+        EnrolmentOutcome.CREATED,
+        "1",
+    )
+
+
 def test_a_wish_accepted_live_waits_through_the_other_modes(world: Any) -> None:
     """Observe and frozen carry nothing out, and lose nothing."""
     world.live.want(world.wish(), None)
