@@ -134,6 +134,23 @@ def test_a_lease_that_ran_out_leaves_the_work_to_the_next(world: Any) -> None:
     assert len(world.post.sent) == 1
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_wish_that_overtakes_the_worker_is_due_at_once(world: Any, fails: bool) -> None:
+    """The lease ends with the attempt, whether it was overtaken or failed: nobody waits for it to run out."""
+
+    def later() -> None:
+        world.live.want(world.wish(category="EMPL"), None)
+        if fails:
+            raise LibraryUnavailable("down")
+
+    world.live.want(world.wish(), None)
+    world.hooks.before["find"] = later
+    world.live.step()
+    assert world.library.borrowers == {}
+    assert world.records.read(world.live.person_key(CPR)).due == world.now
+    assert world.live.step().category == "EMPL"
+
+
 def test_who_overslept_does_not_end_the_lease_of_the_next(world: Any) -> None:
     """A third worker would start beside the second."""
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import WishedField
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.flows.borrowers.enrolment_records import LEASE
 from broker.flows.records import dump
 from broker.flows.worker_loop import run_worker_loop
 
@@ -298,6 +300,75 @@ def test_observe_records_what_would_be_written_and_nothing_else(world: Any) -> N
     assert (world.cases.retry(enrolment.id), world.settle(), world.library.borrowers) == (False, None, {})
 
 
+def test_what_observe_wrote_is_read_in_observe_mode_only(world: Any) -> None:
+    """The person's own enrolment is another, and is not read in its place."""
+    observed = world.enrolments("observe").want(world.wish(), None)
+    assert world.live.stored(CPR) is None
+    wanted = world.live.want(world.wish(), None)
+    assert (world.enrolments("observe").stored(CPR), world.live.stored(CPR)) == (observed, wanted)
+
+
+def test_a_wish_and_what_became_of_it_are_on_the_trail(world: Any, trail: Any) -> None:
+    """Wanted, made and mailed, each once, under the enrolment's id; the same wish again is no event."""
+    enrolments = replace(world.live, ports=replace(world.ports, trail=trail))
+    wanted = enrolments.want(world.wish(), None)
+    enrolments.want(world.wish(), None)
+    while enrolments.step():
+        pass
+    kinds = (AuditEventKind.ENROLMENT_WANTED, AuditEventKind.ENROLMENT_MADE, AuditEventKind.PIN_MAILED)
+    person = world.links.holder(wanted.person)
+    assert [(each.kind, each.about, each.person) for each in trail.events] == [
+        (kind, wanted.id, person) for kind in kinds
+    ]
+
+
+def test_a_dispute_is_a_case_that_staff_see(world: Any) -> None:
+    """The case that is returned is the one that is listed."""
+    case = world.live.dispute(world.links.of_name("eppn", "aase@au.example"), world.links.of_cpr(CPR))
+    assert (case.state, case.reason) == (EnrolmentState.CASE, "cpr_changed")
+    assert world.cases.show(case.id)["reason"] == "cpr_changed"
+
+
+def test_a_mail_that_fails_for_thirty_days_is_owed_no_more(world: Any) -> None:
+    """The borrower stays, staff see why its PIN never left, and no more is tried."""
+    world.post.down = True
+    world.live.want(world.wish(), None)
+    world.live.step()
+    world.now += timedelta(days=31)
+    ended = world.live.step()
+    assert (ended.state, ended.pin_owed, ended.pin_mailed) == (EnrolmentState.DONE, False, None)
+    assert (ended.reason, ended.wish) == ("mail_unavailable", None)
+    assert world.records.read(world.live.person_key(CPR)).due is None
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_mailed_pin_is_that_of_one_borrower(world: Any, moved: bool) -> None:
+    """It stands while the borrower is the same, and not for another that the desk moved the person to."""
+    world.live.want(world.wish(), None)
+    mailed = world.settle().pin_mailed
+    if moved:
+        world.library.cprs.clear()
+        world.library.borrowers.clear()
+        world.library.add(CPR, Borrower("8", "STUD", world.wish().expires))
+    world.live.want(world.wish(category="EMPL", upgrades=("STUD",)), None)
+    enrolment = world.settle()
+    assert enrolment.category == "EMPL"
+    assert enrolment.pin_mailed == (None if moved else mailed)
+
+
+def test_a_borrower_that_was_made_and_is_not_indexed_yet_is_there(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to the create counts, where a search does not find the new borrower at once."""
+    for name in ("find", "marked"):
+        monkeypatch.setattr(world.library, name, lambda *_: ())
+    world.live.want(world.wish(), None)
+    enrolment = world.live.step()
+    assert (enrolment.state, enrolment.outcome, enrolment.number) == (
+        EnrolmentState.DONE,
+        EnrolmentOutcome.CREATED,
+        "1",
+    )
+
+
 def test_a_wish_accepted_live_waits_through_the_other_modes(world: Any) -> None:
     """Observe and frozen carry nothing out, and lose nothing."""
     world.live.want(world.wish(), None)
@@ -360,6 +431,97 @@ def test_waiting_ends_with_the_work_the_patience_or_the_first_failure(world: Any
     assert world.now - begun == timedelta(seconds=5)
     world.settle()
     assert world.live.wait(key, 5).state is EnrolmentState.DONE
+
+
+@pytest.mark.parametrize("hours", [0, 23, 24])
+def test_a_settled_number_is_believed_for_a_day(world: Any, hours: int) -> None:
+    """By the CPR and by its pseudonym alike; before it is carried out, and a day later, there is none."""
+    owner = world.links.of_cpr(CPR)
+    world.live.want(world.wish(), None)
+    assert (world.live.settled(CPR), world.live.settled_at(owner)) == (None, None)
+    world.live.step()
+    world.now += timedelta(hours=hours)
+    number = "1" if hours < 24 else None
+    assert (world.live.settled(CPR), world.live.settled_at(owner)) == (number, number)
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(2, EnrolmentState.DONE), (3, EnrolmentState.WANTED)])
+def test_a_wish_that_was_just_carried_out_is_not_wished_again(world: Any, seconds: int, state: EnrolmentState) -> None:
+    """Two windows of one login are one wish; a moment later the library is asked anew."""
+    world.live.want(world.wish(), None)
+    world.live.step()
+    world.now += timedelta(seconds=seconds)
+    assert world.live.want(world.wish(), None).state is state
+    assert world.live.stored(CPR).state is state
+
+
+def test_another_wish_is_wished_however_fresh_the_last(world: Any) -> None:
+    """What was just carried out is not what is wanted now."""
+    world.live.want(world.wish(), None)
+    world.live.step()
+    assert world.live.want(world.wish(category="EMPL"), None).state is EnrolmentState.WANTED
+
+
+def test_the_same_wish_does_not_shorten_a_short_pause(world: Any) -> None:
+    """A reload while the library rests a few seconds asks it no sooner, and keeps why it failed."""
+    world.live.want(world.wish(), None)
+    world.hooks.before["find"] = failing(LibraryUnavailable("down"))
+    world.live.step()
+    before = world.records.read(world.live.person_key(CPR))
+    assert world.live.want(world.wish(), None).reason == "library_unavailable"
+    assert world.records.read(world.live.person_key(CPR)) == before
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_without_a_free_slot_the_library_is_not_asked(world: Any, free: int) -> None:
+    """A slow library never holds every thread, and each slot is given back."""
+    world.library.add(CPR, Borrower("5", "PRIV"))
+    slots = Semaphore(free)
+    enrolments = replace(world.live, waiting_slots=slots)
+    if free:
+        assert enrolments.look(CPR) == (enrolments.read("5"),)
+    else:
+        with pytest.raises(LibraryUnavailable):
+            enrolments.look(CPR)
+        with pytest.raises(LibraryUnavailable):
+            enrolments.read("5")
+    known = enrolments.known(world.wish(), None)
+    assert known.number == ("5" if free else None)
+    assert set(world.hooks.calls) & {"find", "read"} == ({"find", "read"} if free else set())
+    assert slots.acquire(blocking=False) == bool(free)
+
+
+def test_what_a_look_finds_as_wished_is_written_in_live_mode_only(world: Any) -> None:
+    """Observe and frozen know the borrower too, and leave neither enrolment nor link."""
+    world.library.add(CPR, Borrower("5", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
+    for mode in ("observe", "frozen"):
+        assert world.enrolments(mode).known(world.wish(), None).enrolment.number == "5"
+        assert list(world.cases.rows()) == []
+    assert world.live.known(world.wish(), None).enrolment.number == "5"
+    assert world.live.stored(CPR).number == "5"
+
+
+def test_every_call_ends_before_the_lease(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose library or mail server never answers has stopped when another may begin."""
+    deadlines: dict[str, timedelta] = {}
+
+    def watch(port: Any, name: str) -> None:
+        call = getattr(port, name)
+
+        def called(*given: Any) -> Any:
+            deadlines[name] = given[-1] - world.now
+            return call(*given)
+
+        monkeypatch.setattr(port, name, called)
+
+    for name in ("find", "read", "marked", "create", "change", "set_pin"):
+        watch(world.library, name)
+    watch(world.post, "address")
+    for category in ("STUD", "EMPL"):
+        world.live.want(world.wish(category=category, upgrades=("STUD",)), None)
+        world.settle()
+    assert set(deadlines) == {"find", "read", "marked", "create", "change", "set_pin", "address"}
+    assert all(timedelta() < left < LEASE for left in deadlines.values())
 
 
 def test_without_a_free_seat_nobody_waits(world: Any) -> None:

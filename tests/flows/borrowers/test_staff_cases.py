@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryUnavailable
@@ -12,6 +13,7 @@ from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Kept, Key
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers.enrolment_against_wish import EnrolmentBeforeWish
+from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.records import dump
 
 CPR = "0101990000"
@@ -112,3 +114,43 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
     assert world.cases.retry(row["id"])
     assert store.get(first, world.now) is None  # nor does the one who held it prove anything by it any more
     assert [each["reason"] for each in world.cases.rows()] == [None]
+
+
+def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
+    """Once as long as its reason is the same, under the person that the link led to before it was forgotten."""
+    cases = StaffCases(world.records, world.links, trail)
+    name, cpr = world.links.of_name("eppn", "aase@au.example"), world.links.of_cpr(CPR)
+    person = world.links.person(name, cpr, lambda _number: True)
+    for reason in ("cpr_changed", "cpr_changed", "two_borrowers"):
+        case = cases.dispute(name, cpr, reason)
+    assert cases.retry(case.id)
+    assert [(each.kind, each.reason) for each in trail.events] == [
+        (AuditEventKind.ENROLMENT_CASE, "cpr_changed"),
+        (AuditEventKind.ENROLMENT_CASE, "two_borrowers"),
+        (AuditEventKind.ENROLMENT_RETRIED, "two_borrowers"),
+    ]
+    assert {(each.about, each.person, each.at) for each in trail.events} == {(case.id, person.id, world.now)}
+
+
+def test_a_retry_that_cannot_be_is_not_on_the_trail(world: Any, trail: Any) -> None:
+    """Nothing was done."""
+    enrolment = world.live.want(world.wish(), None)
+    world.settle()
+    cases = StaffCases(world.records, world.links, trail)
+    assert not cases.retry(enrolment.id)
+    assert not cases.retry("f" * 32)
+    assert trail.events == []
+
+
+def test_the_link_of_a_cpr_is_disbelieved_after_a_retry(world: Any) -> None:
+    """The library is right: neither the link nor what was settled by it leads to the borrower any more."""
+    world.live.want(world.wish(), None)
+    world.settle()
+    owner = world.links.of_cpr(CPR)
+    world.links.person(None, owner, lambda _number: True)
+    world.links.remember(owner, "1")
+    case = world.cases.dispute(owner, owner)
+    assert (world.cases.reason(owner), world.cases.show(case.id)["linked"]) == ("cpr_changed", "1")
+    assert world.cases.retry(case.id)
+    assert (world.cases.reason(owner), world.links.number(owner), world.live.settled(CPR)) == (None, None, None)
+    assert world.cases.show(case.id) is None

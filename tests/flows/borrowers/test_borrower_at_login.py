@@ -1,0 +1,319 @@
+"""The borrower of a login: as it is found before anything is asked, and as the wish leaves it."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.errors import LibraryUnavailable
+from broker.core.login.transaction import Account, AccountState, Errand, Person
+
+CPR = "0101990000"
+
+
+def down() -> None:
+    """Fail as a library that does not answer."""
+    raise LibraryUnavailable("down")
+
+
+@pytest.fixture
+def private(world: Any) -> Borrower:
+    """Put a private borrower on the shelf."""
+    fields = {"surname": "Prøvesen"}
+    borrower: Borrower = world.library.add(CPR, Borrower("5", "PRIV", date(2028, 10, 1), fields=fields))
+    return borrower
+
+
+@pytest.mark.parametrize(
+    ("person", "service"),
+    [(None, "make"), (Person("p"), None), (Person("p"), "none"), (Person("p", "5", "cpr_changed"), "make")],
+)
+def test_no_account_is_looked_for_where_none_may_be(
+    world: Any, logins: Any, person: Person | None, service: str | None
+) -> None:
+    """Nobody has come, the service asks for none, or staff have the person's case: the library is not asked."""
+    arrived = logins.arrived(borrower=service)
+    if service is None:
+        arrived = replace(arrived, decision=replace(arrived.decision, release=None))
+    transaction = replace(logins.transaction(), person=person)
+    assert logins.account(transaction, arrived) is None
+    assert not {"find", "read"} & set(world.hooks.calls)
+
+
+def test_nobody_is_enrolled_before_a_person_has_come(world: Any, logins: Any) -> None:
+    """Without a person there is no account, and no wish."""
+    transaction = replace(logins.transaction(), person=None)
+    assert logins.enrol(transaction, logins.arrived()) == Account(None, AccountState.NONE)
+    assert list(world.cases.rows()) == []
+
+
+def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> None:
+    """Before the wish and at it the person is asked for the address; with it there is nothing yet."""
+    transaction = logins.transaction()
+    lacking = Account(None, AccountState.MAIL_REQUIRED)
+    assert logins.account(transaction, logins.arrived("mail")) == lacking
+    assert logins.enrol(transaction, logins.arrived("mail")) == lacking
+    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE)
+    assert list(world.cases.rows()) == []
+
+
+def test_who_has_a_borrower_needs_no_mail_address(logins: Any, private: Borrower) -> None:
+    """The address is for a new borrower only."""
+    found = logins.account(logins.transaction(), logins.arrived("mail"))
+    assert (found.number, found.state, found.upgrade_from) == (private.number, AccountState.NONE, "PRIV")
+    assert logins.enrol(logins.transaction(), logins.arrived("mail")).number == private.number
+
+
+@pytest.mark.parametrize("post_down", [False, True])
+def test_a_new_borrower_is_told_with_its_pin(world: Any, logins: Any, *, post_down: bool) -> None:
+    """Whether the PIN is mailed or still owed the login is told so."""
+    world.post.down = post_down
+    account = logins.enrol(logins.transaction(), logins.arrived())
+    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.CREATED)
+    assert (account.pin_mailed, account.category) == (True, "STUD")
+
+
+def test_a_later_login_finds_the_borrower_and_no_pin(logins: Any) -> None:
+    """It made nothing and was mailed nothing, whatever the login before was."""
+    student = logins.student()
+    account = logins.account(logins.transaction(student), logins.arrived())
+    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, EnrolmentOutcome.UNCHANGED)
+    assert not account.pin_mailed
+
+
+def test_an_upgrade_mails_no_pin_of_before(world: Any, logins: Any, private: Borrower) -> None:
+    """Only a borrower that was made has a PIN on its way."""
+    logins.enrol(logins.transaction(), logins.arrived())
+    del private
+    world.library.borrowers.clear()
+    world.library.cprs.clear()
+    world.now += timedelta(days=2)
+    assert logins.enrol(logins.transaction(), logins.arrived()).pin_mailed
+    made = world.library.borrowers["1"]
+    world.library.borrowers["1"] = replace(made, category="PRIV")
+    world.now += timedelta(days=2)
+    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived())
+    assert (account.outcome, account.pin_mailed) == (EnrolmentOutcome.UPGRADED, False)
+
+
+@pytest.mark.parametrize("patience", [0, 1])
+def test_a_login_waits_no_longer_than_its_patience(logins: Any, patience: float) -> None:
+    """The wish is accepted either way; without patience it is under way."""
+    account = logins.enrol(logins.transaction(), logins.arrived(), patience=patience)
+    assert account.state is (AccountState.DONE if patience else AccountState.WANTED)
+
+
+@pytest.mark.parametrize("step", ["account", "enrol"])
+def test_a_borrower_that_is_known_is_linked_again(world: Any, logins: Any, step: str) -> None:
+    """A link that was lost is remembered when the CPR leads to the borrower."""
+    student = logins.student()
+    owner = world.links.of_cpr(CPR)
+    world.links.remember(owner, None)
+    getattr(logins, step)(logins.transaction(student), logins.arrived())
+    assert world.links.number(owner) == "1"
+
+
+def test_another_category_is_for_who_agreed(world: Any, logins: Any, private: Borrower) -> None:
+    """It is offered; without an answer and with a no the borrower stays, with a yes it is upgraded."""
+    offered = logins.account(logins.transaction(), logins.arrived())
+    assert offered == Account("5", AccountState.NONE, upgrade_from="PRIV")
+    for answer in (None, False):
+        account = logins.enrol(logins.transaction(upgrade=answer), logins.arrived())
+        assert (account.outcome, account.category) == (EnrolmentOutcome.UNCHANGED, "PRIV")
+    assert world.library.borrowers == {"5": private}
+    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived())
+    assert (account.outcome, account.category) == (EnrolmentOutcome.UPGRADED, "STUD")
+
+
+@pytest.mark.parametrize(
+    ("errand", "days", "offered"),
+    [
+        (Errand.LOGIN, 0, False),
+        (Errand.LOGIN, 179, False),
+        (Errand.LOGIN, 180, True),
+        (Errand.SIGN_UP, 0, True),
+    ],
+)
+def test_who_declined_is_left_alone_for_half_a_year(
+    world: Any, logins: Any, private: Borrower, errand: Errand, days: int, *, offered: bool
+) -> None:
+    """A sign-up asks again, and so does a login half a year after the last no."""
+    for _ in range(2):
+        world.now += timedelta(days=10)
+        logins.borrowers().keep_category(logins.transaction(), world.now)
+    world.now += timedelta(days=days)
+    account = logins.account(logins.transaction(errand=errand), logins.arrived())
+    assert (account.upgrade_from == private.category) is offered
+
+
+def test_one_persons_no_is_nobody_elses(world: Any, logins: Any, private: Borrower) -> None:
+    """The refusal is the person's; where nobody has come there is none to keep."""
+    logins.borrowers().keep_category(logins.transaction(Person("other")), world.now)
+    logins.borrowers().keep_category(replace(logins.transaction(), person=None), world.now)
+    assert logins.account(logins.transaction(), logins.arrived()).upgrade_from == private.category
+    declined = logins.transaction(upgrade=False)
+    assert logins.account(declined, logins.arrived()).upgrade_from is None
+
+
+@pytest.mark.parametrize(
+    ("errand", "without", "may_find", "expected"),
+    [
+        (Errand.PIN, (), True, Account("1", AccountState.KNOWN)),
+        (Errand.PIN, ("cpr",), True, Account(None, AccountState.CASE, reason="cpr_required")),
+        (Errand.PIN, ("cpr",), False, Account("1", AccountState.KNOWN)),
+        (Errand.LOGIN, ("cpr",), True, Account("1", AccountState.KNOWN)),
+        (Errand.LOGIN, (), True, Account("1", AccountState.KNOWN)),
+    ],
+)
+def test_a_borrower_that_must_be_there_is_found_and_never_made(
+    world: Any, logins: Any, errand: Errand, without: tuple[str, ...], *, may_find: bool, expected: Account
+) -> None:
+    """A new PIN asks a person who may be found by CPR for it; a login that needs a borrower goes by the link."""
+    student = logins.student()
+    world.hooks.calls.clear()
+    arrived = logins.arrived(*without, borrower="need", may_find_by_cpr=may_find)
+    assert logins.account(logins.transaction(student, errand=errand), arrived) == expected
+    assert not {"create", "change"} & set(world.hooks.calls)
+
+
+def test_a_new_pin_never_goes_by_a_wish(logins: Any, private: Borrower) -> None:
+    """Even where the service makes borrowers the errand only finds the one that is there."""
+    account = logins.account(logins.transaction(errand=Errand.PIN), logins.arrived())
+    assert account == Account(private.number, AccountState.KNOWN)
+
+
+def test_a_silent_library_leaves_the_account_unavailable(world: Any, logins: Any) -> None:
+    """Nothing is known of somebody whose borrower must be there, and nobody is told that there is none."""
+    world.hooks.before["find"] = down
+    account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
+    assert account == Account(None, AccountState.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_frozen_enrols_nobody(world: Any, logins: Any, *, silent: bool) -> None:
+    """Nothing is promised, and the reason tells whether the library was asked in vain."""
+    if silent:
+        world.hooks.before["find"] = down
+    reason = "library_unavailable" if silent else None
+    account = logins.enrol(logins.transaction(), logins.arrived(), "frozen")
+    assert account == Account(None, AccountState.CLOSED, reason=reason)
+    assert list(world.cases.rows()) == []
+
+
+def test_frozen_serves_who_has_a_borrower_as_it_is(world: Any, logins: Any, private: Borrower) -> None:
+    """The account is there, and nothing of it is changed, not even for who agreed."""
+    account = logins.enrol(logins.transaction(upgrade=True), logins.arrived(), "frozen")
+    assert account == Account("5", AccountState.DONE)
+    assert world.library.borrowers == {"5": private}
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome", "category"), [("live", EnrolmentOutcome.LOWERED, "PRIV"), ("frozen", None, "STUD")]
+)
+def test_a_link_lowers_the_category_unless_frozen(
+    world: Any, logins: Any, mode: Any, outcome: EnrolmentOutcome | None, category: str
+) -> None:
+    """Frozen the account is as it is found by the link: there, and unchanged."""
+    student, arrived = logins.student(), logins.private("cpr")
+    found = logins.account(logins.transaction(student), arrived, mode)
+    assert found == Account("1", AccountState.NONE)
+    account = logins.enrol(logins.transaction(student), arrived, mode)
+    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, outcome)
+    assert world.library.borrowers["1"].category == category
+
+
+@pytest.mark.parametrize("may_lower", [False, True])
+def test_who_has_no_link_is_found_by_nothing(logins: Any, *, may_lower: bool) -> None:
+    """A name that has never come with a CPR has no account before the wish, and cannot wish for one."""
+    transaction, arrived = logins.transaction(), logins.private("cpr", may_lower=may_lower)
+    assert logins.account(transaction, arrived) == Account(None, AccountState.NONE)
+    assert logins.enrol(transaction, arrived) == Account(None, AccountState.CASE, reason="cpr_required")
+
+
+@pytest.mark.parametrize(("case", "reason"), [(True, "cpr_changed"), (False, "cpr_required")])
+@pytest.mark.parametrize("step", ["account", "enrol"])
+def test_a_link_that_leads_nowhere_says_why(world: Any, logins: Any, step: str, reason: str, *, case: bool) -> None:
+    """Staff have its case, or its borrower is gone and only a CPR can make another."""
+    student, owner = logins.student(), world.links.of_cpr(CPR)
+    if case:
+        world.cases.dispute(owner, owner)
+    world.library.borrowers.clear()
+    world.now += timedelta(days=2)
+    account = getattr(logins, step)(logins.transaction(student), logins.arrived("cpr", may_find_by_cpr=False))
+    assert account == Account(None, AccountState.CASE, reason=reason)
+
+
+def test_a_case_of_the_link_is_no_wish(world: Any, logins: Any) -> None:
+    """Where staff must look the category is not said to be lowered."""
+    student, owner = logins.student(), world.links.of_cpr(CPR)
+    world.cases.dispute(owner, owner)
+    account = logins.account(logins.transaction(student), logins.private("cpr"))
+    assert account == Account(None, AccountState.CASE, reason="cpr_changed")
+
+
+def test_a_link_without_a_wish_serves_the_borrower_as_it_is(world: Any, logins: Any) -> None:
+    """A login that may neither find by CPR nor lower finds the account done, before the wish and at it."""
+    student, arrived = logins.student(), logins.arrived("cpr", may_find_by_cpr=False)
+    for account in (
+        logins.account(logins.transaction(student), arrived),
+        logins.enrol(logins.transaction(student), arrived),
+    ):
+        assert account == Account("1", AccountState.DONE)
+    assert world.hooks.calls.count("create") == 1
+
+
+def test_a_policy_without_a_rule_wishes_nothing(world: Any, logins: Any) -> None:
+    """Who has a borrower by a link goes on with it as it is."""
+    student, arrived = logins.student(), logins.arrived("cpr", rule=None)
+    assert logins.account(logins.transaction(student), arrived) == Account("1", AccountState.DONE)
+    assert logins.enrol(logins.transaction(student), arrived) == Account("1", AccountState.DONE)
+    assert world.hooks.calls.count("create") == 1
+
+
+@pytest.mark.parametrize(
+    ("waited", "begun", "outcome"),
+    [
+        (AccountState.WANTED, 0, EnrolmentOutcome.CREATED),
+        (AccountState.NONE, 0, EnrolmentOutcome.UNCHANGED),
+        (None, 0, EnrolmentOutcome.UNCHANGED),
+        (AccountState.WANTED, 60, EnrolmentOutcome.UNCHANGED),
+    ],
+)
+def test_what_was_made_while_a_login_waited_is_new_to_it(
+    world: Any, logins: Any, waited: AccountState | None, begun: int, outcome: EnrolmentOutcome
+) -> None:
+    """And to no login that did not wait, or began when the borrower was there."""
+    transaction = logins.transaction()
+    logins.enrol(transaction, logins.arrived(), patience=0)
+    world.live.step()
+    account = Account(None, waited) if waited else None
+    world.now += timedelta(seconds=60)
+    later = replace(transaction, account=account, begun=transaction.begun + timedelta(seconds=begun))
+    assert logins.enrol(later, logins.arrived()).outcome is outcome
+
+
+def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: Any) -> None:
+    """A name that changed while the login waited is written, not taken for done."""
+    transaction = logins.transaction()
+    logins.enrol(transaction, logins.arrived(), patience=0)
+    world.live.step()
+    world.now += timedelta(seconds=60)
+    waited = replace(transaction, account=Account(None, AccountState.WANTED))
+    assert logins.enrol(waited, logins.arrived("sn")).outcome is EnrolmentOutcome.UNCHANGED
+
+
+def test_observe_says_so(world: Any, logins: Any) -> None:
+    """Nothing is made, and the account says that it was only observed."""
+    account = logins.enrol(logins.transaction(), logins.arrived(), "observe")
+    assert (account.number, account.state) == (None, AccountState.OBSERVED)
+    assert world.library.borrowers == {}
+
+
+def test_two_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
+    """The login that waits is told that staff must look."""
+    world.library.add(CPR, replace(private, number="6"))
+    account = logins.enrol(logins.transaction(), logins.arrived())
+    assert account == Account(None, AccountState.CASE, reason="two_borrowers")
