@@ -16,6 +16,7 @@ from tests.plugins.code_load import (
 )
 
 BROKER = python_files(ROOT / "broker")
+pytestmark = pytest.mark.slow  # a clone is trusted without it; make check holds it
 
 
 def shown(path: Path) -> str:

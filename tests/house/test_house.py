@@ -152,6 +152,7 @@ def test_packages_begin_with_a_docstring_and_nothing_else() -> None:
         assert [type(each) for each in body] in ([], [ast.Expr]), shown(path)
 
 
+@pytest.mark.slow
 def test_every_test_states_a_behaviour() -> None:
     """A failing test says in its docstring what no longer holds."""
     silent = [
@@ -190,6 +191,7 @@ def test_the_core_and_the_flows_read_no_clock() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_entry_points_are_read_in_one_place() -> None:
     """Installed plugins are found by libraries/registry.py only: anything that reads them can run foreign code."""
     readers = {

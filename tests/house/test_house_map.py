@@ -28,6 +28,7 @@ def test_a_circle_has_no_floors() -> None:
         floors([("a", "b"), ("b", "a")], ["a", "b"])
 
 
+@pytest.mark.slow
 def test_the_house_has_floors() -> None:
     """The core lies lowest and the command line highest, and the map ends with the longest import lists."""
     arrows = imports()
