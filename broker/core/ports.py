@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.consent.disclosure import Disclosure
@@ -37,6 +38,7 @@ RecordKind = Literal[
     "link",
     "counter",
     "trace",
+    "setup",
     "audit",
     "audit-anchor",
 ]
@@ -121,7 +123,8 @@ class LibrarySystem(Protocol):
     """A library system that keeps borrowers (docs/reference/koha.md#koha).
 
     Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
-    ``LibraryRefused`` is not; neither ever holds a personal value.
+    ``LibraryRefused`` is not until something is mended; neither ever holds a personal value, and
+    both name the setting at fault where it is one.
     """
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -137,9 +140,10 @@ class LibrarySystem(Protocol):
         ...
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
-        """Make the borrower, carrying ``mark`` and a database-unique field derived from the person.
+        """Make the borrower, carrying ``mark``, a card number and the person's unique field.
 
-        None where the system answers that such a borrower is there already: look again.
+        The database holds that field unique, and it is derived from the CPR, which the wish must
+        have. None where the system answers that such a borrower is there already: look again.
         """
         ...
 
@@ -176,8 +180,22 @@ class LibrarySystem(Protocol):
         """
         ...
 
-    def faults(self, deadline: datetime) -> Sequence[str]:
-        """List in sentences what in the system's set-up breaks our promises; empty for nothing."""
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Return what in the system's set-up breaks a promise of ours; a cause is one fault.
+
+        Nothing is written. A system that is down is a fault too, never an error.
+        """
+        ...
+
+
+class LibraryCallObserver(Protocol):
+    """Hears of every call of the library system, by kind: for metrics."""
+
+    def __call__(self, call: str, outcome: str, seconds: float) -> None:
+        """Hear that a ``call`` ("find") ended after ``seconds``.
+
+        ``outcome`` is "done", "refused" (by the library system) or "unavailable".
+        """
         ...
 
 

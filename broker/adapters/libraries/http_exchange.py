@@ -43,6 +43,10 @@ def moment(deadline: datetime, timeout: float) -> float:
     return time.monotonic() + min(left_s, timeout)
 
 
+class _Unreadable(HTTPException):
+    """An answer that is not read to its end; its text is ours."""
+
+
 class _Session(requests.Session):
     """A session without redirects: the library's would read such an answer whole for its target."""
 
@@ -79,6 +83,8 @@ class Exchange:
         end_by(until)
         try:
             return self._exchange(method, path, headers, body)
+        except _Unreadable as error:
+            cause = str(error)
         except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
             cause = type(error).__name__
         # Raised out here, so that no traceback reaches the failed request, whose headers and body
@@ -106,7 +112,7 @@ class Exchange:
             verify=self._verify,
         ) as response:
             if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise HTTPException("coded")
+                raise _Unreadable("it is compressed")
             return HttpAnswer(response.status_code, _bounded(response))
 
     def _session(self) -> requests.Session:
@@ -130,6 +136,6 @@ def _bounded(response: requests.Response) -> bytes:
     for piece in response.raw.stream(_PIECE, decode_content=False):
         body += piece
         if len(body) > _LARGEST_ANSWER:
-            raise HTTPException("too large")
+            raise _Unreadable("it is over 2 MB")
         left()
     return bytes(body)
