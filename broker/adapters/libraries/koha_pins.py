@@ -37,7 +37,10 @@ class PatronPins:
         self._timeout = timeout
 
     def set_pin(self, number: str, pin: str, deadline: datetime) -> None:
-        """Make ``pin`` the password; Koha's 200 does not prove it (koha.md#pin-lies)."""
+        """Make ``pin`` the password; Koha's 200 does not prove it.
+
+        Source: docs/reference/koha.md#pin-lies.
+        """
         path = koha_requests.patron_path(number) + "/password"
         body = {"password": pin, "password_2": pin}
         answer = self._calls.call("set_pin", "POST", path, deadline, body=body)
