@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Final, Protocol, Self, cast
 
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.ports import LibraryCallObserver, LibrarySystem
+from broker.core.ports import LibrarySystem
 
 GROUP: Final = "broker.libraries"
 

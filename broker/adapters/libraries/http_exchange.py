@@ -33,6 +33,13 @@ class HttpAnswer(NamedTuple):
         except (ValueError, RecursionError):
             return None
 
+    def fields(self) -> Mapping[str, Any]:
+        """Return the body read as a JSON object; empty where it is none."""
+        body = self.json()
+        if isinstance(body, Mapping):
+            return body
+        return {}
+
 
 def moment(deadline: datetime, timeout: float) -> float:
     """Return the moment of ``time.monotonic`` at which a call ends.

@@ -17,11 +17,11 @@ from broker.adapters.libraries.koha_setup import SetupProof
 from broker.adapters.libraries.sip2 import Sip2Account, Sip2Client
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.core.ports import LibraryCallObserver
 
 
 def unobserved(call: str, outcome: str, seconds: float) -> None:

@@ -38,11 +38,14 @@ class PatronChanges:
 
     def _missing_card(self, patron: Patron, change: Change) -> dict[str, str]:
         settings = self._settings
-        if settings.card_number != "cpr" or not self._is_ours(patron) or has_card(patron):
+        lacks_card = self._is_ours(patron) and not has_card(patron)
+        if settings.card_number == "system" or not lacks_card:
             return {}
-        fields, kind = settings.cpr_fields, settings.cpr_attribute
-        number = change.cpr or koha_responses.number_of(patron, fields, kind)
-        return {"cardnumber": koha_requests.spellings(number)[0]} if number else {}
+        carried = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute)
+        number = change.cpr or carried
+        if number is None:
+            return {}
+        return {"cardnumber": koha_requests.spellings(number)[0]}
 
     def _is_ours(self, patron: Patron) -> bool:
         return koha_responses.is_marked(patron, self._settings.mark_field)
@@ -84,7 +87,8 @@ class PatronChanges:
         return answer.json()
 
     def _add_attribute(self, patron: Patron, body: dict[str, Any], deadline: datetime) -> None:
-        path = koha_requests.patron_path(str(patron.get("patron_id"))) + "/extended_attributes"
+        path = koha_requests.patron_path(str(patron.get("patron_id")))
+        path = f"{path}/extended_attributes"
         answer = self._calls.call("change", "POST", path, deadline, body=body)
         if answer.status == 409:
             raise LibraryUnavailable("change: the attribute is another patron's by now")

@@ -16,7 +16,7 @@ from broker.core.borrowers.pins import PinAnswer
 
 _VALIDATION: Final = "/api/v1/auth/password/validation"
 _NO_PATRON: Final = "4294967295"  # larger than any number that Koha gives
-_NULL_CARD: Final = ("Expected string - got null.", "/body/cardnumber")
+_NULL_CARD: Final = {"message": "Expected string - got null.", "path": "/body/cardnumber"}
 _EXPIRED: Final = "expired"
 _LOCKED_BY_STAFF: Final = -1
 
@@ -59,7 +59,7 @@ class PatronPins:
             return self._right(patron, number, answer, pin, deadline)
         if answer.status == 500:
             return self._half_right(patron, answer, deadline)
-        error = _error(answer)
+        error = str(answer.fields().get("error"))
         if answer.status == 400 and _EXPIRED in error.casefold():
             return PinAnswer.EXPIRED
         if answer.status == 400 and error == "Validation failed":
@@ -67,9 +67,10 @@ class PatronPins:
         raise koha_refusals.unavailable(answer, "check_pin", _secrets(patron, pin))
 
     def _validation(self, patron: Patron, pin: str, deadline: datetime) -> HttpAnswer:
-        name = koha_responses.text_of(patron, "userid")
-        name = name or koha_responses.text_of(patron, "cardnumber") or secrets.token_hex(16)
-        body = {"identifier": name, "password": pin}
+        user_name = koha_responses.text_of(patron, "userid")
+        card = koha_responses.text_of(patron, "cardnumber")
+        nobody = secrets.token_hex(16)
+        body = {"identifier": user_name or card or nobody, "password": pin}
         return self._calls.call("check_pin", "POST", _VALIDATION, deadline, body=body, also=500)
 
     def _right(
@@ -80,16 +81,18 @@ class PatronPins:
         pin: str,
         deadline: datetime,
     ) -> PinAnswer:
-        body = answer.json()
-        if not isinstance(body, Mapping):
+        proved = answer.fields()
+        if not proved:
             raise koha_refusals.unavailable(answer, "check_pin", _secrets(patron, pin))
-        if str(body.get("patron_id")) != number:
-            return _others(patron, body)
+        if str(proved.get("patron_id")) != number:
+            return _others(patron, proved)
         card = koha_responses.text_of(patron, "cardnumber")
         if self._machine is None or card is None:
             return PinAnswer.RIGHT
         until = moment(deadline, self._timeout)
-        return PinAnswer.RIGHT if self._machine.accepts(card, pin, until) else PinAnswer.WRONG
+        if self._machine.accepts(card, pin, until):
+            return PinAnswer.RIGHT
+        return PinAnswer.WRONG
 
     def _half_right(self, patron: Patron, answer: HttpAnswer, deadline: datetime) -> PinAnswer:
         """Return what the 500 means by which Koha answers some right PINs, and no wrong one.
@@ -103,7 +106,9 @@ class PatronPins:
         if not patron:
             raise koha_refusals.unavailable(answer, "check_pin")
         if _is_null_card(answer):
-            return PinAnswer.EXPIRED if has_card(patron) else PinAnswer.NO_CARD_NUMBER
+            if has_card(patron):
+                return PinAnswer.EXPIRED
+            return PinAnswer.NO_CARD_NUMBER
         other = self._validation(patron, secrets.token_urlsafe(16), deadline)
         if other.status == 400:
             return PinAnswer.EXPIRED
@@ -123,31 +128,27 @@ class PatronPins:
         return PinAnswer.WRONG
 
 
-def _others(patron: Patron, body: Mapping[str, Any]) -> PinAnswer:
+def _others(patron: Patron, proved: Mapping[str, Any]) -> PinAnswer:
     """Return what a PIN is that Koha finds right for another patron.
 
     Where Koha can write a card number that is null, it answers with the first of all such patrons.
     Else a user name was another patron's card number: that PIN is the other's.
     """
-    if body.get("cardnumber") is None and patron and not has_card(patron):
+    lacks_card = bool(patron) and not has_card(patron)
+    if lacks_card and proved.get("cardnumber") is None:
         return PinAnswer.NO_CARD_NUMBER
     return PinAnswer.WRONG
 
 
-def _error(answer: HttpAnswer) -> str:
-    body = answer.json()
-    return str(body.get("error")) if isinstance(body, Mapping) else ""
-
-
 def _is_null_card(answer: HttpAnswer) -> bool:
-    body = answer.json()
-    errors = body.get("errors") if isinstance(body, Mapping) else None
-    if not isinstance(errors, list):
-        return False
-    found = [error for error in errors if isinstance(error, Mapping)]
-    return any((error.get("message"), error.get("path")) == _NULL_CARD for error in found)
+    errors = answer.fields().get("errors")
+    return isinstance(errors, list) and _NULL_CARD in errors
 
 
 def _secrets(patron: Patron, pin: str) -> dict[str, object]:
     """Return what was sent, which may stand in no text."""
-    return {"password": pin, "userid": patron.get("userid"), "cardnumber": patron.get("cardnumber")}
+    return {
+        "password": pin,
+        "userid": patron.get("userid"),
+        "cardnumber": patron.get("cardnumber"),
+    }

@@ -158,20 +158,20 @@ def unavailable(
 
 def right_missing(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
     """Return the error for a 403: nobody's enrolment is at fault, so it is worth another try."""
-    rights = ", ".join(_rights(answer.json())) or "unnamed"
+    rights = ", ".join(_rights(answer)) or "unnamed"
     sentence = f"{operation}: 403: the API user lacks a permission: {rights}"
     return LibraryUnavailable(sentence, f"permission {rights}")
 
 
 def said(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
     """Return what Koha says in an answer, as far as it may be kept."""
-    body = answer.json()
-    if not isinstance(body, Mapping):
+    fields = answer.fields()
+    if not fields:
         return Said(_kind_of(answer))
-    errors = body.get("errors")
+    errors = fields.get("errors")
     if isinstance(errors, list):
         return _schema_errors(errors, sent)
-    error = body.get("error")
+    error = fields.get("error")
     if not isinstance(error, str):
         return Said("no reason is given")
     for known in _KNOWN:
@@ -182,10 +182,10 @@ def said(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
 
 def least_password_length(answer: HttpAnswer) -> int | None:
     """Return the least length that a refused password had to have, if that is why."""
-    body = answer.json()
-    error = body.get("error") if isinstance(body, Mapping) else None
-    match = _TOO_SHORT.match(str(error))
-    return int(match["least"]) if match else None
+    match = _TOO_SHORT.match(str(answer.fields().get("error")))
+    if match is None:
+        return None
+    return int(match["least"])
 
 
 def plain_words(text: str, sent: Mapping[str, Any]) -> str:
@@ -200,7 +200,10 @@ def plain_words(text: str, sent: Mapping[str, Any]) -> str:
     words = []
     for word in cpr.blotted(kept, _LEFT_OUT).split()[:_MOST_WORDS]:
         match = _WORD.fullmatch(word)
-        words.append(word if match and _is_plain(match["bare"]) else _LEFT_OUT)
+        if match and _is_plain(match["bare"]):
+            words.append(word)
+        else:
+            words.append(_LEFT_OUT)
     return " ".join(words)
 
 
@@ -227,7 +230,9 @@ def _schema_errors(errors: list[Any], sent: Mapping[str, Any]) -> Said:
     for error in errors[:_MOST_ERRORS]:
         if not isinstance(error, Mapping):
             continue
-        part = _schema_error(str(error.get("message")), str(error.get("path")), sent)
+        message = str(error.get("message"))
+        path = str(error.get("path"))
+        part = _schema_error(message, path, sent)
         parts.append(part.words)
         setting = setting or part.setting
     return Said("; ".join(parts) or "no reason is given", setting)
@@ -241,8 +246,9 @@ def _schema_error(message: str, path: str, sent: Mapping[str, Any]) -> Said:
     named = f"{field}: " if field in _NAMEABLE else ""
     for pattern, of_the_setup in _SCHEMA:
         if pattern.fullmatch(message):
-            setting = f"field {field}" if named and of_the_setup else None
-            return Said(f"{named}{message}", setting)
+            if named and of_the_setup:
+                return Said(f"{named}{message}", f"field {field}")
+            return Said(f"{named}{message}")
     return Said(f"{named}{plain_words(message, sent)}")
 
 
@@ -269,15 +275,16 @@ def _kind_of(answer: HttpAnswer) -> str:
     return "no answer of Koha's"
 
 
-def _rights(body: object) -> list[str]:
+def _rights(answer: HttpAnswer) -> list[str]:
     """Return the rights of a 403: an object, or in GET /patrons a list of alternatives."""
-    required = body.get("required_permissions") if isinstance(body, Mapping) else None
-    alternatives = required if isinstance(required, list) else [required]
-    names = []
+    alternatives = answer.fields().get("required_permissions")
+    if not isinstance(alternatives, list):
+        alternatives = [alternatives]
+    names: set[str] = set()
     for alternative in alternatives:
         if isinstance(alternative, Mapping):
-            names += [_right(module, part) for module, part in alternative.items()]
-    return sorted({name for name in names if name})
+            names.update(_right(module, part) for module, part in alternative.items())
+    return sorted(names - {""})
 
 
 def _right(module: object, part: object) -> str:

@@ -13,13 +13,14 @@ from broker.adapters.libraries.koha_responses import Patron
 from broker.adapters.libraries.koha_settings import FIELDS, KohaKeys
 from broker.adapters.libraries.oauth_tokens import AccessTokens
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused
-from broker.core.ports import LibraryCallObserver
 
 PATRONS: Final = "/api/v1/patrons"
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
 _NOT_NOW: Final = frozenset({401, 408, 429})
+_VERDICTS: Final = frozenset({2, 4})  # the first digits of "done" and "refused"
 _TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
 _PATRON_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
 _EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
@@ -92,8 +93,8 @@ class Calls:
 def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] | None) -> None:
     if answer.status == 403:
         raise koha_refusals.right_missing(answer, operation)
-    answered = 200 <= answer.status < 300 or 400 <= answer.status < 500
-    if answer.status in _NOT_NOW or not answered:
+    family = answer.status // 100
+    if answer.status in _NOT_NOW or family not in _VERDICTS:
         raise koha_refusals.unavailable(answer, operation, body)
 
 
@@ -176,11 +177,13 @@ def creation(wish: Wish, mark: str, settings: KohaKeys) -> dict[str, Any]:
     if wish.cpr is None:
         raise LibraryRefused("create: the wish has no CPR number")
     number = spellings(wish.cpr)[0]
-    body: dict[str, Any] = {_field(field.name): field.value for field in wish.fields}
+    body: dict[str, Any] = {}
+    for field in wish.fields:
+        body[_field(field.name)] = field.value
     if not body.get("surname"):
         raise LibraryRefused("create: the wish has no surname")
-    for field in number_fields(settings):
-        body[field] = number
+    for name in number_fields(settings):
+        body[name] = number
     if settings.cpr_attribute:
         attribute = {"type": settings.cpr_attribute, "value": number}
         body["extended_attributes"] = [attribute]

@@ -78,7 +78,7 @@ def text_of(patron: Patron, field: str) -> str | None:
         return None
     if isinstance(value, str):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int:
         return str(value)  # a card number that Koha has just counted up
     raise LibraryUnavailable(f"a patron whose {field} is no text")
 
@@ -89,8 +89,12 @@ def is_marked(patron: Patron, mark_field: str) -> bool:
 
 
 def _bars(patron: Patron, expires: date | None) -> frozenset[Bar]:
-    bars = {bar for field, bar in _BARS.items() if patron.get(field) is True}
-    if expires and expires < datetime.now(UTC).date():
+    bars = set()
+    for field, bar in _BARS.items():
+        if patron.get(field) is True:
+            bars.add(bar)
+    today = datetime.now(UTC).date()
+    if expires and expires < today:
         bars.add(Bar.EXPIRED)
     return frozenset(bars)
 
@@ -138,21 +142,18 @@ def taken(answer: HttpAnswer) -> bool:
 
     Source: docs/reference/koha.md#refusals.
     """
-    body = answer.json()
-    if not isinstance(body, Mapping):
-        return False
+    fields = answer.fields()
     if answer.status == 409:
-        conflict = str(body.get("conflict", ""))
+        conflict = str(fields.get("conflict", ""))
         return conflict.rpartition(".")[2] in _UNIQUE_FIELDS
-    error = str(body.get("error", ""))
+    error = str(fields.get("error", ""))
     return answer.status == 400 and error.startswith(_TAKEN)
 
 
 def _is_patron(body: object) -> TypeGuard[Patron]:
     if not isinstance(body, Mapping):
         return False
-    number = body.get("patron_id")
-    if not isinstance(number, int) or isinstance(number, bool):
+    if type(body.get("patron_id")) is not int:
         return False
     return isinstance(body.get("category_id"), str)
 

@@ -1,6 +1,6 @@
 """How borrowers are found in Koha: by CPR number, mark, internal number, or what somebody typed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
@@ -63,17 +63,16 @@ class PatronSearches:
         path = koha_requests.patron_path(number)
         headers = koha_requests.embedding(self._settings.cpr_attribute)
         answer = self._calls.call("read", "GET", path, deadline, headers=headers)
-        patron = answer.json()
-        if isinstance(patron, Mapping):
-            if answer.status == 404 and "error" in patron:  # Koha's own, not some proxy's
-                return None
-            if answer.status == 200:
-                # Another's record, as a cache on the way may give it, would be believed, changed,
-                # and mailed a PIN.
-                if str(patron.get("patron_id")) == number:
-                    return patron
-                raise LibraryUnavailable("read: an answer about another patron")
-        raise koha_refusals.unavailable(answer, "read")
+        patron = answer.fields()
+        if answer.status == 404 and "error" in patron:  # Koha's own, not some proxy's
+            return None
+        if answer.status != 200 or not patron:
+            raise koha_refusals.unavailable(answer, "read")
+        # Another's record, as a cache on the way may give it, would be believed, changed, and
+        # mailed a PIN.
+        if str(patron.get("patron_id")) != number:
+            raise LibraryUnavailable("read: an answer about another patron")
+        return patron
 
     def search(
         self,
@@ -116,8 +115,8 @@ class PatronSearches:
 
 
 def _is_named(patron: Patron, field: str, name: str) -> bool:
-    value = koha_responses.text_of(patron, field)
-    return value is not None and value.casefold() == name.casefold()
+    value = koha_responses.text_of(patron, field) or ""
+    return value.casefold() == name.casefold()
 
 
 def _carries(patron: Patron, fields: Sequence[str], spelled: Sequence[str], kind: str) -> bool:

@@ -5,7 +5,7 @@ category, a wrong branch and a wrong attribute type before that one (docs/refere
 """
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -129,8 +129,7 @@ class SetupProof:
 
     def _undone(self, answer: HttpAnswer) -> LibraryRefused:
         """Delete the patron of a Koha that takes attributes of no type, and return the error."""
-        made = answer.json()
-        number = str(made.get("patron_id")) if isinstance(made, Mapping) else ""
+        number = str(answer.fields().get("patron_id"))
         path = koha_requests.patron_path(number)
         self._calls.call(_OPERATION, "DELETE", path, self._deadline)
         sentence = f"{_OPERATION}: the dry run made patron {number}, which was deleted again"
@@ -194,7 +193,8 @@ class SetupProof:
         password = "1"  # noqa: S105 - nobody's
         if koha_responses.is_marked(patron, self._settings.mark_field):
             password = " " * PIN_LENGTH
-        path = koha_requests.patron_path(str(patron.get("patron_id"))) + "/password"
+        path = koha_requests.patron_path(str(patron.get("patron_id")))
+        path = f"{path}/password"
         body = {"password": password, "password_2": password}
         answer = self._calls.call(_OPERATION, "POST", path, self._deadline, body=body)
         refusal = koha_refusals.refused(answer, _OPERATION, body)

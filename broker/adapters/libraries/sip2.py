@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from broker.adapters.deadline_sockets import end_by, left
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.errors import LibraryUnavailable
-from broker.core.ports import LibraryCallObserver
 
 _END: Final = b"\r"
 _LARGEST_ANSWER: Final = 16 * 1024
@@ -28,6 +28,8 @@ _CHECKED: Final = re.compile(rb"(?P<text>.*AY(?P<sequence>[0-9])AZ)(?P<sum>[0-9A
 _PATRON_STATUS: Final = 14
 # The fixed part of a 64: code, patron status, language, date and time, six counts of four digits.
 _FIXED: Final = 2 + _PATRON_STATUS + 3 + 18 + 6 * 4
+_DANISH: Final = "009"
+_NO_SUMMARY: Final = " " * 10
 _NO_ANSWER: Final = "sip2: the machine port gave no answer that can be read"
 _LOGIN_REFUSED: Final = "sip2: the login of [library.sip2] is refused"
 
@@ -80,11 +82,11 @@ class Sip2Client:
     def _conversation(self, card: str, pin: str) -> bytes:
         account = self._account
         with closing(self._connected()) as connection:
-            login = f"9300CN{account.login}|CO{account.password}|CP{account.location}|"
-            _demand_login(_exchanged(connection, login, 0))
+            login = _fields(CN=account.login, CO=account.password, CP=account.location)
+            _demand_login(_exchanged(connection, f"9300{login}", 0))
             moment = datetime.now(UTC).strftime("%Y%m%d   Z%H%M%S")
-            question = f"63009{moment}{' ' * 10}AO{account.location}|AA{card}|AC|AD{pin}|"
-            return _exchanged(connection, question, 1)
+            question = _fields(AO=account.location, AA=card, AC="", AD=pin)
+            return _exchanged(connection, f"63{_DANISH}{moment}{_NO_SUMMARY}{question}", 1)
 
     def _connected(self) -> socket.socket:
         account = self._account
@@ -100,6 +102,11 @@ def message(text: str, sequence: int) -> bytes:
     return octets + _checksum(octets) + _END
 
 
+def _fields(**values: str) -> str:
+    """Return the variable fields of a message, each by its two letters and ended by a bar."""
+    return "".join(f"{name}{value}|" for name, value in values.items())
+
+
 def _checksum(octets: bytes) -> bytes:
     """Return four hexadecimal digits that bring the sum of all octets to nought."""
     return f"{-sum(octets) & 0xFFFF:04X}".encode()
@@ -113,7 +120,8 @@ def _exchanged(connection: socket.socket, text: str, sequence: int) -> bytes:
     checked = _CHECKED.fullmatch(answer)
     if checked is None:
         return answer  # a server need not send one
-    if _checksum(checked["text"]) != checked["sum"] or checked["sequence"] != b"%d" % sequence:
+    whole = _checksum(checked["text"]) == checked["sum"]
+    if not whole or int(checked["sequence"]) != sequence:
         raise ValueError
     return answer[: -len("AY0AZ0000")]
 

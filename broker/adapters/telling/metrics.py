@@ -87,7 +87,7 @@ class Metrics:
                 self._refusals.labels(reason).inc()
 
     def library_call(self, call: str, outcome: str, seconds: float) -> None:
-        """Count and time one call of the library system (``ports.LibraryCallObserver``)."""
+        """Count and time one call of the library system (``LibraryCallObserver``)."""
         self._library.labels(call, outcome).inc()
         self._library_seconds.labels(call).observe(seconds)
 
