@@ -20,6 +20,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import assembly
 from broker.app.application import create_app
 from broker.demo.koha import simulated_koha
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.library import services
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
@@ -262,7 +263,9 @@ def old_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[str, str]) -> Iterator[House]:
     """Keep a broker, its library system and its mailbox going, with what they store in ``folder``."""
     smtp, page = free_port(), free_port()
-    system = simulated_koha.create_app(seeds(), clients={"broker": simulated_koha.Client(CLIENT_SECRET)})
+    system = simulated_koha.create_app(
+        seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
+    )
     mailbox = Mailbox(smtp, page)
     mailbox.start()
     with serve_on_loopback(system) as url, pytest.MonkeyPatch.context() as patch:

@@ -110,5 +110,15 @@ def by_eid(
 
 
 def registered_borrower(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:
-    """Return a borrower as staff have registered them; ``cpr`` is the user name."""
-    return {"surname": surname, "category_id": category, "userid": cpr, "library_id": "AUL", **more}
+    """Return a borrower as staff have registered them; ``cpr`` is user name and card number.
+
+    The health card is the library card, where ``more`` names no other.
+    """
+    return {
+        "surname": surname,
+        "category_id": category,
+        "userid": cpr,
+        "cardnumber": cpr,
+        "library_id": "AUL",
+        **more,
+    }

@@ -92,6 +92,7 @@ client_id = "broker"
 client_secret = "{secret}"
 library_id = "AUL"
 unique_field = "userid"
+card_number = "cpr"
 cpr_attribute = "CPR"
 
 [mail]

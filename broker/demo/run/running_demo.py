@@ -19,6 +19,7 @@ from lxml import etree
 from broker.adapters.saml.gate import encryption, signature
 from broker.core.errors import BrokerError
 from broker.demo.koha import simulated_koha
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.patrons import Patrons
 from broker.demo.library import services
@@ -123,7 +124,7 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     }
     key = setting.hub.signing
     clients = {"broker": simulated_koha.Client(CLIENT_SECRET)}
-    system = simulated_koha.create_app(seeds(), clients=clients)
+    system = simulated_koha.create_app(seeds(), administration=FOUR_DIGIT_PINS, clients=clients)
     circulation = lent(system.extensions["koha"].patrons)
     sites = {
         name: services.Site(title, entity_id, f"{origin('library')}/{name}/acs", danish)

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from broker.adapters.saml.gate import encryption, safe_parser
 from broker.adapters.saml.gate.http_bindings import inflate_redirect
 from broker.demo.koha import simulated_koha
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import BOOKS, Circulation
 from broker.demo.library import services
 from broker.demo.library.information_pages import PLACES
@@ -38,7 +39,7 @@ class Hall:
 @pytest.fixture
 def hall() -> Hall:
     """Return the library with its registered borrowers."""
-    system = simulated_koha.create_app(seeds(), clients={"broker": simulated_koha.Client("demo")})
+    system = simulated_koha.create_app(seeds(), administration=FOUR_DIGIT_PINS)
     circulation = lent(system.extensions["koha"].patrons)
     sites = {
         name: services.Site(title, entity_id, f"https://library.example/{name}/acs", danish)

@@ -1,0 +1,38 @@
+"""Which texts the database takes for the same: MariaDB's utf8mb4_unicode_ci, as Koha sets it."""
+
+import unicodedata
+from functools import lru_cache
+from typing import Final
+
+# Of the control characters only these count; a NUL, a zero-width space or a soft hyphen does not.
+_COUNTED: Final = frozenset("\t\n\v\f\r\x85")
+_UNCOUNTED: Final = frozenset({"Mn", "Cf", "Cc"})
+
+
+@lru_cache(maxsize=65_536)
+def folded(text: str) -> str:
+    """Return the text of which all equal texts have the same: capitals, accents, trailing blanks.
+
+    Digits of every script are those of ours. ``ø`` and ``æ`` are letters of their own.
+
+    Source: docs/reference/koha.md#collation.
+    """
+    decomposed = unicodedata.normalize("NFKD", text)
+    kept = "".join(map(_weight, decomposed))
+    return kept.casefold().rstrip(" ")
+
+
+def same(one: str, other: str) -> bool:
+    """Return whether the database takes two texts for the same."""
+    return folded(one) == folded(other)
+
+
+def _weight(character: str) -> str:
+    digit = unicodedata.digit(character, None)
+    if digit is not None:
+        return str(digit)
+    if character in _COUNTED:
+        return character
+    if unicodedata.category(character) in _UNCOUNTED:
+        return ""
+    return character
