@@ -164,7 +164,7 @@ class Patrons:
             row = self.row(number, _NOT_THERE)
             self._check_attribute(kind, value, number, repeated=self._is_repeated(row, kind))
             made = self._attribute({"type": kind, "value": value})
-            self._rows[number]["extended_attributes"] = [*row["extended_attributes"], made]
+            self.edit(number, extended_attributes=[*row["extended_attributes"], made])
             return made
 
     def drop_attribute(self, number: int, attribute: int) -> None:
@@ -174,7 +174,7 @@ class Patrons:
             left = [row for row in kept if row["extended_attribute_id"] != attribute]
             if left == kept:
                 raise Refused(404, error="Attribute not found")
-            self._rows[number]["extended_attributes"] = left
+            self.edit(number, extended_attributes=left)
 
     def set_password(self, number: int, password: str, again: str) -> None:
         """Set the password, which is the PIN, by the rules of preferences and category.
