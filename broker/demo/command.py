@@ -25,6 +25,9 @@ _PARTIES = (
     ("nemlogin", "the simulated NemLog-in, where the national eID does not go by WAYF"),
 )
 
+_SIP2 = "127.0.0.1:{}"
+_SIP2_TEXT = "the library system for self-service machines (SIP2 over TCP)"
+
 
 def run_demo_command(
     port_base: int,
@@ -57,6 +60,7 @@ def _wait(demo: Running) -> int:
     click.echo("The demo is running. Begin at the library:\n")
     for party, text in _PARTIES:
         click.echo(f"  {origin(party):32} {text}")
+    click.echo(f"  {_SIP2.format(demo.setting.ports.number('sip2')):32} {_SIP2_TEXT}")
     click.echo("\nCtrl-C ends it.")
     try:
         threading.Event().wait()

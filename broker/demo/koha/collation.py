@@ -4,9 +4,11 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
-# Of the control characters only these count; a NUL, a zero-width space or a soft hyphen does not.
-_COUNTED: Final = frozenset("\t\n\v\f\r\x85")
+# Of characters without a shape only these count; a NUL or a zero-width space does not.
+_COUNTED: Final = frozenset("\t\n\v\f\r\x85\xad")
 _UNCOUNTED: Final = frozenset({"Mn", "Cf", "Cc"})
+_LAST_WEIGHED: Final = "\uffff"  # all characters behind it are the same to the database
+_UNWEIGHED: Final = "\ufffd"
 
 
 @lru_cache(maxsize=65_536)
@@ -17,7 +19,8 @@ def folded(text: str) -> str:
 
     Source: docs/reference/koha.md#collation.
     """
-    decomposed = unicodedata.normalize("NFKD", text)
+    weighed = "".join(_UNWEIGHED if one > _LAST_WEIGHED else one for one in text)
+    decomposed = unicodedata.normalize("NFKD", weighed)
     kept = "".join(map(_weight, decomposed))
     return kept.casefold().rstrip(" ")
 

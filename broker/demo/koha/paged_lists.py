@@ -11,6 +11,7 @@ from broker.demo.koha.patron_schema import schema_error
 from broker.demo.koha.refusals import broken, unfit
 
 _ALL: Final = -1
+_OF_BODY: Final = "HASH(0x55d0c0ffee00)"  # all that Koha's links tell of a query in the body
 _ECHOED: Final = ("x-koha-query", "x-koha-embed")
 
 
@@ -55,8 +56,10 @@ def _links(total: int, page: int, size: int) -> list[str]:
 
 
 def _link(page: int, size: int, relation: str) -> str:
-    echoed = [(name, request.headers[name]) for name in _ECHOED if name in request.headers]
     sent = [item for item in request.args.items(multi=True) if item[0][:1] != "_"]
+    if request.get_data():
+        sent.append(("query", _OF_BODY))
+    echoed = [(name, request.headers[name]) for name in _ECHOED if name in request.headers]
     parameters = [("_page", str(page)), ("_per_page", str(size)), *sent, *echoed]
     query = urlencode(parameters, quote_via=quote)
     return f'<{request.base_url}?{query}>; rel="{relation}"'

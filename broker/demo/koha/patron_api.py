@@ -227,8 +227,8 @@ def _queries() -> list[Any]:
 def _body_query() -> Any:
     query = request.get_json(force=True, silent=True)
     if not isinstance(query, dict):
-        text = f"Expected object - got {json_name(query)}."
-        raise unfit(schema_error(text, "/query"))
+        got = "string" if query is None else json_name(query)
+        raise unfit(schema_error(f"Expected object - got {got}.", "/query"))
     return query
 
 

@@ -114,7 +114,7 @@ _JSON_NAMES: Mapping[type, str] = {
 }
 _DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _MONTHS = 12
-# Longer texts than the database has room for are an error that Koha does not expect.
+# What is longer is cut by the database, without a word.
 _LONGEST: Mapping[str, int] = {"cardnumber": 32, "userid": 75}
 
 PatronRow = dict[str, Any]
@@ -217,9 +217,13 @@ def trimmed(body: Mapping[str, Any]) -> PatronRow:
     return kept
 
 
-def too_long(row: Mapping[str, Any]) -> bool:
-    """Return whether a text is longer than its column."""
-    return any(len(row.get(name) or "") > most for name, most in _LONGEST.items())
+def cut_to_columns(row: PatronRow) -> PatronRow:
+    """Return the row with the texts as long as their columns have room for."""
+    cut = dict(row)
+    for name, most in _LONGEST.items():
+        if cut[name] is not None:
+            cut[name] = cut[name][:most]
+    return cut
 
 
 def shown(patron: Mapping[str, Any], *, embedded: bool, made_now: Sequence[str] = ()) -> PatronRow:

@@ -13,7 +13,7 @@ from broker.demo.koha.administration import PASSWORD_CHANGE, Administration
 from broker.demo.koha.collation import same
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.passwords import PasswordTable, password_fault
-from broker.demo.koha.patron_schema import PatronRow, blank, too_long, trimmed
+from broker.demo.koha.patron_schema import PatronRow, blank, cut_to_columns, trimmed
 from broker.demo.koha.refusals import Refused, broken
 from broker.demo.koha.user_names import next_card_number, user_names
 
@@ -83,7 +83,10 @@ class Patrons:
         attributes = body.pop("extended_attributes", None) or []
         values = [(attribute["type"], attribute["value"]) for attribute in attributes]
         with self._lock:
-            row = self._fit_to_store(blank() | trimmed(body), None)
+            sent = self._fit_to_store(blank() | trimmed(body), None)
+            row = cut_to_columns(sent)
+            self._last += 1  # used up, whatever becomes of the insert
+            row["patron_id"] = self._last
             self._check_indexes(row, None)
             self._check_new_attributes(values)
             deadlocked = self._deadlocks(values)
@@ -93,7 +96,8 @@ class Patrons:
             time.sleep(self._faults.race_window)
             if deadlocked:
                 raise broken()
-            return self._insert(row, attributes)
+            made = self._insert(row, attributes)
+            return made | {name: sent[name] for name in _UNIQUE}  # uncut
         finally:
             with self._lock:
                 self._under_way.subtract(values)
@@ -109,14 +113,13 @@ class Patrons:
     def _insert(self, row: PatronRow, attributes: Sequence[Mapping[str, str]]) -> PatronRow:
         with self._lock:
             self._check_indexes(row, None)
-            self._last += 1
             today = _now().date()
             months = self.administration.categories[row["category_id"]].months
             row["date_enrolled"] = row["date_enrolled"] or today.isoformat()
             row["expiry_date"] = row["expiry_date"] or months_after(today, months).isoformat()
-            row |= {"patron_id": self._last, "updated_on": _now().isoformat()}
+            row["updated_on"] = _now().isoformat()
             row["extended_attributes"] = [self._attribute(attribute) for attribute in attributes]
-            self._rows[self._last] = row
+            self._rows[row["patron_id"]] = row
             return dict(row)
 
     def change(self, number: int, body: Mapping[str, Any]) -> PatronRow:
@@ -128,7 +131,7 @@ class Patrons:
             wanted = {name: value for name, value in body.items() if name != "patron_id"}
             # Koha stores a stale updated_on that was echoed to it, unasked.
             row["updated_on"] = _now().isoformat()
-            row = self._fit_to_store(row | trimmed(wanted), number)
+            row = cut_to_columns(self._fit_to_store(row | trimmed(wanted), number))
             self._check_indexes(row, number)
             self._rows[number] = row
             return dict(row)
@@ -265,8 +268,6 @@ class Patrons:
         return next(name for name in names if not self._taken("userid", name, number))
 
     def _check_indexes(self, row: PatronRow, number: int | None) -> None:
-        if too_long(row):
-            raise broken()
         for name in _UNIQUE:
             if row[name] is not None and self._taken(name, row[name], number):
                 raise Refused(409, error="Duplicate ID", conflict=name)

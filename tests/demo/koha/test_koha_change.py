@@ -71,8 +71,8 @@ def test_a_second_attribute_of_a_type_that_stands_once_is_refused(ask: Ask, add:
     first, second = ({"type": "CPR", "value": value} for value in (CPR, "0202810000"))
     answer = ask("POST", "/patrons", ANNA | {"extended_attributes": [first, second]})
     assert (answer.status_code, answer.get_json()) == (400, text)
-    add(extended_attributes=[first])
-    answer = ask("POST", "/patrons/1/extended_attributes", second)
+    number = add(extended_attributes=[first])["patron_id"]
+    answer = ask("POST", f"/patrons/{number}/extended_attributes", second)
     assert (answer.status_code, answer.get_json()) == (409, text)
 
 
