@@ -15,7 +15,7 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 
 _FINDINGS = 1
-_HEADER = ("persona", "affiliation", "decision", "borrower", "account", "released")
+_HEADER = ("persona", "affiliation", "decision", "borrower", "account", "machine", "released")
 _PARTIES = (
     ("library", 'log in at "My loans", borrow at the machine, sign up'),
     ("patrons", "the borrowers of the simulated library system"),
@@ -104,5 +104,6 @@ def _row(report: persona_check.PersonaReport) -> tuple[str, ...]:
         report.decision,
         report.borrower,
         account,
+        report.machine or "-",
         ", ".join(report.released) or "-",
     )
