@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.consent.disclosure import Disclosure
 from broker.core.errors import MessageRefused, Status
@@ -155,10 +156,22 @@ class LibrarySystem(Protocol):
         """Make ``pin`` the borrower's PIN."""
         ...
 
-    def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
+    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the borrowers that ``text``, as a person typed it, may mean: none, one or several.
+
+        A CPR-shaped text is a CPR number or a card equal to it; any other is a card number, and
+        only if it is nobody's card a user name. Several only where CPR and card, or two CPRs, lead
+        to different borrowers. The internal number is never looked up. The field that comes back is
+        compared again: case folded, noughts kept, cards in ASCII.
+
+        Source: docs/reference/design.md#4d.
+        """
+        ...
+
+    def check_pin(self, number: str, pin: str, deadline: datetime) -> PinAnswer:
         """Return whether ``pin`` is the PIN of this borrower.
 
-        A number that is nobody's is False after the same calls, so that a stranger cannot
+        A number that is nobody's is WRONG after the same calls, so that a stranger cannot
         distinguish it from a wrong PIN.
         """
         ...

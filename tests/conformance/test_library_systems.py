@@ -11,6 +11,7 @@ import pytest
 from broker.adapters.libraries.koha import KohaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import LibrarySystem
@@ -206,11 +207,11 @@ def test_a_pin_is_checked(stage: Stage) -> None:
     borrower = made(stage)
     stage.library.set_pin(borrower.number, "4071", soon())
     other = stage.register("0202810000", "PRIVATE")
-    assert stage.library.check_pin(borrower.number, "4071", soon())
-    assert not stage.library.check_pin(borrower.number, "4072", soon())
-    assert not stage.library.check_pin(other, "4071", soon())
+    assert stage.library.check_pin(borrower.number, "4071", soon()) is PinAnswer.RIGHT
+    assert stage.library.check_pin(borrower.number, "4072", soon()) is PinAnswer.WRONG
+    assert stage.library.check_pin(other, "4071", soon()) is PinAnswer.WRONG
     for nobodys in ("999999", "0", "nobody", CPR):
-        assert not stage.library.check_pin(nobodys, "4071", soon())
+        assert stage.library.check_pin(nobodys, "4071", soon()) is PinAnswer.WRONG
 
 
 def test_after_the_deadline_nothing_is_done(stage: Stage) -> None:
@@ -224,3 +225,13 @@ def test_a_sound_system_has_no_faults(stage: Stage) -> None:
     """A set-up that keeps our promises is not complained about, and probing it leaves nothing behind."""
     assert list(stage.library.faults(soon())) == []
     assert stage.count() == 0
+
+
+def test_a_typed_number_finds_by_cpr_or_card_never_by_the_internal_number(stage: Stage) -> None:
+    """A CPR in any spelling, a card in any case; the internal number is nobody's."""
+    borrower = made(stage)
+    card = stage.register("Card-0042", "PRIVATE")
+    assert {each.number for each in stage.library.typed("010180-0000", soon())} == {borrower.number}
+    assert {each.number for each in stage.library.typed("cARD-0042", soon())} == {card}
+    for nobodys in (borrower.number, card, "0042", "Card-42", "nobody"):
+        assert stage.library.typed(nobodys, soon()) == (), nobodys

@@ -17,6 +17,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import MailUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
@@ -95,10 +96,17 @@ class Shelf:
         del deadline
         self.hooks.around("set_pin", lambda: self.pins.update({number: pin}))
 
-    def check_pin(self, number: str, pin: str, deadline: datetime) -> bool:
+    def check_pin(self, number: str, pin: str, deadline: datetime) -> PinAnswer:
         """Say whether this is the PIN."""
         del deadline
-        return self.hooks.around("check_pin", lambda: self.pins.get(number) == pin)
+        right = self.hooks.around("check_pin", lambda: self.pins.get(number) == pin)
+        return PinAnswer.RIGHT if right else PinAnswer.WRONG
+
+    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Give those whose CPR or card this is."""
+        del deadline
+        meant = lambda b: text in {self.cprs[b.number], b.card}  # noqa: E731
+        return self.hooks.around("typed", lambda: tuple(filter(meant, self.borrowers.values())))
 
     def faults(self, deadline: datetime) -> tuple[str, ...]:
         """Find nothing wrong."""

@@ -23,6 +23,7 @@ from broker.adapters.libraries.koha_requests import Calls, RightMissing, changes
 from broker.adapters.libraries.koha_responses import Patron
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import ConfigurationFaults, Fault, LibraryRefused, LibraryUnavailable
 
@@ -162,6 +163,18 @@ class Koha:
             return None
         return self._borrower(patron)
 
+    def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        """Return the borrowers of a CPR number or card; of a user name where it is nobody's card.
+
+        What comes back is compared again: Koha's database takes more for equal than we do.
+        """
+        if koha_requests.shaped_as_cpr(text):
+            number = koha_requests.spellings(text)[0]
+            found = (*self.find(number, deadline), *self._named("cardnumber", text, deadline))
+            return tuple({borrower.number: borrower for borrower in found}.values())
+        cards = self._named("cardnumber", text, deadline)
+        return cards or self._named("userid", text, deadline)
+
     def create(
         self,
         wish: Wish,
@@ -214,7 +227,7 @@ class Koha:
         number: str,
         pin: str,
         deadline: datetime,
-    ) -> bool:
+    ) -> PinAnswer:
         """Return whether ``pin`` is the borrower's password, by user name or card number.
 
         For nobody's number a name that nobody has is tried: known and unknown cost the same two
@@ -225,7 +238,9 @@ class Koha:
         name = patron.get("userid") or patron.get("cardnumber") or secrets.token_hex(16)
         body = {"identifier": name, "password": pin}
         answer = self._calls.call("check_pin", "POST", _PASSWORD_CHECK, deadline, body=body)
-        return koha_responses.proves(answer, number)
+        if koha_responses.proves(answer, number):
+            return PinAnswer.RIGHT
+        return PinAnswer.WRONG
 
     def faults(self, deadline: datetime) -> Sequence[str]:
         """Return what in Koha's set-up breaks a promise of ours, in sentences.
@@ -309,6 +324,13 @@ class Koha:
                 return patron
         raise LibraryUnavailable(f"read: {answer.status}, not that patron")
 
+    def _named(self, field: str, text: str, deadline: datetime) -> tuple[Borrower, ...]:
+        if not text.isascii():
+            return ()
+        found = self._search("typed", koha_requests.headers({field: text}), deadline)
+        same = [patron for patron in found if _same(patron.get(field), text)]
+        return self._borrowers(same)
+
     def _search(
         self,
         operation: str,
@@ -336,3 +358,7 @@ class Koha:
             settings.cpr_fields,
             settings.cpr_attribute,
         )
+
+
+def _same(value: object, text: str) -> bool:
+    return isinstance(value, str) and value.casefold() == text.casefold()

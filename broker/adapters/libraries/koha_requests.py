@@ -100,6 +100,11 @@ def spellings(cpr: str) -> tuple[str, str, str]:
     return (day + running, f"{day}-{running}", f"{day} {running}")
 
 
+def shaped_as_cpr(text: str) -> bool:
+    """Return whether a text is written as a CPR number is."""
+    return bool(_TEN_DIGITS.fullmatch(text))
+
+
 def possible(number: str) -> bool:
     """Return whether the number can be a ``patron_id``."""
     return bool(_PATRON_ID.fullmatch(number))

@@ -94,6 +94,7 @@ def borrower(
         born=day(patron.get("date_of_birth")),
         cpr=number_of(patron, cpr_fields, kind),
         fields=fields,
+        card=patron.get("cardnumber") or None,
     )
 
 

@@ -3,18 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 
 from broker.core.borrowers.pins import suggested_by, suggested_by_birth
 from broker.core.identity import cpr
+
+
+class Bar(StrEnum):
+    """A reason why the library system does not lend to a borrower; the way in stays open."""
+
+    EXPIRED = "expired"
+    RESTRICTED = "restricted"
+    CARD_LOST = "card_lost"
+    ADDRESS_UNKNOWN = "address_unknown"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Borrower:
     """One account as the library system holds it.
 
-    ``number`` is the system's own id, never a field with the CPR, ``mark`` the enrolment id found
-    in the field reserved for it, ``born`` the date of birth, ``cpr`` the real number (ten digits);
-    these three are None where the system holds none.
+    ``number`` is the system's own id, never a field with the CPR and never typed, ``mark`` the
+    enrolment id found in the field reserved for it, ``born`` the date of birth, ``cpr`` the real
+    number (ten digits), ``card`` the card number; these four are None where the system holds none.
     """
 
     number: str
@@ -25,6 +35,8 @@ class Borrower:
     fields: Mapping[str, str] = field(default_factory=dict)
     born: date | None = None
     cpr: str | None = None
+    card: str | None = None
+    bars: frozenset[Bar] = frozenset()
 
     def is_anothers(self, number: str) -> bool:
         """Return whether the CPR ``number`` has another date of birth than this borrower.

@@ -4,10 +4,22 @@ import re
 import secrets
 from collections.abc import Callable, Collection
 from datetime import date
+from enum import StrEnum
 from itertools import permutations
 from typing import Final, Literal
 
 from broker.core.input_normalization import without_invisible, without_spaces
+
+
+class PinAnswer(StrEnum):
+    """The library system's answer to the question whether a PIN is a borrower's."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    EXPIRED = "expired"  # right, and the system asks for a new one
+    LOCKED = "locked"  # refused after too many wrong tries, right or not
+    NO_CARD_NUMBER = "no_card_number"  # the system cannot say: the borrower has no card number
+
 
 _DIGITS: Final = "0123456789"
 _FOUR: Final = re.compile(r"[0-9]{4}")

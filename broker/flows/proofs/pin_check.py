@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import identifier_of
+from broker.core.borrowers.pins import PinAnswer, identifier_of
 from broker.core.errors import LibraryUnavailable, TooMany
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
@@ -128,8 +128,8 @@ class PinCheck:
         taken: tuple[CountedTry, ...],
     ) -> Borrower | None:
         number = borrower.number if borrower else _NOBODY
-        right = self.library.check_pin(number, pin, self.now() + _CALLS)
-        if borrower is None or not right:
+        answer = self.library.check_pin(number, pin, self.now() + _CALLS)
+        if borrower is None or answer is not PinAnswer.RIGHT:
             return None
         self._limits.give_back(taken)
         return borrower

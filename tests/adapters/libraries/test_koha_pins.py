@@ -7,6 +7,7 @@ import pytest
 import responses
 
 from broker.adapters.libraries.koha import Koha
+from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
 
@@ -30,15 +31,15 @@ def _desk(koha: Simulation, pin: str, **more: object) -> str:
 def test_a_borrower_of_any_name_is_checked(koha: Simulation, library: Koha, soon: Soon, names: dict[str, str]) -> None:
     """User name, card number or both: the borrower is the one that the number says."""
     number = _desk(koha, "4071", **names)
-    assert library.check_pin(number, "4071", soon())
-    assert not library.check_pin(number, "4072", soon())
+    assert library.check_pin(number, "4071", soon()) is PinAnswer.RIGHT
+    assert library.check_pin(number, "4072", soon()) is PinAnswer.WRONG
 
 
 def test_anothers_pin_proves_nothing(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Where one's card number is another's user name, Koha may try the other: that is not this borrower's PIN."""
     _desk(koha, "4071", userid="desk.user", cardnumber=CPR)
     number = _desk(koha, "5182", userid=CPR)
-    assert not library.check_pin(number, "4071", soon())
+    assert library.check_pin(number, "4071", soon()) is PinAnswer.WRONG
 
 
 def test_nobodys_number_costs_the_same_calls(koha: Simulation, library: Koha, soon: Soon) -> None:
