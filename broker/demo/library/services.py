@@ -146,10 +146,7 @@ def create_app(
     machine: Machine,
     signing: signature.SigningKey | None = None,
 ) -> Flask:
-    """Return the library; ``peer`` reads the broker's metadata, ``broker`` is its address.
-
-    ``machine`` is its lending machine.
-    """
+    """Return the library; ``peer`` reads the broker's metadata, ``broker`` is its address."""
     app = Flask("broker.demo")
     page_language.add_languages(app)
     self_checkout.serve(app, machine, circulation.patrons)
