@@ -74,8 +74,8 @@ institutions = [
 profile = "library"
 
 [upstreams.library.label]
-en = "Library account (borrower number and PIN)"
-da = "Lånerkonto (lånernummer og pinkode)"
+en = "Library account (CPR number or card number, and PIN)"
+da = "Lånerkonto (CPR-nummer eller kortnummer og pinkode)"
 
 {services}
 [sign_up]

@@ -215,6 +215,16 @@ def test_loans_stay_with_the_number(hall: Hall) -> None:
     assert hall.circulation.balance(row["patron_id"]) == 50
 
 
+def test_a_merge_moves_the_loans(hall: Hall) -> None:
+    """The kept number has the loans of both, each book once; the other number is nobody's."""
+    jens, vera = (hall.row(name)["patron_id"] for name in ("jens", "vera"))
+    hall.circulation.lend(jens, BOOKS[2])
+    hall.circulation.merge(vera, jens)
+    assert hall.circulation.loans(vera) == (BOOKS[2], BOOKS[0])
+    assert hall.circulation.account(str(jens)) is None
+    assert hall.circulation.loans(jens) == ()
+
+
 def test_every_persona_has_a_name_of_its_own() -> None:
     """A persona is picked by name, at the hub and in tests."""
     names = [each.name for each in PERSONAS]
