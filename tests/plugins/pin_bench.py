@@ -14,6 +14,7 @@ from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores.open_store import open_store
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
@@ -26,7 +27,14 @@ CARD_OF_ANOTHER = "0202810000"  # a number on Bo's card, who was born on another
 PSEUDONYMS = LookupHmacs("k1", b"k" * 32)
 _DESK = {"library_id": "AUL", "category_id": "PRIVATE"}
 _SEEDS = (
-    {**_DESK, "surname": "Prøvesen", "userid": CPR, "email": "aase@post.example", "date_of_birth": "1980-01-01"},
+    {
+        **_DESK,
+        "surname": "Prøvesen",
+        "userid": CPR,
+        "cardnumber": CPR,
+        "email": "aase@post.example",
+        "date_of_birth": "1980-01-01",
+    },
     {**_DESK, "surname": "Bo", "userid": "bo", "cardnumber": CARD_OF_ANOTHER, "date_of_birth": "1999-05-05"},
 )
 
@@ -79,7 +87,7 @@ class Bench:
 @pytest.fixture
 def pin_bench(tmp_path: Path) -> Iterator[Bench]:
     """Give Åse with a PIN and a mail address, Bo with neither, and nobody else."""
-    app = create_app(_SEEDS)
+    app = create_app(_SEEDS, administration=FOUR_DIGIT_PINS)
     koha: Simulation = app.extensions["koha"]
     koha.patrons.set_password(int(NUMBER), PIN, PIN)
     smtp = free_port()

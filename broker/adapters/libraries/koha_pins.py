@@ -101,7 +101,7 @@ class PatronPins:
         no patron, or one whose card number is null. Any other 500 is told from these by a PIN that
         cannot be right: Koha refuses it in order, or is not well.
 
-        Source: docs/reference/koha.md#validation.
+        Source: docs/reference/koha.md#right-pins.
         """
         if not patron:
             raise koha_refusals.unavailable(answer, "check_pin")

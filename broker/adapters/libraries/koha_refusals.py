@@ -31,6 +31,7 @@ _NAMEABLE: Final = FIELDS | {
     "identifier",
 }
 _MODULE: Final = re.compile("[a-z_]{1,40}")
+_OUR_MODULE: Final = "borrowers"
 _NAME: Final = re.compile("[a-z_0-9]{1,40}")
 # A word that is nobody's name or number: lower case, or one that Koha's sentences begin with.
 _WORD: Final = re.compile(r"\[?\(?(?P<bare>[A-Za-z][a-z]*(?:[A-Z][a-z]+)*)(?:'t|'s)?[.,:;!?)\]]*")
@@ -284,7 +285,9 @@ def _rights(answer: HttpAnswer) -> list[str]:
     for alternative in alternatives:
         if isinstance(alternative, Mapping):
             names.update(_right(module, part) for module, part in alternative.items())
-    return sorted(names - {""})
+    # Of several that would do, the one in the module that the broker needs anyhow.
+    of_borrowers = {name for name in names if name.startswith(_OUR_MODULE)}
+    return sorted((of_borrowers or names) - {""})
 
 
 def _right(module: object, part: object) -> str:

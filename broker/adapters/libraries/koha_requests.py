@@ -187,6 +187,8 @@ def creation(wish: Wish, mark: str, settings: KohaKeys) -> dict[str, Any]:
     if settings.cpr_attribute:
         attribute = {"type": settings.cpr_attribute, "value": number}
         body["extended_attributes"] = [attribute]
+    # A user name that Koha makes up may be somebody's card number.
+    body.setdefault("userid", mark)
     body[settings.mark_field] = mark
     body["library_id"] = settings.library_id
     body["category_id"] = wish.category

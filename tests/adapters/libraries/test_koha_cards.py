@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
-from itertools import count
-from typing import Any
 
 import pytest
 
@@ -12,6 +10,7 @@ from broker.adapters.libraries.koha import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import LibraryRefused
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation
 
 pytestmark = pytest.mark.server
@@ -30,20 +29,9 @@ def _desk(koha: Simulation, **more: object) -> str:
 
 
 @pytest.fixture
-def _automatic(koha: Simulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the simulated Koha number cards as with autoMemberNum: at each write of a patron without one."""
-    insert, change, numbers = koha.patrons._insert, koha.patrons.change, count(900_001)
-
-    def numbered(body: dict[str, Any]) -> dict[str, Any]:
-        return body if body.get("cardnumber") else {**body, "cardnumber": str(next(numbers))}
-
-    monkeypatch.setattr(koha.patrons, "_insert", lambda body, attributes: insert(numbered(body), attributes))
-
-    def changing(number: int, body: dict[str, Any]) -> dict[str, Any]:
-        kept = koha.patrons.row(number)["cardnumber"]
-        return change(number, body if kept else numbered(body))
-
-    monkeypatch.setattr(koha.patrons, "change", changing)
+def _automatic(koha: Simulation) -> None:
+    """Let Koha count card numbers."""
+    koha.patrons.administration = FOUR_DIGIT_PINS.with_preferences(auto_member_num=True)
 
 
 @pytest.mark.usefixtures("_automatic")
@@ -53,9 +41,10 @@ def test_koha_gives_the_card_number_where_the_settings_say_so(
     """The CPR is the user name, by which the database holds the person unique, and on no card."""
     made = opened(card_number="system").create(wish, MARK, soon())
     assert made is not None
-    assert made.card == "900001"
     (row,) = koha.patrons.rows()
-    assert (row["userid"], row["cardnumber"]) == (CPR, "900001")
+    assert (row["userid"], row["cardnumber"]) == (CPR, made.card)
+    assert made.card
+    assert made.card != CPR
 
 
 def test_a_borrower_that_koha_made_without_a_card_number_is_a_fault(
@@ -100,10 +89,11 @@ def test_no_other_card_number_is_written(
 @pytest.mark.usefixtures("_automatic")
 def test_koha_numbers_a_card_at_the_next_change_itself(koha: Simulation, opened: Opened, soon: Soon) -> None:
     """Every write of a patron without one gives it a number, while autoMemberNum is on."""
-    monkeyed = _desk(koha, statistics_1=MARK, cardnumber="x")
-    koha.patrons._rows[int(monkeyed)]["cardnumber"] = None
-    after = opened(card_number="system").change(Change(monkeyed, RENAMED), soon())
-    assert (after.card, after.fields["firstname"]) == ("900001", "Aase")
+    number = _desk(koha, statistics_1=MARK)
+    koha.patrons.edit(int(number), cardnumber=None)
+    after = opened(card_number="system").change(Change(number, RENAMED), soon())
+    assert after.card
+    assert after.fields["firstname"] == "Aase"
 
 
 def test_a_change_after_which_ours_has_no_card_number_is_a_fault(koha: Simulation, opened: Opened, soon: Soon) -> None:
@@ -112,6 +102,13 @@ def test_a_change_after_which_ours_has_no_card_number_is_a_fault(koha: Simulatio
         opened(card_number="system").change(Change(_desk(koha, statistics_1=MARK), RENAMED), soon())
     assert caught.value.setting == "autoMemberNum"
     assert opened(card_number="system").change(Change(_desk(koha, userid="b"), RENAMED), soon()).card is None
+
+
+def test_koha_makes_up_no_user_name(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
+    """One that it makes up may be somebody's card number, so one is sent where the CPR is on the card alone, too."""
+    opened(unique_field="cardnumber").create(wish, MARK, soon())
+    (row,) = koha.patrons.rows()
+    assert (row["userid"], row["cardnumber"]) == (MARK, CPR)
 
 
 def test_a_wish_without_a_cpr_makes_nobody(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> None:

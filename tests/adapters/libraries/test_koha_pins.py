@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
 
 import pytest
 import responses
@@ -11,7 +10,10 @@ import responses
 from broker.adapters.libraries.koha import Koha
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.loans import Circulation
 from broker.demo.koha.simulated_koha import Simulation
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from tests.plugins.sip2_port import answering, right, serving
 
 pytestmark = pytest.mark.server
@@ -28,7 +30,9 @@ def _desk(koha: Simulation, pin: str, **more: object) -> str:
     return str(made["patron_id"])
 
 
-@pytest.mark.parametrize("names", [{"userid": CPR}, {"userid": "desk.user", "cardnumber": CPR}, {"cardnumber": "C1"}])
+@pytest.mark.parametrize(
+    "names", [{"userid": CPR, "cardnumber": "C1"}, {"userid": "desk.user", "cardnumber": CPR}, {"cardnumber": "C1"}]
+)
 def test_a_borrower_of_any_name_is_checked(koha: Simulation, library: Koha, soon: Soon, names: dict[str, str]) -> None:
     """User name, card number or both: the borrower is the one that the number says."""
     number = _desk(koha, "4071", **names)
@@ -95,7 +99,7 @@ def test_right_pins_that_koha_does_not_take_are_told_apart(
 ) -> None:
     """No card number, and an expired password, each in the answers that Koha gives to a right PIN only.
 
-    Source: docs/reference/koha.md#validation.
+    Source: docs/reference/koha.md#right-pins.
     """
     number = _desk(koha, "4071", userid=CPR, cardnumber=card)
     with _answering(library._settings.url, *answers):
@@ -112,55 +116,75 @@ def test_a_koha_that_is_not_well_is_no_expired_pin(
         library.check_pin(number, "4071", soon())
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        (3, 3, PinAnswer.LOCKED),
-        (-1, -1, PinAnswer.LOCKED),
-        (2, 3, PinAnswer.WRONG),
-        (0, 0, PinAnswer.WRONG),
-        (None, None, PinAnswer.WRONG),
-        (2, 0, PinAnswer.WRONG),
-    ],
-)
-def test_a_try_that_koha_does_not_count_was_not_looked_at(
-    *,
-    koha: Simulation,
-    library: Koha,
-    soon: Soon,
-    before: int | None,
-    after: int | None,
-    expected: PinAnswer,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Too many wrong tries, or staff, lock an account: its PIN is refused, right or not, and no longer counted."""
-    number = _desk(koha, "4071", userid=CPR, login_attempts=before)
-    row = koha.patrons._rows[int(number)]
-    call = library._calls.call
-
-    def counted(asked: str, *given: Any, **more: Any) -> Any:
-        answer = call(asked, *given, **more)
-        if asked == "check_pin":
-            row["login_attempts"] = after
-        return answer
-
-    monkeypatch.setattr(library._calls, "call", counted)
-    assert library.check_pin(number, "4072", soon()) is expected
+def test_a_borrower_without_a_card_number_is_told(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """With the right PIN only: whoever guesses hears the same as of every wrong PIN."""
+    number = _desk(koha, "4071", userid=CPR)
+    assert library.check_pin(number, "4071", soon()) is PinAnswer.NO_CARD_NUMBER
+    assert library.check_pin(number, "4072", soon()) is PinAnswer.WRONG
 
 
-@pytest.mark.parametrize("accepted", [True, False])
-def test_with_a_machine_both_must_say_yes(
-    *, koha: Simulation, opened: Callable[..., Koha], soon: Soon, accepted: bool
-) -> None:
-    """The machine is asked with the card number, and only of a PIN that Koha finds right."""
-    answer = right("C-1") if accepted else right("C-1").replace("CQY", "CQN")
-    with serving(answering(answer)) as (port, _, _observed):
+@pytest.mark.parametrize("another", [{}, {"userid": "another", "cardnumber": None}])
+def test_an_expired_pin_is_told(koha: Simulation, library: Koha, soon: Soon, another: dict[str, object]) -> None:
+    """With the right PIN only, and whether or not there is a borrower without a card number to be found instead."""
+    number = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
+    if another:
+        _desk(koha, "5182", **another)
+    koha.patrons.end_password(int(number))
+    assert library.check_pin(number, "4071", soon()) is PinAnswer.EXPIRED
+    assert library.check_pin(number, "4072", soon()) is PinAnswer.WRONG
+
+
+def test_a_borrower_locked_by_wrong_tries_is_told(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Koha refuses the right PIN like a wrong one and does not count it: it was not looked at. A new PIN unlocks."""
+    koha.patrons.administration = FOUR_DIGIT_PINS.with_preferences(failed_login_attempts=2)
+    number = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
+    answers = [library.check_pin(number, pin, soon()) for pin in ("4072", "4073", "4071", "4074")]
+    assert answers == [PinAnswer.WRONG, PinAnswer.WRONG, PinAnswer.LOCKED, PinAnswer.LOCKED]
+    library.set_pin(number, "5182", soon())
+    assert library.check_pin(number, "5182", soon()) is PinAnswer.RIGHT
+
+
+def test_a_borrower_locked_by_staff_is_told(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Without the setting too."""
+    number = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
+    koha.patrons.edit(int(number), login_attempts=-1)
+    assert library.check_pin(number, "4071", soon()) is PinAnswer.LOCKED
+
+
+def test_wrong_tries_alone_lock_nobody(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """Without the setting they are counted, and the right PIN is right."""
+    number = _desk(koha, "4071", userid=CPR, cardnumber=CPR)
+    answers = [library.check_pin(number, pin, soon()) for pin in ("4072", "4073", "4074", "4071")]
+    assert answers == [*[PinAnswer.WRONG] * 3, PinAnswer.RIGHT]
+
+
+def test_a_pin_that_koha_did_not_set_is_wrong(koha: Simulation, library: Koha, soon: Soon) -> None:
+    """It answered 200: its notice about the new password is missing."""
+    number = _desk(koha, "4071", userid=CPR, cardnumber=CPR, email="aase@post.example")
+    koha.patrons.administration = FOUR_DIGIT_PINS.with_preferences(notices=frozenset())
+    library.set_pin(number, "5182", soon())
+    assert library.check_pin(number, "5182", soon()) is PinAnswer.WRONG
+    assert library.check_pin(number, "4071", soon()) is PinAnswer.RIGHT
+
+
+def test_with_a_machine_both_must_say_yes(koha: Simulation, opened: Callable[..., Koha], soon: Soon) -> None:
+    """The library system's own SIP2 port takes the card number and the PIN, as a machine gives them."""
+    with serve_sip2(Circulation(koha.patrons)) as port:
+        machine = {"host": "127.0.0.1", "port": port, "login": "machine", "password": TERMINALS["machine"]}
+        library = opened(sip2=machine)
+        number = _desk(koha, "4071", userid=CPR, cardnumber="C-1")
+        assert library.check_pin(number, "4071", soon()) is PinAnswer.RIGHT
+        assert library.check_pin(number, "4072", soon()) is PinAnswer.WRONG
+
+
+def test_a_pin_that_a_machine_refuses_is_wrong(koha: Simulation, opened: Callable[..., Koha], soon: Soon) -> None:
+    """Whatever Koha's REST says: the machine is asked with the card number, of a right PIN only."""
+    with serving(answering(right("C-1").replace("CQY", "CQN"))) as (port, _, _observed):
         machine = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
         library = opened(sip2=machine)
         number = _desk(koha, "4071", userid=CPR, cardnumber="C-1")
-        expected = PinAnswer.RIGHT if accepted else PinAnswer.WRONG
-        assert library.check_pin(number, "4071", soon()) is expected
-        assert library.check_pin(number, "4072", soon()) is PinAnswer.WRONG
+        for pin in ("4071", "4072"):
+            assert library.check_pin(number, pin, soon()) is PinAnswer.WRONG
     questions = [message for message in port.seen if message.startswith("63")]
     assert len(questions) == 1
     assert "|AAC-1|AC|AD4071|" in questions[0]

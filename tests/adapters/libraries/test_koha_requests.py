@@ -182,7 +182,7 @@ def test_a_restriction_is_read(koha: Simulation, library: Koha, soon: Soon) -> N
     """Koha works it out; nobody can write it."""
     body = {"surname": "Desk", "library_id": "AUL", "category_id": "PRIVATE", "userid": "desk.user"}
     number = koha.patrons.create(body)["patron_id"]
-    koha.patrons._rows[number]["restricted"] = True
+    koha.patrons.edit(number, restricted=True)
     borrower = library.read(str(number), soon())
     assert borrower is not None
     assert borrower.bars == {Bar.RESTRICTED}

@@ -160,10 +160,10 @@ def test_a_pin_is_chosen_after_a_login(visit: Visit) -> None:
     person.press("button[value=choose]")
     person.at("pin", "changed")
     person.open("library", "/machine")
-    person.write("#identifier", number)
+    person.write("#identifier", person.row(number)["cardnumber"])
     person.write("#pin", "7294")
     person.press("main form button")
-    assert person.text("#borrower") == number
+    assert person.text("#borrower") == person.name_of(number)
 
 
 @pytest.mark.slow

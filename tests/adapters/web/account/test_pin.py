@@ -166,7 +166,9 @@ def test_a_browser_remembers_four_borrowers(house: House) -> None:
     """The header stays small, and the same borrower again keeps the same mark."""
     person = house.person()
     for each in range(6):
-        made = house.koha.patrons.create({**BORROWER, "category_id": "PRIVATE", "surname": f"Many{each}"})
+        made = house.koha.patrons.create(
+            {**BORROWER, "category_id": "PRIVATE", "surname": f"Many{each}", "cardnumber": f"M{each}"}
+        )
         house.koha.patrons.set_password(made["patron_id"], PIN, PIN)
         for _ in range(2):
             before = {cookie.value for cookie in person.cookies("k-")}
@@ -360,7 +362,7 @@ def test_a_change_asks_for_a_fresh_login(house: House) -> None:
 
 def test_a_temporary_borrower_is_proved_after_a_login(house: House) -> None:
     """With its number and PIN the person's temporary borrower becomes the account; its number stays."""
-    made = house.koha.patrons.create({**BORROWER, "userid": "temporary.one"})
+    made = house.koha.patrons.create({**BORROWER, "userid": "temporary.one", "cardnumber": "T-1"})
     house.koha.patrons.set_password(made["patron_id"], PIN, PIN)
     person = house.person()
     asked = person.log_in("asta")
