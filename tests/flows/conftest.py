@@ -17,6 +17,7 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import MailUnavailable
@@ -109,9 +110,9 @@ class Shelf:
         meant = lambda b: text in {self.cprs[b.number], b.card}  # noqa: E731
         return self.hooks.around("typed", lambda: tuple(filter(meant, self.borrowers.values())))
 
-    def faults(self, deadline: datetime) -> tuple[str, ...]:
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Find nothing wrong."""
-        del deadline
+        del expected, deadline
         return ()
 
     def _create(self, wish: Wish, mark: str) -> Borrower | None:

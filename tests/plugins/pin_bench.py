@@ -93,7 +93,7 @@ def pin_bench(tmp_path: Path) -> Iterator[Bench]:
     smtp = free_port()
     mailbox = Mailbox(smtp, free_port())
     mailbox.start()
-    settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
+    settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL", "card_number": "cpr"}
     with serve_on_loopback(app) as url:
         library = KohaSettings.read({**settings, "url": url}).open()
         sender = Smtp(f"smtp://127.0.0.1:{smtp}", "library@library.example")

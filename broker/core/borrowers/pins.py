@@ -21,6 +21,7 @@ class PinAnswer(StrEnum):
     NO_CARD_NUMBER = "no_card_number"  # the system cannot say: the borrower has no card number
 
 
+PIN_LENGTH: Final = 4
 _DIGITS: Final = "0123456789"
 _FOUR: Final = re.compile(r"[0-9]{4}")
 _CPR: Final = re.compile(r"([0-9]{6})-?([0-9]{4})")

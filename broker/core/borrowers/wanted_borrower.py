@@ -4,6 +4,7 @@ import calendar
 from dataclasses import dataclass, replace
 from datetime import date
 
+from broker.core.borrowers import field_values
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.policy.model import BorrowerRule, Decision, Field
@@ -154,7 +155,8 @@ def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WishedField, ..
 
 def _first_value(field: Field, attributes: Attributes) -> str | None:
     for source in (field.source, *field.otherwise):
-        value = attributes.one(source.removeprefix(_PROOF))
+        asserted = attributes.one(source.removeprefix(_PROOF))
+        value = field_values.harmless(field.name, asserted) if asserted else None
         if value:
             return value
     return None

@@ -22,7 +22,13 @@ MARK = "a" * 32
 def _settings(url: str, **more: object) -> dict[str, object]:
     """Give sound settings for a Koha at ``url``."""
     keys = {"url": url, "client_id": "broker", "client_secret": "demo", "library_id": "AUL", "cpr_attribute": "CPR"}
+    keys["card_number"] = "cpr"
     return keys | more
+
+
+@pytest.fixture(name="sound")
+def _sound() -> Callable[..., dict[str, object]]:
+    return _settings
 
 
 @pytest.fixture(name="settings")
@@ -55,7 +61,7 @@ def _url(app: Flask) -> Iterator[str]:
 
 @pytest.fixture(name="opened")
 def _opened(url: str) -> Callable[..., Koha]:
-    return lambda **more: KohaSettings.read(_settings(url, **more)).open()
+    return lambda **more: KohaSettings.read(_settings(url) | more).open()
 
 
 @pytest.fixture(name="library")

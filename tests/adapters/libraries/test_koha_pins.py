@@ -1,7 +1,9 @@
 """How Koha's connector asks whether a PIN is right."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 import responses
@@ -10,6 +12,7 @@ from broker.adapters.libraries.koha import Koha
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
+from tests.plugins.sip2_port import answering, right, serving
 
 pytestmark = pytest.mark.server
 
@@ -43,29 +46,145 @@ def test_anothers_pin_proves_nothing(koha: Simulation, library: Koha, soon: Soon
 
 
 def test_nobodys_number_costs_the_same_calls(koha: Simulation, library: Koha, soon: Soon) -> None:
-    """The patron is read and a PIN is tried, whoever it is, and no number of a person stands in an address."""
+    """Read, tried, and read again where it is refused, whoever it is; no number of a person stands in an address."""
     number = _desk(koha, "4071", userid=CPR)
-    library.faults(soon())
+    library.read(number, soon())
     for asked in (number, "999999", "0", CPR, "nobody"):
         koha.access._lines.clear()
         library.check_pin(asked, "4072", soon())
         methods = [line.split()[0] for line in koha.access.lines()]
-        assert methods == ["GET", "POST"], asked
+        assert methods == ["GET", "POST", "GET"], asked
         assert CPR not in "".join(koha.access.lines())
 
 
+@contextmanager
+def _answering(url: str, *answers: tuple[int, object]) -> Iterator[responses.RequestsMock]:
+    """Let the password validation answer so, one after the other; everything else is the simulated Koha's."""
+    with responses.RequestsMock() as mocked:
+        mocked.add_passthru(f"{url}/api/v1/oauth")
+        mocked.add_passthru(f"{url}/api/v1/patrons")
+        for status, body in answers:
+            mocked.add(responses.POST, url + VALIDATION, json=body, status=status)
+        yield mocked
+
+
+NULL = (500, {"errors": [{"message": "Expected string - got null.", "path": "/body/cardnumber"}], "status": 500})
+BROKEN = (500, {"error": "Something went wrong, check Koha logs for details.", "error_code": "internal_server_error"})
+NO = (400, {"error": "Validation failed"})
+
+
 @pytest.mark.parametrize(
-    ("status", "body"), [(200, {"patron_id": 1}), (400, {"error": "Other"}), (404, {}), (500, {}), (429, {}), (201, [])]
+    ("card", "answers", "expected"),
+    [
+        (None, [NULL], PinAnswer.NO_CARD_NUMBER),
+        (None, [(201, {"patron_id": 77, "cardnumber": None, "userid": "x"})], PinAnswer.NO_CARD_NUMBER),
+        ("C1", [(201, {"patron_id": 77, "cardnumber": None, "userid": "x"})], PinAnswer.WRONG),
+        ("C1", [NULL], PinAnswer.EXPIRED),  # its search for a patron without a card found another one
+        ("C1", [BROKEN, NO], PinAnswer.EXPIRED),
+        (None, [BROKEN, NO], PinAnswer.EXPIRED),
+        ("C1", [(400, {"error": "Password expired"})], PinAnswer.EXPIRED),
+        ("C1", [NO], PinAnswer.WRONG),
+    ],
+)
+def test_right_pins_that_koha_does_not_take_are_told_apart(
+    *,
+    koha: Simulation,
+    library: Koha,
+    soon: Soon,
+    card: str | None,
+    answers: list[tuple[int, object]],
+    expected: PinAnswer,
+) -> None:
+    """No card number, and an expired password, each in the answers that Koha gives to a right PIN only.
+
+    Source: docs/reference/koha.md#validation.
+    """
+    number = _desk(koha, "4071", userid=CPR, cardnumber=card)
+    with _answering(library._settings.url, *answers):
+        assert library.check_pin(number, "4071", soon()) is expected
+
+
+@pytest.mark.parametrize("second", [BROKEN, (201, {"patron_id": 1}), NULL])
+def test_a_koha_that_is_not_well_is_no_expired_pin(
+    *, koha: Simulation, library: Koha, soon: Soon, second: tuple[int, object]
+) -> None:
+    """A PIN that cannot be right is refused in order by a sound Koha, and by it alone."""
+    number = _desk(koha, "4071", userid=CPR, cardnumber="C1")
+    with _answering(library._settings.url, BROKEN, second), pytest.raises(LibraryUnavailable):
+        library.check_pin(number, "4071", soon())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (3, 3, PinAnswer.LOCKED),
+        (-1, -1, PinAnswer.LOCKED),
+        (2, 3, PinAnswer.WRONG),
+        (0, 0, PinAnswer.WRONG),
+        (None, None, PinAnswer.WRONG),
+        (2, 0, PinAnswer.WRONG),
+    ],
+)
+def test_a_try_that_koha_does_not_count_was_not_looked_at(
+    *,
+    koha: Simulation,
+    library: Koha,
+    soon: Soon,
+    before: int | None,
+    after: int | None,
+    expected: PinAnswer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Too many wrong tries, or staff, lock an account: its PIN is refused, right or not, and no longer counted."""
+    number = _desk(koha, "4071", userid=CPR)
+    koha.patrons.edit(int(number), login_attempts=before)
+    call = library._calls.call
+
+    def counted(asked: str, *given: Any, **more: Any) -> Any:
+        answer = call(asked, *given, **more)
+        if asked == "check_pin":
+            koha.patrons.edit(int(number), login_attempts=after)
+        return answer
+
+    monkeypatch.setattr(library._calls, "call", counted)
+    assert library.check_pin(number, "4072", soon()) is expected
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_with_a_machine_both_must_say_yes(
+    *, koha: Simulation, opened: Callable[..., Koha], soon: Soon, accepted: bool
+) -> None:
+    """The machine is asked with the card number, and only of a PIN that Koha finds right."""
+    answer = right("C-1") if accepted else right("C-1").replace("CQY", "CQN")
+    with serving(answering(answer)) as (port, _, _observed):
+        machine = {"host": "127.0.0.1", "port": port.server_address[1], "login": "machine", "password": "secret"}
+        library = opened(sip2=machine)
+        number = _desk(koha, "4071", userid=CPR, cardnumber="C-1")
+        expected = PinAnswer.RIGHT if accepted else PinAnswer.WRONG
+        assert library.check_pin(number, "4071", soon()) is expected
+        assert library.check_pin(number, "4072", soon()) is PinAnswer.WRONG
+    questions = [message for message in port.seen if message.startswith("63")]
+    assert len(questions) == 1
+    assert "|AAC-1|AC|AD4071|" in questions[0]
+
+
+def test_a_machine_that_does_not_answer_is_no_verdict(
+    koha: Simulation, opened: Callable[..., Koha], soon: Soon
+) -> None:
+    """A PIN is mailed once both have said yes."""
+    library = opened(sip2={"host": "127.0.0.1", "port": 1, "login": "machine", "password": "secret"})
+    number = _desk(koha, "4071", userid=CPR, cardnumber="C-1")
+    with pytest.raises(LibraryUnavailable, match="sip2: no answer"):
+        library.check_pin(number, "4071", soon())
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, {"patron_id": 1}), (400, {"error": "Other"}), (404, {}), (429, {}), (503, {}), (201, [])]
 )
 def test_other_answers_are_no_verdict(koha: Simulation, library: Koha, soon: Soon, status: int, body: object) -> None:
     """Whatever is neither Koha's yes nor its no is worth another try, and quotes nothing."""
     number = _desk(koha, "4071", userid=CPR)
-    url = library._settings.url
-    with responses.RequestsMock() as mocked:
-        mocked.add_passthru(f"{url}/api/v1/oauth")
-        mocked.add_passthru(f"{url}/api/v1/patrons")
-        mocked.add(responses.POST, url + VALIDATION, json=body, status=status)
-        with pytest.raises(LibraryUnavailable) as raised:
-            library.check_pin(number, "4071", soon())
+    with _answering(library._settings.url, (status, body)), pytest.raises(LibraryUnavailable) as raised:
+        library.check_pin(number, "4071", soon())
     assert "4071" not in str(raised.value)
     assert CPR not in str(raised.value)
