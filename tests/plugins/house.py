@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -32,6 +32,8 @@ from broker.flows import worker_loop
 from broker.flows.login.login import LoginFlow
 from broker.flows.proofs import pin_check
 from tests.plugins.ports import free_port
+
+TERMINAL: Final = "192.0.2.77"  # where number and PIN are enough
 
 
 @dataclass(slots=True)
@@ -75,6 +77,10 @@ class House:
     def person(self) -> "Person":
         """Give a browser that has never been here."""
         return Person(self, self.app.test_client())
+
+    def terminal(self) -> "Person":
+        """Give a browser that has never been here, at a terminal that staff run."""
+        return self.person().moved(TERMINAL)
 
     @property
     def peer(self) -> services.BrokerAsIdp:
@@ -133,6 +139,11 @@ class Person:
 
     house: House
     client: FlaskClient
+
+    def moved(self, address: str) -> "Person":
+        """Let the browser come from another address from now on."""
+        self.client.environ_base["REMOTE_ADDR"] = address
+        return self
 
     def get(self, url: str) -> TestResponse:
         """Open an address of the broker, following its redirects as long as they stay there."""
@@ -273,6 +284,7 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
             "BROKER_AUDIT__FOLDER": str(folder / "audit"),
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
+            "BROKER_PIN_NETWORKS": '["192.0.2.64/28"]',
             **environment,
         }
         app = create_app(load(setting.config, environ))

@@ -173,7 +173,7 @@ def test_a_temporary_account_that_became_ones_own_is_called_so(house: House) -> 
     page = person.sign_up("tove", "student")
     number = next(str(row["patron_id"]) for row in house.koha.patrons.rows() if row["userid"] == "temp.tove")
     form = person.get(page.request.path.replace("/consent", "/pin?temporary=1"))
-    page = person.press(form, do="temporary", identifier=number, pin="4071")
+    page = person.press(form, do="temporary", identifier="T-2001", pin="4071")
     done = ended(person, page)
     assert told(done) == ("adopted", "Student at Aarhus University")
     assert "Your temporary account is now your own account" in words(done.get_data(as_text=True))
