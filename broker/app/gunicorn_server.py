@@ -27,6 +27,9 @@ from broker.files.settings.config import Config
 from broker.flows import worker_loop
 
 # Seconds that a wish written by another worker may lie: a wake-up comes from the own worker only.
+# Each spends its time waiting for the library system: people who come together are served together.
+# Only the first looks by itself at short intervals, and wakes the others where there is work.
+_BORROWER_LOOPS: Final = (2.0, 30.0, 30.0, 30.0)
 _IDLE: Final = 2.0
 # Seconds that a worker that cannot start waits before another takes its place.
 _PAUSE: Final = 5.0
@@ -169,19 +172,21 @@ class Terse(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 def _start_loop(worker: Any) -> None:
     parts: assembly.Parts = worker.wsgi.parts
-    _start_thread("rounds", (parts.enrolments.step, parts.pin_renewal.step), parts.wake)
+    borrowers = (parts.enrolments.step, parts.pin_renewal.step)
+    for idle in _BORROWER_LOOPS:
+        _start_thread("borrowers", borrowers, parts.wake, idle)
     steps: list[Step] = [lambda: parts.metadata.step(assembly.now())]
     messages = parts.messages
     if messages is not None:
         # Deletes old messages, on days when nobody logs in too.
         steps.append(lambda: messages.step(assembly.now()))
     # A loop of its own for metadata: a feed that takes a minute must not keep a borrower waiting.
-    _start_thread("metadata", steps, parts.metadata.wake)
+    _start_thread("metadata", steps, parts.metadata.wake, _IDLE)
 
 
-def _start_thread(name: str, steps: Sequence[Step], wake: threading.Event) -> None:
+def _start_thread(name: str, steps: Sequence[Step], wake: threading.Event, idle: float) -> None:
     loop = worker_loop.run_worker_loop
-    arguments = (steps, wake, _ending.is_set, _IDLE, _report)
+    arguments = (steps, wake, _ending.is_set, idle, _report)
     threading.Thread(target=loop, args=arguments, name=name, daemon=True).start()
 
 

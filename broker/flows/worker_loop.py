@@ -14,14 +14,16 @@ def run_worker_loop(
 ) -> None:
     """Do what is due until ``stop``; sleep ``idle`` seconds, or until woken, when all is idle.
 
-    A step does one thing that is due and returns something true, or returns nothing. ``report`` is
-    called with an error that nobody planned for; what was under way is due again when its lease
-    ends.
+    A step does one thing that is due and returns something true, or returns nothing. Where one did,
+    the loops that share ``wake`` look too: more may be due. ``report`` is called with an error that
+    nobody planned for; what was under way is due again when its lease ends.
     """
     while not stop():
         wake.clear()
         done = [_tried(step, report) for step in steps]
-        if not any(done):
+        if any(done):
+            wake.set()
+        else:
             wake.wait(idle)
 
 

@@ -221,11 +221,13 @@ class Person:
         return self.get(sent.location) if sent.status_code in {302, 303} else sent
 
     def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:
-        """Answer the consent screen."""
+        """Answer the consent screen, and read on where the page after it tells of another category."""
         assert mark(page)[0] == "ask", mark(page)
         token = found(page, "//form[@class='answer']//input[@name='token']/@value")
         fields = {"token": token, "answer": answer, **({"remember": "yes"} if remember else {}), **more}
-        return self.post(page.request.path, fields)
+        sent = self.post(page.request.path, fields)
+        told = sent.status_code == 303 and sent.location.endswith("/changed")
+        return self.press(self.get(sent.location)) if told else sent
 
     @staticmethod
     def path(url: str) -> str:

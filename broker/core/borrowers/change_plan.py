@@ -183,8 +183,25 @@ def outcome(borrower: Borrower, change: Change | None, wish: Wish) -> EnrolmentO
         return EnrolmentOutcome.UNCHANGED
     if change.cpr:
         return EnrolmentOutcome.ADOPTED
-    if change.category is not None and not wish.upgrades_from(borrower.category):
-        return EnrolmentOutcome.LOWERED
+    if change.category is None:
+        return _of_same_category(borrower, change)
+    if wish.upgrades_from(borrower.category):
+        return EnrolmentOutcome.UPGRADED
+    return EnrolmentOutcome.LOWERED
+
+
+def _of_same_category(borrower: Borrower, change: Change) -> EnrolmentOutcome:
+    overwritten = any(borrower.fields.get(name) for name, _ in change.fields)
+    if overwritten or change.expires is not None:
+        return EnrolmentOutcome.UPDATED
+    return EnrolmentOutcome.FILLED_IN
+
+
+def _planned(category: str | None, cpr: str | None) -> EnrolmentOutcome:
+    if cpr:
+        return EnrolmentOutcome.ADOPTED
+    if category is None:
+        return EnrolmentOutcome.UPDATED
     return EnrolmentOutcome.UPGRADED
 
 
@@ -208,7 +225,7 @@ def planned_outcome(observed: Enrolment, planned: Plan) -> Enrolment:
         case Change(number, fields, category, expires, cpr):
             return replace(
                 observed,
-                outcome=EnrolmentOutcome.ADOPTED if cpr else EnrolmentOutcome.UPGRADED,
+                outcome=_planned(category, cpr),
                 number=number,
                 category=category,
                 expires=expires,

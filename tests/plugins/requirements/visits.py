@@ -129,6 +129,8 @@ def settled(person: Person, page: TestResponse, upgrade: str = "yes") -> TestRes
             page = person.get(sent.location) if sent.status_code == 303 else sent
         elif step == "upgrade":
             page = person.press(page, answer=upgrade)
+        elif step == "changed":
+            page = person.press(page)
         elif step in {"authenticate", "enrol"}:
             page = person.get(found(page, "//main//a[contains(@class, 'button')]/@href"))
         else:

@@ -85,6 +85,22 @@ def test_the_pages_of_an_upgrade_and_a_refusal(visit: Visit, language: str) -> N
     person.at("refuse", "too_young")
 
 
+def test_the_page_of_a_category_that_fell(visit: Visit, language: str) -> None:
+    """A student who has left is told so on the way to the service."""
+    for name in ("otto", "otto-left"):
+        person = visit(language=language, looking=name == "otto-left")
+        person.open("library", "/my-loans")
+        person.press("button[name=upstream][value=wayf]")
+        person.pick(name)
+        person.page.wait_for_selector("main[data-step=ask], main[data-step=upgrade]")
+        if person.page.query_selector("main[data-step=upgrade]"):  # the other language's student has left before
+            person.press("button[name=answer][value=yes]")
+            person.page.wait_for_selector("main[data-step=ask]")
+        person.agree()
+        person.page.wait_for_selector("main[data-step=changed], #borrower")
+    person.at("changed", "lowered")
+
+
 def test_the_pages_of_a_login_by_pin(visit: Visit, language: str) -> None:
     """The ways to log in, number and PIN, a wrong PIN, and the temporary account of somebody with a new number."""
     person = visit(language=language, looking=True)
