@@ -127,6 +127,16 @@ def found(response: TestResponse, path: str) -> str:
     return str(hits[0])
 
 
+def _first_button(page: TestResponse) -> dict[str, str]:
+    """Give what the first button of a page's first form sends when Enter is pressed in a field."""
+    first = next(html.fromstring(page.get_data()).iter("form"))
+    for button in first.iter("button"):
+        if button.get("name") != "do":
+            return {}
+        return {"do": str(button.get("value"))}
+    return {}
+
+
 def mark(response: TestResponse) -> tuple[str, str]:
     """Give data-step and data-reason of a page."""
     main = next(html.fromstring(response.get_data()).iter("main"))
@@ -217,7 +227,7 @@ class Person:
     def press(self, page: TestResponse, **fields: str) -> TestResponse:
         """Send the first form of a page of ours with more fields filled in, and follow to our next page."""
         action, hidden = form(page)
-        sent = self.post(urljoin(page.request.url, action), {**hidden, **fields})
+        sent = self.post(urljoin(page.request.url, action), {**hidden, **_first_button(page), **fields})
         return self.get(sent.location) if sent.status_code in {302, 303} else sent
 
     def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:

@@ -37,6 +37,7 @@ _UNPROCESSABLE: Final = 422
 _STATUS: Final[Mapping[str, int]] = {
     "": 200,
     "mailed": 200,
+    "pin_browser_unknown": 200,
     "pin_throttled": TooMany.http,
     "pin_letter_used_up": TooMany.http,
     "pin_codes_too_many": TooMany.http,
