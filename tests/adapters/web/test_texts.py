@@ -37,7 +37,7 @@ PERMITTING = {"matched", "ok"}  # these end at no page
 INDIRECT = {
     *UNMET_REQUIREMENTS,
     "no_library_account", "library_unavailable", "account_case", "two_borrowers", "cpr_changed", "scope_mismatch",
-    "temporary_and_cpr", "temporary_unfit", "borrower_gone", "address_taken",
+    "temporary_and_cpr", "temporary_unfit", "adoption_other_name", "borrower_gone", "address_taken",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity",
     "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
     "birth_date_differs",

@@ -23,7 +23,7 @@ _DIGITS_OF_A_DATE: Final = 6
 class DisclosureRow:
     """A line of the table: ``pending`` is a value that is made when the person goes on.
 
-    ``internal`` is the library system's own number: nobody types it, and no page shows it.
+    ``hidden`` is the library system's own number: nobody types it, and no page shows it.
     """
 
     name: str
@@ -31,7 +31,7 @@ class DisclosureRow:
     values: tuple[str, ...]
     why: str
     pending: bool = False
-    internal: bool = False
+    hidden: bool = False
     revealable: bool = False
 
 
@@ -85,8 +85,8 @@ class _RowMaker:
         if item.name == BORROWER_NUMBER and not values and self.number:
             values = (self.number,)
         pending = not values
-        internal = item.name == BORROWER_NUMBER and not pending
-        if internal:
+        hidden = item.name == BORROWER_NUMBER and not pending
+        if hidden:
             values = ()
         # The CPR is masked whatever the policy says: no page source holds it
         # (docs/reference/design.md#invariant-4).
@@ -98,7 +98,7 @@ class _RowMaker:
             values=values,
             why=item.why[self.language],
             pending=pending,
-            internal=internal,
+            hidden=hidden,
             revealable=self.revealing and item.name == _CPR,
         )
 

@@ -91,7 +91,7 @@ def test_a_borrower_number_not_yet_made_is_pending(question: Question, login: Tr
     after = show(asked, replace(login, account=Account("51", AccountState.KNOWN)))
     assert (before.rows[0].pending, before.rows[0].values, before.makes_account) == (True, (), True)
     assert (after.rows[0].pending, after.rows[0].values, after.makes_account) == (False, (), False)
-    assert (before.rows[0].internal, after.rows[0].internal) == (False, True)
+    assert (before.rows[0].hidden, after.rows[0].hidden) == (False, True)
 
 
 @pytest.mark.parametrize(("language", "label", "why"), [("en", "CPR number", "why"), ("da", "CPR-nummer", "hvorfor")])
