@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
 from broker.core.audit_events import AuditEvent
@@ -29,6 +29,7 @@ RecordKind = Literal[
     "arrival",
     "receipt",
     "enrolment",
+    "lease",
     "pin",
     "proof",
     "session",
@@ -51,6 +52,11 @@ class Key(NamedTuple):
     kind: RecordKind
     group: str
     name: str = ""
+
+
+def lease_of(key: Key) -> Key:
+    """Return the key of the lease on the record of ``key``; the two change as one group does."""
+    return Key("lease", f"{key.kind}/{key.group}", key.name)
 
 
 class Kept(NamedTuple):
@@ -97,11 +103,13 @@ class Store(Protocol):
         ...
 
     def claim(
-        self, kind: RecordKind, group: str | None, version: str, lease: timedelta, now: datetime
+        self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Claim the earliest record due at ``now``, or return None.
+        """Lease the earliest record due at ``now`` that nobody has leased, and return it, or None.
 
-        Its ``due`` becomes now + lease and its version ``version``.
+        The record stays as it is, its ``due`` and its version too. The lease is a record of its own
+        under ``lease_of``, without a value, of version ``token``, living until ``until``: who puts
+        it again with that version renews it, and who puts it with an end that is past ends it.
         """
         ...
 
@@ -372,33 +380,4 @@ class LogoutFace(Protocol):
 
     def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer can be asked, and its answer be believed."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class LoggedMessage:
-    """One message between an upstream and us exactly as it was sent, with the sender's address.
-
-    ``wire`` is the query of a Redirect, signature and all, or the message in a form; ``assertion``
-    what was encrypted in it, which its signature is over. ``outcome`` is "sent", "accepted",
-    "refused by the upstream" or the check that refused it; ``request`` the request's id and
-    ``reference`` the login's on pages and in other logs.
-    """
-
-    kind: str  # AuthnRequest | Response | LogoutRequest | LogoutResponse
-    upstream: str
-    wire: str
-    outcome: str
-    request: str
-    reference: str = ""
-    address: str = ""
-    subject: str = ""
-    assertion: str = ""
-
-
-class MessageLogPort(Protocol):
-    """The message log: messages are kept sealed, under a key that only its readers hold."""
-
-    def write(self, message: LoggedMessage, now: datetime) -> None:
-        """Store a message; MessageLogUnavailable where it must be stored and cannot be."""
         ...

@@ -15,6 +15,7 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import LibraryUnavailable
 from broker.core.ports import LibrarySystem
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.simulated_koha import create_app
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -36,10 +37,10 @@ class Stage:
 
 @contextmanager
 def _koha(unique_field: str, cpr_attribute: str) -> Iterator[Stage]:
-    app = create_app(faults=InjectedFaults(race_window=0.005))
+    app = create_app(administration=FOUR_DIGIT_PINS, faults=InjectedFaults(race_window=0.005))
     patrons = app.extensions["koha"].patrons
     settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
-    settings |= {"unique_field": unique_field, "cpr_attribute": cpr_attribute}
+    settings |= {"unique_field": unique_field, "cpr_attribute": cpr_attribute, "card_number": "cpr"}
 
     def register(spelled: str, category: str) -> str:
         body = {"surname": "Desk", "library_id": "AUL", "category_id": category, "cardnumber": spelled}

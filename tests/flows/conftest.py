@@ -22,12 +22,13 @@ from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import MailUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
-from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords
+from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments, Mode
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 
 CPR = "0101990000"
+REST = timedelta(seconds=121)  # longer than any lease, and than the first pauses
 T = TypeVar("T")
 
 
@@ -190,8 +191,9 @@ class HookedStore(SqliteStore):
         self.hooks = hooks
 
     def put(self, *given: Any, **options: Any) -> bool:
-        """Write."""
-        return bool(self.hooks.around("put", lambda: super(HookedStore, self).put(*given, **options)))
+        """Write: a lease, or a record."""
+        name = "lease" if given[0].kind == "lease" else "put"
+        return bool(self.hooks.around(name, lambda: super(HookedStore, self).put(*given, **options)))
 
     def claim(self, *given: Any) -> Any:
         """Claim."""
@@ -234,11 +236,11 @@ class World:
         return replace(whole, **changes)
 
     def settle(self) -> Enrolment | None:
-        """Carry out what is due, lease after lease, until nothing is under way; give the enrolment."""
+        """Carry out what is due, pause after pause, until nothing is under way; give the enrolment."""
         for _ in range(4):
             while self.live.step():
                 pass
-            self.now += LEASE + timedelta(seconds=1)
+            self.now += REST
         return self.live.stored(CPR)
 
 

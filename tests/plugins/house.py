@@ -20,12 +20,16 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import assembly
 from broker.app.application import create_app
 from broker.demo.koha import simulated_koha
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.loans import Circulation
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
+from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.demo.run.running_demo import seeds
+from broker.demo.run.running_demo import lent, seeds
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
 from broker.flows import worker_loop
@@ -54,6 +58,8 @@ class House:
     setting: Setting
     app: Flask
     koha: simulated_koha.Simulation
+    circulation: Circulation
+    machine: Machine
     mailbox: Mailbox
     clock: Clock
 
@@ -285,10 +291,15 @@ def old_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[str, str]) -> Iterator[House]:
     """Keep a broker, its library system and its mailbox going, with what they store in ``folder``."""
     smtp, page = free_port(), free_port()
-    system = simulated_koha.create_app(seeds(), clients={"broker": simulated_koha.Client(CLIENT_SECRET)})
+    system = simulated_koha.create_app(
+        seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
+    )
     mailbox = Mailbox(smtp, page)
     mailbox.start()
-    with serve_on_loopback(system) as url, pytest.MonkeyPatch.context() as patch:
+    koha = system.extensions["koha"]
+    circulation = lent(koha.patrons)
+    served = serve_on_loopback(system)
+    with served as url, serve_sip2(circulation) as sip2, pytest.MonkeyPatch.context() as patch:
         # That a wrong PIN takes as long for everybody is shown of Guesses alone; nobody waits for it here.
         patch.setattr(pin_check, "FAILURE_LASTS", timedelta(milliseconds=20))
         environ = {
@@ -300,7 +311,8 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
             **environment,
         }
         app = create_app(load(setting.config, environ))
-        found = House(setting, app, system.extensions["koha"], mailbox, clock)
+        machine = Machine(sip2, *next(iter(TERMINALS.items())))
+        found = House(setting, app, koha, circulation, machine, mailbox, clock)
         ending = threading.Event()
         steps = (found.parts.enrolments.step, found.parts.pin_renewal.step)
         turns = (steps, found.parts.wake, ending.is_set, 0.05, _raise)

@@ -14,6 +14,7 @@ from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores.open_store import open_store
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
@@ -90,7 +91,7 @@ class Bench:
 @pytest.fixture
 def pin_bench(tmp_path: Path) -> Iterator[Bench]:
     """Give Åse with a PIN and a mail address, Bo with neither, and nobody else."""
-    app = create_app(_SEEDS)
+    app = create_app(_SEEDS, administration=FOUR_DIGIT_PINS)
     koha: Simulation = app.extensions["koha"]
     koha.patrons.set_password(int(NUMBER), PIN, PIN)
     smtp = free_port()

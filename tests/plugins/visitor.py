@@ -168,6 +168,11 @@ class Visitor:
         """Give the borrower as the library system keeps it."""
         return self.demo.patrons.patrons.row(int(number))
 
+    def name_of(self, number: str) -> str:
+        """Give a borrower's name as the library's machine shows it."""
+        row = self.row(number)
+        return f"{row['firstname'] or ''} {row['surname']}".strip()
+
     def look(self) -> None:
         """Hold axe against the page in both schemes and widths, see that nothing hangs out, and weigh it."""
         self.page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")

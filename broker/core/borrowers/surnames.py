@@ -5,7 +5,9 @@ from typing import Final
 from unicodedata import combining, normalize
 
 # Letters that decompose into nothing, as people without them on their keyboard write them.
-_WRITTEN: Final = str.maketrans({"æ": "ae", "ø": "oe", "ð": "d", "þ": "th", "ł": "l", "đ": "d"})
+_WRITTEN: Final = str.maketrans(
+    {"\u00e6": "ae", "\u00f8": "oe", "\u00f0": "d", "\u00fe": "th", "\u0142": "l", "\u0111": "d"}
+)
 # And the same again, as systems write them that drop a second letter or a mark.
 _FOLDED: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))
 _WORD: Final = re.compile(r"[^\W\d_]+")

@@ -131,8 +131,7 @@ class StaffCases:
         if enrolment.state is EnrolmentState.CASE:
             enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None)
         again = replace(enrolment, attempts=0)
-        due = self.records.soon(entry)
-        return self.records.write(entry, again, due) is not None
+        return self.records.write(entry, again, self.records.now()) is not None
 
     def _list(
         self,

@@ -41,8 +41,7 @@ PER_NETWORK: Final = Limit("pin-asked-network", 100, timedelta(hours=1))
 MAILINGS: Final = Limit("pin-letter-mailings", 3, LETTER_LASTS)
 NEW_PINS: Final = Limit("pin-letter-new-pins", 3, LETTER_LASTS)
 CHANGES: Final = Limit("pin-changes", 10, timedelta(hours=1))
-_LEASE: Final = timedelta(seconds=120)
-# Looking up, RCPT, PIN and DATA together: well within the lease.
+# Looking up; and RCPT, PIN and DATA together.
 _CALLS: Final = timedelta(seconds=45)
 _GIVE_UP_AFTER: Final = timedelta(days=1)
 
@@ -106,15 +105,18 @@ class PinRenewal:
         """Write the letter that has been due longest; False where none is due."""
         if not self.live:
             return False
-        claimed = self._owed.claim("pin", _LEASE, self.now())
+        now = self.now()
+        claimed = self._owed.claim("pin", now + 2 * _CALLS, now)
         if claimed is None:
             return False
+        record = claimed.record
         try:
             with suppress(LibraryRefused):
-                self._write(claimed.value)
-            self.store.drop(claimed.key)
+                self._write(record.value)
+            self.store.drop(record.key)
         except (LibraryUnavailable, MailUnavailable):
-            self._later(claimed)
+            self._later(record)
+        claimed.lease.end(self.now())
         return True
 
     def renew(self, letter: PinLetter, language: str) -> str:

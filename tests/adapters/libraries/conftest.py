@@ -11,6 +11,7 @@ from flask import Flask
 
 from broker.adapters.libraries.koha import Koha, KohaSettings
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Client, Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 
@@ -37,7 +38,7 @@ def _app() -> Flask:
         "blind": Client("demo", frozenset({"borrowers"})),
         "none": Client("demo", frozenset()),
     }
-    return create_app(clients=clients)
+    return create_app(clients=clients, administration=FOUR_DIGIT_PINS)
 
 
 @pytest.fixture(name="koha")

@@ -25,7 +25,9 @@ def _desk(koha: Simulation, pin: str, **more: object) -> str:
     return str(made["patron_id"])
 
 
-@pytest.mark.parametrize("names", [{"userid": CPR}, {"userid": "desk.user", "cardnumber": CPR}, {"cardnumber": "C1"}])
+@pytest.mark.parametrize(
+    "names", [{"userid": CPR, "cardnumber": "C1"}, {"userid": "desk.user", "cardnumber": CPR}, {"cardnumber": "C1"}]
+)
 def test_a_borrower_of_any_name_is_checked(koha: Simulation, library: Koha, soon: Soon, names: dict[str, str]) -> None:
     """User name, card number or both: the borrower is the one that the number says."""
     number = _desk(koha, "4071", **names)

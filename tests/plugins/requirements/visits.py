@@ -21,7 +21,6 @@ from broker.demo.library import services
 from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB, SERVICES
 from broker.demo.run.mail_server import ReceivedMail
-from broker.demo.run.running_demo import lent
 from broker.demo.upstreams import wayf_hub
 from tests.plugins.house import TERMINAL, House, Person, form, found, mark
 
@@ -208,9 +207,10 @@ def hall(house: House) -> tuple[FlaskClient, Circulation]:
     """Give a browser at the library's own pages, and what the library lends."""
     sites = {name: house.site(name) for name in SERVICES}
     keys = encryption.DecryptionKeys.of([house.setting.library.key.encode()])
-    circulation = lent(house.koha.patrons)
-    site: Flask = services.create_app(sites, lambda: house.peer, keys, circulation, "https://broker.example")
-    return site.test_client(), circulation
+    site: Flask = services.create_app(
+        sites, lambda: house.peer, keys, house.circulation, "https://broker.example", machine=house.machine
+    )
+    return site.test_client(), house.circulation
 
 
 def at_library(client: FlaskClient, address: str) -> TestResponse:

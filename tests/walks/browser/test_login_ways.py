@@ -191,7 +191,7 @@ def test_a_pin_is_chosen_after_a_login(visit: Visit) -> None:
     person.write("#identifier", person.typed("asta"))
     person.write("#pin", "7294")
     person.press("main form button")
-    assert person.text("#borrower") == number
+    assert person.text("#borrower") == person.name_of(number)
 
 
 @pytest.mark.slow

@@ -90,7 +90,7 @@ def mailed_pin_opens(person: Visitor, name: str, address: str) -> None:
     person.write("#identifier", person.typed(name))
     person.write("#pin", person.pin(address))
     person.press("main form button")
-    assert person.text("#borrower") == person.number(name)
+    assert person.text("#borrower") == person.name_of(person.number(name))
 
 
 @pytest.mark.parametrize(("end", "action", "name", "category"), LOGINS)

@@ -277,7 +277,7 @@ def test_a_browser_remembers_four_borrowers(house: House) -> None:
     """The header stays small."""
     person = house.person()
     for number in range(6):
-        names = {"userid": f"many.{number}", "email": f"many{number}@post.example"}
+        names = {"userid": f"many.{number}", "cardnumber": f"M{number}", "email": f"many{number}@post.example"}
         made = house.koha.patrons.create({**BORROWER, "category_id": "PRIVATE", **names})
         house.koha.patrons.set_password(made["patron_id"], PIN, PIN)
         page = behind_letter(person, pin_page(person), mails=number + 1, typed=f"many.{number}")
