@@ -43,7 +43,7 @@ class Stage:
 def _koha(unique_field: str, cpr_attribute: str) -> Iterator[Stage]:
     app = create_app(administration=FOUR_DIGIT_PINS, faults=InjectedFaults(race_window=0.005))
     patrons = app.extensions["koha"].patrons
-    settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
+    settings: dict[str, object] = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
     settings |= {"unique_field": unique_field, "cpr_attribute": cpr_attribute, "card_number": "cpr"}
 
     def register(spelled: str, category: str, user_name: str = "") -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -36,6 +36,8 @@ from broker.flows import worker_loop
 from broker.flows.login.login import LoginFlow
 from broker.flows.proofs import pin_check
 from tests.plugins.ports import free_port
+
+TERMINAL: Final = "192.0.2.77"  # where number and PIN are enough
 
 
 @dataclass(slots=True)
@@ -82,6 +84,10 @@ class House:
         """Give a browser that has never been here."""
         return Person(self, self.app.test_client())
 
+    def terminal(self) -> "Person":
+        """Give a browser that has never been here, at a terminal that staff run."""
+        return self.person().moved(TERMINAL)
+
     @property
     def peer(self) -> services.BrokerAsIdp:
         """Give the broker as a service knows it."""
@@ -127,6 +133,16 @@ def found(response: TestResponse, path: str) -> str:
     return str(hits[0])
 
 
+def _first_button(page: TestResponse) -> dict[str, str]:
+    """Give what the first button of a page's first form sends when Enter is pressed in a field."""
+    first = next(html.fromstring(page.get_data()).iter("form"))
+    for button in first.iter("button"):
+        if button.get("name") != "do":
+            return {}
+        return {"do": str(button.get("value"))}
+    return {}
+
+
 def mark(response: TestResponse) -> tuple[str, str]:
     """Give data-step and data-reason of a page."""
     main = next(html.fromstring(response.get_data()).iter("main"))
@@ -139,6 +155,11 @@ class Person:
 
     house: House
     client: FlaskClient
+
+    def moved(self, address: str) -> "Person":
+        """Let the browser come from another address from now on."""
+        self.client.environ_base["REMOTE_ADDR"] = address
+        return self
 
     def get(self, url: str) -> TestResponse:
         """Open an address of the broker, following its redirects as long as they stay there."""
@@ -212,7 +233,7 @@ class Person:
     def press(self, page: TestResponse, **fields: str) -> TestResponse:
         """Send the first form of a page of ours with more fields filled in, and follow to our next page."""
         action, hidden = form(page)
-        sent = self.post(urljoin(page.request.url, action), {**hidden, **fields})
+        sent = self.post(urljoin(page.request.url, action), {**hidden, **_first_button(page), **fields})
         return self.get(sent.location) if sent.status_code in {302, 303} else sent
 
     def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:
@@ -286,6 +307,7 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
             "BROKER_AUDIT__FOLDER": str(folder / "audit"),
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
+            "BROKER_PIN_NETWORKS": '["192.0.2.64/28"]',
             **environment,
         }
         app = create_app(load(setting.config, environ))

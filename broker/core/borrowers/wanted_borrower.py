@@ -30,7 +30,8 @@ class Wish:
     categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
     that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
     ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
-    nobody gets a new one.
+    nobody gets a new one. ``confirmed`` is whether staff have said that the temporary borrower is
+    this person's, whose name it does not have.
     """
 
     cpr: str | None
@@ -47,6 +48,7 @@ class Wish:
     temporary: str | None = None
     adopts: Names = ()
     creates: bool = True
+    confirmed: bool = False
 
     def __repr__(self) -> str:
         """Show affiliation and category only."""

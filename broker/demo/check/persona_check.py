@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from broker.demo.check.http_browser import Browser
 from broker.demo.check.machine_check import at_machine
@@ -14,6 +14,7 @@ from broker.demo.run.running_demo import Running
 
 __all__ = ["PersonaReport", "as_json", "check", "texts", "walk"]
 
+_CPR: Final = "schacPersonalUniqueID"
 PersonaReports = Mapping[str, Mapping[str, Any]]
 
 
@@ -71,6 +72,18 @@ class _Walked:
         if not categories:
             return "unchanged"
         return "lowered" if "PRIVATE" in categories else "upgraded"
+
+    @property
+    def number(self) -> str | None:
+        """Return the number of the borrower with the persona's CPR number, wherever it is kept."""
+        asserted = "".join(self.person.attributes.get(_CPR, ()))
+        cpr = asserted.rpartition(":")[2]
+        for number, row in self.after.items():
+            attributes = [each["value"] for each in row["extended_attributes"]]
+            kept = (row["userid"], row["cardnumber"], *attributes)
+            if cpr and cpr in {str(value).replace("-", "") for value in kept}:
+                return number
+        return None
 
     def refused(self, why: str, *, ok: bool) -> PersonaReport:
         """Report on a persona who reached no service."""
@@ -130,7 +143,7 @@ def _report(running: Running, person: Persona) -> PersonaReport:
     step, reason = browser.mark()
     if step == "done":
         affiliation = _first(browser, "//@data-affiliation")
-        return walked.landed(affiliation, _first(browser, "//@data-number"))
+        return walked.landed(affiliation, walked.number)
     if _first(browser, "//strong[@id='status']/text()") != "Success":
         expected = (step, reason) == ("refuse", person.expect)
         return walked.refused(reason or f"unfinished: {step}", ok=expected)

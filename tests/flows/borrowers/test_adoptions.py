@@ -67,6 +67,41 @@ def test_one_that_is_proved_after_the_person_was_enrolled_is_for_staff_too(world
     assert world.settle().reason == "temporary_and_cpr"
 
 
+@pytest.mark.parametrize("desk", [{"surname": "Holm"}, {}, {"surname": ""}])
+def test_another_name_is_for_staff_who_confirm_it(world: Any, temporary: Borrower, desk: dict[str, str]) -> None:
+    """Number and PIN may be somebody else's: nothing is changed before staff say that it is this person's."""
+    kept = world.library.borrowers["9"] = replace(temporary, fields=desk)
+    world.live.want(wish(world), None)
+    enrolment = world.settle()
+    assert (enrolment.state, enrolment.reason) == (EnrolmentState.CASE, "adoption_other_name")
+    assert world.library.borrowers == {"9": kept}
+    assert world.cases.retry(enrolment.id)
+    assert world.settle().reason == "adoption_other_name"
+    assert world.cases.confirm(enrolment.id)
+    done = world.settle()
+    assert (done.state, done.outcome, done.number) == (EnrolmentState.DONE, EnrolmentOutcome.ADOPTED, "9")
+
+
+def test_what_staff_confirmed_holds_for_that_borrower_in_later_logins(world: Any, temporary: Borrower) -> None:
+    """While the library is down the person logs in again; another temporary borrower is not confirmed by it."""
+    world.library.borrowers["9"] = replace(temporary, fields={"surname": "Holm"})
+    world.live.want(wish(world), None)
+    assert world.cases.confirm(world.settle().id)
+    world.live.want(world.wish(), None)
+    assert world.settle().outcome is EnrolmentOutcome.ADOPTED
+
+
+def test_nothing_else_is_confirmed(world: Any, temporary: Borrower) -> None:
+    """Neither a case of another reason, nor what is done, nor an id that nobody has."""
+    world.library.borrowers["9"] = replace(temporary, category="PRIV", fields={"surname": "Holm"})
+    world.live.want(wish(world), None)
+    case = world.settle()
+    assert case.reason == "temporary_unfit"
+    assert not world.cases.confirm(case.id)
+    assert not world.cases.confirm("nobody")
+    assert world.live.stored(CPR).reason == "temporary_unfit"
+
+
 @pytest.mark.parametrize(
     "unfit",
     [{"category": "PRIV"}, {"cpr": "0202990000"}, {"born": date(1980, 1, 1)}],

@@ -22,7 +22,7 @@ from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB, SERVICES
 from broker.demo.run.mail_server import ReceivedMail
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.house import TERMINAL, House, Person, form, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 CPR = "schacPersonalUniqueID"
@@ -96,7 +96,8 @@ def sign_up(person: Person, who: Persona, affiliation: str, way: str | None = No
 
 
 def by_pin(person: Person, identifier: str, pin: str, service: str = "my-loans") -> TestResponse:
-    """Come from a service and show a number and its PIN, to whatever page is next."""
+    """Come from a service at a terminal that staff run, and show a number and its PIN, to whatever page is next."""
+    person.moved(TERMINAL)
     return person.press(pin_page(person, service), identifier=identifier, pin=pin)
 
 
