@@ -11,7 +11,7 @@ from broker.core.login.transaction import Account, AccountState, Errand, Person,
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.flows.arrived_login import Arrived
-from broker.flows.borrowers.enrolments import Enrolments
+from broker.flows.borrowers.enrolments import Enrolments, under_way
 from broker.flows.borrowers.existing_accounts import ExistingAccounts, case_account
 from broker.flows.identity.person_resolution import PersonResolution, enrollable_cpr
 
@@ -196,9 +196,10 @@ class BorrowerAtLogin:
             links.remember(links.of_cpr(wished.cpr), enrolment.number)
 
     def _carried_out_meanwhile(self, transaction: Transaction, wished: Wish) -> Enrolment | None:
-        """Return the enrolment if it was carried out while this very login waited.
+        """Return the enrolment if it is carried out, or was, while this very login waits.
 
-        What was made then is new to this login.
+        What was made then is new to this login. Logins by two ways wait for one another's wishes:
+        if each reload wished again, they would overtake each other for ever.
         """
         account = transaction.account
         if account is None or account.state is not AccountState.WANTED:
@@ -206,6 +207,8 @@ class BorrowerAtLogin:
         if wished.cpr is None:
             return None
         stored = self.enrolments.stored(wished.cpr)
+        if under_way(stored):
+            return stored
         if stored is None or stored.state is not EnrolmentState.DONE:
             return None
         if stored.carried != self.enrolments.ports.carried(wished):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, TypeVar
 
-from broker.core.audit_events import AuditEvent, AuditEventKind, of_enrolment
+from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change, Nothing, Plan, offered, plan, planned_outcome
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -37,6 +37,8 @@ _LOOK: Final = timedelta(seconds=3)
 # How long a finished enrolment is believed without a look at the library system.
 _TRUSTED: Final = timedelta(days=1)
 _POLL: Final = 0.05
+# A reload asks a library system that rests for so long no sooner.
+_SHORT_PAUSE: Final = timedelta(seconds=120)
 _OBSERVED: Final = "observed"  # apart, so that a wish accepted while live is not lost to it
 
 
@@ -169,16 +171,11 @@ class Enrolments:
         """Carry out the enrolment that has been due longest, and return it; None if none is due."""
         if self.mode != "live":
             return None
-        entry = self.ports.records.claim()
-        if entry is None:
+        claimed = self.ports.records.claim()
+        if claimed is None:
             return None
-        done = EnrolmentAttempt(entry, self.ports).run()
-        if done:
-            person = self.ports.links.holder(entry.key.group)
-            events = of_enrolment(entry.enrolment, done, person, self.ports.now())
-            for event in events:
-                self.ports.trail.add(event)
-        return done
+        entry, lease = claimed
+        return EnrolmentAttempt(entry, lease, self.ports).run()
 
     def wait(self, key: Key, seconds: float) -> Enrolment | None:
         """Return the enrolment once it is no longer under way, or as it is after ``seconds``.
@@ -190,7 +187,7 @@ class Enrolments:
         try:
             for _ in range(round(seconds / _POLL)):
                 enrolment = self.ports.records.enrolment(key)
-                if not _under_way(enrolment):
+                if not under_way(enrolment):
                     return enrolment
                 self.pause(_POLL)
             return self.ports.records.enrolment(key)
@@ -238,12 +235,11 @@ class Enrolments:
         if before.state is EnrolmentState.DONE and self._is_as_wished(before, wish, now):
             return before, entry.due
         wish = later_wish(before, wish)
-        soon = self.ports.records.soon(entry)
         same = before.wish == wish and before.link == new.link
         if before.state is EnrolmentState.WANTED and same:
-            if soon == entry.due:
-                return before, soon
-            return replace(before, reason=None), soon
+            if entry.due and entry.due <= now + _SHORT_PAUSE:
+                return before, entry.due
+            return replace(before, reason=None), now
         wanted = replace(
             before,
             state=EnrolmentState.WANTED,
@@ -253,7 +249,7 @@ class Enrolments:
             attempts=0,
             reason=None,
         )
-        return wanted, soon
+        return wanted, now
 
     def _is_as_wished(self, before: Enrolment, wish: Wish, now: datetime) -> bool:
         if not looked_up_within(before, now, _LOOK):
@@ -316,7 +312,8 @@ def _before_change(
     return EnrolmentBeforeWish(upgrade_from=upgrade_from, number=planned.number)
 
 
-def _under_way(enrolment: Enrolment | None) -> bool:
+def under_way(enrolment: Enrolment | None) -> bool:
+    """Return whether an enrolment is about to be carried out, and has not failed."""
     if enrolment is None or enrolment.reason:
         return False
     return enrolment.state is EnrolmentState.WANTED
