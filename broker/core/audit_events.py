@@ -34,6 +34,8 @@ class AuditEventKind(StrEnum):
     ENROLMENT_WANTED = "enrolment_wanted"
     ENROLMENT_MADE = "enrolment_made"
     ENROLMENT_FOUND = "enrolment_found"
+    ENROLMENT_FILLED_IN = "enrolment_filled_in"
+    ENROLMENT_UPDATED = "enrolment_updated"
     ENROLMENT_UPGRADED = "enrolment_upgraded"
     ENROLMENT_LOWERED = "enrolment_lowered"
     ENROLMENT_ADOPTED = "enrolment_adopted"
@@ -171,6 +173,10 @@ def _kind_of_outcome(outcome: EnrolmentOutcome | None) -> AuditEventKind:
             return AuditEventKind.ENROLMENT_MADE
         case EnrolmentOutcome.UNCHANGED:
             return AuditEventKind.ENROLMENT_FOUND
+        case EnrolmentOutcome.FILLED_IN:
+            return AuditEventKind.ENROLMENT_FILLED_IN
+        case EnrolmentOutcome.UPDATED:
+            return AuditEventKind.ENROLMENT_UPDATED
         case EnrolmentOutcome.UPGRADED:
             return AuditEventKind.ENROLMENT_UPGRADED
         case EnrolmentOutcome.LOWERED:

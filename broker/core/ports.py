@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
 from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.consent.disclosure import Disclosure
@@ -29,6 +30,7 @@ RecordKind = Literal[
     "arrival",
     "receipt",
     "enrolment",
+    "lease",
     "pin",
     "proof",
     "session",
@@ -37,6 +39,7 @@ RecordKind = Literal[
     "link",
     "counter",
     "trace",
+    "setup",
     "audit",
     "audit-anchor",
 ]
@@ -51,6 +54,11 @@ class Key(NamedTuple):
     kind: RecordKind
     group: str
     name: str = ""
+
+
+def lease_of(key: Key) -> Key:
+    """Return the key of the lease on the record of ``key``; the two change as one group does."""
+    return Key("lease", f"{key.kind}/{key.group}", key.name)
 
 
 class Kept(NamedTuple):
@@ -97,11 +105,13 @@ class Store(Protocol):
         ...
 
     def claim(
-        self, kind: RecordKind, group: str | None, version: str, lease: timedelta, now: datetime
+        self, kind: RecordKind, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Claim the earliest record due at ``now``, or return None.
+        """Lease the earliest record due at ``now`` that nobody has leased, and return it, or None.
 
-        Its ``due`` becomes now + lease and its version ``version``.
+        The record stays as it is, its ``due`` and its version too. The lease is a record of its own
+        under ``lease_of``, without a value, of version ``token``, living until ``until``: who puts
+        it again with that version renews it, and who puts it with an end that is past ends it.
         """
         ...
 
@@ -121,7 +131,7 @@ class LibrarySystem(Protocol):
     """A library system that keeps borrowers (docs/reference/koha.md#koha).
 
     Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
-    ``LibraryRefused`` is not; neither ever holds a personal value.
+    ``LibraryRefused`` is not until something is mended; neither ever holds a personal value.
     """
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -137,18 +147,17 @@ class LibrarySystem(Protocol):
         ...
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
-        """Make the borrower, carrying ``mark`` and a database-unique field derived from the person.
+        """Make the borrower with ``mark``, a card number and a database-unique field of its CPR.
 
         None where the system answers that such a borrower is there already: look again.
         """
         ...
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Set the fields, category and expiry of one borrower, and the CPR of one that had none.
+        """Set fields, category and expiry of one borrower, before them the CPR it had not.
 
-        The CPR goes where those of created borrowers lie, and before the category: a change that
-        was cut short is found by its CPR, and is whole after it is repeated. LibraryUnavailable
-        where another has the number by now.
+        A change that was cut short is found by its CPR, and is whole after it is repeated.
+        LibraryUnavailable where another has the number by now.
         """
         ...
 
@@ -159,25 +168,19 @@ class LibrarySystem(Protocol):
     def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers that ``text``, as a person typed it, may mean: none, one or several.
 
-        A CPR-shaped text is a CPR number or a card equal to it; any other is a card number, and
-        only if it is nobody's card a user name. Several only where CPR and card, or two CPRs, lead
-        to different borrowers. The internal number is never looked up. The field that comes back is
-        compared again: case folded, noughts kept, cards in ASCII.
-
-        Source: docs/reference/design.md#4d.
+        A CPR-shaped text is a CPR number or a card equal to it (several where these lead to
+        different borrowers); any other is a card number, and only if it is nobody's card a user
+        name. The field that comes back is compared again: case folded, noughts kept, cards in
+        ASCII. The internal number is never looked up (docs/reference/design.md#4d).
         """
         ...
 
     def check_pin(self, number: str, pin: str, deadline: datetime) -> PinAnswer:
-        """Return whether ``pin`` is the PIN of this borrower.
-
-        A number that is nobody's is WRONG after the same calls, so that a stranger cannot
-        distinguish it from a wrong PIN.
-        """
+        """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls."""
         ...
 
-    def faults(self, deadline: datetime) -> Sequence[str]:
-        """List in sentences what in the system's set-up breaks our promises; empty for nothing."""
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Return what in the set-up breaks a promise of ours; nothing is written or raised."""
         ...
 
 
@@ -372,33 +375,4 @@ class LogoutFace(Protocol):
 
     def reaches(self, peer: LogoutPeer, now: datetime) -> bool:
         """Return whether a peer can be asked, and its answer be believed."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class LoggedMessage:
-    """One message between an upstream and us exactly as it was sent, with the sender's address.
-
-    ``wire`` is the query of a Redirect, signature and all, or the message in a form; ``assertion``
-    what was encrypted in it, which its signature is over. ``outcome`` is "sent", "accepted",
-    "refused by the upstream" or the check that refused it; ``request`` the request's id and
-    ``reference`` the login's on pages and in other logs.
-    """
-
-    kind: str  # AuthnRequest | Response | LogoutRequest | LogoutResponse
-    upstream: str
-    wire: str
-    outcome: str
-    request: str
-    reference: str = ""
-    address: str = ""
-    subject: str = ""
-    assertion: str = ""
-
-
-class MessageLogPort(Protocol):
-    """The message log: messages are kept sealed, under a key that only its readers hold."""
-
-    def write(self, message: LoggedMessage, now: datetime) -> None:
-        """Store a message; MessageLogUnavailable where it must be stored and cannot be."""
         ...

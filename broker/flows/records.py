@@ -6,6 +6,7 @@ JSON.
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -14,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
 
 T = TypeVar("T")
 
@@ -24,6 +25,8 @@ WRITES: Final = 2
 READS: Final = frozenset({1, 2})
 # Beyond this a compare-and-set that keeps losing is a fault, not a race.
 MOST_TRIES: Final = 8
+# A lease outlives the deadline of the call that is under way.
+_BEYOND_CALL: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,43 @@ class Amended(Generic[T]):
 
     record: Record[T] | None
     written: bool
+
+
+@dataclass(slots=True)
+class Lease:
+    """The right to carry out one queued record: of one worker, and of nobody once it has ended.
+
+    A lease saves work; that work done twice does no harm is the business of the work
+    (docs/reference/design.md#4c).
+    """
+
+    store: Store
+    key: Key
+    token: str
+
+    def renew(self, deadline: datetime, now: datetime) -> bool:
+        """Hold the lease to 5 s past the deadline of the next call; False where it is not ours."""
+        return self._put(deadline + _BEYOND_CALL, now)
+
+    def end(self, now: datetime) -> None:
+        """End the lease if it is ours; where the store does not answer it ends by itself."""
+        with suppress(StoreUnavailable):
+            self._put(now, now)
+
+    def _put(self, until: datetime, now: datetime) -> bool:
+        token = _new_version()
+        held = self.store.put(self.key, Kept(b"", token, until), self.token, now)
+        if held:
+            self.token = token
+        return held
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed(Generic[T]):
+    """A record that was due, and the lease on it."""
+
+    record: Record[T]
+    lease: Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +131,17 @@ class Records(Generic[T]):
         for key, kept in self.store.list(kind, group, now):
             yield self._read(key, kept)
 
-    def claim(self, kind: RecordKind, lease: timedelta, now: datetime) -> Record[T] | None:
-        """Lease the record of a kind that has been due longest; None where none is due."""
-        claimed = self.store.claim(kind, None, _new_version(), lease, now)
+    def claim(self, kind: RecordKind, deadline: datetime, now: datetime) -> Claimed[T] | None:
+        """Lease the record of a kind that has been due longest; None where none is due.
+
+        The lease holds to 5 s past ``deadline``, that of the first call that is made under it.
+        """
+        token = _new_version()
+        claimed = self.store.claim(kind, None, token, deadline + _BEYOND_CALL, now)
         if claimed is None:
             return None
-        return self._read(*claimed)
+        lease = Lease(self.store, lease_of(claimed[0]), token)
+        return Claimed(self._read(*claimed), lease)
 
     def add(
         self,

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
 
 # Nowhere near the clocks of the servers: a store may go by the caller's ``now`` only.
 NOW = datetime(2031, 3, 30, 1, 59, 59, 123456, tzinfo=UTC)
@@ -93,8 +93,8 @@ def test_expired_is_absent(store: Store) -> None:
     assert store.get(key, NOW + SECOND) is None
     assert list(store.list("enrolment", "g", NOW + SECOND)) == []
     assert list(store.list("enrolment", None, NOW + SECOND)) == []
-    assert store.claim("enrolment", None, "c", LEASE, NOW + SECOND) is None
-    assert store.claim("enrolment", "g", "c", LEASE, NOW + SECOND) is None
+    assert store.claim("enrolment", None, "c", LATER, NOW + SECOND) is None
+    assert store.claim("enrolment", "g", "c", LATER, NOW + SECOND) is None
     assert not store.put(key, kept(version="2"), "1", NOW + SECOND)
     assert store.put(key, kept(version="2"), None, NOW + SECOND)
 
@@ -108,7 +108,7 @@ def test_drop_removes(store: Store) -> None:
     store.drop(key)
     assert store.get(key, NOW) is None
     assert [*store.list("enrolment", "g", NOW), *store.list("enrolment", None, NOW)] == []
-    assert store.claim("enrolment", None, "c", LEASE, NOW) is None
+    assert store.claim("enrolment", None, "c", LATER, NOW) is None
     assert store.count(key, 1, LATER, NOW) == 1
 
 
@@ -137,39 +137,85 @@ def test_list_may_be_left_and_changed(store: Store) -> None:
 
 
 def test_claim_takes_the_earliest_due(store: Store) -> None:
-    """Claims come in the order of due, never early, and set due and version; a lease that ran out is due again."""
+    """Claims come in the order of due, never early; the record stays as it is, and one whose lease ran out is free."""
     for number in (4, 1, 3, 2, 9):
         store.put(Key("enrolment", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND), None, NOW)
     store.put(Key("enrolment", "idle"), kept(), None, NOW)
     store.put(Key("session", "g0"), kept(due=NOW), None, NOW)
     at = NOW + 4 * SECOND
     for number in (1, 2, 3, 4):
-        claimed = store.claim("enrolment", None, f"c{number}", LEASE, at)
-        assert claimed == (Key("enrolment", f"g{number}", "n"), kept(b"%d" % number, f"c{number}", due=at + LEASE))
+        claimed = store.claim("enrolment", None, f"c{number}", at + LEASE, at)
+        assert claimed == (Key("enrolment", f"g{number}", "n"), kept(b"%d" % number, due=NOW + number * SECOND))
         assert store.get(claimed[0], at) == claimed[1]
-    assert store.claim("enrolment", None, "c5", LEASE, at) is None
-    again = store.claim("enrolment", None, "c6", LEASE, at + LEASE)
-    assert again is not None
-    assert again[0].group == "g9"
-    assert store.claim("enrolment", None, "c7", LEASE, at + LEASE) is not None
+    assert store.claim("enrolment", None, "c5", at + LEASE, at) is None
+    later = at + LEASE
+    again = [store.claim("enrolment", None, f"d{number}", later + LEASE, later) for number in range(6)]
+    assert [claim and claim[0].group for claim in again] == ["g1", "g2", "g3", "g4", "g9", None]
 
 
 def test_claim_of_a_group_keeps_to_it(store: Store) -> None:
     """A claim of one group takes its earliest and leaves what other groups have due earlier."""
     for group, number in (("g", 2), ("g", 1), ("gg", 0), ("", 0)):
         store.put(Key("enrolment", group, str(number)), kept(due=NOW - 9 * SECOND + number * SECOND), None, NOW)
-    claims = [store.claim("enrolment", "g", "c", LEASE, NOW) for _ in range(3)]
+    claims = [store.claim("enrolment", "g", "c", NOW + LEASE, NOW) for _ in range(3)]
     assert [claim and claim[0].name for claim in claims] == ["1", "2", None]
 
 
-def test_a_lease_is_seen_by_the_writer_it_overtook(store: Store) -> None:
-    """Who read before a claim cannot write after it; a record put without due is out of the queue."""
+def test_many_that_are_leased_hide_none_that_is_not(store: Store) -> None:
+    """However many earlier ones are being carried out, the next is found, the earliest of all first."""
+    for number in range(240):
+        store.put(Key("enrolment", f"g{number}"), kept(due=NOW + number * SECOND), None, NOW)
+    at = NOW + 240 * SECOND
+    claims = [store.claim("enrolment", None, "c", at + LEASE, at) for _ in range(240)]
+    assert [claim and claim[0].group for claim in claims] == [f"g{number}" for number in range(240)]
+    assert store.claim("enrolment", None, "c", at + LEASE, at) is None
+
+
+@pytest.mark.parametrize("group", AWKWARD)
+@pytest.mark.parametrize("name", ["", "n"])
+def test_a_lease_is_a_record_of_its_own(store: Store, group: str, name: str) -> None:
+    """It is read, listed and dropped as any record, and is none of the kind or the group that it leases."""
+    key = Key("enrolment", group, name)
+    store.put(key, kept(due=NOW), None, NOW)
+    assert store.claim("enrolment", None, "c", NOW + LEASE, NOW)
+    lease = lease_of(key)
+    assert store.get(lease, NOW) == Kept(b"", "c", NOW + LEASE)
+    assert store.get(lease, NOW + LEASE) is None
+    listed = [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)]
+    assert listed == 2 * [(lease, Kept(b"", "c", NOW + LEASE))]
+    assert [found for found, _ in store.list("enrolment", None, NOW)] == [key]
+    store.drop(lease)
+    assert [*store.list("lease", None, NOW), *store.list("lease", lease.group, NOW)] == []
+    assert store.claim("enrolment", None, "d", NOW + LEASE, NOW)
+
+
+def test_a_lease_is_renewed_and_ended_by_its_token(store: Store) -> None:
+    """Who has the token prolongs the lease, or ends it at once; who has an old one does neither."""
+    key = Key("enrolment", "g", "n")
+    lease = lease_of(key)
+    store.put(key, kept(due=NOW), None, NOW)
+    assert store.claim("enrolment", None, "c", NOW + LEASE, NOW)
+    at = NOW + LEASE - SECOND
+    assert store.put(lease, Kept(b"", "d", at + LEASE), "c", at)
+    assert not store.put(lease, Kept(b"", "e", at + LEASE), "c", at)
+    assert store.claim("enrolment", "g", "f", LATER, NOW + LEASE) is None
+    assert store.put(lease, Kept(b"", "e", at), "d", at)
+    assert store.claim("enrolment", None, "f", at + LEASE, at)
+    assert not store.put(lease, Kept(b"", "g", LATER), "e", at)
+    assert not store.put(lease, Kept(b"", "g", LATER), "f", at + LEASE)
+
+
+def test_a_lease_outlives_what_is_written_meanwhile(store: Store) -> None:
+    """A later wish is written at any time and is claimed when the lease ends; one without due is out of the queue."""
     key = Key("enrolment", "g")
     store.put(key, kept(due=NOW), None, NOW)
-    store.claim("enrolment", None, "c", LEASE, NOW)
-    assert not store.put(key, kept(version="2"), "1", NOW)
-    assert store.put(key, kept(b"done", "2"), "c", NOW)
-    assert store.claim("enrolment", None, "d", LEASE, NOW + LEASE) is None
+    store.claim("enrolment", None, "c", NOW + LEASE, NOW)
+    assert store.put(key, kept(b"later", "2", due=NOW), "1", NOW)
+    assert store.claim("enrolment", None, "d", LATER, NOW) is None
+    assert store.put(lease_of(key), Kept(b"", "e", NOW), "c", NOW)
+    assert store.claim("enrolment", None, "d", NOW + LEASE, NOW) == (key, kept(b"later", "2", due=NOW))
+    assert store.put(key, kept(b"done", "3"), "2", NOW)
+    assert store.claim("enrolment", None, "f", LATER, NOW + LEASE) is None
 
 
 def test_count_adds_and_expires(store: Store) -> None:
@@ -226,7 +272,7 @@ def test_two_claimers_never_share(store: Store) -> None:
 
     def take(_: int) -> list[Key]:
         taken = []
-        while claimed := store.claim("enrolment", None, secrets.token_hex(8), LEASE, NOW):
+        while claimed := store.claim("enrolment", None, secrets.token_hex(8), NOW + LEASE, NOW):
             taken.append(claimed[0])
         return taken
 

@@ -17,18 +17,20 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import MailUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts, Mode
-from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords
+from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.borrowers.known_borrower import KnownBorrower
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 
 CPR = "0101990000"
+REST = timedelta(seconds=121)  # longer than any lease, and than the first pauses
 T = TypeVar("T")
 
 
@@ -109,9 +111,9 @@ class Shelf:
         meant = lambda b: text in {self.cprs[b.number], b.card}  # noqa: E731
         return self.hooks.around("typed", lambda: tuple(filter(meant, self.borrowers.values())))
 
-    def faults(self, deadline: datetime) -> tuple[str, ...]:
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Find nothing wrong."""
-        del deadline
+        del expected, deadline
         return ()
 
     def _create(self, wish: Wish, mark: str) -> Borrower | None:
@@ -191,8 +193,9 @@ class HookedStore(SqliteStore):
         self.hooks = hooks
 
     def put(self, *given: Any, **options: Any) -> bool:
-        """Write."""
-        return bool(self.hooks.around("put", lambda: super(HookedStore, self).put(*given, **options)))
+        """Write: a lease, or a record."""
+        name = "lease" if given[0].kind == "lease" else "put"
+        return bool(self.hooks.around(name, lambda: super(HookedStore, self).put(*given, **options)))
 
     def claim(self, *given: Any) -> Any:
         """Claim."""
@@ -239,11 +242,11 @@ class World:
         return self.enrolments(mode).question.who(wish.cpr or "", wish, to_be=True)
 
     def settle(self) -> Enrolment | None:
-        """Carry out what is due, lease after lease, until nothing is under way; give the enrolment."""
+        """Carry out what is due, pause after pause, until nothing is under way; give the enrolment."""
         for _ in range(4):
             while self.live.step():
                 pass
-            self.now += LEASE + timedelta(seconds=1)
+            self.now += REST
         return self.live.stored(CPR)
 
 

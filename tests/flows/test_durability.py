@@ -70,12 +70,22 @@ def clock() -> datetime:
 
 
 def enrol(store: AskedStore) -> None:
-    """Write an enrolment, hold it, and change it."""
+    """Write an enrolment, and change it."""
     records = EnrolmentRecords(store, clock)
     entry = records.write(StoredEnrolment(Key("enrolment", "p"), WANTED, None, None), WANTED, NOW)
     assert entry
-    assert records.hold(entry)
     records.amend(entry.key, lambda found: (found.enrolment, None))
+
+
+def lease(store: AskedStore) -> None:
+    """Claim an enrolment, hold it, and let it go."""
+    records = EnrolmentRecords(store, clock)
+    records.write(StoredEnrolment(Key("enrolment", "p"), WANTED, None, None), WANTED, NOW)
+    store.asked.clear()
+    claimed = records.claim()
+    assert claimed
+    assert claimed[1].renew(LATER, NOW)
+    claimed[1].end(NOW)
 
 
 def link(store: AskedStore) -> None:
@@ -122,6 +132,7 @@ WRITES: dict[str, tuple[Callable[[AskedStore], object], bool]] = {
         lambda store: claim_ownership(store, Key("proof", "m"), ProofOwner("ann", "kaldemail"), LATER, NOW),
         True,
     ),
+    "a lease": (lease, False),
     "a lease of a PIN": (hold_pin, False),
     "a transaction": (log_in, False),
     "an arrival": (arrive, False),

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, Store, lease_of
 from broker.flows.records import Content, Record, Records, dump
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 UNTIL = NOW + timedelta(hours=1)
 SOON = NOW + timedelta(minutes=1)
+BEYOND = timedelta(seconds=5)
+INSTANT = timedelta(microseconds=1)
 KEY = Key("proof", "g", "n")
 
 
@@ -75,14 +77,15 @@ class MemoryStore(Store):
         return iter([(key, kept) for key, kept in found if now < kept.until])
 
     def claim(
-        self, kind: str, group: str | None, version: str, lease: timedelta, now: datetime
+        self, kind: str, group: str | None, token: str, until: datetime, now: datetime
     ) -> tuple[Key, Kept] | None:
-        """Give the one that has been due longest, under a new version."""
+        """Give the one that has been due longest and is not leased."""
         due = [(kept.due, key) for key, kept in self.list(kind, group, now) if kept.due and kept.due <= now]
-        if not due:
+        free = [(at, key) for at, key in due if self.get(lease_of(key), now) is None]
+        if not free:
             return None
-        key = min(due)[1]
-        self.kept[key] = self.kept[key]._replace(due=now + lease, version=version)
+        key = min(free)[1]
+        self.kept[lease_of(key)] = Kept(b"", token, until)
         return key, self.kept[key]
 
     def count(self, key: Key, by: int, until: datetime, now: datetime) -> int:
@@ -179,18 +182,64 @@ def test_a_record_keeps_its_end_when_it_is_replaced() -> None:
     assert (again.until, again.due) == (UNTIL, SOON)
 
 
-def test_a_claim_can_be_written_over_by_the_one_that_holds_it() -> None:
-    """The earliest due is leased under a version of its own: who read it before can no longer write."""
+def test_a_claim_leaves_the_record_as_it_was_read() -> None:
+    """The earliest due is leased, and whoever read it before writes it still; the lease goes on."""
     store = MemoryStore()
     records = tallies(store)
     queued = records.add(KEY, Tally(("a",)), UNTIL, NOW, due=NOW)
-    assert queued
-    claimed = records.claim("proof", timedelta(minutes=2), NOW)
+    claimed = records.claim("proof", SOON, NOW)
     assert claimed
-    assert (claimed.value, claimed.due) == (queued.value, NOW + timedelta(minutes=2))
-    assert records.claim("proof", timedelta(minutes=2), NOW) is None
-    assert records.replace(queued, NOBODY, NOW) is None
-    assert records.replace(claimed, NOBODY, NOW)
+    assert claimed.record == queued
+    assert records.claim("proof", SOON, NOW) is None
+    assert records.replace(claimed.record, NOBODY, NOW, due=NOW)
+    assert records.claim("proof", SOON, NOW) is None
+
+
+@pytest.mark.parametrize(("after", "free"), [(BEYOND - INSTANT, False), (BEYOND, True)])
+def test_a_lease_ends_five_seconds_past_the_deadline(after: timedelta, *, free: bool) -> None:
+    """That of the claim, and that of each renewal: the call under it has ended, or is cut off."""
+    records = tallies(MemoryStore())
+    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    claimed = records.claim("proof", SOON, NOW)
+    assert claimed
+    assert bool(tallies(records.store).claim("proof", SOON, SOON + after)) is free
+    later = tallies(MemoryStore())
+    later.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    renewed = later.claim("proof", NOW, NOW)
+    assert renewed
+    assert renewed.lease.renew(SOON, NOW)
+    assert (later.claim("proof", SOON, SOON + after) is not None) is free
+
+
+def test_a_lease_that_has_ended_is_nobody_s() -> None:
+    """It is not renewed: who overslept it may be beside another already; and its end ends no lease of another."""
+    records = tallies(MemoryStore())
+    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    first = records.claim("proof", NOW, NOW)
+    assert first
+    assert not first.lease.renew(SOON, NOW + BEYOND)
+    second = records.claim("proof", SOON, NOW + BEYOND)
+    assert second
+    first.lease.end(NOW + BEYOND)
+    assert records.claim("proof", SOON, NOW + BEYOND) is None
+    second.lease.end(NOW + BEYOND)
+    assert records.claim("proof", SOON, NOW + BEYOND)
+
+
+def test_a_lease_that_cannot_be_ended_ends_by_itself() -> None:
+    """The work is done: a store that fails just then makes nobody do it again at once."""
+    store = MemoryStore()
+    records = tallies(store)
+    records.add(KEY, NOBODY, UNTIL, NOW, due=NOW)
+    claimed = records.claim("proof", SOON, NOW)
+    assert claimed
+
+    def fail() -> None:
+        raise StoreUnavailable("down")
+
+    store.before_put = fail
+    claimed.lease.end(NOW)
+    assert records.claim("proof", SOON, NOW) is None
 
 
 @pytest.mark.parametrize("tries", [1, 2, 8])
@@ -244,7 +293,7 @@ def test_a_record_of_another_type_is_not_read() -> None:
         lambda: records.get(KEY, NOW),
         lambda: list(records.list("proof", "g", NOW)),
         lambda: records.amend(KEY, counting("a"), NOW),
-        lambda: records.claim("proof", timedelta(minutes=2), NOW),
+        lambda: records.claim("proof", SOON, NOW),
     ]
     for read in reads:
         with pytest.raises(StoreUnavailable):

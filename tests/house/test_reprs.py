@@ -12,7 +12,8 @@ from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.letters import LetterText
 from broker.files.settings.raw_settings import RawSettings
-from broker.flows.proofs.pin_renewal import PinLink
+from broker.flows.proofs.known_browsers import BrowserToken
+from broker.flows.proofs.pin_letters import CurrentCode, PinLetter
 
 SECRET = "f1e2d3c4"
 
@@ -23,7 +24,9 @@ SECRET = "f1e2d3c4"
         _FormState(address=SECRET),
         SubmittedForm(MultiDict({"pin": SECRET})),
         LetterText("Your PIN", SECRET),
-        PinLink(SECRET, "da"),
+        PinLetter("1", SECRET),
+        CurrentCode(SECRET),
+        BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),
         PersonLink(SECRET, SECRET, datetime(2026, 1, 1, tzinfo=UTC), SECRET),

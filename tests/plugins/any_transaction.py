@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import strategies as st
 
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Question, receipt
 from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
@@ -44,6 +45,7 @@ LOGIN = Authentication(
 ACCOUNTS = (
     None,
     Account("7", AccountState.DONE),
+    Account("7", AccountState.DONE, outcome=EnrolmentOutcome.LOWERED),
     Account(None, AccountState.CASE),
     Account(None, AccountState.NONE),
     Account(None, AccountState.NONE, upgrade_from="PRIVATE"),

@@ -9,7 +9,7 @@ from werkzeug.test import TestResponse
 
 from broker.demo.people.personas import PERSONAS, persona
 from broker.demo.run.mail_server import ReceivedMail
-from tests.plugins.house import House, form, mark
+from tests.plugins.house import House, form, found, mark
 
 MAKING = [each for each in PERSONAS if each.plain and each.expect.isupper()]
 REFUSED = [each for each in PERSONAS if each.plain and not each.expect.isupper()]
@@ -66,6 +66,24 @@ def test_two_affiliations_are_one_borrower(house: House) -> None:
     assert first.attributes["uid"] == second.attributes["uid"]
     row = next(each for each in house.koha.patrons.rows() if str(each["patron_id"]) == first.attributes["uid"][0])
     assert row["category_id"] == "EMPLOYEE"
+
+
+def test_who_has_left_is_told_that_the_category_fell_before_the_service_is_answered(house: House) -> None:
+    """The page is the person's own, comes once, and goes on by its own form only."""
+    first, person, other = house.person(), house.person(), house.person()
+    first.agree(first.log_in("otto"))
+    question = person.log_in("otto-left")
+    token = found(question, "//form[@class='answer']//input[@name='token']/@value")
+    sent = person.post(question.request.path, {"token": token, "answer": "yes"})
+    assert sent.status_code == 303
+    page = person.get(sent.location)
+    assert mark(page) == ("changed", "lowered")
+    assert mark(other.get(sent.location))[0] == "error"
+    assert mark(person.post(sent.location, {"token": token}))[0] == "error"
+    landing = house.landing(person.press(page))
+    assert landing.attributes["uid"]
+    assert house.landing(person.get(sent.location)).attributes == landing.attributes
+    assert not person.agree(person.log_in("otto-left")).location  # later logins go straight on
 
 
 def test_a_remembered_answer_is_not_asked_again(house: House) -> None:

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -24,7 +24,7 @@ class EncryptedStore(Store):
     A value is a schema octet, the length of the key id, the key id, a nonce and the ciphertext.
     ``kind/group/name`` is authenticated, so a record that is moved to another key does not open.
     Not sealed are the key itself (callers hand HMACs), version, times and counters; nor does the
-    seal distinguish an old value from a new one.
+    seal distinguish an old value from a new one. A lease has no value, and is not sealed.
 
     Source: docs/reference/design.md#sealing, NIST SP 800-38D.
     """
@@ -88,12 +88,12 @@ class EncryptedStore(Store):
         self,
         kind: RecordKind,
         group: str | None,
-        version: str,
-        lease: timedelta,
+        token: str,
+        until: datetime,
         now: datetime,
     ) -> tuple[Key, Kept] | None:
         """Lease the earliest record due at ``now``, opened; one that does not open stays leased."""
-        claimed = self._store.claim(kind, group, version, lease, now)
+        claimed = self._store.claim(kind, group, token, until, now)
         if claimed is None:
             return None
         key, kept = claimed
@@ -114,6 +114,8 @@ class EncryptedStore(Store):
         return self._store.faults()
 
     def _sealed(self, key: Key, kept: Kept) -> Kept:
+        if key.kind == "lease":
+            return kept
         key_id = self._write_key_id
         head = bytes((SCHEMA, len(key_id))) + key_id
         nonce = secrets.token_bytes(_NONCE_BYTES)
@@ -122,6 +124,8 @@ class EncryptedStore(Store):
         return kept._replace(value=head + nonce + ciphertext)
 
     def _opened(self, key: Key, kept: Kept) -> Kept:
+        if key.kind == "lease":
+            return kept
         octets = kept.value
         if octets[:1] != bytes((SCHEMA,)):
             what = "sealed in a schema that this release does not know"

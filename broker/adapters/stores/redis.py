@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from hashlib import sha1
+from heapq import heappop, heappush
 from itertools import islice
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _REPLICA_WAIT: Final = 1000  # milliseconds
 _TRIES: Final = 3
 _PAGE: Final = 200
+_NEVER: Final = 2**62  # microseconds: later than any time there is
 _FIELDS: Final = ("v", "n", "u", "d")
 _DIGESTS: Final = {
     script: sha1(script.encode(), usedforsecurity=False).hexdigest()
@@ -123,24 +125,24 @@ class RedisStore(Store):
         self,
         kind: RecordKind,
         group: str | None,
-        version: str,
-        lease: timedelta,
+        token: str,
+        until: datetime,
         now: datetime,
     ) -> tuple[Key, Kept] | None:
-        """Lease the earliest record due at ``now``: in the group, or in the shard first due."""
+        """Lease the earliest record due at ``now``: in the group, or over all shards."""
         prefix = ""
         if group is not None:
             prefix = redis_scripts.place(Key(kind, group)).member
-        due = now + lease
-        arguments = (prefix, micros(now), micros(due), version)
-        claimed: Any = 0
+        lasts = _milliseconds(until, now)
+        arguments = (prefix, micros(now), token, micros(until), lasts, micros(now - _LEEWAY))
         with _failing_as_unavailable():
-            while claimed == 0:
-                claimed = self._claimed(self._shards(kind, group, now), arguments)
+            claimed = self._claimed(kind, self._heads(kind, group, now), arguments)
         if claimed is None:
             return None
-        member, value, until = claimed
-        kept = Kept(value, version, moment(int(until)), due)
+        member, *fields = claimed
+        kept = _kept(fields, now)
+        if kept is None:
+            return None
         return redis_scripts.key_of(kind, member), kept
 
     def count(
@@ -208,13 +210,27 @@ class RedisStore(Store):
                 pool.release(connection)
         raise StoreUnavailable("redis: the slot is being moved")
 
-    def _claimed(self, shards: Sequence[str], arguments: tuple[object, ...]) -> Any:
-        """Return member, value and until of the record claimed; None if none is due, 0 to retry."""
-        for shard in shards:
-            keys = (f"{shard}:due",)
-            claimed = self._run(redis_scripts.CLAIM, keys, f"{shard}:r:", *arguments)
-            if claimed is not None:
-                return claimed
+    def _claimed(
+        self,
+        kind: RecordKind,
+        heads: Sequence[tuple[int, str]],
+        arguments: Sequence[object],
+    ) -> Any:
+        """Return member and fields of the record claimed, or None where none can be.
+
+        The shard whose record is due first is asked first. Where that record is leased, or gone,
+        the shard answers when its next one is due, and stands in the queue again.
+        """
+        queue = sorted(heads)
+        while queue:
+            _, shard = heappop(queue)
+            no_later_than = queue[0][0] if queue else _NEVER
+            keys = redis_scripts.claim_keys(kind, shard)
+            answer = self._run(redis_scripts.CLAIM, keys, *arguments, no_later_than)
+            if isinstance(answer, int):
+                heappush(queue, (answer, shard))
+            elif answer is not None:
+                return answer
         return None
 
     def _scan(self, kind: RecordKind, now: datetime) -> Iterator[tuple[Key, Kept]]:
@@ -239,16 +255,16 @@ class RedisStore(Store):
                     member = name.partition(b":r:")[2]
                     yield redis_scripts.key_of(kind, member), kept
 
-    def _shards(
+    def _heads(
         self,
         kind: RecordKind,
         group: str | None,
         now: datetime,
-    ) -> Sequence[str]:
-        """Return the shards to claim from, the one with the earliest head first."""
+    ) -> Sequence[tuple[int, str]]:
+        """Return when the first record of each shard to claim from is due, and the shard."""
         if group is not None:
             due = redis_scripts.place(Key(kind, group)).due
-            return (due.removesuffix(":due"),)
+            return [(0, due.removesuffix(":due"))]
         shards = tuple(redis_scripts.tags(kind))
         limits = ("-inf", micros(now), "WITHSCORES", "LIMIT", 0, 1)
         pipeline = self._opened().pipeline(transaction=False)
@@ -258,8 +274,8 @@ class RedisStore(Store):
         for shard, head in zip(shards, pipeline.execute(), strict=True):
             if head:
                 _, score = head
-                heads.append((float(score), shard))
-        return [shard for _, shard in sorted(heads)]
+                heads.append((int(float(score)), shard))
+        return heads
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Where a record lies in Redis, and the five scripts that make each change of it one change.
 
 A group falls into one of sixteen shards of its kind, and a shard is a hash tag. It holds its
-records, the index of each group's names and the queue of what is due, so that queue and record
-change together, in a Cluster too; a claim over the whole kind looks at sixteen queue heads.
+records, the index of each group's names, the queue of what is due and the leases on it, so that
+they change together, in a Cluster too; a claim over the whole kind looks at sixteen queue heads.
 
 A record is a hash: v value, n version, u until, d due or empty. Times are microseconds as the
 caller's ``now`` counts them, and only ``now`` decides what has expired; Redis's own clock cleans up
@@ -21,9 +21,24 @@ SHARDS: Final = 16  # part of the layout: another number would look for every re
 # Named in every key, so that a later layout finds and moves what this one wrote.
 _LAYOUT: Final = "broker1"
 
+_KEEP: Final = """
+local function keep(record, names, name, milliseconds, forgotten, ...)
+  local fields = {...}
+  redis.call('HSET', record, unpack(fields))
+  redis.call('PEXPIRE', record, milliseconds)
+  if name == '' then return end
+  local _, _, _, _, _, ends = unpack(fields)
+  redis.call('ZADD', names, ends, name)
+  redis.call('ZREMRANGEBYSCORE', names, '-inf', forgotten)
+  if redis.call('PTTL', names) < tonumber(milliseconds) then
+    redis.call('PEXPIRE', names, milliseconds)
+  end
+end
+"""
+
 # KEYS record, group index, due queue; ARGV value, version, until, due, was, now, milliseconds to
 # keep, member, name, forgotten before, durable.
-PUT: Final = """
+PUT: Final = f"""{_KEEP}
 local found = redis.call('HMGET', KEYS[1], 'n', 'u')
 local present = ''
 if found[1] and tonumber(found[2]) > tonumber(ARGV[6]) then present = '=' .. found[1] end
@@ -33,19 +48,12 @@ if present == '=' .. ARGV[2] then
   return 1
 end
 if present ~= ARGV[5] then return 0 end
-redis.call('HSET', KEYS[1], 'v', ARGV[1], 'n', ARGV[2], 'u', ARGV[3], 'd', ARGV[4])
-redis.call('PEXPIRE', KEYS[1], ARGV[7])
+keep(KEYS[1], KEYS[2], ARGV[9], ARGV[7], ARGV[10],
+  'v', ARGV[1], 'n', ARGV[2], 'u', ARGV[3], 'd', ARGV[4])
 if ARGV[4] == '' then
   redis.call('ZREM', KEYS[3], ARGV[8])
 else
   redis.call('ZADD', KEYS[3], ARGV[4], ARGV[8])
-end
-if ARGV[9] ~= '' then
-  redis.call('ZADD', KEYS[2], ARGV[3], ARGV[9])
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[10])
-  if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[7]) then
-    redis.call('PEXPIRE', KEYS[2], ARGV[7])
-  end
 end
 return 1
 """
@@ -74,25 +82,33 @@ end
 return listed
 """
 
-# KEYS due queue; ARGV where records begin, group's beginning or empty, now, due, version.
-# Returns member, value, until; nothing where none is due; 0 where the first was gone, which asks to
-# look again.
-CLAIM: Final = """
+# KEYS due queue, and where records, leases and their indexes begin; ARGV the group's beginning
+# or empty, now, token, until, milliseconds to keep, forgotten before, no later than.
+# Returns member, value, version, until, due; nothing where none is due; where the first that nobody
+# has leased is due later, or was gone, when it was due, which asks to look again.
+CLAIM: Final = f"""{_KEEP}
+local function leased(member)
+  local ends = redis.call('HGET', KEYS[3] .. member, 'u')
+  return ends and tonumber(ends) > tonumber(ARGV[2])
+end
 local passed = 0
 while true do
-  local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[3], 'LIMIT', passed, 100)
+  local limit = {{'WITHSCORES', 'LIMIT', passed, 100}}
+  local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[2], unpack(limit))
   if #due == 0 then return false end
-  for _, member in ipairs(due) do
-    if string.sub(member, 1, #ARGV[2]) == ARGV[2] then
-      local record = ARGV[1] .. member
-      local found = redis.call('HMGET', record, 'v', 'u')
-      if not found[1] or tonumber(found[2]) <= tonumber(ARGV[3]) then
+  for place = 1, #due, 2 do
+    local member, score = due[place], tonumber(due[place + 1])
+    if string.sub(member, 1, #ARGV[1]) == ARGV[1] and not leased(member) then
+      if score > tonumber(ARGV[7]) then return score end
+      local found = redis.call('HMGET', KEYS[2] .. member, 'v', 'n', 'u', 'd')
+      if not found[2] or tonumber(found[3]) <= tonumber(ARGV[2]) then
         redis.call('ZREM', KEYS[1], member)
-        return 0
+        return score
       end
-      redis.call('HSET', record, 'n', ARGV[5], 'd', ARGV[4])
-      redis.call('ZADD', KEYS[1], ARGV[4], member)
-      return {member, found[1], found[2]}
+      local group, name = string.match(member, '^(.*)/(.*)$')
+      keep(KEYS[3] .. member, KEYS[4] .. group, name, ARGV[5], ARGV[6],
+        'v', '', 'n', ARGV[3], 'u', ARGV[4], 'd', '')
+      return {{member, found[1], found[2], found[3], found[4]}}
     end
     passed = passed + 1
   end
@@ -126,8 +142,7 @@ def place(key: Key) -> RedisKeys:
 
     Braces and slashes in its parts are escaped, for they would move it to another hash tag.
     """
-    number = crc32(key.group.encode()) % SHARDS
-    shard = tag(key.kind, number)
+    shard = _shard(key.kind, key.group)
     group = quote(key.group, "")
     name = quote(key.name, "")
     member = f"{group}/{name}"
@@ -141,6 +156,12 @@ def place(key: Key) -> RedisKeys:
     )
 
 
+def claim_keys(kind: RecordKind, shard: str) -> tuple[str, ...]:
+    """Return the due queue of a shard, and the beginnings of the keys that a claim looks at."""
+    group = quote(f"{kind}/", "")  # the lease on a record has this before the record's group
+    return (f"{shard}:due", f"{shard}:r:", f"{shard}:lease:r:{group}", f"{shard}:lease:g:{group}")
+
+
 def key_of(kind: RecordKind, member: bytes) -> Key:
     """Return the key whose record has this name within its shard."""
     group, _, name = member.decode().partition("/")
@@ -149,6 +170,8 @@ def key_of(kind: RecordKind, member: bytes) -> Key:
 
 def records(kind: RecordKind) -> str:
     """Return the SCAN pattern of every record of a kind."""
+    if kind == "lease":
+        return f"{_LAYOUT}:{{*}}:lease:r:*"
     return f"{_LAYOUT}:{{{quote(kind, '')}/*}}:r:*"
 
 
@@ -157,6 +180,14 @@ def tags(kind: RecordKind) -> Iterator[str]:
     return (tag(kind, shard) for shard in range(SHARDS))
 
 
-def tag(kind: RecordKind, shard: int) -> str:
+def _shard(kind: str, group: str) -> str:
+    if kind == "lease":
+        # Under the hash tag of the record that is leased.
+        leased, _, group = group.partition("/")
+        return f"{_shard(leased, group)}:lease"
+    return tag(kind, crc32(group.encode()) % SHARDS)
+
+
+def tag(kind: str, shard: int) -> str:
     """Return the beginning of the keys of one shard."""
     return f"{_LAYOUT}:{{{quote(kind, '')}/{shard}}}"

@@ -7,13 +7,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
 from broker.files import durable_files
 
 SCHEMA_VERSION: Final = 1
@@ -68,11 +68,15 @@ SELECT grp, name, value, version, until, due FROM record WHERE kind = ? AND unti
 """
 _LIST_GROUP: Final = f"{_LIST} AND grp = ? ORDER BY name"
 _DUE: Final = """
-SELECT rowid, grp, name, value, until FROM record
+SELECT grp, name, value, version, until, due FROM record
 WHERE kind = :kind AND due <= :now AND until > :now AND (:grp IS NULL OR grp = :grp)
+AND NOT EXISTS (
+    SELECT 1 FROM record AS lease
+    WHERE lease.kind = 'lease' AND lease.grp = :kind || '/' || record.grp
+    AND lease.name = record.name AND lease.until > :now
+)
 ORDER BY due LIMIT 1
 """
-_LEASE: Final = "UPDATE record SET due = ?, version = ? WHERE rowid = ?"
 _COUNT: Final = """
 INSERT INTO counter (kind, grp, name, total, until) VALUES (:kind, :grp, :name, :by, :until)
 ON CONFLICT (kind, grp, name) DO UPDATE SET
@@ -196,8 +200,8 @@ class SqliteStore(Store):
         self,
         kind: RecordKind,
         group: str | None,
-        version: str,
-        lease: timedelta,
+        token: str,
+        until: datetime,
         now: datetime,
     ) -> tuple[Key, Kept] | None:
         """Lease the earliest record due at ``now``; an idle queue never takes the write lock."""
@@ -209,11 +213,12 @@ class SqliteStore(Store):
             row = connection.execute(_DUE, wanted).fetchone()
             if row is None:
                 return None
-            rowid, record_group, name, value, until = row
-            due = now + lease
-            connection.execute(_LEASE, (micros(due), version, rowid))
-        kept = Kept(value, version, moment(until), due)
-        return Key(kind, record_group, name), kept
+            record_group, name, *columns = row
+            key = Key(kind, record_group, name)
+            lease = (b"", token, micros(until), None, *lease_of(key), micros(now))
+            connection.execute(_ADD, lease)
+            self._sweep(connection, now)
+        return key, _kept(*columns)
 
     def count(
         self,

@@ -6,7 +6,10 @@ from typing import Final, assert_never
 
 from broker.core.borrowers.borrower import Borrower, wrong_with_borrowers
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome
+from broker.core.borrowers.surnames import share_a_surname
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
+
+_SURNAME: Final = "surname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ def _without_borrower(wish: Wish, temporary: Borrower | None) -> Plan:
 def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | Case:
     """Return the change that writes the CPR to a borrower whose PIN the person knew.
 
-    It must have no CPR, no other date of birth, and be of a category made for that.
+    It must have no CPR, no other date of birth, a surname in common unless staff confirm it, and be
+    of a category made for that.
     """
     if temporary is None or not wish.creates:
         return Case("temporary_unfit")
@@ -101,7 +105,16 @@ def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | C
         return Case("temporary_unfit")
     if temporary.is_anothers(number):
         return Case("temporary_unfit")
+    if not (wish.confirmed or _is_of_same_name(temporary, wish)):
+        return Case("adoption_other_name")
     return Change(temporary.number, _fields(temporary, wish), wish.category, wish.expires, number)
+
+
+def _is_of_same_name(temporary: Borrower, wish: Wish) -> bool:
+    """Return whether the desk wrote a surname of the person: a PIN may be somebody else's."""
+    present = temporary.fields.get(_SURNAME, "")
+    wished = (field.value for field in wish.fields if field.name == _SURNAME)
+    return any(share_a_surname(present, surname) for surname in wished)
 
 
 def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:
@@ -177,8 +190,25 @@ def outcome(borrower: Borrower, change: Change | None, wish: Wish) -> EnrolmentO
         return EnrolmentOutcome.UNCHANGED
     if change.cpr:
         return EnrolmentOutcome.ADOPTED
-    if change.category is not None and not wish.upgrades_from(borrower.category):
-        return EnrolmentOutcome.LOWERED
+    if change.category is None:
+        return _of_same_category(borrower, change)
+    if wish.upgrades_from(borrower.category):
+        return EnrolmentOutcome.UPGRADED
+    return EnrolmentOutcome.LOWERED
+
+
+def _of_same_category(borrower: Borrower, change: Change) -> EnrolmentOutcome:
+    overwritten = any(borrower.fields.get(name) for name, _ in change.fields)
+    if overwritten or change.expires is not None:
+        return EnrolmentOutcome.UPDATED
+    return EnrolmentOutcome.FILLED_IN
+
+
+def _planned(category: str | None, cpr: str | None) -> EnrolmentOutcome:
+    if cpr:
+        return EnrolmentOutcome.ADOPTED
+    if category is None:
+        return EnrolmentOutcome.UPDATED
     return EnrolmentOutcome.UPGRADED
 
 
@@ -202,7 +232,7 @@ def planned_outcome(observed: Enrolment, planned: Plan) -> Enrolment:
         case Change(number, fields, category, expires, cpr):
             return replace(
                 observed,
-                outcome=EnrolmentOutcome.ADOPTED if cpr else EnrolmentOutcome.UPGRADED,
+                outcome=_planned(category, cpr),
                 number=number,
                 category=category,
                 expires=expires,

@@ -1,9 +1,10 @@
 """An enrolment: one durable wish for a borrower, and its state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 
@@ -24,6 +25,8 @@ class EnrolmentOutcome(StrEnum):
     """The change that a finished enrolment made."""
 
     CREATED = "created"
+    FILLED_IN = "filled_in"  # fields that were empty, and nothing else
+    UPDATED = "updated"  # fields or expiry; the category is as before
     UPGRADED = "upgraded"
     LOWERED = "lowered"
     ADOPTED = "adopted"  # a temporary borrower got its person's CPR
@@ -63,6 +66,33 @@ class Enrolment:
     settled: datetime | None = None  # when the borrower was last found as wished
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
+
+    def finished(
+        self, borrower: Borrower, outcome: EnrolmentOutcome, carried: str, now: datetime
+    ) -> "Enrolment":
+        """Return the enrolment once the borrower is as wished, with no PIN owed.
+
+        ``carried`` is the pseudonym of the wish. What is known of the PIN of another borrower is
+        forgotten.
+        """
+        same = self.number == borrower.number
+        return replace(
+            self,
+            state=EnrolmentState.DONE,
+            wish=None,
+            number=borrower.number,
+            category=borrower.category,
+            expires=borrower.expires,
+            outcome=outcome,
+            reason=None,
+            attempts=0,
+            carried=carried,
+            settled=now,
+            pin_owed=False,
+            pin_mailed=self.pin_mailed if same else None,
+            pin_tried=self.pin_tried if same else None,
+            pin_avoids=(),
+        )
 
     def __repr__(self) -> str:
         """Show id, state and reason only."""

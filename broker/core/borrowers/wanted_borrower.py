@@ -4,6 +4,7 @@ import calendar
 from dataclasses import dataclass, replace
 from datetime import date
 
+from broker.core.borrowers import field_values
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.policy.model import BorrowerRule, Decision, Field
@@ -29,7 +30,8 @@ class Wish:
     categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
     that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
     ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
-    nobody gets a new one.
+    nobody gets a new one. ``confirmed`` is whether staff have said that the temporary borrower is
+    this person's, whose name it does not have.
     """
 
     cpr: str | None
@@ -45,6 +47,7 @@ class Wish:
     temporary: str | None = None
     adopts: Names = ()
     creates: bool = True
+    confirmed: bool = False
 
     def __repr__(self) -> str:
         """Show affiliation and category only."""
@@ -152,7 +155,8 @@ def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WishedField, ..
 
 def _first_value(field: Field, attributes: Attributes) -> str | None:
     for source in (field.source, *field.otherwise):
-        value = attributes.one(source.removeprefix(_PROOF))
+        asserted = attributes.one(source.removeprefix(_PROOF))
+        value = field_values.harmless(field.name, asserted) if asserted else None
         if value:
             return value
     return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Question, ReceiptEvent, agreed, in_force, question
 from broker.core.consent.disclosure import Disclosure, disclose, named, numbered, with_cpr
 from broker.core.entities import PERSISTENT, Controller, Service
@@ -31,6 +32,7 @@ from broker.core.login.steps import (
     ProveMailbox,
     Refuse,
     Step,
+    TellChange,
     VerifyPin,
 )
 from broker.core.login.transaction import (
@@ -75,6 +77,8 @@ _STATUS: Final = {"level_missing": NO_AUTHN_CONTEXT, "level_too_low": NO_AUTHN_C
 # The address that a borrower must have is written to at once: a code for it is good as long as any
 # other.
 _MAIL_LASTS: Final = timedelta(minutes=30)
+# Changes of the category that the person is told of before the login goes on.
+_MOVED: Final = frozenset({EnrolmentOutcome.UPGRADED, EnrolmentOutcome.LOWERED})
 # What we add ourselves, so that no notice of the upstream covers it.
 _OURS: Final = frozenset({BORROWER_NUMBER, "kaldemail_domain"}) | MINTED
 
@@ -191,9 +195,23 @@ def _made(transaction: Transaction, decision: Decision, terms: Terms, number: st
         # Nobody asked for an assertion: there is nobody to write one for
         # (docs/reference/design.md#invariant-3).
         return Done(decision, number)
+    moved = _category_moved(transaction)
+    if moved:
+        return TellChange(moved, decision)
     disclosure = _disclosed(transaction, decision, terms)
     leaving = agreed(disclosure, in_force(transaction.receipts, transaction.receipt))
     return Issue(numbered(leaving, number), decision, number)
+
+
+def _category_moved(transaction: Transaction) -> EnrolmentOutcome | None:
+    """Return how this login moved the borrower's category, where the person is still to be told.
+
+    A request that may show no page goes on: the letter tells.
+    """
+    account = transaction.account
+    if account is None or transaction.told or transaction.request.is_passive:
+        return None
+    return account.outcome if account.outcome in _MOVED else None
 
 
 def _unless_passive(transaction: Transaction, step: Step, decision: Decision | None = None) -> Step:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Question
 from broker.core.consent.disclosure import Disclosure
 from broker.core.entities import Names
@@ -68,6 +69,14 @@ class Enrol:
 
 
 @dataclass(frozen=True, slots=True)
+class TellChange:
+    """The person is told that this login has brought their borrower into another category."""
+
+    outcome: EnrolmentOutcome
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
 class Issue:
     """The assertion is issued."""
 
@@ -104,6 +113,7 @@ Step = (
     | OfferUpgrade
     | Ask
     | Enrol
+    | TellChange
     | Issue
     | Done
     | Refuse

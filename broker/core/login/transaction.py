@@ -224,6 +224,7 @@ class Transaction:
     # the person goes on without a proof that would make them who they said they are
     unproved: bool = False
     upgrade: bool | None = None  # the person's answer to the offer
+    told: bool = False  # the person has been told of another category
     # the borrower without a CPR that the person proved to be their own by its PIN
     temporary: str | None = None
     issued: Issued | None = None
@@ -315,4 +316,4 @@ class Transaction:
 
     def relearning(self) -> "Transaction":
         """Drop what was looked up of the person: more is known now, and it is looked up again."""
-        return replace(self, person=None, receipts=(), receipt=None, account=None)
+        return replace(self, person=None, receipts=(), receipt=None, account=None, told=False)

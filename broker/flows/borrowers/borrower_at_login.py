@@ -11,7 +11,7 @@ from broker.core.login.transaction import Account, AccountState, Errand, Transac
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.flows.arrived_login import Arrived
-from broker.flows.borrowers.enrolments import Enrolments
+from broker.flows.borrowers.enrolments import Enrolments, under_way
 from broker.flows.borrowers.known_borrower import KnownBorrower, Who
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_resolution import PersonResolution, findable_cpr
@@ -90,14 +90,12 @@ class BorrowerAtLogin:
             if self._lacks_mail(wished):
                 return Account(None, AccountState.MAIL_REQUIRED)
             carried_out = self._carried_out_meanwhile(transaction, wished)
-            if carried_out:
-                return _account(carried_out, carried_out.outcome)
-            enrolment = self.enrolments.want(wished)
+            enrolment = carried_out or self.enrolments.want(wished)
         except (LibraryUnavailable, LibraryRefused):
             # Nothing was stored, so nothing is promised (nobody could say whether the address is
             # needed that the person has not given).
             return Account(None, AccountState.CLOSED, reason="library_unavailable")
-        if enrolment.state is EnrolmentState.DONE:
+        if enrolment.state is EnrolmentState.DONE and carried_out is None:
             # Another login has made it so.
             return _account(enrolment, EnrolmentOutcome.UNCHANGED)
         if enrolment.state is EnrolmentState.WANTED:
@@ -182,14 +180,17 @@ class BorrowerAtLogin:
             StaffCases.of(self.enrolments.ports).borrowers_differ(owner, known.reason)
 
     def _carried_out_meanwhile(self, transaction: Transaction, wished: Wish) -> Enrolment | None:
-        """Return the enrolment if it was carried out while this very login waited.
+        """Return the enrolment if it is carried out, or was, while this very login waits.
 
-        What was made then is new to this login.
+        What was made then is new to this login. Logins by two ways wait for one another's wishes:
+        if each reload wished again, they would overtake each other for ever.
         """
         account = transaction.account
         if account is None or account.state is not AccountState.WANTED:
             return None
         stored = self.enrolments.stored(wished.cpr or "")
+        if under_way(stored):
+            return stored
         if stored is None or stored.state is not EnrolmentState.DONE:
             return None
         if stored.carried != self.enrolments.ports.carried(wished):

@@ -1,16 +1,18 @@
 """One attempt at an enrolment: look, plan, create or change, count, mail the PIN that is owed.
 
-Every call has a deadline, and before each change the lease is renewed beyond it. Any process may
-die between any two lines: the worker that claims the enrolment next looks again before it does
-anything (docs/reference/design.md#4c).
+Every call has a deadline, and before it the lease is renewed beyond it. Any process may die between
+any two lines: the worker that claims the enrolment next looks again before it does anything
+(docs/reference/design.md#4c).
 """
 
 import secrets
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
+from broker.core.audit_events import of_enrolment
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import (
     Case,
@@ -32,50 +34,58 @@ from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
+    CALL,
     GIVE_UP_AFTER,
-    LEASE,
     EnrolmentDraft,
     StoredEnrolment,
 )
 from broker.flows.pin_lease import pin_lease
+from broker.flows.records import Lease
 
-CALL: Final = timedelta(seconds=15)
-PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together: well within the lease
+PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together
 POINTER_AFTER: Final = timedelta(hours=24)
 
 
 class _Overtaken(Exception):
-    """Another worker or a later wish has written: stop at once, they look again."""
+    """The lease is another's, or a later wish was written: stop at once, they look again."""
 
 
 @dataclass(slots=True)
 class EnrolmentAttempt:
-    """Carries out the enrolment of ``entry``, which is leased to us.
+    """Carries out the enrolment of ``entry`` under ``lease``, which ends with the attempt.
 
-    ``entry`` follows each of our writes.
+    ``entry`` follows each of our writes. A later wish may be written at any time: it is due, and is
+    claimed when the lease ends.
     """
 
     entry: StoredEnrolment
+    lease: Lease
     ports: EnrolmentPorts
 
     def run(self) -> Enrolment | None:
         """Do all that can be done now, and return the enrolment as it is then stored.
 
-        What failed is due again later.
+        What failed is due again later; after an error that nobody planned for, when the lease ends.
         """
+        with suppress(_Overtaken):
+            self._do_what_is_due()
+        self.lease.end(self.ports.now())
+        return self.ports.records.enrolment(self.entry.key)
+
+    def _do_what_is_due(self) -> None:
         try:
             if self.entry.enrolment.state is EnrolmentState.WANTED:
                 self._enrol()
             enrolment = self.entry.enrolment
             if enrolment.state is EnrolmentState.DONE and enrolment.pin_owed:
                 self._mail_pin()
+            elif self.entry.due:
+                # A look at the library system has found the borrower as wished meanwhile.
+                self._write(enrolment, None)
         except (LibraryUnavailable, MailUnavailable) as error:
             self._later(error)
         except LibraryRefused as error:
             self._refused(error)
-        except _Overtaken:
-            self._end_lease()
-        return self.ports.records.enrolment(self.entry.key)
 
     def _enrol(self) -> None:
         enrolment = self.entry.enrolment
@@ -137,8 +147,7 @@ class EnrolmentAttempt:
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit")
             return
-        self._hold()
-        after = self.ports.library.change(change, self._by())
+        after = self.ports.library.change(change, self._held_by())
         if change.cpr and not self._is_adopted(after, change.cpr):
             self._case("temporary_and_cpr")
             return
@@ -179,9 +188,9 @@ class EnrolmentAttempt:
             fresh_mark = secrets.token_hex(16)
             anew = replace(self.entry.enrolment, id=fresh_mark, number=None)
             self.entry = self.entry._replace(enrolment=anew)
-        self._hold(creates=1)
-        mark = self.entry.enrolment.id
-        return self.ports.library.create(wish, mark, self._by())
+        before = self.entry.enrolment
+        self._write(replace(before, creates=before.creates + 1), self.entry.due)
+        return self.ports.library.create(wish, before.id, self._held_by())
 
     def _done(
         self,
@@ -190,26 +199,12 @@ class EnrolmentAttempt:
         unmade: EnrolmentOutcome,
     ) -> None:
         """Write that the borrower is as wished; ``unmade`` is the outcome unless we made it."""
+        self._hold(self.ports.now() + CALL)
         before = self.entry.enrolment
         now = self.ports.now()
         made = borrower.mark == before.id and before.number is None
-        done = replace(
-            before,
-            state=EnrolmentState.DONE,
-            wish=None,
-            number=borrower.number,
-            category=borrower.category,
-            expires=borrower.expires,
-            outcome=EnrolmentOutcome.CREATED if made else unmade,
-            reason=None,
-            attempts=0,
-            carried=self.ports.carried(wish),
-            settled=now,
-            pin_owed=False,
-            pin_avoids=(),
-        )
-        if before.number != borrower.number:
-            done = replace(done, pin_mailed=None, pin_tried=None)
+        outcome = EnrolmentOutcome.CREATED if made else unmade
+        done = before.finished(borrower, outcome, self.ports.carried(wish), now)
         if not self._owes_pin(borrower, wish):
             self._write(done, None)
             return
@@ -220,7 +215,7 @@ class EnrolmentAttempt:
             pin_tried=done.pin_tried or now,
             pin_avoids=self._pins_of(wish.cpr),
         )
-        self._write(owing, now + LEASE)
+        self._write(owing, now)
 
     def _owes_pin(self, borrower: Borrower, wish: Wish) -> bool:
         """Return whether the borrower is to be mailed a PIN.
@@ -251,7 +246,7 @@ class EnrolmentAttempt:
             self._pin_closed(None)
             return
         deadline = now + PIN_CALLS
-        self._hold()
+        self._hold(deadline)
         records = self.ports.records
         hmacs = self.ports.hmacs
         with (
@@ -305,22 +300,53 @@ class EnrolmentAttempt:
                 return enrolment, entry.due
             return replace(enrolment, wish=None, reason=reason), None
 
-        self.ports.records.amend(self.entry.key, closed)
+        self._amend(closed)
 
     def _by(self) -> datetime:
-        return self.ports.now() + CALL
+        """Return the deadline of a call that changes nothing, which no lost lease forbids.
 
-    def _hold(self, *, creates: int = 0) -> None:
-        held = self.ports.records.hold(self.entry, creates=creates)
-        if held is None:
+        Whoever has just sent a create counts the borrowers, lease or not.
+        """
+        deadline = self.ports.now() + CALL
+        self.lease.renew(deadline, self.ports.now())
+        return deadline
+
+    def _held_by(self) -> datetime:
+        """Return the deadline of a call that changes something."""
+        deadline = self.ports.now() + CALL
+        self._hold(deadline)
+        return deadline
+
+    def _hold(self, deadline: datetime) -> None:
+        if not self.lease.renew(deadline, self.ports.now()):
             raise _Overtaken
-        self.entry = held
 
     def _write(self, enrolment: Enrolment, due: datetime | None) -> None:
+        self._hold(self.ports.now() + CALL)
+        before = self.entry.enrolment
         written = self.ports.records.write(self.entry, enrolment, due)
         if written is None:
             raise _Overtaken
         self.entry = written
+        self._tell(before, enrolment)
+
+    def _amend(self, change: Callable[[StoredEnrolment], EnrolmentDraft | None]) -> None:
+        """Write what holds whoever has the lease by now, of the enrolment as it stands."""
+        before = self.entry.enrolment
+
+        def changed(entry: StoredEnrolment) -> EnrolmentDraft | None:
+            nonlocal before
+            before = entry.enrolment
+            return change(entry)
+
+        after = self.ports.records.amend(self.entry.key, changed)
+        if after:
+            self._tell(before, after)
+
+    def _tell(self, before: Enrolment, after: Enrolment) -> None:
+        person = self.ports.links.holder(self.entry.key.group)
+        for event in of_enrolment(before, after, person, self.ports.now()):
+            self.ports.trail.add(event)
 
     def _case(self, reason: str) -> None:
         wish = self.entry.enrolment.wish
@@ -340,7 +366,7 @@ class EnrolmentAttempt:
             )
             return case, None
 
-        self.ports.records.amend(self.entry.key, opened)
+        self._amend(opened)
 
     def _refused(self, error: BrokerError) -> None:
         if self.entry.enrolment.state is EnrolmentState.DONE:
@@ -357,19 +383,4 @@ class EnrolmentAttempt:
             return
         attempts = enrolment.attempts
         later = replace(enrolment, attempts=attempts + 1, reason=error.reason)
-        due = now + retry_delay(attempts)
-        if self.ports.records.write(self.entry, later, due) is None:
-            self._end_lease()
-
-    def _end_lease(self) -> None:
-        # A later wish leaves the lease with us, so that no one works beside us: it ends here, and
-        # the wish is due.
-        ours = self.entry.due
-
-        def ended(entry: StoredEnrolment) -> EnrolmentDraft | None:
-            enrolment = entry.enrolment
-            if entry.due != ours or enrolment.state is not EnrolmentState.WANTED:
-                return None
-            return enrolment, self.ports.now()
-
-        self.ports.records.amend(self.entry.key, ended)
+        self._write(later, now + retry_delay(attempts))

@@ -1,16 +1,15 @@
 """The enrolments as the store keeps them: read, written, claimed by lease, listed."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key, Store
-from broker.flows.records import Amended, Content, Record, Records
+from broker.flows.records import Amended, Content, Lease, Record, Records
 
-# Longer than the calls of any one change and its mail together.
-LEASE: Final = timedelta(seconds=120)
+CALL: Final = timedelta(seconds=15)
 GIVE_UP_AFTER: Final = timedelta(days=30)
 # So that a wish is given up, and listed so, before its record expires.
 _GRACE: Final = timedelta(days=1)
@@ -62,12 +61,17 @@ class EnrolmentRecords:
         record = self._records.write(entry.key, content, entry.version, now)
         return _stored_or_none(record)
 
-    def amend(self, key: Key, change: Callable[[StoredEnrolment], EnrolmentDraft | None]) -> None:
+    def amend(
+        self, key: Key, change: Callable[[StoredEnrolment], EnrolmentDraft | None]
+    ) -> Enrolment | None:
         """Write what ``change`` makes of the enrolment as it stands, however often others write.
 
-        Nothing is written where ``change`` returns None, or there is no enrolment.
+        Returns what was written: None where ``change`` returns None, or there is no enrolment.
         """
-        self.decide(key, lambda entry: change(entry) if entry else None)
+        amended = self.decide(key, lambda entry: change(entry) if entry else None)
+        if amended.record is None or not amended.written:
+            return None
+        return amended.record.value
 
     def decide(
         self, key: Key, change: Callable[[StoredEnrolment | None], EnrolmentDraft | None]
@@ -84,27 +88,13 @@ class EnrolmentRecords:
 
         return self._records.amend(key, changed, now)
 
-    def hold(self, entry: StoredEnrolment, *, creates: int = 0) -> StoredEnrolment | None:
-        """Renew the lease and count the creates about to be sent; None if it is no longer ours."""
-        before = entry.enrolment
-        enrolment = replace(before, creates=before.creates + creates)
-        return self.write(entry, enrolment, self.now() + LEASE)
-
-    def soon(self, entry: StoredEnrolment) -> datetime:
-        """Return now, or the end of a lease on ``entry``: none must start beside its worker.
-
-        Two that set PINs at once would break that the last mailed one works. A pause shorter than a
-        lease is left too.
-        """
+    def claim(self) -> tuple[StoredEnrolment, Lease] | None:
+        """Lease the enrolment that has been due longest, for a first call; None if none is due."""
         now = self.now()
-        if entry.due and now < entry.due <= now + LEASE:
-            return entry.due
-        return now
-
-    def claim(self) -> StoredEnrolment | None:
-        """Lease the enrolment that has been due longest; None where none is due."""
-        record = self._records.claim("enrolment", LEASE, self.now())
-        return _stored_or_none(record)
+        claimed = self._records.claim("enrolment", now + CALL, now)
+        if claimed is None:
+            return None
+        return _stored(claimed.record), claimed.lease
 
     def all(self) -> Iterator[StoredEnrolment]:
         """Return every enrolment."""

@@ -5,9 +5,10 @@ Source: docs/reference/design.md#4c.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
-from broker.core.audit_events import AuditEvent, AuditEventKind, of_enrolment
+from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.borrowers.change_plan import plan, planned_outcome
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish
@@ -22,6 +23,8 @@ from broker.flows.borrowers.later_wish import later_wish
 from broker.flows.waiting_slots import WaitingSlots, WakeSignal
 
 _POLL: Final = 0.05
+# A reload asks a library system that rests for so long no sooner.
+_SHORT_PAUSE: Final = timedelta(seconds=120)
 _OBSERVED: Final = "observed"  # apart, so that a wish accepted while live is not lost to it
 
 
@@ -88,16 +91,11 @@ class Enrolments:
         """Carry out the enrolment that has been due longest, and return it; None if none is due."""
         if self.mode != "live":
             return None
-        entry = self.ports.records.claim()
-        if entry is None:
+        claimed = self.ports.records.claim()
+        if claimed is None:
             return None
-        done = EnrolmentAttempt(entry, self.ports).run()
-        if done:
-            person = self.ports.links.holder(entry.key.group)
-            events = of_enrolment(entry.enrolment, done, person, self.ports.now())
-            for event in events:
-                self.ports.trail.add(event)
-        return done
+        entry, lease = claimed
+        return EnrolmentAttempt(entry, lease, self.ports).run()
 
     def wait(self, key: Key, seconds: float) -> Enrolment | None:
         """Return the enrolment once it is no longer under way, or as it is after ``seconds``.
@@ -109,7 +107,7 @@ class Enrolments:
         try:
             for _ in range(round(seconds / _POLL)):
                 enrolment = self.ports.records.enrolment(key)
-                if not _under_way(enrolment):
+                if not under_way(enrolment):
                     return enrolment
                 self.pause(_POLL)
             return self.ports.records.enrolment(key)
@@ -131,11 +129,10 @@ class Enrolments:
         if before.state is EnrolmentState.DONE and self._is_fresh(before, wish):
             return before, entry.due
         wish = later_wish(before, wish)
-        soon = self.ports.records.soon(entry)
         if before.state is EnrolmentState.WANTED and before.wish == wish:
-            if soon == entry.due:
-                return before, soon
-            return replace(before, reason=None), soon
+            if entry.due and entry.due <= now + _SHORT_PAUSE:
+                return before, entry.due
+            return replace(before, reason=None), now
         wanted = replace(
             before,
             state=EnrolmentState.WANTED,
@@ -144,7 +141,7 @@ class Enrolments:
             attempts=0,
             reason=None,
         )
-        return wanted, soon
+        return wanted, now
 
     def _is_fresh(self, before: Enrolment, wish: Wish) -> bool:
         """Return whether another login has done just this, and the library's word still counts."""
@@ -178,7 +175,8 @@ class Enrolments:
         return observed
 
 
-def _under_way(enrolment: Enrolment | None) -> bool:
+def under_way(enrolment: Enrolment | None) -> bool:
+    """Return whether an enrolment is about to be carried out, and has not failed."""
     if enrolment is None or enrolment.reason:
         return False
     return enrolment.state is EnrolmentState.WANTED

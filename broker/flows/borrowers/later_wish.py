@@ -41,4 +41,5 @@ def _proved(earlier: Wish, wish: Wish) -> Wish:
         return wish
     temporary = wish.temporary or earlier.temporary
     adopts = dict.fromkeys([*wish.adopts, *earlier.adopts])
-    return replace(wish, temporary=temporary, adopts=tuple(adopts))
+    confirmed = earlier.confirmed and temporary == earlier.temporary
+    return replace(wish, temporary=temporary, adopts=tuple(adopts), confirmed=confirmed)

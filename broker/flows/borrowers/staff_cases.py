@@ -134,8 +134,7 @@ class StaffCases:
         if enrolment.state is EnrolmentState.CASE:
             enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None)
         again = replace(enrolment, attempts=0)
-        due = self.records.soon(entry)
-        return self.records.write(entry, again, due) is not None
+        return self.records.write(entry, again, self.records.now()) is not None
 
     def _list(
         self,
@@ -189,6 +188,23 @@ class StaffCases:
             if entry.enrolment.id == enrolment_id:
                 return entry
         return None
+
+    def confirm(self, enrolment_id: str) -> bool:
+        """Let a temporary borrower become its person's, although the desk wrote another name.
+
+        False where no such case is waiting for it.
+        """
+        entry = self._of(enrolment_id)
+        if entry is None or entry.enrolment.reason != "adoption_other_name":
+            return False
+        enrolment = entry.enrolment
+        if enrolment.state is not EnrolmentState.CASE or enrolment.wish is None:
+            return False
+        confirmed = replace(enrolment, wish=replace(enrolment.wish, confirmed=True))
+        if not self._retry_enrolment(entry._replace(enrolment=confirmed)):
+            return False
+        self._record(AuditEventKind.ENROLMENT_RETRIED, enrolment.person, enrolment)
+        return True
 
 
 def _row(entry: StoredEnrolment) -> EnrolmentRow:

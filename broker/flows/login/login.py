@@ -12,7 +12,7 @@ from broker.core.login.authentication_reading import by_pin
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.login_decision import denied
 from broker.core.login.next_step import Terms, next_step
-from broker.core.login.steps import Enrol, OfferUpgrade, Step
+from broker.core.login.steps import Enrol, OfferUpgrade, Step, TellChange
 from broker.core.login.transaction import (
     UNBOUND_FOR,
     AuthnRequest,
@@ -255,6 +255,12 @@ class LoginFlow:
             held, lambda each: replace(each.relearning(), upgrade=False), now
         )
         return self.lookup.looked_up(kept, now)
+
+    def told(self, held: Held, now: datetime) -> Held:
+        """Add that the person has been told of another category."""
+        if not isinstance(self.step(held, now), TellChange):
+            return held
+        return self.transactions.change(held, lambda each: replace(each, told=True), now)
 
     def verified(
         self,

@@ -163,7 +163,7 @@ def test_a_record_of_another_schema_is_refused(bare: Store) -> None:
         lambda store: store.get(KEY, NOW),
         lambda store: list(store.list("enrolment", "g", NOW)),
         lambda store: list(store.list("enrolment", None, NOW)),
-        lambda store: store.claim("enrolment", None, "c", timedelta(0), NOW),
+        lambda store: store.claim("enrolment", None, "c", NOW, NOW),
     ],
 )
 def test_every_way_to_read_opens_the_seal(bare: Store, ask: Callable[[Store], object]) -> None:

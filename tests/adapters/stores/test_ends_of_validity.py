@@ -9,7 +9,7 @@ import pytest
 from broker.adapters.stores.encrypted_store import EncryptedStore
 from broker.adapters.stores.open_store import open_store
 from broker.adapters.stores.sqlite import SqliteStore
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, Store, lease_of
 
 UNTIL = datetime(2031, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -21,8 +21,8 @@ ASKED: dict[str, Callable[[Store, datetime], bool]] = {
     "get": lambda store, now: store.get(KEY, now) is not None,
     "list of its group": lambda store, now: bool(list(store.list(KEY.kind, KEY.group, now))),
     "list of its kind": lambda store, now: bool(list(store.list(KEY.kind, None, now))),
-    "claim in its group": lambda store, now: store.claim(KEY.kind, KEY.group, "c", TICK, now) is not None,
-    "claim in its kind": lambda store, now: store.claim(KEY.kind, None, "c", TICK, now) is not None,
+    "claim in its group": lambda store, now: store.claim(KEY.kind, KEY.group, "c", now + TICK, now) is not None,
+    "claim in its kind": lambda store, now: store.claim(KEY.kind, None, "c", now + TICK, now) is not None,
     "is replaced": lambda store, now: store.put(KEY, Kept(b"", "2", LATER), "1", now),
     "keeps others out": lambda store, now: not store.put(KEY, Kept(b"", "2", LATER), None, now),
     "its own put again": lambda store, now: store.put(KEY, Kept(b"", "1", LATER), "0", now),
@@ -51,10 +51,10 @@ def test_until_is_the_first_moment_without(store: Store, asked: str, at: datetim
 def test_due_is_the_first_moment_to_claim(store: Store, group: str | None, at: datetime, *, due: bool) -> None:
     """And the end of a lease the first moment to claim again."""
     lease = timedelta(seconds=1)
-    assert (store.claim(KEY.kind, group, "c", lease, at) is not None) is due
+    assert (store.claim(KEY.kind, group, "c", at + lease, at) is not None) is due
     if due:
-        assert store.claim(KEY.kind, group, "d", lease, at + lease - TICK) is None
-        assert store.claim(KEY.kind, group, "d", lease, at + lease) is not None
+        assert store.claim(KEY.kind, group, "d", at + lease, at + lease - TICK) is None
+        assert store.claim(KEY.kind, group, "d", at + 2 * lease, at + lease) is not None
 
 
 def test_a_claim_leaves_the_lease_of_another_record_alone(store: Store) -> None:
@@ -62,17 +62,18 @@ def test_a_claim_leaves_the_lease_of_another_record_alone(store: Store) -> None:
     other = Key("enrolment", "g", "other")
     store.put(other, Kept(b"other", "1", UNTIL, BEGAN), None, BEGAN)
     leases = {}
-    for version, lease in (("first", timedelta(seconds=10)), ("second", timedelta(seconds=20))):
-        claimed = store.claim("enrolment", "g", version, lease, BEGAN)
+    for token, lease in (("first", timedelta(seconds=10)), ("second", timedelta(seconds=20))):
+        claimed = store.claim("enrolment", "g", token, BEGAN + lease, BEGAN)
         assert claimed is not None
-        leases[claimed[0]] = claimed[1]
+        leases[claimed[0]] = Kept(b"", token, BEGAN + lease)
     assert leases.keys() == {KEY, other}
     first, second = leases
-    assert store.put(first, Kept(b"done", "2", UNTIL), "first", BEGAN)
-    assert store.get(second, BEGAN) == leases[second]
-    assert store.claim("enrolment", "g", "third", TICK, BEGAN + timedelta(seconds=20) - TICK) is None
-    store.drop(first)
-    assert store.get(second, BEGAN) == leases[second]
+    assert store.put(first, Kept(b"done", "2", UNTIL), "1", BEGAN)
+    assert store.get(lease_of(second), BEGAN) == leases[second]
+    assert store.claim("enrolment", "g", "third", UNTIL, BEGAN + timedelta(seconds=20) - TICK) is None
+    for key in (first, lease_of(first)):
+        store.drop(key)
+    assert store.get(lease_of(second), BEGAN) == leases[second]
 
 
 def test_the_seal_hands_on_what_is_asked_to_be_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

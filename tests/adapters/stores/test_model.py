@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
 KEYS = st.builds(Key, st.sampled_from(["enrolment", "link"]), st.sampled_from(["g", "h"]), st.sampled_from(["", "n"]))
+PLACES = KEYS | KEYS.map(lease_of)
 SPANS = st.integers(0, 6).map(lambda minutes: timedelta(minutes=minutes))
 VERSIONS = st.sampled_from(["1", "2", "3"])
 
@@ -38,7 +39,7 @@ class Alike(RuleBasedStateMachine):
         self.now += span
 
     @rule(
-        key=KEYS, version=VERSIONS, was=VERSIONS | st.none(), keep=SPANS, due=SPANS | st.none(), durable=st.booleans()
+        key=PLACES, version=VERSIONS, was=VERSIONS | st.none(), keep=SPANS, due=SPANS | st.none(), durable=st.booleans()
     )
     def put(
         self, key: Key, version: str, was: str | None, keep: timedelta, due: timedelta | None, *, durable: bool
@@ -51,7 +52,7 @@ class Alike(RuleBasedStateMachine):
         if standing == was != version:
             self.records[key] = kept
 
-    @rule(key=KEYS)
+    @rule(key=PLACES)
     def drop(self, key: Key) -> None:
         """Drop record and counter."""
         self.store.drop(key)
@@ -70,24 +71,26 @@ class Alike(RuleBasedStateMachine):
     @rule(
         kind=st.sampled_from(["enrolment", "link"]),
         group=st.sampled_from(["g", "h", None]),
-        version=VERSIONS,
+        token=VERSIONS,
         lease=SPANS,
     )
-    def claim(self, kind: RecordKind, group: str | None, version: str, lease: timedelta) -> None:
-        """Claim one of those due earliest, or nothing, in both."""
+    def claim(self, kind: RecordKind, group: str | None, token: str, lease: timedelta) -> None:
+        """Claim one of those due earliest that are not leased, or nothing, in both."""
         due = {
-            key: kept.due for key in self.records if (kept := self.present(key)) and kept.due and kept.due <= self.now
+            key: kept.due
+            for key in self.records
+            if (kept := self.present(key)) and kept.due and kept.due <= self.now and not self.present(lease_of(key))
         }
         wanted = {key: at for key, at in due.items() if key.kind == kind and group in (None, key.group)}
-        claimed = self.store.claim(kind, group, version, lease, self.now)
+        claimed = self.store.claim(kind, group, token, self.now + lease, self.now)
         assert (claimed is None) is (not wanted)
         if claimed:
             key, kept = claimed
             assert wanted[key] == min(wanted.values())
-            self.records[key] = self.records[key]._replace(version=version, due=self.now + lease)
             assert kept == self.records[key]
+            self.records[lease_of(key)] = Kept(b"", token, self.now + lease)
 
-    @rule(kind=st.sampled_from(["enrolment", "link"]), group=st.sampled_from(["g", "h", None]))
+    @rule(kind=st.sampled_from(["enrolment", "link", "lease"]), group=st.sampled_from(["g", "h", "link/g", None]))
     def list(self, kind: RecordKind, group: str | None) -> None:
         """See the same records in both, listed and one by one."""
         present = {key: kept for key in self.records if (kept := self.present(key))}

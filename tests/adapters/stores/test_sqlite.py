@@ -25,7 +25,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "drop": lambda store: store.drop(KEY),
     "list": lambda store: list(store.list("enrolment", None, NOW)),
     "list group": lambda store: list(store.list("enrolment", "g", NOW)),
-    "claim": lambda store: store.claim("enrolment", None, "c", timedelta(0), NOW),
+    "claim": lambda store: store.claim("enrolment", None, "c", NOW, NOW),
     "count": lambda store: store.count(KEY, 1, LATER, NOW),
     "faults": lambda store: store.faults(),
 }

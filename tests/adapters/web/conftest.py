@@ -29,7 +29,7 @@ CPR = "0101881235"
 _TOO_SHORT_TO_TELL = 4
 LABELS = {
     "cpr": Text("CPR number", "CPR-nummer"),
-    "borrower_number": Text("Borrower number", "Lånernummer"),
+    "borrower_number": Text("Library account", "Lånerkonto"),
     "eduPersonScopedAffiliation": Text("Affiliation", "Tilknytning"),
     "mail": Text("Mail address", "Mailadresse"),
 }

@@ -42,6 +42,19 @@ def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
     assert "1403044004" not in repr(made)
 
 
+@pytest.mark.parametrize(
+    ("asserted", "wished"),
+    [("=a@b.example", ()), ("a@b.example", ("a@b.example",))],
+)
+def test_a_wish_holds_no_formula(permit: Any, asserted: str, wished: tuple[str, ...]) -> None:
+    """What a spreadsheet would carry out is in no wish, and so in no comparison with the library system either."""
+    attributes = Attributes({"mail": (asserted,), "cpr": ("1403044004",)})
+    made = wish(permit(borrower="make"), attributes, find_by_cpr=True, language="en", today=DAY)
+    assert made is not None
+    assert tuple(field.value for field in made.fields) == wished
+    assert made.pin_to == (wished[0] if wished else None)
+
+
 def test_a_person_not_known_in_person_is_not_found_by_cpr(permit: Any) -> None:
     """Self-asserted logins and bare affiliates never reach a borrower by its CPR.
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from broker.core.entities import Controller, Service, Text
 from broker.core.login.next_step import Terms, next_step
-from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, VerifyPin
+from broker.core.login.steps import Ask, Done, Enrol, Issue, OfferUpgrade, ProveMailbox, Refuse, TellChange, VerifyPin
 from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, Reason
@@ -131,7 +131,7 @@ def test_a_passive_request_meets_no_page(data: st.DataObject) -> None:
     passive = replace(transaction, errand=Errand.LOGIN, request=replace(transaction.request, is_passive=True))
     local = data.draw(st.sampled_from([frozenset(), frozenset({"wayf"})]))
     step = next_step(passive, terms_of(decision, data.draw(st.sampled_from([None, LACKING])), local), passive.begun)
-    assert not isinstance(step, Ask | ProveMailbox | OfferUpgrade | VerifyPin)
+    assert not isinstance(step, Ask | ProveMailbox | OfferUpgrade | TellChange | VerifyPin)
 
 
 @given(data=st.data())

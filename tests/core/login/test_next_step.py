@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.core.borrowers.enrolment import EnrolmentOutcome
 from broker.core.consent.consent import Question, ReceiptEvent, receipt
 from broker.core.consent.disclosure import disclose
 from broker.core.entities import Controller, Service, Text
@@ -22,7 +23,18 @@ from broker.core.errors import (
 )
 from broker.core.identity.canonical_attributes import CPR_STAND_IN
 from broker.core.login.next_step import Terms, next_step
-from broker.core.login.steps import Ask, Authenticate, Choose, Enrol, Issue, ProveMailbox, Refuse, Step
+from broker.core.login.steps import (
+    Ask,
+    Authenticate,
+    Choose,
+    Done,
+    Enrol,
+    Issue,
+    ProveMailbox,
+    Refuse,
+    Step,
+    TellChange,
+)
 from broker.core.login.transaction import Account, AccountState, Errand, Issued, Person, Transaction, UpstreamRefusal
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.policy.model import Decision, Effect, NameIDKind, Reason
@@ -215,6 +227,21 @@ def test_a_service_that_makes_borrowers_waits_for_one(after: Next, permit: Any, 
     account, expected = ACCOUNTS[name]
     decision = permit(borrower="make", borrower_number=())
     assert isinstance(after(replace(agreed(decision), account=account), decision), expected)
+
+
+@pytest.mark.parametrize("outcome", [None, *EnrolmentOutcome])
+def test_a_category_that_fell_or_rose_is_told_before_the_login_goes_on(
+    after: Next, permit: Any, agreed: Any, outcome: EnrolmentOutcome | None
+) -> None:
+    """Once; a request that may show no page goes on, and the page of a sign-up says so itself."""
+    decision = permit(borrower="make", borrower_number=())
+    moved = replace(agreed(decision), account=Account("7", AccountState.DONE, outcome=outcome))
+    tells = outcome in {EnrolmentOutcome.LOWERED, EnrolmentOutcome.UPGRADED}
+    assert isinstance(after(moved, decision), TellChange) is tells
+    assert isinstance(after(replace(moved, told=True), decision), Issue)
+    passive = replace(moved, request=replace(moved.request, is_passive=True))
+    assert isinstance(after(passive, decision), Issue)
+    assert isinstance(after(replace(moved, errand=Errand.SIGN_UP), decision), Done)
 
 
 @pytest.mark.parametrize("borrower", ["make", "need"])

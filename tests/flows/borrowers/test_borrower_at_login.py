@@ -333,6 +333,23 @@ def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: An
     assert logins.enrol(waited, logins.arrived("sn")).outcome is EnrolmentOutcome.UNCHANGED
 
 
+def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logins: Any) -> None:
+    """A reload while the other's wish is under way waits for it, and wishes again only once that is done."""
+    student = logins.arrived()
+    private = logins.private(known_in_person=True, may_create=True, may_lower=False)
+    waiting = [logins.transaction(account=logins.enrol(logins.transaction(), student, patience=0))]
+    waiting.append(logins.transaction(account=logins.enrol(logins.transaction(), private, patience=0)))
+    wished = world.live.stored(CPR)
+    assert wished.wish.category == "PRIV"
+    for transaction, arrived in zip(waiting, (student, private), strict=True):
+        assert logins.enrol(transaction, arrived, patience=0).state is AccountState.WANTED
+        assert world.live.stored(CPR) == wished
+    assert world.live.step().category == "PRIV"
+    account = logins.enrol(waiting[0], student)
+    assert (account.state, account.number) == (AccountState.DONE, "1")
+    assert world.live.stored(CPR).carried == world.ports.carried(world.wish())
+
+
 def test_observe_says_so(world: Any, logins: Any) -> None:
     """Nothing is made, and the account says that it was only observed."""
     account = logins.enrol(logins.transaction(), logins.arrived(), "observe")

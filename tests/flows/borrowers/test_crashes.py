@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from broker.core.borrowers.wanted_borrower import Wish
 
 CPR = "0101990000"
+DEATHS = 23  # the calls of an enrolment, those that renew its lease among them
 
 
 class Killed(BaseException):
@@ -41,7 +42,7 @@ def killed_at(world: Any, point: int) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("point", range(14))
+@pytest.mark.parametrize("point", range(DEATHS))
 @pytest.mark.parametrize("later", [None, {"affiliation": "employee", "category": "EMPL", "upgrades": ("PRIV", "STUD")}])
 def test_a_death_at_any_point_leaves_one_borrower_whose_last_mailed_pin_works(
     world: Any, point: int, later: dict[str, Any] | None
@@ -67,7 +68,9 @@ def test_the_points_of_death_are_all_there_are(world: Any) -> None:
     world.hooks.calls.clear()
     world.live.step()
     enrolling = ["claim", "find", "put", "create", "find", "put"]
-    assert world.hooks.calls == [*enrolling, "read", "put", "put", "RCPT", "set_pin", "DATA", "put"]
+    calls = [call for call in world.hooks.calls if call != "lease"]
+    assert calls == [*enrolling, "read", "put", "RCPT", "set_pin", "DATA", "put"]
+    assert len(world.hooks.calls) == DEATHS
 
 
 def test_a_create_that_was_done_and_answered_with_an_error_is_recognised(world: Any) -> None:
@@ -149,6 +152,37 @@ def test_a_wish_that_overtakes_the_worker_is_due_at_once(world: Any, fails: bool
     assert world.library.borrowers == {}
     assert world.records.read(world.live.person_key(CPR)).due == world.now
     assert world.live.step().category == "EMPL"
+
+
+@pytest.mark.parametrize(
+    ("there", "slept_after", "fails", "undone"),
+    [
+        (False, "put", False, "create"),
+        (True, "find", False, "change"),
+        (False, "create", False, "set_pin"),
+        (False, "find", True, "create"),
+    ],
+)
+def test_who_overslept_changes_nothing_beside_the_next(
+    world: Any, slept_after: str, undone: str, *, there: bool, fails: bool
+) -> None:
+    """Neither the library system nor the enrolment: another has the lease by now, and looks itself."""
+
+    def overslept() -> None:
+        world.now += timedelta(minutes=5)
+        assert world.records.claim()
+        if fails:
+            raise LibraryUnavailable("down")
+
+    if there:
+        world.library.add(CPR, Borrower("5", "PRIV", fields={"surname": "Prøvesen"}))
+    world.live.want(world.wish())
+    before = world.live.stored(CPR)
+    world.hooks.after[slept_after] = overslept
+    world.live.step()
+    assert undone not in world.hooks.calls
+    assert world.post.sent == []
+    assert replace(world.live.stored(CPR), creates=0) == before
 
 
 def test_who_overslept_does_not_end_the_lease_of_the_next(world: Any) -> None:

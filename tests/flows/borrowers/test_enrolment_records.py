@@ -8,9 +8,10 @@ import pytest
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.ports import Key
-from broker.flows.borrowers.enrolment_records import LEASE, EnrolmentRecords, StoredEnrolment
+from broker.flows.borrowers.enrolment_records import CALL, EnrolmentRecords, StoredEnrolment
 
 INSTANT: Final = timedelta(microseconds=1)
+FIRST: Final = CALL + timedelta(seconds=5)
 DAY: Final = timedelta(days=1)
 KEY, OTHER = Key("enrolment", "p"), Key("enrolment", "q")
 
@@ -38,31 +39,31 @@ def add(records: EnrolmentRecords, enrolment: Enrolment, key: Key = KEY) -> Stor
 def test_one_worker_has_an_enrolment_until_its_lease_ends(
     world: Any, records: EnrolmentRecords, wanted: Enrolment
 ) -> None:
-    """A moment before it nobody else may, at its end anybody."""
-    add(records, wanted)
+    """A moment before it nobody else may, at its end anybody; the enrolment is due as it was, and unchanged."""
+    added = add(records, wanted)
     claimed = records.claim()
     assert claimed
-    assert claimed.due == world.now + LEASE
-    world.now += LEASE - INSTANT
+    assert claimed[0] == records.read(KEY) == added
+    world.now += FIRST - INSTANT
     assert records.claim() is None
     world.now += INSTANT
     assert records.claim()
 
 
 def test_the_end_of_one_lease_leaves_another_s_alone(world: Any, records: EnrolmentRecords, wanted: Enrolment) -> None:
-    """A worker whose lease ended while it was busy writes nothing over the one that has it by now."""
+    """A worker whose lease ran out neither renews nor ends that of the worker that has it by now."""
     add(records, wanted)
     slow = records.claim()
     assert slow
-    world.now += LEASE
-    present = records.claim()
-    assert present
-    assert records.hold(slow, creates=1) is None
-    assert records.write(slow, replace(wanted, state=EnrolmentState.DONE), None) is None
-    held = records.hold(present, creates=1)
-    assert held
-    assert records.read(KEY) == held
-    assert (held.enrolment.creates, held.due) == (1, world.now + LEASE)
+    world.now += FIRST
+    assert records.claim()
+    assert not slow[1].renew(world.now + CALL, world.now)
+    slow[1].end(world.now)
+    assert records.claim() is None
+    world.now += FIRST - INSTANT
+    assert records.claim() is None
+    world.now += INSTANT
+    assert records.claim()
 
 
 def test_a_lease_is_of_one_enrolment(world: Any, records: EnrolmentRecords, wanted: Enrolment) -> None:
@@ -70,47 +71,49 @@ def test_a_lease_is_of_one_enrolment(world: Any, records: EnrolmentRecords, want
     add(records, wanted)
     world.now += INSTANT
     add(records, replace(wanted, id="f"), OTHER)
-    claimed = [records.claim(), records.claim(), records.claim()]
-    assert [each and each.key for each in claimed] == [KEY, OTHER, None]
-    first = claimed[0]
+    first, second, third = records.claim(), records.claim(), records.claim()
     assert first
-    done = records.write(first, replace(wanted, state=EnrolmentState.DONE), None)
-    assert done
+    assert second
+    assert (first[0].key, second[0].key, third) == (KEY, OTHER, None)
+    assert records.write(first[0], replace(wanted, state=EnrolmentState.DONE), None)
+    first[1].end(world.now)
     assert records.claim() is None
+    second[1].end(world.now)
+    assert records.claim()
     assert {entry.key for entry in records.all()} == {KEY, OTHER}
 
 
-def test_a_lease_is_renewed_before_each_call(world: Any, records: EnrolmentRecords, wanted: Enrolment) -> None:
-    """And the creates about to be sent are counted, none where none is."""
-    add(records, wanted)
-    entry = records.claim()
-    assert entry
-    for creates in (0, 1, 1):
-        world.now += timedelta(seconds=1)
-        held = records.hold(entry, creates=creates)
-        assert held
-        assert held.enrolment.creates == entry.enrolment.creates + creates
-        assert held.due == world.now + LEASE
-        entry = held
+def test_a_lease_is_renewed_beyond_each_call(world: Any, records: EnrolmentRecords, wanted: Enrolment) -> None:
+    """To five seconds past its deadline, whatever is written to the enrolment meanwhile."""
+    entry = add(records, wanted)
+    claimed = records.claim()
+    assert claimed
+    lease = claimed[1]
+    for seconds in (15, 45, 3):
+        assert lease.renew(world.now + timedelta(seconds=seconds), world.now)
+        rewritten = records.write(entry, replace(wanted, attempts=seconds), world.now)
+        assert rewritten
+        entry = rewritten
+        world.now += timedelta(seconds=seconds + 5) - INSTANT
+        assert records.claim() is None
+    world.now += INSTANT
+    assert not lease.renew(world.now + CALL, world.now)
+    assert records.claim()
 
 
-@pytest.mark.parametrize(
-    ("due", "soon"),
-    [
-        (None, timedelta()),
-        (-INSTANT, timedelta()),
-        (timedelta(), timedelta()),
-        (INSTANT, INSTANT),
-        (LEASE, LEASE),
-        (LEASE + INSTANT, timedelta()),
-    ],
-)
-def test_none_starts_beside_the_worker_that_has_a_lease(
-    world: Any, records: EnrolmentRecords, wanted: Enrolment, due: timedelta | None, soon: timedelta
+def test_what_was_written_under_a_lease_is_claimed_the_moment_it_ends(
+    world: Any, records: EnrolmentRecords, wanted: Enrolment
 ) -> None:
-    """At the end of a lease that runs, else now: what is due later than any lease was only waiting."""
-    entry = StoredEnrolment(KEY, wanted, "v", None if due is None else world.now + due)
-    assert records.soon(entry) == world.now + soon
+    """Nobody waits for a lease whose work is done."""
+    entry = add(records, wanted)
+    claimed = records.claim()
+    assert claimed
+    later = records.write(entry, replace(wanted, attempts=9), world.now)
+    assert records.claim() is None
+    claimed[1].end(world.now)
+    again = records.claim()
+    assert again
+    assert again[0] == later
 
 
 @pytest.mark.parametrize(

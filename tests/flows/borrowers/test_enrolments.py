@@ -12,7 +12,7 @@ from broker.core.audit_events import AuditEventKind
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome, EnrolmentState
 from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
-from broker.flows.borrowers.enrolment_records import LEASE
+from broker.core.ports import lease_of
 from broker.flows.records import dump
 from broker.flows.worker_loop import run_worker_loop
 
@@ -80,7 +80,7 @@ def test_a_later_wish_replaces_the_earlier_under_the_same_mark(world: Any) -> No
 
 
 def test_a_wish_that_comes_while_a_worker_is_at_it_does_not_start_another(world: Any) -> None:
-    """Two workers that set PINs at once would break that the last mailed one works."""
+    """It starts the moment that the work is done: two that set PINs at once would break the promise about them."""
     stepped: list[Any] = []
 
     def again() -> None:
@@ -91,7 +91,7 @@ def test_a_wish_that_comes_while_a_worker_is_at_it_does_not_start_another(world:
     world.live.want(world.wish())
     world.live.step()
     assert stepped == [None]
-    enrolment = world.settle()
+    enrolment = world.live.step()
     assert (enrolment.category, len(world.post.sent)) == ("EMPL", 1)
     assert world.post.sent[0].pin == world.library.pins["1"]
 
@@ -405,14 +405,18 @@ def test_the_same_wish_does_not_shorten_a_short_pause(world: Any) -> None:
 
 
 def test_every_call_ends_before_the_lease(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker whose library or mail server never answers has stopped when another may begin."""
-    deadlines: dict[str, timedelta] = {}
+    """A worker whose library or mail server never answers has stopped when another may begin, five seconds later."""
+    lasts: dict[str, timedelta] = {}
+    lease = lease_of(world.live.person_key(CPR))
 
     def watch(port: Any, name: str) -> None:
         call = getattr(port, name)
 
         def called(*given: Any) -> Any:
-            deadlines[name] = given[-1] - world.now
+            lasts[name] = given[-1] - world.now
+            held = world.store.get(lease, world.now)
+            assert held.until - given[-1] >= timedelta(seconds=5)
+            world.now = given[-1] - timedelta(seconds=1)
             return call(*given)
 
         monkeypatch.setattr(port, name, called)
@@ -426,8 +430,9 @@ def test_every_call_ends_before_the_lease(world: Any, monkeypatch: pytest.Monkey
     world.library.cprs.clear()  # staff took the number out
     world.live.want(world.wish(affiliation="employee"))
     world.settle()
-    assert set(deadlines) == {"find", "read", "marked", "create", "change", "set_pin", "address"}
-    assert all(timedelta() < left < LEASE for left in deadlines.values())
+    assert set(lasts) == {"find", "read", "marked", "create", "change", "set_pin", "address"}
+    calls = {name: last for name, last in lasts.items() if name not in {"address", "set_pin"}}
+    assert set(calls.values()) == {timedelta(seconds=15)}
 
 
 def test_without_a_free_seat_nobody_waits(world: Any) -> None:

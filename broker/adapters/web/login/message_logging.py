@@ -13,10 +13,9 @@ from flask import Request, request
 from broker.core.errors import MessageLogUnavailable, MessageRefused, Status
 from broker.core.login.transaction import Authentication, AuthnRequest, Outstanding
 from broker.core.logout.single_logout import LogoutPeer, LogoutRequest, LogoutResponse, Participant
+from broker.core.message_log import LoggedMessage, MessageLogPort
 from broker.core.ports import (
-    LoggedMessage,
     LogoutFace,
-    MessageLogPort,
     PostForm,
     Received,
     UpstreamFace,

@@ -215,6 +215,16 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
+    "adoption_other_name": Explanation(
+        title=_("The library has to confirm that the temporary account is yours"),
+        happened=_(
+            "Number and PIN are right, but the account has another surname than you have here. "
+            "Nothing has been changed. "
+            "The library has been told."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
     "borrower_gone": Explanation(
         title=_("Your library account is no longer there"),
         happened=_(

@@ -32,6 +32,7 @@ from broker.core.login.steps import (
     ProveMailbox,
     Refuse,
     Step,
+    TellChange,
     VerifyPin,
 )
 from broker.core.login.transaction import Errand, Transaction
@@ -43,6 +44,7 @@ _PAGES: Final[dict[type[Step], str]] = {
     ProveMailbox: "proof",
     OfferUpgrade: "upgrade",
     Ask: "consent",
+    TellChange: "changed",
 }
 _REFUSED_PAGE: Final = ("refused.html", 403)
 _DECLINED_PAGE: Final = ("declined.html", 200)
@@ -75,7 +77,7 @@ class StepPages:
                 return self.choose(held)
             case Authenticate():
                 return self.to_upstream(held, step.upstream)
-            case VerifyPin() | ProveMailbox() | OfferUpgrade() | Ask():
+            case VerifyPin() | ProveMailbox() | OfferUpgrade() | Ask() | TellChange():
                 return redirect(self.url(held.transaction, _PAGES[type(step)]), 303)
             case Enrol():
                 return self._enrol(held)
@@ -123,6 +125,18 @@ class StepPages:
             held.transaction,
             affiliation=spoken(policy.label if policy else None),
             token=self.ports.forms.token(held.transaction, "upgrade", self.ports.now()),
+        )
+
+    def tell_change(self, held: Held, step: TellChange) -> Response:
+        """Show how this login has moved the borrower's category, before it goes on."""
+        policy = step.decision.policy
+        return self.page(
+            "changed.html",
+            "changed",
+            held.transaction,
+            reason=step.outcome.value,
+            affiliation=spoken(policy.label if policy else None),
+            token=self.ports.forms.token(held.transaction, "changed", self.ports.now()),
         )
 
     def done(self, held: Held, step: Done) -> Response:

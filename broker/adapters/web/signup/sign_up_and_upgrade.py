@@ -13,7 +13,7 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import FormRefused
 from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.login.steps import OfferUpgrade
+from broker.core.login.steps import OfferUpgrade, TellChange
 from broker.core.login.transaction import Errand, Transaction
 
 _ANSWERS: Final = {
@@ -23,12 +23,14 @@ _ANSWERS: Final = {
 
 
 def blueprint(ports: WebPorts, pages: StepPages, login: LoginEndpoints) -> Blueprint:
-    """Return ``/sign-up/begin`` and ``/login/<transaction>/upgrade``."""
+    """Return ``/sign-up/begin``, ``/login/<transaction>/upgrade`` and ``/changed`` beside it."""
     sign_up = SignUpBeginning(ports, pages, login)
     routes = Blueprint("errands", __name__)
     routes.get("/sign-up/begin")(sign_up.begin)
     routes.get("/login/<name>/upgrade")(sign_up.offer)
     routes.post("/login/<name>/upgrade")(sign_up.answer)
+    routes.get("/login/<name>/changed")(sign_up.tell_change)
+    routes.post("/login/<name>/changed")(sign_up.go_on)
     return routes
 
 
@@ -79,6 +81,21 @@ class SignUpBeginning:
         if answered is not held:
             ports.tell(_upgrade_answered(answered.transaction, answer, ports.now()))
         return self.pages.show(answered)
+
+    def tell_change(self, name: str) -> Response:
+        """Show that the category has moved, or whatever is next if it has not."""
+        held = self.login.of_person(name)
+        step = self.ports.broker.step(held, self.ports.now())
+        if isinstance(step, TellChange):
+            return self.pages.tell_change(held, step)
+        return redirect(self.pages.url(held.transaction), 303)
+
+    def go_on(self, name: str) -> Response:
+        """Store that the person has been told, and show what is next."""
+        held = self.login.of_person(name)
+        now = self.ports.now()
+        self.ports.forms.read(request, held.transaction, "changed", now)
+        return self.pages.show(self.ports.broker.told(held, now))
 
 
 def _upgrade_answered(transaction: Transaction, answer: str, now: datetime) -> BrokerEvent:
