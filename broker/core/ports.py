@@ -40,6 +40,7 @@ RecordKind = Literal[
     "counter",
     "trace",
     "setup",
+    "pause",
     "audit",
     "audit-anchor",
 ]
