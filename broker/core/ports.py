@@ -39,8 +39,8 @@ RecordKind = Literal[
     "link",
     "counter",
     "trace",
-    "setup",
     "pause",
+    "setup",
     "audit",
     "audit-anchor",
 ]
