@@ -110,7 +110,8 @@ class Parts:
         """Return the look-up of a person through the ports."""
         configured = self.configured()
         index = self.keys.index
-        persons = PersonResolution(configured, self.links, self.enrolments)
+        question = self.enrolments.question
+        persons = PersonResolution(configured, self.links, self.cases, question)
         borrowers = BorrowerAtLogin(self.store, index, persons, self.enrolments)
         trail = ToldTrail(self.tell, self.trail)
         return PersonAtLogin(
@@ -287,6 +288,7 @@ def _enrolment_ports(
         links=PersonLinks(store, ring.index, now),
         records=EnrolmentRecords(store, now),
         now=now,
+        trust_for=settings.library.trust_for,
         trail=trail,
     )
 

@@ -110,20 +110,26 @@ class House:
         xml = wayf_hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
         return asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
 
-    def landing(self, response: TestResponse, number: int = 0) -> services.Landing:
+    def landing(self, response: TestResponse) -> services.Landing:
         """Read, as the service does, what a self-posting page carries."""
-        fields = form(response, number)[1]
+        fields = next(fields for _, fields in forms(response) if "SAMLResponse" in fields)
         keys = encryption.DecryptionKeys.of([self.setting.library.key.encode()])
         return services.land(http_bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
 
 
+def forms(response: TestResponse) -> list[tuple[str, dict[str, str]]]:
+    """Give action and hidden fields of every form on the page."""
+    return [(each.get("action") or "", _hidden(each)) for each in html.fromstring(response.get_data()).iter("form")]
+
+
 def form(response: TestResponse, number: int = 0) -> tuple[str, dict[str, str]]:
     """Give action and hidden fields of a form on the page."""
-    found = list(html.fromstring(response.get_data()).iter("form"))[number]
-    fields = {
-        str(each.get("name")): each.get("value") or "" for each in found.iter("input") if each.get("type") == "hidden"
-    }
-    return found.get("action") or "", fields
+    return forms(response)[number]
+
+
+def _hidden(of: html.HtmlElement) -> dict[str, str]:
+    inputs = (each for each in of.iter("input") if each.get("type") == "hidden")
+    return {str(each.get("name")): each.get("value") or "" for each in inputs}
 
 
 def found(response: TestResponse, path: str) -> str:

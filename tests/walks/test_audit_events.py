@@ -116,12 +116,12 @@ def test_a_logout_that_is_answered_at_once_is_told_once(house: House) -> None:
 
 
 def test_a_case_for_staff_is_told_once_and_so_is_what_they_decide(house: House) -> None:
-    """That a link is in doubt, and that staff have let it be tried again."""
-    links, enrolments = house.parts.links, house.parts.enrolments
-    eppn, cpr = links.of_name("eppn", "anne@au.dk"), links.of_cpr("1111024568")
+    """That two borrowers match, and that staff have let it be tried again."""
+    owner = house.parts.links.of_cpr("1111024568")
     for _ in range(2):
-        case = enrolments.dispute(eppn, cpr)
-    assert _told(house, "enrolment_case") == ["cpr_changed"]
-    assert house.parts.cases.retry(case.id)
-    assert not house.parts.cases.retry(case.id)
-    assert _told(house, "enrolment_retried") == ["cpr_changed"]
+        house.parts.cases.borrowers_differ(owner, "two_borrowers")
+    assert _told(house, "enrolment_case") == ["two_borrowers"]
+    [case] = [str(row["id"]) for row in house.parts.cases.rows() if row["state"] == "case"]
+    assert house.parts.cases.retry(case)
+    assert not house.parts.cases.retry(case)
+    assert _told(house, "enrolment_retried") == ["two_borrowers"]

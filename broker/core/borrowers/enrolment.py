@@ -16,6 +16,7 @@ class EnrolmentState(StrEnum):
     DONE = "done"
     # staff must look: two_borrowers, cpr_changed, birth_date_differs, temporary_and_cpr, ...
     CASE = "case"
+    NOTICE = "notice"  # staff may look: a name came with another CPR number; nothing waits for it
     GIVEN_UP = "given_up"  # nothing came of it: too late, or borrower_gone
     OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
 
@@ -56,7 +57,7 @@ class Enrolment:
     reason: str | None = None  # library_unavailable, two_borrowers, cpr_changed, ...
     pin_owed: bool = False
     pin_mailed: datetime | None = None
-    link: str | None = None  # borrower number an earlier link named
+    link: str | None = None  # of a case of names and numbers: the borrower known before
     creates: int = 0
     # when the first PIN mail was tried; a day later only a pointer is mailed
     pin_tried: datetime | None = None

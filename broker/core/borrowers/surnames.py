@@ -6,7 +6,7 @@ from unicodedata import combining, normalize
 
 # Letters that decompose into nothing, as people without them on their keyboard write them.
 _WRITTEN: Final = str.maketrans(
-    {"\u00e6": "ae", "\u00f8": "oe", "\u00f0": "d", "\u00fe": "th", "\u0142": "l", "\u0111": "d"}
+    {0xE6: "ae", 0xF8: "oe", 0xF0: "d", 0xFE: "th", 0x142: "l", 0x111: "d"}
 )
 # And the same again, as systems write them that drop a second letter or a mark.
 _FOLDED: Final = (("ae", "a"), ("oe", "o"), ("ue", "u"), ("aa", "a"))

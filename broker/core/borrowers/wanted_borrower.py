@@ -23,9 +23,9 @@ class WishedField:
 class Wish:
     """The borrower as it is wanted: derived from the decision, before anything is looked up.
 
-    ``cpr`` is the number to find the borrower by, or None: then ``borrower`` is the number of one
-    that is proved to be the person's, and none is made. ``expires`` is the day the category is good
-    until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
+    ``cpr`` is the number to find the borrower by; None only while the PIN of a borrower that was
+    made is owed. ``expires`` is the day the category is good until, ``pin_to`` the address a new
+    borrower's PIN is mailed to, None for no mail. ``upgrade``
     is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
     categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
     that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
@@ -44,7 +44,6 @@ class Wish:
     language: str = "da"
     upgrade: bool = True
     lowers: Names = ()
-    borrower: str | None = None
     temporary: str | None = None
     adopts: Names = ()
     creates: bool = True
@@ -56,7 +55,7 @@ class Wish:
 
     def without_person(self) -> "Wish":
         """Return the wish for an owed PIN mail, the borrower made: no CPR, fields or numbers."""
-        return replace(self, cpr=None, fields=(), borrower=None, temporary=None)
+        return replace(self, cpr=None, fields=(), temporary=None)
 
     def upgrades_from(self, category: str) -> bool:
         """Return whether a borrower of ``category`` would be upgraded.
@@ -92,12 +91,11 @@ def wish(
     find_by_cpr: bool,
     language: str,
     today: date,
-    borrower: str | None = None,
 ) -> Wish | None:
-    """Return the wish of a permitted decision, or None where its policy makes no borrower.
+    """Return the wish of a decision, or None where its policy or the login finds no borrower.
 
-    ``borrower`` is the number of the borrower that is proved to be the person's, used where no CPR
-    finds it. A login by the library account wishes nothing: its category comes from the library
+    Who is not known in person may have their borrower's category lowered, and nothing made, raised
+    or written. A login by the library account wishes nothing: its category comes from the library
     system itself, and would renew itself for ever.
     """
     policy = decision.policy
@@ -105,22 +103,22 @@ def wish(
         return None
     rule = policy.borrower
     number = _number(rule, attributes, find_by_cpr=find_by_cpr)
-    # A name alone may be its next holder's by now: it may lower a category, and write no name or
-    # address of theirs.
-    fields = _fields(rule, attributes) if number else ()
+    if number is None:
+        return None
+    sure = decision.known_in_person
+    fields = _fields(rule, attributes) if sure else ()
     return Wish(
         cpr=number,
         affiliation=policy.affiliation,
         category=rule.category,
-        upgrades=rule.upgrades,
+        upgrades=rule.upgrades if sure else (),
         expires=months_after(today, rule.expires_after_months),
         fields=fields,
         pin_to=_pin_address(rule, fields),
         language=language,
         lowers=_lowers(rule, decision),
-        borrower=None if number else borrower,
         adopts=rule.temporary,
-        creates=decision.may_create,
+        creates=sure and decision.may_create,
     )
 
 

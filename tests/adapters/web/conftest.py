@@ -126,6 +126,8 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     }
     choose |= {"tells": True, "rememberable": True, "remembered": False}
     refused |= {"onward": None, "abroad": None, "signing_up": False, "kept": {}}
+    refused |= {"ways": [], "ways_token": "t~t"}
+    leading = [("library", "Lånerkonto"), ("nemid", "NemID")]
     onward = SignUpLink(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
     labelled = screen(spoken, asked()).affiliation
     done: dict[str, Any] = {
@@ -189,7 +191,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "post": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": False}),
         "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
         "refused": ("refused.html", {**refused, "reason": "no_library_account", "onward": onward}),
-        "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True}),
+        "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "ways": leading}),
         "refused-errand": ("refused.html", {**refused, "reason": "cpr_required", "form": None}),
         "refused-again": (
             "refused.html",

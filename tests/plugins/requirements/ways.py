@@ -69,7 +69,7 @@ def r32(house: House) -> None:
         person, other = visitor(house), visitor(house)
         page = log_in(person, who)
         assert texts(page, "//tr[@data-attribute='cpr']/td/span") == [f"{cpr(who)[:6]}-••••"]
-        refused = house.landing(other.agree(log_in(other, who), answer="no"), 1)
+        refused = house.landing(other.agree(log_in(other, who), answer="no"))
         assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})
         assert landed(person, page).attributes[CPR] == (URN + cpr(who),)
     person = visitor(house)
@@ -120,7 +120,7 @@ def r44(house: House) -> None:
     assert mark(no) == ("refuse", "consent_refused")
     assert "health insurance card and another form of ID. You can be served in person" in words(no)
     assert f"{house.setting.ports.origin('library')}/locations?lang=en" in links(no)
-    refused = house.landing(no, 1)
+    refused = house.landing(no)
     assert (refused.status, dict(refused.attributes)) == ("Responder / RequestDenied", {})
     assert (creates(house), borrowers(house, ASTA)) == (0, [])
     assert house.mailbox.mails() == ()

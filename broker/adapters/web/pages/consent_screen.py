@@ -158,7 +158,7 @@ def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
     rule = decision.policy.borrower if decision.policy else None
     if rule is None or not rule.temporary:
         return False
-    if not (_may_make_account(decision) and decision.may_find_by_cpr):
+    if not (_may_make_account(decision) and decision.known_in_person):
         return False
     asked = _borrower_number(transaction) is None or transaction.errand is Errand.SIGN_UP
     return asked and transaction.temporary is None

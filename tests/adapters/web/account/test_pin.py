@@ -3,16 +3,14 @@
 import re
 from base64 import b64decode
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 from zlib import decompress as inflate
 
 import pytest
 from werkzeug.test import TestResponse
 
-from broker.core.borrowers.borrower import Bar, Borrower
-from broker.core.borrowers.pins import PinAnswer
+from broker.core.borrowers.borrower import Bar
 from broker.core.errors import TooMany
 from broker.demo.library import services
 from broker.flows.proofs.pin_renewal import PER_NETWORK
@@ -164,6 +162,32 @@ def test_the_code_page_in_the_other_language(house: House) -> None:
     assert {found(page, "//html/@lang") for page in (asked, other)} == {"da", "en"}
 
 
+@pytest.mark.parametrize("begin", ["/pin", ""])
+def test_a_mail_may_take_longer_than_a_page_is_good_for(house: House, begin: str) -> None:
+    """After ten minutes the page is shown anew, with the code that was typed; the number form says so too."""
+    karla(house)
+    person = house.person()
+    page = person.get(begin) if begin else pin_page(person)
+    asked = send(person, page, "letter", identifier=CPR)
+    code = code_in(letter(house, 1))
+    house.clock.ahead += timedelta(minutes=11)
+    late = send(person, asked, code=code)
+    assert (late.status_code, mark(late)) == (403, ("pin", "page_too_old"))
+    assert found(late, "//input[@name='code']/@value") == code.replace("-", "")
+    assert mark(send(person, late, code=code)) == ("pin", "")
+    assert mark(send(person, page, "letter", identifier=CPR)) == ("pin", "page_too_old")
+    elsewhere = person.post(form(late)[0], {"code": code, "do": "code"}, **{"Sec-Fetch-Site": "cross-site"})
+    assert mark(elsewhere) == ("error", "token_refused")
+
+
+@pytest.mark.parametrize("code", ["", "bcdfg", "1111024568", "<script>", "b" * 2000])
+def test_a_link_without_a_code_leads_nowhere(house: House, code: str) -> None:
+    """Nothing of the address is repeated on the page."""
+    page = house.person().get(f"/pin?code={code}")
+    assert (page.status_code, mark(page)) == (410, ("error", "link_gone"))
+    assert not code or code not in page.get_data(as_text=True)
+
+
 def test_behind_the_letter_the_truth_is_told(house: House) -> None:
     """A missing and a wrong PIN, and after ten of them what else there is: a new PIN opens the form again."""
     karla(house)
@@ -183,34 +207,30 @@ def test_behind_the_letter_the_truth_is_told(house: House) -> None:
     assert send(person, renewed, pin=pin[1]).status_code == 303
 
 
-@pytest.mark.parametrize("answer", [PinAnswer.EXPIRED, PinAnswer.LOCKED, PinAnswer.NO_CARD_NUMBER])
-def test_what_the_library_system_says_of_the_pin_has_its_text(
-    house: House, monkeypatch: pytest.MonkeyPatch, answer: PinAnswer
-) -> None:
+@pytest.mark.parametrize("problem", ["pin_expired", "pin_locked", "pin_no_card_number"])
+def test_what_the_library_system_says_of_the_pin_has_its_text(house: House, problem: str) -> None:
     """Run out, locked, no card number: each says what to do, and nobody is logged in."""
-    karla(house)
-    person = house.person()
+    number = int(karla(house))
+    person, patrons = house.person(), house.koha.patrons
     page = behind_letter(person, pin_page(person))
-    monkeypatch.setattr(type(house.parts.library), "check_pin", lambda *_: answer)
+    if problem == "pin_expired":
+        patrons.end_password(number)
+    elif problem == "pin_locked":
+        patrons.edit(number, login_attempts=-1)
+    else:
+        patrons.edit(number, cardnumber=None)
     refused = send(person, page, pin=PIN)
-    assert (refused.status_code, mark(refused)) == (422, ("pin", f"pin_{answer.value}"))
+    assert (refused.status_code, mark(refused)) == (422, ("pin", problem))
     assert len(texts(refused, "//div[@class='summary']/p")) > 2
     assert person.cookies("a-") == []
 
 
-def test_who_may_not_borrow_is_told_so_and_let_in(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_not_borrow_is_told_so_and_let_in(house: House) -> None:
     """Loans and reservations can be seen; what bars from lending stands on a page before them, with what to do."""
-    read = type(house.parts.library).read
-    barred = frozenset(Bar)
-
-    def told(*given: Any) -> Borrower | None:
-        borrower = read(*given)
-        return borrower and replace(borrower, bars=barred)
-
     number, person = karla(house), house.person()
-    page = behind_letter(person, pin_page(person))
-    monkeypatch.setattr(type(house.parts.library), "read", told)
-    notice = send(person, page, pin=PIN)
+    flags = {"restricted": True, "patron_card_lost": True, "incorrect_address": True}
+    house.koha.patrons.edit(int(number), expiry_date="2020-01-31", **flags)
+    notice = send(person, behind_letter(person, pin_page(person)), pin=PIN)
     assert (notice.status_code, mark(notice)) == (200, ("pin", "barred"))
     assert len(texts(notice, "//main//h2")) == len(Bar)
     onward = person.get(found(notice, "//main//a[@class='button']/@href"))
@@ -420,7 +440,7 @@ def test_a_form_that_cannot_be_asked_for_again_has_no_other_language(house: Hous
     """A refused form's error would come back as another page."""
     person = house.person()
     action, _ = form(person.get("/pin?lang=en"))
-    refused = person.post(action, {"identifier": "1", "token": "x"})
+    refused = person.post(action, {"identifier": "1", "token": "x"}, **{"Sec-Fetch-Site": "cross-site"})
     assert mark(refused) == ("error", "token_refused")
     assert not any(each.startswith("?") for each in _links(refused))
 
