@@ -4,7 +4,6 @@ from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.pins import is_cpr
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.ports import LibrarySystem
 
@@ -37,21 +36,3 @@ def temporary(
     if wish.temporary in {borrower.number for borrower in found}:
         return None
     return library.read(wish.temporary, by)
-
-
-def borrower_of_identifier(
-    library: LibrarySystem,
-    digits: str,
-    by: datetime,
-) -> Borrower | None:
-    """Return the borrower of a CPR or borrower number (of ``pins.identifier_of``).
-
-    None where it is nobody's, or several have it. A borrower with another date of birth is not the
-    CPR number's: a card number may be ten digits of a stranger's.
-    """
-    if not is_cpr(digits):
-        return library.read(digits, by)
-    found = library.find(digits, by)
-    if len(found) != 1 or found[0].is_anothers(digits):
-        return None
-    return found[0]

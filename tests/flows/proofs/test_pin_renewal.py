@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
+from broker.adapters.mail.letter_texts import LetterTexts
 from broker.adapters.mail.smtp import Smtp
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
-from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable, TooMany
+from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, LinkGone, MailUnavailable, TooMany
 from broker.core.identity.mail_addresses import masked
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Letter
-from broker.flows.proofs.pin_check import PinProblem
+from broker.flows.proofs.pin_check import PinCheck, PinProblem
+from broker.flows.proofs.pin_letters import PinLetters
 from broker.flows.proofs.pin_renewal import (
     CHANGES,
     MAILINGS,
@@ -238,6 +241,49 @@ def test_five_hundred_askings_leave_one_code_and_three_mails(pin_bench: Bench) -
     for typed in (CPR, CARD):
         assert pin_bench.opened(browser=typed, typed=typed).number == NUMBER
     assert isinstance(pin_bench.check().behind_letter(pin_bench.opened(), PIN), Borrower)
+
+
+@pytest.mark.slow
+def test_ten_thousand_guesses_shut_nobody_out_and_open_nothing(world: Any) -> None:
+    """Each from a network and browser of its own, at numbers with an account and without.
+
+    None is looked up before its answer, no PIN is checked, no code opens anything; each owner has
+    one code and three mails at most, and logs in by it from the network that guessed last.
+    """
+    hmacs = LookupHmacs("k1", b"k" * 32)
+    owners = {f"{number:010}": Borrower(str(number), "STUD", email=f"{number}@x.example") for number in range(1, 11)}
+    for typed, owner in owners.items():
+        world.library.add(typed, owner)
+        world.library.pins[owner.number] = PIN
+    texts = LetterTexts("the library", "https://login.library.example/pin", "the desk")
+    codes = PinLetters(world.store, hmacs, lambda: world.now)
+    check = PinCheck(world.store, hmacs, world.library, lambda: world.now)
+    letters = PinRenewal(world.store, hmacs, world.library, world.post, texts, lambda: world.now)
+    for guess in range(10_000):
+        typed = f"{guess % 20:010}"
+        browser = f"browser {guess}"
+        asked = len(world.hooks.calls)
+        codes.typed(browser, typed, "t")
+        letters.ask(typed, f"network {guess}", Asking("en"))
+        with pytest.raises(LinkGone):
+            codes.opened("bcdfg-hjkmn", browser)
+        assert set(world.hooks.calls[asked:]) <= {"put"}
+        if guess % 500 == 0:
+            while letters.step():
+                pass
+        world.now += timedelta(seconds=8)
+    while letters.step():
+        pass
+    assert "check_pin" not in world.hooks.calls
+    assert world.hooks.calls.count("typed") <= 20 * 3 * 24
+    for typed, owner in owners.items():
+        mails = [sent for sent in world.post.sent if sent.to == owner.email]
+        found = [re.search(r"Your code is: (\S+)", sent.text) for sent in mails]
+        written = [code[1] for code in found if code]
+        assert all(written.count(code) <= 3 for code in written)
+        codes.typed("home", typed, "t")
+        letters.ask(typed, "network 9999", Asking("en"))
+        assert isinstance(check.behind_letter(codes.opened(written[-1], "home"), PIN), Borrower)
 
 
 def test_nobody_uses_up_the_letters_of_another_day(pin_bench: Bench) -> None:

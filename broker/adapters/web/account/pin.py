@@ -22,12 +22,15 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.borrowers.account_codes import account_code_of
 from broker.core.errors import (
     BrowserUnmatched,
     CookiesNeeded,
     FormRefused,
     LibraryUnavailable,
+    LinkGone,
     MailUnavailable,
+    TokenRefused,
     TooMany,
     TransactionGone,
 )
@@ -70,7 +73,10 @@ class PinPages:
         """Begin asking for a PIN, or go on where the address says that something was begun."""
         query = request.args
         if "code" in query:
-            return self._followed(query["code"])
+            code = account_code_of(query["code"])
+            if code is None:
+                raise LinkGone("no code is written so")
+            return self._followed(code)
         if "login" in query:
             return self._show(query["login"])
         if "change" in query:
@@ -91,7 +97,10 @@ class PinPages:
             return self._changed(held, form)
         if held.transaction.errand is not Errand.PIN_BY_MAIL:
             raise FormRefused("a login in which no PIN is asked for")
-        form = self.ports.forms.read(request, held.transaction, PURPOSE, now)
+        try:
+            form = self.ports.forms.read(request, held.transaction, PURPOSE, now)
+        except TokenRefused as refused:
+            return self.letters.fresh(held, refused) or self._asking(held, "page_too_old")
         answers = {
             "letter": self._asked,
             "opened": self._typed,

@@ -15,12 +15,20 @@ from werkzeug.wrappers import Response
 
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
+from broker.adapters.web.pages.security_headers import same_origin
 from broker.adapters.web.pages.sign_up_result import service_to_return_to
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
+from broker.core.borrowers.account_codes import account_code_of
 from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
-from broker.core.errors import LibraryUnavailable, LinkGone, MailUnavailable, TooMany
+from broker.core.errors import (
+    LibraryUnavailable,
+    LinkGone,
+    MailUnavailable,
+    TokenRefused,
+    TooMany,
+)
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.transaction import Errand, Transaction
@@ -34,10 +42,12 @@ NOT_TEMPORARY: Final = "pin_not_temporary"
 # Somebody tried a PIN; a slip of the pen did not.
 _TRIED: Final = frozenset({*PinProblem, NOT_TEMPORARY})
 _UNPROCESSABLE: Final = 422
+_TOO_OLD: Final = "page_too_old"
 _STATUS: Final[Mapping[str, int]] = {
     "": 200,
     "mailed": 200,
     "pin_browser_unknown": 200,
+    _TOO_OLD: TokenRefused.http,
     "pin_throttled": TooMany.http,
     "pin_letter_used_up": TooMany.http,
     "pin_codes_too_many": TooMany.http,
@@ -85,7 +95,22 @@ class LetterPages:
         self.ports.tell(BrokerEvent(EventKind.PIN_ASKED, facts))
         return self.code_page(held, note=note)
 
-    def code_page(self, held: Held, problem: str = "", note: str = "") -> Response:
+    def fresh(self, held: Held, refused: TokenRefused) -> Response | None:
+        """Return the page for a code that came with a token too old; None for another form's.
+
+        The mail may well take longer than a page's ten minutes: the code is kept on a fresh one.
+        Raises ``refused`` for a form from elsewhere.
+        """
+        if not same_origin(request.headers, self.ports.base_url):
+            raise refused
+        form = SubmittedForm(request.form)
+        if not form.values("code"):
+            return None
+        return self.code_page(held, _TOO_OLD, code=form.value("code"))
+
+    def code_page(
+        self, held: Held, problem: str = "", note: str = "", *, code: str = ""
+    ) -> Response:
         """Show where the code of the letter is written."""
         return self.page(
             "pin_asked.html",
@@ -94,6 +119,7 @@ class LetterPages:
             status=problem or note,
             problem=problem,
             note=note,
+            code=account_code_of(code) or "",
             kept={**self._kept(held), "asked": "1"},
             back=service_to_return_to(self.ports, held.transaction),
             without=self.without_mail(held),

@@ -20,7 +20,7 @@ from broker.adapters.web.pages.sign_up_result import pin_url
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.borrower import Borrower
-from broker.core.errors import FormRefused
+from broker.core.errors import FormRefused, TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.transaction import Errand, Transaction
@@ -81,7 +81,12 @@ class PinLogin:
         """Answer a number, a number and PIN, a code, a PIN behind a letter, or its new PIN."""
         held = self.login.of_browser(name)
         now = self.ports.now()
-        form = self.ports.forms.read(request, held.transaction, PURPOSE, now)
+        try:
+            form = self.ports.forms.read(request, held.transaction, PURPOSE, now)
+        except TokenRefused as refused:
+            if request.form.get("do") == "temporary":
+                raise
+            return self.letters.fresh(held, refused) or self._form(self._held(name), "page_too_old")
         if form.value("do", "") == "temporary":
             return self.adoption.answer(name, form)
         held = self._held(name)

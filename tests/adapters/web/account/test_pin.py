@@ -3,6 +3,7 @@
 import re
 from base64 import b64decode
 from contextlib import suppress
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 from zlib import decompress as inflate
 
@@ -159,6 +160,32 @@ def test_the_code_page_in_the_other_language(house: House) -> None:
     other = person.get(asked.request.path + found(asked, "//header//a/@href"))
     assert mark(other) == ("pin", "asked")
     assert {found(page, "//html/@lang") for page in (asked, other)} == {"da", "en"}
+
+
+@pytest.mark.parametrize("begin", ["/pin", ""])
+def test_a_mail_may_take_longer_than_a_page_is_good_for(house: House, begin: str) -> None:
+    """After ten minutes the page is shown anew, with the code that was typed; the number form says so too."""
+    karla(house)
+    person = house.person()
+    page = person.get(begin) if begin else pin_page(person)
+    asked = send(person, page, "letter", identifier=CPR)
+    code = code_in(letter(house, 1))
+    house.clock.ahead += timedelta(minutes=11)
+    late = send(person, asked, code=code)
+    assert (late.status_code, mark(late)) == (403, ("pin", "page_too_old"))
+    assert found(late, "//input[@name='code']/@value") == code.replace("-", "")
+    assert mark(send(person, late, code=code)) == ("pin", "")
+    assert mark(send(person, page, "letter", identifier=CPR)) == ("pin", "page_too_old")
+    elsewhere = person.post(form(late)[0], {"code": code, "do": "code"}, **{"Sec-Fetch-Site": "cross-site"})
+    assert mark(elsewhere) == ("error", "token_refused")
+
+
+@pytest.mark.parametrize("code", ["", "bcdfg", "1111024568", "<script>", "b" * 2000])
+def test_a_link_without_a_code_leads_nowhere(house: House, code: str) -> None:
+    """Nothing of the address is repeated on the page."""
+    page = house.person().get(f"/pin?code={code}")
+    assert (page.status_code, mark(page)) == (410, ("error", "link_gone"))
+    assert not code or code not in page.get_data(as_text=True)
 
 
 def test_behind_the_letter_the_truth_is_told(house: House) -> None:
@@ -413,7 +440,7 @@ def test_a_form_that_cannot_be_asked_for_again_has_no_other_language(house: Hous
     """A refused form's error would come back as another page."""
     person = house.person()
     action, _ = form(person.get("/pin?lang=en"))
-    refused = person.post(action, {"identifier": "1", "token": "x"})
+    refused = person.post(action, {"identifier": "1", "token": "x"}, **{"Sec-Fetch-Site": "cross-site"})
     assert mark(refused) == ("error", "token_refused")
     assert not any(each.startswith("?") for each in _links(refused))
 
