@@ -63,7 +63,8 @@ class Enrolment:
     pin_tried: datetime | None = None
     pin_avoids: Names = ()  # pseudonyms of the PINs that the person's own number suggests
     carried: str | None = None  # pseudonym of the wish that was carried out
-    settled: datetime | None = None  # when the borrower was last found as wished
+    # when the library system was last asked about the borrower: it was as found then, or not there
+    settled: datetime | None = None
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
 

@@ -90,7 +90,7 @@ class BorrowerAtLogin:
             if self._lacks_mail(wished):
                 return Account(None, AccountState.MAIL_REQUIRED)
             carried_out = self._carried_out_meanwhile(transaction, wished)
-            enrolment = carried_out or self.enrolments.want(wished)
+            enrolment = carried_out or self.enrolments.want(wished, _absent_since(transaction))
         except (LibraryUnavailable, LibraryRefused):
             # Nothing was stored, so nothing is promised (nobody could say whether the address is
             # needed that the person has not given).
@@ -164,7 +164,7 @@ class BorrowerAtLogin:
             case Who.NONE if not _has_mail(wished):
                 return Account(None, AccountState.MAIL_REQUIRED)
             case Who.NONE:
-                return Account(known.number, AccountState.NONE)
+                return Account(known.number, AccountState.NONE, absent=True)
             case Who.UNKNOWN if not _has_mail(wished):
                 return Account(None, AccountState.UNAVAILABLE)
             case Who.UNKNOWN:
@@ -244,6 +244,14 @@ class BorrowerAtLogin:
         if person is None:
             return None
         return Key("counter", self.hmacs.of("declined upgrade", person.id))
+
+
+def _absent_since(transaction: Transaction) -> datetime | None:
+    """Return when the library system had no borrower of the person, at the earliest."""
+    account = transaction.account
+    if account is None or not account.absent:
+        return None
+    return transaction.authenticated
 
 
 def _case_account(reason: str | None) -> Account:

@@ -100,7 +100,7 @@ class EnrolmentAttempt:
         if now - enrolment.wanted_at >= GIVE_UP_AFTER:
             self._give_up(None)
             return
-        found = self._look(wish.cpr)
+        found = () if self._is_absent(wish, now) else self._look(wish.cpr)
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
         planned = plan(found, wish, now.date(), temporary)
@@ -111,6 +111,16 @@ class EnrolmentAttempt:
             planned = plan(found, wish, now.date())
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
+
+    def _is_absent(self, wish: Wish, now: datetime) -> bool:
+        """Return whether the login has just heard that there is no borrower, and nothing was sent.
+
+        Then the look before the create would ask the same again; the one after it counts.
+        """
+        enrolment = self.entry.enrolment
+        if enrolment.number or enrolment.creates or wish.temporary or enrolment.settled is None:
+            return False
+        return now - enrolment.settled < self.ports.trust_for
 
     def _leave_as_it_is(self, wish: Wish) -> None:
         # Release 1 wrote wishes by a name alone. Nothing is lowered by it any more; a PIN that is

@@ -5,7 +5,7 @@ Source: docs/reference/design.md#4c.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
@@ -58,12 +58,13 @@ class Enrolments:
             key = key._replace(name=_OBSERVED)
         return self.ports.records.enrolment(key)
 
-    def want(self, wish: Wish) -> Enrolment:
+    def want(self, wish: Wish, absent: datetime | None = None) -> Enrolment:
         """Write the wish durably and return the enrolment.
 
-        A later wish replaces the earlier, under the same mark. In observe mode what would be
-        written is recorded under another key, without the CPR; frozen raises LibraryUnavailable.
-        LibraryRefused for a wish without a CPR: it would enrol nobody.
+        A later wish replaces the earlier, under the same mark. ``absent`` is when the library
+        system said that there is no borrower. In observe mode what would be written is recorded
+        under another key, without the CPR; frozen raises LibraryUnavailable. LibraryRefused for a
+        wish without a CPR: it would enrol nobody.
         """
         if wish.cpr is None:
             raise LibraryRefused("a wish without a CPR number enrols nobody")
@@ -72,7 +73,7 @@ class Enrolments:
             raise LibraryUnavailable("library.mode is frozen")
         if self.mode == "observe":
             return self._observed(key, wish, wish.cpr)
-        wanted = new = new_enrolment(key, self.ports.now(), wish)
+        wanted = new = replace(new_enrolment(key, self.ports.now(), wish), settled=absent)
 
         def decide(entry: StoredEnrolment | None) -> EnrolmentDraft | None:
             nonlocal wanted

@@ -265,11 +265,39 @@ def test_a_borrower_of_several_with_one_number_is_not_the_only_one(world: Any, t
     assert not world.live.question.is_only(there, OTHER)
 
 
-def test_a_first_enrolment_asks_four_questions(world: Any) -> None:
-    """One before the person is asked; then look, create and count: the mark is searched where none is found."""
-    assert world.known(world.wish()) == NOBODY
-    world.live.want(world.wish())
+def enrolled(world: Any) -> list[str]:
+    """Carry out what is due, and give what the library was asked until the account stood."""
     world.live.step()
-    calls = [call for call in world.hooks.calls if call in {"find", "read", "marked", "create", "change"}]
-    assert calls[:4] == ["find", "find", "create", "find"]
-    assert "marked" not in calls
+    calls = [call for call in world.hooks.calls if call in {"find", "marked", "create", "change"}]
+    world.hooks.calls.clear()
+    return calls
+
+
+def test_a_first_enrolment_looks_creates_and_counts(world: Any) -> None:
+    """The look before the person is asked is the one before the create; the mark is searched where none is found."""
+    assert world.known(world.wish()) == NOBODY
+    world.live.want(world.wish(), world.now)
+    assert enrolled(world) == ["find", "create", "find"]
+
+
+@pytest.mark.parametrize("why", ["nobody looked", "too long ago", "it was sent before", "two are counted"])
+def test_what_a_login_heard_is_no_licence_to_make_a_second_borrower(world: Any, why: str) -> None:
+    """Where nobody has looked lately, or a create is on its way, the look comes first; else the count finds two."""
+    absent = None if why == "nobody looked" else world.now
+    world.live.want(world.wish(), absent)
+    if why == "too long ago":
+        world.now += HOUR
+    if why == "it was sent before":
+        world.hooks.after["create"] = DOWN
+        assert enrolled(world) == ["create"]
+        world.now += timedelta(minutes=1)
+    else:
+        world.library.unique = False
+        world.library.add(CPR, Borrower("5", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
+    calls = enrolled(world)
+    if why == "two are counted":
+        assert calls == ["create", "find"]
+        assert world.live.stored(CPR).reason == "two_borrowers"
+    else:
+        assert calls == ["find"]
+        assert len(world.library.borrowers) == 1
