@@ -55,6 +55,8 @@ class Enrolment:
     attempts: int = 0
     first_attempt: datetime | None = None
     reason: str | None = None  # library_unavailable, two_borrowers, cpr_changed, ...
+    # the sentence of the library system or mail server behind ``reason``, without a person's value
+    cause: str | None = None
     pin_owed: bool = False
     pin_mailed: datetime | None = None
     link: str | None = None  # of a case of names and numbers: the borrower known before
@@ -86,6 +88,7 @@ class Enrolment:
             expires=borrower.expires,
             outcome=outcome,
             reason=None,
+            cause=None,
             attempts=0,
             carried=carried,
             settled=now,

@@ -27,7 +27,14 @@ from broker.core.borrowers.change_plan import (
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.pins import new_pin, suggested_by
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.core.errors import (
+    BrokerError,
+    LibraryError,
+    LibraryRefused,
+    LibraryUnavailable,
+    MailUnavailable,
+)
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.letters import PinLetter, PinPointerLetter
 from broker.core.ports import Letter
 from broker.flows.backoff import retry_delay
@@ -44,6 +51,8 @@ from broker.flows.records import Lease
 
 PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together
 POINTER_AFTER: Final = timedelta(hours=24)
+# People who wait for a mend of the set-up do not wait for hours after it.
+_SET_UP_PAUSE: Final = timedelta(minutes=10)
 
 
 class _Overtaken(Exception):
@@ -146,6 +155,9 @@ class EnrolmentAttempt:
                 self._give_up("borrower_gone")
             case Nothing() | Change() if borrower is None:
                 raise LibraryUnavailable("there is nothing to change")
+            case Nothing() if borrower.card is None and borrower.mark == self.entry.enrolment.id:
+                # Made here without a card number: a change gives it one, or names what withholds it.
+                self._change(borrower, wish, Change(borrower.number, ()))
             case Nothing():
                 self._done(borrower, wish, outcome(borrower, None, wish))
             case Change():
@@ -199,8 +211,12 @@ class EnrolmentAttempt:
             anew = replace(self.entry.enrolment, id=fresh_mark, number=None)
             self.entry = self.entry._replace(enrolment=anew)
         before = self.entry.enrolment
+        pause = self.ports.pause
+        pause.admit(wish.category)
         self._write(replace(before, creates=before.creates + 1), self.entry.due)
-        return self.ports.library.create(wish, before.id, self._held_by())
+        made = self.ports.library.create(wish, before.id, self._held_by())
+        pause.lifted(wish.category)
+        return made
 
     def _done(
         self,
@@ -358,7 +374,7 @@ class EnrolmentAttempt:
         for event in of_enrolment(before, after, person, self.ports.now()):
             self.ports.trail.add(event)
 
-    def _case(self, reason: str) -> None:
+    def _case(self, reason: str, cause: str | None = None) -> None:
         wish = self.entry.enrolment.wish
 
         def opened(entry: StoredEnrolment) -> EnrolmentDraft | None:
@@ -371,6 +387,7 @@ class EnrolmentAttempt:
                 enrolment,
                 state=EnrolmentState.CASE,
                 reason=reason,
+                cause=cause,
                 wish=wish,
                 pin_owed=False,
             )
@@ -378,13 +395,39 @@ class EnrolmentAttempt:
 
         self._amend(opened)
 
-    def _refused(self, error: BrokerError) -> None:
-        if self.entry.enrolment.state is EnrolmentState.DONE:
+    def _refused(self, error: LibraryRefused) -> None:
+        enrolment = self.entry.enrolment
+        wish = enrolment.wish
+        if enrolment.state is EnrolmentState.DONE:
             self._pin_closed(None, "pin_refused")
+        elif error.setting and wish:
+            # The set-up is at fault and not this person: once it is mended the enrolment goes on.
+            self.ports.pause.refused(wish.category, enrolment.person, error.setting)
+            self._later(error, reason="library_setup", longest=_SET_UP_PAUSE)
         else:
-            self._case(error.reason)
+            self._tell_held_up(error, error.reason)
+            self._case(error.reason, str(error))
 
-    def _later(self, error: BrokerError) -> None:
+    def _tell_held_up(self, error: BrokerError, reason: str) -> None:
+        enrolment = self.entry.enrolment
+        setting = error.setting if isinstance(error, LibraryError) else None
+        facts = {
+            "enrolment": enrolment.id,
+            "reason": reason,
+            "cause": str(error),
+            "setting": setting,
+            "attempts": enrolment.attempts + 1,
+        }
+        self.ports.tell(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
+
+    def _later(
+        self,
+        error: BrokerError,
+        reason: str = "",
+        longest: timedelta = timedelta.max,
+    ) -> None:
+        reason = reason or error.reason
+        self._tell_held_up(error, reason)
         enrolment = self.entry.enrolment
         now = self.ports.now()
         tried = enrolment.pin_tried
@@ -392,5 +435,5 @@ class EnrolmentAttempt:
             self._pin_closed(None, error.reason)
             return
         attempts = enrolment.attempts
-        later = replace(enrolment, attempts=attempts + 1, reason=error.reason)
-        self._write(later, now + retry_delay(attempts))
+        later = replace(enrolment, attempts=attempts + 1, reason=reason, cause=str(error))
+        self._write(later, now + min(retry_delay(attempts), longest))

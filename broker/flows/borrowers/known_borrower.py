@@ -232,6 +232,7 @@ class BorrowerQuestion:
             expires=borrower.expires,
             outcome=EnrolmentOutcome.UNCHANGED,
             reason=before.reason if finished else None,
+            cause=before.cause if finished else None,
             carried=carried,
             settled=self.ports.now(),
         )
