@@ -156,7 +156,7 @@ class EnrolmentAttempt:
             case Nothing() | Change() if borrower is None:
                 raise LibraryUnavailable("there is nothing to change")
             case Nothing() if borrower.card is None and borrower.mark == self.entry.enrolment.id:
-                # Made here without a card number: a change gives it one, or names what withholds it.
+                # Made here without a card number: a change gives one, or names what withholds it.
                 self._change(borrower, wish, Change(borrower.number, ()))
             case Nothing():
                 self._done(borrower, wish, outcome(borrower, None, wish))
@@ -403,31 +403,24 @@ class EnrolmentAttempt:
         elif error.setting and wish:
             # The set-up is at fault and not this person: once it is mended the enrolment goes on.
             self.ports.pause.refused(wish.category, enrolment.person, error.setting)
-            self._later(error, reason="library_setup", longest=_SET_UP_PAUSE)
+            self._later(error)
         else:
-            self._tell_held_up(error, error.reason)
+            self._tell_held_up(error)
             self._case(error.reason, str(error))
 
-    def _tell_held_up(self, error: BrokerError, reason: str) -> None:
+    def _tell_held_up(self, error: BrokerError) -> None:
         enrolment = self.entry.enrolment
-        setting = error.setting if isinstance(error, LibraryError) else None
         facts = {
             "enrolment": enrolment.id,
-            "reason": reason,
+            "reason": error.reason,
             "cause": str(error),
-            "setting": setting,
+            "setting": _setting(error),
             "attempts": enrolment.attempts + 1,
         }
         self.ports.tell(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
 
-    def _later(
-        self,
-        error: BrokerError,
-        reason: str = "",
-        longest: timedelta = timedelta.max,
-    ) -> None:
-        reason = reason or error.reason
-        self._tell_held_up(error, reason)
+    def _later(self, error: BrokerError) -> None:
+        self._tell_held_up(error)
         enrolment = self.entry.enrolment
         now = self.ports.now()
         tried = enrolment.pin_tried
@@ -435,5 +428,15 @@ class EnrolmentAttempt:
             self._pin_closed(None, error.reason)
             return
         attempts = enrolment.attempts
+        reason = error.reason
+        delay = retry_delay(attempts)
+        if _setting(error):
+            reason = "library_setup"
+            delay = min(delay, _SET_UP_PAUSE)
         later = replace(enrolment, attempts=attempts + 1, reason=reason, cause=str(error))
-        self._write(later, now + min(retry_delay(attempts), longest))
+        self._write(later, now + delay)
+
+
+def _setting(error: BrokerError) -> str | None:
+    """Return the setting of the library system's that an error names, or None."""
+    return error.setting if isinstance(error, LibraryError) else None
