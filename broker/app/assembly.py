@@ -304,6 +304,7 @@ def _pin_renewal(
         wake,
         live,
         waiting,
+        ports.trail,
     )
 
 

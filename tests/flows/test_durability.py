@@ -24,7 +24,6 @@ from broker.flows.identity.link_records import LinkRecords
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.logout.sessions import Sessions
-from broker.flows.pin_lease import pin_lease
 from broker.flows.proof_ownership import claim_ownership, keep_proof
 from broker.flows.transactions import Transactions
 
@@ -97,12 +96,6 @@ def link(store: AskedStore) -> None:
     records.amend("name", lambda found: replace(found, disputed=True))
 
 
-def hold_pin(store: AskedStore) -> None:
-    """Lease the making of a PIN."""
-    with pin_lease(store, KEY, "7", LATER, NOW):
-        pass
-
-
 def log_in(store: AskedStore) -> None:
     """Begin a transaction, and change it."""
     transactions = Transactions(store)
@@ -134,7 +127,6 @@ WRITES: dict[str, tuple[Callable[[AskedStore], object], bool]] = {
         True,
     ),
     "a lease": (lease, False),
-    "a lease of a PIN": (hold_pin, False),
     "a transaction": (log_in, False),
     "an arrival": (arrive, False),
     "a session": (log_out, False),

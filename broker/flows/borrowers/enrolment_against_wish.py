@@ -50,13 +50,14 @@ def as_found(
 ) -> Enrolment:
     """Return the enrolment of a borrower that a look found as wished: done, and nothing changed.
 
-    A PIN that is owed stays owed.
+    A PIN that is owed stays owed, and one that was given up keeps what a retry needs.
     """
     owed = before.pin_owed and before.number == borrower.number
+    kept = owed or before.pin_given_up
     return replace(
         before,
         state=EnrolmentState.DONE,
-        wish=before.wish if owed else None,
+        wish=before.wish if kept else None,
         pin_owed=owed,
         number=borrower.number,
         category=borrower.category,

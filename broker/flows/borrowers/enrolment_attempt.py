@@ -7,10 +7,10 @@ any two lines: the worker that claims the enrolment next looks again before it d
 
 import secrets
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, assert_never
+from datetime import datetime
+from typing import assert_never
 
 from broker.core.audit_events import of_enrolment
 from broker.core.borrowers.borrower import Borrower
@@ -25,11 +25,14 @@ from broker.core.borrowers.change_plan import (
     plan,
 )
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
-from broker.core.borrowers.pins import new_pin, suggested_by
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
-from broker.core.letters import PinLetter, PinPointerLetter
-from broker.core.ports import Letter
+from broker.core.errors import (
+    PIN_UNUSABLE,
+    BrokerError,
+    LibraryRefused,
+    LibraryUnavailable,
+    MailUnavailable,
+)
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
@@ -39,11 +42,8 @@ from broker.flows.borrowers.enrolment_records import (
     EnrolmentDraft,
     StoredEnrolment,
 )
-from broker.flows.pin_lease import pin_lease
+from broker.flows.borrowers.first_pin import FirstPin, suggested_pins
 from broker.flows.records import Lease
-
-PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together
-POINTER_AFTER: Final = timedelta(hours=24)
 
 
 class _Overtaken(Exception):
@@ -216,14 +216,18 @@ class EnrolmentAttempt:
         done = before.finished(borrower, outcome, self.ports.carried(wish), now)
         self.ports.links.remember(before.person, borrower.number)
         if not self._owes_pin(borrower, wish):
-            self._write(done, None)
+            kept = wish.without_person() if done.pin_given_up else None
+            self._write(replace(done, wish=kept), None)
             return
+        avoided = before.pin_avoids
+        if wish.cpr:
+            avoided = suggested_pins(self.ports.hmacs, before.person, wish.cpr)
         owing = replace(
             done,
             wish=wish.without_person(),
             pin_owed=True,
             pin_tried=done.pin_tried or now,
-            pin_avoids=self._pins_of(wish.cpr),
+            pin_avoids=avoided,
         )
         self._write(owing, now)
 
@@ -244,57 +248,16 @@ class EnrolmentAttempt:
 
     def _mail_pin(self) -> None:
         enrolment = self.entry.enrolment
-        now = self.ports.now()
-        wish = enrolment.wish
-        mail = self.ports.mail
-        number = enrolment.number
-        borrower = self.ports.library.read(number, self._by()) if number else None
-        if borrower is None or borrower.mark != enrolment.id:
+        first_pin = FirstPin(enrolment, self.ports, self._hold)
+        if first_pin.is_late() and enrolment.reason in PIN_UNUSABLE:
+            # Nor would one that the person makes now: something has to be mended.
+            self._pin_closed(None, enrolment.reason)
+        elif first_pin.mail():
+            self._pin_closed(self.ports.now())
+        else:
             self._pin_closed(None)
-            return
-        if mail is None or wish is None or wish.pin_to is None:
-            self._pin_closed(None)
-            return
-        deadline = now + PIN_CALLS
-        self._hold(deadline)
-        records = self.ports.records
-        hmacs = self.ports.hmacs
-        with (
-            pin_lease(records.store, hmacs, borrower.number, deadline, now),
-            closing(mail.address(wish.pin_to, deadline)) as letter,
-        ):
-            tried = enrolment.pin_tried
-            if tried is not None and now - tried >= POINTER_AFTER:
-                content = PinPointerLetter()
-                letter.send(*self.ports.letters.worded(content, wish.language))
-            else:
-                self._send_pin(letter, borrower, wish.language, deadline)
-        self._pin_closed(self.ports.now())
 
-    def _send_pin(
-        self,
-        letter: Letter,
-        borrower: Borrower,
-        language: str,
-        deadline: datetime,
-    ) -> None:
-        # The server has accepted the recipient; only now is the PIN set, and its mail follows at
-        # once.
-        avoided = self.entry.enrolment.pin_avoids
-        pin = new_pin(lambda drawn: self._pin_name(drawn) in avoided)
-        self.ports.library.set_pin(borrower.number, pin, deadline)
-        letter.send(*self.ports.letters.worded(PinLetter(pin), language))
-
-    def _pin_name(self, pin: str) -> str:
-        return self.ports.hmacs.of("pin", self.entry.enrolment.person, pin)
-
-    def _pins_of(self, cpr: str | None) -> tuple[str, ...]:
-        if cpr is None:
-            return self.entry.enrolment.pin_avoids
-        suggested = sorted(suggested_by(cpr))
-        return tuple(self._pin_name(pin) for pin in suggested)
-
-    def _pin_closed(self, mailed: datetime | None, reason: str | None = None) -> None:
+    def _pin_closed(self, mailed: datetime | None, given_up: str | None = None) -> None:
         # The mail is out: that is recorded even where a later wish has been written meanwhile.
         number = self.entry.enrolment.number
 
@@ -303,12 +266,16 @@ class EnrolmentAttempt:
                 entry.enrolment,
                 pin_owed=False,
                 pin_mailed=mailed,
+                pin_given_up=given_up,
                 number=number,
-                pin_avoids=(),
             )
+            if not given_up:
+                enrolment = replace(enrolment, pin_avoids=())
             if enrolment.state is not EnrolmentState.DONE:
                 return enrolment, entry.due
-            return replace(enrolment, wish=None, reason=reason), None
+            # What staff may let be tried again keeps the address.
+            wish = enrolment.wish if given_up else None
+            return replace(enrolment, wish=wish, reason=None), None
 
         self._amend(closed)
 
@@ -380,7 +347,7 @@ class EnrolmentAttempt:
 
     def _refused(self, error: BrokerError) -> None:
         if self.entry.enrolment.state is EnrolmentState.DONE:
-            self._pin_closed(None, "pin_refused")
+            self._pin_closed(None, error.reason)
         else:
             self._case(error.reason)
 
