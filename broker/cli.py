@@ -24,7 +24,7 @@ from broker.commands.output import (
 
 _ENDS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _DEMO_EXTRA: Final = 'the demo needs the extra "demo", which "make demo" installs'
-_BASES: Final = click.IntRange(1, 65535 - 6)  # the demo takes seven ports
+_BASES: Final = click.IntRange(1, 65535 - 7)  # the demo takes eight ports
 
 
 def main() -> None:
@@ -104,7 +104,7 @@ def healthcheck(*, as_json: bool) -> None:
     type=_BASES,
     default=8080,
     show_default=True,
-    help="First of seven ports: the broker's.",
+    help="First of eight ports: the broker's.",
 )
 @click.option(
     "--national-eid",

@@ -18,6 +18,7 @@ from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layo
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.client_address import ClientAddresses
 from broker.adapters.web.login import consent, login, logout, mailbox_proof, pin_login
+from broker.adapters.web.login.letter_pages import LetterPages
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
 from broker.adapters.web.pages import error_pages, error_url_page
 from broker.adapters.web.pages.cookies import BrowserCookies
@@ -37,6 +38,8 @@ from broker.flows.login.login import LoginFlow
 from broker.flows.login.person_at_login import PersonAtLogin
 from broker.flows.logout.sessions import Sessions
 from broker.flows.logout.single_logout import SingleLogoutFlow
+from broker.flows.proofs.known_browsers import KnownBrowsers
+from broker.flows.proofs.pin_letters import PinLetters
 
 # One megabyte is far above any message or form of ours.
 _LARGEST_BODY: Final = 1024 * 1024
@@ -80,7 +83,7 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
-    addresses = ClientAddresses.of(config.shared_networks)
+    addresses = ClientAddresses.of(config.shared_networks, config.pin_networks)
     broker = LoginFlow(
         parts.store,
         index,
@@ -103,8 +106,11 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
         base_url=base_url,
         unexpected=application_log.unexpected,
         shared=addresses.shared,
+        terminal=addresses.terminal,
         network=addresses.network,
+        host=addresses.host,
         library=configured_texts.called(config),
+        cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.sign_up_url(config),
         local=next(iter(local_upstreams), None),
     )
@@ -125,8 +131,7 @@ def _blueprints(
     yield error_url_page.blueprint(ports, pages)
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
     yield my_choices.blueprint(ports, pages, entry, given_consents)
-    yield pin_login.blueprint(ports, pages, entry, parts.pin_check)
-    yield pin.blueprint(ports, pages, entry, parts.pin_renewal)
+    yield from _pins(parts, ports, pages, entry)
     face = _logout_face(parts)
     yield logout.blueprint(ports, face, _single_logout(parts, face))
     sign_up = configured_texts.sign_up(parts.config, parts.services)
@@ -134,6 +139,21 @@ def _blueprints(
         yield sign_up_pages.blueprint(parts.texts, sign_up, parts.config.base_url)
     yield _metadata_and_health(parts)
     yield _metrics_endpoint(parts)
+
+
+def _pins(
+    parts: Parts,
+    ports: WebPorts,
+    pages: StepPages,
+    entry: login.LoginEndpoints,
+) -> Iterator[Blueprint]:
+    index = parts.keys.index
+    written = PinLetters(parts.store, index, now)
+    terminals = bool(parts.config.pin_networks)
+    letters = LetterPages(ports, pages, parts.pin_renewal, written, terminals)
+    browsers = KnownBrowsers(parts.store, index, now)
+    yield pin_login.blueprint(ports, entry, parts.pin_check, browsers, letters)
+    yield pin.blueprint(ports, entry, parts.pin_renewal, letters)
 
 
 def _single_logout(parts: Parts, face: LogoutFace) -> SingleLogoutFlow:

@@ -34,6 +34,7 @@ from broker.adapters.trail.person_keys import PersonKeys
 from broker.adapters.web.signup.content_files import Texts
 from broker.app import open_metadata
 from broker.core.audit_events import NO_TRAIL
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Service, Upstream
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, Sink, TellPort
@@ -46,6 +47,7 @@ from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
+from broker.flows.borrowers.library_proof import LibraryProof
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.identity.person_resolution import PersonResolution
@@ -78,6 +80,7 @@ class Parts:
     trail: Trail
     tell: TellPort
     library: LibrarySystem
+    library_proof: LibraryProof
     links: PersonLinks
     enrolments: Enrolments
     cases: StaffCases
@@ -107,7 +110,8 @@ class Parts:
         """Return the look-up of a person through the ports."""
         configured = self.configured()
         index = self.keys.index
-        persons = PersonResolution(configured, self.links, self.enrolments)
+        question = self.enrolments.question
+        persons = PersonResolution(configured, self.links, self.cases, question)
         borrowers = BorrowerAtLogin(self.store, index, persons, self.enrolments)
         trail = ToldTrail(self.tell, self.trail)
         return PersonAtLogin(
@@ -153,6 +157,7 @@ def assemble(settings: config.Config) -> Parts:
         trail=trail.kept,
         tell=trail.tell,
         library=opened.library,
+        library_proof=_library_proof(opened, store, trail.tell),
         links=ports.links,
         enrolments=enrolments,
         cases=cases,
@@ -191,7 +196,7 @@ def _opened(settings: config.Config) -> _Opened:
     metadata = _tried(faults, lambda: open_metadata.opened(settings, sinks.tell, now()))
     maps = _tried(faults, lambda: _maps(settings))
     store = _tried(faults, lambda: _store(settings))
-    library = _tried(faults, lambda: _library(settings))
+    library = _tried(faults, lambda: _library(settings, metrics))
     texts = _tried(faults, lambda: Texts.load(settings.content))
     messages = _tried(faults, lambda: _messages(settings))
     services = open_metadata.services(settings)
@@ -283,6 +288,7 @@ def _enrolment_ports(
         links=PersonLinks(store, ring.index, now),
         records=EnrolmentRecords(store, now),
         now=now,
+        trust_for=settings.library.trust_for,
         trail=trail,
     )
 
@@ -347,8 +353,16 @@ def _store(settings: config.Config) -> Store:
     return open_store(table.url, settings.keys.parent, accept_loss=table.accept_loss)
 
 
-def _library(settings: config.Config) -> LibrarySystem:
-    return open_library(settings.library.system, settings.library.connector_settings())
+def _library(settings: config.Config, metrics: Metrics) -> LibrarySystem:
+    table = settings.library
+    return open_library(table.system, table.connector_settings(), metrics.library_call)
+
+
+def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProof:
+    def expected() -> ExpectedSetup:
+        return ExpectedSetup.of(opened.policies.current)
+
+    return LibraryProof(opened.library, store, expected, tell, now)
 
 
 def _letter_texts(settings: config.Config) -> LetterTexts:

@@ -11,8 +11,6 @@ from broker.adapters.trail.verification import VerificationReport, verify
 from broker.app.assembly import Parts, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
 from broker.core.errors import ConfigurationFaults, Fault
-from broker.core.identity.identifier_reassignment import PersonLink
-from broker.flows.records import load
 
 
 def journal(parts: Parts) -> TrailFiles:
@@ -76,32 +74,21 @@ def _search(parts: Parts, trail: KeptTrail) -> EventSearch:
 def _groups(parts: Parts, trail: KeptTrail, borrower: str) -> tuple[str, ...]:
     """Return the groups of the keys of a borrower's events: of the number, and of its persons."""
     keys = trail.person_keys
-    persons = _linked_persons(parts, borrower) | _enrolled_persons(parts, borrower)
+    persons = _persons(parts, borrower)
     return (keys.of_borrower(borrower), *map(keys.of_person, sorted(persons)))
 
 
-def _linked_persons(parts: Parts, borrower: str) -> set[str]:
-    """Return the persons whose links lead to a borrower, or share a CPR with one that does.
-
-    Who logs in by PIN has a link of the account's own, which holds no number.
-    """
-    links: dict[str, PersonLink] = {}
-    for key, kept in parts.store.list("link", None, now()):
-        links[key.group] = load(PersonLink, kept.value)
-    own = {name for name, link in links.items() if link.number == borrower}
-    own.add(parts.links.of_borrower(borrower))
-    cprs = {link.cpr for name, link in links.items() if name in own and link.cpr}
-    persons = set()
-    for name, link in links.items():
-        if name in own or link.cpr in cprs:
-            persons.add(link.person)
-    return persons
-
-
-def _enrolled_persons(parts: Parts, borrower: str) -> set[str]:
-    """Return the persons with an enrolment of this borrower: no link may lead to it."""
+def _persons(parts: Parts, borrower: str) -> set[str]:
+    """Return the persons who have been served as a borrower: by CPR number, or by its PIN."""
     rows = parts.enrolments.ports.records.all()
-    return {row.key.group for row in rows if row.enrolment.number == borrower}
+    cprs = {row.key.group for row in rows if row.enrolment.number == borrower}
+    links = parts.links
+    account = links.of_borrower(borrower)
+    linked = links.cpr(account)
+    cprs |= {linked} if linked else set()
+    persons = cprs | {links.holder(cpr) for cpr in cprs}
+    alone = links.known_by_name(account)
+    return persons | ({alone} if alone else set())
 
 
 def _kept(parts: Parts) -> KeptTrail:

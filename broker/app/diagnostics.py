@@ -16,8 +16,9 @@ from broker.adapters.telling import application_log
 from broker.adapters.web.signup import sign_up_pages
 from broker.app import configured_texts, metadata_report
 from broker.app.assembly import Parts, assemble, now, read_config
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Assurance, Service
-from broker.core.errors import BrokerError, ConfigurationFaults, Fault
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.policy.model import PolicySet
 from broker.core.ports import Key
 from broker.files import attribute_maps
@@ -25,9 +26,9 @@ from broker.files.policies import live_policies
 from broker.files.settings.config import Config
 from broker.files.settings.raw_settings import PREFIX
 from broker.files.settings.toml_and_environment import CONFIG
+from broker.flows.borrowers.library_proof import PROOF
 from broker.flows.login.support_traces import SupportTraces
 
-_ASKED_FOR: Final = timedelta(seconds=10)
 _PROBED_FOR: Final = timedelta(hours=1)
 _PROBE_TIMEOUT: Final = 5
 _PORT: Final = 8000  # gunicorn's, where serve.bind names none
@@ -51,6 +52,7 @@ def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
         "store": _store(parts, moment),
         "metadata": parts.metadata.faults(moment),
         "policies": [],
+        "library": [],
     }
     if parts.messages:
         faults["messages"] = parts.messages.faults()
@@ -70,7 +72,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
     """Return what is amiss although logins work: stale policies, lost events, refused feeds."""
     moment = now()
     parts.policies.refresh(moment)
-    found = {}
+    found = _library_notes(parts)
     if parts.policies.stale:
         found["policies"] = "stale"
     if lost := parts.trail.lost():
@@ -78,6 +80,15 @@ def notes(parts: Parts) -> Mapping[str, str]:
     if alarms := parts.metadata.alarms(moment):
         found["metadata"] = "; ".join(alarms)
     return found
+
+
+def _library_notes(parts: Parts) -> dict[str, str]:
+    """Return the faults of the last proof: logins of people with an account go on."""
+    try:
+        faults = parts.library_proof.faults()
+    except StoreUnavailable:
+        return {}  # a fault of the store
+    return {"library": "; ".join(map(str, faults))} if faults else {}
 
 
 def findings(parts: Parts) -> list[str]:
@@ -105,11 +116,8 @@ def _policies(parts: Parts) -> Iterator[str]:
 
 
 def _library(parts: Parts) -> Iterator[str]:
-    try:
-        faults = parts.library.faults(now() + _ASKED_FOR)
-    except BrokerError as error:
-        faults = (str(error),)
-    for fault in faults:
+    expected = ExpectedSetup.of(parts.policies.current)
+    for fault in parts.library.prove(expected, now() + PROOF):
         yield f"library: {fault}"
 
 

@@ -175,7 +175,10 @@ def _start_loop(worker: Any) -> None:
     borrowers = (parts.enrolments.step, parts.pin_renewal.step)
     for idle in _BORROWER_LOOPS:
         _start_thread("borrowers", borrowers, parts.wake, idle)
-    steps: list[Step] = [lambda: parts.metadata.step(assembly.now())]
+    steps: list[Step] = [
+        lambda: parts.metadata.step(assembly.now()),
+        parts.library_proof.step,
+    ]
     messages = parts.messages
     if messages is not None:
         # Deletes old messages, on days when nobody logs in too.

@@ -6,7 +6,7 @@ from datetime import datetime
 from broker.adapters.saml.keys import key_ring
 from broker.adapters.telling.metrics import Gauge
 from broker.app.assembly import Parts, now
-from broker.core.errors import ConfigurationFaults
+from broker.core.errors import ConfigurationFaults, StoreUnavailable
 
 
 def gauges(parts: Parts) -> Iterator[Gauge]:
@@ -26,6 +26,21 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
         bool(parts.policies.stale),
     )
     yield from _certificates(parts, moment)
+    yield from _library(parts)
+
+
+def _library(parts: Parts) -> Iterator[Gauge]:
+    try:
+        faults = parts.library_proof.faults()
+    except StoreUnavailable:
+        return
+    for fault in faults:
+        yield Gauge(
+            "broker_library_fault",
+            "1 for each setting of the library system that the last proof found at fault.",
+            {"setting": fault.setting},
+            1,
+        )
 
 
 def _feeds(parts: Parts, moment: datetime) -> Iterator[Gauge]:

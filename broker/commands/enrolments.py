@@ -1,4 +1,4 @@
-"""The commands over enrolments: list, show, retry, run."""
+"""The commands over enrolments: list, show, retry, confirm, run."""
 
 import click
 
@@ -40,6 +40,16 @@ def retry_enrolment(enrolment: str) -> None:
     """Try an enrolment again, after what it stood at has been put right."""
     if not diagnostics.opened().cases.retry(enrolment):
         raise click.ClickException("no such enrolment, or nothing left to try")
+    click.echo("it is due now")
+
+
+@enrolments.command("confirm", short_help="Confirm whose a temporary borrower is.")
+@click.argument("enrolment")
+@printing_faults
+def confirm_enrolment(enrolment: str) -> None:
+    """Confirm that a temporary borrower of another name is the person's who proved it."""
+    if not diagnostics.opened().cases.confirm(enrolment):
+        raise click.ClickException("no such enrolment, or none that waits for a confirmed name")
     click.echo("it is due now")
 
 

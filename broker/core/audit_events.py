@@ -166,7 +166,7 @@ def _kind_of_state(enrolment: Enrolment) -> AuditEventKind | None:
             return AuditEventKind.ENROLMENT_CASE
         case EnrolmentState.GIVEN_UP:
             return AuditEventKind.ENROLMENT_GIVEN_UP
-        case EnrolmentState.WANTED | EnrolmentState.OBSERVED:
+        case EnrolmentState.WANTED | EnrolmentState.OBSERVED | EnrolmentState.NOTICE:
             return None
         case _:
             assert_never(enrolment.state)

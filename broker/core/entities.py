@@ -58,6 +58,8 @@ class Institution:
     may_assert: frozenset[str] = frozenset()  # "cpr", or the CPR counts as not sent
     max_assurance: Assurance = Assurance.HIGH
     label: Text | None = None
+    # only the national eID's cprUuid is believed (docs/reference/design.md#find-by-cpr)
+    national_eid: bool = False
     # "aliases", "scopes": not written in broker.toml and so left to its metadata in a pinned feed.
     unwritten: frozenset[str] = field(default=frozenset(), compare=False)
 
@@ -94,6 +96,11 @@ class Upstream:
     def local(self) -> bool:
         """Return whether the library system verifies the person, by a borrower's number and PIN."""
         return self.profile == "library"
+
+    @property
+    def national_eid(self) -> bool:
+        """Return whether the national eID answers here, for all people or for some."""
+        return any(institution.national_eid for institution in self.institutions)
 
     def institution(self, authority: str) -> Institution | None:
         """Find the institution that ``authority`` names, by entityID or alias."""

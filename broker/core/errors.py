@@ -169,14 +169,29 @@ class MessageLogUnavailable(BrokerError):
     reason = "message_log_unavailable"
 
 
-class LibraryUnavailable(BrokerError):
+class LibraryError(BrokerError):
+    """A call of the library system that came to nothing.
+
+    ``str(error)`` has the library system's own words, without a value that a person has.
+    ``setting`` names what must be mended in the set-up, in the library system's own name for it
+    ("category_id STUDENT", "minPasswordLength"); None where the cause is this person's data, or a
+    system that is down.
+    """
+
+    def __init__(self, cause: str, setting: str | None = None) -> None:
+        """Store the sentence for log and staff, and the setting at fault, if it is one."""
+        super().__init__(cause)
+        self.setting = setting
+
+
+class LibraryUnavailable(LibraryError):
     """The library system did not answer in time, or cannot now; worth trying again."""
 
     reason = "library_unavailable"
 
 
-class LibraryRefused(BrokerError):
-    """The library system refused, and will refuse again."""
+class LibraryRefused(LibraryError):
+    """The library system refused, and will refuse again until something is mended."""
 
     reason = "library_refused"
 

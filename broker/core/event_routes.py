@@ -58,6 +58,8 @@ class EventKind(Enum):
     HTTP_ERROR_SHOWN = auto()
     SERVICE_ERROR_SHOWN = auto()
     # What the broker runs on
+    LIBRARY_FAULT = auto()  # in the set-up of the library system, or it is down
+    LIBRARY_MENDED = auto()
     METADATA_FETCHED = auto()
     METADATA_REFUSED = auto()
     METADATA_RENEWED = auto()
@@ -108,6 +110,8 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
     EventKind.HTTP_ERROR_SHOWN: _logged("refused", Sink.METRIC),
     EventKind.SERVICE_ERROR_SHOWN: _logged("service_error", Sink.TRACE),
+    EventKind.LIBRARY_FAULT: _logged("library_fault"),
+    EventKind.LIBRARY_MENDED: _logged("library_mended"),
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
     EventKind.METADATA_REFUSED: _logged("metadata_refused"),
     EventKind.METADATA_RENEWED: _logged("metadata_renewed"),

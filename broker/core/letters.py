@@ -48,11 +48,17 @@ class MailboxCodeLetter:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class PinLinkLetter:
-    """The link whose button makes a new PIN; it works for ``minutes``."""
+class AccountCodeLetter:
+    """The code, and the link that holds it, by which a borrower shows or renews the PIN.
 
+    ``asked_at`` and ``asked_from`` are the time and the network that it was asked from, worded in
+    the language of the letter, for its owner to recognise or not.
+    """
+
+    code: str
     link: str
-    minutes: int
+    asked_at: str
+    asked_from: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -71,7 +77,7 @@ LetterContent = (
     PinLetter
     | PinPointerLetter
     | MailboxCodeLetter
-    | PinLinkLetter
+    | AccountCodeLetter
     | RenewedPinLetter
     | ChangedPinLetter
 )

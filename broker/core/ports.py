@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 from broker.core.audit_events import AuditEvent
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.consent.disclosure import Disclosure
@@ -38,6 +39,8 @@ RecordKind = Literal[
     "link",
     "counter",
     "trace",
+    "pause",
+    "setup",
     "audit",
     "audit-anchor",
 ]
@@ -129,7 +132,7 @@ class LibrarySystem(Protocol):
     """A library system that keeps borrowers (docs/reference/koha.md#koha).
 
     Every call ends by ``deadline`` (aware UTC). ``LibraryUnavailable`` is worth another try,
-    ``LibraryRefused`` is not; neither ever holds a personal value.
+    ``LibraryRefused`` is not until something is mended; neither ever holds a personal value.
     """
 
     def find(self, cpr: str, deadline: datetime) -> tuple[Borrower, ...]:
@@ -145,18 +148,17 @@ class LibrarySystem(Protocol):
         ...
 
     def create(self, wish: Wish, mark: str, deadline: datetime) -> Borrower | None:
-        """Make the borrower, carrying ``mark`` and a database-unique field derived from the person.
+        """Make the borrower with ``mark``, a card number and a database-unique field of its CPR.
 
         None where the system answers that such a borrower is there already: look again.
         """
         ...
 
     def change(self, change: Change, deadline: datetime) -> Borrower:
-        """Set the fields, category and expiry of one borrower, and the CPR of one that had none.
+        """Set fields, category and expiry of one borrower, before them the CPR it had not.
 
-        The CPR goes where those of created borrowers lie, and before the category: a change that
-        was cut short is found by its CPR, and is whole after it is repeated. LibraryUnavailable
-        where another has the number by now.
+        A change that was cut short is found by its CPR, and is whole after it is repeated.
+        LibraryUnavailable where another has the number by now.
         """
         ...
 
@@ -167,25 +169,19 @@ class LibrarySystem(Protocol):
     def typed(self, text: str, deadline: datetime) -> tuple[Borrower, ...]:
         """Return the borrowers that ``text``, as a person typed it, may mean: none, one or several.
 
-        A CPR-shaped text is a CPR number or a card equal to it; any other is a card number, and
-        only if it is nobody's card a user name. Several only where CPR and card, or two CPRs, lead
-        to different borrowers. The internal number is never looked up. The field that comes back is
-        compared again: case folded, noughts kept, cards in ASCII.
-
-        Source: docs/reference/design.md#4d.
+        A CPR-shaped text is a CPR number or a card equal to it (several where these lead to
+        different borrowers); any other is a card number, and only if it is nobody's card a user
+        name. The field that comes back is compared again: case folded, noughts kept, cards in
+        ASCII. The internal number is never looked up (docs/reference/design.md#4d).
         """
         ...
 
     def check_pin(self, number: str, pin: str, deadline: datetime) -> PinAnswer:
-        """Return whether ``pin`` is the PIN of this borrower.
-
-        A number that is nobody's is WRONG after the same calls, so that a stranger cannot
-        distinguish it from a wrong PIN.
-        """
+        """Return what ``pin`` is to this borrower; nobody's number is WRONG after equal calls."""
         ...
 
-    def faults(self, deadline: datetime) -> Sequence[str]:
-        """List in sentences what in the system's set-up breaks our promises; empty for nothing."""
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
+        """Return what in the set-up breaks a promise of ours; nothing is written or raised."""
         ...
 
 

@@ -15,7 +15,7 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 
 _FINDINGS = 1
-_HEADER = ("persona", "affiliation", "decision", "borrower", "account", "released")
+_HEADER = ("persona", "affiliation", "decision", "borrower", "account", "machine", "released")
 _PARTIES = (
     ("library", 'log in at "My loans", borrow at the machine, sign up'),
     ("patrons", "the borrowers of the simulated library system"),
@@ -24,6 +24,9 @@ _PARTIES = (
     ("hub", "the simulated WAYF; one comes here by logging in"),
     ("nemlogin", "the simulated NemLog-in, where the national eID does not go by WAYF"),
 )
+
+_SIP2 = "127.0.0.1:{}"
+_SIP2_TEXT = "the library system for self-service machines (SIP2 over TCP)"
 
 
 def run_demo_command(
@@ -57,6 +60,7 @@ def _wait(demo: Running) -> int:
     click.echo("The demo is running. Begin at the library:\n")
     for party, text in _PARTIES:
         click.echo(f"  {origin(party):32} {text}")
+    click.echo(f"  {_SIP2.format(demo.setting.ports.number('sip2')):32} {_SIP2_TEXT}")
     click.echo("\nCtrl-C ends it.")
     try:
         threading.Event().wait()
@@ -100,5 +104,6 @@ def _row(report: persona_check.PersonaReport) -> tuple[str, ...]:
         report.decision,
         report.borrower,
         account,
+        report.machine or "-",
         ", ".join(report.released) or "-",
     )

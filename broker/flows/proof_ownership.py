@@ -1,12 +1,18 @@
 """The ownership of a proof: of many persons that ask at once, the first has it."""
 
-from collections.abc import Collection
 from datetime import datetime
 
 from broker.core.identity.mail_addresses import one_mailbox
 from broker.core.identity.mailbox_proofs import ProofOwner, Proved
+from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.flows.records import Content, Record, Records
+
+
+def mailbox_place(hmacs: LookupHmacs, proved: Proved) -> Key:
+    """Return where the owner of the mailbox that ``proved`` shows is kept."""
+    mark = hmacs.of("proof address", proved.name, one_mailbox(proved.address))
+    return Key("proof", mark)
 
 
 def claim_ownership(
@@ -15,18 +21,14 @@ def claim_ownership(
     claim: ProofOwner,
     until: datetime,
     now: datetime,
-    *,
-    mine: Collection[str] = (),
 ) -> bool:
     """Return whether what ``place`` stands for is the claim's owner's from now on.
 
-    Of many who ask at once one has it. ``mine`` are the same person's other pseudonyms: a claim of
-    theirs moves.
+    Of many who ask at once one has it.
     """
-    own = {claim.owner, *mine}
 
     def claimed(record: Record[ProofOwner] | None) -> Content[ProofOwner] | None:
-        if record and record.value.owner not in own:
+        if record and record.value.owner != claim.owner:
             return None
         return Content(claim, until)
 
@@ -42,19 +44,33 @@ def keep_proof(store: Store, proved: Proved, owner: str, now: datetime) -> None:
     proofs.amend(place, lambda _: content, now)
 
 
-def drop_replaced_proofs(
+def move_proofs(
     store: Store,
-    proved: Proved,
-    olds: Collection[str],
+    hmacs: LookupHmacs,
+    old: str,
+    owner: str,
     now: datetime,
+    *,
+    since: datetime | None = None,
 ) -> None:
-    """Drop the same proof of the person's other pseudonyms.
+    """Give ``owner`` what is kept as proved under ``old``; both are pseudonyms of one person.
 
-    What staff take away must not be left under one of them.
+    What was proved before ``since`` is not theirs. A proof of ``owner``'s own stays.
     """
-    proofs = Records(store, Proved)
-    mailbox = one_mailbox(proved.address)
-    for owner in olds:
-        record = proofs.get(Key("proof", owner, proved.name), now)
-        if record and one_mailbox(record.value.address) == mailbox:
-            proofs.drop(record.key)
+    proofs = Records(store, Proved, durable=True)
+    for record in tuple(proofs.list("proof", old, now)):
+        proved = record.value
+        if since and proved.at < since:
+            continue
+        proofs.add(Key("proof", owner, proved.name), proved, proved.until, now)
+        _move_claim(store, mailbox_place(hmacs, proved), old, owner, now)
+        proofs.drop(record.key)
+
+
+def _move_claim(store: Store, place: Key, old: str, owner: str, now: datetime) -> None:
+    def moved(record: Record[ProofOwner] | None) -> Content[ProofOwner] | None:
+        if record is None or record.value.owner != old:
+            return None
+        return Content(ProofOwner(owner, record.value.name), record.until)
+
+    Records(store, ProofOwner, durable=True).amend(place, moved, now)

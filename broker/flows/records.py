@@ -20,9 +20,9 @@ from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
 T = TypeVar("T")
 
 # The record number that this release writes, and those it reads: n-1 and n
-# (docs/reference/design.md#versions). The first release has no n-1.
-WRITES: Final = 1
-READS: Final = frozenset({1})
+# (docs/reference/design.md#versions).
+WRITES: Final = 2
+READS: Final = frozenset({1, 2})
 # Beyond this a compare-and-set that keeps losing is a fault, not a race.
 MOST_TRIES: Final = 8
 # A lease outlives the deadline of the call that is under way.
@@ -40,13 +40,17 @@ class Content(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Record(Generic[T]):
-    """A fact as it was read or written: its key, its version, its end, and when it is due."""
+    """A fact as it was read or written: its key, its version, its end, and when it is due.
+
+    ``release`` is the record number of the release that wrote it.
+    """
 
     key: Key
     value: T
     version: str
     until: datetime
     due: datetime | None = None
+    release: int = WRITES
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +226,7 @@ class Records(Generic[T]):
 
     def _read(self, key: Key, kept: Kept) -> Record[T]:
         value = load(self.fact, kept.value)
-        return Record(key, value, kept.version, kept.until, kept.due)
+        return Record(key, value, kept.version, kept.until, kept.due, kept.value[0])
 
 
 def dump(fact: object) -> bytes:

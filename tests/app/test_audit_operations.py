@@ -10,6 +10,7 @@ import pytest
 from broker.app import audit_operations
 from broker.app.assembly import Parts, assemble, now
 from broker.core.audit_events import AuditEvent, AuditEventKind
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import ConfigurationFaults
 from broker.core.identity.identifier_reassignment import PersonLink
@@ -19,29 +20,35 @@ from broker.files.settings.config import load
 from broker.flows.records import dump
 
 NUMBER = "4711"
-# Names and the links that they lead to: person, borrower number, pseudonym of the CPR.
+# Pseudonyms of CPR numbers and of names, the person that each leads to, and the borrower that a number was found
+# to have.
 LINKS = {
-    "by-number": ("holder", NUMBER, "k1.cpr"),
-    "same-cpr": ("holder-elsewhere", None, "k1.cpr"),
-    "another-number": ("another", "4712", "k1.other"),
-    "another-cpr": ("stranger", None, "k1.other"),
+    "k1.cpr": ("holder", "k1.cpr", NUMBER),
+    "k1.other": ("another", "k1.other", "4712"),
+    "a-name": ("stranger", "k1.cpr", None),
     "no-cpr": ("nobody", None, None),
 }
 
 
 @pytest.fixture
 def parts(setting: Setting, tmp_path: Path) -> Parts:
-    """Give a broker's parts over an empty store and an empty trail, with the links in it."""
+    """Give a broker's parts over an empty store and an empty trail, with links and borrowers in it."""
     environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", "BROKER_AUDIT__FOLDER": f"{tmp_path / 'audit'}"}
     parts = assemble(load(setting.config, environ))
     links = {**LINKS, parts.links.of_borrower(NUMBER): ("by-pin", None, None)}
-    for name, (person, number, cpr) in links.items():
-        link = PersonLink(person, number, cpr, now())
-        assert parts.store.put(Key("link", name), Kept(dump(link), "1", now() + timedelta(days=1)), None, now())
-    for person, _, _ in links.values():
+    for name, (person, cpr, number) in links.items():
+        put(parts, Key("link", name), PersonLink(person, cpr, now()))
         parts.trail.add(AuditEvent(AuditEventKind.DECIDED, now(), person=person, reason=person))
+        if number:
+            done = Enrolment(number, EnrolmentState.DONE, now(), None, name, number)
+            put(parts, Key("enrolment", name), done)
     parts.trail.add(AuditEvent(AuditEventKind.ENROLMENT_MADE, now(), borrower=NUMBER, reason="its number"))
     return parts
+
+
+def put(parts: Parts, key: Key, fact: object) -> None:
+    """Store a fact."""
+    assert parts.store.put(key, Kept(dump(fact), "1", now() + timedelta(days=1)), None, now())
 
 
 def reasons(parts: Parts, borrower: str) -> set[str]:
@@ -50,16 +57,16 @@ def reasons(parts: Parts, borrower: str) -> set[str]:
 
 
 def test_the_events_of_a_borrower_are_those_of_its_persons(parts: Parts) -> None:
-    """By its number, by the links that lead there or share their CPR, and by the link that a PIN makes."""
-    assert reasons(parts, NUMBER) == {"holder", "holder-elsewhere", "by-pin", "its number"}
-    assert reasons(parts, "4712") == {"another", "stranger"}
+    """By its number, by the CPR number that found it, and by the link that a PIN makes: by no name alone."""
+    assert reasons(parts, NUMBER) == {"holder", "by-pin", "its number"}
+    assert reasons(parts, "4712") == {"another"}
     assert reasons(parts, "4713") == set()
 
 
 def test_what_is_erased_is_the_borrowers_and_nobody_elses(parts: Parts) -> None:
     """One key of each of its persons and one of its number; the others' events can be read as before."""
-    assert audit_operations.erased(parts, borrower=NUMBER) == 4
-    assert (reasons(parts, NUMBER), reasons(parts, "4712")) == (set(), {"another", "stranger"})
+    assert audit_operations.erased(parts, borrower=NUMBER) == 3
+    assert (reasons(parts, NUMBER), reasons(parts, "4712")) == (set(), {"another"})
     assert audit_operations.erased(parts, borrower=NUMBER) == 0
     assert audit_operations.verified(parts).findings == []
 
@@ -67,8 +74,8 @@ def test_what_is_erased_is_the_borrowers_and_nobody_elses(parts: Parts) -> None:
 def test_an_enrolment_that_no_link_leads_to_is_found_by_its_number(parts: Parts) -> None:
     """A borrower made for somebody whose link is gone: the events of the wish are the borrower's."""
     wish = Wish("1403044004", "student", "STUD", (), date(2036, 1, 1), (), None)
-    parts.enrolments.want(wish, None)
-    (row,) = parts.enrolments.ports.records.all()
+    parts.enrolments.want(wish)
+    row = next(each for each in parts.enrolments.ports.records.all() if each.key.group not in LINKS)
     parts.trail.add(AuditEvent(AuditEventKind.ENROLMENT_WANTED, now(), person=row.key.group, reason="its wish"))
     assert "its wish" not in reasons(parts, NUMBER)
     assert parts.enrolments.ports.records.write(row, replace(row.enrolment, number=NUMBER), None)

@@ -1,6 +1,7 @@
 """What a probe and an administrator are told: readiness, findings, and which broker is asked for its health."""
 
 import json
+import re
 import shutil
 import sqlite3
 import threading
@@ -15,8 +16,9 @@ from werkzeug.serving import make_server
 from broker.app import configured_texts, diagnostics
 from broker.app.assembly import Parts, assemble, now
 from broker.app.diagnostics import Health
+from broker.app.metric_gauges import gauges
 from broker.core.entities import Text
-from broker.core.errors import ConfigurationFaults, Fault
+from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
 from broker.flows.login.support_traces import SupportTraces
@@ -31,7 +33,13 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
 
 def test_a_sound_broker_is_ready(parts: Parts) -> None:
     """Nothing is said under any of what is checked."""
-    assert diagnostics.readiness(parts) == {"store": (), "metadata": [], "policies": [], "audit": []}
+    assert diagnostics.readiness(parts) == {
+        "store": (),
+        "metadata": [],
+        "policies": [],
+        "library": [],
+        "audit": [],
+    }
 
 
 def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Path) -> None:
@@ -47,7 +55,41 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
 def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
     """Who needs no new account logs in all the same."""
     assert not any(diagnostics.readiness(parts).values())
-    assert any(each.startswith("library: Koha") for each in diagnostics.findings(parts))
+    assert [each for each in diagnostics.findings(parts) if each.startswith("library: ")] == [
+        "library: Koha: no answer: ConnectionError"
+    ]
+
+
+def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts) -> None:
+    """A fault in its set-up takes no broker out of the balancer; it is told by name."""
+    assert "library" not in diagnostics.notes(parts)
+    parts.library_proof.step()
+    assert diagnostics.notes(parts)["library"] == "Koha: no answer: ConnectionError"
+    found = [gauge for gauge in gauges(parts) if gauge.name == "broker_library_fault"]
+    assert [(gauge.labels, gauge.value) for gauge in found] == [({"setting": "unavailable"}, 1)]
+    page = parts.metrics.page(found).decode()
+    assert 'broker_library_calls_total{call="find",outcome="unavailable"} 1.0' in page
+    assert 'broker_library_call_seconds_count{call="find"} 1.0' in page
+
+
+def test_a_store_that_is_down_hides_no_other_note(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told under its own name."""
+    monkeypatch.setattr(type(parts.store), "get", lambda *_: (_ for _ in ()).throw(StoreUnavailable("down")))
+    assert "library" not in diagnostics.notes(parts)
+    assert not [gauge for gauge in gauges(parts) if gauge.name == "broker_library_fault"]
+
+
+def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting: Setting, tmp_path: Path) -> None:
+    """With the line of the policy file, and what was meant; the shipped policies have none."""
+    folder = shutil.copytree(setting.folder, tmp_path / "misspelt")
+    file = folder / "policies" / "private.yaml"
+    file.write_text(file.read_text().replace("    surname:", "    surnam:"))
+    findings = diagnostics.findings(
+        assemble(load(folder / setting.config.name, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
+    )
+    told = [each for each in findings if "surnam" in each]
+    assert len(told) == 1
+    assert re.fullmatch(r"library: private\.yaml:\d+: Koha has no field 'surnam' \(did you mean 'surname'\?\)", told[0])
 
 
 def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) -> list[str]:

@@ -249,7 +249,7 @@ def test_every_worker_carries_enrolments_out(server: Server) -> None:
     for number, (awake, asleep) in enumerate((sorted(server.workers()), sorted(server.workers(), reverse=True))):
         os.kill(asleep, signal.SIGSTOP)
         wish = Wish(f"140304400{4 - number}", "student", "STUD", (), date(2036, 1, 1), (), None)
-        made = opened.enrolments.want(wish, None)
+        made = opened.enrolments.want(wish)
         until(lambda id_=made.id: (opened.cases.show(id_) or {})["attempts"] == 1)  # type: ignore[misc]
         os.kill(asleep, signal.SIGCONT)
         assert awake in server.workers()

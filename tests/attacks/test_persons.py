@@ -1,4 +1,4 @@
-"""The next holder of a name at the university is not the last one, to no service.
+"""The next holder of a name at the university is not the last one, to no service, and has none of what they had.
 
 Source: docs/reference/design.md#persons and #names.
 """
@@ -9,194 +9,230 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
+from lxml import html
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
 from broker.core.identity.identifier_reassignment import PersonLink
 from broker.demo.library.services import Landing
+from broker.demo.people.persona import Persona
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import HUB
 from broker.demo.upstreams import wayf_hub
 from broker.flows.records import load
-from tests.plugins.house import House, Person, mark
+from tests.plugins.house import House, Person, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 ASTA, OTHER, REPLACEMENT, CONSTRUCTED = "1403044004", "1206034218", "7403044000", "140304ABC1"
+NO_NUMBER: dict[str, tuple[str, ...]] = {"schacPersonalUniqueID": ()}
+# Whoever the university gives Asta's user name to.
+NEXT: dict[str, tuple[str, ...]] = {"sn": ("Fremmed",), "gn": ("Frits",), "cn": ("Frits Fremmed",)}
+ONE, ANOTHER = "6f1c0000-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000002"
 
 
 @pytest.fixture
 def asta(house: House) -> Landing:
-    """Let Asta get a borrower, and give what MyPrint hears of her."""
+    """Let Asta get a borrower and be remembered at My loans, and give what MyPrint hears of her."""
     person = house.person()
-    assert house.landing(person.agree(person.log_in("asta"))).status == "Success"
+    assert house.landing(person.agree(person.log_in("asta"), remember=True)).status == "Success"
     return landed(house, arrive(house))
 
 
+@pytest.mark.parametrize("service", ["my-loans", "myprint"])
+def test_the_same_eppn_with_another_name_and_no_number_gets_nothing(house: House, asta: Landing, service: str) -> None:
+    """No borrower and no NameID of hers; the page leads to the ways that bring a number, and journals stay open."""
+    for _ in range(2):
+        _, page = arrive(house, service, **NO_NUMBER, **NEXT)
+        assert mark(page) == ("refuse", "cpr_required")
+        assert dict(house.landing(page).attributes) == {}
+        assert {"nemid", "library"} <= set(buttons(page))
+    assert landed(house, arrive(house, "e-resources", **NO_NUMBER, **NEXT)).status == "Success"
+    assert landed(house, arrive(house)).name_id == asta.name_id
+
+
+def test_the_same_eppn_with_another_name_and_no_number_sees_no_choices(house: House, asta: Landing) -> None:
+    """What Asta agreed to is neither shown nor withdrawn, however often she came by that name with her number."""
+    assert asta.status == "Success"
+    stranger, hers = house.person(), house.person()
+    page = come(stranger, stranger.get("/my-choices?with=wayf").location, asserted(**NO_NUMBER, **NEXT))
+    assert mark(page)[0] == "choices"
+    assert b'data-service="my-loans"' not in page.get_data()
+    page = come(hers, hers.get("/my-choices?with=wayf").location, asserted())
+    assert b'data-service="my-loans"' in page.get_data()
+
+
 @pytest.mark.parametrize(
-    ("number", "level"),
-    [(OTHER, "1"), (OTHER, "2"), (REPLACEMENT, "2"), (CONSTRUCTED, "2")],
-    ids=["self-asserted", "known in person", "replacement", "constructed"],
+    ("way", "step"), [("nemid", "authenticate"), ("library", "pin")], ids=["the eID", "the library account"]
 )
-def test_the_next_holder_of_an_eppn_gets_nothing_of_the_last(
-    house: House, asta: Landing, number: str, level: str
-) -> None:
-    """Asta's name with another number, however weak: no borrower, one listed case, and Asta herself goes on."""
+@pytest.mark.parametrize("language", ["da", "en"])
+def test_who_comes_without_a_number_is_led_on(house: House, way: str, step: str, language: str) -> None:
+    """In one press, in both languages, within the same login."""
+    person = house.person()
+    person.get(f"/sign-up?lang={language}")
+    page = come(person, person.choose(person.ask("myprint")), asserted(**NO_NUMBER))
+    assert mark(page) == ("refuse", "cpr_required")
+    words = {"da": "Veje til din lånerkonto", "en": "Ways to your library account"}
+    assert words[language] in page.get_data(as_text=True)
+    assert mark(person.press(page, upstream=way))[0] == "authenticate"
+    followed = person.press(page, upstream=way)
+    onward = found(followed, "//main//a[contains(@class, 'button')]/@href")
+    assert urlsplit(onward).path.endswith({"authenticate": "/upstream", "pin": "/pin"}[step])
+
+
+@pytest.mark.parametrize(
+    ("number", "level", "told"),
+    [
+        (OTHER, "1", "cpr_required"),
+        (ASTA, "1", "cpr_required"),
+        (REPLACEMENT, "2", "replacement_number"),
+        (CONSTRUCTED, "2", "constructed_number"),
+    ],
+    ids=["another, self-asserted", "hers, self-asserted", "replacement", "constructed"],
+)
+def test_a_number_that_may_find_nobody_is_none(house: House, asta: Landing, number: str, level: str, told: str) -> None:
+    """It leads nowhere, and costs Asta nothing: she goes on, and staff have no case."""
     for _ in range(2):
         _, page = arrive(house, schacPersonalUniqueID=(URN + number,), eduPersonAssurance=(level,))
-        assert mark(page) == ("refuse", "cpr_changed")
-    rows = [row for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"]
-    assert [row["linked"] for row in rows] == [asta.attributes["uid"][0]]
-    assert mark(arrive(house, schacPersonalUniqueID=())[1]) == ("refuse", "cpr_changed")
+        assert mark(page) == ("refuse", told)
     again = landed(house, arrive(house))
     assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
+    assert listed(house) == []
 
 
-def test_staff_give_the_name_to_its_next_holder(house: House, asta: Landing) -> None:
-    """After the retry the name leads nowhere, by whatever weak number, and Asta's CPR still to Asta."""
-    weak = {"schacPersonalUniqueID": (URN + OTHER,), "eduPersonAssurance": ("1",)}
-    arrive(house, **weak)
-    (case,) = (str(row["id"]) for row in house.parts.cases.rows() if row["reason"] == "cpr_changed")
-    assert house.parts.cases.retry(case)
-    assert mark(arrive(house, **weak)[1]) == ("refuse", "no_library_account")
-    moved = arrive(house, eduPersonPrincipalName=("asta.new@au.dk",))
-    assert landed(house, moved).name_id == asta.name_id
+def test_a_known_name_with_another_number_is_the_number_s_person(house: House, asta: Landing) -> None:
+    """With an id and a borrower of their own; nobody is blocked, and staff see one notice with Asta's borrower."""
+    before = house.koha.patrons.rows()
+    theirs = landed(house, arrive(house, "my-loans", schacPersonalUniqueID=(URN + OTHER,), **NEXT))
+    assert theirs.attributes["uid"] != asta.attributes["uid"]
+    printed = landed(house, arrive(house, schacPersonalUniqueID=(URN + OTHER,), **NEXT))
+    assert printed.attributes["uid"] == theirs.attributes["uid"]
+    assert printed.name_id != asta.name_id
+    assert listed(house) == [("notice", "name_with_another_cpr", asta.attributes["uid"][0])]
+    again = landed(house, arrive(house))
+    assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
+    assert house.koha.patrons.rows()[: len(before)] == before
+    assert mark(arrive(house, **NO_NUMBER)[1]) == ("refuse", "cpr_required")
 
 
-@pytest.mark.parametrize("numbers", [(), (URN + ASTA,)], ids=["no number", "her own, self-asserted"])
-def test_a_weak_login_that_contradicts_nothing_holds_for_a_year(
-    house: House, asta: Landing, numbers: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Within twelve months Asta's name is Asta; then it is somebody new, NameID and all."""
-    weak = {"schacPersonalUniqueID": numbers, "eduPersonAssurance": ("1",)}
-    # The services' requests come at the time it is for the broker.
-    monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
-    house.clock.ahead = timedelta(days=300)
-    held = landed(house, arrive(house, **weak))
-    assert (held.name_id, held.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
-    house.clock.ahead = timedelta(days=366)
-    assert mark(arrive(house, **weak)[1]) == ("refuse", "no_library_account")
+def test_another_name_with_her_number_is_her(house: House, asta: Landing) -> None:
+    """The university may give her another user name; the number leads."""
+    moved = landed(house, arrive(house, eduPersonPrincipalName=("asta.new@au.dk",)))
+    assert (moved.name_id, moved.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
 
 
 def test_a_self_asserted_number_finds_no_borrower(house: House, asta: Landing) -> None:
     """Another name with Asta's number, at the lowest level, is not Asta."""
     assert asta.attributes["uid"]
     stranger = {"eduPersonPrincipalName": ("mallory@au.dk",), "eduPersonAssurance": ("1",)}
-    assert mark(arrive(house, **stranger)[1]) == ("refuse", "no_library_account")
+    assert mark(arrive(house, **stranger)[1]) == ("refuse", "cpr_required")
 
 
-@pytest.mark.parametrize(("number", "same"), [(ASTA, True), (OTHER, False)])
-def test_a_replacement_number_gives_way_to_the_cpr_of_the_same_birth(house: House, number: str, *, same: bool) -> None:
-    """A student from abroad who gets a CPR stays the same person; another who gets the eppn does not."""
+@pytest.mark.parametrize("affiliation", ["affiliate", "alum"])
+@pytest.mark.parametrize("service", ["my-loans", "myprint"])
+def test_who_has_left_is_shown_their_account_by_the_number(
+    house: House, asta: Landing, affiliation: str, service: str
+) -> None:
+    """And lowered; a bare affiliate, who may be anybody with a guest account, comes by the eID first."""
+    left = {"eduPersonScopedAffiliation": (f"{affiliation}@au.dk",), "eduPersonPrimaryAffiliation": (affiliation,)}
+    came = arrive(house, service, **left)
+    if affiliation == "affiliate":
+        told = {"my-loans": "national_eid_required", "myprint": "cpr_required"}[service]
+        assert mark(came[1]) == ("refuse", told)
+    else:
+        assert landed(house, came).attributes["uid"] == asta.attributes["uid"]
+    category = house.koha.patrons.row(int(asta.attributes["uid"][0]))["category_id"]
+    assert category == ("PRIVATE" if (affiliation, service) == ("alum", "my-loans") else "STUDENT")
+
+
+@pytest.mark.parametrize("number", [ASTA, OTHER])
+def test_a_name_that_came_first_without_a_number_goes_along_with_the_first(house: House, number: str) -> None:
+    """A student from abroad who gets a CPR number stays the same person; the name alone is another from then on."""
     arrive(house, schacPersonalUniqueID=(URN + REPLACEMENT,))
-    before = people(house)
+    [before] = people(house)
     arrive(house, schacPersonalUniqueID=(URN + number,))
-    assert (len(before), people(house) == before) == (1, same)
+    assert people(house) == {before}
+    arrive(house, **NO_NUMBER)
+    assert len(people(house)) == 2
+
+
+def test_a_name_unseen_for_a_year_is_somebody_new(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the day it is still theirs."""
+    # The services' requests come at the time it is for the broker.
+    monkeypatch.setattr("broker.demo.library.services.datetime", SimpleNamespace(now=lambda _zone: house.clock.now()))
+    arrive(house, "e-resources", **NO_NUMBER)
+    [first] = people(house)
+    house.clock.ahead = timedelta(days=364)
+    arrive(house, "e-resources", **NO_NUMBER)
+    assert people(house) == {first}
+    house.clock.ahead += timedelta(days=366)
+    arrive(house, "e-resources", **NO_NUMBER)
+    assert len(people(house) - {first}) == 1
 
 
 @pytest.mark.parametrize(("numbers", "told"), [((URN + ASTA,), ("pin", "")), ((), ("refuse", "cpr_required"))])
 def test_a_name_alone_makes_no_new_pin(
     house: House, asta: Landing, numbers: tuple[str, ...], told: tuple[str, str]
 ) -> None:
-    """The next holder of Asta's name, a student too, would keep her account by a PIN long after the link has ended."""
+    """The next holder of Asta's name, a student too, would keep her account by a PIN."""
     assert asta.attributes["uid"]
     person = house.person()
-    asked = wayf_hub.read(urlsplit(str(person.get("/pin?change=wayf").location)).query)
-    attributes = {**persona("asta").attributes, "schacPersonalUniqueID": numbers}
-    who = replace(persona("asta"), attributes={name: values for name, values in attributes.items() if values})
-    xml = wayf_hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
-    arrived = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
-    assert mark(person.get(arrived.location)) == told
+    page = come(person, str(person.get("/pin?change=wayf").location), asserted(schacPersonalUniqueID=numbers))
+    assert mark(page) == told
+
+
+@pytest.mark.parametrize("level", ["1", "2", "3"])
+def test_a_cpr_uuid_of_a_university_is_no_name_of_anybody(house: House, asta: Landing, level: str) -> None:
+    """Whatever comes with it, and however surely: it is neither believed nor learned."""
+    landed(house, arrive(house, cprUuid=(ONE,), eduPersonAssurance=("3",)))
+    stranger = {**NO_NUMBER, "eduPersonPrincipalName": ("mallory@au.dk",), "cprUuid": (ONE,)}
+    assert mark(arrive(house, **stranger, eduPersonAssurance=(level,))[1]) == ("refuse", "cpr_required")
+    again = landed(house, arrive(house, cprUuid=(ANOTHER,), eduPersonAssurance=("3",)))
+    assert (again.name_id, listed(house)) == (asta.name_id, [])
+
+
+def buttons(page: TestResponse) -> list[str]:
+    """Give the ways that a page offers."""
+    pressed = html.fromstring(page.get_data()).iter("button")
+    return [str(each.get("value")) for each in pressed if each.get("name") == "upstream"]
 
 
 def people(house: House) -> set[str]:
-    """Give the person ids that links lead to."""
-    store = house.parts.store
-    return {load(PersonLink, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
+    """Give the person ids that names and numbers lead to: of a name alone, and of a number."""
+    ids = set()
+    for key, kept in house.parts.store.list("link", None, house.clock.now()):
+        link = load(PersonLink, kept.value)
+        own = link.person if link.cpr == key.group else link.alone_id
+        ids |= {own} if own else set()
+    return ids
 
 
-def arrive(house: House, service: str = "myprint", /, **asserted: tuple[str, ...]) -> tuple[Person, TestResponse]:
-    """Come to a service by the hub as Asta, with these attributes in place of hers (an empty one is not sent)."""
-    attributes = {name: values for name, values in {**persona("asta").attributes, **asserted}.items() if values}
+def asserted(**attributes: tuple[str, ...]) -> Persona:
+    """Give Asta of whom something else is asserted; an empty value is not sent."""
+    given = {**persona("asta").attributes, **attributes}
+    return replace(persona("asta"), attributes={name: values for name, values in given.items() if values})
+
+
+def come(person: Person, url: str, who: Persona) -> TestResponse:
+    """Let the hub answer the AuthnRequest in ``url``, and follow."""
+    asked = wayf_hub.read(urlsplit(url).query)
+    xml = wayf_hub.response(HUB, asked, who, person.house.hub_key(), person.house.clock.now())
+    answer = person.deliver(asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state))
+    return person.get(answer.location)
+
+
+def arrive(house: House, service: str = "myprint", /, **attributes: tuple[str, ...]) -> tuple[Person, TestResponse]:
+    """Come to a service by the hub as Asta, with these attributes in place of hers."""
     person = house.person()
-    asked = wayf_hub.read(urlsplit(person.choose(person.ask(service))).query)
-    who = replace(persona("asta"), attributes=attributes)
-    xml = wayf_hub.response(HUB, asked, who, house.hub_key(), house.clock.now())
-    fields = http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
-    return person, person.get(person.deliver(asked.acs, fields).location)
+    return person, come(person, person.choose(person.ask(service)), asserted(**attributes))
 
 
 def landed(house: House, came: tuple[Person, TestResponse]) -> Landing:
-    """Agree to what is asked and give what MyPrint hears."""
+    """Agree to what is asked and give what the service hears."""
     person, page = came
-    return house.landing(person.agree(page))
+    return house.landing(person.agree(page) if mark(page)[0] == "ask" else page)
 
 
-def test_no_account_is_learnt_of_whose_name_is_in_doubt(house: House, asta: Landing) -> None:
-    """While staff have the case nothing is written down about a borrower for a person who may be another."""
-    assert asta
-    _, page = arrive(house, schacPersonalUniqueID=(URN + OTHER,), eduPersonAssurance=("2",))
-    assert mark(page) == ("refuse", "cpr_changed")
-    known = house.broker.read(page.request.path.split("/")[2], house.clock.now()).transaction
-    assert known.person is not None
-    assert (known.person.case, known.account) == ("cpr_changed", None)
-
-
-ONE, ANOTHER = "6f1c0000-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-000000000002"
-NO_NUMBER: dict[str, tuple[str, ...]] = {"schacPersonalUniqueID": ()}
-
-
-@pytest.mark.parametrize("level", ["1", "2"], ids=["self-asserted", "known in person"])
-def test_the_next_holder_with_another_cpr_uuid_gets_nothing_of_the_last(
-    house: House, asta: Landing, level: str
-) -> None:
-    """Asta's name with another cprUuid and no number, however weak: no borrower, one listed case, and Asta goes on."""
-    assert landed(house, arrive(house, cprUuid=(ONE,))).name_id == asta.name_id
-    for _ in range(2):
-        _, page = arrive(house, **NO_NUMBER, cprUuid=(ANOTHER,), eduPersonAssurance=(level,))
-        assert mark(page) == ("refuse", "cpr_changed")
-    assert listed(house) == [asta.attributes["uid"][0]]
-    assert mark(arrive(house, **NO_NUMBER)[1]) == ("refuse", "cpr_changed")
-    again = landed(house, arrive(house, **NO_NUMBER, cprUuid=(ONE,)))
-    assert (again.name_id, again.attributes) == (asta.name_id, asta.attributes)
-
-
-def test_the_right_number_beside_another_cpr_uuid_is_a_case(house: House, asta: Landing) -> None:
-    """The register gives nobody a second cprUuid: of two things that were ever one person's, one is wrong now."""
-    landed(house, arrive(house, cprUuid=(ONE,)))
-    assert mark(arrive(house, cprUuid=(ANOTHER,))[1]) == ("refuse", "cpr_changed")
-    assert listed(house) == [asta.attributes["uid"][0]]
-    assert mark(arrive(house, **NO_NUMBER, eduPersonPrincipalName=(), cprUuid=(ANOTHER,))[1])[0] == "refuse"
-
-
-@pytest.mark.parametrize("level", ["1", "2"], ids=["self-asserted", "known in person"])
-def test_one_persons_name_and_anothers_cpr_uuid_are_a_case(house: House, asta: Landing, level: str) -> None:
-    """Two names that lead to two people lead to neither."""
-    other = {"eduPersonPrincipalName": ("other@au.dk",), "schacPersonalUniqueID": (URN + OTHER,)}
-    theirs = landed(house, arrive(house, "my-loans", **other, cprUuid=(ANOTHER,)))
-    assert theirs.name_id != asta.name_id
-    for _ in range(2):
-        _, page = arrive(house, **NO_NUMBER, cprUuid=(ANOTHER,), eduPersonAssurance=(level,))
-        assert mark(page) == ("refuse", "cpr_changed")
-    assert listed(house) == [asta.attributes["uid"][0]]
-    still = landed(house, arrive(house, **{**other, **NO_NUMBER}, cprUuid=(ANOTHER,)))
-    assert still.attributes["uid"] == theirs.attributes["uid"]
-
-
-def test_a_cpr_uuid_that_comes_later_is_learned(house: House, asta: Landing) -> None:
-    """Asta without a number and with a cprUuid for the first time is Asta; from then on another one is not."""
-    for _ in range(2):
-        learned = landed(house, arrive(house, **NO_NUMBER, cprUuid=(ONE,)))
-        assert (learned.name_id, learned.attributes["uid"]) == (asta.name_id, asta.attributes["uid"])
-    assert mark(arrive(house, **NO_NUMBER, cprUuid=(ANOTHER,))[1]) == ("refuse", "cpr_changed")
-
-
-def test_a_self_asserted_cpr_uuid_is_not_learned(house: House, asta: Landing) -> None:
-    """What anybody may have typed does not part Asta from her borrower later."""
-    weak = landed(house, arrive(house, **NO_NUMBER, cprUuid=(ANOTHER,), eduPersonAssurance=("1",)))
-    assert weak.name_id == asta.name_id
-    assert landed(house, arrive(house, **NO_NUMBER, cprUuid=(ONE,))).name_id == asta.name_id
-
-
-def listed(house: House) -> list[object]:
-    """Give the borrowers that links remember for whom staff have a case."""
-    return [row["linked"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"]
+def listed(house: House) -> list[tuple[object, object, object]]:
+    """Give state, reason and remembered borrower of what staff have to look at."""
+    rows = (row for row in house.parts.cases.rows() if row["state"] in {"case", "notice"})
+    return [(row["state"], row["reason"], row["linked"]) for row in rows]

@@ -316,7 +316,7 @@ def test_a_replacement_number_enrols_nobody_whatever_a_policy_says(
     person = house.person()
     page = person.log_in("gry")
     page = person.agree(page) if mark(page)[0] == "ask" else page
-    assert mark(page) == ("refuse", "cpr_required")
+    assert mark(page) == ("refuse", "replacement_number")
     assert house.koha.patrons.rows() == before
 
 

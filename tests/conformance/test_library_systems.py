@@ -11,10 +11,12 @@ import pytest
 from broker.adapters.libraries.koha import KohaSettings
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
-from broker.core.errors import LibraryUnavailable
+from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.ports import LibrarySystem
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.injected_faults import InjectedFaults
 from broker.demo.koha.simulated_koha import create_app
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -26,23 +28,28 @@ UNTIL = date(2028, 8, 31)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A library system, and its desk: ``register`` makes a borrower, ``proves`` tries a PIN, ``count`` counts."""
+    """A library system, and its desk: ``register`` makes a borrower, ``proves`` tries a PIN, ``count`` counts.
+
+    ``register`` takes a card number, a category and a user name.
+    """
 
     library: LibrarySystem
-    register: Callable[[str, str], str]
+    register: Callable[..., str]
     proves: Callable[[str, str], bool]
     count: Callable[[], int]
 
 
 @contextmanager
 def _koha(unique_field: str, cpr_attribute: str) -> Iterator[Stage]:
-    app = create_app(faults=InjectedFaults(race_window=0.005))
+    app = create_app(administration=FOUR_DIGIT_PINS, faults=InjectedFaults(race_window=0.005))
     patrons = app.extensions["koha"].patrons
-    settings = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
-    settings |= {"unique_field": unique_field, "cpr_attribute": cpr_attribute}
+    settings: dict[str, object] = {"client_id": "broker", "client_secret": "demo", "library_id": "AUL"}
+    settings |= {"unique_field": unique_field, "cpr_attribute": cpr_attribute, "card_number": "cpr"}
 
-    def register(spelled: str, category: str) -> str:
+    def register(spelled: str, category: str, user_name: str = "") -> str:
         body = {"surname": "Desk", "library_id": "AUL", "category_id": category, "cardnumber": spelled}
+        if user_name:
+            body["userid"] = user_name
         return str(patrons.create(body)["patron_id"])
 
     with serve_on_loopback(app) as url:
@@ -136,11 +143,16 @@ def test_a_second_create_of_one_person_is_told_to_look_again(stage: Stage) -> No
     assert stage.count() == 1
 
 
-def test_a_repeated_create_without_a_cpr_is_told_to_look_again(stage: Stage) -> None:
-    """Without a CPR the enrolment's own id keeps a repeated create from making a second borrower."""
-    borrower = made(stage, cpr=None)
-    assert stage.library.create(wish(cpr=None), MARK, soon()) is None
-    assert stage.library.marked(MARK, soon()) == (borrower,)
+def test_a_create_without_a_cpr_is_refused(stage: Stage) -> None:
+    """Nothing of the person would be unique, nor be a card number."""
+    with pytest.raises(LibraryRefused):
+        stage.library.create(wish(cpr=None), MARK, soon())
+    assert stage.count() == 0
+
+
+def test_no_borrower_is_made_without_a_card_number(stage: Stage) -> None:
+    """By it the person borrows, and its PIN can be checked (docs/reference/design.md#4d)."""
+    assert made(stage).card
 
 
 def test_sixty_creates_of_one_person_leave_one_borrower(stage: Stage) -> None:
@@ -222,15 +234,123 @@ def test_after_the_deadline_nothing_is_done(stage: Stage) -> None:
 
 def test_a_sound_system_has_no_faults(stage: Stage) -> None:
     """A set-up that keeps our promises is not complained about, and probing it leaves nothing behind."""
-    assert list(stage.library.faults(soon())) == []
+    expected = ExpectedSetup({"STUDENT": "student.yaml:1", "TEMP": "student.yaml:1"}, {"surname": "student.yaml:2"})
+    made(stage)
+    assert stage.library.prove(expected, soon()) == ()
+    assert stage.count() == 1
+
+
+def test_what_the_policies_name_and_the_system_has_not_is_a_fault(stage: Stage) -> None:
+    """A category and a field, each with the line that names it; probing leaves nothing behind."""
+    expected = ExpectedSetup({"STUDNT": "student.yaml:7", "TEMP": "x.yaml:1"}, {"surnam": "student.yaml:9"})
+    faults = stage.library.prove(expected, soon())
+    assert len(faults) == 2
+    for fault, (name, place) in zip(faults, (("surnam", "student.yaml:9"), ("STUDNT", "student.yaml:7")), strict=True):
+        assert name in fault.setting
+        assert name in fault.sentence
+        assert place in fault.sentence
     assert stage.count() == 0
 
 
-def test_a_typed_number_finds_by_cpr_or_card_never_by_the_internal_number(stage: Stage) -> None:
-    """A CPR in any spelling, a card in any case; the internal number is nobody's."""
+def numbers(stage: Stage, text: str) -> set[str]:
+    """Give the numbers of the borrowers that a typed text may mean."""
+    return {each.number for each in stage.library.typed(text, soon())}
+
+
+@pytest.mark.parametrize("text", ["0101800000", "010180-0000", "010180 0000", " 010180 - 0000 ", "010180\u20130000"])
+def test_a_cpr_is_typed_in_any_spelling(stage: Stage, text: str) -> None:
+    """With a hyphen of a word processor too."""
     borrower = made(stage)
+    assert numbers(stage, text) == {borrower.number}
+
+
+@pytest.mark.parametrize("text", ["Card-0042", "cARD-0042", " card-0042\u200b"])
+def test_a_card_is_typed_in_any_case(stage: Stage, text: str) -> None:
+    """Without what is not seen at its ends."""
     card = stage.register("Card-0042", "PRIVATE")
-    assert {each.number for each in stage.library.typed("010180-0000", soon())} == {borrower.number}
-    assert {each.number for each in stage.library.typed("cARD-0042", soon())} == {card}
-    for nobodys in (borrower.number, card, "0042", "Card-42", "nobody"):
-        assert stage.library.typed(nobodys, soon()) == (), nobodys
+    assert numbers(stage, text) == {card}
+
+
+def test_the_internal_number_is_nobodys(stage: Stage) -> None:
+    """No card has it and no machine knows it: with automatic card numbers it is somebody else's."""
+    card = stage.register("Card-0042", "PRIVATE")
+    assert numbers(stage, made(stage).number) == set()
+    assert numbers(stage, card) == set()
+
+
+def test_a_card_that_is_anothers_internal_number_is_the_card(stage: Stage) -> None:
+    """Whoever holds the card is meant, never the account that the system counts by that number."""
+    borrower = made(stage)
+    assert numbers(stage, borrower.number) == set()
+    holder = stage.register(borrower.number, "PRIVATE")
+    assert numbers(stage, borrower.number) == {holder}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "\u200b",
+        "0",
+        "42",
+        "042",
+        "00042",
+        "0042 ",
+        "00 42",
+        "x" * 200,
+        "0" * 200,
+        "%",
+        "00%",
+        "_042",
+        "*",
+        "004*",
+        "\uff10\uff10\uff14\uff12",
+        "\u0660\u0660\u0664\u0662",
+        "\uff10\uff11\uff10\uff11\uff18\uff10\uff10\uff10\uff10\uff10",
+        "\u0660\u0661\u0660\u0661\u0668\u0660\u0660\u0660\u0660\u0660",
+        "01018000000",
+        "101800000",
+        "010180--0000",
+        '{"!=": null}',
+        "0042|",
+        "\x00",
+    ],
+)
+def test_what_only_resembles_a_number_is_nobodys(stage: Stage, text: str) -> None:
+    """Noughts count, other scripts' digits are none, and no sign stands for another."""
+    made(stage)
+    card = stage.register("0042", "PRIVATE")
+    found = numbers(stage, text)
+    assert found == ({card} if text.strip() == "0042" else set())
+
+
+@pytest.mark.parametrize("text", ["\u212aISS-1", "ki\u017f\u017f-1"])
+def test_a_card_is_printed_in_ascii(stage: Stage, text: str) -> None:
+    """A letter that folds to one of a card's is another letter."""
+    stage.register("KISS-1", "PRIVATE")
+    assert numbers(stage, text) == set()
+
+
+def test_a_user_name_counts_only_where_it_is_nobodys_card(stage: Stage) -> None:
+    """The card in the hand comes before a name that somebody chose to be equal to it."""
+    named = stage.register("Card-0001", "PRIVATE", "ase.pr\u00f8ve1")
+    assert numbers(stage, "Ase.Pr\u00d8ve1") == {named}
+    rival = stage.register("Card-0002", "PRIVATE", "Card-0003")
+    assert numbers(stage, "card-0003") == {rival}
+    holder = stage.register("Card-0003", "PRIVATE", "honest")
+    assert numbers(stage, "card-0003") == {holder}
+
+
+def test_a_card_that_is_anothers_cpr_is_several(stage: Stage) -> None:
+    """Neither is chosen: a page names no account."""
+    borrower = made(stage)
+    holder = stage.register("010180-0000", "PRIVATE")
+    assert numbers(stage, CPR) == {borrower.number, holder}
+    assert numbers(stage, "010180-0000") == {borrower.number, holder}
+
+
+def test_two_borrowers_of_one_cpr_are_several(stage: Stage) -> None:
+    """Staff must merge them."""
+    both = {stage.register("010180-0000", "PRIVATE"), stage.register("010180 0000", "STUDENT")}
+    assert numbers(stage, CPR) == both

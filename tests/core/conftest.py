@@ -121,6 +121,7 @@ def permit() -> Permit:
             listed,
             digest="d",
             may_find_by_cpr=True,
+            known_in_person=True,
             may_create=True,
         )
 

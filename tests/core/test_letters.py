@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.core.letters import LetterContent, MailboxCodeLetter, PinLetter, PinLinkLetter, RenewedPinLetter, named
+from broker.core.letters import AccountCodeLetter, LetterContent, MailboxCodeLetter, PinLetter, RenewedPinLetter, named
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_name_in_a_letter_is_a_name(asserted: str, name: str) -> None:
     [
         PinLetter("5837"),
         RenewedPinLetter("5837"),
-        PinLinkLetter("https://login.example/pin?link=5837", 30),
+        AccountCodeLetter(code="5837", link="https://login.example/pin?code=5837", asked_at="", asked_from=""),
         MailboxCodeLetter(code="005837", link="l", asker="Ann", minutes=30),
     ],
 )

@@ -6,7 +6,6 @@ from broker.adapters.saml.gate import encryption
 from broker.demo.koha.loans import BOOKS
 from broker.demo.library import services
 from broker.demo.people.personas import persona
-from broker.demo.run.running_demo import lent
 from tests.plugins.house import House, form, mark
 
 
@@ -20,11 +19,12 @@ def machine(client: FlaskClient, number: str, pin: str) -> str:
 def test_an_upgrade_keeps_number_loans_pin_and_mail(house: House) -> None:
     """A private borrower edits the profile, takes the upgrade, and meets all of it again as a student."""
     jens, patrons = persona("jens"), house.koha.patrons
-    hall = services.create_app(
-        {}, lambda: house.peer, encryption.DecryptionKeys.of([]), lent(patrons), "https://broker.example"
-    ).test_client()
+    keys = encryption.DecryptionKeys.of([])
+    origin = "https://broker.example"
+    site = services.create_app({}, lambda: house.peer, keys, house.circulation, origin, machine=house.machine)
+    hall = site.test_client()
     before = next(each for each in patrons.rows() if each["userid"] == jens.registered[0]["userid"])
-    number, pin = str(before["patron_id"]), str(jens.pin)
+    number, pin = jens.registered[0]["cardnumber"], str(jens.pin)
     wanted = {"email": "jens@moved.example", "phone": "", "address": ""}
     assert hall.post("/profile", data={"identifier": number, "pin": pin, **wanted}).status_code == 200
     assert BOOKS[0] in machine(hall, number, pin)
@@ -34,7 +34,7 @@ def test_an_upgrade_keeps_number_loans_pin_and_mail(house: House) -> None:
     token = form(page)[1]["token"]
     answered = person.post(page.request.path, {"token": token, "answer": "yes"})
     landing = house.landing(person.agree(person.get(answered.location)))
-    assert landing.attributes["uid"] == (number,)
+    assert landing.attributes["uid"] == (str(before["patron_id"]),)
     after = patrons.row(before["patron_id"])
     assert (after["category_id"], after["email"]) == ("STUDENT", "jens@moved.example")
     assert BOOKS[0] in machine(hall, number, pin)

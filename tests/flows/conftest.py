@@ -17,13 +17,15 @@ from broker.adapters.stores.sqlite import SqliteStore
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.enrolment import Enrolment
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
 from broker.core.borrowers.pins import PinAnswer
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
 from broker.core.errors import MailUnavailable
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts, Mode
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
-from broker.flows.borrowers.enrolments import Enrolments, Mode
+from broker.flows.borrowers.enrolments import Enrolments
+from broker.flows.borrowers.known_borrower import KnownBorrower
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.identity.person_links import PersonLinks
 
@@ -109,9 +111,9 @@ class Shelf:
         meant = lambda b: text in {self.cprs[b.number], b.card}  # noqa: E731
         return self.hooks.around("typed", lambda: tuple(filter(meant, self.borrowers.values())))
 
-    def faults(self, deadline: datetime) -> tuple[str, ...]:
+    def prove(self, expected: ExpectedSetup, deadline: datetime) -> tuple[SetupFault, ...]:
         """Find nothing wrong."""
-        del deadline
+        del expected, deadline
         return ()
 
     def _create(self, wish: Wish, mark: str) -> Borrower | None:
@@ -234,6 +236,10 @@ class World:
         fields = (WishedField("surname", "Prøvesen", "always"), WishedField("email", "aase@example.org", "create"))
         whole = Wish(CPR, "student", "STUD", ("PRIV",), date(2028, 11, 25), fields, "aase@example.org")
         return replace(whole, **changes)
+
+    def known(self, wish: Wish, mode: Mode = "live") -> KnownBorrower:
+        """Give what is known of the borrower that a wish is about."""
+        return self.enrolments(mode).question.who(wish.cpr or "", wish, to_be=True)
 
     def settle(self) -> Enrolment | None:
         """Carry out what is due, pause after pause, until nothing is under way; give the enrolment."""

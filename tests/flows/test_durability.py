@@ -20,7 +20,6 @@ from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Kept, Key
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords, StoredEnrolment
 from broker.flows.consents.receipts import Receipts
-from broker.flows.identity.link_records import LinkRecords
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.logout.sessions import Sessions
@@ -91,9 +90,9 @@ def lease(store: AskedStore) -> None:
 def link(store: AskedStore) -> None:
     """Link a name to a person, and change the link."""
     links = PersonLinks(store, KEY, clock)
-    links.person("name", "cpr", lambda _: True)
-    records = LinkRecords(store, clock)
-    records.amend("name", lambda found: replace(found, disputed=True))
+    links.by_cpr("cpr", "name", "uuid")
+    links.by_name("name")
+    links.without_cpr("name")
 
 
 def log_in(store: AskedStore) -> None:

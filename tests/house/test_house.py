@@ -58,7 +58,7 @@ TRESPASSES = [
     ("core/errors.py", "from broker.core import ports", "The core has floors too"),
     (
         "flows/borrowers/staff_cases.py",
-        "import broker.flows.borrowers.enrolments",
+        "import broker.flows.borrowers.borrower_at_login",
         "No two siblings at any depth lie in a circle",
     ),
     ("demo/people/personas.py", "import broker.demo.run.running_demo", "The demo has floors"),

@@ -9,10 +9,11 @@ from broker.adapters.trail.event_search import _PersonKey
 from broker.adapters.trail.person_keys import _CachedKey
 from broker.adapters.web.login.mailbox_proof import _FormState
 from broker.adapters.web.pages.form_tokens import SubmittedForm
+from broker.core.identity.identifier_reassignment import PersonLink
 from broker.core.letters import LetterText
 from broker.files.settings.raw_settings import RawSettings
-from broker.flows.identity.person_links import _Login
-from broker.flows.proofs.pin_renewal import PinLink
+from broker.flows.proofs.known_browsers import BrowserToken
+from broker.flows.proofs.pin_letters import CurrentCode, PinLetter
 
 SECRET = "f1e2d3c4"
 
@@ -23,10 +24,12 @@ SECRET = "f1e2d3c4"
         _FormState(address=SECRET),
         SubmittedForm(MultiDict({"pin": SECRET})),
         LetterText("Your PIN", SECRET),
-        PinLink(SECRET, "da"),
+        PinLetter("1", SECRET),
+        CurrentCode(SECRET),
+        BrowserToken(SECRET, SECRET),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml"),
         RawSettings({"mail": {"password": SECRET}}, "broker.toml").table("mail"),
-        _Login(SECRET, SECRET, lambda _: False, None),
+        PersonLink(SECRET, SECRET, datetime(2026, 1, 1, tzinfo=UTC), SECRET),
         _PersonKey("group", SECRET.encode()),
         _CachedKey(SECRET.encode(), datetime(2026, 1, 1, tzinfo=UTC)),
     ],

@@ -72,11 +72,11 @@ def test_a_response_goes_straight_to_the_decision(house: House) -> None:
 
 def test_a_pin_goes_straight_to_the_library_system(house: House) -> None:
     """From its form to the library system it passes 15 rooms at most, none twice on the first half."""
-    person = house.person()
+    person = house.terminal()
     action, fields = form(person.ask())
     page = person.get(found(person.post(action, {**fields, "upstream": "library"}), "//main//a/@href"))
     with walking(holding("4071"), end=("adapters.libraries.koha", "check_pin")) as walk:
-        person.press(page, identifier="1111024568", pin="4071")
+        person.press(page, do="login", identifier="1111024568", pin="4071")
     shown("A PIN, from its form to the library system", walk)
     assert walk.over
     assert len(walk.distinct) <= 15

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import pytest
@@ -20,18 +20,24 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.app import assembly
 from broker.app.application import create_app
 from broker.demo.koha import simulated_koha
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.loans import Circulation
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
+from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import CLIENT_SECRET, HUB, SERVICES, Ports, Setting, write
 from broker.demo.run.loopback_server import serve_on_loopback
 from broker.demo.run.mail_server import Mailbox
-from broker.demo.run.running_demo import seeds
+from broker.demo.run.running_demo import lent, seeds
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
 from broker.flows import worker_loop
 from broker.flows.login.login import LoginFlow
 from broker.flows.proofs import pin_check
 from tests.plugins.ports import free_port
+
+TERMINAL: Final = "192.0.2.77"  # where number and PIN are enough
 
 
 @dataclass(slots=True)
@@ -52,6 +58,8 @@ class House:
     setting: Setting
     app: Flask
     koha: simulated_koha.Simulation
+    circulation: Circulation
+    machine: Machine
     mailbox: Mailbox
     clock: Clock
 
@@ -76,6 +84,10 @@ class House:
         """Give a browser that has never been here."""
         return Person(self, self.app.test_client())
 
+    def terminal(self) -> "Person":
+        """Give a browser that has never been here, at a terminal that staff run."""
+        return self.person().moved(TERMINAL)
+
     @property
     def peer(self) -> services.BrokerAsIdp:
         """Give the broker as a service knows it."""
@@ -98,20 +110,26 @@ class House:
         xml = wayf_hub.response(HUB, asked, persona(name) if name else None, key or self.hub_key(), self.clock.now())
         return asked.acs, http_bindings.post_fields(xml, "SAMLResponse", asked.relay_state)
 
-    def landing(self, response: TestResponse, number: int = 0) -> services.Landing:
+    def landing(self, response: TestResponse) -> services.Landing:
         """Read, as the service does, what a self-posting page carries."""
-        fields = form(response, number)[1]
+        fields = next(fields for _, fields in forms(response) if "SAMLResponse" in fields)
         keys = encryption.DecryptionKeys.of([self.setting.library.key.encode()])
         return services.land(http_bindings.decode_post(fields["SAMLResponse"]), self.peer, keys)
 
 
+def forms(response: TestResponse) -> list[tuple[str, dict[str, str]]]:
+    """Give action and hidden fields of every form on the page."""
+    return [(each.get("action") or "", _hidden(each)) for each in html.fromstring(response.get_data()).iter("form")]
+
+
 def form(response: TestResponse, number: int = 0) -> tuple[str, dict[str, str]]:
     """Give action and hidden fields of a form on the page."""
-    found = list(html.fromstring(response.get_data()).iter("form"))[number]
-    fields = {
-        str(each.get("name")): each.get("value") or "" for each in found.iter("input") if each.get("type") == "hidden"
-    }
-    return found.get("action") or "", fields
+    return forms(response)[number]
+
+
+def _hidden(of: html.HtmlElement) -> dict[str, str]:
+    inputs = (each for each in of.iter("input") if each.get("type") == "hidden")
+    return {str(each.get("name")): each.get("value") or "" for each in inputs}
 
 
 def found(response: TestResponse, path: str) -> str:
@@ -119,6 +137,16 @@ def found(response: TestResponse, path: str) -> str:
     hits = html.fromstring(response.get_data()).xpath(path)
     assert isinstance(hits, list)
     return str(hits[0])
+
+
+def _first_button(page: TestResponse) -> dict[str, str]:
+    """Give what the first button of a page's first form sends when Enter is pressed in a field."""
+    first = next(html.fromstring(page.get_data()).iter("form"))
+    for button in first.iter("button"):
+        if button.get("name") != "do":
+            return {}
+        return {"do": str(button.get("value"))}
+    return {}
 
 
 def mark(response: TestResponse) -> tuple[str, str]:
@@ -133,6 +161,11 @@ class Person:
 
     house: House
     client: FlaskClient
+
+    def moved(self, address: str) -> "Person":
+        """Let the browser come from another address from now on."""
+        self.client.environ_base["REMOTE_ADDR"] = address
+        return self
 
     def get(self, url: str) -> TestResponse:
         """Open an address of the broker, following its redirects as long as they stay there."""
@@ -206,7 +239,7 @@ class Person:
     def press(self, page: TestResponse, **fields: str) -> TestResponse:
         """Send the first form of a page of ours with more fields filled in, and follow to our next page."""
         action, hidden = form(page)
-        sent = self.post(urljoin(page.request.url, action), {**hidden, **fields})
+        sent = self.post(urljoin(page.request.url, action), {**hidden, **_first_button(page), **fields})
         return self.get(sent.location) if sent.status_code in {302, 303} else sent
 
     def agree(self, page: TestResponse, *, answer: str = "yes", remember: bool = False, **more: str) -> TestResponse:
@@ -264,10 +297,15 @@ def old_house(setting: Setting, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[str, str]) -> Iterator[House]:
     """Keep a broker, its library system and its mailbox going, with what they store in ``folder``."""
     smtp, page = free_port(), free_port()
-    system = simulated_koha.create_app(seeds(), clients={"broker": simulated_koha.Client(CLIENT_SECRET)})
+    system = simulated_koha.create_app(
+        seeds(), administration=FOUR_DIGIT_PINS, clients={"broker": simulated_koha.Client(CLIENT_SECRET)}
+    )
     mailbox = Mailbox(smtp, page)
     mailbox.start()
-    with serve_on_loopback(system) as url, pytest.MonkeyPatch.context() as patch:
+    koha = system.extensions["koha"]
+    circulation = lent(koha.patrons)
+    served = serve_on_loopback(system)
+    with served as url, serve_sip2(circulation) as sip2, pytest.MonkeyPatch.context() as patch:
         # That a wrong PIN takes as long for everybody is shown of Guesses alone; nobody waits for it here.
         patch.setattr(pin_check, "FAILURE_LASTS", timedelta(milliseconds=20))
         environ = {
@@ -275,10 +313,12 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
             "BROKER_STORE__URL": f"sqlite:{folder / 'broker.db'}",
             "BROKER_AUDIT__FOLDER": str(folder / "audit"),
             "BROKER_MAIL__URL": f"smtp://127.0.0.1:{smtp}",
+            "BROKER_PIN_NETWORKS": '["192.0.2.64/28"]',
             **environment,
         }
         app = create_app(load(setting.config, environ))
-        found = House(setting, app, system.extensions["koha"], mailbox, clock)
+        machine = Machine(sip2, *next(iter(TERMINALS.items())))
+        found = House(setting, app, koha, circulation, machine, mailbox, clock)
         ending = threading.Event()
         steps = (found.parts.enrolments.step, found.parts.pin_renewal.step)
         turns = (steps, found.parts.wake, ending.is_set, 0.05, _raise)

@@ -91,7 +91,6 @@ class Bench:
             how.get("now", self.now),  # type: ignore[arg-type]
             domains=how.get("domains", DOMAINS),  # type: ignore[arg-type]
             remembered_for=YEAR,
-            mine=how.get("mine", ()),  # type: ignore[arg-type]
         )
 
     def press(self, held: Held, link: str, owner: str = "ann") -> Held:

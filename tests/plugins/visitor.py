@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page
 
+from broker.demo.people.personas import persona
 from broker.demo.run.mail_server import ReceivedMail
 from broker.demo.run.running_demo import Running
 
@@ -30,7 +31,8 @@ _PRESSES: Final = 20
 _MAIL_WITHIN: Final = 10.0
 _CODE: Final = re.compile(r"(?:The code is|Koden er): *(\d{6})")
 _PIN: Final = re.compile(r"(?:PIN|pinkode)[^.\n]*: *(\d{4})$", re.MULTILINE)
-_LINK: Final = re.compile(r"https?://\S+(?:/proof/|\?link=)\S+")
+_LINK: Final = re.compile(r"https?://\S+(?:/proof/|\?code=)\S+")
+_ACCOUNT_CODE: Final = re.compile(r"(?:Your code is|Din kode er): ([a-z]{5}-[a-z]{5})")
 # The browser reports every answer of 4xx so; a form with a fault (422) and a refusal (403) are pages like others.
 _TOLD: Final = re.compile(r"Failed to load resource: the server responded with a status of (403|422) ")
 # Back may lead to the self-posting page before ours, where the browser kept it: what it posts again is over (410).
@@ -137,6 +139,10 @@ class Visitor:
         """Read the code in the newest mail to an address."""
         return self._read(address, _CODE)[1]
 
+    def account_code(self, address: str) -> str:
+        """Read the code of a borrower's letter in the newest mail that holds one."""
+        return self._read(address, _ACCOUNT_CODE)[1]
+
     def link(self, address: str) -> str:
         """Read the link in the newest mail to an address that holds one."""
         return self._read(address, _LINK)[0]
@@ -145,9 +151,27 @@ class Visitor:
         """Read the PIN in the newest mail to an address that holds one."""
         return self._read(address, _PIN)[1]
 
+    def typed(self, name: str) -> str:
+        """Give what a persona types as their number: what the desk registered, or the CPR number."""
+        who = persona(name)
+        if who.registered:
+            return who.registered[0].get("cardnumber") or who.registered[0]["userid"]
+        return "".join(who.attributes["schacPersonalUniqueID"]).rpartition(":")[2]
+
+    def number(self, name: str) -> str:
+        """Give the internal number of a persona's borrower."""
+        rows = self.demo.patrons.patrons.rows()
+        typed = self.typed(name)
+        return next(str(row["patron_id"]) for row in rows if typed in {row["userid"], row["cardnumber"]})
+
     def row(self, number: str) -> dict[str, Any]:
         """Give the borrower as the library system keeps it."""
         return self.demo.patrons.patrons.row(int(number))
+
+    def name_of(self, number: str) -> str:
+        """Give a borrower's name as the library's machine shows it."""
+        row = self.row(number)
+        return f"{row['firstname'] or ''} {row['surname']}".strip()
 
     def look(self) -> None:
         """Hold axe against the page in both schemes and widths, see that nothing hangs out, and weigh it."""

@@ -57,9 +57,13 @@ def changed(name: str, **attributes: str | None) -> Persona:
 
 
 def people(house: House) -> set[str]:
-    """Give the person ids that links lead to."""
-    store = house.parts.store
-    return {load(PersonLink, kept.value).person for _, kept in store.list("link", None, house.clock.now())}
+    """Give the person ids of numbers, and of names that no number came with."""
+    ids = set()
+    for key, kept in house.parts.store.list("link", None, house.clock.now()):
+        link = load(PersonLink, kept.value)
+        if link.cpr in {None, key.group}:
+            ids.add(link.person)
+    return ids
 
 
 def cpr_changed(house: House) -> list[object]:
@@ -180,14 +184,15 @@ def test_a_cpr_uuid_and_another_cpr_number_are_a_case(house: House) -> None:
     assert cpr_changed(house) == [number]
 
 
-def test_any_of_two_names_may_disagree(house: House) -> None:
-    """Where WAYF sends both, the eppn of one and the cprUuid and number of another are a case too."""
+def test_an_eppn_speaks_against_no_number(house: House) -> None:
+    """Where WAYF sends both, the eppn of one beside the cprUuid and number of another: the number leads."""
     one = agreed(house, by_wayf(house, "eva"))
     mixed = changed("eva", **{CPR: URN + OTHER, "cprUuid": "00000000-0000-4000-8000-000000000001"})
-    before = house.koha.patrons.rows()
-    assert mark(by_wayf(house, mixed)[1]) == ("refuse", "cpr_changed")
-    assert house.koha.patrons.rows() == before
-    assert cpr_changed(house) == [one.attributes["uid"][0]]
+    other = agreed(house, by_wayf(house, mixed))
+    assert other.attributes["uid"] != one.attributes["uid"]
+    assert cpr_changed(house) == []
+    [notice] = [row for row in house.parts.cases.rows() if row["state"] == "notice"]
+    assert notice["linked"] == one.attributes["uid"][0]
 
 
 def test_a_new_name_comes_to_the_person_that_the_old_one_has(house: House) -> None:
@@ -210,7 +215,7 @@ def test_a_self_asserted_cpr_uuid_leads_nowhere(house: House) -> None:
     agreed(nemlogin, direct(nemlogin))
     uuid = str(uuid5(NAMESPACE_URL, persona("eva").attributes["eduPersonPrincipalName"][0]))
     typed = changed("asta", **{CPR: None, "cprUuid": uuid, "eduPersonAssurance": "1"})
-    assert mark(by_wayf(house, typed, "myprint", "wayf")[1]) == ("refuse", "no_library_account")
+    assert mark(by_wayf(house, typed, "myprint", "wayf")[1]) == ("refuse", "cpr_required")
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(290, "ask"), (310, "error")])

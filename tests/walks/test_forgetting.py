@@ -15,13 +15,13 @@ from tests.plugins.house import House, Person, form, found
 PIN = "4071"
 
 
-def _by_pin(house: House, number: str) -> Person:
-    """Log in by the library account, from the service to its assertion."""
-    person = house.person()
+def _by_pin(house: House, user_name: str) -> Person:
+    """Log in by the library account at a terminal, from the service to its assertion."""
+    person = house.terminal()
     action, hidden = form(person.ask())
     page = person.get(found(person.post(action, {**hidden, "upstream": "library"}), "//main//a/@href"))
     action, hidden = form(page)
-    asked = person.post(action, {**hidden, "identifier": number, "pin": PIN})
+    asked = person.post(action, {**hidden, "do": "login", "identifier": user_name, "pin": PIN})
     house.landing(person.agree(person.get(asked.location)))
     return person
 
@@ -43,7 +43,7 @@ def _of_wayf(house: House, name: str) -> TestResponse:
 def test_who_logs_in_by_pin_is_shown_and_forgotten_by_number(house: House, userid: str) -> None:
     """With a CPR number in the library system and without: their link is the account's own, and holds no number."""
     number = _number(house, userid)
-    _by_pin(house, number)
+    _by_pin(house, userid)
     before = [each["event"] for each in audit_operations.events(house.parts, borrower=number)]
     assert before == ["decided", "pin_verified", "consent_given", "released"]
     assert audit_operations.erased(house.parts, borrower=number) == 1
@@ -55,7 +55,7 @@ def test_the_same_person_by_pin_and_by_upstream_is_forgotten_at_once(house: Hous
     """Both ways in lead to one person, or to two whose CPR is one."""
     landed = house.landing(_of_wayf(house, "karla"))
     (number,) = landed.attributes["uid"]
-    _by_pin(house, _number(house, "karla.dam"))
+    _by_pin(house, "karla.dam")
     assert [each["event"] for each in audit_operations.events(house.parts, borrower=number)].count("released") == 2
     audit_operations.erased(house.parts, borrower=number)
     assert _keys(house) == 0
@@ -66,7 +66,7 @@ def test_who_has_no_borrower_is_forgotten_by_a_page_s_reference(house: House) ->
     for _ in range(2):
         (mine,) = house.landing(_of_wayf(house, "asta")).attributes["uid"]
     theirs = _number(house, "karla.dam")
-    _by_pin(house, theirs)
+    _by_pin(house, "karla.dam")
     other = audit_operations.events(house.parts, borrower=theirs)
     references = list(
         dict.fromkeys(str(each.get("reference")) for each in audit_operations.events(house.parts, borrower=mine))
@@ -93,7 +93,7 @@ def run(house: House, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[in
 def test_the_commands_say_what_they_did(house: House, run: Callable[..., tuple[int, str, str]]) -> None:
     """Shown, forgotten, forgotten already, and well all along; exit 1 where there was nothing to forget."""
     number = _number(house, "karla.dam")
-    _by_pin(house, number)
+    _by_pin(house, "karla.dam")
     shown = json.loads(run("show", "--borrower", number, "--json")[1])
     assert {each["event"] for each in shown} == {"decided", "pin_verified", "consent_given", "released"}
     assert run("erase", "--borrower", number)[:2] == (0, "1 keys deleted; running workers forget theirs within 5 min\n")
@@ -108,7 +108,7 @@ def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(
     house: House, run: Callable[..., tuple[int, str, str]]
 ) -> None:
     """Exit 1 and the place; once staff have seen it, well again, with what they saw as a note."""
-    _by_pin(house, _number(house, "karla.dam"))
+    _by_pin(house, "karla.dam")
     trail = house.parts.trail
     assert isinstance(trail, KeptTrail)
     for path in trail.journal.folder.iterdir():
@@ -119,7 +119,7 @@ def test_a_trail_that_was_cut_is_found_accepted_and_goes_on(
     assert run("accept")[:2] == (0, "1 findings accepted\n")
     code, said, _ = run("verify")
     assert (code, "note: " in said, "staff had seen 1 findings" in said) == (0, True, True)
-    _by_pin(house, _number(house, "karla.dam"))
+    _by_pin(house, "karla.dam")
     assert run("verify")[0] == 0
     (month,) = trail.journal.months()
     assert run("delete", month)[0] == 1

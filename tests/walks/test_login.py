@@ -108,7 +108,7 @@ def test_declining_sends_nothing(house: House) -> None:
     review = person.post(action, {**fields, "reconsider": "1"})
     assert review.status_code in {200, 303}
     assert len(house.koha.patrons.rows()) == before
-    assert house.landing(page, 1).status == "Responder / RequestDenied"
+    assert house.landing(page).status == "Responder / RequestDenied"
 
 
 def test_a_refusal_can_be_taken_back(house: House) -> None:

@@ -91,7 +91,7 @@ def test_the_demo_s_own_check_passes(demo: Running) -> None:
     reports = persona_check.check(demo)
     assert [each.persona for each in reports if not each.ok] == []
     row = persona_check.as_json(reports)["logins"][0]  # type: ignore[index]
-    assert set(row) == {"persona", "affiliation", "decision", "released", "borrower", "account"}
+    assert set(row) == {"persona", "affiliation", "decision", "released", "borrower", "account", "machine"}
 
 
 def test_health_is_answered_and_the_store_s_death_is_told(fresh: Running) -> None:

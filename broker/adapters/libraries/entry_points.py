@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Final, Protocol, Self, cast
 
+from broker.core.borrowers.library_calls import LibraryCallObserver
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import LibrarySystem
 
@@ -18,16 +19,20 @@ class LibrarySettings(Protocol):
         """Return the settings; ConfigurationFaults with all faults, without quoting a secret."""
         ...
 
-    def open(self) -> LibrarySystem:
-        """Return the library system; nothing is called yet."""
+    def open(self, observe: LibraryCallObserver) -> LibrarySystem:
+        """Return the library system, of whose calls ``observe`` hears; nothing is called yet."""
         ...
 
 
-def open_library(system: str, settings: Mapping[str, object]) -> LibrarySystem:
+def open_library(
+    system: str,
+    settings: Mapping[str, object],
+    observe: LibraryCallObserver,
+) -> LibrarySystem:
     """Return the library system named ``system``, from the keys of ``[library]`` that are its own.
 
-    ConfigurationFaults where none or several are installed under the name, or its settings are
-    faulty.
+    ``observe`` hears of every call. ConfigurationFaults where none or several are installed under
+    the name, or its settings are faulty.
     """
     installed = entry_points(group=GROUP)
     named = [entry for entry in installed if entry.name == system]
@@ -39,4 +44,4 @@ def open_library(system: str, settings: Mapping[str, object]) -> LibrarySystem:
         mend = f"installed: {', '.join(names) or 'none'}"
         raise ConfigurationFaults([Fault("library.system", what, mend)])
     settings_type = cast("type[LibrarySettings]", named[0].load())
-    return settings_type.read(settings).open()
+    return settings_type.read(settings).open(observe)

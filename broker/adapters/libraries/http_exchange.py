@@ -33,6 +33,13 @@ class HttpAnswer(NamedTuple):
         except (ValueError, RecursionError):
             return None
 
+    def fields(self) -> Mapping[str, Any]:
+        """Return the body read as a JSON object; empty where it is none."""
+        body = self.json()
+        if isinstance(body, Mapping):
+            return body
+        return {}
+
 
 def moment(deadline: datetime, timeout: float) -> float:
     """Return the moment of ``time.monotonic`` at which a call ends.
@@ -41,6 +48,10 @@ def moment(deadline: datetime, timeout: float) -> float:
     """
     left_s = (deadline - datetime.now(UTC)).total_seconds()
     return time.monotonic() + min(left_s, timeout)
+
+
+class _Unreadable(HTTPException):
+    """An answer that is not read to its end; its text is ours."""
 
 
 class _Session(requests.Session):
@@ -79,6 +90,8 @@ class Exchange:
         end_by(until)
         try:
             return self._exchange(method, path, headers, body)
+        except _Unreadable as error:
+            cause = str(error)
         except (requests.RequestException, HTTPError, HTTPException, OSError) as error:
             cause = type(error).__name__
         # Raised out here, so that no traceback reaches the failed request, whose headers and body
@@ -106,7 +119,7 @@ class Exchange:
             verify=self._verify,
         ) as response:
             if response.headers.get("Content-Encoding", "identity") != "identity":
-                raise HTTPException("coded")
+                raise _Unreadable("it is compressed")
             return HttpAnswer(response.status_code, _bounded(response))
 
     def _session(self) -> requests.Session:
@@ -130,6 +143,6 @@ def _bounded(response: requests.Response) -> bytes:
     for piece in response.raw.stream(_PIECE, decode_content=False):
         body += piece
         if len(body) > _LARGEST_ANSWER:
-            raise HTTPException("too large")
+            raise _Unreadable("it is over 2 MB")
         left()
     return bytes(body)

@@ -1,44 +1,42 @@
-"""What is asked of Koha's REST API: a call with a token, the search for a CPR, a change."""
+"""What is asked of Koha's REST API: a call with a token, a search, the bodies of POST and PUT."""
 
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple
 
-from broker.adapters.libraries import koha_responses
+from broker.adapters.libraries import koha_refusals
 from broker.adapters.libraries.http_exchange import Exchange, HttpAnswer, moment
 from broker.adapters.libraries.koha_responses import Patron
+from broker.adapters.libraries.koha_settings import FIELDS, KohaKeys
 from broker.adapters.libraries.oauth_tokens import AccessTokens
 from broker.core.borrowers.change_plan import Change
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.core.borrowers.library_calls import LibraryCallObserver
+from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.errors import LibraryRefused
 
+PATRONS: Final = "/api/v1/patrons"
 _TOKEN_PATH: Final = "/api/v1/oauth/token"  # noqa: S105 - an address
 _NOT_NOW: Final = frozenset({401, 408, 429})
+_VERDICTS: Final = frozenset({2, 4})  # the first digits of "done" and "refused"
 _TEN_DIGITS: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
 _PATRON_ID: Final = re.compile(r"[1-9][0-9]{0,9}")
 _EMBED_ATTRIBUTES: Final = {"x-koha-embed": "extended_attributes"}
 
-Query = Mapping[str, Any] | Sequence[Mapping[str, Any]]  # of Koha's REST API, to be sent as JSON
-
-
-class RightMissing(LibraryUnavailable):
-    """Koha's 403: a fault of the set-up, not of an enrolment, so worth another try once mended."""
+Query = Mapping[str, Any]  # of Koha's REST API, an object: a list is refused in a body
 
 
 class Calls:
     """Calls one Koha as one of its API clients; safe to share between threads."""
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        client_id: str,
-        client_secret: str,
-        timeout: float,
-    ) -> None:
-        self._exchange = exchange
-        self._tokens = AccessTokens(exchange, _TOKEN_PATH, client_id, client_secret)
-        self._timeout = timeout
+    def __init__(self, settings: KohaKeys, observe: LibraryCallObserver) -> None:
+        secret = settings.client_secret.get_secret_value()
+        self._exchange = Exchange(settings.url, settings.ca_file)
+        self._tokens = AccessTokens(self._exchange, _TOKEN_PATH, settings.client_id, secret)
+        self._timeout = settings.timeout
+        self._observe = observe
 
     def call(
         self,
@@ -49,25 +47,24 @@ class Calls:
         *,
         headers: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        also: int | None = None,
     ) -> HttpAnswer:
         """Return the answer, a success or a refusal of ``operation``; LibraryUnavailable otherwise.
 
-        A 5xx does not reveal whether it was done: the enrolment looks again, by mark and by CPR.
+        ``also`` is one more status that the operation reads itself. A 5xx does not reveal whether
+        it was done: the enrolment looks again, by mark and by CPR.
         """
-        until = moment(deadline, self._timeout)
-        sent = dict(headers or {})
-        content = None
-        if body is not None:
-            content = json.dumps(body).encode()
-            sent["Content-Type"] = "application/json"
-        answer = self._send(method, path, until, sent, content)
-        if answer.status == 403:
-            right = koha_responses.unpermitted(answer)
-            raise RightMissing(f"{operation}: 403, a right is missing: {right}")
-        answered = 200 <= answer.status < 300 or 400 <= answer.status < 500
-        if answer.status in _NOT_NOW or not answered:
-            raise LibraryUnavailable(f"{operation}: {answer.status}")
-        return answer
+        began = time.monotonic()
+        outcome = "unavailable"
+        try:
+            until = moment(deadline, self._timeout)
+            answer = self._send(method, path, until, headers or {}, body)
+            if answer.status != also:
+                _demand_verdict(answer, operation, body)
+            outcome = "done" if answer.status < 300 else "refused"
+            return answer
+        finally:
+            self._observe(operation, outcome, time.monotonic() - began)
 
     def _send(
         self,
@@ -75,17 +72,30 @@ class Calls:
         path: str,
         until: float,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: Mapping[str, Any] | None,
     ) -> HttpAnswer:
         """Send with a token, and with a new one where Koha refuses the first before any work."""
+        sent = dict(headers)
+        content = None
+        if body is not None:
+            content = json.dumps(body).encode()
+            sent["Content-Type"] = "application/json"
         token = self._tokens.current(until)
-        bearing = _bearing(token, headers)
-        answer = self._exchange.call(method, path, until, headers=bearing, body=body)
+        sent["Authorization"] = f"Bearer {token}"
+        answer = self._exchange.call(method, path, until, headers=sent, body=content)
         if answer.status != 401:
             return answer
         token = self._tokens.current(until, refused=token)
-        bearing = _bearing(token, headers)
-        return self._exchange.call(method, path, until, headers=bearing, body=body)
+        sent["Authorization"] = f"Bearer {token}"
+        return self._exchange.call(method, path, until, headers=sent, body=content)
+
+
+def _demand_verdict(answer: HttpAnswer, operation: str, body: Mapping[str, Any] | None) -> None:
+    if answer.status == 403:
+        raise koha_refusals.right_missing(answer, operation)
+    family = answer.status // 100
+    if answer.status in _NOT_NOW or family not in _VERDICTS:
+        raise koha_refusals.unavailable(answer, operation, body)
 
 
 def spellings(cpr: str) -> tuple[str, str, str]:
@@ -114,15 +124,18 @@ def patron_path(number: str) -> str:
     """Return the path of one patron; LibraryRefused where the number cannot be a ``patron_id``."""
     if not possible(number):  # a CPR taken for a number could otherwise stand in a URL
         raise LibraryRefused("no patron has such a number")
-    return f"/api/v1/patrons/{number}"
+    return f"{PATRONS}/{number}"
 
 
-def by_fields(fields: Sequence[str], spelled: Sequence[str]) -> Query:
-    """Return the query for a CPR in any of ``fields``: a list is "or".
+def by_fields(fields: Sequence[str], values: Sequence[str]) -> Query:
+    """Return the query for one of ``values`` in any of ``fields``: a list is "or".
 
     Source: docs/reference/koha.md#search.
     """
-    return [{field: list(spelled)} for field in fields]
+    queries = [{field: list(values)} for field in fields]
+    if len(queries) == 1:
+        return queries[0]
+    return {"-or": queries}
 
 
 def by_attribute(kind: str, spelled: Sequence[str]) -> Query:
@@ -138,28 +151,57 @@ def embedding(kind: str) -> dict[str, str]:
     return dict(_EMBED_ATTRIBUTES) if kind else {}
 
 
-def headers(query: Query, *, embed: bool = False) -> dict[str, str]:
-    """Return the headers that carry a query."""
-    carried = {"x-koha-query": json.dumps(query)}
-    if embed:
-        carried |= _EMBED_ATTRIBUTES
-    return carried
+class Carried(NamedTuple):
+    """The parts of a request that carry a query; never its address."""
+
+    headers: Mapping[str, str]
+    body: Query | None
 
 
-def carries(
-    patron: Patron,
-    fields: Sequence[str],
-    spelled: Sequence[str],
-    kind: str,
-) -> bool:
-    """Return whether a patron carries the number, in one of ``fields`` or the attribute ``kind``.
+def carried(query: Query, query_in: str) -> Carried:
+    """Return the parts that carry ``query``: the body, or the header ``x-koha-query``.
 
-    A proxy that strips ``x-koha-*`` headers turns the search into "everyone", and the first of
-    everyone would be taken for the person.
+    The header comes back in the answer's ``Link``, and so into logs on the way; the body does not
+    (docs/reference/koha.md#search).
     """
-    values = [patron.get(field) for field in fields]
-    values += koha_responses.attributes(patron, kind)
-    return any(isinstance(value, str) and value.strip() in spelled for value in values)
+    if query_in == "header":
+        return Carried({"x-koha-query": json.dumps(query)}, None)
+    return Carried({}, query)
+
+
+def creation(wish: Wish, mark: str, settings: KohaKeys) -> dict[str, Any]:
+    """Return the body of the POST that makes a borrower; LibraryRefused where the wish lacks one.
+
+    The CPR is the unique field, and with ``card_number`` "cpr" the card number.
+    """
+    if wish.cpr is None:
+        raise LibraryRefused("create: the wish has no CPR number")
+    number = spellings(wish.cpr)[0]
+    body: dict[str, Any] = {}
+    for field in wish.fields:
+        body[_field(field.name)] = field.value
+    if not body.get("surname"):
+        raise LibraryRefused("create: the wish has no surname")
+    for name in number_fields(settings):
+        body[name] = number
+    if settings.cpr_attribute:
+        attribute = {"type": settings.cpr_attribute, "value": number}
+        body["extended_attributes"] = [attribute]
+    # A user name that Koha makes up may be somebody's card number.
+    body.setdefault("userid", mark)
+    body[settings.mark_field] = mark
+    body["library_id"] = settings.library_id
+    body["category_id"] = wish.category
+    body["expiry_date"] = wish.expires.isoformat()
+    return body
+
+
+def number_fields(settings: KohaKeys) -> list[str]:
+    """Return the fields of our borrowers that hold the CPR."""
+    fields = {settings.unique_field}
+    if settings.card_number == "cpr":
+        fields.add("cardnumber")
+    return sorted(fields)
 
 
 def changes(patron: Patron, change: Change) -> dict[str, Any]:
@@ -169,9 +211,9 @@ def changes(patron: Patron, change: Change) -> dict[str, Any]:
     object does: read-only fields are refused, attributes are a 500, an old ``updated_on`` would be
     stored.
     """
-    body = _demanded(patron)
+    body = demanded(patron)
     for name, value in change.fields:
-        body[koha_responses.koha_name(name)] = value
+        body[_field(name)] = value
     if change.category is not None:
         body["category_id"] = change.category
     if change.expires is not None:  # a new category does not move the expiry by itself
@@ -179,82 +221,12 @@ def changes(patron: Patron, change: Change) -> dict[str, Any]:
     return body
 
 
-class CprSettings(Protocol):
-    """Where this library keeps a CPR."""
-
-    @property
-    def unique_field(self) -> str:
-        """The database-unique field of the patrons that we make."""
-
-    @property
-    def cpr_fields(self) -> Sequence[str]:
-        """The fields in which ten digits are a CPR."""
-
-    @property
-    def card_number(self) -> str:
-        """Whether the CPR is the card number too: "cpr", or "" if not."""
-
-    @property
-    def cpr_attribute(self) -> str:
-        """The extended attribute with the CPR, "" for none."""
-
-
-def identify(
-    calls: Calls,
-    settings: CprSettings,
-    patron: Patron,
-    cpr: str,
-    deadline: datetime,
-) -> None:
-    """Write the CPR of a patron that has none; done twice, it is done once.
-
-    The database's unique field goes first, so that of two patrons only one can get the number.
-    LibraryUnavailable where another has it (look again, and find that one), LibraryRefused where
-    the patron carries another number.
-    """
-    number = spellings(cpr)[0]
-    path = patron_path(str(patron.get("patron_id")))
-    attributes = koha_responses.attributes(patron, settings.cpr_attribute)
-    if _carries_another(patron, settings, attributes, cpr):
-        raise LibraryRefused("change: the patron carries another number")
-    fields = {settings.unique_field}
-    if settings.card_number:
-        fields.add("cardnumber")
-    lacking = [name for name in sorted(fields) if patron.get(name) != number]
-    missing = dict.fromkeys(lacking, number)
-    if missing:
-        body = _demanded(patron) | missing
-        answer = calls.call("change", "PUT", path, deadline, body=body)
-        if koha_responses.taken(answer):
-            raise LibraryUnavailable("change: the number is another patron's by now")
-        if answer.status != 200:
-            raise koha_responses.refusal(answer, "change")
-    if settings.cpr_attribute and not attributes:
-        path = f"{path}/extended_attributes"
-        body = {"type": settings.cpr_attribute, "value": number}
-        answer = calls.call("change", "POST", path, deadline, body=body)
-        if answer.status == 409:
-            raise LibraryUnavailable("change: the attribute is another patron's by now")
-        if answer.status != 201:
-            raise koha_responses.refusal(answer, "change")
-
-
-def _carries_another(
-    patron: Patron,
-    settings: CprSettings,
-    attributes: Sequence[str],
-    cpr: str,
-) -> bool:
-    spelled = spellings(cpr)
-    carried = koha_responses.number_of(patron, settings.cpr_fields, settings.cpr_attribute)
-    if carried not in {None, spelled[0]}:
-        return True
-    return any(value.strip() not in spelled for value in attributes)
-
-
-def _bearing(token: str, headers: Mapping[str, str]) -> dict[str, str]:
-    return {**headers, "Authorization": f"Bearer {token}"}
-
-
-def _demanded(patron: Patron) -> dict[str, Any]:
+def demanded(patron: Patron) -> dict[str, Any]:
+    """Return the fields of a patron without which Koha takes no PUT."""
     return {name: patron.get(name) for name in ("surname", "library_id", "category_id")}
+
+
+def _field(name: str) -> str:
+    if name not in FIELDS:
+        raise LibraryRefused(f"Koha has no field {name!r}", f"field {name}")
+    return name

@@ -1,60 +1,31 @@
-"""What Koha answers, read into our own words; no text of Koha's goes on, for it quotes the CPR."""
+"""The patrons in Koha's answers, read into borrowers; a value of another type is no patron's."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, Final, TypeGuard
 
+from broker.adapters.libraries import koha_refusals
 from broker.adapters.libraries.http_exchange import HttpAnswer
-from broker.core.borrowers.borrower import Borrower
-from broker.core.errors import LibraryRefused, LibraryUnavailable
+from broker.adapters.libraries.koha_settings import FIELDS
+from broker.core.borrowers.borrower import Bar, Borrower
+from broker.core.errors import LibraryUnavailable
 from broker.core.identity import cpr
 
 Patron = Mapping[str, Any]  # a patron object of the REST API
 
-# What a policy calls a field -> what Koha calls it. None of these can hold the person's key, the
-# mark or the rights.
-FIELDS: Final[Mapping[str, str]] = {
-    "surname": "surname",
-    "firstname": "firstname",
-    "middle_name": "middle_name",
-    "title": "title",
-    "email": "email",
-    "phone": "phone",
-    "mobile": "mobile",
-    "address": "address",
-    "address2": "address2",
-    "postal_code": "postal_code",
-    "city": "city",
-    "country": "country",
-    "date_of_birth": "date_of_birth",
-}
-_NAMEABLE: Final = frozenset(FIELDS.values()) | {
-    "category_id",
-    "library_id",
-    "cardnumber",
-    "userid",
-    "expiry_date",
-    "statistics_1",
-    "statistics_2",
-    "extended_attributes",
-}
+_MARK: Final = re.compile("[0-9a-f]{32}")
 _CPR_SHAPED: Final = re.compile(r"[0-9]{6}[- ]?[0-9]{4}")
-_MODULE: Final = re.compile("[a-z_]{1,40}")
-_GIVEN: Final = re.compile(r"Given (\w+) does not exist")
-_ATTRIBUTE_TYPE: Final = "Tried to use an invalid attribute type"
 # The user name is taken, or a unique attribute (docs/reference/koha.md#refusals).
 _TAKEN: Final = ("Problem with ", "Your action breaks a unique constraint")
 _UNIQUE_FIELDS: Final = frozenset({"cardnumber", "userid"})
 # The first digit of a replacement number's day is 6 or more (docs/reference/cpr.md#format).
 _REPLACEMENT: Final = "6789"
-
-
-def koha_name(field: str) -> str:
-    """Return Koha's name of a policy's field; LibraryRefused where it has none."""
-    if field not in FIELDS:
-        raise LibraryRefused(f"Koha has no field for {field!r}")
-    return FIELDS[field]
+_BARS: Final[Mapping[str, Bar]] = {
+    "restricted": Bar.RESTRICTED,
+    "patron_card_lost": Bar.CARD_LOST,
+    "incorrect_address": Bar.ADDRESS_UNKNOWN,
+}
 
 
 def day(text: object) -> date | None:
@@ -81,21 +52,51 @@ def borrower(
     if not _is_patron(patron):
         raise LibraryUnavailable("an answer that is no patron")
     fields = {}
-    for policy_field, koha_field in FIELDS.items():
-        value = patron.get(koha_field)
-        if isinstance(value, str) and value:
-            fields[policy_field] = value
+    for field in sorted(FIELDS):
+        value = text_of(patron, field)
+        if value:
+            fields[field] = value
+    expires = day(patron.get("expiry_date"))
     return Borrower(
         number=str(patron["patron_id"]),
         category=patron["category_id"],
-        expires=day(patron.get("expiry_date")),
-        mark=patron.get(mark_field) or None,
-        email=patron.get("email") or None,
+        expires=expires,
+        mark=text_of(patron, mark_field),
+        email=text_of(patron, "email"),
         born=day(patron.get("date_of_birth")),
         cpr=number_of(patron, cpr_fields, kind),
         fields=fields,
-        card=patron.get("cardnumber") or None,
+        card=text_of(patron, "cardnumber"),
+        bars=_bars(patron, expires),
     )
+
+
+def text_of(patron: Patron, field: str) -> str | None:
+    """Return the text of a field, None where it is empty; LibraryUnavailable where it is none."""
+    value = patron.get(field)
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)  # a card number that Koha has just counted up
+    raise LibraryUnavailable(f"a patron whose {field} is no text")
+
+
+def is_marked(patron: Patron, mark_field: str) -> bool:
+    """Return whether a patron carries an enrolment id: we have made it, or staff its copy."""
+    return bool(_MARK.fullmatch(text_of(patron, mark_field) or ""))
+
+
+def _bars(patron: Patron, expires: date | None) -> frozenset[Bar]:
+    bars = set()
+    for field, bar in _BARS.items():
+        if patron.get(field) is True:
+            bars.add(bar)
+    today = datetime.now(UTC).date()
+    if expires and expires < today:
+        bars.add(Bar.EXPIRED)
+    return frozenset(bars)
 
 
 def attributes(patron: Patron, kind: str) -> list[str]:
@@ -128,9 +129,9 @@ def number_of(patron: Patron, cpr_fields: Sequence[str], kind: str) -> str | Non
 def patrons(answer: HttpAnswer, operation: str) -> list[Patron]:
     """Return the patron objects of a search; LibraryUnavailable where it is no list of them."""
     body = answer.json()
-    if answer.status != 200 or not _are_objects(body):
-        raise LibraryUnavailable(f"{operation}: {answer.status}, not a list of patrons")
-    return body
+    if answer.status == 200 and _are_objects(body):
+        return body
+    raise koha_refusals.unavailable(answer, operation)
 
 
 def taken(answer: HttpAnswer) -> bool:
@@ -141,59 +142,18 @@ def taken(answer: HttpAnswer) -> bool:
 
     Source: docs/reference/koha.md#refusals.
     """
-    body = answer.json()
-    if not isinstance(body, Mapping):
-        return False
+    fields = answer.fields()
     if answer.status == 409:
-        conflict = str(body.get("conflict", ""))
+        conflict = str(fields.get("conflict", ""))
         return conflict.rpartition(".")[2] in _UNIQUE_FIELDS
-    error = str(body.get("error", ""))
+    error = str(fields.get("error", ""))
     return answer.status == 400 and error.startswith(_TAKEN)
-
-
-def proves(answer: HttpAnswer, number: str) -> bool:
-    """Return whether a password was found right, and is this very patron's.
-
-    A user name may be another patron's card number. LibraryUnavailable for any other answer.
-    """
-    body = answer.json()
-    if isinstance(body, Mapping):
-        if answer.status == 201:
-            return str(body.get("patron_id")) == number
-        if answer.status == 400 and body.get("error") == "Validation failed":
-            return False
-    raise LibraryUnavailable(f"check_pin: {answer.status}")
-
-
-def unpermitted(answer: HttpAnswer) -> str:
-    """Name the right that a 403 misses, as far as it is one of Koha's module names."""
-    body = answer.json()
-    names: list[str] = []
-    if isinstance(body, Mapping):
-        rights = body.get("required_permissions")
-        if isinstance(rights, Mapping):
-            names = [right for right in rights if _MODULE.fullmatch(str(right))]
-    return ", ".join(names) or "unnamed"
-
-
-def refusal(answer: HttpAnswer, operation: str) -> LibraryRefused:
-    """Return the error for a refusal, with the status and the fields at fault.
-
-    Koha's own text is left out, for it may quote the CPR.
-    """
-    at_fault = _fields_at_fault(answer.json())
-    fields = sorted(_NAMEABLE.intersection(at_fault))
-    reason = f"{operation}: {answer.status}"
-    if fields:
-        reason = f"{reason} for {', '.join(fields)}"
-    return LibraryRefused(reason)
 
 
 def _is_patron(body: object) -> TypeGuard[Patron]:
     if not isinstance(body, Mapping):
         return False
-    number = body.get("patron_id")
-    if not isinstance(number, int) or isinstance(number, bool):
+    if type(body.get("patron_id")) is not int:
         return False
     return isinstance(body.get("category_id"), str)
 
@@ -202,20 +162,3 @@ def _are_objects(body: object) -> TypeGuard[list[Patron]]:
     if not isinstance(body, list):
         return False
     return all(isinstance(element, Mapping) for element in body)
-
-
-def _fields_at_fault(body: object) -> Iterator[str]:
-    if not isinstance(body, Mapping):
-        return
-    error = str(body.get("error", ""))
-    if given := _GIVEN.match(error):
-        yield given[1]
-    if error.startswith(_ATTRIBUTE_TYPE):
-        yield "extended_attributes"
-    errors = body.get("errors")
-    if not isinstance(errors, list):
-        return
-    for schema_error in errors:
-        if isinstance(schema_error, Mapping):
-            path = str(schema_error.get("path", ""))
-            yield path.removeprefix("/body/").partition("/")[0]

@@ -7,12 +7,12 @@ from typing import Final
 from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.letters import (
+    AccountCodeLetter,
     ChangedPinLetter,
     LetterContent,
     LetterText,
     MailboxCodeLetter,
     PinLetter,
-    PinLinkLetter,
     PinPointerLetter,
     RenewedPinLetter,
     named,
@@ -80,20 +80,28 @@ We never ask for the code in a mail or on the telephone.
 """
         ),
     ),
-    PinLinkLetter: LetterText(
-        subject=_("Get a new PIN for %(library)s"),
+    AccountCodeLetter: LetterText(
+        subject=_("Your code for your library account at %(library)s"),
         text=_(
             """Hello
 
-You, or somebody else, asked for a new PIN for your library account at %(library)s.
-Open the link and press the button on the page. Then we make a new PIN and mail it
-to this address:
+Somebody wrote your number on our pages to log in with your library account at
+%(library)s or to get a new PIN.
+When: %(asked_at)s
+From where: %(asked_from)s
+
+Your code is: %(code)s
+
+If it was you, write the code on the page where you wrote your number. Or open this
+link in the same browser:
 %(link)s
 
-The link is good for %(minutes)s minutes and can be used once. The PIN you have works
-until you press the button.
+With the code you can log in with your PIN, or get a new PIN if you have forgotten it.
+Until you get a new one, your PIN works as before. The code is good for 24 hours after
+our first mail with it. In that time we send it three times at most.
 
-If you did not ask for a new PIN, ignore this mail. Nothing happens.
+If it was not you, you need do nothing: without this mail nobody gets any further.
+Give the code to nobody. We never ask for it in a mail or on the telephone.
 
 %(questions)sKind regards
 %(signed)s

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Names the folder where workers put their counts together; the library reads it when imported.
 _SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 _LOGIN_LABELS: Final = ("service", "upstream", "affiliation")
+_CALL_SECONDS: Final = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _CAUSE: Final = re.compile(r"[a-z]{1,20}\.[a-z0-9_]{1,40}")
 
 Write = Callable[..., None]
@@ -35,7 +36,7 @@ class Metrics:
 
     def __init__(self, dropped: Callable[[], int]) -> None:
         """Begin at nought; ``dropped`` returns how many lines this process's log has dropped."""
-        from prometheus_client import CollectorRegistry, Counter  # noqa: PLC0415 - after ``shared``: see _SHARED
+        from prometheus_client import CollectorRegistry, Counter, Histogram  # noqa: PLC0415 - after ``shared``: see _SHARED
 
         self._registry = CollectorRegistry()
         self._dropped = dropped
@@ -50,6 +51,16 @@ class Metrics:
         )
         self._fetches = counter(
             "broker_metadata_fetches", "What became of fetched feeds.", "feed", "result"
+        )
+        self._library = counter(
+            "broker_library_calls", "Calls of the library system.", "call", "outcome"
+        )
+        self._library_seconds = Histogram(
+            "broker_library_call_seconds",
+            "How long calls of the library system took.",
+            ["call"],
+            registry=self._registry,
+            buckets=_CALL_SECONDS,
         )
         self._lines = counter("broker_log_lines_dropped", "Log lines that could not be masked.")
 
@@ -74,6 +85,11 @@ class Metrics:
             case kind:
                 reason = _reason(ROUTES[kind].line, facts)
                 self._refusals.labels(reason).inc()
+
+    def library_call(self, call: str, outcome: str, seconds: float) -> None:
+        """Count and time one call of the library system (``LibraryCallObserver``)."""
+        self._library.labels(call, outcome).inc()
+        self._library_seconds.labels(call).observe(seconds)
 
     def page(self, gauges: Sequence[Gauge]) -> bytes:
         """Write every counter and these figures (Prometheus text format 0.0.4)."""

@@ -11,34 +11,56 @@ from flask import Request
 # What one subscriber may have: limits count it as one, since addresses within cost nothing (RFC
 # 6177 for IPv6).
 _SUBSCRIBER: Final = {4: 24, 6: 48}
+_HOST: Final = {4: 32, 6: 64}
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 # Some proxies write the caller's port too.
 _PORT: Final = re.compile(r"(?:(?P<four>[0-9.]+)|\[(?P<six>[0-9a-fA-F:.]+)\])(?::[0-9]{1,5})?")
 _UNKNOWN: Final = "unknown"
+_PROXIES_COUNTED: Final = "werkzeug.proxy_fix.orig"
+Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ClientAddresses:
-    """Reads ``remote_addr``, which the application sets from the number of proxies configured."""
+    """Reads ``remote_addr``, which the application sets from the number of proxies configured.
 
-    shared_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    Several people use the computers of both ``shared_networks`` and ``pin_networks``; the latter
+    are terminals that staff run.
+    """
+
+    shared_networks: Networks = ()
+    pin_networks: Networks = ()
 
     @classmethod
-    def of(cls, networks: Sequence[str]) -> Self:
+    def of(cls, shared_networks: Sequence[str], pin_networks: Sequence[str] = ()) -> Self:
         """Return the reader for networks written as 192.0.2.0/24."""
-        return cls(tuple(ip_network(network) for network in networks))
+        return cls(_networks(shared_networks), _networks(pin_networks))
 
     def shared(self, request: Request) -> bool:
         """Return whether the request comes from a computer that several people use."""
-        address = _address(request)
-        if address is None:
+        return _is_within(request, (*self.shared_networks, *self.pin_networks))
+
+    def terminal(self, request: Request) -> bool:
+        """Return whether the request comes from a terminal that staff run."""
+        forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
+        if forwarded and _PROXIES_COUNTED not in request.environ:
+            # The address is a proxy's that nobody has counted: everybody would be at a terminal.
             return False
-        return any(address in network for network in self.shared_networks)
+        return _is_within(request, self.pin_networks)
 
     @staticmethod
     def address(request: Request) -> str:
         """Return the address of the request as it is; "unknown" where there is none."""
         return str(_address(request) or _UNKNOWN)
+
+    @staticmethod
+    def host(request: Request) -> str:
+        """Return the address as limits count one computer: of IPv6 the /64; "unknown" for none."""
+        address = _address(request)
+        if address is None:
+            return _UNKNOWN
+        size = _HOST[address.version]
+        return str(ip_network(f"{address}/{size}", strict=False))
 
     @staticmethod
     def network(request: Request) -> str:
@@ -54,6 +76,15 @@ def on_this_machine(request: Request) -> bool:
     """Return whether the caller is this machine itself; what a proxy on it forwards is not."""
     forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
     return request.remote_addr in _LOOPBACK and not forwarded
+
+
+def _networks(written: Sequence[str]) -> Networks:
+    return tuple(ip_network(network) for network in written)
+
+
+def _is_within(request: Request, networks: Networks) -> bool:
+    address = _address(request)
+    return address is not None and any(address in network for network in networks)
 
 
 def _address(request: Request) -> IPv4Address | IPv6Address | None:

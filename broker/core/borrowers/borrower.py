@@ -61,18 +61,13 @@ class Borrower:
         return f"Borrower({self.number!r}, {self.category!r})"
 
 
-def wrong_with_borrower(
-    found: tuple[Borrower, ...], number: str | None, linked: str | None
-) -> str | None:
-    """Return the reason of a case where ``found`` is not the one borrower that ``linked`` names.
+def wrong_with_borrowers(found: tuple[Borrower, ...], number: str | None) -> str | None:
+    """Return the reason of a case where the borrowers found by the CPR ``number`` are not one.
 
-    ``found`` are the borrowers of the CPR ``number``. None where all is well; with ``linked`` None
-    any one borrower will do, and so does none.
+    None where all is well: with one borrower that is the number's, or with none.
     """
     if len(found) > 1:
         return "two_borrowers"
-    if linked and linked not in {borrower.number for borrower in found}:
-        return "cpr_changed"
     if number and any(borrower.is_anothers(number) for borrower in found):
         return "birth_date_differs"
     return None

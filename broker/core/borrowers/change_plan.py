@@ -4,9 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import Borrower, wrong_with_borrower
+from broker.core.borrowers.borrower import Borrower, wrong_with_borrowers
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome
+from broker.core.borrowers.surnames import share_a_surname
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
+
+_SURNAME: Final = "surname"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +62,23 @@ _RENEW_BELOW_DAYS: Final = 180
 def plan(
     found: tuple[Borrower, ...],
     wish: Wish,
-    linked: str | None,
     today: date,
     temporary: Borrower | None = None,
 ) -> Plan:
     """Return the change after which exactly one borrower is as ``wish`` has it.
 
-    ``found`` are all borrowers that match the CPR, or the one of the number that stands for it;
-    ``linked`` is the number a remembered link names, ``temporary`` the borrower that
-    ``wish.temporary`` names, None where it is gone. Two matches, a link that names another borrower
-    than the CPR finds, one with another date of birth, or a temporary borrower beside the CPR's own
-    is a Case.
+    ``found`` are all borrowers that match the CPR, ``temporary`` the borrower that
+    ``wish.temporary`` names, None where it is gone. Two matches, one with another date of birth, or
+    a temporary borrower beside the CPR's own is a Case.
 
     Source: docs/reference/design.md#invariant-6.
     """
-    adopted = wish.temporary if wish.cpr else None
-    # A link to the borrower that is adopted expects nothing of the CPR's own borrower.
-    expected = None if linked == adopted else linked
-    reason = wrong_with_borrower(found, wish.cpr, expected)
+    reason = wrong_with_borrowers(found, wish.cpr)
     if reason:
         return Case(reason)
     if not found:
         return _without_borrower(wish, temporary)
-    if adopted and temporary and adopted != found[0].number:
+    if wish.temporary and temporary and temporary.number != found[0].number:
         return Case("temporary_and_cpr")
     return _change(found[0], wish, today)
 
@@ -99,7 +96,8 @@ def _without_borrower(wish: Wish, temporary: Borrower | None) -> Plan:
 def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | Case:
     """Return the change that writes the CPR to a borrower whose PIN the person knew.
 
-    It must have no CPR, no other date of birth, and be of a category made for that.
+    It must have no CPR, no other date of birth, a surname in common unless staff confirm it, and be
+    of a category made for that.
     """
     if temporary is None or not wish.creates:
         return Case("temporary_unfit")
@@ -107,7 +105,16 @@ def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | C
         return Case("temporary_unfit")
     if temporary.is_anothers(number):
         return Case("temporary_unfit")
+    if not (wish.confirmed or _is_of_same_name(temporary, wish)):
+        return Case("adoption_other_name")
     return Change(temporary.number, _fields(temporary, wish), wish.category, wish.expires, number)
+
+
+def _is_of_same_name(temporary: Borrower, wish: Wish) -> bool:
+    """Return whether the desk wrote a surname of the person: a PIN may be somebody else's."""
+    present = temporary.fields.get(_SURNAME, "")
+    wished = (field.value for field in wish.fields if field.name == _SURNAME)
+    return any(share_a_surname(present, surname) for surname in wished)
 
 
 def _change(borrower: Borrower, wish: Wish, today: date) -> Nothing | Change:

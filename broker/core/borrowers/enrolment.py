@@ -17,6 +17,7 @@ class EnrolmentState(StrEnum):
     DONE = "done"
     # staff must look: two_borrowers, cpr_changed, birth_date_differs, temporary_and_cpr, ...
     CASE = "case"
+    NOTICE = "notice"  # staff may look: a name came with another CPR number; nothing waits for it
     GIVEN_UP = "given_up"  # nothing came of it: too late, or borrower_gone
     OBSERVED = "observed"  # library.mode = observe: what would have been written; never carried out
 
@@ -59,13 +60,14 @@ class Enrolment:
     pin_owed: bool = False
     pin_mailed: datetime | None = None
     pin_given_up: str | None = None  # why no PIN is mailed until staff let it be tried again
-    link: str | None = None  # borrower number an earlier link named
+    link: str | None = None  # of a case of names and numbers: the borrower known before
     creates: int = 0
     # when the first PIN mail was tried; a day later only a pointer is mailed
     pin_tried: datetime | None = None
     pin_avoids: Names = ()  # pseudonyms of the PINs that the person's own number suggests
     carried: str | None = None  # pseudonym of the wish that was carried out
-    settled: datetime | None = None  # when the borrower was last found as wished
+    # when the library system was last asked about the borrower: it was as found then, or not there
+    settled: datetime | None = None
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
 

@@ -21,12 +21,13 @@ class PinAnswer(StrEnum):
     NO_CARD_NUMBER = "no_card_number"  # the system cannot say: the borrower has no card number
 
 
+PIN_LENGTH: Final = 4
 _DIGITS: Final = "0123456789"
 _FOUR: Final = re.compile(r"[0-9]{4}")
 _CPR: Final = re.compile(r"([0-9]{6})-?([0-9]{4})")
-# Never nine digits: a CPR number that a spreadsheet has robbed of its first nought is no borrower
-# number to be shown.
-_BORROWER_NUMBER: Final = re.compile(r"[1-9][0-9]{0,6}")
+# A card number or a user name. Digits that only look like ours (U+0661) are nobody's: taken for
+# ours they could be somebody else's number.
+_CARD_OR_USER_NAME: Final = re.compile(r"[\x21-\x7e]{1,40}")
 _MOST_DIGITS_SHOWN: Final = 5  # digits that are no date of birth yet
 _LONGEST: Final = 40
 _RUNS: Final = _DIGITS + _DIGITS[:3]
@@ -84,15 +85,17 @@ def unfit(pin: str, avoid: Collection[str]) -> Literal["pin_not_four", "pin_triv
 
 
 def identifier_of(typed: str) -> str | None:
-    """Return the digits of the CPR or borrower number that a person typed; None for other texts.
+    """Return the CPR number, card number or user name that a person typed; None for other texts.
 
-    A CPR number has ten digits, a borrower number fewer.
+    A CPR number is its ten digits; of any other text the noughts and the case are kept. Nothing is
+    looked up: what the text means is a question to the library system
+    (docs/reference/design.md#4d).
     """
     text = without_spaces(typed)
     number = _CPR.fullmatch(text)
     if number:
         return number[1] + number[2]
-    if _BORROWER_NUMBER.fullmatch(text):
+    if _CARD_OR_USER_NAME.fullmatch(text):
         return text
     return None
 
@@ -100,12 +103,9 @@ def identifier_of(typed: str) -> str | None:
 def shown_again(typed: str) -> str:
     """Return the part of a typed number that may stand in its field again: never a CPR number.
 
-    Nor a mistyped one, which is not ten digits: not even to the person who has just typed it
-    (docs/reference/design.md#invariant-4).
+    Nor a mistyped one, which is not ten digits, nor a card number that may be one: not even to the
+    person who has just typed it (docs/reference/design.md#invariant-4).
     """
-    digits = identifier_of(typed)
-    if digits is not None:
-        return "" if is_cpr(digits) else digits
     if sum(character.isdigit() for character in typed) > _MOST_DIGITS_SHOWN:
         return ""
     return without_invisible(typed)[:_LONGEST]

@@ -4,6 +4,7 @@ import calendar
 from dataclasses import dataclass, replace
 from datetime import date
 
+from broker.core.borrowers import field_values
 from broker.core.entities import Names
 from broker.core.identity.canonical_attributes import CPR_ATTRIBUTE, Attributes
 from broker.core.policy.model import BorrowerRule, Decision, Field
@@ -22,14 +23,15 @@ class WishedField:
 class Wish:
     """The borrower as it is wanted: derived from the decision, before anything is looked up.
 
-    ``cpr`` is the number to find the borrower by, or None: then ``borrower`` is the number of one
-    that is proved to be the person's, and none is made. ``expires`` is the day the category is good
-    until, ``pin_to`` the address a new borrower's PIN is mailed to, None for no mail. ``upgrade``
+    ``cpr`` is the number to find the borrower by; None only while the PIN of a borrower that was
+    made is owed. ``expires`` is the day the category is good until, ``pin_to`` the address a new
+    borrower's PIN is mailed to, None for no mail. ``upgrade``
     is False where the person would rather keep the category (or was not asked yet), ``lowers`` the
     categories that this login may lower. ``temporary`` is the number of a borrower without a CPR
     that the person proved by its PIN: of one of the categories ``adopts`` it gets the CPR.
     ``creates`` is False where the person may not enrol alone: a person with a borrower gets on,
-    nobody gets a new one.
+    nobody gets a new one. ``confirmed`` is whether staff have said that the temporary borrower is
+    this person's, whose name it does not have.
     """
 
     cpr: str | None
@@ -42,10 +44,10 @@ class Wish:
     language: str = "da"
     upgrade: bool = True
     lowers: Names = ()
-    borrower: str | None = None
     temporary: str | None = None
     adopts: Names = ()
     creates: bool = True
+    confirmed: bool = False
 
     def __repr__(self) -> str:
         """Show affiliation and category only."""
@@ -53,7 +55,7 @@ class Wish:
 
     def without_person(self) -> "Wish":
         """Return the wish for an owed PIN mail, the borrower made: no CPR, fields or numbers."""
-        return replace(self, cpr=None, fields=(), borrower=None, temporary=None)
+        return replace(self, cpr=None, fields=(), temporary=None)
 
     def upgrades_from(self, category: str) -> bool:
         """Return whether a borrower of ``category`` would be upgraded.
@@ -89,12 +91,11 @@ def wish(
     find_by_cpr: bool,
     language: str,
     today: date,
-    borrower: str | None = None,
 ) -> Wish | None:
-    """Return the wish of a permitted decision, or None where its policy makes no borrower.
+    """Return the wish of a decision, or None where its policy or the login finds no borrower.
 
-    ``borrower`` is the number of the borrower that is proved to be the person's, used where no CPR
-    finds it. A login by the library account wishes nothing: its category comes from the library
+    Who is not known in person may have their borrower's category lowered, and nothing made, raised
+    or written. A login by the library account wishes nothing: its category comes from the library
     system itself, and would renew itself for ever.
     """
     policy = decision.policy
@@ -102,22 +103,22 @@ def wish(
         return None
     rule = policy.borrower
     number = _number(rule, attributes, find_by_cpr=find_by_cpr)
-    # A name alone may be its next holder's by now: it may lower a category, and write no name or
-    # address of theirs.
-    fields = _fields(rule, attributes) if number else ()
+    if number is None:
+        return None
+    sure = decision.known_in_person
+    fields = _fields(rule, attributes) if sure else ()
     return Wish(
         cpr=number,
         affiliation=policy.affiliation,
         category=rule.category,
-        upgrades=rule.upgrades,
+        upgrades=rule.upgrades if sure else (),
         expires=months_after(today, rule.expires_after_months),
         fields=fields,
         pin_to=_pin_address(rule, fields),
         language=language,
         lowers=_lowers(rule, decision),
-        borrower=None if number else borrower,
         adopts=rule.temporary,
-        creates=decision.may_create,
+        creates=sure and decision.may_create,
     )
 
 
@@ -154,7 +155,8 @@ def _fields(rule: BorrowerRule, attributes: Attributes) -> tuple[WishedField, ..
 
 def _first_value(field: Field, attributes: Attributes) -> str | None:
     for source in (field.source, *field.otherwise):
-        value = attributes.one(source.removeprefix(_PROOF))
+        asserted = attributes.one(source.removeprefix(_PROOF))
+        value = field_values.harmless(field.name, asserted) if asserted else None
         if value:
             return value
     return None

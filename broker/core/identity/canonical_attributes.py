@@ -180,8 +180,7 @@ def canonical(
     _refuse_companies(gathered)
     withheld: Withheld = []
     numbers = [value for _, value in gathered.pop(CPR_ATTRIBUTE, [])]
-    if gathered.get(CPR_UUID) and CPR_ATTRIBUTE not in institution.may_assert:
-        # It leads to a borrower as a CPR number does, so asserting it needs the same permission.
+    if gathered.get(CPR_UUID) and not _may_assert_uuid(institution):
         del gathered[CPR_UUID]
         withheld.append((CPR_UUID, "may_not_assert"))
     accepted = {}
@@ -225,6 +224,14 @@ def _gathered(wire: Sequence[WireAttribute], attribute_map: AttributeMap) -> tup
             if value.strip() and value not in known:
                 gathered[row.name].append((row, value))
     return gathered, unknown
+
+
+def _may_assert_uuid(institution: Institution) -> bool:
+    """Return whether a cprUuid of this institution is believed: the national eID's alone is.
+
+    It leads to a borrower as a CPR number does, so asserting it needs the same permission.
+    """
+    return institution.national_eid and CPR_ATTRIBUTE in institution.may_assert
 
 
 def _refuse_companies(gathered: _Gathered) -> None:

@@ -1,100 +1,95 @@
-"""What is remembered of the holder of a name, and what in a login speaks for another holder."""
+"""What is remembered of a name or a CPR number, and what becomes of it when the name comes again.
 
-from collections.abc import Callable
+Institutions give a name to somebody else after a while, the state gives a CPR number to nobody
+else. So a CPR number has a person id of its own, and a name alone another one
+(docs/reference/design.md#names).
+"""
+
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
+
+# Institutions give a name to somebody else no sooner than this after it was last used.
+HELD_UNSEEN: Final = timedelta(days=365)
+_SEEN_EVERY: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class PersonLink:
-    """The person and the borrower that one name of a person leads to.
+    """The person id that one name, or one CPR number, leads to.
 
-    ``person`` is the random id, ``number`` the borrower, ``cpr`` the pseudonym of the CPR that came
-    with the name (None: none ever did), ``confirmed`` when the two last came together; without a
-    CPR, when the name last came. ``asserted`` and ``born`` are what a name without a CPR was last
-    asserted to be (of ``Asserted``), ``uuid`` the pseudonym of the cprUuid that came with it.
-    ``disputed``: another CPR or cprUuid came with the name, and staff have not looked yet.
-    ``since``: from when on the name has been this person's, where somebody held it before.
+    Of a CPR number ``person`` is its person's id, for good. Of a name it is the id of whoever came
+    by it before a CPR number did; the first number takes that id along. ``cpr`` is the pseudonym of
+    the number that last came with the name (None: none did), ``alone`` the id of whoever comes by
+    the name alone once a number has come, ``confirmed`` when the name last came.
     """
 
     person: str
-    number: str | None
     cpr: str | None
     confirmed: datetime
-    asserted: str | None = None
-    born: str | None = None
-    disputed: bool = False
-    uuid: str | None = None
-    since: datetime | None = None
+    alone: str | None = None
+
+    @property
+    def alone_id(self) -> str | None:
+        """Return the id of whoever comes by the name alone; None where it has to be drawn."""
+        if self.alone is not None or self.cpr is not None:
+            return self.alone
+        return self.person
+
+    @property
+    def has_own_id(self) -> bool:
+        """Return whether no CPR number has ever come with the name: the first takes its id."""
+        return self.cpr is None and self.alone is None
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Asserted:
-    """Evidence of a login about the holder of a name.
-
-    It may speak against a link, and never makes or finds one. ``number`` is the pseudonym of the
-    number (None: none came), ``real`` False for a replacement or constructed one, ``born`` the
-    pseudonym of the date of birth, ``uuid`` that of the cprUuid. ``sure``: of somebody who may be
-    found by them.
-    """
-
-    number: str | None = None
-    real: bool = True
-    born: str | None = None
-    uuid: str | None = None
-    sure: bool = False
+def is_stale(link: PersonLink, now: datetime) -> bool:
+    """Return whether a name has gone unseen for so long that it may be somebody else's."""
+    return now - link.confirmed > HELD_UNSEEN
 
 
-def has_another_cpr_uuid(link: PersonLink, asserted: Asserted | None) -> bool:
-    """Return whether another cprUuid came than the link's.
-
-    The register gives a cprUuid to nobody else, and a person never a second.
-    """
-    if asserted is None or asserted.uuid is None or link.uuid is None:
-        return False
-    return link.uuid != asserted.uuid
-
-
-def contradicts(link: PersonLink, asserted: Asserted | None) -> bool:
-    """Return whether number or cprUuid of this login are another person's than the link's.
-
-    Who had a CPR never goes back to a replacement or constructed number, so those speak against one
-    too. Who has one of those may get a CPR, or another of them, with the same date of birth.
-    """
-    if asserted is None:
-        return False
-    if has_another_cpr_uuid(link, asserted):
-        return True
-    if asserted.number is None:
-        return False
-    if link.cpr:
-        return asserted.number != link.cpr
-    if link.born and asserted.born and link.born != asserted.born:
-        return True
-    return link.asserted not in {None, asserted.number}
-
-
-def borrower_agrees(linked: str, link: PersonLink | None, carries: Callable[[str], bool]) -> bool:
-    """Return whether the borrower ``linked`` that a name leads to is the CPR's too.
-
-    It is where the CPR's ``link`` leads to no other, and the borrower ``carries`` the CPR.
-    """
-    if link is not None and link.number not in {None, linked}:
-        return False
-    return carries(linked)
-
-
-def with_evidence(link: PersonLink, asserted: Asserted | None) -> PersonLink:
-    """Return the link with the evidence of a login that did not speak against it.
-
-    A name that leads to a CPR's borrower learns a cprUuid only of a person who may be found by it:
-    what anybody may have typed must not part the borrower from the name.
-    """
-    if asserted is None:
+def seen(link: PersonLink, now: datetime, every: timedelta = _SEEN_EVERY) -> PersonLink:
+    """Return the link of a name that has come again: a write at every login is not worth it."""
+    if now - link.confirmed < every:
         return link
-    if asserted.uuid and (asserted.sure or link.cpr is None):
-        link = replace(link, uuid=asserted.uuid)
-    if link.cpr or asserted.number is None:
+    return replace(link, confirmed=now)
+
+
+def came_alone(link: PersonLink | None, now: datetime, new_id: str) -> PersonLink:
+    """Return the link of a name that came without a CPR number; its ``alone_id`` is set."""
+    if link is None:
+        return PersonLink(new_id, None, now)
+    if link.alone_id is not None and not is_stale(link, now):
+        return seen(link, now)
+    if link.has_own_id:
+        return PersonLink(new_id, None, now)
+    # No CPR number ever takes the id of a name that has had one.
+    return replace(link, alone=new_id, confirmed=now)
+
+
+def came_with_cpr(link: PersonLink | None, cpr: str, now: datetime, new_id: str) -> PersonLink:
+    """Return the link of a name that came with a CPR number (a pseudonym).
+
+    Its ``person`` is an id that this number may have, and no other number ever gets.
+    """
+    if link is None or is_stale(link, now):
+        return PersonLink(new_id, cpr, now)
+    if link.cpr == cpr:
+        return seen(link, now)
+    if link.has_own_id:
+        return replace(link, cpr=cpr, confirmed=now)
+    # The name may be somebody else's by now: what its holder had by the name alone is not theirs.
+    return PersonLink(new_id, cpr, now)
+
+
+def came_without_cpr(link: PersonLink, new_id: str) -> PersonLink:
+    """Return the link of a library account on which no CPR number stands any more."""
+    if link.cpr is None:
         return link
-    number = asserted.number if asserted.real else None
-    return replace(link, asserted=number, born=asserted.born)
+    return replace(link, cpr=None, alone=link.alone or new_id)
+
+
+def another_cpr(link: PersonLink | None, cpr: str) -> str | None:
+    """Return the CPR number (a pseudonym) that came with the name before, if it is not ``cpr``."""
+    if link is None or link.cpr == cpr:
+        return None
+    return link.cpr

@@ -142,9 +142,8 @@ def _permitted(transaction: Transaction, decision: Decision, terms: Terms, now: 
 
 
 def _new_pin(account: Account | None, decision: Decision) -> Done | Refuse:
-    if not decision.may_find_by_cpr:
-        # A PIN outlives the link that led here: it is not for a name that may be the next
-        # holder's by now.
+    if not decision.known_in_person:
+        # A PIN outlives the login: it is for whoever is known to own the CPR number.
         return Refuse("assurance_too_low", NO_AUTHN_CONTEXT, decision)
     if account is None or not account.number:
         return Refuse(_missing(account), REQUEST_DENIED, decision)
@@ -300,11 +299,10 @@ def _unfinished(account: Account | None, decision: Decision) -> Enrol | Refuse |
     match account.state:
         case AccountState.NONE | AccountState.WANTED | AccountState.UNAVAILABLE:
             return Enrol(decision)
-        case AccountState.DONE | AccountState.OBSERVED:
+        case AccountState.KNOWN | AccountState.DONE | AccountState.OBSERVED:
             return None
         case (
-            AccountState.KNOWN
-            | AccountState.CASE
+            AccountState.CASE
             | AccountState.GIVEN_UP
             | AccountState.MAIL_REQUIRED
             | AccountState.CLOSED

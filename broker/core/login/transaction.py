@@ -156,7 +156,10 @@ class AccountState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The borrower as it is known now: the number (None: none yet) and the state."""
+    """The borrower as it is known now: the number (None: none yet) and the state.
+
+    ``absent``: the library system has just said that there is none.
+    """
 
     number: str | None
     state: AccountState
@@ -165,6 +168,7 @@ class Account:
     upgrade_from: str | None = None  # the category that going on would change, if the person wants
     category: str | None = None  # the borrower's, where an enrolment records it
     pin_mailed: bool = False  # whether a PIN is mailed, or will be
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

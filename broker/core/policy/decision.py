@@ -35,6 +35,7 @@ AFFILIATIONS: Final = (
 # Affiliations of people whom an institution has seen and keeps papers on. A list of the others
 # would let in every word it does not know.
 _IN_PERSON: Final = frozenset({"student", "employee", "staff", "faculty", "member"})
+_AFFILIATE: Final = "affiliate"
 _REAL: Final = "real"
 _NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
@@ -87,7 +88,8 @@ def evaluate(policies: PolicySet, login: LoginFacts, service: Service, now: date
         fates=fates,
         digest=policies.digest,
         mismatch=mismatch,
-        may_find_by_cpr=_known_in_person(login),
+        may_find_by_cpr=_may_find_by_cpr(login),
+        known_in_person=_known_in_person(login),
         may_create=not _lacking(policy.require, login),
         may_lower=policy is highest and _may_lower(policy, login),
     )
@@ -125,7 +127,8 @@ def _denied(
         fates=tuple(fates),
         digest=policies.digest,
         mismatch=mismatch,
-        may_find_by_cpr=_known_in_person(login),
+        may_find_by_cpr=_may_find_by_cpr(login),
+        known_in_person=_known_in_person(login),
     )
 
 
@@ -297,6 +300,17 @@ def _cpr_withheld(listed: ReleasedAttribute, login: LoginFacts, service: Service
     if login.cpr != _REAL:
         return _NOT_REAL.get(login.cpr, "not_real")
     return None
+
+
+def _may_find_by_cpr(login: LoginFacts) -> bool:
+    """Return whether a CPR number finds the person's borrower, to show it or lower its category.
+
+    Whatever the affiliation is, ``affiliate`` alone excepted: people who need no more than a guest
+    account have it (docs/reference/design.md#find-by-cpr).
+    """
+    if login.assurance is None or login.assurance is Assurance.SELF_ASSERTED:
+        return False
+    return _known_in_person(login) or bool(_roles(login) - {_AFFILIATE})
 
 
 def _known_in_person(login: LoginFacts) -> bool:

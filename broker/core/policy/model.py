@@ -304,8 +304,10 @@ class Decision:
     ``released`` holds the attributes with the values that may leave, in the order of the file,
     before renaming; ``borrower_number`` is listed with no value until the borrower is known, a CPR
     number with its stand-in until it is disclosed. ``may_find_by_cpr`` is False where the person is
-    self-asserted or no member of an institution: such a person finds no borrower by CPR
-    (docs/reference/design.md#find-by-cpr). ``may_create``: all is met that enrolling alone needs.
+    self-asserted or an affiliate alone: such a person finds no borrower by CPR.
+    ``known_in_person``: the person is a member of an institution, or known by a sure level, and may
+    enrol, write to the borrower and make a PIN (docs/reference/design.md#find-by-cpr).
+    ``may_create``: all is met that enrolling alone needs.
     ``may_lower``: the upstream may lower a category, no policy of higher precedence matched, and no
     affiliation was withheld.
     """
@@ -321,5 +323,6 @@ class Decision:
     digest: str = ""
     mismatch: str | None = None  # the intent that the assertion did not bear out
     may_find_by_cpr: bool = False
+    known_in_person: bool = False
     may_create: bool = False
     may_lower: bool = False

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from broker.demo.check.http_browser import Browser
+from broker.demo.check.machine_check import at_machine
 from broker.demo.check.persona_walk import texts, walk
 from broker.demo.people.persona import Persona
 from broker.demo.people.personas import PERSONAS
@@ -13,6 +14,7 @@ from broker.demo.run.running_demo import Running
 
 __all__ = ["PersonaReport", "as_json", "check", "texts", "walk"]
 
+_CPR: Final = "schacPersonalUniqueID"
 PersonaReports = Mapping[str, Mapping[str, Any]]
 
 
@@ -26,6 +28,8 @@ class PersonaReport:
     released: tuple[str, ...]
     borrower: str
     account: Mapping[str, str] | None = None  # number and category of the borrower they end with
+    # What the lending machine says to their number and PIN; "" for who has no PIN.
+    machine: str = ""
     ok: bool = field(default=False, kw_only=True)
 
 
@@ -48,8 +52,10 @@ def as_json(reports: Sequence[PersonaReport]) -> dict[str, object]:
 class _Walked:
     """A persona at the end of the walk: the last page, and the borrowers before and after."""
 
+    running: Running
     person: Persona
     browser: Browser
+    mails_before: int
     before: PersonaReports
     after: PersonaReports
 
@@ -67,6 +73,18 @@ class _Walked:
             return "unchanged"
         return "lowered" if "PRIVATE" in categories else "upgraded"
 
+    @property
+    def number(self) -> str | None:
+        """Return the number of the borrower with the persona's CPR number, wherever it is kept."""
+        asserted = "".join(self.person.attributes.get(_CPR, ()))
+        cpr = asserted.rpartition(":")[2]
+        for number, row in self.after.items():
+            attributes = [each["value"] for each in row["extended_attributes"]]
+            kept = (row["userid"], row["cardnumber"], *attributes)
+            if cpr and cpr in {str(value).replace("-", "") for value in kept}:
+                return number
+        return None
+
     def refused(self, why: str, *, ok: bool) -> PersonaReport:
         """Report on a persona who reached no service."""
         return PersonaReport(self.person.name, None, why, (), self.change, ok=ok)
@@ -80,8 +98,27 @@ class _Walked:
             account = {"number": str(row["patron_id"]), "category": str(row["category_id"])}
             right = account["category"] == self.person.expect and self._is_kept(row)
         released = texts(self.browser, "//table[@id='assertion']//td[1]/text()")
+        machine = self._at_machine(is_known=bool(row))
         return PersonaReport(
-            self.person.name, affiliation, "permit", released, self.change, account, ok=right
+            self.person.name,
+            affiliation,
+            "permit",
+            released,
+            self.change,
+            account,
+            machine,
+            ok=right and machine in {"", "valid"},
+        )
+
+    def _at_machine(self, *, is_known: bool) -> str:
+        if not is_known:
+            return ""
+        return at_machine(
+            self.running.machine,
+            self.running.mailbox,
+            self.person,
+            made=self.change == "created",
+            mails_before=self.mails_before,
         )
 
     def _is_kept(self, row: Mapping[str, Any]) -> bool:
@@ -94,18 +131,19 @@ class _Walked:
 
 def _report(running: Running, person: Persona) -> PersonaReport:
     before = _borrowers(running)
+    mails = len(running.mailbox.mails())
     logged = len(_events(running))
     browser = Browser()
     try:
         walk(browser, running.setting.ports.origin("library"), person, demo=running)
     except AssertionError as error:
-        walked = _Walked(person, browser, before, _borrowers(running))
+        walked = _Walked(running, person, browser, mails, before, _borrowers(running))
         return walked.refused(f"unfinished: {error}", ok=False)
-    walked = _Walked(person, browser, before, _borrowers(running))
+    walked = _Walked(running, person, browser, mails, before, _borrowers(running))
     step, reason = browser.mark()
     if step == "done":
         affiliation = _first(browser, "//@data-affiliation")
-        return walked.landed(affiliation, _first(browser, "//@data-number"))
+        return walked.landed(affiliation, walked.number)
     if _first(browser, "//strong[@id='status']/text()") != "Success":
         expected = (step, reason) == ("refuse", person.expect)
         return walked.refused(reason or f"unfinished: {step}", ok=expected)

@@ -16,7 +16,7 @@ _MOST_PAGES: Final = 20
 # Seconds that a person looks at the page about an account that is on its way.
 _PATIENCE: Final = 1.0
 _MAIL_WITHIN: Final = 10.0
-_CODE: Final = re.compile(r"(?:The code is|Koden er): *(\S+)")
+_CODE: Final = re.compile(r"(?:The code is|Koden er|Your code is|Din kode er): *(\S+)")
 # The answers on the sign-up pages, by affiliation and way: the way tells the two kinds of hospital
 # employees apart.
 _ANSWERS: Final = {
@@ -144,11 +144,17 @@ class _Walker:
         self.browser.submit(self._form("answer"), answer=answer)
 
     def _pin(self) -> None:
+        """Write what the page asks for: the number, the code of the mail, the PIN."""
         self.shown = True
         form = self._form("do")
-        fields = {name: value for name, value in form.buttons if name == "do"}
-        fields["identifier"] = number(self._demo(), self.person)
-        fields["pin"] = self.person.pin or ""
+        registered = self.person.registered[0]
+        fields = {
+            "do": next(value for name, value in form.buttons if name == "do"),
+            "identifier": registered.get("cardnumber") or registered["userid"],
+            "pin": self.person.pin or "",
+        }
+        if fields["do"] == "code":
+            fields["code"] = self._code(registered["email"])
         self.browser.submit(form, **fields)
 
     def _prove(self) -> None:
@@ -194,10 +200,3 @@ class _Walker:
             msg = f"{self.person.name} needs the whole demo"
             raise ValueError(msg)
         return self.demo
-
-
-def number(demo: Running, person: Persona) -> str:
-    """Return the number of the borrower that staff have registered for ``person``."""
-    user_name = person.registered[0]["userid"]
-    rows = demo.patrons.patrons.rows()
-    return next(str(row["patron_id"]) for row in rows if row["userid"] == user_name)

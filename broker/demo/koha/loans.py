@@ -23,20 +23,6 @@ class Circulation:
     _balances: dict[int, int] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def proven(self, identifier: str, pin: str) -> dict[str, Any] | None:
-        """Return the borrower with this number, card or CPR and this PIN, as SIP2 does, or None."""
-        wanted = _bare(identifier)
-        for row in self.patrons.rows():
-            names = {str(row["patron_id"])}
-            names.update(_bare(row[name] or "") for name in ("userid", "cardnumber"))
-            if wanted not in names:
-                continue
-            known = row["userid"] or row["cardnumber"]
-            patron = self.patrons.proven(known, pin)
-            if patron is not None and patron["patron_id"] == row["patron_id"]:
-                return patron
-        return None
-
     def account(self, number: str) -> dict[str, Any] | None:
         """Return the borrower of this number, or None."""
         for row in self.patrons.rows():
@@ -58,11 +44,15 @@ class Circulation:
         with self._lock:
             return tuple(self._loans.get(number, ()))
 
+    def merge(self, kept: int, merged: int) -> None:
+        """Merge one borrower into another as staff do: loans and attributes move."""
+        self.patrons.merge(kept, merged)
+        with self._lock:
+            moving = self._loans.pop(merged, [])
+            held = self._loans.setdefault(kept, [])
+            held.extend(book for book in moving if book not in held)
+
     def balance(self, number: int) -> int:
         """Return a borrower's print balance in kroner."""
         with self._lock:
             return self._balances.setdefault(number, _FIRST_BALANCE)
-
-
-def _bare(text: str) -> str:
-    return text.strip().replace("-", "").replace(" ", "").casefold()

@@ -1,29 +1,51 @@
 """The routes of the simulated patron API, in Koha's order: token, right, body, then the work."""
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from broker.demo.koha.logins import Logins
+from broker.demo.koha.paged_lists import page_size, paged
 from broker.demo.koha.patron_schema import (
-    Unanswerable,
+    PatronRow,
     blank,
-    holds,
+    json_name,
     misfits,
-    parameters_hold,
+    schema_error,
     shown,
 )
-from broker.demo.koha.patrons import Patrons, Refused, broken
+from broker.demo.koha.patron_search import Unanswerable, holds, parameters_hold
+from broker.demo.koha.patrons import Patrons
+from broker.demo.koha.refusals import Refused, broken, unfit
+from broker.demo.koha.struck_calls import StruckCalls
 
-_MOST = 20
-_EDIT = {"borrowers": "edit_borrowers"}
-_WHOLE = {"borrowers": "1"}
-_SEE = {"catalogue": "1"}
-PatronRow = dict[str, Any]
-Right = Mapping[str, str] | None
+Rights = Sequence[Mapping[str, str]]
 View = Callable[..., ResponseReturnValue]
+
+_EDIT: Final = ({"borrowers": "edit_borrowers"},)
+# To search, the right of any of these is enough.
+_SEARCH: Final = (
+    *_EDIT,
+    {"tools": "label_creator"},
+    {"serials": "routing"},
+    {"acquisition": "order_manage"},
+)
+_DELETE: Final = ({"borrowers": "delete_borrowers"},)
+_WHOLE: Final = ({"borrowers": "1"},)
+_SEE: Final = ({"catalogue": "1"},)
+_EMBEDS: Final = (
+    "extended_attributes",
+    "checkouts+count",
+    "overdues+count",
+    "account_balance",
+    "library",
+)
+_NUMBER: Final = re.compile(r"-?[0-9]+")
+_MADE_DATES: Final = ("date_enrolled", "expiry_date")
 
 
 class TokenIssuer(Protocol):
@@ -41,87 +63,99 @@ class TokenIssuer(Protocol):
 class Api:
     """The part of Koha's REST API that concerns patrons."""
 
-    def __init__(self, patrons: Patrons, tokens: TokenIssuer) -> None:
+    def __init__(self, patrons: Patrons, tokens: TokenIssuer, struck: StruckCalls) -> None:
         self._patrons = patrons
+        self._logins = Logins(patrons)
         self._tokens = tokens
+        self._struck = struck
 
     def serve(self, app: Flask) -> None:
         """Add the routes to an application."""
-        patron = "/patrons/<int:number>"
-        attributes = "/patrons/<int:number>/extended_attributes"
-        routes: tuple[tuple[str, str, Right, View], ...] = (
-            ("POST", "/oauth/token", None, self._token),
-            ("POST", "/auth/password/validation", _WHOLE, self._validate),
-            ("GET", "/libraries", _SEE, self._libraries),
-            ("GET", "/patrons", _EDIT, self._search),
-            ("POST", "/patrons", _EDIT, self._create),
-            ("GET", patron, _EDIT, self._read),
-            ("PUT", patron, _WHOLE, self._change),
-            ("DELETE", patron, _WHOLE, self._drop),
-            ("POST", patron + "/password", _WHOLE, self._set_password),
-            ("GET", attributes, _EDIT, self._attributes),
-            ("POST", attributes, _EDIT, self._add_attribute),
-            ("DELETE", attributes + "/<int:attribute>", _EDIT, self._drop_attribute),
+        patron = "/patrons/<number>"
+        attributes = patron + "/extended_attributes"
+        # What a fault is planned for, method, path, rights, view.
+        routes: tuple[tuple[str, str, str, Rights, View], ...] = (
+            ("token", "POST", "/oauth/token", (), self._token),
+            ("validate", "POST", "/auth/password/validation", _WHOLE, self._validate),
+            ("", "GET", "/libraries", _SEE, self._libraries),
+            ("search", "GET", "/patrons", _SEARCH, self._search),
+            ("create", "POST", "/patrons", _EDIT, self._create),
+            ("read", "GET", patron, _EDIT, self._read),
+            ("change", "PUT", patron, _WHOLE, self._change),
+            ("", "DELETE", patron, _DELETE, self._drop),
+            ("set_pin", "POST", patron + "/password", _WHOLE, self._set_password),
+            ("", "GET", attributes, _EDIT, self._attributes),
+            ("attribute", "POST", attributes, _EDIT, self._add_attribute),
+            ("attribute", "DELETE", attributes + "/<attribute>", _EDIT, self._drop_attribute),
         )
-        for method, path, right, view in routes:
+        for operation, method, path, rights, view in routes:
             name = f"{method} {path}".replace(".", "_")
-            guarded = self._guarded(right, view)
+            guarded = self._struck.struck(operation, self._guarded(rights, view))
             app.add_url_rule(f"/api/v1{path}", name, guarded, methods=[method])
 
-    def _guarded(self, right: Right, view: View) -> View:
-        def guarded(**parts: int) -> ResponseReturnValue:
-            if right is not None:
-                rights = self._tokens.rights(request.headers.get("Authorization", ""))
-                ((module, part),) = right.items()
-                if not rights & {module, part}:
-                    text = "Authorization failure. Missing required permission(s)."
-                    raise Refused(403, error=text, required_permissions=right)
+    def _guarded(self, rights: Rights, view: View) -> View:
+        def guarded(**parts: str) -> ResponseReturnValue:
+            if rights:
+                self._check_rights(rights)
+            numbers = {name: _whole_number(name, text) for name, text in parts.items()}
             try:
-                return view(**parts)
+                return view(**numbers)
             except Unanswerable:
                 raise broken() from None
 
         return guarded
+
+    def _check_rights(self, rights: Rights) -> None:
+        held = self._tokens.rights(request.headers.get("Authorization", ""))
+        enough = {word for right in rights for word in (*right.keys(), *right.values())}
+        if not held & enough:
+            needed: Any = list(rights) if len(rights) > 1 else rights[0]
+            text = "Authorization failure. Missing required permission(s)."
+            raise Refused(403, error=text, required_permissions=needed)
 
     def _token(self) -> ResponseReturnValue:
         return jsonify(self._tokens.grant(request.form))
 
     def _libraries(self) -> ResponseReturnValue:
         queries = _queries()
+        every = self._patrons.administration.libraries
         rows = []
-        for name in self._patrons.libraries:
+        for name in every:
             row = {"library_id": name, "name": name}
             if all(holds(query, row, embedded=False) for query in queries):
                 rows.append(row)
-        return jsonify(rows)
+        return paged(rows, self._page(), len(every))
 
     def _search(self) -> ResponseReturnValue:
-        embedded, queries, parameters = _embedded(), _queries(), request.args.to_dict()
+        embedded, queries, page = _embedded(), _queries(), self._page()
         for query in queries:  # a database knows an unknown column without any row
             holds(query, blank(), embedded=embedded)
+        parameters = request.args.to_dict()
         rows = self._patrons.rows()
         matching = []
         for row in rows:
             if not parameters_hold(parameters, row):
                 continue
             if all(holds(query, row, embedded=embedded) for query in queries):
-                matching.append(row)
-        part = _page(matching, parameters)
-        response = jsonify([shown(row, embedded=embedded) for row in part])
-        response.headers["X-Total-Count"] = str(len(matching))
-        response.headers["X-Base-Total-Count"] = str(len(rows))
-        return response
+                matching.append(shown(row, embedded=embedded))
+        return paged(matching, page, len(rows))
+
+    def _page(self) -> tuple[int, int]:
+        return page_size(self._patrons.administration.preferences.rest_default_page_size)
 
     def _create(self) -> ResponseReturnValue:
-        made = self._patrons.create(_fitting())
-        response = jsonify(shown(made, embedded=False, fresh=True))
-        response.headers["Location"] = f"/api/v1/patrons/{made['patron_id']}"
+        body = _fitting()
+        made = self._patrons.create(body)
+        dates = [name for name in _MADE_DATES if not body.get(name)]
+        response = jsonify(shown(made, embedded=False, made_now=dates))
+        response.headers["Location"] = f"api/v1/patrons/{made['patron_id']}"
         response.autocorrect_location_header = False
         response.status_code = 201
         return response
 
     def _read(self, number: int) -> ResponseReturnValue:
-        return jsonify(shown(self._patrons.row(number), embedded=_embedded()))
+        embedded = _embedded()
+        return jsonify(shown(self._patrons.row(number), embedded=embedded))
 
     def _change(self, number: int) -> ResponseReturnValue:
         return jsonify(shown(self._patrons.change(number, _fitting()), embedded=False))
@@ -136,14 +170,18 @@ class Api:
         return jsonify("")
 
     def _validate(self) -> ResponseReturnValue:
-        body = _texts("identifier", "password")
-        row = self._patrons.proven(body["identifier"], body["password"])
-        if row is None:
+        body = _texts("password", optional=("identifier", "userid"))
+        named = [body[name] for name in ("identifier", "userid") if name in body]
+        if len(named) > 1:
+            text = "Bad request. Only one identifier attribute can be passed."
+            raise Refused(400, error=text)
+        is_known = "userid" not in body or self._logins.knows_user_name(body["userid"])
+        if not named or not is_known:
             raise Refused(400, error="Validation failed")
-        return jsonify({name: row[name] for name in ("cardnumber", "patron_id", "userid")}), 201
+        return jsonify(self._logins.validate(named[0], body["password"])), 201
 
     def _attributes(self, number: int) -> ResponseReturnValue:
-        return jsonify(self._patrons.row(number)["extended_attributes"])
+        return jsonify(self._patrons.row(number, "Patron not found")["extended_attributes"])
 
     def _add_attribute(self, number: int) -> ResponseReturnValue:
         body = _texts("type", "value")
@@ -154,44 +192,68 @@ class Api:
         return Response(status=204)
 
 
-def _page(rows: list[PatronRow], parameters: Mapping[str, str]) -> list[PatronRow]:
-    page = int(parameters.get("_page", 1))
-    size = int(parameters.get("_per_page", _MOST))
-    if size < 0:
-        return rows
-    return rows[(page - 1) * size : page * size]
+def _whole_number(name: str, text: str) -> int:
+    if _NUMBER.fullmatch(text):
+        return int(text)
+    path = {"number": "/patron_id", "attribute": "/extended_attribute_id"}[name]
+    raise unfit(schema_error("Expected integer - got string.", path))
 
 
 def _embedded() -> bool:
-    return "extended_attributes" in request.headers.get("x-koha-embed", "").split(",")
+    sent = request.headers.get("x-koha-embed", "")
+    wanted = [name for name in sent.split(",") if name]
+    for place, name in enumerate(wanted):
+        if name not in _EMBEDS:
+            text = f"Not in enum list: {', '.join(_EMBEDS)}."
+            raise unfit(schema_error(text, f"/x-koha-embed/{place}"))
+    return "extended_attributes" in wanted
 
 
 def _queries() -> list[Any]:
-    """Return the JSON queries of a request, in URL, header and body; all of them must hold."""
-    sent = [
-        *request.args.getlist("q"),
-        request.headers.get("x-koha-query"),
-        request.get_data(as_text=True),
-    ]
+    """Return the JSON queries of a request, in URL, header and body; all of them must hold.
+
+    The API knows that of the body to be an object: a list there is refused.
+    """
+    sent = [*request.args.getlist("q"), request.headers.get("x-koha-query")]
     try:
-        return [json.loads(query) for query in sent if query]
+        queries = [json.loads(query) for query in sent if query]
     except ValueError:
         raise Unanswerable from None
+    if request.get_data():
+        queries.append(_body_query())
+    return queries
+
+
+def _body_query() -> Any:
+    query = request.get_json(force=True, silent=True)
+    if not isinstance(query, dict):
+        got = "string" if query is None else json_name(query)
+        raise unfit(schema_error(f"Expected object - got {got}.", "/query"))
+    return query
 
 
 def _fitting() -> PatronRow:
     body: Any = request.get_json(force=True, silent=True)
     errors = misfits(body)
     if errors:
-        raise Refused(400, errors=errors, status=400)
+        raise unfit(*errors)
     return dict(body)
 
 
-def _texts(*names: str) -> dict[str, str]:
+def _texts(*names: str, optional: Sequence[str] = ()) -> dict[str, str]:
+    """Return the texts of a body: those that must be there, and those that may."""
     body = request.get_json(force=True, silent=True)
     sent = body if isinstance(body, dict) else {}
-    missing = [name for name in names if not isinstance(sent.get(name), str)]
-    if missing:
-        errors = [{"message": "Missing property.", "path": f"/body/{name}"} for name in missing]
-        raise Refused(400, errors=errors, status=400)
-    return {name: sent[name] for name in names}
+    errors = [
+        schema_error("Missing property.", f"/body/{name}") for name in names if name not in sent
+    ]
+    unknown = ", ".join(sorted(sent.keys() - {*names, *optional}))
+    if unknown:
+        errors.append(schema_error(f"Properties not allowed: {unknown}.", "/body"))
+    for name, value in sent.items():
+        if not isinstance(value, str):
+            text = f"Expected string - got {json_name(value)}."
+            errors.append(schema_error(text, f"/body/{name}"))
+    if errors:
+        raise unfit(*errors)
+    return dict(sent)

@@ -1,7 +1,9 @@
-"""The patron object of Koha 23.05: its schema, and its search (docs/reference/koha.md#refusals)."""
+"""The patron object of Koha 23.05, and the schema of its API (docs/reference/koha.md#refusals)."""
 
+import calendar
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 _TEXTS = (
@@ -86,14 +88,39 @@ _KINDS: Mapping[str, type] = {
     **dict.fromkeys(_COUNTS, int),
     "extended_attributes": list,
 }
-_NEVER_NULL = {"library_id", "category_id"}
-_DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
-_ATTRIBUTES = "extended_attributes."
-_JUNCTIONS: Mapping[str, Callable[[list[bool]], bool]] = {"-and": all, "-or": any}
-_COLUMNS = {"code": "type", "type": "type", "value": "value", "attribute": "value"}
+_NEVER_NULL = frozenset(
+    {
+        "library_id",
+        "category_id",
+        "check_previous_checkout",
+        "lang",
+        "updated_on",
+        "autorenew_checkouts",
+        "privacy_guarantor_fines",
+        "patron_id",
+        "privacy",
+        "privacy_guarantor_checkouts",
+        "extended_attributes",
+    }
+)
+_JSON_NAMES: Mapping[type, str] = {
+    type(None): "null",
+    bool: "boolean",
+    int: "integer",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+_DAY = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_MONTHS = 12
+# What is longer is cut by the database, without a word.
+_LONGEST: Mapping[str, int] = {"cardnumber": 32, "userid": 75}
+
+PatronRow = dict[str, Any]
 
 
-def blank() -> dict[str, Any]:
+def blank() -> PatronRow:
     """Return a patron of whom nothing is known."""
     return {
         **dict.fromkeys(_KINDS),
@@ -101,6 +128,7 @@ def blank() -> dict[str, Any]:
         **dict.fromkeys(_READ_ONLY, False),
         "privacy": 1,
         "privacy_guarantor_checkouts": 0,
+        "login_attempts": 0,
         "check_previous_checkout": "inherit",
         "lang": "default",
         "extended_attributes": [],
@@ -109,18 +137,24 @@ def blank() -> dict[str, Any]:
 
 def misfits(body: Any) -> list[dict[str, str]]:
     """Return the errors of a body under the API's schema, as Koha words them."""
-    if not isinstance(body, Mapping):
-        return [_error("Expected object - got null.", "/body")]
-    errors = [_error("Missing property.", f"/body/{name}") for name in REQUIRED if name not in body]
+    if not isinstance(body, dict):
+        return [schema_error(f"Expected object - got {json_name(body)}.", "/body")]
+    errors = [
+        schema_error("Missing property.", f"/body/{name}") for name in REQUIRED if name not in body
+    ]
     known = {*_KINDS, *_READ_ONLY}
     unknown = ", ".join(sorted(body.keys() - known))
     if unknown:
-        errors.append(_error(f"Properties not allowed: {unknown}.", "/body"))
-    errors.extend(_error("Read-only.", f"/body/{name}") for name in _READ_ONLY if name in body)
+        errors.append(schema_error(f"Properties not allowed: {unknown}.", "/body"))
+    errors.extend(
+        schema_error("Read-only.", f"/body/{name}") for name in _READ_ONLY if name in body
+    )
     for name in _KINDS:
         message = _misfit(name, body[name]) if name in body else ""
         if message:
-            errors.append(_error(message, f"/body/{name}"))
+            errors.append(schema_error(message, f"/body/{name}"))
+    if not errors:
+        errors.extend(_attribute_misfits(body.get("extended_attributes") or ()))
     return errors
 
 
@@ -128,116 +162,80 @@ def _misfit(name: str, value: Any) -> str:
     kind = _KINDS[name]
     if value is None and name not in _NEVER_NULL:
         return ""
+    if kind is str and type(value) in {int, float}:  # taken as text
+        return ""
     if type(value) is not kind:
-        return f"Expected {kind.__name__} - got {type(value).__name__}."
-    if name in _DATES and not _DAY.fullmatch(str(value)):
-        return "Does not match date format."
+        expected = _JSON_NAMES[kind]
+        if name not in _NEVER_NULL:
+            expected += "/null"
+        return f"Expected {expected} - got {json_name(value)}."
+    if name in _DATES:
+        return date_fault(str(value))
     return ""
 
 
-def _error(message: str, path: str) -> dict[str, str]:
+def date_fault(text: str) -> str:
+    """Return Koha's sentence about a text that is no date, "" for a date."""
+    found = _DAY.fullmatch(text)
+    if not found:
+        return "Does not match date format."
+    year, month, day = map(int, found.groups())
+    if not 1 <= month <= _MONTHS:
+        return "Month out of range."
+    if not 1 <= day <= calendar.monthrange(max(year, 1), month)[1]:
+        return "Day out of range."
+    return ""
+
+
+def _attribute_misfits(attributes: Sequence[Any]) -> Iterator[dict[str, str]]:
+    for place, attribute in enumerate(attributes):
+        path = f"/body/extended_attributes/{place}"
+        if not isinstance(attribute, dict):
+            yield schema_error(f"Expected object - got {json_name(attribute)}.", path)
+            continue
+        for name in ("type", "value"):
+            if name not in attribute:
+                yield schema_error("Missing property.", f"{path}/{name}")
+
+
+def schema_error(message: str, path: str) -> dict[str, str]:
+    """Return one error of a schema, as Koha writes it."""
     return {"message": message, "path": path}
 
 
-def shown(patron: Mapping[str, Any], *, embedded: bool, fresh: bool = False) -> dict[str, Any]:
-    """Return a patron as the API does: attributes if embedded, dates with a time if ``fresh``."""
+def json_name(value: object) -> str:
+    """Return the name that JSON's schema has for the type of a value."""
+    return _JSON_NAMES.get(type(value), "object")
+
+
+def trimmed(body: Mapping[str, Any]) -> PatronRow:
+    """Return what Koha keeps of a body: numbers as text, texts without blanks at their ends."""
+    kept: PatronRow = {}
+    for name, value in body.items():
+        is_text = value is not None and _KINDS.get(name) is str
+        kept[name] = str(value).strip() if is_text else value
+    return kept
+
+
+def cut_to_columns(row: PatronRow) -> PatronRow:
+    """Return the row with the texts as long as their columns have room for."""
+    cut = dict(row)
+    for name, most in _LONGEST.items():
+        if cut[name] is not None:
+            cut[name] = cut[name][:most]
+    return cut
+
+
+def shown(patron: Mapping[str, Any], *, embedded: bool, made_now: Sequence[str] = ()) -> PatronRow:
+    """Return a patron as the API does, with attributes if ``embedded``.
+
+    ``made_now`` are the dates that Koha itself has just made: the answer to a create has them with
+    a time.
+    """
     answer = dict(patron)
     if not embedded:
         answer["extended_attributes"] = None
-    for name in _DATES:
-        if fresh and patron[name]:
-            answer[name] = f"{patron[name]}T22:39:08"
+    now = datetime.now(UTC).strftime("%H:%M:%S")
+    for name in made_now:
+        answer[name] = f"{patron[name]}T{now}"
     return answer
-
-
-class Unanswerable(Exception):  # Koha answers 500 where it means 400
-    """A query with an unknown column, an unknown operator, or attributes that are not embedded."""
-
-
-def holds(query: Any, patron: Mapping[str, Any], *, embedded: bool) -> bool:
-    """Return whether a patron meets a JSON query: an object is an "and", a list an "or"."""
-    if isinstance(query, list):
-        return any(holds(part, patron, embedded=embedded) for part in query)
-    if not isinstance(query, Mapping):
-        raise Unanswerable
-    # Every condition is looked at: an unknown column is an error whatever the others say.
-    results = []
-    of_attributes = {}
-    for name, test in query.items():
-        if name.startswith(_ATTRIBUTES):
-            of_attributes[name.removeprefix(_ATTRIBUTES)] = test
-        elif name in _JUNCTIONS:
-            parts = [holds(part, patron, embedded=embedded) for part in test]
-            results.append(_JUNCTIONS[name](parts))
-        else:
-            results.append(_column(name.removeprefix("me."), test, patron))
-    if of_attributes:
-        results.append(_attribute(of_attributes, patron, embedded=embedded))
-    return all(results)
-
-
-def _column(name: str, test: Any, patron: Mapping[str, Any]) -> bool:
-    if name not in patron:
-        raise Unanswerable
-    return _passes(test, patron[name])
-
-
-def _attribute(wanted: Mapping[str, Any], patron: Mapping[str, Any], *, embedded: bool) -> bool:
-    """Return whether an attribute of the patron passes all tests."""
-    if not embedded or not wanted.keys() <= _COLUMNS.keys():
-        raise Unanswerable
-    for row in patron["extended_attributes"]:
-        if all(_passes(test, row[_COLUMNS[name]]) for name, test in wanted.items()):
-            return True
-    return False
-
-
-def _passes(test: Any, value: Any) -> bool:
-    if isinstance(test, list):
-        return any(_passes(part, value) for part in test)
-    if isinstance(test, Mapping):
-        return all(_operator(name, part, value) for name, part in test.items())
-    if test is None or value is None:
-        return test is value
-    return _text(test) == _text(value)
-
-
-def _operator(name: str, test: Any, value: Any) -> bool:
-    if name == "=":
-        return _passes(test, value)
-    if name == "!=":
-        return not _passes(test, value)
-    if name in {"like", "-like"} and isinstance(test, str):
-        return _compare("contains", test.strip("%"), value)
-    raise Unanswerable
-
-
-def _text(value: Any) -> str:
-    return str(value).casefold()  # the database's collation tells no capitals apart
-
-
-def _compare(kind: str, wanted: str, value: Any) -> bool:
-    """Compare by the kind that ``_match`` names; Koha's default is "contains"."""
-    if value is None:
-        return False
-    part, whole = _text(wanted), _text(value)
-    tests = {
-        "contains": part in whole,
-        "exact": part == whole,
-        "starts_with": whole.startswith(part),
-        "ends_with": whole.endswith(part),
-    }
-    if kind not in tests:
-        raise Unanswerable
-    return tests[kind]
-
-
-def parameters_hold(parameters: Mapping[str, str], patron: Mapping[str, Any]) -> bool:
-    """Return whether a patron meets the plain query parameters; ``_name`` steers the search."""
-    kind = parameters.get("_match", "contains")
-    for name, wanted in parameters.items():
-        if name.startswith("_") or name == "q":
-            continue
-        if not _compare(kind, wanted, patron.get(name)):
-            return False
-    return True

@@ -1,69 +1,53 @@
 """The patrons of the simulated Koha, with its unique indexes and its unlocked checks."""
 
-import hashlib
-import hmac
-import secrets
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
 
 from broker.core.borrowers.wanted_borrower import months_after
+from broker.demo.koha.administration import PASSWORD_CHANGE, Administration
+from broker.demo.koha.collation import same
 from broker.demo.koha.injected_faults import InjectedFaults
-from broker.demo.koha.patron_schema import blank
+from broker.demo.koha.passwords import PasswordTable, password_fault
+from broker.demo.koha.patron_schema import PatronRow, blank, cut_to_columns, trimmed
+from broker.demo.koha.refusals import Refused, broken
+from broker.demo.koha.user_names import next_card_number, user_names
+
+_UNIQUE: Final = ("cardnumber", "userid")
+# Where the notice about a changed password goes: the first of these that is filled.
+_MAIL_FIELDS: Final = ("email", "secondary_email", "altaddress_email")
+_NOT_FOUND: Final = "Patron not found."
+_NOT_THERE: Final = "Patron not found"  # to all but reading and passwords
 
 
 @dataclass(frozen=True, slots=True)
-class Category:
-    """A patron category: its months of validity, and the shortest password it accepts."""
+class SavedPatron:
+    """A patron as it was at one moment, with its password."""
 
-    months: int = 24
-    min_password_length: int = 4
-
-
-class Refused(Exception):  # an answer of the simulated Koha, no error of ours
-    """An answer other than success."""
-
-    def __init__(self, status: int, /, **body: object) -> None:
-        super().__init__(status)
-        self.status = status
-        self.body = body
-
-
-def broken() -> Refused:
-    """Return Koha's answer to everything that it did not expect."""
-    return Refused(
-        500,
-        error="Something went wrong, check Koha logs for details.",
-        error_code="internal_server_error",
-    )
+    row: PatronRow | None
+    password: Any
 
 
 class Patrons:
-    """The table of patrons; a write is a transaction, checks of unique attributes are outside."""
+    """The table of patrons; a write is a transaction, checks of unique attributes are outside.
 
-    def __init__(
-        self,
-        categories: Mapping[str, Category],
-        libraries: Sequence[str],
-        unique: Sequence[str],
-        faults: InjectedFaults,
-    ) -> None:
-        self._categories = categories
-        self.libraries = tuple(libraries)
-        self._kinds = tuple(unique)
+    ``administration`` is what the library has set; whoever plays its administrator replaces it.
+    """
+
+    def __init__(self, administration: Administration, faults: InjectedFaults) -> None:
+        self.administration = administration
         self._faults = faults
         self._lock = threading.RLock()
-        self._rows: dict[int, dict[str, Any]] = {}
-        self._passwords: dict[int, bytes] = {}
-        self._pepper = secrets.token_bytes(32)
+        self._rows: dict[int, PatronRow] = {}
+        self._passwords = PasswordTable()
         self._last = self._last_attribute = self._meetings = 0
         self._under_way: Counter[tuple[str, str]] = Counter()
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[PatronRow]:
         """Return a copy of every patron, oldest first."""
         with self._lock:
             return [
@@ -71,21 +55,40 @@ class Patrons:
                 for row in self._rows.values()
             ]
 
-    def row(self, number: int) -> dict[str, Any]:
-        """Return a patron; 404 where there is none."""
+    def row(self, number: int, missing: str = _NOT_FOUND) -> PatronRow:
+        """Return a patron; 404 with the sentence ``missing`` where there is none."""
         with self._lock:
             if number not in self._rows:
-                raise Refused(404, error="Patron not found")
+                raise Refused(404, error=missing)
             return dict(self._rows[number])
 
-    def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Create a patron: check user name and attributes, then insert under two unique indexes."""
+    def called(self, identifier: str, columns: Sequence[str] = ("userid", "cardnumber")) -> Any:
+        """Return the patron who is called so, looked for in one column after the other, or None.
+
+        The borrowernumber is none of them: nobody types it.
+        """
+        with self._lock:
+            for column in columns:
+                for row in self._rows.values():
+                    if row[column] is not None and same(row[column], identifier):
+                        return dict(row)
+        return None
+
+    def create(self, body: Mapping[str, Any]) -> PatronRow:
+        """Create a patron: look at all rules, then insert under two unique indexes.
+
+        The order of the rules is Koha's: category, user name, card number, library, attributes.
+        """
         body = dict(body)
         attributes = body.pop("extended_attributes", None) or []
         values = [(attribute["type"], attribute["value"]) for attribute in attributes]
         with self._lock:
-            self._check(body, None)
-            self._check_unique(values, None)
+            sent = self._fit_to_store(blank() | trimmed(body), None)
+            row = cut_to_columns(sent)
+            self._last += 1  # used up, whatever becomes of the insert
+            row["patron_id"] = self._last
+            self._check_indexes(row, None)
+            self._check_new_attributes(values)
             deadlocked = self._deadlocks(values)
             self._under_way.update(values)
         try:
@@ -93,7 +96,8 @@ class Patrons:
             time.sleep(self._faults.race_window)
             if deadlocked:
                 raise broken()
-            return self._insert(body, attributes)
+            made = self._insert(row, attributes)
+            return made | {name: sent[name] for name in _UNIQUE}  # uncut
         finally:
             with self._lock:
                 self._under_way.subtract(values)
@@ -106,127 +110,219 @@ class Patrons:
         every = self._faults.deadlock_every
         return every > 0 and self._meetings % every == 0
 
-    def _insert(
-        self, body: Mapping[str, Any], attributes: Sequence[Mapping[str, str]]
-    ) -> dict[str, Any]:
+    def _insert(self, row: PatronRow, attributes: Sequence[Mapping[str, str]]) -> PatronRow:
         with self._lock:
-            self._indexes(body, None)
-            self._last += 1
-            row = blank() | dict(body)
-            row |= {"patron_id": self._last, "updated_on": _now().isoformat()}
-            row["userid"] = row["userid"] or self._user_name(row)
-            row["date_enrolled"] = row["date_enrolled"] or _now().date().isoformat()
-            months = self._categories[row["category_id"]].months
-            expiry = months_after(_now().date(), months)
-            row["expiry_date"] = row["expiry_date"] or expiry.isoformat()
-            self._rows[self._last] = row
+            self._check_indexes(row, None)
+            today = _now().date()
+            months = self.administration.categories[row["category_id"]].months
+            row["date_enrolled"] = row["date_enrolled"] or today.isoformat()
+            row["expiry_date"] = row["expiry_date"] or months_after(today, months).isoformat()
+            row["updated_on"] = _now().isoformat()
             row["extended_attributes"] = [self._attribute(attribute) for attribute in attributes]
+            self._rows[row["patron_id"]] = row
             return dict(row)
 
-    def change(self, number: int, body: Mapping[str, Any]) -> dict[str, Any]:
+    def change(self, number: int, body: Mapping[str, Any]) -> PatronRow:
         """Merge the body into a patron, leaving its expiry; attributes in the body are a 500."""
         with self._lock:
-            row = self.row(number)
+            row = self.row(number, _NOT_THERE)
             if "extended_attributes" in body:
                 raise broken()
             wanted = {name: value for name, value in body.items() if name != "patron_id"}
-            self._check(wanted, number)
-            self._indexes(wanted, number)
             # Koha stores a stale updated_on that was echoed to it, unasked.
             row["updated_on"] = _now().isoformat()
-            self._rows[number] = row | wanted
-            return dict(self._rows[number])
+            row = cut_to_columns(self._fit_to_store(row | trimmed(wanted), number))
+            self._check_indexes(row, number)
+            self._rows[number] = row
+            return dict(row)
+
+    def edit(self, number: int, **fields: object) -> None:
+        """Write fields as staff do at the desk, past the API: ``restricted`` is one of them."""
+        with self._lock:
+            self._rows[number] = self.row(number) | fields
 
     def drop(self, number: int) -> None:
         """Delete a patron."""
         with self._lock:
-            self.row(number)
+            self.row(number, _NOT_THERE)
             del self._rows[number]
+            self._passwords.drop(number)
+
+    def merge(self, kept: int, merged: int) -> None:
+        """Merge one patron into another as staff do: its attributes move, then it is deleted.
+
+        An attribute of a type that the kept patron has already, and that may stand once only, is
+        lost.
+        """
+        with self._lock:
+            moving = self.row(merged)["extended_attributes"]
+            self.drop(merged)
+            for attribute in moving:
+                if not self._is_repeated(self.row(kept), attribute["type"]):
+                    self.add_attribute(kept, attribute["type"], attribute["value"])
 
     def add_attribute(self, number: int, kind: str, value: str) -> dict[str, Any]:
-        """Add an attribute; a taken unique one is a 409 here, a 400 at the patron's creation."""
+        """Add an attribute; one that is taken or repeated is a 409 here, a 400 in a create."""
         with self._lock:
-            row = self.row(number)
-            try:
-                self._check_unique([(kind, value)], number)
-            except Refused as error:
-                status = 409 if "breaks" in str(error.body["error"]) else 400
-                raise Refused(status, **error.body) from None
+            row = self.row(number, _NOT_THERE)
+            self._check_attribute(kind, value, number, repeated=self._is_repeated(row, kind))
             made = self._attribute({"type": kind, "value": value})
-            self._rows[number]["extended_attributes"] = [*row["extended_attributes"], made]
+            self.edit(number, extended_attributes=[*row["extended_attributes"], made])
             return made
 
     def drop_attribute(self, number: int, attribute: int) -> None:
         """Delete one attribute of a patron."""
         with self._lock:
-            kept = self.row(number)["extended_attributes"]
+            kept = self.row(number, _NOT_THERE)["extended_attributes"]
             left = [row for row in kept if row["extended_attribute_id"] != attribute]
             if left == kept:
                 raise Refused(404, error="Attribute not found")
-            self._rows[number]["extended_attributes"] = left
+            self.edit(number, extended_attributes=left)
 
     def set_password(self, number: int, password: str, again: str) -> None:
-        """Set the password, which is the PIN, by the category's rules."""
+        """Set the password, which is the PIN, by the rules of preferences and category.
+
+        Where the notice about it should go out and there is none, nothing is set and nothing said;
+        where the mail server hangs, it is set when that server has answered.
+        """
         with self._lock:
-            category = self._categories[self.row(number)["category_id"]]
-            shortest = max(3, category.min_password_length)
+            row = self.row(number)
+            preferences = self.administration.preferences
+            category = self.administration.categories[row["category_id"]]
             if password != again:
                 raise Refused(400, error="Passwords don't match")
-            if len(password) < shortest:
-                text = f"Password length ({len(password)}) is shorter than required ({shortest})"
-                raise Refused(400, error=text)
-            if password != password.strip():
-                raise Refused(
-                    400, error="[Password contains leading/trailing whitespace character(s)]"
-                )
-            self._passwords[number] = self._digest(password)
+            fault = password_fault(password, category, preferences)
+            if fault:
+                raise Refused(400, error=fault)
+            notified = self._is_notified(row, password)
+        if notified and PASSWORD_CHANGE not in preferences.notices:
+            return
+        if notified:
+            time.sleep(self._faults.mail_hangs)
+        with self._lock:
+            days = category.password_expiry_days
+            self._passwords.set(number, password, days, _now().date())
+            self.edit(number, login_attempts=0)
+
+    def _is_notified(self, row: PatronRow, password: str) -> bool:
+        """Return whether a notice is due: the password is new, and there is an address."""
+        if not self.administration.preferences.notify_password_change:
+            return False
+        has_address = any(row[name] for name in _MAIL_FIELDS)
+        return has_address and not self._passwords.matches(row["patron_id"], password)
 
     def has_password(self, number: int) -> bool:
         """Return whether a patron has a password."""
         with self._lock:
-            return number in self._passwords
+            return self._passwords.holds(number)
 
-    def proven(self, identifier: str, password: str) -> dict[str, Any] | None:
-        """Return the patron with this user name or card number and this password, or None."""
+    def end_password(self, number: int, day: date | None = None) -> None:
+        """Let a password end, as its expiration date does: yesterday unless a day is given."""
         with self._lock:
-            for number, row in self._rows.items():
-                kept = self._passwords.get(number)
-                if not kept or identifier not in {row["userid"], row["cardnumber"]}:
-                    continue
-                if hmac.compare_digest(kept, self._digest(password)):
-                    return dict(row)
-                return None
+            self._passwords.end(number, day or _now().date() - timedelta(days=1))
+
+    def password_has_ended(self, number: int) -> bool:
+        """Return whether a patron's password has ended by its expiration date."""
+        with self._lock:
+            return self._passwords.has_ended(number, _now().date())
+
+    def proven(self, identifier: str, password: str) -> PatronRow | None:
+        """Return the patron with this user name or card number and this password, or None.
+
+        A user name whose password is another's does not hide the card number of the same digits.
+        """
+        with self._lock:
+            for column in ("userid", "cardnumber"):
+                row: PatronRow | None = self.called(identifier, (column,))
+                if row and self._passwords.matches(row["patron_id"], password):
+                    return row
         return None
 
-    def _check(self, body: Mapping[str, Any], number: int | None) -> None:
-        if body["category_id"] not in self._categories:
+    def saved(self, number: int) -> SavedPatron:
+        """Return a patron as it is now, or that there is none, for ``restore``."""
+        with self._lock:
+            return SavedPatron(self._rows.get(number), self._passwords.saved(number))
+
+    def restore(self, number: int, saved: SavedPatron) -> None:
+        """Make a patron what it was: what was done meanwhile had no effect."""
+        with self._lock:
+            self._rows.pop(number, None)
+            if saved.row is not None:
+                self._rows[number] = saved.row
+            self._passwords.restore(number, saved.password)
+
+    def _fit_to_store(self, row: PatronRow, number: int | None) -> PatronRow:
+        """Return the row with the card number and user name that Koha makes; 400 by its rules."""
+        if self.administration.preferences.auto_member_num and not row["cardnumber"]:
+            row["cardnumber"] = next_card_number(one["cardnumber"] for one in self._rows.values())
+        if row["category_id"] not in self.administration.categories:
             raise Refused(400, error="Given category_id does not exist")
-        if body.get("userid") and self._taken("userid", body["userid"], number):
-            raise Refused(400, error=f"Problem with {body['userid']}")
-        if body["library_id"] not in self.libraries:
+        if not row["userid"]:
+            row["userid"] = self._user_name(row, number)
+        elif self._taken("userid", row["userid"], number):
+            raise Refused(400, error=f"Problem with {row['userid']}")
+        return row
+
+    def _user_name(self, row: PatronRow, number: int | None) -> str:
+        names = user_names(row["firstname"] or "", row["surname"] or "")
+        return next(name for name in names if not self._taken("userid", name, number))
+
+    def _check_indexes(self, row: PatronRow, number: int | None) -> None:
+        for name in _UNIQUE:
+            if row[name] is not None and self._taken(name, row[name], number):
+                raise Refused(409, error="Duplicate ID", conflict=name)
+        if row["library_id"] not in self.administration.libraries:
             raise Refused(400, error="Given library_id does not exist")
 
-    def _indexes(self, body: Mapping[str, Any], number: int | None) -> None:
-        for name in ("cardnumber", "userid"):
-            if body.get(name) is not None and self._taken(name, body[name], number):
-                raise Refused(409, error="Duplicate ID", conflict=name)
-
     def _taken(self, name: str, value: str, number: int | None) -> bool:
-        wanted = value.casefold()
-        for row in self._others(number):
-            if row[name] is not None and row[name].casefold() == wanted:
-                return True
-        return False
+        kept = [row[name] for row in self._others(number) if row[name] is not None]
+        return any(same(text, value) for text in kept)
 
-    def _others(self, number: int | None) -> list[dict[str, Any]]:
+    def _others(self, number: int | None) -> list[PatronRow]:
         return [row for other, row in self._rows.items() if other != number]
 
-    def _check_unique(self, values: Sequence[tuple[str, str]], number: int | None) -> None:
+    def _check_new_attributes(self, values: Sequence[tuple[str, str]]) -> None:
+        """Check the attributes of a new patron in their order, then the types it must have."""
+        types = self.administration.attribute_types
+        met: set[str] = set()
         for kind, value in values:
-            if kind not in self._kinds:
-                raise Refused(400, error=f"Tried to use an invalid attribute type. type={kind}")
-            for row in self._others(number):
-                _refuse_taken(row, kind, value)
+            repeated = kind in met and not types[kind].repeatable
+            try:
+                self._check_attribute(kind, value, None, repeated=repeated)
+            except Refused as error:
+                raise Refused(400, **error.body) from None
+            met.add(kind)
+        for kind, rule in types.items():
+            if rule.mandatory and kind not in met:
+                text = f"Missing mandatory extended attribute (type={kind})"
+                raise Refused(400, error=text)
+
+    def _check_attribute(
+        self, kind: str, value: str, number: int | None, *, repeated: bool
+    ) -> None:
+        rule = self.administration.attribute_types.get(kind)
+        if rule is None:
+            raise Refused(400, error=f"Tried to use an invalid attribute type. type={kind}")
+        named = f"type={kind} value={value}"
+        if repeated:
+            text = "Tried to add more than one non-repeatable attributes."
+            raise Refused(409, error=f"{text} {named}")
+        if rule.unique and self._has_attribute(self._others(number), kind, value):
+            text = "Your action breaks a unique constraint on the attribute."
+            raise Refused(409, error=f"{text} {named}")
+
+    def _has_attribute(self, rows: Sequence[PatronRow], kind: str, value: str) -> bool:
+        for row in rows:
+            for attribute in row["extended_attributes"]:
+                if attribute["type"] == kind and same(attribute["value"], value):
+                    return True
+        return False
+
+    def _is_repeated(self, row: PatronRow, kind: str) -> bool:
+        rule = self.administration.attribute_types.get(kind)
+        if rule is None or rule.repeatable:
+            return False
+        return any(attribute["type"] == kind for attribute in row["extended_attributes"])
 
     def _attribute(self, body: Mapping[str, str]) -> dict[str, Any]:
         self._last_attribute += 1
@@ -235,23 +331,6 @@ class Patrons:
             "type": body["type"],
             "value": body["value"],
         }
-
-    def _user_name(self, row: Mapping[str, Any]) -> str:
-        full = f"{row['firstname'] or ''}.{row['surname'] or ''}"
-        name = full.strip(".").lower().replace(" ", "")
-        if self._taken("userid", name, None):
-            return f"{name}{row['patron_id']}"
-        return name
-
-    def _digest(self, password: str) -> bytes:
-        return hashlib.blake2b(password.encode(), key=self._pepper).digest()
-
-
-def _refuse_taken(row: Mapping[str, Any], kind: str, value: str) -> None:
-    for attribute in row["extended_attributes"]:
-        if (attribute["type"], attribute["value"]) == (kind, value):
-            unique = "Your action breaks a unique constraint on the attribute."
-            raise Refused(400, error=f"{unique} type={kind} value={value}")
 
 
 def _now() -> datetime:

@@ -1,7 +1,6 @@
 """The simulated Koha: a patron API that answers as Koha 23.05 (docs/reference/koha.md#koha)."""
 
 import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,61 +9,18 @@ from urllib.parse import unquote_plus
 
 from flask import Flask, Response, jsonify, render_template, request
 
+from broker.demo.koha.administration import Administration
 from broker.demo.koha.injected_faults import AccessLog, InjectedFaults
 from broker.demo.koha.patron_api import Api
-from broker.demo.koha.patrons import Category, Patrons, Refused, broken
+from broker.demo.koha.patrons import Patrons
+from broker.demo.koha.refusals import Refused, broken
+from broker.demo.koha.struck_calls import StruckCalls
+from broker.demo.koha.token_endpoint import Client, IssuedTokens
 
-CATEGORIES: Mapping[str, Category] = {
-    "STUDENT": Category(12),
-    "EMPLOYEE": Category(24),
-    "HOSPITAL": Category(24),
-    "PRIVATE": Category(60),
-    "TEMP": Category(3),
-}
+__all__ = ["Client", "Simulation", "create_app"]
+
 _CPR_NUMBER = re.compile(r"(?<!\d)(\d{6})[- ]?\d{4}(?!\d)")
 _LOOPBACK = frozenset({"127.0.0.1", "::1"})
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """An API client: its secret, and its user's rights (borrowers, edit_borrowers, catalogue)."""
-
-    secret: str
-    rights: frozenset[str] = frozenset({"borrowers", "catalogue"})
-
-
-class IssuedTokens:
-    """The bearer tokens that are valid now, with their clients."""
-
-    def __init__(self, clients: Mapping[str, Client], lifetime: int) -> None:
-        self._clients = clients
-        self._lifetime = lifetime
-        self._good: dict[str, tuple[float, Client]] = {}
-
-    def grant(self, form: Mapping[str, str]) -> dict[str, object]:
-        """Return a token for a client's credentials."""
-        if form.get("grant_type") != "client_credentials":
-            raise Refused(400, error="Unimplemented grant type")
-        client = self._clients.get(form.get("client_id", ""))
-        if client is None or not secrets.compare_digest(
-            client.secret, form.get("client_secret", "")
-        ):
-            raise Refused(403, error="access_denied")
-        token = secrets.token_urlsafe(32)
-        self._good[token] = (time.monotonic() + self._lifetime, client)
-        return {"access_token": token, "expires_in": self._lifetime, "token_type": "Bearer"}
-
-    def rights(self, authorization: str) -> frozenset[str]:
-        """Return the rights of a request's bearer; 401 if the token is missing or has expired."""
-        token = authorization.removeprefix("Bearer ")
-        until, client = self._good.get(token, (0.0, None))
-        if client is None or time.monotonic() >= until:
-            raise Refused(401, error="Authentication failure.")
-        return client.rights
-
-    def revoke(self) -> None:
-        """Make every token expire."""
-        self._good.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,31 +36,31 @@ class Simulation:
 def create_app(
     seed: Sequence[Mapping[str, Any]] = (),
     *,
+    administration: Administration | None = None,
     faults: InjectedFaults | None = None,
     clients: Mapping[str, Client] | None = None,
-    categories: Mapping[str, Category] = CATEGORIES,
-    libraries: Sequence[str] = ("AUL",),
-    unique_attributes: Sequence[str] = ("CPR",),
     token_lifetime: int = 3600,
 ) -> Flask:
     """Return the application, with the patrons of ``seed``: bodies of POST /patrons, and passwords.
 
+    Without ``administration`` all is set as in a new Koha, which takes no PIN of four digits.
     Without ``clients`` there is one, ``broker`` with the secret ``demo``.
     """
     faults = faults or InjectedFaults()
-    patrons = Patrons(categories, libraries, unique_attributes, faults)
+    patrons = Patrons(administration or Administration(), faults)
     for person in seed:
         body = dict(person)
         password = body.pop("password", None)
         created = patrons.create(body)
         if password is not None:
             patrons.set_password(created["patron_id"], password, password)
-    tokens = IssuedTokens(clients or {"broker": Client("demo")}, token_lifetime)
+    clients = clients or {"broker": Client("demo")}
+    tokens = IssuedTokens(clients, token_lifetime, patrons, faults)
     app = Flask("broker.demo")
     app.extensions["koha"] = simulation = Simulation(patrons, tokens, faults, AccessLog())
     app.register_error_handler(Refused, lambda refused: (jsonify(refused.body), refused.status))
     _strike(app, simulation)
-    Api(patrons, tokens).serve(app)
+    Api(patrons, tokens, StruckCalls(patrons, faults)).serve(app)
     _show(app, simulation)
     return app
 

@@ -6,28 +6,33 @@ from typing import Any, Final
 
 from flask import Flask, render_template, request
 
-from broker.demo.koha.loans import BOOKS, Circulation
+from broker.demo.koha.loans import BOOKS
+from broker.demo.koha.patrons import Patrons
 from broker.demo.library.page_language import say
+from broker.demo.library.sip2_client import Machine, MachineFailed
 
 _FIELDS: Final = ("email", "phone", "address")
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]+")
 _PIN: Final = re.compile(r"[0-9]{4}")
-_NUMBER: Final = re.compile(r"[0-9]{1,8}")
 _LONGEST: Final = 200
 
 ViewResultOfDemo = tuple[str, int]
 
 
-def serve(app: Flask, circulation: Circulation) -> None:
-    """Add ``/machine`` and ``/profile`` to the library."""
+def serve(app: Flask, machine: Machine, patrons: Patrons) -> None:
+    """Add ``/machine`` and ``/profile`` to the library.
+
+    Both ask for number and PIN over SIP2, as a machine does. The profile is then a page of the
+    library system's own, written to its ``patrons``: SIP2 changes nothing.
+    """
 
     @app.get("/machine")
-    def machine() -> str:
+    def books() -> str:
         return render_template("machine.html", books=BOOKS)
 
     @app.post("/machine")
     def lend() -> ViewResultOfDemo:
-        return _lend(circulation)
+        return _lend(machine)
 
     @app.get("/profile")
     def profile() -> str:
@@ -35,68 +40,69 @@ def serve(app: Flask, circulation: Circulation) -> None:
 
     @app.post("/profile")
     def edit() -> ViewResultOfDemo:
-        return _edit(circulation)
+        return _edit(machine, patrons)
+
+    @app.errorhandler(MachineFailed)
+    def disconnected(_: MachineFailed) -> ViewResultOfDemo:
+        wrong = say(
+            "No connection to the library system just now.",
+            "Ingen forbindelse til bibliotekssystemet lige nu.",
+        )
+        return render_template("machine.html", books=BOOKS, wrong=wrong), 503
 
 
-def _lend(circulation: Circulation) -> ViewResultOfDemo:
-    account = _account(circulation)
-    if account is None:
+def _lend(machine: Machine) -> ViewResultOfDemo:
+    number, pin, book = (request.form.get(name, "") for name in ("identifier", "pin", "book"))
+    if book in BOOKS:
+        borrower, is_lent = machine.lend(number, pin, book)
+    else:
+        borrower, is_lent = machine.borrower(number, pin), False
+    if not borrower.is_proven:
         return render_template("machine.html", books=BOOKS, wrong=_unproven()), 422
-    book, number = request.form.get("book", ""), account["patron_id"]
-    lent = book in BOOKS and circulation.lend(number, book)
-    loans = circulation.loans(number)
     return render_template(
         "machine.html",
         books=BOOKS,
-        account=account,
-        loans=loans,
-        lent=book if lent else "",
+        borrower=borrower,
+        lent=book if is_lent else "",
+        held=book in borrower.loans,
         asked=book in BOOKS,
     ), 200
 
 
-def _edit(circulation: Circulation) -> ViewResultOfDemo:
+def _edit(machine: Machine, patrons: Patrons) -> ViewResultOfDemo:
     # Every form carries number and PIN: the library keeps nobody logged in here.
-    account = _account(circulation)
+    account = _account(machine, patrons)
     wanted = {name: request.form[name].strip() for name in _FIELDS if name in request.form}
     if account is None:
-        return render_template(
-            "profile.html", account=_as_sent(wanted), values=wanted, wrong=_unproven()
-        ), 422
+        return render_template("profile.html", values=wanted, wrong=_unproven()), 422
     if not wanted:
-        return render_template("profile.html", account=account, values=account), 200
+        return render_template("profile.html", values=account), 200
     pin, again = request.form.get("new_pin", ""), request.form.get("again", "")
     wrong = _fault(wanted, pin, again)
     if wrong:
-        return render_template("profile.html", account=account, values=wanted, wrong=wrong), 422
-    _change(circulation, account, wanted, pin)
-    return render_template("profile.html", account=account, values=wanted, saved=True), 200
+        return render_template("profile.html", values=wanted, wrong=wrong), 422
+    _change(patrons, account, wanted, pin)
+    return render_template("profile.html", values=wanted, saved=True), 200
 
 
-def _account(circulation: Circulation) -> dict[str, Any] | None:
+def _account(machine: Machine, patrons: Patrons) -> dict[str, Any] | None:
     """Return the borrower whose number and PIN the form holds; None where they do not match."""
-    identifier = request.form.get("identifier", "")
-    return circulation.proven(identifier, request.form.get("pin", ""))
+    number = request.form.get("identifier", "")
+    if not machine.borrower(number, request.form.get("pin", "")).is_proven:
+        return None
+    found: dict[str, Any] | None = patrons.called(number.strip(), ("cardnumber", "userid"))
+    return found
 
 
 def _change(
-    circulation: Circulation, account: Mapping[str, Any], wanted: Mapping[str, str], pin: str
+    patrons: Patrons, account: Mapping[str, Any], wanted: Mapping[str, str], pin: str
 ) -> None:
     number = account["patron_id"]
     body = {name: account[name] for name in ("surname", "category_id", "library_id")}
     body |= {name: value or None for name, value in wanted.items()}
-    circulation.patrons.change(number, body)
+    patrons.change(number, body)
     if pin:
-        circulation.patrons.set_password(number, pin, pin)
-
-
-def _as_sent(wanted: Mapping[str, str]) -> Mapping[str, str] | None:
-    """Return the borrower that a filled form named, known or not; None at the first page."""
-    number = request.form.get("identifier", "")
-    # A CPR number is typed on the first page only, and stands on none.
-    if wanted and _NUMBER.fullmatch(number):
-        return {"patron_id": number}
-    return None
+        patrons.set_password(number, pin, pin)
 
 
 def _unproven() -> str:

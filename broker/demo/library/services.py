@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature
 from broker.demo.koha.loans import Circulation
 from broker.demo.library import information_pages, page_language, self_checkout
+from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import AU, NEMLOGIN
 from broker.demo.saml import logout_messages, logout_pages
 
@@ -142,12 +143,13 @@ def create_app(
     circulation: Circulation,
     broker: str,
     *,
+    machine: Machine,
     signing: signature.SigningKey | None = None,
 ) -> Flask:
     """Return the library; ``peer`` reads the broker's metadata, ``broker`` is its address."""
     app = Flask("broker.demo")
     page_language.add_languages(app)
-    self_checkout.serve(app, circulation)
+    self_checkout.serve(app, machine, circulation.patrons)
     information_pages.serve(app)
     sessions = logout_pages.at_library(app, services, peer, signing)
 

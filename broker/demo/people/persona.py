@@ -42,6 +42,25 @@ class Persona:
         return {NEMLOGIN: "nemid", LIBRARY_ACCOUNT: "library"}.get(self.institution, "wayf")
 
     @property
+    def cpr(self) -> str | None:
+        """Return the CPR number that is asserted of them, ten characters, or None."""
+        asserted = self.attributes.get("schacPersonalUniqueID", ())
+        return asserted[0].removeprefix(_CPR) if asserted else None
+
+    @property
+    def types(self) -> str:
+        """Return the number they type at a machine: their CPR number, or else their card number."""
+        if self.cpr:
+            return self.cpr
+        return self.registered[0]["cardnumber"]
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Return the addresses at which they get mail."""
+        own = {self.mailbox} if self.mailbox else set()
+        return frozenset({*own, *self.attributes.get("mail", ())})
+
+    @property
     def plain(self) -> bool:
         """Return whether they log in at My loans by assertion, and are asked for consent only."""
         if self.service != "my-loans" or self.way == "library":
@@ -110,5 +129,15 @@ def by_eid(
 
 
 def registered_borrower(category: str, cpr: str, surname: str, **more: str) -> dict[str, str]:
-    """Return a borrower as staff have registered them; ``cpr`` is the user name."""
-    return {"surname": surname, "category_id": category, "userid": cpr, "library_id": "AUL", **more}
+    """Return a borrower as staff have registered them; ``cpr`` is user name and card number.
+
+    The health card is the library card, where ``more`` names no other.
+    """
+    return {
+        "surname": surname,
+        "category_id": category,
+        "userid": cpr,
+        "cardnumber": cpr,
+        "library_id": "AUL",
+        **more,
+    }

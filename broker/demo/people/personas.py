@@ -272,7 +272,7 @@ _REGISTERED: Final = (
     Persona(
         "vera",
         LIBRARY_ACCOUNT,
-        "shows borrower number and PIN",
+        "types CPR number and PIN",
         {},
         "EMPLOYEE",
         (
@@ -326,7 +326,7 @@ _OTHER_SERVICES: Final = (
     Persona(
         "ivan",
         LIBRARY_ACCOUNT,
-        "exchange student who prints with number and PIN before the CPR number comes",
+        "exchange student who prints with card number and PIN before the CPR number comes",
         {},
         "TEMP",
         (

@@ -22,7 +22,7 @@ _SOURCE: Final = Path(__file__).resolve().parents[3]
 CLIENT_SECRET: Final = "demo-client-secret-of-the-patron-api"
 
 
-PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin")
+PARTIES: Final = ("broker", "hub", "library", "patrons", "mailbox", "smtp", "nemlogin", "sip2")
 
 HUB: Final = "https://wayf.demo.example"
 EID: Final = "https://saml.nemlogin.demo.example"
@@ -74,8 +74,8 @@ institutions = [
 profile = "library"
 
 [upstreams.library.label]
-en = "Library account (borrower number and PIN)"
-da = "Lånerkonto (lånernummer og pinkode)"
+en = "Library account (CPR number or card number, and PIN)"
+da = "Lånerkonto (CPR-nummer eller kortnummer og pinkode)"
 
 {services}
 [sign_up]
@@ -92,6 +92,7 @@ client_id = "broker"
 client_secret = "{secret}"
 library_id = "AUL"
 unique_field = "userid"
+card_number = "cpr"
 cpr_attribute = "CPR"
 
 [mail]

@@ -19,9 +19,12 @@ from lxml import etree
 from broker.adapters.saml.gate import encryption, signature
 from broker.core.errors import BrokerError
 from broker.demo.koha import simulated_koha
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.loans import Circulation
 from broker.demo.koha.patrons import Patrons
+from broker.demo.koha.sip2_server import TERMINALS, serve_sip2
 from broker.demo.library import services
+from broker.demo.library.sip2_client import Machine
 from broker.demo.people.personas import PERSONAS
 from broker.demo.run.demo_folder import CLIENT_SECRET, EID, HUB, PARTIES, SERVICES, Ports, Setting
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -60,6 +63,11 @@ class Running:
     mailbox: Mailbox
     broker: subprocess.Popen[bytes]
     circulation: Circulation
+
+    @property
+    def machine(self) -> Machine:
+        """The library's lending machine."""
+        return _machine(self.setting.ports)
 
     def peer(self) -> services.BrokerAsIdp:
         """Return the broker as the library knows it from its metadata."""
@@ -123,7 +131,7 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
     }
     key = setting.hub.signing
     clients = {"broker": simulated_koha.Client(CLIENT_SECRET)}
-    system = simulated_koha.create_app(seeds(), clients=clients)
+    system = simulated_koha.create_app(seeds(), administration=FOUR_DIGIT_PINS, clients=clients)
     circulation = lent(system.extensions["koha"].patrons)
     sites = {
         name: services.Site(title, entity_id, f"{origin('library')}/{name}/acs", danish)
@@ -140,11 +148,17 @@ def _parties(setting: Setting) -> tuple[Mapping[str, Flask], Circulation]:
             decryption_keys,
             circulation,
             broker,
+            machine=_machine(setting.ports),
             signing=setting.library.signing,
         ),
         "patrons": system,
     }
     return parties, circulation
+
+
+def _machine(ports: Ports) -> Machine:
+    (login,) = TERMINALS.items()
+    return Machine(ports.number("sip2"), *login)
 
 
 def _gunicorn(setting: Setting, log: Path) -> subprocess.Popen[bytes]:
@@ -197,6 +211,7 @@ def running(setting: Setting) -> Iterator[Running]:
     with ExitStack() as stack:
         for name, app in parties.items():
             stack.enter_context(serve_on_loopback(app, ports.number(name)))
+        stack.enter_context(serve_sip2(circulation, ports.number("sip2")))
         mailbox = Mailbox(ports.number("smtp"), ports.number("mailbox"))
         mailbox.start()
         stack.callback(mailbox.stop)

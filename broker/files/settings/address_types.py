@@ -11,6 +11,7 @@ STORES: Final = ("sqlite:", "redis://", "rediss://", "redis+sentinel://", "redis
 _WEB: Final = ("http", "https")
 MAILS: Final = ("smtp://", "smtps://", "smtp+starttls://")
 _LONGEST_ENTITY_ID: Final = 256  # SDP-G02
+_MOST_TERMINALS: Final = {4: 2**8, 6: 2**64}
 _ABSOLUTE_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s\x00-\x20]+")
 _SCOPE: Final = re.compile(
     r"(?=.{1,127}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+"
@@ -129,6 +130,16 @@ def _network(value: str) -> str:
     return str(network)
 
 
+def _terminals(value: str) -> str:
+    written = _network(value)
+    network = ip_network(written)
+    most = _MOST_TERMINALS[network.version]
+    if network.num_addresses > most:
+        # There number and PIN are all that is asked: from a WLAN or a campus anybody would guess.
+        raise ValueError("is no network of terminals; write /24 or smaller, for IPv6 /64")
+    return written
+
+
 EntityId = Annotated[str, AfterValidator(_entity_id)]
 AttributeScope = Annotated[str, AfterValidator(_scope)]
 Url = Annotated[str, AfterValidator(_url)]
@@ -137,3 +148,4 @@ FeedUrl = Annotated[str, AfterValidator(_feed_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 MailUrl = Annotated[str, AfterValidator(_mail_url)]
 Network = Annotated[str, AfterValidator(_network)]
+TerminalNetwork = Annotated[str, AfterValidator(_terminals)]

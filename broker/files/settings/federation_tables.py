@@ -63,8 +63,11 @@ class InstitutionTable(SettingsTable):
     max_assurance: Level = Assurance.HIGH
     label: Wording | None = None
 
-    def institution(self) -> Institution:
-        """Return the institution as a value of the core."""
+    def institution(self, *, national_eid: bool = False) -> Institution:
+        """Return the institution as a value of the core.
+
+        ``national_eid``: its upstream is the national eID, whatever the names are.
+        """
         lists = {"aliases": self.aliases, "scopes": self.scopes}
         unwritten = [name for name, written in lists.items() if written is None]
         return Institution(
@@ -74,6 +77,7 @@ class InstitutionTable(SettingsTable):
             may_assert=frozenset(self.may_assert),
             max_assurance=self.max_assurance,
             label=optional_text(self.label),
+            national_eid=national_eid or any(map(_names_national_eid, self.names())),
             unwritten=frozenset(unwritten),
         )
 
@@ -138,9 +142,10 @@ class UpstreamTable(SettingsTable):
         (docs/reference/design.md#institutions).
         """
         if self.institutions or self.profile in {"wayf", "library"}:
-            return tuple(table.institution() for table in self.institutions)
+            direct = self.profile == "oiosaml3"
+            return tuple(table.institution(national_eid=direct) for table in self.institutions)
         entity_id = self.entity_id or ""
-        return (Institution(entity_id, unwritten=_UNWRITTEN),)
+        return (Institution(entity_id, national_eid=self.national, unwritten=_UNWRITTEN),)
 
 
 def _names_national_eid(entity_id: str) -> bool:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     SecretStr,
     StringConstraints,
@@ -32,6 +34,24 @@ def _printable(value: str) -> str:
 
 
 Printed = Annotated[str, AfterValidator(_printable)]
+
+_MINUTES: Final = {"m": 1, "h": 60}
+_A_DAY: Final = timedelta(days=1)
+
+
+def _trust(value: object) -> object:
+    """Read "1h" or "30m", up to a day."""
+    found = re.fullmatch("([1-9][0-9]{0,3})(m|h)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('must be a time like "30m" or "1h"')
+    minutes = int(found[1]) * _MINUTES[found[2]]
+    trust = timedelta(minutes=minutes)
+    if trust > _A_DAY:
+        raise ValueError("must be a day at most")
+    return trust
+
+
+Trust = Annotated[timedelta, BeforeValidator(_trust)]
 
 
 class SettingsTable(Shape):
@@ -130,6 +150,7 @@ class LibraryTable(SettingsTable):
     system: Filled
     mode: Literal["live", "observe", "frozen"] = "live"
     url: Url
+    trust_for: Trust = timedelta(hours=1)
     # Holds the connector's secrets.
     settings: dict[str, Any] = Field(default_factory=dict, repr=False)
 
@@ -141,7 +162,7 @@ class LibraryTable(SettingsTable):
             return given
         settings = dict(given)
         table = {"settings": settings}
-        for key in ("system", "mode", "url"):
+        for key in ("system", "mode", "url", "trust_for"):
             if key in settings:
                 table[key] = settings.pop(key)
         return table

@@ -7,27 +7,19 @@ from typing import Final, assert_never
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish, wish
 from broker.core.errors import LibraryRefused, LibraryUnavailable
-from broker.core.login.transaction import Account, AccountState, Errand, Person, Transaction
+from broker.core.login.transaction import Account, AccountState, Errand, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, Store
 from broker.flows.arrived_login import Arrived
 from broker.flows.borrowers.enrolments import Enrolments, under_way
-from broker.flows.borrowers.existing_accounts import ExistingAccounts, case_account
-from broker.flows.identity.person_resolution import PersonResolution, enrollable_cpr
+from broker.flows.borrowers.known_borrower import KnownBorrower, Who
+from broker.flows.borrowers.staff_cases import StaffCases
+from broker.flows.identity.person_resolution import PersonResolution, findable_cpr
 
 # Somebody who refused another category is not asked at every login; a sign-up asks again.
 _DECLINED_FOR: Final = timedelta(days=180)
 _MOMENT: Final = timedelta(seconds=1)  # a counter that is only read is no counter to keep
-
-
-@dataclass(frozen=True, slots=True)
-class _Login:
-    """A login as far as its borrower goes by it; ``wish`` None where the policy makes none."""
-
-    transaction: Transaction
-    person: Person
-    arrived: Arrived
-    wish: Wish | None
+_NOT_REAL: Final = {"replacement": "replacement_number", "constructed": "constructed_number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +30,19 @@ class BorrowerAtLogin:
     hmacs: LookupHmacs
     persons: PersonResolution
     enrolments: Enrolments
+
+    def number(self, transaction: Transaction, arrived: Arrived, now: datetime) -> str | None:
+        """Return the number of the borrower that the person has already, or None.
+
+        For whom the policies deny one alone: who has one gets on without what they lack.
+        """
+        release = arrived.decision.release
+        person = transaction.person
+        if release is None or release.borrower == "none":
+            return None
+        if person is None or person.case or person.number:
+            return person.number if person else None
+        return self._known(transaction, arrived, now).number
 
     def account(
         self,
@@ -55,17 +60,11 @@ class BorrowerAtLogin:
             return None
         if release.borrower == "none" or person.case:
             return None
-        declined = transaction.upgrade is False or self._is_declined(transaction, now)
-        wished = _wish(transaction, arrived, "da", now, upgrade=not declined)
-        login = _Login(transaction, person, arrived, wished)
-        try:
-            if release.borrower == "need" or transaction.errand is Errand.PIN:
-                return self._needed_account(login)
-            if wished is None or wished.cpr is None:
-                return self._account_by_link(login)
-            return self._account_by_wish(login, wished, None)
-        except (LibraryUnavailable, LibraryRefused):
-            return Account(None, AccountState.UNAVAILABLE)
+        wished = self._wish(transaction, arrived, now)
+        to_be = release.borrower == "make" and transaction.errand is not Errand.PIN
+        if wished is None or not to_be:
+            return self._account_as_it_is(transaction, arrived, now)
+        return self._account_by_wish(wished)
 
     def enrol(
         self,
@@ -80,25 +79,29 @@ class BorrowerAtLogin:
 
         A silent library is no error.
         """
-        person = transaction.person
-        if person is None:
+        if transaction.person is None:
             return Account(None, AccountState.NONE)
         # Only a person who was offered another category, and agreed, gets it.
         agreed = transaction.upgrade is True
         wished = _wish(transaction, arrived, language, now, upgrade=agreed)
-        login = _Login(transaction, person, arrived, wished)
-        owner = self._owner(login)
+        if wished is None or self.enrolments.mode == "frozen":
+            return self._unchanged_account(transaction, arrived, now)
         try:
-            if wished is None or not self._may_be_wished(wished, owner):
-                return self._finished_by_link(login)
-            accepted = self._accepted(login, wished, owner)
+            if self._lacks_mail(wished):
+                return Account(None, AccountState.MAIL_REQUIRED)
+            carried_out = self._carried_out_meanwhile(transaction, wished)
+            enrolment = carried_out or self.enrolments.want(wished, _absent_since(transaction))
         except (LibraryUnavailable, LibraryRefused):
-            # Nothing was stored, so nothing is promised (frozen, or no address and nobody to ask
-            # whether it is needed).
+            # Nothing was stored, so nothing is promised (nobody could say whether the address is
+            # needed that the person has not given).
             return Account(None, AccountState.CLOSED, reason="library_unavailable")
-        if isinstance(accepted, Account):
-            return accepted
-        return self._awaited(accepted, wished, owner, patience)
+        if enrolment.state is EnrolmentState.DONE and carried_out is None:
+            # Another login has made it so.
+            return _account(enrolment, EnrolmentOutcome.UNCHANGED)
+        if enrolment.state is EnrolmentState.WANTED:
+            key = self.enrolments.person_key(wished.cpr or "")
+            enrolment = self.enrolments.wait(key, patience) or enrolment
+        return _account(enrolment, enrolment.outcome)
 
     def keep_category(self, transaction: Transaction, now: datetime) -> None:
         """Remember that the person does not want another category."""
@@ -107,93 +110,74 @@ class BorrowerAtLogin:
             self.store.drop(key)  # counted anew, it lasts from today
             self.store.count(key, 1, now + _DECLINED_FOR, now)
 
-    @property
-    def _existing(self) -> ExistingAccounts:
-        return ExistingAccounts(self.persons, self.enrolments)
-
-    def _needed_account(self, login: _Login) -> Account:
-        """Return the account of a borrower that must be there, by the CPR if that may find it."""
-        cpr = enrollable_cpr(login.arrived)
+    def _known(self, transaction: Transaction, arrived: Arrived, now: datetime) -> KnownBorrower:
+        """Return the borrower that the login leads to: by the CPR number, or what stands for it."""
+        question = self.enrolments.question
+        cpr = findable_cpr(arrived)
         if cpr:
-            return self._existing.by_cpr(login.person, cpr)
-        if login.transaction.errand is Errand.PIN and login.arrived.decision.may_find_by_cpr:
-            # A PIN outlives the link that led here: the name may be the next holder's by now.
-            return case_account("cpr_required")
-        return self._existing.by_link(login.person, login.arrived)
+            return question.who(cpr, self._wish(transaction, arrived, now))
+        owner = self.persons.uuid_cpr(arrived)
+        return question.who_of(owner) if owner else KnownBorrower(Who.NONE)
 
-    def _account_by_link(self, login: _Login) -> Account:
-        """Return the account of a login without a CPR that may find a borrower."""
-        owner = self._owner(login)
-        linked = self._existing.by_link(login.person, login.arrived)
-        if login.wish and owner and linked.state is not AccountState.CASE:
-            return self._account_by_wish(login, login.wish, owner)
-        if owner is None and linked.number is None and login.person.number:
-            # Nobody is asked to agree to what cannot be.
-            return case_account(linked.reason or "cpr_required")
-        return _done_if_found(linked)
-
-    def _account_by_wish(
+    def _account_as_it_is(
         self,
-        login: _Login,
-        wished: Wish,
-        owner: str | None,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
     ) -> Account:
+        """Return the account of a borrower that this login changes nothing of."""
+        person = transaction.person
+        if person and person.number and not findable_cpr(arrived):
+            # Number and PIN were verified a moment ago, or the question was asked.
+            return Account(person.number, AccountState.KNOWN)
+        if transaction.errand is Errand.PIN and not findable_cpr(arrived):
+            # A PIN outlives whatever else led here.
+            return _case_account(_lacking_number(arrived))
+        known = self._known(transaction, arrived, now)
+        match known.who:
+            case Who.ONE:
+                return Account(known.number, AccountState.KNOWN)
+            case Who.UNKNOWN:
+                return Account(None, AccountState.UNAVAILABLE)
+            case Who.CASE:
+                self._list_case(arrived, known)
+                return _case_account(known.reason)
+            case Who.NONE if findable_cpr(arrived):
+                return Account(None, AccountState.NONE)
+            case Who.NONE:
+                # Nobody is asked to agree to what cannot be.
+                return _case_account(_lacking_number(arrived))
+            case _:
+                assert_never(known.who)
+
+    def _account_by_wish(self, wished: Wish) -> Account:
         """Return the account as it is, or would be, by what the person's login wishes for."""
-        known = self.enrolments.known(wished, login.person.number, owner)
-        if known.enrolment:
-            self._remember(known.enrolment, wished)
-            # Whatever was done to become so was done before: this login finds it so.
-            return _account(known.enrolment, EnrolmentOutcome.UNCHANGED)
-        state = AccountState.NONE
-        if self._lacks_mail(wished):
-            state = AccountState.MAIL_REQUIRED
-        number = known.number if wished.cpr else login.person.number
-        return Account(number, state, upgrade_from=known.upgrade_from)
+        known = self.enrolments.question.who(wished.cpr or "", wished, to_be=True)
+        match known.who:
+            case Who.ONE if known.enrolment:
+                # Whatever was done to become so was done before: this login finds it so.
+                return _account(known.enrolment, EnrolmentOutcome.UNCHANGED)
+            case Who.ONE | Who.CASE:
+                return Account(known.number, AccountState.NONE, upgrade_from=known.upgrade_from)
+            case Who.NONE if wished.temporary is None and not wished.creates:
+                return _case_account("national_eid_required")
+            case Who.NONE if not _has_mail(wished):
+                return Account(None, AccountState.MAIL_REQUIRED)
+            case Who.NONE:
+                return Account(known.number, AccountState.NONE, absent=True)
+            case Who.UNKNOWN if not _has_mail(wished):
+                return Account(None, AccountState.UNAVAILABLE)
+            case Who.UNKNOWN:
+                return Account(None, AccountState.NONE)
+            case _:
+                assert_never(known.who)
 
-    def _may_be_wished(self, wished: Wish, owner: str | None) -> bool:
-        """Return whether a wish may be accepted: by its CPR, or by its link unless frozen."""
-        if wished.cpr is not None:
-            return True
-        return owner is not None and self.enrolments.mode != "frozen"
-
-    def _finished_by_link(self, login: _Login) -> Account:
-        linked = self._existing.by_link(login.person, login.arrived)
-        if linked.number is None:
-            return case_account(linked.reason or "cpr_required")
-        return _done_if_found(linked)
-
-    def _accepted(
-        self,
-        login: _Login,
-        wished: Wish,
-        owner: str | None,
-    ) -> Account | Enrolment:
-        """Write the wish and return its enrolment, or return the account where none is written."""
-        if self.enrolments.mode == "frozen" and wished.cpr:
-            return self._frozen_account(wished.cpr)
-        if self._lacks_mail(wished):
-            return Account(None, AccountState.MAIL_REQUIRED)
-        carried_out = self._carried_out_meanwhile(login.transaction, wished)
-        return carried_out or self.enrolments.want(wished, login.person.number, owner)
-
-    def _awaited(
-        self,
-        enrolment: Enrolment,
-        wished: Wish,
-        owner: str | None,
-        patience: float,
-    ) -> Account:
-        if enrolment.state is EnrolmentState.WANTED:
-            key = self.enrolments.wish_key(wished, owner)
-            enrolment = self.enrolments.wait(key, patience) or enrolment
-        if enrolment.state is EnrolmentState.DONE:
-            self._remember(enrolment, wished)
-        return _account(enrolment, enrolment.outcome)
-
-    def _remember(self, enrolment: Enrolment, wished: Wish) -> None:
-        if wished.cpr:
-            links = self.persons.links
-            links.remember(links.of_cpr(wished.cpr), enrolment.number)
+    def _list_case(self, arrived: Arrived, known: KnownBorrower) -> None:
+        """List for staff what no enrolment of this login will."""
+        cpr = findable_cpr(arrived)
+        if cpr and known.reason:
+            owner = self.persons.links.of_cpr(cpr)
+            StaffCases.of(self.enrolments.ports).borrowers_differ(owner, known.reason)
 
     def _carried_out_meanwhile(self, transaction: Transaction, wished: Wish) -> Enrolment | None:
         """Return the enrolment if it is carried out, or was, while this very login waits.
@@ -204,9 +188,7 @@ class BorrowerAtLogin:
         account = transaction.account
         if account is None or account.state is not AccountState.WANTED:
             return None
-        if wished.cpr is None:
-            return None
-        stored = self.enrolments.stored(wished.cpr)
+        stored = self.enrolments.stored(wished.cpr or "")
         if under_way(stored):
             return stored
         if stored is None or stored.state is not EnrolmentState.DONE:
@@ -217,37 +199,38 @@ class BorrowerAtLogin:
             return None
         return stored
 
-    def _frozen_account(self, cpr: str) -> Account:
+    def _unchanged_account(
+        self,
+        transaction: Transaction,
+        arrived: Arrived,
+        now: datetime,
+    ) -> Account:
         """Return a borrower that is there as it is; nobody new, and nothing changed."""
-        found = self._existing.by_cpr(Person(""), cpr)
-        if found.number is None:
-            return Account(None, AccountState.CLOSED)
-        return _done_if_found(found)
+        found = self._account_as_it_is(transaction, arrived, now)
+        match found.state:
+            case AccountState.NONE:
+                return Account(None, AccountState.CLOSED)
+            case AccountState.UNAVAILABLE:
+                return Account(None, AccountState.CLOSED, reason="library_unavailable")
+            case _:
+                return found
 
     def _lacks_mail(self, wished: Wish) -> bool:
         """Return whether a borrower would have to be made without a mail address.
 
-        None may be (docs/reference/requirements.md#r22).
+        None may be (docs/reference/requirements.md#r22). LibraryUnavailable where nobody can say.
         """
-        names = {field.name for field in wished.fields}
-        if wished.cpr is None or "email" in names:
+        if _has_mail(wished):
             return False
-        return not self.enrolments.look(wished.cpr)
+        known = self.enrolments.question.who(wished.cpr or "")
+        if known.who is Who.UNKNOWN:
+            raise LibraryUnavailable("nobody can say whether there is a borrower")
+        return known.who is Who.NONE
 
-    def _owner(self, login: _Login) -> str | None:
-        """Return the pseudonym that a wish about a linked borrower is kept under.
-
-        None where there is no such wish. No CPR may find the borrower of a person who comes without
-        an affiliation that counts; the link alone leads to it, and only to lower its category
-        (docs/reference/requirements.md#r47).
-        """
-        wished = login.wish
-        if wished is None or wished.cpr:
-            return None
-        if not wished.lowers or not wished.borrower:
-            return None
-        name = self.persons.name(login.arrived)
-        return self.persons.links.cpr(name)
+    def _wish(self, transaction: Transaction, arrived: Arrived, now: datetime) -> Wish | None:
+        """Return the wish as it is before the person is asked; nobody is told a word yet."""
+        declined = transaction.upgrade is False or self._is_declined(transaction, now)
+        return _wish(transaction, arrived, "da", now, upgrade=not declined)
 
     def _is_declined(self, transaction: Transaction, now: datetime) -> bool:
         """Return whether the person has refused another category, and is not signing up."""
@@ -263,10 +246,26 @@ class BorrowerAtLogin:
         return Key("counter", self.hmacs.of("declined upgrade", person.id))
 
 
-def _done_if_found(account: Account) -> Account:
-    if account.number is None:
-        return account
-    return replace(account, state=AccountState.DONE)
+def _absent_since(transaction: Transaction) -> datetime | None:
+    """Return when the library system had no borrower of the person, at the earliest."""
+    account = transaction.account
+    if account is None or not account.absent:
+        return None
+    return transaction.authenticated
+
+
+def _case_account(reason: str | None) -> Account:
+    """Return the account of a person whom the login, or staff, must help first."""
+    return Account(None, AccountState.CASE, reason=reason)
+
+
+def _lacking_number(arrived: Arrived) -> str:
+    """Return the reason of a login that leads to no borrower, for want of a CPR number."""
+    return _NOT_REAL.get(arrived.reading.cpr, "cpr_required")
+
+
+def _has_mail(wished: Wish) -> bool:
+    return any(field.name == "email" for field in wished.fields)
 
 
 def _wish(
@@ -279,7 +278,6 @@ def _wish(
 ) -> Wish | None:
     decision = arrived.decision
     reading = arrived.reading
-    person = transaction.person
     # Whatever a policy file forgets to require: only a real number enrols by itself
     # (docs/reference/design.md#invariant-5).
     find_by_cpr = decision.may_find_by_cpr and reading.cpr == "real"
@@ -289,7 +287,6 @@ def _wish(
         find_by_cpr=find_by_cpr,
         language=language,
         today=now.date(),
-        borrower=person.number if person else None,
     )
     if wished is None:
         return None
@@ -314,7 +311,7 @@ def _state(state: EnrolmentState) -> AccountState:
             return AccountState.WANTED
         case EnrolmentState.DONE:
             return AccountState.DONE
-        case EnrolmentState.CASE:
+        case EnrolmentState.CASE | EnrolmentState.NOTICE:
             return AccountState.CASE
         case EnrolmentState.GIVEN_UP:
             return AccountState.GIVEN_UP

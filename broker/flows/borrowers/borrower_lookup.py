@@ -1,42 +1,24 @@
-"""The borrowers that a wish or a typed number is about, as the library system has them now."""
+"""The borrowers that a wish is about beside those of its CPR number, as they are now."""
 
 from datetime import datetime
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import Enrolment
-from broker.core.borrowers.pins import is_cpr
 from broker.core.borrowers.wanted_borrower import Wish
-from broker.core.errors import LibraryRefused
 from broker.core.ports import LibrarySystem
 
 
-def borrower_without_cpr(
+def made_by_enrolment(
     library: LibrarySystem,
-    wish: Wish,
+    enrolment: Enrolment | None,
     by: datetime,
 ) -> tuple[Borrower, ...]:
-    """Return the borrower of the number in a wish without a CPR, if it is there.
+    """Return the borrower that an enrolment made, for when its CPR number finds none.
 
-    LibraryRefused for a wish with neither: it would enrol nobody.
+    Staff have given it another number since. They may copy its record for a sibling, mark and all:
+    the mark counts on the one that we know, or where our create's answer was lost.
     """
-    if wish.borrower is None:
-        raise LibraryRefused("a wish without a CPR number and without a borrower enrols nobody")
-    borrower = library.read(wish.borrower, by)
-    return (borrower,) if borrower else ()
-
-
-def borrower_of_enrolment(
-    library: LibrarySystem,
-    enrolment: Enrolment,
-    wish: Wish,
-    by: datetime,
-) -> tuple[Borrower, ...]:
-    """Return the borrower that this enrolment made, if staff have given it another number since.
-
-    Staff who copy the record for a sibling copy the mark: it counts on the one that we know, or
-    where our create's answer was lost.
-    """
-    if not enrolment.creates or wish.cpr is None:
+    if enrolment is None or not enrolment.creates:
         return ()
     marked = library.marked(enrolment.id, by)
     return tuple(each for each in marked if enrolment.number in {None, each.number})
@@ -54,35 +36,3 @@ def temporary(
     if wish.temporary in {borrower.number for borrower in found}:
         return None
     return library.read(wish.temporary, by)
-
-
-def link_still_valid(
-    library: LibrarySystem,
-    found: tuple[Borrower, ...],
-    linked: str | None,
-    by: datetime,
-) -> str | None:
-    """Return the number of a link; None where the library has deleted or merged that borrower."""
-    if linked is None or linked in {borrower.number for borrower in found}:
-        return linked
-    if library.read(linked, by) is None:
-        return None
-    return linked
-
-
-def borrower_of_identifier(
-    library: LibrarySystem,
-    digits: str,
-    by: datetime,
-) -> Borrower | None:
-    """Return the borrower of a CPR or borrower number (of ``pins.identifier_of``).
-
-    None where it is nobody's, or several have it. A borrower with another date of birth is not the
-    CPR number's: a card number may be ten digits of a stranger's.
-    """
-    if not is_cpr(digits):
-        return library.read(digits, by)
-    found = library.find(digits, by)
-    if len(found) != 1 or found[0].is_anothers(digits):
-        return None
-    return found[0]

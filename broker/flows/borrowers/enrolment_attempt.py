@@ -91,35 +91,44 @@ class EnrolmentAttempt:
         enrolment = self.entry.enrolment
         now = self.ports.now()
         wish = enrolment.wish
-        if wish is None or (wish.cpr or wish.borrower) is None:
+        if wish is None:
             self._give_up(None)
+            return
+        if wish.cpr is None:
+            self._leave_as_it_is(wish)
             return
         if now - enrolment.wanted_at >= GIVE_UP_AFTER:
             self._give_up(None)
             return
-        found = self._look(wish)
-        if wish.cpr is None and self._is_anothers(found):
-            self._leave_to_another()
-            return
+        found = () if self._is_absent(wish, now) else self._look(wish.cpr)
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
-        link = enrolment.link
-        linked = borrower_lookup.link_still_valid(library, found, link, self._by())
-        planned = plan(found, wish, linked, now.date(), temporary)
+        planned = plan(found, wish, now.date(), temporary)
         if isinstance(planned, Create):
             # After each create the matches are counted: a race that no unique field stopped shows
             # here.
-            found = self._look(wish, self._create(wish))
-            planned = plan(found, wish, None, now.date())
+            found = self._look(wish.cpr, self._create(wish))
+            planned = plan(found, wish, now.date())
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
 
-    def _leave_to_another(self) -> None:
-        # A link alone led here, and the library knows whose the borrower is: not this person's.
-        if self.entry.enrolment.link:
-            self._case("cpr_changed")
-        else:
-            self._give_up("borrower_gone")
+    def _is_absent(self, wish: Wish, now: datetime) -> bool:
+        """Return whether the login has just heard that there is no borrower, and nothing was sent.
+
+        Then the look before the create would ask the same again; the one after it counts.
+        """
+        enrolment = self.entry.enrolment
+        if enrolment.number or enrolment.creates or wish.temporary or enrolment.settled is None:
+            return False
+        return now - enrolment.settled < self.ports.trust_for
+
+    def _leave_as_it_is(self, wish: Wish) -> None:
+        # Release 1 wrote wishes by a name alone. Nothing is lowered by it any more; a PIN that is
+        # owed stays owed.
+        before = self.entry.enrolment
+        owed = wish if before.pin_owed else None
+        done = replace(before, state=EnrolmentState.DONE, wish=owed, reason=None)
+        self._write(done, self.ports.now() if owed else None)
 
     def _carry_out(
         self,
@@ -161,26 +170,18 @@ class EnrolmentAttempt:
             raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
         return [each.number for each in found] == [borrower.number]
 
-    def _is_anothers(self, found: tuple[Borrower, ...]) -> bool:
-        person = self.entry.enrolment.person
-        return any(self.ports.anothers(borrower, person) for borrower in found)
-
-    def _look(self, wish: Wish, made: Borrower | None = None) -> tuple[Borrower, ...]:
+    def _look(self, cpr: str, made: Borrower | None = None) -> tuple[Borrower, ...]:
         library = self.ports.library
         enrolment = self.entry.enrolment
-        if wish.cpr is not None:
-            found = library.find(wish.cpr, self._by())
-        else:
-            found = borrower_lookup.borrower_without_cpr(library, wish, self._by())
-        found += borrower_lookup.borrower_of_enrolment(library, enrolment, wish, self._by())
+        found = library.find(cpr, self._by())
+        if not found:
+            found = borrower_lookup.made_by_enrolment(library, enrolment, self._by())
         if made:
             found += (made,)
         return tuple({borrower.number: borrower for borrower in found}.values())
 
     def _give_up(self, reason: str | None) -> None:
         enrolment = self.entry.enrolment
-        if reason:
-            self.ports.links.remember(enrolment.person, None)
         given_up = replace(
             enrolment,
             state=EnrolmentState.GIVEN_UP,
@@ -214,7 +215,6 @@ class EnrolmentAttempt:
         made = borrower.mark == before.id and before.number is None
         outcome = EnrolmentOutcome.CREATED if made else unmade
         done = before.finished(borrower, outcome, self.ports.carried(wish), now)
-        self.ports.links.remember(before.person, borrower.number)
         if not self._owes_pin(borrower, wish):
             kept = wish.without_person() if done.pin_given_up else None
             self._write(replace(done, wish=kept), None)

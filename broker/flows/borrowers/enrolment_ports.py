@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from broker.core.audit_events import NO_TRAIL
-from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.lookup_hmacs import LookupHmacs
@@ -15,12 +14,17 @@ from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.proof_ownership import claim_ownership
 
+Mode = Literal["live", "observe", "frozen"]
+
 _CLAIMED_FOR: Final = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentPorts:
-    """Library system, mail, links, records and trail; ``mail`` None: no PIN is mailed."""
+    """Library system, mail, links, records and trail; ``mail`` None: no PIN is mailed.
+
+    ``trust_for`` is how long the library system's word on a borrower is believed.
+    """
 
     library: LibrarySystem
     mail: Mail | None
@@ -29,6 +33,7 @@ class EnrolmentPorts:
     links: PersonLinks
     records: EnrolmentRecords
     now: Callable[[], datetime]
+    trust_for: timedelta = timedelta(hours=1)
     trail: Trail = NO_TRAIL
 
     def adopts(self, number: str, cpr: str) -> bool:
@@ -40,15 +45,6 @@ class EnrolmentPorts:
         place = Key("proof", self.hmacs.of("temporary", number))
         claim = ProofOwner(self.links.of_cpr(cpr), "temporary")
         return claim_ownership(self.records.store, place, claim, now + _CLAIMED_FOR, now)
-
-    def anothers(self, borrower: Borrower, owner: str) -> bool:
-        """Return whether the library system has this borrower under another CPR than ``owner``'s.
-
-        ``owner`` is a pseudonym.
-        """
-        if not borrower.cpr or borrower.is_anothers(borrower.cpr):
-            return False
-        return self.links.of_cpr(borrower.cpr) != owner
 
     def carried(self, wish: Wish) -> str:
         """Return the pseudonym of a wish, its expiry apart: that moves on every day."""

@@ -16,10 +16,11 @@ def later_wish(before: Enrolment, wish: Wish) -> Wish:
         return wish
     if before.state is EnrolmentState.WANTED:
         wish = _agreed(earlier, wish)
-    if before.state in _UNFINISHED and wish.cpr:
+    if before.state in _UNFINISHED:
         wish = _proved(earlier, wish)
-    if before.pin_owed and wish.cpr is None:
-        # A link is told no address: what is owed goes to the one that came with the CPR.
+    if before.pin_owed and wish.pin_to is None:
+        # A login that may only lower the category names no address: what is owed goes to the
+        # one that came with the borrower.
         wish = replace(wish, pin_to=earlier.pin_to, language=earlier.language)
     return wish
 
@@ -40,4 +41,5 @@ def _proved(earlier: Wish, wish: Wish) -> Wish:
         return wish
     temporary = wish.temporary or earlier.temporary
     adopts = dict.fromkeys([*wish.adopts, *earlier.adopts])
-    return replace(wish, temporary=temporary, adopts=tuple(adopts))
+    confirmed = earlier.confirmed and temporary == earlier.temporary
+    return replace(wish, temporary=temporary, adopts=tuple(adopts), confirmed=confirmed)

@@ -11,7 +11,6 @@ from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
-    EnrolmentDraft,
     EnrolmentRecords,
     StoredEnrolment,
 )
@@ -22,6 +21,7 @@ EnrolmentRow = Mapping[str, str | int | bool | None]
 
 _LINK = "link"
 _PROOF = "proof"
+_NOTICE = "notice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,45 +51,50 @@ class StaffCases:
     def retry(self, enrolment_id: str) -> bool:
         """Let an enrolment be tried again now, after staff have put right what it waited for.
 
-        False where it cannot be. For a case of "cpr_changed" this means that the library system is
-        right and the remembered link is not, for "address_taken" that the mailbox is no longer that
-        of the person who proved it first.
+        False where it cannot be. For a case of "cpr_changed" this means that the cprUuid is the
+        person's of the number it comes with now, for "address_taken" that the mailbox is no longer
+        that of the person who proved it first. A notice is ended.
         """
         entry = self._of(enrolment_id)
         if entry is None:
             return False
         person = self.links.holder(entry.key.group)  # before the link is forgotten
-        retry = {_LINK: self._retry_link, _PROOF: self._retry_proof}.get(
-            entry.key.name, self._retry_enrolment
-        )
+        retries = {
+            _LINK: self._retry_link,
+            _PROOF: self._retry_proof,
+            _NOTICE: self._end_notice,
+        }
+        retry = retries.get(entry.key.name, self._retry_enrolment)
         if not retry(entry):
             return False
         self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
 
-    def reason(self, cpr: str) -> str | None:
-        """Return why staff must look before the person of this CPR, a pseudonym, is served."""
-        for name in ("", _LINK):
-            entry = self.records.read(Key("enrolment", cpr, name))
-            if entry and entry.enrolment.state is EnrolmentState.CASE:
-                return entry.enrolment.reason
-        return None
+    def cpr_uuid_differs(self, uuid: str, cpr: str) -> None:
+        """List a case: a cprUuid that came with another CPR number before came with ``cpr``.
 
-    def dispute(
-        self,
-        name: str,
-        cpr: str,
-        reason: str = "cpr_changed",
-    ) -> Enrolment:
-        """List a case: the link of ``name`` leads to one borrower, ``cpr`` to another.
-
-        Both are pseudonyms of links. Where the library speaks against the link of a CPR, ``name``
-        is that CPR's pseudonym too. It is kept apart from the person's own enrolment, which it must
-        not undo.
+        Both are pseudonyms. The register gives a person one cprUuid for good: where the number was
+        changed, the person is the same, and else one of the two is wrong.
         """
-        key = Key("enrolment", name, _LINK)
-        number = self.links.number(name)
-        return self._list(key, cpr, reason, number)
+        number = self._number(self.links.cpr(uuid))
+        self._list(Key("enrolment", uuid, _LINK), cpr, "cpr_changed", number)
+
+    def borrowers_differ(self, owner: str, reason: str) -> None:
+        """List a case of the borrowers that the CPR number of ``owner``, a pseudonym, finds.
+
+        For a login that wishes nothing, so that no enrolment says it.
+        """
+        self._list(Key("enrolment", owner, _LINK), owner, reason)
+
+    def another_cpr(self, name: str, had: str, cpr: str) -> None:
+        """List a notice: a name came with the CPR number ``had`` before, and with ``cpr`` now.
+
+        All are pseudonyms. Either the name has another holder or the number was changed; each
+        number has its own person and borrower, and nobody is kept waiting.
+        """
+        key = Key("enrolment", name, _NOTICE)
+        notice = EnrolmentState.NOTICE
+        self._list(key, cpr, "name_with_another_cpr", self._number(had), notice)
 
     def taken(self, owner: str, address: str) -> None:
         """List a case: ``owner`` proved a mail address that is another's proof already.
@@ -99,13 +104,14 @@ class StaffCases:
         """
         self._list(Key("enrolment", owner, _PROOF), address, "address_taken")
 
+    def _end_notice(self, entry: StoredEnrolment) -> bool:
+        self.records.store.drop(entry.key)
+        return True
+
     def _retry_link(self, entry: StoredEnrolment) -> bool:
-        self.links.forget(entry.key.group)
-        person = entry.enrolment.person
-        if entry.key.group == person:
-            # The link of the CPR itself: the library is right, and the next login asks it.
-            self.links.remember(person, None)
-            self.records.amend(entry.key._replace(name=""), _unbelieved)
+        if entry.key.group != entry.enrolment.person:
+            # The cprUuid counts no more, and learns the number that it comes with next.
+            self.links.forget(entry.key.group)
         self.records.store.drop(entry.key)
         return True
 
@@ -125,9 +131,6 @@ class StaffCases:
         enrolment = entry.enrolment
         if enrolment.wish is None:  # finished, given up, or observed only
             return False
-        if enrolment.reason == "cpr_changed":
-            self.links.remember(enrolment.person, None)
-            enrolment = replace(enrolment, link=None)
         if enrolment.state is EnrolmentState.CASE:
             enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None)
         now = self.records.now()
@@ -139,11 +142,12 @@ class StaffCases:
         person: str,
         reason: str,
         number: str | None = None,
-    ) -> Enrolment:
+        state: EnrolmentState = EnrolmentState.CASE,
+    ) -> None:
         entry = self.records.read(key)
         case = Enrolment(
             id=entry.enrolment.id if entry else secrets.token_hex(16),
-            state=EnrolmentState.CASE,
+            state=state,
             wanted_at=self.records.now(),
             wish=None,
             person=person,
@@ -155,7 +159,13 @@ class StaffCases:
         if entry is None or entry.enrolment.reason != reason:
             person = self.links.holder(key.group)
             self._record(AuditEventKind.ENROLMENT_CASE, person, case)
-        return case
+
+    def _number(self, owner: str | None) -> str | None:
+        """Return the borrower that the CPR number of ``owner`` was last found to have, or None."""
+        if owner is None:
+            return None
+        enrolment = self.records.enrolment(Key("enrolment", owner))
+        return enrolment.number if enrolment else None
 
     def _record(
         self,
@@ -179,10 +189,22 @@ class StaffCases:
                 return entry
         return None
 
+    def confirm(self, enrolment_id: str) -> bool:
+        """Let a temporary borrower become its person's, although the desk wrote another name.
 
-def _unbelieved(entry: StoredEnrolment) -> EnrolmentDraft:
-    """Return an enrolment whose number is not believed, not even while the library is silent."""
-    return replace(entry.enrolment, carried=None, settled=None), entry.due
+        False where no such case is waiting for it.
+        """
+        entry = self._of(enrolment_id)
+        if entry is None or entry.enrolment.reason != "adoption_other_name":
+            return False
+        enrolment = entry.enrolment
+        if enrolment.state is not EnrolmentState.CASE or enrolment.wish is None:
+            return False
+        confirmed = replace(enrolment, wish=replace(enrolment.wish, confirmed=True))
+        if not self._retry_enrolment(entry._replace(enrolment=confirmed)):
+            return False
+        self._record(AuditEventKind.ENROLMENT_RETRIED, enrolment.person, enrolment)
+        return True
 
 
 def _row(entry: StoredEnrolment) -> EnrolmentRow:

@@ -53,8 +53,7 @@ class PersonAtLogin:
     def looked_up(self, held: Held, now: datetime) -> Held:
         """Add what the ports know of the person, once the policies let the person in.
 
-        A login that they denied before is looked up when they permit it. ``LibraryUnavailable``
-        only where a link and a CPR disagree and the library cannot say which is right.
+        A login that they denied before is looked up when they permit it.
         """
         transaction = held.transaction
         before = read_and_decide(self.rules, transaction, now, held.arrived)
@@ -103,9 +102,13 @@ class PersonAtLogin:
             arrived = self._again(known, arrived, now)
         if not arrived.permitted and arrived.decision.reasons[0].code not in UNMET_REQUIREMENTS:
             return known, arrived
-        known = replace(known, person=self.persons.person(arrived))
-        # What self-service lacks is no matter to a person who has a borrower already.
-        arrived = self._again(known, arrived, now)
+        person = self.persons.person(arrived)
+        known = replace(known, person=person)
+        if not arrived.permitted:
+            # What self-service lacks is no matter to a person who has a borrower already.
+            number = self.borrowers.number(known, arrived, now)
+            known = replace(known, person=replace(person, number=number))
+            arrived = self._again(known, arrived, now)
         if not arrived.permitted:
             return known, arrived
         decided = of_login(AuditEventKind.DECIDED, now, known.names, arrived.decision)
@@ -156,21 +159,21 @@ class PersonAtLogin:
         if not arrived.trusted or transaction.intent is None:
             return None
         step = proof_step(arrived.facts, arrived.policies, now)
-        if step is None or not self.persons.owners(arrived):
+        if step is None or not self.persons.is_named(arrived):
             return None
         return step
 
-    def owners(self, held: Held, now: datetime) -> tuple[str, ...]:
-        """Return the pseudonym that the person's proofs are kept under, and other such of theirs.
+    def owner(self, held: Held, now: datetime) -> str:
+        """Return the pseudonym that the person's proofs are kept under.
 
-        A pseudonym of this login where nothing names the person.
+        One of this login where nothing names the person, or staff have the person's case.
         """
         arrived = self.arrived(held, now).arrived
-        owners = self.persons.owners(arrived) if arrived else ()
-        if owners:
-            return owners
-        nobody = self.hmacs.of("nobody", held.transaction.id)
-        return (nobody,)
+        if arrived and self.persons.is_named(arrived):
+            person = held.transaction.person or self.persons.person(arrived)
+            if not person.case:
+                return self.persons.links.proofs_of(person.id)
+        return self.hmacs.of("nobody", held.transaction.id)
 
     def asker(self, held: Held, now: datetime) -> str:
         """Return the person's name; "" where the upstream asserted none."""
@@ -233,16 +236,13 @@ class PersonAtLogin:
             transaction, arrived, now
         ):
             return transaction.proofs
-        owner = self.persons.owner(arrived)
-        since = self.persons.owned_since(arrived)
-        if owner is None or since is None:
+        person = self.persons.known(arrived)
+        if person is None:
             return transaction.proofs
+        owner = self.persons.links.proofs_of(person.id)
         fresh = {proof.name for proof in transaction.proofs}
-        own = [
-            proof
-            for proof in self.proving.remembered(owner, now)
-            if proof.at >= since and proof.name not in fresh
-        ]
+        remembered = self.proving.remembered(owner, now)
+        own = [proof for proof in remembered if proof.name not in fresh]
         return (*transaction.proofs, *own)
 
     def _asserts_mail(

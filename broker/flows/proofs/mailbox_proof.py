@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from broker.core.letters import MailboxCodeLetter
 from broker.core.login.transaction import Transaction
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, Mail, Store
-from broker.flows.proof_ownership import claim_ownership, drop_replaced_proofs, keep_proof
+from broker.flows.proof_ownership import claim_ownership, keep_proof, mailbox_place
 from broker.flows.records import Records
 from broker.flows.transactions import Held, Transactions
 
@@ -135,14 +135,12 @@ class MailboxProof:
         *,
         domains: tuple[str, ...],
         remembered_for: timedelta,
-        mine: Collection[str] = (),
     ) -> Held:
         """Prove by the code as a person types it.
 
         ``domains`` are those that count today (none: any). CodeRefused with its cause; TooMany
         after a day of wrong codes; AddressRefused where the address's domain counts no more;
-        AddressTaken, with the mailing used up, where the address proves another person. ``mine``
-        are other pseudonyms of the same person, from which a proof moves to ``owner``.
+        AddressTaken, with the mailing used up, where the address proves another person.
         """
         digits = without_spaces(code).replace("-", "")
         if len(digits) != _CODE_LENGTH or not _DIGITS.issuperset(digits):
@@ -155,7 +153,6 @@ class MailboxProof:
             now,
             domains=domains,
             remembered_for=remembered_for,
-            mine=mine,
         )
 
     def press(
@@ -167,7 +164,6 @@ class MailboxProof:
         *,
         domains: tuple[str, ...],
         remembered_for: timedelta,
-        mine: Collection[str] = (),
     ) -> Held:
         """Prove by the button of the mailed link, as ``try_code`` does by the code."""
         mailing = self._tried(held.transaction, _link, link, owner, now)
@@ -178,7 +174,6 @@ class MailboxProof:
             now,
             domains=domains,
             remembered_for=remembered_for,
-            mine=mine,
         )
 
     def opened(self, held: Held, link: str, now: datetime) -> Mailing | None:
@@ -266,11 +261,10 @@ class MailboxProof:
         *,
         domains: tuple[str, ...],
         remembered_for: timedelta,
-        mine: Collection[str],
     ) -> Held:
         typed(mailing.address, domains)
         proved = Proved(mailing.name, mailing.address, now, now + remembered_for)
-        if proved.name != MAIL_PROOF and not self._claimed(proved, owner, mine, now):
+        if proved.name != MAIL_PROOF and not self._claimed(proved, owner, now):
             self._change(held, lambda each: _used_up(each, mailing), now)
             raise AddressTaken("the address proves another person")
 
@@ -286,25 +280,16 @@ class MailboxProof:
         keep_proof(self.store, proved, owner, now)
         return done
 
-    def _claimed(
-        self,
-        proved: Proved,
-        owner: str,
-        mine: Collection[str],
-        now: datetime,
-    ) -> bool:
+    def _claimed(self, proved: Proved, owner: str, now: datetime) -> bool:
         """Return whether the address is the person's own from now on.
 
         A second person's is a case for staff.
         """
-        mailbox = one_mailbox(proved.address)
-        mark = self.hmacs.of("proof address", proved.name, mailbox)
-        place = Key("proof", mark)
+        place = mailbox_place(self.hmacs, proved)
         claim = ProofOwner(owner, proved.name)
-        if not claim_ownership(self.store, place, claim, proved.until, now, mine=mine):
-            self.cases.taken(owner, mark)
+        if not claim_ownership(self.store, place, claim, proved.until, now):
+            self.cases.taken(owner, place.group)
             return False
-        drop_replaced_proofs(self.store, proved, mine, now)
         return True
 
     def _change(

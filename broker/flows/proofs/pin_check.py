@@ -1,68 +1,78 @@
-"""The check of a borrower's PIN: each try is counted before it is made, so that none is guessed."""
+"""The check of a borrower's PIN: only for a person or a browser that has proved something else."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import PinAnswer, identifier_of
-from broker.core.errors import LibraryUnavailable, TooMany
+from broker.core.borrowers.pins import PinAnswer
+from broker.core.errors import LibraryUnavailable, LinkGone, TooMany
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import LibrarySystem, Store
-from broker.flows.borrowers.borrower_lookup import borrower_of_identifier
+from broker.flows.proofs.known_browsers import KnownBrowsers, KnownBrowserToken
+from broker.flows.proofs.pin_letters import LETTER_LASTS, PinLetter
 from broker.flows.proofs.rate_limits import CountedTry, Limit, Limits
 from broker.flows.waiting_slots import WaitingSlots, waiting_slot
 
-# PER_BORROWER and PER_KNOWN bound what reaches the library system's own lock-out (Koha:
-# FailedLoginAttempts), by which whoever knows a number could lock its borrower out of the
-# self-service machines from here.
-PER_IDENTIFIER: Final = Limit("pin-identifier", 5, timedelta(minutes=15))
-PER_BORROWER: Final = Limit("pin-borrower", 10, timedelta(days=1))
-PER_NETWORK: Final = Limit("pin-network", 30, timedelta(hours=1))
-BRAKE: Final = Limit("pin-brake", 300, timedelta(minutes=10))
-# One try at each of many accounts is stopped by no count of one account: this bounds what a day of
-# it can find.
-DAILY_BRAKE: Final = Limit("pin-brake-daily", 2000, timedelta(days=1))
-PER_BROWSER: Final = Limit("pin-browser", 5, timedelta(minutes=15))
-# Of all browsers that a borrower knows: whoever knew the PIN once may have made as many as they
-# like.
-PER_KNOWN: Final = Limit("pin-known", 10, timedelta(days=1))
-# Looks for a browser that passes the limits above because some borrower knows it, whoever it then
-# asks for.
-PER_MARK: Final = Limit("pin-mark", 10, timedelta(minutes=15))
+BEHIND_LETTER: Final = Limit("pin-letter", 10, LETTER_LASTS)
+AT_TERMINALS: Final = Limit("pin-terminals", 5, timedelta(hours=1))
+AT_ONE_TERMINAL: Final = Limit("pin-terminal", 20, timedelta(minutes=10))
+OF_PERSON: Final = Limit("pin-person", 5, timedelta(days=1))
 FAILURE_LASTS: Final = timedelta(milliseconds=400)
 _CALLS: Final = timedelta(seconds=8)
 _NOBODY: Final = "0"  # no library system numbers its borrowers from nought
 _PIN: Final = re.compile(r"[\x20-\x7e]{1,64}")  # desks set longer ones than we do
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
-    """A browser that has logged in with PINs before.
+class PinProblem(StrEnum):
+    """The reason code of a PIN that lets nobody in."""
 
-    ``marks`` names the borrowers that know it, as pseudonyms; ``known`` returns the browser's own
-    pseudonym if the borrower of a number is one of them.
-    """
+    WRONG = "pin_wrong"
+    NOT_RIGHT = "pin_not_right"
+    EXPIRED = "pin_expired"
+    LOCKED = "pin_locked"
+    NO_CARD_NUMBER = "pin_no_card_number"
+    SEVERAL_ACCOUNTS = "pin_several_accounts"
+    TOO_MANY = "pin_throttled"
+    LETTER_USED_UP = "pin_letter_used_up"
+    BROWSER_UNFIT = "pin_browser_unfit"
+    CHANGED_SINCE = "pin_changed_since"
 
-    marks: tuple[str, ...]
-    known: Callable[[str], str | None]
+
+_PROBLEMS: Final = {
+    PinAnswer.WRONG: PinProblem.WRONG,
+    PinAnswer.EXPIRED: PinProblem.EXPIRED,
+    PinAnswer.LOCKED: PinProblem.LOCKED,
+    PinAnswer.NO_CARD_NUMBER: PinProblem.NO_CARD_NUMBER,
+}
+# Answers after which the try counts no longer.
+_RIGHT: Final = frozenset({PinAnswer.RIGHT, PinAnswer.EXPIRED})
 
 
-class _Admitted(NamedTuple):
-    """The places a try has taken so far.
+class _Asked(NamedTuple):
+    """The library system's answer, and the borrower that it was about."""
 
-    ``stranger`` is False where only a known browser may go on.
-    """
+    answer: PinAnswer
+    borrower: Borrower | None
 
-    places: tuple[CountedTry, ...]
-    stranger: bool
+    @property
+    def outcome(self) -> Borrower | PinProblem:
+        """Return the borrower whose PIN was right, or the problem."""
+        if self.answer is PinAnswer.RIGHT and self.borrower:
+            return self.borrower
+        return _PROBLEMS.get(self.answer, PinProblem.WRONG)
 
 
 @dataclass(frozen=True, slots=True)
 class PinCheck:
-    """Tries of PINs, counted in ``store`` for all workers; ``pause`` sleeps, None does not."""
+    """Tries of PINs, counted in ``store`` for all workers; ``pause`` sleeps, None does not.
+
+    Every check returns the borrower or the problem. LibraryUnavailable where the library system did
+    not answer; a try that reached it stays counted.
+    """
 
     store: Store
     hmacs: LookupHmacs
@@ -71,113 +81,120 @@ class PinCheck:
     waiting_slots: WaitingSlots | None = None
     pause: Callable[[float], None] | None = None
 
-    def verify(
+    def behind_letter(self, letter: PinLetter, pin: str) -> Borrower | PinProblem:
+        """Check a PIN for whoever has opened the borrower's letter: ten wrong tries a letter.
+
+        LinkGone where the borrower is gone.
+        """
+        if not _PIN.fullmatch(pin):
+            return PinProblem.NOT_RIGHT
+        try:
+            taken = self._limits.take((BEHIND_LETTER, letter.code))
+        except TooMany:
+            return PinProblem.LETTER_USED_UP
+        asked = self._asked(taken, lambda by: self._read(letter.number, by), pin)
+        if asked.borrower is None:
+            raise LinkGone("a letter of a borrower that is gone")
+        if asked.answer is PinAnswer.WRONG:
+            return PinProblem.NOT_RIGHT
+        return asked.outcome
+
+    def in_known_browser(
+        self,
+        known: KnownBrowserToken,
+        pin: str,
+    ) -> Borrower | PinProblem:
+        """Check a PIN in a browser that is known for the borrower.
+
+        What does not fit the browser's own HMAC never reaches the library system: from there nobody
+        is locked out. Where the PIN has been changed elsewhere since, the browser is known no
+        longer.
+        """
+        browsers = KnownBrowsers(self.store, self.hmacs, self.now)
+        if not _PIN.fullmatch(pin) or not browsers.fits(known, pin):
+            return PinProblem.BROWSER_UNFIT
+        asked = self._asked((), lambda by: self._read(known.number, by), pin)
+        if asked.answer is PinAnswer.WRONG:
+            browsers.forget(known)
+            return PinProblem.CHANGED_SINCE
+        return asked.outcome
+
+    def at_terminal(self, identifier: str, pin: str, address: str) -> Borrower | PinProblem:
+        """Check number and PIN at a terminal that staff run: a wrong pair is one answer.
+
+        It takes as long whether the number is anybody's or not.
+        """
+        limits = ((AT_TERMINALS, identifier.casefold()), (AT_ONE_TERMINAL, address))
+        return self._of_number(identifier, pin, limits)
+
+    def of_person(self, identifier: str, pin: str, person: str) -> Borrower | PinProblem:
+        """Check number and PIN of a second borrower for a person who is logged in."""
+        return self._of_number(identifier, pin, ((OF_PERSON, person),))
+
+    def _of_number(
         self,
         identifier: str,
         pin: str,
-        network: str,
-        device: Device | None = None,
-    ) -> Borrower | None:
-        """Return the one borrower of a CPR or borrower number if ``pin`` is its PIN, else None.
-
-        TooMany once throttled. A ``device`` that the number's borrower knows has tries of its own,
-        so that nobody shuts the person out by guessing elsewhere. Every try that fails stays
-        counted, one whose answer was lost too; LibraryUnavailable then. An identifier that nobody
-        has costs the same calls, counts the same and takes as long as another.
-        """
-        digits = identifier_of(identifier)
-        if digits is None or not _PIN.fullmatch(pin):
-            return None
+        limits: tuple[tuple[Limit, str], ...],
+    ) -> Borrower | PinProblem:
+        if not _PIN.fullmatch(pin):
+            return PinProblem.WRONG
         began = self.now()
-        # Before there is a slot: a try that is throttled must not keep others waiting.
-        admitted = self._admitted(digits, network, device)
-        borrower = self._asked(digits, pin, device, admitted)
-        if borrower is None and self.pause is not None:
-            # A library system that hashes only for a borrower that exists would show by its haste
-            # which does not.
-            left = began + FAILURE_LASTS - self.now()
-            self.pause(max(0.0, left.total_seconds()))
-        return borrower
+        try:
+            taken = self._limits.take(*limits)
+        except TooMany:
+            return PinProblem.TOO_MANY
+        several = False
+
+        def typed(by: datetime) -> Borrower | None:
+            nonlocal several
+            found = self.library.typed(identifier, by)
+            several = len(found) > 1
+            return found[0] if len(found) == 1 else None
+
+        asked = self._asked(taken, typed, pin)
+        if asked.borrower and asked.answer in _RIGHT:
+            return asked.outcome
+        self._wait(began)
+        if several:
+            return PinProblem.SEVERAL_ACCOUNTS
+        # Who has shown nothing learns of no account that it is locked or has no card number.
+        return PinProblem.WRONG
 
     def _asked(
         self,
-        digits: str,
+        taken: tuple[CountedTry, ...],
+        find: Callable[[datetime], Borrower | None],
         pin: str,
-        device: Device | None,
-        admitted: _Admitted,
-    ) -> Borrower | None:
-        looked = False
+    ) -> _Asked:
+        """Ask the library system; give back the try unless it was a guess that failed."""
+        found = False
         try:
             with waiting_slot(self.waiting_slots):
-                deadline = self.now() + _CALLS
-                borrower = borrower_of_identifier(self.library, digits, deadline)
-                looked = True
-                taken = self._counted(admitted, borrower, digits, device)
-                return self._tried(borrower, pin, taken)
+                borrower = find(self.now() + _CALLS)
+                found = True
+                number = borrower.number if borrower else _NOBODY
+                answer = self.library.check_pin(number, pin, self.now() + _CALLS)
         except LibraryUnavailable:
-            if not looked:
-                # Nothing was tried: a person who comes while the library system is down is not shut
-                # out for it.
-                self._limits.give_back(admitted.places)
+            if not found:
+                # Nothing was tried: who comes while the library system is down loses no try.
+                self._limits.give_back(taken)
             raise
+        if borrower and answer in _RIGHT:
+            self._limits.give_back(taken)
+        return _Asked(answer, borrower)
 
-    def _tried(
-        self,
-        borrower: Borrower | None,
-        pin: str,
-        taken: tuple[CountedTry, ...],
-    ) -> Borrower | None:
-        number = borrower.number if borrower else _NOBODY
-        answer = self.library.check_pin(number, pin, self.now() + _CALLS)
-        if borrower is None or answer is not PinAnswer.RIGHT:
-            return None
-        self._limits.give_back(taken)
-        return borrower
+    def _read(self, number: str, by: datetime) -> Borrower | None:
+        return self.library.read(number, by)
+
+    def _wait(self, began: datetime) -> None:
+        if self.pause is None:
+            return
+        # A library system that hashes only for a borrower that exists would show by its haste which
+        # does not.
+        left = began + FAILURE_LASTS - self.now()
+        self.pause(max(0.0, left.total_seconds()))
 
     @property
     def _limits(self) -> Limits:
         return Limits(self.store, self.hmacs, self.now)
-
-    def _admitted(
-        self,
-        digits: str,
-        network: str,
-        device: Device | None,
-    ) -> _Admitted:
-        """Count a stranger's try, or if that is one too many the look of a known browser."""
-        strangers = (
-            (PER_IDENTIFIER, digits),
-            (PER_NETWORK, network),
-            (BRAKE, "all"),
-            (DAILY_BRAKE, "all"),
-        )
-        try:
-            return _Admitted(self._limits.take(*strangers), stranger=True)
-        except TooMany:
-            if device is None:
-                raise
-            looks = [(PER_MARK, mark) for mark in device.marks]
-            return _Admitted(self._limits.take(*looks), stranger=False)
-
-    def _counted(
-        self,
-        admitted: _Admitted,
-        borrower: Borrower | None,
-        digits: str,
-        device: Device | None,
-    ) -> tuple[CountedTry, ...]:
-        """Count the try of a browser that the borrower knows, or else the borrower's day.
-
-        The first in place of the stranger's try that was counted.
-        """
-        number = borrower.number if borrower else f"nobody {digits}"
-        browser = device.known(borrower.number) if device and borrower else None
-        if browser is None and not admitted.stranger:
-            raise TooMany(PER_IDENTIFIER.name)
-        if browser is None:
-            return (*admitted.places, *self._limits.take((PER_BORROWER, number)))
-        taken = self._limits.take((PER_BROWSER, browser), (PER_KNOWN, number))
-        if not admitted.stranger:
-            return (*admitted.places, *taken)
-        self._limits.give_back(admitted.places)
-        return taken

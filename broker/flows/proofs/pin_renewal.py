@@ -1,71 +1,76 @@
-"""A new PIN for a borrower: by two letters without a login, or chosen or mailed after a login."""
+"""A new PIN for a borrower: behind a letter without a login, or chosen or mailed after a login."""
 
 import secrets
-import string
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from broker.core.audit_events import NO_TRAIL
+from broker.core.borrowers.account_codes import in_halves
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.pins import unfit
 from broker.core.errors import (
     BrokerError,
     LibraryRefused,
     LibraryUnavailable,
-    LinkGone,
     MailUnavailable,
     PinUnderWay,
     PinUnusable,
     TooMany,
 )
 from broker.core.identity.mail_addresses import masked
-from broker.core.letters import ChangedPinLetter, PinLinkLetter, RenewedPinLetter
+from broker.core.letters import AccountCodeLetter, ChangedPinLetter, RenewedPinLetter
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store, Trail
 from broker.flows.backoff import retry_delay
-from broker.flows.borrowers.borrower_lookup import borrower_of_identifier
 from broker.flows.borrowers.pin_setting import PinSetting
+from broker.flows.proofs.pin_check import BEHIND_LETTER
+from broker.flows.proofs.pin_letters import (
+    LETTER_LASTS,
+    PinLetter,
+    PinLetters,
+    identifier_pseudonym,
+)
 from broker.flows.proofs.rate_limits import Limit, Limits
 from broker.flows.records import Record, Records
 from broker.flows.waiting_slots import WaitingSlots, WakeSignal, waiting_slot
 
-LINK_LASTS: Final = timedelta(minutes=30)
+# These spare the library system and the mailboxes. Who asks beyond the first is written to an hour
+# later; a letter of the day before is as good.
 PER_IDENTIFIER: Final = Limit("pin-asked", 3, timedelta(hours=1))
-PER_NETWORK: Final = Limit("pin-asked-network", 10, timedelta(hours=1))
-MAILS_AN_HOUR: Final = Limit("pin-mails-hour", 1, timedelta(hours=1))
-MAILS_A_DAY: Final = Limit("pin-mails-day", 3, timedelta(days=1))
+PER_NETWORK: Final = Limit("pin-asked-network", 100, timedelta(hours=1))
+MAILINGS: Final = Limit("pin-letter-mailings", 3, LETTER_LASTS)
+NEW_PINS: Final = Limit("pin-letter-new-pins", 3, LETTER_LASTS)
 CHANGES: Final = Limit("pin-changes", 10, timedelta(hours=1))
 # Looking up; and RCPT, PIN and DATA together.
 _CALLS: Final = timedelta(seconds=45)
 # A request that sets a PIN has ended by then, or died.
 _AFTER_REQUEST: Final = timedelta(seconds=60)
 _GIVE_UP_AFTER: Final = timedelta(days=1)
-# No digits: nothing in an address of ours ever reads as a personal number.
-_LETTERS: Final = string.ascii_lowercase
-_SECRET_LENGTH: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """When and from where a letter is asked for, worded in its ``language``."""
+
+    language: str
+    at: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OwedPinMail:
-    """A letter to be written: the link that was asked for, a new PIN, or the notice of a change."""
+    """A letter to be written: the one that was asked for, a new PIN, or the notice of a change."""
 
     what: Literal["link", "pin", "notice"]
-    whom: str  # a CPR or borrower number as ``pins.identifier_of`` reads it
+    whom: str  # what was typed, as ``pins.identifier_of`` reads it; else a borrower number
     language: str
     asked: datetime
     attempts: int = 0
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class PinLink:
-    """The borrower and language of a mailed link; ``pressed`` once its button is."""
-
-    number: str
-    language: str
-    pressed: bool = False
+    asked_at: str = ""
+    asked_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +88,24 @@ class PinRenewal:
     waiting_slots: WaitingSlots | None = None
     trail: Trail = NO_TRAIL
 
-    def ask(self, digits: str, network: str, language: str) -> None:
-        """Queue the letter with the link for the holder of a number (of ``pins.identifier_of``).
+    def ask(self, identifier: str, network: str, asking: Asking) -> None:
+        """Queue the letter for whoever has ``identifier`` (of ``pins.identifier_of``).
 
-        Nothing is looked up. TooMany for a network that asks too often. A number asked for too
-        often is queued no more, and nobody is told.
+        Nothing is looked up. TooMany for a network that asks too often. The letter that is asked
+        for a fourth time within an hour is written an hour later, and nobody is told.
         """
         limits = self._limits
         limits.take((PER_NETWORK, network))
+        now = self.now()
+        due = now
+        pseudonym = identifier_pseudonym(self.hmacs, identifier)
         try:
-            limits.take((PER_IDENTIFIER, digits))
+            limits.take((PER_IDENTIFIER, pseudonym))
         except TooMany:
-            return
-        key = Key("pin", self.hmacs.of("pin-asked", digits))
-        owed = OwedPinMail("link", digits, language, self.now())
-        self._queue(key, owed, owed.asked)
+            due = now + PER_IDENTIFIER.within
+        owed = OwedPinMail("link", identifier, asking.language, now)
+        owed = replace(owed, asked_at=asking.at, asked_from=asking.origin)
+        self._queue(Key("pin", self.hmacs.of("pin-asked", pseudonym)), owed, due)
 
     def step(self) -> bool:
         """Write the letter that has been due longest; False where none is due."""
@@ -117,35 +125,25 @@ class PinRenewal:
         claimed.lease.end(self.now())
         return True
 
-    def opened(self, secret: str) -> PinLink:
-        """Return what a link stands for, and use nothing up: mail scanners open links.
+    def renew(self, letter: PinLetter, language: str) -> str:
+        """Make and mail a new PIN for whoever has opened the borrower's letter.
 
-        LinkGone where it leads nowhere. Its number is for nobody's eyes: whoever has the link is
-        not yet known to be the borrower.
+        Returns the address, masked. TooMany after three for one letter. After any other error the
+        letter is as good as before; until the mail server has accepted the recipient the old PIN
+        works.
         """
-        return self._link(secret).value
-
-    def press(self, secret: str) -> str:
-        """Make and mail the new PIN, once however many press together.
-
-        Returns the address, masked. LinkGone for a link used or run out. After any other error the
-        link works again; until the mail server has accepted the recipient the old PIN works.
-        """
-        record = self._link(secret)
-        link = record.value
-        once = replace(link, pressed=True)
-        pressed = self._links.replace(record, once, self.now())
-        if pressed is None:
-            raise LinkGone("pressed by another at the same moment")
+        limits = self._limits
+        taken = limits.take((NEW_PINS, letter.code))
         try:
             with waiting_slot(self.waiting_slots):
-                address = self._make(link.number, link.language)
+                address = self._make(letter.number, language)
             if address is None:
                 raise LibraryRefused("a borrower whose mail address is gone")
         except BrokerError:
-            self._links.replace(pressed, link, self.now())
+            limits.give_back(taken)
             raise
-        self.store.drop(record.key)
+        # What was tried before says nothing of the PIN that was mailed just now.
+        limits.forget(BEHIND_LETTER, letter.code)
         return address
 
     def make(self, number: str, language: str) -> str | None:
@@ -204,10 +202,6 @@ class PinRenewal:
     def _owed(self) -> Records[OwedPinMail]:
         return Records(self.store, OwedPinMail)
 
-    @property
-    def _links(self) -> Records[PinLink]:
-        return Records(self.store, PinLink)
-
     def _queue(self, key: Key, owed: OwedPinMail, due: datetime) -> Record[OwedPinMail] | None:
         """Queue a letter; None where one is queued already, which leads to the same letter."""
         until = owed.asked + 2 * _GIVE_UP_AFTER
@@ -220,41 +214,54 @@ class PinRenewal:
             self.wake.set()
 
     def _write(self, owed: OwedPinMail) -> None:
-        borrower = borrower_of_identifier(self.library, owed.whom, self._by())
+        borrower = self._recipient(owed)
         if borrower is None or borrower.email is None:
             return
-        if owed.what == "pin":
-            self._mail_pin(borrower, borrower.email, owed.language)
+        match owed.what:
+            case "link":
+                self._mail_letter(borrower.number, borrower.email, owed)
+            case "pin":
+                self._mail_pin(borrower, borrower.email, owed.language)
+            case "notice":
+                self._mail_notice(borrower.number, borrower.email, owed)
+            case _:
+                assert_never(owed.what)
+
+    def _mail_notice(self, number: str, address: str, owed: OwedPinMail) -> None:
+        """Mail that the PIN was changed, once it is: the answer may have been lost."""
+        if not self._pins.settle_choice(number):
             return
-        if owed.what == "notice":
-            if not self._pins.settle_choice(borrower.number):
-                return
-            with closing(self.mail.address(borrower.email, self._by())) as letter:
-                content = ChangedPinLetter()
-                letter.send(*self.letters.worded(content, owed.language))
-            return
+        with closing(self.mail.address(address, self._by())) as letter:
+            letter.send(*self.letters.worded(ChangedPinLetter(), owed.language))
+
+    def _recipient(self, owed: OwedPinMail) -> Borrower | None:
+        """Return the borrower to write to; None where a typed number is nobody's or several's."""
+        if owed.what != "link":
+            return self.library.read(owed.whom, self._by())
+        found = self.library.typed(owed.whom, self._by())
+        return found[0] if len(found) == 1 else None
+
+    def _mail_letter(self, number: str, address: str, owed: OwedPinMail) -> None:
+        """Mail the borrower's letter of today, unless it has been mailed three times."""
+        letters = PinLetters(self.store, self.hmacs, self.now)
+        current = letters.current(number, owed.whom)
+        limits = self._limits
         try:
-            taken = self._limits.take(
-                (MAILS_AN_HOUR, borrower.number), (MAILS_A_DAY, borrower.number)
-            )
+            taken = limits.take((MAILINGS, current.code))
         except TooMany:
             return
+        content = AccountCodeLetter(
+            code=in_halves(current.code),
+            link=f"{self.letters.pin_url}?code={current.code}&lang={owed.language}",
+            asked_at=owed.asked_at,
+            asked_from=owed.asked_from,
+        )
         try:
-            self._mail_link(borrower.number, borrower.email, owed.language)
+            with closing(self.mail.address(address, self._by())) as letter:
+                letter.send(*self.letters.worded(content, owed.language))
         except MailUnavailable:
-            self._limits.give_back(taken)
+            limits.give_back(taken)
             raise
-
-    def _mail_link(self, number: str, address: str, language: str) -> None:
-        secret = _new_secret()
-        url = f"{self.letters.pin_url}?link={secret}&lang={language}"
-        minutes = int(LINK_LASTS.total_seconds() // 60)
-        now = self.now()
-        link = PinLink(number, language)
-        with closing(self.mail.address(address, self._by())) as letter:
-            self._links.add(self._key(secret), link, now + LINK_LASTS, now)
-            content = PinLinkLetter(url, minutes)
-            letter.send(*self.letters.worded(content, language))
 
     def _later(self, record: Record[OwedPinMail]) -> None:
         owed = record.value
@@ -265,15 +272,6 @@ class PinRenewal:
         later = replace(owed, attempts=owed.attempts + 1)
         due = now + retry_delay(owed.attempts)
         self._owed.replace(record, later, now, due=due)
-
-    def _link(self, secret: str) -> Record[PinLink]:
-        record = self._links.get(self._key(secret), self.now())
-        if record is None or record.value.pressed:
-            raise LinkGone("used, run out, or never sent")
-        return record
-
-    def _key(self, secret: str) -> Key:
-        return Key("pin", self.hmacs.of("pin-link", secret), "link")
 
     def _make(self, number: str, language: str) -> str | None:
         borrower = self._borrower(number)
@@ -324,7 +322,3 @@ class PinRenewal:
 
     def _by(self) -> datetime:
         return self.now() + _CALLS
-
-
-def _new_secret() -> str:
-    return "".join(secrets.choice(_LETTERS) for _ in range(_SECRET_LENGTH))

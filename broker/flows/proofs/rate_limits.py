@@ -68,8 +68,17 @@ class Limits:
             else:
                 self.store.count(place.key, -1, place.window, self.now())
 
+    def forget(self, limit: Limit, name: str) -> None:
+        """Let every try in an exact limit (of ten at most) count no longer."""
+        group = self._group(limit, name)
+        for number in range(limit.most):
+            self.store.drop(Key("counter", group, str(number)))
+
+    def _group(self, limit: Limit, name: str) -> str:
+        return self.hmacs.of("limit", limit.name, name)
+
     def _taken(self, limit: Limit, name: str) -> CountedTry | None:
-        group = self.hmacs.of("limit", limit.name, name)
+        group = self._group(limit, name)
         if limit.most <= _MOST_EXACT:
             return self._taken_place(limit, group)
         return self._taken_in_window(limit, group)

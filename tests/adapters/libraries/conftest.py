@@ -11,6 +11,7 @@ from flask import Flask
 
 from broker.adapters.libraries.koha import Koha, KohaSettings
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
 from broker.demo.koha.simulated_koha import Client, Simulation, create_app
 from broker.demo.run.loopback_server import serve_on_loopback
 
@@ -21,7 +22,13 @@ MARK = "a" * 32
 def _settings(url: str, **more: object) -> dict[str, object]:
     """Give sound settings for a Koha at ``url``."""
     keys = {"url": url, "client_id": "broker", "client_secret": "demo", "library_id": "AUL", "cpr_attribute": "CPR"}
+    keys["card_number"] = "cpr"
     return keys | more
+
+
+@pytest.fixture(name="sound")
+def _sound() -> Callable[..., dict[str, object]]:
+    return _settings
 
 
 @pytest.fixture(name="settings")
@@ -37,7 +44,7 @@ def _app() -> Flask:
         "blind": Client("demo", frozenset({"borrowers"})),
         "none": Client("demo", frozenset()),
     }
-    return create_app(clients=clients)
+    return create_app(clients=clients, administration=FOUR_DIGIT_PINS)
 
 
 @pytest.fixture(name="koha")
@@ -54,7 +61,7 @@ def _url(app: Flask) -> Iterator[str]:
 
 @pytest.fixture(name="opened")
 def _opened(url: str) -> Callable[..., Koha]:
-    return lambda **more: KohaSettings.read(_settings(url, **more)).open()
+    return lambda **more: KohaSettings.read(_settings(url) | more).open()
 
 
 @pytest.fixture(name="library")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.libraries.entry_points import open_library
-from broker.adapters.libraries.koha import Koha
+from broker.adapters.libraries.koha import Koha, unobserved
 from broker.core.errors import ConfigurationFaults
 
 Settings = Callable[..., dict[str, object]]
@@ -31,25 +31,26 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("installed")
 def test_an_installed_system_is_opened(settings: Settings) -> None:
     """The entry point's settings type reads the keys and opens the system."""
-    assert isinstance(open_library("tried", settings("https://koha.library.example")), Koha)
+    opened = open_library("tried", settings("https://koha.library.example"), unobserved)
+    assert isinstance(opened, Koha)
 
 
 @pytest.mark.usefixtures("installed")
 def test_an_unknown_system_is_told_what_there_is() -> None:
     """A typing error shows the names that would do."""
     with pytest.raises(ConfigurationFaults, match=r"library.system: no connector for 'kohaa' \(installed: .*tried"):
-        open_library("kohaa", {})
+        open_library("kohaa", {}, unobserved)
 
 
 @pytest.mark.usefixtures("installed")
 def test_a_name_claimed_twice_is_refused() -> None:
     """Which of two packages writes borrowers must not depend on the order of a path."""
     with pytest.raises(ConfigurationFaults, match="2 connectors are installed for 'doubled'"):
-        open_library("doubled", {})
+        open_library("doubled", {}, unobserved)
 
 
 @pytest.mark.usefixtures("installed")
 def test_faulty_settings_are_the_configurations_faults() -> None:
     """The connector's own faults come out as they are."""
     with pytest.raises(ConfigurationFaults, match=r"library\.url"):
-        open_library("tried", {})
+        open_library("tried", {}, unobserved)

@@ -7,9 +7,11 @@ from dataclasses import replace
 from datetime import date, datetime
 
 import pytest
+from flask import Flask, request
 
 from broker.adapters.libraries.koha import Koha
 from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable
 from broker.demo.koha.simulated_koha import Simulation
@@ -52,12 +54,23 @@ def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
     *, koha: Simulation, opened: Opened, soon: Soon, field: str
 ) -> None:
     """A CPR equal to the card number of somebody else must not find somebody else."""
-    library = opened(cpr_fields=[field], unique_field=field)
+    system = {"card_number": "system"} if field == "userid" else {}
+    library = opened(cpr_fields=[field], unique_field=field, **system)
     other = {"cardnumber": "userid", "userid": "cardnumber"}[field]
     _desk(koha, **{field: "desk.user", other: CPR})
     assert library.find(CPR, soon()) == ()
     made = _desk(koha, **{"userid": "another", field: "010180-0000"})
     assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
+
+
+def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, opened: Opened, soon: Soon) -> None:
+    """Where cards of ten digits are no CPR, a person may have typed theirs all the same: neither is chosen."""
+    library = opened(cpr_fields=["userid"], card_number="system")
+    person = _desk(koha, userid=CPR)["patron_id"]
+    assert [each.number for each in library.typed(CPR, soon())] == [str(person)]
+    holder = _desk(koha, cardnumber=CPR)["patron_id"]
+    assert {each.number for each in library.typed("010180-0000", soon())} == {str(person), str(holder)}
+    assert [each.number for each in library.find(CPR, soon())] == [str(person)]
 
 
 def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha, soon: Soon) -> None:
@@ -76,16 +89,40 @@ def test_a_number_that_merely_contains_the_cpr_is_another(koha: Simulation, libr
     assert library.find(CPR, soon()) == ()
 
 
-def test_a_stripped_search_header_is_noticed(
+def test_a_dropped_query_is_noticed(
     koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a proxy drops the query Koha gives everyone, and the first of everyone must not become the person."""
-    _desk(koha, cardnumber="T-1")
-    monkeypatch.setattr("broker.adapters.libraries.koha_requests.headers", lambda *_, **__: {})
-    with pytest.raises(LibraryUnavailable, match="strip"):
+    for each in range(3):
+        _desk(koha, cardnumber=f"T-{each}", userid=f"desk.{each}")
+    monkeypatch.setattr("broker.adapters.libraries.koha_requests.carried", lambda *_: ({}, None))
+    with pytest.raises(LibraryUnavailable, match="drop the query"):
         library.find(CPR, soon())
-    with pytest.raises(LibraryUnavailable, match="strip"):
+    with pytest.raises(LibraryUnavailable, match="drop the query"):
         library.marked(MARK, soon())
+    for typed in (CPR, "T-1"):
+        with pytest.raises(LibraryUnavailable, match="drop the query"):
+            library.typed(typed, soon())
+    assert "drop the query" in library.prove(ExpectedSetup({}, {}), soon())[0].sentence
+
+
+@pytest.mark.parametrize(("query_in", "in_body"), [("body", True), ("header", False)])
+def test_the_query_stands_where_the_settings_say(
+    *, app: Flask, opened: Opened, soon: Soon, query_in: str, in_body: bool
+) -> None:
+    """In the body, which no answer repeats, or in the header where a proxy drops bodies; never in the address."""
+    seen: list[tuple[str, str, str]] = []
+
+    @app.before_request
+    def keep() -> None:
+        seen.append((request.full_path, str(request.headers), request.get_data(as_text=True)))
+
+    assert opened(query_in=query_in).find(CPR, soon()) == ()
+    searches = [each for each in seen if each[0].startswith("/api/v1/patrons")]
+    assert len(searches) == 2
+    for address, headers, body in searches:
+        assert CPR not in address
+        assert (CPR in headers, CPR in body) == (not in_body, in_body)
 
 
 @pytest.mark.parametrize("number", ["", "abc", "0101", "2 1", "../1", "1/password", "１", "99999999999"])  # noqa: RUF001
@@ -107,17 +144,17 @@ def test_what_has_not_ten_digits_is_not_searched(koha: Simulation, library: Koha
 def test_a_create_carries_the_unique_field_and_the_mark(
     koha: Simulation, library: Koha, wish: Wish, soon: Soon
 ) -> None:
-    """The user name is the CPR, the card number stays empty unless configured, the mark lies in its field."""
+    """User name and card number are the CPR, the mark lies in its field."""
     library.create(wish, MARK, soon())
     (row,) = koha.patrons.rows()
-    assert (row["userid"], row["cardnumber"], row["statistics_1"]) == (CPR, None, MARK)
+    assert (row["userid"], row["cardnumber"], row["statistics_1"]) == (CPR, CPR, MARK)
     assert [(each["type"], each["value"]) for each in row["extended_attributes"]] == [("CPR", CPR)]
     assert (row["library_id"], row["category_id"], row["expiry_date"]) == ("AUL", "STUDENT", "2028-08-31")
 
 
 def test_settings_move_mark_and_card_number(koha: Simulation, opened: Opened, wish: Wish, soon: Soon) -> None:
-    """A library whose statistics are in use reserves the other field, one that scans cards gets the CPR there."""
-    library = opened(mark_field="statistics_2", card_number="cpr", cpr_attribute="")
+    """A library whose statistics are in use reserves the other field, and need have no attribute."""
+    library = opened(mark_field="statistics_2", cpr_attribute="")
     made = library.create(wish, MARK, soon())
     (row,) = koha.patrons.rows()
     assert (row["cardnumber"], row["statistics_1"], row["statistics_2"]) == (CPR, None, MARK)
@@ -135,34 +172,6 @@ def test_a_change_sends_back_no_more_than_koha_demands(koha: Simulation, library
     assert (after.category, after.expires) == ("STUDENT", date(2028, 8, 31))
     kept = ("surname", "userid", "cardnumber", "extended_attributes", "library_id")
     assert {name: row[name] for name in kept} == {name: made[name] for name in kept}
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"client_id": "weak"}, ["PINs cannot be set nor borrowers changed"]),
-        ({"client_id": "blind"}, []),
-        ({"library_id": "XXX"}, ["the home branch cannot be seen"]),
-        ({"client_id": "none"}, ["found by CPR", "found by their mark", "PINs cannot be set"]),
-    ],
-)
-def test_faults_of_the_setup_are_named(
-    opened: Opened, soon: Soon, settings: dict[str, object], said: list[str]
-) -> None:
-    """What would break a promise at the first login is said by ``broker check``, sentence by sentence."""
-    found = opened(**settings).faults(soon())
-    assert len(found) == len(said)
-    assert all(part in sentence for part, sentence in zip(said, found, strict=True))
-
-
-def test_a_search_that_koha_cannot_answer_is_a_fault(
-    library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A Koha that reads queries otherwise than 23.05 did shows it at the check, not at a login."""
-    monkeypatch.setattr(
-        "broker.adapters.libraries.koha_requests.by_attribute", lambda *_: {"extended_attributes.nonsense": "x"}
-    )
-    assert "found by CPR (find: 500)" in library.faults(soon())[0]
 
 
 def _everything(koha: Simulation, library: Koha, wish: Wish, soon: Soon) -> list[BaseException]:

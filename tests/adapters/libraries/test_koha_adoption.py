@@ -47,9 +47,9 @@ ADOPTED = {"category_id": "STUDENT", "expiry_date": "2028-08-31"}
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({}, {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR}),
-        ({"cpr_attribute": ""}, {"userid": CPR, "cardnumber": "T-4711"}),
-        ({"card_number": "cpr"}, {"userid": CPR, "cardnumber": CPR, "CPR": CPR}),
+        ({}, {"userid": CPR, "cardnumber": CPR, "CPR": CPR}),
+        ({"cpr_attribute": ""}, {"userid": CPR, "cardnumber": CPR}),
+        ({"card_number": "system"}, {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR}),
         ({"unique_field": "cardnumber", "cpr_attribute": ""}, {"userid": "temp.4711", "cardnumber": CPR}),
     ],
 )
@@ -86,7 +86,7 @@ def test_a_change_cut_short_is_found_by_its_number_and_made_whole(
     whole = (lost, fault) == (2, "lose_answer")
     assert [each.category for each in found] == ["STUDENT" if whole else "TEMP"] * len(found)
     library.change(_change(number), soon())
-    assert _shown(koha) == {"userid": CPR, "cardnumber": "T-4711", "CPR": CPR} | ADOPTED
+    assert _shown(koha) == {"userid": CPR, "cardnumber": CPR, "CPR": CPR} | ADOPTED
     (row,) = koha.patrons.rows()
     assert len(row["extended_attributes"]) == 1
 
@@ -132,7 +132,7 @@ def test_a_patron_with_another_number_is_refused_before_any_write(koha: Simulati
         ({"cardnumber": "010180 0000"}, {}, CPR),
         ({"extended_attributes": [{"type": "CPR", "value": "010180-0000"}]}, {}, CPR),
         ({"extended_attributes": [{"type": "CPR", "value": "010180-0000"}]}, {"cpr_attribute": ""}, None),
-        ({"cardnumber": CPR}, {"cpr_fields": ["userid"]}, None),
+        ({"cardnumber": CPR}, {"cpr_fields": ["userid"], "card_number": "system"}, None),
         ({"userid": "6101800000"}, {}, None),
         ({"userid": "3113800000"}, {}, None),
         ({"userid": "120180ABC1"}, {}, None),

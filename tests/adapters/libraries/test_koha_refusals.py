@@ -1,5 +1,6 @@
 """What Koha's connector makes of refusals, odd answers, lost answers and credentials."""
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,11 @@ from datetime import date, datetime
 import pytest
 import responses
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
 
+from broker.adapters.libraries import koha_refusals
+from broker.adapters.libraries.http_exchange import HttpAnswer
 from broker.adapters.libraries.koha import Koha
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
@@ -94,13 +99,13 @@ def test_odd_answers_to_a_create(
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"category": "NONE"}, "create: 400 for category_id"),
+        ({"category": "NONE"}, "create: 400: Given category_id does not exist: NONE$"),
         (
             {"fields": (WishedField("surname", "x", "always"), WishedField("date_of_birth", CPR, "always"))},
             "date_of_birth",
         ),
         ({"fields": (WishedField("email", "x@y.example", "always"),)}, "no surname"),
-        ({"fields": (WishedField("userid", "x", "always"),)}, "no field for 'userid'"),
+        ({"fields": (WishedField("userid", "x", "always"),)}, "Koha has no field 'userid'"),
     ],
 )
 def test_a_refusal_names_the_field_and_nothing_else(
@@ -149,8 +154,30 @@ def test_the_token_is_kept_between_calls(koha: Simulation, library: Koha, soon: 
 
 def test_credentials_that_are_refused_are_a_fault_of_the_setup(opened: Opened, wish: Wish, soon: Soon) -> None:
     """No enrolment is given up because a secret was changed: it is tried again once that is mended."""
-    with pytest.raises(LibraryUnavailable, match="no token: 403"):
+    with pytest.raises(LibraryUnavailable, match="no token: 403: the secret is not that of the API key broker"):
         opened(client_secret="wrong").create(wish, MARK, soon())
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "setting", "words"),
+    [
+        (403, "unauthorized_client", "library.client_id", "no API key has the id broker"),
+        (403, "access_denied", "library.client_secret", "the secret is not that of the API key broker"),
+        (400, "Unimplemented grant type", "RESTOAuth2ClientCredentials", "is off, or Koha's database is down"),
+        (403, "other", None, "no token: 403"),
+        (400, {"a": 1}, None, "no token: 400"),
+    ],
+)
+def test_the_causes_of_a_missing_token_are_told_apart(
+    *, library: Koha, url: str, soon: Soon, status: int, error: object, setting: str | None, words: str
+) -> None:
+    """Each is mended elsewhere, and none shows the secret."""
+    with responses.RequestsMock() as odd:
+        odd.post(f"{url}/api/v1/oauth/token", status=status, json={"error": error})
+        with pytest.raises(LibraryUnavailable) as caught:
+            library.find(CPR, soon())
+    assert caught.value.setting == setting
+    assert words in str(caught.value)
 
 
 def test_a_missing_right_is_named(opened: Opened, wish: Wish, soon: Soon) -> None:
@@ -161,19 +188,29 @@ def test_a_missing_right_is_named(opened: Opened, wish: Wish, soon: Soon) -> Non
     library = opened(client_id="weak")
     made = library.create(wish, MARK, soon())
     assert made is not None
-    with pytest.raises(LibraryUnavailable, match="a right is missing: borrowers"):
+    with pytest.raises(LibraryUnavailable, match="lacks a permission: borrowers"):
         library.set_pin(made.number, "4071", soon())
-    with pytest.raises(LibraryUnavailable, match="a right is missing: borrowers"):
+    with pytest.raises(LibraryUnavailable, match="lacks a permission: borrowers"):
         library.change(Change(made.number, (), "EMPLOYEE", date(2029, 1, 1)), soon())
 
 
-@pytest.mark.parametrize("pin", ["12", " 4071", "407 "])
-def test_a_pin_that_breaks_a_rule_is_refused_unquoted(koha: Simulation, library: Koha, soon: Soon, pin: str) -> None:
-    """Koha's password rules are a refusal, and the PIN is in no text."""
+@pytest.mark.parametrize(
+    ("pin", "words", "setting"),
+    [
+        ("12", "Password length (2) is shorter than required (4)", "minPasswordLength"),
+        (" 4071", "Password has blanks at its ends", None),
+        ("407 ", "Password has blanks at its ends", None),
+    ],
+)
+def test_a_pin_that_breaks_a_rule_is_refused_unquoted(
+    *, koha: Simulation, library: Koha, soon: Soon, pin: str, words: str, setting: str | None
+) -> None:
+    """Koha's password rules are a refusal that names the rule's setting, and the PIN is in no text."""
     number = str(_desk(koha)["patron_id"])
     with pytest.raises(LibraryRefused) as caught:
         library.set_pin(number, pin, soon())
-    assert str(caught.value) == "set_pin: 400"
+    assert str(caught.value) == f"set_pin: 400: {words}"
+    assert caught.value.setting == setting
 
 
 def test_a_borrower_that_is_gone_is_a_refusal(library: Koha, soon: Soon) -> None:
@@ -249,3 +286,139 @@ def test_many_threads_fetch_one_token(app: Flask, library: Koha, soon: Soon) -> 
 
 def _granted(app: Flask) -> list[str]:
     return [line for line in app.extensions["koha"].access.lines() if "oauth/token" in line]
+
+
+PERSON = {
+    "surname": "Prøvesen",
+    "firstname": "åse",
+    "email": "aase@post.example",
+    "userid": CPR,
+    "cardnumber": CPR,
+    "category_id": "STUDENT",
+    "library_id": "AUL",
+    "extended_attributes": [{"type": "CPR", "value": "010180-0000"}],
+}
+QUOTING = [
+    ("Problem with 0101990000", "Problem with the user name", None),
+    ("Problem with åse", "Problem with the user name", None),
+    (
+        "Your action breaks a unique constraint on the attribute. type=CPR value=0101990000",
+        "Your action breaks a unique constraint on the attribute: CPR",
+        None,
+    ),
+    (
+        "Tried to add more than one non-repeatable attributes. type=CPR value=010199-0000",
+        "Tried to add more than one non-repeatable attribute: CPR",
+        None,
+    ),
+    ("Given category_id does not exist", "Given category_id does not exist: STUDENT", "category_id STUDENT"),
+    ("Given library_id does not exist", "Given library_id does not exist: AUL", "library_id AUL"),
+    (
+        "Tried to use an invalid attribute type. type=CPR",
+        "Tried to use an invalid attribute type: CPR",
+        "patron attribute type CPR",
+    ),
+    (
+        "Missing mandatory extended attribute (type=FACULTY)",
+        "Missing mandatory extended attribute: FACULTY",
+        "mandatory patron attribute type FACULTY",
+    ),
+    ("[Password is too weak]", "Password is too weak", "RequireStrongPassword"),
+    (
+        "Something went wrong, check Koha logs for details.",
+        "Something went wrong, check Koha logs for details.",
+        None,
+    ),
+    ("Duplicate entry '0101990000' for key 'borrowers.userid'", "Duplicate entry … for key …", None),
+    ("Patron Hans Hansen (010199-0000) exists", "Patron … … … exists", None),
+    ("010199 0000 and 010199.0000 and 01.01.99-0000", "… and … and …", None),
+    ("no room for PRØVESEN or AASE@post.example", "no room for … or …", None),
+]
+
+
+@pytest.mark.parametrize(("error", "words", "setting"), QUOTING)
+def test_koha_says_it_in_its_own_words_and_quotes_nobody(error: str, words: str, setting: str | None) -> None:
+    """One row a message that was seen, and some that were not: the name of a setting stays, a value never."""
+    answer = HttpAnswer(400, json.dumps({"error": error}).encode())
+    refusal = koha_refusals.refused(answer, "create", PERSON)
+    assert str(refusal) == f"create: 400: {words}"
+    assert refusal.setting == setting
+    assert str(koha_refusals.unavailable(answer, "create", PERSON)) == str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("message", "path", "words", "setting"),
+    [
+        ("Missing property.", "/body/surname", "surname: Missing property.", "field surname"),
+        ("Properties not allowed: pin.", "/body", "Properties not allowed: pin.", "field pin"),
+        ("Read-only.", "/body/statistics_1", "statistics_1: Read-only.", "field statistics_1"),
+        ("Does not match date format.", "/body/date_of_birth", "date_of_birth: Does not match date format.", None),
+        ("Day out of range.", "/body/date_of_birth", "date_of_birth: Day out of range.", None),
+        ("Expected string - got null.", "/body/cardnumber", "cardnumber: Expected string - got null.", None),
+        ("Properties not allowed: Åse.", "/body", "… not allowed: …", None),
+        ("Not in enum list: 0101990000, Prøvesen", f"/body/{CPR}", "Not in enum list: … …", None),
+        (CPR, CPR, "…", None),
+    ],
+)
+def test_an_error_of_the_schema_names_the_field(message: str, path: str, words: str, setting: str | None) -> None:
+    """A field that is missing or unknown is a cause in the set-up, a value that does not fit is the person's."""
+    answer = HttpAnswer(400, json.dumps({"errors": [{"message": message, "path": path}], "status": 400}).encode())
+    refusal = koha_refusals.refused(answer, "create", PERSON)
+    assert (str(refusal), refusal.setting) == (f"create: 400: {words}", setting)
+
+
+@pytest.mark.parametrize(
+    ("required", "rights"),
+    [
+        ({"borrowers": "1"}, "borrowers"),
+        ({"borrowers": "edit_borrowers"}, "borrowers: edit_borrowers"),
+        ([{"borrowers": "edit_borrowers"}, {"borrowers": "list_borrowers"}],
+         "borrowers: edit_borrowers, borrowers: list_borrowers"),
+        ({CPR: "1"}, "unnamed"),
+        ([CPR, 7], "unnamed"),
+        (None, "unnamed"),
+    ],
+)  # fmt: skip
+def test_each_shape_of_a_403_names_its_rights(required: object, rights: str) -> None:
+    """An object, or in a search a list of alternatives (docs/reference/koha.md#rights)."""
+    answer = HttpAnswer(403, json.dumps({"error": "x", "required_permissions": required}).encode())
+    error = koha_refusals.right_missing(answer, "find")
+    assert str(error) == f"find: 403: the API user lacks a permission: {rights}"
+    assert error.setting == f"permission {rights}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"<html><p>0101990000 could not be sent to koha?cardnumber={CPR}</p>",
+        "0101990000",
+        f'"{CPR}"',
+        f'["{CPR}"]',
+        f'{{"error": ["{CPR}"]}}',
+        f'{{"errors": ["{CPR}", {{"message": ["{CPR}"]}}]}}',
+        f'{{"errors": [], "error": "{CPR}"}}',
+        f'{{"message": "{CPR}"}}',
+        "",
+    ],
+)
+def test_what_is_no_answer_of_kohas_is_not_quoted(body: str) -> None:
+    """A gateway's page holds the address that was asked for, and more."""
+    text = str(koha_refusals.unavailable(HttpAnswer(502, body.encode()), "find", PERSON))
+    assert text.startswith("find: 502: ")
+    assert not any(digits in text for digits in ("0101", "0000", "9900"))
+
+
+@given(
+    st.dictionaries(st.sampled_from(["surname", "email", "userid", "cardnumber"]), st.text(min_size=3, max_size=20)),
+    st.text(max_size=60),
+)
+def test_no_value_that_was_sent_stands_in_a_text(sent: dict[str, str], around: str) -> None:
+    """Whatever Koha says around it, in whatever case."""
+    configured = {"category_id": "STUDENT", "library_id": "AUL"}
+    for value in sent.values():
+        if not value.strip():
+            continue
+        error = f"{around} {value} {around} {value.upper()}"
+        answer = HttpAnswer(409, json.dumps({"error": error}).encode())
+        text = str(koha_refusals.refused(answer, "", sent | configured)).removeprefix(": 409: ")
+        assert value.strip().casefold() not in text.casefold()

@@ -24,6 +24,13 @@ URL = "https://koha.library.example"
         ({"unique_field": "CPR"}, "library.unique_field"),
         ({"mark_field": "surname"}, "library.mark_field"),
         ({"card_number": "always"}, "library.card_number"),
+        ({"card_number": ""}, "library.card_number"),
+        ({"card_number": "system", "unique_field": "cardnumber"}, "library.card_number"),
+        ({"query_in": "url"}, "library.query_in"),
+        ({"sip2": {"host": "192.0.2.7", "login": "m", "password": "p"}}, "library.sip2"),
+        ({"sip2": {"host": "127.0.0.1", "login": "m|CO", "password": "p"}}, "library.sip2.login"),
+        ({"sip2": {"host": "127.0.0.1", "login": "m", "password": "p", "port": 0}}, "library.sip2.port"),
+        ({"sip2": {"host": "127.0.0.1", "login": "m"}}, "library.sip2.password"),
         ({"cpr_attribute": "a b"}, "library.cpr_attribute"),
         ({"cpr_fields": ["surname"]}, "library.cpr_fields.0"),
         ({"cpr_fields": []}, "library.cpr_fields"),
@@ -47,14 +54,27 @@ def test_all_faults_come_at_once() -> None:
     """An administrator mends the section in one go."""
     with pytest.raises(ConfigurationFaults) as caught:
         KohaSettings.read({"timeout": "soon", "colour": "red"})
-    wanted = {"url", "client_id", "client_secret", "library_id", "timeout", "colour"}
+    wanted = {"url", "client_id", "client_secret", "library_id", "card_number", "timeout", "colour"}
     assert {fault.where for fault in caught.value.faults} == {f"library.{key}" for key in wanted}
+
+
+def test_the_card_number_has_no_default(settings: Settings) -> None:
+    """Without a card number no PIN of the borrower works: the administrator says where it comes from."""
+    keys = settings(URL)
+    del keys["card_number"]
+    with pytest.raises(ConfigurationFaults) as caught:
+        KohaSettings.read(keys)
+    (fault,) = caught.value.faults
+    assert fault.where == "library.card_number"
+    assert '"cpr"' in fault.mend
+    assert '"system"' in fault.mend
 
 
 def test_the_secret_is_never_shown(settings: Settings) -> None:
     """Neither sound settings, nor faulty ones, nor the system that they open tell the secret."""
     secret = "hunter2-hunter2"
-    sound = KohaSettings.read(settings(URL, client_secret=secret))
+    machine = {"host": "127.0.0.1", "login": "machine", "password": secret}
+    sound = KohaSettings.read(settings(URL, client_secret=secret, sip2=machine))
     with pytest.raises(ConfigurationFaults) as caught:
         KohaSettings.read(settings(URL, client_secret=[secret]))
     with pytest.raises(ValidationError) as raw:

@@ -9,11 +9,11 @@ import pytest
 from broker.adapters.mail.letter_texts import LETTERS, LetterTexts
 from broker.adapters.translations.catalogue import translate
 from broker.core.letters import (
+    AccountCodeLetter,
     ChangedPinLetter,
     LetterContent,
     MailboxCodeLetter,
     PinLetter,
-    PinLinkLetter,
     PinPointerLetter,
     RenewedPinLetter,
 )
@@ -24,7 +24,7 @@ EVERY_LETTER: tuple[LetterContent, ...] = (
     PinLetter("5837"),
     PinPointerLetter(),
     MailboxCodeLetter(code="004217", link="l", asker="Ann", minutes=30),
-    PinLinkLetter("l", 30),
+    AccountCodeLetter("bcdfg-hjkmn", "l", "26 November 2026", "a desk"),
     RenewedPinLetter("5837"),
     ChangedPinLetter(),
 )
@@ -96,6 +96,20 @@ def test_a_library_without_a_name_is_called_the_library(language: str, library: 
     assert "Spørgsmål?" not in messages[0].text
     assert "Questions?" not in messages[0].text
     assert "Questions? Contact the desk, 87 15 00 00\n\nKind" in TEXTS.worded(PinLetter("5837"), "en").text
+
+
+@pytest.mark.parametrize(
+    ("language", "phrases"),
+    [
+        ("da", ("Din kode er: bcdfg-hjkmn", "Hvornår: da", "Hvorfra: der", "Giv ikke koden til nogen", "i 24 timer")),
+        ("en", ("Your code is: bcdfg-hjkmn", "When: da", "From where: der", "Give the code to nobody", "for 24 hours")),
+    ],
+)
+def test_the_letter_of_an_account(language: str, phrases: tuple[str, ...]) -> None:
+    """Code, link, when and from where it was asked for, and what to do if it was not you; the subject has no code."""
+    message = TEXTS.worded(AccountCodeLetter("bcdfg-hjkmn", "https://login.example/pin?code=c", "da", "der"), language)
+    assert all(part in message.text for part in (*phrases, "\nhttps://login.example/pin?code=c\n", TEXTS.contact))
+    assert "bcdfg" not in message.subject
 
 
 def test_a_new_pin_says_that_the_old_one_no_longer_works() -> None:

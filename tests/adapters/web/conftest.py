@@ -29,7 +29,7 @@ CPR = "0101881235"
 _TOO_SHORT_TO_TELL = 4
 LABELS = {
     "cpr": Text("CPR number", "CPR-nummer"),
-    "borrower_number": Text("Borrower number", "Lånernummer"),
+    "borrower_number": Text("Library account", "Lånerkonto"),
     "eduPersonScopedAffiliation": Text("Affiliation", "Tilknytning"),
     "mail": Text("Mail address", "Mailadresse"),
 }
@@ -126,12 +126,14 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     }
     choose |= {"tells": True, "rememberable": True, "remembered": False}
     refused |= {"onward": None, "abroad": None, "signing_up": False, "kept": {}}
+    refused |= {"ways": [], "ways_token": "t~t"}
+    leading = [("library", "Lånerkonto"), ("nemid", "NemID")]
     onward = SignUpLink(f"{url}/sign-up/student?service=myprint", lazy_gettext("Sign up for a library account"))
     labelled = screen(spoken, asked()).affiliation
     done: dict[str, Any] = {
         "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
         "mismatch": False, "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
-        "account": labelled, "declined": False, "mailed": True,
+        "account": labelled, "declined": False, "mailed": True, "cpr_cards": True,
     }  # fmt: skip
     kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}
     consent = {"step": "ask", "token": "t~t"}
@@ -162,6 +164,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "done-declined": ("done.html", {**kept, "account": "", "declined": True}),
         "done-lowered": ("done.html", {**kept, "outcome": "lowered"}),
         "done-adopted": ("done.html", {**kept, "outcome": "adopted"}),
+        "done-carded": ("done.html", {**done, "cpr_cards": False}),
         "done-pinless": ("done.html", {**done, "mailed": False}),
         "done-observed": ("done.html", {**kept, "outcome": "observed", "number": None}),
         "done-known": ("done.html", {**kept, "outcome": None, "back": BEGUN}),
@@ -189,7 +192,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "post": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": False}),
         "post-shared": ("post.html", {"step": "issue", "service": service, "form": FORM, "shared": True}),
         "refused": ("refused.html", {**refused, "reason": "no_library_account", "onward": onward}),
-        "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True}),
+        "refused-shared": ("refused.html", {**refused, "reason": "cpr_required", "shared": True, "ways": leading}),
         "refused-errand": ("refused.html", {**refused, "reason": "cpr_required", "form": None}),
         "refused-again": (
             "refused.html",

@@ -23,20 +23,21 @@ from broker.adapters.translations.catalogue import FOLDER
 from broker.adapters.web.pages.failure_texts import GENERAL
 from broker.adapters.web.pages.reason_texts import REASONS, explain
 from broker.core import errors
+from broker.core.borrowers.borrower import Bar
 from broker.core.consent.consent import REMEMBERED_FOR
 from broker.core.policy.decision import UNMET_REQUIREMENTS
 from broker.flows.consents.receipts import KEPT_FOR
 
 ROOM = Path(broker.adapters.web.__path__[0])
 CODE = re.compile(r'(?:Refuse|Reason|AttributesRefused|RequestRefused|AddressRefused|CodeRefused)\(\s*"([a-z_]+)"')
-# The page of a login with a PIN puts these together.
-COMPOSED = {"pin_temporary_missing", "pin_temporary_unread"}
+# The page after a login with a PIN puts these together.
+COMPOSED = {f"borrower_{bar}" for bar in Bar}
 PERMITTING = {"matched", "ok"}  # these end at no page
 # What decides gives these codes by way of a table or a field, where no pattern finds them.
 INDIRECT = {
     *UNMET_REQUIREMENTS,
     "no_library_account", "library_unavailable", "account_case", "two_borrowers", "cpr_changed", "scope_mismatch",
-    "temporary_and_cpr", "temporary_unfit", "borrower_gone", "address_taken",
+    "temporary_and_cpr", "temporary_unfit", "adoption_other_name", "borrower_gone", "address_taken",
     "several_values", "bad_value", "cpr_shaped", "cpr_disagrees", "company_identity",
     "attributes_refused", "login_not_finished", "not_found", "wrong_method", "too_large",
     "birth_date_differs",

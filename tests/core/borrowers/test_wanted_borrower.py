@@ -42,14 +42,26 @@ def test_a_wish_takes_its_fields_from_the_attributes(permit: Any) -> None:
     assert "1403044004" not in repr(made)
 
 
+@pytest.mark.parametrize(
+    ("asserted", "wished"),
+    [("=a@b.example", ()), ("a@b.example", ("a@b.example",))],
+)
+def test_a_wish_holds_no_formula(permit: Any, asserted: str, wished: tuple[str, ...]) -> None:
+    """What a spreadsheet would carry out is in no wish, and so in no comparison with the library system either."""
+    attributes = Attributes({"mail": (asserted,), "cpr": ("1403044004",)})
+    made = wish(permit(borrower="make"), attributes, find_by_cpr=True, language="en", today=DAY)
+    assert made is not None
+    assert tuple(field.value for field in made.fields) == wished
+    assert made.pin_to == (wished[0] if wished else None)
+
+
 def test_a_person_not_known_in_person_is_not_found_by_cpr(permit: Any) -> None:
     """Self-asserted logins and bare affiliates never reach a borrower by its CPR.
 
     Source: docs/reference/design.md#find-by-cpr.
     """
     made = wish(permit(), Attributes({"cpr": ("1403044004",)}), find_by_cpr=False, language="da", today=DAY)
-    assert made is not None
-    assert made.cpr is None
+    assert made is None
 
 
 @pytest.mark.parametrize("case", ["no policy", "no rule", "by a PIN"])
@@ -80,15 +92,13 @@ def test_a_pin_is_mailed_where_the_rule_has_it_so(permit: Any, pin: str, to: str
     assert (made.pin_to, [each.name for each in made.fields]) == (to, ["phone", "email"])
 
 
-def test_a_rule_that_finds_by_no_cpr_holds_none(permit: Any) -> None:
-    """The number stays out of a wish that has no use for it, and with it what a name alone may not write."""
+def test_a_rule_that_finds_by_no_cpr_wishes_nothing(permit: Any) -> None:
+    """Nobody else's way to a borrower is left."""
     decision = permit(borrower="make")
     rule = replace(decision.policy.borrower, find_by=())
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
     attributes = Attributes({"mail": ("a@b.example",), "cpr": ("1403044004",)})
-    made = wish(decision, attributes, find_by_cpr=True, language="da", today=DAY, borrower="7")
-    assert made is not None
-    assert (made.cpr, made.fields, made.pin_to, made.borrower) == (None, (), None, "7")
+    assert wish(decision, attributes, find_by_cpr=True, language="da", today=DAY) is None
 
 
 def test_no_address_no_letter(permit: Any) -> None:
@@ -98,23 +108,23 @@ def test_no_address_no_letter(permit: Any) -> None:
     assert made.pin_to is None
 
 
-@pytest.mark.parametrize(
-    ("find", "may_lower", "expected"),
-    [(True, True, (None, ("STUD",))), (False, True, ("7", ("STUD",))), (False, False, ("7", ()))],
-)
-def test_without_a_cpr_the_proved_borrower_stands_for_the_person(
-    permit: Any, find: bool, may_lower: bool, expected: tuple[str | None, tuple[str, ...]]
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(("may_lower", "lowers"), [(True, ("STUD",)), (False, ())])
+def test_who_is_not_known_in_person_is_lowered_and_no_more(
+    permit: Any, lowers: tuple[str, ...], *, may_lower: bool, known: bool
 ) -> None:
-    """A CPR finds better than a number; what may be lowered is the decision's word, not the file's alone."""
-    decision = replace(permit(borrower="make"), may_lower=may_lower)
-    assert decision.policy
+    """A CPR number finds their borrower; nothing is made, raised or written, and no PIN is mailed.
+
+    What may be lowered is the decision's word, not the file's alone.
+    """
+    decision = replace(permit(borrower="make"), may_lower=may_lower, known_in_person=known)
     rule = replace(decision.policy.borrower, lowers=Lowering(("wayf",), ("STUD",)), temporary=("TEMP",))
     decision = replace(decision, policy=replace(decision.policy, borrower=rule))
-    numbered = Attributes({"cpr": ("1403044004",)})
-    made = wish(decision, numbered, find_by_cpr=find, language="da", today=DAY, borrower="7")
+    numbered = Attributes({"cpr": ("1403044004",), "mail": ("a@b.example",)})
+    made = wish(decision, numbered, find_by_cpr=True, language="da", today=DAY)
     assert made is not None
-    assert (made.borrower, made.lowers) == expected
-    assert (made.adopts, made.creates) == (("TEMP",), True)
-    barred = wish(replace(decision, may_create=False), numbered, find_by_cpr=find, language="da", today=DAY)
+    assert (made.lowers, made.adopts, made.creates) == (lowers, ("TEMP",), known)
+    assert (bool(made.fields), bool(made.pin_to), bool(made.upgrades)) == (known, known, known)
+    barred = wish(replace(decision, may_create=False), numbered, find_by_cpr=True, language="da", today=DAY)
     assert barred is not None
     assert not barred.creates

@@ -1,138 +1,118 @@
-"""What of a login speaks for another holder of a name, and what of it is remembered."""
+"""The ids of a name and of the CPR numbers that come with it, as pure rules."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from broker.core.identity.identifier_reassignment import (
-    Asserted,
+    HELD_UNSEEN,
     PersonLink,
-    borrower_agrees,
-    contradicts,
-    with_evidence,
+    another_cpr,
+    came_alone,
+    came_with_cpr,
+    came_without_cpr,
+    is_stale,
+    seen,
 )
-from broker.flows.records import dump, load
 
-NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-BARE = PersonLink("p", None, None, NOW)
-OF_CPR = PersonLink("p", "7", "cpr", NOW)
-UUID, OTHER = Asserted(uuid="u1", sure=True), Asserted(uuid="u2", sure=True)
-WEAK = replace(UUID, sure=False)
+NOW: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
+NEW: Final = PersonLink("a", None, NOW)
+OF_CPR: Final = PersonLink("a", "cpr", NOW)
+DAY: Final = timedelta(days=1)
 
 
-@pytest.mark.parametrize("link", [BARE, OF_CPR], ids=["without a CPR", "of a CPR"])
-@pytest.mark.parametrize(
-    ("known", "asserted", "speaks"),
-    [
-        (None, UUID, False),
-        ("u1", UUID, False),
-        ("u1", OTHER, True),
-        ("u1", replace(OTHER, sure=False), True),
-        ("u1", Asserted("cpr"), False),
-        ("u1", Asserted("cpr", uuid="u2"), True),
-        ("u1", None, False),
-    ],
-)
-def test_another_cpr_uuid_speaks_against_a_link(
-    link: PersonLink, known: str | None, asserted: Asserted | None, *, speaks: bool
-) -> None:
-    """However weakly it was asserted, and whatever number came with it; none says nothing."""
-    assert contradicts(replace(link, uuid=known), asserted) == speaks
+def test_a_name_that_nobody_came_by_gets_an_id() -> None:
+    """Alone it is the name's own; with a number it may be the number's, and the name alone has none yet."""
+    assert came_alone(None, NOW, "a") == NEW
+    assert NEW.alone_id == "a"
+    assert came_with_cpr(None, "cpr", NOW, "a") == OF_CPR
+    assert OF_CPR.alone_id is None
 
 
-@pytest.mark.parametrize(
-    ("link", "asserted", "learned"),
-    [
-        (BARE, UUID, "u1"),
-        (BARE, WEAK, "u1"),
-        (OF_CPR, UUID, "u1"),
-        (OF_CPR, WEAK, None),
-        (replace(OF_CPR, uuid="u1"), Asserted("cpr"), "u1"),
-        (replace(OF_CPR, uuid="u1"), None, "u1"),
-    ],
-)
-def test_a_link_learns_a_cpr_uuid(link: PersonLink, asserted: Asserted | None, learned: str | None) -> None:
-    """One that leads to a CPR's borrower only of who may be found by it."""
-    assert with_evidence(link, asserted).uuid == learned
+def test_the_first_number_takes_the_id_along() -> None:
+    """From then on the name alone has another, which no number takes."""
+    with_cpr = came_with_cpr(NEW, "cpr", NOW, "x")
+    assert (with_cpr.person, with_cpr.alone_id) == ("a", None)
+    alone = came_alone(with_cpr, NOW, "b")
+    assert (alone.person, alone.alone_id) == ("a", "b")
+    assert came_alone(alone, NOW, "y") == alone
+    other = came_with_cpr(alone, "other", NOW, "c")
+    assert (other.person, other.alone_id) == ("c", None)
+    assert came_alone(other, NOW, "d").alone_id == "d"
 
 
-@pytest.mark.parametrize(
-    ("link", "asserted", "speaks"),
-    [
-        (OF_CPR, Asserted("cpr"), False),
-        (OF_CPR, Asserted("other"), True),
-        (OF_CPR, Asserted("replacement", real=False), True),  # who had a CPR never goes back
-        (OF_CPR, Asserted(born="day"), False),
-        (replace(OF_CPR, asserted="other", born="other day"), Asserted("cpr", born="day"), False),
-        (BARE, Asserted("cpr"), False),
-        (replace(BARE, asserted="cpr"), Asserted("cpr"), False),
-        (replace(BARE, asserted="cpr"), Asserted("other"), True),
-        (replace(BARE, asserted="cpr", born="day"), Asserted("cpr", born="other day"), True),
-        (replace(BARE, born="day"), Asserted("other", born="day"), False),
-        (replace(BARE, born="day"), Asserted("other", born="other day"), True),
-        (replace(BARE, born="day"), Asserted("other"), False),
-        (BARE, Asserted("other", born="day"), False),
-        (replace(BARE, born="day"), Asserted(born="other day"), False),  # a date without a number is nobody's
-        (replace(BARE, asserted="cpr"), None, False),
-    ],
-)
-def test_another_number_speaks_against_a_link(link: PersonLink, asserted: Asserted | None, *, speaks: bool) -> None:
-    """Than its CPR, or where it has none than the number or the date of birth that came with the name last."""
-    assert contradicts(link, asserted) is speaks
+@pytest.mark.parametrize("link", [NEW, replace(OF_CPR, alone="b")], ids=["its own", "beside a number"])
+def test_a_name_unseen_for_a_year_has_a_new_id(link: PersonLink) -> None:
+    """Whoever comes by it then may be somebody else; to the day it is still theirs."""
+    last = NOW + HELD_UNSEEN
+    assert came_alone(link, last, "x").alone_id == link.alone_id
+    assert came_alone(link, last + DAY, "x").alone_id == "x"
+    assert came_with_cpr(link, "other", last + DAY, "x").person == "x"
 
 
-@pytest.mark.parametrize(
-    ("link", "asserted", "number", "born"),
-    [
-        (BARE, Asserted("cpr", born="day"), "cpr", "day"),
-        (BARE, Asserted("cpr"), "cpr", None),
-        (BARE, Asserted("made up", real=False, born="day"), None, "day"),
-        (replace(BARE, asserted="old", born="day"), Asserted("new", real=False, born="day"), None, "day"),
-        (replace(BARE, asserted="old", born="day"), Asserted(born="other"), "old", "day"),
-        (OF_CPR, Asserted("cpr", born="day"), None, None),
-        (OF_CPR, Asserted("cpr", real=False, born="day"), None, None),
-        (BARE, None, None, None),
-    ],
-)
-def test_a_link_without_a_cpr_remembers_the_number_that_came(
-    link: PersonLink, asserted: Asserted | None, number: str | None, born: str | None
-) -> None:
-    """A real one, with its date of birth; of a number that is replaced one day only the date stays true."""
-    after = with_evidence(link, asserted)
-    assert (after.asserted, after.born) == (number, born)
-    assert replace(after, asserted=link.asserted, born=link.born) == link
+def test_a_stale_name_that_has_had_a_number_gives_its_id_to_none() -> None:
+    """A year does not make it a name that never had one."""
+    stale = came_alone(OF_CPR, NOW + HELD_UNSEEN + DAY, "b")
+    assert came_with_cpr(stale, "other", stale.confirmed, "c").person == "c"
 
 
-@pytest.mark.parametrize(
-    ("link", "carried", "same"),
-    [
-        (None, ("7",), True),
-        (None, (), False),
-        (PersonLink("p", None, "cpr", NOW), ("7",), True),
-        (PersonLink("p", "7", "cpr", NOW), ("7",), True),
-        (PersonLink("p", "7", "cpr", NOW), (), False),
-        (PersonLink("p", "8", "cpr", NOW), ("7", "8"), False),
-    ],
-)
-def test_name_and_cpr_lead_to_one_borrower(link: PersonLink | None, carried: tuple[str, ...], *, same: bool) -> None:
-    """The one that the name leads to must carry the CPR, and the CPR must lead to no other."""
-    assert borrower_agrees("7", link, carried.__contains__) is same
+@pytest.mark.parametrize(("days", "written"), [(29, False), (30, True)])
+def test_coming_is_noted_once_a_month(days: int, *, written: bool) -> None:
+    """A write at every login is not worth it."""
+    later = NOW + timedelta(days=days)
+    for again in (seen(NEW, later), came_alone(NEW, later, "x")):
+        assert again == (replace(NEW, confirmed=later) if written else NEW)
+    assert (came_with_cpr(OF_CPR, "cpr", later, "x") != OF_CPR) is written
 
 
-def test_nobody_is_sure_or_disputed_unless_it_is_written() -> None:
-    """A link begins undisputed; evidence begins as real and as of somebody who may not be found by it."""
-    assert (BARE.disputed, Asserted().sure, Asserted().real) == (False, False, True)
+def test_an_account_without_its_number_is_itself() -> None:
+    """Under an id that no number takes, the same each time."""
+    before = came_without_cpr(OF_CPR, "b")
+    assert (before.cpr, before.alone_id, before.has_own_id) == (None, "b", False)
+    assert came_without_cpr(before, "x") == before
+    assert came_with_cpr(before, "cpr", NOW, "c").person == "c"
+    assert came_without_cpr(replace(OF_CPR, alone="b"), "x").alone_id == "b"
 
 
-def test_a_cpr_uuid_alone_changes_nothing_that_a_number_said() -> None:
-    """What the number was that came last is remembered still."""
-    link = replace(BARE, asserted="cpr", born="day")
-    assert with_evidence(link, UUID) == replace(link, uuid="u1")
+def test_another_number_is_told() -> None:
+    """The one that came before, where it is another."""
+    assert another_cpr(None, "cpr") is None
+    assert another_cpr(NEW, "cpr") is None
+    assert another_cpr(OF_CPR, "cpr") is None
+    assert another_cpr(OF_CPR, "other") == "cpr"
 
 
-def test_a_link_of_before_there_were_cpr_uuids_in_links_still_reads() -> None:
-    """A record without the field is a link that has learned none yet."""
-    old = dump(OF_CPR).replace(b',"uuid":null', b"")
-    assert b"uuid" not in old
-    assert load(PersonLink, old) == OF_CPR
+visits = st.tuples(st.sampled_from([None, "cpr1", "cpr2", "gone"]), st.sampled_from([0, 1, 31, 400]))
+
+
+@given(st.lists(visits, max_size=12))
+def test_no_id_is_shared(path: list[tuple[str | None, int]]) -> None:
+    """Of two numbers, or of a number and the name alone, whatever came by the name and when."""
+    link: PersonLink | None = None
+    now = NOW
+    numbers: dict[str, set[str]] = {}
+    alone: set[str] = set()
+    for drawn, (cpr, days) in enumerate(path):
+        now += timedelta(days=days)
+        if cpr == "gone":
+            link = came_without_cpr(link, f"id{drawn}") if link else None
+            continue
+        if cpr is None:
+            link = came_alone(link, now, f"id{drawn}")
+            assert link.alone_id
+            alone.add(link.alone_id)
+            continue
+        had_own = link is not None and link.has_own_id and not is_stale(link, now)
+        before = link.alone_id if link else None
+        link = came_with_cpr(link, cpr, now, f"id{drawn}")
+        numbers.setdefault(cpr, set()).add(link.person)
+        if had_own and before:
+            assert link.person == before
+            alone.discard(before)
+    one, two = numbers.get("cpr1", set()), numbers.get("cpr2", set())
+    assert one.isdisjoint(two)
+    assert alone.isdisjoint(one | two)

@@ -16,7 +16,7 @@ from tests.plugins.eid_messages import CORE, NSIS, PROFESSIONAL, said
 
 MAPS = attribute_maps.load(Path(__file__).resolve().parents[3] / "attribute_maps").maps
 TODAY = date(2026, 11, 25)
-EID = Institution("https://saml.eid.example", may_assert=frozenset({"cpr"}))
+EID = Institution("https://saml.eid.example", may_assert=frozenset({"cpr"}), national_eid=True)
 NEMLOGIN = Upstream("nemid", "oiosaml3", EID.entity_id, "https://broker.example", "oiosaml3", Text("x", "x"), (EID,))
 PERSON = f"{CORE}eid/person/uuid/5f0c8a52-17f0-4d0e-9d0e-0c2c6f1d7a10"
 OLD = "dk:gov:saml:attribute:AssuranceLevel"
@@ -227,6 +227,19 @@ def test_a_cpr_uuid_takes_the_leave_of_a_cpr_number() -> None:
     reading = canonical(wires, MAPS["oiosaml3"], Institution("x"), TODAY)
     assert {"cpr", "cprUuid"}.isdisjoint(reading.attributes)
     assert {("cpr", "may_not_assert"), ("cprUuid", "may_not_assert")} <= set(reading.withheld)
+
+
+@pytest.mark.parametrize(("national", "withheld"), [(True, False), (False, True)])
+def test_only_the_national_eid_s_cpr_uuid_is_believed(*, national: bool, withheld: bool) -> None:
+    """Whoever else may assert a CPR number could bind a stranger's to it, for good.
+
+    Source: docs/reference/design.md#find-by-cpr.
+    """
+    wires = [WireAttribute(name, (value,)) for name, value in said().items()]
+    reading = canonical(wires, MAPS["oiosaml3"], replace(EID, national_eid=national), TODAY)
+    assert reading.attributes.one("cpr")
+    assert (("cprUuid", "may_not_assert") in reading.withheld) is withheld
+    assert (reading.attributes.one("cprUuid") is None) is withheld
 
 
 def test_two_cpr_uuids_are_nobody() -> None:

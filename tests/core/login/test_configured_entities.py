@@ -65,7 +65,7 @@ def test_a_proved_address_is_written_to_where_the_upstream_named_none(sent: tupl
 
 
 LEVEL = f"{NSIS}loa/"
-EID = Institution("https://eid.example", may_assert=frozenset({"cpr"}))
+EID = Institution("https://eid.example", may_assert=frozenset({"cpr"}), national_eid=True)
 NEMLOGIN = Upstream(
     "nemid", "oiosaml3", EID.entity_id, "https://sp.example", "oiosaml3", WORDS, (EID,), least=Assurance.SELF_ASSERTED
 )
@@ -156,12 +156,12 @@ def test_a_service_is_told_no_more_than_was_read(asked: tuple[str, ...], told: s
         ({"assurance": "2"}, False),
     ],
 )
-def test_only_who_is_known_in_person_finds_a_borrower_by_cpr(sent: dict[str, str], may: bool) -> None:
+def test_an_affiliation_that_was_withheld_makes_nobody_known(sent: dict[str, str], may: bool) -> None:
     """An affiliation that was withheld leaves its holder unknown, not as well known as by a national eID."""
     wire = tuple(WireAttribute(name, (value,)) for name, value in ({"assurance": "3"} | sent).items())
     came = replace(CAME, attributes=wire)
     facts = login_facts(read(RULES, came).without_cpr(), upstream="wayf", intent=None)
-    assert evaluate(RULES.policies(), facts, RULES.service("my-loans"), NOW).may_find_by_cpr is may
+    assert evaluate(RULES.policies(), facts, RULES.service("my-loans"), NOW).known_in_person is may
 
 
 LIBRARY = Upstream("library", "library", "", "", "", WORDS)

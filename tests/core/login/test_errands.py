@@ -57,7 +57,7 @@ def test_a_pin_is_good_for_other_errands(arrived: Transaction, terms: Any, permi
 
 def test_a_new_pin_needs_more_than_a_name(arrived: Transaction, terms: Any, permit: Any) -> None:
     """A name that led to the account last year may be the next holder's by now, and a PIN would make it theirs."""
-    unsure = replace(permit(borrower="make"), may_find_by_cpr=False)
+    unsure = replace(permit(borrower="make"), known_in_person=False)
     step = next_step(
         replace(arrived, errand=Errand.PIN, account=Account("7", AccountState.KNOWN)), terms(unsure), arrived.begun
     )

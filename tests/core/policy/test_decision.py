@@ -98,6 +98,7 @@ def test_a_permit_names_the_lines_that_decided() -> None:
     assert [(listed.name, values) for listed, values in decision.released] == [("sn", ("Ravn",))]
     assert fates(decision) == {"role": "not_listed", "home": "not_listed", "cpr": "not_listed", "sn": "released"}
     assert decision.may_find_by_cpr
+    assert decision.known_in_person
 
 
 @pytest.mark.parametrize(
@@ -329,7 +330,7 @@ def test_an_identifier_is_ours_whatever_the_upstream_sent(
 def test_a_decision_permits_nothing_that_it_does_not_name() -> None:
     """Finding, making and lowering a borrower are each permitted by name."""
     bare = Decision(Effect.PERMIT, ())
-    assert (bare.may_find_by_cpr, bare.may_create, bare.may_lower) == (False, False, False)
+    assert not any((bare.may_find_by_cpr, bare.known_in_person, bare.may_create, bare.may_lower))
     assert (bare.release, bare.released, bare.policy, bare.affiliation) == (None, (), None, None)
     listed = ReleasedAttribute("sn", WORDS, PolicyLine("p.yaml", 70))
     assert (listed.mask, listed.optional, listed.values) == (False, False, ())
@@ -457,39 +458,41 @@ def test_a_domain_that_no_proof_of_the_file_lists_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("assurance", "affiliations", "may"),
+    ("assurance", "affiliations", "known", "finds"),
     [
-        (Assurance.LOW, {"Scoped": ("student@au.dk",)}, True),
-        (Assurance.LOW, {"Scoped": ("Employee@au.dk",)}, True),
-        (Assurance.LOW, {"": ("staff",)}, True),
-        (Assurance.LOW, {"": ("faculty",)}, True),
-        (Assurance.LOW, {"Primary": ("member",)}, True),
-        (Assurance.LOW, {"": ("affiliate", "student")}, True),
-        (Assurance.HIGH, {"Scoped": ("affiliate@au.dk",)}, False),
-        (Assurance.HIGH, {"Scoped": ("Affiliate@au.dk",)}, False),
-        (Assurance.HIGH, {"Scoped": ("guest@au.dk",)}, False),
-        (Assurance.HIGH, {"Scoped": ("alum@au.dk",)}, False),
-        (Assurance.HIGH, {"Scoped": ("Library-Walk-In@au.dk",)}, False),
-        (Assurance.HIGH, {"Scoped": ("student",), "Primary": ("affiliate",)}, True),
-        (Assurance.HIGH, {"Primary": ("affiliate",), "": ("affiliate",)}, False),
-        (Assurance.SELF_ASSERTED, {"": ("student",)}, False),
-        (None, {"": ("student",)}, False),
-        (Assurance.SUBSTANTIAL, {}, True),
-        (Assurance.LOW, {}, False),
-        (Assurance.SELF_ASSERTED, {}, False),
+        (Assurance.LOW, {"Scoped": ("student@au.dk",)}, True, True),
+        (Assurance.LOW, {"Scoped": ("Employee@au.dk",)}, True, True),
+        (Assurance.LOW, {"": ("staff",)}, True, True),
+        (Assurance.LOW, {"": ("faculty",)}, True, True),
+        (Assurance.LOW, {"Primary": ("member",)}, True, True),
+        (Assurance.LOW, {"": ("affiliate", "student")}, True, True),
+        (Assurance.HIGH, {"Scoped": ("affiliate@au.dk",)}, False, False),
+        (Assurance.HIGH, {"Scoped": ("Affiliate@au.dk",)}, False, False),
+        (Assurance.HIGH, {"Scoped": ("guest@au.dk",)}, False, True),
+        (Assurance.HIGH, {"Scoped": ("alum@au.dk",)}, False, True),
+        (Assurance.HIGH, {"Scoped": ("Library-Walk-In@au.dk",)}, False, True),
+        (Assurance.HIGH, {"Scoped": ("student",), "Primary": ("affiliate",)}, True, True),
+        (Assurance.HIGH, {"Primary": ("affiliate",), "": ("affiliate",)}, False, False),
+        (Assurance.SELF_ASSERTED, {"": ("student",)}, False, False),
+        (None, {"": ("student",)}, False, False),
+        (Assurance.SUBSTANTIAL, {}, True, True),
+        (Assurance.LOW, {}, False, False),
+        (Assurance.SELF_ASSERTED, {}, False, False),
     ],
 )
-def test_who_is_not_known_in_person_finds_no_borrower_by_cpr(
-    assurance: Assurance | None, affiliations: dict[str, tuple[str, ...]], may: bool
+def test_who_is_self_asserted_or_an_affiliate_finds_no_borrower_by_cpr(
+    assurance: Assurance | None, affiliations: dict[str, tuple[str, ...]], known: bool, finds: bool
 ) -> None:
     """Else anyone with a self-made account and a stranger's number would take over the stranger's loans.
+
+    Whoever has left, or is a guest, is shown theirs; to enrol or to write they must be known in person.
 
     Source: docs/reference/design.md#find-by-cpr.
     """
     named = {f"eduPerson{kind}Affiliation": values for kind, values in affiliations.items()}
     login = replace(LOGIN, assurance=assurance, attributes=Attributes({"role": ("student@au.dk",), **named}))
-    assert decide(login).may_find_by_cpr is may
-    assert decide(login, replace(LOANS, name="unheard-of")).may_find_by_cpr is may
+    for decision in (decide(login), decide(login, replace(LOANS, name="unheard-of"))):
+        assert (decision.known_in_person, decision.may_find_by_cpr) == (known, finds)
 
 
 @pytest.mark.parametrize("kind", ["Scoped", "Primary", ""])

@@ -1,6 +1,6 @@
-"""What the simulated Koha answers to PUT, attributes and passwords.
+"""What the simulated Koha answers to PUT, to attributes, and of whom staff delete or merge.
 
-Source: docs/reference/koha.md#change, #pin.
+Source: docs/reference/koha.md#change.
 """
 
 from collections.abc import Callable
@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
+
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.simulated_koha import Simulation
 
 CPR = "0101800000"
 ANNA = {"surname": "Prøvesen", "firstname": "Åse", "library_id": "AUL", "category_id": "STUDENT"}
@@ -62,28 +65,77 @@ def test_a_taken_attribute_is_409_at_its_own_endpoint(ask: Ask, add: Add) -> Non
     assert ask("GET", path).get_json() == []
 
 
+def test_a_second_attribute_of_a_type_that_stands_once_is_refused(ask: Ask, add: Add) -> None:
+    """400 in a create, 409 at its own endpoint, both with type and value in the text."""
+    text = {"error": "Tried to add more than one non-repeatable attributes. type=CPR value=0202810000"}
+    first, second = ({"type": "CPR", "value": value} for value in (CPR, "0202810000"))
+    answer = ask("POST", "/patrons", ANNA | {"extended_attributes": [first, second]})
+    assert (answer.status_code, answer.get_json()) == (400, text)
+    number = add(extended_attributes=[first])["patron_id"]
+    answer = ask("POST", f"/patrons/{number}/extended_attributes", second)
+    assert (answer.status_code, answer.get_json()) == (409, text)
+
+
+def test_put_makes_a_user_name_where_it_takes_one_away(ask: Ask, add: Add) -> None:
+    """``userid: null`` is no way to a patron without one: Koha makes it, without accents."""
+    add()
+    add(userid="anna")
+    changed = ask("PUT", "/patrons/2", {**ANNA, "surname": "Prøve", "userid": None}).get_json()
+    assert changed["userid"] == "ase.prøve"
+    again = ask("PUT", "/patrons/2", {**ANNA, "userid": None}).get_json()
+    assert again["userid"] == "ase.prøvesen1"
+
+
 @pytest.mark.parametrize(
-    ("password", "again", "error"),
+    ("method", "path", "body"),
     [
-        ("123", "123", "Password length (3) is shorter than required (4)"),
-        ("1234", "1235", "Passwords don't match"),
-        (" 1234", " 1234", "[Password contains leading/trailing whitespace character(s)]"),
+        ("GET", "/patrons/abc", None),
+        ("PUT", "/patrons/abc", ANNA),
+        ("DELETE", "/patrons/1x", None),
+        ("POST", "/patrons/abc/password", {"password": "1234", "password_2": "1234"}),
+        ("GET", "/patrons/abc/extended_attributes", None),
     ],
 )
-def test_password_rules(ask: Ask, add: Add, password: str, again: str, error: str) -> None:
-    """1.5: the three refusals."""
-    add()
-    answer = ask("POST", "/patrons/1/password", {"password": password, "password_2": again})
-    assert (answer.status_code, answer.get_json()) == (400, {"error": error})
+def test_a_number_that_is_none_is_refused(ask: Ask, method: str, path: str, body: object) -> None:
+    """No route takes it for another address: 400 with the name of the parameter."""
+    answer = ask(method, path, body)
+    error = {"message": "Expected integer - got string.", "path": "/patron_id"}
+    assert (answer.status_code, answer.get_json()) == (400, {"errors": [error], "status": 400})
 
 
-def test_a_password_is_validated(ask: Ask, add: Add) -> None:
-    """1.5: by user name or card number, 201 with who it is, else 400."""
-    add(userid="anna", cardnumber=CPR)
-    answer = ask("POST", "/patrons/1/password", {"password": "1234", "password_2": "1234"})
-    assert (answer.status_code, answer.get_json()) == (200, "")
-    for identifier in ("anna", CPR):
-        proven = ask("POST", "/auth/password/validation", {"identifier": identifier, "password": "1234"})
-        assert (proven.status_code, proven.get_json()["patron_id"]) == (201, 1)
-    wrong = ask("POST", "/auth/password/validation", {"identifier": "anna", "password": "4321"})
-    assert (wrong.status_code, wrong.get_json()) == (400, {"error": "Validation failed"})
+@pytest.mark.parametrize(
+    ("method", "path", "body", "text"),
+    [
+        ("GET", "/patrons/9", None, "Patron not found."),
+        ("POST", "/patrons/9/password", {"password": "x", "password_2": "x"}, "Patron not found."),
+        ("PUT", "/patrons/9", ANNA, "Patron not found"),
+        ("DELETE", "/patrons/9", None, "Patron not found"),
+    ],
+)
+def test_who_is_not_there_is_404(ask: Ask, method: str, path: str, body: object, text: str) -> None:
+    """The sentence ends with a full stop in some places only."""
+    answer = ask(method, path, body)
+    assert (answer.status_code, answer.get_json()) == (404, {"error": text})
+
+
+def test_a_patron_that_staff_delete_is_gone_at_once(ask: Ask, add: Add, koha: Simulation) -> None:
+    """A remembered number is 404, and its password is nobody's."""
+    koha.patrons.administration = FOUR_DIGIT_PINS
+    add(cardnumber=CPR)
+    koha.patrons.set_password(1, "4071", "4071")
+    assert ask("DELETE", "/patrons/1").status_code == 204
+    assert ask("GET", "/patrons/1").status_code == 404
+    assert koha.patrons.proven(CPR, "4071") is None
+
+
+def test_a_merge_keeps_one_number_and_moves_what_may_stand_there(ask: Ask, add: Add, koha: Simulation) -> None:
+    """The number that staff keep stays, the other is 404; an attribute moves unless it would stand twice."""
+    add(cardnumber="A1")
+    add(cardnumber=CPR, extended_attributes=[{"type": "CPR", "value": CPR}])
+    add(cardnumber="A3", extended_attributes=[{"type": "CPR", "value": "0202810000"}])
+    koha.patrons.merge(1, 2)
+    koha.patrons.merge(1, 3)
+    embed = {"x_koha_embed": "extended_attributes"}
+    kept = ask("GET", "/patrons/1", **embed).get_json()
+    assert (kept["cardnumber"], [one["value"] for one in kept["extended_attributes"]]) == ("A1", [CPR])
+    assert {ask("GET", f"/patrons/{number}").status_code for number in (2, 3)} == {404}

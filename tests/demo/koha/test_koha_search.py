@@ -78,3 +78,63 @@ def test_a_query_in_the_body_of_a_get(ask: Ask, add: Add) -> None:
     add(cardnumber=CPR)
     assert ask("GET", "/patrons", {"cardnumber": "x"}).get_json() == []
     assert len(ask("GET", "/patrons", {"cardnumber": CPR}).get_json()) == 1
+
+
+def test_a_list_in_the_body_of_a_get_is_refused(ask: Ask) -> None:
+    """The API's schema has an object there; an "or" of several columns is the object with "-or"."""
+    answer = ask("GET", "/patrons", [{"cardnumber": CPR}])
+    error = {"message": "Expected object - got array.", "path": "/query"}
+    assert (answer.status_code, answer.get_json()) == (400, {"errors": [error], "status": 400})
+    assert ask("GET", "/patrons", {"-or": [{"cardnumber": CPR}, {"userid": [CPR]}]}).status_code == 200
+
+
+def test_link_repeats_a_query_of_header_and_url_but_not_of_the_body(ask: Ask, add: Add) -> None:
+    """A CPR number sent as a header comes back as part of a URL; sent as a body it does not."""
+    add(cardnumber=CPR)
+    query = json.dumps({"cardnumber": CPR})
+    by_header = ask("GET", "/patrons", x_koha_query=query).headers["Link"]
+    by_url = ask("GET", f"/patrons?q={query}").headers["Link"]
+    by_body = ask("GET", "/patrons", {"cardnumber": CPR}).headers["Link"]
+    assert [CPR in link for link in (by_header, by_url, by_body)] == [True, True, False]
+    assert by_body == (
+        '<http://localhost/api/v1/patrons?_page=1&_per_page=20&query=HASH%280x55d0c0ffee00%29>; rel="first",'
+        '<http://localhost/api/v1/patrons?_page=1&_per_page=20&query=HASH%280x55d0c0ffee00%29>; rel="last"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("page", "relations"),
+    [(1, ["next", "first", "last"]), (2, ["prev", "next", "first", "last"]), (3, ["prev", "first", "last"])],
+)
+def test_every_list_says_how_much_there_is(ask: Ask, add: Add, page: int, relations: list[str]) -> None:
+    """Totals and the ways to the other pages stand in the headers, of libraries too."""
+    for _ in range(3):
+        add()
+    answer = ask("GET", f"/patrons?_per_page=1&_page={page}")
+    assert [part.split('"')[1] for part in answer.headers["Link"].split(",")] == relations
+    assert (answer.headers["X-Total-Count"], answer.headers["X-Base-Total-Count"]) == ("3", "3")
+    assert {"Link", "X-Total-Count", "X-Base-Total-Count"} <= set(
+        ask("GET", "/libraries", client="none").headers.keys()
+    )
+
+
+@pytest.mark.parametrize("path", ["/patrons", "/patrons/1"])
+def test_an_unknown_embed_is_refused(ask: Ask, add: Add, path: str) -> None:
+    """400 with those that there are."""
+    add()
+    answer = ask("GET", path, x_koha_embed="extended_attributes,checkouts")
+    (error,) = answer.get_json()["errors"]
+    assert (answer.status_code, error["path"]) == (400, "/x-koha-embed/1")
+    assert error["message"].startswith("Not in enum list: extended_attributes, ")
+
+
+@pytest.mark.parametrize("parameters", ["_page=x", "_per_page=x"])
+def test_a_page_that_is_no_number_is_refused(ask: Ask, parameters: str) -> None:
+    """400, as for every parameter that does not fit."""
+    assert ask("GET", f"/patrons?{parameters}").status_code == 400
+
+
+def test_a_parameter_that_is_no_column_finds_everybody(ask: Ask, add: Add) -> None:
+    """Koha leaves it out: whoever misspells a column gets everyone."""
+    add()
+    assert len(ask("GET", "/patrons?card_number=9").get_json()) == 1

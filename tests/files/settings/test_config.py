@@ -4,12 +4,14 @@ import json
 import os
 import tomllib
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from broker.core.entities import Assurance, Controller, Institution, Text
 from broker.core.errors import ConfigurationFaults
+from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import Config, keys, load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -93,7 +95,7 @@ def test_tables_become_the_parties_of_the_core(write: Write) -> None:
     wayf, eid = config.upstream("wayf"), config.upstream("national-eid")
     au = Institution("https://au", ("au",), ("au.dk",), frozenset({"cpr"}), Assurance.LOW)
     assert (wayf.institutions, wayf.only, wayf.attribute_map, wayf.cbc) == ((au,), ("au",), "wayf", False)
-    assert eid.institutions == (Institution("https://eid.example"),)
+    assert eid.institutions == (Institution("https://eid.example", national_eid=True),)
     assert eid.sp_entity_id == "https://login.library.example/broker/saml/sp/national-eid/metadata"
     loans = config.service("my-loans")
     assert loans.methods == ("wayf", "national-eid")
@@ -165,6 +167,14 @@ def test_a_secret_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
         "url": "https://koha.example",
         "client_secret": "a secret of its own file",
     }
+
+
+def test_a_secret_of_a_table_within_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
+    """The account of a machine has a password too."""
+    (tmp_path / "secret").write_text("a secret of its own file\n")
+    environ = {"BROKER_LIBRARY__SIP2__PASSWORD_FILE": "secret", "BROKER_LIBRARY__SIP2__LOGIN": "machine"}
+    settings = load(write(GOOD), environ).library.connector_settings()
+    assert settings["sip2"] == {"password": "a secret of its own file", "login": "machine"}
 
 
 def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
@@ -361,3 +371,22 @@ def test_every_key_is_documented() -> None:
     """docs/configuration.md names each key, so that no setting has to be found in the source."""
     text = (ROOT / "docs" / "configuration.md").read_text()
     assert [each for each in keys() if f"`{each}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "minutes"),
+    [(None, 60), ("1m", 1), ("30m", 30), ("24h", 24 * 60)],
+)
+def test_the_library_is_believed_for_a_time_that_can_be_set(
+    setting: Setting, written: str | None, minutes: int
+) -> None:
+    """An hour where nothing is said."""
+    environ = {} if written is None else {"BROKER_LIBRARY__TRUST_FOR": written}
+    assert load(setting.config, environ).library.trust_for == timedelta(minutes=minutes)
+
+
+@pytest.mark.parametrize("written", ["25h", "0h", "1 h", "90", "1d", "an hour", ""])
+def test_a_time_that_is_none_is_a_fault(setting: Setting, written: str) -> None:
+    """So is one that is longer than a day: nobody would see a correction of the desk's."""
+    with pytest.raises(ConfigurationFaults, match="TRUST_FOR: must be a"):
+        load(setting.config, {"BROKER_LIBRARY__TRUST_FOR": written})

@@ -25,8 +25,8 @@ from broker.core.policy.model import (
 )
 from broker.flows.arrived_login import Arrived, Basis
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
-from broker.flows.borrowers.enrolments import Enrolments, Mode
-from broker.flows.borrowers.existing_accounts import ExistingAccounts
+from broker.flows.borrowers.enrolment_ports import Mode
+from broker.flows.borrowers.enrolments import Enrolments
 from broker.flows.identity.person_resolution import PersonResolution
 
 CPR: Final = "0101990000"
@@ -55,14 +55,10 @@ class Logins:
         world = self.world
         return BorrowerAtLogin(world.store, world.ports.hmacs, self.persons(mode), self.enrolments(mode))
 
-    def existing(self, mode: Mode = "live") -> ExistingAccounts:
-        """Give the accounts that are there already."""
-        return ExistingAccounts(self.persons(mode), self.enrolments(mode))
-
     def persons(self, mode: Mode = "live") -> PersonResolution:
         """Give the persons of logins."""
         rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
-        return PersonResolution(rules, self.world.links, self.enrolments(mode))
+        return PersonResolution(rules, self.world.links, self.world.cases, self.enrolments(mode).question)
 
     def arrived(
         self, *without: str, borrower: Any = "make", rule: BorrowerRule | None = STUDENT, **decided: Any
@@ -74,14 +70,23 @@ class Logins:
         reading = AttributeReading(Attributes(said), Assurance.LOW, "real" if "cpr" in said else "none", None)
         release = Release("my-loans", borrower, "public_task", WORDS, "persistent", (), PLACE)
         policy = Policy("p.yaml", "student", 1, WORDS, "o", date(2027, 1, 1), (), (), Requirement(), rule, (release,))
-        permitted = Decision(Effect.PERMIT, (), policy=policy, release=release, may_find_by_cpr=True, may_create=True)
+        permitted = Decision(
+            Effect.PERMIT,
+            (),
+            policy=policy,
+            release=release,
+            may_find_by_cpr=True,
+            known_in_person=True,
+            may_create=True,
+        )
         decision = replace(permitted, **decided)
         basis = Basis(came, (), "wayf", None, "my-loans", borrower=False)
         return Arrived(came, reading, decision, PolicySet((), ""), basis)
 
     def private(self, *without: str, **more: Any) -> Arrived:
         """Give the login of a person whom the university no longer calls a student."""
-        given: dict[str, Any] = {"rule": PRIVATE, "may_find_by_cpr": False, "may_lower": True, **more}
+        may = {"known_in_person": False, "may_create": False, "may_lower": True}
+        given: dict[str, Any] = {"rule": PRIVATE, **may, **more}
         return self.arrived(*without, **given)
 
     def transaction(self, person: Person | None = None, **more: Any) -> Transaction:

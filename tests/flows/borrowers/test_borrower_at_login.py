@@ -56,7 +56,7 @@ def test_no_borrower_is_made_without_a_mail_address(world: Any, logins: Any) -> 
     lacking = Account(None, AccountState.MAIL_REQUIRED)
     assert logins.account(transaction, logins.arrived("mail")) == lacking
     assert logins.enrol(transaction, logins.arrived("mail")) == lacking
-    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE)
+    assert logins.account(transaction, logins.arrived()) == Account(None, AccountState.NONE, absent=True)
     assert list(world.cases.rows()) == []
 
 
@@ -106,16 +106,6 @@ def test_a_login_waits_no_longer_than_its_patience(logins: Any, patience: float)
     assert account.state is (AccountState.DONE if patience else AccountState.WANTED)
 
 
-@pytest.mark.parametrize("step", ["account", "enrol"])
-def test_a_borrower_that_is_known_is_linked_again(world: Any, logins: Any, step: str) -> None:
-    """A link that was lost is remembered when the CPR leads to the borrower."""
-    student = logins.student()
-    owner = world.links.of_cpr(CPR)
-    world.links.remember(owner, None)
-    getattr(logins, step)(logins.transaction(student), logins.arrived())
-    assert world.links.number(owner) == "1"
-
-
 def test_another_category_is_for_who_agreed(world: Any, logins: Any, private: Borrower) -> None:
     """It is offered; without an answer and with a no the borrower stays, with a yes it is upgraded."""
     offered = logins.account(logins.transaction(), logins.arrived())
@@ -158,25 +148,78 @@ def test_one_persons_no_is_nobody_elses(world: Any, logins: Any, private: Borrow
     assert logins.account(declined, logins.arrived()).upgrade_from is None
 
 
+LACKING = Account(None, AccountState.CASE, reason="cpr_required")
+
+
 @pytest.mark.parametrize(
     ("errand", "without", "may_find", "expected"),
     [
         (Errand.PIN, (), True, Account("1", AccountState.KNOWN)),
-        (Errand.PIN, ("cpr",), True, Account(None, AccountState.CASE, reason="cpr_required")),
-        (Errand.PIN, ("cpr",), False, Account("1", AccountState.KNOWN)),
-        (Errand.LOGIN, ("cpr",), True, Account("1", AccountState.KNOWN)),
+        (Errand.PIN, ("cpr",), True, LACKING),
+        (Errand.LOGIN, ("cpr",), True, LACKING),
+        (Errand.LOGIN, (), False, LACKING),
         (Errand.LOGIN, (), True, Account("1", AccountState.KNOWN)),
     ],
 )
-def test_a_borrower_that_must_be_there_is_found_and_never_made(
+def test_a_borrower_that_must_be_there_is_found_by_the_number_and_never_made(
     world: Any, logins: Any, errand: Errand, without: tuple[str, ...], *, may_find: bool, expected: Account
 ) -> None:
-    """A new PIN asks a person who may be found by CPR for it; a login that needs a borrower goes by the link."""
+    """A name alone leads to none, however often the number came with it; nor does one that may find nobody."""
     student = logins.student()
     world.hooks.calls.clear()
     arrived = logins.arrived(*without, borrower="need", may_find_by_cpr=may_find)
     assert logins.account(logins.transaction(student, errand=errand), arrived) == expected
     assert not {"create", "change"} & set(world.hooks.calls)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [("none", "cpr_required"), ("replacement", "replacement_number"), ("constructed", "constructed_number")],
+)
+def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reason: str) -> None:
+    """The account is found by other ways than this login, and the page names them."""
+    arrived = logins.arrived("cpr", borrower="need")
+    arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
+    account = logins.account(logins.transaction(), arrived)
+    assert account == Account(None, AccountState.CASE, reason=reason)
+
+
+def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:
+    """It was verified a moment ago: the library is not asked again, whoever needs or makes borrowers."""
+    for borrower in ("need", "make"):
+        arrived = logins.arrived("cpr", borrower=borrower, rule=None)
+        account = logins.account(logins.transaction(Person("p", "5")), arrived)
+        assert account == Account("5", AccountState.KNOWN)
+        assert logins.borrowers().number(logins.transaction(Person("p", "5")), arrived, world.now) == "5"
+    assert "find" not in world.hooks.calls
+
+
+@pytest.mark.parametrize(
+    ("person", "service", "number"),
+    [(Person("p"), "make", "5"), (Person("p"), "need", "5"), (Person("p"), "none", None)],
+)
+@pytest.mark.usefixtures("private")
+def test_who_has_a_borrower_gets_on_without_what_they_lack(
+    world: Any, logins: Any, person: Person, service: str, number: str | None
+) -> None:
+    """The library says so, and is asked for services with borrowers only, and of nobody whose case staff have."""
+    arrived = logins.arrived(borrower=service, may_create=False)
+    assert logins.borrowers().number(logins.transaction(person), arrived, world.now) == number
+    case = logins.transaction(replace(person, case="cpr_changed"))
+    world.hooks.calls.clear()
+    assert logins.borrowers().number(case, arrived, world.now) is None
+    assert "find" not in world.hooks.calls
+
+
+@pytest.mark.usefixtures("private")
+def test_two_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any, private: Borrower) -> None:
+    """No wish says so to staff: the question itself is the case."""
+    world.library.add(CPR, replace(private, number="6"))
+    for _ in range(2):
+        account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
+        assert account == Account(None, AccountState.CASE, reason="two_borrowers")
+    [row] = world.cases.rows()
+    assert (row["state"], row["reason"]) == ("case", "two_borrowers")
 
 
 def test_a_new_pin_never_goes_by_a_wish(logins: Any, private: Borrower) -> None:
@@ -206,70 +249,55 @@ def test_frozen_enrols_nobody(world: Any, logins: Any, *, silent: bool) -> None:
 def test_frozen_serves_who_has_a_borrower_as_it_is(world: Any, logins: Any, private: Borrower) -> None:
     """The account is there, and nothing of it is changed, not even for who agreed."""
     account = logins.enrol(logins.transaction(upgrade=True), logins.arrived(), "frozen")
-    assert account == Account("5", AccountState.DONE)
+    assert account == Account("5", AccountState.KNOWN)
     assert world.library.borrowers == {"5": private}
 
 
 @pytest.mark.parametrize(
-    ("mode", "outcome", "category"), [("live", EnrolmentOutcome.LOWERED, "PRIV"), ("frozen", None, "STUD")]
+    ("mode", "account", "category"),
+    [
+        ("live", Account("1", AccountState.DONE, EnrolmentOutcome.LOWERED, category="PRIV"), "PRIV"),
+        ("frozen", Account("1", AccountState.KNOWN), "STUD"),
+    ],
 )
-def test_a_link_lowers_the_category_unless_frozen(
-    world: Any, logins: Any, mode: Any, outcome: EnrolmentOutcome | None, category: str
+def test_who_has_left_is_lowered_unless_frozen(
+    world: Any, logins: Any, mode: Any, account: Account, category: str
 ) -> None:
-    """Frozen the account is as it is found by the link: there, and unchanged."""
-    student, arrived = logins.student(), logins.private("cpr")
-    found = logins.account(logins.transaction(student), arrived, mode)
-    assert found == Account("1", AccountState.NONE)
-    account = logins.enrol(logins.transaction(student), arrived, mode)
-    assert (account.number, account.state, account.outcome) == ("1", AccountState.DONE, outcome)
-    assert world.library.borrowers["1"].category == category
+    """By the number that the university still sends; nothing else of the record is written (R47)."""
+    student, arrived = logins.student(), logins.private()
+    before = world.library.borrowers["1"]
+    assert logins.account(logins.transaction(student), arrived, mode) == Account("1", AccountState.NONE)
+    assert logins.enrol(logins.transaction(student), arrived, mode) == account
+    assert world.library.borrowers["1"] == replace(before, category=category)
 
 
 @pytest.mark.parametrize("may_lower", [False, True])
-def test_who_has_no_link_is_found_by_nothing(logins: Any, *, may_lower: bool) -> None:
-    """A name that has never come with a CPR has no account before the wish, and cannot wish for one."""
-    transaction, arrived = logins.transaction(), logins.private("cpr", may_lower=may_lower)
-    assert logins.account(transaction, arrived) == Account(None, AccountState.NONE)
-    assert logins.enrol(transaction, arrived) == Account(None, AccountState.CASE, reason="cpr_required")
-
-
-@pytest.mark.parametrize(("case", "reason"), [(True, "cpr_changed"), (False, "cpr_required")])
-@pytest.mark.parametrize("step", ["account", "enrol"])
-def test_a_link_that_leads_nowhere_says_why(world: Any, logins: Any, step: str, reason: str, *, case: bool) -> None:
-    """Staff have its case, or its borrower is gone and only a CPR can make another."""
-    student, owner = logins.student(), world.links.of_cpr(CPR)
-    if case:
-        world.cases.dispute(owner, owner)
-    world.library.borrowers.clear()
-    world.now += timedelta(days=2)
-    account = getattr(logins, step)(logins.transaction(student), logins.arrived("cpr", may_find_by_cpr=False))
-    assert account == Account(None, AccountState.CASE, reason=reason)
-
-
-def test_a_case_of_the_link_is_no_wish(world: Any, logins: Any) -> None:
-    """Where staff must look the category is not said to be lowered."""
-    student, owner = logins.student(), world.links.of_cpr(CPR)
-    world.cases.dispute(owner, owner)
-    account = logins.account(logins.transaction(student), logins.private("cpr"))
-    assert account == Account(None, AccountState.CASE, reason="cpr_changed")
-
-
-def test_a_link_without_a_wish_serves_the_borrower_as_it_is(world: Any, logins: Any) -> None:
-    """A login that may neither find by CPR nor lower finds the account done, before the wish and at it."""
-    student, arrived = logins.student(), logins.arrived("cpr", may_find_by_cpr=False)
+def test_without_a_number_nobody_is_found_or_lowered(world: Any, logins: Any, *, may_lower: bool) -> None:
+    """However well the name is known: not before the wish, and there is none."""
+    student, arrived = logins.student(), logins.private("cpr", may_lower=may_lower)
+    before = dict(world.library.borrowers)
     for account in (
         logins.account(logins.transaction(student), arrived),
         logins.enrol(logins.transaction(student), arrived),
     ):
-        assert account == Account("1", AccountState.DONE)
-    assert world.hooks.calls.count("create") == 1
+        assert account == LACKING
+    world.settle()
+    assert world.library.borrowers == before
+
+
+def test_who_is_not_known_in_person_is_made_no_borrower(world: Any, logins: Any) -> None:
+    """They come by the national eID first; nobody is asked to agree to what cannot be."""
+    account = logins.account(logins.transaction(), logins.private())
+    assert account == Account(None, AccountState.CASE, reason="national_eid_required")
+    world.settle()
+    assert world.library.borrowers == {}
 
 
 def test_a_policy_without_a_rule_wishes_nothing(world: Any, logins: Any) -> None:
-    """Who has a borrower by a link goes on with it as it is."""
-    student, arrived = logins.student(), logins.arrived("cpr", rule=None)
-    assert logins.account(logins.transaction(student), arrived) == Account("1", AccountState.DONE)
-    assert logins.enrol(logins.transaction(student), arrived) == Account("1", AccountState.DONE)
+    """Who has a borrower goes on with it as it is."""
+    student, arrived = logins.student(), logins.arrived(rule=None)
+    assert logins.account(logins.transaction(student), arrived) == Account("1", AccountState.KNOWN)
+    assert logins.enrol(logins.transaction(student), arrived) == Account("1", AccountState.KNOWN)
     assert world.hooks.calls.count("create") == 1
 
 
@@ -308,7 +336,7 @@ def test_another_wish_than_was_carried_out_is_carried_out(world: Any, logins: An
 def test_logins_by_two_ways_do_not_overtake_each_other_for_ever(world: Any, logins: Any) -> None:
     """A reload while the other's wish is under way waits for it, and wishes again only once that is done."""
     student = logins.arrived()
-    private = logins.private(may_find_by_cpr=True, may_lower=False)
+    private = logins.private(known_in_person=True, may_create=True, may_lower=False)
     waiting = [logins.transaction(account=logins.enrol(logins.transaction(), student, patience=0))]
     waiting.append(logins.transaction(account=logins.enrol(logins.transaction(), private, patience=0)))
     wished = world.live.stored(CPR)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from broker.core.borrowers.wanted_borrower import Wish
 
 CPR = "0101990000"
-UNNOTED = {27, 28}  # between the mail server's 250 and the enrolment's own record
-DEATHS = 31  # the calls of an enrolment, those that renew its lease among them
+UNNOTED = {24, 25}  # between the mail server's 250 and the enrolment's own record
+DEATHS = 28  # the calls of an enrolment, those that renew its lease among them
 
 
 class Killed(BaseException):
@@ -45,11 +45,11 @@ def test_a_death_at_any_point_leaves_one_borrower_whose_last_mailed_pin_works(
 ) -> None:
     """One borrower, as last wished; the last mailed PIN is its PIN; a second mail only after one that was not noted."""
     wish: Wish = world.wish()
-    world.live.want(wish, None)
+    world.live.want(wish)
     killed_at(world, point)
     if later:
         wish = world.wish(**later)
-        world.live.want(wish, None)
+        world.live.want(wish)
     enrolment = world.settle()
     (borrower,) = world.library.borrowers.values()
     assert (enrolment.state, enrolment.number, enrolment.wish) == (EnrolmentState.DONE, borrower.number, None)
@@ -60,10 +60,10 @@ def test_a_death_at_any_point_leaves_one_borrower_whose_last_mailed_pin_works(
 
 def test_the_points_of_death_are_all_there_are(world: Any) -> None:
     """The table above dies in every call that an enrolment makes."""
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.hooks.calls.clear()
     world.live.step()
-    enrolling = ["claim", "find", "put", "create", "find", "marked", "put"]
+    enrolling = ["claim", "find", "put", "create", "find", "put"]
     calls = [call for call in world.hooks.calls if call != "lease"]
     assert calls == [*enrolling, "read", "RCPT", "put", "set_pin", "check_pin", "DATA", "put", "put"]
     assert len(world.hooks.calls) == DEATHS
@@ -78,7 +78,7 @@ def test_a_create_that_was_done_and_answered_with_an_error_is_recognised(world: 
         raise LibraryUnavailable("502")
 
     world.hooks.after["create"] = lost
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     assert world.live.step().reason == "library_unavailable"
     enrolment = world.settle()
     assert (len(world.library.borrowers), enrolment.outcome, len(world.post.sent)) == (1, EnrolmentOutcome.CREATED, 1)
@@ -92,7 +92,7 @@ def test_one_that_was_made_and_got_another_number_at_the_desk_is_not_made_again(
         raise LibraryUnavailable("502")
 
     world.hooks.after["create"] = lost
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     assert world.settle().number == "1"
     assert len(world.library.borrowers) == 1
 
@@ -104,7 +104,7 @@ def test_a_borrower_without_our_mark_never_gets_a_pin(world: Any) -> None:
         world.library.add(CPR, Borrower("9", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
 
     world.hooks.before["create"] = desk
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     enrolment = world.settle()
     assert (enrolment.number, enrolment.outcome) == ("9", EnrolmentOutcome.UNCHANGED)
     assert (world.library.pins, world.post.sent, enrolment.pin_tried) == ({}, [], None)
@@ -112,7 +112,7 @@ def test_a_borrower_without_our_mark_never_gets_a_pin(world: Any) -> None:
 
 def test_a_borrower_that_lost_our_mark_before_its_pin_gets_none(world: Any) -> None:
     """Between the create and the mail the desk may have taken the borrower over."""
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.post.down = True
     world.live.step()
     world.library.add(CPR, Borrower("1", "STUD", world.wish().expires, fields={"surname": "Prøvesen"}))
@@ -129,7 +129,7 @@ def test_a_lease_that_ran_out_leaves_the_work_to_the_next(world: Any) -> None:
         world.live.step()
 
     world.hooks.after["find"] = overslept
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.live.step()
     assert world.hooks.calls.count("create") == 1
     assert len(world.post.sent) == 1
@@ -140,11 +140,11 @@ def test_a_wish_that_overtakes_the_worker_is_due_at_once(world: Any, fails: bool
     """The lease ends with the attempt, whether it was overtaken or failed: nobody waits for it to run out."""
 
     def later() -> None:
-        world.live.want(world.wish(category="EMPL"), None)
+        world.live.want(world.wish(category="EMPL"))
         if fails:
             raise LibraryUnavailable("down")
 
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.hooks.before["find"] = later
     world.live.step()
     assert world.library.borrowers == {}
@@ -164,7 +164,7 @@ def test_a_wish_that_overtakes_the_worker_is_due_at_once(world: Any, fails: bool
 def test_who_overslept_changes_nothing_beside_the_next(
     world: Any, slept_after: str, undone: str, *, there: bool, fails: bool
 ) -> None:
-    """Neither the library system, nor the link, nor the enrolment: another has the lease by now, and looks itself."""
+    """Neither the library system nor the enrolment: another has the lease by now, and looks itself."""
 
     def overslept() -> None:
         world.now += timedelta(minutes=5)
@@ -174,13 +174,12 @@ def test_who_overslept_changes_nothing_beside_the_next(
 
     if there:
         world.library.add(CPR, Borrower("5", "PRIV", fields={"surname": "Prøvesen"}))
-    world.live.want(world.wish(), None)
-    before, owner = world.live.stored(CPR), world.links.of_cpr(CPR)
-    world.links.person(None, owner, lambda _number: True)
+    world.live.want(world.wish())
+    before = world.live.stored(CPR)
     world.hooks.after[slept_after] = overslept
     world.live.step()
     assert undone not in world.hooks.calls
-    assert (world.post.sent, world.links.number(owner)) == ([], None)
+    assert world.post.sent == []
     assert replace(world.live.stored(CPR), creates=0) == before
 
 
@@ -192,7 +191,7 @@ def test_who_overslept_does_not_end_the_lease_of_the_next(world: Any) -> None:
         assert world.records.claim()
 
     world.hooks.after["find"] = overslept
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.live.step()
     assert world.live.step() is None
     assert world.hooks.calls.count("create") == 0
@@ -212,7 +211,7 @@ def test_two_creates_at_once_are_one_borrower_or_a_case(
 
     world.library.unique = unique
     world.hooks.before["create"] = beside
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.live.step()
     assert (len(world.library.borrowers), world.settle().state) == (borrowers, state)
 
@@ -224,14 +223,14 @@ def test_a_copy_of_one_that_is_gone_is_not_taken_for_a_create_whose_answer_was_l
     def lost() -> None:
         raise LibraryUnavailable("502")
 
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.settle()
     gone = world.library.borrowers.pop("1")
     del world.library.cprs["1"]
     copy = world.library.add("0202990000", replace(gone, number="7", fields={"surname": "Eksempel"}))
     world.hooks.after.update({"create": lost} if sent else {})
     world.hooks.before.update({} if sent else {"create": lost})
-    world.live.want(world.wish(affiliation="employee"), "1")
+    world.live.want(world.wish(affiliation="employee"))
     enrolment = world.settle()
     assert (enrolment.state, enrolment.number, enrolment.outcome) == (
         EnrolmentState.DONE,
@@ -244,21 +243,21 @@ def test_a_copy_of_one_that_is_gone_is_not_taken_for_a_create_whose_answer_was_l
 
 def test_a_copy_beside_the_one_we_made_is_no_second_borrower(world: Any) -> None:
     """The mark counts on the borrower that we know, and on no other."""
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.settle()
     world.library.add("0202990000", replace(world.library.borrowers["1"], number="7"))
-    world.live.want(world.wish(affiliation="employee"), "1")
+    world.live.want(world.wish(affiliation="employee"))
     assert (world.settle().state, world.settle().number, len(world.post.sent)) == (EnrolmentState.DONE, "1", 1)
 
 
 def test_a_copy_that_got_the_cpr_gets_no_pin(world: Any) -> None:
     """The desk moved the person to another record: whatever PIN it gave there is left alone."""
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.settle()
     moved = world.library.borrowers.pop("1")
     del world.library.cprs["1"]
     world.library.add(CPR, replace(moved, number="7"))
-    world.live.want(world.wish(affiliation="employee"), "1")
+    world.live.want(world.wish(affiliation="employee"))
     enrolment = world.settle()
     assert (enrolment.number, enrolment.outcome, enrolment.pin_owed) == ("7", EnrolmentOutcome.UNCHANGED, False)
     assert (set(world.library.pins), len(world.post.sent)) == ({"1"}, 1)
@@ -267,13 +266,13 @@ def test_a_copy_that_got_the_cpr_gets_no_pin(world: Any) -> None:
 def test_a_pin_owed_is_not_owed_to_another_borrower(world: Any) -> None:
     """While the mail was down the desk moved the person to a copy; it gets no PIN at the next login either."""
     world.post.down = True
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     world.live.step()
     moved = world.library.borrowers.pop("1")
     del world.library.cprs["1"]
     world.library.add(CPR, replace(moved, number="7"))
     world.now += timedelta(days=1)
-    assert world.live.known(world.wish(), None).enrolment.pin_owed is False
+    assert world.known(world.wish()).enrolment.pin_owed is False
     world.post.down = False
     world.settle()
     assert (world.library.pins, world.post.sent) == ({}, [])

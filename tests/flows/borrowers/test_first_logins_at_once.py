@@ -67,7 +67,7 @@ def test_forty_first_logins_by_two_ways_are_all_through_in_ten_seconds(
     """One borrower, one mail, and nobody waits for the lease of work that is done."""
     world.hooks.every = lambda _: time.sleep(CALL_TAKES)
     begun = time.monotonic()
-    ways = [logins.arrived(), logins.private(may_find_by_cpr=True, may_lower=False)]
+    ways = [logins.arrived(), logins.private(known_in_person=True, may_create=True, may_lower=False)]
     with worker(logins, open_one()) as first, worker(logins, open_one()) as second:
 
         def log_in(number: int) -> tuple[float, Account]:

@@ -17,7 +17,7 @@ CPR: Final = "0101990000"
 
 def enrolled(world: Any) -> Enrolment:
     """Enrol once; give the enrolment."""
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     enrolment: Enrolment = world.live.step()
     return enrolment
 
@@ -97,7 +97,7 @@ def test_a_pin_is_given_up_after_a_day_and_listed(world: Any, trail: Any, reason
     assert kinds.count(AuditEventKind.PIN_GIVEN_UP) == 1
     assert kinds.count(AuditEventKind.PIN_UNUSABLE) == len(kinds) - 1 > 5
     assert {event.reason for event in trail.events if event.kind.startswith("pin_")} == {reason}
-    world.live.known(world.wish(), None)
+    world.live.question.who(CPR, world.wish())
     assert (world.live.stored(CPR).pin_given_up, world.live.step(), tried.id) == (reason, None, ended.id)
 
 
@@ -105,7 +105,7 @@ def test_staff_let_a_pin_be_tried_again(world: Any, reason: str, monkeypatch: py
     """After the mend: a retry mails a PIN that works, for a day again, and then all is done."""
     enrolled(world)
     ended = given_up(world)
-    world.live.known(world.wish(), None)
+    world.live.question.who(CPR, world.wish())
     assert world.cases.retry(ended.id)
     assert world.live.step().reason == reason
     monkeypatch.undo()
@@ -117,7 +117,7 @@ def test_staff_let_a_pin_be_tried_again(world: Any, reason: str, monkeypatch: py
 
 def test_nobody_is_mailed_a_pin_without_an_address(world: Any) -> None:
     """Nothing is set, and nothing is owed."""
-    world.live.want(world.wish(pin_to=None), None)
+    world.live.want(world.wish(pin_to=None))
     assert (world.live.step().pin_owed, world.library.pins) == (False, {})
 
 
@@ -136,7 +136,7 @@ def test_each_mail_of_an_enrolment_holds_the_same_pin(world: Any, call: str) -> 
     def lost() -> None:
         raise MailUnavailable("no 250") if call == "DATA" else LibraryUnavailable("504")
 
-    world.live.want(world.wish(), None)
+    world.live.want(world.wish())
     for _ in range(4):
         world.hooks.after[call] = lost
         world.live.step()

@@ -12,7 +12,6 @@ from broker.core.errors import LibraryUnavailable
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Kept, Key
 from broker.flows.backoff import retry_delay
-from broker.flows.borrowers.enrolment_against_wish import EnrolmentBeforeWish
 from broker.flows.borrowers.staff_cases import StaffCases
 from broker.flows.records import dump
 
@@ -21,7 +20,7 @@ CPR = "0101990000"
 
 def test_a_row_says_how_an_enrolment_stands(world: Any) -> None:
     """State, reason, number, category and times, by the id that stands in the library as the mark."""
-    enrolment = world.live.want(world.wish(), None)
+    enrolment = world.live.want(world.wish())
     row = world.cases.show(enrolment.id)
     assert (row["state"], row["category"], row["due"]) == ("wanted", "STUD", world.now.isoformat())
     world.settle()
@@ -33,7 +32,7 @@ def test_a_row_says_how_an_enrolment_stands(world: Any) -> None:
 
 def test_what_is_finished_or_unknown_is_not_tried_again(world: Any) -> None:
     """There is nothing left to carry out, and an id that nobody has is no enrolment."""
-    enrolment = world.live.want(world.wish(), None)
+    enrolment = world.live.want(world.wish())
     world.settle()
     assert (world.cases.retry(enrolment.id), world.cases.retry("f" * 32), world.cases.show("f" * 32)) == (
         False,
@@ -44,7 +43,7 @@ def test_what_is_finished_or_unknown_is_not_tried_again(world: Any) -> None:
 
 def test_a_retry_does_not_start_beside_a_worker(world: Any) -> None:
     """Under a lease the retry waits for the lease to end."""
-    enrolment = world.live.want(world.wish(), None)
+    enrolment = world.live.want(world.wish())
     world.records.claim()
     assert world.cases.retry(enrolment.id)
     assert world.live.step() is None
@@ -56,7 +55,7 @@ def test_a_retry_ends_a_long_pause(world: Any) -> None:
     def down() -> None:
         raise LibraryUnavailable("down")
 
-    enrolment = world.live.want(world.wish(), None)
+    enrolment = world.live.want(world.wish())
     for _ in range(8):
         world.hooks.before["find"] = down
         world.live.step()
@@ -72,7 +71,7 @@ def test_a_case_comes_back_when_nothing_was_put_right(world: Any) -> None:
     """A retry looks again; it does not force."""
     for number in ("8", "9"):
         world.library.add(CPR, Borrower(number, "PRIV"))
-    enrolment = world.live.want(world.wish(), None)
+    enrolment = world.live.want(world.wish())
     world.settle()
     assert world.cases.retry(enrolment.id)
     assert world.settle().reason == "two_borrowers"
@@ -81,8 +80,8 @@ def test_a_case_comes_back_when_nothing_was_put_right(world: Any) -> None:
 def test_a_borrower_with_another_date_of_birth_is_left_alone(world: Any) -> None:
     """Its card number happens to be the person's CPR; the person gets no account of a stranger's, and staff a case."""
     world.library.add(CPR, Borrower("8", "PRIV", born=date(1944, 5, 6)))
-    assert world.live.known(world.wish(), None) == EnrolmentBeforeWish()
-    world.live.want(world.wish(), None)
+    assert world.known(world.wish()).number is None
+    world.live.want(world.wish())
     enrolment = world.settle()
     assert (enrolment.state, enrolment.reason, enrolment.number) == (EnrolmentState.CASE, "birth_date_differs", None)
     assert not {"create", "change", "set_pin"} & set(world.hooks.calls)
@@ -104,8 +103,8 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
     (row,) = world.cases.rows()
     assert (row["state"], row["reason"], row["due"]) == ("case", "address_taken", None)
     assert not any(word in f"{row}" for word in (CPR, "nurse", "auh.rm.dk"))
-    assert (world.cases.reason(owner), world.live.step()) == (None, None)
-    world.live.want(world.wish(), None)
+    assert world.live.step() is None
+    world.live.want(world.wish())
     assert world.settle().outcome is EnrolmentOutcome.CREATED
     first, store = Key("proof", "k1.first", "kaldemail"), world.records.store
     claim = Kept(dump(ProofOwner("k1.first", "kaldemail")), "v", world.now + timedelta(days=365))
@@ -117,24 +116,26 @@ def test_an_address_that_is_anothers_is_listed_once_and_stops_nothing(world: Any
 
 
 def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
-    """Once as long as its reason is the same, under the person that the link led to before it was forgotten."""
-    cases = StaffCases(world.records, world.links, trail)
-    name, cpr = world.links.of_name("eppn", "aase@au.example"), world.links.of_cpr(CPR)
-    person = world.links.person(name, cpr, lambda _number: True)
-    for reason in ("cpr_changed", "cpr_changed", "two_borrowers"):
-        case = cases.dispute(name, cpr, reason)
-    assert cases.retry(case.id)
+    """Once as long as its reason is the same, under the person of the CPR number."""
+    cases, owner = StaffCases(world.records, world.links, trail), world.links.of_cpr(CPR)
+    person = world.links.by_cpr(owner).id
+    for reason in ("two_borrowers", "two_borrowers", "birth_date_differs"):
+        cases.borrowers_differ(owner, reason)
+    [row] = world.cases.rows()
+    assert (row["state"], row["reason"]) == ("case", "birth_date_differs")
+    assert cases.retry(row["id"])
     assert [(each.kind, each.reason) for each in trail.events] == [
-        (AuditEventKind.ENROLMENT_CASE, "cpr_changed"),
         (AuditEventKind.ENROLMENT_CASE, "two_borrowers"),
-        (AuditEventKind.ENROLMENT_RETRIED, "two_borrowers"),
+        (AuditEventKind.ENROLMENT_CASE, "birth_date_differs"),
+        (AuditEventKind.ENROLMENT_RETRIED, "birth_date_differs"),
     ]
-    assert {(each.about, each.person, each.at) for each in trail.events} == {(case.id, person.id, world.now)}
+    assert {(each.about, each.person, each.at) for each in trail.events} == {(row["id"], person, world.now)}
+    assert world.links.by_cpr(owner).id == person
 
 
 def test_a_retry_that_cannot_be_is_not_on_the_trail(world: Any, trail: Any) -> None:
     """Nothing was done."""
-    enrolment = world.live.want(world.wish(), None)
+    enrolment = world.live.want(world.wish())
     world.settle()
     cases = StaffCases(world.records, world.links, trail)
     assert not cases.retry(enrolment.id)
@@ -142,15 +143,35 @@ def test_a_retry_that_cannot_be_is_not_on_the_trail(world: Any, trail: Any) -> N
     assert trail.events == []
 
 
-def test_the_link_of_a_cpr_is_disbelieved_after_a_retry(world: Any) -> None:
-    """The library is right: neither the link nor what was settled by it leads to the borrower any more."""
-    world.live.want(world.wish(), None)
-    world.settle()
-    owner = world.links.of_cpr(CPR)
-    world.links.person(None, owner, lambda _number: True)
-    world.links.remember(owner, "1")
-    case = world.cases.dispute(owner, owner)
-    assert (world.cases.reason(owner), world.cases.show(case.id)["linked"]) == ("cpr_changed", "1")
-    assert world.cases.retry(case.id)
-    assert (world.cases.reason(owner), world.links.number(owner), world.live.settled(CPR)) == (None, None, None)
-    assert world.cases.show(case.id) is None
+def test_a_cpr_uuid_against_a_number_is_a_case_until_staff_end_it(world: Any) -> None:
+    """The row names the borrower of the number that it came with before; then it learns the one it comes with."""
+    links = world.links
+    uuid, owner, other = links.of_name("cprUuid", "6f1c"), links.of_cpr(CPR), links.of_cpr("0202990000")
+    assert links.by_cpr(owner, uuid=uuid)
+    world.live.want(world.wish())
+    number = world.settle().number
+    for _ in range(2):
+        assert links.by_cpr(other, uuid=uuid) is None
+        world.cases.cpr_uuid_differs(uuid, other)
+    [case] = [row for row in world.cases.rows() if row["state"] == "case"]
+    assert (case["reason"], case["linked"]) == ("cpr_changed", number)
+    assert world.cases.retry(case["id"])
+    assert world.cases.show(case["id"]) is None
+    assert links.by_cpr(other, uuid=uuid).id != links.by_cpr(owner).id
+
+
+def test_a_name_with_another_number_is_a_notice_that_stops_nothing(world: Any) -> None:
+    """Listed beside the cases with the borrower of the number before; a retry ends it, and no id."""
+    links, trail = world.links, list(world.cases.rows())
+    name, owner, other = links.of_name("eppn", "aase@au.example"), links.of_cpr(CPR), links.of_cpr("0202990000")
+    person = links.by_cpr(owner, name).id
+    world.live.want(world.wish())
+    number = world.settle().number
+    for _ in range(2):
+        world.cases.another_cpr(name, owner, other)
+    [notice] = [row for row in world.cases.rows() if row["state"] == "notice"]
+    assert (notice["reason"], notice["linked"], notice["due"]) == ("name_with_another_cpr", number, None)
+    assert world.live.step() is None
+    assert world.cases.retry(notice["id"])
+    assert [row["state"] for row in world.cases.rows()] == ["done", *trail]
+    assert links.by_cpr(owner, name).id == person

@@ -1,302 +1,136 @@
-"""One person id for one person, whichever way they came, and never another's."""
+"""One person id for one CPR number, whichever way it came, and never a name's or another number's."""
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from threading import Barrier
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from broker.core.borrowers.enrolment import EnrolmentState
-from broker.core.login.transaction import Person
-
-CPR, OTHER, SAME_DAY = "0101990000", "0202990000", "0101991234"
-# The one's replacement and constructed numbers, with the date of birth in front, and the other's.
-REPLACED, AGAIN, BUILT, REPLACED_OTHER = "6101990000", "6101991111", "010199ABC1", "6202990000"
-YEAR = timedelta(days=365)
+CPR, OTHER = "0101990000", "0202990000"
+YEAR: Final = timedelta(days=365)
+DAY: Final = timedelta(days=1)
 
 
-def never(_number: str) -> bool:
-    """Say that the library knows of no change of number."""
-    return False
+class Names:
+    """The pseudonyms of an eppn, a cprUuid and two CPR numbers."""
+
+    def __init__(self, links: Any) -> None:
+        self.eppn, self.uuid = links.of_name("eppn", "aase@au.example"), links.of_name("cprUuid", "6f1c")
+        self.cpr, self.other = links.of_cpr(CPR), links.of_cpr(OTHER)
 
 
 @pytest.fixture
-def names(world: Any) -> tuple[str, str, str, str]:
-    """Give the pseudonyms of an eppn, a cprUuid, a CPR and another CPR."""
-    links = world.links
-    eppn, uuid = links.of_name("eppn", "aase@au.example"), links.of_name("cprUuid", "6f1c")
-    return eppn, uuid, links.of_cpr(CPR), links.of_cpr(OTHER)
+def names(world: Any) -> Names:
+    """Give the pseudonyms."""
+    return Names(world.links)
 
 
-def test_every_way_in_is_one_person(world: Any, names: tuple[str, ...]) -> None:
-    """WAYF with a CPR, NemLog-in, and WAYF without one end at the same id."""
-    eppn, uuid, cpr, _ = names
-    ids = [world.links.person(*way, never).id for way in ((eppn, cpr), (uuid, cpr), (None, cpr), (eppn, None))]
-    assert len(set(ids)) == 1
+def by_cpr(world: Any, *given: Any, **more: Any) -> str:
+    """Give the person id of a number."""
+    return str(world.links.by_cpr(*given, **more).id)
 
 
-def test_a_name_that_came_first_without_a_cpr_keeps_its_id(world: Any, names: tuple[str, ...]) -> None:
-    """Services that know the person by the id go on knowing them once the CPR is sent."""
-    eppn, _, cpr, _ = names
-    assert world.links.person(eppn, None, never).id == world.links.person(eppn, cpr, never).id
+def test_every_way_in_with_the_number_is_one_person(world: Any, names: Names) -> None:
+    """By the university, by the eID, and by the number alone; the name alone is somebody else."""
+    ways: tuple[dict[str, str], ...] = ({"name": names.eppn}, {"uuid": names.uuid}, {})
+    ids = {by_cpr(world, names.cpr, **way) for way in ways}
+    assert len(ids) == 1
+    assert world.links.by_name(names.eppn) not in ids
+    assert world.links.cpr(names.uuid) == names.cpr
 
 
-def test_first_logins_that_race_get_one_id(world: Any, names: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("way", ["name", "uuid"])
+def test_the_first_number_takes_the_id_of_the_name_along(world: Any, names: Names, way: str) -> None:
+    """Services go on knowing the person; the name alone has another id from then on, the same each time."""
+    name = {"name": names.eppn, "uuid": names.uuid}[way]
+    first = world.links.by_name(name)
+    assert by_cpr(world, names.cpr, **{way: name}) == first
+    second = world.links.by_name(name)
+    assert second != first
+    world.now += YEAR
+    assert world.links.by_name(name) == second
+    assert by_cpr(world, names.other, names.eppn) not in {first, second}
+
+
+def test_an_id_that_is_known_goes_before_one_that_is_drawn(world: Any, names: Names) -> None:
+    """Of two names beside a number, the one that somebody has come by gives its id."""
+    first = world.links.by_name(names.eppn)
+    assert by_cpr(world, names.cpr, names.eppn, names.uuid) == first
+
+
+def test_a_number_that_has_an_id_takes_none(world: Any, names: Names) -> None:
+    """What the name had is nobody's from then on."""
+    own = by_cpr(world, names.cpr)
+    first = world.links.by_name(names.eppn)
+    assert by_cpr(world, names.cpr, names.eppn) == own
+    assert by_cpr(world, names.other, names.eppn) not in {own, first}
+
+
+def test_first_logins_that_race_get_one_id(world: Any, names: Names) -> None:
     """Two ways in at the same moment agree, for one CPR is one person."""
-    eppn, uuid, cpr, _ = names
     barrier = Barrier(8)
 
-    def login(name: str) -> str:
+    def login(way: dict[str, str]) -> str:
         barrier.wait()
-        return str(world.links.person(name, cpr, never).id)
+        return by_cpr(world, names.cpr, **way)
 
     with ThreadPoolExecutor(8) as pool:
-        assert len(set(pool.map(login, [eppn, uuid] * 4))) == 1
+        assert len(set(pool.map(login, [{"name": names.eppn}, {"uuid": names.uuid}] * 4))) == 1
 
 
-def test_a_recycled_name_gets_a_new_id(world: Any, names: tuple[str, ...]) -> None:
-    """The next holder of an eppn is not the last one to any service."""
-    eppn, _, cpr, other = names
-    first = world.links.person(eppn, cpr, never)
-    second = world.links.person(eppn, other, never)
-    assert (first.id != second.id, second.number, second.case) == (True, None, None)
-    assert world.links.person(eppn, None, never).id == second.id
+def test_another_number_by_a_known_name_is_its_own_person(world: Any, names: Names) -> None:
+    """Recycled or changed: both numbers have their ids, and what came before is told, unless it is long ago."""
+    first = world.links.by_cpr(names.cpr, names.eppn)
+    alone = world.links.by_name(names.eppn)
+    second = world.links.by_cpr(names.other, names.eppn)
+    assert (first.name_had, second.name_had) == (None, names.cpr)
+    assert len({first.id, second.id, alone, world.links.by_name(names.eppn)}) == 4
+    assert by_cpr(world, names.cpr) == first.id
+    world.now += YEAR + DAY
+    assert world.links.by_cpr(names.cpr, names.eppn).name_had is None
 
 
-def test_a_name_that_remembers_another_cprs_borrower_is_a_case(world: Any, names: tuple[str, ...]) -> None:
-    """Recycled or changed, no machine can tell: no number, another id, and the link stays until staff have looked."""
-    eppn, _, cpr, other = names
-    first = world.links.person(eppn, cpr, never)
-    world.links.remember(cpr, "7")
-    world.links.person(eppn, cpr, never)
-    for _ in range(2):
-        second = world.links.person(eppn, other, never)
-        assert (second.case, second.number, second.id != first.id) == ("cpr_changed", None, True)
-
-
-def test_staff_end_the_dispute_by_a_retry(world: Any, names: tuple[str, ...]) -> None:
-    """The case is listed with the borrower that the link remembers, and once it is retried the CPR counts."""
-    eppn, _, cpr, other = names
-    world.links.person(eppn, cpr, never)
-    world.links.remember(cpr, "7")
-    world.links.person(eppn, cpr, never)
-    disputed = world.links.person(eppn, other, never)
-    case = world.live.dispute(eppn, other)
-    assert world.live.dispute(eppn, other).id == case.id
-    assert world.cases.show(case.id)["linked"] == "7"
-    assert world.cases.retry(case.id)
-    assert (world.links.person(eppn, other, never).case, world.links.person(eppn, other, never).id) == (
-        None,
-        disputed.id,
-    )
-    assert list(world.cases.rows()) == []
-
-
-def test_a_dispute_leaves_the_persons_own_enrolment_alone(world: Any, names: tuple[str, ...]) -> None:
-    """A wish accepted by another way in is not undone by a bad link."""
-    world.live.want(world.wish(), None)
-    world.live.dispute(names[0], names[2])
-    assert world.settle().state is EnrolmentState.DONE
-
-
-def test_a_changed_cpr_that_the_library_knows_of_keeps_the_person(world: Any, names: tuple[str, ...]) -> None:
-    """Where the remembered borrower carries the new number by now, it is the same person, id and all."""
-    eppn, _, cpr, other = names
-    first = world.links.person(eppn, cpr, never)
-    world.links.remember(cpr, "7")
-    world.links.person(eppn, cpr, never)
-    second = world.links.person(eppn, other, lambda number: number == "7")
-    assert (second.id, second.number, second.case) == (first.id, "7", None)
-
-
-def test_without_a_cpr_the_number_holds_for_a_year(world: Any, names: tuple[str, ...]) -> None:
-    """A name confirmed by a CPR within twelve months finds the borrower, an older one or a bare one does not."""
-    eppn, uuid, cpr, _ = names
-    world.links.person(eppn, cpr, never)
-    world.links.remember(cpr, "7")
-    world.now += YEAR
-    assert world.links.person(eppn, None, never).number == "7"
-    world.now += timedelta(days=1)
-    assert world.links.person(eppn, None, never).number is None
-    world.links.person(uuid, None, never)
-    assert world.links.person(uuid, None, never).number is None
-
-
-def test_a_daily_login_writes_no_link(world: Any, names: tuple[str, ...]) -> None:
-    """A link is confirmed once a month, not at every login."""
-    eppn, _, cpr, _ = names
-    world.links.person(eppn, cpr, never)
+def test_a_cpr_uuid_stays_with_its_number(world: Any, names: Names) -> None:
+    """However long ago that came with it; nothing is written for another one, and staff may let it go."""
+    first = by_cpr(world, names.cpr, uuid=names.uuid)
+    world.now += 3 * YEAR
     world.hooks.calls.clear()
-    world.now += timedelta(days=29)
-    world.links.person(eppn, cpr, never)
+    assert world.links.by_cpr(names.other, names.eppn, names.uuid) is None
     assert world.hooks.calls == []
-    world.now += timedelta(days=1)
-    world.links.person(eppn, cpr, never)
-    assert world.hooks.calls == ["put"]
+    assert by_cpr(world, names.cpr, uuid=names.uuid) == first
+    world.links.forget(names.uuid)
+    assert by_cpr(world, names.other, uuid=names.uuid) != first
 
 
-def test_a_finished_enrolment_is_remembered_by_the_link(world: Any, names: tuple[str, ...]) -> None:
-    """The next login, by any name, knows the borrower."""
-    eppn, _, cpr, _ = names
-    world.links.person(eppn, cpr, never)
-    world.live.want(world.wish(), None)
-    world.settle()
-    assert world.links.person(eppn, cpr, never).number == "1"
-
-
-def test_no_name_and_no_number_stands_in_the_store(world: Any, names: tuple[str, ...]) -> None:
-    """Names and numbers are kept as pseudonyms only."""
-    world.links.person(names[0], names[2], never)
-    kept = [f"{key}{kept.value!r}" for key, kept in world.store.list("link", None, world.now)]
-    assert len(kept) == 2
-    assert not any(word in each for each in kept for word in (CPR, "aase", "au.example"))
-
-
-def test_a_borrower_is_disputed_before_the_name_has_learned_of_it(world: Any, names: tuple[str, ...]) -> None:
-    """The CPR's link learns of a new borrower first; a recycled name is a case from that moment on."""
-    eppn, _, cpr, other = names
-    world.links.person(eppn, cpr, never)
-    world.links.remember(cpr, "7")
-    assert world.links.person(eppn, other, never).case == "cpr_changed"
-    assert world.links.number(eppn) == "7"
-
-
-@pytest.mark.parametrize("number", [OTHER, REPLACED, BUILT], ids=["weak", "replacement", "constructed"])
-def test_a_number_too_weak_to_find_speaks_against_a_link(world: Any, names: tuple[str, ...], number: str) -> None:
-    """Whoever comes by a name with another number than its CPR gets neither the borrower nor the id."""
-    eppn, _, cpr, _ = names
-    first = owner(world, eppn, cpr)
-    against = world.links.asserted(eppn, number, real=number == OTHER)
-    seconds = [world.links.person(eppn, None, never, against) for _ in range(2)]
-    assert {(each.case, each.number, each.id != first.id) for each in seconds} == {("cpr_changed", None, True)}
-    assert len({each.id for each in seconds}) == 1
-    assert world.links.person(eppn, cpr, never) == first
-
-
-@pytest.mark.parametrize("strong", [True, False])
-def test_a_disputed_name_leads_nowhere_without_its_cpr(world: Any, names: tuple[str, ...], *, strong: bool) -> None:
-    """Once two claim a name, it is no key to the borrower, also after its old holder came by CPR, until staff look."""
-    eppn, _, cpr, other = names
-    first = owner(world, eppn, cpr)
-    against = world.links.asserted(eppn, OTHER, real=True)
-    world.links.person(eppn, other if strong else None, never, against)
-    world.now += timedelta(days=31)
-    assert world.links.person(eppn, cpr, never) == first
-    bare = world.links.person(eppn, None, never)
-    assert (bare.case, bare.number, bare.id != first.id) == ("cpr_changed", None, True)
-    assert world.cases.retry(world.live.dispute(eppn, other).id)
-    fresh = world.links.person(eppn, None, never)
-    assert (fresh.case, fresh.number, fresh.id != first.id) == (None, None, True)
-
-
-def test_a_dispute_that_the_library_ended_costs_no_link(world: Any, names: tuple[str, ...]) -> None:
-    """A case retried after the borrower got the new number drops nothing: the link is right by then."""
-    eppn, _, cpr, other = names
-    owner(world, eppn, cpr)
-    world.links.person(eppn, other, never)
-    case = world.live.dispute(eppn, other)
-    settled = world.links.person(eppn, other, lambda number: number == "7")
-    assert world.cases.retry(case.id)
-    assert world.links.person(eppn, None, never).id == settled.id
-
-
-def test_a_weak_number_finds_nobody_and_confirms_nothing(world: Any, names: tuple[str, ...]) -> None:
-    """The right number, self-asserted, neither leads another name to its owner nor renews the twelve months."""
-    eppn, uuid, cpr, _ = names
-    first = owner(world, eppn, cpr)
-    strange = world.links.person(uuid, None, never, world.links.asserted(uuid, CPR, real=True))
-    assert (strange.number, strange.case, strange.id != first.id) == (None, None, True)
-    own = world.links.asserted(eppn, CPR, real=True)
-    world.now += timedelta(days=300)
-    assert world.links.person(eppn, None, never, own) == first
-    world.now += timedelta(days=300)
-    late = world.links.person(eppn, None, never, own)
-    assert (late.number, late.id != first.id) == (None, True)
-
-
-EVIDENCE = {
-    "the same": (CPR, CPR, True),
-    "another": (CPR, OTHER, False),
-    "another of the same day": (CPR, SAME_DAY, False),
-    "back to a replacement": (CPR, REPLACED, False),
-    "a number at last": (REPLACED, CPR, True),
-    "a number of another birth": (REPLACED, OTHER, False),
-    "constructed, then replacement": (BUILT, REPLACED, True),
-    "another replacement": (REPLACED, AGAIN, True),
-    "a replacement of another birth": (REPLACED, REPLACED_OTHER, False),
-    "no number between": (CPR, None, True),
-}
-
-
-@pytest.mark.parametrize("strong", [True, False])
-@pytest.mark.parametrize("case", EVIDENCE)
-def test_a_name_without_a_cpr_ends_where_its_numbers_disagree(
-    world: Any, names: tuple[str, ...], case: str, *, strong: bool
-) -> None:
-    """An id made by a name stays with the person last asserted, however weakly; a replacement gives way to a CPR."""
-    eppn, (before, after, same) = names[0], EVIDENCE[case]
-    first = world.links.person(eppn, None, never, world.links.asserted(eppn, before, real=before == CPR))
-    if after is None:
-        assert world.links.person(eppn, None, never).id == first.id
-        after, same = OTHER, False
-    real = after in {CPR, OTHER, SAME_DAY}
-    asserted = world.links.asserted(eppn, after, real=real)
-    second = world.links.person(eppn, world.links.of_cpr(after) if strong and real else None, never, asserted)
-    assert ((second.id == first.id), second.case) == (same, None)
-
-
-@pytest.mark.parametrize("by_cpr", [True, False])
-def test_a_name_nothing_confirmed_for_a_year_gets_a_new_id(world: Any, names: tuple[str, ...], *, by_cpr: bool) -> None:
-    """With a CPR or without one before: after twelve months no service takes the next holder for the last."""
-    eppn, _, cpr, other = names
-    first = world.links.person(eppn, cpr if by_cpr else None, never)
-    world.now += YEAR
-    assert world.links.person(eppn, None, never).id == first.id
-    world.now += YEAR + timedelta(days=1)
-    assert world.links.known(eppn, None, None) is None  # nor is the next holder shown what the last agreed to
-    second = world.links.person(eppn, None, never)
-    assert second.id != first.id
-    assert world.links.person(eppn, None, never).id == second.id
-    world.now += YEAR + timedelta(days=1)
-    third = world.links.person(eppn, other, never)
-    assert third.id not in {first.id, second.id}
-    assert world.links.person(None, cpr, never).id != third.id
-
-
-def test_a_name_in_use_keeps_its_id_and_writes_once_a_month(world: Any, names: tuple[str, ...]) -> None:
-    """Coming confirms a name that has no CPR, at most every thirty days."""
-    eppn = names[0]
-    first = world.links.person(eppn, None, never)
-    world.hooks.calls.clear()
-    for _ in range(100):
-        world.now += timedelta(days=15)
-        assert world.links.person(eppn, None, never).id == first.id
-    assert world.hooks.calls == ["put"] * 50
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_two_numbers_that_race_for_a_cpr_uuid_are_one_person_and_a_case(world: Any, names: Names, when: str) -> None:
+    """Whichever is written first has it."""
+    raced = []
+    hook = lambda: raced.append(world.links.by_cpr(names.other, uuid=names.uuid))  # noqa: E731
+    getattr(world.hooks, when)["put"] = hook
+    mine = world.links.by_cpr(names.cpr, uuid=names.uuid)
+    assert [mine, *raced].count(None) == 1
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("known", [True, False])
-def test_two_numbers_that_race_for_a_name_are_two_people(
-    world: Any, names: tuple[str, ...], when: str, *, known: bool
-) -> None:
+def test_two_numbers_that_race_for_a_name_are_two_people(world: Any, names: Names, when: str, *, known: bool) -> None:
     """The id that a name had goes along with one CPR only."""
-    eppn, _, cpr, other = names
-    if known:
-        world.links.person(eppn, None, never)
+    had = world.links.by_name(names.eppn) if known else None
     seconds = []
-    getattr(world.hooks, when)["put"] = lambda: seconds.append(world.links.person(eppn, other, never))
-    first = world.links.person(eppn, cpr, never)
-    assert (len(seconds), first.id != seconds[0].id) == (1, True)
-    assert world.links.person(None, cpr, never).id != world.links.person(None, other, never).id
+    getattr(world.hooks, when)["put"] = lambda: seconds.append(by_cpr(world, names.other, names.eppn))
+    first = by_cpr(world, names.cpr, names.eppn)
+    assert (len(seconds), first != seconds[0]) == (1, True)
+    assert (by_cpr(world, names.cpr), by_cpr(world, names.other)) == (first, seconds[0])
+    assert world.links.by_name(names.eppn) not in {first, seconds[0], had}
 
 
-@pytest.mark.parametrize("write", range(4))
-def test_a_login_that_died_midway_is_taken_up(world: Any, names: tuple[str, ...], write: int) -> None:
+@pytest.mark.parametrize("write", range(3))
+def test_a_login_that_died_midway_is_taken_up(world: Any, names: Names, write: int) -> None:
     """Whichever write a login with a first CPR died after, the next one ends at the name's own id."""
-    eppn, _, cpr, _ = names
-    first = world.links.person(eppn, None, never)
+    first = world.links.by_name(names.eppn)
     world.hooks.calls.clear()
 
     def die(_name: str) -> None:
@@ -305,9 +139,77 @@ def test_a_login_that_died_midway_is_taken_up(world: Any, names: tuple[str, ...]
 
     world.hooks.every = die
     with suppress(InterruptedError):
-        world.links.person(eppn, cpr, never)
+        by_cpr(world, names.cpr, names.eppn)
     world.hooks.every = lambda _name: None
-    assert {world.links.person(*way, never).id for way in ((eppn, cpr), (None, cpr), (eppn, None))} == {first.id}
+    assert {by_cpr(world, names.cpr, names.eppn), by_cpr(world, names.cpr)} == {first}
+    assert world.links.by_name(names.eppn) != first
+
+
+def test_an_id_that_was_promised_to_a_number_is_no_other_s(world: Any, names: Names) -> None:
+    """A login died between the two writes, and another number came by the name before it was taken up."""
+    first = world.links.by_name(names.eppn)
+
+    def die(_name: str) -> None:
+        raise InterruptedError
+
+    world.hooks.every = die
+    with suppress(InterruptedError):
+        by_cpr(world, names.cpr, names.eppn)
+    world.hooks.every = lambda _name: None
+    assert by_cpr(world, names.other, names.eppn) != first
+    assert by_cpr(world, names.cpr, names.eppn) != first
+    assert world.links.by_name(names.eppn) != first
+
+
+def test_a_name_unseen_for_a_year_is_somebody_new(world: Any, names: Names) -> None:
+    """To the day it is still theirs; nor is the next holder shown what the last agreed to."""
+    first = world.links.by_name(names.eppn)
+    world.now += YEAR
+    assert world.links.known_by_name(names.eppn) == first
+    world.now += DAY
+    assert world.links.known_by_name(names.eppn) is None
+    second = world.links.by_name(names.eppn)
+    assert second != first
+    assert by_cpr(world, names.cpr, names.eppn) == second
+
+
+def test_a_number_never_goes_stale(world: Any, names: Names) -> None:
+    """The state gives it to nobody else; its link is written anew once a year, that it may not end."""
+    first = by_cpr(world, names.cpr)
+    for _ in range(50):
+        world.now += YEAR
+        assert world.links.known_by_cpr(names.cpr) == first
+        assert by_cpr(world, names.cpr) == first
+
+
+def test_a_daily_login_writes_no_link(world: Any, names: Names) -> None:
+    """A name is noted once a month, a number once a year, not at every login."""
+    by_cpr(world, names.cpr, names.eppn)
+    world.links.by_name(names.eppn)
+    for days, writes in ((29, 0), (1, 1), (29, 0), (306, 2)):
+        world.hooks.calls.clear()
+        world.now += timedelta(days=days)
+        by_cpr(world, names.cpr, names.eppn)
+        world.links.by_name(names.eppn)
+        assert world.hooks.calls == ["put"] * writes
+
+
+def test_no_name_and_no_number_stands_in_the_store(world: Any, names: Names) -> None:
+    """Names and numbers are kept as pseudonyms only."""
+    by_cpr(world, names.cpr, names.eppn)
+    kept = [f"{key}{kept.value!r}" for key, kept in world.store.list("link", None, world.now)]
+    assert len(kept) == 2
+    assert not any(word in each for each in kept for word in (CPR, "aase", "au.example"))
+
+
+def test_nothing_is_made_by_asking(world: Any, names: Names) -> None:
+    """Who has never come is nobody."""
+    links = world.links
+    for name in (names.eppn, None):
+        assert (links.known_by_name(name), links.known_by_cpr(name), links.cpr(name)) == (None, None, None)
+    assert world.links.holder(names.cpr) == names.cpr
+    assert "put" not in world.hooks.calls
+    assert world.links.holder(names.cpr) != by_cpr(world, names.cpr) == world.links.holder(names.cpr)
 
 
 @pytest.mark.parametrize(
@@ -322,12 +224,3 @@ def test_a_login_that_died_midway_is_taken_up(world: Any, names: tuple[str, ...]
 def test_only_capitals_of_ascii_are_one_name(world: Any, one: str, other: str, *, same: bool) -> None:
     """Two people whose names a Unicode folding would merge are two keys."""
     assert (world.links.of_name("eppn", one) == world.links.of_name("eppn", other)) == same
-
-
-def owner(world: Any, name: str, cpr: str) -> Person:
-    """Let the person of name and CPR come and have borrower 7; give what the next login knows."""
-    world.links.person(name, cpr, never)
-    world.links.remember(cpr, "7")
-    person: Person = world.links.person(name, cpr, never)
-    assert person.number == "7"
-    return person

@@ -1,20 +1,20 @@
-"""Whom the names of one login lead to: one person, or a case."""
+"""Whom the names and numbers of one login lead to: one person, or a case."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.entities import Assurance, Text, Upstream
+from broker.core.errors import LibraryUnavailable
 from broker.core.identity.canonical_attributes import AttributeReading, Attributes
 from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.transaction import Authentication, Person
 from broker.core.policy.model import Decision, Effect, PolicySet
-from broker.core.ports import Key
 from broker.flows.arrived_login import Arrived, Basis
-from broker.flows.identity.person_resolution import _ALWAYS, PersonResolution
+from broker.flows.identity.person_resolution import PersonResolution, findable_cpr
 
 CPR, OTHER = "0101990000", "0202990000"
 EPPN, UUID, NUMBER = "eduPersonPrincipalName", "cprUuid", "cpr"
@@ -22,50 +22,58 @@ ONE, ANOTHER = "6f1c0000-0000-4000-8000-000000000001", "6f1c0000-0000-4000-8000-
 AU, KU = "https://birk.wayf.dk/birk.php/idp.au.dk", "https://birk.wayf.dk/birk.php/idp.ku.dk"
 Said = dict[str, str]
 AASE: Said = {EPPN: "aase@au.example"}
+SUBSTANTIAL: Final = Assurance.SUBSTANTIAL
+LIBRARY: Final = Upstream("library", "library", "", "", "", Text("Library account", "Lånerkonto"))
 
 
 class Desk:
-    """Logins by their attributes."""
+    """Logins by their attributes, and by PIN."""
 
     def __init__(self, world: Any) -> None:
         self.world = world
-        rules = ConfiguredEntities({}, {}, {}, lambda: PolicySet((), ""))
-        self.persons = PersonResolution(rules, world.links, world.live)
+        rules = ConfiguredEntities({}, {"library": LIBRARY}, {}, lambda: PolicySet((), ""))
+        self.persons = PersonResolution(rules, world.links, world.cases, world.live.question)
 
-    def given(self, said: Said, institution: str, *, sure: bool) -> Arrived:
+    def given(
+        self, said: Said, institution: str = AU, *, may: bool = True, level: Assurance | None = SUBSTANTIAL
+    ) -> Arrived:
         """Give what the flow would hand over."""
-        came = Authentication("wayf", "hub", institution, (), (), self.world.now, None, self.world.now, self.world.now)
-        reading = AttributeReading(
-            Attributes({name: (value,) for name, value in said.items()}),
-            Assurance.LOW,
-            "real" if NUMBER in said else "none",
-            None,
-        )
-        decision = Decision(Effect.PERMIT, (), may_find_by_cpr=sure)
-        basis = Basis(came, (), "wayf", None, "my-loans", borrower=False)
-        return Arrived(came, reading, decision, PolicySet((), ""), basis)
+        now = self.world.now
+        came = Authentication("wayf", "hub", institution, (), (), now, None, now, now)
+        kind = "real" if NUMBER in said else "none"
+        reading = AttributeReading(Attributes({name: (value,) for name, value in said.items()}), level, kind, None)
+        return self._arrived(came, reading, may=may)
 
-    def come(self, said: Said, institution: str = AU, *, sure: bool = True) -> Person:
+    def come(self, said: Said, institution: str = AU, **how: Any) -> Person:
         """Log in."""
-        return self.persons.person(self.given(said, institution, sure=sure))
+        return self.persons.person(self.given(said, institution, **how))
 
-    def known(self, said: Said) -> Person | None:
+    def known(self, said: Said, **how: Any) -> Person | None:
         """Ask who it is without leaving anything."""
-        return self.persons.known(self.given(said, AU, sure=True))
+        return self.persons.known(self.given(said, **how))
 
-    def owner(self, said: Said, number: str = "7") -> Person:
-        """Let a person with a CPR come and have a borrower; give what the next login knows."""
-        self.come(said)
-        self.world.links.remember(self.world.links.of_cpr(said[NUMBER]), number)
-        return replace(self.come(said), number=number)
+    def account(self, number: str) -> Arrived:
+        """Give what the flow would hand over of a login to the account of a borrower."""
+        now = self.world.now
+        came = Authentication("library", "", "", (), (), now, None, now, now, name_id=number)
+        return self._arrived(came, AttributeReading(Attributes({}), None, "none", None), may=False)
 
-    def owners(self, said: Said, *, sure: bool = True) -> set[str]:
-        """Ask under which pseudonyms proofs of who comes so may be kept."""
-        return set(self.persons.owners(self.given(said, AU, sure=sure)))
+    def by_pin(self, number: str, cpr: str | None = None) -> Person:
+        """Log in to the account of a borrower whose record has this CPR number today."""
+        borrower = Borrower(number, "PRIVATE", cpr=cpr)
+        self.world.library.borrowers[number] = borrower
+        self.world.library.cprs[number] = cpr or ""
+        self.persons.verified(borrower)
+        return self.persons.person(self.account(number))
 
-    def cases(self) -> list[object]:
-        """Give the borrowers of whom staff have a case."""
-        return [row["linked"] for row in self.world.cases.rows() if row["reason"] == "cpr_changed"]
+    def rows(self) -> list[tuple[object, object]]:
+        """Give state and reason of what staff have listed."""
+        return [(row["state"], row["reason"]) for row in self.world.cases.rows()]
+
+    def _arrived(self, came: Authentication, reading: AttributeReading, *, may: bool) -> Arrived:
+        decision = Decision(Effect.PERMIT, (), may_find_by_cpr=may)
+        basis = Basis(came, (), came.upstream, None, "my-loans", borrower=False)
+        return Arrived(came, reading, decision, PolicySet((), ""), basis)
 
 
 @pytest.fixture
@@ -77,230 +85,177 @@ def desk(world: Any) -> Desk:
 @pytest.mark.parametrize("said", [AASE, {"subject-id": "aase@au.example"}, {"pairwise-id": "aase@au.example"}])
 def test_a_name_is_good_within_its_institution_only(desk: Desk, said: Said) -> None:
     """Two institutions that assert the same name, or one that asserts the other's, have two people."""
-    first = desk.owner({**said, NUMBER: CPR})
+    first = desk.come(said)
     assert desk.come(said) == first
-    stranger = desk.come(said, KU)
-    assert (stranger.id != first.id, stranger.number, stranger.case) == (True, None, None)
+    assert desk.come(said, KU).id != first.id
+    assert desk.come({**said, NUMBER: CPR}, KU).id != desk.come({**said, NUMBER: OTHER}).id
 
 
-def test_a_cpr_uuid_is_one_persons_everywhere(desk: Desk) -> None:
-    """The register's name is the same whoever asserts it, and however it is written."""
-    first = desk.owner({UUID: ONE, NUMBER: CPR})
-    assert desk.come({UUID: f"urn:uuid:{ONE.upper()}"}, KU) == first
-    assert desk.come({UUID: ONE}, sure=False).id != first.id  # nobody's, where anybody may have typed it
+def test_a_name_alone_is_never_the_person_of_a_number(desk: Desk) -> None:
+    """However often they came together: not the id, and no borrower."""
+    with_number = desk.come({**AASE, NUMBER: CPR})
+    alone = desk.come(AASE)
+    assert alone.id != with_number.id
+    assert (alone.number, alone.case, desk.come(AASE)) == (None, None, alone)
+    assert desk.known(AASE) == alone
+    assert desk.known({**AASE, NUMBER: CPR}) == with_number
 
 
-@pytest.mark.parametrize("sure", [True, False])
-@pytest.mark.parametrize("their", [{NUMBER: OTHER}, {}], ids=["a borrower", "nobody yet"])
-def test_the_name_of_one_and_the_cpr_uuid_of_another_lead_to_neither(desk: Desk, their: Said, *, sure: bool) -> None:
-    """One case with the borrower of the name; each goes on by what is theirs."""
-    first = desk.owner({**AASE, NUMBER: CPR})
-    if their:
-        desk.owner({UUID: ANOTHER, **their}, "8")
-    other = desk.come({UUID: ANOTHER})
+def test_a_number_that_may_find_nobody_is_no_number(desk: Desk) -> None:
+    """Self-asserted, of an affiliate alone, or not a real one: it leads nowhere, and speaks against nothing."""
+    owner = desk.come({**AASE, NUMBER: CPR})
+    alone = desk.come(AASE)
+    assert desk.come({**AASE, NUMBER: CPR}, may=False) == alone
+    assert desk.come({**AASE, NUMBER: OTHER}, may=False) == alone
+    assert desk.come({NUMBER: CPR}, may=False).id != owner.id
+    weak = desk.given({**AASE, NUMBER: CPR})
+    assert findable_cpr(weak) == CPR
+    assert findable_cpr(replace(weak, reading=replace(weak.reading, cpr="replacement"))) is None
+    assert desk.rows() == []
+
+
+def test_another_number_by_a_known_name_is_a_notice(desk: Desk) -> None:
+    """The number leads; nobody is kept waiting, and staff see it once."""
+    first = desk.come({**AASE, NUMBER: CPR})
     for _ in range(2):
-        mixed = desk.come({**AASE, UUID: ANOTHER}, sure=sure)
-        assert (mixed.case, mixed.number, mixed.id in {first.id, other.id}) == ("cpr_changed", None, False)
-    assert desk.known({**AASE, UUID: ANOTHER}) is None
-    assert desk.cases() == ["7"]
-    assert (desk.come({UUID: ANOTHER}), desk.come({**AASE, NUMBER: CPR})) == (other, first)
+        second = desk.come({**AASE, NUMBER: OTHER})
+        assert (second.id != first.id, second.case) == (True, None)
+    assert desk.come({**AASE, NUMBER: CPR}) == first
+    assert desk.rows() == [("notice", "name_with_another_cpr")]
 
 
-def test_a_name_learns_the_cpr_uuid_that_led(desk: Desk) -> None:
-    """Both lead to one person, each by a login of its own: from the first login with both the next holder is a case."""
-    first = desk.owner({**AASE, NUMBER: CPR})
-    assert desk.come({UUID: ONE, NUMBER: CPR}) == first
+def test_a_cpr_uuid_stands_for_the_number_it_came_with(desk: Desk) -> None:
+    """However it is written, and whatever name is beside it."""
+    first = desk.come({UUID: ONE, NUMBER: CPR})
+    for said in ({UUID: f"urn:uuid:{ONE.upper()}"}, {UUID: ONE, **AASE}):
+        assert desk.come(said, KU) == first
+        assert desk.known(said) == first
+        assert desk.persons.uuid_cpr(desk.given(said)) == desk.world.links.of_cpr(CPR)
+    assert desk.come(AASE).id != first.id
+
+
+@pytest.mark.parametrize("how", [{"level": Assurance.LOW}, {"level": None}, {"may": False}])
+def test_a_cpr_uuid_below_substantial_is_not_read(desk: Desk, how: dict[str, Any]) -> None:
+    """It is neither believed nor learned, and no case of anybody."""
+    first = desk.come({UUID: ONE, NUMBER: CPR})
+    weak = desk.given({UUID: ONE}, **how)
+    assert desk.persons.uuid_cpr(weak) is None
+    assert desk.persons.person(weak).id != first.id
+    assert not desk.persons.is_named(weak)
+    if how != {"may": False}:
+        desk.come({UUID: ANOTHER, NUMBER: OTHER}, **how)
+        assert desk.come({UUID: ONE, NUMBER: OTHER}, **how).case is None
+    assert desk.come({UUID: ANOTHER}).id not in {first.id, desk.come({NUMBER: OTHER}).id}
+
+
+def test_a_cpr_uuid_that_no_number_came_with_names_somebody(desk: Desk) -> None:
+    """As any name does, and the first number beside it takes the id along."""
+    first = desk.come({UUID: ONE})
+    assert desk.come({UUID: ONE}, KU) == first
+    assert desk.persons.uuid_cpr(desk.given({UUID: ONE})) is None
+    assert desk.come({UUID: ONE, NUMBER: CPR}).id == first.id
+    assert desk.come({UUID: ONE}).id == first.id
+
+
+def test_the_name_that_is_known_goes_before_a_new_one(desk: Desk) -> None:
+    """Whoever has come by an eppn is that person when a cprUuid comes beside it for the first time."""
+    first = desk.come(AASE)
     assert desk.come({**AASE, UUID: ONE}) == first
-    assert desk.known({**AASE, UUID: ANOTHER}) is None
-    assert desk.come({**AASE, UUID: ANOTHER}).case == "cpr_changed"
 
 
-def test_a_cpr_uuid_learned_by_a_name_leads_on_with_it(desk: Desk) -> None:
-    """Whoever came by the cprUuid alone in between, without a number, is still the name's person with both."""
-    first = desk.owner({**AASE, NUMBER: CPR})
-    assert desk.come({**AASE, UUID: ONE}) == first
-    alone = desk.come({UUID: ONE})
-    assert alone.number is None
-    assert desk.come({**AASE, UUID: ONE}) == first
-    assert desk.known({**AASE, UUID: ONE}) == first
-    assert desk.cases() == []
+def test_a_cpr_uuid_against_a_number_is_a_case(desk: Desk) -> None:
+    """Nobody's id is given, to nobody who will come again; each goes on by what is theirs."""
+    first = desk.come({UUID: ONE, NUMBER: CPR})
+    other = desk.come({NUMBER: OTHER})
+    doubts = [desk.come({UUID: ONE, NUMBER: OTHER, **AASE}) for _ in range(2)]
+    assert {(each.case, each.number) for each in doubts} == {("cpr_changed", None)}
+    assert len({first.id, other.id, *(each.id for each in doubts)}) == 4
+    assert desk.known({UUID: ONE, NUMBER: OTHER}) is None
+    assert desk.rows() == [("case", "cpr_changed")]
+    assert (desk.come({UUID: ONE}), desk.come({NUMBER: OTHER})) == (first, other)
 
 
-def test_two_names_without_a_number_are_no_case(desk: Desk) -> None:
-    """Who came by each of them before there was a CPR goes on by the register's own, and by both once it comes."""
-    by_uuid, by_name = desk.come({UUID: ONE}), desk.come(AASE)
-    assert by_uuid.id != by_name.id
-    assert desk.come({**AASE, UUID: ONE}) == by_uuid
-    first = desk.owner({**AASE, UUID: ONE, NUMBER: CPR})
-    assert {desk.come(said).id for said in (AASE, {UUID: ONE}, {**AASE, UUID: ONE})} == {first.id} == {by_uuid.id}
-    assert desk.cases() == []
+def test_who_is_named_by_nothing_is_nobody_twice(desk: Desk) -> None:
+    """A transient NameID names nobody: another id each time, and nothing is left."""
+    assert desk.come({}).id != desk.come({}).id
+    assert desk.known({}) is None
+    assert not desk.persons.is_named(desk.given({}))
+    assert desk.persons.is_named(desk.given(AASE))
+    assert desk.persons.is_named(desk.account("7"))
+    assert "put" not in desk.world.hooks.calls[:2]
 
 
-def test_a_weak_cpr_uuid_leads_nowhere_and_is_not_learned(desk: Desk) -> None:
-    """Self-asserted it finds nobody, and what was typed stands against nobody later."""
-    first = desk.owner({**AASE, NUMBER: CPR})
-    assert desk.come({**AASE, UUID: ANOTHER}, sure=False) == first
-    assert desk.come({**AASE, UUID: ONE}) == first
-    stranger = desk.come({EPPN: "mallory@au.example", UUID: ONE}, sure=False)
-    assert (stranger.number, stranger.id != first.id) == (None, True)
-    assert desk.come({**AASE, UUID: ANOTHER}, sure=False).case == "cpr_changed"
-
-
-def test_the_next_holder_of_a_name_long_unused_is_no_case(desk: Desk) -> None:
-    """After twelve months the name is nobody's, and the newcomer is who their cprUuid says."""
-    first = desk.owner({**AASE, NUMBER: CPR})
-    desk.world.now += timedelta(days=366)
-    newcomer = desk.come({**AASE, UUID: ANOTHER})
-    assert (newcomer.case, newcomer.number, newcomer.id != first.id) == (None, None, True)
-    assert desk.come({**AASE, UUID: ANOTHER}) == newcomer
-
-
-def test_proofs_may_be_under_each_name_that_leads_to_the_person(desk: Desk) -> None:
-    """With a number and without; not under a name that is in doubt, or that led to somebody else."""
-    number = {**AASE, NUMBER: CPR}
-    assert len(desk.owners(AASE)) == 1
-    assert desk.owners(number).isdisjoint(desk.owners(AASE))  # nothing has bound the two together
-    desk.owner({**number, UUID: ONE})
-    assert desk.owners(number) == desk.owners(AASE)
-    assert len(desk.owners({**number, UUID: ONE})) == 3
-    assert desk.owners({**AASE, NUMBER: OTHER}) == desk.owners({NUMBER: OTHER})
-    assert len(desk.owners({**AASE, UUID: ANOTHER})) == 1
-    desk.come({**AASE, NUMBER: OTHER})
-    assert len(desk.owners(AASE)) == len(desk.owners(number)) == 1
-
-
-def test_no_proofs_are_under_the_name_of_another_id(desk: Desk) -> None:
-    """A name that had an id of its own is the number's person only once a login has said so."""
-    desk.come(AASE)
-    desk.owner({UUID: ONE, NUMBER: CPR})
-    assert desk.owners({**AASE, NUMBER: CPR}) == desk.owners({NUMBER: CPR})
-
-
-def test_what_was_proved_before_the_name_was_theirs_is_not_theirs(desk: Desk) -> None:
-    """By a weak number of somebody else, or by a CPR that brings its own id; a first holder owns all of it."""
-
-    def since(said: Said, *, sure: bool) -> datetime | None:
-        return desk.persons.owned_since(desk.given(said, AU, sure=sure))
-
-    weak, begun = {**AASE, NUMBER: OTHER}, desk.world.now
-    assert since(weak, sure=False) == _ALWAYS  # nobody has come by that name
-    desk.come(weak, sure=False)
-    assert since(weak, sure=False) == _ALWAYS
-    desk.world.now += timedelta(days=1)
-    assert since({**AASE, NUMBER: CPR}, sure=False) is None
-    desk.come({**AASE, NUMBER: CPR})
-    assert since({**AASE, NUMBER: CPR}, sure=True) == _ALWAYS  # kept under the number, not the name
-    assert since(AASE, sure=True) == begun + timedelta(days=1)
-    desk.world.now += timedelta(days=40)
-    desk.come({**AASE, NUMBER: CPR})
-    assert since(AASE, sure=True) == begun + timedelta(days=1)
-
-
-def disputed(desk: Desk) -> str:
-    """Have another CPR come by the name of one who has a borrower, and give the case that staff get of it."""
-    desk.come(AASE)
-    desk.owner({**AASE, NUMBER: CPR})
-    desk.world.now += timedelta(days=40)
-    desk.come({**AASE, NUMBER: OTHER})
-    (case,) = (str(row["id"]) for row in desk.world.cases.rows() if row["reason"] == "cpr_changed")
-    return case
-
-
-def test_a_retry_by_staff_is_not_lost_to_a_login_at_that_moment(desk: Desk) -> None:
-    """The link is read again: a case that was closed leaves nobody locked out."""
-    case = disputed(desk)
-    put = desk.world.store.put
-
-    def overtaken(key: Key, *given: Any, **options: Any) -> bool:
-        if key.kind == "link" and desk.world.store.put is overtaken:
-            desk.world.store.put = put
-            desk.come({**AASE, NUMBER: CPR})
-        return bool(put(key, *given, **options))
-
-    desk.world.store.put = overtaken
-    assert desk.world.cases.retry(case)
-    assert desk.come(AASE).case is None
-
-
-def test_what_was_proved_before_staff_gave_the_name_on_is_not_the_next_holders(desk: Desk) -> None:
-    """The retry of a case forgets whom the name led to, and not that somebody had it before."""
-    assert desk.world.cases.retry(disputed(desk))
-    given = desk.given(AASE, AU, sure=True)
-    assert desk.persons.owned_since(given) == desk.world.now
-    desk.come(AASE)
-    assert desk.persons.owned_since(given) == desk.world.now
-
-
-class PinLogins:
-    """Logins by the library account: the library system has verified a PIN."""
-
-    def __init__(self, world: Any) -> None:
-        self.world = world
-        library = Upstream("library", "library", "", "", "", Text("Library account", "Lånerkonto"))
-        rules = ConfiguredEntities({}, {"library": library}, {}, lambda: PolicySet((), ""))
-        self.persons = PersonResolution(rules, world.links, world.live)
-
-    def arrived(self, number: str) -> Arrived:
-        """Give what the flow would hand over of a login to the account of this borrower."""
-        now = self.world.now
-        came = Authentication("library", "", "", (), (), now, None, now, now, name_id=number)
-        reading = AttributeReading(Attributes({}), Assurance.LOW, "none", None)
-        decision = Decision(Effect.PERMIT, (), may_find_by_cpr=False)
-        basis = Basis(came, (), "library", None, "my-loans", borrower=True)
-        return Arrived(came, reading, decision, PolicySet((), ""), basis)
-
-    def come(self, number: str, cpr: str | None = None) -> Person:
-        """Log in to the account of a borrower whose record has this CPR number today."""
-        borrower = Borrower(number, "PRIVATE", cpr=cpr)
-        self.world.library.borrowers[number] = borrower
-        self.persons.verified(borrower)
-        return self.persons.person(self.arrived(number))
-
-
-@pytest.fixture
-def pins(world: Any) -> PinLogins:
-    """Give logins by PIN to an empty world."""
-    return PinLogins(world)
-
-
-def test_a_login_by_pin_is_the_person_of_the_record_s_cpr(pins: PinLogins, desk: Desk) -> None:
+def test_a_login_by_pin_is_the_person_of_the_record_s_number(desk: Desk) -> None:
     """Whoever comes by the library account and by the university is one person, with that account's number."""
-    by_university = desk.owner({**AASE, NUMBER: CPR})
-    by_pin = pins.come("7", CPR)
-    assert (by_pin.id, by_pin.number, by_pin.case) == (by_university.id, "7", None)
-    assert pins.persons.known(pins.arrived("7")) == replace(by_pin, case=None)
+    by_university = desk.come({**AASE, NUMBER: CPR})
+    by_pin = desk.by_pin("7", CPR)
+    assert by_pin == Person(by_university.id, "7")
+    assert desk.persons.known(desk.account("7")) == by_pin
 
 
-def test_two_accounts_by_pin_are_two_people(pins: PinLogins) -> None:
+def test_two_accounts_by_pin_are_two_people(desk: Desk) -> None:
     """Of accounts without a CPR number too; coming again changes nothing."""
-    first, second = pins.come("7"), pins.come("8")
+    first, second = desk.by_pin("7"), desk.by_pin("8")
     assert first.id != second.id
-    assert (pins.come("7"), pins.come("8")) == (first, second)
+    assert (desk.by_pin("7"), desk.by_pin("8")) == (first, second)
     assert (first.number, second.number) == ("7", "8")
 
 
-def test_a_cpr_number_that_staff_corrected_has_another_person(pins: PinLogins) -> None:
-    """The NameIDs that the last number's person has are not handed to the holder of the account."""
-    stranger = pins.come("7", CPR)
-    owner = pins.come("7", OTHER)
+def test_a_number_that_the_desk_wrote_takes_the_account_s_id_along(desk: Desk) -> None:
+    """What was agreed to by the temporary account goes on; once it is taken out again the account is itself."""
+    first = desk.by_pin("7")
+    assert desk.by_pin("7", CPR) == first
+    assert desk.come({NUMBER: CPR}).id == first.id
+    without = desk.by_pin("7")
+    assert without.id != first.id
+    assert desk.by_pin("7") == without
+    assert desk.by_pin("7", OTHER).id not in {first.id, without.id}
+
+
+def test_a_number_that_staff_corrected_has_another_person(desk: Desk) -> None:
+    """The NameIDs that the last number's person has are not handed to the holder of the account; it is no notice."""
+    stranger = desk.by_pin("7", CPR)
+    owner = desk.by_pin("7", OTHER)
     assert owner.id != stranger.id
-    assert pins.come("7", OTHER) == owner
+    assert desk.by_pin("7", OTHER) == owner
+    assert desk.rows() == []
 
 
-def test_a_cpr_number_that_staff_took_out_keeps_the_person(pins: PinLogins) -> None:
-    """The account is still the one that the person's number led to."""
-    person = pins.come("7", CPR)
-    pins.world.links.remember(pins.world.links.of_cpr(CPR), "7")
-    assert pins.come("7").id == pins.come("7", CPR).id == person.id
+def test_a_number_that_another_account_has_too_is_nobody_s(desk: Desk) -> None:
+    """Staff may have typed it into a stranger's record, whose holder is not that person."""
+    asta = desk.come({**AASE, NUMBER: CPR})
+    desk.world.library.add(CPR, Borrower("5", "STUD", cpr=CPR))
+    ida = desk.by_pin("7", CPR)
+    assert ida.id != asta.id
+    del desk.world.library.cprs["5"], desk.world.library.borrowers["5"]
+    assert desk.by_pin("7", CPR).id == asta.id
 
 
-@pytest.mark.parametrize(("born", "their"), [(None, True), (date(1990, 1, 1), True), (date(1971, 5, 5), False)])
-def test_a_card_number_that_looks_like_a_cpr_number_is_no_owner(
-    pins: PinLogins, born: date | None, *, their: bool
-) -> None:
+def test_a_card_number_that_looks_like_a_number_is_no_owner(desk: Desk) -> None:
     """A borrower with another date of birth is not the number's, whatever field it was found in."""
-    borrower = Borrower("7", "PRIVATE", born=born)
-    pins.world.library.add("0101900000", borrower)
-    assert pins.persons._carries("7", "0101900000") is their
-    assert not pins.persons._carries("8", "0101900000")
-    assert not pins.persons._carries("7", None)
+    asta = desk.come({NUMBER: CPR})
+    stranger = Borrower("7", "PRIVATE", cpr=CPR)
+    born = replace(stranger, born=desk.world.now.date())
+    desk.world.library.add(CPR, born)
+    desk.persons.verified(born)
+    assert desk.persons.person(desk.account("7")).id != asta.id
+
+
+def test_a_guess_is_not_made_while_the_library_is_silent(desk: Desk) -> None:
+    """It would cost the person's ids, or give them to a stranger."""
+    before = desk.by_pin("7", CPR)
+
+    def down() -> None:
+        raise LibraryUnavailable("down")
+
+    desk.world.hooks.before["find"] = down
+    with pytest.raises(LibraryUnavailable):
+        desk.persons.verified(Borrower("7", "PRIVATE", cpr=CPR))
+    assert desk.persons.person(desk.account("7")) == before
+
+
+def test_an_account_s_number_never_goes_stale(desk: Desk) -> None:
+    """Who logs in by PIN after two years is who they were."""
+    first = desk.by_pin("7", CPR)
+    desk.world.now += timedelta(days=800)
+    assert desk.by_pin("7", CPR) == first

@@ -128,7 +128,7 @@ class Logins:
             for name, profile in profiles.items()
         }
         self.rules = ConfiguredEntities(services, upstreams, {"map": MAP}, lambda: self.set)
-        self.persons = PersonResolution(self.rules, world.links, world.live)
+        self.persons = PersonResolution(self.rules, world.links, world.cases, world.live.question)
         self.proving = MailboxProof(world.store, KEY, world.post, world.ports.letters, world.cases)
         borrowers = BorrowerAtLogin(world.store, KEY, self.persons, world.live)
         self.trail = Trail()

@@ -484,7 +484,7 @@ def test_a_fact_of_one_person_is_never_another_s(logins: Any, fact: str) -> None
 
 def test_a_verified_pin_is_a_login_to_its_own_borrower(logins: Any) -> None:
     """And leads to the person of the CPR that the library system holds for it."""
-    borrower = Borrower("42", "STUD", cpr=CPR)
+    borrower = logins.shelved("42", "STUD")
     joined, _ = logins.flow.verified(logins.begun(), "pin", borrower, logins.world.now)
     login = joined.transaction
     assert login == stored(logins, joined)
@@ -528,8 +528,7 @@ def test_a_pin_logs_in_where_it_is_a_way_only(logins: Any, case: str) -> None:
     with pytest.raises(FormRefused):
         logins.flow.verified(held, way, Borrower("42", "STUD", cpr=CPR), logins.world.now)
     assert stored(logins, held).authentication is None
-    links = logins.world.links
-    assert links.link(links.of_borrower("42")) is None
+    assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
 
 # The next step

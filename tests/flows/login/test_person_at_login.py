@@ -46,11 +46,10 @@ def looked_up(logins: Any, answer: Authentication, service: str = "my-loans", **
     return found
 
 
-def named(logins: Any, held: Held) -> str:
-    """Give the pseudonym of the login's own name."""
-    arrived = logins.lookup.arrived(held, logins.world.now).arrived
-    name: str = logins.persons.name(arrived)
-    return name
+def owner(logins: Any, held: Held) -> str:
+    """Give the pseudonym that the person's proofs are kept under."""
+    pseudonym: str = logins.lookup.owner(held, logins.world.now)
+    return pseudonym
 
 
 def stored(logins: Any, held: Held) -> Transaction:
@@ -128,8 +127,7 @@ def test_a_login_that_is_denied_leaves_nothing_behind(logins: Any, said: dict[st
     assert not held.arrived.permitted
     assert stored(logins, held) == held.transaction
     assert not {"find", "read"} & set(logins.world.hooks.calls)
-    owners = logins.lookup.owners(held, logins.world.now)
-    assert all(logins.world.links.link(owner) is None for owner in owners)
+    assert list(logins.world.store.list("link", None, logins.world.now)) == []
 
 
 def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) -> None:
@@ -144,19 +142,33 @@ def test_a_login_denied_before_is_looked_up_once_it_is_permitted(logins: Any) ->
     assert stored(logins, held) == held.transaction
 
 
-@pytest.mark.parametrize("linked", [True, False])
-def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *, linked: bool) -> None:
-    """Without a CPR the link alone leads to the borrower that lets in; nobody else is."""
-    if linked:
-        looked_up(logins, logins.student())
-        logins.world.links.remember(logins.world.links.of_cpr(CPR), "9")
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_person_lacks_to_enrol_is_no_matter_to_a_borrower(logins: Any, *, there: bool) -> None:
+    """Whom the number finds one is let in, however new they are here; nobody else is."""
+    if there:
         logins.shelved(category="STUD")
-    held = looked_up(logins, logins.answer(eppn="aase@au.dk", role="student@au.dk", assurance="3"))
+    strict = replace(logins.set.policies[0].require, upstream=("other",))
+    first, *rest = logins.set.policies
+    logins.set = replace(logins.set, policies=(replace(first, require=strict), *rest))
+    held = looked_up(logins, logins.student())
     assert held.transaction.person
     assert held.arrived
-    assert held.arrived.permitted == linked
-    assert held.transaction.person.number == ("9" if linked else None)
-    assert (held.transaction.account is not None) == linked
+    assert held.arrived.permitted == there
+    assert held.transaction.person.number == ("9" if there else None)
+    assert (held.transaction.account is not None) == there
+
+
+def test_a_name_alone_is_let_in_to_no_borrower(logins: Any) -> None:
+    """However often the number came with it: a person of their own, who has none."""
+    logins.shelved(category="STUD")
+    known = looked_up(logins, logins.student()).transaction.person
+    held = looked_up(logins, logins.answer(eppn="aase@au.dk", role="student@au.dk", assurance="3"))
+    assert held.transaction.person
+    assert known
+    assert held.transaction.person.id != known.id
+    assert held.transaction.person.number is None
+    assert held.arrived
+    assert held.arrived.decision.reasons[0].code == "cpr_required"
 
 
 def test_the_choices_of_a_person_make_nobody(logins: Any) -> None:
@@ -264,7 +276,7 @@ def test_a_proof_of_before_counts_where_it_can_matter(
     """An upstream that names an address, where no policy looks at a proof, leaves none to ask for."""
     now = logins.world.now
     answer = logins.answer(upstream, eppn=EPPN, **said)
-    keep_proof(logins.world.store, proof(now), named(logins, came(logins, answer)), now)
+    keep_proof(logins.world.store, proof(now), owner(logins, came(logins, answer)), now)
     held = looked_up(logins, answer)
     assert held.transaction.proofs == ((proof(now),) if remembered else ())
     assert held.arrived
@@ -275,7 +287,7 @@ def test_a_proof_of_before_counts_where_it_can_matter(
 def test_a_proof_of_another_person_is_none(logins: Any) -> None:
     """Nor one of nobody, where nothing names the person."""
     now = logins.world.now
-    stranger = named(logins, came(logins, logins.answer("other", eppn="mallory@au.dk")))
+    stranger = owner(logins, came(logins, logins.answer("other", eppn="mallory@au.dk")))
     keep_proof(logins.world.store, proof(now), stranger, now)
     for said in ({"eppn": EPPN}, {}):
         held = looked_up(logins, logins.answer("other", **said))
@@ -289,7 +301,7 @@ def test_the_proof_of_this_login_stands_before_that_of_an_older_one(logins: Any)
     fresh = proof(now, address="fresh@auh.rm.dk")
     held = came(logins, answer, proofs=(fresh,))
     for older in (proof(now), proof(now, "mail", "kim@example.org")):
-        keep_proof(logins.world.store, older, named(logins, held), now)
+        keep_proof(logins.world.store, older, owner(logins, held), now)
     found = logins.lookup.looked_up(held, now)
     assert found.transaction.proofs == (fresh, proof(now, "mail", "kim@example.org"))
 
@@ -300,38 +312,50 @@ def test_an_address_proved_here_is_not_the_upstream_s(logins: Any) -> None:
     answer = logins.answer(eppn=EPPN)
     fresh = proof(now, "mail", "kim@example.org")
     held = came(logins, answer, proofs=(fresh,))
-    keep_proof(logins.world.store, proof(now), named(logins, held), now)
+    keep_proof(logins.world.store, proof(now), owner(logins, held), now)
     assert logins.lookup.looked_up(held, now).transaction.proofs == (fresh, proof(now))
 
 
 def test_the_next_holder_of_a_name_has_proved_nothing(logins: Any) -> None:
-    """Neither while the name is in doubt nor after it; from then on by their own proof."""
+    """Neither when the name comes again after a year nor after it; from then on by their own proof."""
     answer = {"upstream": "other", "eppn": EPPN}
     begun = logins.world.now
-    owner = named(logins, came(logins, logins.answer(**answer)))
-    keep_proof(logins.world.store, proof(begun), owner, begun)
+    keep_proof(logins.world.store, proof(begun), owner(logins, came(logins, logins.answer(**answer))), begun)
     before = looked_up(logins, logins.answer(**answer)).transaction
     assert before.proofs
     logins.world.now += 400 * DAY
-    doubtful = looked_up(logins, logins.answer(**answer))
-    assert (doubtful.transaction.proofs, doubtful.transaction.person) == ((), None)
-    next_one = looked_up(logins, logins.answer(**answer, role="student@au.dk")).transaction
-    assert next_one.person
+    late = looked_up(logins, logins.answer(**answer))
+    assert (late.transaction.proofs, late.transaction.person) == ((), None)
+    next_one = looked_up(logins, logins.answer(**answer, role="student@au.dk"))
+    assert next_one.transaction.person
     assert before.person
-    assert next_one.person.id != before.person.id
+    assert next_one.transaction.person.id != before.person.id
     assert looked_up(logins, logins.answer(**answer)).transaction.proofs == ()
-    keep_proof(logins.world.store, proof(logins.world.now), owner, logins.world.now)
+    keep_proof(logins.world.store, proof(logins.world.now), owner(logins, next_one), logins.world.now)
     assert looked_up(logins, logins.answer(**answer)).transaction.proofs == (proof(logins.world.now),)
+
+
+def test_what_was_proved_by_the_number_is_not_shown_to_the_name_alone(logins: Any) -> None:
+    """Nor the other way round: proofs hang on ids, and the first number takes the name's along."""
+    now = logins.world.now
+    alone, whole = logins.answer("other", eppn=EPPN), {"eppn": EPPN, "cpr": CPR, "assurance": "3"}
+    keep_proof(logins.world.store, proof(now), owner(logins, came(logins, alone)), now)
+    first = came(logins, logins.answer("other", **whole, role="student@au.dk"))
+    assert looked_up(logins, logins.answer("other", **whole)).transaction.proofs == ()
+    assert owner(logins, first) == owner(logins, came(logins, logins.answer("other", cpr=CPR, assurance="3")))
+    assert looked_up(logins, logins.answer("other", **whole)).transaction.proofs == (proof(now),)
+    assert looked_up(logins, alone).transaction.proofs == ()
 
 
 def test_a_pin_brings_no_proof(logins: Any) -> None:
     """The library system names an account, and nobody's mailbox."""
     now = logins.world.now
     held = logins.begun()
-    for owner in logins.lookup.owners(held, now):
-        keep_proof(logins.world.store, proof(now), owner, now)
+    keep_proof(logins.world.store, proof(now), owner(logins, held), now)
     borrower = logins.shelved(number="42", category="STUD")
-    keep_proof(logins.world.store, proof(now), logins.world.links.of_borrower("42"), now)
+    logins.persons.verified(borrower)
+    person = logins.world.links.by_cpr(logins.world.links.of_cpr(CPR)).id
+    keep_proof(logins.world.store, proof(now), logins.world.links.proofs_of(person), now)
     joined, _ = logins.flow.verified(held, "pin", borrower, now)
     assert (joined.transaction.proofs, joined.transaction.person.number) == ((), "42")
 
@@ -368,13 +392,13 @@ def test_a_proof_is_kept_under_the_person_or_this_login_alone(logins: Any) -> No
     """Where nothing names the person nobody else's login finds it."""
     lookup, now = logins.lookup, logins.world.now
     person, again = (looked_up(logins, logins.student()) for _ in range(2))
-    owners = lookup.owners(person, now)
-    assert owners == lookup.owners(replace(again, arrived=None), now)
-    assert owners[0] == logins.world.links.of_cpr(CPR)
-    assert named(logins, person) in owners
-    nobodies = [lookup.owners(held, now) for held in (logins.begun(), came(logins, logins.answer("other")))]
-    assert [len(each) for each in nobodies] == [1, 1]
-    assert len({*nobodies[0], *nobodies[1], *owners}) == 2 + len(owners)
+    theirs = lookup.owner(person, now)
+    assert person.transaction.person
+    assert theirs == lookup.owner(replace(again, arrived=None), now)
+    assert theirs == logins.world.links.proofs_of(person.transaction.person.id)
+    doubtful = replace(person, transaction=replace(person.transaction, person=Person("p", None, "cpr_changed")))
+    nobodies = {lookup.owner(held, now) for held in (logins.begun(), came(logins, logins.answer("other")), doubtful)}
+    assert len({theirs, *nobodies}) == 4
 
 
 @pytest.mark.parametrize(

@@ -339,17 +339,6 @@ def test_a_proof_is_remembered_until_its_end_and_its_address_then_free(bench: Be
     assert outcome(lambda: bench.code(bos, mailing(bos).code, "bo")) == "done"
 
 
-def test_a_proof_moves_to_the_name_that_its_person_has_now(bench: Bench) -> None:
-    """From another pseudonym of theirs, under which nothing is left."""
-    held = bench.mail()
-    bench.code(held, mailing(held).code)
-    again = bench.mail(owner="ann's cpr")
-    bench.code(again, mailing(again).code, "ann's cpr", mine=("ann",))
-    now = bench.world.now
-    assert bench.proofs.remembered("ann", now) == ()
-    assert [each.address for each in bench.proofs.remembered("ann's cpr", now)] == [NURSE]
-
-
 def test_a_domain_that_counts_no_more_proves_nothing(bench: Bench) -> None:
     """Though the code is right: policies may have changed since the mail."""
     held = bench.mail()

@@ -12,7 +12,6 @@ from typing import Final
 import requests
 
 from broker.adapters.saml.keys import key_ring
-from broker.demo.check.persona_walk import number
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import SERVICES, Ports, Setting, write
 from broker.demo.run.loopback_server import serve_on_loopback
@@ -97,7 +96,9 @@ class World:
 
     def number(self) -> str:
         """Give Karla's borrower number."""
-        return number(self.demo, KARLA)
+        user_name = KARLA.registered[0]["userid"]
+        rows = self.demo.patrons.patrons.rows()
+        return next(str(row["patron_id"]) for row in rows if row["userid"] == user_name)
 
     def introduce(self) -> None:
         """Give the broker's own descriptors to everybody, as an operator would."""

@@ -120,7 +120,7 @@ def r13(house: House) -> None:
         assert landing.status == "Success"
         assert not {"uid", CPR} & set(landing.attributes)
         refused = log_in(visitor(house), who, "myprint")
-        assert mark(refused) == ("refuse", "no_library_account")
+        assert mark(refused) == ("refuse", "cpr_required")
         assert dict(house.landing(refused).attributes) == {}
     assert creates(house) == 0
 

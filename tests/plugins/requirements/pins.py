@@ -35,11 +35,16 @@ _CHECK = "POST /api/v1/auth/password/validation"
 _VERA, _HERS = "0303651330", "8362"  # whom the desk has registered, and her PIN
 
 
-def _pressed(person: Person, address: str) -> str:
-    """Open the link that was mailed to ``address``, press its button, and give the PIN that is mailed then."""
-    link = re.search(r"http\S+/pin\?link=\S+", mail_to(person.house, address, r"/pin\?link=").text)
+def _pressed(person: Person, address: str, typed: str = "") -> str:
+    """Open the link that was mailed to ``address``, press its button, and give the PIN that is mailed then.
+
+    In a browser that has not typed the number, ``typed`` is written first.
+    """
+    link = re.search(r"http\S+/pin\?code=\S+", mail_to(person.house, address, r"/pin\?code=").text)
     assert link
     opened = person.get(link[0])
+    if typed:
+        opened = person.press(opened, identifier=typed)
     done = person.press(opened)
     assert mark(done) == ("pin", "mailed")
     pin = pin_to(person.house, address)
@@ -55,9 +60,8 @@ def _bare(page: TestResponse) -> tuple[int, str]:
 def r09(house: House) -> None:
     """Answer everybody alike who asks for a PIN, write to the address on file only, and stop who asks for everybody."""
     leaf = walked(visitor(house), "student", "yes")
-    number = _number(house, _VERA)
     seen = set()
-    for identifier in (_VERA, "0303820008", number, "987654"):
+    for identifier in (_VERA, "0303820008", "T-2002", "987654"):
         person = visitor(house)
         page = person.get(action(leaf, "pin_by_email"))
         assert form(page)[0].partition("?")[2].startswith("login=")
@@ -66,15 +70,15 @@ def r09(house: House) -> None:
     assert next(iter(seen))[0] == 200
     assert mail_to(house, "vera@own.example").recipients == ("vera@own.example",)
     assert house.koha.patrons.proven(_VERA, _HERS)
-    pin = _pressed(visitor(house), "vera@own.example")
+    pin = _pressed(visitor(house), "vera@own.example", _VERA)
     assert house.koha.patrons.proven(_VERA, pin)
     assert not house.koha.patrons.proven(_VERA, _HERS)
-    assert {mail.recipients for mail in house.mailbox.mails()} == {("vera@own.example",)}
-    assert sum("/pin?link=" in mail.text for mail in house.mailbox.mails()) == 1
+    assert {mail.recipients for mail in house.mailbox.mails()} == {("vera@own.example",), ("ivan@own.example",)}
+    assert sum("/pin?code=" in mail.text for mail in house.mailbox.mails()) == 2
     greedy = visitor(house)
     page = greedy.get("/pin")
-    statuses = [greedy.press(page, identifier=str(900 + each)).status_code for each in range(8)]
-    assert statuses == [200] * 6 + [429] * 2  # four were asked for above: ten an hour for a network
+    statuses = [greedy.press(page, identifier=str(900 + each)).status_code for each in range(98)]
+    assert statuses == [200] * 96 + [429] * 2  # four were asked for above: a hundred an hour for a network
 
 
 def r10(house: House) -> None:
@@ -102,7 +106,7 @@ def r10(house: House) -> None:
 
 
 def r25(house: House) -> None:
-    """Take the CPR number as user name, with a PIN of four digits; after five wrong ones no more reach the library."""
+    """Take the CPR number as user name, with a PIN of four digits; for a browser that has shown nothing check none."""
     person = visitor(house)
     assert landed(person, by_pin(person, _VERA, _HERS)).status == "Success"
     made = visitor(house)
@@ -119,12 +123,12 @@ def r25(house: House) -> None:
     assert house.koha.patrons.proven("1403044004", pin)
     before, stranger = len(calls(house, _CHECK)), visitor(house)
     guess = pin_page(stranger)
-    statuses = [stranger.press(guess, identifier=_VERA, pin=f"{each:04}").status_code for each in range(6)]
-    assert statuses == [422] * 5 + [429]
-    assert len(calls(house, _CHECK)) - before <= 5
-    assert mark(stranger.press(guess, identifier=_VERA, pin=_HERS)) == ("pin", "pin_throttled")
+    statuses = [stranger.press(guess, do="login", identifier=_VERA, pin=f"{each:04}").status_code for each in range(6)]
+    assert statuses == [200] * 6
+    assert mark(stranger.press(guess, do="login", identifier=_VERA, pin=_HERS))[0] == "pin"
     assert stranger.cookies("a-") == []
-    assert len(calls(house, _CHECK)) - before <= 5
+    assert len(calls(house, _CHECK)) == before
+    assert landed(person, by_pin(person, _VERA, _HERS)).status == "Success"
 
 
 def r26(house: House) -> None:
@@ -141,7 +145,7 @@ def r34(house: House) -> None:
     """Without a library login a student must get a PIN first: nothing opens the account before, the mailed PIN does."""
     pia, stranger = persona("pia"), visitor(house)
     assert not house.koha.patrons.has_password(borrower(house, pia)["patron_id"])
-    assert mark(by_pin(stranger, "1402024085", "0000")) == ("pin", "pin_wrong")
+    assert mark(by_pin(visitor(house), "1402024085", "0000")) == ("pin", "pin_wrong")
     page = stranger.get(action(walked(stranger, "student", "yes"), "pin_by_email"))
     assert mark(stranger.press(page, identifier="140202-4085")) == ("pin", "asked")
     pin = _pressed(stranger, "pia@own.example")
@@ -160,10 +164,10 @@ def r41(house: House) -> None:
     [forgotten] = [each for each in links(login) if urlsplit(each).path == "/pin"]
     assert texts(faq, "//section[h2[@id='pin']]//a/@href") == ["/pin"]
     number = _number(house, "temp.ivan")
-    assert mark(person.press(person.get(forgotten), identifier=number)) == ("pin", "asked")
+    assert mark(person.press(person.get(forgotten), identifier="T-2002")) == ("pin", "asked")
     pin = _pressed(person, "ivan@own.example")
-    assert mark(by_pin(person, number, "6193", "myprint")) == ("pin", "pin_wrong")
-    assert landed(other := visitor(house), by_pin(other, number, pin, "myprint")).attributes["uid"] == (number,)
+    assert mark(by_pin(person, "T-2002", "6193", "myprint")) == ("pin", "pin_wrong")
+    assert landed(other := visitor(house), by_pin(other, "T-2002", pin, "myprint")).attributes["uid"] == (number,)
 
 
 def _number(house: House, user: str) -> str:

@@ -78,11 +78,11 @@ def r02(house: House) -> None:
     asked = sign_up(person, pia, "student")
     assert mark(asked)[0] == "ask"
     page = settled(person, asked)
-    assert (mark(page)[0], found(page, "//strong[@id='number']/text()")) == ("done", str(before))
+    assert (mark(page)[0], found(page, "//dd[@id='typed']/text()")) == ("done", "your CPR number, and your PIN")
     assert creates(house) == 0
     assert borrower(house, pia)["patron_id"] == before
     assert any(urlsplit(each).path == "/pin" for each in links(page))
-    assert str(before) in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
+    assert "the library's own number for your account" in texts(asked, "//tr[@data-attribute='borrower_number']")[0]
     assert "account is made for you" not in words(asked)
 
 
@@ -98,7 +98,7 @@ def r03(house: House) -> None:
         page = person.get(action(leaf, "pin_by_email"))
         assert (page.status_code, mark(page)) == (200, ("pin", ""))
         assert mark(person.press(page, identifier=number)) == ("pin", "asked")
-        assert "/pin?link=" in mail_to(house, address).text
+        assert "/pin?code=" in mail_to(house, address).text
     assert person.cookies("a-") == []
 
 

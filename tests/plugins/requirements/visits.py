@@ -21,9 +21,8 @@ from broker.demo.library import services
 from broker.demo.people.persona import Persona
 from broker.demo.run.demo_folder import HUB, SERVICES
 from broker.demo.run.mail_server import ReceivedMail
-from broker.demo.run.running_demo import lent
 from broker.demo.upstreams import wayf_hub
-from tests.plugins.house import House, Person, form, found, mark
+from tests.plugins.house import TERMINAL, House, Person, form, found, mark
 
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
 CPR = "schacPersonalUniqueID"
@@ -97,7 +96,8 @@ def sign_up(person: Person, who: Persona, affiliation: str, way: str | None = No
 
 
 def by_pin(person: Person, identifier: str, pin: str, service: str = "my-loans") -> TestResponse:
-    """Come from a service and show a number and its PIN, to whatever page is next."""
+    """Come from a service at a terminal that staff run, and show a number and its PIN, to whatever page is next."""
+    person.moved(TERMINAL)
     return person.press(pin_page(person, service), identifier=identifier, pin=pin)
 
 
@@ -207,9 +207,10 @@ def hall(house: House) -> tuple[FlaskClient, Circulation]:
     """Give a browser at the library's own pages, and what the library lends."""
     sites = {name: house.site(name) for name in SERVICES}
     keys = encryption.DecryptionKeys.of([house.setting.library.key.encode()])
-    circulation = lent(house.koha.patrons)
-    site: Flask = services.create_app(sites, lambda: house.peer, keys, circulation, "https://broker.example")
-    return site.test_client(), circulation
+    site: Flask = services.create_app(
+        sites, lambda: house.peer, keys, house.circulation, "https://broker.example", machine=house.machine
+    )
+    return site.test_client(), house.circulation
 
 
 def at_library(client: FlaskClient, address: str) -> TestResponse:

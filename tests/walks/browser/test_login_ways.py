@@ -12,14 +12,14 @@ HUB = "button[name=persona]"
 
 
 def sign_up(person: Visitor, name: str) -> str:
-    """Sign an employee or a student of the university up and give the borrower number."""
+    """Sign an employee or a student of the university up and give the internal number of the borrower."""
     person.open("broker", "/sign-up/student/pin")
     person.press("[data-action=login_wayf]")
     person.pick(name)
     person.at("ask")
     person.agree()
     person.at("done")
-    return person.text("#number")
+    return person.number(name)
 
 
 def to_my_loans(person: Visitor, way: str) -> None:
@@ -30,12 +30,22 @@ def to_my_loans(person: Visitor, way: str) -> None:
     person.press(f"button[name=upstream][value={way}]")
 
 
-def show_pin(person: Visitor, number: str, pin: str) -> None:
-    """Write borrower number and PIN where the library account logs in."""
-    person.at("pin")
-    person.write("#identifier", number)
+def show_pin(person: Visitor, typed: str, pin: str, address: str) -> None:
+    """Write the number, the code of the mail that comes, and the PIN."""
+    show_code(person, typed, address)
     person.write("#pin", pin)
-    person.press("button[name=do][value=login]")
+    person.press("button[name=do][value=pin]")
+
+
+def show_code(person: Visitor, typed: str, address: str) -> None:
+    """Write the number where the library account logs in, and the code of the mail that comes."""
+    person.at("pin")
+    person.write("#identifier", typed)
+    person.press("button[name=do][value=letter]")
+    person.at("pin", "asked")
+    person.write("#code", person.account_code(address))
+    person.press("button[name=do][value=code]")
+    person.page.wait_for_selector("button[name=do][value=pin]")
 
 
 def land(person: Visitor) -> str:
@@ -44,12 +54,6 @@ def land(person: Visitor) -> str:
     person.agree()
     person.page.wait_for_selector("#borrower")
     return person.text("#borrower")
-
-
-def number_of(person: Visitor, name: str) -> str:
-    """Give the number of the borrower that the desk has registered for a persona."""
-    rows = person.demo.patrons.patrons.rows()
-    return next(str(each["patron_id"]) for each in rows if each["userid"] == persona(name).registered[0]["userid"])
 
 
 def test_three_ways_lead_to_one_account(visit: Visit) -> None:
@@ -62,7 +66,7 @@ def test_three_ways_lead_to_one_account(visit: Visit) -> None:
         if name:
             person.pick(name)
         else:
-            show_pin(person, number, pin)
+            show_pin(person, person.typed("bo"), pin, "bo@post.au.example")
         assert land(person) == number
         assert (person.find("#assertion td:has-text('PersonalUniqueID')").count() > 0) is (way != "library")
 
@@ -72,9 +76,9 @@ def test_a_service_may_choose_the_way_beforehand(visit: Visit) -> None:
     person = visit()
     person.open("library", "/")
     person.press("a[href='/my-loans?way=library']")
-    show_pin(person, number_of(person, "vera"), "0000")
-    person.page.wait_for_selector("[data-problem=pin_wrong]")
-    assert person.find("#identifier[aria-invalid=true]").input_value() == number_of(person, "vera")
+    show_pin(person, person.typed("vera"), "0000", "vera@own.example")
+    person.page.wait_for_selector("[data-problem=pin_not_right]")
+    assert person.find("#pin[aria-invalid=true]").input_value() == ""
     person.open("library", "/")
     person.press("a[href='/my-loans?way=nemid']")
     person.page.wait_for_selector(f"{HUB}[value=eva]")
@@ -114,31 +118,55 @@ def test_a_cancelled_login_leads_to_the_other_ways(visit: Visit) -> None:
     person.at("choose")
     person.press("button[name=upstream][value=wayf]")
     person.pick("karla")
-    assert land(person) == number_of(person, "karla")
+    assert land(person) == person.number("karla")
 
 
 def test_a_pin_comes_by_mail_without_a_login(visit: Visit) -> None:
-    """The number is written, the mailed link's button pressed, and the new PIN of the second mail logs in."""
-    person, number = visit(), ""
-    number = number_of(person, "vera")
+    """Number, mailed link, button; the new PIN of the second mail logs in, and the old one no longer does."""
+    person, mail = visit(), "vera@own.example"
     person.open("library", "/")
     person.press("a[href$='/pin']")
     person.at("pin")
     person.press("main form button")
     person.page.wait_for_selector("[data-problem=pin_number_missing]")
-    person.write("#identifier", number)
+    person.write("#identifier", person.typed("vera"))
     person.press("main form button")
     person.at("pin", "asked")
-    person.page.goto(person.link("vera@own.example"))
-    person.page.wait_for_selector("input[name=link]", state="attached")
+    person.page.goto(person.link(mail))
+    person.page.wait_for_selector("button[value=renew]")
     person.press("main form button")
     person.at("pin", "mailed")
-    pin = person.pin("vera@own.example")
+    pin = person.pin(mail)
     to_my_loans(person, "library")
-    show_pin(person, number, str(persona("vera").pin))
-    person.page.wait_for_selector("[data-problem=pin_wrong]")
-    show_pin(person, number, pin)
-    assert land(person) == number
+    show_pin(person, person.typed("vera"), str(persona("vera").pin), mail)
+    person.page.wait_for_selector("[data-problem=pin_not_right]")
+    person.write("#pin", pin)
+    person.press("button[name=do][value=pin]")
+    assert land(person) == person.number("vera")
+
+
+def test_a_browser_that_is_one_s_own_needs_no_second_letter(visit: Visit) -> None:
+    """The tick makes number and PIN enough; a wrong PIN and another number are told what they are."""
+    person = visit()
+    to_my_loans(person, "library")
+    show_code(person, person.typed("ivan"), "ivan@own.example")
+    person.tick("label[for=own]")
+    person.write("#pin", str(persona("ivan").pin))
+    person.press("button[name=do][value=pin]")
+    assert land(person) == person.number("ivan")
+    for typed, pin, problem in (("T-2002", "0000", "pin_browser_unfit"), ("T-2001", "0000", "pin_browser_unknown")):
+        to_my_loans(person, "library")
+        person.at("pin")
+        person.write("#identifier", typed)
+        person.write("#pin", pin)
+        person.press("button[name=do][value=login]")
+        person.page.wait_for_selector(f"[data-problem={problem}]")
+    to_my_loans(person, "library")
+    person.at("pin")
+    person.write("#identifier", "T-2002")
+    person.write("#pin", str(persona("ivan").pin))
+    person.press("button[name=do][value=login]")
+    assert land(person) == person.number("ivan")
 
 
 def test_a_pin_is_chosen_after_a_login(visit: Visit) -> None:
@@ -160,10 +188,10 @@ def test_a_pin_is_chosen_after_a_login(visit: Visit) -> None:
     person.press("button[value=choose]")
     person.at("pin", "changed")
     person.open("library", "/machine")
-    person.write("#identifier", number)
+    person.write("#identifier", person.typed("asta"))
     person.write("#pin", "7294")
     person.press("main form button")
-    assert person.text("#borrower") == number
+    assert person.text("#borrower") == person.name_of(number)
 
 
 @pytest.mark.slow
@@ -201,13 +229,13 @@ def test_a_choice_is_remembered_and_withdrawn(visit: Visit) -> None:
 def test_a_temporary_borrower_is_shown_to_be_ones_own(visit: Visit) -> None:
     """A student whose CPR number has come shows number and PIN of the temporary account, and keeps it and its loans."""
     person, tove = visit(), persona("tove")
-    number = number_of(person, "tove")
+    number = person.number("tove")
     to_my_loans(person, "wayf")
     person.pick("tove")
     person.at("ask")
     person.press("main a[href*=temporary]")
     person.at("pin")
-    person.write("#identifier", number)
+    person.write("#identifier", person.typed("tove"))
     person.write("#pin", str(tove.pin))
     person.press("button[value=temporary]")
     assert land(person) == number
@@ -221,10 +249,10 @@ def test_by_keyboard_and_without_scripts_it_is_the_same(visit: Visit) -> None:
     for ways in ({"keys": True}, {"scripts": False}):
         person = visit(**ways)
         to_my_loans(person, "library")
-        show_pin(person, number_of(person, "ivan"), str(persona("ivan").pin))
-        assert land(person) == number_of(person, "ivan")
+        show_pin(person, person.typed("ivan"), str(persona("ivan").pin), "ivan@own.example")
+        assert land(person) == person.number("ivan")
         person.open("broker", "/my-choices")
         person.press("main .ways a[href*=library]")
-        show_pin(person, number_of(person, "ivan"), str(persona("ivan").pin))
+        show_pin(person, person.typed("ivan"), str(persona("ivan").pin), "ivan@own.example")
         person.at("choices")
         assert person.find("[data-service=my-loans]").count() == 1

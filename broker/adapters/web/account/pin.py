@@ -7,6 +7,13 @@ from typing import Final
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.login.letter_pages import (
+    PURPOSE,
+    LetterPages,
+    identifier_in,
+    logs_in,
+    typed_again,
+)
 from broker.adapters.web.login.login import LoginEndpoints
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.language import language, spoken
@@ -15,23 +22,26 @@ from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
-from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
+from broker.core.borrowers.account_codes import account_code_of
 from broker.core.errors import (
-    BrokerError,
+    BrowserUnmatched,
     CookiesNeeded,
     FormRefused,
     LibraryUnavailable,
+    LinkGone,
     MailUnavailable,
+    TokenRefused,
     TooMany,
+    TransactionGone,
 )
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
 from broker.core.login.steps import Done
 from broker.core.login.transaction import Errand, Transaction
+from broker.flows.proofs.pin_letters import PinLetter
 from broker.flows.proofs.pin_renewal import PinRenewal
 from broker.flows.transactions import Held
 
-_BY_MAIL: Final = "pin by mail"
 _CHANGE: Final = "pin change"
 _BUTTONS: Final = ("choose", "mail")
 _DOWN: Final = (LibraryUnavailable, MailUnavailable)
@@ -39,10 +49,10 @@ _UNPROCESSABLE: Final = 422
 
 
 def blueprint(
-    ports: WebPorts, pages: StepPages, login: LoginEndpoints, renewal: PinRenewal
+    ports: WebPorts, login: LoginEndpoints, renewal: PinRenewal, letters: LetterPages
 ) -> Blueprint:
     """Return ``/pin``."""
-    pin = PinPages(ports, pages, login, renewal)
+    pin = PinPages(ports, letters.pages, login, renewal, letters)
     routes = Blueprint("pin", __name__)
     routes.get("/pin")(pin.ask)
     routes.post("/pin")(pin.answer)
@@ -57,12 +67,16 @@ class PinPages:
     pages: StepPages
     login: LoginEndpoints
     renewal: PinRenewal
+    letters: LetterPages
 
     def ask(self) -> Response:
         """Begin asking for a PIN, or go on where the address says that something was begun."""
         query = request.args
-        if "link" in query:
-            return self._opened(query["link"])
+        if "code" in query:
+            code = account_code_of(query["code"])
+            if code is None:
+                raise LinkGone("no code is written so")
+            return self._followed(code)
         if "login" in query:
             return self._show(query["login"])
         if "change" in query:
@@ -71,7 +85,7 @@ class PinPages:
         return redirect(self._url(self._begin(Errand.PIN_BY_MAIL).transaction), 303)
 
     def answer(self) -> Response:
-        """Answer a number, the press of a link's button, or how a PIN is to be changed."""
+        """Answer a number, a code, the press of its button, or how a PIN is to be changed."""
         name = request.args.get("login", "")
         if not self.ports.cookies.browsers(request):
             raise CookiesNeeded("no cookie came back with the form")
@@ -83,10 +97,20 @@ class PinPages:
             return self._changed(held, form)
         if held.transaction.errand is not Errand.PIN_BY_MAIL:
             raise FormRefused("a login in which no PIN is asked for")
-        form = self.ports.forms.read(request, held.transaction, _BY_MAIL, now)
-        if "link" in form.fields:
-            return self._pressed(held, form.value("link"))
-        return self._asked(held, form)
+        try:
+            form = self.ports.forms.read(request, held.transaction, PURPOSE, now)
+        except TokenRefused as refused:
+            return self.letters.fresh(held, refused) or self._asking(held, "page_too_old")
+        answers = {
+            "letter": self._asked,
+            "opened": self._typed,
+            "code": self._coded,
+            "renew": self._renewed,
+        }
+        return answers[form.choice("do", tuple(answers))](held, form)
+
+    def _url(self, transaction: Transaction) -> str:
+        return f"{self.ports.base_url}/pin?login={transaction.id}"
 
     def _begin(self, errand: Errand, upstream: str | None = None) -> Held:
         back = request.args.get("service")
@@ -100,6 +124,8 @@ class PinPages:
         if isinstance(held, Response):
             return held
         if held.transaction.errand is Errand.PIN_BY_MAIL:
+            if "asked" in request.args:
+                return self.letters.code_page(held)
             return self._asking(held)
         if held.transaction.errand is not Errand.PIN:
             return redirect(self.pages.url(held.transaction), 303)
@@ -108,47 +134,82 @@ class PinPages:
             return redirect(self.pages.url(held.transaction), 303)
         return self._choosing(held)
 
-    def _opened(self, secret: str) -> Response:
-        """Show the button of a mailed link.
+    def _followed(self, code: str) -> Response:
+        """Go on by a mailed link where this browser typed the number; else ask for the number.
 
-        The browser is bound by this very answer, so that no address repeats the link's secret.
+        The link only fills in the code, for the browser that it is opened in: a browser elsewhere,
+        where somebody else typed the number, is let in by nothing that happens here.
         """
-        self.renewal.opened(secret)
+        held = self._waiting()
+        if held is not None:
+            letter = self.letters.opened(held, code)
+            if isinstance(letter, PinLetter) and logs_in(held):
+                query = {"code": letter.code}
+                return redirect(with_query(self.pages.url(held.transaction, "pin"), query), 303)
+            if isinstance(letter, PinLetter):
+                return self.letters.pin_page(held, letter)
+        return self._elsewhere(code)
+
+    def _waiting(self) -> Held | None:
+        """Return the transaction in which this browser has typed a number last, if it lives."""
+        browsers = self.ports.cookies.browsers(request)
+        name = self.letters.letters.waiting(browsers)
+        if name is None:
+            return None
+        try:
+            return self.login.of_browser(name)
+        except (TransactionGone, BrowserUnmatched):
+            return None
+
+    def _elsewhere(self, code: str) -> Response:
+        """Begin the errand of a new PIN with the code filled in, bound by this very answer."""
         ports = self.ports
         held = self._begin(Errand.PIN_BY_MAIL)
         with_cookie = Response()
         browsers = ports.cookies.browsers(request)
         browser = browsers[0] if browsers else ports.cookies.set_browser_cookie(with_cookie)
         held = ports.broker.bind(held, browser, ports.now())
-        response = self._button(held, secret)
+        response = self._opening(held, code)
         for cookie in with_cookie.headers.getlist("Set-Cookie"):
             response.headers.add("Set-Cookie", cookie)
         return response
 
-    def _asked(self, held: Held, form: SubmittedForm) -> Response:
-        text = without_invisible(form.value("identifier", ""))
-        digits = identifier_of(text)
-        if digits is None:
-            problem = "pin_number_unread" if text else "pin_number_missing"
-            return self._asking(held, problem, _UNPROCESSABLE, text)
-        # Nothing is looked up before the answer: known and unknown take the same time and read the
-        # same (R09).
-        try:
-            self.renewal.ask(digits, self.ports.network(request), language())
-        except TooMany as error:
-            return self._asking(held, "pin_asks_too_many", error.http, text)
-        by = "cpr" if is_cpr(digits) else "number"
-        facts = {"reference": held.transaction.reference, "by": by}
-        self.ports.tell(BrokerEvent(EventKind.PIN_ASKED, facts))
-        return self._ended("pin_asked.html", held, "asked")
+    def _opening(self, held: Held, code: str, problem: str = "", typed: str = "") -> Response:
+        values = {"code": code, "identifier": typed}
+        return self.letters.page("pin_opened.html", held, problem, status=problem, **values)
 
-    def _pressed(self, held: Held, secret: str) -> Response:
-        try:
-            number = self.renewal.opened(secret).number
-            address = self.renewal.press(secret)
-        except _DOWN as error:
-            return self._button(held, secret, error)
-        self.ports.tell(_pin_mailed(held.transaction, number, self.ports.now()))
+    def _asked(self, held: Held, form: SubmittedForm) -> Response:
+        identifier, problem = identifier_in(form)
+        if identifier is None:
+            return self._asking(held, problem, typed_again(form))
+        return self.letters.asked(held, identifier)
+
+    def _typed(self, held: Held, form: SubmittedForm) -> Response:
+        """Answer the number that belongs to a link; nobody is written to for it."""
+        code = form.value("code", "")
+        identifier, problem = identifier_in(form)
+        if identifier is None:
+            return self._opening(held, code, problem, typed_again(form))
+        transaction = held.transaction
+        self.letters.letters.typed(str(transaction.browser), identifier, transaction.id)
+        letter = self.letters.opened(held, code)
+        if isinstance(letter, str):
+            return self._opening(held, code, letter)
+        return self.letters.pin_page(held, letter)
+
+    def _coded(self, held: Held, form: SubmittedForm) -> Response:
+        letter = self.letters.opened(held, form.value("code", ""))
+        if isinstance(letter, str):
+            return self.letters.code_page(held, letter)
+        return self.letters.pin_page(held, letter)
+
+    def _renewed(self, held: Held, form: SubmittedForm) -> Response:
+        letter = self.letters.opened(held, form.value("code", ""))
+        if isinstance(letter, str):
+            return self.letters.code_page(held, letter)
+        address = self.letters.renewed(held, letter)
+        if isinstance(address, Response):
+            return address
         return self._ended("pin_mailed.html", held, "mailed", address=address)
 
     def _changed(self, held: Held, form: SubmittedForm) -> Response:
@@ -194,19 +255,16 @@ class PinPages:
         step = self.ports.broker.step(held, self.ports.now())
         return step.number if isinstance(step, Done) else None
 
-    def _asking(
-        self, held: Held, problem: str = "", status: int = 200, typed: str = ""
-    ) -> Response:
-        ports = self.ports
+    def _asking(self, held: Held, problem: str = "", typed: str = "") -> Response:
         transaction = held.transaction
-        ways = ports.broker.rules.ways(transaction.request, Errand.PIN)
-        return self._page(
+        ways = self.ports.broker.rules.ways(transaction.request, Errand.PIN)
+        return self.letters.page(
             "pin_ask.html",
             held,
             problem,
-            status,
+            status=problem,
             ways=[self._link_to(way, transaction.back) for way in ways],
-            identifier=shown_again(typed),
+            identifier=typed,
             kept={"login": transaction.id},
         )
 
@@ -217,44 +275,25 @@ class PinPages:
         return url, spoken(self.ports.upstreams[upstream].label)
 
     def _choosing(self, held: Held, problem: str = "", status: int = 200) -> Response:
-        kept = {"login": held.transaction.id}
-        return self._page("pin_choose.html", held, problem, status, purpose=_CHANGE, kept=kept)
-
-    def _ended(self, template: str, held: Held, reason: str, **values: object) -> Response:
-        """Show the end of a form: no link asks for it again, but one goes back to the service."""
-        back = service_to_return_to(self.ports, held.transaction)
-        return self._page(template, held, reason, 200, _BY_MAIL, back=back, **values)
-
-    def _button(self, held: Held, secret: str, error: BrokerError | None = None) -> Response:
-        reason = error.reason if error else ""
-        status = error.http if error else 200
-        kept = {"link": secret}
-        return self._page("pin_link.html", held, reason, status, link=secret, kept=kept)
-
-    def _page(
-        self,
-        template: str,
-        held: Held,
-        reason: str,
-        status: int = 200,
-        purpose: str = _BY_MAIL,
-        **values: object,
-    ) -> Response:
         transaction = held.transaction
         response = self.pages.page(
-            template,
+            "pin_choose.html",
             "pin",
             transaction,
+            reason=problem,
             action=self._url(transaction),
-            reason=reason,
-            token=self.ports.forms.token(transaction, purpose, self.ports.now()),
-            **values,
+            token=self.ports.forms.token(transaction, _CHANGE, self.ports.now()),
+            kept={"login": transaction.id},
         )
         response.status_code = status
         return response
 
-    def _url(self, transaction: Transaction) -> str:
-        return f"{self.ports.base_url}/pin?login={transaction.id}"
+    def _ended(self, template: str, held: Held, reason: str, **values: object) -> Response:
+        """Show the end of a form: no link asks for it again, but one goes back to the service."""
+        back = service_to_return_to(self.ports, held.transaction)
+        return self.pages.page(
+            template, "pin", held.transaction, reason=reason, back=back, **values
+        )
 
 
 def _pin_mailed(transaction: Transaction, number: str, now: datetime) -> BrokerEvent:

@@ -58,8 +58,8 @@ class _FormState:
 class ProofOwners(Protocol):
     """What is known of the person whose transaction it is."""
 
-    def owners(self, held: Held, now: datetime) -> tuple[str, ...]:
-        """Return the pseudonym that the person's proofs are kept under, and others of theirs."""
+    def owner(self, held: Held, now: datetime) -> str:
+        """Return the pseudonym that the person's proofs are kept under."""
         ...
 
     def asker(self, held: Held, now: datetime) -> str:
@@ -180,7 +180,7 @@ class MailboxProofPages:
         transaction = held.transaction
         self.proving.mail_to(
             held,
-            self.persons.owners(held, now)[0],
+            self.persons.owner(held, now),
             step.name,
             typed(text, step.domains),
             asker=self.persons.asker(held, now),
@@ -201,16 +201,14 @@ class MailboxProofPages:
             "press": (self.proving.press, "link"),
         }
         prove, field = proofs[button]
-        owner, *others = self.persons.owners(held, now)
         lasts = self.persons.remembered_for(held, step.name)
         held = prove(
             held,
             form.value(field),
-            owner,
+            self.persons.owner(held, now),
             now,
             domains=step.domains,
             remembered_for=lasts,
-            mine=others,
         )
         self.ports.tell(_mailbox_proved(held.transaction, step.name, now))
         return self.pages.show(self.persons.looked_up(held, now))

@@ -1,44 +1,45 @@
-"""The library account as a way to log in: number and PIN, which the library system verifies."""
+"""The library account as a way to log in: by number and PIN, or by number, letter and PIN."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any, Final
 
-from flask import Blueprint, redirect, request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
+from broker.adapters.web.login.adoption import Adoption
+from broker.adapters.web.login.letter_pages import (
+    PURPOSE,
+    LetterPages,
+    identifier_in,
+    pin_refused,
+    typed_again,
+)
 from broker.adapters.web.login.login import LoginEndpoints
-from broker.adapters.web.pages.consent_screen import may_be_temporary
 from broker.adapters.web.pages.form_tokens import SubmittedForm
 from broker.adapters.web.pages.sign_up_result import pin_url
-from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import identifier_of, is_cpr, shown_again
-from broker.core.errors import FormRefused, TooMany
+from broker.core.errors import FormRefused, TokenRefused
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.core.input_normalization import without_invisible
-from broker.core.login.steps import Ask, Enrol, OfferUpgrade
 from broker.core.login.transaction import Errand, Transaction
-from broker.flows.proofs.pin_check import Device, PinCheck
+from broker.flows.proofs.known_browsers import KnownBrowsers, KnownBrowserToken
+from broker.flows.proofs.pin_check import PinCheck, PinProblem
+from broker.flows.proofs.pin_letters import PinLetter
 from broker.flows.transactions import Held
-
-_PURPOSE: Final = "pin"
-# HTTP status of a page with a problem; any other has 422.
-_STATUS: Final[Mapping[str, int]] = {"": 200, "pin_throttled": 429}
-_UNPROCESSABLE: Final = 422
-# Somebody tried a PIN; a slip of the pen did not.
-_TRIED: Final = frozenset({"pin_wrong", "pin_throttled", "pin_not_temporary"})
 
 
 def blueprint(
-    ports: WebPorts, pages: StepPages, login: LoginEndpoints, pin_check: PinCheck
+    ports: WebPorts,
+    login: LoginEndpoints,
+    pin_check: PinCheck,
+    browsers: KnownBrowsers,
+    letters: LetterPages,
 ) -> Blueprint:
     """Return ``/login/<transaction>/pin``."""
-    pin_login = PinLogin(ports, pages, login, pin_check)
+    adoption = Adoption(ports, letters.pages, login, pin_check)
+    pin_login = PinLogin(ports, login, pin_check, browsers, letters, adoption)
     routes = Blueprint("pin_login", __name__)
     routes.get("/login/<name>/pin")(pin_login.ask)
     routes.post("/login/<name>/pin")(pin_login.answer)
@@ -47,101 +48,140 @@ def blueprint(
 
 @dataclass(frozen=True, slots=True)
 class PinLogin:
-    """The endpoints over the web ports."""
+    """The endpoints over the web ports.
+
+    No PIN is checked for a browser that has proved nothing: it shows a letter first.
+
+    Source: docs/reference/design.md#4a-pin.
+    """
 
     ports: WebPorts
-    pages: StepPages
     login: LoginEndpoints
     pin_check: PinCheck
+    browsers: KnownBrowsers
+    letters: LetterPages
+    adoption: Adoption
 
     def ask(self, name: str) -> Response:
-        """Show the form to log in by.
-
-        With ``?temporary=1`` it proves a temporary borrower after another login.
-        """
+        """Show the form to log in by, or the page that a letter or another address leads to."""
         if request.args.get("temporary"):
-            held = self.login.of_person(name)
-            if not self._may_adopt(held):
-                return redirect(self.pages.url(held.transaction), 303)
-            return self._page(held, temporary=True)
-        held = self.login.of_browser(name)
-        self._admit(held)
-        return self._page(held)
+            return self.adoption.ask(name)
+        held = self._held(name)
+        code = request.args.get("code")
+        if code is not None:
+            letter = self.letters.opened(held, code)
+            if isinstance(letter, str):
+                return self.letters.code_page(held, letter)
+            return self.letters.pin_page(held, letter)
+        if "asked" in request.args:
+            return self.letters.code_page(held)
+        return self._form(held)
 
     def answer(self, name: str) -> Response:
-        """Verify number and PIN, and go on.
-
-        A wrong PIN and a number that nobody has get one answer.
-        """
+        """Answer a number, a number and PIN, a code, a PIN behind a letter, or its new PIN."""
         held = self.login.of_browser(name)
         now = self.ports.now()
-        form = self.ports.forms.read(request, held.transaction, _PURPOSE, now)
+        try:
+            form = self.ports.forms.read(request, held.transaction, PURPOSE, now)
+        except TokenRefused as refused:
+            if request.form.get("do") == "temporary":
+                raise
+            return self.letters.fresh(held, refused) or self._form(self._held(name), "page_too_old")
         if form.value("do", "") == "temporary":
-            held = self.login.of_person(name)
-            if not self._may_adopt(held):
-                return self.pages.show(held)
-            return self._adopted(held, form)
-        self._admit(held)
-        verified = self._verified(form)
-        if isinstance(verified, Borrower):
-            return self._joined(held, verified)
-        return self._problem_page(held, form, verified)
+            return self.adoption.answer(name, form)
+        held = self._held(name)
+        answers = {
+            "letter": self._number,
+            "login": self._number_and_pin,
+            "code": self._code,
+            "pin": self._pin,
+            "renew": self._renew,
+        }
+        return answers[form.choice("do", tuple(answers))](held, form)
 
-    def _admit(self, held: Held) -> None:
-        """Pass where people may log in by PIN; FormRefused otherwise."""
+    def _held(self, name: str) -> Held:
+        """Return the transaction where people may log in by PIN; FormRefused otherwise."""
+        held = self.login.of_browser(name)
         transaction = held.transaction
         local = self.ports.local
         ways = self.ports.broker.rules.ways(transaction.request, transaction.errand)
         passing = transaction.errand in {Errand.LOGIN, Errand.CHOICES}
         if transaction.request.is_passive or not passing or local is None or local not in ways:
             raise FormRefused("the library account is not a way to log in here")
+        return held
 
-    def _may_adopt(self, held: Held) -> bool:
-        """Return whether a person, logged in by more than a PIN, may adopt a temporary borrower.
+    def _number(self, held: Held, form: SubmittedForm) -> Response:
+        identifier, problem = identifier_in(form)
+        if identifier is None:
+            return self._form(held, problem, form, with_pin=False)
+        return self.letters.asked(held, identifier)
 
-        The step must be one before the account is made or shown. A borrower with a PIN of its own
-        would otherwise be joined to whoever knows that PIN after the answer has left.
-        """
-        transaction = held.transaction
-        step = self.ports.broker.step(held, self.ports.now())
-        authentication = transaction.authentication
-        if authentication is None or authentication.upstream == self.ports.local:
-            return False
-        if transaction.errand not in {Errand.LOGIN, Errand.SIGN_UP}:
-            return False
-        if not isinstance(step, Ask | Enrol | OfferUpgrade):
-            return False
-        return may_be_temporary(step.decision, transaction)
-
-    def _verified(self, form: SubmittedForm, *, temporary: bool = False) -> Borrower | str:
-        """Return the borrower, or the code of the problem that stands in the way."""
-        identifier = without_invisible(form.value("identifier", ""))
+    def _number_and_pin(self, held: Held, form: SubmittedForm) -> Response:
+        identifier, problem = identifier_in(form)
         pin = without_invisible(form.value("pin", ""))
-        digits = identifier_of(identifier)
-        if digits is None:
-            # Nobody has it: answered before anything is counted or asked, for there is nobody to
-            # count it against.
-            return _unread(identifier, temporary=temporary)
-        if not pin:
-            return "pin_missing"
-        if temporary and is_cpr(digits):
-            # A temporary borrower is the one without a CPR: only its number leads to it.
-            return "pin_not_temporary"
-        try:
-            network = self.ports.network(request)
-            borrower = self.pin_check.verify(identifier, pin, network, self._device())
-        except TooMany:
-            return "pin_throttled"
-        if temporary and borrower is not None and borrower.cpr is not None:
-            return "pin_not_temporary"
-        return borrower or "pin_wrong"
+        if identifier is None or not pin:
+            return self._form(held, problem or "pin_missing", form)
+        if self.ports.terminal(request):
+            host = self.ports.host(request)
+            outcome = self.pin_check.at_terminal(identifier, pin, host)
+            return self._outcome(held, form, outcome)
+        brought = self.ports.cookies.known_browsers(request)
+        known = self.browsers.of(brought, identifier)
+        if known is None:
+            # The PIN goes nowhere: this browser has proved nothing about the number.
+            return self.letters.asked(held, identifier, note="pin_browser_unknown")
+        outcome = self.pin_check.in_known_browser(known, pin)
+        response = self._outcome(held, form, outcome)
+        if outcome is PinProblem.CHANGED_SINCE:
+            self._forget(response, known)
+        return response
 
-    def _device(self) -> Device | None:
-        cookies = self.ports.cookies
-        known_borrowers = cookies.known_borrowers(request)
-        if not known_borrowers:
-            return None
-        return Device(known_borrowers, partial(cookies.known_browser, request))
+    def _outcome(self, held: Held, form: SubmittedForm, outcome: Borrower | PinProblem) -> Response:
+        if isinstance(outcome, Borrower):
+            return self._joined(held, outcome)
+        return self._form(held, outcome, form, with_pin=outcome is not PinProblem.CHANGED_SINCE)
+
+    def _forget(self, response: Response, known: KnownBrowserToken) -> None:
+        self.ports.cookies.forget_browser(request, response, known.token)
+
+    def _code(self, held: Held, form: SubmittedForm) -> Response:
+        letter = self._letter(held, form)
+        if isinstance(letter, Response):
+            return letter
+        return self.letters.pin_page(held, letter)
+
+    def _pin(self, held: Held, form: SubmittedForm) -> Response:
+        letter = self._letter(held, form)
+        if isinstance(letter, Response):
+            return letter
+        pin = without_invisible(form.value("pin", ""))
+        if not pin:
+            return self.letters.pin_page(held, letter, "pin_missing")
+        outcome = self.pin_check.behind_letter(letter, pin)
+        if not isinstance(outcome, Borrower):
+            self.ports.tell(pin_refused(held.transaction, outcome, self.ports.now()))
+            return self.letters.pin_page(held, letter, outcome)
+        response = self._joined(held, outcome)
+        if form.value("own", "") and not held.transaction.shared:
+            token = self.browsers.remember(outcome, letter.identifiers, pin)
+            self.ports.cookies.remember_browser(request, response, token)
+        return response
+
+    def _renew(self, held: Held, form: SubmittedForm) -> Response:
+        letter = self._letter(held, form)
+        if isinstance(letter, Response):
+            return letter
+        address = self.letters.renewed(held, letter)
+        if isinstance(address, Response):
+            return address
+        return self.letters.pin_page(held, letter, address=address)
+
+    def _letter(self, held: Held, form: SubmittedForm) -> PinLetter | Response:
+        letter = self.letters.opened(held, form.value("code", ""))
+        if isinstance(letter, PinLetter):
+            return letter
+        self.ports.tell(pin_refused(held.transaction, letter, self.ports.now()))
+        return self.letters.code_page(held, letter)
 
     def _joined(self, held: Held, borrower: Borrower) -> Response:
         ports = self.ports
@@ -149,77 +189,59 @@ class PinLogin:
         held, arrival_token = ports.broker.verified(held, local, borrower, ports.now())
         transaction = held.transaction
         ports.tell(_pin_verified(transaction, borrower, ports.now()))
-        response = self.pages.show(held)
+        response = self._welcome(held, borrower)
         ports.cookies.set_login_cookie(request, response, transaction, arrival_token)
-        if not transaction.shared:
-            ports.cookies.remember_borrower(request, response, borrower.number)
         return response
 
-    def _adopted(self, held: Held, form: SubmittedForm) -> Response:
-        verified = self._verified(form, temporary=True)
-        if not isinstance(verified, Borrower):
-            return self._problem_page(held, form, verified, temporary=True)
-        held = self.ports.broker.adopt(held, verified.number, self.ports.now())
-        self.ports.tell(_temporary_proved(held.transaction, self.ports.now()))
-        return self.pages.show(held)
+    def _welcome(self, held: Held, borrower: Borrower) -> Response:
+        """Go on; first say why nothing can be borrowed, where the library system says so."""
+        pages = self.letters.pages
+        if not borrower.bars:
+            return pages.show(held)
+        return pages.page(
+            "pin_bars.html",
+            "pin",
+            held.transaction,
+            reason="barred",
+            bars=sorted(borrower.bars),
+            url=pages.url(held.transaction),
+        )
 
-    def _problem_page(
-        self, held: Held, form: SubmittedForm, problem: str, *, temporary: bool = False
-    ) -> Response:
-        self.ports.tell(_pin_refused(held.transaction, problem, self.ports.now()))
-        typed = shown_again(form.value("identifier", ""))
-        return self._page(held, temporary=temporary, problem=problem, identifier=typed)
-
-    def _page(
-        self, held: Held, *, temporary: bool = False, problem: str = "", identifier: str = ""
+    def _form(
+        self,
+        held: Held,
+        problem: str = "",
+        form: SubmittedForm | None = None,
+        *,
+        with_pin: bool = True,
     ) -> Response:
         ports = self.ports
         transaction = held.transaction
+        if problem:
+            ports.tell(pin_refused(transaction, problem, ports.now()))
+        terminal = ports.terminal(request)
+        with_pin = with_pin and "letter" not in request.args and (terminal or self._is_known())
         back = transaction.request.service if transaction.errand is Errand.LOGIN else None
-        response = self.pages.page(
+        return self.letters.page(
             "pin_login.html",
-            "pin",
-            transaction,
+            held,
+            problem,
+            status=problem,
             problem=problem,
-            action=self.pages.url(transaction, "pin"),
-            temporary=temporary,
-            identifier=identifier,
-            token=ports.forms.token(transaction, _PURPOSE, ports.now()),
+            with_pin=with_pin,
+            terminal=terminal,
+            identifier=typed_again(form) if form else "",
             forgotten=pin_url(ports, back),
-            **self._elsewhere(transaction, temporary=temporary),
+            others=self.letters.others(held),
+            without=self.letters.without_mail(held),
+            kept={} if with_pin else {"letter": "1"},
         )
-        response.status_code = _STATUS.get(problem, _UNPROCESSABLE)
-        return response
 
-    def _elsewhere(self, transaction: Transaction, *, temporary: bool) -> dict[str, Any]:
-        """Return the form's other links: past it, and to itself in the other language."""
-        if temporary:
-            return {"others": self.pages.url(transaction), "kept": {"temporary": "1"}}
-        return {"others": self.pages.url(transaction, "upstream"), "kept": {}}
-
-
-def _unread(identifier: str, *, temporary: bool) -> str:
-    """Return the problem of a field without a number; the forms ask for different numbers."""
-    if temporary:
-        return "pin_temporary_unread" if identifier else "pin_temporary_missing"
-    return "pin_number_unread" if identifier else "pin_number_missing"
+    def _is_known(self) -> bool:
+        return self.browsers.knows_any(self.ports.cookies.known_browsers(request))
 
 
 def _pin_verified(transaction: Transaction, borrower: Borrower, now: datetime) -> BrokerEvent:
     facts = {"reference": transaction.reference, "service": transaction.request.service}
     audit = of_login(AuditEventKind.PIN_VERIFIED, now, transaction.names, borrower=borrower.number)
     return BrokerEvent(EventKind.PIN_VERIFIED, facts, audit)
-
-
-def _temporary_proved(transaction: Transaction, now: datetime) -> BrokerEvent:
-    facts = {"reference": transaction.reference}
-    audit = of_login(AuditEventKind.PROVED, now, transaction.names, about="temporary")
-    return BrokerEvent(EventKind.TEMPORARY_PROVED, facts, audit)
-
-
-def _pin_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
-    facts = {"reference": transaction.reference, "reason": reason, "route": "pin"}
-    if reason not in _TRIED:
-        return BrokerEvent(EventKind.PIN_FORM_INCOMPLETE, facts)
-    audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
-    return BrokerEvent(EventKind.PIN_REFUSED, facts, audit)

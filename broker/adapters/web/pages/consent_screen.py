@@ -21,13 +21,17 @@ _DIGITS_OF_A_DATE: Final = 6
 
 @dataclass(frozen=True, slots=True, repr=False)
 class DisclosureRow:
-    """A line of the table: ``pending`` is a value that is made when the person goes on."""
+    """A line of the table: ``pending`` is a value that is made when the person goes on.
+
+    ``hidden`` is the library system's own number: nobody types it, and no page shows it.
+    """
 
     name: str
     label: str
     values: tuple[str, ...]
     why: str
     pending: bool = False
+    hidden: bool = False
     revealable: bool = False
 
 
@@ -81,6 +85,9 @@ class _RowMaker:
         if item.name == BORROWER_NUMBER and not values and self.number:
             values = (self.number,)
         pending = not values
+        hidden = item.name == BORROWER_NUMBER and not pending
+        if hidden:
+            values = ()
         # The CPR is masked whatever the policy says: no page source holds it
         # (docs/reference/design.md#invariant-4).
         if item.mask or item.name == _CPR:
@@ -91,6 +98,7 @@ class _RowMaker:
             values=values,
             why=item.why[self.language],
             pending=pending,
+            hidden=hidden,
             revealable=self.revealing and item.name == _CPR,
         )
 
@@ -150,7 +158,7 @@ def may_be_temporary(decision: Decision, transaction: Transaction) -> bool:
     rule = decision.policy.borrower if decision.policy else None
     if rule is None or not rule.temporary:
         return False
-    if not (_may_make_account(decision) and decision.may_find_by_cpr):
+    if not (_may_make_account(decision) and decision.known_in_person):
         return False
     asked = _borrower_number(transaction) is None or transaction.errand is Errand.SIGN_UP
     return asked and transaction.temporary is None

@@ -1,10 +1,9 @@
-"""The cookies: browser, login, known borrower and remembered upstream.
+"""The cookies: browser, login, known browser and remembered upstream.
 
 The browser cookie tells browsers apart; the login cookie belongs to one authenticated transaction
 (docs/reference/design.md#4a).
 """
 
-import hmac
 import re
 import secrets
 from dataclasses import dataclass
@@ -16,17 +15,18 @@ from werkzeug.wrappers import Response
 
 from broker.core.login.transaction import LIFETIME, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.flows.proofs.known_browsers import KNOWN_FOR, BrowserToken
 
 _BROWSER_COOKIE: Final = re.compile(r"b-[0-9a-f]{16}")
 _LOGIN_COOKIE: Final = re.compile(r"a-[0-9a-f]{16}")
-_KNOWN_BORROWER_COOKIE: Final = re.compile(r"k-[0-9a-f]{16}")
+_KNOWN_BROWSER_COOKIE: Final = re.compile(r"k-[0-9a-f]{16}")
+_KNOWN_BROWSER_TOKEN: Final = re.compile(r"([0-9a-f]{64})\.([\w-]{1,64}\.[0-9a-f]{64})")
 _UPSTREAM_COOKIE: Final = "way"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
 # Cookies of ours that a browser can bring; more are somebody's attempt to fill the header.
 _MOST_BROWSER_COOKIES: Final = 8
 _MOST_LOGIN_COOKIES: Final = 8
-_MOST_KNOWN_BORROWERS: Final = 4
-_KNOWN_FOR: Final = timedelta(days=180)
+_MOST_KNOWN_BROWSERS: Final = 4
 _UPSTREAM_KEPT_FOR: Final = timedelta(days=180)
 
 
@@ -57,31 +57,27 @@ class BrowserCookies:
         self._set(response, name, value, None)
         return self._browser(name, value)
 
-    def known_borrowers(self, request: Request) -> tuple[str, ...]:
-        """Return a pseudonym of each borrower with whose PIN this browser has logged in before."""
-        brought = self._brought(request, _KNOWN_BORROWER_COOKIE)
-        names = [name.removeprefix(self._prefix) for name in brought]
-        known = [name for name in names if self._known_secret(request, name)]
-        return tuple(sorted(known))
+    def known_browsers(self, request: Request) -> tuple[BrowserToken, ...]:
+        """Return the tokens that came of the borrowers whom this browser was ticked for."""
+        tokens = []
+        for name in self._brought(request, _KNOWN_BROWSER_COOKIE):
+            parts = _KNOWN_BROWSER_TOKEN.fullmatch(request.cookies[name])
+            if parts:
+                tokens.append(BrowserToken(parts[1], parts[2]))
+        return tuple(tokens[:_MOST_KNOWN_BROWSERS])
 
-    def known_browser(self, request: Request, number: str) -> str | None:
-        """Return this browser's pseudonym if it has logged in with this borrower's PIN before."""
-        secret = self._known_secret(request, self._known_borrower_cookie(number))
-        if secret is None:
-            return None
-        return self.hmacs.of("known-browser", secret)
+    def remember_browser(self, request: Request, response: Response, token: BrowserToken) -> None:
+        """Keep a token for a year; only those of the last few borrowers stay."""
+        brought = self._brought(request, _KNOWN_BROWSER_COOKIE)
+        self._drop_oldest(response, brought, _MOST_KNOWN_BROWSERS)
+        name = "k-" + secrets.token_hex(8)
+        self._set(response, name, f"{token.secret}.{token.fit}", KNOWN_FOR)
 
-    def remember_borrower(self, request: Request, response: Response, number: str) -> None:
-        """Let this borrower know the browser for half a year; only the last few borrowers do."""
-        name = self._known_borrower_cookie(number)
-        brought = self._brought(request, _KNOWN_BORROWER_COOKIE)
-        others = [other for other in brought if other != self._prefix + name]
-        self._drop_oldest(response, others, _MOST_KNOWN_BORROWERS)
-        # The same secret again: a success must not give a browser, or a thief who took it over, its
-        # tries back.
-        secret = self._known_secret(request, name) or secrets.token_hex(32)
-        proof = self._proof(name, secret)
-        self._set(response, name, f"{secret}.{proof}", _KNOWN_FOR)
+    def forget_browser(self, request: Request, response: Response, token: BrowserToken) -> None:
+        """Drop the cookie of a token that is known no longer."""
+        for name in self._brought(request, _KNOWN_BROWSER_COOKIE):
+            if request.cookies[name].startswith(token.secret):
+                self._drop(response, name)
 
     def upstream(self, request: Request) -> str | None:
         """Return the upstream that this browser was asked to remember, unchecked; or None."""
@@ -137,23 +133,6 @@ class BrowserCookies:
     def _login_cookie(self, transaction: Transaction) -> str:
         digest = self._digest("cookie-a", transaction.id)
         return f"a-{digest[:16]}"
-
-    def _known_borrower_cookie(self, number: str) -> str:
-        digest = self._digest("cookie-k", number)
-        return f"k-{digest[:16]}"
-
-    def _known_secret(self, request: Request, name: str) -> str | None:
-        """Return the secret of the cookie ``name`` if we made the two of them; else None."""
-        value = request.cookies.get(self._prefix + name, "")
-        secret, _, proof = value.partition(".")
-        if not (_SECRET.fullmatch(secret) and _SECRET.fullmatch(proof)):
-            return None
-        if not hmac.compare_digest(proof, self._proof(name, secret)):
-            return None
-        return secret
-
-    def _proof(self, name: str, secret: str) -> str:
-        return self._digest("cookie-k-value", name, secret)
 
     def _digest(self, label: str, *values: str) -> str:
         """Return the pseudonym of ``values`` without the id of its key, in hex."""

@@ -12,8 +12,9 @@ _ANEW: Final = _("Ask for a new code. Only the newest one works.")
 _SIX: Final = _(
     "Look in the newest mail from us, also among unwanted mail, and write the six digits."
 )
-_NUMBERS: Final = _("Write your CPR number, ten digits, or your borrower number.")
-_TEMPORARY: Final = _("Write the borrower number of your temporary account.")
+_NUMBERS: Final = _("Write your CPR number, ten digits, or the number of your library card.")
+_TEMPORARY: Final = _("Write the number on the library card of your temporary account.")
+_ELSEWHERE: Final = _("You can also log in with your university or your national eID.")
 
 _ADDRESSES: Final[Mapping[str, Explanation]] = {
     "address_empty": Explanation(
@@ -123,10 +124,7 @@ _CODES: Final[Mapping[str, Explanation]] = {
     ),
     "link_gone": Explanation(
         title=_("The link no longer works"),
-        happened=_(
-            "A link in our mail works once, for thirty minutes at most, "
-            "and a newer mail replaces it."
-        ),
+        happened=_("It has been used, it is too old, or a newer mail has replaced it."),
         advice=(
             _("Go back to the page where you began, and ask for a new mail."),
             _("If you have not asked us for a mail, you need do nothing."),
@@ -148,27 +146,24 @@ _PINS: Final[Mapping[str, Explanation]] = {
         title=_("The number is missing"), happened=_NUMBERS, advice=()
     ),
     "pin_number_unread": Explanation(
-        title=_("This is neither a CPR number nor a borrower number"),
+        title=_("This is neither a CPR number nor a library card number"),
         happened=_NUMBERS,
-        advice=(_("Write digits only. A CPR number may have a hyphen."),),
+        advice=(_("Write it as it stands on the card. A CPR number may have a hyphen."),),
     ),
     "pin_temporary_missing": Explanation(
         title=_("The number is missing"), happened=_TEMPORARY, advice=()
     ),
     "pin_temporary_unread": Explanation(
-        title=_("This is not a borrower number"),
+        title=_("This is not a library card number"),
         happened=_TEMPORARY,
-        advice=(_("Write digits only."),),
+        advice=(_("Write it as it stands on the card."),),
     ),
     "pin_asks_too_many": Explanation(
-        title=_("Too many have asked for a PIN"),
-        happened=_(
-            "Too many PINs have been asked for from your network within an hour. "
-            "No mail has been sent now."
-        ),
+        title=_("No mail has been sent now"),
+        happened=_("Too many codes have been asked for from your network within an hour."),
         advice=(
-            _("Wait an hour, and ask again."),
-            _("Or log in, and choose a new PIN yourself: the ways to log in are below."),
+            _("A code that we have sent you within the last 24 hours works here."),
+            _("Otherwise wait an hour, or use a way that needs no mail."),
         ),
     ),
     "pin_changes_too_many": Explanation(
@@ -181,22 +176,109 @@ _PINS: Final[Mapping[str, Explanation]] = {
     ),
     "pin_wrong": Explanation(
         title=_("Number and PIN do not fit together"),
-        happened=_("Check both and try again. After five wrong tries we stop for fifteen minutes."),
-        advice=(_("You can also log in another way, or get a new PIN by mail."),),
+        happened=_("Check both, and try again."),
+        advice=(
+            _("If you have forgotten your PIN, get a new one by mail."),
+            _("If you are sure of both, ask the library: the account may be closed for now."),
+        ),
+    ),
+    "pin_not_right": Explanation(
+        title=_("The PIN is not right"),
+        happened=_("Check it, and try again. With one code ten PINs can be tried."),
+        advice=(_("If you have forgotten your PIN, get a new one below."),),
     ),
     "pin_throttled": Explanation(
         title=_("Too many wrong tries"),
-        happened=_("To protect accounts against guessing, we do not check PINs for now."),
+        happened=_(
+            "To protect accounts against guessing, we check no PIN for this number, "
+            "or at this computer, for now."
+        ),
         advice=(
-            _("Log in another way."),
-            _("Wait fifteen minutes, and try again."),
-            _("If you have forgotten your PIN, get a new one by mail."),
+            _("Wait an hour and try again, or log in at your own computer or telephone."),
+            _ELSEWHERE,
+        ),
+    ),
+    "pin_letter_used_up": Explanation(
+        title=_("Too many wrong PINs with this code"),
+        happened=_("With one code ten PINs can be tried. No PIN is checked with it any more."),
+        advice=(_("Get a new PIN below: then you can go on here."), _ELSEWHERE),
+    ),
+    "pin_new_pins_too_many": Explanation(
+        title=_("No new PIN has been made"),
+        happened=_("With one code you can get three new PINs."),
+        advice=(_("Use the PIN in the newest mail from us."), _ELSEWHERE),
+    ),
+    "pin_code_missing": Explanation(
+        title=_("The code is missing"),
+        happened=_("Write the ten letters of the code in our mail."),
+        advice=(),
+    ),
+    "pin_code_wrong": Explanation(
+        title=_("The code does not fit the number"),
+        happened=_("It is mistyped, more than a day old, or not for the number that you wrote."),
+        advice=(_("Check both. If the number was mistyped, go back and write it once more."),),
+    ),
+    "pin_codes_too_many": Explanation(
+        title=_("Too many wrong codes"),
+        happened=_("Ten wrong codes have been tried in this browser. None is checked for now."),
+        advice=(_("Wait ten minutes, and try again with the code in our newest mail."),),
+    ),
+    "pin_browser_unknown": Explanation(
+        title=_("This browser does not know the number yet"),
+        happened=_("So the PIN has not been checked. You need the code in our mail, and your PIN."),
+        advice=(_("If the number was mistyped, go back and write it once more."),),
+    ),
+    "pin_browser_unfit": Explanation(
+        title=_("The PIN is not the one that this browser knows"),
+        happened=_("Check it, and try again."),
+        advice=(
+            _(
+                "If you have got another PIN since, this browser no longer knows you: "
+                "get a code by mail."
+            ),
+        ),
+    ),
+    "pin_changed_since": Explanation(
+        title=_("Your PIN has been changed"),
+        happened=_("The PIN that you used in this browser no longer works."),
+        advice=(
+            _("Write your number. You need a code by mail this time, and your new PIN."),
+            _("If you have not changed your PIN, contact the library."),
+        ),
+    ),
+    "pin_expired": Explanation(
+        title=_("Your PIN has run out"),
+        happened=_("The PIN is right, but too old. The library wants you to get a new one."),
+        advice=(_("Get a new PIN by mail, or log in another way and choose one."),),
+    ),
+    "pin_locked": Explanation(
+        title=_("Your account is locked for logins by PIN"),
+        happened=_(
+            "A wrong PIN has been tried too often. Now not even the right PIN opens the account."
+        ),
+        advice=(
+            _("Get a new PIN by mail. If it does not help, contact the library."),
+            _ELSEWHERE,
+        ),
+    ),
+    "pin_no_card_number": Explanation(
+        title=_("Your account has no library card number"),
+        happened=_("Without one no PIN can be checked, here or at the self-service machines."),
+        advice=(_("Contact the library, or come by: it can write the number in."), _ELSEWHERE),
+    ),
+    "pin_several_accounts": Explanation(
+        title=_("The number leads to more than one account"),
+        happened=_("So we cannot tell which one is yours, and have checked no PIN."),
+        advice=(
+            _("Write your other number: the CPR number, or the one on your library card."),
+            _("Tell the library, so that it can put its records right."),
         ),
     ),
     "pin_not_temporary": Explanation(
         title=_("This is not a temporary account"),
         happened=_(
-            "Write the borrower number of an account that was made for you without a CPR number."
+            "Write the library card number of an account that was made for you "
+            "without a CPR number."
         ),
         advice=(),
     ),
@@ -229,4 +311,36 @@ _PINS: Final[Mapping[str, Explanation]] = {
     ),
 }
 
-FORM_ERRORS: Final[Mapping[str, Explanation]] = {**_ADDRESSES, **_CODES, **_PAGES, **_PINS}
+_STILL_OPEN: Final = _("You can still see your loans and reservations.")
+_BARS: Final[Mapping[str, Explanation]] = {
+    "borrower_expired": Explanation(
+        title=_("Your account has run out"),
+        happened=_STILL_OPEN,
+        advice=(
+            _("Log in with your university or your national eID to renew it, or ask the library."),
+        ),
+    ),
+    "borrower_restricted": Explanation(
+        title=_("Your account is blocked"),
+        happened=_STILL_OPEN,
+        advice=(_("Pay what you owe, or bring back what is overdue, or ask the library why."),),
+    ),
+    "borrower_card_lost": Explanation(
+        title=_("Your library card has been reported lost"),
+        happened=_STILL_OPEN,
+        advice=(_("If you have it again, or need a new one, tell the library."),),
+    ),
+    "borrower_address_unknown": Explanation(
+        title=_("The library does not know where you live"),
+        happened=_STILL_OPEN,
+        advice=(_("Give the library your address."),),
+    ),
+}
+
+FORM_ERRORS: Final[Mapping[str, Explanation]] = {
+    **_ADDRESSES,
+    **_CODES,
+    **_PAGES,
+    **_PINS,
+    **_BARS,
+}

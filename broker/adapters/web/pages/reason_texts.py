@@ -19,6 +19,8 @@ _WITHOUT_CPR: Final = _(
     "your AU ID (students also bring their student card). "
     "You get a temporary borrower ID there."
 )
+_HAS_ACCOUNT: Final = _("If you have a library account, log in with its number and PIN.")
+_AGAIN_WITH_CPR: Final = _("When you have got your CPR number, log in here again.")
 _UNTRUSTED: Final = Explanation(
     title=_("We cannot use what your login told us"),
     happened=_(
@@ -113,16 +115,22 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "cpr_required": Explanation(
         title=_("A Danish CPR number is needed"),
         happened=_(
-            "The library keeps its loans under CPR numbers, and your login did not give us one."
+            "The library finds your account by your CPR number, and your login gave us none. "
+            "Your name alone is not enough: universities give a user name to somebody else "
+            "after a while."
         ),
-        advice=(_("If you have a CPR number, log in with your national eID."), _WITHOUT_CPR),
+        advice=(
+            _("If you have a CPR number, log in with your national eID."),
+            _HAS_ACCOUNT,
+            _WITHOUT_CPR,
+        ),
         places=("service_locations",),
         again=True,
     ),
     "replacement_number": Explanation(
         title=_("Your number is a replacement for a CPR number"),
         happened=_("Replacement numbers cannot be used to open a library account online."),
-        advice=(_WITHOUT_CPR, _("When you have got your CPR number, log in here again.")),
+        advice=(_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
         places=("service_locations",),
     ),
     "constructed_number": Explanation(
@@ -131,7 +139,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
             "Your university gave you a number of its own to use until you get a CPR number. "
             "It cannot be used here."
         ),
-        advice=(_WITHOUT_CPR, _("When you have got your CPR number, log in here again.")),
+        advice=(_HAS_ACCOUNT, _WITHOUT_CPR, _AGAIN_WITH_CPR),
         places=("service_locations",),
     ),
     "national_eid_required": Explanation(
@@ -143,7 +151,7 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(
             _(
                 "Sign up as a private user with your national eID. "
-                "After that you can log in here too."
+                "After that, log in with it or with your library account."
             ),
             _(
                 "If you do study or work at the university, "
@@ -207,6 +215,16 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
+    "adoption_other_name": Explanation(
+        title=_("The library has to confirm that the temporary account is yours"),
+        happened=_(
+            "Number and PIN are right, but the account has another surname than you have here. "
+            "Nothing has been changed. "
+            "The library has been told."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
     "borrower_gone": Explanation(
         title=_("Your library account is no longer there"),
         happened=_(
@@ -219,8 +237,8 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
     "cpr_changed": Explanation(
         title=_("Your account and your CPR number do not match"),
         happened=_(
-            "The account you used before is kept under another CPR number than the one "
-            "that we know you by. Nothing has been changed."
+            "Your national eID came with another CPR number before. "
+            "Nothing has been changed and nothing has been sent."
         ),
         advice=(_CONTACT,),
         places=("service_locations",),

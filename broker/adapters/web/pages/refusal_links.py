@@ -9,12 +9,15 @@ from flask_babel.speaklater import LazyString
 
 from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
+from broker.core.entities import Text
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
 
 _UNIVERSITY: Final = frozenset({"student", "employee"})
 _AFFILIATIONS: Final = frozenset({"student", "employee", "hospital", "private"})
 _NUMBERLESS: Final = frozenset({"cpr_required", "replacement_number", "constructed_number"})
+# A borrower needs a CPR number, and this login brought none that may be used.
+_BY_ANOTHER_WAY: Final = _NUMBERLESS | {"national_eid_required"}
 # Reason: the sign-up page that helps, and what the link to it reads.
 _PAGES: Final[Mapping[str, tuple[str, LazyString]]] = {
     "national_eid_required": ("/private", _("Sign up as a private user")),
@@ -66,6 +69,24 @@ def sign_up_link(step: Refuse, transaction: Transaction, sign_up: str | None) ->
         back = transaction.request.service
     url = with_query(sign_up + path, {"service": back})
     return SignUpLink(url, label)
+
+
+def ways_to_borrower(
+    step: Refuse, transaction: Transaction, ports: WebPorts
+) -> tuple[tuple[str, Text], ...]:
+    """Return the ways to log in that lead to a borrower where this login leads to none.
+
+    The national eID and the library account, by name and label, where the request may take them.
+    """
+    if step.reason not in _BY_ANOTHER_WAY:
+        return ()
+    rules = ports.broker.rules
+    leading = []
+    for name in rules.ways(transaction.request, transaction.errand):
+        upstream = ports.upstreams[name]
+        if name != transaction.upstream and (upstream.local or upstream.national_eid):
+            leading.append((name, upstream.label))
+    return tuple(leading)
 
 
 def upstream_help_url(step: Refuse, transaction: Transaction, ports: WebPorts) -> str | None:

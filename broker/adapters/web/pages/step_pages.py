@@ -11,7 +11,11 @@ from broker.adapters.web.pages import consent_screen, sign_up_result
 from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.reason_texts import explain
-from broker.adapters.web.pages.refusal_links import sign_up_link, upstream_help_url
+from broker.adapters.web.pages.refusal_links import (
+    sign_up_link,
+    upstream_help_url,
+    ways_to_borrower,
+)
 from broker.adapters.web.pages.security_headers import protect
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
@@ -242,6 +246,7 @@ class StepPages:
     ) -> Response:
         ports = self.ports
         template, status = _REFUSED_PAGE
+        ways = ways_to_borrower(step, transaction, ports)
         if step.reason == "consent_refused":
             template, status = _DECLINED_PAGE
         response = self.page(
@@ -253,6 +258,8 @@ class StepPages:
             review=self.url(transaction, "consent"),
             retry=self.url(transaction, "upstream"),
             token=ports.forms.token(transaction, "consent", ports.now()),
+            ways=[(name, spoken(label)) for name, label in ways],
+            ways_token=ports.forms.token(transaction, "upstream", ports.now()),
             onward=sign_up_link(step, transaction, ports.sign_up),
             abroad=upstream_help_url(step, transaction, ports),
             signing_up=transaction.errand is Errand.SIGN_UP,

@@ -26,7 +26,7 @@ IMPRINT = Imprint(
     accessibility="https://was.digst.dk/library-example",
     dpo="dpo@library.example",
 )
-NAMES = ("Lånernummer", "CPR-nummer", "Fornavn", "Efternavn", "Mailadresse", "Tilknytning med institution")
+NAMES = ("Lånerkonto", "CPR-nummer", "Fornavn", "Efternavn", "Mailadresse", "Tilknytning med institution")
 GIVEN = ConsentLine(
     "0f" * 16, ReceiptEvent.GIVEN, NOW, NAMES, "consent", NOW + timedelta(days=365), "?login=0&receipt=0f"
 )

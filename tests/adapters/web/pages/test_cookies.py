@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.core.login.transaction import AuthnRequest, Transaction
 from broker.core.lookup_hmacs import LookupHmacs
+from broker.flows.proofs.known_browsers import BrowserToken
 
 PSEUDONYMS = LookupHmacs("k1", b"k" * 32)
 NAME, VALUE = "b-" + "0" * 16, "a" * 64
@@ -61,54 +62,87 @@ def test_the_browser_cookie_is_lax_http_only_and_for_the_session(secure: bool, p
     assert "Domain" not in cookie
 
 
-def remembered(number: str = "4") -> str:
-    """Give the Cookie header of a browser that has logged in with the PIN of borrower ``number``."""
-    with Flask(__name__).test_request_context() as made:
-        response = Response()
-        BrowserCookies(PSEUDONYMS, secure=True).remember_borrower(made.request, response, number)
-    return response.headers["Set-Cookie"].partition(";")[0]
+TOKEN = BrowserToken("a" * 64, f"k1.{'b' * 64}")
 
 
-def who(header: str, number: str = "4") -> tuple[bool, str | None]:
-    """Say whether a browser with this Cookie header has a mark, and as whom borrower ``number`` knows it."""
+def remembered(token: BrowserToken = TOKEN, header: str = "") -> Response:
+    """Give the answer in which a browser with this Cookie header is told to keep a token."""
     with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
-        cookies = BrowserCookies(PSEUDONYMS, secure=True)
-        return bool(cookies.known_borrowers(made.request)), cookies.known_browser(made.request, number)
+        response = Response()
+        BrowserCookies(PSEUDONYMS, secure=True).remember_browser(made.request, response, token)
+    return response
+
+
+def tokens(header: str) -> tuple[BrowserToken, ...]:
+    """Give the tokens that a Cookie header names."""
+    with Flask(__name__).test_request_context(headers={"Cookie": header}) as made:
+        return BrowserCookies(PSEUDONYMS, secure=True).known_browsers(made.request)
+
+
+def cookie(response: Response) -> str:
+    """Give the pair of the only cookie that is set."""
+    [header] = response.headers.getlist("Set-Cookie")
+    return header.partition(";")[0]
+
+
+def test_a_token_comes_back_as_it_was_kept() -> None:
+    """For a year, lax, out of reach of scripts, and with nothing of the person in it."""
+    response = remembered()
+    assert tokens(cookie(response)) == (TOKEN,)
+    [header] = response.headers.getlist("Set-Cookie")
+    assert {"HttpOnly", "SameSite=Lax", "Secure", "Path=/", f"Max-Age={365 * 24 * 3600}"} <= set(header.split("; "))
+    assert header.startswith("__Host-k-")
+
+
+@pytest.mark.attack(31)
+@pytest.mark.parametrize(
+    "forge",
+    [
+        "k-{name}={value}",
+        "__Host-k-{name}0={value}",
+        "__Host-k-{name}={value}0",
+        "__Host-k-{name}={secret}",
+        "__Host-k-{name}={secret}.",
+        "__Host-k-{name}=.{fit}",
+        "__Host-k-{name}={fit}.{secret}",
+    ],
+)
+def test_what_is_no_token_is_none(forge: str) -> None:
+    """Without the prefix, of another shape, or a part of one."""
+    name, value = "0" * 16, f"{TOKEN.secret}.{TOKEN.fit}"
+    assert tokens(forge.format(name=name, value=value, secret=TOKEN.secret, fit=TOKEN.fit)) == ()
+    assert tokens(f"__Host-k-{name}={value}") == (TOKEN,)
 
 
 @pytest.mark.attack(31)
 def test_what_a_sibling_domain_plants_takes_nothing_away() -> None:
     """However many cookies without the prefix it adds, the browser stays known to its people, and in its logins."""
     login = f"__Host-a-{'0' * 16}={VALUE}"
-    for kind, own in (("k", remembered("5")), ("a", login)):
+    for kind, own in (("k", cookie(remembered())), ("a", login)):
         planted = "; ".join(f"{kind}-{number:016x}={VALUE}" for number in range(40))
         with Flask(__name__).test_request_context(headers={"Cookie": f"{own}; {planted}"}) as made:
             cookies, response = BrowserCookies(PSEUDONYMS, secure=True), Response()
-            cookies.remember_borrower(made.request, response, "4")
+            cookies.remember_browser(made.request, response, TOKEN)
             cookies.set_login_cookie(made.request, response, BEGUN, VALUE)
         assert not [each for each in response.headers.getlist("Set-Cookie") if each.startswith(own.partition("=")[0])]
 
 
-def test_a_borrower_knows_its_browsers_and_no_others() -> None:
-    """A browser is known to the borrower it has logged in to; each browser under a name of its own."""
-    one, two = remembered(), remembered()
-    assert one.startswith("__Host-k-")
-    assert who(one)[0]
-    assert who(one)[1] not in {None, who(two)[1]}
-    assert who(one, "5") == (True, None)
-    assert who("") == (False, None)
+def test_only_a_few_tokens_stay() -> None:
+    """The fifth drops the first; a flood costs little."""
+    pairs = [f"__Host-k-{number:016x}={number:064x}.{TOKEN.fit}" for number in range(4)]
+    changed = remembered(header="; ".join(pairs)).headers.getlist("Set-Cookie")
+    assert [each.partition("=")[0] for each in changed][:1] == [pairs[0].partition("=")[0]]
+    assert len(changed) == 2
+    flood = "; ".join(f"__Host-k-{number:016x}={number:064x}.{TOKEN.fit}" for number in range(40))
+    assert len(tokens(flood)) == 4
 
 
-@pytest.mark.attack(31)
-@pytest.mark.parametrize("forge", ["made up", "another's", "renamed", "cut"])
-def test_a_forged_mark_is_no_mark(forge: str) -> None:
-    """Whoever writes the cookie themselves, or moves it to another borrower's name, stays a stranger."""
-    name, _, value = remembered().partition("=")
-    other = remembered("5")
-    forged = {
-        "made up": f"{name}={'a' * 64}.{'b' * 64}",
-        "another's": f"{name}={other.partition('=')[2]}",
-        "renamed": f"{name.removeprefix('__Host-')}={value}",
-        "cut": f"{name}={value[:-1]}",
-    }
-    assert who(forged[forge]) == (False, None)
+def test_a_token_that_is_forgotten_is_dropped() -> None:
+    """That one and no other."""
+    other = BrowserToken("c" * 64, TOKEN.fit)
+    pairs = [cookie(remembered(each)) for each in (TOKEN, other)]
+    with Flask(__name__).test_request_context(headers={"Cookie": "; ".join(pairs)}) as made:
+        response = Response()
+        BrowserCookies(PSEUDONYMS, secure=True).forget_browser(made.request, response, TOKEN)
+    [dropped] = response.headers.getlist("Set-Cookie")
+    assert dropped.startswith(pairs[0].partition("=")[0] + "=;")

@@ -1,14 +1,18 @@
 """Where a refusal leads on: to one of our own pages, where there are any, and back to the service."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from broker.adapters.web.pages.refusal_links import sign_up_link
+from broker.adapters.web.pages.refusal_links import sign_up_link, ways_to_borrower
+from broker.core.entities import Institution, Service, Text, Upstream
 from broker.core.errors import REQUEST_DENIED
+from broker.core.login.configured_entities import ConfiguredEntities
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import Errand, Transaction
-from broker.core.policy.model import Decision, Effect
+from broker.core.policy.model import Decision, Effect, PolicySet
 
 PAGES = "https://login.library.example/sign-up"
 
@@ -44,3 +48,45 @@ def test_an_errand_leads_back_to_the_service_before_it(login: Transaction) -> No
     assert bare
     assert back
     assert (bare.url, back.url) == (PAGES, f"{PAGES}?service=myprint")
+
+
+def ports(methods: tuple[str, ...]) -> Any:
+    """Give what the links look at: the ways of one service, and the upstreams."""
+    eid = Institution("https://eid.example", national_eid=True)
+    upstreams = {
+        "wayf": Upstream("wayf", "wayf", "h", "s", "m", Text("WAYF", "WAYF"), (Institution("https://idp.example"),)),
+        "hub": Upstream("hub", "wayf", "h", "s", "m", Text("Hub", "Hub"), (Institution("https://idp.example"), eid)),
+        "nemid": Upstream("nemid", "oiosaml3", "e", "s", "m", Text("NemID", "NemID"), (eid,)),
+        "library": Upstream("library", "library", "", "", "", Text("Library account", "Lånerkonto")),
+    }
+    service = Service("my-loans", "https://loans.example", Text("My loans", "Mine lån"), methods)
+    rules = ConfiguredEntities({"my-loans": service}, upstreams, {}, lambda: PolicySet((), ""))
+    return SimpleNamespace(broker=SimpleNamespace(rules=rules), upstreams=upstreams)
+
+
+@pytest.mark.parametrize(
+    ("reason", "came", "methods", "ways"),
+    [
+        ("cpr_required", "wayf", ("library", "wayf", "nemid"), ["library", "nemid"]),
+        ("replacement_number", "wayf", ("library", "wayf", "nemid"), ["library", "nemid"]),
+        ("constructed_number", "wayf", ("wayf", "hub"), ["hub"]),
+        ("national_eid_required", "wayf", ("wayf", "nemid"), ["nemid"]),
+        ("cpr_required", "nemid", ("library", "wayf", "nemid"), ["library"]),
+        ("cpr_required", "wayf", ("wayf",), []),
+        ("too_young", "wayf", ("library", "wayf", "nemid"), []),
+    ],
+)
+def test_who_lacks_a_number_is_led_to_the_ways_that_bring_one(
+    login: Transaction, reason: str, came: str, methods: tuple[str, ...], ways: list[str]
+) -> None:
+    """The national eID and the library account, if this service may be reached by them; not the way that failed."""
+    step = Refuse(reason, REQUEST_DENIED)
+    found = ways_to_borrower(step, replace(login, upstream=came), ports(methods))
+    assert [name for name, _ in found] == ways
+
+
+def test_nobody_who_signs_up_is_sent_to_the_library_account(login: Transaction) -> None:
+    """It is what they are about to get."""
+    signing_up = replace(login, upstream="wayf", errand=Errand.SIGN_UP)
+    found = ways_to_borrower(Refuse("cpr_required", REQUEST_DENIED), signing_up, ports(("library", "wayf", "nemid")))
+    assert [name for name, _ in found] == ["nemid"]

@@ -63,7 +63,7 @@ def test_an_account_of_a_category_that_no_policy_names_is_called_nothing(house: 
     desk = {"library_id": "AUL", "category_id": "TEMP", "userid": "1403044004", "surname": "Ravn", "firstname": "Asta"}
     made = house.koha.patrons.create(desk)
     _, page = signed_up(house, "asta")
-    assert found(page, "//strong[@id='number']/text()") == str(made["patron_id"])
+    assert f">{made['patron_id']}<" not in page.get_data(as_text=True)
     assert told(page) == ("unchanged", "")
 
 
@@ -171,13 +171,35 @@ def test_a_temporary_account_that_became_ones_own_is_called_so(house: House) -> 
     person = house.person()
     person.client.set_cookie("lang", "en", domain="broker.localhost")
     page = person.sign_up("tove", "student")
-    number = next(str(row["patron_id"]) for row in house.koha.patrons.rows() if row["userid"] == "temp.tove")
     form = person.get(page.request.path.replace("/consent", "/pin?temporary=1"))
-    page = person.press(form, do="temporary", identifier=number, pin="4071")
+    page = person.press(form, do="temporary", identifier="T-2001", pin="4071")
     done = ended(person, page)
     assert told(done) == ("adopted", "Student at Aarhus University")
     assert "Your temporary account is now your own account" in words(done.get_data(as_text=True))
-    assert found(done, "//strong[@id='number']/text()") == number
+    assert found(done, "//dd[@id='typed']/text()") == "the number on your library card, and your PIN"
+
+
+@pytest.mark.parametrize(
+    ("environment", "typed"),
+    [
+        ({}, "your CPR number, and your PIN"),
+        (
+            {"BROKER_LIBRARY__CARD_NUMBER": "system"},
+            "here your CPR number, at the machines the number on your library card, and your PIN",
+        ),
+    ],
+)
+def test_the_page_says_what_to_type(house: House, environment: dict[str, str], typed: str) -> None:
+    """In words: no page shows the number, nor the library system's own; the health card only where it is the card."""
+    if environment:
+        there = house.koha.patrons.administration
+        house.koha.patrons.administration = there.with_preferences(auto_member_num=True)
+    _, page = signed_up(house, "asta")
+    assert found(page, "//dd[@id='typed']/text()") == typed
+    shown = page.get_data(as_text=True)
+    assert ("yellow health insurance card" in shown) is (typed.startswith("your"))
+    assert "1403044004" not in shown
+    assert f">{rows(house, '1403044004')[0]['patron_id']}<" not in shown
 
 
 def test_a_service_without_a_place_of_its_own_leads_to_my_loans(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

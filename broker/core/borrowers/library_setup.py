@@ -1,0 +1,53 @@
+"""What the policies expect of the library system's set-up, and a fault that is found in it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from broker.core.policy.model import BorrowerRule, PolicySet
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedSetup:
+    """The borrower categories and fields that a policy set names.
+
+    Each leads to the first line of a policy file that names it (``student.yaml:12``).
+    """
+
+    categories: Mapping[str, str]
+    fields: Mapping[str, str]
+
+    @classmethod
+    def of(cls, policies: PolicySet) -> Self:
+        """Return what the borrower rules of all policies name, upgrades and lowerings included."""
+        categories: dict[str, str] = {}
+        fields: dict[str, str] = {}
+        for policy in policies.policies:
+            rule = policy.borrower
+            if rule is None:
+                continue
+            for category in _categories(rule):
+                categories.setdefault(category, str(rule.place))
+            for field in rule.fields:
+                fields.setdefault(field.name, str(field.place))
+        return cls(categories, fields)
+
+
+@dataclass(frozen=True, slots=True)
+class SetupFault:
+    """One fault: the setting in the library system's own name, and a sentence that says all.
+
+    ``setting`` is a name of the set-up, never a value that a person has.
+    """
+
+    setting: str
+    sentence: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.sentence
+
+
+def _categories(rule: BorrowerRule) -> tuple[str, ...]:
+    lowered = rule.lowers.categories if rule.lowers else ()
+    return (rule.category, *rule.upgrades, *lowered, *rule.temporary)

@@ -1,0 +1,95 @@
+"""Koha's passwords, which are the PINs of its machines: their rules, and the table of digests."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from datetime import date, timedelta
+from typing import Final
+
+from broker.demo.koha.administration import Category, SystemPreferences
+
+_LEAST: Final = 3  # Koha's floor, whatever is set
+_STRONG: Final = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])", re.DOTALL)
+_BLANK_AT_AN_END: Final = re.compile(r"\A\s|\s\Z")
+
+
+def password_fault(password: str, category: Category, preferences: SystemPreferences) -> str:
+    """Return Koha's sentence about a password that breaks a rule, "" where it breaks none.
+
+    A category's own rule goes before the system preference.
+
+    Source: docs/reference/koha.md#pin-rules.
+    """
+    shortest = _shortest(category, preferences)
+    if len(password) < shortest:
+        return f"Password length ({len(password)}) is shorter than required ({shortest})"
+    strong = category.require_strong_password
+    if strong is None:
+        strong = preferences.require_strong_password
+    if strong and not _STRONG.match(password):
+        return "[Password is too weak]"
+    if _BLANK_AT_AN_END.search(password):
+        return "[Password contains leading/trailing whitespace character(s)]"
+    return ""
+
+
+def _shortest(category: Category, preferences: SystemPreferences) -> int:
+    wanted = category.min_password_length
+    if wanted is None:
+        wanted = preferences.min_password_length
+    return max(_LEAST, wanted)
+
+
+class PasswordTable:
+    """The digest of each patron's password by its number, and the day on which it ends."""
+
+    def __init__(self) -> None:
+        self._pepper = secrets.token_bytes(32)
+        self._digests: dict[int, bytes] = {}
+        self._ends: dict[int, date] = {}
+
+    def set(self, number: int, password: str, days: int | None, today: date) -> None:
+        """Keep a password, for so many days from today on or, with None, for ever."""
+        self._digests[number] = self._digest(password)
+        self._ends.pop(number, None)
+        if days is not None:
+            self._ends[number] = today + timedelta(days=days)
+
+    def end(self, number: int, day: date) -> None:
+        """Let a password end on a day."""
+        self._ends[number] = day
+
+    def holds(self, number: int) -> bool:
+        """Return whether a patron has a password."""
+        return number in self._digests
+
+    def matches(self, number: int, password: str) -> bool:
+        """Return whether this is a patron's password, ended or not."""
+        kept = self._digests.get(number, b"")
+        return hmac.compare_digest(kept, self._digest(password))
+
+    def has_ended(self, number: int, today: date) -> bool:
+        """Return whether a patron's password has ended: on its last day it has."""
+        return self._ends.get(number, date.max) <= today
+
+    def drop(self, number: int) -> None:
+        """Forget a patron's password."""
+        self._digests.pop(number, None)
+        self._ends.pop(number, None)
+
+    def saved(self, number: int) -> tuple[bytes | None, date | None]:
+        """Return what is kept of a patron, for ``restore``."""
+        return self._digests.get(number), self._ends.get(number)
+
+    def restore(self, number: int, saved: tuple[bytes | None, date | None]) -> None:
+        """Keep again what ``saved`` returned."""
+        self.drop(number)
+        digest, end = saved
+        if digest is not None:
+            self._digests[number] = digest
+        if end is not None:
+            self._ends[number] = end
+
+    def _digest(self, password: str) -> bytes:
+        return hashlib.blake2b(password.encode(), key=self._pepper).digest()

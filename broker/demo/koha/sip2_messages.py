@@ -1,0 +1,119 @@
+"""The messages of SIP2 on the wire: fixed part, fields, sequence number, checksum, terminator."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from socket import socket
+from typing import Final
+
+TERMINATOR: Final = b"\r\n"  # Koha's; a machine's messages end with CR
+_DELIMITER: Final = "|"
+_LONGEST: Final = 65_536  # bytes that a message may have
+_ERROR_DETECTION: Final = re.compile(r"AY(.)AZ([0-9A-F]{4})\Z", re.DOTALL)
+_EMBEDDED: Final = 11  # a message must be longer for its end to be a checksum
+# How many characters stand before the fields, by the two digits that a message begins with.
+_FIXED: Final[Mapping[str, int]] = {
+    "11": 38,
+    "12": 22,
+    "23": 21,
+    "24": 35,
+    "35": 18,
+    "36": 19,
+    "63": 31,
+    "64": 59,
+    "93": 2,
+    "94": 1,
+    "96": 0,
+    "97": 0,
+    "98": 34,
+    "99": 8,
+}
+
+
+class ChecksumWrong(ValueError):
+    """A message whose checksum is not that of its characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message: its code, its fixed part, its fields in their order, and its sequence number.
+
+    ``sequence`` is None where the message came without error detection.
+    """
+
+    code: str
+    fixed: str
+    fields: tuple[tuple[str, str], ...] = ()
+    sequence: str | None = None
+
+    def field(self, name: str) -> str | None:
+        """Return the first field of this name, or None."""
+        return next((value for found, value in self.fields if found == name), None)
+
+    def every(self, name: str) -> tuple[str, ...]:
+        """Return all fields of this name."""
+        return tuple(value for found, value in self.fields if found == name)
+
+    def written(self) -> bytes:
+        """Return the bytes of the message, with checksum where it has a sequence number.
+
+        What would end a field or the message is taken out of the values, as Koha does.
+        """
+        parts = [f"{name}{_harmless(value)}{_DELIMITER}" for name, value in self.fields]
+        content = (self.code + self.fixed + "".join(parts)).encode()
+        if self.sequence is not None:
+            content += f"AY{self.sequence}AZ".encode()
+            content += checksum(content).encode()
+        return content + TERMINATOR
+
+
+def read_message(line: bytes) -> Message:
+    """Read a message without its terminator; ChecksumWrong where it was damaged on its way.
+
+    A message of an unknown code is all fixed part.
+    """
+    text = line.decode("utf-8", "replace")
+    sequence = None
+    found = _ERROR_DETECTION.search(text)
+    if found and len(text) > _EMBEDDED:
+        if checksum(line[:-4]) != found[2]:
+            raise ChecksumWrong
+        sequence = found[1]
+        text = text[: found.start()]
+    code, rest = text[:2], text[2:]
+    length = _FIXED.get(code, len(rest))
+    parts = [part for part in rest[length:].split(_DELIMITER) if part]
+    fields = tuple((part[:2], part[2:]) for part in parts)
+    return Message(code, rest[:length], fields, sequence)
+
+
+def checksum(content: bytes) -> str:
+    """Return the four digits that bring the sum of all bytes to zero: two's complement, 16 bits."""
+    return f"{-sum(content) & 0xFFFF:04X}"
+
+
+def timestamp() -> str:
+    """Return the time it is as SIP2 writes it: 18 characters, with four blanks for local time."""
+    return datetime.now(UTC).strftime("%Y%m%d    %H%M%S")
+
+
+def received_lines(connection: socket) -> Iterator[bytes]:
+    """Yield the messages that come, without terminators; end where one has no end."""
+    kept = b""
+    while len(kept) < _LONGEST:
+        received = connection.recv(4096)
+        if not received:
+            return
+        *lines, kept = (kept + received).split(b"\r")
+        for line in lines:
+            yield line.strip(b"\n")
+
+
+def named(fields: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
+    """Return the fields that have a value."""
+    return tuple((name, value) for name, value in fields if value is not None)
+
+
+def _harmless(value: str) -> str:
+    return value.replace("\r", " ").replace(_DELIMITER, "&#124;")

@@ -1,0 +1,221 @@
+"""What Koha answers to a self-service machine over SIP2 (docs/reference/koha.md#sip2)."""
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+from broker.demo.koha.loans import BOOKS, Circulation
+from broker.demo.koha.logins import Logins, PasswordCheck
+from broker.demo.koha.patron_schema import PatronRow
+from broker.demo.koha.sip2_messages import ChecksumWrong, Message, named, read_message, timestamp
+
+_RESEND: Final = "96"
+_RESEND_DAMAGED: Final = b"96AZFEF6\r"
+# Koha cuts a message behind its last letter or digit, a PIN that ends with a sign too.
+_ITS_END: Final = re.compile(rb"[^A-z0-9]+\Z")
+_INSTITUTION: Final = "AUL"
+_GREETING: Final = "Greetings from Koha. "
+_NOBODY: Final = "YYYY" + " " * 10  # the status of a card that there is not
+_OTHER_FLAGS: Final = " " * 9
+_CHARGED: Final = 2  # the place of the loans in the summary of a request
+# The kinds of messages that Koha answers: more of them than are simulated.
+_SUPPORTED: Final = "YYYYYYYYYYYNYYYY"
+
+
+class Sip2Session:
+    """One connection of a machine: it logs in, then asks about borrowers.
+
+    ``is_over`` says that its login was refused: the connection ends behind the answer.
+    """
+
+    def __init__(self, circulation: Circulation, terminals: Mapping[str, str]) -> None:
+        self._circulation = circulation
+        self._patrons = circulation.patrons
+        self._logins = Logins(circulation.patrons)
+        self._terminals = terminals
+        self._is_logged_in = False
+        self.is_over = False
+        self._last = Message(_RESEND, "")
+
+    def reply(self, line: bytes) -> bytes | None:
+        """Return the answer to a message, or None where the connection ends without one.
+
+        It ends for a machine that asks before it has logged in.
+        """
+        try:
+            message = read_message(_ITS_END.sub(b"", line))
+        except ChecksumWrong:
+            return _RESEND_DAMAGED
+        if message.code == "97":
+            return self._last.written()
+        if message.code != "93" and not self._is_logged_in:
+            return None
+        answer = self._answer(message)
+        self._last = answer
+        return Message(answer.code, answer.fixed, answer.fields, message.sequence).written()
+
+    def _answer(self, message: Message) -> Message:
+        answers: Mapping[str, Callable[[Message], Message]] = {
+            "93": self._login,
+            "99": self._status,
+            "23": self._patron_status,
+            "63": self._patron_information,
+            "35": self._end_session,
+            "11": self._check_out,
+        }
+        if message.code not in answers:
+            return Message(_RESEND, "")
+        return answers[message.code](message)
+
+    def _login(self, message: Message) -> Message:
+        password = self._terminals.get(message.field("CN") or "", "")
+        sent = message.field("CO") or ""
+        right = bool(password) and secrets.compare_digest(password.encode(), sent.encode())
+        self._is_logged_in = right and message.fixed == "00"
+        self.is_over = not self._is_logged_in
+        return Message("94", "1" if self._is_logged_in else "0")
+
+    def _status(self, _message: Message) -> Message:
+        fixed = f"YYYYNN100005{timestamp()}2.00"
+        return Message("98", fixed, (("AO", _INSTITUTION), ("BX", _SUPPORTED)))
+
+    def _patron_status(self, message: Message) -> Message:
+        language = message.fixed[:3]
+        row = self._called(message)
+        if row is None:
+            fixed = _NOBODY + language + timestamp()
+            fields = (("AE", ""), *_unknown(message), ("AO", _institution(message)))
+            return Message("24", fixed, fields)
+        pin = message.field("AD")
+        proven = bool(pin) and self._is_right(row, pin or "")
+        told = [
+            ("AE", _name(row)),
+            ("AA", row["cardnumber"] or ""),
+            ("BL", "Y"),
+            ("CQ", "Y" if proven else "N"),
+            ("AF", self._screen_message(row, wrong_pin=bool(pin) and not proven)),
+            ("AO", _institution(message)),
+        ]
+        return Message("24", self._flags(row) + language + timestamp(), tuple(told))
+
+    def _patron_information(self, message: Message) -> Message:
+        language, summary = message.fixed[:3], message.fixed[21:31]
+        row = self._called(message)
+        if row is None:
+            fixed = _NOBODY + language + timestamp() + "0000" * 6
+            typed, *rest = _unknown(message)
+            return Message("64", fixed, (("AO", _INSTITUTION), typed, ("AE", ""), *rest))
+        loans = self._circulation.loans(row["patron_id"])
+        counts = f"00000000{len(loans):04}000000000000"
+        pin = message.field("AD")
+        proven = None if pin is None else self._is_right(row, pin)
+        told = named(
+            [
+                ("AO", _INSTITUTION),
+                ("AA", row["cardnumber"] or ""),
+                ("AE", _name(row)),
+                ("BL", "Y"),
+                ("CQ", _truth(proven)),
+                ("CC", "5"),
+                *(("AU", book) for book in loans if summary[_CHARGED : _CHARGED + 1] == "Y"),
+                ("BD", row["address"]),
+                ("BE", row["email"]),
+                ("BF", row["phone"]),
+                ("PC", row["category_id"]),
+                ("PI", "N" if self._flags(row).strip() else "Y"),
+                ("AF", self._screen_message(row, wrong_pin=proven is False)),
+            ]
+        )
+        return Message("64", self._flags(row) + language + timestamp() + counts, told)
+
+    def _end_session(self, message: Message) -> Message:
+        fields = [
+            ("AO", _INSTITUTION),
+            ("AA", message.field("AA") or ""),
+            ("AF", "Thank you !"),
+        ]
+        return Message("36", f"Y{timestamp()}", tuple(fields))
+
+    def _check_out(self, message: Message) -> Message:
+        """Lend a book; the PIN is not asked for here, so that a machine asks by 63 before."""
+        row = self._called(message)
+        book = message.field("AB") or ""
+        reason = self._refusal_to_lend(row, book)
+        if row is not None and not reason and not self._circulation.lend(row["patron_id"], book):
+            reason = "Item is lent to this patron"
+        fields = [
+            ("AO", _INSTITUTION),
+            ("AA", message.field("AA") or ""),
+            ("AB", book),
+            ("AJ", book),
+            ("AH", ""),
+            ("AF", reason or None),
+        ]
+        fixed = "0NUN" if reason else "1NUY"
+        return Message("12", fixed + timestamp(), named(fields))
+
+    def _refusal_to_lend(self, row: PatronRow | None, book: str) -> str:
+        if row is None:
+            return "Invalid cardnumber"
+        if book not in BOOKS:
+            return "Invalid Item"
+        if self._flags(row).startswith("Y"):
+            return self._screen_message(row, wrong_pin=False)
+        return ""
+
+    def _called(self, message: Message) -> PatronRow | None:
+        """Return the patron with this card number, else user name; never the borrowernumber."""
+        typed = message.field("AA") or ""
+        found: PatronRow | None = self._patrons.called(typed, ("cardnumber", "userid"))
+        return found
+
+    def _is_right(self, row: PatronRow, pin: str) -> bool:
+        """Return whether the PIN is right: one that has ended is."""
+        outcome, _ = self._logins.check(row["userid"], pin)
+        return outcome is not PasswordCheck.WRONG
+
+    def _flags(self, row: PatronRow) -> str:
+        """Return the 14 flags: four denials, "card lost", and those that stay blank here."""
+        is_gone = bool(row["patron_card_lost"] or row["incorrect_address"])
+        is_shut = _has_expired(row) or row["restricted"] or self._logins.is_locked(row)
+        denials = ("Y" if is_gone or is_shut else " ") * 4
+        return denials + ("Y" if is_gone else " ") + _OTHER_FLAGS
+
+    def _screen_message(self, row: PatronRow, *, wrong_pin: bool) -> str:
+        notes = [row["opac_notes"] or ""]
+        if _has_expired(row):
+            notes.append("PATRON EXPIRED")
+        elif self._logins.is_locked(row):
+            notes.append("ACCOUNT LOCKED")
+        reasons = {
+            "Borrower has no valid address.": row["incorrect_address"],
+            "Borrower's card reported lost.": row["patron_card_lost"],
+            "Invalid password": wrong_pin,
+        }
+        told = _GREETING + " ".join(note for note in notes if note)
+        return " -- ".join([told, *(text for text, holds in reasons.items() if holds)])
+
+
+def _unknown(message: Message) -> tuple[tuple[str, str], ...]:
+    typed = message.field("AA") or ""
+    return (("AA", typed), ("BL", "N"), ("AF", "Invalid cardnumber"))
+
+
+def _institution(message: Message) -> str:
+    return message.field("AO") or ""
+
+
+def _truth(value: bool | None) -> str | None:  # noqa: FBT001 - a field that may be absent
+    if value is None:
+        return None
+    return "Y" if value else "N"
+
+
+def _name(row: PatronRow) -> str:
+    return f"{row['firstname'] or ''} {row['surname'] or ''}"
+
+
+def _has_expired(row: PatronRow) -> bool:
+    return bool(row["expiry_date"]) and row["expiry_date"] < datetime.now(UTC).date().isoformat()

@@ -1,0 +1,158 @@
+"""The letter of a borrower: one code for a day, good in the browsers that typed its number."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.borrowers.account_codes import account_code_of, new_account_code
+from broker.core.entities import Names
+from broker.core.errors import LinkGone, StoreUnavailable
+from broker.core.login.transaction import LIFETIME
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key, Store
+from broker.flows.proofs.rate_limits import Limit, Limits
+from broker.flows.records import MOST_TRIES, Content, Record, Records
+
+LETTER_LASTS: Final = timedelta(days=1)
+# A code that is mailed again works for an hour at least.
+_MAILABLE_FOR: Final = LETTER_LASTS - timedelta(hours=1)
+# Nobody gets far by guessing codes; the limit saves the store their writes.
+CODES: Final = Limit("pin-codes", 10, timedelta(minutes=10))
+# Numbers that a browser has typed: more in half an hour are no household's.
+_MOST_NUMBERS: Final = 4
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PinLetter:
+    """One borrower's letter, kept under its code.
+
+    ``identifiers`` are the pseudonyms of what was typed when it was asked for.
+    """
+
+    number: str
+    code: str
+    identifiers: Names = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CurrentCode:
+    """The code of the letter that a borrower has now: the next mailing holds the same one."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TypedNumbers:
+    """What one browser has typed, as pseudonyms, and in which transaction it did so last."""
+
+    identifiers: Names
+    transaction: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinLetters:
+    """The letters in a store.
+
+    A code opens the letter only in a browser that has typed a number of its borrower: a stranger
+    who has the owner's letter asked for gains nothing when the owner, or a scanner of mail, opens
+    its link; and nobody is led into another's account by a link that was sent to them.
+    """
+
+    store: Store
+    hmacs: LookupHmacs
+    now: Callable[[], datetime]
+
+    def typed(self, browser: str, identifier: str, transaction: str) -> None:
+        """Keep that ``browser`` typed ``identifier`` in a transaction."""
+        now = self.now()
+        pseudonym = identifier_pseudonym(self.hmacs, identifier)
+
+        def added(record: Record[TypedNumbers] | None) -> Content[TypedNumbers]:
+            before = record.value.identifiers if record else ()
+            numbers = dict.fromkeys((pseudonym, *before))
+            typed = TypedNumbers(tuple(numbers)[:_MOST_NUMBERS], transaction)
+            return Content(typed, now + LIFETIME)
+
+        Records(self.store, TypedNumbers).amend(self._key_of_browser(browser), added, now)
+
+    def waiting(self, browsers: Sequence[str]) -> str | None:
+        """Return the transaction in which one of the browsers has typed a number last; or None."""
+        for browser in browsers:
+            typed = self._typed_in(browser)
+            if typed:
+                return typed.transaction
+        return None
+
+    def opened(self, typed_code: str, browser: str) -> PinLetter:
+        """Return the letter of a code, and use nothing up.
+
+        LinkGone for a code that no letter has, and for one of a number that this browser has not
+        typed; TooMany after ten such from one browser in ten minutes.
+        """
+        limits = Limits(self.store, self.hmacs, self.now)
+        taken = limits.take((CODES, browser))
+        code = account_code_of(typed_code) or ""
+        record = self._letters.get(self._key_of_code(code), self.now())
+        typed = self._typed_in(browser)
+        if record is None or typed is None:
+            raise LinkGone("no letter, or no number typed in this browser")
+        if not set(typed.identifiers).intersection(record.value.identifiers):
+            raise LinkGone("a letter of no number typed in this browser")
+        limits.give_back(taken)
+        return record.value
+
+    def current(self, number: str, identifier: str) -> PinLetter:
+        """Return the borrower's letter, a new one where there is none.
+
+        It opens from now on where ``identifier`` is typed, also if it was mailed before.
+        """
+        now = self.now()
+        key = self._key_of_code(self._code_of(number))
+        pseudonym = identifier_pseudonym(self.hmacs, identifier)
+
+        def opening(record: Record[PinLetter] | None) -> Content[PinLetter] | None:
+            if record is None or pseudonym in record.value.identifiers:
+                return None
+            identifiers = (*record.value.identifiers, pseudonym)
+            return Content(replace(record.value, identifiers=identifiers), record.until)
+
+        record = self._letters.amend(key, opening, now).record
+        if record is None:
+            raise StoreUnavailable("the letter of a borrower ran out while it was read")
+        return record.value
+
+    def _code_of(self, number: str) -> str:
+        now = self.now()
+        codes = Records(self.store, CurrentCode)
+        key = Key("pin", self.hmacs.of("pin-letter-of", number), "current")
+        for _ in range(MOST_TRIES):
+            current = codes.get(key, now)
+            if current:
+                return current.value.code
+            # The letter first: a code that is known as current has one, whoever dies in between.
+            letter = PinLetter(number, new_account_code())
+            self._letters.add(self._key_of_code(letter.code), letter, now + LETTER_LASTS, now)
+            if codes.add(key, CurrentCode(letter.code), now + _MAILABLE_FOR, now):
+                return letter.code
+            self.store.drop(self._key_of_code(letter.code))
+        raise StoreUnavailable("the letter of a borrower kept changing")
+
+    def _typed_in(self, browser: str) -> TypedNumbers | None:
+        record = Records(self.store, TypedNumbers).get(self._key_of_browser(browser), self.now())
+        return record.value if record else None
+
+    @property
+    def _letters(self) -> Records[PinLetter]:
+        return Records(self.store, PinLetter)
+
+    def _key_of_code(self, code: str) -> Key:
+        return Key("pin", self.hmacs.of("pin-letter", code), "letter")
+
+    def _key_of_browser(self, browser: str) -> Key:
+        return Key("pin", self.hmacs.of("pin-typed-in", browser), "typed")
+
+
+def identifier_pseudonym(hmacs: LookupHmacs, identifier: str) -> str:
+    """Return the pseudonym of a number as ``pins.identifier_of`` reads it, whatever its case."""
+    return hmacs.of("pin-identifier", identifier.casefold())

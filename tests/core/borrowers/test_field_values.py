@@ -1,0 +1,69 @@
+"""What a borrower field may hold: no formula, no markup, and otherwise what was asserted."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core.borrowers.field_values import harmless
+
+NAMES = ("surname", "firstname", "address", "city", "title")
+FORMULAS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "expected"),
+    [
+        ("surname", "Prøvesen", "Prøvesen"),
+        ("surname", "Prøvesen-Ravn", "Prøvesen-Ravn"),
+        ("surname", "O'Brien", "O'Brien"),
+        ("surname", " Ravn ", "Ravn"),
+        ("surname", "=HYPERLINK(1)", "HYPERLINK(1)"),
+        ("surname", "=+-@ =Ravn", "Ravn"),
+        ("surname", "\uff1dRavn", "Ravn"),
+        ("surname", "\u200b=Ravn", "Ravn"),
+        ("surname", "<b>Ravn</b>", "bRavn/b"),
+        ("surname", "<=Ravn", "Ravn"),
+        ("surname", "-", None),
+        ("surname", "<>", None),
+        ("address", "@home", "home"),
+        ("phone", "+45 12 34 56 78", "+45 12 34 56 78"),
+        ("mobile", "+45 (12) 34-56", "+45 (12) 34-56"),
+        ("phone", "+cmd|1", "cmd|1"),
+        ("phone", "=45", "45"),
+        ("phone", "-45", "45"),
+        ("email", "aase@post.example", "aase@post.example"),
+        ("email", "=aase@post.example", None),
+        ("email", "-x@post.example", None),
+        ("email", "<x>@post.example", None),
+        ("date_of_birth", "1980-01-01", "1980-01-01"),
+    ],
+)
+def test_a_field_holds_what_was_asserted_without_what_is_dangerous(
+    field: str, value: str, expected: str | None
+) -> None:
+    """A hyphen within a name stays; a mail address that would have to be changed is left out."""
+    assert harmless(field, value) == expected
+
+
+@given(
+    st.sampled_from((*NAMES, "email", "phone")),
+    st.text(alphabet=st.sampled_from(FORMULAS + "<>aé \u200b1"), max_size=8),
+)
+def test_no_field_begins_a_formula_or_holds_markup(field: str, value: str) -> None:
+    """Whatever an institution asserts; only a telephone number begins with a plus, before a digit."""
+    kept = harmless(field, value)
+    assert kept is None or kept
+    text = kept or ""
+    assert not {"<", ">"} & set(text)
+    if field == "phone" and text.startswith("+"):
+        assert text[1].isdigit()
+    else:
+        assert text[:1] not in tuple(FORMULAS)
+
+
+@given(st.sampled_from(NAMES), st.text(max_size=30))
+def test_what_is_harmless_is_left_as_it_is(field: str, value: str) -> None:
+    """Done twice it is done once: a login never finds that it would write the field again."""
+    kept = harmless(field, value)
+    if kept is not None:
+        assert harmless(field, kept) == kept

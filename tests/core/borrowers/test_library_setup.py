@@ -1,0 +1,44 @@
+"""What a policy set expects of the library system."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from broker.core.borrowers.library_setup import ExpectedSetup, SetupFault
+from broker.core.policy.model import BorrowerRule, Decision, Field, Lowering, PolicyLine, PolicySet
+
+Permit = Callable[..., Decision]
+
+
+def _rule(line: int, category: str, **more: Any) -> BorrowerRule:
+    place = PolicyLine("student.yaml", line)
+    fields = (Field("surname", "sn", "always", PolicyLine("student.yaml", line + 1)),)
+    rule = BorrowerRule(("cpr",), category, (), 12, fields, "mail", place)
+    return replace(rule, **more)
+
+
+def _expected(permit: Permit, *rules: BorrowerRule | None) -> ExpectedSetup:
+    policy = permit().policy
+    assert policy is not None
+    policies = (replace(policy, borrower=rule, precedence=9 - at) for at, rule in enumerate(rules))
+    return ExpectedSetup.of(PolicySet(tuple(policies), "d"))
+
+
+def test_every_category_and_field_of_every_rule_is_expected(permit: Permit) -> None:
+    """Upgrades, lowerings and temporary ones too, each with the first line that names it."""
+    lowers = Lowering(("wayf",), ("EMPLOYEE",))
+    rule = _rule(30, "STUDENT", upgrades=("OLD",), lowers=lowers, temporary=("TEMP",))
+    expected = _expected(permit, rule, _rule(50, "TEMP"))
+    place = "student.yaml:30"
+    assert expected.categories == {"STUDENT": place, "OLD": place, "EMPLOYEE": place, "TEMP": place}
+    assert expected.fields == {"surname": "student.yaml:31"}
+
+
+def test_a_policy_that_makes_no_borrower_expects_nothing(permit: Permit) -> None:
+    """E-resources need no account."""
+    assert _expected(permit, None) == ExpectedSetup({}, {})
+
+
+def test_a_fault_reads_as_its_sentence() -> None:
+    """The setting stands beside it, for a metric's label."""
+    assert str(SetupFault("autoMemberNum", "it is off")) == "it is off"

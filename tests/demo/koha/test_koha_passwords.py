@@ -1,0 +1,221 @@
+"""What the simulated Koha makes of passwords: its rules, its notice, its validation and its lock.
+
+Source: docs/reference/koha.md#pin, #pin-lies, #lock-out, #numbers.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from threading import Thread
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from broker.demo.koha.administration import FOUR_DIGIT_PINS, Administration, Category
+from broker.demo.koha.simulated_koha import Simulation
+
+CPR = "0101800000"
+WEAK = "[Password is too weak]"
+BLANKS = "[Password contains leading/trailing whitespace character(s)]"
+
+Ask = Callable[..., TestResponse]
+Add = Callable[..., dict[str, Any]]
+
+
+def _set(ask: Ask, password: str, again: str | None = None, number: int = 1) -> TestResponse:
+    body = {"password": password, "password_2": password if again is None else again}
+    return ask("POST", f"/patrons/{number}/password", body)
+
+
+def _validated(ask: Ask, password: str, identifier: str = CPR) -> tuple[int, Any]:
+    answer = ask("POST", "/auth/password/validation", {"identifier": identifier, "password": password})
+    return answer.status_code, answer.get_json()
+
+
+def _prefer(koha: Simulation, **changed: object) -> None:
+    koha.patrons.administration = koha.patrons.administration.with_preferences(**changed)
+
+
+@pytest.mark.parametrize(
+    ("rules", "password", "error"),
+    [
+        ((None, None), "4071", "Password length (4) is shorter than required (8)"),
+        ((None, None), "40714071", WEAK),
+        ((None, None), "Secret40714071", None),
+        ((4, None), "4071", WEAK),
+        ((None, False), "4071", "Password length (4) is shorter than required (8)"),
+        ((4, False), "4071", None),
+        ((4, False), " 407", BLANKS),
+        ((4, False), "407 ", BLANKS),
+        ((4, False), "12", "Password length (2) is shorter than required (4)"),
+        ((1, False), "12", "Password length (2) is shorter than required (3)"),
+    ],
+)
+def test_a_password_by_the_rules_of_preference_and_category(
+    *, ask: Ask, add: Add, koha: Simulation, rules: tuple[int | None, bool | None], password: str, error: str | None
+) -> None:
+    """With Koha's defaults every PIN of four digits is refused; both of the category's own rules must be set."""
+    category = {"STUDENT": Category(12, *rules)}
+    koha.patrons.administration = replace(Administration(), categories=category)
+    add(cardnumber=CPR)
+    answer = _set(ask, password)
+    assert (answer.status_code, answer.get_json()) == ((400, {"error": error}) if error else (200, ""))
+
+
+def test_two_passwords_that_differ_are_refused(ask: Ask, add: Add) -> None:
+    """Before any rule is looked at."""
+    add()
+    answer = _set(ask, "1", "2")
+    assert (answer.status_code, answer.get_json()) == (400, {"error": "Passwords don't match"})
+
+
+@pytest.fixture(name="anna")
+def _anna(add: Add, koha: Simulation) -> None:
+    """Add a borrower with card number and mail address, where PINs have four digits."""
+    koha.patrons.administration = FOUR_DIGIT_PINS
+    add(userid="anna", cardnumber=CPR, email="anna@post.example")
+
+
+@pytest.mark.usefixtures("anna")
+def test_a_password_is_validated_by_user_name_or_card_number(ask: Ask) -> None:
+    """201 with the patron's names, else 400; never by the borrowernumber, which nobody knows."""
+    assert _set(ask, "4071").status_code == 200
+    named = {"cardnumber": CPR, "patron_id": 1, "userid": "anna"}
+    assert _validated(ask, "4071", "anna") == (201, named)
+    assert _validated(ask, "4071") == (201, named)
+    for identifier, password in (("anna", "4072"), ("1", "4071"), ("nobody", "4071")):
+        assert _validated(ask, password, identifier) == (400, {"error": "Validation failed"})
+
+
+@pytest.mark.usefixtures("anna")
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        ({"password": "4071"}, 400, "Validation failed"),
+        ({"userid": "anna", "password": "4071"}, 201, None),
+        ({"userid": CPR, "password": "4071"}, 400, "Validation failed"),
+        ({"userid": "anna", "identifier": "anna", "password": "4071"}, 400, "Bad request. Only one identifier"),
+    ],
+)
+def test_the_patron_may_be_named_by_user_name_only(ask: Ask, body: object, status: int, error: str | None) -> None:
+    """``userid`` looks at no card number, and only one of the two may be sent."""
+    _set(ask, "4071")
+    answer = ask("POST", "/auth/password/validation", body)
+    assert answer.status_code == status
+    assert error is None or answer.get_json()["error"].startswith(error)
+
+
+def test_a_user_name_does_not_hide_the_card_number_of_another(ask: Ask, add: Add, koha: Simulation) -> None:
+    """The user name is tried first, then the card number: the password says whose it is."""
+    koha.patrons.administration = FOUR_DIGIT_PINS
+    add(userid=CPR, cardnumber="C1")
+    add(userid="other", cardnumber=CPR)
+    _set(ask, "4071", number=1)
+    _set(ask, "5182", number=2)
+    assert [_validated(ask, pin)[1]["patron_id"] for pin in ("4071", "5182")] == [1, 2]
+
+
+def test_without_a_card_number_the_right_pin_is_a_500(ask: Ask, add: Add, koha: Simulation) -> None:
+    """Koha's answer breaks its own schema; a wrong PIN is 400, so that a guesser can tell."""
+    koha.patrons.administration = FOUR_DIGIT_PINS
+    add(userid="anna")
+    _set(ask, "4071")
+    error = {"message": "Expected string - got null.", "path": "/body/cardnumber"}
+    assert _validated(ask, "4071", "anna") == (500, {"errors": [error], "status": 500})
+    assert _validated(ask, "4072", "anna") == (400, {"error": "Validation failed"})
+
+
+@pytest.mark.usefixtures("anna")
+def test_without_its_notice_a_password_is_not_set_and_200_is_said(ask: Ask, koha: Simulation) -> None:
+    """NotifyPasswordChange is on and the notice is missing: the old PIN stays, and nobody is told."""
+    assert _set(ask, "4071").status_code == 200
+    _prefer(koha, notices=frozenset())
+    answer = _set(ask, "5182")
+    assert (answer.status_code, answer.get_json()) == (200, "")
+    assert [_validated(ask, pin)[0] for pin in ("4071", "5182")] == [201, 400]
+
+
+@pytest.mark.usefixtures("anna")
+def test_who_gets_no_notice_gets_the_password(ask: Ask, add: Add, koha: Simulation) -> None:
+    """The notice is due to who has a mail address, and for a password that is new."""
+    _set(ask, "4071")
+    add(cardnumber="C2")
+    _prefer(koha, notices=frozenset())
+    _set(ask, "4071")
+    _set(ask, "5182", number=2)
+    assert _validated(ask, "4071")[0] == 201
+    assert _validated(ask, "5182", "C2")[0] == 201
+    _prefer(koha, notify_password_change=False)
+    _set(ask, "5182")
+    assert _validated(ask, "5182")[0] == 201
+
+
+@pytest.mark.usefixtures("anna")
+def test_with_a_mail_server_that_hangs_the_password_is_set_late(ask: Ask, koha: Simulation) -> None:
+    """It overrides the one that was set meanwhile, when whoever asked for it has long given up."""
+    koha.faults.set({"mail_hangs": 0.4})
+    late = Thread(target=_set, args=(ask, "4071"))
+    late.start()
+    time.sleep(0.1)
+    koha.faults.set({"mail_hangs": 0.0})
+    _set(ask, "5182")
+    assert _validated(ask, "5182")[0] == 201
+    late.join()
+    assert [_validated(ask, pin)[0] for pin in ("4071", "5182")] == [201, 400]
+
+
+@pytest.mark.usefixtures("anna")
+def test_a_password_that_has_ended_is_a_500_where_it_is_right(ask: Ask, koha: Simulation) -> None:
+    """A wrong one is 400 as before; a new one is good again."""
+    _set(ask, "4071")
+    koha.patrons.end_password(1)
+    assert [_validated(ask, pin)[0] for pin in ("4071", "4072")] == [500, 400]
+    _set(ask, "5182")
+    assert _validated(ask, "5182")[0] == 201
+
+
+def test_a_category_may_let_passwords_end(ask: Ask, add: Add, koha: Simulation) -> None:
+    """One that lasts no day has ended at once."""
+    categories = {"STUDENT": Category(12, 4, require_strong_password=False, password_expiry_days=0)}
+    koha.patrons.administration = replace(Administration(), categories=categories)
+    add(cardnumber=CPR)
+    _set(ask, "4071")
+    assert _validated(ask, "4071")[0] == 500
+
+
+@pytest.mark.usefixtures("anna")
+def test_wrong_tries_are_counted_and_lock_only_where_the_library_says_so(ask: Ask, koha: Simulation) -> None:
+    """The right PIN is then refused like a wrong one; Koha's default locks nobody. A new PIN opens again."""
+    _set(ask, "4071")
+    for _ in range(5):
+        _validated(ask, "4072")
+    assert ask("GET", "/patrons/1").get_json()["login_attempts"] == 5
+    assert _validated(ask, "4071")[0] == 201
+    assert ask("GET", "/patrons/1").get_json()["login_attempts"] == 0
+    _prefer(koha, failed_login_attempts=3)
+    for _ in range(5):
+        _validated(ask, "4072")
+    assert ask("GET", "/patrons/1").get_json()["login_attempts"] == 3
+    assert _validated(ask, "4071") == (400, {"error": "Validation failed"})
+    _set(ask, "4071")
+    assert _validated(ask, "4071")[0] == 201
+
+
+@pytest.mark.usefixtures("anna")
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"expiry_date": "2020-01-01"},
+        {"patron_card_lost": True},
+        {"incorrect_address": True},
+        {"restricted": True},
+    ],
+)
+def test_what_bars_lending_does_not_bar_a_password(ask: Ask, koha: Simulation, state: dict[str, object]) -> None:
+    """Validation is 201 whatever the account's state, which stands in the patron object only."""
+    _set(ask, "4071")
+    koha.patrons.edit(1, **state)
+    assert _validated(ask, "4071")[0] == 201
+    shown = ask("GET", "/patrons/1").get_json()
+    assert {name: shown[name] for name in state} == state

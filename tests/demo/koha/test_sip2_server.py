@@ -1,0 +1,266 @@
+"""What the simulated Koha answers to a self-service machine, byte by byte (docs/reference/koha.md#sip2)."""
+
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from flask import Flask
+
+from broker.demo.koha.administration import FOUR_DIGIT_PINS
+from broker.demo.koha.loans import BOOKS, Circulation
+from broker.demo.koha.simulated_koha import create_app
+from broker.demo.koha.sip2_messages import ChecksumWrong, Message, checksum, read_message
+from broker.demo.koha.sip2_server import serve_sip2
+
+pytestmark = pytest.mark.server
+
+CPR, PIN = "0101990000", "4711"
+NOW = "20261126    050430"
+BLANK = " " * 14
+AASE = {
+    "surname": "Prøvesen",
+    "firstname": "Åse",
+    "library_id": "AUL",
+    "category_id": "STUDENT",
+    "userid": "aase.prove",
+    "cardnumber": CPR,
+    "email": "aase@post.example",
+    "address": "Testvej 1",
+}
+NO_CARD = {"surname": "Kortløs", "library_id": "AUL", "category_id": "PRIVATE", "userid": "no.card", "password": PIN}
+NO_PIN = {"surname": "Pinløs", "library_id": "AUL", "category_id": "PRIVATE", "cardnumber": "P1"}
+LOGIN = "9300CNmachine|COdemo-terminal|CPAUL|"
+
+
+@pytest.fixture(name="app")
+def _app() -> Flask:
+    return create_app([{**AASE, "password": PIN}, NO_CARD, NO_PIN], administration=FOUR_DIGIT_PINS)
+
+
+@pytest.fixture(name="circulation")
+def _circulation(app: Flask) -> Circulation:
+    return Circulation(app.extensions["koha"].patrons)
+
+
+class Wire:
+    """A raw connection of a machine."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 5)
+
+    def send(self, *messages: str) -> list[str]:
+        """Send messages in one packet; give as many answers without CR LF, "" where the connection ended."""
+        self._socket.sendall("".join(f"{message}\r" for message in messages).encode())
+        answers = []
+        for _ in messages:
+            received = b""
+            while not received.endswith(b"\r"):
+                piece = self._socket.recv(1)
+                if not piece:
+                    break
+                received += piece.strip(b"\n")
+            answers.append(received.decode().rstrip("\r"))
+        return answers
+
+    def ask(self, message: str) -> str:
+        """Send one message and give its answer, the time in it replaced."""
+        return re.sub(r"\d{8}    \d{6}", NOW, self.send(message)[0])
+
+    def close(self) -> None:
+        """End the connection."""
+        self._socket.close()
+
+
+@pytest.fixture(name="wire")
+def _wire(circulation: Circulation) -> Iterator[Callable[[], Wire]]:
+    with ExitStack() as stack:
+        port = stack.enter_context(serve_sip2(circulation))
+
+        def connect() -> Wire:
+            connection = Wire(port)
+            stack.callback(connection.close)
+            return connection
+
+        yield connect
+
+
+@pytest.fixture(name="machine")
+def _machine(wire: Callable[[], Wire]) -> Wire:
+    """Return a connection that has logged in."""
+    machine = wire()
+    assert machine.ask(LOGIN) == "941"
+    return machine
+
+
+def information(typed: str = CPR, pin: str | None = PIN, *, summary: str = " " * 10) -> str:
+    """Write a 63 as a machine does."""
+    secret = "" if pin is None else f"AD{pin}|"
+    return f"63000{NOW}{summary}AOAUL|AA{typed}|{secret}AC|"
+
+
+@pytest.mark.parametrize(
+    "login", ["9300CNmachine|COwrong|", "9300CNnobody|COdemo-terminal|", "9300|", "9310CNmachine|COdemo-terminal|"]
+)
+def test_a_machine_that_does_not_log_in_is_let_go(wire: Callable[[], Wire], login: str) -> None:
+    """A wrong login is told and ends the connection; a question before it gets no byte."""
+    refused = wire()
+    assert refused.send(login, information()) == ["940", ""]
+    assert wire().send(information()) == [""]
+
+
+def test_the_system_says_what_it_can_do(machine: Wire) -> None:
+    """99 asks for the status, in version 2.00."""
+    assert machine.ask("9900802.00") == f"98YYYYNN100005{NOW}2.00AOAUL|BXYYYYYYYYYYYNYYYY|"
+
+
+def test_a_borrower_is_proved_by_card_number_and_pin(machine: Wire) -> None:
+    """63 brings the whole borrower, 23 the status only, 35 ends the session."""
+    assert machine.ask(information()) == (
+        f"64{BLANK}000{NOW}{'0000' * 6}AOAUL|AA{CPR}|AEÅse Prøvesen|BLY|CQY|CC5|BDTestvej 1|BEaase@post.example|"
+        "PCSTUDENT|PIY|AFGreetings from Koha. |"
+    )
+    assert machine.ask(f"23000{NOW}AOAUL|AA{CPR}|AC|AD{PIN}|") == (
+        f"24{BLANK}000{NOW}AEÅse Prøvesen|AA{CPR}|BLY|CQY|AFGreetings from Koha. |AOAUL|"
+    )
+    assert machine.ask(f"35{NOW}AOAUL|AA{CPR}|") == f"36Y{NOW}AOAUL|AA{CPR}|AFThank you !|"
+
+
+@pytest.mark.parametrize(
+    ("typed", "pin", "found", "proven", "card"),
+    [
+        (CPR, "4712", "Y", "N", CPR),
+        (CPR, "", "Y", "N", CPR),
+        (CPR, None, "Y", None, CPR),
+        ("aase.prove", PIN, "Y", "Y", CPR),
+        ("\uff10101990000", PIN, "Y", "Y", CPR),
+        ("1", PIN, "N", None, "1"),
+        ("NOPE", PIN, "N", None, "NOPE"),
+        ("010199-0000", PIN, "N", None, "010199-0000"),
+        ("no.card", PIN, "Y", "Y", ""),
+        ("P1", PIN, "Y", "N", "P1"),
+        ("P1", "", "Y", "N", "P1"),
+    ],
+)
+def test_who_a_number_and_a_pin_belong_to(
+    *, machine: Wire, typed: str, pin: str | None, found: str, proven: str | None, card: str
+) -> None:
+    """Card number, then user name, never the internal number; the answer has the card number that is kept."""
+    answer = read_message(machine.ask(information(typed, pin)).encode())
+    assert [answer.field(name) for name in ("BL", "CQ", "AA")] == [found, proven, card]
+
+
+def test_a_wrong_number_and_a_wrong_pin_are_told_apart(machine: Wire) -> None:
+    """The screen message says which; 23 without a PIN says that it is wrong, and no more."""
+    assert "AFGreetings from Koha.  -- Invalid password|" in machine.ask(information(pin="4712"))
+    assert machine.ask(information("NOPE")) == (
+        f"64YYYY          000{NOW}{'0000' * 6}AOAUL|AANOPE|AE|BLN|AFInvalid cardnumber|"
+    )
+    assert machine.ask(f"23000{NOW}AOAUL|AANOPE|AC|AD1|") == (
+        f"24YYYY          000{NOW}AE|AANOPE|BLN|AFInvalid cardnumber|AOAUL|"
+    )
+    assert "CQN|AFGreetings from Koha. |" in machine.ask(f"23000{NOW}AOAUL|AA{CPR}|AC|AD|")
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "proven", "told"),
+    [
+        ({"expiry_date": "2020-01-01"}, "YYYY ", "Y", "PATRON EXPIRED"),
+        ({"restricted": True}, "YYYY ", "Y", ""),
+        ({"patron_card_lost": True}, "YYYYY", "Y", " -- Borrower's card reported lost."),
+        ({"incorrect_address": True}, "YYYYY", "Y", " -- Borrower has no valid address."),
+        ({"login_attempts": -1}, "YYYY ", "N", "ACCOUNT LOCKED -- Invalid password"),
+    ],
+)
+def test_the_status_tells_what_bars_lending(
+    *, machine: Wire, app: Flask, state: dict[str, object], status: str, proven: str, told: str
+) -> None:
+    """The PIN is right all the same, but for a locked account; card lost and address have a flag of their own."""
+    app.extensions["koha"].patrons.edit(1, **state)
+    answer = read_message(machine.ask(information()).encode())
+    assert answer.fixed[:5] == status
+    assert (answer.field("BL"), answer.field("CQ")) == ("Y", proven)
+    assert answer.field("AF") == f"Greetings from Koha. {told}"
+
+
+def test_a_pin_that_has_ended_is_right_at_the_machine(machine: Wire, app: Flask) -> None:
+    """REST says 500 for the same PIN: only together do they tell."""
+    app.extensions["koha"].patrons.end_password(1)
+    assert "BLY|CQY|" in machine.ask(information())
+
+
+def test_tries_at_the_machine_count_and_lock(machine: Wire, app: Flask) -> None:
+    """Where the library locks after three, the right PIN is wrong then, here as over REST."""
+    patrons = app.extensions["koha"].patrons
+    patrons.administration = patrons.administration.with_preferences(failed_login_attempts=3)
+    for _ in range(3):
+        machine.ask(information(pin="4712"))
+    assert "BLY|CQN|" in machine.ask(information())
+    patrons.set_password(1, "5182", "5182")
+    assert "BLY|CQY|" in machine.ask(information(pin="5182"))
+
+
+def test_anothers_pin_opens_an_account_whose_user_name_is_their_card(machine: Wire, app: Flask) -> None:
+    """Koha checks the PIN by user name, then card number: a machine cannot tell the two apart."""
+    patrons = app.extensions["koha"].patrons
+    other = patrons.create({**NO_PIN, "cardnumber": "X1", "userid": "p1.other"})["patron_id"]
+    patrons.create({**NO_PIN, "cardnumber": "X2", "userid": "X1"})
+    patrons.set_password(other, "5182", "5182")
+    assert "AAX2|" in (answer := machine.ask(information("X2", "5182")))
+    assert "CQY|" in answer
+
+
+def test_books_are_lent_and_listed(machine: Wire, app: Flask) -> None:
+    """11 lends, once, to who may borrow; 63 counts the loans, and lists them where the summary asks."""
+    out = f"11NN{NOW}{NOW}AOAUL|AA{CPR}|AB{BOOKS[0]}|"
+    assert machine.ask(out) == f"121NUY{NOW}AOAUL|AA{CPR}|AB{BOOKS[0]}|AJ{BOOKS[0]}|AH|"
+    assert machine.ask(out).startswith("120NUN")
+    assert machine.ask(out.replace(BOOKS[0], "no book")).startswith("120NUN")
+    assert machine.ask(out.replace(CPR, "NOPE")).startswith("120NUN")
+    listed = read_message(machine.ask(information(summary="  Y       ")).encode())
+    assert (listed.fixed[35:], listed.every("AU")) == ("000000000001000000000000", (BOOKS[0],))
+    assert read_message(machine.ask(information()).encode()).every("AU") == ()
+    app.extensions["koha"].patrons.edit(1, restricted=True)
+    assert machine.ask(out.replace(BOOKS[0], BOOKS[1])).startswith("120NUN")
+
+
+def test_messages_with_checksums(wire: Callable[[], Wire]) -> None:
+    """The sequence number comes back; a damaged message is asked for again, an unknown one too; 97 repeats."""
+    machine = wire()
+    login = f"{LOGIN}AY3AZ"
+    assert machine.ask(login + checksum(login.encode())) == "941AY3AZFDFA"
+    assert machine.ask(login + "0000") == "96AZFEF6"
+    assert machine.ask("65000") == "96"
+    assert machine.ask(f"35{NOW}AOAUL|AA{CPR}|") == machine.ask("97")
+
+
+@pytest.mark.parametrize(("content", "digits"), [(b"941AY0AZ", "FDFD"), (b"96AZ", "FEF6"), (b"9300CNmachine", None)])
+def test_the_checksum_brings_the_sum_to_zero(content: bytes, digits: str | None) -> None:
+    """Two messages that a real Koha sent, and the definition: sum and checksum are 65,536 together."""
+    assert digits is None or checksum(content) == digits
+    assert (sum(content) + int(checksum(content), 16)) % 65_536 == 0
+
+
+def test_a_message_is_read_as_it_was_written() -> None:
+    """A delimiter or a terminator in a value ends nothing; damage is noticed."""
+    message = Message("23", f"000{NOW}", (("AA", "a|ADb\rc"), ("AD", "1")), "7")
+    written = message.written()
+    assert read_message(written.rstrip()).fields == (("AA", "a&#124;ADb c"), ("AD", "1"))
+    assert read_message(written.rstrip()).sequence == "7"
+    with pytest.raises(ChecksumWrong):
+        read_message(written.rstrip().replace(b"AD1", b"AD2"))
+
+
+def test_two_messages_in_one_packet_and_one_in_two(wire: Callable[[], Wire]) -> None:
+    """CR ends a message, and nothing else."""
+    machine = wire()
+    assert machine.send(LOGIN, "9900802.00")[1].startswith("98YYYYNN")
+    machine._socket.sendall(b"9900")
+    assert machine.send("802.00")[0].startswith("98YYYYNN")
+
+
+def test_the_end_of_a_message_is_cut(machine: Wire) -> None:
+    """Koha cuts behind the last letter or digit: a blank behind a PIN that stands last is lost."""
+    assert "CQY|" in machine.ask(f"63000{NOW}{' ' * 10}AOAUL|AA{CPR}|AC|AD{PIN} |")
+    assert "CQN|" in machine.ask(f"63000{NOW}{' ' * 10}AOAUL|AA{CPR}|AD{PIN} |ACx|")

@@ -1,0 +1,133 @@
+"""The codes of letters: one a day for each borrower, and the browsers that it opens in."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any, Final
+
+import pytest
+
+from broker.core.errors import LinkGone, TooMany
+from broker.core.login.transaction import LIFETIME
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.flows.proofs.pin_letters import CODES, LETTER_LASTS, PinLetters
+
+CPR, CARD, ANOTHERS = "0101990000", "T-2001", "0202990000"
+HOME, ELSEWHERE = "home", "elsewhere"
+HMACS: Final = LookupHmacs("k1", b"k" * 32)
+
+
+@pytest.fixture
+def letters(world: Any) -> PinLetters:
+    """Give the letters of one worker."""
+    return PinLetters(world.store, HMACS, lambda: world.now)
+
+
+def opens(letters: PinLetters, code: str, browser: str = HOME) -> bool:
+    """Say whether a code opens a letter in a browser."""
+    try:
+        letters.opened(code, browser)
+    except LinkGone:
+        return False
+    return True
+
+
+def test_a_code_opens_where_a_number_of_its_borrower_was_typed(letters: PinLetters) -> None:
+    """In every such browser, and in no other, however often: nothing is used up by looking."""
+    code = letters.current("1", CPR).code
+    letters.typed(HOME, CPR, "t")
+    letters.typed(ELSEWHERE, ANOTHERS, "t")
+    assert all(opens(letters, code) for _ in range(12))
+    assert not opens(letters, code, ELSEWHERE)
+    assert not opens(letters, code, "new")
+    letters.typed(ELSEWHERE, CPR, "t")
+    assert opens(letters, code, ELSEWHERE)
+
+
+@pytest.mark.parametrize("written", ["{0}", " {0} ", "{1}-{2}", "{1} {2}", "\u200b{1}\u2013{2}\n"])
+def test_a_code_is_read_as_people_write_it(letters: PinLetters, written: str) -> None:
+    """In capitals, in halves, with what a paste brings along."""
+    code = letters.current("1", CPR).code
+    letters.typed(HOME, CPR, "t")
+    for spelt in (code, code.upper()):
+        assert opens(letters, written.format(spelt, spelt[:5], spelt[5:]))
+
+
+@pytest.mark.parametrize("typed", ["", "bcdfg", "b" * 11, "1234567890", "aeiouaeiou", "bcdfg-hjkm\u043d", "' or 1=1"])
+def test_what_is_no_code_opens_nothing(letters: PinLetters, typed: str) -> None:
+    """Other lengths, digits, vowels, other scripts."""
+    letters.current("1", CPR)
+    letters.typed(HOME, CPR, "t")
+    assert not opens(letters, typed)
+
+
+def test_a_borrower_has_one_code_however_it_was_asked_for(letters: PinLetters) -> None:
+    """Each number that was typed opens it from then on, in browsers that typed it before too."""
+    letters.typed(HOME, CARD, "t")
+    first = letters.current("1", CPR)
+    assert not opens(letters, first.code)
+    second = letters.current("1", CARD)
+    assert first.code == second.code != letters.current("2", ANOTHERS).code
+    assert opens(letters, first.code)
+    assert letters.current("1", CARD.lower()).identifiers == second.identifiers
+
+
+def test_a_code_lasts_a_day_and_is_mailed_while_it_has_an_hour(world: Any, letters: PinLetters) -> None:
+    """What is mailed last works for an hour; then the borrower has another code."""
+    code = letters.current("1", CPR).code
+    world.now += LETTER_LASTS - timedelta(hours=1, seconds=1)
+    assert letters.current("1", CPR).code == code
+    world.now += timedelta(seconds=1)
+    assert letters.current("1", CPR).code != code
+    letters.typed(HOME, CPR, "t")
+    world.now += timedelta(minutes=20)
+    assert opens(letters, code)
+    world.now += timedelta(minutes=40)
+    letters.typed(HOME, CPR, "t")
+    assert not opens(letters, code)
+
+
+def test_a_browser_forgets_what_was_typed(world: Any, letters: PinLetters) -> None:
+    """After half an hour, or four other numbers later: at a shared computer the next person has typed nothing."""
+    code = letters.current("1", CPR).code
+    letters.typed(HOME, CPR, "t")
+    world.now += LIFETIME
+    assert not opens(letters, code)
+    letters.typed(HOME, CPR, "t")
+    for number in range(4):
+        assert opens(letters, code)
+        letters.typed(HOME, str(number), "t")
+    assert not opens(letters, code)
+
+
+def test_the_last_transaction_waits(world: Any, letters: PinLetters) -> None:
+    """A link leads to where the number was typed last, in one of the browser's names."""
+    assert letters.waiting(()) is None
+    letters.typed(HOME, CPR, "first")
+    letters.typed(HOME, CARD, "second")
+    assert letters.waiting((ELSEWHERE, HOME)) == "second"
+    world.now += LIFETIME
+    assert letters.waiting((HOME,)) is None
+
+
+def test_wrong_codes_end(world: Any, letters: PinLetters) -> None:
+    """After ten from one browser none is looked at for ten minutes, not even the right one; another browser goes on."""
+    code = letters.current("1", CPR).code
+    for browser in (HOME, ELSEWHERE):
+        letters.typed(browser, CPR, "t")
+    assert not any(opens(letters, "bcdfghjkmn") for _ in range(CODES.most))
+    with pytest.raises(TooMany):
+        letters.opened(code, HOME)
+    assert opens(letters, code, ELSEWHERE)
+    world.now += CODES.within
+    assert opens(letters, code)
+
+
+def test_asking_at_once_makes_one_code(letters: PinLetters) -> None:
+    """Sixty workers that write to one borrower mail the same code, and each number opens it."""
+    numbers = [f"card-{number}" for number in range(6)]
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(lambda number: letters.current("1", number), numbers))
+    assert len({letter.code for letter in found}) == 1
+    for number in numbers:
+        letters.typed(number, number, "t")
+        assert opens(letters, found[0].code, number)
