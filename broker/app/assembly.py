@@ -311,6 +311,7 @@ def _pin_renewal(
         wake,
         live,
         waiting,
+        ports.trail,
     )
 
 

@@ -218,6 +218,7 @@ class BorrowerQuestion:
         What a wish was carried out as counts only where the borrower is so.
         """
         owed = before.pin_owed and before.number == borrower.number
+        kept = owed or before.pin_given_up  # what a retry needs
         finished = before.state is EnrolmentState.DONE
         carried = None
         if wish and isinstance(plan((borrower,), wish, self.ports.now().date()), Nothing):
@@ -225,7 +226,7 @@ class BorrowerQuestion:
         return replace(
             before,
             state=EnrolmentState.DONE,
-            wish=before.wish if owed else None,
+            wish=before.wish if kept else None,
             pin_owed=owed,
             number=borrower.number,
             category=borrower.category,
