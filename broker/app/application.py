@@ -110,6 +110,7 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
         network=addresses.network,
         host=addresses.host,
         library=configured_texts.called(config),
+        cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.sign_up_url(config),
         local=next(iter(local_upstreams), None),
     )

@@ -39,6 +39,7 @@ RecordKind = Literal[
     "link",
     "counter",
     "trace",
+    "pause",
     "setup",
     "audit",
     "audit-anchor",

@@ -325,6 +325,13 @@ def test_what_only_resembles_a_number_is_nobodys(stage: Stage, text: str) -> Non
     assert found == ({card} if text.strip() == "0042" else set())
 
 
+@pytest.mark.parametrize("text", ["\u212aISS-1", "ki\u017f\u017f-1"])
+def test_a_card_is_printed_in_ascii(stage: Stage, text: str) -> None:
+    """A letter that folds to one of a card's is another letter."""
+    stage.register("KISS-1", "PRIVATE")
+    assert numbers(stage, text) == set()
+
+
 def test_a_user_name_counts_only_where_it_is_nobodys_card(stage: Stage) -> None:
     """The card in the hand comes before a name that somebody chose to be equal to it."""
     named = stage.register("Card-0001", "PRIVATE", "ase.pr\u00f8ve1")

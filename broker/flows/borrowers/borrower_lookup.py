@@ -1,4 +1,4 @@
-"""The borrowers that a wish or a typed number is about, as the library system has them now."""
+"""The borrowers that a wish is about beside those of its CPR number, as they are now."""
 
 from datetime import datetime
 

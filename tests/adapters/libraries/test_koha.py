@@ -63,6 +63,16 @@ def test_card_numbers_of_ten_digits_are_no_cpr_where_the_library_says_so(
     assert [each.number for each in library.find(CPR, soon())] == [str(made["patron_id"])]
 
 
+def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, opened: Opened, soon: Soon) -> None:
+    """Where cards of ten digits are no CPR, a person may have typed theirs all the same: neither is chosen."""
+    library = opened(cpr_fields=["userid"], card_number="system")
+    person = _desk(koha, userid=CPR)["patron_id"]
+    assert [each.number for each in library.typed(CPR, soon())] == [str(person)]
+    holder = _desk(koha, cardnumber=CPR)["patron_id"]
+    assert {each.number for each in library.typed("010180-0000", soon())} == {str(person), str(holder)}
+    assert [each.number for each in library.find(CPR, soon())] == [str(person)]
+
+
 def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha, soon: Soon) -> None:
     """By it a stranger whose card number is the person's CPR is told from the person."""
     _desk(koha, cardnumber=CPR, date_of_birth="1944-05-06")

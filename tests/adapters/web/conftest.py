@@ -133,7 +133,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
     done: dict[str, Any] = {
         "step": "done", "service": service, "number": "409900017", "affiliation": labelled, "code": "student",
         "mismatch": False, "outcome": "created", "here": SERVICE, "back": None, "pin": "/pin", "shared": False,
-        "account": labelled, "declined": False, "mailed": True,
+        "account": labelled, "declined": False, "mailed": True, "cpr_cards": True,
     }  # fmt: skip
     kept = {**done, "outcome": "unchanged", "mailed": False, "here": replace(SERVICE, url=None)}
     consent = {"step": "ask", "token": "t~t"}
@@ -164,6 +164,7 @@ def specimens(spoken: str) -> Mapping[str, tuple[str, dict[str, Any]]]:
         "done-declined": ("done.html", {**kept, "account": "", "declined": True}),
         "done-lowered": ("done.html", {**kept, "outcome": "lowered"}),
         "done-adopted": ("done.html", {**kept, "outcome": "adopted"}),
+        "done-carded": ("done.html", {**done, "cpr_cards": False}),
         "done-pinless": ("done.html", {**done, "mailed": False}),
         "done-observed": ("done.html", {**kept, "outcome": "observed", "number": None}),
         "done-known": ("done.html", {**kept, "outcome": None, "back": BEGUN}),

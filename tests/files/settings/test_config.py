@@ -169,6 +169,14 @@ def test_a_secret_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
     }
 
 
+def test_a_secret_of_a_table_within_comes_from_its_own_file(write: Write, tmp_path: Path) -> None:
+    """The account of a machine has a password too."""
+    (tmp_path / "secret").write_text("a secret of its own file\n")
+    environ = {"BROKER_LIBRARY__SIP2__PASSWORD_FILE": "secret", "BROKER_LIBRARY__SIP2__LOGIN": "machine"}
+    settings = load(write(GOOD), environ).library.connector_settings()
+    assert settings["sip2"] == {"password": "a secret of its own file", "login": "machine"}
+
+
 def test_paths_are_relative_to_the_file(write: Write, tmp_path: Path) -> None:
     """Where the broker is started from changes nothing, for the folders, the store and the connector's files."""
     text = GOOD.replace("[library]", '[store]\nurl = "sqlite:state/a.db"\n[library]\nca_file = "ca.pem"')

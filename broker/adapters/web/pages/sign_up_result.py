@@ -29,6 +29,7 @@ def sign_up_result(step: Done, held: Held, ports: WebPorts) -> dict[str, Any]:
         back = None
     return {
         "number": step.number,
+        "cpr_cards": ports.cpr_cards,
         "affiliation": spoken(policy.label if policy else None),
         "account": spoken(label),
         "code": decision.affiliation if decision else "",

@@ -35,6 +35,7 @@ class WebPorts:
     network: Callable[[Request], str]  # the network that asks, as limits count
     host: Callable[[Request], str]  # the computer that asks, as limits count
     library: Text  # what people call the library
+    cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
     sign_up: str | None = None  # the address of our sign-up pages, where there are any
     local: str | None = None  # the upstream where the library system verifies a number and PIN
     patience: float = 5.0

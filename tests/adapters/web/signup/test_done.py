@@ -179,6 +179,29 @@ def test_a_temporary_account_that_became_ones_own_is_called_so(house: House) -> 
     assert found(done, "//dd[@id='typed']/text()") == "the number on your library card, and your PIN"
 
 
+@pytest.mark.parametrize(
+    ("environment", "typed"),
+    [
+        ({}, "your CPR number, and your PIN"),
+        (
+            {"BROKER_LIBRARY__CARD_NUMBER": "system"},
+            "here your CPR number, at the machines the number on your library card, and your PIN",
+        ),
+    ],
+)
+def test_the_page_says_what_to_type(house: House, environment: dict[str, str], typed: str) -> None:
+    """In words: no page shows the number, nor the library system's own; the health card only where it is the card."""
+    if environment:
+        there = house.koha.patrons.administration
+        house.koha.patrons.administration = there.with_preferences(auto_member_num=True)
+    _, page = signed_up(house, "asta")
+    assert found(page, "//dd[@id='typed']/text()") == typed
+    shown = page.get_data(as_text=True)
+    assert ("yellow health insurance card" in shown) is (typed.startswith("your"))
+    assert "1403044004" not in shown
+    assert f">{rows(house, '1403044004')[0]['patron_id']}<" not in shown
+
+
 def test_a_service_without_a_place_of_its_own_leads_to_my_loans(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever has just signed up finds the next thing to do on the page."""
     ports = house.ports
