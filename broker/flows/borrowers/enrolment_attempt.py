@@ -105,8 +105,8 @@ class EnrolmentAttempt:
         if now - enrolment.wanted_at >= GIVE_UP_AFTER:
             self._give_up(None)
             return
-        # A login that has just found no borrower stands for the look before the create; the one after
-        # it counts.
+        # A login that has just found no borrower stands for the look before the create; the one
+        # after it counts.
         found: tuple[Borrower, ...] = ()
         if wish.temporary or not enrolment.has_just_found_none(now, self.ports.trust_for):
             found = self._look(wish.cpr)
