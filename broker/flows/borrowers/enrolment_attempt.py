@@ -36,6 +36,7 @@ from broker.core.errors import (
 from broker.core.event_routes import BrokerEvent, EventKind
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
+from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
     CALL,
@@ -129,12 +130,7 @@ class EnrolmentAttempt:
         done = replace(before, state=EnrolmentState.DONE, wish=owed, reason=None)
         self._write(done, self.ports.now() if owed else None)
 
-    def _carry_out(
-        self,
-        planned: Plan,
-        borrower: Borrower | None,
-        wish: Wish,
-    ) -> None:
+    def _carry_out(self, planned: Plan, borrower: Borrower | None, wish: Wish) -> None:
         """Carry out what is left to do once a borrower that had to be made is made."""
         match planned:
             case Create():
@@ -159,11 +155,14 @@ class EnrolmentAttempt:
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit")
             return
+        made = outcome(borrower, change, wish)
+        # Owed before the change: whoever carries on after a death finds nothing to tell of.
+        CategoryLetters(self.ports).owe(self.entry.enrolment.id, change, made, wish.language)
         after = self.ports.library.change(change, self._held_by())
         if change.cpr and not self._is_adopted(after, change.cpr):
             self._case("temporary_and_cpr")
             return
-        self._done(after, wish, outcome(borrower, change, wish))
+        self._done(after, wish, made)
 
     def _is_adopted(self, borrower: Borrower, cpr: str) -> bool:
         """Return whether a CPR finds this borrower alone: another may have been made meanwhile."""
