@@ -278,7 +278,7 @@ def _enrolment_ports(
     ring: key_ring.KeyRing,
     store: Store,
     library: LibrarySystem,
-    trail: Trail,
+    trail: ToldTrail,
 ) -> EnrolmentPorts:
     return EnrolmentPorts(
         library=library,
@@ -290,6 +290,7 @@ def _enrolment_ports(
         now=now,
         trust_for=settings.library.trust_for,
         trail=trail,
+        tell=trail.tell,
     )
 
 

@@ -34,13 +34,15 @@ class BrokerError(Exception):
     """Something the broker refuses or cannot do.
 
     ``reason`` is the stable code for logs, ``data-reason`` and tests, and names the public text;
-    ``status`` goes to a verified service; ``http`` is the status of the page.
+    ``status`` goes to a verified service; ``http`` is the status of the page; ``setting`` names
+    what must be mended in another system's set-up, where that is the cause.
     ``str(error)`` is for the log only and never holds a personal value.
     """
 
     reason: ClassVar[str] = "unexpected"
     status: ClassVar[Status] = AUTHN_FAILED
     http: ClassVar[int] = 503
+    setting: str | None = None
 
 
 def _log_text(cause: str, detail: str) -> str:

@@ -53,6 +53,8 @@ class EventKind(Enum):
     LOGOUT_SENT = auto()
     LOGOUT_ANSWERED = auto()
     LOGOUT_RESPONDED = auto()
+    # An enrolment that could not be carried out now
+    ENROLMENT_HELD_UP = auto()
     # Pages that end a request
     ERROR_SHOWN = auto()
     HTTP_ERROR_SHOWN = auto()
@@ -107,6 +109,7 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.LOGOUT_SENT: _logged("logout_asked"),
     EventKind.LOGOUT_ANSWERED: _logged("logout_answered"),
     EventKind.LOGOUT_RESPONDED: _logged("logout"),
+    EventKind.ENROLMENT_HELD_UP: _logged("enrolment_held_up"),
     EventKind.ERROR_SHOWN: _logged("refused", Sink.METRIC, Sink.TRAIL, Sink.TRACE),
     EventKind.HTTP_ERROR_SHOWN: _logged("refused", Sink.METRIC),
     EventKind.SERVICE_ERROR_SHOWN: _logged("service_error", Sink.TRACE),
@@ -177,3 +180,8 @@ class TellPort(Protocol):
         ``AuditUnavailable`` where the trail refuses it (``Trail.add``): then it must not happen.
         """
         ...
+
+
+def told_nobody(event: BrokerEvent | AuditEvent) -> None:
+    """Tell an event to nobody: for parts that are used without sinks."""
+    del event

@@ -121,7 +121,8 @@ class Shelf:
             if self.unique and wish.cpr in self.cprs.values():
                 return None
             fields = {each.name: each.value for each in wish.fields}
-            made = Borrower(str(len(self.borrowers) + 1), wish.category, wish.expires, mark, fields=fields)
+            number = str(len(self.borrowers) + 1)
+            made = Borrower(number, wish.category, wish.expires, mark, fields=fields, card=wish.cpr)
             return self.add(wish.cpr or "", made)
 
     def _change(self, change: Change) -> Borrower:

@@ -1,7 +1,7 @@
 """An enrolment: one durable wish for a borrower, and its state."""
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from broker.core.borrowers.borrower import Borrower
@@ -57,6 +57,8 @@ class Enrolment:
     attempts: int = 0
     first_attempt: datetime | None = None
     reason: str | None = None  # library_unavailable, two_borrowers, cpr_changed, ...
+    # the sentence of the library system or mail server behind ``reason``, without a person's value
+    cause: str | None = None
     pin_owed: bool = False
     pin_mailed: datetime | None = None
     pin_given_up: str | None = None  # why no PIN is mailed until staff let it be tried again
@@ -70,6 +72,15 @@ class Enrolment:
     settled: datetime | None = None
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
+
+    def has_just_found_none(self, now: datetime, trust_for: timedelta) -> bool:
+        """Return whether the library system has said that there is no borrower.
+
+        Within ``trust_for``, and no create has been sent yet.
+        """
+        if self.number or self.creates or self.settled is None:
+            return False
+        return now - self.settled < trust_for
 
     def finished(
         self, borrower: Borrower, outcome: EnrolmentOutcome, carried: str, now: datetime
@@ -89,6 +100,7 @@ class Enrolment:
             expires=borrower.expires,
             outcome=outcome,
             reason=None,
+            cause=None,
             attempts=0,
             carried=carried,
             settled=now,

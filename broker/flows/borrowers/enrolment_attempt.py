@@ -9,8 +9,8 @@ import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
+from typing import Final, assert_never
 
 from broker.core.audit_events import of_enrolment
 from broker.core.borrowers.borrower import Borrower
@@ -33,8 +33,10 @@ from broker.core.errors import (
     LibraryUnavailable,
     MailUnavailable,
 )
+from broker.core.event_routes import BrokerEvent, EventKind
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
+from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
     CALL,
@@ -44,6 +46,9 @@ from broker.flows.borrowers.enrolment_records import (
 )
 from broker.flows.borrowers.first_pin import FirstPin, suggested_pins
 from broker.flows.records import Lease
+
+# People who wait for a mend of the set-up do not wait for hours after it.
+_SET_UP_PAUSE: Final = timedelta(minutes=10)
 
 
 class _Overtaken(Exception):
@@ -83,6 +88,7 @@ class EnrolmentAttempt:
                 # A look at the library system has found the borrower as wished meanwhile.
                 self._write(enrolment, None)
         except (LibraryUnavailable, MailUnavailable) as error:
+            self._tell_held_up(error)
             self._later(error)
         except LibraryRefused as error:
             self._refused(error)
@@ -100,7 +106,11 @@ class EnrolmentAttempt:
         if now - enrolment.wanted_at >= GIVE_UP_AFTER:
             self._give_up(None)
             return
-        found = () if self._is_absent(wish, now) else self._look(wish.cpr)
+        # A login that has just found no borrower stands for the look before the create; the one
+        # after it counts.
+        found: tuple[Borrower, ...] = ()
+        if wish.temporary or not enrolment.has_just_found_none(now, self.ports.trust_for):
+            found = self._look(wish.cpr)
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
         planned = plan(found, wish, now.date(), temporary)
@@ -112,16 +122,6 @@ class EnrolmentAttempt:
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
 
-    def _is_absent(self, wish: Wish, now: datetime) -> bool:
-        """Return whether the login has just heard that there is no borrower, and nothing was sent.
-
-        Then the look before the create would ask the same again; the one after it counts.
-        """
-        enrolment = self.entry.enrolment
-        if enrolment.number or enrolment.creates or wish.temporary or enrolment.settled is None:
-            return False
-        return now - enrolment.settled < self.ports.trust_for
-
     def _leave_as_it_is(self, wish: Wish) -> None:
         # Release 1 wrote wishes by a name alone. Nothing is lowered by it any more; a PIN that is
         # owed stays owed.
@@ -130,12 +130,7 @@ class EnrolmentAttempt:
         done = replace(before, state=EnrolmentState.DONE, wish=owed, reason=None)
         self._write(done, self.ports.now() if owed else None)
 
-    def _carry_out(
-        self,
-        planned: Plan,
-        borrower: Borrower | None,
-        wish: Wish,
-    ) -> None:
+    def _carry_out(self, planned: Plan, borrower: Borrower | None, wish: Wish) -> None:
         """Carry out what is left to do once a borrower that had to be made is made."""
         match planned:
             case Create():
@@ -146,6 +141,9 @@ class EnrolmentAttempt:
                 self._give_up("borrower_gone")
             case Nothing() | Change() if borrower is None:
                 raise LibraryUnavailable("there is nothing to change")
+            case Nothing() if borrower.card is None and borrower.mark == self.entry.enrolment.id:
+                # Made here without a card number: a change gives one, or names what withholds it.
+                self._change(borrower, wish, Change(borrower.number, ()))
             case Nothing():
                 self._done(borrower, wish, outcome(borrower, None, wish))
             case Change():
@@ -157,11 +155,14 @@ class EnrolmentAttempt:
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit")
             return
+        made = outcome(borrower, change, wish)
+        # Owed before the change: whoever carries on after a death finds nothing to tell of.
+        CategoryLetters(self.ports).owe(self.entry.enrolment.id, change, made, wish.language)
         after = self.ports.library.change(change, self._held_by())
         if change.cpr and not self._is_adopted(after, change.cpr):
             self._case("temporary_and_cpr")
             return
-        self._done(after, wish, outcome(borrower, change, wish))
+        self._done(after, wish, made)
 
     def _is_adopted(self, borrower: Borrower, cpr: str) -> bool:
         """Return whether a CPR finds this borrower alone: another may have been made meanwhile."""
@@ -199,8 +200,12 @@ class EnrolmentAttempt:
             anew = replace(self.entry.enrolment, id=fresh_mark, number=None)
             self.entry = self.entry._replace(enrolment=anew)
         before = self.entry.enrolment
+        pause = self.ports.pause
+        pause.admit(wish.category)
         self._write(replace(before, creates=before.creates + 1), self.entry.due)
-        return self.ports.library.create(wish, before.id, self._held_by())
+        made = self.ports.library.create(wish, before.id, self._held_by())
+        pause.lifted(wish.category)
+        return made
 
     def _done(
         self,
@@ -257,7 +262,12 @@ class EnrolmentAttempt:
         else:
             self._pin_closed(None)
 
-    def _pin_closed(self, mailed: datetime | None, given_up: str | None = None) -> None:
+    def _pin_closed(
+        self,
+        mailed: datetime | None,
+        given_up: str | None = None,
+        cause: str | None = None,
+    ) -> None:
         # The mail is out: that is recorded even where a later wish has been written meanwhile.
         number = self.entry.enrolment.number
 
@@ -269,8 +279,10 @@ class EnrolmentAttempt:
                 pin_given_up=given_up,
                 number=number,
             )
-            if not given_up:
-                enrolment = replace(enrolment, pin_avoids=())
+            if given_up:
+                enrolment = replace(enrolment, cause=cause or enrolment.cause)
+            else:
+                enrolment = replace(enrolment, cause=None, pin_avoids=())
             if enrolment.state is not EnrolmentState.DONE:
                 return enrolment, entry.due
             # What staff may let be tried again keeps the address.
@@ -325,7 +337,7 @@ class EnrolmentAttempt:
         for event in of_enrolment(before, after, person, self.ports.now()):
             self.ports.trail.add(event)
 
-    def _case(self, reason: str) -> None:
+    def _case(self, reason: str, cause: str | None = None) -> None:
         wish = self.entry.enrolment.wish
 
         def opened(entry: StoredEnrolment) -> EnrolmentDraft | None:
@@ -338,6 +350,7 @@ class EnrolmentAttempt:
                 enrolment,
                 state=EnrolmentState.CASE,
                 reason=reason,
+                cause=cause,
                 wish=wish,
                 pin_owed=False,
             )
@@ -345,11 +358,29 @@ class EnrolmentAttempt:
 
         self._amend(opened)
 
-    def _refused(self, error: BrokerError) -> None:
-        if self.entry.enrolment.state is EnrolmentState.DONE:
-            self._pin_closed(None, error.reason)
+    def _refused(self, error: LibraryRefused) -> None:
+        self._tell_held_up(error)
+        enrolment = self.entry.enrolment
+        wish = enrolment.wish
+        if enrolment.state is EnrolmentState.DONE:
+            self._pin_closed(None, error.reason, str(error))
+        elif error.setting and wish:
+            # The set-up is at fault and not this person: once it is mended the enrolment goes on.
+            self.ports.pause.refused(wish.category, enrolment.person, error.setting)
+            self._later(error)
         else:
-            self._case(error.reason)
+            self._case(error.reason, str(error))
+
+    def _tell_held_up(self, error: BrokerError) -> None:
+        enrolment = self.entry.enrolment
+        facts = {
+            "enrolment": enrolment.id,
+            "reason": error.reason,
+            "cause": str(error),
+            "setting": error.setting,
+            "attempts": enrolment.attempts + 1,
+        }
+        self.ports.tell(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
 
     def _later(self, error: BrokerError) -> None:
         enrolment = self.entry.enrolment
@@ -359,5 +390,10 @@ class EnrolmentAttempt:
             self._pin_closed(None, error.reason)
             return
         attempts = enrolment.attempts
-        later = replace(enrolment, attempts=attempts + 1, reason=error.reason)
-        self._write(later, now + retry_delay(attempts))
+        reason = error.reason
+        delay = retry_delay(attempts)
+        if error.setting and enrolment.state is EnrolmentState.WANTED:
+            reason = "library_setup"
+            delay = min(delay, _SET_UP_PAUSE)
+        later = replace(enrolment, attempts=attempts + 1, reason=reason, cause=str(error))
+        self._write(later, now + delay)

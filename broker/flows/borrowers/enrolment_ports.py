@@ -7,9 +7,11 @@ from typing import Final, Literal
 
 from broker.core.audit_events import NO_TRAIL
 from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.event_routes import TellPort, told_nobody
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Trail
+from broker.flows.borrowers.create_pause import CreatePause
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.proof_ownership import claim_ownership
@@ -35,6 +37,12 @@ class EnrolmentPorts:
     now: Callable[[], datetime]
     trust_for: timedelta = timedelta(hours=1)
     trail: Trail = NO_TRAIL
+    tell: TellPort = told_nobody
+
+    @property
+    def pause(self) -> CreatePause:
+        """Return the pauses of creates that a fault in the set-up refuses."""
+        return CreatePause(self.records.store, self.now)
 
     def adopts(self, number: str, cpr: str) -> bool:
         """Return whether a temporary borrower is this person's from now on.

@@ -133,7 +133,7 @@ class Enrolments:
         if before.state is EnrolmentState.WANTED and before.wish == wish:
             if entry.due and entry.due <= now + _SHORT_PAUSE:
                 return before, entry.due
-            return replace(before, reason=None), now
+            return replace(before, reason=None, cause=None), now
         wanted = replace(
             before,
             state=EnrolmentState.WANTED,
@@ -141,6 +141,7 @@ class Enrolments:
             wish=wish,
             attempts=0,
             reason=None,
+            cause=None,
         )
         return wanted, now
 

@@ -150,7 +150,9 @@ class BorrowerQuestion:
         """Return the finished enrolment of a borrower that was found or made, or None."""
         if entry is None or entry.enrolment.state is not EnrolmentState.DONE:
             return None
-        return entry.enrolment if entry.enrolment.number else None
+        enrolment = entry.enrolment
+        # Without a time the borrower was gone at the last look.
+        return enrolment if enrolment.number and enrolment.settled else None
 
     def _against_wish(
         self,
@@ -233,6 +235,7 @@ class BorrowerQuestion:
             expires=borrower.expires,
             outcome=EnrolmentOutcome.UNCHANGED,
             reason=before.reason if finished else None,
+            cause=before.cause if finished else None,
             carried=carried,
             settled=self.ports.now(),
         )

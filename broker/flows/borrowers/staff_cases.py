@@ -132,7 +132,7 @@ class StaffCases:
         if enrolment.wish is None:  # finished, given up, or observed only
             return False
         if enrolment.state is EnrolmentState.CASE:
-            enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None)
+            enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None, cause=None)
         now = self.records.now()
         return self.records.write(entry, enrolment.retried(now), now) is not None
 
@@ -214,6 +214,7 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
         "id": enrolment.id,
         "state": _listed_state(enrolment),
         "reason": enrolment.reason or enrolment.pin_given_up,
+        "cause": enrolment.cause,
         "outcome": enrolment.outcome.value if enrolment.outcome else None,
         "number": enrolment.number,
         "linked": enrolment.link,
