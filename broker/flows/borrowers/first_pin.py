@@ -63,7 +63,7 @@ class FirstPin:
             if self.is_late():
                 letter.send(*ports.letters.worded(PinPointerLetter(), wish.language))
             else:
-                self._send(letter, borrower.suggested_pins(), wish.language, ends)
+                self._send(letter, wish.language, ends)
         return True
 
     def is_late(self) -> bool:
@@ -71,19 +71,12 @@ class FirstPin:
         tried = self.enrolment.pin_tried
         return tried is not None and self.ports.now() - tried >= POINTER_AFTER
 
-    def _send(
-        self,
-        letter: Letter,
-        suggested: frozenset[str],
-        language: str,
-        ends: datetime,
-    ) -> None:
+    def _send(self, letter: Letter, language: str, ends: datetime) -> None:
         ports = self.ports
         enrolment = self.enrolment
 
         def avoids(drawn: str) -> bool:
-            pseudonym = _pseudonym(ports.hmacs, enrolment.person, drawn)
-            return drawn in suggested or pseudonym in enrolment.pin_avoids
+            return _pseudonym(ports.hmacs, enrolment.person, drawn) in enrolment.pin_avoids
 
         def send(pin: str) -> None:
             letter.send(*ports.letters.worded(PinLetter(pin), language))

@@ -142,7 +142,7 @@ class PinSetting:
             self.library.set_pin(number, pin, call.by)
         except LibraryRefused as error:
             self._end(number, call, done=True)
-            raise self._unusable(number, PinRefused(str(error))) from error
+            raise self._unusable(number, PinRefused(str(error), error.setting)) from error
 
     def _prove(self, number: str, pin: str, hold: Callable[[datetime], None]) -> None:
         """Ask the library system for the PIN: that it took one proves nothing."""
@@ -151,7 +151,7 @@ class PinSetting:
         try:
             answer = self.library.check_pin(number, pin, deadline)
         except LibraryRefused as error:
-            raise self._unusable(number, PinUnproved(str(error))) from error
+            raise self._unusable(number, PinUnproved(str(error), error.setting)) from error
         if answer is not PinAnswer.RIGHT:
             raise self._unusable(number, _UNUSABLE[answer](f"asked back: {answer}"))
 

@@ -115,6 +115,22 @@ def test_staff_let_a_pin_be_tried_again(world: Any, reason: str, monkeypatch: py
     assert not world.cases.retry(ended.id)
 
 
+def test_a_pin_that_is_tried_again_is_none_that_the_number_suggests(
+    world: Any, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given up still knows what to avoid, though the number itself is erased."""
+    assert reason
+    enrolled(world)
+    assert world.cases.retry(given_up(world).id)
+    monkeypatch.undo()
+    drawn = iter([101, 5837])
+    monkeypatch.setattr("secrets.randbelow", lambda below: next(drawn) if below == 10_000 else 0)
+    monkeypatch.setattr("broker.core.borrowers.pins.guessable", lambda _pin: False)
+    world.now += timedelta(hours=1)
+    assert world.settle().pin_mailed
+    assert world.post.sent[-1].pin == "5837"
+
+
 def test_nobody_is_mailed_a_pin_without_an_address(world: Any) -> None:
     """Nothing is set, and nothing is owed."""
     world.live.want(world.wish(pin_to=None))

@@ -85,17 +85,20 @@ def test_a_pin_is_written_down_set_asked_back_and_mailed(world: Any, mailing: Ma
 def test_a_pin_is_written_down_for_good_before_the_call(
     world: Any, mailing: Mailing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A power cut does not undo what the library system may still carry out."""
+    """A power cut does not undo what the library system may still carry out; what is done leaves no PIN behind."""
     durable: list[bool] = []
+    written: list[bytes] = []
     put = world.store.put
 
     def noted(*given: Any, **how: Any) -> bool:
         durable.append(how["durable"])
+        written.append(given[1].value)
         return bool(put(*given, **how))
 
     monkeypatch.setattr(world.store, "put", noted)
     mailing.mail()
     assert durable == [True, True]
+    assert [mailing.sent[0].encode() in value for value in written] == [True, False]
 
 
 @pytest.mark.parametrize(
