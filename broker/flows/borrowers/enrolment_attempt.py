@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from broker.core.audit_events import of_enrolment
-from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import (
     Case,
     Change,
@@ -27,6 +27,7 @@ from broker.core.borrowers.change_plan import (
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.pins import new_pin, suggested_by
 from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.entities import Names
 from broker.core.errors import (
     BrokerError,
     LibraryError,
@@ -149,14 +150,14 @@ class EnrolmentAttempt:
         match planned:
             case Create():
                 raise LibraryUnavailable("a borrower is said to be there and cannot be found")
-            case Case(reason):
-                self._case(reason)
+            case Case(reason, concerned):
+                self._case(reason, borrowers=concerned)
             case Gone():
                 self._give_up("borrower_gone")
             case Nothing() | Change() if borrower is None:
                 raise LibraryUnavailable("there is nothing to change")
             case Nothing() if borrower.card is None and borrower.mark == self.entry.enrolment.id:
-                # Made here without a card number: a change gives it one, or names what withholds it.
+                # Made here without a card number: a change gives one, or names what withholds it.
                 self._change(borrower, wish, Change(borrower.number, ()))
             case Nothing():
                 self._done(borrower, wish, outcome(borrower, None, wish))
@@ -167,20 +168,21 @@ class EnrolmentAttempt:
 
     def _change(self, borrower: Borrower, wish: Wish, change: Change) -> None:
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
-            self._case("temporary_unfit")
+            self._case("temporary_unfit", borrowers=(change.number,))
             return
         after = self.ports.library.change(change, self._held_by())
-        if change.cpr and not self._is_adopted(after, change.cpr):
-            self._case("temporary_and_cpr")
+        found = self._adopted(change.cpr) if change.cpr else ()
+        if any(each.number != after.number for each in found):
+            self._case("temporary_and_cpr", borrowers=numbers((after, *found)))
             return
         self._done(after, wish, outcome(borrower, change, wish))
 
-    def _is_adopted(self, borrower: Borrower, cpr: str) -> bool:
-        """Return whether a CPR finds this borrower alone: another may have been made meanwhile."""
+    def _adopted(self, cpr: str) -> tuple[Borrower, ...]:
+        """Return what a CPR finds once a borrower has it: another may have been made meanwhile."""
         found = self.ports.library.find(cpr, self._by())
         if not found:
             raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
-        return [each.number for each in found] == [borrower.number]
+        return found
 
     def _look(self, cpr: str, made: Borrower | None = None) -> tuple[Borrower, ...]:
         library = self.ports.library
@@ -374,7 +376,7 @@ class EnrolmentAttempt:
         for event in of_enrolment(before, after, person, self.ports.now()):
             self.ports.trail.add(event)
 
-    def _case(self, reason: str, cause: str | None = None) -> None:
+    def _case(self, reason: str, cause: str | None = None, borrowers: Names = ()) -> None:
         wish = self.entry.enrolment.wish
 
         def opened(entry: StoredEnrolment) -> EnrolmentDraft | None:
@@ -388,6 +390,7 @@ class EnrolmentAttempt:
                 state=EnrolmentState.CASE,
                 reason=reason,
                 cause=cause,
+                borrowers=borrowers,
                 wish=wish,
                 pin_owed=False,
             )

@@ -7,6 +7,7 @@ from datetime import date
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
@@ -22,6 +23,16 @@ EnrolmentRow = Mapping[str, str | int | bool | None]
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A case as it is listed: its reason, a pseudonym, and the numbers of the borrowers."""
+
+    reason: str
+    person: str
+    borrowers: Names = ()
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +81,22 @@ class StaffCases:
         self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
 
-    def cpr_uuid_differs(self, uuid: str, cpr: str) -> None:
+    def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
         """List a case: a cprUuid that came with another CPR number before came with ``cpr``.
 
         Both are pseudonyms. The register gives a person one cprUuid for good: where the number was
-        changed, the person is the same, and else one of the two is wrong.
+        changed, the person is the same, and else one of the two is wrong. Returns the case's id.
         """
-        number = self._number(self.links.cpr(uuid))
-        self._list(Key("enrolment", uuid, _LINK), cpr, "cpr_changed", number)
+        before = self._number(self.links.cpr(uuid))
+        case = _Listed("cpr_changed", cpr, self._numbers(cpr), before)
+        return self._list(Key("enrolment", uuid, _LINK), case)
 
-    def borrowers_differ(self, owner: str, reason: str) -> None:
+    def borrowers_differ(self, owner: str, reason: str, borrowers: Names) -> str:
         """List a case of the borrowers that the CPR number of ``owner``, a pseudonym, finds.
 
-        For a login that wishes nothing, so that no enrolment says it.
+        For a login that wishes nothing, so that no enrolment says it. Returns the case's id.
         """
-        self._list(Key("enrolment", owner, _LINK), owner, reason)
+        return self._list(Key("enrolment", owner, _LINK), _Listed(reason, owner, borrowers))
 
     def another_cpr(self, name: str, had: str, cpr: str) -> None:
         """List a notice: a name came with the CPR number ``had`` before, and with ``cpr`` now.
@@ -93,16 +105,17 @@ class StaffCases:
         number has its own person and borrower, and nobody is kept waiting.
         """
         key = Key("enrolment", name, _NOTICE)
-        notice = EnrolmentState.NOTICE
-        self._list(key, cpr, "name_with_another_cpr", self._number(had), notice)
+        before = self._number(had)
+        notice = _Listed("name_with_another_cpr", cpr, self._numbers(cpr), before)
+        self._list(key, notice, EnrolmentState.NOTICE)
 
-    def taken(self, owner: str, address: str) -> None:
+    def taken(self, owner: str, address: str) -> str:
         """List a case: ``owner`` proved a mail address that is another's proof already.
 
         Both are pseudonyms. One mailbox speaks for one person; whether somebody has read another's
-        mail or inherited the address, only people can tell.
+        mail or inherited the address, only people can tell. Returns the case's id.
         """
-        self._list(Key("enrolment", owner, _PROOF), address, "address_taken")
+        return self._list(Key("enrolment", owner, _PROOF), _Listed("address_taken", address))
 
     def _end_notice(self, entry: StoredEnrolment) -> bool:
         self.records.store.drop(entry.key)
@@ -139,26 +152,33 @@ class StaffCases:
     def _list(
         self,
         key: Key,
-        person: str,
-        reason: str,
-        number: str | None = None,
+        listed: _Listed,
         state: EnrolmentState = EnrolmentState.CASE,
-    ) -> None:
+    ) -> str:
+        """List a case or notice, and return its id: the same as long as it is listed."""
         entry = self.records.read(key)
+        before = entry.enrolment if entry else None
+        is_new = before is None or before.reason != listed.reason
         case = Enrolment(
-            id=entry.enrolment.id if entry else secrets.token_hex(16),
+            id=before.id if before else secrets.token_hex(16),
             state=state,
-            wanted_at=self.records.now(),
+            wanted_at=self.records.now() if before is None or is_new else before.wanted_at,
             wish=None,
-            person=person,
-            reason=reason,
-            link=number,
+            person=listed.person,
+            reason=listed.reason,
+            link=listed.link,
+            borrowers=listed.borrowers,
         )
         unstored = StoredEnrolment(key, case, None, None)
         self.records.write(entry or unstored, case, None)
-        if entry is None or entry.enrolment.reason != reason:
+        if is_new:
             person = self.links.holder(key.group)
             self._record(AuditEventKind.ENROLMENT_CASE, person, case)
+        return case.id
+
+    def _numbers(self, owner: str) -> Names:
+        number = self._number(owner)
+        return (number,) if number else ()
 
     def _number(self, owner: str | None) -> str | None:
         """Return the borrower that the CPR number of ``owner`` was last found to have, or None."""
@@ -218,6 +238,7 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
         "outcome": enrolment.outcome.value if enrolment.outcome else None,
         "number": enrolment.number,
         "linked": enrolment.link,
+        "borrowers": ", ".join(enrolment.borrowers) or None,
         "category": enrolment.category or wished,
         "expires": _iso(enrolment.expires),
         "wanted_at": _iso(enrolment.wanted_at),

@@ -120,7 +120,7 @@ def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
     cases, owner = StaffCases(world.records, world.links, trail), world.links.of_cpr(CPR)
     person = world.links.by_cpr(owner).id
     for reason in ("two_borrowers", "two_borrowers", "birth_date_differs"):
-        cases.borrowers_differ(owner, reason)
+        cases.borrowers_differ(owner, reason, ("8", "9"))
     [row] = world.cases.rows()
     assert (row["state"], row["reason"]) == ("case", "birth_date_differs")
     assert cases.retry(row["id"])
