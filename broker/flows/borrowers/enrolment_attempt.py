@@ -84,6 +84,9 @@ class EnrolmentAttempt:
 
     def _do_what_is_due(self) -> None:
         try:
+            if self.entry.enrolment.state is EnrolmentState.CASE:
+                self._drop_wish()
+                return
             if self.entry.enrolment.state is EnrolmentState.WANTED:
                 self._enrol()
             enrolment = self.entry.enrolment
@@ -121,6 +124,10 @@ class EnrolmentAttempt:
             planned = plan(found, wish, now.date())
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
+
+    def _drop_wish(self) -> None:
+        # Staff have the case until they end it; the CPR number is not kept for so long.
+        self._write(replace(self.entry.enrolment, wish=None), None)
 
     def _is_absent(self, wish: Wish, now: datetime) -> bool:
         """Return whether the login has just heard that there is no borrower, and nothing was sent.
@@ -394,7 +401,7 @@ class EnrolmentAttempt:
                 wish=wish,
                 pin_owed=False,
             )
-            return case, None
+            return case, enrolment.wanted_at + GIVE_UP_AFTER
 
         self._amend(opened)
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
@@ -23,6 +24,7 @@ EnrolmentRow = Mapping[str, str | int | bool | None]
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
+_OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,23 @@ class StaffCases:
         self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
 
+    def end(self, enrolment_id: str) -> bool:
+        """End a case or notice: it is listed no more, and its person begins anew at the next login.
+
+        False where there is none. Of an enrolment the mark stays, so that a borrower that it made
+        is known by it.
+        """
+        entry = self._of(enrolment_id)
+        if entry is None or entry.enrolment.state not in _OF_STAFF:
+            return False
+        person = self.links.holder(entry.key.group)
+        if entry.key.name:
+            self.records.store.drop(entry.key)
+        elif not self._give_up(entry):
+            return False
+        self._record(AuditEventKind.ENROLMENT_ENDED, person, entry.enrolment)
+        return True
+
     def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
         """List a case: a cprUuid that came with another CPR number before came with ``cpr``.
 
@@ -121,6 +140,17 @@ class StaffCases:
         self.records.store.drop(entry.key)
         return True
 
+    def _give_up(self, entry: StoredEnrolment) -> bool:
+        ended = replace(
+            entry.enrolment,
+            state=EnrolmentState.GIVEN_UP,
+            wish=None,
+            reason=None,
+            cause=None,
+            borrowers=(),
+        )
+        return self.records.write(entry, ended, None) is not None
+
     def _retry_link(self, entry: StoredEnrolment) -> bool:
         if entry.key.group != entry.enrolment.person:
             # The cprUuid counts no more, and learns the number that it comes with next.
@@ -145,7 +175,13 @@ class StaffCases:
         if enrolment.wish is None:  # finished, given up, or observed only
             return False
         if enrolment.state is EnrolmentState.CASE:
-            enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None, cause=None)
+            enrolment = replace(
+                enrolment,
+                state=EnrolmentState.WANTED,
+                reason=None,
+                cause=None,
+                borrowers=(),
+            )
         again = replace(enrolment, attempts=0)
         return self.records.write(entry, again, self.records.now()) is not None
 
@@ -242,7 +278,8 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
         "category": enrolment.category or wished,
         "expires": _iso(enrolment.expires),
         "wanted_at": _iso(enrolment.wanted_at),
-        "due": _iso(entry.due),
+        "due": None if enrolment.state is EnrolmentState.CASE else _iso(entry.due),
+        "wish_until": _iso(entry.due) if enrolment.state is EnrolmentState.CASE else None,
         "attempts": enrolment.attempts,
         "pin_owed": enrolment.pin_owed,
         "pin_mailed": _iso(enrolment.pin_mailed),
