@@ -109,7 +109,7 @@ class BorrowerQuestion:
             borrower = self.in_slot(lambda by: self.ports.library.read(number, by))
         except (LibraryUnavailable, LibraryRefused):
             return _one(believed)
-        if borrower is None or not self._carries(borrower, owner):
+        if borrower is None or not self.carries(borrower, owner):
             return KnownBorrower(Who.NONE)
         return self._noted(key, entry, borrower, None)
 
@@ -117,6 +117,13 @@ class BorrowerQuestion:
         """Return whether ``cpr`` finds this borrower alone now; raises LibraryUnavailable."""
         found = self.in_slot(lambda by: self.ports.library.find(cpr, by))
         return [each.number for each in found] == [borrower.number]
+
+    def carries(self, borrower: Borrower, owner: str) -> bool:
+        """Return whether the library system has this borrower under the CPR number of ``owner``."""
+        cpr = borrower.cpr
+        if cpr is None or borrower.is_anothers(cpr):
+            return False
+        return self.ports.links.of_cpr(cpr) == owner
 
     def is_as_wished(self, before: Enrolment, wish: Wish) -> bool:
         """Return whether the remembered borrower is as ``wish`` has it."""
@@ -239,13 +246,6 @@ class BorrowerQuestion:
             carried=carried,
             settled=self.ports.now(),
         )
-
-    def _carries(self, borrower: Borrower, owner: str) -> bool:
-        """Return whether the library system has this borrower under the CPR number of ``owner``."""
-        cpr = borrower.cpr
-        if cpr is None or borrower.is_anothers(cpr):
-            return False
-        return self.ports.links.of_cpr(cpr) == owner
 
 
 def new_enrolment(key: Key, now: datetime, wish: Wish | None = None) -> Enrolment:

@@ -3,11 +3,12 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.staff_advice import advice
 from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
@@ -19,11 +20,20 @@ from broker.flows.borrowers.enrolment_records import (
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.records import Records
 
-EnrolmentRow = Mapping[str, str | int | bool | None]
+EnrolmentRow = Mapping[str, str | int | bool | Names | None]
 
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
+_APART: Final = frozenset({_LINK, _PROOF, _NOTICE})
+_ORDER: Final = (
+    EnrolmentState.CASE,
+    EnrolmentState.NOTICE,
+    EnrolmentState.WANTED,
+    EnrolmentState.GIVEN_UP,
+    EnrolmentState.OBSERVED,
+    EnrolmentState.DONE,
+)
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
@@ -51,15 +61,23 @@ class StaffCases:
         return cls(ports.records, ports.links, ports.trail)
 
     def rows(self) -> Iterator[EnrolmentRow]:
-        """Return every enrolment as a row for ``broker enrolments list``."""
-        return map(_row, self.records.all())
+        """Return every enrolment as a row: what staff must look at first, the oldest before."""
+        return map(_row, sorted(self.records.all(), key=_rank))
 
     def show(self, enrolment_id: str) -> EnrolmentRow | None:
-        """Return the row of one enrolment, or None."""
-        entry = self._of(enrolment_id)
+        """Return the row of one enrolment, what to do and what a retry would do, or None."""
+        entry = self.find(enrolment_id)
         if entry is None:
             return None
-        return _row(entry)
+        advised = advice(entry.enrolment, listed_apart=entry.key.name in _APART)
+        return {**_row(entry), "todo": advised.todo, "retry_would": advised.retry}
+
+    def find(self, enrolment_id: str) -> StoredEnrolment | None:
+        """Return the enrolment of an id as it is stored, or None."""
+        for entry in self.records.all():
+            if entry.enrolment.id == enrolment_id:
+                return entry
+        return None
 
     def retry(self, enrolment_id: str) -> bool:
         """Let an enrolment be tried again now, after staff have put right what it waited for.
@@ -68,7 +86,7 @@ class StaffCases:
         person's of the number it comes with now, for "address_taken" that the mailbox is no longer
         that of the person who proved it first. A notice is ended.
         """
-        entry = self._of(enrolment_id)
+        entry = self.find(enrolment_id)
         if entry is None:
             return False
         person = self.links.holder(entry.key.group)  # before the link is forgotten
@@ -89,7 +107,7 @@ class StaffCases:
         False where there is none. Of an enrolment the mark stays, so that a borrower that it made
         is known by it.
         """
-        entry = self._of(enrolment_id)
+        entry = self.find(enrolment_id)
         if entry is None or entry.enrolment.state not in _OF_STAFF:
             return False
         person = self.links.holder(entry.key.group)
@@ -239,18 +257,12 @@ class StaffCases:
             )
         )
 
-    def _of(self, enrolment_id: str) -> StoredEnrolment | None:
-        for entry in self.records.all():
-            if entry.enrolment.id == enrolment_id:
-                return entry
-        return None
-
     def confirm(self, enrolment_id: str) -> bool:
         """Let a temporary borrower become its person's, although the desk wrote another name.
 
         False where no such case is waiting for it.
         """
-        entry = self._of(enrolment_id)
+        entry = self.find(enrolment_id)
         if entry is None or entry.enrolment.reason != "adoption_other_name":
             return False
         enrolment = entry.enrolment
@@ -274,7 +286,7 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
         "outcome": enrolment.outcome.value if enrolment.outcome else None,
         "number": enrolment.number,
         "linked": enrolment.link,
-        "borrowers": ", ".join(enrolment.borrowers) or None,
+        "borrowers": enrolment.borrowers or None,
         "category": enrolment.category or wished,
         "expires": _iso(enrolment.expires),
         "wanted_at": _iso(enrolment.wanted_at),
@@ -285,6 +297,10 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
         "pin_mailed": _iso(enrolment.pin_mailed),
         "would": ", ".join(enrolment.would) or None,
     }
+
+
+def _rank(entry: StoredEnrolment) -> tuple[int, datetime]:
+    return _ORDER.index(entry.enrolment.state), entry.enrolment.wanted_at
 
 
 def _iso(day: date | None) -> str | None:
