@@ -16,6 +16,7 @@ from broker.adapters.telling import application_log
 from broker.adapters.web.signup import sign_up_pages
 from broker.app import configured_texts, metadata_report
 from broker.app.assembly import Parts, assemble, now, read_config
+from broker.app.enrolment_operations import NoEnrolment
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Assurance, Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
@@ -306,6 +307,8 @@ def account(error: Exception) -> list[str]:
     """
     if isinstance(error, ConfigurationFaults):
         return [str(_mended(fault)) for fault in error.faults]
+    if isinstance(error, NoEnrolment):
+        return [str(error)]
     if isinstance(error, BrokerError):
         return [str(_mended(Fault(error.reason, str(error))))]
     if isinstance(error, OSError) and error.filename:

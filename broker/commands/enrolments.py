@@ -1,56 +1,105 @@
-"""The commands over enrolments: list, show, retry, confirm, run."""
+"""The commands over enrolments: list, show, look, retry, confirm, end, run."""
+
+from functools import partial
+from typing import Final
 
 import click
 
-from broker.app import diagnostics
-from broker.commands.output import as_json, printing_faults, show, waiting
+from broker.app import diagnostics, enrolment_operations
+from broker.commands.output import FINDINGS, as_json, printing_faults, show, waiting
+
+
+def _joined(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> str:
+    """Return a reference that was typed with a space, as it is read aloud, in one."""
+    return " ".join(words)
+
+
+_several: Final = partial(click.argument, "name", nargs=-1, required=True, callback=_joined)
+_named: Final = _several(metavar="ID|REFERENCE")
 
 
 @click.group()
 def enrolments() -> None:
-    """Look after borrowers that are wanted, made, or waiting for staff."""
+    """Look after borrowers that are wanted, made, or waiting for staff.
+
+    An enrolment is named by its id, or by the reference on the page of the person it held up, as it
+    is read aloud: bcdf ghjk.
+    """
 
 
 @enrolments.command("list")
 @as_json
 @printing_faults
 def list_enrolments(*, as_json: bool) -> None:
-    """List every enrolment; nothing personal but the borrower number."""
+    """List every enrolment, cases first; nothing personal but borrower numbers."""
     rows = list(diagnostics.opened().cases.rows())
     click.echo(f"{len(rows)} enrolments", err=True)
     show(rows, as_json=as_json)
 
 
-@enrolments.command("show")
-@click.argument("enrolment")
+@enrolments.command("show", short_help="Show an enrolment or case, and what to do.")
+@_named
 @as_json
 @printing_faults
-def show_enrolment(enrolment: str, *, as_json: bool) -> None:
-    """Show one enrolment by its id."""
-    row = diagnostics.opened().cases.show(enrolment)
-    if row is None:
-        raise click.ClickException("no such enrolment; broker enrolments list shows their ids")
+def show_enrolment(name: str, *, as_json: bool) -> None:
+    """Show an enrolment or case: its cause, its borrowers, what to do, what a retry would do."""
+    row = enrolment_operations.shown(diagnostics.opened(), name)
     show([row], as_json=as_json, alone=True)
 
 
-@enrolments.command("retry", short_help="Try an enrolment again.")
-@click.argument("enrolment")
+@enrolments.command("look", short_help="Ask the library system again about a borrower.")
+@_several(metavar="NUMBER|ID|REFERENCE")
+@as_json
 @printing_faults
-def retry_enrolment(enrolment: str) -> None:
+def look_at_borrower(name: str, *, as_json: bool) -> None:
+    """Ask the library system again, at once, about the borrowers of an enrolment, or of a number.
+
+    NUMBER is the library system's own borrower number. What was remembered is believed no more.
+    Exit 1 where a borrower is gone, lacks a card, is barred from lending or has another's CPR
+    number, or where the library system does not answer.
+    """
+    parts = diagnostics.opened()
+    with waiting("asking the library system"):
+        looked = enrolment_operations.looked(parts, name)
+    show(looked.rows, as_json=as_json)
+    for sentence in looked.sentences:
+        click.echo(sentence, err=True)
+    if looked.sentences:
+        raise SystemExit(FINDINGS)
+
+
+@enrolments.command("retry", short_help="Try an enrolment again.")
+@_named
+@printing_faults
+def retry_enrolment(name: str) -> None:
     """Try an enrolment again, after what it stood at has been put right."""
-    if not diagnostics.opened().cases.retry(enrolment):
-        raise click.ClickException("no such enrolment, or nothing left to try")
-    click.echo("it is due now")
+    parts = diagnostics.opened()
+    row = enrolment_operations.shown(parts, name)
+    if not parts.cases.retry(str(row["id"])):
+        raise click.ClickException(f"nothing is left to try. {row['retry_would']}")
+    click.echo("it is due now" if row["wish_until"] or row["due"] else str(row["retry_would"]))
 
 
 @enrolments.command("confirm", short_help="Confirm whose a temporary borrower is.")
-@click.argument("enrolment")
+@_named
 @printing_faults
-def confirm_enrolment(enrolment: str) -> None:
+def confirm_enrolment(name: str) -> None:
     """Confirm that a temporary borrower of another name is the person's who proved it."""
-    if not diagnostics.opened().cases.confirm(enrolment):
-        raise click.ClickException("no such enrolment, or none that waits for a confirmed name")
+    parts = diagnostics.opened()
+    if not parts.cases.confirm(enrolment_operations.named(parts, name)):
+        raise click.ClickException("it does not wait for a confirmed name")
     click.echo("it is due now")
+
+
+@enrolments.command("end", short_help="End a case or notice.")
+@_named
+@printing_faults
+def end_case(name: str) -> None:
+    """End a case or notice: it is listed no more, and its person begins anew at the next login."""
+    parts = diagnostics.opened()
+    if not parts.cases.end(enrolment_operations.named(parts, name)):
+        raise click.ClickException("it is neither a case nor a notice: there is nothing to end")
+    click.echo("ended; the person begins anew at the next login")
 
 
 @enrolments.command("run", short_help="Carry out what is due now, and end.")

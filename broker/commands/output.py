@@ -86,7 +86,7 @@ def show(rows: Sequence[Row], *, as_json: bool, alone: bool = False) -> None:
     else:
         separator = "\n" if alone else "  "
         for row in rows:
-            facts = [f"{name}={value}" for name, value in row.items() if value is not None]
+            facts = [f"{name}={_joined(value)}" for name, value in row.items() if value is not None]
             click.echo(separator.join(facts))
 
 
@@ -133,4 +133,9 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M}"
-    return str(value)
+    return str(_joined(value))
+
+
+def _joined(value: object) -> object:
+    """Return the values of a tuple in one text; any other value as it is."""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else value

@@ -44,6 +44,7 @@ class AuditEventKind(StrEnum):
     ENROLMENT_CASE = "enrolment_case"
     ENROLMENT_GIVEN_UP = "enrolment_given_up"
     ENROLMENT_RETRIED = "enrolment_retried"
+    ENROLMENT_ENDED = "enrolment_ended"
     LOGOUT_ASKED = "logout_asked"
     LOGOUT_DONE = "logout_done"
     LOGOUT_PARTIAL = "logout_partial"

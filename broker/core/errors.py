@@ -278,10 +278,18 @@ class AddressRefused(BrokerError):
 
 
 class AddressTaken(BrokerError):
-    """An address that proves somebody else: staff must look (one address proves one person)."""
+    """An address that proves somebody else: staff must look (one address proves one person).
+
+    ``case`` is the id under which they find it.
+    """
 
     reason = "address_taken"
     http = 403
+
+    def __init__(self, cause: str, case: str) -> None:
+        """Store the sentence for the log, and the case."""
+        super().__init__(cause)
+        self.case = case
 
 
 class CodeRefused(BrokerError):

@@ -132,7 +132,7 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
 
 @dataclass(frozen=True, slots=True)
 class TraceFacts:
-    """What the service desk finds by ``reference``: step, upstream and the reason's code.
+    """What the service desk finds by ``reference``: step, upstream, the reason's code, enrolment.
 
     ``known`` means a person's login: refusals of strangers have a quota of their own.
     """
@@ -143,6 +143,7 @@ class TraceFacts:
     reason: str
     upstream: str | None = None
     known: bool = True
+    enrolment: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -14,6 +14,7 @@ from broker.flows.records import Content, Record, Records
 
 # Read aloud at a service desk: no vowels that make words, no letter that looks like a digit.
 _SPEAKABLE: Final = "23456789BCDFGHJKMNPQRSTVWXZ"
+_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,13 @@ class Held:
 
 def reference() -> str:
     """Return eight speakable characters that name a page to the service desk."""
-    return "".join(secrets.choice(_SPEAKABLE) for _ in range(8))
+    return "".join(secrets.choice(_SPEAKABLE) for _ in range(_LENGTH))
+
+
+def is_reference(spoken: str) -> bool:
+    """Return whether a text, in any case and spacing, has the shape of a reference."""
+    written = "".join(spoken.split()).upper()
+    return len(written) == _LENGTH and set(written) <= set(_SPEAKABLE)
 
 
 @dataclass(frozen=True, slots=True)

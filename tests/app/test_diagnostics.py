@@ -209,10 +209,12 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
     """Small letters and spaces do not matter; an unknown one gives nothing."""
-    SupportTraces(parts.store).leave("BCDFGHJK", now(), known=True, step="ask", reason="too_many")
+    facts = {"step": "ask", "reason": "too_many", "enrolment": "6f1c"}
+    SupportTraces(parts.store).leave("BCDFGHJK", now(), known=True, **facts)
     found = diagnostics.trace(parts, "bcdf ghjk")
     assert found is not None
     assert (found["step"], found["reason"], found["upstream"]) == ("ask", "too_many", None)
+    assert found["enrolment"] == "6f1c"
     assert diagnostics.trace(parts, "BCDFGHJL") is None
 
 

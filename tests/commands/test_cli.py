@@ -21,6 +21,7 @@ from tests.plugins.demo import free_base
 from tests.plugins.programs import started
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_ONE = ("show", "look", "retry", "confirm", "end")
 COMMANDS = (
     *((each,) for each in ("serve", "check", "healthcheck")),
     ("keys", "list"),
@@ -28,7 +29,7 @@ COMMANDS = (
     *(("metadata", each) for each in ("show", "refresh", "check")),
     ("policy", "check"),
     ("policy", "test"),
-    *(("enrolments", *each) for each in (("list",), ("show", "x"), ("retry", "x"), ("run",))),
+    *(("enrolments", *each) for each in (("list",), *((each, "x") for each in OF_ONE), ("run",))),
 )
 Run = Callable[..., Result]
 
@@ -251,10 +252,28 @@ def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
     listed = run("enrolments", "list", "--json", **environ)
     assert (listed.exit_code, json.loads(listed.stdout), listed.stderr) == (0, [], "0 enrolments\n")
     assert run("enrolments", "run", **environ).stdout == "0 carried out\n"
-    for command in ("show", "retry"):
+    for command in OF_ONE:
         missing = run("enrolments", command, "nope", **environ)
         assert (missing.exit_code, missing.stdout) == (1, "")
-        assert "no such enrolment" in missing.stderr
+        known = "no patron has such a number" if command == "look" else "no such enrolment or reference"
+        assert known in missing.stderr
+
+
+@pytest.mark.parametrize("command", OF_ONE)
+def test_a_cpr_number_is_no_name_of_an_enrolment(run: Run, folder: Path, command: str) -> None:
+    """What somebody types for want of better is refused before it is looked for, and said nowhere again."""
+    refused = run("enrolments", command, "010190-0000", **configured(folder))
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "a CPR number names no enrolment" in refused.stderr
+    assert "0000" not in refused.stderr
+
+
+@pytest.mark.parametrize("words", [("bcdf", "ghjk"), ("BCDFGHJK",)])
+def test_a_reference_that_no_page_had_is_said(run: Run, folder: Path, words: tuple[str, ...]) -> None:
+    """In whatever spelling, and it is taken for no borrower number."""
+    environ = configured(folder)
+    assert "references of pages are kept for 30 days" in run("enrolments", "show", *words, **environ).stderr
+    assert "no page of the last 30 days had this reference" in run("enrolments", "look", *words, **environ).stderr
 
 
 @pytest.mark.parametrize("mode", ["observe", "frozen"])

@@ -32,9 +32,10 @@ class Desk:
 
     cases: list[tuple[str, str]] = field(default_factory=list)
 
-    def taken(self, owner: str, address: str) -> None:
+    def taken(self, owner: str, address: str) -> str:
         """Note one."""
         self.cases.append((owner, address))
+        return f"case {len(self.cases)}"
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ class TracePort(Protocol):
     """The traces that the service desk looks up by a reference."""
 
     def leave(self, reference: str, now: datetime, *, known: bool, **facts: str | None) -> None:
-        """Keep step, upstream and reason under ``reference``; never fails a request."""
+        """Keep step, upstream, reason and enrolment under ``reference``; never fails a request."""
         ...
 
 
@@ -99,6 +99,7 @@ def to_traces(traces: TracePort) -> SinkPort:
                 step=trace.step,
                 upstream=trace.upstream,
                 reason=trace.reason,
+                enrolment=trace.enrolment,
             )
 
     return carry

@@ -1,11 +1,12 @@
 """A borrower as the library system holds it, and what speaks against its being the person's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from broker.core.borrowers.pins import suggested_by, suggested_by_birth
+from broker.core.entities import Names
 from broker.core.identity import cpr
 
 
@@ -59,6 +60,11 @@ class Borrower:
     def __repr__(self) -> str:
         """Show number and category only."""
         return f"Borrower({self.number!r}, {self.category!r})"
+
+
+def numbers(borrowers: Iterable[Borrower]) -> Names:
+    """Return the library system's own numbers of borrowers, each once."""
+    return tuple(dict.fromkeys(borrower.number for borrower in borrowers))
 
 
 def wrong_with_borrowers(found: tuple[Borrower, ...], number: str | None) -> str | None:

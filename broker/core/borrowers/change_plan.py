@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final, assert_never
 
-from broker.core.borrowers.borrower import Borrower, wrong_with_borrowers
+from broker.core.borrowers.borrower import Borrower, numbers, wrong_with_borrowers
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome
 from broker.core.borrowers.surnames import share_a_surname
 from broker.core.borrowers.wanted_borrower import Wish, WishedField
+from broker.core.entities import Names
 
 _SURNAME: Final = "surname"
 
@@ -43,9 +44,13 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Nothing may be changed automatically; staff get it listed under ``reason``."""
+    """Nothing may be changed automatically; staff get it listed under ``reason``.
+
+    ``borrowers`` are the numbers of those that it is about.
+    """
 
     reason: str
+    borrowers: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +80,11 @@ def plan(
     """
     reason = wrong_with_borrowers(found, wish.cpr)
     if reason:
-        return Case(reason)
+        return Case(reason, numbers(found))
     if not found:
         return _without_borrower(wish, temporary)
     if wish.temporary and temporary and temporary.number != found[0].number:
-        return Case("temporary_and_cpr")
+        return Case("temporary_and_cpr", numbers((found[0], temporary)))
     return _change(found[0], wish, today)
 
 
@@ -99,14 +104,15 @@ def _adoption(wish: Wish, number: str, temporary: Borrower | None) -> Change | C
     It must have no CPR, no other date of birth, a surname in common unless staff confirm it, and be
     of a category made for that.
     """
-    if temporary is None or not wish.creates:
+    if temporary is None:
         return Case("temporary_unfit")
+    concerned = numbers((temporary,))
+    if not wish.creates or temporary.is_anothers(number):
+        return Case("temporary_unfit", concerned)
     if temporary.category not in wish.adopts or temporary.cpr is not None:
-        return Case("temporary_unfit")
-    if temporary.is_anothers(number):
-        return Case("temporary_unfit")
+        return Case("temporary_unfit", concerned)
     if not (wish.confirmed or _is_of_same_name(temporary, wish)):
-        return Case("adoption_other_name")
+        return Case("adoption_other_name", concerned)
     return Change(temporary.number, _fields(temporary, wish), wish.category, wish.expires, number)
 
 
@@ -216,7 +222,7 @@ def planned_outcome(observed: Enrolment, planned: Plan) -> Enrolment:
     """Return the record of what ``planned`` would write: names of fields, never their values."""
     match planned:
         case Case(reason):
-            return replace(observed, reason=reason)
+            return replace(observed, reason=reason, borrowers=planned.borrowers)
         case Gone():
             return replace(observed, reason="borrower_gone")
         case Nothing(number):

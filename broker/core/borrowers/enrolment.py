@@ -63,6 +63,7 @@ class Enrolment:
     pin_mailed: datetime | None = None
     pin_given_up: str | None = None  # why no PIN is mailed until staff let it be tried again
     link: str | None = None  # of a case of names and numbers: the borrower known before
+    borrowers: Names = ()  # the numbers of the borrowers that a case is about, as they were found
     creates: int = 0
     # when the first PIN mail was tried; a day later only a pointer is mailed
     pin_tried: datetime | None = None
@@ -101,6 +102,7 @@ class Enrolment:
             outcome=outcome,
             reason=None,
             cause=None,
+            borrowers=(),
             attempts=0,
             carried=carried,
             settled=now,

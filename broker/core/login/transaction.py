@@ -127,13 +127,14 @@ class Arrival:
 class Person:
     """The person that the links lead to: the random id behind every NameID, and the borrower.
 
-    ``case`` is set where link and CPR disagree: nothing is made, staff get it listed
-    (docs/reference/design.md#invariant-6).
+    ``case`` is set where link and CPR disagree: nothing is made, staff get it listed under the id
+    ``enrolment`` (docs/reference/design.md#invariant-6).
     """
 
     id: str
     number: str | None = None
     case: str | None = None
+    enrolment: str | None = None
 
 
 class AccountState(StrEnum):
@@ -169,6 +170,7 @@ class Account:
     category: str | None = None  # the borrower's, where an enrolment records it
     pin_mailed: bool = False  # whether a PIN is mailed, or will be
     absent: bool = False
+    enrolment: str | None = None  # the id under which staff find it, or the case that it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,13 @@ class Transaction:
     def forced(self) -> bool:
         """Return whether the person must log in afresh (ForceAuthn)."""
         return self.request.force_authn or self.shared
+
+    @property
+    def enrolment(self) -> str | None:
+        """Return the id of the enrolment or case that this login has led to, or None."""
+        if self.account and self.account.enrolment:
+            return self.account.enrolment
+        return self.person.enrolment if self.person else None
 
     @property
     def names(self) -> LoginNames:

@@ -140,8 +140,7 @@ class BorrowerAtLogin:
             case Who.UNKNOWN:
                 return Account(None, AccountState.UNAVAILABLE)
             case Who.CASE:
-                self._list_case(arrived, known)
-                return _case_account(known.reason)
+                return _case_account(known.reason, self._listed(arrived, known))
             case Who.NONE if findable_cpr(arrived):
                 return Account(None, AccountState.NONE)
             case Who.NONE:
@@ -172,12 +171,14 @@ class BorrowerAtLogin:
             case _:
                 assert_never(known.who)
 
-    def _list_case(self, arrived: Arrived, known: KnownBorrower) -> None:
-        """List for staff what no enrolment of this login will."""
+    def _listed(self, arrived: Arrived, known: KnownBorrower) -> str | None:
+        """List for staff what no enrolment of this login will, and return the id of the case."""
         cpr = findable_cpr(arrived)
-        if cpr and known.reason:
-            owner = self.persons.links.of_cpr(cpr)
-            StaffCases.of(self.enrolments.ports).borrowers_differ(owner, known.reason)
+        if cpr is None or known.reason is None:
+            return None
+        owner = self.persons.links.of_cpr(cpr)
+        cases = StaffCases.of(self.enrolments.ports)
+        return cases.borrowers_differ(owner, known.reason, known.borrowers)
 
     def _carried_out_meanwhile(self, transaction: Transaction, wished: Wish) -> Enrolment | None:
         """Return the enrolment if it is carried out, or was, while this very login waits.
@@ -254,9 +255,9 @@ def _absent_since(transaction: Transaction) -> datetime | None:
     return transaction.authenticated
 
 
-def _case_account(reason: str | None) -> Account:
+def _case_account(reason: str | None, enrolment: str | None = None) -> Account:
     """Return the account of a person whom the login, or staff, must help first."""
-    return Account(None, AccountState.CASE, reason=reason)
+    return Account(None, AccountState.CASE, reason=reason, enrolment=enrolment)
 
 
 def _lacking_number(arrived: Arrived) -> str:
@@ -302,6 +303,7 @@ def _account(enrolment: Enrolment, outcome: EnrolmentOutcome | None) -> Account:
         reason=enrolment.reason,
         category=enrolment.category,
         pin_mailed=enrolment.promises_pin or created_with_pin,
+        enrolment=enrolment.id,
     )
 
 

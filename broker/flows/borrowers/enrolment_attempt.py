@@ -6,14 +6,12 @@ any two lines: the worker that claims the enrolment next looks again before it d
 """
 
 import secrets
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from broker.core.audit_events import of_enrolment
-from broker.core.borrowers.borrower import Borrower
+from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import (
     Case,
     Change,
@@ -26,6 +24,7 @@ from broker.core.borrowers.change_plan import (
 )
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.entities import Names
 from broker.core.errors import (
     PIN_UNUSABLE,
     BrokerError,
@@ -33,11 +32,9 @@ from broker.core.errors import (
     LibraryUnavailable,
     MailUnavailable,
 )
-from broker.core.event_routes import BrokerEvent, EventKind
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
 from broker.flows.borrowers.category_letters import CategoryLetters
-from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import (
     CALL,
     GIVE_UP_AFTER,
@@ -45,40 +42,34 @@ from broker.flows.borrowers.enrolment_records import (
     StoredEnrolment,
 )
 from broker.flows.borrowers.first_pin import FirstPin, suggested_pins
-from broker.flows.records import Lease
+from broker.flows.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
 
 # People who wait for a mend of the set-up do not wait for hours after it.
 _SET_UP_PAUSE: Final = timedelta(minutes=10)
 
 
-class _Overtaken(Exception):
-    """The lease is another's, or a later wish was written: stop at once, they look again."""
-
-
 @dataclass(slots=True)
-class EnrolmentAttempt:
+class EnrolmentAttempt(LeasedEnrolment):
     """Carries out the enrolment of ``entry`` under ``lease``, which ends with the attempt.
 
-    ``entry`` follows each of our writes. A later wish may be written at any time: it is due, and is
-    claimed when the lease ends.
+    A later wish may be written at any time: it is due, and is claimed when the lease ends.
     """
-
-    entry: StoredEnrolment
-    lease: Lease
-    ports: EnrolmentPorts
 
     def run(self) -> Enrolment | None:
         """Do all that can be done now, and return the enrolment as it is then stored.
 
         What failed is due again later; after an error that nobody planned for, when the lease ends.
         """
-        with suppress(_Overtaken):
+        with suppress(Overtaken):
             self._do_what_is_due()
         self.lease.end(self.ports.now())
         return self.ports.records.enrolment(self.entry.key)
 
     def _do_what_is_due(self) -> None:
         try:
+            if self.entry.enrolment.state is EnrolmentState.CASE:
+                self._drop_wish()
+                return
             if self.entry.enrolment.state is EnrolmentState.WANTED:
                 self._enrol()
             enrolment = self.entry.enrolment
@@ -122,6 +113,10 @@ class EnrolmentAttempt:
         borrower = found[0] if found else temporary
         self._carry_out(planned, borrower, wish)
 
+    def _drop_wish(self) -> None:
+        # Staff have the case until they end it; the CPR number is not kept for so long.
+        self._write(replace(self.entry.enrolment, wish=None), None)
+
     def _leave_as_it_is(self, wish: Wish) -> None:
         # Release 1 wrote wishes by a name alone. Nothing is lowered by it any more; a PIN that is
         # owed stays owed.
@@ -135,8 +130,8 @@ class EnrolmentAttempt:
         match planned:
             case Create():
                 raise LibraryUnavailable("a borrower is said to be there and cannot be found")
-            case Case(reason):
-                self._case(reason)
+            case Case(reason, concerned):
+                self._case(reason, borrowers=concerned)
             case Gone():
                 self._give_up("borrower_gone")
             case Nothing() | Change() if borrower is None:
@@ -153,23 +148,24 @@ class EnrolmentAttempt:
 
     def _change(self, borrower: Borrower, wish: Wish, change: Change) -> None:
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
-            self._case("temporary_unfit")
+            self._case("temporary_unfit", borrowers=(change.number,))
             return
         made = outcome(borrower, change, wish)
         # Owed before the change: whoever carries on after a death finds nothing to tell of.
         CategoryLetters(self.ports).owe(self.entry.enrolment.id, change, made, wish.language)
         after = self.ports.library.change(change, self._held_by())
-        if change.cpr and not self._is_adopted(after, change.cpr):
-            self._case("temporary_and_cpr")
+        found = self._adopted(change.cpr) if change.cpr else ()
+        if any(each.number != after.number for each in found):
+            self._case("temporary_and_cpr", borrowers=numbers((after, *found)))
             return
         self._done(after, wish, made)
 
-    def _is_adopted(self, borrower: Borrower, cpr: str) -> bool:
-        """Return whether a CPR finds this borrower alone: another may have been made meanwhile."""
+    def _adopted(self, cpr: str) -> tuple[Borrower, ...]:
+        """Return what a CPR finds once a borrower has it: another may have been made meanwhile."""
         found = self.ports.library.find(cpr, self._by())
         if not found:
             raise LibraryUnavailable("a borrower got its CPR and cannot be found by it")
-        return [each.number for each in found] == [borrower.number]
+        return found
 
     def _look(self, cpr: str, made: Borrower | None = None) -> tuple[Borrower, ...]:
         library = self.ports.library
@@ -291,53 +287,7 @@ class EnrolmentAttempt:
 
         self._amend(closed)
 
-    def _by(self) -> datetime:
-        """Return the deadline of a call that changes nothing, which no lost lease forbids.
-
-        Whoever has just sent a create counts the borrowers, lease or not.
-        """
-        deadline = self.ports.now() + CALL
-        self.lease.renew(deadline, self.ports.now())
-        return deadline
-
-    def _held_by(self) -> datetime:
-        """Return the deadline of a call that changes something."""
-        deadline = self.ports.now() + CALL
-        self._hold(deadline)
-        return deadline
-
-    def _hold(self, deadline: datetime) -> None:
-        if not self.lease.renew(deadline, self.ports.now()):
-            raise _Overtaken
-
-    def _write(self, enrolment: Enrolment, due: datetime | None) -> None:
-        self._hold(self.ports.now() + CALL)
-        before = self.entry.enrolment
-        written = self.ports.records.write(self.entry, enrolment, due)
-        if written is None:
-            raise _Overtaken
-        self.entry = written
-        self._tell(before, enrolment)
-
-    def _amend(self, change: Callable[[StoredEnrolment], EnrolmentDraft | None]) -> None:
-        """Write what holds whoever has the lease by now, of the enrolment as it stands."""
-        before = self.entry.enrolment
-
-        def changed(entry: StoredEnrolment) -> EnrolmentDraft | None:
-            nonlocal before
-            before = entry.enrolment
-            return change(entry)
-
-        after = self.ports.records.amend(self.entry.key, changed)
-        if after:
-            self._tell(before, after)
-
-    def _tell(self, before: Enrolment, after: Enrolment) -> None:
-        person = self.ports.links.holder(self.entry.key.group)
-        for event in of_enrolment(before, after, person, self.ports.now()):
-            self.ports.trail.add(event)
-
-    def _case(self, reason: str, cause: str | None = None) -> None:
+    def _case(self, reason: str, cause: str | None = None, borrowers: Names = ()) -> None:
         wish = self.entry.enrolment.wish
 
         def opened(entry: StoredEnrolment) -> EnrolmentDraft | None:
@@ -351,10 +301,11 @@ class EnrolmentAttempt:
                 state=EnrolmentState.CASE,
                 reason=reason,
                 cause=cause,
+                borrowers=borrowers,
                 wish=wish,
                 pin_owed=False,
             )
-            return case, None
+            return case, enrolment.wanted_at + GIVE_UP_AFTER
 
         self._amend(opened)
 
@@ -370,17 +321,6 @@ class EnrolmentAttempt:
             self._later(error)
         else:
             self._case(error.reason, str(error))
-
-    def _tell_held_up(self, error: BrokerError) -> None:
-        enrolment = self.entry.enrolment
-        facts = {
-            "enrolment": enrolment.id,
-            "reason": error.reason,
-            "cause": str(error),
-            "setting": error.setting,
-            "attempts": enrolment.attempts + 1,
-        }
-        self.ports.tell(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
 
     def _later(self, error: BrokerError) -> None:
         enrolment = self.entry.enrolment

@@ -14,9 +14,14 @@ GIVE_UP_AFTER: Final = timedelta(days=30)
 # So that a wish is given up, and listed so, before its record expires.
 _GRACE: Final = timedelta(days=1)
 _REMEMBERED: Final = timedelta(days=400)
+# A case or notice is listed until staff end it.
+_LISTED: Final = timedelta(days=20 * 365)
+# The loop drops a case's wish after ``GIVE_UP_AFTER``; where none runs, the record ends with it.
+_UNDROPPED: Final = timedelta(days=7)
 # A person's requests, a worker and staff may all write one enrolment at once.
 MOST_TRIES: Final = 50
 _FINISHED: Final = frozenset({EnrolmentState.DONE, EnrolmentState.GIVEN_UP})
+_OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
 # An enrolment to be written, and when it is due.
@@ -119,8 +124,14 @@ def _stored_or_none(record: Record[Enrolment] | None) -> StoredEnrolment | None:
 def _until(enrolment: Enrolment, now: datetime) -> datetime:
     if enrolment.state in _FINISHED:
         return now + _REMEMBERED
+    if enrolment.state in _OF_STAFF and enrolment.wish is None:
+        return now + _LISTED
     # What still holds a CPR ends by itself a month after it was wanted, whatever else fails.
     ends = enrolment.wanted_at + GIVE_UP_AFTER
-    if enrolment.state is EnrolmentState.WANTED:
-        ends += _GRACE
-    return ends
+    match enrolment.state:
+        case EnrolmentState.WANTED:
+            return ends + _GRACE
+        case EnrolmentState.CASE:
+            return ends + _UNDROPPED
+        case _:
+            return ends

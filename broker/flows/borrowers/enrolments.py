@@ -142,6 +142,7 @@ class Enrolments:
             attempts=0,
             reason=None,
             cause=None,
+            borrowers=(),
         )
         return wanted, now
 

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from broker.core.borrowers.borrower import Borrower, wrong_with_borrowers
+from broker.core.borrowers.borrower import Borrower, numbers, wrong_with_borrowers
 from broker.core.borrowers.change_plan import Change, Nothing, near, offered, plan
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
 from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.entities import Names
 from broker.core.errors import LibraryRefused, LibraryUnavailable
 from broker.core.ports import Key
 from broker.flows.borrowers.borrower_lookup import made_by_enrolment, temporary
@@ -43,7 +44,8 @@ class KnownBorrower:
 
     Of one: its ``number``; the finished ``enrolment`` where it is as wished; or ``upgrade_from``,
     its category where the person is asked about another one first
-    (docs/reference/requirements.md#r40). Of a case its ``reason``.
+    (docs/reference/requirements.md#r40). Of a case its ``reason``, and the numbers of the
+    ``borrowers`` that were found.
     """
 
     who: Who
@@ -51,6 +53,7 @@ class KnownBorrower:
     enrolment: Enrolment | None = None
     upgrade_from: str | None = None
     reason: str | None = None
+    borrowers: Names = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ class BorrowerQuestion:
             borrower = self.in_slot(lambda by: self.ports.library.read(number, by))
         except (LibraryUnavailable, LibraryRefused):
             return _one(believed)
-        if borrower is None or not self._carries(borrower, owner):
+        if borrower is None or not self.carries(borrower, owner):
             return KnownBorrower(Who.NONE)
         return self._noted(key, entry, borrower, None)
 
@@ -114,6 +117,13 @@ class BorrowerQuestion:
         """Return whether ``cpr`` finds this borrower alone now; raises LibraryUnavailable."""
         found = self.in_slot(lambda by: self.ports.library.find(cpr, by))
         return [each.number for each in found] == [borrower.number]
+
+    def carries(self, borrower: Borrower, owner: str) -> bool:
+        """Return whether the library system has this borrower under the CPR number of ``owner``."""
+        cpr = borrower.cpr
+        if cpr is None or borrower.is_anothers(cpr):
+            return False
+        return self.ports.links.of_cpr(cpr) == owner
 
     def is_as_wished(self, before: Enrolment, wish: Wish) -> bool:
         """Return whether the remembered borrower is as ``wish`` has it."""
@@ -187,7 +197,7 @@ class BorrowerQuestion:
             # Deleted, merged or another's by now: nobody is given it within ``trust_for`` either.
             self._write(entry, replace(entry.enrolment, settled=None, carried=None))
         if reason:
-            return KnownBorrower(Who.CASE, reason=reason)
+            return KnownBorrower(Who.CASE, reason=reason, borrowers=numbers(found))
         return KnownBorrower(Who.NONE)
 
     def _noted(
@@ -239,13 +249,6 @@ class BorrowerQuestion:
             carried=carried,
             settled=self.ports.now(),
         )
-
-    def _carries(self, borrower: Borrower, owner: str) -> bool:
-        """Return whether the library system has this borrower under the CPR number of ``owner``."""
-        cpr = borrower.cpr
-        if cpr is None or borrower.is_anothers(cpr):
-            return False
-        return self.ports.links.of_cpr(cpr) == owner
 
 
 def new_enrolment(key: Key, now: datetime, wish: Wish | None = None) -> Enrolment:

@@ -3,10 +3,13 @@
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
+from typing import Final
 
 from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.staff_advice import advice
+from broker.core.entities import Names
 from broker.core.identity.mailbox_proofs import ProofOwner
 from broker.core.ports import Key, Trail
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
@@ -17,11 +20,31 @@ from broker.flows.borrowers.enrolment_records import (
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.records import Records
 
-EnrolmentRow = Mapping[str, str | int | bool | None]
+EnrolmentRow = Mapping[str, str | int | bool | Names | None]
 
 _LINK = "link"
 _PROOF = "proof"
 _NOTICE = "notice"
+_APART: Final = frozenset({_LINK, _PROOF, _NOTICE})
+_ORDER: Final = (
+    EnrolmentState.CASE,
+    EnrolmentState.NOTICE,
+    EnrolmentState.WANTED,
+    EnrolmentState.GIVEN_UP,
+    EnrolmentState.OBSERVED,
+    EnrolmentState.DONE,
+)
+_OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A case as it is listed: its reason, a pseudonym, and the numbers of the borrowers."""
+
+    reason: str
+    person: str
+    borrowers: Names = ()
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +61,23 @@ class StaffCases:
         return cls(ports.records, ports.links, ports.trail)
 
     def rows(self) -> Iterator[EnrolmentRow]:
-        """Return every enrolment as a row for ``broker enrolments list``."""
-        return map(_row, self.records.all())
+        """Return every enrolment as a row: what staff must look at first, the oldest before."""
+        return map(_row, sorted(self.records.all(), key=_rank))
 
     def show(self, enrolment_id: str) -> EnrolmentRow | None:
-        """Return the row of one enrolment, or None."""
-        entry = self._of(enrolment_id)
+        """Return the row of one enrolment, what to do and what a retry would do, or None."""
+        entry = self.find(enrolment_id)
         if entry is None:
             return None
-        return _row(entry)
+        advised = advice(entry.enrolment, listed_apart=entry.key.name in _APART)
+        return {**_row(entry), "todo": advised.todo, "retry_would": advised.retry}
+
+    def find(self, enrolment_id: str) -> StoredEnrolment | None:
+        """Return the enrolment of an id as it is stored, or None."""
+        for entry in self.records.all():
+            if entry.enrolment.id == enrolment_id:
+                return entry
+        return None
 
     def retry(self, enrolment_id: str) -> bool:
         """Let an enrolment be tried again now, after staff have put right what it waited for.
@@ -55,7 +86,7 @@ class StaffCases:
         person's of the number it comes with now, for "address_taken" that the mailbox is no longer
         that of the person who proved it first. A notice is ended.
         """
-        entry = self._of(enrolment_id)
+        entry = self.find(enrolment_id)
         if entry is None:
             return False
         person = self.links.holder(entry.key.group)  # before the link is forgotten
@@ -70,21 +101,39 @@ class StaffCases:
         self._record(AuditEventKind.ENROLMENT_RETRIED, person, entry.enrolment)
         return True
 
-    def cpr_uuid_differs(self, uuid: str, cpr: str) -> None:
+    def end(self, enrolment_id: str) -> bool:
+        """End a case or notice: it is listed no more, and its person begins anew at the next login.
+
+        False where there is none. Of an enrolment the mark stays, so that a borrower that it made
+        is known by it.
+        """
+        entry = self.find(enrolment_id)
+        if entry is None or entry.enrolment.state not in _OF_STAFF:
+            return False
+        person = self.links.holder(entry.key.group)
+        if entry.key.name:
+            self.records.store.drop(entry.key)
+        elif not self._give_up(entry):
+            return False
+        self._record(AuditEventKind.ENROLMENT_ENDED, person, entry.enrolment)
+        return True
+
+    def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
         """List a case: a cprUuid that came with another CPR number before came with ``cpr``.
 
         Both are pseudonyms. The register gives a person one cprUuid for good: where the number was
-        changed, the person is the same, and else one of the two is wrong.
+        changed, the person is the same, and else one of the two is wrong. Returns the case's id.
         """
-        number = self._number(self.links.cpr(uuid))
-        self._list(Key("enrolment", uuid, _LINK), cpr, "cpr_changed", number)
+        before = self._number(self.links.cpr(uuid))
+        case = _Listed("cpr_changed", cpr, self._numbers(cpr), before)
+        return self._list(Key("enrolment", uuid, _LINK), case)
 
-    def borrowers_differ(self, owner: str, reason: str) -> None:
+    def borrowers_differ(self, owner: str, reason: str, borrowers: Names) -> str:
         """List a case of the borrowers that the CPR number of ``owner``, a pseudonym, finds.
 
-        For a login that wishes nothing, so that no enrolment says it.
+        For a login that wishes nothing, so that no enrolment says it. Returns the case's id.
         """
-        self._list(Key("enrolment", owner, _LINK), owner, reason)
+        return self._list(Key("enrolment", owner, _LINK), _Listed(reason, owner, borrowers))
 
     def another_cpr(self, name: str, had: str, cpr: str) -> None:
         """List a notice: a name came with the CPR number ``had`` before, and with ``cpr`` now.
@@ -93,20 +142,32 @@ class StaffCases:
         number has its own person and borrower, and nobody is kept waiting.
         """
         key = Key("enrolment", name, _NOTICE)
-        notice = EnrolmentState.NOTICE
-        self._list(key, cpr, "name_with_another_cpr", self._number(had), notice)
+        before = self._number(had)
+        notice = _Listed("name_with_another_cpr", cpr, self._numbers(cpr), before)
+        self._list(key, notice, EnrolmentState.NOTICE)
 
-    def taken(self, owner: str, address: str) -> None:
+    def taken(self, owner: str, address: str) -> str:
         """List a case: ``owner`` proved a mail address that is another's proof already.
 
         Both are pseudonyms. One mailbox speaks for one person; whether somebody has read another's
-        mail or inherited the address, only people can tell.
+        mail or inherited the address, only people can tell. Returns the case's id.
         """
-        self._list(Key("enrolment", owner, _PROOF), address, "address_taken")
+        return self._list(Key("enrolment", owner, _PROOF), _Listed("address_taken", address))
 
     def _end_notice(self, entry: StoredEnrolment) -> bool:
         self.records.store.drop(entry.key)
         return True
+
+    def _give_up(self, entry: StoredEnrolment) -> bool:
+        ended = replace(
+            entry.enrolment,
+            state=EnrolmentState.GIVEN_UP,
+            wish=None,
+            reason=None,
+            cause=None,
+            borrowers=(),
+        )
+        return self.records.write(entry, ended, None) is not None
 
     def _retry_link(self, entry: StoredEnrolment) -> bool:
         if entry.key.group != entry.enrolment.person:
@@ -132,33 +193,46 @@ class StaffCases:
         if enrolment.wish is None:  # finished, given up, or observed only
             return False
         if enrolment.state is EnrolmentState.CASE:
-            enrolment = replace(enrolment, state=EnrolmentState.WANTED, reason=None, cause=None)
+            enrolment = replace(
+                enrolment,
+                state=EnrolmentState.WANTED,
+                reason=None,
+                cause=None,
+                borrowers=(),
+            )
         now = self.records.now()
         return self.records.write(entry, enrolment.retried(now), now) is not None
 
     def _list(
         self,
         key: Key,
-        person: str,
-        reason: str,
-        number: str | None = None,
+        listed: _Listed,
         state: EnrolmentState = EnrolmentState.CASE,
-    ) -> None:
+    ) -> str:
+        """List a case or notice, and return its id: the same as long as it is listed."""
         entry = self.records.read(key)
+        before = entry.enrolment if entry else None
+        is_new = before is None or before.reason != listed.reason
         case = Enrolment(
-            id=entry.enrolment.id if entry else secrets.token_hex(16),
+            id=before.id if before else secrets.token_hex(16),
             state=state,
-            wanted_at=self.records.now(),
+            wanted_at=self.records.now() if before is None or is_new else before.wanted_at,
             wish=None,
-            person=person,
-            reason=reason,
-            link=number,
+            person=listed.person,
+            reason=listed.reason,
+            link=listed.link,
+            borrowers=listed.borrowers,
         )
         unstored = StoredEnrolment(key, case, None, None)
         self.records.write(entry or unstored, case, None)
-        if entry is None or entry.enrolment.reason != reason:
+        if is_new:
             person = self.links.holder(key.group)
             self._record(AuditEventKind.ENROLMENT_CASE, person, case)
+        return case.id
+
+    def _numbers(self, owner: str) -> Names:
+        number = self._number(owner)
+        return (number,) if number else ()
 
     def _number(self, owner: str | None) -> str | None:
         """Return the borrower that the CPR number of ``owner`` was last found to have, or None."""
@@ -183,18 +257,12 @@ class StaffCases:
             )
         )
 
-    def _of(self, enrolment_id: str) -> StoredEnrolment | None:
-        for entry in self.records.all():
-            if entry.enrolment.id == enrolment_id:
-                return entry
-        return None
-
     def confirm(self, enrolment_id: str) -> bool:
         """Let a temporary borrower become its person's, although the desk wrote another name.
 
         False where no such case is waiting for it.
         """
-        entry = self._of(enrolment_id)
+        entry = self.find(enrolment_id)
         if entry is None or entry.enrolment.reason != "adoption_other_name":
             return False
         enrolment = entry.enrolment
@@ -218,10 +286,12 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
         "outcome": enrolment.outcome.value if enrolment.outcome else None,
         "number": enrolment.number,
         "linked": enrolment.link,
+        "borrowers": enrolment.borrowers or None,
         "category": enrolment.category or wished,
         "expires": _iso(enrolment.expires),
         "wanted_at": _iso(enrolment.wanted_at),
-        "due": _iso(entry.due),
+        "due": None if enrolment.state is EnrolmentState.CASE else _iso(entry.due),
+        "wish_until": _iso(entry.due) if enrolment.state is EnrolmentState.CASE else None,
         "attempts": enrolment.attempts,
         "pin_owed": enrolment.pin_owed,
         "pin_mailed": _iso(enrolment.pin_mailed),
@@ -236,6 +306,10 @@ def _listed_state(enrolment: Enrolment) -> str:
     if enrolment.pin_owed and enrolment.state is EnrolmentState.DONE:
         return "pin_owed"
     return enrolment.state.value
+
+
+def _rank(entry: StoredEnrolment) -> tuple[int, datetime]:
+    return _ORDER.index(entry.enrolment.state), entry.enrolment.wanted_at
 
 
 def _iso(day: date | None) -> str | None:

@@ -25,8 +25,11 @@ class IdentityCases(Protocol):
         """List a notice: ``name``, which came with ``had`` before, came with ``cpr``."""
         ...
 
-    def cpr_uuid_differs(self, uuid: str, cpr: str) -> None:
-        """List a case: a cprUuid that came with another number came with ``cpr``."""
+    def cpr_uuid_differs(self, uuid: str, cpr: str) -> str:
+        """List a case: a cprUuid that came with another number came with ``cpr``.
+
+        Returns its id.
+        """
         ...
 
 
@@ -116,8 +119,8 @@ class PersonResolution:
         if person is None:
             # The register gives a cprUuid to nobody else: one of the two is wrong, and neither's
             # id or borrower is given (docs/reference/design.md#invariant-6).
-            self.cases.cpr_uuid_differs(uuid or "", cpr)
-            return Person(secrets.token_hex(16), None, "cpr_changed")
+            case = self.cases.cpr_uuid_differs(uuid or "", cpr)
+            return Person(secrets.token_hex(16), None, "cpr_changed", case)
         if name and person.name_had:
             self.cases.another_cpr(name, person.name_had, cpr)
         return Person(person.id)

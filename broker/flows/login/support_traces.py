@@ -50,6 +50,15 @@ class SupportTraces:
         record = self._records.get(_key(written), now)
         return record.value if record else None
 
+    def naming(self, enrolment: str, now: datetime) -> tuple[str, ...]:
+        """Return the references of the pages that an enrolment or case held up, oldest first."""
+        named = [
+            (record.value.at, record.key.group)
+            for record in self._records.list("trace", None, now)
+            if record.value.enrolment == enrolment
+        ]
+        return tuple(reference for _, reference in sorted(named))
+
     def _counted(self, quota: str, now: datetime) -> bool:
         """Count one trace of this hour, and return whether the quota lets it be stored."""
         hour = now.replace(minute=0, second=0, microsecond=0)

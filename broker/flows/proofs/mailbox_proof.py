@@ -59,8 +59,11 @@ _PER_MAILBOX: Final = (
 class DisputeList(Protocol):
     """The persons that a program cannot tell apart, as staff see them."""
 
-    def taken(self, owner: str, address: str) -> None:
-        """List that ``owner`` reads the mail of an address that proves another; both pseudonyms."""
+    def taken(self, owner: str, address: str) -> str:
+        """List that ``owner`` reads the mail of an address that proves another; both pseudonyms.
+
+        Returns the id of the case.
+        """
         ...
 
 
@@ -264,9 +267,11 @@ class MailboxProof:
     ) -> Held:
         typed(mailing.address, domains)
         proved = Proved(mailing.name, mailing.address, now, now + remembered_for)
-        if proved.name != MAIL_PROOF and not self._claimed(proved, owner, now):
-            self._change(held, lambda each: _used_up(each, mailing), now)
-            raise AddressTaken("the address proves another person")
+        if proved.name != MAIL_PROOF:
+            case = self._case(proved, owner, now)
+            if case:
+                self._change(held, lambda each: _used_up(each, mailing), now)
+                raise AddressTaken("the address proves another person", case)
 
         def added(each: Transaction) -> Transaction:
             before = _unless_used(each, mailing).proofs
@@ -280,17 +285,16 @@ class MailboxProof:
         keep_proof(self.store, proved, owner, now)
         return done
 
-    def _claimed(self, proved: Proved, owner: str, now: datetime) -> bool:
-        """Return whether the address is the person's own from now on.
+    def _case(self, proved: Proved, owner: str, now: datetime) -> str | None:
+        """Return None where the address is the person's own from now on.
 
-        A second person's is a case for staff.
+        A second person's is a case for staff, whose id is returned.
         """
         place = mailbox_place(self.hmacs, proved)
         claim = ProofOwner(owner, proved.name)
-        if not claim_ownership(self.store, place, claim, proved.until, now):
-            self.cases.taken(owner, place.group)
-            return False
-        return True
+        if claim_ownership(self.store, place, claim, proved.until, now):
+            return None
+        return self.cases.taken(owner, place.group)
 
     def _change(
         self,

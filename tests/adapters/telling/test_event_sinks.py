@@ -12,7 +12,7 @@ from broker.core.errors import AuditUnavailable
 from broker.core.event_routes import ROUTES, BrokerEvent, EventKind, Sink, TraceFacts
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong"}
+FACTS = {"reference": "BCDFGHJK", "reason": "code_wrong", "enrolment": "6f"}
 
 
 @dataclass
@@ -64,8 +64,8 @@ def an_event(kind: EventKind | AuditEventKind) -> BrokerEvent:
     """Give an event of a kind with whatever its sinks read."""
     sinks = ROUTES[kind].sinks
     audit = AuditEvent(AuditEventKind.REFUSED, NOW) if Sink.TRAIL in sinks else None
-    trace = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong", "nemid") if Sink.TRACE in sinks else None
-    return BrokerEvent(kind, FACTS, audit, trace)
+    trace = TraceFacts("BCDFGHJK", NOW, "proof", "code_wrong", "nemid", enrolment="6f")
+    return BrokerEvent(kind, FACTS, audit, trace if Sink.TRACE in sinks else None)
 
 
 @pytest.mark.parametrize("kind", ROUTES)
@@ -81,7 +81,7 @@ def test_each_sink_hears_what_is_its_own() -> None:
     heard = Heard()
     event = an_event(EventKind.PROOF_REFUSED)
     heard.events().tell(event)
-    facts = {"step": "proof", "upstream": "nemid", "reason": "code_wrong"}
+    facts = {"step": "proof", "upstream": "nemid", "reason": "code_wrong", "enrolment": "6f"}
     assert heard.calls == [
         (Sink.LOG, ("refused", FACTS)),
         (Sink.METRIC, EventKind.PROOF_REFUSED),

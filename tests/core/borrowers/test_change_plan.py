@@ -93,15 +93,15 @@ ADOPTED = Change("9", (), "STUD", FAR, CPR)
     [
         ((), ADOPTING, TEMP, ADOPTED),
         ((), ADOPTING, replace(TEMP, born=date(1999, 1, 1)), ADOPTED),
-        ((), ADOPTING, replace(TEMP, born=date(1999, 1, 2)), Case("temporary_unfit")),
-        ((), ADOPTING, replace(TEMP, cpr="0202990000"), Case("temporary_unfit")),
-        ((), ADOPTING, replace(TEMP, category="PRIV"), Case("temporary_unfit")),
+        ((), ADOPTING, replace(TEMP, born=date(1999, 1, 2)), Case("temporary_unfit", ("9",))),
+        ((), ADOPTING, replace(TEMP, cpr="0202990000"), Case("temporary_unfit", ("9",))),
+        ((), ADOPTING, replace(TEMP, category="PRIV"), Case("temporary_unfit", ("9",))),
         ((), ADOPTING, None, Case("temporary_unfit")),
-        ((), replace(ADOPTING, adopts=()), TEMP, Case("temporary_unfit")),
-        ((), replace(ADOPTING, creates=False), TEMP, Case("temporary_unfit")),
-        ((THERE,), ADOPTING, TEMP, Case("temporary_and_cpr")),
+        ((), replace(ADOPTING, adopts=()), TEMP, Case("temporary_unfit", ("9",))),
+        ((), replace(ADOPTING, creates=False), TEMP, Case("temporary_unfit", ("9",))),
+        ((THERE,), ADOPTING, TEMP, Case("temporary_and_cpr", ("7", "9"))),
         ((THERE,), ADOPTING, None, Change("7", (), "STUD", FAR)),
-        ((THERE, TEMP), ADOPTING, None, Case("two_borrowers")),
+        ((THERE, TEMP), ADOPTING, None, Case("two_borrowers", ("7", "9"))),
         ((replace(TEMP, cpr=CPR),), ADOPTING, None, ADOPTED),
         ((replace(TEMP, cpr=CPR),), ADOPTING, replace(TEMP, cpr=CPR), ADOPTED),
         ((replace(TEMP, category="STUD", expires=FAR, cpr=CPR),), ADOPTING, None, Nothing("9")),
@@ -122,7 +122,7 @@ OBSERVED = Enrolment("e", EnrolmentState.OBSERVED, datetime(2026, 11, 25, 12, tz
 @pytest.mark.parametrize(
     ("planned", "written"),
     [
-        (Case("two_borrowers"), {"reason": "two_borrowers"}),
+        (Case("two_borrowers", ("7", "9")), {"reason": "two_borrowers", "borrowers": ("7", "9")}),
         (Gone(), {"reason": "borrower_gone"}),
         (Nothing("7"), {"number": "7", "outcome": EnrolmentOutcome.UNCHANGED}),
         (

@@ -217,8 +217,8 @@ def test_two_borrowers_are_listed_for_whoever_needs_one(world: Any, logins: Any,
     world.library.add(CPR, replace(private, number="6"))
     for _ in range(2):
         account = logins.account(logins.transaction(), logins.arrived(borrower="need"))
-        assert account == Account(None, AccountState.CASE, reason="two_borrowers")
     [row] = world.cases.rows()
+    assert account == Account(None, AccountState.CASE, reason="two_borrowers", enrolment=row["id"])
     assert (row["state"], row["reason"]) == ("case", "two_borrowers")
 
 
@@ -267,7 +267,9 @@ def test_who_has_left_is_lowered_unless_frozen(
     student, arrived = logins.student(), logins.private()
     before = world.library.borrowers["1"]
     assert logins.account(logins.transaction(student), arrived, mode) == Account("1", AccountState.NONE)
-    assert logins.enrol(logins.transaction(student), arrived, mode) == account
+    reached = logins.enrol(logins.transaction(student), arrived, mode)
+    assert replace(reached, enrolment=None) == account
+    assert reached.enrolment == (world.live.stored(CPR).id if mode == "live" else None)
     assert world.library.borrowers["1"] == replace(before, category=category)
 
 
@@ -358,7 +360,9 @@ def test_observe_says_so(world: Any, logins: Any) -> None:
 
 
 def test_two_borrowers_are_a_case_of_the_login(world: Any, logins: Any, private: Borrower) -> None:
-    """The login that waits is told that staff must look."""
+    """The login that waits is told that staff must look, and names the case to them."""
     world.library.add(CPR, replace(private, number="6"))
     account = logins.enrol(logins.transaction(), logins.arrived())
-    assert account == Account(None, AccountState.CASE, reason="two_borrowers")
+    case = world.live.stored(CPR)
+    assert account == Account(None, AccountState.CASE, reason="two_borrowers", enrolment=case.id)
+    assert case.borrowers == ("5", "6")

@@ -120,7 +120,7 @@ def test_what_was_written_under_a_lease_is_claimed_the_moment_it_ends(
     ("state", "kept"),
     [
         (EnrolmentState.WANTED, 31 * DAY),  # so that it is given up, and listed so, before it is gone
-        (EnrolmentState.CASE, 30 * DAY),
+        (EnrolmentState.CASE, 37 * DAY),  # so that the loop drops its wish before it is gone
         (EnrolmentState.OBSERVED, 30 * DAY),
         (EnrolmentState.DONE, 405 * DAY),
         (EnrolmentState.GIVEN_UP, 405 * DAY),

@@ -120,7 +120,7 @@ def test_a_case_and_its_retry_are_on_the_trail(world: Any, trail: Any) -> None:
     cases, owner = StaffCases(world.records, world.links, trail), world.links.of_cpr(CPR)
     person = world.links.by_cpr(owner).id
     for reason in ("two_borrowers", "two_borrowers", "birth_date_differs"):
-        cases.borrowers_differ(owner, reason)
+        cases.borrowers_differ(owner, reason, ("8", "9"))
     [row] = world.cases.rows()
     assert (row["state"], row["reason"]) == ("case", "birth_date_differs")
     assert cases.retry(row["id"])
@@ -175,3 +175,73 @@ def test_a_name_with_another_number_is_a_notice_that_stops_nothing(world: Any) -
     assert world.cases.retry(notice["id"])
     assert [row["state"] for row in world.cases.rows()] == ["done", *trail]
     assert links.by_cpr(owner, name).id == person
+
+
+@pytest.fixture
+def two(world: Any) -> Any:
+    """Give the case of a person whom two borrowers match."""
+    for number in ("8", "9"):
+        world.library.add(CPR, Borrower(number, "PRIV"))
+    world.live.want(world.wish())
+    return world.settle()
+
+
+def test_a_case_outlives_its_wish_and_its_cpr_number(world: Any, two: Any) -> None:
+    """After thirty days the wish is dropped, and staff have the case until they end it; there is nothing to retry."""
+    [row] = world.cases.rows()
+    assert (row["due"], row["wish_until"]) == (None, (two.wanted_at + timedelta(days=30)).isoformat())
+    world.now = two.wanted_at + timedelta(days=30) - timedelta(seconds=1)
+    assert world.live.step() is None
+    assert world.live.stored(CPR).wish.cpr == CPR
+    world.now += timedelta(seconds=1)
+    world.live.step()
+    case = world.live.stored(CPR)
+    assert (case.state, case.reason, case.wish, case.borrowers) == (EnrolmentState.CASE, two.reason, None, ("8", "9"))
+    assert not world.cases.retry(case.id)
+    world.now += timedelta(days=3650)
+    assert world.live.step() is None
+    assert [row["id"] for row in world.cases.rows()] == [two.id]
+
+
+@pytest.mark.usefixtures("two")
+def test_a_case_that_no_loop_comes_by_keeps_no_cpr_number(world: Any) -> None:
+    """Rather the case is lost than that the number stays."""
+    world.now += timedelta(days=37)
+    assert list(world.cases.rows()) == []
+
+
+def test_whose_case_was_ended_begins_anew(world: Any, two: Any, trail: Any) -> None:
+    """The same mark as before, so that what it made is known; until the next login nothing is done."""
+    cases = StaffCases(world.records, world.links, trail)
+    assert cases.end(two.id)
+    [row] = cases.rows()
+    assert (row["state"], row["reason"], row["borrowers"]) == ("given_up", None, None)
+    assert world.live.stored(CPR).wish is None
+    assert not cases.end(two.id)
+    assert world.live.step() is None
+    told = [(each.kind, each.reason, each.about) for each in trail.events]
+    assert told == [(AuditEventKind.ENROLMENT_ENDED, "two_borrowers", two.id)]
+    del world.library.cprs["9"]
+    assert world.live.want(world.wish()).id == two.id
+    assert world.settle().number == "8"
+
+
+def test_a_listed_case_and_a_notice_are_ended(world: Any) -> None:
+    """Nothing else changes: the next login that meets the same lists it again, under another id."""
+    owner = world.links.of_cpr(CPR)
+    listed = world.cases.borrowers_differ(owner, "two_borrowers", ("8", "9"))
+    world.cases.another_cpr("k1.name", "k1.had", owner)
+    assert world.cases.borrowers_differ(owner, "two_borrowers", ("8", "9")) == listed
+    ids = [row["id"] for row in world.cases.rows()]
+    assert [world.cases.end(each) for each in ids] == [True, True]
+    assert list(world.cases.rows()) == []
+    assert world.cases.borrowers_differ(owner, "two_borrowers", ("8", "9")) != listed
+
+
+def test_what_is_no_case_is_not_ended(world: Any) -> None:
+    """An enrolment that is wanted or done goes its way."""
+    enrolment = world.live.want(world.wish())
+    assert not world.cases.end(enrolment.id)
+    world.settle()
+    assert not world.cases.end(enrolment.id)
+    assert not world.cases.end("f" * 32)

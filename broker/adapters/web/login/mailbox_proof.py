@@ -231,7 +231,8 @@ class MailboxProofPages:
             # The same answer was given twice, side by side: the other one has led on.
             return self.pages.show(held, step)
         reason = _reason(error, form)
-        ports.tell(_proof_refused(transaction, reason, now))
+        case = error.case if isinstance(error, AddressTaken) else None
+        ports.tell(_proof_refused(transaction, reason, case, now))
         address = form.value("address", mailing.address if mailing else "")
         other = form.value("do") == "mail"
         return self._page(held, step, _FormState(reason, error.http, address, other))
@@ -266,10 +267,16 @@ class MailboxProofPages:
 
     def _shown(self, template: str, held: Held, reason: str, **values: object) -> Response:
         transaction = held.transaction
-        token = self.ports.forms.token(transaction, "proof", self.ports.now())
-        action = self.pages.url(transaction, "proof")
+        now = self.ports.now()
         page = render_template(
-            template, step="proof", reason=reason, action=action, token=token, **values
+            template,
+            step="proof",
+            reason=reason,
+            reference=transaction.reference,
+            now=now,
+            action=self.pages.url(transaction, "proof"),
+            token=self.ports.forms.token(transaction, "proof", now),
+            **values,
         )
         return Response(page, mimetype="text/html")
 
@@ -302,11 +309,14 @@ def _mailbox_proved(transaction: Transaction, proof: str, now: datetime) -> Brok
     return BrokerEvent(EventKind.MAILBOX_PROVED, facts, audit)
 
 
-def _proof_refused(transaction: Transaction, reason: str, now: datetime) -> BrokerEvent:
+def _proof_refused(
+    transaction: Transaction, reason: str, case: str | None, now: datetime
+) -> BrokerEvent:
     reference = transaction.reference
     facts = {"reference": reference, "reason": reason, "route": "proof"}
     audit = of_login(AuditEventKind.REFUSED, now, transaction.names, reason=reason)
-    trace = TraceFacts(reference, now, "proof", reason, transaction.upstream)
+    upstream = transaction.upstream
+    trace = TraceFacts(reference, now, "proof", reason, upstream, enrolment=case)
     return BrokerEvent(EventKind.PROOF_REFUSED, facts, audit, trace)
 
 

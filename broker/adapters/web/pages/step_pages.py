@@ -298,9 +298,14 @@ class StepPages:
         return answer
 
     def _tell_held_up(self, transaction: Transaction, step: str, reason: str) -> None:
-        reference = transaction.reference
-        upstream = transaction.upstream
-        trace = TraceFacts(reference, self.ports.now(), step, reason, upstream)
+        trace = TraceFacts(
+            transaction.reference,
+            self.ports.now(),
+            step,
+            reason,
+            transaction.upstream,
+            enrolment=transaction.enrolment,
+        )
         self.ports.tell(BrokerEvent(EventKind.LOGIN_HELD_UP, trace=trace))
 
 

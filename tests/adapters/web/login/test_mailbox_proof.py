@@ -7,6 +7,7 @@ import pytest
 from lxml import html
 from werkzeug.test import TestResponse
 
+from broker.app import diagnostics
 from broker.core.errors import RecipientRefused
 from broker.core.login.steps import ProveMailbox
 from broker.flows.login.person_at_login import PersonAtLogin
@@ -322,12 +323,16 @@ def test_a_link_that_leads_nowhere_tells_nothing(house: House) -> None:
 
 
 def test_an_address_of_somebody_else_is_a_case_and_the_page_stands(house: House) -> None:
-    """The second person's right code proves nothing; they may use another address or go on without."""
+    """The second person's right code proves nothing; they may use another address; the reference names the case."""
     person, page = arrived(house)
     do(person, do(person, page, "mail", address=NURSE), "code", code=mailed(house)[0])
     second, page = arrived(house, "bo-nemid")
     page = do(second, do(second, page, "mail", address=NURSE), "code", code=mailed(house)[0])
     assert (page.status_code, problem(page)) == (403, "address_taken")
+    [case] = [row["id"] for row in house.parts.cases.rows() if row["reason"] == "address_taken"]
+    trace = diagnostics.trace(house.parts, found(page, "//div[@class='reference']//strong/text()"))
+    assert trace is not None
+    assert trace["enrolment"] == case
     page = do(second, page, "mail", address="bo@auh.rm.dk")
     assert mark(do(second, page, "code", code=mailed(house)[0]))[0] != "proof"
 

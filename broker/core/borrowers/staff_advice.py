@@ -1,0 +1,108 @@
+"""What staff do about an enrolment, and what trying it again would do: a table by reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Sentences for staff: what to do, and what ``broker enrolments retry`` would do."""
+
+    todo: str
+    retry: str
+
+
+_LOOKS_AGAIN: Final = "It looks again at once, and goes on where the cause is mended."
+_NO_RETRY: Final = "Nothing: there is nothing left to try."
+_ENDS: Final = "It ends the case; the next login looks for itself."
+_WISH_GONE: Final = (
+    "Nothing: the wish was dropped after 30 days, or there never was one. "
+    "Once all is put right, `end` it: the person begins anew at the next login."
+)
+_MERGE: Final = "Merge the borrowers in the library system, then `retry`."
+
+# The reasons of docs/operations.md.
+BY_REASON: Final[Mapping[str, Advice]] = {
+    "two_borrowers": Advice(_MERGE, _LOOKS_AGAIN),
+    "temporary_and_cpr": Advice(_MERGE, _LOOKS_AGAIN),
+    "birth_date_differs": Advice(
+        "See whose the borrower is. Correct the date of birth or the CPR number, whichever is "
+        "wrong, in the library system, then `retry`.",
+        _LOOKS_AGAIN,
+    ),
+    "cpr_changed": Advice(
+        "See whether the person got a new CPR number, and correct the borrower that is linked "
+        "then. If they did not, two people share a login: talk to the national eID's support.",
+        "The cprUuid counts for the CPR number that it comes with next.",
+    ),
+    "adoption_other_name": Advice(
+        "See for whom the temporary borrower was made. `confirm` it if it is this person's, else "
+        "talk to the person.",
+        "It looks again at once, and comes back unless the names have a word in common by then.",
+    ),
+    "temporary_unfit": Advice(
+        "See what the desk registered: the borrower proved is not temporary, has a CPR number "
+        "already, or another date of birth. Then `retry`.",
+        _LOOKS_AGAIN,
+    ),
+    "address_taken": Advice(
+        "Find out whose mail address it is now.",
+        "It ends the first person's proof and frees the address for the next who proves it.",
+    ),
+    "library_refused": Advice(
+        "Mend in the library system what the cause names, then `retry`.", _LOOKS_AGAIN
+    ),
+    "library_setup": Advice(
+        "Mend in the library system the setting that the cause names; `broker check` proves it. "
+        "Nobody waits longer than ten minutes after the mend.",
+        "It tries at once, unless creates of the category are paused to one trial a minute.",
+    ),
+    "library_unavailable": Advice(
+        "Nothing; it is tried again. If it lasts, see the cause, and `broker check`.",
+        "It tries at once, in place of when it is due.",
+    ),
+    "mail_unavailable": Advice(
+        "Nothing; the mail is tried again. If it lasts, see [mail] url, and the mail server.",
+        "It tries at once, in place of when it is due.",
+    ),
+    "pin_refused": Advice(
+        "Mend the library system's rules for PINs by what the cause says. The person gets a PIN "
+        "from the page /pin.",
+        _NO_RETRY,
+    ),
+    "borrower_gone": Advice(
+        "Nothing: the person signs up with a CPR number at the next login.", _NO_RETRY
+    ),
+    "name_with_another_cpr": Advice(
+        "Nobody waits. Find out whether the university has given the user name to somebody else.",
+        "It ends the notice.",
+    ),
+}
+_BY_STATE: Final[Mapping[EnrolmentState, Advice]] = {
+    EnrolmentState.WANTED: Advice(
+        "Nothing: it is carried out within seconds where a worker runs.", "It tries at once."
+    ),
+    EnrolmentState.DONE: Advice("Nothing: the borrower is as wished.", _NO_RETRY),
+    EnrolmentState.GIVEN_UP: Advice("Nothing: the next login begins anew.", _NO_RETRY),
+    EnrolmentState.OBSERVED: Advice("Nothing: it only says what would have been.", _NO_RETRY),
+    EnrolmentState.CASE: Advice("See the cause, mend it, then `retry`.", _LOOKS_AGAIN),
+    EnrolmentState.NOTICE: Advice("Nobody waits for anything.", "It ends the notice."),
+}
+
+
+def advice(enrolment: Enrolment, *, listed_apart: bool) -> Advice:
+    """Return what staff do about an enrolment.
+
+    ``listed_apart`` is whether it is a case or notice by itself, beside the person's enrolment: it
+    has no wish, and a retry ends it.
+    """
+    found = BY_REASON.get(enrolment.reason or "") or _BY_STATE[enrolment.state]
+    if listed_apart:
+        return replace(found, retry=_ENDS) if found.retry == _LOOKS_AGAIN else found
+    if enrolment.wish is not None:
+        return found
+    is_case = enrolment.state is EnrolmentState.CASE
+    return replace(found, retry=_WISH_GONE if is_case else _NO_RETRY)
