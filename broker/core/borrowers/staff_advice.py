@@ -16,6 +16,8 @@ class Advice:
 
 
 _LOOKS_AGAIN: Final = "It looks again at once, and goes on where the cause is mended."
+_TRIED_FOR_A_DAY: Final = "It is tried again by itself for a day, then `retry`."
+_MAILS_AGAIN: Final = "A PIN is set, proved and mailed anew."
 _NO_RETRY: Final = "Nothing: there is nothing left to try."
 _ENDS: Final = "It ends the case; the next login looks for itself."
 _WISH_GONE: Final = (
@@ -69,9 +71,23 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "It tries at once, in place of when it is due.",
     ),
     "pin_refused": Advice(
-        "Mend the library system's rules for PINs by what the cause says. The person gets a PIN "
-        "from the page /pin.",
-        _NO_RETRY,
+        "Lower the length and strength of PINs in the library system by what the cause says. "
+        + _TRIED_FOR_A_DAY,
+        _MAILS_AGAIN,
+    ),
+    "pin_not_set": Advice(
+        "See why the library system takes a PIN and does not know it: in Koha a missing "
+        "PASSWORD_CHANGE notice, or a mail server that hangs. " + _TRIED_FOR_A_DAY,
+        _MAILS_AGAIN,
+    ),
+    "pin_expired": Advice(
+        "Let PINs last longer in the library system. " + _TRIED_FOR_A_DAY, _MAILS_AGAIN
+    ),
+    "pin_locked": Advice(
+        "Unlock the borrower in the library system. " + _TRIED_FOR_A_DAY, _MAILS_AGAIN
+    ),
+    "pin_unproved": Advice(
+        "Give the borrower a card number in the library system. " + _TRIED_FOR_A_DAY, _MAILS_AGAIN
     ),
     "borrower_gone": Advice(
         "Nothing: the person signs up with a CPR number at the next login.", _NO_RETRY
@@ -99,7 +115,8 @@ def advice(enrolment: Enrolment, *, listed_apart: bool) -> Advice:
     ``listed_apart`` is whether it is a case or notice by itself, beside the person's enrolment: it
     has no wish, and a retry ends it.
     """
-    found = BY_REASON.get(enrolment.reason or "") or _BY_STATE[enrolment.state]
+    reason = enrolment.reason or enrolment.pin_given_up or ""
+    found = BY_REASON.get(reason) or _BY_STATE[enrolment.state]
     if listed_apart:
         return replace(found, retry=_ENDS) if found.retry == _LOOKS_AGAIN else found
     if enrolment.wish is not None:
