@@ -41,6 +41,7 @@ RecordKind = Literal[
     "trace",
     "pause",
     "setup",
+    "figures",
     "audit",
     "audit-anchor",
 ]
