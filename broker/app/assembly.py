@@ -314,6 +314,7 @@ def _pin_renewal(
         wake,
         live,
         waiting,
+        ports.trail,
     )
 
 

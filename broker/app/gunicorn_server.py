@@ -25,6 +25,7 @@ from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
 from broker.files.settings.config import Config
 from broker.flows import worker_loop
+from broker.flows.borrowers.category_letters import CategoryLetters
 
 # Seconds that a wish written by another worker may lie: a wake-up comes from the own worker only.
 # Each spends its time waiting for the library system: people who come together are served together.
@@ -172,7 +173,8 @@ class Terse(Logger):  # type: ignore[misc]  # gunicorn has no types
 
 def _start_loop(worker: Any) -> None:
     parts: assembly.Parts = worker.wsgi.parts
-    borrowers = (parts.enrolments.step, parts.pin_renewal.step)
+    letters = CategoryLetters(parts.enrolments.ports)
+    borrowers = (parts.enrolments.step, parts.pin_renewal.step, letters.step)
     for idle in _BORROWER_LOOPS:
         _start_thread("borrowers", borrowers, parts.wake, idle)
     steps: list[Step] = [

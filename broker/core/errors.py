@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 _STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
 
@@ -34,13 +34,15 @@ class BrokerError(Exception):
     """Something the broker refuses or cannot do.
 
     ``reason`` is the stable code for logs, ``data-reason`` and tests, and names the public text;
-    ``status`` goes to a verified service; ``http`` is the status of the page.
+    ``status`` goes to a verified service; ``http`` is the status of the page; ``setting`` names
+    what must be mended in another system's set-up, where that is the cause.
     ``str(error)`` is for the log only and never holds a personal value.
     """
 
     reason: ClassVar[str] = "unexpected"
     status: ClassVar[Status] = AUTHN_FAILED
     http: ClassVar[int] = 503
+    setting: str | None = None
 
 
 def _log_text(cause: str, detail: str) -> str:
@@ -194,6 +196,56 @@ class LibraryRefused(LibraryError):
     """The library system refused, and will refuse again until something is mended."""
 
     reason = "library_refused"
+
+
+class PinUnderWay(LibraryUnavailable):
+    """Another PIN of the borrower has no end yet; worth trying again within ten minutes."""
+
+    reason = "pin_under_way"
+    http = 409
+
+
+class PinUnsettled(LibraryUnavailable):
+    """Nobody knows whether the PIN that a person chose was set: it is set again until it is."""
+
+    reason = "pin_unsettled"
+
+
+class PinUnusable(LibraryUnavailable):
+    """The library system was told a PIN, and the PIN would not work; the subclass says why."""
+
+
+class PinRefused(PinUnusable):
+    """The library system does not take the PIN: its length or strength, by the rules set there."""
+
+    reason = "pin_refused"
+
+
+class PinNotSet(PinUnusable):
+    """The library system took the PIN, and does not know it."""
+
+    reason = "pin_not_set"
+
+
+class PinExpired(PinUnusable):
+    """The library system knows the PIN, and asks for a new one."""
+
+    reason = "pin_expired"
+
+
+class PinLocked(PinUnusable):
+    """The library system takes no PIN of this borrower after too many wrong tries."""
+
+    reason = "pin_locked"
+
+
+class PinUnproved(PinUnusable):
+    """The library system cannot say whether the PIN is the borrower's: it has no card number."""
+
+    reason = "pin_unproved"
+
+
+PIN_UNUSABLE: Final = frozenset(kind.reason for kind in PinUnusable.__subclasses__())
 
 
 class MailUnavailable(BrokerError):

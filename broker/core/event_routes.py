@@ -123,8 +123,10 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
     EventKind.RELOAD_REFUSED: _logged("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),
-    # What the flows tell is written on the trail, and nowhere else.
+    # What the flows tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),
+    AuditEventKind.PIN_UNUSABLE: _logged("pin_unusable", Sink.TRAIL),
+    AuditEventKind.PIN_GIVEN_UP: _logged("pin_given_up", Sink.TRAIL),
 }
 
 

@@ -73,6 +73,17 @@ class ChangedPinLetter:
     """Notice that somebody who was logged in as the borrower chose a new PIN."""
 
 
+@dataclass(frozen=True, slots=True)
+class CategoryLetter:
+    """Notice that the account has the loan terms of another affiliation from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredCategoryLetter:
+    """Notice that the affiliation an account was made for has ended, and its loan terms with it."""
+
+
+CategoryLetterContent = CategoryLetter | LoweredCategoryLetter
 LetterContent = (
     PinLetter
     | PinPointerLetter
@@ -80,6 +91,8 @@ LetterContent = (
     | AccountCodeLetter
     | RenewedPinLetter
     | ChangedPinLetter
+    | CategoryLetter
+    | LoweredCategoryLetter
 )
 
 

@@ -32,6 +32,7 @@ RecordKind = Literal[
     "enrolment",
     "lease",
     "pin",
+    "letter",
     "proof",
     "session",
     "ended",

@@ -19,8 +19,13 @@ def test_every_kind_has_a_row() -> None:
 
 
 def test_what_the_flows_tell_is_on_the_trail_alone() -> None:
-    """A kind of the audit trail names no line and no counter."""
-    assert {ROUTES[kind].sinks for kind in AuditEventKind} == {(Sink.TRAIL,)}
+    """A kind of the audit trail names no line and no counter, but for a PIN that does not work: that is an alarm."""
+    alarms = {AuditEventKind.PIN_UNUSABLE, AuditEventKind.PIN_GIVEN_UP}
+    assert {ROUTES[kind].sinks for kind in set(AuditEventKind) - alarms} == {(Sink.TRAIL,)}
+    assert {(ROUTES[kind].sinks, ROUTES[kind].line) for kind in alarms} == {
+        ((Sink.LOG, Sink.TRAIL), "pin_unusable"),
+        ((Sink.LOG, Sink.TRAIL), "pin_given_up"),
+    }
 
 
 @pytest.mark.parametrize("kind", ROUTES)

@@ -210,11 +210,12 @@ class World:
     path: Path
     now: datetime = datetime(2026, 11, 25, 12, tzinfo=UTC)
     hooks: Hooks = field(default_factory=Hooks)
+    kept_in: Any = None  # another store than SQLite's, without hooks
 
     def __post_init__(self) -> None:
         """Open it all."""
         self.library, self.post, self.wake = Shelf(self.hooks), Post(self.hooks), Event()
-        self.store = HookedStore(self.path, self.hooks)
+        self.store = self.kept_in or HookedStore(self.path, self.hooks)
         clock = lambda: self.now  # noqa: E731
         hmacs = LookupHmacs("i1", b"k" * 32)
         self.links = PersonLinks(self.store, hmacs, clock)

@@ -23,7 +23,6 @@ from broker.flows.consents.receipts import Receipts
 from broker.flows.identity.person_links import PersonLinks
 from broker.flows.login.arrivals import Arrivals
 from broker.flows.logout.sessions import Sessions
-from broker.flows.pin_lease import pin_lease
 from broker.flows.proof_ownership import claim_ownership, keep_proof
 from broker.flows.transactions import Transactions
 
@@ -96,12 +95,6 @@ def link(store: AskedStore) -> None:
     links.without_cpr("name")
 
 
-def hold_pin(store: AskedStore) -> None:
-    """Lease the making of a PIN."""
-    with pin_lease(store, KEY, "7", LATER, NOW):
-        pass
-
-
 def log_in(store: AskedStore) -> None:
     """Begin a transaction, and change it."""
     transactions = Transactions(store)
@@ -133,7 +126,6 @@ WRITES: dict[str, tuple[Callable[[AskedStore], object], bool]] = {
         True,
     ),
     "a lease": (lease, False),
-    "a lease of a PIN": (hold_pin, False),
     "a transaction": (log_in, False),
     "an arrival": (arrive, False),
     "a session": (log_out, False),

@@ -33,6 +33,7 @@ from broker.demo.run.running_demo import lent, seeds
 from broker.demo.upstreams import wayf_hub
 from broker.files.settings.config import load
 from broker.flows import worker_loop
+from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.login.login import LoginFlow
 from broker.flows.proofs import pin_check
 from tests.plugins.ports import free_port
@@ -320,7 +321,8 @@ def standing(setting: Setting, folder: Path, clock: Clock, environment: Mapping[
         machine = Machine(sip2, *next(iter(TERMINALS.items())))
         found = House(setting, app, koha, circulation, machine, mailbox, clock)
         ending = threading.Event()
-        steps = (found.parts.enrolments.step, found.parts.pin_renewal.step)
+        letters = CategoryLetters(found.parts.enrolments.ports)
+        steps = (found.parts.enrolments.step, found.parts.pin_renewal.step, letters.step)
         turns = (steps, found.parts.wake, ending.is_set, 0.05, _raise)
         loop = threading.Thread(target=worker_loop.run_worker_loop, args=turns, daemon=True)
         loop.start()

@@ -8,9 +8,11 @@ from broker.adapters.translations.catalogue import marked as _
 from broker.adapters.translations.catalogue import translate
 from broker.core.letters import (
     AccountCodeLetter,
+    CategoryLetter,
     ChangedPinLetter,
     LetterContent,
     LetterText,
+    LoweredCategoryLetter,
     MailboxCodeLetter,
     PinLetter,
     PinPointerLetter,
@@ -135,6 +137,37 @@ The PIN for your library account at %(library)s has just been changed by somebod
 was logged in as you. If that was you, there is nothing to do.
 
 If it was not you, get a new PIN at once at %(pin_url)s and contact %(asked)s
+
+Kind regards
+%(signed)s
+"""
+        ),
+    ),
+    CategoryLetter: LetterText(
+        subject=_("Your account at %(library)s has new loan terms"),
+        text=_(
+            """Hello
+
+Your library account at %(library)s now has the loan terms of your new affiliation,
+as you agreed to when you logged in.
+
+You keep your loans and reservations, your card number and your PIN.
+
+%(questions)sKind regards
+%(signed)s
+"""
+        ),
+    ),
+    LoweredCategoryLetter: LetterText(
+        subject=_("Your account at %(library)s has other loan terms"),
+        text=_(
+            """Hello
+
+Your login says that you no longer have the affiliation that your library account at
+%(library)s was made for. So it has other loan terms now.
+
+You keep your loans and reservations, your card number and your PIN. If you still have
+the affiliation, contact %(asked)s
 
 Kind regards
 %(signed)s

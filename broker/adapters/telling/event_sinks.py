@@ -41,7 +41,8 @@ class EventSinks:
         then the sinks after it hear nothing, and it must not happen.
         """
         if isinstance(event, AuditEvent):
-            event = BrokerEvent(event.kind, audit=event)
+            facts = {"reason": event.reason} if event.reason else {}
+            event = BrokerEvent(event.kind, facts, event)
         for sink in ROUTES[event.kind].sinks:
             self.sinks[sink](event)
 

@@ -1,12 +1,13 @@
 """An enrolment: one durable wish for a borrower, and its state."""
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
+from broker.core.errors import PIN_UNUSABLE
 
 
 class EnrolmentState(StrEnum):
@@ -40,7 +41,8 @@ class Enrolment:
     A later wish replaces the earlier. ``id`` is the random mark that every create carries, the same
     under every later wish until the borrower it made is gone, so that our create is known by it;
     ``creates`` counts the creates sent. A finished enrolment keeps number, category, expiry and
-    outcome, not the wish; while its PIN is owed it keeps the wish without CPR and fields.
+    outcome, not the wish; while its PIN is owed, or given up, it keeps the wish without CPR and
+    fields.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Enrolment:
     cause: str | None = None
     pin_owed: bool = False
     pin_mailed: datetime | None = None
+    pin_given_up: str | None = None  # why no PIN is mailed until staff let it be tried again
     link: str | None = None  # of a case of names and numbers: the borrower known before
     borrowers: Names = ()  # the numbers of the borrowers that a case is about, as they were found
     creates: int = 0
@@ -70,6 +73,15 @@ class Enrolment:
     settled: datetime | None = None
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
+
+    def has_just_found_none(self, now: datetime, trust_for: timedelta) -> bool:
+        """Return whether the library system has said that there is no borrower.
+
+        Within ``trust_for``, and no create has been sent yet.
+        """
+        if self.number or self.creates or self.settled is None:
+            return False
+        return now - self.settled < trust_for
 
     def finished(
         self, borrower: Borrower, outcome: EnrolmentOutcome, carried: str, now: datetime
@@ -96,9 +108,22 @@ class Enrolment:
             settled=now,
             pin_owed=False,
             pin_mailed=self.pin_mailed if same else None,
+            pin_given_up=self.pin_given_up if same else None,
             pin_tried=self.pin_tried if same else None,
             pin_avoids=(),
         )
+
+    @property
+    def promises_pin(self) -> bool:
+        """Return whether a PIN mail is on its way: owed, and nothing is known against it."""
+        return self.pin_owed and self.reason not in PIN_UNUSABLE
+
+    def retried(self, now: datetime) -> "Enrolment":
+        """Return the enrolment as staff let it be tried again, a PIN that was given up too."""
+        again = replace(self, attempts=0)
+        if self.pin_given_up:
+            again = replace(again, pin_owed=True, pin_given_up=None, pin_tried=now)
+        return again
 
     def __repr__(self) -> str:
         """Show id, state and reason only."""

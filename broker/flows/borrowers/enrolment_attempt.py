@@ -6,13 +6,11 @@ any two lines: the worker that claims the enrolment next looks again before it d
 """
 
 import secrets
-from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from broker.core.audit_events import of_enrolment
 from broker.core.borrowers.borrower import Borrower, numbers
 from broker.core.borrowers.change_plan import (
     Case,
@@ -25,59 +23,44 @@ from broker.core.borrowers.change_plan import (
     plan,
 )
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentOutcome, EnrolmentState
-from broker.core.borrowers.pins import new_pin, suggested_by
 from broker.core.borrowers.wanted_borrower import Wish
 from broker.core.entities import Names
 from broker.core.errors import (
+    PIN_UNUSABLE,
     BrokerError,
-    LibraryError,
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
 )
-from broker.core.event_routes import BrokerEvent, EventKind
-from broker.core.letters import PinLetter, PinPointerLetter
-from broker.core.ports import Letter
 from broker.flows.backoff import retry_delay
 from broker.flows.borrowers import borrower_lookup
-from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.flows.borrowers.category_letters import CategoryLetters
 from broker.flows.borrowers.enrolment_records import (
     CALL,
     GIVE_UP_AFTER,
     EnrolmentDraft,
     StoredEnrolment,
 )
-from broker.flows.pin_lease import pin_lease
-from broker.flows.records import Lease
+from broker.flows.borrowers.first_pin import FirstPin, suggested_pins
+from broker.flows.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
 
-PIN_CALLS: Final = timedelta(seconds=45)  # RCPT, PIN and DATA together
-POINTER_AFTER: Final = timedelta(hours=24)
 # People who wait for a mend of the set-up do not wait for hours after it.
 _SET_UP_PAUSE: Final = timedelta(minutes=10)
 
 
-class _Overtaken(Exception):
-    """The lease is another's, or a later wish was written: stop at once, they look again."""
-
-
 @dataclass(slots=True)
-class EnrolmentAttempt:
+class EnrolmentAttempt(LeasedEnrolment):
     """Carries out the enrolment of ``entry`` under ``lease``, which ends with the attempt.
 
-    ``entry`` follows each of our writes. A later wish may be written at any time: it is due, and is
-    claimed when the lease ends.
+    A later wish may be written at any time: it is due, and is claimed when the lease ends.
     """
-
-    entry: StoredEnrolment
-    lease: Lease
-    ports: EnrolmentPorts
 
     def run(self) -> Enrolment | None:
         """Do all that can be done now, and return the enrolment as it is then stored.
 
         What failed is due again later; after an error that nobody planned for, when the lease ends.
         """
-        with suppress(_Overtaken):
+        with suppress(Overtaken):
             self._do_what_is_due()
         self.lease.end(self.ports.now())
         return self.ports.records.enrolment(self.entry.key)
@@ -96,6 +79,7 @@ class EnrolmentAttempt:
                 # A look at the library system has found the borrower as wished meanwhile.
                 self._write(enrolment, None)
         except (LibraryUnavailable, MailUnavailable) as error:
+            self._tell_held_up(error)
             self._later(error)
         except LibraryRefused as error:
             self._refused(error)
@@ -113,7 +97,11 @@ class EnrolmentAttempt:
         if now - enrolment.wanted_at >= GIVE_UP_AFTER:
             self._give_up(None)
             return
-        found = () if self._is_absent(wish, now) else self._look(wish.cpr)
+        # A login that has just found no borrower stands for the look before the create; the one
+        # after it counts.
+        found: tuple[Borrower, ...] = ()
+        if wish.temporary or not enrolment.has_just_found_none(now, self.ports.trust_for):
+            found = self._look(wish.cpr)
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())
         planned = plan(found, wish, now.date(), temporary)
@@ -129,16 +117,6 @@ class EnrolmentAttempt:
         # Staff have the case until they end it; the CPR number is not kept for so long.
         self._write(replace(self.entry.enrolment, wish=None), None)
 
-    def _is_absent(self, wish: Wish, now: datetime) -> bool:
-        """Return whether the login has just heard that there is no borrower, and nothing was sent.
-
-        Then the look before the create would ask the same again; the one after it counts.
-        """
-        enrolment = self.entry.enrolment
-        if enrolment.number or enrolment.creates or wish.temporary or enrolment.settled is None:
-            return False
-        return now - enrolment.settled < self.ports.trust_for
-
     def _leave_as_it_is(self, wish: Wish) -> None:
         # Release 1 wrote wishes by a name alone. Nothing is lowered by it any more; a PIN that is
         # owed stays owed.
@@ -147,12 +125,7 @@ class EnrolmentAttempt:
         done = replace(before, state=EnrolmentState.DONE, wish=owed, reason=None)
         self._write(done, self.ports.now() if owed else None)
 
-    def _carry_out(
-        self,
-        planned: Plan,
-        borrower: Borrower | None,
-        wish: Wish,
-    ) -> None:
+    def _carry_out(self, planned: Plan, borrower: Borrower | None, wish: Wish) -> None:
         """Carry out what is left to do once a borrower that had to be made is made."""
         match planned:
             case Create():
@@ -177,12 +150,15 @@ class EnrolmentAttempt:
         if change.cpr and not self.ports.adopts(change.number, change.cpr):
             self._case("temporary_unfit", borrowers=(change.number,))
             return
+        made = outcome(borrower, change, wish)
+        # Owed before the change: whoever carries on after a death finds nothing to tell of.
+        CategoryLetters(self.ports).owe(self.entry.enrolment.id, change, made, wish.language)
         after = self.ports.library.change(change, self._held_by())
         found = self._adopted(change.cpr) if change.cpr else ()
         if any(each.number != after.number for each in found):
             self._case("temporary_and_cpr", borrowers=numbers((after, *found)))
             return
-        self._done(after, wish, outcome(borrower, change, wish))
+        self._done(after, wish, made)
 
     def _adopted(self, cpr: str) -> tuple[Borrower, ...]:
         """Return what a CPR finds once a borrower has it: another may have been made meanwhile."""
@@ -241,14 +217,18 @@ class EnrolmentAttempt:
         outcome = EnrolmentOutcome.CREATED if made else unmade
         done = before.finished(borrower, outcome, self.ports.carried(wish), now)
         if not self._owes_pin(borrower, wish):
-            self._write(done, None)
+            kept = wish.without_person() if done.pin_given_up else None
+            self._write(replace(done, wish=kept), None)
             return
+        avoided = before.pin_avoids
+        if wish.cpr:
+            avoided = suggested_pins(self.ports.hmacs, before.person, wish.cpr)
         owing = replace(
             done,
             wish=wish.without_person(),
             pin_owed=True,
             pin_tried=done.pin_tried or now,
-            pin_avoids=self._pins_of(wish.cpr),
+            pin_avoids=avoided,
         )
         self._write(owing, now)
 
@@ -269,57 +249,21 @@ class EnrolmentAttempt:
 
     def _mail_pin(self) -> None:
         enrolment = self.entry.enrolment
-        now = self.ports.now()
-        wish = enrolment.wish
-        mail = self.ports.mail
-        number = enrolment.number
-        borrower = self.ports.library.read(number, self._by()) if number else None
-        if borrower is None or borrower.mark != enrolment.id:
+        first_pin = FirstPin(enrolment, self.ports, self._hold)
+        if first_pin.is_late() and enrolment.reason in PIN_UNUSABLE:
+            # Nor would one that the person makes now: something has to be mended.
+            self._pin_closed(None, enrolment.reason)
+        elif first_pin.mail():
+            self._pin_closed(self.ports.now())
+        else:
             self._pin_closed(None)
-            return
-        if mail is None or wish is None or wish.pin_to is None:
-            self._pin_closed(None)
-            return
-        deadline = now + PIN_CALLS
-        self._hold(deadline)
-        records = self.ports.records
-        hmacs = self.ports.hmacs
-        with (
-            pin_lease(records.store, hmacs, borrower.number, deadline, now),
-            closing(mail.address(wish.pin_to, deadline)) as letter,
-        ):
-            tried = enrolment.pin_tried
-            if tried is not None and now - tried >= POINTER_AFTER:
-                content = PinPointerLetter()
-                letter.send(*self.ports.letters.worded(content, wish.language))
-            else:
-                self._send_pin(letter, borrower, wish.language, deadline)
-        self._pin_closed(self.ports.now())
 
-    def _send_pin(
+    def _pin_closed(
         self,
-        letter: Letter,
-        borrower: Borrower,
-        language: str,
-        deadline: datetime,
+        mailed: datetime | None,
+        given_up: str | None = None,
+        cause: str | None = None,
     ) -> None:
-        # The server has accepted the recipient; only now is the PIN set, and its mail follows at
-        # once.
-        avoided = self.entry.enrolment.pin_avoids
-        pin = new_pin(lambda drawn: self._pin_name(drawn) in avoided)
-        self.ports.library.set_pin(borrower.number, pin, deadline)
-        letter.send(*self.ports.letters.worded(PinLetter(pin), language))
-
-    def _pin_name(self, pin: str) -> str:
-        return self.ports.hmacs.of("pin", self.entry.enrolment.person, pin)
-
-    def _pins_of(self, cpr: str | None) -> tuple[str, ...]:
-        if cpr is None:
-            return self.entry.enrolment.pin_avoids
-        suggested = sorted(suggested_by(cpr))
-        return tuple(self._pin_name(pin) for pin in suggested)
-
-    def _pin_closed(self, mailed: datetime | None, reason: str | None = None) -> None:
         # The mail is out: that is recorded even where a later wish has been written meanwhile.
         number = self.entry.enrolment.number
 
@@ -328,60 +272,20 @@ class EnrolmentAttempt:
                 entry.enrolment,
                 pin_owed=False,
                 pin_mailed=mailed,
+                pin_given_up=given_up,
                 number=number,
-                pin_avoids=(),
             )
+            if given_up:
+                enrolment = replace(enrolment, cause=cause or enrolment.cause)
+            else:
+                enrolment = replace(enrolment, cause=None, pin_avoids=())
             if enrolment.state is not EnrolmentState.DONE:
                 return enrolment, entry.due
-            return replace(enrolment, wish=None, reason=reason), None
+            # What staff may let be tried again keeps the address.
+            wish = enrolment.wish if given_up else None
+            return replace(enrolment, wish=wish, reason=None), None
 
         self._amend(closed)
-
-    def _by(self) -> datetime:
-        """Return the deadline of a call that changes nothing, which no lost lease forbids.
-
-        Whoever has just sent a create counts the borrowers, lease or not.
-        """
-        deadline = self.ports.now() + CALL
-        self.lease.renew(deadline, self.ports.now())
-        return deadline
-
-    def _held_by(self) -> datetime:
-        """Return the deadline of a call that changes something."""
-        deadline = self.ports.now() + CALL
-        self._hold(deadline)
-        return deadline
-
-    def _hold(self, deadline: datetime) -> None:
-        if not self.lease.renew(deadline, self.ports.now()):
-            raise _Overtaken
-
-    def _write(self, enrolment: Enrolment, due: datetime | None) -> None:
-        self._hold(self.ports.now() + CALL)
-        before = self.entry.enrolment
-        written = self.ports.records.write(self.entry, enrolment, due)
-        if written is None:
-            raise _Overtaken
-        self.entry = written
-        self._tell(before, enrolment)
-
-    def _amend(self, change: Callable[[StoredEnrolment], EnrolmentDraft | None]) -> None:
-        """Write what holds whoever has the lease by now, of the enrolment as it stands."""
-        before = self.entry.enrolment
-
-        def changed(entry: StoredEnrolment) -> EnrolmentDraft | None:
-            nonlocal before
-            before = entry.enrolment
-            return change(entry)
-
-        after = self.ports.records.amend(self.entry.key, changed)
-        if after:
-            self._tell(before, after)
-
-    def _tell(self, before: Enrolment, after: Enrolment) -> None:
-        person = self.ports.links.holder(self.entry.key.group)
-        for event in of_enrolment(before, after, person, self.ports.now()):
-            self.ports.trail.add(event)
 
     def _case(self, reason: str, cause: str | None = None, borrowers: Names = ()) -> None:
         wish = self.entry.enrolment.wish
@@ -406,38 +310,19 @@ class EnrolmentAttempt:
         self._amend(opened)
 
     def _refused(self, error: LibraryRefused) -> None:
+        self._tell_held_up(error)
         enrolment = self.entry.enrolment
         wish = enrolment.wish
         if enrolment.state is EnrolmentState.DONE:
-            self._pin_closed(None, "pin_refused")
+            self._pin_closed(None, error.reason, str(error))
         elif error.setting and wish:
             # The set-up is at fault and not this person: once it is mended the enrolment goes on.
             self.ports.pause.refused(wish.category, enrolment.person, error.setting)
-            self._later(error, reason="library_setup", longest=_SET_UP_PAUSE)
+            self._later(error)
         else:
-            self._tell_held_up(error, error.reason)
             self._case(error.reason, str(error))
 
-    def _tell_held_up(self, error: BrokerError, reason: str) -> None:
-        enrolment = self.entry.enrolment
-        setting = error.setting if isinstance(error, LibraryError) else None
-        facts = {
-            "enrolment": enrolment.id,
-            "reason": reason,
-            "cause": str(error),
-            "setting": setting,
-            "attempts": enrolment.attempts + 1,
-        }
-        self.ports.tell(BrokerEvent(EventKind.ENROLMENT_HELD_UP, facts))
-
-    def _later(
-        self,
-        error: BrokerError,
-        reason: str = "",
-        longest: timedelta = timedelta.max,
-    ) -> None:
-        reason = reason or error.reason
-        self._tell_held_up(error, reason)
+    def _later(self, error: BrokerError) -> None:
         enrolment = self.entry.enrolment
         now = self.ports.now()
         tried = enrolment.pin_tried
@@ -445,5 +330,10 @@ class EnrolmentAttempt:
             self._pin_closed(None, error.reason)
             return
         attempts = enrolment.attempts
+        reason = error.reason
+        delay = retry_delay(attempts)
+        if error.setting and enrolment.state is EnrolmentState.WANTED:
+            reason = "library_setup"
+            delay = min(delay, _SET_UP_PAUSE)
         later = replace(enrolment, attempts=attempts + 1, reason=reason, cause=str(error))
-        self._write(later, now + min(retry_delay(attempts), longest))
+        self._write(later, now + delay)

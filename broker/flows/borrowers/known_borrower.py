@@ -160,7 +160,9 @@ class BorrowerQuestion:
         """Return the finished enrolment of a borrower that was found or made, or None."""
         if entry is None or entry.enrolment.state is not EnrolmentState.DONE:
             return None
-        return entry.enrolment if entry.enrolment.number else None
+        enrolment = entry.enrolment
+        # Without a time the borrower was gone at the last look.
+        return enrolment if enrolment.number and enrolment.settled else None
 
     def _against_wish(
         self,
@@ -228,6 +230,7 @@ class BorrowerQuestion:
         What a wish was carried out as counts only where the borrower is so.
         """
         owed = before.pin_owed and before.number == borrower.number
+        kept = owed or before.pin_given_up  # what a retry needs
         finished = before.state is EnrolmentState.DONE
         carried = None
         if wish and isinstance(plan((borrower,), wish, self.ports.now().date()), Nothing):
@@ -235,7 +238,7 @@ class BorrowerQuestion:
         return replace(
             before,
             state=EnrolmentState.DONE,
-            wish=before.wish if owed else None,
+            wish=before.wish if kept else None,
             pin_owed=owed,
             number=borrower.number,
             category=borrower.category,

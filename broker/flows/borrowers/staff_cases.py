@@ -200,8 +200,8 @@ class StaffCases:
                 cause=None,
                 borrowers=(),
             )
-        again = replace(enrolment, attempts=0)
-        return self.records.write(entry, again, self.records.now()) is not None
+        now = self.records.now()
+        return self.records.write(entry, enrolment.retried(now), now) is not None
 
     def _list(
         self,
@@ -280,8 +280,8 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
     wished = enrolment.wish.category if enrolment.wish else None
     return {
         "id": enrolment.id,
-        "state": enrolment.state.value,
-        "reason": enrolment.reason,
+        "state": _listed_state(enrolment),
+        "reason": enrolment.reason or enrolment.pin_given_up,
         "cause": enrolment.cause,
         "outcome": enrolment.outcome.value if enrolment.outcome else None,
         "number": enrolment.number,
@@ -297,6 +297,15 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
         "pin_mailed": _iso(enrolment.pin_mailed),
         "would": ", ".join(enrolment.would) or None,
     }
+
+
+def _listed_state(enrolment: Enrolment) -> str:
+    """Return the state as staff read it: nobody's account is done before its PIN is."""
+    if enrolment.pin_given_up:
+        return "pin_given_up"
+    if enrolment.pin_owed and enrolment.state is EnrolmentState.DONE:
+        return "pin_owed"
+    return enrolment.state.value
 
 
 def _rank(entry: StoredEnrolment) -> tuple[int, datetime]:

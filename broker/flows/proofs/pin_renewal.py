@@ -5,24 +5,27 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
+from broker.core.audit_events import NO_TRAIL
 from broker.core.borrowers.account_codes import in_halves
 from broker.core.borrowers.borrower import Borrower
-from broker.core.borrowers.pins import new_pin, unfit
+from broker.core.borrowers.pins import unfit
 from broker.core.errors import (
     BrokerError,
     LibraryRefused,
     LibraryUnavailable,
     MailUnavailable,
+    PinUnderWay,
+    PinUnusable,
     TooMany,
 )
 from broker.core.identity.mail_addresses import masked
 from broker.core.letters import AccountCodeLetter, ChangedPinLetter, RenewedPinLetter
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store
+from broker.core.ports import Key, LetterWording, LibrarySystem, Mail, Store, Trail
 from broker.flows.backoff import retry_delay
-from broker.flows.pin_lease import pin_lease
+from broker.flows.borrowers.pin_setting import PinSetting
 from broker.flows.proofs.pin_check import BEHIND_LETTER
 from broker.flows.proofs.pin_letters import (
     LETTER_LASTS,
@@ -43,6 +46,8 @@ NEW_PINS: Final = Limit("pin-letter-new-pins", 3, LETTER_LASTS)
 CHANGES: Final = Limit("pin-changes", 10, timedelta(hours=1))
 # Looking up; and RCPT, PIN and DATA together.
 _CALLS: Final = timedelta(seconds=45)
+# A request that sets a PIN has ended by then, or died.
+_AFTER_REQUEST: Final = timedelta(seconds=60)
 _GIVE_UP_AFTER: Final = timedelta(days=1)
 
 
@@ -57,10 +62,10 @@ class Asking:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class OwedPinMail:
-    """A letter to be written: the one that was asked for, or the notice of a change."""
+    """A letter to be written: the one that was asked for, a new PIN, or the notice of a change."""
 
-    what: Literal["link", "notice"]
-    whom: str  # what was typed, as ``pins.identifier_of`` reads it; for a notice a borrower number
+    what: Literal["link", "pin", "notice"]
+    whom: str  # what was typed, as ``pins.identifier_of`` reads it; else a borrower number
     language: str
     asked: datetime
     attempts: int = 0
@@ -81,6 +86,7 @@ class PinRenewal:
     wake: WakeSignal | None = None
     live: bool = True  # False: the library is only observed, or frozen
     waiting_slots: WaitingSlots | None = None
+    trail: Trail = NO_TRAIL
 
     def ask(self, identifier: str, network: str, asking: Asking) -> None:
         """Queue the letter for whoever has ``identifier`` (of ``pins.identifier_of``).
@@ -158,7 +164,8 @@ class PinRenewal:
         """Set the PIN that a borrower who is logged in chose, and owe a notice of it.
 
         Returns the reason where the PIN will not do, else None. TooMany after ten an hour, those
-        that will not do included.
+        that will not do included. PinUnderWay, PinUnusable: the PIN is as it was. After
+        PinUnsettled it is set as soon as can be, and the notice says so.
         """
         fault = unfit(pin, ())
         if fault:
@@ -169,12 +176,13 @@ class PinRenewal:
             fault = unfit(pin, self._borrower(number).suggested_pins())
             if fault:
                 return fault
-            with pin_lease(self.store, self.hmacs, number, self._by(), self.now()):
-                self.library.set_pin(number, pin, self._by())
-        notice = self.hmacs.of("pin-notice", secrets.token_hex(16))
-        key = Key("pin", notice)
-        owed = OwedPinMail("notice", number, language, self.now())
-        self._queue(key, owed, owed.asked)
+            key = Key("pin", self.hmacs.of("pin-notice", secrets.token_hex(16)))
+            notice = OwedPinMail("notice", number, language, self.now())
+            with self._owed_beforehand(key, notice) as queued:
+                self._pins.choose(number, pin)
+        if queued:
+            self._owed.replace(queued, notice, self.now(), due=self.now())
+        self._wake()
         return None
 
     @contextmanager
@@ -194,11 +202,14 @@ class PinRenewal:
     def _owed(self) -> Records[OwedPinMail]:
         return Records(self.store, OwedPinMail)
 
-    def _queue(self, key: Key, owed: OwedPinMail, due: datetime) -> None:
-        now = owed.asked
-        # One that is queued already stands: it leads to the same letter.
-        until = now + 2 * _GIVE_UP_AFTER
-        self._owed.add(key, owed, until, now, due=due)
+    def _queue(self, key: Key, owed: OwedPinMail, due: datetime) -> Record[OwedPinMail] | None:
+        """Queue a letter; None where one is queued already, which leads to the same letter."""
+        until = owed.asked + 2 * _GIVE_UP_AFTER
+        queued = self._owed.add(key, owed, until, owed.asked, due=due)
+        self._wake()
+        return queued
+
+    def _wake(self) -> None:
         if self.wake is not None:
             self.wake.set()
 
@@ -206,15 +217,26 @@ class PinRenewal:
         borrower = self._recipient(owed)
         if borrower is None or borrower.email is None:
             return
-        if owed.what == "link":
-            self._mail_letter(borrower.number, borrower.email, owed)
+        match owed.what:
+            case "link":
+                self._mail_letter(borrower.number, borrower.email, owed)
+            case "pin":
+                self._mail_pin(borrower, borrower.email, owed.language)
+            case "notice":
+                self._mail_notice(borrower.number, borrower.email, owed)
+            case _:
+                assert_never(owed.what)
+
+    def _mail_notice(self, number: str, address: str, owed: OwedPinMail) -> None:
+        """Mail that the PIN was changed, once it is: the answer may have been lost."""
+        if not self._pins.settle_choice(number):
             return
-        with closing(self.mail.address(borrower.email, self._by())) as letter:
+        with closing(self.mail.address(address, self._by())) as letter:
             letter.send(*self.letters.worded(ChangedPinLetter(), owed.language))
 
     def _recipient(self, owed: OwedPinMail) -> Borrower | None:
         """Return the borrower to write to; None where a typed number is nobody's or several's."""
-        if owed.what == "notice":
+        if owed.what != "link":
             return self.library.read(owed.whom, self._by())
         found = self.library.typed(owed.whom, self._by())
         return found[0] if len(found) == 1 else None
@@ -253,19 +275,42 @@ class PinRenewal:
 
     def _make(self, number: str, language: str) -> str | None:
         borrower = self._borrower(number)
-        deadline = self._by()
         if borrower.email is None:
             return None
-        with (
-            pin_lease(self.store, self.hmacs, number, deadline, self.now()),
-            closing(self.mail.address(borrower.email, deadline)) as letter,
-        ):
-            # The server has accepted the recipient; only now is the PIN set, and its mail follows
-            # at once.
-            pin = new_pin(borrower.suggested_pins().__contains__)
-            self.library.set_pin(number, pin, deadline)
-            letter.send(*self.letters.worded(RenewedPinLetter(pin), language))
+        self._mail_pin(borrower, borrower.email, language)
         return masked(borrower.email)
+
+    def _mail_pin(self, borrower: Borrower, address: str, language: str) -> None:
+        """Set the PIN once the mail server has accepted the recipient, and mail it at once."""
+        ends = self._by()
+        avoids = borrower.suggested_pins().__contains__
+        key = Key("pin", self.hmacs.of("pin-owed", borrower.number))
+        owed = OwedPinMail("pin", borrower.number, language, self.now())
+        with closing(self.mail.address(address, ends)) as letter:
+
+            def send(pin: str) -> None:
+                letter.send(*self.letters.worded(RenewedPinLetter(pin), language))
+
+            with self._owed_beforehand(key, owed):
+                self._pins.mail(borrower.number, avoids, send, ends)
+        self.store.drop(key)
+
+    @contextmanager
+    def _owed_beforehand(self, key: Key, owed: OwedPinMail) -> Iterator[Record[OwedPinMail] | None]:
+        """Queue a letter before a PIN is set, for whatever dies or fails from then on.
+
+        It is owed no more where the PIN is as it was.
+        """
+        queued = self._queue(key, owed, owed.asked + _AFTER_REQUEST)
+        try:
+            yield queued
+        except (PinUnderWay, PinUnusable):
+            self.store.drop(key)
+            raise
+
+    @property
+    def _pins(self) -> PinSetting:
+        return PinSetting(self.store, self.hmacs, self.library, self.now, self.trail)
 
     def _borrower(self, number: str) -> Borrower:
         if not self.live:

@@ -10,8 +10,10 @@ from broker.adapters.mail.letter_texts import LETTERS, LetterTexts
 from broker.adapters.translations.catalogue import translate
 from broker.core.letters import (
     AccountCodeLetter,
+    CategoryLetter,
     ChangedPinLetter,
     LetterContent,
+    LoweredCategoryLetter,
     MailboxCodeLetter,
     PinLetter,
     PinPointerLetter,
@@ -25,6 +27,8 @@ EVERY_LETTER: tuple[LetterContent, ...] = (
     PinPointerLetter(),
     MailboxCodeLetter(code="004217", link="l", asker="Ann", minutes=30),
     AccountCodeLetter("bcdfg-hjkmn", "l", "26 November 2026", "a desk"),
+    CategoryLetter(),
+    LoweredCategoryLetter(),
     RenewedPinLetter("5837"),
     ChangedPinLetter(),
 )

@@ -129,6 +129,18 @@ def test_a_borrower_that_is_gone_is_not_handed_on(world: Any, there: Borrower, *
     assert world.live.question.who(CPR).number == "6"
 
 
+def test_a_borrower_that_was_gone_is_not_believed_in_again(world: Any, there: Borrower) -> None:
+    """A login that had to look has found so, within the time that it would be believed: silence changes nothing."""
+    assert world.known(world.wish()).number == there.number
+    world.library.borrowers.clear()
+    world.library.cprs.clear()
+    assert world.known(world.wish(category="EMPL")) == NOBODY
+    world.hooks.before["find"] = DOWN
+    assert world.live.question.who(CPR) == KnownBorrower(Who.UNKNOWN)
+    assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
+    assert world.live.question.who(CPR) == NOBODY
+
+
 def test_another_that_the_cpr_finds_by_now_is_the_persons(world: Any, there: Borrower) -> None:
     """The desk moved the person to another record: the CPR leads, and what was remembered is no case."""
     assert world.known(world.wish()).number == there.number

@@ -12,10 +12,21 @@ from typing import Any
 import pytest
 
 from broker.adapters.mail.letter_texts import LetterTexts
-from broker.adapters.mail.smtp import Smtp
+from broker.adapters.mail.smtp import Conversation, Smtp
 from broker.adapters.stores.open_store import open_store
 from broker.core.borrowers.borrower import Borrower
-from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, LinkGone, MailUnavailable, TooMany
+from broker.core.errors import (
+    BrokerError,
+    LibraryRefused,
+    LibraryUnavailable,
+    LinkGone,
+    MailUnavailable,
+    PinNotSet,
+    PinRefused,
+    PinUnderWay,
+    PinUnsettled,
+    TooMany,
+)
 from broker.core.identity.mail_addresses import masked
 from broker.core.lookup_hmacs import LookupHmacs
 from broker.core.ports import Letter
@@ -313,6 +324,14 @@ def test_a_mail_that_did_not_leave_is_not_counted(pin_bench: Bench, monkeypatch:
     assert len(pin_bench.mailbox.mails()) == MAILINGS.most
 
 
+def _no_answer(*_: Any) -> None:
+    raise LibraryUnavailable("no answer")
+
+
+def _refused(*_: Any) -> None:
+    raise LibraryRefused("too short")
+
+
 def _down(*_: Any) -> Letter:
     raise MailUnavailable("down")
 
@@ -361,6 +380,71 @@ def test_a_chosen_pin_works_and_a_notice_follows(pin_bench: Bench) -> None:
     [mail] = pin_bench.mailbox.mails()
     assert (mail.recipients, mail.subject) == (("aase@post.example",), "Din pinkode til the library er ændret")
     assert "5837" not in mail.text
+
+
+def test_a_choice_whose_answer_was_lost_is_carried_out(pin_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The person is told that nobody knows; a minute later it is set, and the notice says that it works."""
+    letters = pin_bench.letters()
+    with monkeypatch.context() as lost:
+        lost.setattr(pin_bench.library, "set_pin", _no_answer)
+        with pytest.raises(PinUnsettled):
+            letters.choose(NUMBER, "5837", "da")
+    assert not letters.step()
+    assert pin_bench.works(PIN)
+    pin_bench.ahead += timedelta(minutes=1)
+    assert letters.step()
+    assert pin_bench.works("5837")
+    assert [mail.subject for mail in pin_bench.mailbox.mails()] == ["Din pinkode til the library er ændret"]
+
+
+def test_a_choice_that_comes_to_nothing_is_not_told_as_made(pin_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library system refuses it at once, or when it is asked again: nobody is told that it was changed."""
+    letters = pin_bench.letters()
+    monkeypatch.setattr(pin_bench.library, "set_pin", _refused)
+    with pytest.raises(PinRefused):
+        letters.choose(NUMBER, "5837", "da")
+    monkeypatch.setattr(pin_bench.library, "set_pin", _no_answer)
+    with pytest.raises(PinUnsettled):
+        letters.choose(NUMBER, "5837", "da")
+    monkeypatch.setattr(pin_bench.library, "set_pin", _refused)
+    pin_bench.ahead += timedelta(minutes=1)
+    assert letters.step()
+    assert not letters.step()
+    assert pin_bench.mailbox.mails() == ()
+
+
+def test_a_pin_that_was_set_and_not_mailed_is_mailed_by_the_worker(
+    pin_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old one works no longer: whoever died or failed between the two, the same PIN is mailed a minute later."""
+    letters = pin_bench.letters()
+    with monkeypatch.context() as broken:
+        broken.setattr(Conversation, "send", _down)
+        with pytest.raises(MailUnavailable):
+            letters.make(NUMBER, "en")
+    assert not pin_bench.works(PIN)
+    with pytest.raises(PinUnderWay):
+        letters.choose(NUMBER, "5837", "en")
+    pin_bench.ahead += timedelta(minutes=1)
+    assert letters.step()
+    assert pin_bench.works(mailed(pin_bench))
+    assert not letters.step()
+    assert letters.choose(NUMBER, "5837", "en") is None
+
+
+def test_a_pin_that_would_not_work_is_not_mailed(pin_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither now nor later; the old one works, and the letter is as good as before."""
+    letters = asked(pin_bench)
+    letter = pin_bench.opened()
+    monkeypatch.setattr(pin_bench.library, "set_pin", lambda *_: None)
+    with pytest.raises(PinNotSet):
+        letters.renew(letter, "en")
+    monkeypatch.undo()
+    pin_bench.ahead += timedelta(minutes=1)
+    assert not letters.step()
+    assert pin_bench.works(PIN)
+    letters.renew(letter, "en")
+    assert pin_bench.works(mailed(pin_bench))
 
 
 def test_a_pin_is_made_and_mailed_after_a_login(pin_bench: Bench) -> None:

@@ -1,0 +1,82 @@
+"""The PIN that a borrower is being given, and the calls that may still come to set it.
+
+A call whose answer was lost may be carried out later, over whatever PIN was set meanwhile. So every
+call that may still come sets the same PIN (docs/reference/design.md#pin-order).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.errors import PinUnderWay
+
+# No library system carries out a call later than this after it was sent.
+LATE: Final = timedelta(minutes=10)
+# Later nobody waits for a PIN that was tried first then; a mail points to ``/pin``.
+POINTER_AFTER: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class PinCall:
+    """A call that sets the PIN, and the moment by which it has been sent or is not."""
+
+    token: str
+    by: datetime
+
+    @property
+    def until(self) -> datetime:
+        """Return the moment from which it can no longer come."""
+        return self.by + LATE
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class PinRecord:
+    """One PIN, drawn or chosen once; ``calls`` are those without an end.
+
+    A call ends by the library system's own answer, and where a mail follows it, with that mail.
+    ``done`` says that the PIN is mailed, that the person was told of their choice, or that the
+    library system refuses it.
+    """
+
+    pin: str
+    began: datetime
+    chosen: bool = False  # by the person: no mail holds it
+    calls: tuple[PinCall, ...] = ()
+    done: bool = False
+
+    @property
+    def until(self) -> datetime:
+        """Return the moment from which it can no longer hold."""
+        return max([self.began + POINTER_AFTER, *(call.until for call in self.calls)])
+
+    def holds(self, now: datetime) -> bool:
+        """Return whether no other PIN may be set: this one is still owed, or may still come."""
+        if not self.done and now < self.began + POINTER_AFTER:
+            return True
+        return any(now < call.until for call in self.calls)
+
+    def noted(self, call: PinCall) -> "PinRecord":
+        """Return the record with a call that is about to be sent."""
+        return replace(self, calls=(*self.calls, call))
+
+    def ended(self, token: str, *, done: bool) -> "PinRecord":
+        """Return the record once a call has an end; a record without that call stays as it is."""
+        left = tuple(call for call in self.calls if call.token != token)
+        if left == self.calls:
+            return self
+        return replace(self, calls=left, done=self.done or done)
+
+
+def record_to_set(before: PinRecord | None, offered: PinRecord, now: datetime) -> PinRecord:
+    """Return the record whose PIN may be set now: that of ``before`` while it holds.
+
+    PinUnderWay where the PIN of ``before`` has to come to its end first: a mail holds no PIN that
+    the person chose, and what they choose is not set beside one that is mailed, or another choice.
+    """
+    if before is None or not before.holds(now):
+        return offered
+    if before.chosen != offered.chosen:
+        raise PinUnderWay("a PIN that is mailed and one that is chosen wait for each other")
+    if before.chosen and before.pin != offered.pin:
+        raise PinUnderWay("another choice has no end yet")
+    return before

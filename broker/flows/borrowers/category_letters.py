@@ -1,0 +1,97 @@
+"""The letters that tell borrowers that their category has fallen or risen, one for each change."""
+
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.core.borrowers.change_plan import Change
+from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.errors import LibraryRefused, LibraryUnavailable, MailUnavailable
+from broker.core.letters import CategoryLetter, CategoryLetterContent, LoweredCategoryLetter
+from broker.core.ports import Key
+from broker.flows.backoff import retry_delay
+from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
+from broker.flows.records import Record, Records
+
+_CHANGE: Final = timedelta(seconds=15)  # the call that the letter tells of
+_CALLS: Final = timedelta(seconds=45)  # a look, and from RCPT to DATA
+_GIVE_UP_AFTER: Final = timedelta(days=2)
+_LETTERS: Final[dict[EnrolmentOutcome, CategoryLetterContent]] = {
+    EnrolmentOutcome.UPGRADED: CategoryLetter(),
+    EnrolmentOutcome.LOWERED: LoweredCategoryLetter(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OwedCategoryLetter:
+    """A letter to be written to the borrower ``number`` once it is of ``category``."""
+
+    number: str
+    category: str
+    outcome: EnrolmentOutcome
+    language: str
+    since: datetime
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryLetters:
+    """The letters over the ports of the enrolments; without a mail server there are none."""
+
+    ports: EnrolmentPorts
+
+    def owe(self, enrolment: str, change: Change, outcome: EnrolmentOutcome, language: str) -> None:
+        """Queue the letter about a change that ``enrolment`` (its id) is about to make.
+
+        Nothing for an outcome that leaves the category as it was, nor twice for one change.
+        """
+        if change.category is None or outcome not in _LETTERS or self.ports.mail is None:
+            return
+        now = self.ports.now()
+        day = now.date().isoformat()
+        name = self.ports.hmacs.of("category letter", enrolment, change.category, day)
+        owed = OwedCategoryLetter(change.number, change.category, outcome, language, now)
+        due = now + _CHANGE
+        self._owed.add(Key("letter", name), owed, now + 2 * _GIVE_UP_AFTER, now, due=due)
+
+    def step(self) -> bool:
+        """Write the letter that has been due longest; False where none is due."""
+        now = self.ports.now()
+        claimed = self._owed.claim("letter", now + _CALLS, now)
+        if claimed is None:
+            return False
+        record = claimed.record
+        try:
+            with suppress(LibraryRefused):
+                self._write(record.value)
+            self.ports.records.store.drop(record.key)
+        except (LibraryUnavailable, MailUnavailable):
+            self._later(record)
+        claimed.lease.end(self.ports.now())
+        return True
+
+    def _write(self, owed: OwedCategoryLetter) -> None:
+        mail = self.ports.mail
+        ends = self.ports.now() + _CALLS
+        borrower = self.ports.library.read(owed.number, ends)
+        if mail is None or borrower is None or borrower.email is None:
+            return
+        if borrower.category != owed.category:
+            raise LibraryUnavailable("the change that the letter tells of is not made yet")
+        content = _LETTERS[owed.outcome]
+        with closing(mail.address(borrower.email, ends)) as letter:
+            letter.send(*self.ports.letters.worded(content, owed.language))
+
+    def _later(self, record: Record[OwedCategoryLetter]) -> None:
+        owed = record.value
+        now = self.ports.now()
+        if now - owed.since >= _GIVE_UP_AFTER:
+            self.ports.records.store.drop(record.key)
+            return
+        later = replace(owed, attempts=owed.attempts + 1)
+        self._owed.replace(record, later, now, due=now + retry_delay(owed.attempts))
+
+    @property
+    def _owed(self) -> Records[OwedCategoryLetter]:
+        return Records(self.ports.records.store, OwedCategoryLetter)

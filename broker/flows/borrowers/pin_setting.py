@@ -1,0 +1,184 @@
+"""Sets the PIN of a borrower, has the library system prove it, and only then has it mailed or told.
+
+One PIN record for each borrower, written before the first call; each call is noted before it is
+sent, and ended by the library system's own answer only (docs/reference/design.md#pin-order).
+"""
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from broker.core.audit_events import NO_TRAIL, AuditEvent, AuditEventKind
+from broker.core.borrowers.pin_record import PinCall, PinRecord, record_to_set
+from broker.core.borrowers.pins import PinAnswer, new_pin
+from broker.core.errors import (
+    LibraryRefused,
+    LibraryUnavailable,
+    MailUnavailable,
+    PinExpired,
+    PinLocked,
+    PinNotSet,
+    PinRefused,
+    PinUnderWay,
+    PinUnproved,
+    PinUnsettled,
+    PinUnusable,
+)
+from broker.core.lookup_hmacs import LookupHmacs
+from broker.core.ports import Key, LibrarySystem, Store, Trail
+from broker.flows.borrowers.enrolment_records import CALL
+from broker.flows.records import Content, Record, Records
+
+_ERASED: Final = "erased"
+_UNUSABLE: Final[Mapping[PinAnswer, type[PinUnusable]]] = {
+    PinAnswer.WRONG: PinNotSet,
+    PinAnswer.EXPIRED: PinExpired,
+    PinAnswer.LOCKED: PinLocked,
+    PinAnswer.NO_CARD_NUMBER: PinUnproved,
+}
+
+
+def _need_not_hold(_deadline: datetime) -> None:
+    """Hold no lease: where a person waits for the answer there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinSetting:
+    """The PINs of borrowers over store and library system; whatever failed is on the trail."""
+
+    store: Store
+    hmacs: LookupHmacs
+    library: LibrarySystem
+    now: Callable[[], datetime]
+    trail: Trail = NO_TRAIL
+
+    def mail(
+        self,
+        number: str,
+        avoid: Callable[[str], bool],
+        send: Callable[[str], None],
+        letter_ends: datetime,
+        *,
+        hold: Callable[[datetime], None] = _need_not_hold,
+    ) -> None:
+        """Set the PIN that is to be mailed to a borrower, and have ``send`` mail it.
+
+        The mail server has accepted the recipient in a conversation that ends at ``letter_ends``.
+        A new PIN is drawn that ``avoid`` does not name, unless one is under way; ``hold`` is called
+        with the deadline before each call. PinUnderWay while a choice has no end; PinUnusable where
+        the PIN would not work, LibraryUnavailable, MailUnavailable: then no PIN is mailed that does
+        not work, and a later mail holds the same one.
+        """
+        hold(self._by())
+        record, call = self._noted(number, PinRecord(new_pin(avoid), self.now()))
+        self._set(number, record.pin, call)
+        try:
+            self._prove(number, record.pin, hold)
+            hold(letter_ends)
+            send(record.pin)
+        except (PinUnusable, LibraryUnavailable, MailUnavailable):
+            self._end(number, call, done=False)
+            raise
+        self._end(number, call, done=True)
+
+    def choose(self, number: str, pin: str) -> None:
+        """Set the PIN that a borrower chose, which works once this returns.
+
+        PinUnderWay while another PIN has no end; PinUnusable where it will not work. PinUnsettled
+        where nobody knows: ``settle_choice`` carries it out.
+        """
+        try:
+            self._choose(number, pin)
+        except (PinUnderWay, PinUnusable):
+            raise
+        except LibraryUnavailable as error:
+            raise PinUnsettled(str(error)) from error
+
+    def _choose(self, number: str, pin: str) -> None:
+        record, call = self._noted(number, PinRecord(pin, self.now(), chosen=True))
+        self._set(number, record.pin, call)
+        try:
+            self._prove(number, record.pin, _need_not_hold)
+        except PinUnusable:
+            self._end(number, call, done=True)
+            raise
+        except LibraryUnavailable:
+            self._end(number, call, done=False)
+            raise
+        self._end(number, call, done=True)
+
+    def settle_choice(self, number: str) -> bool:
+        """Carry out a choice whose answer was lost; False where its PIN will not work.
+
+        True too where nothing of a choice is left to do. PinUnsettled where it is still not known.
+        """
+        record = self._records.get(self._key(number), self.now())
+        if record is None or not record.value.chosen or record.value.done:
+            return True
+        try:
+            self.choose(number, record.value.pin)
+        except PinUnusable:
+            return False
+        return True
+
+    def _noted(self, number: str, offered: PinRecord) -> tuple[PinRecord, PinCall]:
+        """Write down a call that is about to be sent, and the PIN that it sets."""
+        now = self.now()
+        call = PinCall(secrets.token_hex(8), self._by())
+        to_set = offered
+
+        def change(record: Record[PinRecord] | None) -> Content[PinRecord]:
+            nonlocal to_set
+            to_set = record_to_set(record.value if record else None, offered, now).noted(call)
+            return Content(to_set, to_set.until)
+
+        self._records.amend(self._key(number), change, now)
+        return to_set, call
+
+    def _set(self, number: str, pin: str, call: PinCall) -> None:
+        try:
+            self.library.set_pin(number, pin, call.by)
+        except LibraryRefused as error:
+            self._end(number, call, done=True)
+            raise self._unusable(number, PinRefused(str(error), error.setting)) from error
+
+    def _prove(self, number: str, pin: str, hold: Callable[[datetime], None]) -> None:
+        """Ask the library system for the PIN: that it took one proves nothing."""
+        deadline = self._by()
+        hold(deadline)
+        try:
+            answer = self.library.check_pin(number, pin, deadline)
+        except LibraryRefused as error:
+            raise self._unusable(number, PinUnproved(str(error), error.setting)) from error
+        if answer is not PinAnswer.RIGHT:
+            raise self._unusable(number, _UNUSABLE[answer](f"asked back: {answer}"))
+
+    def _end(self, number: str, call: PinCall, *, done: bool) -> None:
+        now = self.now()
+
+        def change(record: Record[PinRecord] | None) -> Content[PinRecord] | None:
+            if record is None:
+                return None
+            ended = record.value.ended(call.token, done=done)
+            if ended.holds(now):
+                return Content(ended, ended.until)
+            return Content(PinRecord(_ERASED, now, done=True), now)
+
+        self._records.amend(self._key(number), change, now)
+
+    def _unusable(self, number: str, error: PinUnusable) -> PinUnusable:
+        kind = AuditEventKind.PIN_UNUSABLE
+        self.trail.add(AuditEvent(kind, self.now(), borrower=number, reason=error.reason))
+        return error
+
+    def _by(self) -> datetime:
+        return self.now() + CALL
+
+    def _key(self, number: str) -> Key:
+        return Key("pin", self.hmacs.of("pin-record", number), "record")
+
+    @property
+    def _records(self) -> Records[PinRecord]:
+        return Records(self.store, PinRecord, durable=True)
