@@ -44,6 +44,7 @@ from broker.files import attribute_maps
 from broker.files.policies import live_policies
 from broker.files.settings import config
 from broker.flows.borrowers.borrower_at_login import BorrowerAtLogin
+from broker.flows.borrowers.enrolment_figures import EnrolmentCounting
 from broker.flows.borrowers.enrolment_ports import EnrolmentPorts
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.borrowers.enrolments import Enrolments
@@ -83,6 +84,7 @@ class Parts:
     library_proof: LibraryProof
     links: PersonLinks
     enrolments: Enrolments
+    enrolment_counting: EnrolmentCounting
     cases: StaffCases
     mailbox_proof: MailboxProof
     pin_check: PinCheck
@@ -160,6 +162,7 @@ def assemble(settings: config.Config) -> Parts:
         library_proof=_library_proof(opened, store, trail.tell),
         links=ports.links,
         enrolments=enrolments,
+        enrolment_counting=EnrolmentCounting(ports.records, now),
         cases=cases,
         mailbox_proof=MailboxProof(store, ring.index, _smtp(settings), ports.letters, cases),
         pin_check=PinCheck(store, ring.index, opened.library, now, waiting, time.sleep),

@@ -17,6 +17,7 @@ from broker.adapters.web.signup import sign_up_pages
 from broker.app import configured_texts, metadata_report
 from broker.app.assembly import Parts, assemble, now, read_config
 from broker.app.enrolment_operations import NoEnrolment
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Assurance, Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
@@ -31,6 +32,7 @@ from broker.flows.borrowers.library_proof import PROOF
 from broker.flows.login.support_traces import SupportTraces
 
 _PROBED_FOR: Final = timedelta(hours=1)
+_LONG_WANTED: Final = timedelta(hours=1)
 _PROBE_TIMEOUT: Final = 5
 _PORT: Final = 8000  # gunicorn's, where serve.bind names none
 _MENDS: Final = {
@@ -73,7 +75,7 @@ def notes(parts: Parts) -> Mapping[str, str]:
     """Return what is amiss although logins work: stale policies, lost events, refused feeds."""
     moment = now()
     parts.policies.refresh(moment)
-    found = _library_notes(parts)
+    found = _library_notes(parts) | _enrolment_notes(parts, moment)
     if parts.policies.stale:
         found["policies"] = "stale"
     if lost := parts.trail.lost():
@@ -81,6 +83,24 @@ def notes(parts: Parts) -> Mapping[str, str]:
     if alarms := parts.metadata.alarms(moment):
         found["metadata"] = "; ".join(alarms)
     return found
+
+
+def _enrolment_notes(parts: Parts, moment: datetime) -> dict[str, str]:
+    """Return that cases wait for staff, or wishes for longer than a library system rests."""
+    try:
+        figures = parts.enrolment_counting.figures()
+    except StoreUnavailable:
+        return {}  # a fault of the store
+    if figures is None:
+        return {}
+    said = []
+    cases = figures.of_state(EnrolmentState.CASE)
+    if cases:
+        said.append(f"{cases} cases wait for staff")
+    oldest = figures.oldest_wanted
+    if oldest and moment - oldest > _LONG_WANTED:
+        said.append(f"the oldest of those wanted has waited since {oldest:%Y-%m-%d %H:%M} UTC")
+    return {"enrolments": "; ".join(said)} if said else {}
 
 
 def _library_notes(parts: Parts) -> dict[str, str]:

@@ -180,6 +180,7 @@ def _start_loop(worker: Any) -> None:
     steps: list[Step] = [
         lambda: parts.metadata.step(assembly.now()),
         parts.library_proof.step,
+        parts.enrolment_counting.step,
     ]
     messages = parts.messages
     if messages is not None:

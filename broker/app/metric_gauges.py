@@ -27,6 +27,36 @@ def gauges(parts: Parts) -> Iterator[Gauge]:
     )
     yield from _certificates(parts, moment)
     yield from _library(parts)
+    yield from _enrolments(parts, moment)
+
+
+def _enrolments(parts: Parts, moment: datetime) -> Iterator[Gauge]:
+    try:
+        figures = parts.enrolment_counting.figures()
+    except StoreUnavailable:
+        return
+    if figures is None:
+        return
+    for each in figures.counts:
+        yield Gauge(
+            "broker_enrolments",
+            "Enrolments by state, and by reason where one waits for a worker or for staff.",
+            {"state": each.state.value, "reason": each.reason},
+            each.count,
+        )
+    oldest = figures.oldest_wanted
+    yield Gauge(
+        "broker_enrolment_oldest_wanted_seconds",
+        "For how long the enrolment has been wanted that waits longest; 0 where none does.",
+        {},
+        (moment - oldest).total_seconds() if oldest else 0.0,
+    )
+    yield Gauge(
+        "broker_pin_letters_owed",
+        "Mails with a PIN, or with the way to one, that are to be sent.",
+        {},
+        figures.pins_owed,
+    )
 
 
 def _library(parts: Parts) -> Iterator[Gauge]:

@@ -42,6 +42,7 @@ RecordKind = Literal[
     "trace",
     "pause",
     "setup",
+    "figures",
     "audit",
     "audit-anchor",
 ]

@@ -7,6 +7,8 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -17,10 +19,12 @@ from broker.app import configured_texts, diagnostics
 from broker.app.assembly import Parts, assemble, now
 from broker.app.diagnostics import Health
 from broker.app.metric_gauges import gauges
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.demo.run.demo_folder import Setting
 from broker.files.settings.config import load
+from broker.flows.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
 from broker.flows.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
 
@@ -72,11 +76,31 @@ def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts
     assert 'broker_library_call_seconds_count{call="find"} 1.0' in page
 
 
+def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases by their number, wishes once the oldest is an hour old; nothing where all is well."""
+    parts.enrolment_counting.step()
+    assert "enrolments" not in diagnostics.notes(parts)
+    counts = (EnrolmentCount(EnrolmentState.CASE, "two_borrowers", 2), EnrolmentCount(EnrolmentState.WANTED, "", 1))
+    since = now() - timedelta(minutes=59)
+    figures = EnrolmentFigures(now(), counts, since, 3)
+    monkeypatch.setattr(EnrolmentCounting, "figures", lambda _: figures)
+    assert diagnostics.notes(parts)["enrolments"] == "2 cases wait for staff"
+    figures = replace(figures, oldest_wanted=since - timedelta(hours=1))
+    assert "the oldest of those wanted has waited since 20" in diagnostics.notes(parts)["enrolments"]
+    page = parts.metrics.page(list(gauges(parts))).decode()
+    assert 'broker_enrolments{reason="two_borrowers",state="case"} 2.0' in page
+    assert "broker_pin_letters_owed 3.0" in page
+    [age] = [each.value for each in gauges(parts) if each.name == "broker_enrolment_oldest_wanted_seconds"]
+    assert 7100 < age < 7300
+
+
 def test_a_store_that_is_down_hides_no_other_note(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told under its own name."""
     monkeypatch.setattr(type(parts.store), "get", lambda *_: (_ for _ in ()).throw(StoreUnavailable("down")))
     assert "library" not in diagnostics.notes(parts)
-    assert not [gauge for gauge in gauges(parts) if gauge.name == "broker_library_fault"]
+    assert "enrolments" not in diagnostics.notes(parts)
+    hidden = ("broker_library_fault", "broker_enrolments")
+    assert not [gauge for gauge in gauges(parts) if gauge.name in hidden]
 
 
 def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting: Setting, tmp_path: Path) -> None:
