@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.errors import PIN_UNUSABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Advice:
 
 
 _LOOKS_AGAIN: Final = "It looks again at once, and goes on where the cause is mended."
+_PIN_AGAIN: Final = "A PIN is set and mailed at once, and proved before that."
 _NO_RETRY: Final = "Nothing: there is nothing left to try."
 _ENDS: Final = "It ends the case; the next login looks for itself."
 _WISH_GONE: Final = (
@@ -69,9 +71,20 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "It tries at once, in place of when it is due.",
     ),
     "pin_refused": Advice(
-        "Mend the library system's rules for PINs by what the cause says. The person gets a PIN "
-        "from the page /pin.",
-        _NO_RETRY,
+        "Lower the length and strength that the library system wants of a PIN, then `retry`.",
+        _PIN_AGAIN,
+    ),
+    "pin_not_set": Advice(
+        "See what keeps the library system from setting a PIN: in Koha a missing PASSWORD_CHANGE "
+        "notice, or a mail server that hangs. Then `retry`.",
+        _PIN_AGAIN,
+    ),
+    "pin_expired": Advice(
+        "Let new PINs of this category not expire in the library system, then `retry`.", _PIN_AGAIN
+    ),
+    "pin_locked": Advice("Unlock the borrower in the library system, then `retry`.", _PIN_AGAIN),
+    "pin_unproved": Advice(
+        "See why the borrower has no card number in the library system, then `retry`.", _PIN_AGAIN
     ),
     "borrower_gone": Advice(
         "Nothing: the person signs up with a CPR number at the next login.", _NO_RETRY
@@ -81,15 +94,17 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "It ends the notice.",
     ),
 }
-_BY_STATE: Final[Mapping[EnrolmentState, Advice]] = {
-    EnrolmentState.WANTED: Advice(
+_BY_STATE: Final[Mapping[str, Advice]] = {
+    "wanted": Advice(
         "Nothing: it is carried out within seconds where a worker runs.", "It tries at once."
     ),
-    EnrolmentState.DONE: Advice("Nothing: the borrower is as wished.", _NO_RETRY),
-    EnrolmentState.GIVEN_UP: Advice("Nothing: the next login begins anew.", _NO_RETRY),
-    EnrolmentState.OBSERVED: Advice("Nothing: it only says what would have been.", _NO_RETRY),
-    EnrolmentState.CASE: Advice("See the cause, mend it, then `retry`.", _LOOKS_AGAIN),
-    EnrolmentState.NOTICE: Advice("Nobody waits for anything.", "It ends the notice."),
+    "done": Advice("Nothing: the borrower is as wished.", _NO_RETRY),
+    "pin_owed": Advice("Nothing: the mail with the PIN is tried.", _PIN_AGAIN),
+    "pin_given_up": Advice("Mend what the cause names, then `retry`.", _PIN_AGAIN),
+    "given_up": Advice("Nothing: the next login begins anew.", _NO_RETRY),
+    "observed": Advice("Nothing: it only says what would have been.", _NO_RETRY),
+    "case": Advice("See the cause, mend it, then `retry`.", _LOOKS_AGAIN),
+    "notice": Advice("Nobody waits for anything.", "It ends the notice."),
 }
 
 
@@ -99,7 +114,12 @@ def advice(enrolment: Enrolment, *, listed_apart: bool) -> Advice:
     ``listed_apart`` is whether it is a case or notice by itself, beside the person's enrolment: it
     has no wish, and a retry ends it.
     """
-    found = BY_REASON.get(enrolment.reason or "") or _BY_STATE[enrolment.state]
+    state = enrolment.listed_state
+    reason = enrolment.listed_reason or ""
+    if reason in BY_REASON and (state != "pin_given_up" or reason in PIN_UNUSABLE):
+        found = BY_REASON[reason]
+    else:
+        found = _BY_STATE[state]
     if listed_apart:
         return replace(found, retry=_ENDS) if found.retry == _LOOKS_AGAIN else found
     if enrolment.wish is not None:
