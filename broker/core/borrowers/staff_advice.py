@@ -17,7 +17,8 @@ class Advice:
 
 
 _LOOKS_AGAIN: Final = "It looks again at once, and goes on where the cause is mended."
-_PIN_AGAIN: Final = "A PIN is set and mailed at once, and proved before that."
+_TRIED_FOR_A_DAY: Final = "It is tried again by itself for a day, then `retry`."
+_MAILS_AGAIN: Final = "A PIN is set, proved and mailed anew."
 _NO_RETRY: Final = "Nothing: there is nothing left to try."
 _ENDS: Final = "It ends the case; the next login looks for itself."
 _WISH_GONE: Final = (
@@ -71,20 +72,23 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "It tries at once, in place of when it is due.",
     ),
     "pin_refused": Advice(
-        "Lower the length and strength that the library system wants of a PIN, then `retry`.",
-        _PIN_AGAIN,
+        "Lower the length and strength of PINs in the library system by what the cause says. "
+        + _TRIED_FOR_A_DAY,
+        _MAILS_AGAIN,
     ),
     "pin_not_set": Advice(
-        "See what keeps the library system from setting a PIN: in Koha a missing PASSWORD_CHANGE "
-        "notice, or a mail server that hangs. Then `retry`.",
-        _PIN_AGAIN,
+        "See why the library system takes a PIN and does not know it: in Koha a missing "
+        "PASSWORD_CHANGE notice, or a mail server that hangs. " + _TRIED_FOR_A_DAY,
+        _MAILS_AGAIN,
     ),
     "pin_expired": Advice(
-        "Let new PINs of this category not expire in the library system, then `retry`.", _PIN_AGAIN
+        "Let PINs last longer in the library system. " + _TRIED_FOR_A_DAY, _MAILS_AGAIN
     ),
-    "pin_locked": Advice("Unlock the borrower in the library system, then `retry`.", _PIN_AGAIN),
+    "pin_locked": Advice(
+        "Unlock the borrower in the library system. " + _TRIED_FOR_A_DAY, _MAILS_AGAIN
+    ),
     "pin_unproved": Advice(
-        "See why the borrower has no card number in the library system, then `retry`.", _PIN_AGAIN
+        "Give the borrower a card number in the library system. " + _TRIED_FOR_A_DAY, _MAILS_AGAIN
     ),
     "borrower_gone": Advice(
         "Nothing: the person signs up with a CPR number at the next login.", _NO_RETRY
@@ -99,8 +103,8 @@ _BY_STATE: Final[Mapping[str, Advice]] = {
         "Nothing: it is carried out within seconds where a worker runs.", "It tries at once."
     ),
     "done": Advice("Nothing: the borrower is as wished.", _NO_RETRY),
-    "pin_owed": Advice("Nothing: the mail with the PIN is tried.", _PIN_AGAIN),
-    "pin_given_up": Advice("Mend what the cause names, then `retry`.", _PIN_AGAIN),
+    "pin_owed": Advice("Nothing: the mail with the PIN is tried.", _MAILS_AGAIN),
+    "pin_given_up": Advice("Mend what the cause names, then `retry`.", _MAILS_AGAIN),
     "given_up": Advice("Nothing: the next login begins anew.", _NO_RETRY),
     "observed": Advice("Nothing: it only says what would have been.", _NO_RETRY),
     "case": Advice("See the cause, mend it, then `retry`.", _LOOKS_AGAIN),

@@ -95,7 +95,7 @@ class FaultyCall:
         if self.call == "create":
             wish, mark, _ = given
             fields = {field.name: field.value for field in wish.fields}
-            return Borrower("999", wish.category, wish.expires, mark, fields=fields)
+            return Borrower("999", wish.category, wish.expires, mark, fields=fields, card=wish.cpr)
         return VOID[self.call]
 
     def _go_wrong(self, carry_out: Callable[[], object], *given: Any) -> object:
