@@ -17,7 +17,6 @@ from broker.adapters.web.signup import sign_up_pages
 from broker.app import configured_texts, metadata_report
 from broker.app.assembly import Parts, assemble, now, read_config
 from broker.app.enrolment_operations import NoEnrolment
-from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.entities import Assurance, Service
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
@@ -94,9 +93,12 @@ def _enrolment_notes(parts: Parts, moment: datetime) -> dict[str, str]:
     if figures is None:
         return {}
     said = []
-    cases = figures.of_state(EnrolmentState.CASE)
+    cases = figures.of_state("case")
     if cases:
         said.append(f"{cases} cases wait for staff")
+    pins = figures.of_state("pin_given_up")
+    if pins:
+        said.append(f"{pins} PINs are given up")
     oldest = figures.oldest_wanted
     if oldest and moment - oldest > _LONG_WANTED:
         said.append(f"the oldest of those wanted has waited since {oldest:%Y-%m-%d %H:%M} UTC")

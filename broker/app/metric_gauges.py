@@ -41,7 +41,7 @@ def _enrolments(parts: Parts, moment: datetime) -> Iterator[Gauge]:
         yield Gauge(
             "broker_enrolments",
             "Enrolments by state, and by reason where one waits for a worker or for staff.",
-            {"state": each.state.value, "reason": each.reason},
+            {"state": each.state, "reason": each.reason},
             each.count,
         )
     oldest = figures.oldest_wanted

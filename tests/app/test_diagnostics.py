@@ -19,7 +19,6 @@ from broker.app import configured_texts, diagnostics
 from broker.app.assembly import Parts, assemble, now
 from broker.app.diagnostics import Health
 from broker.app.metric_gauges import gauges
-from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.demo.run.demo_folder import Setting
@@ -80,7 +79,7 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts, monkeypatch: p
     """Cases by their number, wishes once the oldest is an hour old; nothing where all is well."""
     parts.enrolment_counting.step()
     assert "enrolments" not in diagnostics.notes(parts)
-    counts = (EnrolmentCount(EnrolmentState.CASE, "two_borrowers", 2), EnrolmentCount(EnrolmentState.WANTED, "", 1))
+    counts = (EnrolmentCount("case", "two_borrowers", 2), EnrolmentCount("wanted", "", 1))
     since = now() - timedelta(minutes=59)
     figures = EnrolmentFigures(now(), counts, since, 3)
     monkeypatch.setattr(EnrolmentCounting, "figures", lambda _: figures)

@@ -140,3 +140,18 @@ def test_a_silent_library_is_said_and_nothing_is_believed(house: House, staff: S
     silent = staff("look", number)
     assert (silent.exit_code, silent.stdout) == (1, "")
     assert "library_unavailable" in silent.stderr
+
+
+def test_the_reference_of_a_page_that_waits_names_the_enrolment(house: House, staff: Staff) -> None:
+    """With the library system's own cause, which stands in the list too; it goes on by itself."""
+    person = house.person()
+    question = person.log_in("asta")
+    house.koha.faults.down = True
+    page = person.agree(question)
+    assert mark(page)[0] == "enrol"
+    house.parts.enrolments.step()
+    shown = json.loads(staff("show", reference(page), "--json").stdout)
+    assert (shown["state"], shown["reason"]) == ("wanted", "library_unavailable")
+    assert "503" in shown["cause"]
+    [listed] = json.loads(staff("list", "--json").stdout)
+    assert {**shown, **listed} == shown

@@ -114,6 +114,20 @@ class Enrolment:
         )
 
     @property
+    def listed_state(self) -> str:
+        """Return the state as staff read it: nobody's account is done before its PIN is."""
+        if self.pin_given_up:
+            return "pin_given_up"
+        if self.pin_owed and self.state is EnrolmentState.DONE:
+            return "pin_owed"
+        return self.state.value
+
+    @property
+    def listed_reason(self) -> str | None:
+        """Return the reason that staff read beside it."""
+        return self.reason or self.pin_given_up
+
+    @property
     def promises_pin(self) -> bool:
         """Return whether a PIN mail is on its way: owed, and nothing is known against it."""
         return self.pin_owed and self.reason not in PIN_UNUSABLE

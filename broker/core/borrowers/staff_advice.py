@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.errors import PIN_UNUSABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +98,17 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "It ends the notice.",
     ),
 }
-_BY_STATE: Final[Mapping[EnrolmentState, Advice]] = {
-    EnrolmentState.WANTED: Advice(
+_BY_STATE: Final[Mapping[str, Advice]] = {
+    "wanted": Advice(
         "Nothing: it is carried out within seconds where a worker runs.", "It tries at once."
     ),
-    EnrolmentState.DONE: Advice("Nothing: the borrower is as wished.", _NO_RETRY),
-    EnrolmentState.GIVEN_UP: Advice("Nothing: the next login begins anew.", _NO_RETRY),
-    EnrolmentState.OBSERVED: Advice("Nothing: it only says what would have been.", _NO_RETRY),
-    EnrolmentState.CASE: Advice("See the cause, mend it, then `retry`.", _LOOKS_AGAIN),
-    EnrolmentState.NOTICE: Advice("Nobody waits for anything.", "It ends the notice."),
+    "done": Advice("Nothing: the borrower is as wished.", _NO_RETRY),
+    "pin_owed": Advice("Nothing: the mail with the PIN is tried.", _MAILS_AGAIN),
+    "pin_given_up": Advice("Mend what the cause names, then `retry`.", _MAILS_AGAIN),
+    "given_up": Advice("Nothing: the next login begins anew.", _NO_RETRY),
+    "observed": Advice("Nothing: it only says what would have been.", _NO_RETRY),
+    "case": Advice("See the cause, mend it, then `retry`.", _LOOKS_AGAIN),
+    "notice": Advice("Nobody waits for anything.", "It ends the notice."),
 }
 
 
@@ -115,8 +118,12 @@ def advice(enrolment: Enrolment, *, listed_apart: bool) -> Advice:
     ``listed_apart`` is whether it is a case or notice by itself, beside the person's enrolment: it
     has no wish, and a retry ends it.
     """
-    reason = enrolment.reason or enrolment.pin_given_up or ""
-    found = BY_REASON.get(reason) or _BY_STATE[enrolment.state]
+    state = enrolment.listed_state
+    reason = enrolment.listed_reason or ""
+    if reason in BY_REASON and (state != "pin_given_up" or reason in PIN_UNUSABLE):
+        found = BY_REASON[reason]
+    else:
+        found = _BY_STATE[state]
     if listed_apart:
         return replace(found, retry=_ENDS) if found.retry == _LOOKS_AGAIN else found
     if enrolment.wish is not None:

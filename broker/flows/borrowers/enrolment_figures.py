@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
+from broker.core.borrowers.enrolment import EnrolmentState
 from broker.core.ports import Key
 from broker.flows.borrowers.enrolment_records import EnrolmentRecords
 from broker.flows.records import Records
@@ -20,14 +20,13 @@ _KEPT_FOR: Final = timedelta(minutes=30)  # old figures are worse than none
 _LOOK_EVERY: Final = timedelta(seconds=10)
 _KEY: Final = Key("figures", "enrolments")
 _TURN: Final = Key("counter", "enrolment figures")
-_UNFINISHED: Final = frozenset({EnrolmentState.WANTED, EnrolmentState.CASE, EnrolmentState.NOTICE})
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentCount:
-    """So many enrolments are in a state; ``reason`` is "" of those that wait for nothing."""
+    """So many enrolments are in a state, as it is listed; ``reason`` is "" where none is told."""
 
-    state: EnrolmentState
+    state: str
     reason: str
     count: int
 
@@ -45,9 +44,9 @@ class EnrolmentFigures:
     oldest_wanted: datetime | None
     pins_owed: int
 
-    def of_state(self, state: EnrolmentState) -> int:
+    def of_state(self, state: str) -> int:
         """Return how many enrolments are in a state."""
-        return sum(each.count for each in self.counts if each.state is state)
+        return sum(each.count for each in self.counts if each.state == state)
 
 
 @dataclass(slots=True)
@@ -77,12 +76,12 @@ class EnrolmentCounting:
         self._records.put(_KEY, self._counted(now), now + _KEPT_FOR, now)
 
     def _counted(self, now: datetime) -> EnrolmentFigures:
-        counter: Counter[tuple[EnrolmentState, str]] = Counter()
+        counter: Counter[tuple[str, str]] = Counter()
         wanted: list[datetime] = []
         owed = 0
         for entry in self.enrolments.all():
             enrolment = entry.enrolment
-            counter[enrolment.state, _reason(enrolment)] += 1
+            counter[enrolment.listed_state, enrolment.listed_reason or ""] += 1
             owed += enrolment.pin_owed
             if enrolment.state is EnrolmentState.WANTED:
                 wanted.append(enrolment.wanted_at)
@@ -94,8 +93,3 @@ class EnrolmentCounting:
     @property
     def _records(self) -> Records[EnrolmentFigures]:
         return Records(self.enrolments.store, EnrolmentFigures)
-
-
-def _reason(enrolment: Enrolment) -> str:
-    """Return the reason of what waits, for a worker or for staff."""
-    return enrolment.reason or "" if enrolment.state in _UNFINISHED else ""

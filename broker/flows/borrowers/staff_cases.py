@@ -27,12 +27,14 @@ _PROOF = "proof"
 _NOTICE = "notice"
 _APART: Final = frozenset({_LINK, _PROOF, _NOTICE})
 _ORDER: Final = (
-    EnrolmentState.CASE,
-    EnrolmentState.NOTICE,
-    EnrolmentState.WANTED,
-    EnrolmentState.GIVEN_UP,
-    EnrolmentState.OBSERVED,
-    EnrolmentState.DONE,
+    "case",
+    "notice",
+    "pin_given_up",
+    "wanted",
+    "pin_owed",
+    "given_up",
+    "observed",
+    "done",
 )
 _OF_STAFF: Final = frozenset({EnrolmentState.CASE, EnrolmentState.NOTICE})
 
@@ -280,8 +282,8 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
     wished = enrolment.wish.category if enrolment.wish else None
     return {
         "id": enrolment.id,
-        "state": _listed_state(enrolment),
-        "reason": enrolment.reason or enrolment.pin_given_up,
+        "state": enrolment.listed_state,
+        "reason": enrolment.listed_reason,
         "cause": enrolment.cause,
         "outcome": enrolment.outcome.value if enrolment.outcome else None,
         "number": enrolment.number,
@@ -299,17 +301,8 @@ def _row(entry: StoredEnrolment) -> EnrolmentRow:
     }
 
 
-def _listed_state(enrolment: Enrolment) -> str:
-    """Return the state as staff read it: nobody's account is done before its PIN is."""
-    if enrolment.pin_given_up:
-        return "pin_given_up"
-    if enrolment.pin_owed and enrolment.state is EnrolmentState.DONE:
-        return "pin_owed"
-    return enrolment.state.value
-
-
 def _rank(entry: StoredEnrolment) -> tuple[int, datetime]:
-    return _ORDER.index(entry.enrolment.state), entry.enrolment.wanted_at
+    return _ORDER.index(entry.enrolment.listed_state), entry.enrolment.wanted_at
 
 
 def _iso(day: date | None) -> str | None:

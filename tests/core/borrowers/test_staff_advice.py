@@ -10,6 +10,7 @@ import pytest
 from broker.core.borrowers.enrolment import Enrolment, EnrolmentState
 from broker.core.borrowers.staff_advice import BY_REASON, advice
 from broker.core.borrowers.wanted_borrower import Wish
+from broker.core.errors import PIN_UNUSABLE
 
 OPERATIONS = Path(__file__).resolve().parents[3] / "docs" / "operations.md"
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -20,7 +21,17 @@ CASE = Enrolment("e", EnrolmentState.CASE, NOW, WISH, "p", reason="two_borrowers
 def test_the_page_for_staff_has_the_reasons_that_the_commands_advise_on() -> None:
     """Each of them, and no other."""
     _, _, desk = OPERATIONS.read_text().partition("\n## Enrolments")
-    assert set(re.findall(r"^\| `(\w+)` \| ", desk.partition("\n### ")[0], re.MULTILINE)) == set(BY_REASON)
+    cells = re.findall(r"^\| (`.*?`) \| ", desk.partition("\n### ")[0], re.MULTILINE)
+    assert {code for cell in cells for code in re.findall(r"`(\w+)`", cell)} == set(BY_REASON)
+
+
+def test_every_reason_of_a_pin_that_is_of_no_use_is_advised_on() -> None:
+    """What was given up is tried again, whatever the reason: staff read what to mend first."""
+    assert set(BY_REASON) >= PIN_UNUSABLE
+    for reason in (*PIN_UNUSABLE, "mail_unavailable"):
+        given_up = replace(CASE, state=EnrolmentState.DONE, reason=None, pin_given_up=reason)
+        assert "`retry`" in advice(given_up, listed_apart=False).todo
+        assert advice(given_up, listed_apart=False).retry.startswith("A PIN is set")
 
 
 @pytest.mark.parametrize("state", EnrolmentState)
