@@ -144,7 +144,7 @@ class SetupProof:
         if not kind or not self._expected.categories:
             return
         query = {"extended_attributes.code": kind}
-        found = self._searches.search(_OPERATION, query, self._deadline, embed=True, most=1)
+        found = self._searches.search(_OPERATION, query, self._deadline, most=1)
         values = [value for patron in found for value in koha_responses.attributes(patron, kind)]
         if not values:
             return
