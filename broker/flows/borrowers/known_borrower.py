@@ -147,10 +147,15 @@ class BorrowerQuestion:
 
     @staticmethod
     def _remembered(entry: StoredEnrolment | None) -> Enrolment | None:
-        """Return the finished enrolment of a borrower that was found or made, or None."""
+        """Return the finished enrolment of a borrower that was found or made, or None.
+
+        One whose borrower the library system no longer had is not believed, not even while that is
+        silent.
+        """
         if entry is None or entry.enrolment.state is not EnrolmentState.DONE:
             return None
-        return entry.enrolment if entry.enrolment.number else None
+        enrolment = entry.enrolment
+        return enrolment if enrolment.number and enrolment.settled else None
 
     def _against_wish(
         self,

@@ -124,6 +124,20 @@ def test_a_borrower_that_is_gone_is_not_handed_on(world: Any, there: Borrower, *
     assert world.live.question.who(CPR).number == "6"
 
 
+def test_a_borrower_that_is_gone_is_gone_for_every_later_login(world: Any, there: Borrower) -> None:
+    """Whatever wish it was that looked: not within the time that it would be believed, nor in a silence."""
+    assert world.live.question.who(CPR, world.wish()).number == there.number
+    world.library.borrowers.clear()
+    world.library.cprs.clear()
+    assert world.known(world.wish(category="EMPL")) == NOBODY
+    assert world.live.question.who(CPR) == NOBODY
+    world.now += HOUR
+    world.hooks.before["find"] = DOWN
+    assert world.live.question.who(CPR) == KnownBorrower(Who.UNKNOWN)
+    world.hooks.before["read"] = DOWN
+    assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
+
+
 def test_another_that_the_cpr_finds_by_now_is_the_persons(world: Any, there: Borrower) -> None:
     """The desk moved the person to another record: the CPR leads, and what was remembered is no case."""
     assert world.known(world.wish()).number == there.number
