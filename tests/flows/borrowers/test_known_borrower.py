@@ -120,7 +120,7 @@ def test_a_borrower_that_is_gone_is_not_handed_on(world: Any, there: Borrower, *
     for _ in range(2):
         assert world.live.question.who(CPR) == NOBODY
         assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
-    world.library.add(CPR, merged)
+    world.library.add(CPR, replace(merged, cpr=CPR))
     assert world.live.question.who(CPR).number == "6"
 
 
@@ -150,13 +150,20 @@ def test_another_that_the_cpr_finds_by_now_is_the_persons(world: Any, there: Bor
 
 @pytest.mark.parametrize(
     ("change", "number"),
-    [({}, "1"), ({"born": date(1944, 5, 6)}, None), ({"mark": "another"}, None), ({"mark": None}, None)],
-    ids=["ours", "born another day", "another mark", "no mark"],
+    [
+        ({}, "1"),
+        ({"cpr": CPR}, "1"),
+        ({"cpr": OTHER}, None),
+        ({"born": date(1944, 5, 6)}, None),
+        ({"mark": "another"}, None),
+        ({"mark": None}, None),
+    ],
+    ids=["ours", "with the number in another field", "another's", "born another day", "another mark", "no mark"],
 )
 def test_one_that_we_made_is_the_persons_under_another_number(
     world: Any, change: dict[str, Any], number: str | None
 ) -> None:
-    """Staff gave it another card since; without our mark or with another date of birth it is not."""
+    """Staff gave it another card since; without our mark or with another date of birth or CPR number it is not."""
     world.live.want(world.wish())
     world.settle()
     world.library.cprs.clear()
