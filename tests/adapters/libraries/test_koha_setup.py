@@ -149,6 +149,19 @@ def test_a_category_that_takes_no_pin_is_told(
         assert fault.sentence.startswith("student.yaml:30: Koha: no PIN can be set in STUDENT: ")
 
 
+def test_a_koha_that_takes_any_password_is_told(
+    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One patron's PIN is spoilt by the proof then: staff hear whose, and no second patron's is tried."""
+    monkeypatch.setattr("broker.demo.koha.patrons.password_fault", lambda *_: "")
+    number = _desk(koha, category_id="STUDENT")["patron_id"]
+    _desk(koha, category_id="TEMP", userid="another")
+    (fault,) = _proved(library, soon)
+    assert fault.setting == "password rules"
+    assert f"patron {number} " in fault.sentence
+    assert sum(line.endswith("/password 200") for line in koha.access.lines()) == 1
+
+
 def test_mandatory_attribute_types_cannot_be_seen(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Koha looks at them last: they are told at the first refusal (docs/koha.md says which is which)."""
     types = {**FOUR_DIGIT_PINS.attribute_types, "FACULTY": AttributeType(mandatory=True)}
