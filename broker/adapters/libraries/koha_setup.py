@@ -7,6 +7,7 @@ category, a wrong branch and a wrong attribute type before that one (docs/refere
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from string import ascii_uppercase
 from typing import Final
 
 from broker.adapters.libraries import koha_refusals, koha_requests, koha_responses
@@ -209,5 +210,8 @@ class SetupProof:
 
 
 def _random() -> str:
-    """Return ten letters and digits, the length of an attribute type; no library has such a one."""
-    return secrets.token_hex(5)
+    """Return ten letters, the length of an attribute type; no library has such a one.
+
+    Digits would be blotted out of the refusal by which it is known again.
+    """
+    return "".join(secrets.choice(ascii_uppercase) for _ in range(10))

@@ -194,3 +194,21 @@ def test_an_empty_policy_set_proves_the_rest(koha: Simulation, library: Koha, so
     """Rights and searches need no category."""
     assert _proved(library, soon, ExpectedSetup({}, {})) == ()
     assert not [line for line in koha.access.lines() if line.startswith("POST /api/v1/patrons ")]
+
+
+def test_an_impossible_type_has_no_digit(library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number would be blotted out of Koha's refusal, and the dry run be taken for a fault of the set-up."""
+    sent: list[str] = []
+    call = library._calls.call
+
+    def noted(operation: str, *given: Any, **more: Any) -> Any:
+        attributes = (more.get("body") or {}).get("extended_attributes", ())
+        sent.extend(attribute["type"] for attribute in attributes)
+        return call(operation, *given, **more)
+
+    monkeypatch.setattr(library._calls, "call", noted)
+    for _ in range(5):
+        assert _proved(library, soon) == ()
+    impossible = set(sent) - {"CPR"}
+    assert len(impossible) > 5
+    assert all(kind.isalpha() for kind in impossible)
