@@ -82,12 +82,17 @@ def retry_enrolment(name: str) -> None:
 
 @enrolments.command("confirm", short_help="Confirm whose a temporary borrower is.")
 @_named
+@click.argument("borrower")
 @printing_faults
-def confirm_enrolment(name: str) -> None:
-    """Confirm that a temporary borrower of another name is the person's who proved it."""
+def confirm_enrolment(name: str, borrower: str) -> None:
+    """Confirm that the temporary BORROWER of another name is the person's who proved it.
+
+    BORROWER is the library system's own number, as `show` names it.
+    """
     parts = diagnostics.opened()
-    if not parts.cases.confirm(enrolment_operations.named(parts, name)):
-        raise click.ClickException("it does not wait for a confirmed name")
+    if not parts.cases.confirm(enrolment_operations.named(parts, name), borrower):
+        what = "it does not wait for a confirmed name of that borrower"
+        raise click.ClickException(f"{what}; broker enrolments show {name} says of which")
     click.echo("it is due now")
 
 

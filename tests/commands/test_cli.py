@@ -21,7 +21,8 @@ from tests.plugins.demo import free_base
 from tests.plugins.programs import started
 
 ROOT = Path(__file__).resolve().parents[2]
-OF_ONE = ("show", "look", "retry", "confirm", "end")
+# Commands over one enrolment, each with what follows its name.
+OF_ONE = {"show": (), "look": (), "retry": (), "confirm": ("9",), "end": ()}
 COMMANDS = (
     *((each,) for each in ("serve", "check", "healthcheck")),
     ("keys", "list"),
@@ -29,7 +30,7 @@ COMMANDS = (
     *(("metadata", each) for each in ("show", "refresh", "check")),
     ("policy", "check"),
     ("policy", "test"),
-    *(("enrolments", *each) for each in (("list",), *((each, "x") for each in OF_ONE), ("run",))),
+    *(("enrolments", *each) for each in (("list",), *((each, "x", *more) for each, more in OF_ONE.items()), ("run",))),
 )
 Run = Callable[..., Result]
 
@@ -252,8 +253,8 @@ def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
     listed = run("enrolments", "list", "--json", **environ)
     assert (listed.exit_code, json.loads(listed.stdout), listed.stderr) == (0, [], "0 enrolments\n")
     assert run("enrolments", "run", **environ).stdout == "0 carried out\n"
-    for command in OF_ONE:
-        missing = run("enrolments", command, "nope", **environ)
+    for command, more in OF_ONE.items():
+        missing = run("enrolments", command, "nope", *more, **environ)
         assert (missing.exit_code, missing.stdout) == (1, "")
         known = "no patron has such a number" if command == "look" else "no such enrolment or reference"
         assert known in missing.stderr
@@ -262,7 +263,7 @@ def test_enrolments_of_an_empty_store(run: Run, folder: Path) -> None:
 @pytest.mark.parametrize("command", OF_ONE)
 def test_a_cpr_number_is_no_name_of_an_enrolment(run: Run, folder: Path, command: str) -> None:
     """What somebody types for want of better is refused before it is looked for, and said nowhere again."""
-    refused = run("enrolments", command, "010190-0000", **configured(folder))
+    refused = run("enrolments", command, "010190-0000", *OF_ONE[command], **configured(folder))
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "a CPR number names no enrolment" in refused.stderr
     assert "0000" not in refused.stderr

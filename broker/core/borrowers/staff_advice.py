@@ -47,8 +47,8 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "The cprUuid counts for the CPR number that it comes with next.",
     ),
     "adoption_other_name": Advice(
-        "See for whom the temporary borrower was made. `confirm` it if it is this person's, else "
-        "talk to the person.",
+        "See for whom the temporary borrower was made. `confirm` it, with its number, if it is "
+        "this person's, else talk to the person and `end` the case.",
         "It looks again at once, and comes back unless the names have a word in common by then.",
     ),
     "temporary_unfit": Advice(

@@ -259,16 +259,19 @@ class StaffCases:
             )
         )
 
-    def confirm(self, enrolment_id: str) -> bool:
+    def confirm(self, enrolment_id: str, number: str) -> bool:
         """Let a temporary borrower become its person's, although the desk wrote another name.
 
-        False where no such case is waiting for it.
+        ``number`` is the library system's own of the borrower that staff have looked at: the person
+        may have shown another one meanwhile. False where no case is waiting for just that.
         """
         entry = self.find(enrolment_id)
         if entry is None or entry.enrolment.reason != "adoption_other_name":
             return False
         enrolment = entry.enrolment
         if enrolment.state is not EnrolmentState.CASE or enrolment.wish is None:
+            return False
+        if enrolment.wish.temporary != number:
             return False
         confirmed = replace(enrolment, wish=replace(enrolment.wish, confirmed=True))
         if not self._retry_enrolment(entry._replace(enrolment=confirmed)):

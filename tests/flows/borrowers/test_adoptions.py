@@ -77,7 +77,7 @@ def test_another_name_is_for_staff_who_confirm_it(world: Any, temporary: Borrowe
     assert world.library.borrowers == {"9": kept}
     assert world.cases.retry(enrolment.id)
     assert world.settle().reason == "adoption_other_name"
-    assert world.cases.confirm(enrolment.id)
+    assert world.cases.confirm(enrolment.id, "9")
     done = world.settle()
     assert (done.state, done.outcome, done.number) == (EnrolmentState.DONE, EnrolmentOutcome.ADOPTED, "9")
 
@@ -86,12 +86,12 @@ def test_what_staff_confirmed_holds_for_that_borrower_in_later_logins(world: Any
     """While the library is down the person logs in again; another temporary borrower is not confirmed by it."""
     world.library.borrowers["9"] = replace(temporary, fields={"surname": "Holm"})
     world.live.want(wish(world))
-    assert world.cases.confirm(world.settle().id)
+    assert world.cases.confirm(world.settle().id, "9")
     world.library.borrowers["8"] = replace(world.library.borrowers["9"], number="8")
     world.live.want(wish(world, temporary="8"))
     assert world.settle().reason == "adoption_other_name"
     world.live.want(wish(world))
-    assert world.cases.confirm(world.settle().id)
+    assert world.cases.confirm(world.settle().id, "9")
     world.live.want(world.wish())
     assert (world.settle().outcome, world.live.stored(CPR).number) == (EnrolmentOutcome.ADOPTED, "9")
 
@@ -102,8 +102,8 @@ def test_nothing_else_is_confirmed(world: Any, temporary: Borrower) -> None:
     world.live.want(wish(world))
     case = world.settle()
     assert case.reason == "temporary_unfit"
-    assert not world.cases.confirm(case.id)
-    assert not world.cases.confirm("nobody")
+    assert not world.cases.confirm(case.id, "9")
+    assert not world.cases.confirm("nobody", "9")
     assert world.live.stored(CPR).reason == "temporary_unfit"
 
 
