@@ -291,6 +291,18 @@ def test_one_that_we_made_and_the_desk_gave_to_another(house: House, arrive: Arr
     assert patrons.row(int(theirs))["surname"] == "Fremmed"
 
 
+def test_who_has_shown_a_pin_only_adopts_nothing_by_another(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a policy offers: the form is for people who have shown who they are."""
+    monkeypatch.setattr("broker.adapters.web.login.adoption.may_be_temporary", lambda *_: True)
+    row = house.koha.patrons.create({**DESK, "cardnumber": "S-1", "userid": "ida"})
+    house.koha.patrons.set_password(row["patron_id"], "8362", "8362")
+    person = house.person()
+    asked = by_pin(person, "ida", "8362")
+    assert mark(asked)[0] == "ask"
+    path = asked.request.path.removesuffix("/consent")
+    assert mark(person.get(f"{path}/pin?temporary=1")) == mark(asked)
+
+
 @pytest.mark.parametrize("ahead", [timedelta(minutes=59), timedelta(days=2)], ids=["not asked", "silent"])
 def test_a_silent_library_does_not_stop_who_has_a_borrower(
     house: House, arrive: Arrive, ahead: timedelta, monkeypatch: pytest.MonkeyPatch
