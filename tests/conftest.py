@@ -1,5 +1,6 @@
 """The plugins that every room's tests may use."""
 
+import prometheus_client  # noqa: F401 - read before a test names a folder of shared counts: it looks only once
 from hypothesis import settings
 
 # How long an example takes says how busy the machine is.

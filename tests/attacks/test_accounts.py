@@ -276,6 +276,21 @@ def test_one_that_we_made_and_the_desk_gave_another_card(
     assert (number(house, came) == hers) if still else mark(came[1]) == ("refuse", "birth_date_differs")
 
 
+@pytest.mark.parametrize("service", ["myprint", "my-loans"], ids=["need", "make"])
+def test_one_that_we_made_and_the_desk_gave_to_another(house: House, arrive: Arrive, service: str) -> None:
+    """Made for a number that the university had mistyped: the number's own holder gets nothing of it."""
+    theirs = number(house, arrive("my-loans"))
+    patrons, row = house.koha.patrons, house.koha.patrons.row(int(theirs))
+    patrons.change(int(theirs), {**DESK, "surname": "Fremmed", "cardnumber": OTHER, "userid": OTHER})
+    for each in row["extended_attributes"]:
+        patrons.drop_attribute(int(theirs), each["extended_attribute_id"])
+    house.clock.ahead = timedelta(days=1, minutes=1)
+    person, page = arrive(service)
+    refused = person.agree(page) if mark(page)[0] == "ask" else page
+    assert mark(refused) == ("refuse", "cpr_differs")
+    assert patrons.row(int(theirs))["surname"] == "Fremmed"
+
+
 @pytest.mark.parametrize("ahead", [timedelta(minutes=59), timedelta(days=2)], ids=["not asked", "silent"])
 def test_a_silent_library_does_not_stop_who_has_a_borrower(
     house: House, arrive: Arrive, ahead: timedelta, monkeypatch: pytest.MonkeyPatch

@@ -159,13 +159,21 @@ def unavailable(
 
 def right_missing(answer: HttpAnswer, operation: str) -> LibraryUnavailable:
     """Return the error for a 403: nobody's enrolment is at fault, so it is worth another try."""
-    rights = ", ".join(_rights(answer)) or "unnamed"
+    rights = _blotted(", ".join(_rights(answer))) or "unnamed"
     sentence = f"{operation}: 403: the API user lacks a permission: {rights}"
     return LibraryUnavailable(sentence, f"permission {rights}")
 
 
 def said(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
-    """Return what Koha says in an answer, as far as it may be kept."""
+    """Return what Koha says in an answer, as far as it may be kept.
+
+    A pattern may match another text than it was written for, so numbers go last of all.
+    """
+    words, setting = _named(answer, sent)
+    return Said(_blotted(words), _blotted(setting) if setting else None)
+
+
+def _named(answer: HttpAnswer, sent: Mapping[str, Any]) -> Said:
     fields = answer.fields()
     if not fields:
         return Said(_kind_of(answer))
@@ -199,13 +207,17 @@ def plain_words(text: str, sent: Mapping[str, Any]) -> str:
     for value in sorted(_texts(sent), key=len, reverse=True):
         kept = re.sub(re.escape(value), _LEFT_OUT, kept, flags=re.IGNORECASE)
     words = []
-    for word in cpr.blotted(kept, _LEFT_OUT).split()[:_MOST_WORDS]:
+    for word in _blotted(kept).split()[:_MOST_WORDS]:
         match = _WORD.fullmatch(word)
         if match and _is_plain(match["bare"]):
             words.append(word)
         else:
             words.append(_LEFT_OUT)
     return " ".join(words)
+
+
+def _blotted(text: str) -> str:
+    return cpr.blotted(text, _LEFT_OUT)
 
 
 def _is_plain(word: str) -> bool:

@@ -46,8 +46,8 @@ def borrower(
 ) -> Borrower:
     """Read a patron object; LibraryUnavailable where it is none.
 
-    Its CPR is that of one of ``cpr_fields`` or of the extended attribute ``kind``, where the answer
-    brought any.
+    Its CPR is that of the extended attribute ``kind``, where the answer brought any, or of one of
+    ``cpr_fields``.
     """
     if not _is_patron(patron):
         raise LibraryUnavailable("an answer that is no patron")
@@ -112,10 +112,12 @@ def attributes(patron: Patron, kind: str) -> list[str]:
 def number_of(patron: Patron, cpr_fields: Sequence[str], kind: str) -> str | None:
     """Return the real CPR that a patron carries, ten digits; a replacement is none.
 
+    The attribute is made for it and goes first: ten digits of a card may be a stranger's number.
+
     Source: docs/reference/cpr.md#format.
     """
-    values = [str(patron.get(field) or "") for field in cpr_fields]
-    values += attributes(patron, kind)
+    values = attributes(patron, kind)
+    values += [str(patron.get(field) or "") for field in cpr_fields]
     for value in values:
         written = value.strip()
         if not _CPR_SHAPED.fullmatch(written):

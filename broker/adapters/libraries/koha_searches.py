@@ -80,13 +80,14 @@ class PatronSearches:
         query: Query,
         deadline: datetime,
         *,
-        embed: bool = False,
         most: int = 20,
     ) -> list[Patron]:
-        """Return the first ``most`` patrons that meet a query, with their attributes if wanted."""
+        """Return the first ``most`` patrons that meet a query, with their attributes.
+
+        Without these, whoever was found by a card would seem to have no CPR, or another one.
+        """
         headers, body = koha_requests.carried(query, self._settings.query_in)
-        if embed:
-            headers = {**headers, **koha_requests.embedding(self._settings.cpr_attribute)}
+        headers = {**headers, **koha_requests.embedding(self._settings.cpr_attribute)}
         # One page is enough: two borrowers are already a case for staff.
         path = f"{PATRONS}?_per_page={most}"
         answer = self._calls.call(operation, "GET", path, deadline, headers=headers, body=body)
@@ -108,7 +109,7 @@ class PatronSearches:
         found = self.search(operation, koha_requests.by_fields(fields, spelled), deadline)
         if kind:
             query = koha_requests.by_attribute(kind, spelled)
-            found += self.search(operation, query, deadline, embed=True)
+            found += self.search(operation, query, deadline)
         if not all(_carries(patron, fields, spelled, kind) for patron in found):
             raise LibraryUnavailable(f"{operation}: {_EVERYONE}")
         return found

@@ -7,6 +7,7 @@ category, a wrong branch and a wrong attribute type before that one (docs/refere
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from string import ascii_uppercase
 from typing import Final
 
 from broker.adapters.libraries import koha_refusals, koha_requests, koha_responses
@@ -144,7 +145,7 @@ class SetupProof:
         if not kind or not self._expected.categories:
             return
         query = {"extended_attributes.code": kind}
-        found = self._searches.search(_OPERATION, query, self._deadline, embed=True, most=1)
+        found = self._searches.search(_OPERATION, query, self._deadline, most=1)
         values = [value for patron in found for value in koha_responses.attributes(patron, kind)]
         if not values:
             return
@@ -197,6 +198,10 @@ class SetupProof:
         path = f"{path}/password"
         body = {"password": password, "password_2": password}
         answer = self._calls.call(_OPERATION, "POST", path, self._deadline, body=body)
+        if answer.status // 100 == 2:
+            number = patron.get("patron_id")
+            sentence = f"{_OPERATION}: a password that no Koha takes is that of patron {number} now"
+            raise LibraryRefused(sentence, "password rules")
         refusal = koha_refusals.refused(answer, _OPERATION, body)
         least = koha_refusals.least_password_length(answer)
         if least is not None and least <= PIN_LENGTH:
@@ -205,5 +210,8 @@ class SetupProof:
 
 
 def _random() -> str:
-    """Return ten letters and digits, the length of an attribute type; no library has such a one."""
-    return secrets.token_hex(5)
+    """Return ten letters, the length of an attribute type; no library has such a one.
+
+    Digits would be blotted out of the refusal by which it is known again.
+    """
+    return "".join(secrets.choice(ascii_uppercase) for _ in range(10))

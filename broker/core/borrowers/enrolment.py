@@ -74,14 +74,14 @@ class Enrolment:
     # in observe mode: the names of the fields that would have been written
     would: Names = ()
 
-    def has_just_found_none(self, now: datetime, trust_for: timedelta) -> bool:
+    def has_just_found_none(self, now: datetime, within: timedelta) -> bool:
         """Return whether the library system has said that there is no borrower.
 
-        Within ``trust_for``, and no create has been sent yet.
+        ``within`` this time, and with no create sent since.
         """
         if self.number or self.creates or self.settled is None:
             return False
-        return now - self.settled < trust_for
+        return now - self.settled < within
 
     def finished(
         self, borrower: Borrower, outcome: EnrolmentOutcome, carried: str, now: datetime

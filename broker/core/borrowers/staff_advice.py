@@ -36,6 +36,11 @@ BY_REASON: Final[Mapping[str, Advice]] = {
         "wrong, in the library system, then `retry`.",
         _LOOKS_AGAIN,
     ),
+    "cpr_differs": Advice(
+        "See whose the borrower is: the library system has it under another CPR number than the "
+        "person's. Correct the one that is wrong there, then `retry`.",
+        _LOOKS_AGAIN,
+    ),
     "cpr_changed": Advice(
         "See whether the person got a new CPR number, and correct the borrower that is linked "
         "then. If they did not, two people share a login: talk to the national eID's support.",

@@ -44,6 +44,9 @@ from broker.flows.borrowers.enrolment_records import (
 from broker.flows.borrowers.first_pin import FirstPin, suggested_pins
 from broker.flows.borrowers.leased_enrolment import LeasedEnrolment, Overtaken
 
+# The desk may register whoever has just been told that there is no account, and spell the number so
+# that no unique field stops a second borrower.
+ABSENT_FOR: Final = timedelta(minutes=5)
 # People who wait for a mend of the set-up do not wait for hours after it.
 _SET_UP_PAUSE: Final = timedelta(minutes=10)
 
@@ -100,7 +103,7 @@ class EnrolmentAttempt(LeasedEnrolment):
         # A login that has just found no borrower stands for the look before the create; the one
         # after it counts.
         found: tuple[Borrower, ...] = ()
-        if wish.temporary or not enrolment.has_just_found_none(now, self.ports.trust_for):
+        if wish.temporary or not enrolment.has_just_found_none(now, ABSENT_FOR):
             found = self._look(wish.cpr)
         library = self.ports.library
         temporary = borrower_lookup.temporary(library, found, wish, self._by())

@@ -157,7 +157,11 @@ class BorrowerQuestion:
 
     @staticmethod
     def _remembered(entry: StoredEnrolment | None) -> Enrolment | None:
-        """Return the finished enrolment of a borrower that was found or made, or None."""
+        """Return the finished enrolment of a borrower that was found or made, or None.
+
+        One whose borrower the library system no longer had is not believed, not even while that is
+        silent.
+        """
         if entry is None or entry.enrolment.state is not EnrolmentState.DONE:
             return None
         enrolment = entry.enrolment

@@ -128,14 +128,21 @@ class PinCheck:
         return self._of_number(identifier, pin, limits)
 
     def of_person(self, identifier: str, pin: str, person: str) -> Borrower | PinProblem:
-        """Check number and PIN of a second borrower for a person who is logged in."""
-        return self._of_number(identifier, pin, ((OF_PERSON, person),))
+        """Check number and PIN of a temporary borrower for a person who is logged in.
+
+        A borrower with a CPR number is none, and its PIN is not checked: everybody with a login
+        could guess at it, and have the library system lock the account.
+        """
+        limits = ((OF_PERSON, person),)
+        return self._of_number(identifier, pin, limits, temporary=True)
 
     def _of_number(
         self,
         identifier: str,
         pin: str,
         limits: tuple[tuple[Limit, str], ...],
+        *,
+        temporary: bool = False,
     ) -> Borrower | PinProblem:
         if not _PIN.fullmatch(pin):
             return PinProblem.WRONG
@@ -150,6 +157,8 @@ class PinCheck:
             nonlocal several
             found = self.library.typed(identifier, by)
             several = len(found) > 1
+            if temporary:
+                found = tuple(borrower for borrower in found if borrower.cpr is None)
             return found[0] if len(found) == 1 else None
 
         asked = self._asked(taken, typed, pin)

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask, request
 
 from broker.adapters.libraries.koha import Koha
+from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.change_plan import Change
 from broker.core.borrowers.library_setup import ExpectedSetup
 from broker.core.borrowers.wanted_borrower import Wish
@@ -25,6 +26,7 @@ MARK = "a" * 32
 
 Soon = Callable[..., datetime]
 Opened = Callable[..., Koha]
+Asked = Callable[[], tuple[Borrower | None, ...]]
 
 
 def _desk(koha: Simulation, **more: object) -> dict[str, object]:
@@ -71,6 +73,30 @@ def test_a_typed_cpr_is_looked_for_on_cards_that_are_none(koha: Simulation, open
     holder = _desk(koha, cardnumber=CPR)["patron_id"]
     assert {each.number for each in library.typed("010180-0000", soon())} == {str(person), str(holder)}
     assert [each.number for each in library.find(CPR, soon())] == [str(person)]
+
+
+@pytest.mark.parametrize("by", ["find", "typed a number", "typed a card", "marked", "read"])
+def test_whose_a_borrower_is_does_not_depend_on_how_it_was_found(
+    koha: Simulation, library: Koha, soon: Soon, by: str
+) -> None:
+    """The attribute is read each time: by number and PIN at a terminal the person of a login would else be another."""
+    attribute = [{"type": "CPR", "value": "010180-0000"}]
+    number = str(_desk(koha, cardnumber="T-2001", statistics_1=MARK, extended_attributes=attribute)["patron_id"])
+    ways: dict[str, Asked] = {
+        "find": lambda: library.find(CPR, soon()),
+        "typed a number": lambda: library.typed(CPR, soon()),
+        "typed a card": lambda: library.typed("T-2001", soon()),
+        "marked": lambda: library.marked(MARK, soon()),
+        "read": lambda: (library.read(number, soon()),),
+    }
+    assert [each and (each.number, each.cpr) for each in ways[by]()] == [(number, CPR)]
+
+
+@pytest.mark.parametrize("typed", [CPR, "0202800000"], ids=["the attribute's", "the card's"])
+def test_of_two_numbers_the_attribute_s_counts(koha: Simulation, library: Koha, soon: Soon, typed: str) -> None:
+    """Ten digits of a card may be a stranger's number, who is not the person of this borrower."""
+    _desk(koha, cardnumber="0202800000", extended_attributes=[{"type": "CPR", "value": CPR}])
+    assert [each.cpr for each in library.find(typed, soon())] == [CPR]
 
 
 def test_a_borrower_brings_the_date_of_birth_that_koha_holds(koha: Simulation, library: Koha, soon: Soon) -> None:

@@ -333,6 +333,22 @@ QUOTING = [
     ("Patron Hans Hansen (010199-0000) exists", "Patron … … … exists", None),
     ("010199 0000 and 010199.0000 and 01.01.99-0000", "… and … and …", None),
     ("no room for PRØVESEN or AASE@post.example", "no room for … or …", None),
+    # A number where a message has the name of a type.
+    (
+        "Tried to use an invalid attribute type. type=0101990000",
+        "Tried to use an invalid attribute type: …",
+        "patron attribute type …",
+    ),
+    (
+        "Missing mandatory extended attribute (type=0101990000)",
+        "Missing mandatory extended attribute: …",
+        "mandatory patron attribute type …",
+    ),
+    (
+        "Your action breaks a unique constraint on the attribute. type=0101990000",
+        "Your action breaks a unique constraint on the attribute: …",
+        None,
+    ),
 ]
 
 
@@ -356,6 +372,7 @@ def test_koha_says_it_in_its_own_words_and_quotes_nobody(error: str, words: str,
         ("Day out of range.", "/body/date_of_birth", "date_of_birth: Day out of range.", None),
         ("Expected string - got null.", "/body/cardnumber", "cardnumber: Expected string - got null.", None),
         ("Properties not allowed: Åse.", "/body", "… not allowed: …", None),
+        ("Properties not allowed: 0101990000.", "/body", "Properties not allowed: ….", "field …"),
         ("Not in enum list: 0101990000, Prøvesen", f"/body/{CPR}", "Not in enum list: … …", None),
         (CPR, CPR, "…", None),
     ],
@@ -375,6 +392,7 @@ def test_an_error_of_the_schema_names_the_field(message: str, path: str, words: 
         ([{"borrowers": "edit_borrowers"}, {"borrowers": "list_borrowers"}],
          "borrowers: edit_borrowers, borrowers: list_borrowers"),
         ({CPR: "1"}, "unnamed"),
+        ({"borrowers": CPR}, "borrowers: …"),
         ([CPR, 7], "unnamed"),
         (None, "unnamed"),
     ],

@@ -149,6 +149,19 @@ def test_a_category_that_takes_no_pin_is_told(
         assert fault.sentence.startswith("student.yaml:30: Koha: no PIN can be set in STUDENT: ")
 
 
+def test_a_koha_that_takes_any_password_is_told(
+    koha: Simulation, library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One patron's PIN is spoilt by the proof then: staff hear whose, and no second patron's is tried."""
+    monkeypatch.setattr("broker.demo.koha.patrons.password_fault", lambda *_: "")
+    number = _desk(koha, category_id="STUDENT")["patron_id"]
+    _desk(koha, category_id="TEMP", userid="another")
+    (fault,) = _proved(library, soon)
+    assert fault.setting == "password rules"
+    assert f"patron {number} " in fault.sentence
+    assert sum(line.endswith("/password 200") for line in koha.access.lines()) == 1
+
+
 def test_mandatory_attribute_types_cannot_be_seen(koha: Simulation, library: Koha, soon: Soon) -> None:
     """Koha looks at them last: they are told at the first refusal (docs/koha.md says which is which)."""
     types = {**FOUR_DIGIT_PINS.attribute_types, "FACULTY": AttributeType(mandatory=True)}
@@ -181,3 +194,21 @@ def test_an_empty_policy_set_proves_the_rest(koha: Simulation, library: Koha, so
     """Rights and searches need no category."""
     assert _proved(library, soon, ExpectedSetup({}, {})) == ()
     assert not [line for line in koha.access.lines() if line.startswith("POST /api/v1/patrons ")]
+
+
+def test_an_impossible_type_has_no_digit(library: Koha, soon: Soon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number would be blotted out of Koha's refusal, and the dry run be taken for a fault of the set-up."""
+    sent: list[str] = []
+    call = library._calls.call
+
+    def noted(operation: str, *given: Any, **more: Any) -> Any:
+        attributes = (more.get("body") or {}).get("extended_attributes", ())
+        sent.extend(attribute["type"] for attribute in attributes)
+        return call(operation, *given, **more)
+
+    monkeypatch.setattr(library._calls, "call", noted)
+    for _ in range(5):
+        assert _proved(library, soon) == ()
+    impossible = set(sent) - {"CPR"}
+    assert len(impossible) > 5
+    assert all(kind.isalpha() for kind in impossible)

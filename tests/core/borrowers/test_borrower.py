@@ -39,6 +39,9 @@ THERE = Borrower("7", "STUD", FAR, fields={"surname": "Prøvesen"})
         ((replace(THERE, born=date(1999, 1, 2), category="PRIV"),), Case("birth_date_differs", ("7",))),
         ((replace(THERE, born=date(1999, 1, 2), mark="a" * 32),), Case("birth_date_differs", ("7",))),
         ((replace(THERE, born=date(1999, 1, 2), mark="HUM-2019"),), Case("birth_date_differs", ("7",))),
+        ((replace(THERE, cpr=WISH.cpr),), Nothing("7")),
+        ((replace(THERE, cpr="0201990000"),), Case("cpr_differs", ("7",))),
+        ((replace(THERE, cpr="0201990000", mark="a" * 32, category="PRIV"),), Case("cpr_differs", ("7",))),
     ],
 )
 def test_the_plan(found: tuple[Borrower, ...], planned: Plan) -> None:

@@ -87,8 +87,13 @@ def test_what_staff_confirmed_holds_for_that_borrower_in_later_logins(world: Any
     world.library.borrowers["9"] = replace(temporary, fields={"surname": "Holm"})
     world.live.want(wish(world))
     assert world.cases.confirm(world.settle().id)
+    world.library.borrowers["8"] = replace(world.library.borrowers["9"], number="8")
+    world.live.want(wish(world, temporary="8"))
+    assert world.settle().reason == "adoption_other_name"
+    world.live.want(wish(world))
+    assert world.cases.confirm(world.settle().id)
     world.live.want(world.wish())
-    assert world.settle().outcome is EnrolmentOutcome.ADOPTED
+    assert (world.settle().outcome, world.live.stored(CPR).number) == (EnrolmentOutcome.ADOPTED, "9")
 
 
 def test_nothing_else_is_confirmed(world: Any, temporary: Borrower) -> None:

@@ -8,10 +8,13 @@ import pytest
 
 from broker.core.borrowers.borrower import Borrower
 from broker.core.borrowers.enrolment import EnrolmentOutcome
+from broker.core.entities import Assurance
 from broker.core.errors import LibraryUnavailable
+from broker.core.identity.canonical_attributes import Attributes
 from broker.core.login.transaction import Account, AccountState, Errand, Person
 
 CPR = "0101990000"
+UUID = "6f1c0000-0000-4000-8000-000000000001"
 
 
 def down() -> None:
@@ -182,6 +185,30 @@ def test_who_has_no_number_is_told_what_is_lacking(logins: Any, kind: str, reaso
     arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
     account = logins.account(logins.transaction(), arrived)
     assert account == Account(None, AccountState.CASE, reason=reason)
+
+
+@pytest.mark.parametrize("kind", ["replacement", "constructed"])
+def test_no_borrower_is_made_by_a_number_that_is_not_real(world: Any, logins: Any, kind: str) -> None:
+    """Whatever a policy forgets to demand, and although the number came."""
+    arrived = logins.arrived()
+    arrived = replace(arrived, reading=replace(arrived.reading, cpr=kind))
+    lacking = Account(None, AccountState.CASE, reason=f"{kind}_number")
+    assert logins.account(logins.transaction(), arrived) == lacking
+    assert logins.enrol(logins.transaction(), arrived) == lacking
+    assert world.library.borrowers == {}
+
+
+def test_a_cpr_uuid_finds_the_borrower_and_leads_to_no_pin(logins: Any) -> None:
+    """A PIN outlives whatever led to it: the number itself has to come."""
+    student = logins.student()
+    persons = logins.persons()
+    uuid = persons.links.of_name("cprUuid", UUID)
+    persons.links.by_cpr(persons.links.of_cpr(CPR), uuid=uuid)
+    arrived = logins.arrived("cpr", borrower="need")
+    said = Attributes({**arrived.reading.attributes, "cprUuid": (UUID,)})
+    arrived = replace(arrived, reading=replace(arrived.reading, attributes=said, assurance=Assurance.SUBSTANTIAL))
+    for errand, found in ((Errand.LOGIN, Account("1", AccountState.KNOWN)), (Errand.PIN, LACKING)):
+        assert logins.account(logins.transaction(student, errand=errand), arrived) == found
 
 
 def test_number_and_pin_lead_to_that_borrower(world: Any, logins: Any) -> None:

@@ -125,7 +125,7 @@ def test_a_borrower_that_is_gone_is_not_handed_on(world: Any, there: Borrower, *
     for _ in range(2):
         assert world.live.question.who(CPR) == NOBODY
         assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
-    world.library.add(CPR, merged)
+    world.library.add(CPR, replace(merged, cpr=CPR))
     assert world.live.question.who(CPR).number == "6"
 
 
@@ -141,6 +141,20 @@ def test_a_borrower_that_was_gone_is_not_believed_in_again(world: Any, there: Bo
     assert world.live.question.who(CPR) == NOBODY
 
 
+def test_a_borrower_that_is_gone_is_gone_for_every_later_login(world: Any, there: Borrower) -> None:
+    """Whatever wish it was that looked: not within the time that it would be believed, nor in a silence."""
+    assert world.live.question.who(CPR, world.wish()).number == there.number
+    world.library.borrowers.clear()
+    world.library.cprs.clear()
+    assert world.known(world.wish(category="EMPL")) == NOBODY
+    assert world.live.question.who(CPR) == NOBODY
+    world.now += HOUR
+    world.hooks.before["find"] = DOWN
+    assert world.live.question.who(CPR) == KnownBorrower(Who.UNKNOWN)
+    world.hooks.before["read"] = DOWN
+    assert world.live.question.who_of(world.links.of_cpr(CPR)) == NOBODY
+
+
 def test_another_that_the_cpr_finds_by_now_is_the_persons(world: Any, there: Borrower) -> None:
     """The desk moved the person to another record: the CPR leads, and what was remembered is no case."""
     assert world.known(world.wish()).number == there.number
@@ -153,13 +167,20 @@ def test_another_that_the_cpr_finds_by_now_is_the_persons(world: Any, there: Bor
 
 @pytest.mark.parametrize(
     ("change", "number"),
-    [({}, "1"), ({"born": date(1944, 5, 6)}, None), ({"mark": "another"}, None), ({"mark": None}, None)],
-    ids=["ours", "born another day", "another mark", "no mark"],
+    [
+        ({}, "1"),
+        ({"cpr": CPR}, "1"),
+        ({"cpr": OTHER}, None),
+        ({"born": date(1944, 5, 6)}, None),
+        ({"mark": "another"}, None),
+        ({"mark": None}, None),
+    ],
+    ids=["ours", "with the number in another field", "another's", "born another day", "another mark", "no mark"],
 )
 def test_one_that_we_made_is_the_persons_under_another_number(
     world: Any, change: dict[str, Any], number: str | None
 ) -> None:
-    """Staff gave it another card since; without our mark or with another date of birth it is not."""
+    """Staff gave it another card since; without our mark or with another date of birth or CPR number it is not."""
     world.live.want(world.wish())
     world.settle()
     world.library.cprs.clear()
@@ -303,7 +324,7 @@ def test_what_a_login_heard_is_no_licence_to_make_a_second_borrower(world: Any, 
     absent = None if why == "nobody looked" else world.now
     world.live.want(world.wish(), absent)
     if why == "too long ago":
-        world.now += HOUR
+        world.now += timedelta(minutes=5)
     if why == "it was sent before":
         world.hooks.after["create"] = DOWN
         assert enrolled(world) == ["create"]

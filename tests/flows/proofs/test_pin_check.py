@@ -194,6 +194,23 @@ def test_only_who_has_shown_something_is_told_of_the_account(
     assert (at_terminal(check, PIN), of_person(check, PIN)) == (stranger, stranger)
 
 
+def test_an_account_that_is_not_temporary_is_out_of_reach_of_other_people_s_logins(
+    world: Any, check: PinCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right PIN reads as a wrong one, costs a try like one, and the library system is asked of nobody's."""
+    world.library.borrowers[NUMBER] = replace(world.library.borrowers[NUMBER], cpr=CPR)
+    tried: list[str] = []
+
+    def wrong(number: str, *_: object) -> PinAnswer:
+        tried.append(number)
+        return PinAnswer.WRONG
+
+    monkeypatch.setattr(check.library, "check_pin", wrong)
+    answers = [check.of_person(CARD, PIN, "person") for _ in range(6)]
+    assert answers == [PinProblem.WRONG] * 5 + [PinProblem.TOO_MANY]
+    assert set(tried) == {"0"}
+
+
 def in_browser(check: PinCheck, pin: str, remembered: str) -> Borrower | PinProblem:
     """Try in a browser that became known by the PIN ``remembered``."""
     browsers = KnownBrowsers(check.store, HMACS, check.now)

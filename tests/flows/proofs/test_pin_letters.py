@@ -109,6 +109,16 @@ def test_the_last_transaction_waits(world: Any, letters: PinLetters) -> None:
     assert letters.waiting((HOME,)) is None
 
 
+def test_a_letter_ends_a_day_after_the_first_asking(world: Any, letters: PinLetters) -> None:
+    """By whatever other number it is asked for again meanwhile."""
+    code = letters.current("1", CPR).code
+    world.now += LETTER_LASTS / 2
+    assert letters.current("1", CARD).code == code
+    world.now += LETTER_LASTS / 2
+    letters.typed(HOME, CARD, "t")
+    assert not opens(letters, code)
+
+
 def test_wrong_codes_end(world: Any, letters: PinLetters) -> None:
     """After ten from one browser none is looked at for ten minutes, not even the right one; another browser goes on."""
     code = letters.current("1", CPR).code

@@ -98,10 +98,7 @@ class Adoption:
             # A temporary borrower is the one without a CPR: only its card or user name leads to it.
             return NOT_TEMPORARY
         person = transaction.person.id if transaction.person else ""
-        borrower = self.pin_check.of_person(identifier, pin, person)
-        if isinstance(borrower, Borrower) and borrower.cpr is not None:
-            return NOT_TEMPORARY
-        return borrower
+        return self.pin_check.of_person(identifier, pin, person)
 
     def _page(self, held: Held, problem: str = "", identifier: str = "") -> Response:
         transaction = held.transaction

@@ -253,6 +253,16 @@ REFUSALS: Final[Mapping[str, Explanation]] = {
         advice=(_CONTACT,),
         places=("service_locations",),
     ),
+    "cpr_differs": Explanation(
+        title=_("Your account and your CPR number do not match"),
+        happened=_(
+            "The account that we found is kept with another CPR number than yours, "
+            "so it may be somebody else's. "
+            "Nothing has been changed and nothing has been sent."
+        ),
+        advice=(_CONTACT,),
+        places=("service_locations",),
+    ),
     "attributes_refused": _UNTRUSTED,
     "scope_mismatch": _UNTRUSTED,
     "several_values": _UNTRUSTED,

@@ -542,11 +542,9 @@ def test_a_temporary_borrower_is_proved_after_a_login(house: House) -> None:
     path = asked.request.path.replace("/consent", "/pin")
     page = person.get(f"{path}?temporary=1")
     assert mark(page) == ("pin", "")
-    wrong = send(person, page, identifier="T-3001", pin="4072")
-    assert mark(wrong) == ("pin", "pin_wrong")
-    for identifier in ("140304-4004", USER_NAME):
-        other = send(person, page, identifier=identifier, pin=PIN)
-        assert mark(other) == ("pin", "pin_not_temporary")
+    assert mark(send(person, page, identifier="140304-4004", pin=PIN)) == ("pin", "pin_not_temporary")
+    for identifier, pin in (("T-3001", "4072"), (USER_NAME, PIN)):
+        assert mark(send(person, page, identifier=identifier, pin=pin)) == ("pin", "pin_wrong")
     proved = send(person, page, identifier="t-3001", pin=PIN)
     landing = house.landing(person.agree(person.get(proved.location)))
     assert landing.attributes["uid"] == (str(made["patron_id"]),)
