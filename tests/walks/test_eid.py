@@ -10,6 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from broker.adapters.saml.gate import http_bindings
+from broker.app import diagnostics
 from broker.core.identity.identifier_reassignment import PersonLink
 from broker.demo.library.services import Landing
 from broker.demo.people.personas import Persona, persona
@@ -19,7 +20,7 @@ from broker.demo.upstreams.nemlogin import PersonaChoice
 from broker.flows.records import load
 from tests.plugins.asking import ask, contexts, listing
 from tests.plugins.eid_house import answer, log_in, switched
-from tests.plugins.house import House, Person, mark
+from tests.plugins.house import House, Person, found, mark
 
 CPR = "schacPersonalUniqueID"
 URN = "urn:mace:terena.org:schac:personalUniqueID:dk:CPR:"
@@ -180,6 +181,10 @@ def test_a_cpr_uuid_and_another_cpr_number_are_a_case(house: House) -> None:
     for _ in range(2):
         _, page = direct(nemlogin, changed("eva", **{CPR: URN + OTHER}))
         assert mark(page) == ("refuse", "cpr_changed")
+    trace = diagnostics.trace(nemlogin.parts, found(page, "//div[@class='reference']//strong/text()"))
+    assert trace is not None
+    [case] = [row["id"] for row in house.parts.cases.rows() if row["reason"] == "cpr_changed"]
+    assert trace["enrolment"] == case
     assert house.koha.patrons.rows() == before
     assert cpr_changed(house) == [number]
 

@@ -90,3 +90,10 @@ def test_a_number_that_nobody_remembers_is_said_to_be_unknown(world: Any) -> Non
     world.library.add(OTHER, Borrower("78", "PRIV", cpr=OTHER))
     there = look(world).at_number("78")
     assert (there.found, there.cpr) == (Found.THERE, None)
+
+
+def test_a_wish_that_waits_is_left_as_it_is(world: Any) -> None:
+    """A worker may be at it, and looks itself."""
+    waiting = world.live.want(world.wish(), world.now)
+    assert look(world).at(world.records.read(Key("enrolment", world.links.of_cpr(CPR)))) == ()
+    assert world.live.stored(CPR) == waiting

@@ -231,7 +231,10 @@ def test_a_listed_case_and_a_notice_are_ended(world: Any) -> None:
     owner = world.links.of_cpr(CPR)
     listed = world.cases.borrowers_differ(owner, "two_borrowers", ("8", "9"))
     world.cases.another_cpr("k1.name", "k1.had", owner)
+    begun = world.now
+    world.now += timedelta(days=2)
     assert world.cases.borrowers_differ(owner, "two_borrowers", ("8", "9")) == listed
+    assert world.cases.show(listed)["wanted_at"] == begun.isoformat()  # since when it is listed, whoever logs in since
     ids = [row["id"] for row in world.cases.rows()]
     assert [world.cases.end(each) for each in ids] == [True, True]
     assert list(world.cases.rows()) == []
@@ -245,3 +248,13 @@ def test_what_is_no_case_is_not_ended(world: Any) -> None:
     world.settle()
     assert not world.cases.end(enrolment.id)
     assert not world.cases.end("f" * 32)
+
+
+@pytest.mark.usefixtures("two")
+def test_cases_are_listed_first(world: Any) -> None:
+    """Then notices and what waits; what is done comes last."""
+    world.live.want(world.wish(cpr="0202990000"))
+    world.live.step()
+    world.live.want(world.wish(cpr="0303990000"))
+    world.cases.another_cpr("k1.name", "k1.had", "k1.cpr")
+    assert [row["state"] for row in world.cases.rows()] == ["case", "notice", "wanted", "done"]
