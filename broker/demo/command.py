@@ -15,6 +15,7 @@ from broker.demo.run.demo_folder import Ports, write
 from broker.demo.run.running_demo import Running, running
 
 _FINDINGS = 1
+_HEARS_SIGNALS = 0.5
 _HEADER = ("persona", "affiliation", "decision", "borrower", "account", "machine", "released")
 _PARTIES = (
     ("library", 'log in at "My loans", borrow at the machine, sign up'),
@@ -61,9 +62,12 @@ def _wait(demo: Running) -> int:
     for party, text in _PARTIES:
         click.echo(f"  {origin(party):32} {text}")
     click.echo(f"  {_SIP2.format(demo.setting.ports.number('sip2')):32} {_SIP2_TEXT}")
-    click.echo("\nCtrl-C ends it.")
+    forever = threading.Event()
     try:
-        threading.Event().wait()
+        click.echo("\nCtrl-C ends it.")
+        # A signal that comes at the moment when a wait begins is heard when that wait ends.
+        while not forever.wait(_HEARS_SIGNALS):
+            pass
     except KeyboardInterrupt:
         click.echo()
     return 0
