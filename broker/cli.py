@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 
 import click
 
-from broker.app import diagnostics
+from broker.app import diagnostics, findings, health_probe
 from broker.app.diagnostics import configuration
 from broker.commands import audit, enrolments, keys, message_log, metadata, policy
 from broker.commands.output import (
@@ -77,8 +77,8 @@ def check(reference: str | None, *, as_json: bool) -> None:
         show([trace], as_json=as_json, alone=True)
         return
     with waiting("checking, the library system too"):
-        findings = diagnostics.findings(parts)
-    show_findings(findings, as_json=as_json)
+        found = findings.all_findings(parts)
+    show_findings(found, as_json=as_json)
 
 
 @broker.command(short_help="Ask the running broker whether it is ready.")
@@ -89,7 +89,7 @@ def healthcheck(*, as_json: bool) -> None:
 
     Exit 1 if it is not, with the reasons.
     """
-    health = diagnostics.health(configuration())
+    health = health_probe.health(configuration())
     if as_json:
         click.echo(json.dumps(asdict(health)))
     else:

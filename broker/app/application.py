@@ -28,8 +28,8 @@ from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
 from broker.app import configured_texts
 from broker.app.assembly import Parts, assemble, now, read_config
-from broker.app.diagnostics import notes, readiness
 from broker.app.metric_gauges import gauges
+from broker.app.readiness import notes, readiness
 from broker.core.errors import ConfigurationFaults, Fault
 from broker.core.ports import LogoutFace, UpstreamFace
 from broker.files.settings.config import Config

@@ -19,7 +19,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from broker.adapters.telling import application_log, metrics
 from broker.adapters.telling.event_sinks import EventSinks, to_log
-from broker.app import assembly, diagnostics
+from broker.app import assembly, readiness
 from broker.app.application import create_app
 from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.event_routes import BrokerEvent, EventKind, Sink
@@ -220,7 +220,7 @@ def _checked(read: Callable[[], Config]) -> Config:
     except RuntimeError:
         fault = Fault("serve.bind", "is no address", "write HOST:PORT, or unix:FILE")
         raise ConfigurationFaults([fault]) from None
-    diagnostics.fit_to_serve(assembly.assemble(config))
+    readiness.fit_to_serve(assembly.assemble(config))
     return config
 
 

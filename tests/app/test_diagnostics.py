@@ -15,9 +15,10 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
-from broker.app import configured_texts, diagnostics
+from broker.app import configured_texts, diagnostics, health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
-from broker.app.diagnostics import Health
+from broker.app.findings import all_findings
+from broker.app.health_probe import Health
 from broker.app.metric_gauges import gauges
 from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
@@ -36,7 +37,7 @@ def parts(setting: Setting, tmp_path: Path) -> Parts:
 
 def test_a_sound_broker_is_ready(parts: Parts) -> None:
     """Nothing is said under any of what is checked."""
-    assert diagnostics.readiness(parts) == {
+    assert readiness.readiness(parts) == {
         "store": (),
         "metadata": [],
         "policies": [],
@@ -51,23 +52,23 @@ def test_a_store_that_cannot_be_written_is_not_ready(parts: Parts, tmp_path: Pat
     connection.execute("CREATE TRIGGER full BEFORE INSERT ON counter BEGIN SELECT RAISE(ABORT, 'full'); END")
     connection.commit()
     connection.close()
-    (said,) = diagnostics.readiness(parts)["store"]
+    (said,) = readiness.readiness(parts)["store"]
     assert said.startswith("cannot be used: sqlite: SQLITE_CONSTRAINT")
 
 
 def test_a_library_that_is_down_is_a_finding_and_no_reason_to_take_no_logins(parts: Parts) -> None:
     """Who needs no new account logs in all the same."""
-    assert not any(diagnostics.readiness(parts).values())
-    assert [each for each in diagnostics.findings(parts) if each.startswith("library: ")] == [
+    assert not any(readiness.readiness(parts).values())
+    assert [each for each in all_findings(parts) if each.startswith("library: ")] == [
         "library: Koha: no answer: ConnectionError"
     ]
 
 
 def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts) -> None:
     """A fault in its set-up takes no broker out of the balancer; it is told by name."""
-    assert "library" not in diagnostics.notes(parts)
+    assert "library" not in readiness.notes(parts)
     parts.library_proof.step()
-    assert diagnostics.notes(parts)["library"] == "Koha: no answer: ConnectionError"
+    assert readiness.notes(parts)["library"] == "Koha: no answer: ConnectionError"
     found = [gauge for gauge in gauges(parts) if gauge.name == "broker_library_fault"]
     assert [(gauge.labels, gauge.value) for gauge in found] == [({"setting": "unavailable"}, 1)]
     page = parts.metrics.page(found).decode()
@@ -78,14 +79,14 @@ def test_the_last_proof_of_the_library_system_is_a_note_and_a_gauge(parts: Parts
 def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """Cases by their number, wishes once the oldest is an hour old; nothing where all is well."""
     parts.enrolment_counting.step()
-    assert "enrolments" not in diagnostics.notes(parts)
+    assert "enrolments" not in readiness.notes(parts)
     counts = (EnrolmentCount("case", "two_borrowers", 2), EnrolmentCount("wanted", "", 1))
     since = now() - timedelta(minutes=59)
     figures = EnrolmentFigures(now(), counts, since, 3)
     monkeypatch.setattr(EnrolmentCounting, "figures", lambda _: figures)
-    assert diagnostics.notes(parts)["enrolments"] == "2 cases wait for staff"
+    assert readiness.notes(parts)["enrolments"] == "2 cases wait for staff"
     figures = replace(figures, oldest_wanted=since - timedelta(hours=1))
-    assert "the oldest of those wanted has waited since 20" in diagnostics.notes(parts)["enrolments"]
+    assert "the oldest of those wanted has waited since 20" in readiness.notes(parts)["enrolments"]
     page = parts.metrics.page(list(gauges(parts))).decode()
     assert 'broker_enrolments{reason="two_borrowers",state="case"} 2.0' in page
     assert "broker_pin_letters_owed 3.0" in page
@@ -96,8 +97,8 @@ def test_enrolments_that_wait_are_a_note_and_gauges(parts: Parts, monkeypatch: p
 def test_a_store_that_is_down_hides_no_other_note(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told under its own name."""
     monkeypatch.setattr(type(parts.store), "get", lambda *_: (_ for _ in ()).throw(StoreUnavailable("down")))
-    assert "library" not in diagnostics.notes(parts)
-    assert "enrolments" not in diagnostics.notes(parts)
+    assert "library" not in readiness.notes(parts)
+    assert "enrolments" not in readiness.notes(parts)
     hidden = ("broker_library_fault", "broker_enrolments")
     assert not [gauge for gauge in gauges(parts) if gauge.name in hidden]
 
@@ -107,7 +108,7 @@ def test_what_a_policy_names_and_the_library_system_has_not_is_a_finding(setting
     folder = shutil.copytree(setting.folder, tmp_path / "misspelt")
     file = folder / "policies" / "private.yaml"
     file.write_text(file.read_text().replace("    surname:", "    surnam:"))
-    findings = diagnostics.findings(
+    findings = all_findings(
         assemble(load(folder / setting.config.name, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"}))
     )
     told = [each for each in findings if "surnam" in each]
@@ -124,7 +125,7 @@ def findings_after(setting: Setting, tmp_path: Path, *edits: tuple[str, str]) ->
     folder = shutil.copytree(setting.folder, tmp_path / "changed", dirs_exist_ok=True)
     file = folder / setting.config.name
     file.write_text(text)
-    return diagnostics.findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
+    return all_findings(assemble(load(file, {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}"})))
 
 
 @pytest.mark.parametrize("required", [True, False])
@@ -138,14 +139,14 @@ def test_a_trail_that_cannot_be_written_is_one_finding(setting: Setting, tmp_pat
     }
     parts = assemble(load(setting.config, environ))
     shutil.rmtree(folder)
-    assert bool(diagnostics.readiness(parts)["audit"]) is required
-    assert len([each for each in diagnostics.findings(parts) if each.startswith("audit: ")]) == 1
+    assert bool(readiness.readiness(parts)["audit"]) is required
+    assert len([each for each in all_findings(parts) if each.startswith("audit: ")]) == 1
 
 
 def test_what_keeps_logins_out_is_found_once(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     """The metadata's faults are among what makes a broker unready and among its metadata's own findings."""
     monkeypatch.setattr(type(parts.metadata), "faults", lambda *_: ["of the hub is over"])
-    assert diagnostics.findings(parts).count("metadata: of the hub is over") == 1
+    assert all_findings(parts).count("metadata: of the hub is over") == 1
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_a_broker_in_service_is_behind_a_proxy_and_has_a_statement(
     lines = setting.config.read_text().splitlines(keepends=True)
     file = folder / setting.config.name
     file.write_text("".join(line for line in lines if not line.startswith("accessibility_statement")))
-    findings = diagnostics.findings(assemble(load(file, environ)))
+    findings = all_findings(assemble(load(file, environ)))
     begin = ("serve.proxies is 0", "accessibility_statement is not set")
     assert tuple(any(each.startswith(one) for each in findings) for one in begin) == found
 
@@ -224,10 +225,10 @@ def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: 
 
     Source: docs/reference/design.md#4b.
     """
-    diagnostics.fit_to_serve(parts)
+    readiness.fit_to_serve(parts)
     (tmp_path / "broker.db").chmod(0o644)
     with pytest.raises(ConfigurationFaults, match=r"mode 0600\. \(or set store\.accept_loss = true\)"):
-        diagnostics.fit_to_serve(parts)
+        readiness.fit_to_serve(parts)
 
 
 def test_a_reference_is_found_as_it_was_read_out(parts: Parts) -> None:
@@ -282,10 +283,10 @@ def test_health_is_asked_where_gunicorn_binds(
         "BROKER_SERVE__BIND": written.format(port=port, file=file),
     }
     config = load(setting.config, environ)
-    assert diagnostics.health(config) == Health("no answer")
+    assert health_probe.health(config) == Health("no answer")
     host = f"unix://{file}" if "file" in written else "127.0.0.1"
     with _serving(host, port, 200, b"{}") as asked:
-        assert diagnostics.health(config) == Health("ready")
+        assert health_probe.health(config) == Health("ready")
     assert asked == ["/broker/readyz"]
 
 
@@ -303,4 +304,4 @@ def test_health_says_why_not(setting: Setting, status: int, body: str, health: H
     port = free_port()
     config = load(setting.config, {"BROKER_SERVE__BIND": f"127.0.0.1:{port}"})
     with _serving("127.0.0.1", port, status, body.encode()):
-        assert diagnostics.health(config) == health
+        assert health_probe.health(config) == health

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.telling.sealed_message_log import make_pair
-from broker.app import diagnostics
 from broker.app.assembly import assemble
+from broker.app.findings import all_findings
 from broker.core.errors import ConfigurationFaults
 from broker.demo.run.demo_folder import EID, Setting
 from broker.files.settings.config import load
@@ -32,7 +32,7 @@ def faults(folder: Path, **more: str) -> list[str]:
 def findings(folder: Path, **more: str) -> list[str]:
     """Give what a careful administrator would want to mend about the national eID."""
     environ = {**DIRECT, "BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **more}
-    said = diagnostics.findings(assemble(load(folder / "broker.toml", environ)))
+    said = all_findings(assemble(load(folder / "broker.toml", environ)))
     return [each for each in said if each.startswith(("upstreams.", "message_log"))]
 
 
@@ -96,7 +96,7 @@ def test_a_national_eid_that_asks_nobody_anew_is_a_finding(folder: Path, route: 
     """Direct and by WAYF: the next person at the computer would be let in as the one before."""
     environ = {"BROKER_STORE__URL": f"sqlite:{folder.parent / 'broker.db'}", **route}
     environ["BROKER_UPSTREAMS__NEMID__FORCE_AUTHN"] = "false"
-    said = diagnostics.findings(assemble(load(folder / "broker.toml", environ)))
+    said = all_findings(assemble(load(folder / "broker.toml", environ)))
     assert [each for each in said if each.startswith("upstreams.nemid: force_authn = false")]
 
 
@@ -125,6 +125,6 @@ def test_a_log_without_messages_to_keep_is_a_finding(folder: Path, tmp_path: Pat
         "BROKER_MESSAGE_LOG__PUBLIC_KEY": f"{tmp_path / 'public.pem'}",
     }
     environ = {"BROKER_STORE__URL": f"sqlite:{tmp_path / 'broker.db'}", **log}
-    said = diagnostics.findings(assemble(load(folder / "broker.toml", environ)))
+    said = all_findings(assemble(load(folder / "broker.toml", environ)))
     assert [each for each in said if each.startswith("message_log keeps nothing")]
     assert findings(folder, **log) == []

@@ -304,7 +304,7 @@ def test_an_error_nobody_foresaw_is_one_line_without_its_text(
     def broken(_: object) -> None:
         raise ValueError("1403044004")
 
-    monkeypatch.setattr("broker.app.diagnostics.findings", broken)
+    monkeypatch.setattr("broker.app.findings.all_findings", broken)
     result = run("check", **configured(folder))
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("unexpected: ValueError at test_cli.py:")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker.adapters.trail.audit_trail import KeptTrail
-from broker.app import audit_operations, diagnostics
+from broker.app import audit_operations, readiness
 from broker.core.login.transaction import Transaction
 from broker.demo.people.personas import persona
 from broker.demo.run.demo_folder import Setting
@@ -117,10 +117,10 @@ def test_no_assertion_leaves_that_cannot_be_written_down(house: House) -> None:
     page = house.person().log_in("asta")
     assert mark(page) == ("error", "audit_unavailable")
     assert b"SAMLResponse" not in page.get_data()
-    assert diagnostics.readiness(house.parts)["audit"]
+    assert readiness.readiness(house.parts)["audit"]
     away.rename(folder)
-    assert not diagnostics.readiness(house.parts)["audit"]
-    assert "audit" in diagnostics.notes(house.parts)
+    assert not readiness.readiness(house.parts)["audit"]
+    assert "audit" in readiness.notes(house.parts)
     house.landing(house.person().log_in("asta"))
 
 
@@ -130,7 +130,7 @@ def test_a_library_may_let_logins_go_on_without_their_line(house: House) -> None
     shutil.rmtree(_trail(house).journal.folder)
     person = house.person()
     house.landing(person.agree(person.log_in("asta"), remember=True))
-    assert "events lost" in diagnostics.notes(house.parts)["audit"]
+    assert "events lost" in readiness.notes(house.parts)["audit"]
 
 
 def test_an_overtaken_release_is_said_not_to_have_left(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,125 @@
+"""What `broker check` finds: everything a careful administrator would want to mend."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from broker.adapters.web.signup import sign_up_pages
+from broker.app import configured_texts, metadata_report
+from broker.app.assembly import Parts, now
+from broker.app.readiness import readiness
+from broker.core.borrowers.library_setup import ExpectedSetup
+from broker.core.entities import Assurance
+from broker.flows.borrowers.library_proof import PROOF
+
+
+def all_findings(parts: Parts) -> list[str]:
+    """Return everything that a careful administrator would want to mend, in sentences."""
+    unready: list[str] = []
+    for name, faults in readiness(parts).items():
+        unready.extend(f"{name}: {fault}" for fault in faults)
+    found = [f"metadata: {fault}" for fault in metadata_report.findings(parts)]
+    found = unready + [finding for finding in found if finding not in unready]
+    for of_one_kind in _FINDINGS:
+        found.extend(of_one_kind(parts))
+    return found
+
+
+def _audit(parts: Parts) -> Iterator[str]:
+    if parts.config.audit.required:
+        return  # among readiness already
+    for fault in parts.trail.faults():
+        yield f"audit: {fault}"
+
+
+def _policies(parts: Parts) -> Iterator[str]:
+    for fault in (*parts.policies.stale, *parts.policies.current.warnings):
+        yield f"policies: {fault}"
+
+
+def _library(parts: Parts) -> Iterator[str]:
+    expected = ExpectedSetup.of(parts.policies.current)
+    for fault in parts.library.prove(expected, now() + PROOF):
+        yield f"library: {fault}"
+
+
+def _proxies(parts: Parts) -> Iterator[str]:
+    if parts.config.secure and not parts.config.serve.proxies:
+        what = "behind a TLS proxy every caller counts as one, and one can lock out all"
+        yield f"serve.proxies is 0: {what}"
+
+
+def _sign_up(parts: Parts) -> Iterator[str]:
+    settings = configured_texts.sign_up(parts.config, parts.services)
+    if not parts.config.sign_up.service:
+        what = "nobody can sign up, change a PIN or see their choices"
+        yield f"sign_up.service is not set: {what}"
+    elif settings is None:
+        what = "there are no sign-up pages"
+        yield f"sign_up.university and sign_up.national_eid are not both set: {what}"
+    if settings is not None:
+        for fault in sign_up_pages.faults(parts.texts, settings):
+            yield f"content: {fault}"
+
+
+def _accessibility(parts: Parts) -> Iterator[str]:
+    if parts.config.secure and not parts.config.accessibility_statement:
+        what = "every page of a public body must link to one"
+        yield f"accessibility_statement is not set: {what}"
+
+
+def _national_eid(parts: Parts) -> Iterator[str]:
+    """Yield what makes a national eID of little use, or less sure than it looks."""
+    for name, upstream in parts.upstreams.items():
+        where = f"upstreams.{name}"
+        if upstream.profile == "oiosaml3":
+            if not any("cpr" in each.may_assert for each in upstream.institutions):
+                yield f'{where}: without may_assert = ["cpr"] its CPR numbers count as not sent'
+            if upstream.least < Assurance.SUBSTANTIAL:
+                yield f'{where}: minimum = "low" lets in who has shown no more than a password'
+        if upstream.assurance_level:
+            what = "assurance_level takes a level of an older scale, which says less than nsis/loa"
+            yield f"{where}: {what}"
+        if parts.config.upstreams[name].national and not upstream.force_authn:
+            what = "lets in at the national eID whoever used the browser before"
+            yield f"{where}: force_authn = false {what}"
+
+
+def _message_log(parts: Parts) -> Iterator[str]:
+    if parts.messages and not parts.config.message_log_upstreams():
+        what = "no upstream has profile oiosaml3, and message_log.upstreams names none"
+        yield f"message_log keeps nothing: {what}"
+
+
+def _logout(parts: Parts) -> Iterator[str]:
+    """Yield the upstreams that a logout is to reach and cannot: they stay logged in."""
+    for name, upstream in parts.federated.items():
+        descriptor = parts.metadata.current.upstream(upstream.entity_id, now())
+        if descriptor is None or descriptor.logout is not None:
+            continue
+        if upstream.logout != "never":
+            what = "without a SingleLogoutService no logout is a whole one"
+            yield f'upstreams.{name}: {what}, unless logout = "never"'
+
+
+def _contact(parts: Parts) -> Iterator[str]:
+    contact = parts.config.contact
+    if not contact.name:
+        what = 'pages and mails call the library "the library" and no more'
+        yield f"contact.name is not set: {what}"
+    if not (contact.email or contact.phone):
+        what = "who needs help is told of nobody to ask"
+        yield f"neither contact.email nor contact.phone is set: {what}"
+
+
+_FINDINGS: Final[Sequence[Callable[[Parts], Iterator[str]]]] = (
+    _audit,
+    _policies,
+    _library,
+    _proxies,
+    _sign_up,
+    _accessibility,
+    _national_eid,
+    _message_log,
+    _logout,
+    _contact,
+)

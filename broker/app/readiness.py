@@ -1,0 +1,93 @@
+"""Whether logins would succeed now, and what is amiss although they do."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from broker.app.assembly import Parts, now
+from broker.core.errors import BrokerError, ConfigurationFaults, Fault, StoreUnavailable
+from broker.core.ports import Key
+
+_PROBED_FOR: Final = timedelta(hours=1)
+_LONG_WANTED: Final = timedelta(hours=1)
+
+
+def readiness(parts: Parts) -> Mapping[str, Sequence[str]]:
+    """Return, by what is checked, why logins would fail now; nothing where they would not.
+
+    The store is written to: one that can only be read (a full disk, a replica) loses every login.
+    """
+    moment = now()
+    faults: dict[str, Sequence[str]] = {
+        "store": _store(parts, moment),
+        "metadata": parts.metadata.faults(moment),
+        "policies": [],
+        "library": [],
+    }
+    if parts.messages:
+        faults["messages"] = parts.messages.faults()
+    faults["audit"] = parts.trail.faults() if parts.config.audit.required else ()
+    return faults
+
+
+def _store(parts: Parts, moment: datetime) -> Sequence[str]:
+    try:
+        parts.store.count(Key("counter", "ready"), 0, moment + _PROBED_FOR, moment)
+        return parts.store.faults()
+    except BrokerError as error:
+        return [f"cannot be used: {error}"]
+
+
+def notes(parts: Parts) -> Mapping[str, str]:
+    """Return what is amiss although logins work: stale policies, lost events, refused feeds."""
+    moment = now()
+    parts.policies.refresh(moment)
+    found = _library_notes(parts) | _enrolment_notes(parts, moment)
+    if parts.policies.stale:
+        found["policies"] = "stale"
+    if lost := parts.trail.lost():
+        found["audit"] = f"{lost} events lost"
+    if alarms := parts.metadata.alarms(moment):
+        found["metadata"] = "; ".join(alarms)
+    return found
+
+
+def _enrolment_notes(parts: Parts, moment: datetime) -> dict[str, str]:
+    """Return that cases wait for staff, or wishes for longer than a library system rests."""
+    try:
+        figures = parts.enrolment_counting.figures()
+    except StoreUnavailable:
+        return {}  # a fault of the store
+    if figures is None:
+        return {}
+    said = []
+    cases = figures.of_state("case")
+    if cases:
+        said.append(f"{cases} cases wait for staff")
+    pins = figures.of_state("pin_given_up")
+    if pins:
+        said.append(f"{pins} PINs are given up")
+    oldest = figures.oldest_wanted
+    if oldest and moment - oldest > _LONG_WANTED:
+        said.append(f"the oldest of those wanted has waited since {oldest:%Y-%m-%d %H:%M} UTC")
+    return {"enrolments": "; ".join(said)} if said else {}
+
+
+def _library_notes(parts: Parts) -> dict[str, str]:
+    """Return the faults of the last proof: logins of people with an account go on."""
+    try:
+        faults = parts.library_proof.faults()
+    except StoreUnavailable:
+        return {}  # a fault of the store
+    return {"library": "; ".join(map(str, faults))} if faults else {}
+
+
+def fit_to_serve(parts: Parts) -> None:
+    """Refuse to serve where the store may lose what it acknowledged (docs/reference/design.md#4b).
+
+    ConfigurationFaults with every reason.
+    """
+    mend = "or set store.accept_loss = true"
+    faults = [Fault("store", what, mend) for what in parts.store.faults()]
+    if faults:
+        raise ConfigurationFaults(faults)
