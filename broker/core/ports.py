@@ -76,6 +76,14 @@ class Kept(NamedTuple):
     due: datetime | None = None
 
 
+class Write(NamedTuple):
+    """One compare-and-set of several: ``kept`` is written if the present version is ``was``."""
+
+    key: Key
+    kept: Kept
+    was: str | None
+
+
 class Store(Protocol):
     """Where facts are kept between requests, workers and restarts (docs/reference/design.md#4b).
 
@@ -94,6 +102,21 @@ class Store(Protocol):
 
         Return True if ``kept.version`` is the present version afterwards: a retried put that finds
         its own version has succeeded. ``durable`` waits until a power cut cannot undo it.
+        """
+        ...
+
+    def get_many(self, keys: Sequence[Key], now: datetime) -> list[Kept | None]:
+        """Return what ``get`` returns for each key, in their order, in one turn of the store."""
+        ...
+
+    def put_many(
+        self, first: Write, others: Sequence[Write], now: datetime, *, durable: bool = False
+    ) -> bool:
+        """Put ``first``; only if it stands, put the others too, in one turn where the store can.
+
+        Returned is whether ``first`` stands. Another that does not stand is left as its last writer
+        left it. The process may die between the first and the others, where they share no group:
+        the same call again finds its first standing and writes the others.
         """
         ...
 

@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
+from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
 
 # Nowhere near the clocks of the servers: a store may go by the caller's ``now`` only.
 NOW = datetime(2031, 3, 30, 1, 59, 59, 123456, tzinfo=UTC)
@@ -82,6 +82,69 @@ def test_put_compares_and_sets(
     assert (found and found.version) == expected
     if found and present == "1":
         assert found.value == (b"new" if stands else b"old")
+
+
+def test_get_many_is_get_of_each(store: Store) -> None:
+    """Records come in the order of their keys, absent and expired ones as None, one twice where asked twice."""
+    keys = [Key("link", group, name) for group in AWKWARD for name in ("", "n")]
+    for key in keys[::2]:
+        store.put(key, kept(repr(key).encode()), None, NOW)
+    store.put(keys[1], kept(until=NOW + SECOND), None, NOW)
+    asked = [*keys, keys[0], Key("session", "g")]
+    assert store.get_many(asked, NOW + SECOND) == [store.get(key, NOW + SECOND) for key in asked]
+    assert store.get_many([], NOW) == []
+
+
+ELSEWHERE = [Key("session", "g", "n"), Key("link", "h"), Key("transaction", "a/b"), Key("transaction", "g", "n")]
+WITH_IT = [Key("transaction", "g", "n"), Key("transaction", "g", "m")]
+
+
+@pytest.mark.parametrize("others", [[], WITH_IT, ELSEWHERE])
+@pytest.mark.parametrize("durable", [False, True])
+@pytest.mark.parametrize(
+    ("present", "was", "stands"), [(None, None, True), ("1", "1", True), ("1", "0", False), ("1", None, False)]
+)
+def test_the_others_are_put_only_if_the_first_stands(
+    *, store: Store, others: list[Key], durable: bool, present: str | None, was: str | None, stands: bool
+) -> None:
+    """Of one hash tag and of several: all are there with what is queued and listed, or none has changed."""
+    first = Key("transaction", "g")
+    if present is not None:
+        store.put(first, kept(b"old", present), None, NOW)
+    writes = [Write(key, kept(b"other", "o", due=NOW), None) for key in others]
+    told = store.put_many(Write(first, kept(b"new", "2"), was), writes, NOW, durable=durable)
+    assert told is stands
+    found = store.get(first, NOW)
+    assert (found and found.value) == (b"new" if stands else present and b"old")
+    expected = kept(b"other", "o", due=NOW) if stands else None
+    assert store.get_many(others, NOW) == [expected] * len(others)
+    for key in others:
+        assert (key in dict(store.list(key.kind, key.group, NOW))) is stands
+        assert (store.claim(key.kind, key.group, "c", NOW + LEASE, NOW) is not None) is stands
+
+
+@pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
+def test_another_that_does_not_stand_is_left(store: Store, others: list[Key]) -> None:
+    """What its own last writer wrote stays; the first and the rest stand all the same."""
+    store.put(others[0], kept(b"theirs", "9"), None, NOW)
+    writes = [Write(key, kept(b"ours", "o"), None) for key in others]
+    assert store.put_many(Write(Key("transaction", "g"), kept(), None), writes, NOW)
+    assert [found and found.value for found in store.get_many(others, NOW)] == [
+        b"theirs",
+        *[b"ours"] * (len(others) - 1),
+    ]
+
+
+@pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
+def test_the_same_call_again_writes_what_was_lost(store: Store, others: list[Key]) -> None:
+    """Where the writer died between first and others, its second try finds the first standing and ends the work."""
+    first = Write(Key("transaction", "g"), kept(b"new", "2"), "1")
+    store.put(first.key, kept(b"old", "1"), None, NOW)
+    assert store.put(first.key, first.kept, first.was, NOW)
+    writes = [Write(key, kept(b"other", "o"), None) for key in others]
+    for _ in range(2):
+        assert store.put_many(first, writes, NOW)
+        assert store.get_many(others, NOW) == [kept(b"other", "o")] * len(others)
 
 
 def test_expired_is_absent(store: Store) -> None:
@@ -284,6 +347,22 @@ def test_one_of_many_adds(store: Store) -> None:
     """Of eight that add one absent record at once, one alone is told that it stands."""
     told = _together(lambda number: store.put(Key("arrival", "g"), kept(version=f"v{number}"), None, NOW))
     assert sorted(map(bool, told)) == [False] * 7 + [True]
+
+
+@pytest.mark.parametrize("others", [WITH_IT, ELSEWHERE])
+def test_of_many_that_put_at_once_one_has_its_others(store: Store, others: list[Key]) -> None:
+    """Each of eight brings others of its own under the same keys: those that are there are the winner's."""
+
+    def put(number: int) -> bool:
+        mine = kept(b"%d" % number, f"v{number}")
+        return store.put_many(
+            Write(Key("transaction", "g"), mine, None), [Write(key, mine, None) for key in others], NOW
+        )
+
+    told = _together(put)
+    assert sum(map(bool, told)) == 1
+    winner = kept(b"%d" % told.index(True), f"v{told.index(True)}")
+    assert store.get_many([Key("transaction", "g"), *others], NOW) == [winner] * (len(others) + 1)
 
 
 def test_nothing_is_wrong_with_it(store: Store) -> None:

@@ -15,6 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from broker.core.errors import StoreUnavailable
 from broker.core.ports import Kept, Key, Store, lease_of
 from broker.flows.records import Content, Record, Records, dump
+from tests.plugins.single_turns import SingleTurns
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 UNTIL = NOW + timedelta(hours=1)
@@ -42,7 +43,7 @@ class Other:
 
 
 @dataclass
-class MemoryStore(Store):
+class MemoryStore(SingleTurns):
     """A store in memory; ``before_put`` is called before each compare-and-set, ``durable`` says how each was asked."""
 
     kept: dict[Key, Kept] = field(default_factory=dict)

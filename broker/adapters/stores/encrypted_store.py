@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.core.ports import Kept, Key, RecordKind, Store, Write
 
 SCHEMA: Final = 1
 _KEY_BYTES: Final = 32
@@ -70,6 +70,26 @@ class EncryptedStore(Store):
         sealed = self._sealed(key, kept)
         return self._store.put(key, sealed, was, now, durable=durable)
 
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
+        """Return the records, opened; StoreUnavailable if one of them does not open."""
+        opened: list[Kept | None] = []
+        for key, kept in zip(keys, self._store.get_many(keys, now), strict=True):
+            opened.append(self._opened(key, kept) if kept else None)
+        return opened
+
+    def put_many(
+        self,
+        first: Write,
+        others: Sequence[Write],
+        now: datetime,
+        *,
+        durable: bool = False,
+    ) -> bool:
+        """Compare and set all of them, sealed by the writing key."""
+        leading = self._sealed_write(first)
+        following = [self._sealed_write(write) for write in others]
+        return self._store.put_many(leading, following, now, durable=durable)
+
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
         self._store.drop(key)
@@ -112,6 +132,9 @@ class EncryptedStore(Store):
     def faults(self) -> Sequence[str]:
         """Return what makes the store beneath unfit for production, in sentences."""
         return self._store.faults()
+
+    def _sealed_write(self, write: Write) -> Write:
+        return write._replace(kept=self._sealed(write.key, write.kept))
 
     def _sealed(self, key: Key, kept: Kept) -> Kept:
         if key.kind == "lease":

@@ -15,7 +15,7 @@ from broker.adapters.stores import redis_scripts
 from broker.adapters.stores.redis_connection import Address, loss_faults, servers
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store
+from broker.core.ports import Kept, Key, RecordKind, Store, Write
 
 # Redis forgets this long after ``until``, for machines whose clocks differ.
 _LEEWAY: Final = timedelta(minutes=5)
@@ -70,26 +70,61 @@ class RedisStore(Store):
         durable: bool = False,
     ) -> bool:
         """Compare and set; ``durable`` also waits until a replica, if one is attached, has it."""
-        place = redis_scripts.place(key)
-        due = "" if kept.due is None else micros(kept.due)
-        expected = "" if was is None else f"={was}"
-        arguments = (
-            kept.value,
-            kept.version,
-            micros(kept.until),
-            due,
-            expected,
-            micros(now),
-            _milliseconds(kept.until, now),
-            place.member,
-            place.name,
-            micros(now - _LEEWAY),
-            int(durable),
-        )
-        keys = (place.record, place.names, place.due)
-        run = self._run_durably if durable else self._run
         with _failing_as_unavailable():
-            return bool(run(redis_scripts.PUT, keys, *arguments))
+            return self._put([Write(key, kept, was)], now, durable=durable)
+
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
+        """Return the records, None for each that is absent, in one turn, not as of one moment."""
+        with _failing_as_unavailable():
+            pipeline = self._opened().pipeline(transaction=False)
+            for key in keys:
+                record = redis_scripts.place(key).record
+                pipeline.execute_command("HMGET", record, *_FIELDS)
+            rows = pipeline.execute()
+        return [_kept(fields, now) for fields in rows]
+
+    def put_many(
+        self,
+        first: Write,
+        others: Sequence[Write],
+        now: datetime,
+        *,
+        durable: bool = False,
+    ) -> bool:
+        """Compare and set all of them by one script; in a Cluster, first and others apart.
+
+        A script of a Cluster changes what one server holds: the keys of one hash tag.
+        """
+        writes = [first, *others]
+        with _failing_as_unavailable():
+            tags = {redis_scripts.hash_tag(write.key) for write in writes}
+            if len(tags) == 1 or not _is_cluster(self._opened()):
+                return self._put(writes, now, durable=durable)
+            if not self._put([first], now, durable=durable):
+                return False
+            for write in others:
+                self._put([write], now, durable=durable)
+        return True
+
+    def _put(self, writes: Sequence[Write], now: datetime, *, durable: bool) -> bool:
+        """Run the script over ``writes``; True where the first stands."""
+        keys: list[str] = []
+        arguments: list[object] = [micros(now), micros(now - _LEEWAY), int(durable)]
+        for key, kept, was in writes:
+            place = redis_scripts.place(key)
+            keys += (place.record, place.names, place.due)
+            arguments += (
+                kept.value,
+                kept.version,
+                micros(kept.until),
+                "" if kept.due is None else micros(kept.due),
+                "" if was is None else f"={was}",
+                _milliseconds(kept.until, now),
+                place.member,
+                place.name,
+            )
+        run = self._run_durably if durable else self._run
+        return bool(run(redis_scripts.PUT, keys, *arguments))
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
@@ -303,8 +338,12 @@ def _milliseconds(until: datetime, now: datetime) -> int:
     return max((until - now + _LEEWAY) // _MILLISECOND, 1)
 
 
+def _is_cluster(client: Any) -> bool:
+    return hasattr(client, "get_node_from_key")
+
+
 def _pool(client: Any, key: str) -> Any:
-    if hasattr(client, "get_node_from_key"):
+    if _is_cluster(client):
         client = client.get_node_from_key(key).redis_connection
     return client.connection_pool
 

@@ -1,4 +1,4 @@
-"""Where a record lies in Redis, and the five scripts that make each change of it one change.
+"""Where a record lies in Redis, and the scripts that make each change of it one change.
 
 A group falls into one of sixteen shards of its kind, and a shard is a hash tag. It holds its
 records, the index of each group's names, the queue of what is due and the leases on it, so that
@@ -21,6 +21,9 @@ SHARDS: Final = 16  # part of the layout: another number would look for every re
 # Named in every key, so that a later layout finds and moves what this one wrote.
 _LAYOUT: Final = "broker1"
 
+_KEYS_OF_WRITE: Final = 3
+_ARGUMENTS_OF_WRITE: Final = 8
+
 _KEEP: Final = """
 local function keep(record, names, name, milliseconds, forgotten, ...)
   local fields = {...}
@@ -36,24 +39,33 @@ local function keep(record, names, name, milliseconds, forgotten, ...)
 end
 """
 
-# KEYS record, group index, due queue; ARGV value, version, until, due, was, now, milliseconds to
-# keep, member, name, forgotten before, durable.
+# KEYS for each record: record, group index, due queue; ARGV now, forgotten before, durable, then
+# for each record: value, version, until, due, was, milliseconds to keep, member, name. Returned
+# is whether the first stands; the others are put only if it does.
 PUT: Final = f"""{_KEEP}
-local found = redis.call('HMGET', KEYS[1], 'n', 'u')
-local present = ''
-if found[1] and tonumber(found[2]) > tonumber(ARGV[6]) then present = '=' .. found[1] end
-if present == '=' .. ARGV[2] then
-  -- A write again, though it changes nothing: WAIT counts from its connection's last write.
-  if ARGV[11] == '1' then redis.call('HSET', KEYS[1], 'n', ARGV[2]) end
+local function put(record, names, queue, value, version, ends, due, was, milliseconds, member, name)
+  local found = redis.call('HMGET', record, 'n', 'u')
+  local present = ''
+  if found[1] and tonumber(found[2]) > tonumber(ARGV[1]) then present = '=' .. found[1] end
+  if present == '=' .. version then
+    -- A write again, though it changes nothing: WAIT counts from its connection's last write.
+    if ARGV[3] == '1' then redis.call('HSET', record, 'n', version) end
+    return 1
+  end
+  if present ~= was then return 0 end
+  keep(record, names, name, milliseconds, ARGV[2], 'v', value, 'n', version, 'u', ends, 'd', due)
+  if due == '' then
+    redis.call('ZREM', queue, member)
+  else
+    redis.call('ZADD', queue, due, member)
+  end
   return 1
 end
-if present ~= ARGV[5] then return 0 end
-keep(KEYS[1], KEYS[2], ARGV[9], ARGV[7], ARGV[10],
-  'v', ARGV[1], 'n', ARGV[2], 'u', ARGV[3], 'd', ARGV[4])
-if ARGV[4] == '' then
-  redis.call('ZREM', KEYS[3], ARGV[8])
-else
-  redis.call('ZADD', KEYS[3], ARGV[4], ARGV[8])
+for number = 0, #KEYS / {_KEYS_OF_WRITE} - 1 do
+  local key, given = {_KEYS_OF_WRITE} * number, 3 + {_ARGUMENTS_OF_WRITE} * number
+  local stands = put(KEYS[key + 1], KEYS[key + 2], KEYS[key + 3],
+    unpack(ARGV, given + 1, given + {_ARGUMENTS_OF_WRITE}))
+  if number == 0 and stands == 0 then return 0 end
 end
 return 1
 """
@@ -154,6 +166,11 @@ def place(key: Key) -> RedisKeys:
         member=member,
         name=name,
     )
+
+
+def hash_tag(key: Key) -> str:
+    """Return the hash tag of ``key``: records of one lie on one server of a Cluster."""
+    return _shard(key.kind, key.group).partition("}")[0]
 
 
 def claim_keys(kind: RecordKind, shard: str) -> tuple[str, ...]:

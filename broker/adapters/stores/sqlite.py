@@ -13,7 +13,7 @@ from typing import Final
 
 from broker.adapters.stores.timestamps import micros, moment
 from broker.core.errors import StoreUnavailable
-from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
+from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
 from broker.files import durable_files
 
 SCHEMA_VERSION: Final = 1
@@ -157,23 +157,44 @@ class SqliteStore(Store):
         durable: bool = False,
     ) -> bool:
         """Compare and set; ``durable`` commits with an fsync, otherwise writes are only ordered."""
-        due = None if kept.due is None else micros(kept.due)
-        until = micros(kept.until)
-        record = (kept.value, kept.version, until, due, *key, micros(now))
+        write = Write(key, kept, was)
         with self._turn(durable=durable) as connection:
-            if was is None:
-                written = connection.execute(_ADD, record).rowcount
-            elif was == kept.version:
-                # A put that names its own version as the one to replace is a put retried: it stands
-                # as it is.
-                written = 0
-            else:
-                written = connection.execute(_REPLACE, (*record, was)).rowcount
+            written = _written(connection, write, now)
             if written:
                 self._sweep(connection, now)
                 return True
-            row = connection.execute(_PRESENT_VERSION, (*key, micros(now))).fetchone()
-        return bool(row == (kept.version,))
+            return _stands(connection, write, now)
+
+    def get_many(self, keys: Sequence[Key], now: datetime) -> "list[Kept | None]":
+        """Return the records as of one moment, None for each that is absent."""
+        at = micros(now)
+        found: list[Kept | None] = []
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            for key in keys:
+                row = connection.execute(_GET, (*key, at)).fetchone()
+                found.append(_kept(*row) if row else None)
+            connection.execute("COMMIT")
+        return found
+
+    def put_many(
+        self,
+        first: Write,
+        others: Sequence[Write],
+        now: datetime,
+        *,
+        durable: bool = False,
+    ) -> bool:
+        """Compare and set all of them in one transaction, or none."""
+        with self._turn(durable=durable) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            stands = _written(connection, first, now) or _stands(connection, first, now)
+            if stands:
+                for write in others:
+                    _written(connection, write, now)
+            connection.execute("COMMIT")
+            self._sweep(connection, now)
+        return stands
 
     def drop(self, key: Key) -> None:
         """Remove the record or counter if there is one."""
@@ -304,6 +325,26 @@ class SqliteStore(Store):
         if self._writes % _SWEEP_EVERY == 0:
             for statement in _SWEEP:
                 connection.execute(statement, (micros(now), _SWEEP_ROWS))
+
+
+def _written(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
+    """Compare and set one record, and return whether that changed it."""
+    key, kept, was = write
+    due = None if kept.due is None else micros(kept.due)
+    record = (kept.value, kept.version, micros(kept.until), due, *key, micros(now))
+    if was is None:
+        return bool(connection.execute(_ADD, record).rowcount)
+    if was == kept.version:
+        # A put that names its own version as the one to replace is a put retried: it stands as it
+        # is.
+        return False
+    return bool(connection.execute(_REPLACE, (*record, was)).rowcount)
+
+
+def _stands(connection: sqlite3.Connection, write: Write, now: datetime) -> bool:
+    """Return whether the version that was to be written is the present one."""
+    row = connection.execute(_PRESENT_VERSION, (*write.key, micros(now))).fetchone()
+    return bool(row == (write.kept.version,))
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Kept, Key, RecordKind, Store, lease_of
+from broker.core.ports import Kept, Key, RecordKind, Store, Write, lease_of
 
 START = datetime(2031, 1, 1, tzinfo=UTC)
 KEYS = st.builds(Key, st.sampled_from(["enrolment", "link"]), st.sampled_from(["g", "h"]), st.sampled_from(["", "n"]))
@@ -51,6 +51,19 @@ class Alike(RuleBasedStateMachine):
         assert self.store.put(key, kept, was, self.now, durable=durable) is (standing in (was, version))
         if standing == was != version:
             self.records[key] = kept
+
+    @rule(keys=st.lists(PLACES, min_size=1, max_size=4), version=VERSIONS, was=VERSIONS | st.none(), keep=SPANS)
+    def put_many(self, keys: "list[Key]", version: str, was: str | None, keep: timedelta) -> None:
+        """See the others stand each for itself, and only where the first stands."""
+        kept = Kept(version.encode(), version, self.now + keep)
+        standing = [(found := self.present(key)) and found.version for key in keys[:1]]
+        stands = standing[0] in (was, version)
+        writes = [Write(key, kept, was) for key in keys]
+        assert self.store.put_many(writes[0], writes[1:], self.now) is stands
+        for key in keys if stands else ():
+            found = self.present(key)
+            if (found and found.version) == was != version:
+                self.records[key] = kept
 
     @rule(key=PLACES)
     def drop(self, key: Key) -> None:
@@ -97,7 +110,9 @@ class Alike(RuleBasedStateMachine):
         listed = [*self.store.list(kind, group, self.now)]
         assert len(listed) == len(dict(listed))
         assert dict(listed) == {k: v for k, v in present.items() if k.kind == kind and group in (None, k.group)}
-        for key in self.records:
+        keys = list(self.records)
+        assert self.store.get_many(keys, self.now) == [present.get(key) for key in keys]
+        for key in keys:
             assert self.store.get(key, self.now) == present.get(key)
 
 

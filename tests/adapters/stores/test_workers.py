@@ -1,5 +1,6 @@
 """Several workers on one store, and what is left when one of them, or the store, is killed."""
 
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from broker.adapters.stores.open_store import open_store
 from broker.core.ports import Key
+from tests.adapters.stores.worker import many
 from tests.plugins.redis_server import RedisServer
 
 pytestmark = pytest.mark.server
@@ -74,3 +76,17 @@ def test_a_killed_redis_loses_nothing_acknowledged(tmp_path: Path, worker: Worke
         assert all(store.claim("enrolment", str(number), "c", NOW, NOW) for number in told)
     finally:
         server.kill()
+
+
+@pytest.mark.parametrize(("kind", "stands"), [("sqlite", False), ("redis_cluster_url", True)])
+def test_a_worker_killed_between_first_and_others(
+    *, kind: str, stands: bool, request: pytest.FixtureRequest, tmp_path: Path, worker: Worker
+) -> None:
+    """SQLite has nothing of it, a Cluster the first alone; the same call again has all of it."""
+    url = "sqlite:broker.db" if kind == "sqlite" else str(request.getfixturevalue(kind))
+    assert worker(url, tmp_path, "die").wait() == -signal.SIGKILL
+    store = open_store(url, tmp_path)
+    keys = [TOTAL, Key("session", "0"), Key("session", "1")]
+    assert [found is not None for found in store.get_many(keys, NOW)] == [stands, False, False]
+    assert many(store)
+    assert None not in store.get_many(keys, NOW)

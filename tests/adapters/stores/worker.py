@@ -1,14 +1,17 @@
-"""Another worker, for the tests: ``worker.py URL FOLDER add|acknowledge|fork``."""
+"""Another worker, for the tests: ``worker.py URL FOLDER add|acknowledge|fork|die``."""
 
 import os
 import secrets
+import signal
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
+from broker.adapters.stores import redis, sqlite
 from broker.adapters.stores.open_store import open_store
-from broker.core.ports import Kept, Key, Store
+from broker.core.ports import Kept, Key, Store, Write
 
 NOW = datetime(2031, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
@@ -49,6 +52,29 @@ def fork(store: Store) -> None:
     add(store, 3)
 
 
+def many(store: Store) -> bool:
+    """Put a record and, with it, two of other groups."""
+    others = [Write(Key("session", str(number)), Kept(b"", "o", LATER), None) for number in range(2)]
+    return store.put_many(Write(TOTAL, Kept(b"", "v", LATER), None), others, NOW)
+
+
+def die(store: Store) -> None:
+    """Put several records at once, and be killed where the second is about to be written."""
+    calls = count(1)
+
+    def then_killed(write: Callable[..., bool]) -> Callable[..., bool]:
+        def written(*given: object, **options: object) -> bool:
+            if next(calls) > 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return write(*given, **options)
+
+        return written
+
+    sqlite._written = then_killed(sqlite._written)
+    redis.RedisStore._put = then_killed(redis.RedisStore._put)  # type: ignore[method-assign]
+    many(store)
+
+
 if __name__ == "__main__":
     url, folder, work = sys.argv[1:]
-    {"add": add, "acknowledge": acknowledge, "fork": fork}[work](open_store(url, Path(folder)))
+    {"add": add, "acknowledge": acknowledge, "fork": fork, "die": die}[work](open_store(url, Path(folder)))

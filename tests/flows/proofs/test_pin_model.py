@@ -24,11 +24,12 @@ from broker.core.borrowers.pins import PinAnswer
 from broker.core.errors import BrokerError, LibraryRefused, LibraryUnavailable, MailUnavailable
 from broker.core.letters import LetterText
 from broker.core.lookup_hmacs import LookupHmacs
-from broker.core.ports import Kept, Key, Store, lease_of
+from broker.core.ports import Kept, Key, lease_of
 from broker.flows.borrowers import pin_setting
 from broker.flows.borrowers.pin_setting import PinSetting
 from broker.flows.proofs import pin_renewal
 from broker.flows.proofs.pin_renewal import PinRenewal
+from tests.plugins.single_turns import SingleTurns
 
 START: Final = datetime(2026, 11, 25, 12, tzinfo=UTC)
 NUMBER: Final = "1"
@@ -117,7 +118,7 @@ class World:
         return self.worker.before_call(at_store=at_store) if self.worker else "ok"
 
 
-class ModelStore(Store):
+class ModelStore(SingleTurns):
     """The store; a worker stops before it reads or writes what belongs to a PIN."""
 
     def __init__(self, world: World) -> None:
