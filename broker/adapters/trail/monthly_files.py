@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from broker.adapters.trail.hash_chain import (
     read_head,
     written,
 )
+from broker.adapters.trail.shared_sync import SharedSync
 from broker.core.audit_events import AuditEventKind
 from broker.core.errors import AuditUnavailable
 from broker.files import durable_files
@@ -44,10 +45,14 @@ _ACCEPTED_A_LINE: Final = 400
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TrailFiles:
-    """The chain in ``folder``; between two calls no state is kept, so workers may share it."""
+    """The chain in ``folder``; between two calls no state is kept, so workers may share it.
+
+    Lines are written under one lock and synced after it, many by one sync.
+    """
 
     folder: Path
     key: bytes
+    syncs: SharedSync = field(default_factory=SharedSync)
 
     def append(
         self,
@@ -59,17 +64,21 @@ class TrailFiles:
         """Write one line and return it as the new head.
 
         ``sync`` waits until a power cut cannot undo it. AuditUnavailable where it cannot be
-        written, with nothing of it left, or where the head is missing or forged: without it nobody
-        could tell a chain cut short from a whole one, so staff must look first.
+        written, with nothing of it left; where the disk does not take it; or where the head is
+        missing or forged: without it nobody could tell a chain cut short from a whole one, so staff
+        must look first.
         """
         try:
             with self.locked() as lock:
                 head = self._head(lock)
                 if head is None:
                     head = self._named(lock, _no_line(f"{at:%Y-%m}"))
-                return self._appended(lock, head, at, facts, sync=sync)
+                head = self._appended(lock, head, at, facts)
+            if sync:
+                self.syncs.wait(self.path(head.month))
         except OSError as error:
             raise AuditUnavailable(f"audit trail: {error.strerror}") from None
+        return head
 
     @contextmanager
     def locked(self, *, writing: bool = True) -> Iterator[int]:
@@ -127,7 +136,9 @@ class TrailFiles:
                     "count": len(these),
                     "findings": these,
                 }
-                head = self._appended(lock, head, at, facts, sync=True)
+                head = self._appended(lock, head, at, facts)
+        if findings:
+            self.syncs.wait(self.path(head.month))
 
     def faults(self) -> list[str]:
         """Return why nothing can be written, in sentences; empty where it can."""
@@ -191,8 +202,6 @@ class TrailFiles:
         head: TrailHead,
         at: datetime,
         facts: Facts,
-        *,
-        sync: bool,
     ) -> TrailHead:
         head, notes = self._settled(head)
         # A clock set back writes into the month that is open: no month is opened twice.
@@ -213,8 +222,6 @@ class TrailFiles:
         head, octets = self._lines_after(head, at, notes)
         with self._opened(month) as file:
             _write(file, octets, size)
-            if sync:
-                os.fdatasync(file)
         return self._named(lock, head)
 
     def _lines_after(

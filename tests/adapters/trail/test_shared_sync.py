@@ -1,0 +1,115 @@
+"""One sync of the disk for all that wait: none returns before its own line is on the disk."""
+
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from broker.adapters.trail.monthly_files import TrailFiles
+from broker.adapters.trail.shared_sync import SharedSync
+from broker.adapters.trail.verification import verify
+from broker.core.errors import AuditUnavailable
+from tests.plugins.trail_bench import NOW
+
+FACTS = {"event": "released"}
+
+
+class SlowDisk:
+    """A disk whose syncs begin when they are let, and that knows which octets they covered."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Semaphore(0)
+        self.let = threading.Semaphore(0)
+        self.covered = 0
+        self.syncs = 0
+
+    def fdatasync(self, file: int) -> None:
+        """Cover what stood in the file when the sync began."""
+        size = os.fstat(file).st_size
+        self.begun.release()
+        assert self.let.acquire(timeout=10)
+        self.covered = max(self.covered, size)
+        self.syncs += 1
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+    """Give the disk that the trail is on."""
+    disk = SlowDisk()
+    monkeypatch.setattr("broker.adapters.trail.shared_sync.os.fdatasync", disk.fdatasync)
+    return disk
+
+
+def test_lines_of_one_moment_share_a_sync(journal: TrailFiles, disk: SlowDisk) -> None:
+    """Of sixteen writers the first syncs, one syncs for all that came meanwhile, and nobody returns too early."""
+
+    def appended(_: int) -> bool:
+        head = journal.append(NOW, FACTS, sync=True)
+        return disk.covered >= head.size
+
+    with ThreadPoolExecutor(16) as writers:
+        told = [writers.submit(appended, 0)]
+        assert disk.begun.acquire(timeout=10)
+        told += [writers.submit(appended, number) for number in range(15)]
+        while journal.syncs._written < 16:
+            pass
+        disk.let.release(16)
+        assert all(each.result(timeout=10) for each in told)
+    assert disk.syncs == 2
+    assert verify(journal).findings == []
+
+
+def test_a_sync_that_had_begun_covers_nothing_that_came_after(journal: TrailFiles, disk: SlowDisk) -> None:
+    """Who writes while a sync runs waits for the next one."""
+    with ThreadPoolExecutor(2) as writers:
+        first = writers.submit(journal.append, NOW, FACTS, sync=True)
+        assert disk.begun.acquire(timeout=10)
+        second = writers.submit(journal.append, NOW, FACTS, sync=True)
+        while journal.syncs._written < 2:
+            pass
+        disk.let.release()
+        first.result(timeout=10)
+        assert disk.begun.acquire(timeout=10)
+        assert not second.done()
+        disk.let.release()
+        second.result(timeout=10)
+    assert disk.syncs == 2
+
+
+def test_another_file_has_a_sync_of_its_own(tmp_path: Path, disk: SlowDisk) -> None:
+    """A month that has begun covers no line of the month before."""
+    shared = SharedSync()
+    files = [tmp_path / "a", tmp_path / "b"]
+    for file in files:
+        file.touch()
+    with ThreadPoolExecutor(3) as writers:
+        writers.submit(shared.wait, files[0])
+        assert disk.begun.acquire(timeout=10)
+        for file in files:
+            writers.submit(shared.wait, file)
+        while shared._written < 3:
+            pass
+        disk.let.release(3)
+    assert disk.syncs == 3
+
+
+def test_a_disk_that_does_not_take_it_stops_every_release(journal: TrailFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No follower goes on by a sync that failed for its leader."""
+
+    def failing(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("broker.adapters.trail.shared_sync.os.fdatasync", failing)
+    refused = []
+
+    def append(_: int) -> None:
+        try:
+            journal.append(NOW, FACTS, sync=True)
+        except AuditUnavailable as error:
+            refused.append(str(error))
+
+    with ThreadPoolExecutor(8) as writers:
+        list(writers.map(append, range(8)))
+    assert refused == ["audit trail: Input/output error"] * 8
