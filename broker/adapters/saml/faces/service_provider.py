@@ -19,7 +19,14 @@ from broker.adapters.saml.faces.received_response import (
 )
 from broker.adapters.saml.faces.response_checks import check_response
 from broker.adapters.saml.faces.upstream_profiles import traits_of
-from broker.adapters.saml.gate import encryption, http_bindings, safe_parser, signature, xml_times
+from broker.adapters.saml.gate import (
+    encryption,
+    http_bindings,
+    safe_parser,
+    signature,
+    written_message,
+    xml_times,
+)
 from broker.adapters.saml.gate.xml_names import (
     ASSERTION,
     ENCRYPTED_ASSERTION,
@@ -137,7 +144,7 @@ class ServiceProviderFace:
         return http_bindings.redirect_url(
             destination=descriptor.sso,
             message="SAMLRequest",
-            xml=message.to_string(),
+            xml=written_message.octets(message),
             relay_state=None,
             key=self.key,
             by=descriptor.signing_algorithms.method,
