@@ -98,6 +98,7 @@ class UpstreamTable(SettingsTable):
     only: FilledList = ()
     cbc: bool = False
     requester_id: bool | None = None  # by default where a hub or another member is asked
+    subject_hint: bool = False
     logout: Literal["ask", "always", "never"] = "ask"
     force_authn: bool | None = None  # by default where the national eID is asked
     authn_contexts: dict[Filled, tuple[AuthnContextClass, ...]] = Field(default_factory=dict)

@@ -100,7 +100,12 @@ class IdentityProviderFace:
         to answer to. ``RequestRefused``: answered at the service's ACS. Sources: saml-bindings 3.4,
         saml-core 3.4.1.
         """
-        message = http_bindings.inflate_redirect(query_string, "SAMLRequest", BOUNDS.octets)
+        message = http_bindings.inflate_redirect(
+            query_string,
+            "SAMLRequest",
+            BOUNDS.octets,
+            longest_relay_state=http_bindings.LONGEST_QUERY,
+        )
         sender = self._sender(message.xml, now)
         query = message.signed
         if query:
@@ -120,7 +125,8 @@ class IdentityProviderFace:
         form = dict(fields)
         relay_state = None
         if "RelayState" in form:
-            relay_state = http_bindings.relay_state_of(form["RelayState"])
+            longest = http_bindings.LONGEST_QUERY
+            relay_state = http_bindings.relay_state_of(form["RelayState"], longest)
         xml = http_bindings.decode_post(form["SAMLRequest"], deflated=True, longest=BOUNDS.octets)
         return self._read(self._sender(xml, now), relay_state, now, signed=False)
 
@@ -236,8 +242,9 @@ class IdentityProviderFace:
             sso=sso(self.base_url),
             own=self.own,
             now=now,
+            relay_state=relay_state,
         )
-        return authn_requests.read(received, relay_state)
+        return authn_requests.read(received)
 
     def _service(self, request: AuthnRequest, now: datetime) -> tuple[Service, ServiceDescriptor]:
         """Find the service again (docs/reference/design.md#invariant-3).

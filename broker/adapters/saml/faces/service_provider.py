@@ -8,7 +8,7 @@ from typing import Any, Final
 from lxml import etree
 from saml2 import saml, samlp
 
-from broker.adapters.saml.faces import error_urls
+from broker.adapters.saml.faces import error_urls, subject_hints
 from broker.adapters.saml.faces.assertion_checks import check_assertion
 from broker.adapters.saml.faces.authentications import authentication
 from broker.adapters.saml.faces.received_response import (
@@ -124,6 +124,7 @@ class ServiceProviderFace:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request
             )
+        hint = request.subject_hint if asked.subject_hint else None
         message = samlp.AuthnRequest(
             id=request_id,
             version="2.0",
@@ -132,6 +133,7 @@ class ServiceProviderFace:
             assertion_consumer_service_url=acs(self.base_url, upstream),
             protocol_binding=POST,
             issuer=saml.Issuer(text=asked.sp_entity_id),
+            subject=subject_hints.subject(hint),
             name_id_policy=samlp.NameIDPolicy(allow_create="true"),
             force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
             is_passive=_optional_flag(wanted=request.is_passive),

@@ -109,16 +109,19 @@ def _error_shown(error: BrokerError, name: str, ports: WebPorts) -> BrokerEvent:
     now = ports.now()
     cause = str(error)
     audited = error.reason
+    detail = None
     clock_off = None
     if isinstance(error, MessageRefused):
         # Why a message was refused is a code of ours.
         cause = error.cause
         audited = error.cause
+        detail = error.detail or None
         clock_off = error.clock_off
     facts = {
         "reference": name,
         "reason": error.reason,
         "cause": cause,
+        "detail": detail,
         "route": _route(),
         "upstream": _upstream(ports),
         "clock_off_seconds": clock_off,
