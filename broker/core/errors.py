@@ -79,13 +79,16 @@ class RequestRefused(BrokerError):
     reason = "request_refused"
     http = 400
 
-    def __init__(self, refusal: Status, detail: str = "", *, request: object = None) -> None:
+    def __init__(
+        self, refusal: Status, cause: str = "", *, detail: str = "", request: object = None
+    ) -> None:
         """Store the SAML status for the service and the refused AuthnRequest.
 
-        ``detail`` is for the log.
+        ``cause`` and ``detail`` are for the log; none is a personal value.
         """
-        super().__init__(detail or refusal.second or refusal.top)
+        super().__init__(cause or refusal.second or refusal.top)
         self.refusal = refusal
+        self.detail = detail
         self.request = request
 
 

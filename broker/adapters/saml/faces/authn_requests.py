@@ -314,10 +314,7 @@ def read(received: ReceivedAuthnRequest) -> AuthnRequest:
         status = limit(received)
         if status:
             detail = _detail(name, received)
-            cause = f"request.{name}"
-            if detail:
-                cause += f": {detail}"
-            raise RequestRefused(status, cause, request=request)
+            raise RequestRefused(status, f"request.{name}", detail=detail, request=request)
     return request
 
 

@@ -88,6 +88,8 @@ class ErrorPages:
             reason=error.reason,
         )
         facts = {"reference": name, "service": asked.service, "cause": str(error)}
+        if error.detail:
+            facts["detail"] = error.detail
         ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts, audit))
         form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", now)
         return self.pages.outgoing.post(form, asked.service)
