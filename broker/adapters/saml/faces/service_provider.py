@@ -50,7 +50,7 @@ from broker.core.errors import (
 )
 from broker.core.login.authn_context import classes_to_request, level_to_request, nsis
 from broker.core.login.transaction import AuthnRequest, Outstanding, UpstreamRefusal
-from broker.core.ports import Received
+from broker.core.ports import PostForm, Received
 
 PERSON: Final = "https://data.gov.dk/eid/Person"
 _STATUS: Final = "urn:oasis:names:tc:SAML:2.0:status:"
@@ -109,9 +109,10 @@ class ServiceProviderFace:
         request_id: str,
         request: AuthnRequest,
         now: datetime,
-    ) -> str:
-        """Return the URL that carries our signed AuthnRequest, as the service's request demands.
+    ) -> str | PostForm:
+        """Return what carries our signed AuthnRequest, as the service's request demands.
 
+        It is a URL, or a form for an upstream that has no SingleSignOnService for HTTP-Redirect.
         No RelayState: the answer finds its transaction by ``request_id``. ``RequestRefused`` where
         the service's IDPList leaves no institution, its ProxyCount no proxy, or the upstream has no
         metadata in force. Sources: saml-core 3.4.1, docs/reference/saml-profiles.md#12 to #15 and
@@ -140,7 +141,16 @@ class ServiceProviderFace:
             requested_authn_context=_authn_context(asked, request),
             scoping=_scoping(asked, request),
         )
+        if descriptor.sso_by_post:
+            return self._form(message, descriptor)
         return self._redirect(message, descriptor)
+
+    def _form(self, message: samlp.AuthnRequest, descriptor: UpstreamDescriptor) -> PostForm:
+        root = written_message.tree(message)
+        signature.sign(root, self.key, descriptor.signing_algorithms)
+        xml = etree.tostring(root, encoding="utf-8")
+        fields = http_bindings.post_fields(xml, "SAMLRequest", relay_state=None)
+        return PostForm(descriptor.sso, fields)
 
     def _redirect(self, message: samlp.AuthnRequest, descriptor: UpstreamDescriptor) -> str:
         return http_bindings.redirect_url(
