@@ -375,9 +375,7 @@ def test_a_request_carries_its_logout_and_is_sent_once(flow: Flow) -> None:
         (False, "failed", {"loans"}),
     ],
 )
-def test_an_answer_ends_the_sessions_that_it_is_about(
-    flow: Flow, says: bool, *, state: str, over: set[str]
-) -> None:
+def test_an_answer_ends_the_sessions_that_it_is_about(flow: Flow, says: bool, *, state: str, over: set[str]) -> None:
     """Of that participant in this browser, and none of anybody else's."""
     made = flow(AT_LOANS, BOOKS, BOS, session("halls", "halls"))
     logout = begun(made)
