@@ -109,6 +109,15 @@ class BrowserUnmatched(BrokerError):
     http = 403
 
 
+class LoginCookieMissing(BrowserUnmatched):
+    """The browser is the transaction's, and holds the cookie of its authentication no more.
+
+    It keeps those of the last few logins only, and a login made anew replaces its own.
+    """
+
+    reason = "login_cookie_missing"
+
+
 class CookiesNeeded(BrokerError):
     """The browser keeps no cookie, so nothing can tell it from another.
 
