@@ -14,6 +14,7 @@ from broker.files.settings.tables import (
     AddressPerLanguage,
     Filled,
     Name,
+    Picture,
     SettingsTable,
     Wording,
     optional_text,
@@ -174,6 +175,7 @@ class ServiceTable(SettingsTable):
     description: Wording | None = None
     privacy_notice: AddressPerLanguage | None = None
     url: AddressPerLanguage | None = None
+    logo: Picture | None = None
     methods: tuple[Name, ...] | None = None
     controller: ControllerTable | None = None
     categories: FilledList = ()
