@@ -15,6 +15,7 @@ from broker.files.settings.tables import (
     AddressPerLanguage,
     Filled,
     Name,
+    Picture,
     SettingsTable,
     Wording,
     optional_text,
@@ -176,6 +177,7 @@ class ServiceTable(SettingsTable):
     description: Wording | None = None
     privacy_notice: AddressPerLanguage | None = None
     url: AddressPerLanguage | None = None
+    logo: Picture | None = None
     methods: tuple[Name, ...] | None = None
     controller: ControllerTable | None = None
     categories: FilledList = ()

@@ -176,7 +176,7 @@ class PinPages:
         return response
 
     def _opening(self, held: Held, code: str, problem: str = "", typed: str = "") -> Response:
-        values = {"code": code, "identifier": typed}
+        values = {"code": code, "identifier": typed, "kept": {"code": code}}
         return self.letters.page("pin_opened.html", held, problem, status=problem, **values)
 
     def _asked(self, held: Held, form: SubmittedForm) -> Response:
@@ -290,10 +290,10 @@ class PinPages:
         return response
 
     def _ended(self, template: str, held: Held, reason: str, **values: object) -> Response:
-        """Show the end of a form: no link asks for it again, but one goes back to the service."""
+        """Show the end: no link asks for it again, but one goes back to the service."""
         back = service_to_return_to(self.ports, held.transaction)
         return self.pages.page(
-            template, "pin", held.transaction, reason=reason, back=back, **values
+            template, "pin", held.transaction, reason=reason, back=back, over=True, **values
         )
 
 

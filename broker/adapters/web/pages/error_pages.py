@@ -13,7 +13,7 @@ from broker.core.audit_events import AuditEvent, AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
 from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import AuthnRequest
+from broker.core.login.transaction import AuthnRequest, Errand
 from broker.flows.transactions import Held, reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
@@ -65,7 +65,8 @@ class ErrorPages:
         """Answer an error that is none of ours with 503; its text stays away from page and log."""
         name = reference()
         self.ports.unexpected(error, name)
-        return self.pages.error("unexpected", 503, name, _retry_url(self.ports))
+        ports = self.ports
+        return self.pages.error("unexpected", 503, name, _retry_url(ports), _service(ports))
 
     def _to_service(self, error: BrokerError, name: str) -> Response | None:
         """Return the answer to the service, where that is what it asked for; None for a page."""
@@ -96,7 +97,9 @@ class ErrorPages:
 
     def _page(self, error: BrokerError, name: str) -> Response:
         self.ports.tell(_error_shown(error, name, self.ports))
-        return self.pages.error(error.reason, error.http, name, _retry_url(self.ports))
+        ports = self.ports
+        retry = _retry_url(ports)
+        return self.pages.error(error.reason, error.http, name, retry, _service(ports))
 
 
 def _http_reason(code: int) -> str:
@@ -164,6 +167,15 @@ def _own_transaction(ports: WebPorts) -> Held | None:
         return None
     own = {None, *ports.cookies.browsers(request)}
     return held if held.transaction.browser in own else None
+
+
+def _service(ports: WebPorts) -> str | None:
+    """Return the name of the service that this browser's login is for, or None."""
+    held = _own_transaction(ports)
+    if held is None:
+        return None
+    transaction = held.transaction
+    return transaction.request.service if transaction.errand is Errand.LOGIN else transaction.back
 
 
 def _retry_url(ports: WebPorts) -> str | None:

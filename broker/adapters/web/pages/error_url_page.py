@@ -32,7 +32,7 @@ def blueprint(ports: WebPorts, pages: StepPages) -> Blueprint:
         facts = {"reference": name, "reason": reason, "service": service}
         trace = TraceFacts(name, ports.now(), "service", reason, known=False)
         ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts, trace=trace))
-        return pages.error(reason, 200, name, None)
+        return pages.error(reason, 200, name, None, service)
 
     return routes
 

@@ -36,6 +36,7 @@ class WebPorts:
     host: Callable[[Request], str]  # the computer that asks, as limits count
     library: Text  # what people call the library
     cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
+    logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""
     sign_up: str | None = None  # the address of our sign-up pages, where there are any
     local: str | None = None  # the upstream where the library system verifies a number and PIN
     patience: float = 5.0
