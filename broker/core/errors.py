@@ -149,6 +149,20 @@ class TooMany(BrokerError):
     http = 429
 
 
+class NetworkBusy(TooMany):
+    """More logins began from one network within a minute than it may begin.
+
+    Source: docs/reference/design.md#4e.
+    """
+
+    reason = "network_busy"
+
+    def __init__(self, retry_after: int) -> None:
+        """Store the seconds after which more may begin."""
+        super().__init__("beginnings of a network")
+        self.retry_after = retry_after
+
+
 class AttributesRefused(BrokerError):
     """Attributes of a verified assertion that name no one person, or that are not the sender's.
 

@@ -67,11 +67,15 @@ class ToldTrail:
         return self.kept.lost()
 
 
-def to_log(write: LogPort) -> SinkPort:
-    """Return the sink that writes an event's line."""
+def to_log(write: LogPort, budgeted: LogPort | None = None) -> SinkPort:
+    """Return the sink that writes an event's line, by ``budgeted`` where strangers cause it."""
 
     def carry(event: BrokerEvent) -> None:
-        write(ROUTES[event.kind].line, **event.facts)
+        route = ROUTES[event.kind]
+        port = write
+        if route.budgeted and budgeted is not None:
+            port = budgeted
+        port(route.line, **event.facts)
 
     return carry
 

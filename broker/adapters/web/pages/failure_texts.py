@@ -138,6 +138,18 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
         advice=(_LATER, _AFRESH),
     ),
+    "network_busy": Explanation(
+        title=_("Very many logins come from your network"),
+        happened=_(
+            "So many logins have begun from the network you use within a minute "
+            "that we let no more in just now. It need not have been you."
+        ),
+        advice=(
+            _("Wait a minute and try again."),
+            _("If it goes on, try from another network, such as mobile data."),
+            _CONTACT,
+        ),
+    ),
     "store_unavailable": _DOWN,
     "audit_unavailable": _DOWN,
     "message_log_unavailable": _DOWN,
