@@ -16,7 +16,10 @@ class LogPort(Protocol):
     """The application log."""
 
     def __call__(self, event: str, **facts: str | int | None) -> None:
-        """Write one line: the name of the event and its facts, none of them a personal value."""
+        """Write one line: the name of the event and its facts, none of them a personal value.
+
+        A ``level`` among them is the line's, "info" by default.
+        """
         ...
 
 
@@ -71,7 +74,11 @@ def to_log(write: LogPort) -> SinkPort:
     """Return the sink that writes an event's line."""
 
     def carry(event: BrokerEvent) -> None:
-        write(ROUTES[event.kind].line, **event.facts)
+        route = ROUTES[event.kind]
+        if route.level == "error":
+            write(route.line, level="error", **event.facts)
+        else:
+            write(route.line, **event.facts)
 
     return carry
 

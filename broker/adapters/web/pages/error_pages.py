@@ -10,7 +10,13 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEvent, AuditEventKind, of_login
-from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, RequestRefused
+from broker.core.errors import (
+    NO_PASSIVE,
+    BrokerError,
+    MessageRefused,
+    RequestRefused,
+    ServiceNotConnected,
+)
 from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest
@@ -119,6 +125,7 @@ def _error_shown(error: BrokerError, name: str, ports: WebPorts) -> BrokerEvent:
         "reference": name,
         "reason": error.reason,
         "cause": cause,
+        "service": error.service if isinstance(error, ServiceNotConnected) else None,
         "route": _route(),
         "upstream": _upstream(ports),
         "clock_off_seconds": clock_off,
