@@ -99,6 +99,15 @@ def _oiosaml_keys(upstream: RawTable) -> Faults:
             yield Fault(upstream.where(key), what, "leave it out")
 
 
+def _subject_hint(upstream: RawTable) -> Faults:
+    """Find a hint for a hub, whose institutions it names nobody to, or for the national eID."""
+    profile = upstream.text("profile")
+    if profile == "saml" or "subject_hint" not in upstream.values:
+        return
+    what = f"is for profile saml, not {profile}"
+    yield Fault(upstream.where("subject_hint"), what, "leave it out")
+
+
 def _attribute_map(upstream: RawTable) -> Faults:
     if upstream.text("profile") != "saml":
         return
@@ -114,6 +123,7 @@ _PROFILE_CHECKS: Final = (
     _hub,
     _own_institution,
     _oiosaml_keys,
+    _subject_hint,
     _attribute_map,
 )
 
@@ -184,17 +194,22 @@ def _feeds(raw: RawSettings) -> Faults:
     """
     feeds = {feed.name: _speaks_for(feed) for feed in raw.tables("feeds")}
     for upstream in raw.tables("upstreams"):
-        named = upstream.texts("feed")
-        written = upstream.text("feed")
-        if written is not None:
-            named = [written]
+        if upstream.text("profile") == "library":
+            continue
+        named = _named_feeds(upstream)
         unknown = [name for name in named if name not in feeds]
         for name in unknown:
             known = ", ".join(feeds) or "none"
             yield Fault(upstream.where("feed"), f"no feed {name}", f"feeds are {known}")
-        if not unknown and upstream.text("profile") != "library":
+        if not unknown:
             candidates = {name: feeds[name] for name in named or feeds}
             yield from _speakers(upstream, candidates)
+
+
+def _named_feeds(upstream: RawTable) -> list[str]:
+    """Return the feeds that an upstream names, one or a list."""
+    one = upstream.text("feed")
+    return upstream.texts("feed") if one is None else [one]
 
 
 def _speaks_for(feed: RawTable) -> list[str]:

@@ -70,6 +70,7 @@ class UpstreamDescriptor:
     entity_id: str
     sso: str
     keys: tuple[VerifyKey, ...]
+    sso_by_post: bool = False  # it has no SingleSignOnService for HTTP-Redirect
     wants_signed: bool = False
     signing_algorithms: SigningAlgorithms = DEFAULT_SIGNING
     until: datetime | None = None
@@ -130,9 +131,13 @@ def upstream(
     """
     role = _RoleReader(element, remarks)
     locations = [location for _, location in role.locations(_SSO, REDIRECT)]
+    by_post = not locations
+    if by_post:
+        locations = [location for _, location in role.locations(_SSO, POST)]
     signing = sound_keys(element, "signing", remarks)
     if not locations:
-        remarks.fault(element, "has no SingleSignOnService for HTTP-Redirect", "that is how we ask")
+        what = "has no SingleSignOnService for HTTP-Redirect or HTTP-POST"
+        remarks.fault(element, what, "that is how we ask")
     if not signing:
         remarks.fault(element, "has no signing key", "without one nothing it says can be believed")
     signing_algorithms = algorithm_selection.signing_algorithms(element, remarks.faults)
@@ -141,6 +146,7 @@ def upstream(
     return UpstreamDescriptor(
         entity_id=entity_id,
         sso=locations[0],
+        sso_by_post=by_post,
         keys=tuple(found.key for found in signing),
         wants_signed=role.flag("WantAuthnRequestsSigned"),
         signing_algorithms=signing_algorithms,
