@@ -23,7 +23,9 @@ _AMISS: Final = """async rules => {
     const root = document.documentElement;
     const parts = [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")];
     const weight = parts.reduce((sum, each) => sum + each.decodedBodySize, 0);
-    return [...found, ...(root.scrollWidth > root.clientWidth ? ["too wide"] : []),
+    const ways = document.querySelectorAll("main a[href]:not([href^='#']), main button");
+    return [...found, ...(ways.length ? [] : ["no way on"]),
+            ...(root.scrollWidth > root.clientWidth ? ["too wide"] : []),
             ...(weight > 60000 ? [`weighs ${weight}`] : []), ...(weight < 1000 ? ["not weighed"] : [])];
 }"""
 _MOST_TABS: Final = 90

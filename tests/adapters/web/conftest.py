@@ -276,6 +276,12 @@ def specimen(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def looked_at() -> tuple[str, ...]:
+    """Give the name of every page that stays to be looked at: one goes on by itself at once."""
+    return tuple(sorted(set(specimens("da")) - {"onward"}))
+
+
 @pytest.fixture
 def handed_in() -> tuple[str, ...]:
     """Give every text on the specimens that came from outside the templates."""
