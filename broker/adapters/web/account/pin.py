@@ -46,6 +46,7 @@ _CHANGE: Final = "pin change"
 _BUTTONS: Final = ("choose", "mail")
 _DOWN: Final = (LibraryUnavailable, MailUnavailable)
 _UNPROCESSABLE: Final = 422
+_MOST_LOOKED_AT: Final = 8  # browser cookies for which a link looks up a typed number
 
 
 def blueprint(
@@ -153,7 +154,7 @@ class PinPages:
     def _waiting(self) -> Held | None:
         """Return the transaction in which this browser has typed a number last, if it lives."""
         browsers = self.ports.cookies.browsers(request)
-        name = self.letters.letters.waiting(browsers)
+        name = self.letters.letters.waiting(browsers[:_MOST_LOOKED_AT])
         if name is None:
             return None
         try:

@@ -156,7 +156,7 @@ def test_the_choices_live_in_their_own_login_only(house: House) -> None:
     assert (stranger.status_code, mark(stranger)[1]) == (403, "other_browser")
     (a,) = person.cookies("a-")
     person.client.delete_cookie(a.key, domain=a.domain, path=a.path)
-    assert mark(person.get(here(page)))[1] == "other_browser"
+    assert mark(person.get(here(page)))[1] == "login_cookie_missing"
     loans = house.person()
     asked = loans.log_in("asta", service="my-loans")
     name = asked.request.path.split("/")[2]
