@@ -291,6 +291,7 @@ class StepPages:
             onward=sign_up_link(step, transaction, ports.sign_up),
             abroad=upstream_help_url(step, transaction, ports),
             admitted=admitted(step, transaction, ports),
+            admitted_to=spoken(ports.services[transaction.request.service].label),
             back=sign_up_result.service_to_return_to(ports, transaction),
             signing_up=transaction.errand is Errand.SIGN_UP,
             reference=reference,
