@@ -17,7 +17,14 @@ from broker.adapters.telling import application_log
 from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layout
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.client_address import ClientAddresses
-from broker.adapters.web.login import consent, login, logout, mailbox_proof, pin_login
+from broker.adapters.web.login import (
+    consent,
+    login,
+    logout,
+    mailbox_proof,
+    pin_login,
+    shared_computer,
+)
 from broker.adapters.web.login.letter_pages import LetterPages
 from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUpstreamFace
 from broker.adapters.web.pages import error_pages, error_url_page
@@ -127,6 +134,7 @@ def _blueprints(
     given_consents = GivenConsents(parts.store, parts.keys.index, parts.services)
     yield login.blueprint(entry)
     yield consent.blueprint(ports, pages, entry)
+    yield shared_computer.blueprint(ports, entry)
     yield sign_up_and_upgrade.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)

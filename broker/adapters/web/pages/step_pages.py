@@ -144,6 +144,7 @@ class StepPages:
         transaction = held.transaction
         ports = self.ports
         if transaction.errand is Errand.SIGN_UP:
+            held = ports.broker.transactions.finished(held, ports.now())
             values = sign_up_result.sign_up_result(step, held, ports)
             return self.page("done.html", "done", transaction, **values)
         page = "my-choices" if transaction.errand is Errand.CHOICES else "pin"
@@ -238,6 +239,7 @@ class StepPages:
             now=self.ports.now(),
             explain=explain,
             **{"shared": transaction.shared, **values},
+            ending={"url": f"{self.ports.base_url}/end", "login": transaction.id},
         )
         return Response(page, mimetype="text/html")
 
