@@ -52,9 +52,15 @@ def test_no_page_has_a_script_or_style_of_its_own(app: Flask, specimen: str) -> 
 
 
 def test_every_form_is_a_post_and_ours_carry_a_token(app: Flask, specimen: str) -> None:
-    """No answer stands in a URL; a form without a token is one to a service and has its SAML message."""
+    """No answer stands in a URL; a form without a token goes to a service with its SAML message, or ends one's visit.
+
+    Source: docs/reference/design.md#4a-shared.
+    """
     forms = re.findall(r"<form.*?</form>", page(app, specimen), re.DOTALL)
     assert all('method="post"' in form for form in forms)
+    ending = [form for form in forms if re.search(r'action="[^"]*/end"', form)]
+    assert all(re.findall(r'name="(\w+)"', form) == ["login"] for form in ending)
+    forms = [form for form in forms if form not in ending]
     assert all(('name="token"' in form) != ('name="SAMLResponse"' in form) for form in forms)
 
 

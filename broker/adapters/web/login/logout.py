@@ -227,7 +227,6 @@ class SingleLogoutPages:
             scopes={name: self._on(logout, scope=name) for name in _SCOPES},
             back=self._back(logout),
             shared=self.ports.shared(request),
-            ending={"url": f"{self.ports.base_url}/end", "login": ""},
             elsewhere=logout.left,
             kept={},
             **self._links_past(logout, waiting),

@@ -44,14 +44,7 @@ class OutgoingSaml:
         On a shared computer the person reads it first.
         """
         label = self.ports.services[service].label[language()]
-        page = render_template(
-            "post.html",
-            step="issue",
-            form=form,
-            service=label,
-            shared=shared,
-            ending={"url": f"{self.ports.base_url}/end", "login": ""},
-        )
+        page = render_template("post.html", step="issue", form=form, service=label, shared=shared)
         return protect(Response(page, mimetype="text/html"), self.ports.base_url, "leaving")
 
     def issue(self, held: Held, step: Issue) -> Response | Literal["over", "changed"]:

@@ -239,7 +239,7 @@ class StepPages:
             now=self.ports.now(),
             explain=explain,
             **{"shared": transaction.shared, **values},
-            ending={"url": f"{self.ports.base_url}/end", "login": transaction.id},
+            login=transaction.id,
         )
         return Response(page, mimetype="text/html")
 
