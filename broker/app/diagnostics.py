@@ -4,7 +4,6 @@ import os
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +20,7 @@ from broker.files.settings.raw_settings import PREFIX
 from broker.files.settings.toml_and_environment import CONFIG
 from broker.flows.login.support_traces import SupportTraces
 
-_PROBED_FOR: Final = timedelta(hours=1)
-_LONG_WANTED: Final = timedelta(hours=1)
-_PROBE_TIMEOUT: Final = 5
-_PORT: Final = 8000  # gunicorn's, where serve.bind names none
+DISTRIBUTION: Final = "library-identity-broker"  # whose version the broker's is
 _MENDS: Final = {
     "store_unavailable": (
         "see [store] url: its folder must be there and be yours to write, or its Redis answer"
@@ -53,7 +49,7 @@ def configuration() -> Config:
     """Read the configuration; ConfigurationFaults, the first of which is that no file is named."""
     if CONFIG in os.environ:
         return read_config()
-    mend = "set it to the path of a broker.toml; docs/configuration.md has a small one"
+    mend = "set it to the path of a broker.toml; broker init DIR writes one"
     unset = Fault(CONFIG, "is not set", mend)
     if not any(name.startswith(PREFIX) for name in os.environ):
         raise ConfigurationFaults([unset])
@@ -69,24 +65,25 @@ def opened() -> Parts:
     return assemble(configuration())
 
 
-def account(error: Exception) -> list[str]:
-    """Return the lines that say what went wrong and where to look.
+def account(error: Exception) -> list[Fault]:
+    """Return what went wrong, where to look and how to mend it.
 
-    Of an error that no code foresaw they hold the type only: its text and traceback may quote
+    Of an error that no code foresaw the type only is named: its text and traceback may quote
     anything, a CPR number too.
     """
     if isinstance(error, ConfigurationFaults):
-        return [str(_mended(fault)) for fault in error.faults]
+        return [_mended(fault) for fault in error.faults]
     if isinstance(error, NoEnrolment):
-        return [str(error)]
+        return [Fault("enrolment", str(error))]
     if isinstance(error, BrokerError):
-        return [str(_mended(Fault(error.reason, str(error))))]
+        return [_mended(Fault(error.reason, str(error)))]
     if isinstance(error, OSError) and error.filename:
-        return [f"{error.filename}: cannot be used: {error.strerror}"]
+        return [Fault(str(error.filename), f"cannot be used: {error.strerror}")]
     frame = traceback.extract_tb(error.__traceback__)[-1]
     file = frame.filename.rpartition("/")[2]
     kind = type(error).__name__
-    return [f"unexpected: {kind} at {file}:{frame.lineno} (please report this line)"]
+    what = f"{kind} at {file}:{frame.lineno}"
+    return [Fault("unexpected", what, "please report this line")]
 
 
 def _mended(fault: Fault) -> Fault:
@@ -104,7 +101,9 @@ def load_policies(folder: Path | None) -> PolicySet:
     config = configuration()
     maps = attribute_maps.load(config.attribute_maps)
     services = {name: config.service(name) for name in config.services}
-    names = live_policies.NameableInPolicies(services, maps.attributes, services, maps.maps)
+    names = live_policies.NameableInPolicies(
+        services, maps.attributes, services, maps.maps, config.upstreams
+    )
     return live_policies.load(config.policies, now(), names)
 
 

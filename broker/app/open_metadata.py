@@ -45,7 +45,7 @@ def opened(settings: Config, tell: TellPort, now: datetime) -> LiveMetadata:
         now,
         fed=bool(feeds),
     )
-    state = settings.keys.parent / "state" / "metadata"
+    state = settings.state / "metadata"
     followed = list(feed_refreshes(feeds, local, wanted, state))
     live = LiveMetadata(local, wanted, followed, partial(_tell_fetched, tell), now)
     if live.wanting:

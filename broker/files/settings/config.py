@@ -22,8 +22,8 @@ from broker.files.key_folder_locks import exposed
 from broker.files.settings.address_types import BaseUrl, Network, TerminalNetwork, Url
 from broker.files.settings.crosschecks import crosschecks
 from broker.files.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
-from broker.files.settings.raw_settings import RawSettings, variable
-from broker.files.settings.relative_paths import resolve_paths
+from broker.files.settings.raw_settings import RawSettings, unfilled, variable
+from broker.files.settings.relative_paths import left_where_it_was, resolve_paths
 from broker.files.settings.tables import (
     AddressPerLanguage,
     AuditTable,
@@ -55,6 +55,7 @@ class Config(BaseSettings):
     policies: Path
     attribute_maps: Path
     keys: Path
+    state: Path  # everything that the broker writes, but for what other keys put elsewhere
     content: Path | None = None  # texts of the sign-up pages that replace the shipped ones
     # Networks of computers that several people use, in the library's halls.
     shared_networks: tuple[Network, ...] = ()
@@ -67,8 +68,8 @@ class Config(BaseSettings):
     places: PlacesTable = PlacesTable()
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
-    store: StoreTable = StoreTable()
-    audit: AuditTable = AuditTable()
+    store: StoreTable
+    audit: AuditTable
     feeds: dict[Name, FeedTable] = {}
     upstreams: dict[Name, UpstreamTable] = Field(min_length=1)
     services: dict[Name, ServiceTable] = {}
@@ -176,16 +177,20 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         path = Path(environ["BROKER_CONFIG"])
     base = path.parent if path else Path()
     raw = read(Config, path, environ)
+    blanks = unfilled(raw)
+    moved = left_where_it_was(raw, base.resolve())
     resolve_paths(raw, base.resolve())
-    faults = [*raw.faults, *crosschecks(raw)]
+    faults = [*raw.faults, *moved, *crosschecks(raw), *exposed(Path(str(raw.tree["keys"])))]
+    config = None
     try:
         config = Config(**raw.tree)
     except ValidationError as error:
         misfits = error.errors(include_url=False, include_input=False)
         faults.extend(_fault(misfit, raw) for misfit in misfits)
-        raise ConfigurationFaults(faults) from None  # the chain would quote the values
-    faults.extend(exposed(config.keys))
-    if faults:
+    places = {blank.where for blank in blanks}
+    faults = [*blanks, *(fault for fault in faults if fault.where not in places)]
+    if config is None or faults:
+        # Outside the handler: the chain would quote the values.
         raise ConfigurationFaults(faults)
     return config
 

@@ -131,7 +131,7 @@ class IdpTable(SettingsTable):
 class StoreTable(SettingsTable):
     """The store of transactions, receipts and enrolments."""
 
-    url: Annotated[StoreUrl, Field(repr=False)] = "sqlite:broker.db"  # may hold a password
+    url: Annotated[StoreUrl, Field(repr=False)]  # may hold a password
     accept_loss: bool = False
 
 
@@ -139,7 +139,7 @@ class AuditTable(SettingsTable):
     """The audit trail: its folder, and whether an assertion that is not on it may leave."""
 
     on: bool = True
-    folder: Filled = "audit"
+    folder: Filled
     required: bool = True
     sync: bool = True
 
@@ -179,6 +179,7 @@ class MailTable(SettingsTable):
     sender: Filled
     username: str | None = None
     password: SecretStr | None = None
+    accept_plain: bool = False  # smtp:// to another machine, over a network that is trusted
 
     @model_validator(mode="after")
     def _username_and_password(self) -> Self:
