@@ -2,11 +2,12 @@
 
 import os
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from broker.adapters.saml.keys import key_ring
 from broker.adapters.telling import application_log
 from broker.app.assembly import Parts, assemble, now, read_config
 from broker.app.enrolment_operations import NoEnrolment
@@ -15,7 +16,7 @@ from broker.core.errors import BrokerError, ConfigurationFaults, Fault
 from broker.core.policy.model import PolicySet
 from broker.files import attribute_maps
 from broker.files.policies import live_policies
-from broker.files.settings.config import Config
+from broker.files.settings import config
 from broker.files.settings.raw_settings import PREFIX
 from broker.files.settings.toml_and_environment import CONFIG
 from broker.flows.login.support_traces import SupportTraces
@@ -45,7 +46,7 @@ def trace(parts: Parts, reference: str) -> dict[str, str | None] | None:
     }
 
 
-def configuration() -> Config:
+def configuration() -> config.Config:
     """Read the configuration; ConfigurationFaults, the first of which is that no file is named."""
     if CONFIG in os.environ:
         return read_config()
@@ -62,7 +63,36 @@ def configuration() -> Config:
 def opened() -> Parts:
     """Open every part of the broker that is configured; ConfigurationFaults with all faults."""
     application_log.configure("stderr")
-    return assemble(configuration())
+    try:
+        settings = configuration()
+    except ConfigurationFaults as found:
+        if CONFIG not in os.environ:
+            raise
+        more = _faults_of_folders(Path(os.environ[CONFIG]))
+        told_once = dict.fromkeys((*found.faults, *more))
+        raise ConfigurationFaults(list(told_once)) from None
+    return assemble(settings)
+
+
+def _faults_of_folders(file: Path) -> list[Fault]:
+    """Return the faults of keys, maps and policies, where broker.toml is at fault too."""
+    try:
+        folders = config.folders(file, os.environ)
+    except ConfigurationFaults:
+        return []  # told already
+    readers: dict[str, Callable[[Path], object]] = {
+        "keys": key_ring.load,
+        "attribute_maps": attribute_maps.load,
+        "policies": lambda folder: live_policies.load(folder, now()),
+    }
+    faults: list[Fault] = []
+    for name, read in readers.items():
+        if name in folders:
+            try:
+                read(folders[name])
+            except ConfigurationFaults as found:
+                faults.extend(found.faults)
+    return faults
 
 
 def account(error: Exception) -> list[Fault]:
@@ -98,13 +128,13 @@ def load_policies(folder: Path | None) -> PolicySet:
         return live_policies.load(folder, now())
     if CONFIG not in os.environ and _HERE.is_dir():
         return live_policies.load(_HERE, now())
-    config = configuration()
-    maps = attribute_maps.load(config.attribute_maps)
-    services = {name: config.service(name) for name in config.services}
+    settings = configuration()
+    maps = attribute_maps.load(settings.attribute_maps)
+    services = {name: settings.service(name) for name in settings.services}
     names = live_policies.NameableInPolicies(
-        services, maps.attributes, services, maps.maps, config.upstreams
+        services, maps.attributes, services, maps.maps, settings.upstreams
     )
-    return live_policies.load(config.policies, now(), names)
+    return live_policies.load(settings.policies, now(), names)
 
 
 def run_examples(

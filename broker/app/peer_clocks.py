@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -54,11 +55,10 @@ def _ahead(peer: _Peer) -> timedelta | None:
     """Return how far a peer's clock is ahead of ours; None where it does not say."""
     address = urlsplit(peer.url)
     try:
-        connection = _connection(address, peer.ca_file)
-        connection.request("HEAD", address.path or "/")
-        asked = connection.getresponse().getheader("Date")
+        with closing(_connection(address, peer.ca_file)) as connection:
+            connection.request("HEAD", address.path or "/")
+            asked = connection.getresponse().getheader("Date")
         moment = now()
-        connection.close()
         date = parsedate_to_datetime(asked or "")
     except (OSError, HTTPException, ValueError):
         return None

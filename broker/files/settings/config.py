@@ -16,6 +16,7 @@ from broker.files.checked_files import (
     did_you_mean,
     key_patterns,
     known_keys,
+    once,
     sentence,
 )
 from broker.files.key_folder_locks import exposed
@@ -23,7 +24,7 @@ from broker.files.settings.address_types import BaseUrl, Network, TerminalNetwor
 from broker.files.settings.crosschecks import crosschecks
 from broker.files.settings.federation_tables import FeedTable, ServiceTable, UpstreamTable
 from broker.files.settings.raw_settings import RawSettings, unfilled, variable
-from broker.files.settings.relative_paths import left_where_it_was, resolve_paths
+from broker.files.settings.relative_paths import FOLDERS, left_where_it_was, resolve_paths
 from broker.files.settings.tables import (
     AddressPerLanguage,
     AuditTable,
@@ -186,13 +187,23 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
         config = Config(**raw.tree)
     except ValidationError as error:
         misfits = error.errors(include_url=False, include_input=False)
-        faults.extend(_fault(misfit, raw) for misfit in misfits)
+        faults.extend(_fault(misfit, raw) for misfit in once(Config, misfits))
     places = {blank.where for blank in blanks}
     faults = [*blanks, *(fault for fault in faults if fault.where not in places)]
     if config is None or faults:
         # Outside the handler: the chain would quote the values.
         raise ConfigurationFaults(faults)
     return config
+
+
+def folders(path: Path, environ: Mapping[str, str]) -> dict[str, Path]:
+    """Return the folders that a configuration names, by their keys, whatever else is wrong with it.
+
+    ConfigurationFaults where the file cannot be read at all.
+    """
+    raw = read(Config, path, environ)
+    resolve_paths(raw, path.parent.resolve())
+    return {name: Path(raw.tree[name]) for name in FOLDERS if isinstance(raw.tree[name], str)}
 
 
 def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
@@ -206,7 +217,10 @@ def _fault(misfit: ErrorDetails, raw: RawSettings) -> Fault:
     if misfit["loc"][-1] == "[key]":
         what = "is no name: a-z, 0-9 and single - between them, because it is part of a URL"
         return Fault(where, what, "rename it")
-    return Fault(where, sentence(misfit), "see docs/configuration.md")
+    what = sentence(misfit)
+    if misfit["type"] == "path_type":
+        what = "must be a text"
+    return Fault(where, what, "see docs/configuration.md")
 
 
 def _known_key(path: KeyPath) -> str:
