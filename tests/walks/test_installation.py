@@ -77,7 +77,7 @@ def world(tmp_path: Path) -> Iterator[Setting]:
 
 def typed() -> str:
     """Give the commands of deploy/README.md up to the first check, but for those that fetch the source."""
-    first, _ = SHELL.findall((ROOT / "deploy" / "README.md").read_text(encoding="utf-8"))
+    first, *_ = SHELL.findall((ROOT / "deploy" / "README.md").read_text(encoding="utf-8"))
     lines = [line for line in first.splitlines() if not line.startswith("git clone")]
     assert lines[-1] == "broker check"
     return "\n".join(lines)
