@@ -327,6 +327,7 @@ def _login_refused(transaction: Transaction, step: Refuse, now: datetime) -> Bro
         "service": transaction.request.service,
         "upstream": transaction.upstream,
         "reason": step.reason,
+        "detail": step.detail or None,
         "policy": step.decision.digest[:12] if step.decision else None,
     }
     kind = AuditEventKind.REFUSED
