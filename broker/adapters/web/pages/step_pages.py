@@ -385,6 +385,7 @@ def _refusal_facts(transaction: Transaction, step: Refuse, reference: str) -> Fa
         "upstream": transaction.upstream,
         "reason": step.reason,
         "attribute": _refused_attribute(step),
+        "detail": step.detail or None,
         "policy": step.decision.digest[:12] if step.decision else None,
     }
 
