@@ -15,7 +15,12 @@ from broker.adapters.saml.faces.identity_provider import IdentityProviderFace
 from broker.adapters.saml.faces.service_provider import ServiceProviderFace
 from broker.adapters.saml.faces.single_logout import SingleLogout
 from broker.adapters.telling import application_log
-from broker.adapters.web import metadata_and_health, metrics_endpoint, page_layout
+from broker.adapters.web import (
+    metadata_and_health,
+    metrics_endpoint,
+    page_layout,
+    start_page,
+)
 from broker.adapters.web.account import my_choices, pin
 from broker.adapters.web.beginning_limits import BeginningLimits, Campus, Ceilings
 from broker.adapters.web.client_address import ClientAddresses, UncountedProxies
@@ -25,6 +30,8 @@ from broker.adapters.web.login.message_logging import LoggedLogoutFace, LoggedUp
 from broker.adapters.web.pages import error_pages, error_url_page
 from broker.adapters.web.pages.cookies import BrowserCookies
 from broker.adapters.web.pages.form_tokens import FormTokens
+from broker.adapters.web.pages.pictures import Pictures
+from broker.adapters.web.pages.pictures import blueprint as picture_blueprint
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.adapters.web.signup import sign_up_and_upgrade, sign_up_pages
@@ -70,13 +77,15 @@ def create_app(settings: Config | None = None) -> Flask:
         app.wsgi_app = behind_proxies  # type: ignore[method-assign]
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
     app.extensions["broker"] = parts
-    imprint = configured_texts.imprint(config)
+    pictures = Pictures.read(config.base_url, config.pictures())
+    imprint = configured_texts.imprint(config, pictures)
     page_layout.install(app, imprint, config.base_url, config.language)
     person_lookup = parts.person_lookup()
     proxies = UncountedProxies(now, parts.tell)
     app.before_request(proxies.look)
-    ports = _web_ports(parts, person_lookup)
+    ports = _web_ports(parts, person_lookup, pictures)
     pages = StepPages(ports)
+    app.register_blueprint(picture_blueprint(pictures))
     for blueprint in _blueprints(parts, ports, pages, person_lookup):
         app.register_blueprint(blueprint)
     app.register_blueprint(_metadata_and_health(parts, proxies))
@@ -84,7 +93,7 @@ def create_app(settings: Config | None = None) -> Flask:
     return app
 
 
-def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
+def _web_ports(parts: Parts, person_lookup: PersonAtLogin, pictures: Pictures) -> WebPorts:
     config = parts.config
     base_url = config.base_url
     index = parts.keys.index
@@ -119,6 +128,7 @@ def _web_ports(parts: Parts, person_lookup: PersonAtLogin) -> WebPorts:
         library=configured_texts.called(config),
         cpr_cards=config.library.settings.get("card_number") != "system",
         sign_up=configured_texts.sign_up_url(config),
+        logo=lambda service: pictures.url(f"service-{service}"),
         local=next(iter(local_upstreams), None),
     )
 
@@ -136,6 +146,7 @@ def _blueprints(
     yield consent.blueprint(ports, pages, entry)
     yield sign_up_and_upgrade.blueprint(ports, pages, entry)
     yield error_url_page.blueprint(ports, pages)
+    yield start_page.blueprint(ports.base_url, ports.cookies, ports.upstreams)
     yield mailbox_proof.blueprint(ports, pages, entry, parts.mailbox_proof, person_lookup)
     yield my_choices.blueprint(ports, pages, entry, given_consents)
     yield from _pins(parts, ports, pages, entry)

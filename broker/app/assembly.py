@@ -377,7 +377,7 @@ def _library_proof(opened: _Opened, store: Store, tell: TellPort) -> LibraryProo
 
 def _letter_texts(settings: config.Config) -> LetterTexts:
     contact = settings.contact
-    return LetterTexts(contact.name, f"{settings.base_url}/pin", contact.email or contact.phone)
+    return LetterTexts(contact.called(), f"{settings.base_url}/pin", contact.email or contact.phone)
 
 
 def _smtp(settings: config.Config) -> Smtp:

@@ -15,6 +15,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 import pytest
 from werkzeug.serving import make_server
 
+from broker.adapters.web.page_layout import Imprint
+from broker.adapters.web.pages.pictures import Pictures
 from broker.app import configured_texts, diagnostics, health_probe, readiness
 from broker.app.assembly import Parts, assemble, now
 from broker.app.enrolment_operations import NoEnrolment, shown
@@ -25,7 +27,7 @@ from broker.core.entities import Text
 from broker.core.errors import ConfigurationFaults, Fault, StoreUnavailable
 from broker.core.stateless_references import StatelessReferences
 from broker.demo.run.demo_folder import Setting
-from broker.files.settings.config import load
+from broker.files.settings.config import Config, load
 from broker.flows.borrowers.enrolment_figures import EnrolmentCount, EnrolmentCounting, EnrolmentFigures
 from broker.flows.login.support_traces import SupportTraces
 from tests.plugins.ports import free_port
@@ -195,15 +197,20 @@ def test_sign_up_pages_that_are_not_there_are_told(setting: Setting, tmp_path: P
     assert not any("no sign-up pages" in each for each in findings_after(setting, tmp_path))
 
 
+def imprinted(config: Config) -> Imprint:
+    """Give the library behind the pages as the configuration says it."""
+    return configured_texts.imprint(config, Pictures.read(config.base_url, config.pictures()))
+
+
 def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> None:
     """Neither the imprint nor a refusal names them, and nobody is sent to an answer of theirs."""
     config = load(setting.config, {})
-    assert configured_texts.imprint(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
-    assert configured_texts.imprint(config).wayf.endswith("/sign-up/faq#wayf")
+    assert imprinted(config).sign_up == Text(f"{config.base_url}/sign-up", f"{config.base_url}/sign-up")
+    assert imprinted(config).help.endswith("/sign-up/faq")
     bare = config.model_copy(update={"sign_up": config.sign_up.model_copy(update={"university": None})})
     assert (
-        configured_texts.imprint(bare).sign_up,
-        configured_texts.imprint(bare).wayf,
+        imprinted(bare).sign_up,
+        imprinted(bare).help,
         configured_texts.sign_up_url(bare),
     ) == (None, "", None)
 
@@ -211,15 +218,23 @@ def test_no_link_leads_to_sign_up_pages_that_are_not_there(setting: Setting) -> 
 def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> None:
     """Alone and in a sentence: English words do not stand on Danish pages."""
     config = load(setting.config, {"BROKER_CONTACT__NAME": ""})
-    assert (configured_texts.imprint(config).name.da, configured_texts.called(config).da) == (
+    assert (imprinted(config).name.da, configured_texts.called(config).da) == (
         "Biblioteket",
         "biblioteket",
     )
-    assert (configured_texts.imprint(config).name.en, configured_texts.called(config).en) == (
+    assert (imprinted(config).name.en, configured_texts.called(config).en) == (
         "The library",
         "the library",
     )
     assert configured_texts.called(load(setting.config, {})).da == "Demo library"
+
+
+def test_a_library_may_have_a_name_in_each_language(setting: Setting) -> None:
+    """Pages and mails use the one that fits."""
+    name = '{"en": "Royal Danish Library", "da": "Det Kgl. Bibliotek"}'
+    config = load(setting.config, {"BROKER_CONTACT__NAME": name})
+    called = Text("Royal Danish Library", "Det Kgl. Bibliotek")
+    assert (imprinted(config).name, configured_texts.called(config)) == (called, called)
 
 
 def test_a_store_that_may_lose_enrolments_is_not_served(parts: Parts, tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from broker.files.settings.tables import (
     IdpTable,
     LibraryTable,
     LimitsTable,
+    LookTable,
     MailTable,
     MessageLogTable,
     Name,
@@ -65,6 +66,7 @@ class Config(BaseSettings):
     accessibility_statement: Url | None = None
     privacy_notice: AddressPerLanguage | None = None
     contact: Contact = Contact()
+    look: LookTable = LookTable()
     places: PlacesTable = PlacesTable()
     sign_up: SignUpTable = SignUpTable()
     idp: IdpTable = IdpTable()
@@ -117,6 +119,7 @@ class Config(BaseSettings):
             logout=table.logout,
             force_authn=table.forces,
             requester_id=table.sends_requester_id,
+            subject_hint=table.subject_hint,
             meets=table.authn_contexts,
             least=table.minimum or Assurance.SUBSTANTIAL,
             assurance_level=table.assurance_level,
@@ -156,6 +159,13 @@ class Config(BaseSettings):
             attribute_map=table.attribute_map,
             scope=self.idp.scope,
         )
+
+    def pictures(self) -> Mapping[str, Path]:
+        """Return the files of the pictures on our pages: "logo", "favicon", "service-NAME"."""
+        of_pages = {"logo": self.look.logo, "favicon": self.look.favicon}
+        for name, table in self.services.items():
+            of_pages[f"service-{name}"] = table.logo
+        return {name: path for name, path in of_pages.items() if path is not None}
 
     def _methods(self, table: ServiceTable) -> tuple[str, ...]:
         if table.methods is not None:

@@ -163,6 +163,7 @@ class LetterPages:
             logging_in=logs_in(held),
             rememberable=logs_in(held) and not held.transaction.shared,
             others=self.others(held),
+            kept={"code": letter.code},
         )
 
     def renewed(self, held: Held, letter: PinLetter) -> str | Response:

@@ -25,9 +25,9 @@ _KNOWN_BROWSER_TOKEN: Final = re.compile(r"([0-9a-f]{64})\.([\w-]{1,64}\.[0-9a-f
 _UPSTREAM_COOKIE: Final = "way"
 _MARK_COOKIE: Final = "mark"
 _SECRET: Final = re.compile(r"[0-9a-f]{64}")
-# Cookies of ours that a browser can bring; more are somebody's attempt to fill the header.
-_MOST_BROWSER_COOKIES: Final = 8
-_MOST_LOGIN_COOKIES: Final = 8
+# Logins side by side: more are somebody's attempt to fill the header, which a server bounds at
+# 8,190 bytes. With as many browser cookies these are 4,416.
+MOST_LOGIN_COOKIES: Final = 24
 _MOST_KNOWN_BROWSERS: Final = 4
 _UPSTREAM_KEPT_FOR: Final = timedelta(days=180)
 
@@ -47,7 +47,7 @@ class BrowserCookies:
             value = request.cookies[name]
             if _SECRET.fullmatch(value):
                 hmacs.append(self._browser(name.removeprefix(self._prefix), value))
-        return tuple(hmacs[:_MOST_BROWSER_COOKIES])
+        return tuple(hmacs)
 
     def set_browser_cookie(self, response: Response) -> str:
         """Set a browser cookie for the session; return the pseudonym that the browser has with it.
@@ -108,7 +108,7 @@ class BrowserCookies:
         However many logins one page makes a browser go through, the header stays small
         (docs/reference/design.md#4a-reasons).
         """
-        self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), _MOST_LOGIN_COOKIES)
+        self._drop_oldest(response, self._brought(request, _LOGIN_COOKIE), MOST_LOGIN_COOKIES)
         self._set(response, self._login_cookie(transaction), arrival_token, LIFETIME)
         if transaction.authenticated is not None and not transaction.shared:
             self._mark_login(request, response, transaction.authenticated)

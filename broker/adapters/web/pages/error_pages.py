@@ -13,7 +13,7 @@ from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, NetworkBusy, RequestRefused
 from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
-from broker.core.login.transaction import AuthnRequest, Transaction
+from broker.core.login.transaction import AuthnRequest, Errand, Transaction
 from broker.flows.transactions import Held, reference
 
 _REASONS: Final = {404: "not_found", 405: "wrong_method", 413: "too_large", 429: "too_many"}
@@ -68,7 +68,8 @@ class ErrorPages:
         name = self.ports.stranger_reference(_route(), "unexpected")
         self.ports.unexpected(error, name)
         held = _own_transaction(self.ports)
-        return self.pages.error("unexpected", 503, name, _retry_url(held, self.ports))
+        retry = _retry_url(held, self.ports)
+        return self.pages.error("unexpected", 503, name, retry, _service(held))
 
     def _to_service(self, error: BrokerError, held: Held | None) -> Response | None:
         """Return the answer to the service, where that is what it asked for; None for a page."""
@@ -83,6 +84,8 @@ class ErrorPages:
         ports = self.ports
         name = reference()
         facts = {"reference": name, "service": asked.service, "cause": str(error)}
+        if error.detail:
+            facts["detail"] = error.detail
         ports.tell(BrokerEvent(EventKind.REQUEST_REFUSED, facts))
         form = ports.service_face.refuse(asked, error.refusal, f"_r{name}", ports.now())
         return self.pages.outgoing.post(form, asked.service)
@@ -97,7 +100,8 @@ class ErrorPages:
             name = reference()
             event = _error_shown(error, name, held.transaction, ports)
         ports.tell(event)
-        return self.pages.error(error.reason, error.http, name, _retry_url(held, ports))
+        retry = _retry_url(held, ports)
+        return self.pages.error(error.reason, error.http, name, retry, _service(held))
 
     def _network_busy(self, error: NetworkBusy) -> Response:
         ports = self.ports
@@ -137,6 +141,7 @@ def _facts(error: BrokerError, name: str, ports: WebPorts) -> Facts:
     }
     if isinstance(error, MessageRefused):
         facts["cause"] = error.cause
+        facts["detail"] = error.detail or None
         facts["clock_off_seconds"] = error.clock_off
     return facts
 
@@ -168,6 +173,14 @@ def _own_transaction(ports: WebPorts) -> Held | None:
         return None
     own = {None, *ports.cookies.browsers(request)}
     return held if held.transaction.browser in own else None
+
+
+def _service(held: Held | None) -> str | None:
+    """Return the name of the service that this browser's login is for, or None."""
+    if held is None:
+        return None
+    transaction = held.transaction
+    return transaction.request.service if transaction.errand is Errand.LOGIN else transaction.back
 
 
 def _retry_url(held: Held | None, ports: WebPorts) -> str | None:

@@ -30,7 +30,7 @@ def blueprint(ports: WebPorts, pages: StepPages) -> Blueprint:
         name = ports.stranger_reference("/error", reason)
         facts = {"reference": name, "reason": reason, "service": service}
         ports.tell(BrokerEvent(EventKind.SERVICE_ERROR_SHOWN, facts))
-        return pages.error(reason, 200, name, None)
+        return pages.error(reason, 200, name, None, service)
 
     return routes
 

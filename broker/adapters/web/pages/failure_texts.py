@@ -31,7 +31,8 @@ _AFRESH: Final = _("Go to the service you came from and log in there again.")
 _AGAIN: Final = _("Log in again at the service, and agree to what it is to get.")
 _LATER: Final = _("Wait a few minutes and try again.")
 _CLOSE: Final = _(
-    "Close every window of the browser, so that nobody after you is logged in as you."
+    "Log out of each service that you have used. "
+    "Closing the windows is not enough: a browser can bring them back."
 )
 _OURS: Final = _("Something is wrong at our end. It is not your fault, and nothing has been sent.")
 
@@ -62,6 +63,16 @@ FAILURES: Final[Mapping[str, Explanation]] = {
             "To be safe we have not logged anybody in."
         ),
         advice=(_("Go to the service and log in there, all the way in this browser."),),
+    ),
+    "login_cookie_missing": Explanation(
+        title=_("Log in once more"),
+        happened=_(
+            "This browser no longer remembers the login of this page. It keeps the last 24 logins "
+            "that are under way at the same time, and of each the latest one. "
+            "To be safe we have not logged anybody in."
+        ),
+        advice=(_("Log in again here, or go to the service you came from."),),
+        again=True,
     ),
     "cookies_needed": Explanation(
         title=_("Allow cookies to log in"),

@@ -12,11 +12,13 @@ from broker.adapters.web.pages.language import language, spoken
 from broker.adapters.web.pages.outgoing_saml import OutgoingSaml
 from broker.adapters.web.pages.reason_texts import explain
 from broker.adapters.web.pages.refusal_links import (
+    admitted,
     sign_up_link,
     upstream_help_url,
     ways_to_borrower,
 )
 from broker.adapters.web.pages.security_headers import protect
+from broker.adapters.web.pages.url_query import with_query
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
 from broker.core.errors import NO_PASSIVE
@@ -114,7 +116,17 @@ class StepPages:
             tells=numbered and not rules.local.issuperset(names),
             rememberable=len(ways) > 1 and not transaction.shared,
             remembered=ports.cookies.upstream(request) is not None,
+            sign_up=self._sign_up(transaction),
         )
+
+    def _sign_up(self, transaction: Transaction) -> str:
+        """Return the address where a person signs up for the service; "" where nobody need."""
+        ports = self.ports
+        service = transaction.request.service
+        if ports.sign_up is None or not ports.broker.rules.needs_borrower(service):
+            return ""
+        login = f"{transaction.id}/upstream"
+        return with_query(ports.sign_up, {"service": service, "login": login})
 
     def offer(self, held: Held, step: OfferUpgrade) -> Response:
         """Show what another category would change, and that nothing changes without a yes."""
@@ -163,7 +175,16 @@ class StepPages:
         now = ports.now()
         shown = step.question.disclosure.shown(ports.broker.hmacs)
         service = ports.services[transaction.request.service]
-        screen = consent_screen.consent(step, service, ports.labels, language(), transaction, now)
+        upstream = ports.upstreams.get(transaction.upstream or "")
+        screen = consent_screen.consent(
+            step,
+            service,
+            ports.labels,
+            language(),
+            transaction,
+            now,
+            institutions=upstream.institutions if upstream else (),
+        )
         return self.page(
             "consent.html",
             "ask",
@@ -172,7 +193,7 @@ class StepPages:
             screen=screen,
             choices=f"{ports.base_url}/my-choices",
             temporary=self.url(transaction, "pin?temporary=1"),
-            kept={},
+            logo=ports.logo(service.name),
         )
 
     def reveal(self, held: Held, number: str) -> Response:
@@ -200,10 +221,18 @@ class StepPages:
                 return self.outgoing.post(form, transaction.request.service)
         return self._refusal_page(transaction, step, form, reference)
 
-    def error(self, reason: str, status: int, reference: str, retry: str | None) -> Response:
+    def error(
+        self,
+        reason: str,
+        status: int,
+        reference: str,
+        retry: str | None,
+        service: str | None = None,
+    ) -> Response:
         """Show an error outside a step with its HTTP status.
 
-        ``retry`` is the address where the person may try again.
+        ``retry`` is the address where the person may try again, ``service`` the name of the one to
+        go back to.
         """
         page = render_template(
             "error.html",
@@ -213,6 +242,7 @@ class StepPages:
             now=self.ports.now(),
             explain=explain,
             retry=retry,
+            back=sign_up_result.place_to_begin(self.ports, service),
         )
         return Response(page, status, mimetype="text/html")
 
@@ -260,9 +290,10 @@ class StepPages:
             ways_token=ports.forms.token(transaction, "upstream", ports.now()),
             onward=sign_up_link(step, transaction, ports.sign_up),
             abroad=upstream_help_url(step, transaction, ports),
+            admitted=admitted(step, transaction, ports),
+            back=sign_up_result.service_to_return_to(ports, transaction),
             signing_up=transaction.errand is Errand.SIGN_UP,
             reference=reference,
-            kept={},
         )
         response.status_code = status
         return protect(response, ports.base_url, "leaving")
@@ -281,7 +312,7 @@ class StepPages:
             return self.refused(held, Refuse("passive", NO_PASSIVE, step.decision))
         self._tell_held_up(transaction, "enrol", "library_unavailable")
         url = self.url(transaction)
-        return self.page("enrolling.html", "enrol", transaction, url=url, kept={})
+        return self.page("enrolling.html", "enrol", transaction, url=url)
 
     def _issue(self, held: Held, step: Issue) -> Response:
         broker = self.ports.broker
@@ -293,7 +324,8 @@ class StepPages:
             # decided anew.
             return self.show(broker.transactions.again(held, self.ports.now()))
         if answer == "over":
-            return self.error("finished", 410, held.transaction.reference, None)
+            service = held.transaction.request.service
+            return self.error("finished", 410, held.transaction.reference, None, service)
         return answer
 
     def _tell_refused(self, transaction: Transaction, step: Refuse) -> str:

@@ -38,6 +38,7 @@ class WebPorts:
     count_beginning: Callable[[Request], None]  # NetworkBusy for a network that begins too much
     library: Text  # what people call the library
     cpr_cards: bool = True  # whether the CPR number is the card number; else the system gives one
+    logo: Callable[[str], str] = lambda _service: ""  # the address of a service's picture, or ""
     sign_up: str | None = None  # the address of our sign-up pages, where there are any
     local: str | None = None  # the upstream where the library system verifies a number and PIN
     patience: float = 5.0
