@@ -73,6 +73,22 @@ class MessageRefused(BrokerError):
         self.clock_off = clock_off
 
 
+class ServiceNotConnected(MessageRefused):
+    """An AuthnRequest of a configured service whose metadata is not in force.
+
+    It ran out, its file is broken, or its federation withdrew it: the person can only wait.
+    ``service`` is its name in the configuration.
+    """
+
+    reason = "service_not_connected"
+    http = 503
+
+    def __init__(self, service: str) -> None:
+        """Store which service it is."""
+        super().__init__("request.no_metadata", service)
+        self.service = service
+
+
 class RequestRefused(BrokerError):
     """An AuthnRequest of a verified service that is refused, by an answer to its registered ACS."""
 
@@ -179,6 +195,7 @@ class AttributesRefused(BrokerError):
         """Store the code; ``name`` is the attribute's canonical name. A value never comes in."""
         super().__init__(_log_text(cause, name))
         self.cause = cause
+        self.name = name
 
 
 class StoreUnavailable(BrokerError):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from broker.core.audit_events import AuditEvent, AuditEventKind
 
@@ -69,6 +69,8 @@ class EventKind(Enum):
     METADATA_FETCHED = auto()
     METADATA_REFUSED = auto()
     METADATA_RENEWED = auto()
+    METADATA_LOST = auto()  # a party is left out, or its last good descriptor stands in
+    METADATA_RECOVERED = auto()
     POLICIES_STALE = auto()
     POLICIES_MENDED = auto()
     CONFIGURATION_RELOADED = auto()
@@ -78,13 +80,14 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of an event: its sinks, in their order, and the name of its line in the log.
+    """The way of an event: its sinks, in their order, and the name and level of its line.
 
     ``budgeted``: anybody can cause it without a login, so that its lines have a budget a minute.
     """
 
     sinks: tuple[Sink, ...]
     line: str = ""
+    level: Literal["info", "error"] = "info"
     budgeted: bool = False
 
 
@@ -94,6 +97,11 @@ def _logged(line: str, *others: Sink) -> Route:
 
 def _budgeted(line: str, *others: Sink) -> Route:
     return Route((Sink.LOG, *others), line, budgeted=True)
+
+
+def _alarm(line: str) -> Route:
+    """Return the route of what somebody must mend: people are woken by the level."""
+    return Route((Sink.LOG,), line, "error")
 
 
 # The order counts: a trail that cannot be written stops what comes after it.
@@ -134,10 +142,12 @@ ROUTES: Final[Mapping[EventKind | AuditEventKind, Route]] = {
     EventKind.METADATA_FETCHED: Route((Sink.METRIC,)),
     EventKind.METADATA_REFUSED: _logged("metadata_refused"),
     EventKind.METADATA_RENEWED: _logged("metadata_renewed"),
+    EventKind.METADATA_LOST: _alarm("metadata_lost"),
+    EventKind.METADATA_RECOVERED: _logged("metadata_recovered"),
     EventKind.POLICIES_STALE: _logged("policies_stale"),
     EventKind.POLICIES_MENDED: _logged("policies_mended"),
     EventKind.CONFIGURATION_RELOADED: _logged("reloaded"),
-    EventKind.RELOAD_REFUSED: _logged("reload_refused"),
+    EventKind.RELOAD_REFUSED: _alarm("reload_refused"),
     EventKind.WORKER_WAITS: _logged("worker_waits"),
     # What the flows tell is written on the trail, and nowhere else, but for the alarms.
     **dict.fromkeys(AuditEventKind, Route((Sink.TRAIL,))),

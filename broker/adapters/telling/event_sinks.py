@@ -16,7 +16,10 @@ class LogPort(Protocol):
     """The application log."""
 
     def __call__(self, event: str, **facts: str | int | None) -> None:
-        """Write one line: the name of the event and its facts, none of them a personal value."""
+        """Write one line: the name of the event and its facts, none of them a personal value.
+
+        A ``level`` among them is the line's, "info" by default.
+        """
         ...
 
 
@@ -75,7 +78,10 @@ def to_log(write: LogPort, budgeted: LogPort | None = None) -> SinkPort:
         port = write
         if route.budgeted and budgeted is not None:
             port = budgeted
-        port(route.line, **event.facts)
+        if route.level == "error":
+            port(route.line, level="error", **event.facts)
+        else:
+            port(route.line, **event.facts)
 
     return carry
 

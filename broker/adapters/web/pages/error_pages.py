@@ -10,7 +10,14 @@ from werkzeug.wrappers import Response
 from broker.adapters.web.pages.step_pages import StepPages
 from broker.adapters.web.pages.web_ports import WebPorts
 from broker.core.audit_events import AuditEventKind, of_login
-from broker.core.errors import NO_PASSIVE, BrokerError, MessageRefused, NetworkBusy, RequestRefused
+from broker.core.errors import (
+    NO_PASSIVE,
+    BrokerError,
+    MessageRefused,
+    NetworkBusy,
+    RequestRefused,
+    ServiceNotConnected,
+)
 from broker.core.event_routes import BrokerEvent, EventKind, Facts, TraceFacts
 from broker.core.login.steps import Refuse
 from broker.core.login.transaction import AuthnRequest, Errand, Transaction
@@ -136,6 +143,7 @@ def _facts(error: BrokerError, name: str, ports: WebPorts) -> Facts:
         "reference": name,
         "reason": error.reason,
         "cause": str(error),
+        "service": error.service if isinstance(error, ServiceNotConnected) else None,
         "route": _route(),
         "upstream": _upstream(ports),
     }

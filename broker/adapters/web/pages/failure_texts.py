@@ -125,6 +125,19 @@ FAILURES: Final[Mapping[str, Explanation]] = {
         ),
         advice=(_AFRESH, _CONTACT),
     ),
+    "service_not_connected": Explanation(
+        title=_("This service is not connected at the moment"),
+        happened=_(
+            "The library's login has no valid details of the service that you came from, "
+            "so nobody can be logged in there for now. "
+            "It is not your fault, and nothing has been sent."
+        ),
+        advice=(
+            _("Tell the library which service it was, and give the reference number below."),
+            _LATER,
+        ),
+        places=("service_locations",),
+    ),
     "request_refused": Explanation(
         title=_("The service asked for something we cannot do"),
         happened=_("The login that the service wants is one that we do not offer."),
