@@ -125,7 +125,6 @@ class ServiceProviderFace:
             raise RequestRefused(
                 NO_AVAILABLE_IDP, f"no metadata of {upstream} is in force", request=request
             )
-        hint = request.subject_hint if asked.subject_hint else None
         message = samlp.AuthnRequest(
             id=request_id,
             version="2.0",
@@ -134,7 +133,7 @@ class ServiceProviderFace:
             assertion_consumer_service_url=acs(self.base_url, upstream),
             protocol_binding=POST,
             issuer=saml.Issuer(text=asked.sp_entity_id),
-            subject=subject_hints.subject(hint),
+            subject=subject_hints.subject(asked, request),
             name_id_policy=samlp.NameIDPolicy(allow_create="true"),
             force_authn=_optional_flag(wanted=request.force_authn or asked.force_authn),
             is_passive=_optional_flag(wanted=request.is_passive),
