@@ -218,7 +218,11 @@ def test_a_broker_in_service_is_behind_a_proxy_and_has_a_statement(
 
 def test_a_library_that_says_too_little_of_itself_is_told(setting: Setting, tmp_path: Path) -> None:
     """A name, and a mail address or a telephone number to turn to: without them letters say little."""
-    name, mail, phone = 'name = "Demo library"\n', 'email = "help@library.example"\n', 'phone = "+45 00 00 00 00"\n'
+    name, mail, phone = (
+        'name = { en = "Demo library", da = "Demobiblioteket" }\n',
+        'email = "help@library.example"\n',
+        'phone = "+45 00 00 00 00"\n',
+    )
     findings = findings_after(setting, tmp_path, (name, ""), (mail, ""), (phone, ""))
     assert any(each.startswith("contact.name is not set") for each in findings)
     assert any(each.startswith("neither contact.email nor contact.phone") for each in findings)
@@ -261,7 +265,7 @@ def test_a_library_without_a_name_has_one_in_each_language(setting: Setting) -> 
         "The library",
         "the library",
     )
-    assert configured_texts.called(load(setting.config, {})).da == "Demo library"
+    assert configured_texts.called(load(setting.config, {})).da == "Demobiblioteket"
 
 
 def test_a_library_may_have_a_name_in_each_language(setting: Setting) -> None:
